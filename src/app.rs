@@ -1,0 +1,69 @@
+//! What every service is handed: the configuration, the store, the keys, time and chance.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+
+use crate::chance::Chance;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::keyring::Keyring;
+use crate::store::Store;
+
+/// One opened Pressrun; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub config: Arc<Config>,
+    /// The folder of the configuration file: relative paths start here.
+    pub base: PathBuf,
+    pub store: Store,
+    pub keyring: Arc<Keyring>,
+    pub clock: Clock,
+    pub chance: Chance,
+}
+
+impl App {
+    /// Opens the database and the keyring that `config` names.
+    pub async fn open(config: Config, base: &Path) -> anyhow::Result<App> {
+        let keyring = Keyring::load(&base.join(&config.paths.keyring))?;
+        let url = config.database.url.expose_secret();
+        let store = Store::open(url, base, config.database.connections).await?;
+        Ok(App {
+            config: Arc::new(config),
+            base: base.to_owned(),
+            store,
+            keyring: Arc::new(keyring),
+            clock: Clock::System,
+            chance: Chance::System,
+        })
+    }
+
+    /// The author's folder.
+    pub fn emails(&self) -> PathBuf {
+        self.base.join(&self.config.paths.emails)
+    }
+
+    /// A path of the configuration, from the folder of its file.
+    pub fn path(&self, relative: &Path) -> PathBuf {
+        self.base.join(relative)
+    }
+
+    /// The public site's address of `path`, which starts with a slash.
+    pub fn public_url(&self, path: &str) -> String {
+        format!(
+            "{}{path}",
+            self.config.publication.url.trim_end_matches('/')
+        )
+    }
+
+    /// Reads the configuration file and opens everything it names.
+    pub async fn from_file(path: &Path) -> anyhow::Result<App> {
+        let config = Config::load(path)?;
+        let folder = path
+            .parent()
+            .context("the configuration file stands in no folder")?;
+        App::open(config, folder).await
+    }
+}

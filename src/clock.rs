@@ -1,0 +1,85 @@
+//! Time as an argument: a wall clock that tests can hold still.
+//!
+//! Promises: every instant that is stored or sent comes from one [`Clock`], in Unix milliseconds.
+//! Leaves deadlines to `tokio::time` (monotonic) and PostgreSQL lease times to the database clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// An instant in Unix milliseconds, as the database stores it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The instant `wait` later; saturates instead of wrapping.
+    pub fn after(self, wait: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_add(millis(wait)))
+    }
+
+    /// The instant `wait` earlier; saturates instead of wrapping.
+    pub fn before(self, wait: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_sub(millis(wait)))
+    }
+
+    /// How long ago `earlier` was; zero when it lies in the future.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Whole Unix seconds, rounded down.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The same instant for `jiff`, which knows calendars and zones.
+    pub fn to_jiff(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    /// RFC 3339 in UTC to the second: what a person reads in a table.
+    pub fn to_rfc3339(self) -> String {
+        self.to_jiff().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Where the program takes its wall-clock time from.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The machine's own clock.
+    System,
+    /// A clock that moves only when a test moves it.
+    Fixed(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands at `at` until [`Clock::advance`] is called.
+    pub fn fixed(at: Timestamp) -> Clock {
+        Clock::Fixed(Arc::new(AtomicI64::new(at.0)))
+    }
+
+    /// The current instant.
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Clock::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH);
+                Timestamp(since.map_or(0, millis))
+            }
+            Clock::Fixed(at) => Timestamp(at.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Moves a fixed clock on; the system clock is left to the operating system.
+    pub fn advance(&self, by: Duration) {
+        if let Clock::Fixed(at) = self {
+            at.fetch_add(millis(by), Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Configuration: one TOML file, overridden by the environment, typed before anything starts.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::address::EmailAddress;
+
+/// Everything Pressrun is told before it starts. `deploy/pressrun.toml` documents each key and is the
+/// source of the defaults.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub publication: Publication,
+    pub from: From,
+    pub database: Database,
+    pub http: Http,
+    pub relay: BTreeMap<String, Relay>,
+    pub send: Send,
+    pub dkim: Dkim,
+    pub tracking: Tracking,
+    pub signup: Signup,
+    pub paths: Paths,
+    pub log: Log,
+}
+
+impl Config {
+    /// Reads the configuration file at `path`.
+    pub fn load(path: &std::path::Path) -> anyhow::Result<Config> {
+        let text = std::fs::read_to_string(path)?;
+        Ok(toml::from_str(&text)?)
+    }
+}
+
+/// Who publishes, and where readers find it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publication {
+    /// Shown on pages, in the footer and in List-Id.
+    pub name: String,
+    /// Base of every link in a mail; https, or http on a loopback host. No trailing slash is kept.
+    pub url: String,
+    /// Postal address for the footer; every commercial mail needs one (CAN-SPAM).
+    pub postal_address: String,
+    /// The list that `init` makes and that the subscribe page offers.
+    pub list: String,
+    /// BCP 47 language of the pages and the mails.
+    pub language: String,
+    /// One sentence for the subscribe page.
+    pub description: String,
+}
+
+/// The one author mailbox of every mail.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct From {
+    pub name: String,
+    pub address: EmailAddress,
+    /// Where replies go when not to `address`; empty is none.
+    pub reply_to: Option<EmailAddress>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite:FILE` (relative to the configuration file) or `postgres://...`.
+    pub url: SecretString,
+    /// Connections of the PostgreSQL pool, readers of the SQLite pool.
+    pub connections: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Readers' links and the subscribe page.
+    pub public: SocketAddr,
+    /// The author's pages; loopback unless said otherwise.
+    pub admin: SocketAddr,
+    /// Host names under which the admin listener may be asked, besides loopback names.
+    pub admin_hosts: Vec<String>,
+    /// Addresses of reverse proxies whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Open connections at most.
+    pub connections: usize,
+    /// Open connections at most from one address.
+    pub connections_per_address: usize,
+}
+
+/// What a relay is, as data (DESIGN.md, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RelayKind {
+    Smtp,
+    Ses,
+    Mailgun,
+    Postmark,
+    Sendgrid,
+}
+
+/// When a connection to a relay is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsPolicy {
+    Required,
+    Opportunistic,
+    None,
+}
+
+/// One SMTP server that messages are handed to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relay {
+    pub kind: RelayKind,
+    /// `smtp://host[:port]` (STARTTLS by policy, port 587) or `smtps://host[:port]` (port 465).
+    pub url: String,
+    pub tls: TlsPolicy,
+    pub connections: usize,
+    pub username: Option<String>,
+    pub password: Option<SecretString>,
+    /// Whether Pressrun signs; by kind when not said (`ses` does not).
+    pub dkim: Option<bool>,
+    /// Extra trusted certificates in PEM, for a relay with a private authority.
+    pub ca_file: Option<PathBuf>,
+    /// Name in EHLO; the public URL's host when not said.
+    pub ehlo: Option<String>,
+    /// Messages over one connection before it is renewed.
+    pub messages_per_connection: u32,
+    #[serde(with = "duration")]
+    pub connect_timeout: Duration,
+    #[serde(with = "duration")]
+    pub command_timeout: Duration,
+    /// Wait for the answer to the final dot; RFC 5321, section 4.5.3.2.6 asks for 10 minutes.
+    #[serde(with = "duration")]
+    pub dot_timeout: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Send {
+    /// Which `[relay.<name>]` carries the mail.
+    pub relay: String,
+    /// Domain of the VERP envelope sender; the From domain when empty.
+    pub bounce_domain: Option<String>,
+    /// Waits between tries after a 4xx for one recipient; the last repeats.
+    #[serde(with = "durations")]
+    pub retry: Vec<Duration>,
+    /// Each wait is moved by up to this fraction, so that retries do not march in step.
+    pub jitter: f64,
+    /// A delivery still deferred after this time expires.
+    #[serde(with = "duration")]
+    pub give_up: Duration,
+    /// What becomes of uncertain deliveries: `hold`, `assume-sent` or `resend`.
+    pub uncertain: UncertainPolicy,
+    /// How long a group commit waits for company; "0s" commits at once.
+    #[serde(with = "duration")]
+    pub linger: Duration,
+    /// How long a lease on PostgreSQL holds without renewal.
+    #[serde(with = "duration")]
+    pub lease: Duration,
+    /// Name of this node among several; the host name when empty.
+    pub node: Option<String>,
+    /// First wait of the circuit breaker before a probe; doubles up to a minute.
+    #[serde(with = "duration")]
+    pub probe: Duration,
+    /// How long an interrupted sender waits for answers to final dots already sent.
+    #[serde(with = "duration")]
+    pub drain: Duration,
+}
+
+/// Policy for deliveries of which nobody knows whether the relay took them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UncertainPolicy {
+    Hold,
+    AssumeSent,
+    Resend,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dkim {
+    /// Signing domain; the From domain when empty.
+    pub domain: Option<String>,
+    pub selector: String,
+    /// PEM file of the RSA key, mode 0600; empty does not sign.
+    pub key: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tracking {
+    /// Puts a pixel into issues.
+    pub opens: bool,
+    /// Sends links of issues through the public site.
+    pub clicks: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signup {
+    /// Whether the public site offers the subscribe form.
+    pub open: bool,
+    pub per_network_per_minute: u32,
+    pub per_network_per_hour: u32,
+    /// Confirm mails to one address on one list within `address_window`.
+    #[serde(with = "duration")]
+    pub address_window: Duration,
+    /// Confirm mails of the whole instance per hour; more wait for the next.
+    pub confirms_per_hour: u32,
+    /// How old a form may be when it comes back.
+    #[serde(with = "duration")]
+    pub form_max_age: Duration,
+    /// How young a form may be when it comes back: people need seconds.
+    #[serde(with = "duration")]
+    pub form_min_age: Duration,
+    /// How long a confirm link works.
+    #[serde(with = "duration")]
+    pub confirm_window: Duration,
+}
+
+/// Files and folders, relative to the configuration file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paths {
+    pub keyring: PathBuf,
+    pub emails: PathBuf,
+    /// Small files beside the database: generation guard and sending lock.
+    pub state: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `pressrun=debug`.
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Durations written as "30s", "10m", "2h", "250ms".
+mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        super::parse_duration(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+mod durations {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Duration>, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        let each = texts.iter().map(|text| super::parse_duration(text));
+        each.collect::<Result<_, _>>()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Parses "30s", "10m", "2h", "2d" or "250ms".
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let error =
+        || format!("`{text}` is no duration; expected a number and `ms`, `s`, `m`, `h` or `d`");
+    let number: u64 = number.parse().map_err(|_| error())?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(error()),
+    };
+    let total = number.checked_mul(millis).ok_or_else(error)?;
+    Ok(Duration::from_millis(total))
+}

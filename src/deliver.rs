@@ -1,0 +1,1 @@
+//! Workers that move deliveries from the ledger through the relay.

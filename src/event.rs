@@ -1,0 +1,1 @@
+//! What readers do: events and their evidence.

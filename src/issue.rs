@@ -1,0 +1,1 @@
+//! Reading `issue.md`: front matter and Markdown into typed blocks.

@@ -1,0 +1,41 @@
+//! Pressrun: a self-hosted newsletter delivery service.
+//!
+//! The house, from the ground up; a module uses what stands before its layer, never what stands after.
+
+// Ground.
+pub mod address;
+pub mod chance;
+pub mod clock;
+pub mod config;
+pub mod id;
+pub mod keyring;
+pub mod token;
+
+// Domain: pure.
+pub mod compile;
+pub mod delivery;
+pub mod dkim;
+pub mod event;
+pub mod issue;
+pub mod message;
+pub mod mjml;
+pub mod reply;
+pub mod retry;
+pub mod stats;
+pub mod subscriber;
+
+// Store: all the SQL.
+pub mod store;
+
+// Services.
+pub mod app;
+pub mod deliver;
+pub mod import;
+pub mod publication;
+pub mod run;
+pub mod smtp;
+pub mod track;
+
+// Edges.
+pub mod cli;
+pub mod http;

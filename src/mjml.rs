@@ -1,0 +1,1 @@
+//! MJML to HTML.

@@ -1,0 +1,1 @@
+//! Runs: freeze, pause, resume, cancel, verify.

@@ -1,0 +1,1 @@
+//! SMTP: session, TLS and the scripted sink.

@@ -1,0 +1,268 @@
+//! The store: one set of statements for SQLite and PostgreSQL.
+//!
+//! Promises: a committed change is durable (SQLite `synchronous=full`, PostgreSQL
+//! `synchronous_commit=on`); one writer at a time on SQLite. Holds all the SQL and no decision.
+//!
+//! A statement is written once, in the words both engines share. Where a token differs (the table
+//! function that opens a JSON batch), [`Store::sql`] swaps it; where a whole statement must differ, a
+//! comment says "differs by necessity".
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::Context;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long a statement waits for another process's write on the same SQLite file.
+const BUSY: Duration = Duration::from_secs(60);
+/// How long a caller waits for a connection of the pool.
+const ACQUIRE: Duration = Duration::from_secs(30);
+
+/// A database that Pressrun keeps everything in.
+#[derive(Clone, Debug)]
+pub enum Store {
+    Sqlite(SqliteStore),
+    Postgres(PgPool),
+}
+
+/// A SQLite file: many readers and one writer, as SQLite itself allows.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    pub(crate) readers: SqlitePool,
+    pub(crate) writer: SqlitePool,
+    path: PathBuf,
+}
+
+/// The database did not do it; whose fault the text tells.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StoreError(#[from] sqlx::Error);
+
+/// What every statement gives.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+impl StoreError {
+    /// A uniqueness rule of the schema said no: the row is already there.
+    pub fn is_duplicate(&self) -> bool {
+        let database = self.0.as_database_error();
+        database.is_some_and(|error| error.is_unique_violation())
+    }
+}
+
+/// Runs `$body` on a connection that only reads: `read!(self, conn => ...)`.
+macro_rules! read {
+    ($store:expr, $conn:ident => $body:expr) => {
+        match $store {
+            $crate::store::Store::Sqlite(db) => {
+                let mut held = db.readers.acquire().await?;
+                let $conn = &mut *held;
+                $body
+            }
+            $crate::store::Store::Postgres(pool) => {
+                let mut held = pool.acquire().await?;
+                let $conn = &mut *held;
+                $body
+            }
+        }
+    };
+}
+
+/// Runs `$body` in one write transaction and commits it; `?` inside rolls back. Gives `Ok(value)`.
+macro_rules! transact {
+    ($store:expr, $conn:ident => $body:expr) => {
+        match $store {
+            $crate::store::Store::Sqlite(db) => {
+                let mut held = db.writer.begin_with("begin immediate").await?;
+                let value = {
+                    let $conn = &mut *held;
+                    $body
+                };
+                held.commit().await?;
+                Ok(value)
+            }
+            $crate::store::Store::Postgres(pool) => {
+                let mut held = pool.begin().await?;
+                let value = {
+                    let $conn = &mut *held;
+                    $body
+                };
+                held.commit().await?;
+                Ok(value)
+            }
+        }
+    };
+}
+
+pub mod meta;
+
+impl Store {
+    /// Opens `url` (`sqlite:FILE` relative to `base`, or `postgres://...`), and brings the schema up to
+    /// date; a SQLite file is copied first.
+    pub async fn open(url: &str, base: &Path, connections: u32) -> anyhow::Result<Store> {
+        let store = Store::connect(url, base, connections).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Opens `url` as it stands, without migrating.
+    pub async fn connect(url: &str, base: &Path, connections: u32) -> anyhow::Result<Store> {
+        if let Some(file) = url.strip_prefix("sqlite:") {
+            let path = base.join(file.trim_start_matches("//"));
+            let sqlite = SqliteStore::connect(path.clone(), connections).await;
+            let sqlite = sqlite.with_context(|| format!("database `{}`", path.display()))?;
+            return Ok(Store::Sqlite(sqlite));
+        }
+        // The URL holds the password: only the host and the database are ever named.
+        let options = PgConnectOptions::from_str(url)
+            .ok()
+            .context("`database.url` is neither `sqlite:FILE` nor `postgres://user@host/name`")?
+            .application_name("pressrun")
+            .options([("synchronous_commit", "on")])
+            .disable_statement_logging();
+        let place = format!(
+            "PostgreSQL database `{}` on `{}`",
+            options.get_database().unwrap_or_default(),
+            options.get_host()
+        );
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE)
+            .connect_with(options)
+            .await
+            .with_context(|| place)?;
+        Ok(Store::Postgres(pool))
+    }
+
+    /// Closes every connection; on SQLite this also folds the write-ahead log back into the file.
+    pub async fn close(&self) {
+        match self {
+            Store::Sqlite(db) => {
+                db.readers.close().await;
+                db.writer.close().await;
+            }
+            Store::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Whether one process alone may send from this database.
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self, Store::Sqlite(_))
+    }
+
+    /// The SQLite file, if this is one.
+    pub fn sqlite_path(&self) -> Option<&Path> {
+        match self {
+            Store::Sqlite(db) => Some(&db.path),
+            Store::Postgres(_) => None,
+        }
+    }
+
+    async fn migrate(&self) -> anyhow::Result<()> {
+        match self {
+            Store::Sqlite(db) => {
+                db.copy_before_migration().await?;
+                let mut conn = db.writer.acquire().await?;
+                SQLITE_MIGRATIONS.run(&mut *conn).await?;
+            }
+            Store::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await?,
+        }
+        Ok(())
+    }
+
+    /// The statement in this engine's words. Written for SQLite; the tokens that differ by necessity:
+    /// `json_each($1)` is `jsonb_array_elements($1::jsonb)` on PostgreSQL.
+    pub(crate) fn sql(&self, statement: &'static str) -> AssertSqlSafe<String> {
+        AssertSqlSafe(match self {
+            Store::Sqlite(_) => statement.to_owned(),
+            Store::Postgres(_) => {
+                let mut text = statement.to_owned();
+                for number in 1..=9 {
+                    text = text.replace(
+                        &format!("json_each(${number})"),
+                        &format!("jsonb_array_elements(${number}::jsonb)"),
+                    );
+                }
+                text
+            }
+        })
+    }
+}
+
+impl SqliteStore {
+    async fn connect(path: PathBuf, connections: u32) -> anyhow::Result<SqliteStore> {
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY)
+            .pragma("temp_store", "memory")
+            .pragma("cache_size", "-16384")
+            .disable_statement_logging();
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(BUSY + ACQUIRE)
+            .connect_with(options.clone())
+            .await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE)
+            .connect_with(options.pragma("query_only", "on"))
+            .await?;
+        Ok(SqliteStore {
+            readers,
+            writer,
+            path,
+        })
+    }
+
+    /// Before a migration changes a database that holds something, its state goes beside it.
+    async fn copy_before_migration(&self) -> anyhow::Result<()> {
+        let mut conn = self.writer.acquire().await?;
+        let known = "select count(*) from sqlite_schema where name = '_sqlx_migrations'";
+        let migrated: i64 = sqlx::query_scalar(known).fetch_one(&mut *conn).await?;
+        if migrated == 0 {
+            return Ok(());
+        }
+        let last = "select coalesce(max(version), 0) from _sqlx_migrations";
+        let version: i64 = sqlx::query(last).fetch_one(&mut *conn).await?.get(0);
+        let newest = SQLITE_MIGRATIONS
+            .iter()
+            .map(|migration| migration.version)
+            .max();
+        if newest.is_some_and(|newest| newest > version) {
+            let copy = self
+                .path
+                .with_extension(format!("before-{}.db", version + 1));
+            if !copy.exists() {
+                let target = copy.to_str().context("the database's path is not UTF-8")?;
+                sqlx::query("vacuum into $1")
+                    .bind(target)
+                    .execute(&mut *conn)
+                    .await?;
+                tracing::info!(copy = target, "copied the database before its migration");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A database of the given name beside the one `url` names, for tools that make and drop databases.
+pub async fn postgres_admin(url: &str, statement: String) -> anyhow::Result<()> {
+    let mut conn = PgConnectOptions::from_str(url)?.connect().await?;
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut conn)
+        .await?;
+    conn.close().await?;
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! Small facts about this database: its generation and the like.
+
+use crate::store::{Result, Store};
+
+impl Store {
+    /// The value under `key`, if any.
+    pub async fn meta(&self, key: &str) -> Result<Option<String>> {
+        read!(self, conn => {
+            let found = sqlx::query_scalar("select value from meta where key = $1")
+                .bind(key)
+                .fetch_optional(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+
+    /// Puts `value` under `key`.
+    pub async fn set_meta(&self, key: &str, value: &str) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query(
+                "insert into meta (key, value) values ($1, $2)
+                 on conflict (key) do update set value = excluded.value",
+            )
+            .bind(key)
+            .bind(value)
+            .execute(conn)
+            .await?;
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! Readers, their fields and their subscriptions.

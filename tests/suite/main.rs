@@ -1,0 +1,4 @@
+//! The suite: the whole program from outside, on both databases.
+
+mod harness;
+mod store;
