@@ -2,6 +2,8 @@
 //!
 //! Promises: errors say what, where and what to do, on stderr; exit codes are those of [`Exit`].
 
+pub mod sink;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,7 +28,9 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    Sink(sink::SinkArgs),
+}
 
 /// How a command ended, as a number for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,5 +73,7 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    match cli.command {}
+    match &cli.command {
+        Command::Sink(args) => sink::run(args).await,
+    }
 }
