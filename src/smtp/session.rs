@@ -173,11 +173,12 @@ impl Session {
 
     /// Drives the offered transaction up to the answer to DATA. Errors never concern a final dot.
     pub async fn answer(&mut self) -> Result<Offer, SessionError> {
-        self.enter()?;
-        let result = self.decide().await.map_err(|error| SessionError {
+        let unsent = |error| SessionError {
             terminator: Terminator::NotSent,
             ..error
-        });
+        };
+        self.enter().map_err(unsent)?;
+        let result = self.decide().await.map_err(unsent);
         self.leave(result)
     }
 
