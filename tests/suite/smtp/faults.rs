@@ -7,7 +7,7 @@ use pressrun::smtp::error::{ErrorKind, Phase, Terminator};
 use pressrun::smtp::session::Offer;
 use pressrun::smtp::sink::{Sink, SinkOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{Fate, message, offer, open, relay, script, send, session, sink, taken};
 
@@ -232,26 +232,26 @@ async fn trickling_octets_do_not_stretch_a_deadline() {
     assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
+/// Waits until the client has said something.
+async fn hear(stream: &mut TcpStream) {
+    let mut buffer = [0; 1024];
+    let read = stream.read(&mut buffer).await.expect("octets");
+    assert!(read > 0, "the client left");
+}
+
 /// A relay that answers the opening and the envelope, and then reads no more.
 async fn stops_reading(listener: TcpListener, last_words: &'static [u8]) {
     let (mut stream, _) = listener.accept().await.expect("a client");
-    stream.write_all(b"220 hi\r\n").await.expect("a greeting");
-    let mut buffer = [0; 1024];
-    stream.read(&mut buffer).await.expect("EHLO");
-    stream
-        .write_all(b"250-hi\r\n250 PIPELINING\r\n")
-        .await
-        .expect("an answer");
-    stream.read(&mut buffer).await.expect("an envelope");
-    stream
-        .write_all(b"250 ok\r\n250 ok\r\n354 go\r\n")
-        .await
-        .expect("an answer");
-    // Some of the message, so that it has certainly begun to leave.
-    stream
-        .read(&mut buffer)
-        .await
-        .expect("octets of the message");
+    let exchanges: [&[u8]; 3] = [
+        b"220 hi\r\n",
+        b"250-hi\r\n250 PIPELINING\r\n",
+        b"250 ok\r\n250 ok\r\n354 go\r\n",
+    ];
+    for answer in exchanges {
+        stream.write_all(answer).await.expect("an answer");
+        // The last time, some of the message: it has certainly begun to leave.
+        hear(&mut stream).await;
+    }
     stream.write_all(last_words).await.expect("an answer");
     std::future::pending::<()>().await;
 }

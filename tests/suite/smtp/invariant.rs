@@ -12,7 +12,7 @@ use super::{Fate, open, relay, send};
 /// How many conversations are tried; `PRESSRUN_REPLY_SCRIPTS` asks for more.
 fn cases() -> u32 {
     let asked = std::env::var("PRESSRUN_REPLY_SCRIPTS");
-    asked.map_or(200, |number| number.parse().expect("a number"))
+    asked.map_or(100, |number| number.parse().expect("a number"))
 }
 
 /// One word of a script that a recipient can ask for.
