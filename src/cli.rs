@@ -9,6 +9,8 @@ use clap::{Parser, Subcommand};
 
 use crate::app::App;
 
+pub mod stats;
+
 /// Sends an email newsletter: one copy to every subscriber, none lost, none doubled.
 #[derive(Debug, Parser)]
 #[command(name = "pressrun", version, about, propagate_version = true)]
@@ -26,7 +28,10 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Shows the numbers of every run, or of one issue's newest run.
+    Stats(stats::Args),
+}
 
 /// How a command ended, as a number for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,5 +74,7 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    match cli.command {}
+    match &cli.command {
+        Command::Stats(args) => stats::run(&cli.open().await?, args).await,
+    }
 }

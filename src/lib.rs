@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod id;
 pub mod keyring;
+pub mod network;
 pub mod token;
 
 // Domain: pure.
@@ -33,6 +34,7 @@ pub mod deliver;
 pub mod import;
 pub mod publication;
 pub mod run;
+pub mod signup;
 pub mod smtp;
 pub mod track;
 

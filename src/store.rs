@@ -102,7 +102,12 @@ macro_rules! transact {
     };
 }
 
+pub mod events;
+pub mod leave;
 pub mod meta;
+pub mod signup;
+pub mod site;
+pub mod stats;
 
 impl Store {
     /// Opens `url` (`sqlite:FILE` relative to `base`, or `postgres://...`), and brings the schema up to
