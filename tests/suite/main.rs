@@ -1,4 +1,7 @@
 //! The suite: the whole program from outside, on both databases.
 
+mod dkim;
 mod harness;
+mod hostile;
+mod message;
 mod store;
