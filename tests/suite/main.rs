@@ -1,5 +1,8 @@
 //! The suite: the whole program from outside, on both databases.
 
+mod dkim;
 mod harness;
+mod hostile;
 mod ledger;
+mod message;
 mod store;
