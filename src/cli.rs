@@ -2,8 +2,14 @@
 //!
 //! Promises: errors say what, where and what to do, on stderr; exit codes are those of [`Exit`].
 
+mod control;
+mod deliveries;
 pub mod dns;
+mod follow;
 pub mod keys;
+mod logs;
+mod send;
+mod signal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +36,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Send(send::Send),
+    Test(send::Test),
+    Resume(send::Resume),
+    Pause(control::Pause),
+    Cancel(control::Cancel),
+    Status(control::Status),
+    Verify(control::Verify),
+    Deliveries(deliveries::Deliveries),
     Dns(dns::Dns),
     Keys(keys::Keys),
 }
@@ -58,7 +72,10 @@ impl From<Exit> for ExitCode {
 impl Cli {
     /// Opens the database and the keys that the configuration file names.
     pub async fn open(&self) -> anyhow::Result<App> {
-        App::from_file(&std::path::absolute(&self.config)?).await
+        let app = App::from_file(&std::path::absolute(&self.config)?).await?;
+
+        logs::start(&app.config.log, false)?;
+        Ok(app)
     }
 }
 
@@ -76,7 +93,27 @@ pub async fn main() -> ExitCode {
 
 async fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
+        Command::Send(send) => send.run(&cli.open().await?).await,
+        Command::Test(test) => test.run(&cli.open().await?).await,
+        Command::Resume(resume) => resume.run(&cli.open().await?).await,
+        Command::Pause(pause) => pause.run(&cli.open().await?).await,
+        Command::Cancel(cancel) => cancel.run(&cli.open().await?).await,
+        Command::Status(status) => status.run(&cli.open().await?).await,
+        Command::Verify(verify) => verify.run(&cli.open().await?).await,
+        Command::Deliveries(deliveries) => deliveries.run(&cli.open().await?).await,
         Command::Dns(dns) => dns::run(cli, dns),
         Command::Keys(keys) => keys::run(cli, keys),
     }
+}
+
+/// Text from outside (a relay, a reader) as a terminal may show it: no control characters.
+pub(crate) fn plain(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
+}
+
+/// Prints a value as JSON for scripts.
+pub(crate) fn print_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
 }

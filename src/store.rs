@@ -105,6 +105,7 @@ macro_rules! transact {
 pub(crate) mod blocks;
 pub mod leases;
 pub mod leave;
+pub mod lists;
 pub mod ledger;
 pub mod meta;
 pub mod revisions;
