@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod id;
 pub mod keyring;
+pub mod slug;
 pub mod token;
 
 // Domain: pure.
