@@ -9,6 +9,13 @@ use clap::{Parser, Subcommand};
 
 use crate::app::App;
 
+mod config;
+mod init;
+mod lists;
+mod output;
+mod subscribers;
+mod suppressions;
+
 /// Sends an email newsletter: one copy to every subscriber, none lost, none doubled.
 #[derive(Debug, Parser)]
 #[command(name = "pressrun", version, about, propagate_version = true)]
@@ -26,7 +33,22 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Makes a folder for a publication: configuration, keys and emails.
+    Init(init::Init),
+    /// Shows the configuration in force.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Adds and shows lists.
+    #[command(subcommand)]
+    Lists(lists::Command),
+    /// Adds, imports, shows, removes and exports readers.
+    #[command(subcommand)]
+    Subscribers(subscribers::Command),
+    /// Addresses never to be mailed.
+    #[command(subcommand)]
+    Suppressions(suppressions::Command),
+}
 
 /// How a command ended, as a number for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,5 +91,11 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    match cli.command {}
+    match &cli.command {
+        Command::Init(init) => init::run(init),
+        Command::Config(command) => config::run(cli, command),
+        Command::Lists(command) => lists::run(cli, command).await,
+        Command::Subscribers(command) => subscribers::run(cli, command).await,
+        Command::Suppressions(command) => suppressions::run(cli, command).await,
+    }
 }

@@ -32,6 +32,7 @@ pub mod store;
 pub mod app;
 pub mod deliver;
 pub mod import;
+pub mod lists;
 pub mod publication;
 pub mod run;
 pub mod smtp;

@@ -102,7 +102,12 @@ macro_rules! transact {
     };
 }
 
+pub mod import;
+pub mod leave;
+pub mod lists;
 pub mod meta;
+pub mod subscribers;
+pub mod suppressions;
 
 impl Store {
     /// Opens `url` (`sqlite:FILE` relative to `base`, or `postgres://...`), and brings the schema up to
