@@ -84,7 +84,10 @@ pub(super) fn run(init: &Init) -> anyhow::Result<Exit> {
     if !left.is_empty() {
         print(&format!("left alone in `{dir}`:\n{}", pairs(&left)))?;
     }
-    print(&next(init))?;
+    // A configuration that was there may say anything else.
+    if configured {
+        print(&next(init))?;
+    }
     Ok(Exit::Done)
 }
 
