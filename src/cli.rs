@@ -18,6 +18,13 @@ use clap::{Parser, Subcommand};
 
 use crate::app::App;
 
+mod config;
+mod init;
+mod lists;
+mod output;
+mod subscribers;
+mod suppressions;
+
 /// Sends an email newsletter: one copy to every subscriber, none lost, none doubled.
 #[derive(Debug, Parser)]
 #[command(name = "pressrun", version, about, propagate_version = true)]
@@ -36,6 +43,20 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Makes a folder for a publication: configuration, keys and emails.
+    Init(init::Init),
+    /// Shows the configuration in force.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Adds and shows lists.
+    #[command(subcommand)]
+    Lists(lists::Command),
+    /// Adds, imports, shows, removes and exports readers.
+    #[command(subcommand)]
+    Subscribers(subscribers::Command),
+    /// Addresses never to be mailed.
+    #[command(subcommand)]
+    Suppressions(suppressions::Command),
     Send(send::Send),
     Test(send::Test),
     Resume(send::Resume),
@@ -103,6 +124,11 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Deliveries(deliveries) => deliveries.run(&cli.open().await?).await,
         Command::Dns(dns) => dns::run(cli, dns),
         Command::Keys(keys) => keys::run(cli, keys),
+        Command::Init(init) => init::run(init),
+        Command::Config(command) => config::run(cli, command),
+        Command::Lists(command) => lists::run(cli, command).await,
+        Command::Subscribers(command) => subscribers::run(cli, command).await,
+        Command::Suppressions(command) => suppressions::run(cli, command).await,
     }
 }
 

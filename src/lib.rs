@@ -10,6 +10,7 @@ pub mod config;
 pub mod id;
 pub mod keyfile;
 pub mod keyring;
+pub mod slug;
 pub mod token;
 
 // Domain: pure.
@@ -32,6 +33,7 @@ pub mod store;
 pub mod app;
 pub mod deliver;
 pub mod import;
+pub mod lists;
 pub mod publication;
 pub mod run;
 pub mod smtp;

@@ -103,13 +103,16 @@ macro_rules! transact {
 }
 
 pub(crate) mod blocks;
+pub mod import;
 pub mod leases;
 pub mod leave;
-pub mod lists;
 pub mod ledger;
+pub mod lists;
 pub mod meta;
 pub mod revisions;
 pub mod runs;
+pub mod subscribers;
+pub mod suppressions;
 pub mod system_mail;
 pub mod verify;
 

@@ -5,4 +5,6 @@ mod harness;
 mod hostile;
 mod ledger;
 mod message;
+mod readers;
+mod setup;
 mod store;
