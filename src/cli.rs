@@ -2,14 +2,22 @@
 //!
 //! Promises: errors say what, where and what to do, on stderr; exit codes are those of [`Exit`].
 
+
+mod config;
 mod control;
 mod deliveries;
-pub mod dns;
+mod dns;
 mod follow;
-pub mod keys;
+mod init;
+mod keys;
+mod lists;
 mod logs;
+mod output;
 mod send;
 mod signal;
+mod sink;
+mod subscribers;
+mod suppressions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,13 +25,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::App;
-
-mod config;
-mod init;
-mod lists;
-mod output;
-mod subscribers;
-mod suppressions;
 
 /// Sends an email newsletter: one copy to every subscriber, none lost, none doubled.
 #[derive(Debug, Parser)]
@@ -57,16 +58,17 @@ pub enum Command {
     /// Addresses never to be mailed.
     #[command(subcommand)]
     Suppressions(suppressions::Command),
-    Send(send::Send),
     Test(send::Test),
-    Resume(send::Resume),
+    Send(send::Send),
     Pause(control::Pause),
+    Resume(send::Resume),
     Cancel(control::Cancel),
     Status(control::Status),
     Verify(control::Verify),
     Deliveries(deliveries::Deliveries),
-    Dns(dns::Dns),
+    Sink(sink::Sink),
     Keys(keys::Keys),
+    Dns(dns::Dns),
 }
 
 /// How a command ended, as a number for scripts.
@@ -114,32 +116,21 @@ pub async fn main() -> ExitCode {
 
 async fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
-        Command::Send(send) => send.run(&cli.open().await?).await,
-        Command::Test(test) => test.run(&cli.open().await?).await,
-        Command::Resume(resume) => resume.run(&cli.open().await?).await,
-        Command::Pause(pause) => pause.run(&cli.open().await?).await,
-        Command::Cancel(cancel) => cancel.run(&cli.open().await?).await,
-        Command::Status(status) => status.run(&cli.open().await?).await,
-        Command::Verify(verify) => verify.run(&cli.open().await?).await,
-        Command::Deliveries(deliveries) => deliveries.run(&cli.open().await?).await,
-        Command::Dns(dns) => dns::run(cli, dns),
-        Command::Keys(keys) => keys::run(cli, keys),
         Command::Init(init) => init::run(init),
         Command::Config(command) => config::run(cli, command),
         Command::Lists(command) => lists::run(cli, command).await,
         Command::Subscribers(command) => subscribers::run(cli, command).await,
         Command::Suppressions(command) => suppressions::run(cli, command).await,
+        Command::Test(test) => send::test(cli, test).await,
+        Command::Send(send) => send::run(cli, send).await,
+        Command::Pause(pause) => control::pause(cli, pause).await,
+        Command::Resume(resume) => send::resume(cli, resume).await,
+        Command::Cancel(cancel) => control::cancel(cli, cancel).await,
+        Command::Status(status) => control::status(cli, status).await,
+        Command::Verify(verify) => control::verify(cli, verify).await,
+        Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
+        Command::Sink(sink) => sink::run(sink).await,
+        Command::Keys(keys) => keys::run(cli, keys),
+        Command::Dns(dns) => dns::run(cli, dns),
     }
-}
-
-/// Text from outside (a relay, a reader) as a terminal may show it: no control characters.
-pub(crate) fn plain(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(shown).collect()
-}
-
-/// Prints a value as JSON for scripts.
-pub(crate) fn print_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
 }

@@ -4,7 +4,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::cli::{Exit, follow, plain, print_json};
+use crate::cli::output::{plain, print_json};
+use crate::cli::{Cli, Exit, follow};
 use crate::clock::Timestamp;
 use crate::deliver::TROUBLE;
 use crate::delivery::{Counts, State};
@@ -58,8 +59,28 @@ struct StatusRow {
     balanced: bool,
 }
 
+/// Runs `pressrun pause`.
+pub(super) async fn pause(cli: &Cli, pause: &Pause) -> anyhow::Result<Exit> {
+    pause.run(&cli.open().await?).await
+}
+
+/// Runs `pressrun cancel`.
+pub(super) async fn cancel(cli: &Cli, cancel: &Cancel) -> anyhow::Result<Exit> {
+    cancel.run(&cli.open().await?).await
+}
+
+/// Runs `pressrun status`.
+pub(super) async fn status(cli: &Cli, status: &Status) -> anyhow::Result<Exit> {
+    status.run(&cli.open().await?).await
+}
+
+/// Runs `pressrun verify`.
+pub(super) async fn verify(cli: &Cli, verify: &Verify) -> anyhow::Result<Exit> {
+    verify.run(&cli.open().await?).await
+}
+
 impl Pause {
-    pub(crate) async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let found = run::find(app, &self.issue).await?;
         run::pause(app, &found).await?;
         println!("paused; go on with: pressrun resume {}", found.slug);
@@ -68,7 +89,7 @@ impl Pause {
 }
 
 impl Cancel {
-    pub(crate) async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let found = run::find(app, &self.issue).await?;
         let open = app.store.counts(found.id()).await?.queued;
         if !self.yes {
@@ -84,7 +105,7 @@ impl Cancel {
 }
 
 impl Status {
-    pub(crate) async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let runs = match &self.issue {
             Some(issue) => vec![run::find(app, issue).await?],
             None => app.store.runs(SHOWN).await?,
@@ -143,7 +164,7 @@ impl Status {
 }
 
 impl Verify {
-    pub(crate) async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let found = run::find(app, &self.issue).await?;
         let verified = run::verify(app, &found).await?;
         if self.json {

@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::app::App;
-use crate::cli::{Exit, plain, print_json};
+use crate::cli::output::{plain, print_json};
+use crate::cli::{Cli, Exit};
 use crate::delivery::State;
 use crate::run;
 
@@ -43,8 +44,13 @@ enum Resolution {
     Queued,
 }
 
+/// Runs `pressrun deliveries`.
+pub(super) async fn run(cli: &Cli, deliveries: &Deliveries) -> anyhow::Result<Exit> {
+    deliveries.run(&cli.open().await?).await
+}
+
 impl Deliveries {
-    pub(crate) async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let found = run::find(app, &self.issue).await?;
         if let Some(Action::Resolve { to, seq }) = &self.action {
             let state = match to {

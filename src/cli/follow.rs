@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::cli::Exit;
+use crate::cli::output::plain;
 use crate::clock::Timestamp;
 use crate::deliver::TROUBLE;
 use crate::delivery::{Counts, State};
@@ -111,7 +112,7 @@ pub(crate) async fn summary(app: &App, run: &Run) -> anyhow::Result<Exit> {
         println!("  the ledger does not balance: run `pressrun verify {}`", run.slug);
     }
     if let Some(reason) = run.reason.as_ref().filter(|_| run.status == "held") {
-        println!("  held: {}", crate::cli::plain(reason));
+        println!("  held: {}", plain(reason));
         println!("  go on with: pressrun resume {} --yes", run.slug);
     }
     if counts.uncertain > 0 {

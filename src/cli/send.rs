@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::cli::{Exit, follow, signal};
+use crate::cli::output::plain;
+use crate::cli::{Cli, Exit, follow, signal};
 use crate::deliver::{Engine, Taken};
 use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId};
@@ -57,8 +58,23 @@ pub struct Test {
     to: EmailAddress,
 }
 
+/// Runs `pressrun send`.
+pub(super) async fn run(cli: &Cli, send: &Send) -> anyhow::Result<Exit> {
+    send.run(&cli.open().await?).await
+}
+
+/// Runs `pressrun resume`.
+pub(super) async fn resume(cli: &Cli, resume: &Resume) -> anyhow::Result<Exit> {
+    resume.run(&cli.open().await?).await
+}
+
+/// Runs `pressrun test`.
+pub(super) async fn test(cli: &Cli, test: &Test) -> anyhow::Result<Exit> {
+    test.run(&cli.open().await?).await
+}
+
 impl Send {
-    pub(crate) async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let list = self.list.as_deref().unwrap_or(&app.config.publication.list);
         if !self.yes {
             self.ask(app, list).await?;
@@ -112,7 +128,7 @@ impl Send {
 }
 
 impl Resume {
-    pub(crate) async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let found = run::find(app, &self.issue).await?;
         if found.status == "finished" {
             println!("the run of `{}` is finished; there is nothing to resume", found.slug);
@@ -128,7 +144,7 @@ impl Resume {
 }
 
 impl Test {
-    pub(crate) async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let (key, built) = run::begin_test(app, &self.issue, &self.to).await?;
         for diagnostic in &built.diagnostics {
             eprintln!("{diagnostic}");
@@ -141,7 +157,7 @@ impl Test {
             engine.await??;
         }
         let (state, reply) = end?;
-        let text = crate::cli::plain(&reply);
+        let text = plain(&reply);
         match state {
             State::Sent => println!("sent: {text}"),
             State::Queued | State::AtDot => {
