@@ -16,6 +16,7 @@ mod output;
 mod send;
 mod signal;
 mod sink;
+mod stats;
 mod subscribers;
 mod suppressions;
 
@@ -66,7 +67,9 @@ pub enum Command {
     Status(control::Status),
     Verify(control::Verify),
     Deliveries(deliveries::Deliveries),
-    Sink(sink::Sink),
+    /// Shows numbers: of every run, or of one issue.
+    Stats(stats::Args),
+    Sink(sink::SinkArgs),
     Keys(keys::Keys),
     Dns(dns::Dns),
 }
@@ -129,6 +132,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Status(status) => control::status(cli, status).await,
         Command::Verify(verify) => control::verify(cli, verify).await,
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
+        Command::Stats(args) => stats::run(&cli.open().await?, args).await,
         Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys),
         Command::Dns(dns) => dns::run(cli, dns),

@@ -10,6 +10,7 @@ pub mod config;
 pub mod id;
 pub mod keyfile;
 pub mod keyring;
+pub mod network;
 pub mod slug;
 pub mod token;
 
@@ -36,6 +37,7 @@ pub mod import;
 pub mod lists;
 pub mod publication;
 pub mod run;
+pub mod signup;
 pub mod smtp;
 pub mod track;
 

@@ -103,6 +103,7 @@ macro_rules! transact {
 }
 
 pub(crate) mod blocks;
+pub mod events;
 pub mod import;
 pub mod leases;
 pub mod leave;
@@ -111,6 +112,9 @@ pub mod lists;
 pub mod meta;
 pub mod revisions;
 pub mod runs;
+pub mod signup;
+pub mod site;
+pub mod stats;
 pub mod subscribers;
 pub mod suppressions;
 pub mod system_mail;

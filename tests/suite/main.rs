@@ -3,6 +3,7 @@
 mod dkim;
 mod harness;
 mod hostile;
+mod http;
 mod ledger;
 mod message;
 mod readers;
