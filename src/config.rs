@@ -83,7 +83,7 @@ impl Config {
         let complaints = check::check(&config);
         if !complaints.is_empty() {
             let line = |(path, what): &(String, String)| {
-                format!("{}: `{path}` {what}", settings.place(path))
+                format!("{}: `{path}`: {what}", settings.place(path))
             };
             return Err(Problems(complaints.iter().map(line).collect()).into());
         }

@@ -168,10 +168,9 @@ async fn write_out(app: &App, export: &Export) -> anyhow::Result<Exit> {
     };
     let out = BufWriter::new(create(path)?);
     let count = export::run(app, list.id, export.status, format, out).await?;
+    let (list, file) = (&export.list, path.display());
     print(&format!(
-        "wrote {count} readers of `{}` to `{}`\n",
-        export.list,
-        path.display()
+        "readers of `{list}` written to `{file}`: {count}\n"
     ))?;
     Ok(Exit::Done)
 }

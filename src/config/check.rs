@@ -109,7 +109,7 @@ impl Complaints {
             // The value may hold a password, so it is not shown.
             self.say(
                 "database.url",
-                "is neither `sqlite:FILE` nor `postgres://user@host/name`",
+                "neither `sqlite:FILE` nor `postgres://user@host/name`",
             );
         }
         if config.signup.form_min_age >= config.signup.form_max_age {
@@ -153,7 +153,7 @@ impl Complaints {
         let url = match Url::parse(&relay.url) {
             Ok(url) if url.has_host() => url,
             _ => {
-                let what = "is no relay's address; expected `smtp://host` or `smtps://host:port`";
+                let what = "no relay's address; expected `smtp://host` or `smtps://host:port`";
                 return self.say(&key("url"), what);
             }
         };

@@ -112,7 +112,7 @@ fn a_wrong_file_is_told_by_line_with_what_was_expected() {
         ),
         (
             "[send]\nrelay = \"spare\"",
-            "pressrun.toml:10: `send.relay` no section `[relay.spare]`: there are `main`",
+            "pressrun.toml:10: `send.relay`: no section `[relay.spare]`: there are `main`",
         ),
         (
             "[send]\nretry = [5]",
@@ -131,7 +131,7 @@ fn a_wrong_file_is_told_by_line_with_what_was_expected() {
         ),
         (
             "tls = \"none\"\nusername = \"me\"\npassword = \"canary\"",
-            "pressrun.toml:9: `relay.main.tls` \"none\" would send the password in clear; \
+            "pressrun.toml:9: `relay.main.tls`: \"none\" would send the password in clear; \
              use \"required\"",
         ),
         (
@@ -180,7 +180,7 @@ fn a_file_without_the_required_keys_is_told_each_of_them() {
     let said = error(no_relay, &[]);
     assert_eq!(
         said,
-        "pressrun.toml: `send.relay` no section `[relay.main]`: no relay is described"
+        "pressrun.toml: `send.relay`: no section `[relay.main]`: no relay is described"
     );
 }
 
@@ -205,7 +205,7 @@ fn a_wrong_variable_is_told_by_name_and_never_shows_a_secret() {
         (
             "PRESSRUN_DATABASE__URL",
             "canary:",
-            "`database.url` is neither",
+            "`database.url`: neither",
         ),
         (
             "PRESSRUN_DATABASE__URL_FILE",
