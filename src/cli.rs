@@ -14,6 +14,7 @@ mod lists;
 mod logs;
 mod output;
 mod send;
+mod serve;
 mod signal;
 mod sink;
 mod stats;
@@ -70,6 +71,7 @@ pub enum Command {
     /// Shows numbers: of every run, or of one issue.
     Stats(stats::Args),
     Sink(sink::SinkArgs),
+    Serve(serve::Serve),
     Keys(keys::Keys),
     Dns(dns::Dns),
 }
@@ -100,7 +102,8 @@ impl Cli {
     pub async fn open(&self) -> anyhow::Result<App> {
         let app = App::from_file(&std::path::absolute(&self.config)?).await?;
 
-        logs::start(&app.config.log, false)?;
+        let serving = matches!(self.command, Command::Serve(_));
+        logs::start(&app.config.log, serving)?;
         Ok(app)
     }
 }
@@ -132,6 +135,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Status(status) => control::status(cli, status).await,
         Command::Verify(verify) => control::verify(cli, verify).await,
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
+        Command::Serve(serve) => serve::run(cli, serve).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
         Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys),

@@ -34,10 +34,6 @@ pub struct Started {
 /// Compiles `issue` and begins its run to the list `list`; nothing begins when the issue has errors.
 pub async fn begin(app: &App, issue: &str, list: &str, again: bool) -> anyhow::Result<Started> {
     let built = publication::compile_issue(&app.config, &app.emails(), issue)?;
-    ensure!(
-        !built.has_errors(),
-        "the issue has errors; `pressrun check {issue}` shows them, nothing was sent"
-    );
     let found = app.store.list(list).await?;
     let list = found.with_context(|| {
         format!("there is no list `{list}`; `pressrun lists show` names those there are")
@@ -66,10 +62,6 @@ pub async fn begin_test(
     to: &EmailAddress,
 ) -> anyhow::Result<(DeliveryKey, Built)> {
     let built = publication::compile_issue(&app.config, &app.emails(), issue)?;
-    ensure!(
-        !built.has_errors(),
-        "the issue has errors; `pressrun check {issue}` shows them, nothing was sent"
-    );
     let revision = keep_revision(app, &built.compiled, &built.images).await?;
     let list = app.store.list(&app.config.publication.list).await?;
     let mail = NewSystemMail {

@@ -58,12 +58,8 @@ pub(super) fn run(init: &Init) -> anyhow::Result<Exit> {
         true => made.push((name, what.to_owned())),
         false => left.push((name, "was there and stays as it is".to_owned())),
     };
-    let file = init.dir.join("pressrun.toml");
-    note(
-        "pressrun.toml",
-        "the configuration",
-        write_new(&file, &text)?,
-    );
+    let configured = write_new(&init.dir.join("pressrun.toml"), &text)?;
+    note("pressrun.toml", "the configuration", configured);
     let keyring = init.dir.join("keyring.toml");
     let fresh = !keyring.exists();
     if fresh {

@@ -83,3 +83,31 @@ fn list((id, slug, title, label, created_at): Columns) -> List {
         created_at: Timestamp(created_at),
     }
 }
+
+impl Store {
+    /// The list numbered `id`.
+    pub async fn list_by_id(&self, id: ListId) -> Result<Option<List>> {
+        read!(self, conn => {
+            let found: Option<Columns> = sqlx::query_as(
+                "select id, slug, title, label, created_at from lists where id = $1",
+            )
+            .bind(id.0)
+            .fetch_optional(conn)
+            .await?;
+            Ok(found.map(list))
+        })
+    }
+
+    /// How many readers a run to this list would find now.
+    pub async fn confirmed_on(&self, id: ListId) -> Result<i64> {
+        read!(self, conn => {
+            let number = sqlx::query_scalar(
+                "select count(*) from subscriptions where list_id = $1 and status = 'confirmed'",
+            )
+            .bind(id.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(number)
+        })
+    }
+}

@@ -1,11 +1,6 @@
 //! The suite: the whole program from outside, on both databases.
 
-mod dkim;
 mod harness;
-mod hostile;
-mod http;
-mod ledger;
-mod message;
 mod readers;
 mod setup;
 mod store;
