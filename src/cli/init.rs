@@ -18,6 +18,7 @@ use crate::cli::output::{pairs, print};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keyring::Keyring;
+use crate::publication::Publication;
 
 /// Where `pressrun sink` is told to listen in the examples.
 const SINK: &str = "smtp://127.0.0.1:2525";
@@ -72,7 +73,7 @@ pub(super) fn run(init: &Init) -> anyhow::Result<Exit> {
     );
     let emails = init.dir.join("emails");
     let fresh = !emails.exists();
-    write_emails(&emails)?;
+    Publication::write_defaults(&emails)?;
     note("emails", "themes, system mails and issues", fresh);
     if !made.is_empty() {
         print(&format!("made in `{dir}`:\n{}", pairs(&made)))?;
@@ -85,16 +86,6 @@ pub(super) fn run(init: &Init) -> anyhow::Result<Exit> {
         print(&next(init))?;
     }
     Ok(Exit::Done)
-}
-
-/// Writes the author's folder.
-fn write_emails(emails: &Path) -> anyhow::Result<()> {
-    for folder in ["themes", "system", "issues"] {
-        let path = emails.join(folder);
-        fs::create_dir_all(&path)
-            .with_context(|| format!("folder `{}` cannot be made", path.display()))?;
-    }
-    Ok(())
 }
 
 /// Writes a file that is not there yet; false when it is.
