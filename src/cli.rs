@@ -6,6 +6,7 @@
 mod config;
 mod control;
 mod deliveries;
+mod demo;
 mod dns;
 mod follow;
 mod init;
@@ -46,6 +47,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(demo::Demo),
     /// Makes a folder for a publication: configuration, keys and emails.
     Init(init::Init),
     /// Shows the configuration in force.
@@ -122,6 +124,7 @@ pub async fn main() -> ExitCode {
 
 async fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
+        Command::Demo(demo) => demo::run(demo).await,
         Command::Init(init) => init::run(init),
         Command::Config(command) => config::run(cli, command),
         Command::Lists(command) => lists::run(cli, command).await,

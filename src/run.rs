@@ -13,6 +13,7 @@ use crate::config::UncertainPolicy;
 use crate::deliver;
 use crate::delivery::{Counts, State};
 use crate::id::{DeliveryKey, ListId, RunId, SubscriberId};
+use crate::lists;
 use crate::message::copy::CopyRecord;
 use crate::message::{self, ListHeaders, RunHeaders};
 use crate::publication::{self, Built};
@@ -34,10 +35,7 @@ pub struct Started {
 /// Compiles `issue` and begins its run to the list `list`; nothing begins when the issue has errors.
 pub async fn begin(app: &App, issue: &str, list: &str, again: bool) -> anyhow::Result<Started> {
     let built = publication::compile_issue(&app.config, &app.emails(), issue)?;
-    let found = app.store.list(list).await?;
-    let list = found.with_context(|| {
-        format!("there is no list `{list}`; `pressrun lists show` names those there are")
-    })?;
+    let list = lists::find(app, list).await?;
     let revision = keep_revision(app, &built.compiled, &built.images).await?;
     let slug = built.compiled.slug.clone();
     let headers = headers(app, Some(list.id), &slug).await?;
