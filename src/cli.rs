@@ -9,6 +9,9 @@ use clap::{Parser, Subcommand};
 
 use crate::app::App;
 
+mod build;
+mod check;
+
 /// Sends an email newsletter: one copy to every subscriber, none lost, none doubled.
 #[derive(Debug, Parser)]
 #[command(name = "pressrun", version, about, propagate_version = true)]
@@ -26,7 +29,12 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Compile an issue and say what is wrong with it; nothing is sent.
+    Check(check::Arguments),
+    /// Write an issue as a sample reader would get it.
+    Build(build::Arguments),
+}
 
 /// How a command ended, as a number for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,5 +77,8 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    match cli.command {}
+    match &cli.command {
+        Command::Check(arguments) => check::run(&cli.config, arguments),
+        Command::Build(arguments) => build::run(&cli.config, arguments),
+    }
 }
