@@ -86,7 +86,11 @@ impl Issue {
         };
         let slots = Slots { source, fields };
         let subject = front.subject.as_ref().unwrap_or(&front.title);
-        let subject = slots.inlines(subject, front::key_offset(&source, "subject"), found);
+        let subject = slots.inlines(
+            subject,
+            front::value_offset(&source, "subject", subject),
+            found,
+        );
         let masked = Masked::of(source, base, fields, found);
         let reader = Reader::new(source, &masked, base, found);
         let issue = Assembly {
@@ -112,11 +116,12 @@ impl Issue {
     pub fn pictures(&self) -> Vec<&Picture> {
         let items = self.items.iter().flat_map(|item| &item.blocks);
         let blocks = self.intro.iter().chain(items).chain(&self.outro);
-        let picture = |block| match block {
-            &Block::Image(ref picture) => Some(picture),
-            _ => None,
-        };
-        blocks.filter_map(picture).collect()
+        blocks
+            .filter_map(|block| match block {
+                Block::Image(picture) => Some(picture),
+                _ => None,
+            })
+            .collect()
     }
 }
 
@@ -247,8 +252,8 @@ impl Assembly<'_> {
                 })
             )
         };
-        let events = self.reader.rest().iter();
-        let found = events.filter(|(event, _)| headline(event)).last();
+        let mut events = self.reader.rest().iter();
+        let found = events.rfind(|(event, _)| headline(event));
         found.map(|(_, range)| range.start)
     }
 
@@ -427,3 +432,6 @@ fn own_number(headline: &mut [Inline]) -> Option<usize> {
     *text = rest.to_owned();
     Some(number)
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,16 @@ pub fn render(mjml: &str) -> Result<String, MjmlError> {
     skeleton.restore(&html)
 }
 
+/// Tries components alone, as the content of a column. Lines count from the first of `components`.
+pub fn check_components(components: &str) -> Result<(), MjmlError> {
+    // By themselves first: they must not close the column around them.
+    Skeleton::of(components)?;
+    let page = format!(
+        "<mjml><mj-body><mj-section><mj-column>{components}</mj-column></mj-section></mj-body></mjml>"
+    );
+    render(&page).map(|_| ())
+}
+
 fn by_mrml(skeleton: &str) -> Result<String, String> {
     let parsed = mrml::parse_with_options(skeleton, &ParserOptions::default())
         .map_err(|error| error.to_string())?;

@@ -37,6 +37,8 @@ pub struct Publication {
 #[derive(Clone, Debug)]
 pub struct Built {
     pub compiled: Compiled,
+    /// The list that the front matter names.
+    pub list: Option<String>,
     /// Each image of the issue with its octets.
     pub images: Vec<(Image, Vec<u8>)>,
     /// Warnings only; errors make a [`Rejected`].
@@ -67,7 +69,13 @@ pub fn compile_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Res
         clicks: config.tracking.clicks,
         opens: config.tracking.opens,
     };
-    publication.build(&site(config), Mail::Issue, options, &slug, &folder)
+    publication.build(&Order {
+        site: site(config),
+        mail: Mail::Issue,
+        options,
+        slug: &slug,
+        folder: &folder,
+    })
 }
 
 /// Compiles the system mail `confirm` or `welcome`.
@@ -79,11 +87,16 @@ pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Res
     };
     let publication = Publication::load(emails)?;
     let folder = publication.folder(&format!("system/{kind}"));
-    let off = Options {
-        clicks: false,
-        opens: false,
-    };
-    let built = publication.build(&site(config), mail, off, kind, &folder)?;
+    let built = publication.build(&Order {
+        site: site(config),
+        mail,
+        options: Options {
+            clicks: false,
+            opens: false,
+        },
+        slug: kind,
+        folder: &folder,
+    })?;
     ensure!(
         built.images.is_empty(),
         "the system mail `{kind}` holds an image of its folder; use none or one of the web"
@@ -196,14 +209,8 @@ impl Publication {
         Theme::new(name, files)
     }
 
-    fn build(
-        &self,
-        site: &Site,
-        mail: Mail,
-        options: Options,
-        slug: &str,
-        folder: &Folder,
-    ) -> anyhow::Result<Built> {
+    fn build(&self, order: &Order<'_>) -> anyhow::Result<Built> {
+        let (slug, folder) = (order.slug, order.folder);
         let Some(octets) = folder.read("issue.md")? else {
             if folder.read("issue.mjml")?.is_some() {
                 bail!("`{slug}` is written in MJML, which is not read yet; write `issue.md`");
@@ -211,40 +218,48 @@ impl Publication {
             bail!("`{slug}` has no `issue.md`");
         };
         let mut found = Vec::new();
-        let built = self.press(site, mail, options, slug, folder, &octets, &mut found);
-        match built {
-            Some((compiled, images)) if !found.iter().any(Diagnostic::is_error) => Ok(Built {
-                compiled,
-                images,
+        match self.press(order, &octets, &mut found) {
+            Some(built) if !found.iter().any(Diagnostic::is_error) => Ok(Built {
                 diagnostics: found,
+                ..built
             }),
             _ => Err(Rejected(found).into()),
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call, each said once")]
     fn press(
         &self,
-        site: &Site,
-        mail: Mail,
-        options: Options,
-        slug: &str,
-        folder: &Folder,
+        order: &Order<'_>,
         octets: &[u8],
         found: &mut Vec<Diagnostic>,
-    ) -> Option<(Compiled, Vec<(Image, Vec<u8>)>)> {
-        let file = folder.shown("issue.md");
-        let issue = Issue::read(slug, &file, octets, &self.fields, found)?;
-        let images = read_pictures(&issue, folder, found);
+    ) -> Option<Built> {
+        let file = order.folder.shown("issue.md");
+        let issue = Issue::read(order.slug, &file, octets, &self.fields, found)?;
+        let images = read_pictures(&issue, order.folder, found);
         let theme = self.theme(issue.front.theme.as_deref().unwrap_or(THEME));
         let theme = theme.map_err(|error| found.push(error)).ok()?;
         let table: BTreeMap<String, Image> = images
             .iter()
             .map(|(image, _)| (image.source.clone(), image.clone()))
             .collect();
+        let (site, mail, options) = (&order.site, order.mail, order.options);
         let compiled = press(&issue, &theme, &table, site, mail, options, found)?;
-        Some((compiled, images))
+        Some(Built {
+            compiled,
+            list: issue.front.list,
+            images,
+            diagnostics: Vec::new(),
+        })
     }
+}
+
+/// What is to be compiled, and for whom.
+struct Order<'a> {
+    site: Site,
+    mail: Mail,
+    options: Options,
+    slug: &'a str,
+    folder: &'a Folder,
 }
 
 /// What the configuration says of the publication.

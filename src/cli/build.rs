@@ -43,10 +43,20 @@ pub fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 fn write(built: &Built, public_url: &str, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let html = sample(&built.compiled, &built.compiled.html, public_url, escape_html);
+    let html = sample(
+        &built.compiled,
+        &built.compiled.html,
+        public_url,
+        escape_html,
+    );
     // The page is looked at from disk, where the public site does not answer.
     let html = html.replace(&format!("\"{public_url}/i/"), "\"i/");
-    let text = sample(&built.compiled, &built.compiled.text, public_url, str::to_owned);
+    let text = sample(
+        &built.compiled,
+        &built.compiled.text,
+        public_url,
+        str::to_owned,
+    );
     let mut files = vec![
         ("index.html".to_owned(), html.into_bytes()),
         ("text.txt".to_owned(), text.into_bytes()),
@@ -80,8 +90,7 @@ fn sample(
         Slot::Field { .. } => String::new(),
         Slot::Click(index) => {
             let link = compiled.links.get(*index as usize);
-            link.map(|link| escape(&link.url))
-                .unwrap_or_default()
+            link.map(|link| escape(&link.url)).unwrap_or_default()
         }
         Slot::Open => format!("{public_url}/o/sample"),
         Slot::Unsubscribe => format!("{public_url}/u/sample"),

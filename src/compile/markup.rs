@@ -137,8 +137,19 @@ impl Markup<'_> {
                 items,
             } => self.list(*start, *tight, items, nested),
             Block::Quote(blocks) => {
-                let open = self.theme.open("blockquote");
-                format!("{open}{}</blockquote>", self.blocks(blocks))
+                let mut out = self.theme.open("blockquote");
+                for (index, block) in blocks.iter().enumerate() {
+                    match block {
+                        // The last one brings no space of its own into the frame.
+                        Block::Paragraph(inlines) if index + 1 == blocks.len() => {
+                            let open = self.theme.open_as("p", "quoted-last");
+                            out.push_str(&format!("{open}{}</p>", self.inlines(inlines)));
+                        }
+                        other => out.push_str(&self.block(other, true)),
+                    }
+                }
+                out.push_str("</blockquote>");
+                out
             }
             Block::Code(text) => format!("{}{}</pre>", self.theme.open("pre"), escape_html(text)),
             Block::Table { align, head, rows } => self.table(align, head, rows),

@@ -97,6 +97,9 @@ pub fn press(
     };
     press.address_links();
     press.check_components(&inputs);
+    if press.found.iter().any(Diagnostic::is_error) {
+        return None;
+    }
     let html = press.html(Placeholders::unlike(&inputs))?;
     let text = press.text(Placeholders::unlike(&inputs))?;
     let compiled = Compiled {

@@ -18,10 +18,7 @@ impl Press<'_> {
                 continue;
             };
             let column = plain_source(source, &mut Placeholders::unlike(inputs));
-            let page = format!(
-                "<mjml><mj-body><mj-section><mj-column>{column}</mj-column></mj-section></mj-body></mjml>"
-            );
-            self.found.push(match mjml::render(&page) {
+            self.found.push(match mjml::check_components(&column) {
                 Err(error) => {
                     let mut finding = issue.source().error(*offset, "mjml", error.message);
                     finding.line += error.line.map_or(0, |line| line - 1);

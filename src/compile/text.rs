@@ -7,7 +7,7 @@ use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::theme::Words;
 use crate::compile::{Context, Segment};
 use crate::issue::Issue;
-use crate::issue::block::{Block, Inline, LinkId, Promo};
+use crate::issue::block::{Align, Block, Inline, LinkId, Promo};
 
 /// RFC 5322, section 2.1.1 asks for 78; the rest is room for quoting.
 pub(crate) const WIDTH: usize = 72;
@@ -126,11 +126,11 @@ impl Text<'_> {
                 lines.iter().map(|line| format!("> {line}")).collect()
             }
             Block::Code(text) => text.lines().map(|line| format!("    {line}")).collect(),
-            Block::Table { head, rows, .. } => self.table(head, rows),
+            Block::Table { align, head, rows } => self.table(align, head, rows),
             Block::Image(picture) => {
                 let mut text = format!("[{}: {}]", self.words.image, picture.alt);
                 if !picture.caption.is_empty() {
-                    text.push_str(&format!(" {}", picture.caption));
+                    text.push_str(&format!("\n{}", picture.caption));
                 }
                 if let Some(link) = picture.link {
                     text.push_str(&format!(" {}", self.address(link)));
@@ -195,7 +195,12 @@ impl Text<'_> {
         out
     }
 
-    fn table(&mut self, head: &[Vec<Inline>], rows: &[Vec<Vec<Inline>>]) -> Vec<String> {
+    fn table(
+        &mut self,
+        align: &[Align],
+        head: &[Vec<Inline>],
+        rows: &[Vec<Vec<Inline>>],
+    ) -> Vec<String> {
         let mut lines: Vec<Vec<String>> = Vec::new();
         for row in std::iter::once(head).chain(rows.iter().map(Vec::as_slice)) {
             lines.push(
@@ -220,9 +225,13 @@ impl Text<'_> {
             .collect::<Vec<_>>();
         lines.insert(1, rule);
         let line = |cells: &Vec<String>| {
-            let padded = cells.iter().zip(&widths).map(|(cell, width)| {
-                let blank = width.saturating_sub(self.places.width(cell));
-                format!("{cell}{}", " ".repeat(blank))
+            let columns = cells.iter().zip(&widths).enumerate();
+            let padded = columns.map(|(column, (cell, width))| {
+                let blank = " ".repeat(width.saturating_sub(self.places.width(cell)));
+                match align.get(column) {
+                    Some(Align::Right) => format!("{blank}{cell}"),
+                    _ => format!("{cell}{blank}"),
+                }
             });
             padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };

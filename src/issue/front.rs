@@ -134,6 +134,13 @@ pub(crate) fn key_offset(source: &Source<'_>, key: &str) -> usize {
     source.text.find(&needle).map_or(0, |at| at + 1)
 }
 
+/// Offset of the value of `key`, where it stands there letter by letter; of the key otherwise.
+pub(crate) fn value_offset(source: &Source<'_>, key: &str, value: &str) -> usize {
+    let start = key_offset(source, key);
+    let line = source.text[start..].lines().next().unwrap_or_default();
+    start + line.find(value).unwrap_or_default()
+}
+
 fn check(front: &Front, source: &Source<'_>) -> Result<(), Diagnostic> {
     let lines = [
         ("title", Some(&front.title)),

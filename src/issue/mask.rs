@@ -106,29 +106,28 @@ impl Masked {
     }
 }
 
-/// A stand-in of `length` octets: the same for equal slots of equal length, so that two octets suffice
-/// to number those of the shortest kind, whose names are one letter.
+/// A stand-in of `length` octets, the same for equal slots of equal length.
 fn stand_in(length: usize, merge: &Merge, slots: &mut HashMap<String, Merge>) -> String {
     let digits = length - SLOT_OPEN.len_utf8() - SLOT_CLOSE.len_utf8();
-    for number in 0_usize.. {
-        let mut left = number;
-        let mut name = vec![DIGITS[0]; digits];
-        for place in name.iter_mut().rev() {
-            *place = DIGITS[left % DIGITS.len()];
-            left /= DIGITS.len();
-        }
-        let name: String = name.into_iter().map(char::from).collect();
-        let name = format!("{SLOT_OPEN}{name}{SLOT_CLOSE}");
-        match slots.get(&name) {
-            Some(taken) if taken != merge && left == 0 => {}
-            Some(_) => return name,
-            None => {
-                slots.insert(name.clone(), merge.clone());
-                return name;
-            }
-        }
+    let name = (0_usize..)
+        .map(|number| numbered(number, digits))
+        .find(|name| slots.get(name).is_none_or(|taken| taken == merge))
+        .expect(
+            "one digit numbers the names of one letter, and more digits more than a file can hold",
+        );
+    slots.insert(name.clone(), merge.clone());
+    name
+}
+
+fn numbered(number: usize, digits: usize) -> String {
+    let mut left = number;
+    let mut name = vec![DIGITS[0]; digits];
+    for place in name.iter_mut().rev() {
+        *place = DIGITS[left % DIGITS.len()];
+        left /= DIGITS.len();
     }
-    unreachable!("the numbers do not end")
+    let name: String = name.into_iter().map(char::from).collect();
+    format!("{SLOT_OPEN}{name}{SLOT_CLOSE}")
 }
 
 /// Code spans and code blocks, in order.
@@ -189,6 +188,7 @@ fn is_html(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Masked;
+    use crate::issue::block::{Inline, Merge};
     use crate::issue::merge::Fields;
     use crate::issue::source::Source;
 
@@ -208,6 +208,24 @@ mod tests {
         assert!(masked.text.contains("`[[name]]`"));
         assert!(masked.text.contains("    [[oops]]"));
         assert_eq!(masked.unmask(&masked.text).len(), 5);
+    }
+
+    #[test]
+    fn slots_of_one_length_are_told_apart() {
+        let letters = ('a'..='z').flat_map(|a| ('a'..='z').map(move |b| (a, b)));
+        let text: String = letters.map(|(a, b)| format!("[[name|{a}{b}]] ")).collect();
+        let (masked, found) = mask(&text);
+        assert!(found.is_empty(), "{found:?}");
+        let defaults: String = masked
+            .unmask(&masked.text)
+            .iter()
+            .map(|inline| match inline {
+                Inline::Merge(Merge::Field { default, .. }) => format!("[[name|{default}]]"),
+                Inline::Text(text) => text.clone(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(defaults, text);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! The suite: the whole program from outside, on both databases.
 
+mod compile;
 mod harness;
 mod store;
