@@ -1,5 +1,6 @@
 //! The suite: the whole program from outside, on both databases.
 
+mod compile;
 mod harness;
 mod readers;
 mod setup;
