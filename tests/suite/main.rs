@@ -1,7 +1,13 @@
 //! The suite: the whole program from outside, on both databases.
 
 mod compile;
+mod dkim;
 mod harness;
+mod hostile;
+mod http;
+mod ledger;
+mod message;
 mod readers;
 mod setup;
+mod smtp;
 mod store;
