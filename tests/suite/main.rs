@@ -3,5 +3,6 @@
 mod dkim;
 mod harness;
 mod hostile;
+mod keys;
 mod message;
 mod store;
