@@ -5,6 +5,7 @@ mod dkim;
 mod harness;
 mod hostile;
 mod http;
+mod keys;
 mod ledger;
 mod message;
 mod readers;
