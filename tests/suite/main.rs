@@ -1,4 +1,6 @@
 //! The suite: the whole program from outside, on both databases.
 
 mod harness;
+mod house;
+mod migrations;
 mod store;
