@@ -3,4 +3,5 @@
 mod harness;
 mod house;
 mod migrations;
+mod ledger;
 mod store;
