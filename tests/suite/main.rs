@@ -2,6 +2,6 @@
 
 mod harness;
 mod house;
-mod migrations;
 mod ledger;
+mod migrations;
 mod store;
