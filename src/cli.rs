@@ -2,6 +2,9 @@
 //!
 //! Promises: errors say what, where and what to do, on stderr; exit codes are those of [`Exit`].
 
+pub mod dns;
+pub mod keys;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,7 +29,10 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    Dns(dns::Dns),
+    Keys(keys::Keys),
+}
 
 /// How a command ended, as a number for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,5 +75,8 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    match cli.command {}
+    match &cli.command {
+        Command::Dns(dns) => dns::run(cli, dns),
+        Command::Keys(keys) => keys::run(cli, keys),
+    }
 }

@@ -8,6 +8,7 @@ pub mod chance;
 pub mod clock;
 pub mod config;
 pub mod id;
+pub mod keyfile;
 pub mod keyring;
 pub mod token;
 
