@@ -18,6 +18,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use measure::{Reference, Row, median, number};
+use process::Cost;
 
 const REPEATS: usize = 3;
 const BATCH: usize = 4_000;
@@ -36,6 +37,7 @@ fn main() {
     let mut first = Vec::new();
     let mut again = Vec::new();
     let mut peaks = Vec::new();
+    let mut processor = Vec::new();
     // In turns, so that a machine that slows down slows both.
     for repeat in 0..REPEATS {
         let took = runtime.block_on(bare_table(
@@ -45,9 +47,10 @@ fn main() {
         bare.push(rate(rows, took));
         let news = folder.path().join(format!("news-{repeat}"));
         pressrun(&["init".as_ref(), news.as_ref()]);
-        let (took, peak) = import(&news, &csv);
+        let (took, cost) = import(&news, &csv);
         first.push(rate(rows, took));
-        peaks.push(peak);
+        peaks.push(cost.peak_mib);
+        processor.push(cost.seconds * 1e6 / rows as f64);
         let (took, _) = import(&news, &csv);
         again.push(rate(rows, took));
         fs::remove_dir_all(&news).expect("the publication is ours");
@@ -71,7 +74,8 @@ fn main() {
             },
         )
         .with(format!(
-            "peak {peak:.0} MiB, goal <= {MEMORY_GOAL_MIB} {within}"
+            "{:.1} ms CPU per 1,000; peak {peak:.0} MiB, goal <= {MEMORY_GOAL_MIB} {within}",
+            median(&mut processor)
         )),
         Row::plain(
             "the same file once more (nothing to change)",
@@ -160,8 +164,8 @@ fn pressrun(arguments: &[&std::ffi::OsStr]) {
     assert!(output.status.success(), "{arguments:?}: {said}");
 }
 
-/// Imports `csv`; gives the time and the most memory in MiB.
-fn import(news: &Path, csv: &Path) -> (Duration, f64) {
+/// Imports `csv`; gives the time and what the process cost.
+fn import(news: &Path, csv: &Path) -> (Duration, Cost) {
     let from = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_pressrun"))
         .arg("--config")
@@ -175,5 +179,5 @@ fn import(news: &Path, csv: &Path) -> (Duration, f64) {
         .spawn()
         .expect("the binary");
     let cost = process::wait(&mut child, "the import");
-    (from.elapsed(), cost.peak_mib)
+    (from.elapsed(), cost)
 }

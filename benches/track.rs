@@ -57,7 +57,10 @@ fn main() {
             let met = p99 <= goal as f64;
             note += &format!(", goal <= {goal} {}", if met { "met" } else { "MISSED" });
         }
-        lines.push(Row::plain(format!("bare writer, {readers} waiting"), reference));
+        lines.push(Row::plain(
+            format!("bare writer, {readers} waiting"),
+            reference,
+        ));
         let reference = Reference {
             name: "bare writer",
             value: reference,
@@ -125,10 +128,14 @@ fn event(number: usize) -> Event {
 async fn tracker(folder: &Path, readers: usize) -> (f64, Duration) {
     let file = folder.join("track.db");
     remove(&file);
-    let store = Store::open("sqlite:track.db", folder, 4).await.expect("a store");
+    let store = Store::open("sqlite:track.db", folder, 4)
+        .await
+        .expect("a store");
     store.close().await;
     seed(&file).await;
-    let store = Store::open("sqlite:track.db", folder, 4).await.expect("a store");
+    let store = Store::open("sqlite:track.db", folder, 4)
+        .await
+        .expect("a store");
     let tracker = Tracker::start(store.clone(), Chance::System);
     let recorder = tracker.clone();
     let measured = drive(readers, move |event| {
