@@ -2,8 +2,25 @@
 //!
 //! Promises: errors say what, where and what to do, on stderr; exit codes are those of [`Exit`].
 
-pub mod dns;
-pub mod keys;
+
+mod config;
+mod control;
+mod deliveries;
+mod demo;
+mod dns;
+mod follow;
+mod init;
+mod keys;
+mod lists;
+mod logs;
+mod output;
+mod send;
+mod serve;
+mod signal;
+mod sink;
+mod stats;
+mod subscribers;
+mod suppressions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,8 +47,35 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Dns(dns::Dns),
+    Demo(demo::Demo),
+    /// Makes a folder for a publication: configuration, keys and emails.
+    Init(init::Init),
+    /// Shows the configuration in force.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Adds and shows lists.
+    #[command(subcommand)]
+    Lists(lists::Command),
+    /// Adds, imports, shows, removes and exports readers.
+    #[command(subcommand)]
+    Subscribers(subscribers::Command),
+    /// Addresses never to be mailed.
+    #[command(subcommand)]
+    Suppressions(suppressions::Command),
+    Test(send::Test),
+    Send(send::Send),
+    Pause(control::Pause),
+    Resume(send::Resume),
+    Cancel(control::Cancel),
+    Status(control::Status),
+    Verify(control::Verify),
+    Deliveries(deliveries::Deliveries),
+    /// Shows numbers: of every run, or of one issue.
+    Stats(stats::Args),
+    Sink(sink::SinkArgs),
+    Serve(serve::Serve),
     Keys(keys::Keys),
+    Dns(dns::Dns),
 }
 
 /// How a command ended, as a number for scripts.
@@ -58,7 +102,11 @@ impl From<Exit> for ExitCode {
 impl Cli {
     /// Opens the database and the keys that the configuration file names.
     pub async fn open(&self) -> anyhow::Result<App> {
-        App::from_file(&std::path::absolute(&self.config)?).await
+        let app = App::from_file(&std::path::absolute(&self.config)?).await?;
+
+        let serving = matches!(self.command, Command::Serve(_));
+        logs::start(&app.config.log, serving)?;
+        Ok(app)
     }
 }
 
@@ -76,7 +124,24 @@ pub async fn main() -> ExitCode {
 
 async fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
-        Command::Dns(dns) => dns::run(cli, dns),
+        Command::Demo(demo) => demo::run(demo).await,
+        Command::Init(init) => init::run(init),
+        Command::Config(command) => config::run(cli, command),
+        Command::Lists(command) => lists::run(cli, command).await,
+        Command::Subscribers(command) => subscribers::run(cli, command).await,
+        Command::Suppressions(command) => suppressions::run(cli, command).await,
+        Command::Test(test) => send::test(cli, test).await,
+        Command::Send(send) => send::run(cli, send).await,
+        Command::Pause(pause) => control::pause(cli, pause).await,
+        Command::Resume(resume) => send::resume(cli, resume).await,
+        Command::Cancel(cancel) => control::cancel(cli, cancel).await,
+        Command::Status(status) => control::status(cli, status).await,
+        Command::Verify(verify) => control::verify(cli, verify).await,
+        Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
+        Command::Serve(serve) => serve::run(cli, serve).await,
+        Command::Stats(args) => stats::run(&cli.open().await?, args).await,
+        Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys),
+        Command::Dns(dns) => dns::run(cli, dns),
     }
 }

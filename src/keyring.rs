@@ -202,6 +202,13 @@ impl Keyring {
             .into()
     }
 
+    /// The name of a client's network on one day (days since 1970): the same within the day, so that
+    /// one network's clicks are seen to be one's, and nothing to follow anyone by afterwards.
+    pub fn network_hash(&self, day: i64, network: std::net::IpAddr) -> [u8; 32] {
+        // No address holds a NUL, so no network is ever taken for one.
+        self.address_hash(&format!("network\0{day}\0{network}"))
+    }
+
     fn to_toml(&self) -> anyhow::Result<String> {
         let body = toml::to_string(&self.file)?;
         Ok(format!(

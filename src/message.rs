@@ -250,6 +250,22 @@ impl Links<'_> {
     }
 }
 
+/// The HTML part of one copy, for a browser; none if the key that signed its links is revoked or gone.
+pub fn html(
+    compiled: &Compiled,
+    public_url: &str,
+    keyring: &Keyring,
+    key: DeliveryKey,
+    copy: &CopyRecord,
+) -> Option<String> {
+    let links = Links {
+        keyring,
+        key,
+        copy,
+    };
+    keyring.holds(copy.kid).then(|| parts::decoded(&compiled.html, public_url, &links))
+}
+
 /// The envelope sender of one delivery (VERP): a bounce names the delivery without a look into the mail.
 pub fn envelope_sender(keyring: &Keyring, key: DeliveryKey, bounce_domain: &str) -> String {
     let token = token::sign_local_part(keyring, &Claim::Bounce(key));

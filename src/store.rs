@@ -103,12 +103,20 @@ macro_rules! transact {
 }
 
 pub(crate) mod blocks;
+pub mod events;
+pub mod import;
 pub mod leases;
 pub mod leave;
 pub mod ledger;
+pub mod lists;
 pub mod meta;
 pub mod revisions;
 pub mod runs;
+pub mod signup;
+pub mod site;
+pub mod stats;
+pub mod subscribers;
+pub mod suppressions;
 pub mod system_mail;
 pub mod verify;
 

@@ -3,6 +3,7 @@
 //! A soft break stands on both sides of every hole, so that the lengths of the lines around it do not
 //! depend on what fills it. Promises what `message` promises of the body.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use anyhow::ensure;
@@ -151,8 +152,8 @@ impl Filler {
         }
     }
 
-    /// Appends the value on lines of its own, with the soft break behind it.
-    fn write(&self, links: &Links<'_>, out: &mut Vec<u8>) {
+    /// The value as it stands in the decoded part: escaped for its place.
+    fn text(&self, links: &Links<'_>) -> String {
         match self {
             Filler::Field {
                 name,
@@ -161,7 +162,7 @@ impl Filler {
             } => {
                 let mut value = String::new();
                 escape(links.copy.value(name, default), *context, &mut value);
-                encode(&value, out);
+                value
             }
             Filler::Link { base, kind } => {
                 let subscription = links.subscription();
@@ -173,17 +174,31 @@ impl Filler {
                     Kind::View => Claim::View(links.key),
                     Kind::Confirm => Claim::Confirm(subscription, links.copy.confirm_second()),
                 });
-                if base.len() + token.len() <= LINE {
-                    // Letters that stand for themselves, on one line.
-                    out.extend_from_slice(base.as_bytes());
-                    out.extend_from_slice(token.as_bytes());
-                    out.extend_from_slice(b"=\r\n");
-                } else {
-                    encode(&format!("{base}{token}"), out);
-                }
+                format!("{base}{token}")
             }
         }
     }
+
+    /// Appends the value on lines of its own, with the soft break behind it.
+    fn write(&self, links: &Links<'_>, out: &mut Vec<u8>) {
+        let value = self.text(links);
+        if matches!(self, Filler::Link { .. }) && value.len() <= LINE {
+            // Letters that stand for themselves, on one line.
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"=\r\n");
+        } else {
+            encode(&value, out);
+        }
+    }
+}
+
+/// One part of one copy, decoded: for a browser.
+pub(super) fn decoded(template: &Template, public_url: &str, links: &Links<'_>) -> String {
+    let each = template.0.iter().map(|segment| match segment {
+        Segment::Literal(text) => Cow::Borrowed(text.as_str()),
+        Segment::Slot(slot) => Cow::Owned(Filler::new(slot, public_url).text(links)),
+    });
+    each.collect()
 }
 
 struct Builder<'a> {

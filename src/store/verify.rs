@@ -127,6 +127,21 @@ impl Store {
         })
     }
 
+    /// How many queued deliveries stand in blocks where something is due.
+    pub async fn due(&self, run: RunId, now: Timestamp) -> Result<i64> {
+        read!(self, conn => {
+            let number = sqlx::query_scalar(
+                "select cast(coalesce(sum(queued), 0) as bigint) from blocks
+                 where run_id = $1 and queued > 0 and next_due <= $2",
+            )
+            .bind(run.0)
+            .bind(now.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(number)
+        })
+    }
+
     /// Moves uncertain deliveries to `sent` or back to `queued`: all of a run, or one. Gives how many. A
     /// finished run with something queued again is `sending` again.
     pub async fn resolve_uncertain(
