@@ -1,1 +1,401 @@
-//! Importing and exporting readers as CSV.
+//! Importing readers from CSV: streaming, in bounded memory, and never against a reader's will.
+//!
+//! Promises: a bad row goes to the rejects file and the rest is imported; what was imported stays when
+//! the import is broken off, and importing again goes on from there; nobody is mailed. One thread reads
+//! and parses, the caller's task writes batches of [`BATCH`] rows, each in one short transaction.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::app::App;
+use crate::id::ListId;
+use crate::import::columns::{Columns, Row};
+use crate::import::csv::Records;
+use crate::import::decide::{Candidate, Tally, decide};
+use crate::import::seen::Seen;
+use crate::keyring::Keyring;
+use crate::lists;
+use crate::store::import::Beginning;
+use crate::subscriber::Status;
+use crate::subscriber::field::FieldTable;
+
+pub mod columns;
+pub mod csv;
+pub mod decide;
+pub mod export;
+mod seen;
+
+/// Rows in one transaction: a sender beside the import waits for the writer no longer than this takes.
+pub const BATCH: usize = 2_000;
+/// Batches parsed ahead of the writer.
+const AHEAD: usize = 2;
+/// How often a batch is tried when other processes change the same readers.
+const TRIES: usize = 5;
+/// Rejected rows that are told one by one; the file has them all.
+const TOLD: usize = 5;
+
+/// What to import, and how.
+#[derive(Clone, Debug)]
+pub struct Import {
+    pub file: PathBuf,
+    /// Slug of the list.
+    pub list: String,
+    /// How new subscriptions begin: pending or confirmed.
+    pub status: Status,
+    /// Whether pending subscriptions of this list become confirmed.
+    pub confirm: bool,
+    /// What columns mean, where their header does not say it.
+    pub map: Vec<(String, String)>,
+    /// Count only, write nothing.
+    pub dry_run: bool,
+}
+
+/// What came of it. Every row is counted once: `rows` is the sum of the eight counters behind it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    pub file: String,
+    pub list: String,
+    pub status: &'static str,
+    pub dry_run: bool,
+    pub rows: u64,
+    /// New on the list.
+    pub added: u64,
+    /// Pending before, confirmed now.
+    pub confirmed: u64,
+    /// On the list before, with another name or other fields.
+    pub updated: u64,
+    /// On the list before, unchanged.
+    pub known: u64,
+    /// Left the list before, and left alone.
+    pub unsubscribed: u64,
+    /// Never to be mailed, and left alone.
+    pub suppressed: u64,
+    /// Named before in the same file.
+    pub duplicates: u64,
+    pub rejected: u64,
+    /// Where the rejected rows are.
+    pub rejects_file: Option<String>,
+    /// The first rejected rows: line and reason.
+    pub rejects: Vec<Reject>,
+    /// Headers that mean nothing here.
+    pub ignored_columns: Vec<String>,
+}
+
+/// A row that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reject {
+    pub line: u64,
+    pub reason: String,
+}
+
+/// How far an import is, for a progress bar.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    pub rows: u64,
+    /// Octets of the file read, and there are.
+    pub bytes: u64,
+    pub size: u64,
+}
+
+/// Imports a file; `progress` is called after each batch.
+pub async fn run(
+    app: &App,
+    import: &Import,
+    mut progress: impl FnMut(Progress),
+) -> anyhow::Result<Summary> {
+    let list = match import.dry_run {
+        // A list that does not exist yet has no readers, and a dry run does not make it.
+        true if import.list == app.config.publication.list => {
+            let list = app.store.list(&import.list).await?;
+            list.map_or(ListId(0), |list| list.id)
+        }
+        _ => lists::find(app, &import.list).await?.id,
+    };
+    let name = file_name(&import.file);
+    let beginning = Beginning {
+        list,
+        status: import.status,
+        source: format!("import:{name}"),
+        at: app.clock.now(),
+    };
+    let (mut summary, mut batches, reader) = open(app, import)?;
+    while let Some(batch) = batches.recv().await {
+        let began = Instant::now();
+        let tally = match import.dry_run {
+            true => look(app, list, &batch.rows, import.confirm).await?,
+            false => write(app, &beginning, &batch.rows, import.confirm).await?,
+        };
+        summary.count(tally);
+        progress(batch.progress);
+        give_way(app, began.elapsed()).await?;
+    }
+    let parsed = reader.await.context("the reading thread")??;
+    summary.rows = parsed.rows;
+    summary.duplicates = parsed.duplicates;
+    summary.rejected = parsed.rejected;
+    summary.rejects = parsed.rejects;
+    summary.rejects_file = parsed.rejects_file.map(|path| path.display().to_string());
+    Ok(summary)
+}
+
+/// The fields declared in the author's folder; none when there is no `fields.toml`.
+pub fn field_table(app: &App) -> anyhow::Result<FieldTable> {
+    let path = app.emails().join("fields.toml");
+    let name = path.display().to_string();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => FieldTable::parse(&text).with_context(|| format!("`{name}`")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(FieldTable::default()),
+        Err(error) => Err(error).with_context(|| format!("`{name}`")),
+    }
+}
+
+/// One reader, as `subscribers add` gives it, by the rules of an import.
+pub async fn add_one(
+    app: &App,
+    beginning: &Beginning,
+    row: Row,
+    confirm: bool,
+) -> anyhow::Result<Tally> {
+    let hash = app.keyring.address_hash(&row.address.canonical());
+    write(app, beginning, &[Candidate { row, hash }], confirm).await
+}
+
+impl Summary {
+    fn count(&mut self, tally: Tally) {
+        self.added += tally.added;
+        self.confirmed += tally.confirmed;
+        self.updated += tally.updated;
+        self.known += tally.known;
+        self.unsubscribed += tally.unsubscribed;
+        self.suppressed += tally.suppressed;
+    }
+}
+
+struct Batch {
+    rows: Vec<Candidate>,
+    progress: Progress,
+}
+
+type Reading = tokio::task::JoinHandle<anyhow::Result<Parsed>>;
+
+/// Reads the header and starts the thread that reads the rows.
+fn open(app: &App, import: &Import) -> anyhow::Result<(Summary, mpsc::Receiver<Batch>, Reading)> {
+    let name = import.file.display().to_string();
+    let file = File::open(&import.file).with_context(|| format!("`{name}` cannot be opened"))?;
+    let size = file.metadata()?.len();
+    let table = field_table(app)?;
+    let mut records =
+        Records::open(BufReader::with_capacity(1 << 16, file)).context(name.clone())?;
+    if records.next().context(name.clone())?.is_none() {
+        bail!("{name}: there is no header line");
+    }
+    let columns = Columns::read(records.record(), &table, &import.map).context(name.clone())?;
+    let summary = Summary {
+        file: file_name(&import.file),
+        list: import.list.clone(),
+        status: import.status.name(),
+        dry_run: import.dry_run,
+        ignored_columns: columns.ignored.clone(),
+        ..Summary::default()
+    };
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let parser = Parser {
+        header: records.record().raw.clone(),
+        rejects: Rejects {
+            path: rejects_path(&import.file),
+            delimiter: records.delimiter(),
+            file: None,
+            dry_run: import.dry_run,
+        },
+        records,
+        columns,
+        table,
+        keyring: app.keyring.clone(),
+        size,
+    };
+    let reading = tokio::task::spawn_blocking(move || parser.run(&sender).context(name));
+    Ok((summary, receiver, reading))
+}
+
+/// What the reading thread found by itself.
+#[derive(Default)]
+struct Parsed {
+    rows: u64,
+    duplicates: u64,
+    rejected: u64,
+    rejects: Vec<Reject>,
+    rejects_file: Option<PathBuf>,
+}
+
+struct Parser {
+    header: Vec<u8>,
+    rejects: Rejects,
+    records: Records<BufReader<File>>,
+    columns: Columns,
+    table: FieldTable,
+    keyring: Arc<Keyring>,
+    size: u64,
+}
+
+impl Parser {
+    fn run(mut self, batches: &mpsc::Sender<Batch>) -> anyhow::Result<Parsed> {
+        let mut parsed = Parsed::default();
+        let mut seen = Seen::new();
+        let mut rows = Vec::with_capacity(BATCH);
+        while self.records.next()?.is_some() {
+            let record = self.records.record();
+            parsed.rows += 1;
+            match self.columns.row(record, &self.table) {
+                Err(reason) => {
+                    self.rejects
+                        .write(&self.header, record.line, &reason, &record.raw)?;
+                    parsed.rejected += 1;
+                    if parsed.rejects.len() < TOLD {
+                        let line = record.line;
+                        parsed.rejects.push(Reject { line, reason });
+                    }
+                }
+                Ok(row) => {
+                    let hash = self.keyring.address_hash(&row.address.canonical());
+                    if seen.insert(&hash) {
+                        rows.push(Candidate { row, hash });
+                    } else {
+                        parsed.duplicates += 1;
+                    }
+                }
+            }
+            if rows.len() == BATCH {
+                let full = std::mem::replace(&mut rows, Vec::with_capacity(BATCH));
+                if !self.send(batches, full, parsed.rows) {
+                    // The writing side has given up, and says why.
+                    return Ok(parsed);
+                }
+            }
+        }
+        self.send(batches, rows, parsed.rows);
+        parsed.rejects_file = self.rejects.finish()?;
+        Ok(parsed)
+    }
+
+    fn send(&self, batches: &mpsc::Sender<Batch>, rows: Vec<Candidate>, count: u64) -> bool {
+        let progress = Progress {
+            rows: count,
+            bytes: self.records.bytes(),
+            size: self.size,
+        };
+        batches.blocking_send(Batch { rows, progress }).is_ok()
+    }
+}
+
+/// Rejected rows with line and reason in front, made when the first one comes. It can be mended and
+/// imported as it is: the two columns in front are ignored then.
+struct Rejects {
+    path: PathBuf,
+    /// The delimiter of the file itself, whose rows follow as they stand there.
+    delimiter: u8,
+    file: Option<BufWriter<File>>,
+    dry_run: bool,
+}
+
+impl Rejects {
+    fn write(&mut self, header: &[u8], line: u64, reason: &str, raw: &[u8]) -> anyhow::Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let separator = char::from(self.delimiter);
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let name = self.path.display();
+                // It holds addresses: nobody else needs to read it.
+                let mut options = OpenOptions::new();
+                let options = options.write(true).create(true).truncate(true).mode(0o600);
+                let made = options.open(&self.path);
+                let made = made.with_context(|| format!("`{name}` cannot be written"))?;
+                let mut file = BufWriter::new(made);
+                write!(file, "line{separator}reason{separator}")?;
+                file.write_all(header)?;
+                file.write_all(b"\n")?;
+                self.file.insert(file)
+            }
+        };
+        let reason = reason.replace('"', "\"\"");
+        write!(file, "{line}{separator}\"{reason}\"{separator}")?;
+        file.write_all(raw)?;
+        file.write_all(b"\n")?;
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<Option<PathBuf>> {
+        let Some(mut file) = self.file else {
+            return Ok(None);
+        };
+        file.flush()
+            .with_context(|| format!("`{}` cannot be written", self.path.display()))?;
+        Ok(Some(self.path))
+    }
+}
+
+async fn write(
+    app: &App,
+    beginning: &Beginning,
+    batch: &[Candidate],
+    confirm: bool,
+) -> anyhow::Result<Tally> {
+    let hashes: Vec<[u8; 32]> = batch.iter().map(|candidate| candidate.hash).collect();
+    for _ in 0..TRIES {
+        let mut tally = Tally::default();
+        let decided = |known| {
+            let (changes, counted) = decide(batch, known, confirm, || app.chance.key());
+            tally = counted;
+            changes
+        };
+        match app.store.import_batch(beginning, &hashes, decided).await {
+            Ok(true) => return Ok(tally),
+            Ok(false) => {}
+            Err(error) if error.is_duplicate() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bail!(
+        "readers are in the database under other hashes: the keyring does not belong to it \
+         (`paths.keyring`), or another program changes them all the time"
+    )
+}
+
+async fn look(
+    app: &App,
+    list: ListId,
+    batch: &[Candidate],
+    confirm: bool,
+) -> anyhow::Result<Tally> {
+    let hashes: Vec<[u8; 32]> = batch.iter().map(|candidate| candidate.hash).collect();
+    let known = app.store.known_readers(list, &hashes).await?;
+    Ok(decide(batch, known, confirm, || 0).1)
+}
+
+/// While a run is on its way, an import takes half the writer's time: another process waits for it by
+/// trying again, and would never find it free.
+async fn give_way(app: &App, took: Duration) -> anyhow::Result<()> {
+    if app.store.is_busy().await? {
+        tokio::time::sleep(took.max(Duration::from_millis(30))).await;
+    }
+    Ok(())
+}
+
+fn rejects_path(file: &Path) -> PathBuf {
+    file.with_extension("rejects.csv")
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    crate::subscriber::clean_name(&name.to_string_lossy())
+}

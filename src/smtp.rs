@@ -1,1 +1,13 @@
-//! SMTP: session, TLS and the scripted sink.
+//! SMTP: the session that hands messages to a relay, and the scripted sink that stands in for one.
+//!
+//! Promises: a message is called accepted only on 250 to its own final dot. Leaves the ledger, retries and
+//! the number of connections to `deliver`.
+
+pub mod capabilities;
+mod connect;
+pub mod error;
+pub mod session;
+pub mod sink;
+mod stream;
+pub mod tls;
+mod wire;

@@ -1,0 +1,351 @@
+//! The opening of a session: TCP, TLS by policy, EHLO, AUTH.
+//!
+//! Promises: credentials leave only over verified TLS, or to a loopback relay whose policy says `none`;
+//! nothing said in clear before TLS counts after it. Leaves transactions to `session`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::ExposeSecret;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
+use url::Url;
+
+use crate::config::{Relay, TlsPolicy};
+use crate::reply::Reply;
+use crate::smtp::capabilities::Capabilities;
+use crate::smtp::error::{ErrorKind, Fault, Phase, SessionError, Terminator};
+use crate::smtp::stream::Stream;
+use crate::smtp::tls::TlsClient;
+use crate::smtp::wire::{Wire, deadline, unavailable};
+
+/// Of a name with more addresses, this many are tried.
+const ADDRESSES: usize = 8;
+
+/// A connection ready for its first transaction.
+pub async fn open(
+    relay: &Relay,
+    ehlo_default: &str,
+    tls: &TlsClient,
+) -> Result<(Wire, Capabilities), SessionError> {
+    let endpoint = Endpoint::parse(&relay.url).map_err(phase(Phase::Connect))?;
+    let name = relay.ehlo.as_deref().unwrap_or(ehlo_default);
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let detail = format!("`{name}` is no host name for EHLO; set `ehlo` of the relay");
+        return Err(Fault::new(ErrorKind::Config, detail)).map_err(phase(Phase::Ehlo));
+    }
+    let tcp = connect(&endpoint, relay.connect_timeout)
+        .await
+        .map_err(phase(Phase::Connect))?;
+    let mut opening = Opening {
+        relay,
+        tls,
+        host: &endpoint.host,
+        loopback: tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()),
+        trust: Trust::Clear,
+    };
+    let mut wire = if endpoint.implicit_tls {
+        opening.encrypt(tcp).await?
+    } else {
+        Wire::new(Stream::Plain(tcp))
+    };
+    opening
+        .greeting(&mut wire)
+        .await
+        .map_err(phase(Phase::Greeting))?;
+    let hello = opening.hello(&mut wire, name).await;
+    let mut capabilities = hello.map_err(phase(Phase::Ehlo))?;
+    if !endpoint.implicit_tls
+        && opening
+            .wants_tls(&mut wire, &capabilities)
+            .await
+            .map_err(phase(Phase::StartTls))?
+    {
+        let tcp = wire.into_plain().map_err(phase(Phase::StartTls))?;
+        wire = opening.encrypt(tcp).await?;
+        // RFC 3207, section 4.2: forget what was offered in clear, and ask again.
+        let hello = opening.hello(&mut wire, name).await;
+        capabilities = hello.map_err(phase(Phase::Ehlo))?;
+    }
+    opening
+        .authenticate(&mut wire, &capabilities)
+        .await
+        .map_err(phase(Phase::Auth))?;
+    Ok((wire, capabilities))
+}
+
+fn phase(phase: Phase) -> impl Fn(Fault) -> SessionError {
+    move |fault| fault.at(phase, Terminator::NotSent)
+}
+
+/// Where a relay listens.
+#[derive(Debug, PartialEq, Eq)]
+struct Endpoint {
+    host: String,
+    port: u16,
+    implicit_tls: bool,
+}
+
+impl Endpoint {
+    fn parse(text: &str) -> Result<Endpoint, Fault> {
+        let wrong = || {
+            let detail =
+                format!("`{text}` is no relay; expected `smtp://host:port` or `smtps://host:port`");
+            Fault::new(ErrorKind::Config, detail)
+        };
+        let url = Url::parse(text).map_err(|_| wrong())?;
+        let implicit_tls = match url.scheme() {
+            "smtp" => false,
+            "smtps" => true,
+            _ => return Err(wrong()),
+        };
+        // RFC 8314, section 3.3 and RFC 6409, section 3.1.
+        let port = url.port().unwrap_or(if implicit_tls { 465 } else { 587 });
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(wrong)?;
+        Ok(Endpoint {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            implicit_tls,
+        })
+    }
+}
+
+/// Tries the addresses of the relay in turn, so that a dead one does not use up the time of the others.
+async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<TcpStream, Fault> {
+    let Endpoint { host, port, .. } = endpoint;
+    let deadline = deadline(limit);
+    let late = || {
+        let detail = format!("no connection to `{host}:{port}` within {limit:?}");
+        Fault::new(ErrorKind::Timeout, detail)
+    };
+    let found = timeout_at(deadline, lookup_host((host.as_str(), *port)))
+        .await
+        .map_err(|_| late())?
+        .map_err(|error| {
+            let detail = format!("cannot find the address of `{host}`: {error}");
+            Fault::new(ErrorKind::Io, detail)
+        })?;
+    let addresses: Vec<SocketAddr> = found.take(ADDRESSES).collect();
+    let mut last = Fault::new(ErrorKind::Io, format!("`{host}` has no address"));
+    for (index, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - index).unwrap_or(1);
+        let share = deadline.saturating_duration_since(Instant::now()) / left;
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Replies are awaited, so a small write must not wait for company (Nagle).
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => {
+                let detail = format!("cannot connect to `{host}:{port}`: {error}");
+                last = Fault::new(ErrorKind::Io, detail);
+            }
+            Err(_) => last = late(),
+        }
+    }
+    Err(last)
+}
+
+/// Who is at the other end, as far as we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    Clear,
+    Encrypted,
+    Verified,
+}
+
+struct Opening<'a> {
+    relay: &'a Relay,
+    tls: &'a TlsClient,
+    host: &'a str,
+    loopback: bool,
+    trust: Trust,
+}
+
+impl Opening<'_> {
+    async fn greeting(&self, wire: &mut Wire) -> Result<(), Fault> {
+        let reply = wire.reply(self.deadline()).await?;
+        match reply.code {
+            220 => Ok(()),
+            400..=599 => Err(unavailable(reply)),
+            _ => Err(surprise(reply)),
+        }
+    }
+
+    async fn hello(&self, wire: &mut Wire, name: &str) -> Result<Capabilities, Fault> {
+        let reply = self.ask(wire, &format!("EHLO {name}\r\n")).await?;
+        match reply.code {
+            250 => return Ok(Capabilities::parse(wire.lines())),
+            400..=499 => return Err(unavailable(reply)),
+            500..=599 => {}
+            _ => return Err(surprise(reply)),
+        }
+        // RFC 5321, section 3.2: a relay that does not know EHLO is greeted with HELO, and offers nothing.
+        let reply = self.ask(wire, &format!("HELO {name}\r\n")).await?;
+        match reply.code {
+            250 => Ok(Capabilities::default()),
+            400..=599 => Err(unavailable(reply)),
+            _ => Err(surprise(reply)),
+        }
+    }
+
+    /// Whether the connection is to be encrypted now; then the relay has said 220 to STARTTLS.
+    async fn wants_tls(&self, wire: &mut Wire, capabilities: &Capabilities) -> Result<bool, Fault> {
+        let required = match self.relay.tls {
+            TlsPolicy::None => return Ok(false),
+            TlsPolicy::Opportunistic => false,
+            TlsPolicy::Required => true,
+        };
+        if !capabilities.starttls {
+            return if required {
+                let detail = "the relay offers no STARTTLS and `tls` is `required`; \
+                    use `smtps://` or say `tls = \"none\"`";
+                Err(Fault::new(ErrorKind::Tls, detail))
+            } else {
+                Ok(false)
+            };
+        }
+        let reply = self.ask(wire, "STARTTLS\r\n").await?;
+        match reply.code {
+            220 => Ok(true),
+            400..=599 if !required => Ok(false),
+            400..=599 => Err(Fault::new(ErrorKind::Tls, "the relay refused STARTTLS").with(reply)),
+            _ => Err(surprise(reply)),
+        }
+    }
+
+    async fn encrypt(&mut self, tcp: TcpStream) -> Result<Wire, SessionError> {
+        let verify = self.relay.tls != TlsPolicy::Opportunistic;
+        let handshake = self.tls.handshake(self.host, verify, tcp);
+        let fault = match timeout(self.relay.connect_timeout, handshake).await {
+            Ok(Ok(stream)) => {
+                self.trust = if verify {
+                    Trust::Verified
+                } else {
+                    Trust::Encrypted
+                };
+                return Ok(Wire::new(Stream::Tls(Box::new(stream))));
+            }
+            Ok(Err(error)) => {
+                let detail = format!("no TLS with `{}`: {error}", self.host);
+                Fault::new(ErrorKind::Tls, detail)
+            }
+            Err(_) => Fault::new(ErrorKind::Timeout, "the TLS handshake took too long"),
+        };
+        Err(fault.at(Phase::Tls, Terminator::NotSent))
+    }
+
+    async fn authenticate(
+        &self,
+        wire: &mut Wire,
+        capabilities: &Capabilities,
+    ) -> Result<(), Fault> {
+        let (user, password) = match (&self.relay.username, &self.relay.password) {
+            (None, None) => return Ok(()),
+            (Some(user), Some(password)) => (user.as_str(), password.expose_secret()),
+            _ => {
+                let detail = "the relay has only one of `username` and `password`; set both";
+                return Err(Fault::new(ErrorKind::Config, detail));
+            }
+        };
+        // Invariant: credentials never leave in clear, nor to somebody who did not prove who they are.
+        let allowed = match self.trust {
+            Trust::Verified => true,
+            Trust::Encrypted => false,
+            Trust::Clear => self.loopback && self.relay.tls == TlsPolicy::None,
+        };
+        if !allowed {
+            let detail = "the relay has credentials, and the connection is not verified TLS; \
+                set `tls = \"required\"`. The credentials were not sent";
+            return Err(Fault::new(ErrorKind::Auth, detail));
+        }
+        if capabilities.auth_plain {
+            // RFC 4616: authorization identity, user, password, each but the first after NUL.
+            let line = STANDARD.encode(format!("\0{user}\0{password}"));
+            return self.secret(wire, "AUTH PLAIN ", &line, 235).await;
+        }
+        if !capabilities.auth_login {
+            let detail = "the relay offers neither AUTH PLAIN nor AUTH LOGIN on this connection";
+            return Err(Fault::new(ErrorKind::Auth, detail));
+        }
+        self.secret(wire, "AUTH LOGIN", "", 334).await?;
+        self.secret(wire, "", &STANDARD.encode(user), 334).await?;
+        self.secret(wire, "", &STANDARD.encode(password), 235).await
+    }
+
+    /// One step of AUTH. What the relay says is kept only where it does not repeat the secret.
+    async fn secret(
+        &self,
+        wire: &mut Wire,
+        verb: &str,
+        secret: &str,
+        expected: u16,
+    ) -> Result<(), Fault> {
+        let mut reply = self.ask(wire, &format!("{verb}{secret}\r\n")).await?;
+        if reply.code == expected {
+            return Ok(());
+        }
+        let password = self.relay.password.as_ref();
+        let password = password.map_or("", |password| password.expose_secret());
+        for hidden in [secret, password] {
+            if !hidden.is_empty() && reply.text.contains(hidden) {
+                reply.text = reply.text.replace(hidden, "[hidden]");
+            }
+        }
+        match reply.code {
+            400..=599 => {
+                let detail = "the relay does not accept `username` and `password`";
+                Err(Fault::new(ErrorKind::Auth, detail).with(reply))
+            }
+            _ => Err(surprise(reply)),
+        }
+    }
+
+    async fn ask(&self, wire: &mut Wire, line: &str) -> Result<Reply, Fault> {
+        let deadline = self.deadline();
+        let needed = wire.push(line.as_bytes());
+        wire.flush(needed, deadline).await?;
+        let reply = wire.reply(deadline).await?;
+        if reply.code == 421 {
+            return Err(unavailable(reply));
+        }
+        Ok(reply)
+    }
+
+    fn deadline(&self) -> Instant {
+        deadline(self.relay.command_timeout)
+    }
+}
+
+fn surprise(reply: Reply) -> Fault {
+    Fault::new(ErrorKind::Protocol, "the relay's answer fits no question").with(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Endpoint;
+
+    #[test]
+    fn a_relay_is_a_scheme_a_host_and_perhaps_a_port() {
+        let table = [
+            ("smtp://relay.example", "relay.example", 587, false),
+            ("smtps://relay.example", "relay.example", 465, true),
+            ("smtp://127.0.0.1:2525", "127.0.0.1", 2525, false),
+            ("smtp://[::1]:25", "::1", 25, false),
+        ];
+        for (text, host, port, implicit_tls) in table {
+            let expected = Endpoint {
+                host: host.into(),
+                port,
+                implicit_tls,
+            };
+            assert_eq!(Endpoint::parse(text).expect("a relay"), expected);
+        }
+        for text in ["relay.example:25", "http://relay.example", "smtp://", ""] {
+            assert!(Endpoint::parse(text).is_err(), "{text}");
+        }
+    }
+}

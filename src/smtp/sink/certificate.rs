@@ -1,0 +1,64 @@
+//! A certificate authority of a sink's own, made anew for each sink.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// A server certificate, its key, and the authority that vouches for it.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    ca_pem: String,
+    chain: Vec<CertificateDer<'static>>,
+    key: Arc<PrivatePkcs8KeyDer<'static>>,
+}
+
+impl Certificate {
+    /// Valid for these host names and IP addresses; `expired` ended in 2020.
+    pub fn generate(names: &[&str], expired: bool) -> anyhow::Result<Certificate> {
+        let mut authority = CertificateParams::new(Vec::new())?;
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let authority_key = KeyPair::generate()?;
+        let ca = authority.self_signed(&authority_key)?;
+
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut leaf = CertificateParams::new(names)?;
+        if expired {
+            leaf.not_after = date_time_ymd(2020, 1, 1);
+        }
+        let leaf_key = KeyPair::generate()?;
+        let issuer = Issuer::new(authority, authority_key);
+        let certificate = leaf.signed_by(&leaf_key, &issuer)?;
+        Ok(Certificate {
+            ca_pem: ca.pem(),
+            chain: vec![certificate.der().clone()],
+            key: Arc::new(PrivatePkcs8KeyDer::from(leaf_key.serialize_der())),
+        })
+    }
+
+    /// Valid for this machine under its loopback names.
+    pub fn loopback() -> anyhow::Result<Certificate> {
+        Certificate::generate(&["localhost", "127.0.0.1", "::1"], false)
+    }
+
+    /// The authority in PEM: the `ca_file` of a relay that is this sink.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The server's side of the handshake.
+    pub fn server(&self) -> anyhow::Result<Arc<ServerConfig>> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let key = PrivateKeyDer::Pkcs8(self.key.clone_key());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(self.chain.clone(), key)?;
+        Ok(Arc::new(config))
+    }
+}
