@@ -2,7 +2,8 @@
 //!
 //! Promises: errors say what, where and what to do, on stderr; exit codes are those of [`Exit`].
 
-
+mod build;
+mod check;
 mod config;
 mod control;
 mod deliveries;
@@ -62,6 +63,10 @@ pub enum Command {
     /// Addresses never to be mailed.
     #[command(subcommand)]
     Suppressions(suppressions::Command),
+    /// Compile an issue and say what is wrong with it; nothing is sent.
+    Check(check::Arguments),
+    /// Write an issue as a sample reader would get it.
+    Build(build::Arguments),
     Test(send::Test),
     Send(send::Send),
     Pause(control::Pause),
@@ -130,6 +135,8 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Lists(command) => lists::run(cli, command).await,
         Command::Subscribers(command) => subscribers::run(cli, command).await,
         Command::Suppressions(command) => suppressions::run(cli, command).await,
+        Command::Check(arguments) => check::run(&cli.config, arguments),
+        Command::Build(arguments) => build::run(&cli.config, arguments),
         Command::Test(test) => send::test(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,
         Command::Pause(pause) => control::pause(cli, pause).await,

@@ -93,7 +93,9 @@ impl Engine {
         let shared = Arc::new(Shared::new(&app, stop)?);
         let node = node_name(&app);
         let now = app.clock.now();
-        app.store.enter_sender(&node, boot, app.config.send.lease, now).await?;
+        app.store
+            .enter_sender(&node, boot, app.config.send.lease, now)
+            .await?;
         let engine = Engine {
             generation: Generation::of(&app),
             shared,
@@ -118,7 +120,10 @@ impl Engine {
         let dispatched = self.dispatch().await;
         shared.queue.close();
         let drain = async { while workers.join_next().await.is_some() {} };
-        if tokio::time::timeout(shared.app.config.send.drain, drain).await.is_err() {
+        if tokio::time::timeout(shared.app.config.send.drain, drain)
+            .await
+            .is_err()
+        {
             tracing::warn!("the relay did not answer every final dot in time; those are uncertain");
             workers.shutdown().await;
         }
@@ -134,8 +139,13 @@ impl Engine {
         let mut runs: Vec<RunId> = found.iter().map(|key| key.run).collect();
         runs.dedup();
         for id in runs {
-            let Some(run) = app.store.run(id).await? else { continue };
-            tracing::warn!(run.id = run.id, "a sender died at the final dot of some deliveries");
+            let Some(run) = app.store.run(id).await? else {
+                continue;
+            };
+            tracing::warn!(
+                run.id = run.id,
+                "a sender died at the final dot of some deliveries"
+            );
             crate::run::apply_policy(app, &run).await?;
         }
         Ok(())
@@ -145,13 +155,18 @@ impl Engine {
     async fn hold_if_doubtful(&self) -> anyhow::Result<()> {
         let app = &self.shared.app;
         let runs = app.store.active_runs().await?;
-        let under_way: Vec<_> = runs.iter().filter(|run| run.id() != RunId::SYSTEM).collect();
+        let under_way: Vec<_> = runs
+            .iter()
+            .filter(|run| run.id() != RunId::SYSTEM)
+            .collect();
         if under_way.is_empty() {
             return self.generation.rest(app).await;
         }
         if let Some(why) = self.generation.objection(app).await? {
             for run in under_way {
-                app.store.set_run_status(run.id(), &run.status, "held", Some(&why)).await?;
+                app.store
+                    .set_run_status(run.id(), &run.status, "held", Some(&why))
+                    .await?;
             }
         }
         Ok(())
@@ -220,13 +235,19 @@ impl Shared {
         self.breaker.succeeded();
         let back = {
             let mut blame = lock(&self.blame);
-            blame.entry(run.id()).or_default().refused(key, reply.fingerprint())
+            blame
+                .entry(run.id())
+                .or_default()
+                .refused(key, reply.fingerprint())
         };
         let Some(back) = back else { return };
         let why = format!("the relay refuses this run: {reply}");
         let store = &self.app.store;
         // Held first: what goes back to the queue must not be taken again at once.
-        if let Err(error) = store.set_run_status(run.id(), "sending", "held", Some(&why)).await {
+        if let Err(error) = store
+            .set_run_status(run.id(), "sending", "held", Some(&why))
+            .await
+        {
             tracing::error!(%error, run.id = run.id, "the run could not be held");
         }
         self.queue.retain(|id| id != run.id());
@@ -256,7 +277,10 @@ impl Shared {
         let store = &self.app.store;
         let runs = store.active_runs().await.unwrap_or_default();
         for run in runs.iter().filter(|run| run.status == "sending") {
-            if let Err(error) = store.set_run_status(run.id(), "sending", "held", Some(why)).await {
+            if let Err(error) = store
+                .set_run_status(run.id(), "sending", "held", Some(why))
+                .await
+            {
                 tracing::error!(%error, run.id = run.id, "the run could not be held");
             }
         }
@@ -297,13 +321,21 @@ pub fn signer(app: &App, relay: &Relay) -> anyhow::Result<Option<Signer>> {
     };
     let path = app.path(file);
     let pem = keyfile::read(&path, "DKIM key", "pressrun keys dkim")?;
-    let domain = dkim.domain.as_deref().unwrap_or(app.config.from.address.domain());
+    let domain = dkim
+        .domain
+        .as_deref()
+        .unwrap_or(app.config.from.address.domain());
     Ok(Some(Signer::from_pem(domain, &dkim.selector, &pem)?))
 }
 
 fn node_name(app: &App) -> String {
     let configured = app.config.send.node.clone();
-    configured.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+    configured.unwrap_or_else(|| {
+        rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned()
+    })
 }
 
 fn public_host(url: &str) -> String {

@@ -258,12 +258,10 @@ pub fn html(
     key: DeliveryKey,
     copy: &CopyRecord,
 ) -> Option<String> {
-    let links = Links {
-        keyring,
-        key,
-        copy,
-    };
-    keyring.holds(copy.kid).then(|| parts::decoded(&compiled.html, public_url, &links))
+    let links = Links { keyring, key, copy };
+    keyring
+        .holds(copy.kid)
+        .then(|| parts::decoded(&compiled.html, public_url, &links))
 }
 
 /// The envelope sender of one delivery (VERP): a bounce names the delivery without a look into the mail.

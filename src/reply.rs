@@ -74,23 +74,34 @@ impl Reply {
         }
     }
 
+    /// The reply without addresses, for logs and error messages.
+    pub fn masked(&self) -> String {
+        self.with_words(|word| match word.contains('@') {
+            true => "[address]".to_owned(),
+            false => word.to_owned(),
+        })
+    }
+
     /// The reply without what differs from one recipient to the next (addresses, ids, numbers): two refusals
     /// for the same reason have the same fingerprint. Holds no address, so it may be logged.
     pub fn fingerprint(&self) -> String {
-        let mut print = self.code.to_string();
-        if let Some(enhanced) = &self.enhanced {
-            print.push(' ');
-            print.push_str(enhanced);
-        }
-        for word in self.text.split_whitespace() {
-            print.push(' ');
-            if word.contains('@') || word.bytes().any(|byte| byte.is_ascii_digit()) {
-                print.push('*');
-            } else {
-                print.push_str(&word.to_ascii_lowercase());
+        self.with_words(|word| {
+            let own = word.contains('@') || word.bytes().any(|byte| byte.is_ascii_digit());
+            match own {
+                true => "*".to_owned(),
+                false => word.to_ascii_lowercase(),
             }
-        }
-        print
+        })
+    }
+
+    fn with_words(&self, change: impl Fn(&str) -> String) -> String {
+        let words: Vec<String> = self.text.split_whitespace().map(change).collect();
+        let changed = Reply {
+            code: self.code,
+            enhanced: self.enhanced.clone(),
+            text: words.join(" "),
+        };
+        changed.to_string()
     }
 }
 
@@ -140,5 +151,7 @@ mod tests {
         assert_eq!(one, two);
         assert_eq!(one, "554 5.7.1 * message rejected, id *");
         assert_ne!(one, about("sender blocked").fingerprint());
+        let masked = about("<ann@example.com>: no, id 77").masked();
+        assert_eq!(masked, "554 5.7.1 [address] no, id 77");
     }
 }

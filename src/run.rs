@@ -70,7 +70,10 @@ pub async fn begin_test(
         list: list.map(|list| list.id),
         data: "{}",
     };
-    let key = app.store.enqueue_system_mail(&mail, app.clock.now()).await?;
+    let key = app
+        .store
+        .enqueue_system_mail(&mail, app.clock.now())
+        .await?;
     Ok((key, built))
 }
 
@@ -82,10 +85,15 @@ pub async fn keep_revision(
 ) -> anyhow::Result<String> {
     let now = app.clock.now();
     for (image, bytes) in images {
-        app.store.ensure_image(&image.hash, &image.media_type, bytes, now).await?;
+        app.store
+            .ensure_image(&image.hash, &image.media_type, bytes, now)
+            .await?;
     }
     let hash = compiled.hash();
-    let links = compiled.links.iter().map(|link| (link.url.as_str(), link.name.as_str()));
+    let links = compiled
+        .links
+        .iter()
+        .map(|link| (link.url.as_str(), link.name.as_str()));
     let revision = NewRevision {
         hash: &hash,
         slug: &compiled.slug,
@@ -134,17 +142,32 @@ async fn instance(app: &App) -> anyhow::Result<String> {
 
 /// The run that `issue` (a slug or a folder's path) names: the newest of it.
 pub async fn find(app: &App, issue: &str) -> anyhow::Result<Run> {
-    let slug = issue.trim_end_matches('/').rsplit('/').next().unwrap_or(issue);
+    let slug = issue
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or(issue);
     let run = app.store.run_of(slug).await?;
-    run.with_context(|| format!("no run of `{slug}` was ever begun; `pressrun status` lists the runs"))
+    run.with_context(|| {
+        format!("no run of `{slug}` was ever begun; `pressrun status` lists the runs")
+    })
 }
 
 /// Pauses a run. What stands at the dot finishes; the rest waits.
 pub async fn pause(app: &App, run: &Run) -> anyhow::Result<()> {
     let open = ["sending", "freezing"].contains(&run.status.as_str());
     let why = Some("paused by hand");
-    let paused = open && app.store.set_run_status(run.id(), &run.status, "paused", why).await?;
-    ensure!(paused, "the run of `{}` is {}, not sending", run.slug, run.status);
+    let paused = open
+        && app
+            .store
+            .set_run_status(run.id(), &run.status, "paused", why)
+            .await?;
+    ensure!(
+        paused,
+        "the run of `{}` is {}, not sending",
+        run.slug,
+        run.status
+    );
     Ok(())
 }
 
@@ -160,12 +183,26 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
             run.slug
         ),
         "freezing" | "sending" => return Ok(()),
-        other => bail!("the run of `{}` is {other}; there is nothing to resume", run.slug),
+        other => bail!(
+            "the run of `{}` is {other}; there is nothing to resume",
+            run.slug
+        ),
     }
     // A run held while it froze has no start yet, and goes on freezing.
-    let to = if run.started_at.is_none() { "freezing" } else { "sending" };
-    let changed = app.store.set_run_status(run.id(), &run.status, to, None).await?;
-    ensure!(changed, "the run of `{}` changed meanwhile; look again with `pressrun status`", run.slug);
+    let to = if run.started_at.is_none() {
+        "freezing"
+    } else {
+        "sending"
+    };
+    let changed = app
+        .store
+        .set_run_status(run.id(), &run.status, to, None)
+        .await?;
+    ensure!(
+        changed,
+        "the run of `{}` changed meanwhile; look again with `pressrun status`",
+        run.slug
+    );
     Ok(())
 }
 
@@ -179,10 +216,22 @@ pub async fn cancel(app: &App, run: &Run) -> anyhow::Result<Counts> {
     );
     if run.status != "cancelled" {
         let why = Some("cancelled by hand");
-        let changed = app.store.set_run_status(run.id(), &run.status, "cancelled", why).await?;
-        ensure!(changed, "the run of `{}` changed meanwhile; try again", run.slug);
+        let changed = app
+            .store
+            .set_run_status(run.id(), &run.status, "cancelled", why)
+            .await?;
+        ensure!(
+            changed,
+            "the run of `{}` changed meanwhile; try again",
+            run.slug
+        );
     }
-    while app.store.cancel_some(run.id(), CANCEL_STEP, app.clock.now()).await? > 0 {}
+    while app
+        .store
+        .cancel_some(run.id(), CANCEL_STEP, app.clock.now())
+        .await?
+        > 0
+    {}
     Ok(app.store.counts(run.id()).await?)
 }
 
@@ -210,7 +259,10 @@ pub async fn apply_policy(app: &App, run: &Run) -> anyhow::Result<u64> {
         UncertainPolicy::AssumeSent => State::Sent,
         UncertainPolicy::Resend => State::Queued,
     };
-    Ok(app.store.resolve_uncertain(run.id(), None, to, app.clock.now()).await?)
+    Ok(app
+        .store
+        .resolve_uncertain(run.id(), None, to, app.clock.now())
+        .await?)
 }
 
 /// What `verify` found: the identity from counters and from rows.
@@ -236,13 +288,20 @@ pub async fn verify(app: &App, run: &Run) -> anyhow::Result<Verified> {
     let fresh = store.run(run.id()).await?.context("the run is gone")?;
     let mut faults = Vec::new();
     if rows.total() != fresh.recipients {
-        faults.push(format!("{} recipients, {} deliveries", fresh.recipients, rows.total()));
+        faults.push(format!(
+            "{} recipients, {} deliveries",
+            fresh.recipients,
+            rows.total()
+        ));
     }
     for state in State::ALL {
         let (row, counter) = (rows.get(state), counters.get(state));
         // While a run sends, the two reads see two moments.
         if row != counter && !matches!(fresh.status.as_str(), "sending" | "freezing") {
-            faults.push(format!("{}: {row} deliveries, the counters say {counter}", state.name()));
+            faults.push(format!(
+                "{}: {row} deliveries, the counters say {counter}",
+                state.name()
+            ));
         }
     }
     if run.id() != RunId::SYSTEM && !store.recipients_are_distinct(run.id()).await? {
@@ -250,7 +309,9 @@ pub async fn verify(app: &App, run: &Run) -> anyhow::Result<Verified> {
     }
     let odd = store.inconsistent_deliveries(run.id()).await?;
     if odd > 0 {
-        faults.push(format!("{odd} deliveries without a marker or open in a finished run"));
+        faults.push(format!(
+            "{odd} deliveries without a marker or open in a finished run"
+        ));
     }
     Ok(Verified {
         issue: fresh.slug,
@@ -271,9 +332,19 @@ pub async fn view(app: &App, key: DeliveryKey) -> anyhow::Result<Option<String>>
     let (Some(revision), Some(copy)) = (row.revision, row.copy) else {
         return Ok(None);
     };
-    let content = app.store.revision(&revision).await?.context("the revision is gone")?;
+    let content = app
+        .store
+        .revision(&revision)
+        .await?
+        .context("the revision is gone")?;
     let compiled: Compiled = serde_json::from_str(&content).context("the frozen revision")?;
     let copy = CopyRecord::from_json(&copy)?;
     let public_url = app.public_url("");
-    Ok(message::html(&compiled, &public_url, &app.keyring, key, &copy))
+    Ok(message::html(
+        &compiled,
+        &public_url,
+        &app.keyring,
+        key,
+        &copy,
+    ))
 }

@@ -99,7 +99,10 @@ impl Cancel {
             );
         }
         let counts = run::cancel(app, &found).await?;
-        println!("cancelled: {} sent, {} never sent", counts.sent, counts.cancelled);
+        println!(
+            "cancelled: {} sent, {} never sent",
+            counts.sent, counts.cancelled
+        );
         Ok(Exit::Done)
     }
 }
@@ -122,7 +125,11 @@ impl Status {
                 balanced,
             });
         }
-        let exit = if rows.iter().all(|row| row.balanced) { Exit::Done } else { Exit::Attention };
+        let exit = if rows.iter().all(|row| row.balanced) {
+            Exit::Done
+        } else {
+            Exit::Attention
+        };
         if self.json {
             print_json(&rows)?;
             return Ok(exit);
@@ -139,9 +146,12 @@ impl Status {
             let StatusRow { run, counts, .. } = row;
             let begun = Timestamp(run.created_at).to_rfc3339();
             println!("{:>4}  {:<9}  {begun}  {}", run.id, run.status, run.slug);
-            let states = State::ALL.into_iter().filter(|&state| counts.get(state) > 0);
-            let states: Vec<_> =
-                states.map(|state| format!("{} {}", state.name(), counts.get(state))).collect();
+            let states = State::ALL
+                .into_iter()
+                .filter(|&state| counts.get(state) > 0);
+            let states: Vec<_> = states
+                .map(|state| format!("{} {}", state.name(), counts.get(state)))
+                .collect();
             println!("      {} recipients: {}", run.recipients, states.join(", "));
             if let Some(reason) = &run.reason {
                 println!("      {}", plain(reason));
@@ -170,16 +180,30 @@ impl Verify {
         if self.json {
             print_json(&verified)?;
         } else {
-            println!("{} (run {}): {}", verified.issue, verified.run, verified.status);
+            println!(
+                "{} (run {}): {}",
+                verified.issue, verified.run, verified.status
+            );
             println!("  recipients    {:>9}", verified.recipients);
             for state in State::ALL {
                 println!("  {:<13} {:>9}", state.name(), verified.counts.get(state));
             }
-            println!("  {}", if verified.balanced { "balanced" } else { "does not balance:" });
+            println!(
+                "  {}",
+                if verified.balanced {
+                    "balanced"
+                } else {
+                    "does not balance:"
+                }
+            );
             for fault in &verified.faults {
                 println!("  - {fault}");
             }
         }
-        Ok(if verified.balanced { Exit::Done } else { Exit::Attention })
+        Ok(if verified.balanced {
+            Exit::Done
+        } else {
+            Exit::Attention
+        })
     }
 }

@@ -58,7 +58,10 @@ impl Deliveries {
                 Resolution::Queued => State::Queued,
             };
             let now = app.clock.now();
-            let number = app.store.resolve_uncertain(found.id(), *seq, state, now).await?;
+            let number = app
+                .store
+                .resolve_uncertain(found.id(), *seq, state, now)
+                .await?;
             println!("{number} uncertain deliveries are {} now", state.name());
             if number > 0 && state == State::Queued {
                 println!("send them with: pressrun resume {}", found.slug);
@@ -68,7 +71,10 @@ impl Deliveries {
         let mut after = -1;
         let mut all = Vec::new();
         loop {
-            let rows = app.store.deliveries(found.id(), self.state, after, PAGE).await?;
+            let rows = app
+                .store
+                .deliveries(found.id(), self.state, after, PAGE)
+                .await?;
             let Some(last) = rows.last() else { break };
             after = last.seq;
             if self.json {

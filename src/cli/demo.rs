@@ -87,7 +87,10 @@ pub(super) async fn run(demo: &Demo) -> anyhow::Result<Exit> {
     println!("  the mails as sent        {shown}/mails/*.eml, log in {shown}/mails.jsonl");
     println!("  the issue in a browser   {shown}/index.html");
     println!("  database, keys, issue    {shown}/");
-    println!("  all of this took         {:.0} s", begun.elapsed().as_secs_f64());
+    println!(
+        "  all of this took         {:.0} s",
+        begun.elapsed().as_secs_f64()
+    );
     if demo.serve {
         println!("  the author's page        http://{admin}/");
         println!("  the readers' page        {}/", app.public_url(""));
@@ -102,7 +105,11 @@ pub(super) async fn run(demo: &Demo) -> anyhow::Result<Exit> {
     web.await??;
     sink.shutdown().await;
     app.store.close().await;
-    Ok(if balanced { Exit::Done } else { Exit::Attention })
+    Ok(if balanced {
+        Exit::Done
+    } else {
+        Exit::Attention
+    })
 }
 
 /// A new folder: the one asked for, or the first free name here.
@@ -113,7 +120,10 @@ fn folder(wish: Option<&Path>) -> anyhow::Result<PathBuf> {
     };
     let folder = match wish {
         Some(folder) => folder.to_owned(),
-        None => (1..).map(free).find(|folder| !folder.exists()).context("no free name")?,
+        None => (1..)
+            .map(free)
+            .find(|folder| !folder.exists())
+            .context("no free name")?,
     };
     ensure!(
         !folder.join("pressrun.toml").exists(),
@@ -146,9 +156,12 @@ async fn set_up(folder: &Path, sink: SocketAddr) -> anyhow::Result<App> {
          [signup]\n# The demo types faster than people do.\nform_min_age = \"0s\"\n"
     );
     std::fs::write(folder.join("pressrun.toml"), &text)?;
-    Keyring::generate(&Chance::System, Clock::System.now())
-        .create(&folder.join("keyring.toml"))?;
-    keyfile::create(&folder.join("dkim-demo.pem"), "DKIM key", &keyfile::generate_rsa()?)?;
+    Keyring::generate(&Chance::System, Clock::System.now()).create(&folder.join("keyring.toml"))?;
+    keyfile::create(
+        &folder.join("dkim-demo.pem"),
+        "DKIM key",
+        &keyfile::generate_rsa()?,
+    )?;
     Publication::write_defaults(&folder.join("emails"))?;
     let app = App::open(Config::from_text(&text)?, folder).await?;
     lists::ensure_default(&app).await?;
@@ -243,7 +256,9 @@ impl Show<'_> {
 
     async fn leave(&self, letter: &Letter, base: &str) -> anyhow::Result<()> {
         let links = letter.links(base);
-        let link = links.first().with_context(|| format!("no way out in `{}`", letter.subject))?;
+        let link = links
+            .first()
+            .with_context(|| format!("no way out in `{}`", letter.subject))?;
         let answer = browser::post(link, "List-Unsubscribe=One-Click").await?;
         browser::expect(&answer, StatusCode::OK, "a one-click unsubscribe")
     }
@@ -259,14 +274,21 @@ impl Show<'_> {
         let until = Instant::now() + PATIENCE;
         let link = loop {
             let letters = mailbox::letters(&self.folder.join("mails"))?;
-            let mine = letters.iter().rev().find(|letter| letter.to == "newcomer@example.net");
+            let mine = letters
+                .iter()
+                .rev()
+                .find(|letter| letter.to == "newcomer@example.net");
             if let Some(link) = mine.and_then(|letter| letter.links(&base).into_iter().next()) {
                 break link;
             }
             ensure!(Instant::now() < until, "the confirm mail did not come");
             sleep(Duration::from_millis(200)).await;
         };
-        browser::expect(&browser::get(&link).await?, StatusCode::OK, "the confirm page")?;
+        browser::expect(
+            &browser::get(&link).await?,
+            StatusCode::OK,
+            "the confirm page",
+        )?;
         let answer = browser::post(&link, "answer=confirm").await?;
         browser::expect(&answer, StatusCode::OK, "the confirm button")?;
         println!("  newcomer@example.net joined: form, confirm mail, page, button");
@@ -292,7 +314,11 @@ impl Show<'_> {
             counts.suppressed,
             counts.unsubscribed,
             counts.total() - counts.sent - counts.bounced - counts.suppressed - counts.unsubscribed,
-            if verified.balanced { "balanced" } else { "NOT balanced" },
+            if verified.balanced {
+                "balanced"
+            } else {
+                "NOT balanced"
+            },
         );
         Ok(verified.balanced)
     }

@@ -30,7 +30,11 @@ pub(crate) async fn follow(
     let mut told = Instant::now();
     let mut line = String::new();
     loop {
-        let now = app.store.run(run).await?.context("the run is gone from the database")?;
+        let now = app
+            .store
+            .run(run)
+            .await?
+            .context("the run is gone from the database")?;
         let counts = app.store.counts(run).await?;
         let trouble = app.store.meta(TROUBLE).await?.unwrap_or_default();
         let done = counts.total() - counts.queued - counts.at_dot;
@@ -103,13 +107,22 @@ pub(crate) async fn summary(app: &App, run: &Run) -> anyhow::Result<Exit> {
         }
     }
     if let (Some(start), Some(end)) = (run.started_at, run.finished_at) {
-        let took = Timestamp(end).since(Timestamp(start)).as_secs_f64().max(0.001);
+        let took = Timestamp(end)
+            .since(Timestamp(start))
+            .as_secs_f64()
+            .max(0.001);
         let sent = f64::from(i32::try_from(counts.sent).unwrap_or(i32::MAX));
-        println!("  took          {took:>8.1} s ({:.0} sent per second)", sent / took);
+        println!(
+            "  took          {took:>8.1} s ({:.0} sent per second)",
+            sent / took
+        );
     }
     let balanced = counts.total() == run.recipients;
     if !balanced {
-        println!("  the ledger does not balance: run `pressrun verify {}`", run.slug);
+        println!(
+            "  the ledger does not balance: run `pressrun verify {}`",
+            run.slug
+        );
     }
     if let Some(reason) = run.reason.as_ref().filter(|_| run.status == "held") {
         println!("  held: {}", plain(reason));
@@ -121,8 +134,15 @@ pub(crate) async fn summary(app: &App, run: &Run) -> anyhow::Result<Exit> {
     }
     let (deferred, next) = app.store.deferred(run.id(), app.clock.now()).await?;
     if let Some(next) = next.filter(|_| deferred > 0) {
-        println!("  deferred      {deferred:>9}, next try {}", Timestamp(next).to_rfc3339());
+        println!(
+            "  deferred      {deferred:>9}, next try {}",
+            Timestamp(next).to_rfc3339()
+        );
     }
     let attention = !balanced || counts.uncertain > 0 || run.status == "held";
-    Ok(if attention { Exit::Attention } else { Exit::Done })
+    Ok(if attention {
+        Exit::Attention
+    } else {
+        Exit::Done
+    })
 }

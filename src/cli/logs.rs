@@ -12,10 +12,14 @@ const FOREGROUND: &str = "error";
 
 /// Starts logging for this process.
 pub(crate) fn start(log: &Log, serving: bool) -> anyhow::Result<()> {
-    let level = if serving { log.level.as_str() } else { FOREGROUND };
-    let filter = EnvFilter::builder()
-        .parse(level)
-        .with_context(|| format!("`log.level` is `{level}`; expected `info` or `pressrun=debug`"))?;
+    let level = if serving {
+        log.level.as_str()
+    } else {
+        FOREGROUND
+    };
+    let filter = EnvFilter::builder().parse(level).with_context(|| {
+        format!("`log.level` is `{level}`; expected `info` or `pressrun=debug`")
+    })?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

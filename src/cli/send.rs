@@ -103,7 +103,9 @@ impl Send {
         };
         let slug = &started.built.compiled.slug;
         if self.detach {
-            println!("run {id} of `{slug}` is begun; `pressrun serve` sends it, `pressrun status` shows it");
+            println!(
+                "run {id} of `{slug}` is begun; `pressrun serve` sends it, `pressrun status` shows it"
+            );
             return Ok(Exit::Done);
         }
         send_and_follow(app, id, slug).await
@@ -114,9 +116,15 @@ impl Send {
         let found = found.with_context(|| format!("there is no list `{list}`"))?;
         let readers = app.store.confirmed_on(found.id).await?;
         if !std::io::stdin().is_terminal() {
-            bail!("`{}` would go to {readers} readers of `{list}`; say `--yes` to send it", self.issue);
+            bail!(
+                "`{}` would go to {readers} readers of `{list}`; say `--yes` to send it",
+                self.issue
+            );
         }
-        print!("Send `{}` to {readers} readers of `{list}`? [y/N] ", self.issue);
+        print!(
+            "Send `{}` to {readers} readers of `{list}`? [y/N] ",
+            self.issue
+        );
         std::io::stdout().flush()?;
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
@@ -131,12 +139,18 @@ impl Resume {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let found = run::find(app, &self.issue).await?;
         if found.status == "finished" {
-            println!("the run of `{}` is finished; there is nothing to resume", found.slug);
+            println!(
+                "the run of `{}` is finished; there is nothing to resume",
+                found.slug
+            );
             return follow::summary(app, &found).await;
         }
         run::resume(app, &found, self.yes).await?;
         if self.detach {
-            println!("run {} of `{}` goes on under `pressrun serve`", found.id, found.slug);
+            println!(
+                "run {} of `{}` goes on under `pressrun serve`",
+                found.id, found.slug
+            );
             return Ok(Exit::Done);
         }
         send_and_follow(app, found.id(), &found.slug).await
@@ -182,10 +196,17 @@ async fn settled(
     loop {
         let after = i64::from(key.seq) - 1;
         let rows = app.store.deliveries(key.run, None, after, 1).await?;
-        let row = rows.into_iter().next().context("the test delivery is gone")?;
+        let row = rows
+            .into_iter()
+            .next()
+            .context("the test delivery is gone")?;
         let state = State::parse(&row.state).context("a delivery in no known state")?;
         let open = matches!(state, State::Queued | State::AtDot) && row.attempts == 0;
-        let trouble = app.store.meta(crate::deliver::TROUBLE).await?.unwrap_or_default();
+        let trouble = app
+            .store
+            .meta(crate::deliver::TROUBLE)
+            .await?
+            .unwrap_or_default();
         if !open || *stop.borrow() || !trouble.is_empty() {
             return Ok((state, row.reply.unwrap_or(trouble)));
         }
@@ -255,7 +276,11 @@ async fn finish_system_mails(
     ours: bool,
 ) -> anyhow::Result<()> {
     while ours && !*stop.borrow() && app.store.due(RunId::SYSTEM, app.clock.now()).await? > 0 {
-        let trouble = app.store.meta(crate::deliver::TROUBLE).await?.unwrap_or_default();
+        let trouble = app
+            .store
+            .meta(crate::deliver::TROUBLE)
+            .await?
+            .unwrap_or_default();
         if !trouble.is_empty() {
             break;
         }

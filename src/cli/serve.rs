@@ -49,7 +49,11 @@ impl Serve {
         let mut parts = tokio::task::JoinSet::new();
         if self.role != Role::Sender {
             let web = Web::open(app).await?;
-            println!("readers' site on http://{}, for {}", web.public_address, app.public_url(""));
+            println!(
+                "readers' site on http://{}, for {}",
+                web.public_address,
+                app.public_url("")
+            );
             println!("author's site on http://{}", web.admin_address);
             parts.spawn(web.run(app.clone(), stop.subscribe()));
         }
@@ -61,7 +65,9 @@ impl Serve {
         while let Some(ended) = parts.join_next().await {
             // A part that ends early takes the others with it: a half-dead process helps nobody.
             stop.now();
-            let ended = ended.context("a part of the server panicked").and_then(|ended| ended);
+            let ended = ended
+                .context("a part of the server panicked")
+                .and_then(|ended| ended);
             result = result.and(ended);
         }
         result.map(|()| Exit::Done)
@@ -93,8 +99,7 @@ impl Web {
 
     /// Serves until told to stop.
     pub(crate) async fn run(self, app: App, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-        let public =
-            http::serve_public(app.clone(), self.site, self.public, stopped(stop.clone()));
+        let public = http::serve_public(app.clone(), self.site, self.public, stopped(stop.clone()));
         let admin = http::serve_admin(app, self.admin, stopped(stop));
         tokio::try_join!(public, admin)?;
         Ok(())
@@ -110,7 +115,9 @@ async fn site(app: &App) -> anyhow::Result<Site> {
         revisions.push(run::keep_revision(app, &compiled, &[]).await?);
     }
     let welcome_revision = revisions.pop();
-    let confirm_revision = revisions.pop().context("the confirm mail was compiled above")?;
+    let confirm_revision = revisions
+        .pop()
+        .context("the confirm mail was compiled above")?;
     let viewing = app.clone();
     Ok(Site {
         tracker: Tracker::start(app.store.clone(), app.chance.clone()),

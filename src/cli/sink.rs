@@ -24,7 +24,7 @@ pub struct SinkArgs {
     /// Folder that gets one .eml per message, exactly as sent, and the log.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Only counts messages.
+    /// Stores nothing and only counts, as without --store.
     #[arg(long, conflicts_with = "store")]
     discard: bool,
     /// File that gets one line of JSON per accepted message; `DIR/log.jsonl` when not said.

@@ -71,7 +71,7 @@ fn runs_table(runs: &[RunNumbers]) -> String {
             "sent",
             "opened",
             "clicked",
-            "left",
+            "unsubscribes",
         ]
         .map(str::to_owned)
         .to_vec(),
@@ -117,7 +117,7 @@ fn run_report(run: &RunNumbers) -> String {
         &[
             row("opened", run.opened, &percent(run.rates.opened)),
             row("clicked", run.clicked, &percent(run.rates.clicked)),
-            row("left", run.departed, &percent(run.rates.departed)),
+            row("unsubscribes", run.departed, &percent(run.rates.departed)),
             row("opens in all", run.opens, ""),
             row("clicks in all", run.clicks, ""),
         ],

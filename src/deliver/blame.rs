@@ -32,7 +32,9 @@ impl Blame {
     ) -> Option<Vec<DeliveryKey>> {
         self.note(Some((key, fingerprint.clone())));
         let same = |entry: &&Option<(DeliveryKey, String)>| {
-            entry.as_ref().is_some_and(|(_, other)| *other == fingerprint)
+            entry
+                .as_ref()
+                .is_some_and(|(_, other)| *other == fingerprint)
         };
         let running = self.last.iter().rev().take_while(same).count();
         let refused = self.last.iter().flatten().count();
@@ -54,10 +56,7 @@ mod tests {
     use crate::id::{DeliveryKey, RunId};
 
     fn key(seq: u32) -> DeliveryKey {
-        DeliveryKey {
-            run: RunId(2),
-            seq,
-        }
+        DeliveryKey { run: RunId(2), seq }
     }
 
     #[test]
@@ -67,7 +66,9 @@ mod tests {
         for seq in 0..4 {
             assert_eq!(blame.refused(key(seq), "550 sender refused".into()), None);
         }
-        let back = blame.refused(key(4), "550 sender refused".into()).expect("the fifth");
+        let back = blame
+            .refused(key(4), "550 sender refused".into())
+            .expect("the fifth");
         assert_eq!(back, (0..5).map(key).collect::<Vec<_>>());
     }
 

@@ -80,7 +80,11 @@ impl Breaker {
         let wait = match &*state {
             State::Closed => self.first,
             // Connections that were under way when it opened fail too: one doubling per probe.
-            State::Open { wait, until, probing } if !*probing && *until > now => *wait,
+            State::Open {
+                wait,
+                until,
+                probing,
+            } if !*probing && *until > now => *wait,
             State::Open { wait, .. } => (*wait * 2).min(LONGEST),
         };
         *state = State::Open {
@@ -121,9 +125,16 @@ mod tests {
         let breaker = Breaker::new(SECOND);
         breaker.enter().await;
         assert_eq!(breaker.failed(), SECOND);
-        assert_eq!(breaker.failed(), SECOND, "others that failed meanwhile do not double it");
+        assert_eq!(
+            breaker.failed(),
+            SECOND,
+            "others that failed meanwhile do not double it"
+        );
         breaker.enter().await;
-        assert!(timeout(90 * SECOND, breaker.enter()).await.is_err(), "a second probe waits");
+        assert!(
+            timeout(90 * SECOND, breaker.enter()).await.is_err(),
+            "a second probe waits"
+        );
         let mut waits = vec![breaker.failed().as_secs()];
         for _ in 0..6 {
             breaker.enter().await;

@@ -123,9 +123,14 @@ impl Copies {
         let content = self.app.store.revision(&key.revision).await;
         let content = content.map_err(anyhow::Error::from).map_err(fault(true))?;
         let headers = self.headers(job).await.map_err(fault(true))?;
-        let made = self.build(content.as_deref(), &headers).map_err(fault(false))?;
+        let made = self
+            .build(content.as_deref(), &headers)
+            .map_err(fault(false))?;
         let made = Arc::new(made);
-        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut templates = self
+            .templates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if templates.len() >= TEMPLATES {
             templates.clear();
         }
@@ -134,7 +139,10 @@ impl Copies {
     }
 
     fn cached(&self, key: &TemplateKey) -> Option<Arc<Made>> {
-        let templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        let templates = self
+            .templates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         templates.get(key).cloned()
     }
 
@@ -170,6 +178,8 @@ fn fields(json: &str, wanted: &[String]) -> anyhow::Result<BTreeMap<String, Stri
         serde_json::Value::Null => String::new(),
         other => other.to_string(),
     };
-    let each = wanted.iter().filter_map(|name| all.get(name).map(|value| (name.clone(), text(value))));
+    let each = wanted
+        .iter()
+        .filter_map(|name| all.get(name).map(|value| (name.clone(), text(value))));
     Ok(each.filter(|(_, value)| !value.is_empty()).collect())
 }

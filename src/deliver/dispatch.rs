@@ -59,7 +59,11 @@ impl Engine {
 
     async fn renew(&self) -> anyhow::Result<()> {
         let app = &self.shared.app;
-        match app.store.renew_leases(&self.node, self.boot, app.config.send.lease).await {
+        match app
+            .store
+            .renew_leases(&self.node, self.boot, app.config.send.lease)
+            .await
+        {
             Ok(true) => {}
             Ok(false) => anyhow::bail!(
                 "another process sends as node `{}`; set `send.node` to a name of its own on each",
@@ -77,7 +81,10 @@ impl Engine {
         let shared = &self.shared;
         self.give_back_finished().await?;
         let runs = shared.app.store.active_runs().await?;
-        memory.runs = runs.into_iter().map(|run| (run.id(), Arc::new(run))).collect();
+        memory.runs = runs
+            .into_iter()
+            .map(|run| (run.id(), Arc::new(run)))
+            .collect();
         let active = &memory.runs;
         shared.queue.retain(|id| active.contains_key(&id));
         self.beat(memory).await;
@@ -100,7 +107,11 @@ impl Engine {
         let app = &self.shared.app;
         let until = Instant::now() + TICK;
         loop {
-            match app.store.freeze_some(run.id(), FREEZE_STEP, app.clock.now()).await? {
+            match app
+                .store
+                .freeze_some(run.id(), FREEZE_STEP, app.clock.now())
+                .await?
+            {
                 Frozen::Some(_) if Instant::now() < until => {}
                 Frozen::Some(_) => break,
                 Frozen::All(_) | Frozen::Not => break,
@@ -116,7 +127,12 @@ impl Engine {
         let app = &shared.app;
         let system = run.id() == RunId::SYSTEM;
         let wanted = (shared.relay.connections * 16).max(512);
-        if shared.breaker.next_probe().is_some_and(|wait| !wait.is_zero()) && shared.queue.len() > 0 {
+        if shared
+            .breaker
+            .next_probe()
+            .is_some_and(|wait| !wait.is_zero())
+            && shared.queue.len() > 0
+        {
             return Ok(());
         }
         while system || shared.queue.len() < wanted {
@@ -133,7 +149,9 @@ impl Engine {
                 // A block that cannot be read now is given back with no job done.
                 let rows = app.store.load_block(run.id(), block, now).await;
                 let failed = rows.as_ref().err().map(ToString::to_string);
-                shared.queue.push_block(run, block, rows.unwrap_or_default());
+                shared
+                    .queue
+                    .push_block(run, block, rows.unwrap_or_default());
                 if let Some(error) = failed {
                     tracing::error!(error, run.id = run.id, "a block could not be read");
                 }
@@ -163,7 +181,9 @@ impl Engine {
         let counts = app.store.counts(run.id()).await?;
         if still && counts.finished() && fresh.is_some_and(|run| run.recipients != counts.total()) {
             let why = "the ledger does not balance; run `pressrun verify` and keep the database";
-            app.store.set_run_status(run.id(), "sending", "held", Some(why)).await?;
+            app.store
+                .set_run_status(run.id(), "sending", "held", Some(why))
+                .await?;
         }
         Ok(())
     }
@@ -175,15 +195,23 @@ impl Engine {
             by_run.entry(run).or_default().push(block);
         }
         for (run, blocks) in by_run {
-            self.shared.app.store.release_blocks(run, self.boot, &blocks).await?;
+            self.shared
+                .app
+                .store
+                .release_blocks(run, self.boot, &blocks)
+                .await?;
         }
         Ok(())
     }
 
     async fn beat(&self, memory: &mut Memory) {
         let app = &self.shared.app;
-        let under_way: HashSet<RunId> =
-            memory.runs.keys().copied().filter(|&id| id != RunId::SYSTEM).collect();
+        let under_way: HashSet<RunId> = memory
+            .runs
+            .keys()
+            .copied()
+            .filter(|&id| id != RunId::SYSTEM)
+            .collect();
         let changed = under_way != memory.freezing;
         memory.freezing = under_way;
         let due = memory.beat.is_none_or(|beat| beat.elapsed() > BEAT);
@@ -209,7 +237,12 @@ impl Engine {
             return;
         }
         let app: &App = &self.shared.app;
-        if app.store.set_meta(TROUBLE, trouble.as_deref().unwrap_or("")).await.is_ok() {
+        if app
+            .store
+            .set_meta(TROUBLE, trouble.as_deref().unwrap_or(""))
+            .await
+            .is_ok()
+        {
             memory.told = trouble;
         }
     }

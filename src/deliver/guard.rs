@@ -91,7 +91,9 @@ impl Generation {
     pub(crate) async fn beat(&self, app: &App) -> anyhow::Result<()> {
         let next = number(app.store.meta(GENERATION).await?).max(self.read()?) + 1;
         app.store.set_meta(GENERATION, &next.to_string()).await?;
-        app.store.set_meta(HEARTBEAT, &app.clock.now().0.to_string()).await?;
+        app.store
+            .set_meta(HEARTBEAT, &app.clock.now().0.to_string())
+            .await?;
         self.write(next)
             .with_context(|| format!("`{}` cannot be written", self.path.display()))
     }

@@ -95,6 +95,12 @@ fn deferred(config: &Send, attempt: &Attempt, reply: Reply) -> Outcome {
         return Outcome::Expired(reply);
     }
     let tries = u32::try_from(attempt.attempts).unwrap_or(u32::MAX);
-    let due = retry::due(&config.retry, tries, config.jitter, attempt.fraction, attempt.now);
+    let due = retry::due(
+        &config.retry,
+        tries,
+        config.jitter,
+        attempt.fraction,
+        attempt.now,
+    );
     Outcome::Deferred { reply, due }
 }

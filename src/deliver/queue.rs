@@ -104,7 +104,9 @@ impl Queue {
         let jobs = rows.into_iter().map(|row| Job {
             run: run.clone(),
             row,
-            guard: Guard { block: open.clone() },
+            guard: Guard {
+                block: open.clone(),
+            },
         });
         if run.id() == RunId::SYSTEM {
             inner.system.extend(jobs);
@@ -133,7 +135,10 @@ impl Queue {
     /// The next job, if one waits.
     pub(crate) fn try_pop(&self) -> Option<Job> {
         let mut inner = lock(&self.inner);
-        let job = inner.system.pop_front().or_else(|| inner.issues.pop_front());
+        let job = inner
+            .system
+            .pop_front()
+            .or_else(|| inner.issues.pop_front());
         if inner.issues.len() < self.low {
             self.done.wake.notify_one();
         }

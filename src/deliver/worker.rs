@@ -88,11 +88,15 @@ impl Worker<'_> {
                 Some(ready) => ready,
                 None => {
                     // Nothing follows at once: what is known goes down before the wait.
-                    self.ledger.commit(std::mem::take(&mut settling), None).await;
+                    self.ledger
+                        .commit(std::mem::take(&mut settling), None)
+                        .await;
                     if left == 0 {
                         break;
                     }
-                    let Some(ready) = self.wait().await else { break };
+                    let Some(ready) = self.wait().await else {
+                        break;
+                    };
                     session.offer(&ready.envelope());
                     ready
                 }
@@ -100,8 +104,12 @@ impl Worker<'_> {
             match self.answer(&mut session, &mut settling).await {
                 Ok(Offer::Go) => {}
                 Ok(Offer::Refused { stage, reply }) => {
-                    let go_on = self.judge(current, stage, reply, false, &mut settling).await;
-                    self.ledger.commit(std::mem::take(&mut settling), None).await;
+                    let go_on = self
+                        .judge(current, stage, reply, false, &mut settling)
+                        .await;
+                    self.ledger
+                        .commit(std::mem::take(&mut settling), None)
+                        .await;
                     if !go_on {
                         self.ended(useful, "it ended the connection").await;
                         break;
@@ -111,7 +119,9 @@ impl Worker<'_> {
                 }
                 Err(error) => {
                     self.shared.queue.put_back(current.job);
-                    self.ledger.commit(std::mem::take(&mut settling), None).await;
+                    self.ledger
+                        .commit(std::mem::take(&mut settling), None)
+                        .await;
                     self.ended(useful, &error.to_string()).await;
                     return;
                 }
@@ -124,7 +134,8 @@ impl Worker<'_> {
             };
             // While the commit is on its way to the disk, the next copy is made.
             let (granted, upcoming) = tokio::join!(
-                self.ledger.commit(std::mem::take(&mut settling), Some(marker)),
+                self.ledger
+                    .commit(std::mem::take(&mut settling), Some(marker)),
                 self.next(left),
             );
             if !granted || asked.elapsed() > STALE {
@@ -141,7 +152,10 @@ impl Worker<'_> {
             match session.verdict().await {
                 Ok(reply) => {
                     offered = upcoming;
-                    if !self.judge(current, Stage::Dot, reply, true, &mut settling).await {
+                    if !self
+                        .judge(current, Stage::Dot, reply, true, &mut settling)
+                        .await
+                    {
                         self.put_back(offered);
                         self.ledger.commit(settling, None).await;
                         self.ended(useful, "it ended the connection").await;
@@ -201,7 +215,9 @@ impl Worker<'_> {
     /// Waits a little for a job.
     async fn wait(&self) -> Option<Ready> {
         loop {
-            let job = tokio::time::timeout(IDLE, self.shared.queue.pop()).await.ok()??;
+            let job = tokio::time::timeout(IDLE, self.shared.queue.pop())
+                .await
+                .ok()??;
             let ready = self.prepare(job).await;
             if ready.is_some() {
                 return ready;
@@ -211,7 +227,12 @@ impl Worker<'_> {
 
     /// Makes the copy. One that cannot be made is `failed`, with the reason; the others go on.
     async fn prepare(&self, job: Job) -> Option<Ready> {
-        match self.shared.copies.prepare(&job, self.shared.app.clock.now()).await {
+        match self
+            .shared
+            .copies
+            .prepare(&job, self.shared.app.clock.now())
+            .await
+        {
             Ok(prepared) => Some(Ready { job, prepared }),
             Err(error) if error.transient => {
                 tracing::error!(run.id = job.run.id, %error, "a copy could not be made now");
@@ -230,7 +251,9 @@ impl Worker<'_> {
                     suppress: false,
                 };
                 let guard = Some(job.guard);
-                self.ledger.commit(vec![Settling { settled, guard }], None).await;
+                self.ledger
+                    .commit(vec![Settling { settled, guard }], None)
+                    .await;
                 None
             }
         }
@@ -317,7 +340,9 @@ impl Worker<'_> {
             suppress: false,
         };
         let guard = Some(ready.job.guard);
-        self.ledger.commit(vec![Settling { settled, guard }], None).await;
+        self.ledger
+            .commit(vec![Settling { settled, guard }], None)
+            .await;
     }
 
     /// A connection ended early. One that was of no use at all is the relay's failure, so that a relay that

@@ -165,7 +165,7 @@ fn figures(run: &RunNumbers) -> Vec<Figure> {
         figure("Sent", run.counts.sent, None),
         figure("Opened", run.opened, run.rates.opened),
         figure("Clicked", run.clicked, run.rates.clicked),
-        figure("Left", run.departed, run.rates.departed),
+        figure("Unsubscribes", run.departed, run.rates.departed),
         figure("Bounced", run.counts.bounced, run.rates.bounced),
     ]
 }

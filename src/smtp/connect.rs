@@ -19,7 +19,7 @@ use crate::smtp::capabilities::Capabilities;
 use crate::smtp::error::{ErrorKind, Fault, Phase, SessionError, Terminator};
 use crate::smtp::stream::Stream;
 use crate::smtp::tls::TlsClient;
-use crate::smtp::wire::{Wire, unavailable};
+use crate::smtp::wire::{Wire, deadline, unavailable};
 
 /// Of a name with more addresses, this many are tried.
 const ADDRESSES: usize = 8;
@@ -116,7 +116,7 @@ impl Endpoint {
 /// Tries the addresses of the relay in turn, so that a dead one does not use up the time of the others.
 async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<TcpStream, Fault> {
     let Endpoint { host, port, .. } = endpoint;
-    let deadline = Instant::now() + limit;
+    let deadline = deadline(limit);
     let late = || {
         let detail = format!("no connection to `{host}:{port}` within {limit:?}");
         Fault::new(ErrorKind::Timeout, detail)
@@ -316,7 +316,7 @@ impl Opening<'_> {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.relay.command_timeout
+        deadline(self.relay.command_timeout)
     }
 }
 

@@ -62,7 +62,7 @@ pub enum Terminator {
 pub struct SessionError {
     pub phase: Phase,
     pub kind: ErrorKind,
-    /// What the relay said, when it said something.
+    /// What the relay said, when it said something; its text may hold an address, this error's does not.
     pub reply: Option<Reply>,
     pub terminator: Terminator,
     /// One sentence without secrets or addresses of readers.
@@ -73,7 +73,7 @@ impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "smtp, {}: {}", self.phase.name(), self.detail)?;
         match &self.reply {
-            Some(reply) => write!(f, ": `{reply}`"),
+            Some(reply) => write!(f, ": `{}`", reply.masked()),
             None => Ok(()),
         }
     }

@@ -13,7 +13,7 @@ mod refusal;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::config::Relay;
 use crate::reply::{Reply, Stage};
@@ -21,7 +21,7 @@ use crate::smtp::capabilities::Capabilities;
 use crate::smtp::connect;
 use crate::smtp::error::{ErrorKind, Fault, Phase, SessionError, Terminator};
 use crate::smtp::tls::TlsClient;
-use crate::smtp::wire::{Wire, unavailable};
+use crate::smtp::wire::{Wire, deadline, unavailable};
 
 /// A polite end is worth a second, not more.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -173,11 +173,12 @@ impl Session {
 
     /// Drives the offered transaction up to the answer to DATA. Errors never concern a final dot.
     pub async fn answer(&mut self) -> Result<Offer, SessionError> {
-        self.enter()?;
-        let result = self.decide().await.map_err(|error| SessionError {
+        let unsent = |error| SessionError {
             terminator: Terminator::NotSent,
             ..error
-        });
+        };
+        self.enter().map_err(unsent)?;
+        let result = self.decide().await.map_err(unsent);
         self.leave(result)
     }
 
@@ -216,11 +217,11 @@ impl Session {
             return;
         }
         let goodbye = async {
-            let deadline = Instant::now() + QUIT_TIMEOUT;
+            let end = deadline(QUIT_TIMEOUT);
             let needed = self.wire.push(b"QUIT\r\n");
-            if self.wire.flush(needed, deadline).await.is_ok() {
+            if self.wire.flush(needed, end).await.is_ok() {
                 // 221 or nothing: the session is over.
-                self.wire.reply(deadline).await.ok();
+                self.wire.reply(end).await.ok();
             }
             self.wire.shutdown().await;
         };
@@ -362,7 +363,7 @@ impl Session {
             Some(_) => self.dot_timeout,
             None => self.command_timeout,
         };
-        let wrote = self.wire.flush(self.needed, Instant::now() + limit).await;
+        let wrote = self.wire.flush(self.needed, deadline(limit)).await;
         wrote.map_err(|fault| {
             let phase = match self.dot {
                 Some(_) => Phase::Body,
@@ -373,7 +374,7 @@ impl Session {
         if let Some(dot) = &mut self.dot {
             dot.gone = true;
         }
-        let reply = self.wire.reply(Instant::now() + limit).await;
+        let reply = self.wire.reply(deadline(limit)).await;
         let reply = reply.map_err(|fault| fault.at(step.phase(), self.terminator()))?;
         self.expected.pop_front();
         if reply.code == 421 {

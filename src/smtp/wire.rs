@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -22,6 +23,14 @@ const INCOMING: usize = 8 * 1024;
 const TLS_CHUNK: usize = 64 * 1024;
 /// A write buffer that one huge message has grown beyond this is given back.
 const OUTGOING_KEPT: usize = 1024 * 1024;
+
+/// No wait of SMTP is longer; and an absurd one in the configuration must not overflow the clock.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// The moment `limit` from now.
+pub fn deadline(limit: Duration) -> Instant {
+    Instant::now() + limit.min(LONGEST)
+}
 
 /// One connection's buffers.
 #[derive(Debug)]

@@ -6,7 +6,8 @@
 //! sizes and the sending to others.
 
 use crate::clock::Timestamp;
-use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
+use crate::id::{ListId, SubscriberId, SubscriptionKey};
+use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
 
 /// Confirm mails wait at most this many hours; beyond, a signup is dropped as the flood it is.
@@ -74,58 +75,6 @@ pub struct Confirm<'a> {
     pub event_id: i64,
     /// Evidence as JSON.
     pub evidence: &'a str,
-}
-
-/// Queues one system mail on the open connection of a transaction; `$wanted` of 0 runs the same
-/// statements and queues nothing.
-macro_rules! enqueue_system_mail {
-    ($conn:ident, $wanted:expr, $kind:expr, $revision:expr, $subscriber:expr, $list:expr, $due:expr) => {{
-        let wanted: i64 = $wanted;
-        let recipients: i64 = sqlx::query_scalar(
-            "update runs set recipients = recipients + $2 where id = $1 returning recipients",
-        )
-        .bind(RunId::SYSTEM.0)
-        .bind(wanted)
-        .fetch_one(&mut *$conn)
-        .await?;
-        let seq = recipients - 1;
-        sqlx::query(
-            "insert into deliveries (run_id, seq, subscriber_id, state, due_at)
-             select $1, $2, $3, 'queued', $4 where $5 = 1",
-        )
-        .bind(RunId::SYSTEM.0)
-        .bind(seq)
-        .bind($subscriber)
-        .bind($due)
-        .bind(wanted)
-        .execute(&mut *$conn)
-        .await?;
-        sqlx::query(
-            "insert into blocks (run_id, block, queued, next_due)
-             select $1, $2, 1, $3 where $4 = 1
-             on conflict (run_id, block) do update set queued = blocks.queued + 1,
-                 next_due = case when blocks.next_due < excluded.next_due then blocks.next_due
-                                 else excluded.next_due end",
-        )
-        .bind(RunId::SYSTEM.0)
-        .bind(seq / i64::from(DeliveryKey::BLOCK))
-        .bind($due)
-        .bind(wanted)
-        .execute(&mut *$conn)
-        .await?;
-        sqlx::query(
-            "insert into system_mails (run_id, seq, kind, revision, list_id, data)
-             select $1, $2, $3, $4, $5, '{}' where $6 = 1",
-        )
-        .bind(RunId::SYSTEM.0)
-        .bind(seq)
-        .bind($kind)
-        .bind($revision)
-        .bind($list)
-        .bind(wanted)
-        .execute(&mut *$conn)
-        .await?;
-    }};
 }
 
 impl Store {
@@ -237,7 +186,8 @@ impl Store {
             .await?;
             let due = if slot == hour { form.at.0 } else { slot * HOUR };
             let subscriber = waiting.unwrap_or(0);
-            enqueue_system_mail!(conn, wanted, "confirm", form.revision, subscriber, list, due);
+            let mail = system_mail("confirm", form.revision, subscriber, list);
+            enqueue_system_mail!(conn, wanted, &mail, due);
             if wanted == 1 { SignedUp::Mailed } else { SignedUp::Quiet }
         })
     }
@@ -276,7 +226,8 @@ impl Store {
                 .execute(&mut *conn)
                 .await?;
             if let Some(revision) = confirm.welcome {
-                enqueue_system_mail!(conn, 1, "welcome", revision, subscriber, list, confirm.at.0);
+                let mail = system_mail("welcome", revision, subscriber, list);
+                enqueue_system_mail!(conn, 1, &mail, confirm.at.0);
             }
             Confirmed::Now
         })
@@ -301,6 +252,22 @@ fn free_hour(taken: &[(i64, i64)], now: i64, per_hour: u32) -> Option<i64> {
         let mails = taken.iter().find(|(taken, _)| taken == hour);
         mails.map_or(0, |&(_, mails)| mails) < i64::from(per_hour)
     })
+}
+
+fn system_mail<'a>(
+    kind: &'a str,
+    revision: &'a str,
+    subscriber: i64,
+    list: i64,
+) -> NewSystemMail<'a> {
+    NewSystemMail {
+        kind,
+        revision,
+        subscriber: SubscriberId(subscriber),
+        address: None,
+        list: Some(ListId(list)),
+        data: "{}",
+    }
 }
 
 #[cfg(test)]

@@ -20,30 +20,34 @@ pub struct NewSystemMail<'a> {
     pub data: &'a str,
 }
 
-/// Puts one system mail into the queue inside a transaction and gives its key:
-/// `enqueue_system_mail!(conn, mail, at)`.
+/// Puts `wanted` (0 or 1) system mails into the queue inside a transaction and gives the number of the
+/// last one: `enqueue_system_mail!(conn, wanted, mail, due)`. A caller whose answer must not tell by its
+/// time whether a mail goes out says 0 and does the same work.
 macro_rules! enqueue_system_mail {
-    ($conn:expr, $mail:expr, $at:expr) => {{
+    ($conn:expr, $wanted:expr, $mail:expr, $due:expr) => {{
+        let wanted: i64 = $wanted;
         let mail: &$crate::store::system_mail::NewSystemMail<'_> = $mail;
-        let at: $crate::clock::Timestamp = $at;
+        let due: i64 = $due;
         // The row lock on the open run makes the numbering dense on PostgreSQL too.
         let seq: i64 = sqlx::query_scalar(
-            "update runs set recipients = recipients + 1 where id = 1 returning recipients - 1",
+            "update runs set recipients = recipients + $1 where id = 1 returning recipients - 1",
         )
+        .bind(wanted)
         .fetch_one(&mut *$conn)
         .await?;
         sqlx::query(
             "insert into deliveries (run_id, seq, subscriber_id, state, due_at)
-             values (1, $1, $2, 'queued', $3)",
+             select 1, $1, $2, 'queued', $3 where $4 = 1",
         )
         .bind(seq)
         .bind(mail.subscriber.0)
-        .bind(at.0)
+        .bind(due)
+        .bind(wanted)
         .execute(&mut *$conn)
         .await?;
         sqlx::query(
             "insert into system_mails (run_id, seq, kind, revision, address, list_id, data)
-             values (1, $1, $2, $3, $4, $5, $6)",
+             select 1, $1, $2, $3, $4, $5, $6 where $7 = 1",
         )
         .bind(seq)
         .bind(mail.kind)
@@ -51,21 +55,22 @@ macro_rules! enqueue_system_mail {
         .bind(mail.address)
         .bind(mail.list.map(|list| list.0))
         .bind(mail.data)
+        .bind(wanted)
         .execute(&mut *$conn)
         .await?;
         sqlx::query(
-            "insert into blocks (run_id, block, next_due, queued) values (1, $1, $2, 1)
+            "insert into blocks (run_id, block, next_due, queued) select 1, $1, $2, 1 where $3 = 1
              on conflict (run_id, block) do update
-             set queued = blocks.queued + 1, next_due = excluded.next_due",
+             set queued = blocks.queued + 1,
+                 next_due = case when blocks.next_due < excluded.next_due then blocks.next_due
+                     else excluded.next_due end",
         )
         .bind(seq / i64::from($crate::id::DeliveryKey::BLOCK))
-        .bind(at.0)
+        .bind(due)
+        .bind(wanted)
         .execute(&mut *$conn)
         .await?;
-        $crate::id::DeliveryKey {
-            run: $crate::id::RunId::SYSTEM,
-            seq: u32::try_from(seq).unwrap_or(u32::MAX),
-        }
+        seq
     }};
 }
 pub(crate) use enqueue_system_mail;
@@ -87,7 +92,11 @@ impl Store {
         mail: &NewSystemMail<'_>,
         at: Timestamp,
     ) -> crate::store::Result<DeliveryKey> {
-        transact!(self, conn => enqueue_system_mail!(conn, mail, at))
+        let seq = transact!(self, conn => enqueue_system_mail!(conn, 1, mail, at.0));
+        seq.map(|seq: i64| DeliveryKey {
+            run: RunId::SYSTEM,
+            seq: u32::try_from(seq).unwrap_or(u32::MAX),
+        })
     }
 
     /// What the delivery `seq` of the open run carries.

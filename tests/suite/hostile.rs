@@ -291,6 +291,8 @@ fn every_part_decodes_to_its_literals_and_its_escaped_values() {
             let [plain, rich] = parts(&message);
             assert_eq!(plain, expected(&text, Context::Text));
             assert_eq!(rich, expected(&html, Context::Html));
+            let shown = fixture.fill(&copy("", &first_name, reader().to));
+            assert_eq!(rich, shown.replace("\r\n", "\n").replace('\r', "\n"));
         },
     );
 }

@@ -7,6 +7,7 @@ use pressrun::compile::{Compiled, Context, Link, Segment, Slot, Template};
 use pressrun::dkim::Signer;
 use pressrun::id::{DeliveryKey, RunId, SubscriptionKey};
 use pressrun::keyring::Keyring;
+use pressrun::message;
 use pressrun::message::copy::CopyRecord;
 use pressrun::message::{ListHeaders, MessageTemplate, RenderError, RunHeaders, envelope_sender};
 use pressrun::token::{self, Claim, Purpose};
@@ -52,6 +53,12 @@ impl Fixture {
 
     pub fn text(&self, copy: &CopyRecord) -> String {
         String::from_utf8(self.render(copy)).expect("ASCII")
+    }
+
+    /// The HTML part as the browser shows it.
+    pub fn fill(&self, copy: &CopyRecord) -> String {
+        let url = &self.headers.public_url;
+        message::html(&self.compiled, url, &self.keyring, KEY, copy).expect("a part")
     }
 
     pub fn record(&self) -> String {

@@ -29,7 +29,11 @@ pub(crate) async fn post(url: &str, form: &str) -> anyhow::Result<Answer> {
 
 /// Fails unless the site answered so.
 pub(crate) fn expect(answer: &Answer, status: StatusCode, what: &str) -> anyhow::Result<()> {
-    ensure!(answer.status == status, "{what}: the site answered {}", answer.status);
+    ensure!(
+        answer.status == status,
+        "{what}: the site answered {}",
+        answer.status
+    );
     Ok(())
 }
 
@@ -43,9 +47,13 @@ pub(crate) fn input(page: &str, name: &str) -> Option<String> {
 }
 
 async fn ask(method: Method, url: &str, form: &str) -> anyhow::Result<Answer> {
-    let rest = url.strip_prefix("http://").context("the demo's site is plain http on loopback")?;
+    let rest = url
+        .strip_prefix("http://")
+        .context("the demo's site is plain http on loopback")?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let stream = TcpStream::connect(host).await.with_context(|| format!("no site at {host}"))?;
+    let stream = TcpStream::connect(host)
+        .await
+        .with_context(|| format!("no site at {host}"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let request = Request::builder()
@@ -58,7 +66,10 @@ async fn ask(method: Method, url: &str, form: &str) -> anyhow::Result<Answer> {
         .body(Full::new(Bytes::from(form.to_owned())))?;
     let answer = sender.send_request(request).await?;
     let status = answer.status();
-    let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
+    let location = answer
+        .headers()
+        .get("location")
+        .and_then(|value| value.to_str().ok());
     let location = location.map(str::to_owned);
     let body = answer.into_body().collect().await?.to_bytes();
     Ok(Answer {

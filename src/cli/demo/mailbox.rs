@@ -36,7 +36,9 @@ impl Letter {
             line.unwrap_or_default().trim().to_owned()
         };
         let to = field("To:");
-        let address = to.rsplit_once('<').map_or(to.as_str(), |(_, address)| address);
+        let address = to
+            .rsplit_once('<')
+            .map_or(to.as_str(), |(_, address)| address);
         Letter {
             to: address.trim_end_matches('>').to_owned(),
             subject: field("Subject:"),
@@ -65,7 +67,9 @@ fn decoded(raw: &[u8]) -> String {
     let mut out = Vec::with_capacity(raw.len());
     let mut at = 0;
     while let Some(&byte) = raw.get(at) {
-        let octet = raw.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
+        let octet = raw
+            .get(at + 1..at + 3)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
         match (byte, octet) {
             (b'=', Some("\r\n")) => at += 3,
             (b'=', Some(pair)) if pair.bytes().all(|b| b.is_ascii_hexdigit()) => {

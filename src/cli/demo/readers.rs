@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 const GIVEN: [&str; 16] = [
-    "Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Frances", "John", "Margaret", "Niklaus",
-    "Radia", "Tim", "Sophie", "Zoë", "Jörg", "美咲",
+    "Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Frances", "John", "Margaret",
+    "Niklaus", "Radia", "Tim", "Sophie", "Zoë", "Jörg", "美咲",
 ];
 const FAMILY: [&str; 12] = [
     "Abel", "Brook", "Castle", "Dune", "Elm", "Field", "Grove", "Hill", "Isle", "Jasper", "Kiln",
@@ -30,7 +30,11 @@ pub(crate) fn write_readers(file: &Path, number: u32) -> std::io::Result<()> {
         // Every fourth gave no first name: the mail greets with the default.
         let first = if reader % 4 == 0 { "" } else { given };
         // A String takes whatever is written.
-        writeln!(text, "reader{reader}{script}@{domain},{given} {family},{first}").ok();
+        writeln!(
+            text,
+            "reader{reader}{script}@{domain},{given} {family},{first}"
+        )
+        .ok();
     }
     text.push_str("no-address-at-all,Nobody,\nsomeone@,Someone,\n");
     std::fs::write(file, text)

@@ -239,7 +239,7 @@ impl Conversation {
     /// Looks for the end of the message; false where more octets are needed.
     async fn message(&mut self, searched: usize, dropped: usize) -> io::Result<bool> {
         let waiting = &self.buffer[self.start..self.end];
-        let found = if searched == 0 && dropped == 0 && waiting.starts_with(&END[2..]) {
+        let found = if dropped == 0 && searched < 3 && waiting.starts_with(&END[2..]) {
             Some((0, 3))
         } else {
             let from = searched.saturating_sub(END.len() - 1);

@@ -205,7 +205,7 @@ on_both!(
         site.db
             .exec(
                 "update blocks set sent = 6, bounced = 2 where run_id = 2;
-                 update links set name = 'b' || substr('\u{1b}[2J', 1, 1) || '[2Jx' where link = 2",
+                 update links set name = 'b\u{1b}[2Jx' where link = 2",
             )
             .await;
         for seq in 0..3 {
@@ -261,7 +261,7 @@ cancelled     0
 
 opened         3  50.0 %
 clicked        1  16.7 %
-left           0   0.0 %
+unsubscribes   0   0.0 %
 opens in all   3
 clicks in all  1
 
@@ -272,6 +272,6 @@ readers  clicks  link
 ";
 
 const TABLE: &str = "\
-run  issue   status    started               recipients  sent      opened     clicked       left
-2    week-1  finished  2026-11-01T11:59:00Z           8     6  3 (50.0 %)  1 (16.7 %)  0 (0.0 %)
+run  issue   status    started               recipients  sent      opened     clicked  unsubscribes
+2    week-1  finished  2026-11-01T11:59:00Z           8     6  3 (50.0 %)  1 (16.7 %)     0 (0.0 %)
 ";

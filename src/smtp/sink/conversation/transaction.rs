@@ -119,9 +119,12 @@ impl Conversation {
         count(&counters.octets, u64::try_from(octets).unwrap_or(u64::MAX));
         let scripted = script.answer(Point::Dot).map_or(250, |answer| answer.code);
         let mut default = "250 2.0.0 taken";
-        let mut taken = scripted / 100 == 2
-            && script.cut != Some(Cut::Dropped)
-            && script.manner != Manner::Garbage;
+        // What is said is what is done: a sink must not lie unless that is the point.
+        let mut taken = match script.manner {
+            Manner::Plain => scripted / 100 == 2,
+            Manner::Latin1 | Manner::LongLine | Manner::Multi => true,
+            Manner::Garbage => false,
+        } && script.cut != Some(Cut::Dropped);
         if recipients.is_empty() {
             (taken, default) = (false, "554 5.5.1 no valid recipients");
         }

@@ -1,0 +1,135 @@
+//! The master invariant: whatever a relay says, a message that the session calls accepted was accepted.
+
+use std::time::Duration;
+
+use pressrun::smtp::sink::{Sink, SinkOptions};
+use proptest::prelude::{Just, Strategy, prop_assert, prop_oneof};
+use proptest::test_runner::{Config, TestRunner};
+use tokio::time::timeout;
+
+use super::{Fate, open, relay, send};
+
+/// How many conversations are tried; `PRESSRUN_REPLY_SCRIPTS` asks for more.
+fn cases() -> u32 {
+    let asked = std::env::var("PRESSRUN_REPLY_SCRIPTS");
+    asked.map_or(100, |number| number.parse().expect("a number"))
+}
+
+/// One word of a script that a recipient can ask for.
+fn word() -> impl Strategy<Value = String> {
+    let code = prop_oneof![
+        Just(250),
+        Just(251),
+        Just(252),
+        Just(299),
+        Just(220),
+        Just(354),
+        Just(334),
+        Just(421),
+        Just(450),
+        Just(452),
+        Just(500),
+        Just(503),
+        Just(550),
+        Just(554),
+    ];
+    let stage = prop_oneof![Just("mail"), Just("rcpt"), Just("data"), Just("dot")];
+    prop_oneof![
+        4 => (stage.clone(), code).prop_map(|(stage, code)| format!("{stage}-{code}")),
+        2 => stage.prop_map(|stage| format!("twice-{stage}")),
+        1 => Just("cut-before-dot".to_owned()),
+        1 => Just("cut-after-dot".to_owned()),
+        1 => Just("drop-after-dot".to_owned()),
+        1 => Just("early".to_owned()),
+        1 => Just("garbage".to_owned()),
+        1 => Just("longline".to_owned()),
+        1 => Just("latin1".to_owned()),
+        1 => Just("multi".to_owned()),
+        1 => Just("grey-1".to_owned()),
+        1 => Just("slow-150ms".to_owned()),
+    ]
+}
+
+/// A recipient with up to three words, most often none.
+fn recipient() -> impl Strategy<Value = String> {
+    let words = prop_oneof![
+        3 => Just(Vec::new()),
+        4 => proptest::collection::vec(word(), 1..=3),
+    ];
+    words.prop_map(|words| words.into_iter().map(|word| format!("+{word}")).collect())
+}
+
+async fn converse(words: &[String], pipelining: bool) -> Result<(Vec<Fate>, Vec<String>), String> {
+    let sink = Sink::bind(SinkOptions {
+        pipelining,
+        ..SinkOptions::default()
+    })
+    .await
+    .map_err(|error| error.to_string())?;
+    let mut hasty = relay(&sink.url());
+    hasty.command_timeout = Duration::from_millis(100);
+    hasty.dot_timeout = Duration::from_millis(100);
+    let mut session = open(&hasty).await.map_err(|error| error.to_string())?;
+    let names = words.iter().enumerate();
+    let names: Vec<String> = names
+        .map(|(index, words)| format!("r{index}{words}@x.example"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // Five deadlines at most before a session gives up.
+    let fates = timeout(Duration::from_secs(5), send(&mut session, &names)).await;
+    let fates = fates.map_err(|_| "the session hangs".to_owned())?;
+    let taken = sink.accepted().into_iter().flat_map(|record| record.rcpt);
+    Ok((fates, taken.collect()))
+}
+
+#[test]
+fn what_the_session_calls_accepted_the_relay_has_accepted() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let config = Config {
+        cases: cases(),
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let conversations = (
+        proptest::collection::vec(recipient(), 1..=6),
+        proptest::bool::ANY,
+    );
+    let (sent, broken) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let judged = TestRunner::new(config).run(&conversations, |(words, pipelining)| {
+        let done = runtime.block_on(converse(&words, pipelining));
+        let (fates, taken) = done.map_err(proptest::test_runner::TestCaseError::fail)?;
+        for (index, fate) in fates.iter().enumerate() {
+            let name = format!("r{index}{}@x.example", words[index]);
+            let times = taken.iter().filter(|recipient| **recipient == name).count();
+            prop_assert!(times <= 1, "{name} was taken twice");
+            match fate {
+                Fate::Answered(reply) if reply.code == 250 => {
+                    prop_assert!(times == 1, "{name} was called accepted: {fates:?}");
+                    sent.set(sent.get() + 1);
+                }
+                // Refused in so many words, or a break with the dot unsent: a retry cannot double it.
+                Fate::Answered(reply) => {
+                    prop_assert!((400..600).contains(&reply.code));
+                    prop_assert!(times == 0, "{name} was called refused: {fates:?}");
+                }
+                Fate::Refused(..) => prop_assert!(times == 0, "{name} was refused: {fates:?}"),
+                Fate::Broken(error) => {
+                    broken.set(broken.get() + 1);
+                    let definite = error.terminator == super::NOT_SENT;
+                    prop_assert!(
+                        !(definite && times > 0),
+                        "{name} was called unsent: {error}"
+                    );
+                }
+            }
+        }
+        Ok(())
+    });
+    judged.expect("the invariant");
+    // A test in which nothing is sent or nothing breaks would prove nothing.
+    assert!(sent.get() > 0 && broken.get() > 0);
+}
