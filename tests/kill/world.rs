@@ -274,12 +274,11 @@ impl SinkLog {
         while let Some(end) = self.rest.find('\n') {
             let line: String = self.rest.drain(..=end).collect();
             let line: Value = serde_json::from_str(&line).expect("a line of JSON");
-            if line["verdict"] == "accepted" {
-                let mut found = BTreeSet::new();
-                addresses(&line["rcpt"], &mut found);
-                assert_eq!(found.len(), 1, "one recipient in {line}");
-                self.accepted.extend(found);
-            }
+            // Every line is a message that was accepted, whether or not the sender still heard of it.
+            let mut found = BTreeSet::new();
+            addresses(&line["rcpt"], &mut found);
+            assert_eq!(found.len(), 1, "one recipient in {line}");
+            self.accepted.extend(found);
         }
     }
 }
