@@ -2,7 +2,26 @@
 //!
 //! Promises: errors say what, where and what to do, on stderr; exit codes are those of [`Exit`].
 
-pub mod sink;
+mod build;
+mod check;
+mod config;
+mod control;
+mod deliveries;
+mod demo;
+mod dns;
+mod follow;
+mod init;
+mod keys;
+mod lists;
+mod logs;
+mod output;
+mod send;
+mod serve;
+mod signal;
+mod sink;
+mod stats;
+mod subscribers;
+mod suppressions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,7 +48,39 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(demo::Demo),
+    /// Makes a folder for a publication: configuration, keys and emails.
+    Init(init::Init),
+    /// Shows the configuration in force.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Adds and shows lists.
+    #[command(subcommand)]
+    Lists(lists::Command),
+    /// Adds, imports, shows, removes and exports readers.
+    #[command(subcommand)]
+    Subscribers(subscribers::Command),
+    /// Addresses never to be mailed.
+    #[command(subcommand)]
+    Suppressions(suppressions::Command),
+    /// Compile an issue and say what is wrong with it; nothing is sent.
+    Check(check::Arguments),
+    /// Write an issue as a sample reader would get it.
+    Build(build::Arguments),
+    Test(send::Test),
+    Send(send::Send),
+    Pause(control::Pause),
+    Resume(send::Resume),
+    Cancel(control::Cancel),
+    Status(control::Status),
+    Verify(control::Verify),
+    Deliveries(deliveries::Deliveries),
+    /// Shows numbers: of every run, or of one issue.
+    Stats(stats::Args),
     Sink(sink::SinkArgs),
+    Serve(serve::Serve),
+    Keys(keys::Keys),
+    Dns(dns::Dns),
 }
 
 /// How a command ended, as a number for scripts.
@@ -56,7 +107,11 @@ impl From<Exit> for ExitCode {
 impl Cli {
     /// Opens the database and the keys that the configuration file names.
     pub async fn open(&self) -> anyhow::Result<App> {
-        App::from_file(&std::path::absolute(&self.config)?).await
+        let app = App::from_file(&std::path::absolute(&self.config)?).await?;
+
+        let serving = matches!(self.command, Command::Serve(_));
+        logs::start(&app.config.log, serving)?;
+        Ok(app)
     }
 }
 
@@ -74,6 +129,26 @@ pub async fn main() -> ExitCode {
 
 async fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
-        Command::Sink(args) => sink::run(args).await,
+        Command::Demo(demo) => demo::run(demo).await,
+        Command::Init(init) => init::run(init),
+        Command::Config(command) => config::run(cli, command),
+        Command::Lists(command) => lists::run(cli, command).await,
+        Command::Subscribers(command) => subscribers::run(cli, command).await,
+        Command::Suppressions(command) => suppressions::run(cli, command).await,
+        Command::Check(arguments) => check::run(&cli.config, arguments),
+        Command::Build(arguments) => build::run(&cli.config, arguments),
+        Command::Test(test) => send::test(cli, test).await,
+        Command::Send(send) => send::run(cli, send).await,
+        Command::Pause(pause) => control::pause(cli, pause).await,
+        Command::Resume(resume) => send::resume(cli, resume).await,
+        Command::Cancel(cancel) => control::cancel(cli, cancel).await,
+        Command::Status(status) => control::status(cli, status).await,
+        Command::Verify(verify) => control::verify(cli, verify).await,
+        Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
+        Command::Serve(serve) => serve::run(cli, serve).await,
+        Command::Stats(args) => stats::run(&cli.open().await?, args).await,
+        Command::Sink(sink) => sink::run(sink).await,
+        Command::Keys(keys) => keys::run(cli, keys),
+        Command::Dns(dns) => dns::run(cli, dns),
     }
 }

@@ -2,8 +2,28 @@
 //!
 //! Promises: plain data, content-addressed, the same for the same input; a run freezes it as its
 //! revision. HTML, text and subject are literals and slots; only slots differ between two copies.
+//! Leaves the making of it to `compile::press`.
 
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::token::Purpose;
+
+pub mod image;
+mod markup;
+mod placeholder;
+pub mod press;
+mod proof;
+mod text;
+pub mod theme;
+
+/// Gmail cuts a message off at 102 KiB of HTML; the author is warned well before that.
+pub const HTML_WARNING: usize = 90 * 1024;
+/// Where Gmail cuts.
+pub const HTML_LIMIT: usize = 102 * 1024;
 
 /// One edition, compiled: everything that every copy shares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,4 +109,266 @@ pub struct Image {
     pub media_type: String,
     pub width: u32,
     pub height: u32,
+}
+
+impl Compiled {
+    /// Content address: lower-case hex of the SHA-256 over the JSON form, whose key order is fixed.
+    pub fn hash(&self) -> String {
+        let json = serde_json::to_vec(self).expect("strings and numbers always have a JSON form");
+        hex(&Sha256::digest(json))
+    }
+
+    /// Octets of the decoded HTML once real links stand in it. `public_url` is the base of every link,
+    /// without a trailing slash. Fields are counted by their default.
+    pub fn html_size_estimate(&self, public_url: &str) -> usize {
+        let address =
+            |path: &str, purpose: Purpose| public_url.len() + path.len() + purpose.length();
+        let segment = |segment: &Segment| match segment {
+            Segment::Literal(text) => text.len(),
+            Segment::Slot(slot) => match slot {
+                Slot::Field { default, .. } => default.len().max(8),
+                Slot::Click(_) => address("/c/", Purpose::Click),
+                Slot::Open => address("/o/", Purpose::Open),
+                Slot::Unsubscribe => address("/u/", Purpose::Unsubscribe),
+                Slot::Preferences => address("/preferences/", Purpose::Manage),
+                Slot::View => address("/view/", Purpose::View),
+                Slot::Confirm => address("/confirm/", Purpose::Confirm),
+            },
+        };
+        self.html.0.iter().map(segment).sum()
+    }
+}
+
+impl Template {
+    /// Fills every hole: `value` gives the raw value of a slot, and it is escaped here for the place it
+    /// lands in. An empty field becomes its default. URLs are inserted as they are: ours are made of
+    /// letters, digits and `/:.-_` only.
+    pub fn fill(&self, mut value: impl FnMut(&Slot) -> String) -> String {
+        let mut out = String::new();
+        for segment in &self.0 {
+            match segment {
+                Segment::Literal(text) => out.push_str(text),
+                Segment::Slot(slot) => match slot {
+                    Slot::Field {
+                        default, context, ..
+                    } => {
+                        let given = value(slot);
+                        let shown = if given.is_empty() { default } else { &given };
+                        out.push_str(&context.escape(shown));
+                    }
+                    _ => out.push_str(&value(slot)),
+                },
+            }
+        }
+        out
+    }
+
+    /// The slots, in order; a slot that stands twice comes twice.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.0.iter().filter_map(|segment| match segment {
+            Segment::Slot(slot) => Some(slot),
+            Segment::Literal(_) => None,
+        })
+    }
+}
+
+/// RFC 3986, section 2.3: what needs no encoding in a path segment or a query value.
+const URL_VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+impl Context {
+    /// Makes a subscriber's value harmless in this context.
+    pub fn escape(self, value: &str) -> String {
+        match self {
+            Context::Html => escape_html(&without_controls(value)),
+            Context::Url => utf8_percent_encode(value, URL_VALUE).to_string(),
+            Context::Text | Context::Header => without_controls(value),
+        }
+    }
+}
+
+/// Control characters become spaces: a value stays on its line.
+fn without_controls(value: &str) -> String {
+    let calm = |c: char| if c.is_control() { ' ' } else { c };
+    value.chars().map(calm).collect()
+}
+
+/// Escapes for HTML text and for a quoted attribute.
+pub fn escape_html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How much a finding weighs: an error stops the issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+/// Something the author should know, at its place in the author's file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    /// A fixed name such as `unknown-field`, for looking up and for scripts.
+    pub code: &'static str,
+    /// Path as the author knows it.
+    pub file: String,
+    /// From 1; 0 where the finding concerns the whole file.
+    pub line: usize,
+    /// From 1, in characters; 0 where the finding concerns the whole file.
+    pub column: usize,
+    pub message: String,
+    /// What to do about it, if that is not plain from the message.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// A finding about a whole file.
+    pub fn about(
+        severity: Severity,
+        code: &'static str,
+        file: &str,
+        message: impl Into<String>,
+    ) -> Diagnostic {
+        Diagnostic {
+            severity,
+            code,
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// The same finding with advice.
+    pub fn help(self, help: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            help: Some(help.into()),
+            ..self
+        }
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        let severity = match self.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        write!(f, ": {severity}[{}]: {}", self.code, self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "\n    help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Compiled, Context, Diagnostic, Link, Segment, Severity, Slot, Template};
+
+    fn field(context: Context) -> Template {
+        Template(vec![
+            Segment::Literal("<p>".into()),
+            Segment::Slot(Slot::Field {
+                name: "name".into(),
+                default: "a & b".into(),
+                context,
+            }),
+        ])
+    }
+
+    #[test]
+    fn a_value_is_escaped_for_the_place_it_lands_in() {
+        let hostile = "<b>\"O'Neil\" & co</b>\r\nBcc: x";
+        let filled = |context| field(context).fill(|_| hostile.into());
+        assert_eq!(
+            filled(Context::Html),
+            "<p>&lt;b&gt;&quot;O&#39;Neil&quot; &amp; co&lt;/b&gt;  Bcc: x"
+        );
+        assert_eq!(filled(Context::Header), "<p><b>\"O'Neil\" & co</b>  Bcc: x");
+        assert_eq!(
+            filled(Context::Url),
+            "<p>%3Cb%3E%22O%27Neil%22%20%26%20co%3C%2Fb%3E%0D%0ABcc%3A%20x"
+        );
+    }
+
+    #[test]
+    fn an_empty_value_becomes_the_default_which_is_escaped_too() {
+        assert_eq!(field(Context::Html).fill(|_| String::new()), "<p>a &amp; b");
+    }
+
+    #[test]
+    fn the_hash_follows_the_content_and_the_size_counts_real_links() {
+        let mut compiled = Compiled {
+            slug: "one".into(),
+            title: "One".into(),
+            subject: Template::default(),
+            preheader: String::new(),
+            html: Template(vec![
+                Segment::Literal("12345".into()),
+                Segment::Slot(Slot::Click(0)),
+            ]),
+            text: Template::default(),
+            links: vec![Link {
+                url: "https://example.org/".into(),
+                name: "1 - Read more".into(),
+            }],
+            images: Vec::new(),
+        };
+        let first = compiled.hash();
+        assert_eq!(first.len(), 64);
+        assert_eq!(first, compiled.clone().hash());
+        // 5 octets, the base, "/c/" and a click token of 47 characters.
+        assert_eq!(
+            compiled.html_size_estimate("https://n.example"),
+            5 + 17 + 3 + 47
+        );
+        compiled.title = "Two".into();
+        assert_ne!(first, compiled.hash());
+        let json = serde_json::to_string(&compiled).expect("JSON");
+        let back: Compiled = serde_json::from_str(&json).expect("the same shape");
+        assert_eq!(back.hash(), compiled.hash());
+    }
+
+    #[test]
+    fn a_finding_reads_as_file_line_column_severity_code_message() {
+        let mut finding = Diagnostic::about(Severity::Error, "no-title", "issue.md", "no title");
+        assert_eq!(finding.to_string(), "issue.md: error[no-title]: no title");
+        finding.line = 3;
+        finding.column = 7;
+        assert_eq!(
+            finding.help("add one").to_string(),
+            "issue.md:3:7: error[no-title]: no title\n    help: add one"
+        );
+    }
 }

@@ -2,13 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context, anyhow};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::address::EmailAddress;
+use crate::config::load::{Problems, Settings};
+use crate::config::tree::Node;
+
+mod check;
+pub mod load;
+mod schema;
+pub mod show;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 /// Everything Pressrun is told before it starts. `deploy/pressrun.toml` documents each key and is the
 /// source of the defaults.
@@ -29,10 +40,69 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration file at `path`.
-    pub fn load(path: &std::path::Path) -> anyhow::Result<Config> {
-        let text = std::fs::read_to_string(path)?;
-        Ok(toml::from_str(&text)?)
+    /// Reads the configuration file at `path` and the environment over it.
+    pub fn load(path: &Path) -> anyhow::Result<Config> {
+        Ok(Config::load_with_origins(path)?.0)
+    }
+
+    /// [`Config::load`], with each setting's origin beside the typed values.
+    pub fn load_with_origins(path: &Path) -> anyhow::Result<(Config, Settings)> {
+        let name = path.display();
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!(
+                "the configuration `{name}` cannot be read; `pressrun init DIR` makes one, \
+                 `--config FILE` names another"
+            )
+        })?;
+        let file = path.file_name().unwrap_or(path.as_os_str());
+        // A variable that is not UTF-8 is no setting: every value is a text.
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Config::parse(&text, &file.to_string_lossy(), environment)
+    }
+
+    /// Reads `text`, naming it `file` in errors, and the variables of `environment` over it.
+    pub fn parse(
+        text: &str,
+        file: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> anyhow::Result<(Config, Settings)> {
+        let settings = Settings::read(file, text, environment)?;
+        let mut root = Node::Section(BTreeMap::new());
+        // A file without any relay is told so by the check, not as a missing section.
+        root.insert_section("relay");
+        for (path, value) in settings.values() {
+            root.insert(path, value);
+        }
+        let mut config = Config::deserialize(&root).map_err(|fault| {
+            let path = fault.path.join(".");
+            let place = settings.place(&path);
+            anyhow!("{place}: `{path}`: {}", fault.message)
+        })?;
+        let complaints = check::check(&config);
+        if !complaints.is_empty() {
+            let line = |(path, what): &(String, String)| {
+                format!("{}: `{path}`: {what}", settings.place(path))
+            };
+            return Err(Problems(complaints.iter().map(line).collect()).into());
+        }
+        config.settle();
+        Ok((config, settings))
+    }
+
+    /// Reads `text` alone, without the environment: for programs that write their own configuration.
+    pub fn from_text(text: &str) -> anyhow::Result<Config> {
+        Ok(Config::parse(text, "configuration", std::iter::empty())?.0)
+    }
+
+    /// Fills what follows from other keys.
+    fn settle(&mut self) {
+        let url = &mut self.publication.url;
+        url.truncate(url.trim_end_matches('/').len());
+        if self.from.name.is_empty() {
+            self.from.name = self.publication.name.clone();
+        }
     }
 }
 
@@ -58,6 +128,7 @@ pub struct Publication {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct From {
+    /// The publication's name when the file says nothing.
     pub name: String,
     pub address: EmailAddress,
     /// Where replies go when not to `address`; empty is none.

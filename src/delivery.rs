@@ -143,3 +143,29 @@ pub struct Settled {
     /// Whether the address is to be suppressed with the bounce.
     pub suppress: bool,
 }
+
+impl Outcome {
+    /// The state a delivery goes to.
+    pub fn state(&self) -> State {
+        match self {
+            Outcome::Sent(_) => State::Sent,
+            Outcome::Bounced(_) => State::Bounced,
+            Outcome::Deferred { .. } | Outcome::Released => State::Queued,
+            Outcome::Expired(_) => State::Expired,
+            Outcome::Failed(_) => State::Failed,
+            Outcome::Uncertain(_) => State::Uncertain,
+        }
+    }
+
+    /// What the relay said, where it said something.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Outcome::Sent(reply)
+            | Outcome::Bounced(reply)
+            | Outcome::Deferred { reply, .. }
+            | Outcome::Expired(reply)
+            | Outcome::Failed(reply) => Some(reply),
+            Outcome::Uncertain(_) | Outcome::Released => None,
+        }
+    }
+}

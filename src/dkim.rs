@@ -1,1 +1,285 @@
-//! DKIM signatures (RFC 6376) by aws-lc-rs.
+//! DKIM signatures (RFC 6376): `a=rsa-sha256` by aws-lc-rs, `c=relaxed/relaxed`, oversigned, no `l=`.
+//!
+//! Promises: the same message, key and second give the same signature (PKCS#1 v1.5 is deterministic),
+//! and none is made with fewer than 2048 bits. Asks for a body that is already in its relaxed form, as
+//! `message` writes it, so that `bh=` is the SHA-256 of the octets on the wire.
+//! Leaves key files to `keyfile`, and a second algorithm to a second [`Signer`] beside the first.
+
+pub mod publish;
+pub mod relaxed;
+
+use std::fmt;
+use std::sync::Arc;
+
+use anyhow::{Context, bail, ensure};
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeyPair;
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::clock::Timestamp;
+
+/// Fields that are signed where they stand, and named once more than they stand, so that a field added
+/// on the way breaks the signature (RFC 6376, section 8.15). Those that are absent are named once.
+const OVERSIGNED: [&str; 13] = [
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+];
+/// Fields that are signed where they stand.
+const SIGNED: [&str; 2] = ["List-Id", "Feedback-ID"];
+
+/// Octets of a line of the signature field.
+const LINE: usize = 76;
+
+/// A private key, and the name under which its public half is published. Cheap to clone.
+#[derive(Clone)]
+pub struct Signer {
+    domain: String,
+    selector: String,
+    key: Arc<KeyPair>,
+}
+
+/// The library that signs gave up; nothing about the message is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the DKIM signature could not be computed")]
+pub struct SignError;
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer {{ {} }}", self.record_name())
+    }
+}
+
+impl Signer {
+    /// Reads an RSA key of 2048 bits or more in PEM, PKCS#8 or PKCS#1. Errors never quote `pem`.
+    pub fn from_pem(domain: &str, selector: &str, pem: &str) -> anyhow::Result<Signer> {
+        check_name("DKIM domain", domain)?;
+        ensure!(
+            domain.contains('.'),
+            "DKIM domain `{domain}` has one label; name the domain of the From address"
+        );
+        check_name("DKIM selector", selector)?;
+        ensure!(
+            !pem.contains("ENCRYPTED"),
+            "the DKIM key is encrypted with a password; `openssl pkey -in OLD -out NEW` writes it plain"
+        );
+        let key = match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
+            Ok(PrivateKeyDer::Pkcs8(key)) => KeyPair::from_pkcs8(key.secret_pkcs8_der()),
+            Ok(PrivateKeyDer::Pkcs1(key)) => KeyPair::from_der(key.secret_pkcs1_der()),
+            _ => bail!("the DKIM key is no private key in PEM; `pressrun keys dkim` makes one"),
+        };
+        let key = key.ok().context(
+            "the DKIM key is no RSA key of 2048 bits or more; `pressrun keys dkim` makes one",
+        )?;
+        Ok(Signer {
+            domain: domain.to_ascii_lowercase(),
+            selector: selector.to_ascii_lowercase(),
+            key: Arc::new(key),
+        })
+    }
+
+    /// The signing domain, `d=`.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Where the public key stands in the DNS (RFC 6376, section 3.6.2.1).
+    pub fn record_name(&self) -> String {
+        format!("{}._domainkey.{}", self.selector, self.domain)
+    }
+
+    /// The value of the TXT record with the public key (RFC 6376, section 3.6.1).
+    pub fn record(&self) -> String {
+        let public = self.key.public_key().as_der();
+        let public = public.expect("a key that was read has a public half");
+        format!("v=DKIM1; k=rsa; p={}", STANDARD.encode(public.as_ref()))
+    }
+
+    /// Prepares the signature field of messages whose header fields are `present`, in the order in
+    /// which [`Seal::seal`] will be given those of them that [`is_signed`].
+    pub fn prepare(&self, present: &[&str]) -> Seal {
+        let signed = present.iter().filter(|name| is_signed(name));
+        let names: Vec<&str> = signed.chain(&OVERSIGNED).copied().collect();
+        let mut text = format!(
+            "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={};\r\n s={}; t={NO_TIME};\r\n h=",
+            self.domain, self.selector
+        );
+        let mut column = " h=".len();
+        for (place, name) in names.iter().enumerate() {
+            if place > 0 {
+                text.push(':');
+                column += 1;
+            }
+            // One octet stays free for the colon or semicolon behind the name.
+            if column + name.len() + 1 > LINE {
+                text.push_str("\r\n ");
+                column = 1;
+            }
+            text.push_str(name);
+            column += name.len();
+        }
+        text.push_str(";\r\n bh=");
+        text.push_str(NO_HASH);
+        text.push_str(";\r\n b=");
+        Seal::new(self.clone(), text.into_bytes())
+    }
+}
+
+/// Whether a header field of this name goes into `h=`.
+pub fn is_signed(name: &str) -> bool {
+    let mut names = OVERSIGNED.iter().chain(&SIGNED);
+    names.any(|signed| signed.eq_ignore_ascii_case(name))
+}
+
+/// Ten digits, as every second from 2001 to 2286 has: the field's length never changes.
+const NO_TIME: &str = "0000000000";
+const NO_HASH: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// Characters of a SHA-256 in base64.
+const HASH: usize = 44;
+
+/// The signature field of one run's messages: everything but the second, the body hash and the signature.
+#[derive(Clone, Debug)]
+pub struct Seal {
+    signer: Signer,
+    /// The field as it stands in the message, with blanks to be filled.
+    field: Vec<u8>,
+    /// The field in relaxed form with an empty `b=`, as it is signed (RFC 6376, section 3.7).
+    relaxed: Vec<u8>,
+    blanks: Blanks,
+    relaxed_blanks: Blanks,
+    /// Where the signature's base64 begins in `field`, and how long it is.
+    signature: usize,
+    letters: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Blanks {
+    time: usize,
+    hash: usize,
+}
+
+impl Blanks {
+    fn find(field: &[u8]) -> Blanks {
+        let place = |tag: &str| {
+            let mut windows = field.windows(tag.len());
+            let found = windows.position(|window| window == tag.as_bytes());
+            found.expect("the field was written with both tags") + tag.len()
+        };
+        Blanks {
+            time: place(" t="),
+            hash: place(" bh="),
+        }
+    }
+
+    fn fill(self, field: &mut [u8], time: &str, hash: &str) {
+        field[self.time..self.time + NO_TIME.len()].copy_from_slice(time.as_bytes());
+        field[self.hash..self.hash + HASH].copy_from_slice(hash.as_bytes());
+    }
+}
+
+impl Seal {
+    fn new(signer: Signer, mut field: Vec<u8>) -> Seal {
+        let mut relaxed = Vec::with_capacity(field.len());
+        relaxed::field(&field, &mut relaxed);
+        // RFC 6376, section 3.7: the signature field goes into the hash without its final CRLF.
+        relaxed.truncate(relaxed.len() - 2);
+        let signature = field.len();
+        let letters = signer.key.public_modulus_len().div_ceil(3) * 4;
+        for place in 0..letters {
+            if (place + " b=".len()).is_multiple_of(LINE - 1) {
+                field.extend(b"\r\n ");
+            }
+            field.push(b'A');
+        }
+        field.extend(b"\r\n");
+        Seal {
+            blanks: Blanks::find(&field),
+            relaxed_blanks: Blanks::find(&relaxed),
+            signer,
+            field,
+            relaxed,
+            signature,
+            letters,
+        }
+    }
+
+    /// Octets that the field takes.
+    pub fn length(&self) -> usize {
+        self.field.len()
+    }
+
+    /// Appends the field with its blanks; [`Seal::seal`] fills them once the message stands.
+    pub fn reserve(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.field);
+    }
+
+    /// Fills the field that was reserved at `at` in `message`. `fields` are the signed header fields in
+    /// relaxed form and in the order told to [`Signer::prepare`]; the body begins at `body`.
+    pub fn seal(
+        &self,
+        message: &mut [u8],
+        at: usize,
+        body: usize,
+        mut fields: Vec<u8>,
+        date: Timestamp,
+    ) -> Result<(), SignError> {
+        let hash = STANDARD.encode(digest(&SHA256, &message[body..]));
+        let time = format!("{:010}", date.seconds().clamp(0, 9_999_999_999));
+        let start = fields.len();
+        fields.extend_from_slice(&self.relaxed);
+        self.relaxed_blanks.fill(&mut fields[start..], &time, &hash);
+        let mut signature = vec![0; self.signer.key.public_modulus_len()];
+        let random = SystemRandom::new();
+        self.signer
+            .key
+            .sign(&RSA_PKCS1_SHA256, &random, &fields, &mut signature)
+            .map_err(|_| SignError)?;
+        let field = &mut message[at..at + self.field.len()];
+        self.blanks.fill(field, &time, &hash);
+        let text = STANDARD.encode(&signature);
+        debug_assert_eq!(text.len(), self.letters);
+        let blanks = field[self.signature..].iter_mut();
+        let blanks = blanks.filter(|octet| octet.is_ascii_alphanumeric());
+        for (blank, letter) in blanks.zip(text.bytes()) {
+            *blank = letter;
+        }
+        Ok(())
+    }
+}
+
+fn check_name(what: &str, name: &str) -> anyhow::Result<()> {
+    let label = |label: &str| {
+        let letters = label.bytes();
+        let inside = letters
+            .clone()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        inside
+            && (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    ensure!(
+        name.len() <= 200 && name.split('.').all(label),
+        "{what} `{name}` is no name for the DNS; use letters, digits, hyphens and dots"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

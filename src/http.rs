@@ -1,1 +1,163 @@
 //! The public site and the admin site.
+//!
+//! Promises: GET and HEAD change nothing but counters; bad, foreign and expired tokens look alike; an
+//! unsubscribe is answered only once it is durable, and a pixel or a known redirect always. Every route
+//! stands in this file. Leaves what the numbers mean to `stats`, and the mail to the sender.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use futures::future::BoxFuture;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use crate::app::App;
+use crate::http::images::ImageShelf;
+use crate::http::pages::Pages;
+use crate::http::ready::Readiness;
+use crate::id::DeliveryKey;
+use crate::signup::Signups;
+use crate::track::Tracker;
+use crate::track::targets::Targets;
+
+pub mod admin;
+pub mod confirm;
+pub mod evidence;
+pub mod fault;
+pub mod form;
+pub mod images;
+pub mod leave;
+pub mod listener;
+pub mod pages;
+pub mod ready;
+pub mod shield;
+pub mod subscribe;
+pub mod trace;
+
+/// Renders the copy of one delivery as HTML; `None` when there is no such delivery any more.
+pub type ViewRenderer =
+    Arc<dyn Fn(DeliveryKey) -> BoxFuture<'static, anyhow::Result<Option<String>>> + Send + Sync>;
+
+/// What the public site needs besides the [`App`]; cheap to clone.
+#[derive(Clone)]
+pub struct Site {
+    pub tracker: Tracker,
+    pub view: ViewRenderer,
+    /// Revision of the compiled confirm mail.
+    pub confirm_revision: String,
+    /// Revision of the compiled welcome mail; `None` sends none.
+    pub welcome_revision: Option<String>,
+    /// Told when a system mail was queued, so that the sender need not wait for its next look.
+    pub mail_waiting: Arc<Notify>,
+}
+
+/// What the public handlers share.
+pub struct Public {
+    app: App,
+    site: Site,
+    targets: Targets,
+    signups: Signups,
+    pages: Pages,
+    images: ImageShelf,
+    ready: Readiness,
+}
+
+/// What the admin handlers share.
+pub struct Admin {
+    app: App,
+    pages: Pages,
+    ready: Readiness,
+}
+
+/// Serves the readers' site on `listener` until `shutdown` is done. The events taken by then are
+/// written when this returns.
+pub async fn serve_public(
+    app: App,
+    site: Site,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let limits = listener::Limits::new(&app.config.http);
+    let tracker = site.tracker.clone();
+    listener::run(
+        listener,
+        public_router(app, site, &limits),
+        limits,
+        shutdown,
+    )
+    .await;
+    tracker.close().await;
+    Ok(())
+}
+
+/// Serves the author's site on `listener` until `shutdown` is done.
+pub async fn serve_admin(
+    app: App,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let limits = listener::Limits::new(&app.config.http);
+    listener::run(listener, admin_router(app, &limits), limits, shutdown).await;
+    Ok(())
+}
+
+/// Every route of the readers' site.
+pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router {
+    let state = Arc::new(Public {
+        targets: Targets::new(app.store.clone()),
+        signups: Signups::new(app.clone()),
+        pages: Pages::new(&app.config),
+        images: ImageShelf::default(),
+        ready: Readiness::new(app.clone()),
+        site,
+        app,
+    });
+    let finish = shield::Finish::new(state.pages.clone(), &state.app.config);
+    Router::new()
+        .route("/", get(subscribe::page))
+        .route("/subscribe", get(subscribe::page).post(subscribe::submit))
+        .route("/confirm/{token}", get(confirm::page).post(confirm::press))
+        .route("/u/{token}", get(leave::page).post(leave::press))
+        .route(
+            "/preferences/{token}",
+            get(leave::preferences).post(leave::press_preferences),
+        )
+        .route("/o/{token}", get(trace::open))
+        .route("/c/{token}", get(trace::click))
+        .route("/view/{token}", get(trace::view))
+        .route("/i/{hash}", get(images::image))
+        .route("/style.css", get(pages::stylesheet))
+        .route("/healthz", get(ready::health))
+        .route("/readyz", get(ready::public))
+        .fallback(fault::not_found)
+        .method_not_allowed_fallback(fault::method_not_allowed)
+        .with_state(state)
+        .layer(from_fn(shield::deadline(limits.request_deadline)))
+        .layer(from_fn_with_state(finish, shield::finish))
+}
+
+/// Every route of the author's site.
+pub fn admin_router(app: App, limits: &listener::Limits) -> Router {
+    let state = Arc::new(Admin {
+        pages: Pages::new(&app.config),
+        ready: Readiness::new(app.clone()),
+        app,
+    });
+    let finish = shield::Finish::new(state.pages.clone(), &state.app.config);
+    let hosts = shield::Hosts::new(&state.app.config.http);
+    Router::new()
+        .route("/", get(admin::runs))
+        .route("/runs/{id}", get(admin::run))
+        .route("/style.css", get(pages::stylesheet))
+        .route("/healthz", get(ready::health))
+        .route("/readyz", get(ready::admin))
+        .fallback(fault::not_found)
+        .method_not_allowed_fallback(fault::method_not_allowed)
+        .with_state(state)
+        .layer(from_fn_with_state(hosts, shield::check_host))
+        .layer(from_fn(shield::deadline(limits.request_deadline)))
+        .layer(from_fn_with_state(finish, shield::finish))
+}

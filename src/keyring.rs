@@ -6,11 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hkdf::Hkdf;
@@ -20,6 +18,7 @@ use sha2::Sha256;
 
 use crate::chance::Chance;
 use crate::clock::Timestamp;
+use crate::keyfile;
 use crate::token::Purpose;
 
 /// Octets of a truncated tag: 128 bits (RFC 2104, section 5 asks for half the output or more).
@@ -90,17 +89,8 @@ impl Keyring {
 
     /// Reads a keyring file; refuses one that group or others may read.
     pub fn load(path: &Path) -> anyhow::Result<Keyring> {
-        let name = path.display();
-        let metadata = fs::metadata(path).with_context(|| {
-            format!("keyring `{name}` cannot be read; `pressrun init` makes one")
-        })?;
-        let mode = metadata.permissions().mode() & 0o777;
-        ensure!(
-            mode & 0o077 == 0,
-            "keyring `{name}` may be read by others (mode {mode:04o}); run `chmod 600 {name}`"
-        );
-        let text = fs::read_to_string(path).with_context(|| format!("keyring `{name}`"))?;
-        Keyring::parse(&text).with_context(|| format!("keyring `{name}`"))
+        let text = keyfile::read(path, "keyring", "pressrun init")?;
+        Keyring::parse(&text).with_context(|| format!("keyring `{}`", path.display()))
     }
 
     /// Parses the text of a keyring file. Errors never quote the text: it is all secrets.
@@ -112,15 +102,7 @@ impl Keyring {
 
     /// Writes the keyring to a new file of mode 0600; an existing file is never overwritten.
     pub fn create(&self, path: &Path) -> anyhow::Result<()> {
-        let name = path.display();
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .with_context(|| format!("keyring `{name}` cannot be created"))?;
-        file.write_all(self.to_toml()?.as_bytes())?;
-        file.sync_all().with_context(|| format!("keyring `{name}`"))
+        keyfile::create(path, "keyring", &self.to_toml()?)
     }
 
     /// Replaces the keyring file in one step: a new file beside it, fsynced, renamed over it.
@@ -183,9 +165,14 @@ impl Keyring {
         self.active
     }
 
+    /// Whether the key `kid` is here and not revoked.
+    pub fn holds(&self, kid: u8) -> bool {
+        self.keys.contains_key(&kid)
+    }
+
     /// The tag of `signed` under the key `kid` for `purpose`.
     pub(crate) fn tag(&self, kid: u8, purpose: Purpose, signed: &[u8]) -> [u8; TAG] {
-        let key = &self.keys.get(&kid).expect("only the active key signs")[purpose as usize - 1];
+        let key = &self.keys.get(&kid).expect("who signs asks `holds` first")[purpose as usize - 1];
         let full = key.clone().chain_update(signed).finalize().into_bytes();
         *full.first_chunk().expect("SHA-256 gives 32 octets")
     }
@@ -213,6 +200,13 @@ impl Keyring {
             .finalize()
             .into_bytes()
             .into()
+    }
+
+    /// The name of a client's network on one day (days since 1970): the same within the day, so that
+    /// one network's clicks are seen to be one's, and nothing to follow anyone by afterwards.
+    pub fn network_hash(&self, day: i64, network: std::net::IpAddr) -> [u8; 32] {
+        // No address holds a NUL, so no network is ever taken for one.
+        self.address_hash(&format!("network\0{day}\0{network}"))
     }
 
     fn to_toml(&self) -> anyhow::Result<String> {

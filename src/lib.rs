@@ -8,7 +8,10 @@ pub mod chance;
 pub mod clock;
 pub mod config;
 pub mod id;
+pub mod keyfile;
 pub mod keyring;
+pub mod network;
+pub mod slug;
 pub mod token;
 
 // Domain: pure.
@@ -31,8 +34,10 @@ pub mod store;
 pub mod app;
 pub mod deliver;
 pub mod import;
+pub mod lists;
 pub mod publication;
 pub mod run;
+pub mod signup;
 pub mod smtp;
 pub mod track;
 

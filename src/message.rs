@@ -1,1 +1,291 @@
-//! The message template: one RFC 5322 message, encoded once, with holes for each copy.
+//! The message template: one RFC 5322 message, encoded once per run, with holes for each copy.
+//!
+//! Promises: a copy is a concatenation. Lines end in CRLF and hold at most 76 octets of body, no line
+//! begins with a dot (so nothing is ever dot-stuffed), no blank is repeated or trails (so the body is
+//! its own relaxed form), and no reader's value adds a header field. The same inputs give the same octets.
+//! Leaves the choice of the relay, of the envelope and of the moment to `deliver`.
+
+pub mod copy;
+pub mod escape;
+mod fields;
+mod lines;
+mod parts;
+mod words;
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::address::EmailAddress;
+use crate::clock::Timestamp;
+use crate::compile::{Compiled, Template};
+use crate::dkim::{self, Seal, SignError, Signer};
+use crate::id::{DeliveryKey, SubscriptionKey};
+use crate::keyring::Keyring;
+use crate::message::copy::CopyRecord;
+use crate::message::fields::Subject;
+use crate::message::parts::Parts;
+use crate::token::{self, Claim};
+
+/// What is fixed for all copies of a run besides its revision: frozen with it as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunHeaders {
+    pub from_name: String,
+    /// Its domain stands right of the `@` in every Message-ID.
+    pub from_address: EmailAddress,
+    pub reply_to: Option<EmailAddress>,
+    /// The list whose readers get this; none for mails to someone who has joined no list (yet), which
+    /// then carry neither List-Unsubscribe nor List-Id.
+    pub list: Option<ListHeaders>,
+    /// What complaint reports are grouped by: the slug, or the kind of a system mail.
+    pub campaign: String,
+    /// Domain of the VERP envelope sender.
+    pub bounce_domain: String,
+    /// Base of every link, without a trailing slash.
+    pub public_url: String,
+    /// The name of this installation, random and kept in its database: two installations, or a database
+    /// made anew, never give one Message-ID to two messages.
+    pub instance: String,
+}
+
+/// How a list is named in the header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListHeaders {
+    pub title: String,
+    /// Never changes in the life of a list, whatever its title (RFC 2919, section 2).
+    pub label: String,
+    pub domain: String,
+}
+
+/// Why a copy cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    #[error("key {0} of the keyring, under which this copy was signed, is revoked or gone")]
+    NoKey(u8),
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+/// One run's message, encoded but for the readers' values.
+#[derive(Clone, Debug)]
+pub struct MessageTemplate {
+    public_url: String,
+    /// Header fields that all copies share, before and after the reader's own.
+    opening: Vec<u8>,
+    closing: Vec<u8>,
+    subject: Subject,
+    /// The Message-ID between its sequence number and its `>`.
+    message_id: String,
+    one_click: bool,
+    parts: Parts,
+    /// Names of subscriber fields that any part asks for, sorted.
+    fields: Vec<String>,
+    seal: Option<Sealing>,
+}
+
+#[derive(Clone, Debug)]
+struct Sealing {
+    seal: Seal,
+    /// The signed fields that all copies share, in relaxed form.
+    shared: Vec<u8>,
+}
+
+impl MessageTemplate {
+    /// Encodes `compiled` under `headers`; signs every copy when there is a `signer`.
+    pub fn new(
+        compiled: &Compiled,
+        headers: &RunHeaders,
+        signer: Option<Signer>,
+    ) -> anyhow::Result<MessageTemplate> {
+        fields::check(headers)?;
+        let boundary = boundary(headers);
+        let (opening, closing) = fields::shared(headers, &boundary);
+        let parts = Parts::new(compiled, &headers.public_url, &boundary)?;
+        let templates: [&Template; 3] = [&compiled.subject, &compiled.text, &compiled.html];
+        let one_click = headers.list.is_some();
+        Ok(MessageTemplate {
+            public_url: headers.public_url.clone(),
+            subject: Subject::new(&compiled.subject)?,
+            message_id: format!(
+                ".{}@{}",
+                short_hash(headers, "message-id"),
+                headers.from_address.domain()
+            ),
+            one_click,
+            parts,
+            fields: copy::fields_of(&templates),
+            seal: signer.map(|signer| Sealing::new(&signer, &opening, &closing, one_click)),
+            opening,
+            closing,
+        })
+    }
+
+    /// Subscriber fields of which a copy needs the value; `email` and `name` are built in and not listed.
+    pub fn fields(&self) -> &[String] {
+        &self.fields
+    }
+
+    /// Appends one whole message to `out`, ready for the wire: what stands between the answer to DATA
+    /// and the lone dot. On an error `out` is as it was.
+    pub fn render(
+        &self,
+        keyring: &Keyring,
+        key: DeliveryKey,
+        copy: &CopyRecord,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RenderError> {
+        if !keyring.holds(copy.kid) {
+            return Err(RenderError::NoKey(copy.kid));
+        }
+        let links = Links { keyring, key, copy };
+        let start = out.len();
+        out.reserve(self.length());
+        if let Some(sealing) = &self.seal {
+            sealing.seal.reserve(out);
+        }
+        out.extend_from_slice(&self.opening);
+        let own = self.write_own_fields(&links, out);
+        out.extend_from_slice(&self.closing);
+        out.extend_from_slice(b"\r\n");
+        let body = out.len();
+        self.parts.write(&links, out);
+        let Some(sealing) = &self.seal else {
+            return Ok(());
+        };
+        let sealed = sealing.seal(out, start, own, body, copy.date);
+        if sealed.is_err() {
+            out.truncate(start);
+        }
+        Ok(sealed?)
+    }
+
+    /// The fields that differ between copies, in the order in which [`OWN`] names them.
+    fn write_own_fields(&self, links: &Links<'_>, out: &mut Vec<u8>) -> Range<usize> {
+        let start = out.len();
+        let copy = links.copy;
+        fields::date(copy.date, out);
+        fields::mailbox("To", &copy.name, &copy.to, out);
+        self.subject.write(copy, out);
+        let id = format!("Message-ID: <{}{}>\r\n", links.key, self.message_id);
+        out.extend_from_slice(id.as_bytes());
+        if self.one_click {
+            // RFC 8058, section 3.1: one https URI. Never folded: a URI has no place for it.
+            let url = format!("{}/u/{}", self.public_url, links.unsubscribe());
+            let field = format!("List-Unsubscribe: <{url}>\r\n");
+            out.extend_from_slice(field.as_bytes());
+        }
+        start..out.len()
+    }
+
+    fn length(&self) -> usize {
+        let seal = self
+            .seal
+            .as_ref()
+            .map_or(0, |sealing| sealing.seal.length());
+        // The reader's own fields and values: more than this is rare, and then the buffer grows once.
+        seal + self.opening.len() + self.closing.len() + self.parts.length() + 2048
+    }
+}
+
+/// Names of the reader's own fields, in their order; the last only with a list.
+const OWN: [&str; 5] = ["Date", "To", "Subject", "Message-ID", "List-Unsubscribe"];
+
+impl Sealing {
+    fn new(signer: &Signer, opening: &[u8], closing: &[u8], one_click: bool) -> Sealing {
+        let mut names = Vec::new();
+        let mut shared = Vec::new();
+        for field in lines::fields(opening).chain(lines::fields(closing)) {
+            let name = lines::name(field);
+            if dkim::is_signed(name) {
+                names.push(name);
+                dkim::relaxed::field(field, &mut shared);
+            }
+        }
+        names.extend(&OWN[..if one_click { 5 } else { 4 }]);
+        Sealing {
+            seal: signer.prepare(&names),
+            shared,
+        }
+    }
+
+    fn seal(
+        &self,
+        message: &mut [u8],
+        at: usize,
+        own: Range<usize>,
+        body: usize,
+        date: Timestamp,
+    ) -> Result<(), SignError> {
+        let mut fields = Vec::with_capacity(self.shared.len() + own.len() + self.seal.length());
+        fields.extend_from_slice(&self.shared);
+        for field in lines::fields(&message[own]) {
+            dkim::relaxed::field(field, &mut fields);
+        }
+        self.seal.seal(message, at, body, fields, date)
+    }
+}
+
+/// The signed links of one copy.
+struct Links<'a> {
+    keyring: &'a Keyring,
+    key: DeliveryKey,
+    copy: &'a CopyRecord,
+}
+
+impl Links<'_> {
+    fn sign(&self, claim: &Claim) -> String {
+        token::sign_with(self.keyring, self.copy.kid, claim)
+    }
+
+    fn unsubscribe(&self) -> String {
+        self.sign(&Claim::Unsubscribe(self.subscription(), self.key))
+    }
+
+    /// A copy for someone without a subscription (a test) has links that name none: keys begin at 1.
+    fn subscription(&self) -> SubscriptionKey {
+        self.copy.subscription.unwrap_or(SubscriptionKey(0))
+    }
+}
+
+/// The HTML part of one copy, for a browser; none if the key that signed its links is revoked or gone.
+pub fn html(
+    compiled: &Compiled,
+    public_url: &str,
+    keyring: &Keyring,
+    key: DeliveryKey,
+    copy: &CopyRecord,
+) -> Option<String> {
+    let links = Links { keyring, key, copy };
+    keyring
+        .holds(copy.kid)
+        .then(|| parts::decoded(&compiled.html, public_url, &links))
+}
+
+/// The envelope sender of one delivery (VERP): a bounce names the delivery without a look into the mail.
+pub fn envelope_sender(keyring: &Keyring, key: DeliveryKey, bounce_domain: &str) -> String {
+    let token = token::sign_local_part(keyring, &Claim::Bounce(key));
+    format!("bounce+{token}@{bounce_domain}")
+}
+
+/// RFC 2046, section 5.1.1. Quoted-printable never holds `=_`, so no content can look like this.
+fn boundary(headers: &RunHeaders) -> String {
+    format!("=_{}", short_hash(headers, "boundary"))
+}
+
+/// Sixteen hexadecimal digits that name this installation and list; nothing secret goes in.
+fn short_hash(headers: &RunHeaders, purpose: &str) -> String {
+    let label = headers.list.as_ref().map_or("", |list| list.label.as_str());
+    let mut hash = Sha256::new();
+    for text in [purpose, &headers.instance, label, &headers.public_url] {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    }
+    let octets: [u8; 32] = hash.finalize().into();
+    octets[..8]
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect()
+}

@@ -1,1 +1,280 @@
-//! The author's folder: issues, themes, fields, images.
+//! The author's folder: issues, themes, fields, images and system mails.
+//!
+//! Promises: what is compiled is one snapshot, read once; nothing outside an issue's folder is read for
+//! it; what the author does not bring comes from the defaults in the binary; no file of the author's is
+//! ever overwritten. Leaves all judgement to `issue` and `compile`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::compile::press::{Mail, Options, Site, press};
+use crate::compile::theme::Theme;
+use crate::compile::{Compiled, Diagnostic, Image, Severity};
+use crate::config::Config;
+use crate::issue::Issue;
+use crate::issue::merge::Fields;
+use crate::issue::source::Source;
+use crate::publication::folder::{Defaults, Folder};
+use crate::publication::picture::read_pictures;
+
+mod folder;
+mod picture;
+
+/// The theme of an issue that names none, and of the system mails.
+const THEME: &str = "digest";
+
+/// The author's folder with its fields.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    emails: PathBuf,
+    pub fields: Fields,
+}
+
+/// An issue ready to be sent or shown.
+#[derive(Clone, Debug)]
+pub struct Built {
+    pub compiled: Compiled,
+    /// The list that the front matter names.
+    pub list: Option<String>,
+    /// Each image of the issue with its octets.
+    pub images: Vec<(Image, Vec<u8>)>,
+    /// Warnings only; errors make a [`Rejected`].
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The issue has errors. Behind an [`anyhow::Error`]; find it by `downcast_ref`.
+#[derive(Clone, Debug)]
+pub struct Rejected(pub Vec<Diagnostic>);
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the issue cannot be compiled")?;
+        for diagnostic in &self.0 {
+            write!(f, "\n{diagnostic}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+/// Compiles the issue named by its slug, or by the path of its folder or file.
+pub fn compile_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Built> {
+    let publication = Publication::load(emails)?;
+    let (slug, folder) = publication.find_issue(issue)?;
+    let options = Options {
+        clicks: config.tracking.clicks,
+        opens: config.tracking.opens,
+    };
+    publication.build(&Order {
+        site: site(config),
+        mail: Mail::Issue,
+        options,
+        slug: &slug,
+        folder: &folder,
+    })
+}
+
+/// Compiles the system mail `confirm` or `welcome`.
+pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Result<Compiled> {
+    let mail = match kind {
+        "confirm" => Mail::Confirm,
+        "welcome" => Mail::Welcome,
+        _ => bail!("there is no system mail `{kind}`; there are `confirm` and `welcome`"),
+    };
+    let publication = Publication::load(emails)?;
+    let folder = publication.folder(&format!("system/{kind}"));
+    let built = publication.build(&Order {
+        site: site(config),
+        mail,
+        options: Options {
+            clicks: false,
+            opens: false,
+        },
+        slug: kind,
+        folder: &folder,
+    })?;
+    ensure!(
+        built.images.is_empty(),
+        "the system mail `{kind}` holds an image of its folder; use none or one of the web"
+    );
+    Ok(built.compiled)
+}
+
+impl Publication {
+    /// Reads the folder `emails`; without `fields.toml` there are only the built-in fields.
+    pub fn load(emails: &Path) -> anyhow::Result<Publication> {
+        let folder = Folder::Disk(emails.to_owned());
+        let fields = match folder.read("fields.toml")? {
+            None => Fields::default(),
+            Some(octets) => {
+                let text = String::from_utf8(octets).context("`fields.toml` is not UTF-8")?;
+                let source = Source {
+                    file: "fields.toml",
+                    text: &text,
+                };
+                Fields::parse(source).map_err(|error| Rejected(vec![error]))?
+            }
+        };
+        Ok(Publication {
+            emails: emails.to_owned(),
+            fields,
+        })
+    }
+
+    /// Writes the default themes, system mails, fields and the sample issue into `emails`. What is there
+    /// already stays as it is. Gives the paths written.
+    pub fn write_defaults(emails: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        folder::write_defaults(emails)
+    }
+
+    /// The slugs of the author's issues, in order.
+    pub fn slugs(&self) -> anyhow::Result<Vec<String>> {
+        let issues = self.emails.join("issues");
+        if !issues.is_dir() {
+            return Ok(Vec::new());
+        }
+        let mut slugs = Vec::new();
+        for entry in std::fs::read_dir(&issues)? {
+            let entry = entry?;
+            if entry.path().join("issue.md").is_file() {
+                slugs.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        slugs.sort();
+        Ok(slugs)
+    }
+
+    /// The slug and the folder of an issue.
+    fn find_issue(&self, issue: &str) -> anyhow::Result<(String, Folder)> {
+        let given = Path::new(issue);
+        let by_path = given.components().count() != 1 || matches!(issue, "." | "..");
+        let path = if by_path {
+            given.to_owned()
+        } else {
+            self.emails.join("issues").join(issue)
+        };
+        let path = match path.file_name() {
+            Some(name) if name == "issue.md" => path.parent().unwrap_or(&path).to_owned(),
+            _ => path,
+        };
+        let path = match path.canonicalize() {
+            Ok(path) => path,
+            Err(_) if by_path => bail!("there is no folder `{issue}`"),
+            Err(_) => match self.slugs()?.as_slice() {
+                [] => bail!("there is no issue `{issue}`, and none other either"),
+                slugs => bail!(
+                    "there is no issue `{issue}`; there are: {}",
+                    slugs.join(", ")
+                ),
+            },
+        };
+        let slug = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        let slug = slug.unwrap_or_default();
+        ensure!(
+            is_slug(&slug),
+            "`{slug}` cannot name an issue; use lower-case letters, digits and `-` for its folder"
+        );
+        Ok((slug, Folder::Disk(path)))
+    }
+
+    /// A folder of the author's, or the default one.
+    fn folder(&self, path: &str) -> Folder {
+        let own = self.emails.join(path);
+        if own.is_dir() {
+            Folder::Disk(own)
+        } else {
+            Folder::Default(Defaults(path.to_owned()))
+        }
+    }
+
+    fn theme(&self, name: &str) -> Result<Theme, Diagnostic> {
+        let file = format!("themes/{name}");
+        let error = |message: String| Diagnostic::about(Severity::Error, "theme", &file, message);
+        if !is_slug(name) {
+            return Err(error(format!("`{name}` cannot name a theme")));
+        }
+        let folder = self.folder(&file);
+        let files = folder.texts(&["mjml", "toml"]);
+        let files = files.map_err(|problem| error(format!("{problem:#}")))?;
+        if files.is_empty() {
+            return Err(error(format!("there is no theme `{name}`"))
+                .help(format!("`{THEME}` is always there")));
+        }
+        Theme::new(name, files)
+    }
+
+    fn build(&self, order: &Order<'_>) -> anyhow::Result<Built> {
+        let (slug, folder) = (order.slug, order.folder);
+        let Some(octets) = folder.read("issue.md")? else {
+            if folder.read("issue.mjml")?.is_some() {
+                bail!("`{slug}` is written in MJML, which is not read yet; write `issue.md`");
+            }
+            bail!("`{slug}` has no `issue.md`");
+        };
+        let mut found = Vec::new();
+        match self.press(order, &octets, &mut found) {
+            Some(built) if !found.iter().any(Diagnostic::is_error) => Ok(Built {
+                diagnostics: found,
+                ..built
+            }),
+            _ => Err(Rejected(found).into()),
+        }
+    }
+
+    fn press(
+        &self,
+        order: &Order<'_>,
+        octets: &[u8],
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<Built> {
+        let file = order.folder.shown("issue.md");
+        let issue = Issue::read(order.slug, &file, octets, &self.fields, found)?;
+        let images = read_pictures(&issue, order.folder, found);
+        let theme = self.theme(issue.front.theme.as_deref().unwrap_or(THEME));
+        let theme = theme.map_err(|error| found.push(error)).ok()?;
+        let table: BTreeMap<String, Image> = images
+            .iter()
+            .map(|(image, _)| (image.source.clone(), image.clone()))
+            .collect();
+        let (site, mail, options) = (&order.site, order.mail, order.options);
+        let compiled = press(&issue, &theme, &table, site, mail, options, found)?;
+        Some(Built {
+            compiled,
+            list: issue.front.list,
+            images,
+            diagnostics: Vec::new(),
+        })
+    }
+}
+
+/// What is to be compiled, and for whom.
+struct Order<'a> {
+    site: Site,
+    mail: Mail,
+    options: Options,
+    slug: &'a str,
+    folder: &'a Folder,
+}
+
+/// What the configuration says of the publication.
+fn site(config: &Config) -> Site {
+    let publication = &config.publication;
+    Site {
+        name: publication.name.clone(),
+        url: publication.url.trim_end_matches('/').to_owned(),
+        postal_address: publication.postal_address.clone(),
+        language: publication.language.clone(),
+    }
+}
+
+/// A name that can stand in a URL and in any file system.
+fn is_slug(name: &str) -> bool {
+    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !name.is_empty() && name.len() <= 80 && !name.starts_with('-') && name.bytes().all(fine)
+}

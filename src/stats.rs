@@ -1,1 +1,155 @@
-//! Numbers of a run, from its counters.
+//! The numbers of a run, as a person and a script read them.
+//!
+//! Promises: plain data read from counters; a rate is a share of what the relay took (`sent`), and is
+//! missing when nothing was. Leaves judging man or machine to the events themselves.
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::delivery::Counts;
+use crate::id::RunId;
+
+/// One run in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunNumbers {
+    pub run: RunId,
+    pub slug: String,
+    pub title: String,
+    /// Title of the list it went to.
+    pub list: Option<String>,
+    pub status: String,
+    /// Why it is held, in the relay's own words or ours; hostile until escaped.
+    pub reason: Option<String>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub recipients: i64,
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Readers who opened at least once.
+    pub opened: i64,
+    /// Readers who clicked at least once.
+    pub clicked: i64,
+    /// Readers who left by this run's mail.
+    pub departed: i64,
+    /// Every load of the pixel, machines' among them.
+    pub opens: i64,
+    /// Every click, machines' among them.
+    pub clicks: i64,
+    pub rates: Rates,
+    /// In the order of the issue; empty in a list of runs.
+    pub links: Vec<LinkNumbers>,
+}
+
+/// Shares of `sent`, 0.0 to 1.0 and sometimes beyond: a bounced delivery was not sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Rates {
+    pub opened: Option<f64>,
+    pub clicked: Option<f64>,
+    pub departed: Option<f64>,
+    pub bounced: Option<f64>,
+}
+
+/// One link of a run's issue in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LinkNumbers {
+    /// Index into the frozen link table.
+    pub link: i64,
+    pub name: String,
+    pub url: String,
+    /// Readers who clicked it at least once.
+    pub readers: i64,
+    pub clicks: i64,
+}
+
+impl RunNumbers {
+    /// Whether every recipient stands in exactly one state.
+    pub fn balanced(&self) -> bool {
+        self.counts.total() == self.recipients
+    }
+
+    /// Works the rates out from the counters.
+    pub fn with_rates(mut self) -> RunNumbers {
+        let share = |part: i64| (self.counts.sent > 0).then(|| ratio(part, self.counts.sent));
+        self.rates = Rates {
+            opened: share(self.opened),
+            clicked: share(self.clicked),
+            departed: share(self.departed),
+            bounced: share(self.counts.bounced),
+        };
+        self
+    }
+}
+
+/// `12.3 %`, or `-` when there is nothing to be a share of.
+pub fn percent(rate: Option<f64>) -> String {
+    rate.map_or("-".to_owned(), |rate| format!("{:.1} %", rate * 100.0))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn ratio(part: i64, whole: i64) -> f64 {
+    part as f64 / whole as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rates, RunNumbers, percent};
+    use crate::clock::Timestamp;
+    use crate::delivery::Counts;
+    use crate::id::RunId;
+
+    fn numbers(sent: i64) -> RunNumbers {
+        RunNumbers {
+            run: RunId(2),
+            slug: "week-1".into(),
+            title: "Week 1".into(),
+            list: None,
+            status: "finished".into(),
+            reason: None,
+            created_at: Timestamp(0),
+            started_at: None,
+            finished_at: None,
+            recipients: 10,
+            counts: Counts {
+                sent,
+                bounced: 2,
+                ..Counts::default()
+            },
+            opened: 4,
+            clicked: 1,
+            departed: 0,
+            opens: 9,
+            clicks: 1,
+            rates: Rates::default(),
+            links: Vec::new(),
+        }
+        .with_rates()
+    }
+
+    #[test]
+    fn rates_are_shares_of_sent_and_missing_without_any() {
+        let some = numbers(8);
+        assert_eq!(some.rates.opened, Some(0.5));
+        assert_eq!(percent(some.rates.clicked), "12.5 %");
+        assert!(some.balanced());
+        let none = numbers(0);
+        assert_eq!(none.rates, Rates::default());
+        assert_eq!(percent(none.rates.opened), "-");
+        assert!(!none.balanced());
+    }
+
+    #[test]
+    fn json_has_every_state_beside_the_numbers() {
+        let json = serde_json::to_value(numbers(8)).expect("plain data");
+        for key in [
+            "queued",
+            "at_dot",
+            "uncertain",
+            "sent",
+            "opened",
+            "departed",
+        ] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+    }
+}

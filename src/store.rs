@@ -102,7 +102,23 @@ macro_rules! transact {
     };
 }
 
+pub(crate) mod blocks;
+pub mod events;
+pub mod import;
+pub mod leases;
+pub mod leave;
+pub mod ledger;
+pub mod lists;
 pub mod meta;
+pub mod revisions;
+pub mod runs;
+pub mod signup;
+pub mod site;
+pub mod stats;
+pub mod subscribers;
+pub mod suppressions;
+pub mod system_mail;
+pub mod verify;
 
 impl Store {
     /// Opens `url` (`sqlite:FILE` relative to `base`, or `postgres://...`), and brings the schema up to
@@ -179,12 +195,14 @@ impl Store {
     }
 
     /// The statement in this engine's words. Written for SQLite; the tokens that differ by necessity:
-    /// `json_each($1)` is `jsonb_array_elements($1::jsonb)` on PostgreSQL.
-    pub(crate) fn sql(&self, statement: &'static str) -> AssertSqlSafe<String> {
+    /// `json_each($1)` is `jsonb_array_elements($1::jsonb)` on PostgreSQL, row locks in comments such as
+    /// `/* for update */` are uncommented there, and `db_now()` is 0 on SQLite, where a lease ends with
+    /// its process.
+    pub(crate) fn sql(&self, statement: &str) -> AssertSqlSafe<String> {
         AssertSqlSafe(match self {
-            Store::Sqlite(_) => statement.to_owned(),
+            Store::Sqlite(_) => statement.replace("db_now()", "0"),
             Store::Postgres(_) => {
-                let mut text = statement.to_owned();
+                let mut text = statement.replace("/* for", "for").replace(" */", "");
                 for number in 1..=9 {
                     text = text.replace(
                         &format!("json_each(${number})"),

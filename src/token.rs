@@ -170,7 +170,13 @@ impl Claim {
 
 /// Signs `claim` with the active key and writes it for a URL: base64url without padding.
 pub fn sign(keyring: &Keyring, claim: &Claim) -> String {
-    URL_SAFE_NO_PAD.encode(seal(keyring, claim))
+    sign_with(keyring, keyring.active(), claim)
+}
+
+/// As [`sign`], with a key that was active when the copy was first made, so that a copy comes out the
+/// same after a rotation. The keyring must hold `kid` ([`Keyring::holds`]).
+pub fn sign_with(keyring: &Keyring, kid: u8, claim: &Claim) -> String {
+    URL_SAFE_NO_PAD.encode(seal(keyring, kid, claim))
 }
 
 /// Signs `claim` for the local part of an envelope sender: lower-case base32 (RFC 4648, section 6)
@@ -179,7 +185,7 @@ pub fn sign_local_part(keyring: &Keyring, claim: &Claim) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut text = String::new();
     let (mut bits, mut held) = (0_u32, 0_u32);
-    for byte in seal(keyring, claim) {
+    for byte in seal(keyring, keyring.active(), claim) {
         bits = bits << 8 | u32::from(byte);
         held += 8;
         while held >= 5 {
@@ -229,9 +235,8 @@ pub fn verify_local_part(keyring: &Keyring, purpose: Purpose, text: &str) -> Opt
     open(keyring, purpose, &bytes)
 }
 
-fn seal(keyring: &Keyring, claim: &Claim) -> Vec<u8> {
+fn seal(keyring: &Keyring, kid: u8, claim: &Claim) -> Vec<u8> {
     let purpose = claim.purpose();
-    let kid = keyring.active();
     let mut bytes = Vec::with_capacity(HEAD + purpose.payload() + TAG);
     bytes.extend([VERSION, kid, purpose as u8]);
     claim.write(&mut bytes);

@@ -218,3 +218,8 @@ values (1, 'system', '', 'System mails', '{}', '', 'hold', 'open', 0, 0, 0, 0);
 create function unhex(text) returns bytea
 language sql immutable strict parallel safe
 as $$ select decode($1, 'hex') $$;
+
+-- Differs by necessity: leases among several nodes go by the database's clock.
+create function db_now() returns bigint
+language sql volatile
+as $$ select cast(extract(epoch from clock_timestamp()) * 1000 as bigint) $$;

@@ -27,4 +27,21 @@ impl Store {
             .await?;
         })
     }
+
+    /// The value under `key`; `value` becomes it if there was none.
+    pub async fn meta_or_insert(&self, key: &str, value: &str) -> Result<String> {
+        transact!(self, conn => {
+            sqlx::query(
+                "insert into meta (key, value) values ($1, $2) on conflict (key) do nothing",
+            )
+            .bind(key)
+            .bind(value)
+            .execute(&mut *conn)
+            .await?;
+            sqlx::query_scalar("select value from meta where key = $1")
+                .bind(key)
+                .fetch_one(&mut *conn)
+                .await?
+        })
+    }
 }

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pressrun::store::{Store, postgres_admin};
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +90,27 @@ impl Database {
         Store::open(&self.url, self.path(), 8)
             .await
             .expect("an open store")
+    }
+
+    /// Runs SQL of the test's own, past the store.
+    pub async fn raw(&self, statements: &str) {
+        let statements = sqlx::AssertSqlSafe(statements.to_owned());
+        if let Some(file) = self.url.strip_prefix("sqlite:") {
+            let options = SqliteConnectOptions::new().filename(self.path().join(file));
+            let mut conn = options.connect().await.expect("a connection");
+            let transaction = format!("begin; {} ; commit", statements.0);
+            sqlx::raw_sql(sqlx::AssertSqlSafe(transaction))
+                .execute(&mut conn)
+                .await
+                .expect("the test's own SQL");
+        } else {
+            let options: PgConnectOptions = self.url.parse().expect("a URL");
+            let mut conn = options.connect().await.expect("a connection");
+            sqlx::raw_sql(statements)
+                .execute(&mut conn)
+                .await
+                .expect("the test's own SQL");
+        }
     }
 
     pub fn path(&self) -> &Path {

@@ -1,5 +1,16 @@
 //! The suite: the whole program from outside, on both databases.
 
+mod compile;
+mod dkim;
 mod harness;
+mod hostile;
+mod house;
+mod http;
+mod keys;
+mod ledger;
+mod message;
+mod migrations;
+mod readers;
+mod setup;
 mod smtp;
 mod store;

@@ -1,0 +1,209 @@
+//! `pressrun pause`, `pressrun cancel`, `pressrun status` and `pressrun verify`.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::cli::output::{plain, print_json};
+use crate::cli::{Cli, Exit, follow};
+use crate::clock::Timestamp;
+use crate::deliver::TROUBLE;
+use crate::delivery::{Counts, State};
+use crate::run;
+use crate::store::runs::Run;
+
+/// Runs shown by `status`: the newest ones.
+const SHOWN: u32 = 20;
+
+/// Pauses a run: what stands at the dot finishes, the rest waits.
+#[derive(Debug, Args)]
+pub struct Pause {
+    /// Slug or folder of the issue.
+    issue: String,
+}
+
+/// Cancels a run: what is queued is never sent.
+#[derive(Debug, Args)]
+pub struct Cancel {
+    /// Slug or folder of the issue.
+    issue: String,
+    /// Do it: a cancelled run cannot be resumed.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Shows the runs, or one run, as they stand.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Slug or folder of the issue; all runs when not given.
+    issue: Option<String>,
+    #[arg(long)]
+    json: bool,
+}
+
+/// Counts a run row by row and holds it against its counters.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Slug or folder of the issue.
+    issue: String,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct StatusRow {
+    #[serde(flatten)]
+    run: Run,
+    #[serde(flatten)]
+    counts: Counts,
+    balanced: bool,
+}
+
+/// Runs `pressrun pause`.
+pub(super) async fn pause(cli: &Cli, pause: &Pause) -> anyhow::Result<Exit> {
+    pause.run(&cli.open().await?).await
+}
+
+/// Runs `pressrun cancel`.
+pub(super) async fn cancel(cli: &Cli, cancel: &Cancel) -> anyhow::Result<Exit> {
+    cancel.run(&cli.open().await?).await
+}
+
+/// Runs `pressrun status`.
+pub(super) async fn status(cli: &Cli, status: &Status) -> anyhow::Result<Exit> {
+    status.run(&cli.open().await?).await
+}
+
+/// Runs `pressrun verify`.
+pub(super) async fn verify(cli: &Cli, verify: &Verify) -> anyhow::Result<Exit> {
+    verify.run(&cli.open().await?).await
+}
+
+impl Pause {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let found = run::find(app, &self.issue).await?;
+        run::pause(app, &found).await?;
+        println!("paused; go on with: pressrun resume {}", found.slug);
+        Ok(Exit::Done)
+    }
+}
+
+impl Cancel {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let found = run::find(app, &self.issue).await?;
+        let open = app.store.counts(found.id()).await?.queued;
+        if !self.yes {
+            anyhow::bail!(
+                "{open} deliveries of `{}` would never be sent; say `--yes` to cancel the run",
+                found.slug
+            );
+        }
+        let counts = run::cancel(app, &found).await?;
+        println!(
+            "cancelled: {} sent, {} never sent",
+            counts.sent, counts.cancelled
+        );
+        Ok(Exit::Done)
+    }
+}
+
+impl Status {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let runs = match &self.issue {
+            Some(issue) => vec![run::find(app, issue).await?],
+            None => app.store.runs(SHOWN).await?,
+        };
+        let mut rows = Vec::with_capacity(runs.len());
+        for run in runs {
+            let counts = app.store.counts(run.id()).await?;
+            // Read again: a freeze moves the recipients between two reads.
+            let run = app.store.run(run.id()).await?.unwrap_or(run);
+            let balanced = run.status == "freezing" || counts.total() == run.recipients;
+            rows.push(StatusRow {
+                run,
+                counts,
+                balanced,
+            });
+        }
+        let exit = if rows.iter().all(|row| row.balanced) {
+            Exit::Done
+        } else {
+            Exit::Attention
+        };
+        if self.json {
+            print_json(&rows)?;
+            return Ok(exit);
+        }
+        if let (Some(_), [row]) = (&self.issue, rows.as_slice()) {
+            let exit = follow::summary(app, &row.run).await?;
+            self.trouble(app).await?;
+            return Ok(exit);
+        }
+        if rows.is_empty() {
+            println!("no run was ever begun; `pressrun send ISSUE` begins one");
+        }
+        for row in &rows {
+            let StatusRow { run, counts, .. } = row;
+            let begun = Timestamp(run.created_at).to_rfc3339();
+            println!("{:>4}  {:<9}  {begun}  {}", run.id, run.status, run.slug);
+            let states = State::ALL
+                .into_iter()
+                .filter(|&state| counts.get(state) > 0);
+            let states: Vec<_> = states
+                .map(|state| format!("{} {}", state.name(), counts.get(state)))
+                .collect();
+            println!("      {} recipients: {}", run.recipients, states.join(", "));
+            if let Some(reason) = &run.reason {
+                println!("      {}", plain(reason));
+            }
+            if !row.balanced {
+                println!("      does not balance: run `pressrun verify {}`", run.slug);
+            }
+        }
+        self.trouble(app).await?;
+        Ok(exit)
+    }
+
+    async fn trouble(&self, app: &App) -> anyhow::Result<()> {
+        let trouble = app.store.meta(TROUBLE).await?.unwrap_or_default();
+        if !trouble.is_empty() {
+            println!("{}", plain(&trouble));
+        }
+        Ok(())
+    }
+}
+
+impl Verify {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let found = run::find(app, &self.issue).await?;
+        let verified = run::verify(app, &found).await?;
+        if self.json {
+            print_json(&verified)?;
+        } else {
+            println!(
+                "{} (run {}): {}",
+                verified.issue, verified.run, verified.status
+            );
+            println!("  recipients    {:>9}", verified.recipients);
+            for state in State::ALL {
+                println!("  {:<13} {:>9}", state.name(), verified.counts.get(state));
+            }
+            println!(
+                "  {}",
+                if verified.balanced {
+                    "balanced"
+                } else {
+                    "does not balance:"
+                }
+            );
+            for fault in &verified.faults {
+                println!("  - {fault}");
+            }
+        }
+        Ok(if verified.balanced {
+            Exit::Done
+        } else {
+            Exit::Attention
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! `pressrun deliveries`: single deliveries of a run, and what a person decides about uncertain ones.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::app::App;
+use crate::cli::output::{plain, print_json};
+use crate::cli::{Cli, Exit};
+use crate::delivery::State;
+use crate::run;
+
+/// Deliveries read from the database at a time.
+const PAGE: u32 = 1000;
+
+/// Lists deliveries of a run, or settles uncertain ones.
+#[derive(Debug, Args)]
+pub struct Deliveries {
+    /// Slug or folder of the issue.
+    issue: String,
+    /// Only those in this state, such as `uncertain` or `bounced`.
+    #[arg(long, value_parser = parse_state)]
+    state: Option<State>,
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Settles uncertain deliveries by hand.
+    Resolve {
+        /// `sent` believes that the relay took them; `queued` sends them again.
+        #[arg(long = "as", value_enum)]
+        to: Resolution,
+        /// Only this delivery.
+        #[arg(long)]
+        seq: Option<u32>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Resolution {
+    Sent,
+    Queued,
+}
+
+/// Runs `pressrun deliveries`.
+pub(super) async fn run(cli: &Cli, deliveries: &Deliveries) -> anyhow::Result<Exit> {
+    deliveries.run(&cli.open().await?).await
+}
+
+impl Deliveries {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let found = run::find(app, &self.issue).await?;
+        if let Some(Action::Resolve { to, seq }) = &self.action {
+            let state = match to {
+                Resolution::Sent => State::Sent,
+                Resolution::Queued => State::Queued,
+            };
+            let now = app.clock.now();
+            let number = app
+                .store
+                .resolve_uncertain(found.id(), *seq, state, now)
+                .await?;
+            println!("{number} uncertain deliveries are {} now", state.name());
+            if number > 0 && state == State::Queued {
+                println!("send them with: pressrun resume {}", found.slug);
+            }
+            return Ok(Exit::Done);
+        }
+        let mut after = -1;
+        let mut all = Vec::new();
+        loop {
+            let rows = app
+                .store
+                .deliveries(found.id(), self.state, after, PAGE)
+                .await?;
+            let Some(last) = rows.last() else { break };
+            after = last.seq;
+            if self.json {
+                all.extend(rows);
+                continue;
+            }
+            for row in rows {
+                let code = row.code.filter(|&code| code != 0);
+                let code = code.map_or_else(String::new, |code| format!(" {code}"));
+                let reply = row.reply.as_deref().map(plain).unwrap_or_default();
+                let address = row.address.as_deref().unwrap_or("(erased)");
+                println!("{:>8}  {:<12} {address}{code} {reply}", row.seq, row.state);
+            }
+        }
+        if self.json {
+            print_json(&all)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn parse_state(text: &str) -> Result<State, String> {
+    let names: Vec<_> = State::ALL.iter().map(|state| state.name()).collect();
+    State::parse(text).ok_or_else(|| format!("expected one of {}", names.join(", ")))
+}

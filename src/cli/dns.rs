@@ -1,0 +1,98 @@
+//! `pressrun dns`: every record to publish, ready to paste.
+
+use anyhow::Context;
+use clap::Args;
+use url::{Host, Url};
+
+use crate::cli::{Cli, Exit};
+use crate::config::Config;
+use crate::dkim::Signer;
+use crate::dkim::publish::{Sender, records, zone};
+use crate::keyfile;
+
+/// Every DNS record to publish, ready to paste into a zone file.
+#[derive(Debug, Args)]
+pub struct Dns {
+    /// The host that takes mail for the bounce domain; the public site's host when not said.
+    #[arg(long, value_name = "HOST")]
+    mail_host: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `pressrun dns`.
+pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
+    let path = std::path::absolute(&cli.config)?;
+    let config = Config::load(&path)?;
+    let from = &config.from.address;
+    let name = &config.send.relay;
+    let relay = config.relay.get(name).with_context(|| {
+        format!("send.relay is `{name}`, and there is no section [relay.{name}]; write one")
+    })?;
+    let signs = relay
+        .dkim
+        .unwrap_or(relay.kind != crate::config::RelayKind::Ses);
+    let key = config.dkim.key.as_ref().filter(|_| signs);
+    let dkim = match key {
+        Some(key) => {
+            let base = path
+                .parent()
+                .context("the configuration file stands in no folder")?;
+            let pem = keyfile::read(&base.join(key), "DKIM key", "pressrun keys dkim")?;
+            let domain = config
+                .dkim
+                .domain
+                .as_deref()
+                .unwrap_or_else(|| from.domain());
+            let signer = Signer::from_pem(domain, &config.dkim.selector, &pem)?;
+            Some((signer.record_name(), signer.record()))
+        }
+        None => None,
+    };
+    let site = host_of("publication.url", &config.publication.url)?;
+    let relay_host = host_of(&format!("relay.{name}.url"), &relay.url)?;
+    // An MX names a host, never an address (RFC 5321, section 5.1).
+    let mail_host = match (&dns.mail_host, &site) {
+        (Some(host), _) => host,
+        (None, Host::Domain(host)) => host,
+        (None, _) => from.domain(),
+    };
+    let records = records(&Sender {
+        from,
+        bounce_domain: config
+            .send
+            .bounce_domain
+            .as_deref()
+            .unwrap_or_else(|| from.domain()),
+        relay: relay.kind,
+        relay_host: &relay_host.to_string(),
+        mail_host,
+        reports: config.from.reply_to.as_ref().unwrap_or(from),
+        dkim,
+    });
+    if dns.json {
+        println!("{}", serde_json::to_string_pretty(&records)?);
+        return Ok(Exit::Done);
+    }
+    if !signs {
+        println!("; DKIM: relay `{name}` signs; its own pages show the records to publish.\n");
+    } else if key.is_none() {
+        println!(
+            "; DKIM: no key yet, so nothing is signed; `pressrun keys dkim --selector NAME` makes one.\n"
+        );
+    }
+    print!("{}", zone(&records));
+    println!(
+        "; The public site, {site}, needs an A and an AAAA record with the addresses of its server."
+    );
+    Ok(Exit::Done)
+}
+
+/// The host of a URL; an IPv6 address in its brackets.
+fn host_of(key: &str, url: &str) -> anyhow::Result<Host> {
+    let parsed = Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(Url::host);
+    let host = host.map(|host| host.to_owned());
+    host.with_context(|| format!("{key} `{url}` names no host; expected `scheme://host`"))
+}

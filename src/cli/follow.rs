@@ -1,0 +1,148 @@
+//! Following a run: a progress bar on a terminal, plain lines elsewhere, and a summary at the end.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::cli::Exit;
+use crate::cli::output::plain;
+use crate::clock::Timestamp;
+use crate::deliver::TROUBLE;
+use crate::delivery::{Counts, State};
+use crate::id::RunId;
+use crate::store::runs::Run;
+
+const LOOK: Duration = Duration::from_millis(200);
+const LINE: Duration = Duration::from_secs(5);
+
+/// Follows `run` until it is neither freezing nor sending, or until told to stop.
+pub(crate) async fn follow(
+    app: &App,
+    run: RunId,
+    stop: &mut watch::Receiver<bool>,
+) -> anyhow::Result<Run> {
+    let bar = bar();
+    let mut told = Instant::now();
+    let mut line = String::new();
+    loop {
+        let now = app
+            .store
+            .run(run)
+            .await?
+            .context("the run is gone from the database")?;
+        let counts = app.store.counts(run).await?;
+        let trouble = app.store.meta(TROUBLE).await?.unwrap_or_default();
+        let done = counts.total() - counts.queued - counts.at_dot;
+        bar.set_length(u64::try_from(now.recipients).unwrap_or(0));
+        bar.set_position(u64::try_from(done).unwrap_or(0));
+        let (deferred, next) = app.store.deferred(run, app.clock.now()).await?;
+        let text = status_line(&now, &counts, deferred, next, &trouble);
+        bar.set_message(text.clone());
+        let over = !matches!(now.status.as_str(), "freezing" | "sending");
+        if bar.is_hidden() && text != line && (over || line.is_empty() || told.elapsed() > LINE) {
+            eprintln!("{done} of {} {text}", now.recipients);
+            told = Instant::now();
+            line = text;
+        }
+        if over || *stop.borrow() {
+            bar.finish_and_clear();
+            return Ok(now);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let style = "{bar:30} {pos}/{len} {per_sec} eta {eta} {msg}";
+    let style = ProgressStyle::with_template(style).expect("the template is fixed and valid");
+    ProgressBar::with_draw_target(None, target).with_style(style)
+}
+
+fn status_line(
+    run: &Run,
+    counts: &Counts,
+    deferred: i64,
+    next: Option<i64>,
+    trouble: &str,
+) -> String {
+    let mut parts = vec![run.status.clone()];
+    for state in State::ALL {
+        let number = counts.get(state);
+        if number > 0 && !matches!(state, State::Queued | State::AtDot) {
+            parts.push(format!("{} {number}", state.name()));
+        }
+    }
+    if let Some(next) = next.filter(|_| deferred > 0) {
+        let at = Timestamp(next).to_rfc3339();
+        parts.push(format!("deferred {deferred}, next try {at}"));
+    }
+    if !trouble.is_empty() && run.status == "sending" {
+        parts.push(trouble.to_owned());
+    }
+    parts.join(", ")
+}
+
+/// Prints what became of a run and gives the exit code that fits.
+pub(crate) async fn summary(app: &App, run: &Run) -> anyhow::Result<Exit> {
+    let counts = app.store.counts(run.id()).await?;
+    println!("{} (run {}): {}", run.slug, run.id, run.status);
+    println!("  recipients    {:>9}", run.recipients);
+    for state in State::ALL {
+        let number = counts.get(state);
+        if number > 0 {
+            println!("  {:<13} {number:>9}", state.name());
+        }
+    }
+    if let (Some(start), Some(end)) = (run.started_at, run.finished_at) {
+        let took = Timestamp(end)
+            .since(Timestamp(start))
+            .as_secs_f64()
+            .max(0.001);
+        let sent = f64::from(i32::try_from(counts.sent).unwrap_or(i32::MAX));
+        println!(
+            "  took          {took:>8.1} s ({:.0} sent per second)",
+            sent / took
+        );
+    }
+    let balanced = counts.total() == run.recipients;
+    if !balanced {
+        println!(
+            "  the ledger does not balance: run `pressrun verify {}`",
+            run.slug
+        );
+    }
+    if let Some(reason) = run.reason.as_ref().filter(|_| run.status == "held") {
+        println!("  held: {}", plain(reason));
+        println!("  go on with: pressrun resume {} --yes", run.slug);
+    }
+    if counts.uncertain > 0 {
+        println!("  nobody knows whether the uncertain ones were taken; list them with:");
+        println!("    pressrun deliveries {} --state uncertain", run.slug);
+    }
+    let (deferred, next) = app.store.deferred(run.id(), app.clock.now()).await?;
+    if let Some(next) = next.filter(|_| deferred > 0) {
+        println!(
+            "  deferred      {deferred:>9}, next try {}",
+            Timestamp(next).to_rfc3339()
+        );
+    }
+    let attention = !balanced || counts.uncertain > 0 || run.status == "held";
+    Ok(if attention {
+        Exit::Attention
+    } else {
+        Exit::Done
+    })
+}

@@ -1,0 +1,190 @@
+//! `pressrun keys`: the keyring behind signed links, and keys for DKIM.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use clap::{Args, Subcommand};
+
+use crate::chance::Chance;
+use crate::cli::{Cli, Exit};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dkim::Signer;
+use crate::keyfile;
+use crate::keyring::{KeyState, Keyring};
+
+/// The keys behind signed links, and keys for DKIM.
+#[derive(Debug, Args)]
+pub struct Keys {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows the keys of the keyring: ids, states and dates, never a secret.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes a new signing key; links signed before go on working.
+    Rotate,
+    /// Ends all links that were signed by one key: for a key that has leaked.
+    Revoke {
+        /// As `keys list` shows it.
+        id: u8,
+        /// Yes, links in mails already sent stop working, unsubscribe links too.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Makes an RSA key for DKIM and prints the DNS record that belongs to it.
+    Dkim {
+        /// Name of the key in the DNS; a new name for each new key.
+        #[arg(long)]
+        selector: String,
+        /// Where the private key goes; `dkim-SELECTOR.pem` beside the configuration when not said.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// Runs `pressrun keys ...`.
+pub fn run(cli: &Cli, keys: &Keys) -> anyhow::Result<Exit> {
+    let path = std::path::absolute(&cli.config)?;
+    let config = Config::load(&path)?;
+    let base = path
+        .parent()
+        .context("the configuration file stands in no folder")?;
+    let keyring = base.join(&config.paths.keyring);
+    match &keys.command {
+        Command::List { json } => list(&Keyring::load(&keyring)?, *json),
+        Command::Rotate => rotate(&keyring),
+        Command::Revoke { id, yes } => revoke(&keyring, *id, *yes),
+        Command::Dkim { selector, out } => {
+            let path = match out {
+                Some(path) => std::path::absolute(path)?,
+                None => base.join(format!("dkim-{selector}.pem")),
+            };
+            dkim(&config, selector, &path)
+        }
+    }
+}
+
+fn list(keyring: &Keyring, json: bool) -> anyhow::Result<Exit> {
+    let keys = keyring.list();
+    if json {
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|(id, state, created)| {
+                serde_json::json!({ "id": id, "state": state, "created": created })
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&keys)?);
+        return Ok(Exit::Done);
+    }
+    println!("{:>3}  {:<8}  created", "id", "state");
+    for (id, state, created) in keys {
+        let state = match state {
+            KeyState::Active => "active",
+            KeyState::Verify => "verify",
+            KeyState::Revoked => "revoked",
+        };
+        println!("{id:>3}  {state:<8}  {created}");
+    }
+    Ok(Exit::Done)
+}
+
+fn rotate(path: &Path) -> anyhow::Result<Exit> {
+    let mut keyring = Keyring::load(path)?;
+    let full = keyring.list().iter().any(|(id, ..)| *id == u8::MAX);
+    ensure!(
+        !full,
+        "the keyring has used up its 255 key ids; make a new keyring with `pressrun init`"
+    );
+    let id = keyring.rotate(&Chance::System, Clock::System.now());
+    keyring.replace(path)?;
+    println!("key {id} signs from now on; links signed before go on working");
+    println!("restart `pressrun serve`, which reads the keyring when it starts");
+    Ok(Exit::Done)
+}
+
+fn revoke(path: &Path, id: u8, yes: bool) -> anyhow::Result<Exit> {
+    let mut keyring = Keyring::load(path)?;
+    let found = keyring.list().into_iter().find(|(other, ..)| *other == id);
+    let state = found.map(|(_, state, _)| state);
+    match state {
+        None => bail!("the keyring has no key `{id}`; `pressrun keys list` shows those it has"),
+        Some(KeyState::Active) => bail!("key `{id}` signs; run `pressrun keys rotate` first"),
+        Some(KeyState::Revoked) => {
+            println!("key {id} was revoked before; nothing changed");
+            return Ok(Exit::Done);
+        }
+        Some(KeyState::Verify) => {}
+    }
+    ensure!(
+        yes,
+        "revoking key `{id}` ends every link it signed, unsubscribe links in mails already sent too; \
+         add `--yes` if it has leaked"
+    );
+    ensure!(keyring.revoke(id), "key `{id}` could not be revoked");
+    keyring.replace(path)?;
+    println!(
+        "key {id} is revoked; restart `pressrun serve`, which reads the keyring when it starts"
+    );
+    Ok(Exit::Done)
+}
+
+fn dkim(config: &Config, selector: &str, path: &Path) -> anyhow::Result<Exit> {
+    let domain = config.dkim.domain.as_deref();
+    let domain = domain.unwrap_or_else(|| config.from.address.domain());
+    let pem = keyfile::generate_rsa()?;
+    // Read back before it is written: a selector that the DNS cannot hold leaves no file behind.
+    let signer = Signer::from_pem(domain, selector, &pem)?;
+    keyfile::create(path, "DKIM key", &pem)?;
+    println!(
+        "private key: {} (mode 0600; keep a copy in a safe place)",
+        path.display()
+    );
+    println!();
+    println!("1. publish this record; `pressrun dns` shows the others too");
+    println!();
+    println!("{}. TXT", signer.record_name());
+    println!("{}", signer.record());
+    println!();
+    println!("2. when the DNS shows it, sign with it");
+    println!();
+    println!("[dkim]");
+    println!("selector = \"{selector}\"");
+    println!("key = \"{}\"", path.display());
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use crate::dkim::Signer;
+    use crate::keyfile;
+
+    #[test]
+    fn a_generated_key_is_written_for_its_owner_only_and_never_over_another() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("dkim.pem");
+        let pem = keyfile::generate_rsa().expect("a key");
+        keyfile::create(&path, "DKIM key", &pem).expect("a new file");
+        let mode = std::fs::metadata(&path)
+            .expect("the file")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(keyfile::create(&path, "DKIM key", "other").is_err());
+        let read = keyfile::read(&path, "DKIM key", "pressrun keys dkim").expect("mode 0600");
+        assert_eq!(read, pem);
+        Signer::from_pem("a.example", "s", &read).expect("a key that signs");
+        let open = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(&path, open).expect("chmod");
+        let error = keyfile::read(&path, "DKIM key", "pressrun keys dkim").expect_err("0644");
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+}

@@ -1,0 +1,100 @@
+//! `pressrun lists`: adds lists and shows how many readers stand on them.
+
+use anyhow::bail;
+use clap::Subcommand;
+use serde_json::{Map, Value, json};
+
+use crate::cli::output::{print, print_json, table};
+use crate::cli::{Cli, Exit};
+use crate::id::ListId;
+use crate::lists;
+use crate::slug::Slug;
+use crate::subscriber::{List, Status};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Adds a list.
+    Add {
+        /// Short name, for commands and URLs: lower-case letters, digits and hyphens.
+        slug: Slug,
+        /// What readers see.
+        #[arg(long)]
+        title: String,
+    },
+    /// Shows lists and their readers by status.
+    Show {
+        /// Only this list.
+        slug: Option<String>,
+        /// As a JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
+    let app = cli.open().await?;
+    match command {
+        Command::Add { slug, title } => {
+            if !lists::add(&app, slug, title).await? {
+                bail!("a list is named `{slug}` already; nothing was changed");
+            }
+            print(&format!("added list `{slug}`\n"))?;
+        }
+        Command::Show { slug, json } => {
+            let shown = match slug {
+                Some(slug) => vec![lists::find(&app, slug).await?],
+                None => {
+                    lists::ensure_default(&app).await?;
+                    app.store.lists().await?
+                }
+            };
+            let counts = app.store.subscription_counts().await?;
+            match json {
+                true => print_json(&as_json(&shown, &counts))?,
+                false => print(&as_table(&shown, &counts))?,
+            }
+        }
+    }
+    app.store.close().await;
+    Ok(Exit::Done)
+}
+
+type Counts = [(ListId, Status, i64)];
+
+fn count(counts: &Counts, list: ListId, status: Status) -> i64 {
+    let found = counts.iter().find(|(l, s, _)| (*l, *s) == (list, status));
+    found.map_or(0, |(_, _, count)| *count)
+}
+
+fn as_table(lists: &[List], counts: &Counts) -> String {
+    let mut header = vec!["list", "title"];
+    header.extend(Status::ALL.map(Status::name));
+    let row = |list: &List| {
+        let mut row = vec![list.slug.clone(), list.title.clone()];
+        row.extend(Status::ALL.map(|status| count(counts, list.id, status).to_string()));
+        row
+    };
+    table(&header, &lists.iter().map(row).collect::<Vec<_>>())
+}
+
+fn as_json(lists: &[List], counts: &Counts) -> Value {
+    let entry = |list: &List| {
+        let statuses = Status::ALL.into_iter();
+        let statuses: Map<String, Value> = statuses
+            .map(|status| {
+                (
+                    status.name().to_owned(),
+                    json!(count(counts, list.id, status)),
+                )
+            })
+            .collect();
+        json!({
+            "slug": list.slug,
+            "title": list.title,
+            "label": list.label,
+            "created_at": list.created_at.to_rfc3339(),
+            "subscriptions": statuses,
+        })
+    };
+    lists.iter().map(entry).collect()
+}

@@ -1,0 +1,67 @@
+//! What commands print: texts, tables and JSON on stdout, notes on stderr.
+//!
+//! Promises: a reader of the output that goes away (`| head`) ends the command without a complaint.
+
+use std::io::{ErrorKind, Write, stdout};
+
+use serde::Serialize;
+
+/// Prints `text` on stdout.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Prints `value` as indented JSON on stdout.
+pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    print(&text)
+}
+
+/// Text from outside (a relay, a reader) as a terminal may show it: no control characters.
+pub(super) fn plain(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
+}
+
+/// Columns of texts: the first is set left and so is every text; whole numbers are set right.
+pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = header.iter().map(|name| name.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let number = |column: usize| {
+        let digits = |cell: &String| cell.bytes().all(|b| b.is_ascii_digit());
+        column > 0 && rows.iter().filter_map(|row| row.get(column)).all(digits)
+    };
+    let mut text = String::new();
+    let names: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
+    for row in std::iter::once(&names).chain(rows) {
+        let mut line = String::new();
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            let gap = if column == 0 { "" } else { "  " };
+            line.push_str(gap);
+            line.push_str(&match number(column) {
+                true => format!("{cell:>width$}"),
+                false => format!("{cell:<width$}"),
+            });
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Names and values under each other.
+pub(super) fn pairs(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max();
+    let width = width.unwrap_or(0);
+    let line = |(name, value): &(&str, String)| format!("  {name:<width$}  {value}\n");
+    rows.iter().map(line).collect()
+}

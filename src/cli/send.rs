@@ -1,0 +1,290 @@
+//! `pressrun send`, `pressrun resume` and `pressrun test`: the engine in the foreground.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use tokio::sync::watch;
+
+use crate::address::EmailAddress;
+use crate::app::App;
+use crate::cli::output::plain;
+use crate::cli::{Cli, Exit, follow, signal};
+use crate::deliver::{Engine, Taken};
+use crate::delivery::State;
+use crate::id::{DeliveryKey, RunId};
+use crate::run;
+use crate::store::runs::{Begun, Run};
+
+/// Sends an issue to the confirmed readers of a list.
+#[derive(Debug, Args)]
+pub struct Send {
+    /// Slug or folder of the issue.
+    issue: String,
+    /// The list; the publication's own when not given.
+    #[arg(long)]
+    list: Option<String>,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    /// Begin the run and leave the sending to `pressrun serve`.
+    #[arg(long)]
+    detach: bool,
+    /// Send although this issue went to this list before.
+    #[arg(long)]
+    again: bool,
+}
+
+/// Lets a paused, held or interrupted run go on.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// Slug or folder of the issue.
+    issue: String,
+    /// Go on although the run was held: someone has read why.
+    #[arg(long)]
+    yes: bool,
+    /// Leave the sending to `pressrun serve`.
+    #[arg(long)]
+    detach: bool,
+}
+
+/// Sends a test copy of an issue: real engine, `[TEST]` in the subject, links that change nothing.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Slug or folder of the issue.
+    issue: String,
+    /// Who gets it; need not be a subscriber.
+    #[arg(long, value_name = "ADDRESS")]
+    to: EmailAddress,
+}
+
+/// Runs `pressrun send`.
+pub(super) async fn run(cli: &Cli, send: &Send) -> anyhow::Result<Exit> {
+    send.run(&cli.open().await?).await
+}
+
+/// Runs `pressrun resume`.
+pub(super) async fn resume(cli: &Cli, resume: &Resume) -> anyhow::Result<Exit> {
+    resume.run(&cli.open().await?).await
+}
+
+/// Runs `pressrun test`.
+pub(super) async fn test(cli: &Cli, test: &Test) -> anyhow::Result<Exit> {
+    test.run(&cli.open().await?).await
+}
+
+impl Send {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let list = self.list.as_deref().unwrap_or(&app.config.publication.list);
+        if !self.yes {
+            self.ask(app, list).await?;
+        }
+        let started = run::begin(app, &self.issue, list, self.again).await?;
+        for diagnostic in &started.built.diagnostics {
+            eprintln!("{diagnostic}");
+        }
+        let id = match started.begun {
+            Begun::New(id) => id,
+            Begun::UnderWay(id) => {
+                let found = app.store.run(id).await?.context("the run is gone")?;
+                match found.status.as_str() {
+                    "paused" | "held" => bail!(
+                        "run {id} of this issue is {}; go on with `pressrun resume {}`",
+                        found.status,
+                        found.slug
+                    ),
+                    _ => eprintln!("run {id} of this issue is under way and goes on"),
+                }
+                id
+            }
+            Begun::Before(id) => bail!(
+                "this issue went to `{list}` before (run {id}); `--again` sends it to everyone once more"
+            ),
+        };
+        let slug = &started.built.compiled.slug;
+        if self.detach {
+            println!(
+                "run {id} of `{slug}` is begun; `pressrun serve` sends it, `pressrun status` shows it"
+            );
+            return Ok(Exit::Done);
+        }
+        send_and_follow(app, id, slug).await
+    }
+
+    async fn ask(&self, app: &App, list: &str) -> anyhow::Result<()> {
+        let found = app.store.list(list).await?;
+        let found = found.with_context(|| format!("there is no list `{list}`"))?;
+        let readers = app.store.confirmed_on(found.id).await?;
+        if !std::io::stdin().is_terminal() {
+            bail!(
+                "`{}` would go to {readers} readers of `{list}`; say `--yes` to send it",
+                self.issue
+            );
+        }
+        print!(
+            "Send `{}` to {readers} readers of `{list}`? [y/N] ",
+            self.issue
+        );
+        std::io::stdout().flush()?;
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer)?;
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            bail!("nothing was sent");
+        }
+        Ok(())
+    }
+}
+
+impl Resume {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let found = run::find(app, &self.issue).await?;
+        if found.status == "finished" {
+            println!(
+                "the run of `{}` is finished; there is nothing to resume",
+                found.slug
+            );
+            return follow::summary(app, &found).await;
+        }
+        run::resume(app, &found, self.yes).await?;
+        if self.detach {
+            println!(
+                "run {} of `{}` goes on under `pressrun serve`",
+                found.id, found.slug
+            );
+            return Ok(Exit::Done);
+        }
+        send_and_follow(app, found.id(), &found.slug).await
+    }
+}
+
+impl Test {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let (key, built) = run::begin_test(app, &self.issue, &self.to).await?;
+        for diagnostic in &built.diagnostics {
+            eprintln!("{diagnostic}");
+        }
+        let stop = signal::stop();
+        let engine = start(app, stop.subscribe()).await?;
+        let end = settled(app, key, stop.subscribe()).await;
+        stop.now();
+        if let Some(engine) = engine {
+            engine.await??;
+        }
+        let (state, reply) = end?;
+        let text = plain(&reply);
+        match state {
+            State::Sent => println!("sent: {text}"),
+            State::Queued | State::AtDot => {
+                println!("deferred: {text}; the next `pressrun send` or `serve` tries again");
+                return Ok(Exit::Attention);
+            }
+            other => {
+                println!("{}: {text}", other.name());
+                return Ok(Exit::Attention);
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Waits until a delivery is settled or deferred.
+async fn settled(
+    app: &App,
+    key: DeliveryKey,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<(State, String)> {
+    loop {
+        let after = i64::from(key.seq) - 1;
+        let rows = app.store.deliveries(key.run, None, after, 1).await?;
+        let row = rows
+            .into_iter()
+            .next()
+            .context("the test delivery is gone")?;
+        let state = State::parse(&row.state).context("a delivery in no known state")?;
+        let open = matches!(state, State::Queued | State::AtDot) && row.attempts == 0;
+        let trouble = app
+            .store
+            .meta(crate::deliver::TROUBLE)
+            .await?
+            .unwrap_or_default();
+        if !open || *stop.borrow() || !trouble.is_empty() {
+            return Ok((state, row.reply.unwrap_or(trouble)));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+type Sending = tokio::task::JoinHandle<anyhow::Result<()>>;
+
+/// Starts the engine, unless another process has it.
+async fn start(app: &App, stop: watch::Receiver<bool>) -> anyhow::Result<Option<Sending>> {
+    match Engine::take(app.clone(), stop).await? {
+        Taken::Engine(engine) => Ok(Some(tokio::spawn(engine.run()))),
+        Taken::Busy => {
+            eprintln!("another pressrun sends from this database; following it");
+            Ok(None)
+        }
+    }
+}
+
+/// Sends run `id` here, or follows whoever does; ends when every delivery is final.
+pub(crate) async fn send_and_follow(app: &App, id: RunId, slug: &str) -> anyhow::Result<Exit> {
+    let stop = signal::stop();
+    let mut engine = start(app, stop.subscribe()).await?;
+    let mut watch = stop.subscribe();
+    let followed = tokio::select! {
+        run = follow::follow(app, id, &mut watch) => run,
+        ended = ended(&mut engine) => Err(ended),
+    };
+    let interrupted = stop.is_stopped();
+    if followed.is_ok() && !interrupted {
+        finish_system_mails(app, &mut stop.subscribe(), engine.is_some()).await?;
+    }
+    stop.now();
+    if let Some(engine) = engine.take() {
+        engine.await??;
+    }
+    followed?;
+    let run: Run = app.store.run(id).await?.context("the run is gone")?;
+    let exit = follow::summary(app, &run).await?;
+    if interrupted && matches!(run.status.as_str(), "sending" | "freezing") {
+        println!("interrupted; go on with: pressrun resume {slug}");
+        return Ok(Exit::Interrupted);
+    }
+    Ok(exit)
+}
+
+/// The engine's own end, which comes before a stop only by a fault.
+async fn ended(engine: &mut Option<Sending>) -> anyhow::Error {
+    match engine {
+        None => std::future::pending().await,
+        Some(task) => match task.await {
+            Ok(Ok(())) => anyhow::anyhow!("the engine stopped by itself"),
+            Ok(Err(error)) => error,
+            Err(panic) => panic.into(),
+        },
+    }
+}
+
+/// What is due of the open run goes out before the foreground ends.
+async fn finish_system_mails(
+    app: &App,
+    stop: &mut watch::Receiver<bool>,
+    ours: bool,
+) -> anyhow::Result<()> {
+    while ours && !*stop.borrow() && app.store.due(RunId::SYSTEM, app.clock.now()).await? > 0 {
+        let trouble = app
+            .store
+            .meta(crate::deliver::TROUBLE)
+            .await?
+            .unwrap_or_default();
+        if !trouble.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! `pressrun serve`: the readers' site, the author's site and the sender in one process, or each alone.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+
+use crate::app::App;
+use crate::cli::{Cli, Exit, signal};
+use crate::deliver::{Engine, Taken};
+use crate::http::{self, Site};
+use crate::publication;
+use crate::run;
+use crate::track::Tracker;
+
+/// While another process (`pressrun send`) sends from this database, its end is awaited in such steps.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Serves readers' links and the author's pages, and sends what is to be sent.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// What this process does.
+    #[arg(long, value_enum, default_value_t = Role::All)]
+    role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Role {
+    /// Both sites and the sender.
+    All,
+    /// Both sites.
+    Web,
+    /// The sender.
+    Sender,
+}
+
+/// Runs `pressrun serve`.
+pub(super) async fn run(cli: &Cli, serve: &Serve) -> anyhow::Result<Exit> {
+    serve.run(&cli.open().await?).await
+}
+
+impl Serve {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let stop = signal::stop();
+        let mut parts = tokio::task::JoinSet::new();
+        if self.role != Role::Sender {
+            let web = Web::open(app).await?;
+            println!(
+                "readers' site on http://{}, for {}",
+                web.public_address,
+                app.public_url("")
+            );
+            println!("author's site on http://{}", web.admin_address);
+            parts.spawn(web.run(app.clone(), stop.subscribe()));
+        }
+        if self.role != Role::Web {
+            println!("sending through relay `{}`", app.config.send.relay);
+            parts.spawn(send(app.clone(), stop.subscribe()));
+        }
+        let mut result = Ok(());
+        while let Some(ended) = parts.join_next().await {
+            // A part that ends early takes the others with it: a half-dead process helps nobody.
+            stop.now();
+            let ended = ended
+                .context("a part of the server panicked")
+                .and_then(|ended| ended);
+            result = result.and(ended);
+        }
+        result.map(|()| Exit::Done)
+    }
+}
+
+/// Both sites on their listeners, not yet served.
+pub(crate) struct Web {
+    pub public_address: SocketAddr,
+    pub admin_address: SocketAddr,
+    public: TcpListener,
+    admin: TcpListener,
+    site: Site,
+}
+
+impl Web {
+    /// Binds both listeners and gets ready what the site needs.
+    pub(crate) async fn open(app: &App) -> anyhow::Result<Web> {
+        let public = bind(app.config.http.public, "http.public").await?;
+        let admin = bind(app.config.http.admin, "http.admin").await?;
+        Ok(Web {
+            public_address: public.local_addr()?,
+            admin_address: admin.local_addr()?,
+            public,
+            admin,
+            site: site(app).await?,
+        })
+    }
+
+    /// Serves until told to stop.
+    pub(crate) async fn run(self, app: App, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let public = http::serve_public(app.clone(), self.site, self.public, stopped(stop.clone()));
+        let admin = http::serve_admin(app, self.admin, stopped(stop));
+        tokio::try_join!(public, admin)?;
+        Ok(())
+    }
+}
+
+/// What the readers' site needs: system mails compiled, the event writer started.
+async fn site(app: &App) -> anyhow::Result<Site> {
+    let mut revisions = Vec::with_capacity(2);
+    for kind in ["confirm", "welcome"] {
+        let compiled = publication::compile_system(&app.config, &app.emails(), kind)
+            .with_context(|| format!("the system mail `{kind}`"))?;
+        revisions.push(run::keep_revision(app, &compiled, &[]).await?);
+    }
+    let welcome_revision = revisions.pop();
+    let confirm_revision = revisions
+        .pop()
+        .context("the confirm mail was compiled above")?;
+    let viewing = app.clone();
+    Ok(Site {
+        tracker: Tracker::start(app.store.clone(), app.chance.clone()),
+        view: Arc::new(move |key| {
+            let app = viewing.clone();
+            Box::pin(async move { run::view(&app, key).await })
+        }),
+        confirm_revision,
+        welcome_revision,
+        mail_waiting: Arc::new(Notify::new()),
+    })
+}
+
+/// Sends until told to stop; waits its turn while another process sends.
+async fn send(app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let mut told = false;
+    while !*stop.borrow() {
+        match Engine::take(app.clone(), stop.clone()).await? {
+            Taken::Engine(engine) => return engine.run().await,
+            Taken::Busy if !told => {
+                eprintln!("another pressrun sends from this database; waiting for its end");
+                told = true;
+            }
+            Taken::Busy => {}
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            _ = stop.changed() => {}
+        }
+    }
+    Ok(())
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address} (`{key}`); is another one running?"))
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that whoever could say stop is gone: that is a stop too.
+    stop.wait_for(|stopped| *stopped).await.ok();
+}

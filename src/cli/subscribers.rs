@@ -1,0 +1,213 @@
+//! `pressrun subscribers`: readers in, out, and one by one. None of it mails anyone.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, ErrorKind, stdout};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+
+use crate::address::EmailAddress;
+use crate::app::App;
+use crate::cli::output::print;
+use crate::cli::{Cli, Exit};
+use crate::import::columns::Row;
+use crate::import::{export, field_table};
+use crate::lists;
+use crate::store::import::Beginning;
+use crate::subscriber::field::Fields;
+use crate::subscriber::{List, Status, clean_name};
+
+mod import;
+mod show;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Imports readers from a CSV file; the rows that cannot be taken go to a file beside it.
+    Import(import::Import),
+    /// Puts one reader on a list.
+    Add(Add),
+    /// Shows one reader: fields, subscriptions, suppression.
+    Show {
+        address: EmailAddress,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Takes one reader off a list; only the reader can come back.
+    Remove {
+        address: EmailAddress,
+        #[arg(long)]
+        list: String,
+    },
+    /// Writes the readers of a list as CSV.
+    Export(Export),
+}
+
+#[derive(Debug, Args)]
+pub struct Add {
+    address: EmailAddress,
+    #[arg(long)]
+    list: String,
+    /// The reader's name.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    name: String,
+    /// A declared field, as NAME=VALUE; may be said several times.
+    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = pair)]
+    fields: Vec<(String, String)>,
+    /// How the subscription begins: confirmed when not said.
+    #[arg(long, value_parser = beginning())]
+    status: Option<Status>,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    #[arg(long)]
+    list: String,
+    /// Only readers of this status.
+    #[arg(long, value_parser = any_status())]
+    status: Option<Status>,
+    /// The file to write, which must not be there; standard output when not said.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// As JSON, one reader a line.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
+    let app = cli.open().await?;
+    let exit = match command {
+        Command::Import(import) => import::run(&app, import).await?,
+        Command::Add(add) => put(&app, add).await?,
+        Command::Show { address, json } => show::run(&app, address, *json).await?,
+        Command::Remove { address, list } => remove(&app, address, list).await?,
+        Command::Export(export) => write_out(&app, export).await?,
+    };
+    app.store.close().await;
+    Ok(exit)
+}
+
+async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
+    let table = field_table(app)?;
+    let mut fields = Fields::default();
+    for (name, text) in &add.fields {
+        if let Some(value) = table.value(name, text)? {
+            fields.0.insert(name.clone(), value);
+        }
+    }
+    let list = lists::find(app, &add.list).await?;
+    let beginning = Beginning {
+        list: list.id,
+        status: add.status.unwrap_or(Status::Confirmed),
+        source: "cli".to_owned(),
+        at: app.clock.now(),
+    };
+    let row = Row {
+        address: add.address.clone(),
+        name: clean_name(&add.name),
+        fields,
+    };
+    let confirm = add.status == Some(Status::Confirmed);
+    let tally = crate::import::add_one(app, &beginning, row, confirm).await?;
+    let slug = &add.list;
+    if tally.suppressed > 0 {
+        bail!(
+            "the address is suppressed and was not added; `pressrun suppressions check` tells why"
+        );
+    }
+    if tally.unsubscribed > 0 {
+        bail!(
+            "the reader left `{slug}` and was not added; only the reader can come back, by the subscribe page"
+        );
+    }
+    let status = beginning.status.name();
+    print(&match (tally.added, tally.confirmed, tally.updated) {
+        (1, _, _) => format!("added to `{slug}` as {status}\n"),
+        (_, 1, _) => format!("confirmed on `{slug}`\n"),
+        (_, _, 1) => format!("was on `{slug}` before; name or fields were updated\n"),
+        _ => format!("was on `{slug}` before; nothing was changed\n"),
+    })?;
+    Ok(Exit::Done)
+}
+
+async fn remove(app: &App, address: &EmailAddress, slug: &str) -> anyhow::Result<Exit> {
+    let list: List = lists::find(app, slug).await?;
+    let reader = app.store.subscriber(&address.canonical()).await?;
+    let Some(reader) = reader else {
+        bail!("no reader has this address; nothing was changed");
+    };
+    let subscriptions = app.store.subscriptions(reader.id).await?;
+    let Some(subscription) = subscriptions.iter().find(|s| s.list == list.id) else {
+        bail!("the reader is not on `{slug}`; nothing was changed");
+    };
+    print(
+        &match app.store.leave(subscription.key, app.clock.now()).await? {
+            true => format!("removed from `{slug}`\n"),
+            false => format!("had left `{slug}` before; nothing was changed\n"),
+        },
+    )?;
+    Ok(Exit::Done)
+}
+
+async fn write_out(app: &App, export: &Export) -> anyhow::Result<Exit> {
+    let list = lists::find(app, &export.list).await?;
+    let format = match export.json {
+        true => export::Format::Json,
+        false => export::Format::Csv,
+    };
+    let Some(path) = &export.out else {
+        let out = BufWriter::new(stdout());
+        let written = export::run(app, list.id, export.status, format, out).await;
+        return match written {
+            Err(error) if is_broken_pipe(&error) => Ok(Exit::Done),
+            other => other.map(|_| Exit::Done),
+        };
+    };
+    let out = BufWriter::new(create(path)?);
+    let count = export::run(app, list.id, export.status, format, out).await?;
+    let (list, file) = (&export.list, path.display());
+    print(&format!(
+        "readers of `{list}` written to `{file}`: {count}\n"
+    ))?;
+    Ok(Exit::Done)
+}
+
+/// A new file that only its owner reads: it holds addresses.
+fn create(path: &Path) -> anyhow::Result<std::fs::File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    file.with_context(|| format!("`{}` cannot be made; nothing was written", path.display()))
+}
+
+/// Whoever read the output went away, which is no error.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<std::io::Error>();
+    cause.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// `name=value`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let split = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = split.ok_or("expected two parts with `=` between them")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// How a subscription may begin.
+fn beginning() -> impl TypedValueParser<Value = Status> {
+    statuses([Status::Confirmed, Status::Pending])
+}
+
+fn any_status() -> impl TypedValueParser<Value = Status> {
+    statuses(Status::ALL)
+}
+
+fn statuses<const N: usize>(of: [Status; N]) -> impl TypedValueParser<Value = Status> {
+    PossibleValuesParser::new(of.map(Status::name))
+        .map(|name| Status::parse(&name).expect("clap lets only these names through"))
+}

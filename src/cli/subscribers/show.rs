@@ -1,0 +1,109 @@
+//! `pressrun subscribers show`: everything known of one address.
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use crate::address::EmailAddress;
+use crate::app::App;
+use crate::cli::Exit;
+use crate::cli::output::{pairs, print, print_json};
+use crate::clock::Timestamp;
+use crate::id::ListId;
+use crate::subscriber::{Subscriber, Subscription};
+
+/// What is known of an address.
+struct Dossier {
+    reader: Option<Subscriber>,
+    subscriptions: Vec<Subscription>,
+    lists: BTreeMap<ListId, String>,
+    suppression: Option<(String, Timestamp)>,
+}
+
+pub(super) async fn run(app: &App, address: &EmailAddress, json: bool) -> anyhow::Result<Exit> {
+    let canonical = address.canonical();
+    let reader = app.store.subscriber(&canonical).await?;
+    let subscriptions = match &reader {
+        Some(reader) => app.store.subscriptions(reader.id).await?,
+        None => Vec::new(),
+    };
+    let lists = app.store.lists().await?.into_iter();
+    let dossier = Dossier {
+        reader,
+        subscriptions,
+        lists: lists.map(|list| (list.id, list.slug)).collect(),
+        suppression: app
+            .store
+            .suppression(&app.keyring.address_hash(&canonical))
+            .await?,
+    };
+    if dossier.reader.is_none() && dossier.suppression.is_none() {
+        bail!("no reader has this address, and it is not suppressed");
+    }
+    match json {
+        true => print_json(&dossier.as_json(address))?,
+        false => print(&dossier.as_text(address))?,
+    }
+    Ok(Exit::Done)
+}
+
+impl Dossier {
+    fn list(&self, id: ListId) -> &str {
+        self.lists.get(&id).map_or("", String::as_str)
+    }
+
+    fn as_text(&self, address: &EmailAddress) -> String {
+        let mut rows: Vec<(&str, String)> = Vec::new();
+        if let Some(reader) = &self.reader {
+            rows.push(("name", reader.name.clone()));
+            rows.push(("reader since", reader.created_at.to_rfc3339()));
+            for name in reader.fields.0.keys() {
+                rows.push((name, reader.fields.text(name).unwrap_or_default()));
+            }
+        }
+        if let Some((reason, at)) = &self.suppression {
+            rows.push(("suppressed", format!("{reason}, since {}", at.to_rfc3339())));
+        }
+        for subscription in &self.subscriptions {
+            let since = subscription.left_at.or(subscription.confirmed_at);
+            let since = since.unwrap_or(subscription.created_at).to_rfc3339();
+            let status = subscription.status.name();
+            let line = format!("{status} since {since}, by {}", subscription.source);
+            rows.push((self.list(subscription.list), line));
+        }
+        let shown = self
+            .reader
+            .as_ref()
+            .map_or(address, |reader| &reader.address);
+        format!("{shown}\n{}", pairs(&rows))
+    }
+
+    fn as_json(&self, address: &EmailAddress) -> Value {
+        let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
+        let subscription = |held: &Subscription| {
+            json!({
+                "list": self.list(held.list),
+                "status": held.status,
+                "source": held.source,
+                "created_at": held.created_at.to_rfc3339(),
+                "confirmed_at": time(held.confirmed_at),
+                "left_at": time(held.left_at),
+            })
+        };
+        let reader = self.reader.as_ref();
+        let suppression = self.suppression.as_ref();
+        json!({
+            "address": reader.map_or(address, |reader| &reader.address),
+            // As text: a script would round a number of 63 bits.
+            "id": reader.map(|reader| reader.id.to_string()),
+            "name": reader.map(|reader| &reader.name),
+            "fields": reader.map(|reader| &reader.fields),
+            "created_at": reader.map(|reader| reader.created_at.to_rfc3339()),
+            "subscriptions": self.subscriptions.iter().map(subscription).collect::<Vec<_>>(),
+            "suppressed": suppression.map(|(reason, at)| {
+                json!({ "reason": reason, "since": at.to_rfc3339() })
+            }),
+        })
+    }
+}

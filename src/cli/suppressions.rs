@@ -1,0 +1,118 @@
+//! `pressrun suppressions`: addresses never to be mailed.
+//!
+//! They are kept under a keyed hash, so they can be asked for and counted, but not listed.
+
+use anyhow::{bail, ensure};
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::address::EmailAddress;
+use crate::app::App;
+use crate::cli::output::{print, print_json, table};
+use crate::cli::{Cli, Exit};
+use crate::subscriber::clean_name;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Counts suppressed addresses by reason.
+    List {
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Suppresses an address: no list mails it any more.
+    Add {
+        address: EmailAddress,
+        /// Why, for whoever asks later.
+        #[arg(long, default_value = "by hand")]
+        reason: String,
+    },
+    /// Tells whether an address is suppressed, why and since when.
+    Check {
+        address: EmailAddress,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Allows mail to an address again, when its owner asks for it.
+    Remove {
+        address: EmailAddress,
+        /// The owner of the address has asked for it.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
+    let app = cli.open().await?;
+    match command {
+        Command::List { json } => list(&app, *json).await?,
+        Command::Add { address, reason } => {
+            let reason = clean_name(reason);
+            ensure!(!reason.is_empty(), "the reason is empty; say in a word why");
+            let fresh = app
+                .store
+                .suppress(&hash(&app, address), &reason, app.clock.now())
+                .await?;
+            print(match fresh {
+                true => "suppressed\n",
+                false => "was suppressed before; the first reason stays\n",
+            })?;
+        }
+        Command::Check { address, json } => check(&app, address, *json).await?,
+        Command::Remove { address, yes } => {
+            if !yes {
+                bail!(
+                    "mailing a suppressed address harms every reader's mail; say `--yes` if its owner asked for it"
+                );
+            }
+            if !app.store.allow(&hash(&app, address)).await? {
+                bail!("the address is not suppressed; nothing was changed");
+            }
+            print("no longer suppressed; its subscriptions stay as they are\n")?;
+        }
+    }
+    app.store.close().await;
+    Ok(Exit::Done)
+}
+
+fn hash(app: &App, address: &EmailAddress) -> [u8; 32] {
+    app.keyring.address_hash(&address.canonical())
+}
+
+async fn list(app: &App, json: bool) -> anyhow::Result<()> {
+    let counts = app.store.suppression_counts().await?;
+    let total: i64 = counts.iter().map(|(_, count)| count).sum();
+    if json {
+        let reasons: serde_json::Map<_, _> = counts
+            .into_iter()
+            .map(|(reason, count)| (reason, json!(count)))
+            .collect();
+        return print_json(&json!({ "total": total, "reasons": reasons }));
+    }
+    let rows: Vec<Vec<String>> = counts
+        .into_iter()
+        .map(|(reason, count)| vec![reason, count.to_string()])
+        .collect();
+    print(&match rows.is_empty() {
+        true => "no address is suppressed\n".to_owned(),
+        false => table(&["reason", "addresses"], &rows),
+    })
+}
+
+async fn check(app: &App, address: &EmailAddress, json: bool) -> anyhow::Result<()> {
+    let found = app.store.suppression(&hash(app, address)).await?;
+    if json {
+        let reason = found.as_ref().map(|(reason, _)| reason);
+        let since = found.as_ref().map(|(_, at)| at.to_rfc3339());
+        return print_json(&json!({
+            "suppressed": found.is_some(),
+            "reason": reason,
+            "since": since,
+        }));
+    }
+    print(&match found {
+        Some((reason, at)) => format!("suppressed since {}: {reason}\n", at.to_rfc3339()),
+        None => "not suppressed\n".to_owned(),
+    })
+}

@@ -1,0 +1,188 @@
+//! Placeholders: what stands in a page for a slot while theme and MJML are at work on it.
+//!
+//! Promises: ASCII letters and digits that neither escapes nor attributes change; each is told apart;
+//! one that is lost or doubled on the way is noticed.
+
+use crate::compile::{Segment, Slot, Template};
+
+/// Digits of a placeholder's number.
+const DIGITS: usize = 5;
+
+/// What a placeholder becomes.
+#[derive(Clone, Debug)]
+pub(crate) enum Filling {
+    Slot(Slot),
+    /// The same in every copy; a placeholder only so that its presence can be checked.
+    Literal(String),
+}
+
+/// How often a placeholder must come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Once,
+    /// At least once.
+    Some,
+    /// As the theme likes.
+    Any,
+}
+
+/// The placeholders of one page.
+#[derive(Debug)]
+pub(crate) struct Placeholders {
+    key: String,
+    placed: Vec<Placed>,
+}
+
+#[derive(Debug)]
+struct Placed {
+    filling: Filling,
+    wanted: Wanted,
+    /// For the error: "the link `3 - Read more`".
+    what: String,
+}
+
+impl Placeholders {
+    /// Placeholders that do not stand in any of `inputs` by chance.
+    pub(crate) fn unlike(inputs: &[&str]) -> Placeholders {
+        let key = (0_u32..)
+            .map(|number| format!("prs{number}k"))
+            .find(|key| !inputs.iter().any(|input| input.contains(key.as_str())))
+            .expect("finite texts cannot hold every number");
+        Placeholders {
+            key,
+            placed: Vec::new(),
+        }
+    }
+
+    /// A new placeholder.
+    pub(crate) fn put(
+        &mut self,
+        filling: Filling,
+        wanted: Wanted,
+        what: impl Into<String>,
+    ) -> String {
+        self.placed.push(Placed {
+            filling,
+            wanted,
+            what: what.into(),
+        });
+        let number = self.placed.len() - 1;
+        format!("{}{number:0DIGITS$}", self.key)
+    }
+
+    /// Whether a placeholder stands in `text`.
+    pub(crate) fn holds(&self, text: &str) -> bool {
+        text.contains(self.key.as_str())
+    }
+
+    /// Cuts the finished page at its placeholders. The error lists, in sentences, what did not come out
+    /// as often as it must.
+    pub(crate) fn split(&self, page: &str) -> Result<Template, Vec<String>> {
+        let mut seen = vec![0_usize; self.placed.len()];
+        let mut segments = Vec::new();
+        let mut literal = String::new();
+        let mut pieces = page.split(self.key.as_str());
+        literal.push_str(pieces.next().unwrap_or_default());
+        for piece in pieces {
+            let number = piece.get(..DIGITS).and_then(|digits| digits.parse().ok());
+            let placed = number.and_then(|number: usize| Some((number, self.placed.get(number)?)));
+            let Some((number, placed)) = placed else {
+                return Err(vec!["a placeholder was damaged on the way".into()]);
+            };
+            seen[number] += 1;
+            match &placed.filling {
+                Filling::Literal(text) => literal.push_str(text),
+                Filling::Slot(slot) => {
+                    if !literal.is_empty() {
+                        segments.push(Segment::Literal(std::mem::take(&mut literal)));
+                    }
+                    segments.push(Segment::Slot(slot.clone()));
+                }
+            }
+            literal.push_str(&piece[DIGITS..]);
+        }
+        if !literal.is_empty() {
+            segments.push(Segment::Literal(literal));
+        }
+        let problems: Vec<String> = self
+            .placed
+            .iter()
+            .zip(seen)
+            .filter_map(|(placed, seen)| problem(placed, seen))
+            .collect();
+        if problems.is_empty() {
+            Ok(Template(segments))
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Characters a reader will see where `text` stands, about.
+    pub(crate) fn width(&self, text: &str) -> usize {
+        let mut width = text.chars().count();
+        for piece in text.split(self.key.as_str()).skip(1) {
+            let number = piece.get(..DIGITS).and_then(|digits| digits.parse().ok());
+            let filling = number.and_then(|number: usize| self.placed.get(number));
+            let shown = match filling.map(|placed| &placed.filling) {
+                Some(Filling::Slot(Slot::Field { default, .. })) => default.chars().count().max(6),
+                Some(Filling::Literal(text)) => text.chars().count(),
+                // A link of ours: base and token.
+                Some(Filling::Slot(_)) | None => 76,
+            };
+            width = width + shown - (self.key.len() + DIGITS).min(width + shown);
+        }
+        width
+    }
+}
+
+fn problem(placed: &Placed, seen: usize) -> Option<String> {
+    let fine = match placed.wanted {
+        Wanted::Once => seen == 1,
+        Wanted::Some => seen > 0,
+        Wanted::Any => true,
+    };
+    let what = &placed.what;
+    match seen {
+        _ if fine => None,
+        0 => Some(format!("{what} does not come out")),
+        times => Some(format!("{what} comes out {times} times")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Filling, Placeholders, Wanted};
+    use crate::compile::{Segment, Slot, Template};
+
+    #[test]
+    fn a_page_is_cut_where_its_placeholders_stand() {
+        let mut places = Placeholders::unlike(&["prs0k prs1k"]);
+        let view = places.put(Filling::Slot(Slot::View), Wanted::Once, "view");
+        let address = places.put(Filling::Literal("Street 1".into()), Wanted::Some, "address");
+        assert_eq!(
+            places.split(&format!("prs0k1 {view}7, {address}")),
+            Ok(Template(vec![
+                Segment::Literal("prs0k1 ".into()),
+                Segment::Slot(Slot::View),
+                Segment::Literal("7, Street 1".into()),
+            ]))
+        );
+        assert_eq!(places.width(&address), 8);
+    }
+
+    #[test]
+    fn what_is_lost_doubled_or_damaged_is_told() {
+        let mut places = Placeholders::unlike(&[]);
+        let view = places.put(Filling::Slot(Slot::View), Wanted::Once, "the view link");
+        assert_eq!(
+            places.split("nothing"),
+            Err(vec!["the view link does not come out".into()])
+        );
+        assert_eq!(
+            places.split(&format!("{view}{view}")),
+            Err(vec!["the view link comes out 2 times".into()])
+        );
+        assert!(places.split("prs0kxxxxx").is_err());
+        assert!(places.split("prs0k00007").is_err());
+    }
+}

@@ -1,0 +1,411 @@
+//! The press: an issue, a theme and the images in, a compiled issue out.
+//!
+//! Promises: what it gives is complete: a link to unsubscribe and the postal address in both parts, every
+//! link in the table, nothing that mailboxes strip. Else there are errors and no compiled issue.
+
+use std::collections::BTreeMap;
+
+use minijinja::context;
+use minijinja::value::Value;
+
+use crate::compile::markup::{Markup, safe};
+use crate::compile::placeholder::{Filling, Placeholders, Wanted};
+use crate::compile::text::{Text, WIDTH};
+use crate::compile::theme::Theme;
+use crate::compile::{
+    Compiled, Context, Diagnostic, Image, Link, Segment, Severity, Slot, Template, escape_html,
+};
+use crate::issue::Issue;
+use crate::issue::block::{Block, Inline, Piece, Target};
+use crate::mjml;
+
+/// What the configuration says of the publication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    pub name: String,
+    /// Base of every link, without a trailing slash.
+    pub url: String,
+    pub postal_address: String,
+    /// BCP 47.
+    pub language: String,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Links go through the public site.
+    pub clicks: bool,
+    /// A pixel stands in the HTML.
+    pub opens: bool,
+}
+
+/// What kind of mail is made, which decides what must and what may not stand in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mail {
+    Issue,
+    /// To a reader of a list, outside any issue.
+    Welcome,
+    /// To an address that is nobody's reader yet: nothing to leave, no value a stranger typed in.
+    Confirm,
+}
+
+/// Compiles `issue`. Findings go to `found`; with an error among them nothing is compiled.
+pub fn press(
+    issue: &Issue,
+    theme: &Theme,
+    images: &BTreeMap<String, Image>,
+    site: &Site,
+    mail: Mail,
+    options: Options,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Compiled> {
+    if site.postal_address.trim().is_empty() {
+        let message = "`publication.postal_address` is empty; every mail must name one";
+        found.push(Diagnostic::about(
+            Severity::Error,
+            "postal-address",
+            "pressrun.toml",
+            message,
+        ));
+        return None;
+    }
+    let mut inputs = vec![
+        site.name.as_str(),
+        &site.postal_address,
+        &site.url,
+        &issue.text,
+    ];
+    inputs.extend(theme.files.values().map(String::as_str));
+    let options = match mail {
+        Mail::Issue => options,
+        // Nobody asks how often a confirm mail is read.
+        Mail::Welcome | Mail::Confirm => Options {
+            clicks: false,
+            opens: false,
+        },
+    };
+    let mut press = Press {
+        issue,
+        theme,
+        images,
+        site,
+        mail,
+        options,
+        links: Vec::new(),
+        addresses: Vec::new(),
+        found,
+    };
+    press.address_links();
+    press.check_components(&inputs);
+    if press.found.iter().any(Diagnostic::is_error) {
+        return None;
+    }
+    let html = press.html(Placeholders::unlike(&inputs))?;
+    let text = press.text(Placeholders::unlike(&inputs))?;
+    let compiled = Compiled {
+        slug: issue.slug.clone(),
+        title: issue.front.title.clone(),
+        subject: press.subject(),
+        preheader: press.preheader(),
+        html,
+        text,
+        links: std::mem::take(&mut press.links),
+        images: images.values().cloned().collect(),
+    };
+    press.check_slots(&compiled);
+    press.check_size(&compiled);
+    (!found.iter().any(Diagnostic::is_error)).then_some(compiled)
+}
+
+/// One pressing.
+pub(super) struct Press<'a> {
+    pub(super) issue: &'a Issue,
+    theme: &'a Theme,
+    images: &'a BTreeMap<String, Image>,
+    pub(super) site: &'a Site,
+    pub(super) mail: Mail,
+    pub(super) options: Options,
+    links: Vec<Link>,
+    /// The address of each link of the issue.
+    addresses: Vec<Vec<Segment>>,
+    pub(super) found: &'a mut Vec<Diagnostic>,
+}
+
+impl Press<'_> {
+    pub(super) fn error(&mut self, code: &'static str, message: impl Into<String>) {
+        let file = &self.issue.file;
+        self.found
+            .push(Diagnostic::about(Severity::Error, code, file, message));
+    }
+
+    pub(super) fn warning(&mut self, code: &'static str, message: impl Into<String>) {
+        let file = &self.issue.file;
+        self.found
+            .push(Diagnostic::about(Severity::Warning, code, file, message));
+    }
+
+    /// An entry of the link table, and what stands in the mail for it.
+    pub(super) fn tracked(&mut self, url: &str, name: &str) -> Segment {
+        if !self.options.clicks {
+            return Segment::Literal(url.to_owned());
+        }
+        self.links.push(Link {
+            url: url.to_owned(),
+            name: name.to_owned(),
+        });
+        let index = u32::try_from(self.links.len() - 1).expect("an issue has a size limit");
+        Segment::Slot(Slot::Click(index))
+    }
+
+    fn address_links(&mut self) {
+        for link in &self.issue.links {
+            let address = match &link.target {
+                Target::Web(url) => vec![self.tracked(url, &link.name)],
+                Target::Direct(url) => vec![Segment::Literal(url.clone())],
+                Target::Page(slot) => vec![Segment::Slot(slot.clone())],
+                Target::Personal(pieces) => pieces.iter().map(personal).collect(),
+            };
+            self.addresses.push(address);
+        }
+    }
+
+    fn html(&mut self, mut places: Placeholders) -> Option<Template> {
+        let context = self.context(&mut places);
+        let mjml = match self.theme.layout(context) {
+            Ok(mjml) => mjml,
+            Err(error) => {
+                self.found.push(error);
+                return None;
+            }
+        };
+        let html = match mjml::render(&mjml) {
+            Ok(html) => html,
+            Err(error) => {
+                let text = error.line.and_then(|line| mjml.lines().nth(line - 1));
+                let text = text.map_or(String::new(), |text| {
+                    format!("; it reads `{}`", text.trim())
+                });
+                let file = format!("themes/{}/layout.mjml", self.theme.name);
+                let message = format!("{}{text}", error.message);
+                self.found
+                    .push(Diagnostic::about(Severity::Error, "mjml", &file, message));
+                return None;
+            }
+        };
+        let html = self.rewrite_remaining(&html, &mut places);
+        self.check_html(&html);
+        self.split(&places, &html, "HTML")
+    }
+
+    fn context(&mut self, places: &mut Placeholders) -> Value {
+        let page = |places: &mut Placeholders, slot: Slot, allowed: bool| {
+            allowed.then(|| safe(places.put(Filling::Slot(slot), Wanted::Any, "a page of ours")))
+        };
+        let leaving = self.mail != Mail::Confirm;
+        let unsubscribe_url = page(places, Slot::Unsubscribe, leaving);
+        let preferences_url = page(places, Slot::Preferences, leaving);
+        let view_url = page(places, Slot::View, self.mail == Mail::Issue);
+        let postal = escape_html(&one_line(&self.site.postal_address));
+        let postal_address =
+            safe(places.put(Filling::Literal(postal), Wanted::Some, "`postal_address`"));
+        let open_pixel = self.pixel(places);
+        let issue = self.issue;
+        let mut markup = Markup {
+            issue,
+            theme: self.theme,
+            addresses: &self.addresses,
+            images: self.images,
+            public_url: &self.site.url,
+            places,
+        };
+        let intro = markup.parts(&issue.intro);
+        let mut items = Vec::new();
+        for item in &issue.items {
+            let headline = safe(markup.inlines(&item.headline));
+            let parts = markup.parts(&item.blocks);
+            items.push(context! { number => item.number, headline, parts });
+        }
+        let outro = markup.parts(&issue.outro);
+        let notes: Vec<Value> = issue
+            .notes
+            .iter()
+            .map(|note| safe(markup.blocks(note)))
+            .collect();
+        let share_url = issue.share.map(|link| safe(markup.href(link)));
+        let mut authors = Vec::new();
+        for (author, link) in issue.front.authors.iter().zip(&issue.author_links) {
+            let url = link.map(|link| safe(markup.href(link)));
+            authors.push(context! { name => &author.name, url });
+        }
+        context! {
+            language => &self.site.language,
+            direction => direction(&self.site.language),
+            publication => context! { name => &self.site.name, url => safe(escape_html(&self.site.url)) },
+            title => &issue.front.title,
+            preheader => self.preheader(),
+            teaser => &issue.front.teaser,
+            dates => issue.front.dates.map(|dates| dates.shown(&self.site.language)),
+            words => self.words(),
+            is_issue => self.mail == Mail::Issue,
+            intro, items, outro, notes, share_url, authors,
+            unsubscribe_url, preferences_url, view_url, postal_address, open_pixel,
+        }
+    }
+
+    fn words(&self) -> Value {
+        let words = &self.theme.look.words;
+        context! {
+            view => &words.view, unsubscribe => &words.unsubscribe, share => &words.share,
+            authors => &words.authors, code => &words.code, until => &words.until,
+            offer => &words.offer, notes => &words.notes, why => &words.why,
+        }
+    }
+
+    fn pixel(&self, places: &mut Placeholders) -> Value {
+        if !(self.options.opens && self.mail == Mail::Issue) {
+            return safe(String::new());
+        }
+        let src = places.put(Filling::Slot(Slot::Open), Wanted::Once, "`open_pixel`");
+        safe(format!(
+            "<img src=\"{src}\" width=\"1\" height=\"1\" alt=\"\" \
+             style=\"display:block;width:1px;height:1px;border:0\">"
+        ))
+    }
+
+    fn split(&mut self, places: &Placeholders, page: &str, part: &str) -> Option<Template> {
+        match places.split(page) {
+            Ok(template) => Some(template),
+            Err(problems) => {
+                for problem in problems {
+                    let message =
+                        format!("{problem} in the {part} part; the theme must print it once");
+                    self.error("theme", message);
+                }
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, mut places: Placeholders) -> Option<Template> {
+        let issue = self.issue;
+        let words = &self.theme.look.words;
+        let mut text = Text {
+            issue,
+            words,
+            addresses: &self.addresses,
+            places: &mut places,
+            out: String::new(),
+            waiting: Vec::new(),
+            listed: 0,
+        };
+        text.headline(None, &[Inline::Text(issue.front.title.clone())], '=');
+        let dates = issue
+            .front
+            .dates
+            .map(|dates| dates.shown(&self.site.language));
+        for line in [dates, issue.front.teaser.clone()].into_iter().flatten() {
+            text.say(&line);
+        }
+        if self.mail == Mail::Issue {
+            let view = text
+                .places
+                .put(Filling::Slot(Slot::View), Wanted::Once, "view");
+            text.say(&format!("{}: {view}", words.view));
+        }
+        text.section(&issue.intro);
+        for item in &issue.items {
+            text.headline(item.number, &item.headline, '-');
+            text.section(&item.blocks);
+        }
+        if !issue.outro.is_empty() {
+            text.say("* * *");
+            text.section(&issue.outro);
+        }
+        notes(&mut text);
+        if let Some(link) = issue.share {
+            let address = text.address(link);
+            text.say(&format!("{}: {address}", words.share));
+        }
+        let authors = issue.front.authors.iter().zip(&issue.author_links);
+        let mut lines = Vec::new();
+        for (author, link) in authors {
+            let address = link.map(|link| text.address(link));
+            let address = address
+                .map(|address| format!(", {address}"))
+                .unwrap_or_default();
+            lines.push(format!("{} {}{address}", words.authors, author.name));
+        }
+        text.lines(&lines);
+        self.footer(&mut text);
+        let page = std::mem::take(&mut text.out);
+        self.split(&places, &page, "text")
+    }
+
+    fn footer(&self, text: &mut Text<'_>) {
+        text.lines(&["-".repeat(WIDTH)]);
+        let words = &self.theme.look.words;
+        if self.mail != Mail::Confirm {
+            text.say(&format!("{} {}.", words.why, self.site.name));
+            let slot = Filling::Slot(Slot::Unsubscribe);
+            let url = text.places.put(slot, Wanted::Once, "unsubscribe");
+            text.say(&format!("{}: {url}", words.unsubscribe));
+        }
+        let address = one_line(&self.site.postal_address);
+        text.say(&format!("{}, {address}", self.site.name));
+    }
+
+    fn subject(&mut self) -> Template {
+        let segments = self.issue.subject.iter().filter_map(|inline| match inline {
+            Inline::Text(text) => Some(Segment::Literal(text.clone())),
+            Inline::Merge(merge) => Some(Segment::Slot(merge.slot(Context::Header))),
+            _ => None,
+        });
+        Template(segments.collect())
+    }
+
+    fn preheader(&self) -> String {
+        let front = &self.issue.front;
+        let given = front.preheader.as_ref().or(front.teaser.as_ref());
+        given.cloned().unwrap_or_default()
+    }
+}
+
+/// The footnotes with their numbers.
+fn notes(text: &mut Text<'_>) {
+    let issue = text.issue;
+    if issue.notes.is_empty() {
+        return;
+    }
+    let title = text.words.notes.clone();
+    text.headline(None, &[Inline::Text(title)], '-');
+    for (index, note) in issue.notes.iter().enumerate() {
+        let mut blocks = note.clone();
+        let lead = Inline::Text(format!("({}) ", index + 1));
+        match blocks.first_mut() {
+            Some(Block::Paragraph(inlines)) => inlines.insert(0, lead),
+            _ => blocks.insert(0, Block::Paragraph(vec![lead])),
+        }
+        text.section(&blocks);
+    }
+}
+
+fn personal(piece: &Piece) -> Segment {
+    match piece {
+        Piece::Literal(text) => Segment::Literal(text.clone()),
+        Piece::Merge(merge) => Segment::Slot(merge.slot(Context::Url)),
+    }
+}
+
+/// An address of several lines on one.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(", ")
+}
+
+/// HTML's `dir` for a language.
+fn direction(language: &str) -> &'static str {
+    match language.split('-').next().unwrap_or_default() {
+        "ar" | "fa" | "he" | "ur" | "yi" | "ps" | "sd" | "ug" => "rtl",
+        _ => "ltr",
+    }
+}

@@ -1,0 +1,159 @@
+//! Proof-reading: what is checked before and after a page is pressed.
+
+use crate::compile::placeholder::{Filling, Placeholders, Wanted};
+use crate::compile::press::{Mail, Press};
+use crate::compile::{Compiled, HTML_LIMIT, HTML_WARNING, Segment, Slot};
+use crate::issue::block::{Block, Inline};
+use crate::issue::target;
+use crate::mjml;
+
+impl Press<'_> {
+    /// Components the author wrote are tried alone first, so that their errors have a place.
+    pub(super) fn check_components(&mut self, inputs: &[&str]) {
+        let issue = self.issue;
+        let blocks = issue.intro.iter().chain(&issue.outro);
+        let items = issue.items.iter().flat_map(|item| &item.blocks);
+        for block in blocks.chain(items) {
+            let Block::Mjml { source, offset } = block else {
+                continue;
+            };
+            let column = plain_source(source, &mut Placeholders::unlike(inputs));
+            self.found.push(match mjml::check_components(&column) {
+                Err(error) => {
+                    let mut finding = issue.source().error(*offset, "mjml", error.message);
+                    finding.line += error.line.map_or(0, |line| line - 1);
+                    finding
+                }
+                Ok(_) => {
+                    let message = "what stands in `:::mjml` is missing from the text part";
+                    issue.source().warning(*offset, "mjml-text", message)
+                }
+            });
+        }
+    }
+
+    /// Links that the theme or `:::mjml` brought along go into the table, too.
+    pub(super) fn rewrite_remaining(&mut self, html: &str, places: &mut Placeholders) -> String {
+        let mut out = String::with_capacity(html.len());
+        let mut rest = html;
+        while let Some(at) = rest.find("href=\"http") {
+            let start = at + "href=\"".len();
+            let end = rest[start..]
+                .find('"')
+                .map_or(rest.len(), |end| start + end);
+            let written = &rest[start..end];
+            out.push_str(&rest[..start]);
+            // An address with a field in it is personal and stays as it is.
+            let address = match target::web(&written.replace("&amp;", "&")) {
+                Ok(url) if !places.holds(written) => self.brought(&url, places),
+                Ok(_) => None,
+                Err(problem) => {
+                    self.error("link", problem);
+                    None
+                }
+            };
+            out.push_str(address.as_deref().unwrap_or(written));
+            rest = &rest[end..];
+        }
+        out.push_str(rest);
+        out
+    }
+
+    /// The placeholder for a link that stands in no Markdown, where clicks are counted.
+    fn brought(&mut self, url: &str, places: &mut Placeholders) -> Option<String> {
+        let short = url.split_once("://").map_or(url, |(_, short)| short);
+        let name = format!("theme - {}", short.trim_end_matches('/'));
+        match self.tracked(url, &name) {
+            Segment::Literal(_) => None,
+            Segment::Slot(slot) => {
+                let what = format!("the link `{name}`");
+                Some(places.put(Filling::Slot(slot), Wanted::Once, what))
+            }
+        }
+    }
+
+    /// Refuses what mailboxes strip or run (the author may bring it in by `:::mjml` or a theme).
+    pub(super) fn check_html(&mut self, html: &str) {
+        let lower = html.to_ascii_lowercase();
+        for tag in ["<script", "<form", "<iframe", "<object", "<embed", "<base"] {
+            if lower.contains(tag) {
+                self.error(
+                    "forbidden",
+                    format!("`{tag}>` is stripped by every mailbox; take it out"),
+                );
+            }
+        }
+        for scheme in ["\"javascript:", "\"data:", "\"vbscript:", "'javascript:"] {
+            if lower.contains(scheme) {
+                let scheme = &scheme[1..];
+                self.error(
+                    "forbidden",
+                    format!("`{scheme}` addresses are stripped by every mailbox"),
+                );
+            }
+        }
+    }
+
+    /// What the parts hold is what this kind of mail must and may hold.
+    pub(super) fn check_slots(&mut self, compiled: &Compiled) {
+        for (part, template) in [("HTML", &compiled.html), ("text", &compiled.text)] {
+            let has = |wanted: &Slot| template.slots().any(|slot| slot == wanted);
+            if self.mail == Mail::Confirm {
+                if !has(&Slot::Confirm) {
+                    self.error("confirm", format!("the {part} part has no `confirm_url`"));
+                }
+            } else if !has(&Slot::Unsubscribe) {
+                self.error(
+                    "unsubscribe",
+                    format!("the {part} part has no `unsubscribe_url`"),
+                );
+            }
+        }
+        let parts = [&compiled.subject, &compiled.html, &compiled.text];
+        let slots: Vec<&Slot> = parts.iter().flat_map(|part| part.slots()).collect();
+        for slot in slots {
+            let problem = match (self.mail, slot) {
+                (Mail::Confirm, Slot::Field { name, .. }) => {
+                    format!(
+                        "`[[{name}]]` cannot stand in a mail to an address nobody has confirmed"
+                    )
+                }
+                (Mail::Confirm, Slot::Unsubscribe | Slot::Preferences | Slot::View) => {
+                    "a mail to an address nobody has confirmed has no such page".into()
+                }
+                (Mail::Welcome, Slot::View) => "`view_url` exists for issues only".into(),
+                (Mail::Issue | Mail::Welcome, Slot::Confirm) => {
+                    "`confirm_url` exists in the confirm mail only".into()
+                }
+                _ => continue,
+            };
+            self.error("slot", problem);
+        }
+        if compiled
+            .subject
+            .slots()
+            .any(|slot| !matches!(slot, Slot::Field { .. }))
+        {
+            self.error("slot", "a subject cannot hold an address");
+        }
+    }
+
+    /// Gmail cuts long messages off; measured with links of real length.
+    pub(super) fn check_size(&mut self, compiled: &Compiled) {
+        let size = compiled.html_size_estimate(&self.site.url);
+        if size > HTML_WARNING {
+            let message =
+                format!("the HTML has {size} octets; Gmail cuts a message off at {HTML_LIMIT}");
+            self.warning("size", message);
+        }
+    }
+}
+
+/// MJML with any slot as a harmless word.
+fn plain_source(source: &[Inline], places: &mut Placeholders) -> String {
+    let word = |inline: &Inline| match inline {
+        Inline::Text(text) => text.clone(),
+        _ => places.put(Filling::Literal(String::new()), Wanted::Any, "a slot"),
+    };
+    source.iter().map(word).collect()
+}

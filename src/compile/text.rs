@@ -1,0 +1,326 @@
+//! Blocks to the plain-text part.
+//!
+//! Promises: made from the blocks, never from HTML; lines of at most 72 characters where words allow it;
+//! links among words are numbered and listed below their item. No line ends in a blank.
+
+use crate::compile::placeholder::{Filling, Placeholders, Wanted};
+use crate::compile::theme::Words;
+use crate::compile::{Context, Segment};
+use crate::issue::Issue;
+use crate::issue::block::{Align, Block, Inline, LinkId, Promo};
+
+/// RFC 5322, section 2.1.1 asks for 78; the rest is room for quoting.
+pub(crate) const WIDTH: usize = 72;
+
+/// The writer of one text part.
+pub(crate) struct Text<'a> {
+    pub(crate) issue: &'a Issue,
+    pub(crate) words: &'a Words,
+    pub(crate) addresses: &'a [Vec<Segment>],
+    pub(crate) places: &'a mut Placeholders,
+    /// What is written so far.
+    pub(crate) out: String,
+    /// Links of the current item that wait to be listed.
+    pub(crate) waiting: Vec<(usize, String)>,
+    /// Number of the last listed link.
+    pub(crate) listed: usize,
+}
+
+impl Text<'_> {
+    /// Blocks, and the links among their words below them.
+    pub(crate) fn section(&mut self, blocks: &[Block]) {
+        let lines = self.blocks(blocks, WIDTH);
+        self.lines(&lines);
+        let waiting = std::mem::take(&mut self.waiting);
+        let list: Vec<String> = waiting
+            .iter()
+            .map(|(number, address)| format!("[{number}] {address}"))
+            .collect();
+        self.lines(&list);
+    }
+
+    /// A headline with a line of `mark` below it.
+    pub(crate) fn headline(&mut self, number: Option<usize>, text: &[Inline], mark: char) {
+        let number = number
+            .map(|number| format!("{number}. "))
+            .unwrap_or_default();
+        let text = format!("{number}{}", self.inlines(text));
+        let mut lines = self.wrap(&text, WIDTH);
+        let widest = lines.iter().map(|line| self.places.width(line)).max();
+        lines.push(
+            mark.to_string()
+                .repeat(widest.unwrap_or_default().min(WIDTH)),
+        );
+        self.lines(&lines);
+    }
+
+    /// One paragraph of our own words.
+    pub(crate) fn say(&mut self, text: &str) {
+        let lines = self.wrap(text, WIDTH);
+        self.lines(&lines);
+    }
+
+    /// Lines, set off by a blank line from what stands above.
+    pub(crate) fn lines(&mut self, lines: &[String]) {
+        if lines.is_empty() {
+            return;
+        }
+        if !self.out.is_empty() {
+            self.out.push('\n');
+        }
+        for line in lines {
+            self.out.push_str(line.trim_end());
+            self.out.push('\n');
+        }
+    }
+
+    /// The address of a link.
+    pub(crate) fn address(&mut self, link: LinkId) -> String {
+        let name = &self.issue.links[link.0].name;
+        let mut out = String::new();
+        for segment in &self.addresses[link.0] {
+            match segment {
+                Segment::Literal(text) => out.push_str(text),
+                Segment::Slot(slot) => {
+                    let what = format!("the link `{name}`");
+                    let filling = Filling::Slot(slot.clone());
+                    out.push_str(&self.places.put(filling, Wanted::Once, what));
+                }
+            }
+        }
+        out
+    }
+
+    fn blocks(&mut self, blocks: &[Block], width: usize) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        for block in blocks {
+            let lines = self.block(block, width, 0);
+            if !out.is_empty() && !lines.is_empty() {
+                out.push(String::new());
+            }
+            out.extend(lines);
+        }
+        out
+    }
+
+    fn block(&mut self, block: &Block, width: usize, depth: usize) -> Vec<String> {
+        match block {
+            Block::Paragraph(inlines) => {
+                let text = match inlines.as_slice() {
+                    [Inline::Link { link, text }] => self.led(text, *link),
+                    other => self.inlines(other),
+                };
+                self.wrap(&text, width)
+            }
+            Block::Heading { text, .. } => {
+                let text = self.inlines(text);
+                self.wrap(&text, width)
+            }
+            Block::List {
+                start,
+                tight,
+                items,
+            } => self.list(*start, *tight, items, width, depth),
+            Block::Quote(blocks) => {
+                let lines = self.blocks(blocks, width.saturating_sub(2));
+                lines.iter().map(|line| format!("> {line}")).collect()
+            }
+            Block::Code(text) => text.lines().map(|line| format!("    {line}")).collect(),
+            Block::Table { align, head, rows } => self.table(align, head, rows),
+            Block::Image(picture) => {
+                let mut text = format!("[{}: {}]", self.words.image, picture.alt);
+                if !picture.caption.is_empty() {
+                    text.push_str(&format!("\n{}", picture.caption));
+                }
+                if let Some(link) = picture.link {
+                    text.push_str(&format!(" {}", self.address(link)));
+                }
+                self.wrap(&text, width)
+            }
+            Block::Rule => vec!["* * *".into()],
+            Block::Promo(promo) => self.promo(promo, width),
+            Block::Button { link, label } => {
+                let text = self.led(label, *link);
+                self.wrap(&text, width)
+            }
+            Block::Mjml { .. } => Vec::new(),
+        }
+    }
+
+    /// "text: address", or the address alone where it is its own text.
+    fn led(&mut self, text: &[Inline], link: LinkId) -> String {
+        let text = self.inlines(text);
+        let address = self.address(link);
+        if text.contains("://") {
+            address
+        } else {
+            format!("{}: {address}", text.trim_end_matches([':', '.']))
+        }
+    }
+
+    fn list(
+        &mut self,
+        start: Option<u64>,
+        tight: bool,
+        items: &[Vec<Block>],
+        width: usize,
+        depth: usize,
+    ) -> Vec<String> {
+        let mut out = Vec::new();
+        for (index, blocks) in items.iter().enumerate() {
+            let mark = match start {
+                Some(first) => format!("{}. ", first.saturating_add(index as u64)),
+                None if depth.is_multiple_of(2) => "* ".to_owned(),
+                None => "- ".to_owned(),
+            };
+            let inner = width.saturating_sub(mark.len());
+            let mut lines = Vec::new();
+            for block in blocks {
+                let more = self.block(block, inner, depth + 1);
+                let apart = !tight && !matches!(block, Block::List { .. });
+                if apart && !lines.is_empty() && !more.is_empty() {
+                    lines.push(String::new());
+                }
+                lines.extend(more);
+            }
+            if !tight && index > 0 {
+                out.push(String::new());
+            }
+            let indent = " ".repeat(mark.len());
+            for (number, line) in lines.iter().enumerate() {
+                let lead = if number == 0 { &mark } else { &indent };
+                out.push(format!("{lead}{line}").trim_end().to_owned());
+            }
+        }
+        out
+    }
+
+    fn table(
+        &mut self,
+        align: &[Align],
+        head: &[Vec<Inline>],
+        rows: &[Vec<Vec<Inline>>],
+    ) -> Vec<String> {
+        let mut lines: Vec<Vec<String>> = Vec::new();
+        for row in std::iter::once(head).chain(rows.iter().map(Vec::as_slice)) {
+            lines.push(
+                row.iter()
+                    .map(|cell| self.inlines(cell).replace('\n', " "))
+                    .collect(),
+            );
+        }
+        let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| {
+                let cells = lines.iter().filter_map(|line| line.get(column));
+                cells
+                    .map(|cell| self.places.width(cell))
+                    .max()
+                    .unwrap_or_default()
+            })
+            .collect();
+        let rule = widths
+            .iter()
+            .map(|width| "-".repeat(*width))
+            .collect::<Vec<_>>();
+        lines.insert(1, rule);
+        let line = |cells: &Vec<String>| {
+            let columns = cells.iter().zip(&widths).enumerate();
+            let padded = columns.map(|(column, (cell, width))| {
+                let blank = " ".repeat(width.saturating_sub(self.places.width(cell)));
+                match align.get(column) {
+                    Some(Align::Right) => format!("{blank}{cell}"),
+                    _ => format!("{cell}{blank}"),
+                }
+            });
+            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        };
+        lines.iter().map(line).collect()
+    }
+
+    fn promo(&mut self, promo: &Promo, width: usize) -> Vec<String> {
+        let mut out = self.blocks(&promo.blocks, width);
+        let mut last = Vec::new();
+        for (word, text) in [
+            (&self.words.code, &promo.code),
+            (&self.words.until, &promo.until),
+        ] {
+            if !text.is_empty() {
+                last.push(format!("{word}: {}", self.inlines(text)));
+            }
+        }
+        if let Some(link) = promo.link {
+            let label = match promo.label.as_str() {
+                "" => self.words.offer.clone(),
+                label => label.to_owned(),
+            };
+            last.push(format!("{label}: {}", self.address(link)));
+        }
+        if !out.is_empty() && !last.is_empty() {
+            out.push(String::new());
+        }
+        for text in last {
+            out.extend(self.wrap(&text, width));
+        }
+        out
+    }
+
+    /// Words with their slots; a forced break is a newline.
+    pub(crate) fn inlines(&mut self, inlines: &[Inline]) -> String {
+        let mut out = String::new();
+        for inline in inlines {
+            match inline {
+                Inline::Text(text) => out.push_str(text),
+                Inline::Code(text) => out.push_str(&format!("`{text}`")),
+                Inline::Merge(merge) => {
+                    let slot = merge.slot(Context::Text);
+                    let what = format!("`{}`", merge.written());
+                    out.push_str(&self.places.put(Filling::Slot(slot), Wanted::Once, what));
+                }
+                Inline::Strong(inner) => out.push_str(&format!("*{}*", self.inlines(inner))),
+                Inline::Emphasis(inner) => out.push_str(&format!("_{}_", self.inlines(inner))),
+                Inline::Strike(inner) | Inline::Sub(inner) => out.push_str(&self.inlines(inner)),
+                Inline::Sup(inner) => out.push_str(&format!("^{}", self.inlines(inner))),
+                Inline::Link { link, text } => {
+                    let text = self.inlines(text);
+                    let address = self.address(*link);
+                    if text.contains("://") {
+                        out.push_str(&address);
+                    } else {
+                        self.listed += 1;
+                        out.push_str(&format!("{text} [{}]", self.listed));
+                        self.waiting.push((self.listed, address));
+                    }
+                }
+                Inline::Note(number) => out.push_str(&format!(" ({number})")),
+                Inline::Break => out.push('\n'),
+                Inline::Image(_) => {}
+            }
+        }
+        out
+    }
+
+    /// Breaks at blanks; a word longer than the line, such as a URL, stands on a line of its own.
+    fn wrap(&self, text: &str, width: usize) -> Vec<String> {
+        let mut lines = Vec::new();
+        for paragraph in text.split('\n') {
+            let mut line = String::new();
+            let mut used = 0;
+            for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
+                let long = self.places.width(word);
+                if used > 0 && used + 1 + long > width {
+                    lines.push(std::mem::take(&mut line));
+                    used = 0;
+                }
+                if used > 0 {
+                    line.push(' ');
+                    used += 1;
+                }
+                line.push_str(word);
+                used += long;
+            }
+            lines.push(line);
+        }
+        lines
+    }
+}

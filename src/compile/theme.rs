@@ -1,0 +1,219 @@
+//! A theme: `theme.toml`, `layout.mjml` and its partials, as one snapshot.
+//!
+//! Promises: templates see what they are given and the snapshot's other files, nothing else; an unknown
+//! name is an error; a template that never ends is stopped. What is not marked as markup is escaped.
+
+use std::collections::BTreeMap;
+
+use minijinja::value::Value;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use serde::Deserialize;
+
+use crate::compile::{Diagnostic, Severity, escape_html};
+use crate::issue::source::Source;
+
+/// Instructions of one rendering. The digest theme needs about 10,000 for eleven items.
+const FUEL: u64 = 1_000_000;
+
+/// The files of one theme by path within its folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Theme {
+    pub name: String,
+    pub files: BTreeMap<String, String>,
+    pub look: Look,
+}
+
+/// `theme.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Look {
+    /// CSS declarations for each HTML tag of the text, written into its `style` attribute.
+    #[serde(default)]
+    pub style: BTreeMap<String, String>,
+    pub words: Words,
+}
+
+/// What the theme says itself, in the publication's language; both parts of the mail use it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Words {
+    /// "View in browser".
+    pub view: String,
+    /// "Unsubscribe".
+    pub unsubscribe: String,
+    /// "Share this issue".
+    pub share: String,
+    /// "Written by".
+    pub authors: String,
+    /// "Code", before a promo's code.
+    pub code: String,
+    /// "Until", before the day a promo ends.
+    pub until: String,
+    /// "Get the offer", where a promo gives no label.
+    pub offer: String,
+    /// "Notes", above the footnotes.
+    pub notes: String,
+    /// "Image", in the text part.
+    pub image: String,
+    /// "You get this mail because you subscribed to"; the publication's name follows.
+    pub why: String,
+}
+
+impl Theme {
+    /// A theme of these files; it needs `theme.toml` and `layout.mjml`.
+    pub fn new(name: &str, files: BTreeMap<String, String>) -> Result<Theme, Diagnostic> {
+        let toml = format!("themes/{name}/theme.toml");
+        let missing = |file: &str| {
+            let file = format!("themes/{name}/{file}");
+            Diagnostic::about(Severity::Error, "theme", &file, "the theme lacks this file")
+        };
+        let text = files
+            .get("theme.toml")
+            .ok_or_else(|| missing("theme.toml"))?;
+        let look: Look = toml::from_str(text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            let source = Source { file: &toml, text };
+            source.error(offset, "theme", error.message().to_owned())
+        })?;
+        if !files.contains_key("layout.mjml") {
+            return Err(missing("layout.mjml"));
+        }
+        Ok(Theme {
+            name: name.to_owned(),
+            files,
+            look,
+        })
+    }
+
+    /// The opening tag with the theme's style for it.
+    pub(crate) fn open(&self, tag: &str) -> String {
+        self.open_as(tag, tag)
+    }
+
+    /// The opening tag with the style that the theme gives under another name.
+    pub(crate) fn open_as(&self, tag: &str, style: &str) -> String {
+        match self.look.style.get(style) {
+            Some(style) => format!("<{tag} style=\"{}\">", escape_html(style)),
+            None => format!("<{tag}>"),
+        }
+    }
+
+    /// Renders `layout.mjml` with `context`.
+    pub(crate) fn layout(&self, context: Value) -> Result<String, Diagnostic> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        environment.set_formatter(|out, _, value| {
+            // minijinja's own escaping also writes `/` as a reference, which would hurt every URL.
+            if value.is_safe() {
+                write!(out, "{value}")?;
+            } else if !value.is_none() {
+                out.write_str(&escape_html(&value.to_string()))?;
+            }
+            Ok(())
+        });
+        for (path, text) in &self.files {
+            if path.ends_with(".mjml") {
+                environment
+                    .add_template(path, text)
+                    .map_err(|error| self.diagnostic(&error))?;
+            }
+        }
+        environment
+            .get_template("layout.mjml")
+            .and_then(|layout| layout.render(context))
+            .map_err(|error| self.diagnostic(&error))
+    }
+
+    fn diagnostic(&self, error: &minijinja::Error) -> Diagnostic {
+        let file = error.name().unwrap_or("layout.mjml");
+        let file = format!("themes/{}/{file}", self.name);
+        let message = match error.detail() {
+            Some(detail) => format!("{}: {detail}", error.kind()),
+            None => error.kind().to_string(),
+        };
+        Diagnostic {
+            line: error.line().unwrap_or_default(),
+            column: usize::from(error.line().is_some()),
+            ..Diagnostic::about(Severity::Error, "theme", &file, message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use minijinja::context;
+    use minijinja::value::Value;
+
+    use super::Theme;
+
+    const WORDS: &str = "[words]\nview = \"\"\nunsubscribe = \"\"\nshare = \"\"\nauthors = \"\"\n\
+        code = \"\"\nuntil = \"\"\noffer = \"\"\nnotes = \"\"\nimage = \"\"\nwhy = \"\"\n";
+
+    fn theme(layout: &str) -> Theme {
+        let files = [
+            ("theme.toml".to_owned(), WORDS.to_owned()),
+            ("layout.mjml".to_owned(), layout.to_owned()),
+            ("part.mjml".to_owned(), "part {{ a }}".to_owned()),
+        ];
+        Theme::new("plain", BTreeMap::from(files)).expect("a theme")
+    }
+
+    fn rendered(layout: &str) -> Result<String, String> {
+        let context =
+            context! { a => "<b> & https://a", m => Value::from_safe_string("<i>".into()) };
+        let rendered = theme(layout).layout(context);
+        rendered.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn text_is_escaped_and_markup_is_not() {
+        assert_eq!(
+            rendered("{{ a }} {{ m }} {% include \"part.mjml\" %}").as_deref(),
+            Ok("&lt;b&gt; &amp; https://a <i> part &lt;b&gt; &amp; https://a")
+        );
+    }
+
+    #[test]
+    fn a_template_reaches_nothing_but_its_snapshot_and_is_stopped_when_it_runs_away() {
+        for (layout, expected) in [
+            ("\n{{ env }}", "themes/plain/layout.mjml:2:1: error[theme]"),
+            ("{{ a.b }}", "error[theme]"),
+            (
+                "{% include \"/etc/passwd\" %}",
+                "error[theme]: template not found",
+            ),
+            (
+                "{% include \"theme.toml\" %}",
+                "error[theme]: template not found",
+            ),
+            (
+                "{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}",
+                "out of fuel",
+            ),
+            ("{% if %}", "layout.mjml:1:1: error[theme]: syntax error"),
+        ] {
+            let error = rendered(layout).expect_err(layout);
+            assert!(error.contains(expected), "{layout}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_theme_lacking_a_file_or_a_word_is_refused() {
+        let error = Theme::new("bare", BTreeMap::new()).expect_err("an error");
+        assert_eq!(
+            error.to_string(),
+            "themes/bare/theme.toml: error[theme]: the theme lacks this file"
+        );
+        let files =
+            BTreeMap::from([("theme.toml".to_owned(), "[words]\nveiw = \"\"\n".to_owned())]);
+        let error = Theme::new("bare", files).expect_err("an error").to_string();
+        assert!(
+            error.contains("theme.toml:2:1: error[theme]: unknown field `veiw`"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,236 @@
+//! What a value's kind cannot say: ranges, and keys that must agree with each other.
+//!
+//! Promises: a configuration that passes holds a public URL a reader can be sent to, a relay to send by,
+//! and no way to put a password on the wire in clear.
+
+use std::net::IpAddr;
+
+use secrecy::ExposeSecret;
+use url::{Host, Url};
+
+use super::{Config, Relay, TlsPolicy};
+
+/// A key, and what is wrong with its value.
+pub(super) type Complaint = (String, String);
+
+/// Everything wrong with `config`.
+pub(super) fn check(config: &Config) -> Vec<Complaint> {
+    let mut all = Complaints(Vec::new());
+    all.publication(config);
+    all.ranges(config);
+    for (name, relay) in &config.relay {
+        all.relay(name, relay);
+    }
+    if !config.relay.contains_key(&config.send.relay) {
+        let wanted = &config.send.relay;
+        let known: Vec<&str> = config.relay.keys().map(String::as_str).collect();
+        let known = match known.as_slice() {
+            [] => "no relay is described".to_owned(),
+            names => format!("there are `{}`", names.join("`, `")),
+        };
+        all.say(
+            "send.relay",
+            format!("no section `[relay.{wanted}]`: {known}"),
+        );
+    }
+    all.0
+}
+
+/// Whether `host` is this machine itself.
+pub(super) fn is_loopback(host: Option<Host<&str>>) -> bool {
+    match host {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+struct Complaints(Vec<Complaint>);
+
+impl Complaints {
+    fn say(&mut self, key: &str, what: impl Into<String>) {
+        self.0.push((key.to_owned(), what.into()));
+    }
+
+    fn publication(&mut self, config: &Config) {
+        let publication = &config.publication;
+        for (key, text) in [
+            ("publication.name", &publication.name),
+            ("publication.postal_address", &publication.postal_address),
+            ("publication.language", &publication.language),
+        ] {
+            if text.trim().is_empty() {
+                self.say(key, "must not be empty");
+            }
+        }
+        if let Err(error) = crate::slug::Slug::parse(&publication.list) {
+            self.say(
+                "publication.list",
+                format!("`{}`: {error}", publication.list),
+            );
+        }
+        if let Err(error) = check_public_url(&publication.url) {
+            self.say("publication.url", error);
+        }
+    }
+
+    fn ranges(&mut self, config: &Config) {
+        let send = &config.send;
+        for (key, number) in [
+            (
+                "database.connections",
+                u64::from(config.database.connections),
+            ),
+            ("http.connections", config.http.connections as u64),
+            (
+                "http.connections_per_address",
+                config.http.connections_per_address as u64,
+            ),
+        ] {
+            if !(1..=100_000).contains(&number) {
+                self.say(key, format!("`{number}` is not between 1 and 100000"));
+            }
+        }
+        if !(0.0..=1.0).contains(&send.jitter) {
+            self.say(
+                "send.jitter",
+                format!("`{}` is not between 0 and 1", send.jitter),
+            );
+        }
+        if send.retry.is_empty() {
+            self.say("send.retry", "needs one wait at least, such as \"15m\"");
+        }
+        let url = config.database.url.expose_secret();
+        if !["sqlite:", "postgres://", "postgresql://"]
+            .iter()
+            .any(|start| url.starts_with(start))
+        {
+            // The value may hold a password, so it is not shown.
+            self.say(
+                "database.url",
+                "neither `sqlite:FILE` nor `postgres://user@host/name`",
+            );
+        }
+        if config.signup.form_min_age >= config.signup.form_max_age {
+            self.say(
+                "signup.form_min_age",
+                "must be shorter than `signup.form_max_age`",
+            );
+        }
+        for (key, domain) in [
+            ("send.bounce_domain", &send.bounce_domain),
+            ("dkim.domain", &config.dkim.domain),
+        ] {
+            if let Some(domain) = domain.as_deref().filter(|domain| !is_domain(domain)) {
+                self.say(
+                    key,
+                    format!("`{domain}` is not a host name in ASCII letters"),
+                );
+            }
+        }
+        let selector = &config.dkim.selector;
+        if !selector.split('.').all(is_label) {
+            self.say("dkim.selector", format!("`{selector}` is not a DNS name"));
+        }
+    }
+
+    fn relay(&mut self, name: &str, relay: &Relay) {
+        let key = |key: &str| format!("relay.{name}.{key}");
+        if !(1..=10_000).contains(&relay.connections) {
+            let what = format!("`{}` is not between 1 and 10000", relay.connections);
+            self.say(&key("connections"), what);
+        }
+        if relay.messages_per_connection == 0 {
+            self.say(&key("messages_per_connection"), "must be 1 at least");
+        }
+        if relay.username.is_some() != relay.password.is_some() {
+            self.say(
+                &key("username"),
+                "goes together with `password`; one of them is not set",
+            );
+        }
+        let url = match Url::parse(&relay.url) {
+            Ok(url) if url.has_host() => url,
+            _ => {
+                let what = "no relay's address; expected `smtp://host` or `smtps://host:port`";
+                return self.say(&key("url"), what);
+            }
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            let what = "holds credentials; put them in `username` and `password`";
+            return self.say(&key("url"), what);
+        }
+        let implicit = match url.scheme() {
+            "smtp" => false,
+            "smtps" => true,
+            other => {
+                let what = format!("`{other}:` is no way to a relay; expected `smtp:` or `smtps:`");
+                return self.say(&key("url"), what);
+            }
+        };
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            let what = format!("`{url}` goes on after the host; expected `smtp://host[:port]`");
+            self.say(&key("url"), what);
+        }
+        if relay.tls == TlsPolicy::None && implicit {
+            self.say(
+                &key("tls"),
+                "\"none\" contradicts `smtps:`, which is TLS from the first byte",
+            );
+        }
+        if relay.tls == TlsPolicy::None && relay.password.is_some() && !is_loopback(host(&url)) {
+            let what = "\"none\" would send the password in clear; use \"required\"";
+            self.say(&key("tls"), what);
+        }
+    }
+}
+
+fn check_public_url(text: &str) -> Result<(), String> {
+    let expected = "expected an address such as `https://news.example.org`";
+    let url = Url::parse(text).map_err(|_| format!("`{text}` is no URL; {expected}"))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(url.host()) => {}
+        "http" => {
+            return Err(format!(
+                "`{text}` must begin with https; http is for loopback hosts"
+            ));
+        }
+        _ => return Err(format!("`{text}` is not on the web; {expected}")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold credentials".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(format!(
+            "`{text}` must end with the host or a path; {expected}"
+        ));
+    }
+    Ok(())
+}
+
+/// `url` parses the host of a scheme it does not know as opaque text; an IP address is still one.
+fn host(url: &Url) -> Option<Host<&str>> {
+    match url.host() {
+        Some(Host::Domain(name)) => match name.parse() {
+            Ok(IpAddr::V4(ip)) => Some(Host::Ipv4(ip)),
+            Ok(IpAddr::V6(ip)) => Some(Host::Ipv6(ip)),
+            Err(_) => Some(Host::Domain(name)),
+        },
+        other => other,
+    }
+}
+
+fn is_domain(text: &str) -> bool {
+    text.contains('.') && text.split('.').all(is_label)
+}
+
+/// RFC 1035, section 2.3.1, in its modern reading: letters, digits, inner hyphens, 63 octets at most.
+fn is_label(label: &str) -> bool {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    (1..=63).contains(&label.len())
+        && label.bytes().all(fine)
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}

@@ -1,0 +1,155 @@
+//! The relay's circuit breaker: when it fails, nobody is charged and one connection probes.
+//!
+//! Promises: while open, at most one probe at a time and none before its time; the wait doubles from the
+//! configured first one to a minute. Decides nothing about recipients.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A relay that comes back is noticed within this time.
+const LONGEST: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    first: Duration,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed,
+    Open {
+        wait: Duration,
+        until: Instant,
+        probing: bool,
+    },
+}
+
+impl Breaker {
+    /// A closed breaker whose first wait is `first`.
+    pub(crate) fn new(first: Duration) -> Breaker {
+        Breaker {
+            first,
+            state: Mutex::new(State::Closed),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Waits until this caller may connect: at once while closed, as the one probe while open.
+    pub(crate) async fn enter(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let until = match &mut *self.lock() {
+                State::Closed => return,
+                State::Open { until, probing, .. } if !*probing && *until <= Instant::now() => {
+                    *probing = true;
+                    return;
+                }
+                State::Open { until, probing, .. } => (!*probing).then_some(*until),
+            };
+            match until {
+                Some(until) => tokio::select! {
+                    () = tokio::time::sleep_until(until) => {}
+                    () = changed => {}
+                },
+                None => changed.await,
+            }
+        }
+    }
+
+    /// The relay answered as a relay does: everyone may connect.
+    pub(crate) fn succeeded(&self) {
+        let mut state = self.lock();
+        if matches!(*state, State::Open { .. }) {
+            *state = State::Closed;
+            drop(state);
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// The relay failed; gives the wait before the next probe.
+    pub(crate) fn failed(&self) -> Duration {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let wait = match &*state {
+            State::Closed => self.first,
+            // Connections that were under way when it opened fail too: one doubling per probe.
+            State::Open {
+                wait,
+                until,
+                probing,
+            } if !*probing && *until > now => *wait,
+            State::Open { wait, .. } => (*wait * 2).min(LONGEST),
+        };
+        *state = State::Open {
+            wait,
+            until: now + wait,
+            probing: false,
+        };
+        drop(state);
+        self.changed.notify_waiters();
+        wait
+    }
+
+    /// How long until the next probe, while open.
+    pub(crate) fn next_probe(&self) -> Option<Duration> {
+        match &*self.lock() {
+            State::Closed => None,
+            State::Open { until, .. } => Some(until.saturating_duration_since(Instant::now())),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::Breaker;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn one_probe_at_a_time_and_the_wait_doubles_to_a_minute() {
+        let breaker = Breaker::new(SECOND);
+        breaker.enter().await;
+        assert_eq!(breaker.failed(), SECOND);
+        assert_eq!(
+            breaker.failed(),
+            SECOND,
+            "others that failed meanwhile do not double it"
+        );
+        breaker.enter().await;
+        assert!(
+            timeout(90 * SECOND, breaker.enter()).await.is_err(),
+            "a second probe waits"
+        );
+        let mut waits = vec![breaker.failed().as_secs()];
+        for _ in 0..6 {
+            breaker.enter().await;
+            waits.push(breaker.failed().as_secs());
+        }
+        assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn success_lets_everyone_in_at_once() {
+        let breaker = Breaker::new(60 * SECOND);
+        breaker.failed();
+        assert!(timeout(SECOND, breaker.enter()).await.is_err());
+        breaker.succeeded();
+        assert!(timeout(SECOND, breaker.enter()).await.is_ok());
+        assert_eq!(breaker.next_probe(), None);
+    }
+}

@@ -1,0 +1,185 @@
+//! From a queued delivery to the octets of its message.
+//!
+//! Promises: a template is built once per run and shared by all connections; the same inputs give the
+//! same octets, so a copy can be made again from what is kept with its delivery.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+
+use crate::address::EmailAddress;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::compile::Compiled;
+use crate::deliver::queue::Job;
+use crate::dkim::Signer;
+use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
+use crate::message::copy::CopyRecord;
+use crate::message::{MessageTemplate, RunHeaders, envelope_sender};
+use crate::run;
+
+/// Templates kept at a time: a handful of runs and the system mails of each list.
+const TEMPLATES: usize = 64;
+
+/// A message ready for the relay.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub key: DeliveryKey,
+    pub sender: String,
+    pub recipient: String,
+    pub message: Vec<u8>,
+    /// What this copy is made of, for the ledger.
+    pub copy: String,
+}
+
+/// Why there is no copy; `transient` when the next try may have one.
+#[derive(Debug)]
+pub(crate) struct CopyError {
+    pub transient: bool,
+    reason: anyhow::Error,
+}
+
+impl fmt::Display for CopyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.reason)
+    }
+}
+
+/// The maker of copies.
+#[derive(Debug)]
+pub(crate) struct Copies {
+    app: App,
+    signer: Option<Signer>,
+    templates: Mutex<HashMap<TemplateKey, Arc<Made>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct TemplateKey {
+    run: RunId,
+    revision: String,
+    list: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Made {
+    template: MessageTemplate,
+    bounce_domain: String,
+}
+
+impl Copies {
+    /// A maker that signs with `signer`.
+    pub(crate) fn new(app: App, signer: Option<Signer>) -> Copies {
+        Copies {
+            app,
+            signer,
+            templates: Mutex::default(),
+        }
+    }
+
+    /// Makes the copy of `job` as of `now`.
+    pub(crate) async fn prepare(&self, job: &Job, now: Timestamp) -> Result<Prepared, CopyError> {
+        let made = self.template(job).await?;
+        self.fill(job, &made, now).map_err(|reason| CopyError {
+            transient: false,
+            reason,
+        })
+    }
+
+    fn fill(&self, job: &Job, made: &Made, now: Timestamp) -> anyhow::Result<Prepared> {
+        let row = &job.row;
+        let keyring = &self.app.keyring;
+        let to = EmailAddress::parse(&row.address).context("the address is not valid any more")?;
+        let mut copy = CopyRecord::new(to, now, keyring.active());
+        copy.name.clone_from(&row.name);
+        copy.subscription = (row.subscription != 0).then_some(SubscriptionKey(row.subscription));
+        copy.test = row.kind.as_deref() == Some("test");
+        copy.fields = fields(&row.fields, made.template.fields())?;
+        let key = job.key();
+        let mut message = Vec::new();
+        made.template.render(keyring, key, &copy, &mut message)?;
+        Ok(Prepared {
+            key,
+            sender: envelope_sender(keyring, key, &made.bounce_domain),
+            recipient: row.address.clone(),
+            message,
+            copy: copy.to_json(),
+        })
+    }
+
+    async fn template(&self, job: &Job) -> Result<Arc<Made>, CopyError> {
+        let revision = job.row.revision.as_ref().or(job.run.revision.as_ref());
+        let key = TemplateKey {
+            run: job.run.id(),
+            revision: revision.cloned().unwrap_or_default(),
+            list: job.row.list_id,
+        };
+        if let Some(made) = self.cached(&key) {
+            return Ok(made);
+        }
+        // Reading may fail for a while; what cannot be built from what was read never can.
+        let fault = |transient| move |reason| CopyError { transient, reason };
+        let content = self.app.store.revision(&key.revision).await;
+        let content = content.map_err(anyhow::Error::from).map_err(fault(true))?;
+        let headers = self.headers(job).await.map_err(fault(true))?;
+        let made = self
+            .build(content.as_deref(), &headers)
+            .map_err(fault(false))?;
+        let made = Arc::new(made);
+        let mut templates = self
+            .templates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if templates.len() >= TEMPLATES {
+            templates.clear();
+        }
+        templates.insert(key, made.clone());
+        Ok(made)
+    }
+
+    fn cached(&self, key: &TemplateKey) -> Option<Arc<Made>> {
+        let templates = self
+            .templates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        templates.get(key).cloned()
+    }
+
+    async fn headers(&self, job: &Job) -> anyhow::Result<RunHeaders> {
+        if job.run.id() != RunId::SYSTEM {
+            return serde_json::from_str(&job.run.headers).context("the run's frozen headers");
+        }
+        let kind = job.row.kind.as_deref().unwrap_or("system");
+        // A confirm mail goes to someone who has joined nothing yet.
+        let list = job.row.list_id.filter(|_| kind != "confirm").map(ListId);
+        run::headers(&self.app, list, kind).await
+    }
+
+    fn build(&self, content: Option<&str>, headers: &RunHeaders) -> anyhow::Result<Made> {
+        let content = content.context("the revision is gone from the database")?;
+        let compiled: Compiled = serde_json::from_str(content).context("the frozen revision")?;
+        Ok(Made {
+            template: MessageTemplate::new(&compiled, headers, self.signer.clone())?,
+            bounce_domain: headers.bounce_domain.clone(),
+        })
+    }
+}
+
+/// The values of the fields that the template asks for, as text.
+fn fields(json: &str, wanted: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let all: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(json).context("the subscriber's fields are no JSON object")?;
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let each = wanted
+        .iter()
+        .filter_map(|name| all.get(name).map(|value| (name.clone(), text(value))));
+    Ok(each.filter(|(_, value)| !value.is_empty()).collect())
+}

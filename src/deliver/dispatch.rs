@@ -1,0 +1,249 @@
+//! The dispatcher: freezes, leases blocks, fills the queue, gives blocks back, finishes runs, and keeps
+//! the leases and the heartbeat alive.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::app::App;
+use crate::deliver::{Engine, TROUBLE};
+use crate::id::RunId;
+use crate::store::StoreError;
+use crate::store::runs::{Frozen, Run};
+
+/// A change made by another process (pause, cancel, a new run) is seen within this time.
+const TICK: Duration = Duration::from_millis(200);
+/// Recipients frozen in one transaction: a step stays well under 50 ms.
+const FREEZE_STEP: u32 = 4096;
+/// Blocks leased at a time.
+const LEASES: u32 = 4;
+/// The heartbeat of the generation guard.
+const BEAT: Duration = Duration::from_secs(30);
+
+/// What the dispatcher remembers between two rounds.
+#[derive(Default)]
+struct Memory {
+    runs: HashMap<RunId, Arc<Run>>,
+    freezing: HashSet<RunId>,
+    told: Option<String>,
+    beat: Option<Instant>,
+}
+
+impl Engine {
+    /// Works until the engine is told to stop. Faults of the store are waited out.
+    pub(super) async fn dispatch(&self) -> anyhow::Result<()> {
+        let mut memory = Memory::default();
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut renewed = Instant::now();
+        let lease = self.shared.app.config.send.lease;
+        while !self.shared.is_stopped() {
+            if renewed.elapsed() > lease / 4 {
+                renewed = Instant::now();
+                self.renew().await?;
+            }
+            if let Err(error) = self.round(&mut memory).await {
+                tracing::error!(%error, "the store cannot be used; nothing is taken up until it can");
+            }
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = self.shared.done.wake.notified() => {}
+                () = self.shared.stopped() => {}
+            }
+        }
+        self.tell(&mut memory, None).await;
+        Ok(())
+    }
+
+    async fn renew(&self) -> anyhow::Result<()> {
+        let app = &self.shared.app;
+        match app
+            .store
+            .renew_leases(&self.node, self.boot, app.config.send.lease)
+            .await
+        {
+            Ok(true) => {}
+            Ok(false) => anyhow::bail!(
+                "another process sends as node `{}`; set `send.node` to a name of its own on each",
+                self.node
+            ),
+            Err(error) => tracing::error!(%error, "the leases could not be renewed"),
+        }
+        if !app.store.is_sqlite() {
+            self.reap().await?;
+        }
+        Ok(())
+    }
+
+    async fn round(&self, memory: &mut Memory) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        self.give_back_finished().await?;
+        let runs = shared.app.store.active_runs().await?;
+        memory.runs = runs
+            .into_iter()
+            .map(|run| (run.id(), Arc::new(run)))
+            .collect();
+        let active = &memory.runs;
+        shared.queue.retain(|id| active.contains_key(&id));
+        self.beat(memory).await;
+        let mut order: Vec<_> = memory.runs.values().cloned().collect();
+        order.sort_by_key(|run| run.id);
+        for run in order {
+            match run.status.as_str() {
+                "freezing" => self.freeze(&run).await?,
+                "sending" | "open" => self.feed(&run).await?,
+                _ => {}
+            }
+        }
+        let trouble = shared.trouble();
+        self.tell(memory, trouble).await;
+        Ok(())
+    }
+
+    /// One step of a freeze; the rest follows in the next rounds, so that a stop is heard in between.
+    async fn freeze(&self, run: &Run) -> Result<(), StoreError> {
+        let app = &self.shared.app;
+        let until = Instant::now() + TICK;
+        loop {
+            match app
+                .store
+                .freeze_some(run.id(), FREEZE_STEP, app.clock.now())
+                .await?
+            {
+                Frozen::Some(_) if Instant::now() < until => {}
+                Frozen::Some(_) => break,
+                Frozen::All(_) | Frozen::Not => break,
+            }
+        }
+        self.shared.done.wake.notify_one();
+        Ok(())
+    }
+
+    /// Keeps the queue filled from one run; finishes it when nothing is left.
+    async fn feed(&self, run: &Arc<Run>) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let app = &shared.app;
+        let system = run.id() == RunId::SYSTEM;
+        let wanted = (shared.relay.connections * 16).max(512);
+        if shared
+            .breaker
+            .next_probe()
+            .is_some_and(|wait| !wait.is_zero())
+            && shared.queue.len() > 0
+        {
+            return Ok(());
+        }
+        while system || shared.queue.len() < wanted {
+            let lease = app.config.send.lease;
+            let now = app.clock.now();
+            let blocks = app
+                .store
+                .lease_blocks(run.id(), &self.node, self.boot, lease, LEASES, now)
+                .await?;
+            if blocks.is_empty() {
+                return self.finish(run).await;
+            }
+            for block in blocks {
+                // A block that cannot be read now is given back with no job done.
+                let rows = app.store.load_block(run.id(), block, now).await;
+                let failed = rows.as_ref().err().map(ToString::to_string);
+                shared
+                    .queue
+                    .push_block(run, block, rows.unwrap_or_default());
+                if let Some(error) = failed {
+                    tracing::error!(error, run.id = run.id, "a block could not be read");
+                }
+            }
+            if system {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, run: &Run) -> Result<(), StoreError> {
+        if run.status != "sending" {
+            return Ok(());
+        }
+        let app = &self.shared.app;
+        let counts = app.store.counts(run.id()).await?;
+        if !counts.finished() {
+            return Ok(());
+        }
+        if app.store.finish_run(run.id(), app.clock.now()).await? {
+            tracing::info!(run.id = run.id, "the run is finished");
+            return Ok(());
+        }
+        let fresh = app.store.run(run.id()).await?;
+        let still = fresh.as_ref().is_some_and(|run| run.status == "sending");
+        let counts = app.store.counts(run.id()).await?;
+        if still && counts.finished() && fresh.is_some_and(|run| run.recipients != counts.total()) {
+            let why = "the ledger does not balance; run `pressrun verify` and keep the database";
+            app.store
+                .set_run_status(run.id(), "sending", "held", Some(why))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Gives blocks back whose jobs are all settled.
+    pub(super) async fn give_back_finished(&self) -> Result<(), StoreError> {
+        let mut by_run: HashMap<RunId, Vec<u32>> = HashMap::new();
+        for (run, block) in self.shared.done.take() {
+            by_run.entry(run).or_default().push(block);
+        }
+        for (run, blocks) in by_run {
+            self.shared
+                .app
+                .store
+                .release_blocks(run, self.boot, &blocks)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn beat(&self, memory: &mut Memory) {
+        let app = &self.shared.app;
+        let under_way: HashSet<RunId> = memory
+            .runs
+            .keys()
+            .copied()
+            .filter(|&id| id != RunId::SYSTEM)
+            .collect();
+        let changed = under_way != memory.freezing;
+        memory.freezing = under_way;
+        let due = memory.beat.is_none_or(|beat| beat.elapsed() > BEAT);
+        if !changed && (memory.freezing.is_empty() || !due) {
+            return;
+        }
+        memory.beat = Some(Instant::now());
+        let beaten = async {
+            self.generation.beat(app).await?;
+            if memory.freezing.is_empty() {
+                self.generation.rest(app).await?;
+            }
+            anyhow::Ok(())
+        };
+        if let Err(error) = beaten.await {
+            tracing::error!("the generation guard cannot be kept: {error:#}");
+        }
+    }
+
+    /// Tells other processes why nothing moves, when that changes.
+    async fn tell(&self, memory: &mut Memory, trouble: Option<String>) {
+        if memory.told == trouble {
+            return;
+        }
+        let app: &App = &self.shared.app;
+        if app
+            .store
+            .set_meta(TROUBLE, trouble.as_deref().unwrap_or(""))
+            .await
+            .is_ok()
+        {
+            memory.told = trouble;
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Who may send at all: the lock on a SQLite database, and the guard against a restored backup.
+//!
+//! Promises: two processes never send from one SQLite file; a database older than what this machine
+//! knows of it, or a run that slept for more than an hour, is held until a person says otherwise.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::app::App;
+use crate::clock::Timestamp;
+
+/// A sender that was away for longer may be a machine restored from an image.
+const GAP: Duration = Duration::from_secs(3600);
+
+/// The right to send from a SQLite database: an operating-system lock, so it ends with the process.
+#[derive(Debug)]
+pub(crate) struct SendingLock {
+    _file: File,
+}
+
+impl SendingLock {
+    /// Takes the lock at `path`; none if another process holds it.
+    pub(crate) fn try_take(path: &Path, boot: i64) -> anyhow::Result<Option<SendingLock>> {
+        let name = path.display();
+        let mut file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .with_context(|| format!("the sending lock `{name}` cannot be opened"))?;
+        match file.try_lock() {
+            Ok(()) => {
+                file.set_len(0)?;
+                writeln!(file, "pid {} boot {boot}", std::process::id())?;
+                Ok(Some(SendingLock { _file: file }))
+            }
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("the sending lock `{name}` cannot be taken"))
+            }
+        }
+    }
+}
+
+/// The generation of the database, counted up in it and in a file beside the keyring.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    path: PathBuf,
+}
+
+const GENERATION: &str = "generation";
+const HEARTBEAT: &str = "heartbeat";
+
+impl Generation {
+    /// The guard of this installation.
+    pub(crate) fn of(app: &App) -> Generation {
+        let folder = app.path(&app.config.paths.state);
+        Generation {
+            path: folder.join("generation"),
+        }
+    }
+
+    /// Why the runs under way must be held, if they must.
+    pub(crate) async fn objection(&self, app: &App) -> anyhow::Result<Option<String>> {
+        let outside = self.read()?;
+        let inside = number(app.store.meta(GENERATION).await?);
+        if inside < outside {
+            return Ok(Some(format!(
+                "the database is older than this machine remembers (generation {inside}, seen {outside}): \
+                 it looks restored from a backup, and sending on could mail readers twice"
+            )));
+        }
+        let beat = number(app.store.meta(HEARTBEAT).await?);
+        let away = app.clock.now().since(Timestamp(beat));
+        if beat > 0 && away > GAP {
+            return Ok(Some(format!(
+                "nothing was sent for {} minutes with a run under way: the machine slept, was down, or was \
+                 restored from an image",
+                away.as_secs() / 60
+            )));
+        }
+        Ok(None)
+    }
+
+    /// Counts up: first in the database, then, fsynced, outside it. A crash in between leaves the
+    /// database ahead, which is harmless.
+    pub(crate) async fn beat(&self, app: &App) -> anyhow::Result<()> {
+        let next = number(app.store.meta(GENERATION).await?).max(self.read()?) + 1;
+        app.store.set_meta(GENERATION, &next.to_string()).await?;
+        app.store
+            .set_meta(HEARTBEAT, &app.clock.now().0.to_string())
+            .await?;
+        self.write(next)
+            .with_context(|| format!("`{}` cannot be written", self.path.display()))
+    }
+
+    /// Forgets the last heartbeat: no run is under way, so a pause means nothing.
+    pub(crate) async fn rest(&self, app: &App) -> anyhow::Result<()> {
+        Ok(app.store.set_meta(HEARTBEAT, "0").await?)
+    }
+
+    fn read(&self) -> anyhow::Result<i64> {
+        match fs::read_to_string(&self.path) {
+            Ok(text) => Ok(number(Some(text))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error).with_context(|| format!("`{}`", self.path.display())),
+        }
+    }
+
+    fn write(&self, generation: i64) -> std::io::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let fresh = self.path.with_extension("new");
+        let mut file = File::create(&fresh)?;
+        writeln!(file, "{generation}")?;
+        file.sync_all()?;
+        fs::rename(&fresh, &self.path)?;
+        // The rename itself must survive a power cut.
+        match self.path.parent() {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+}
+
+fn number(text: Option<String>) -> i64 {
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,106 @@
+//! From an answer to a delivery's outcome: scope, schedule, expiry and policy put together.
+//!
+//! Promises: only recipient-scope answers finalise a recipient; what is not known to be permanent is
+//! deferred; faults of the connection or the relay charge nobody.
+
+use crate::clock::Timestamp;
+use crate::config::{Send, UncertainPolicy};
+use crate::delivery::{Outcome, Settled};
+use crate::id::DeliveryKey;
+use crate::reply::scope::{Verdict, scope};
+use crate::reply::{Reply, Stage};
+use crate::retry;
+
+/// What is known of one attempt when its answer is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt {
+    pub key: DeliveryKey,
+    /// Charged attempts before this one.
+    pub attempts: i64,
+    /// When the delivery came into being: it expires by its age.
+    pub since: Timestamp,
+    pub now: Timestamp,
+    /// Whether its marker was committed.
+    pub marked: bool,
+    pub policy: UncertainPolicy,
+    /// A number in 0.0..1.0 for the jitter of the next wait.
+    pub fraction: f64,
+}
+
+/// The outcome, and what else the answer says.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub settled: Settled,
+    pub concerns: Concerns,
+}
+
+/// Whom else an answer concerns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Concerns {
+    /// Nobody: the connection goes on.
+    Nobody,
+    /// The run: refused for content, policy or sender.
+    Run(Reply),
+    /// The connection: it must be closed.
+    Connection,
+    /// The relay: stop and probe.
+    Relay(Reply),
+}
+
+/// Judges the answer to `stage`.
+pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply) -> Judged {
+    let verdict = scope(stage, &reply);
+    let released = |concerns| (Outcome::Released, false, concerns);
+    let (outcome, charged, concerns) = match verdict {
+        Verdict::Sent => (Outcome::Sent(reply), true, Concerns::Nobody),
+        Verdict::Bounced { .. } => (Outcome::Bounced(reply), true, Concerns::Nobody),
+        Verdict::Deferred => (deferred(config, attempt, reply), true, Concerns::Nobody),
+        Verdict::Content => (Outcome::Failed(reply.clone()), true, Concerns::Run(reply)),
+        Verdict::Connection => released(Concerns::Connection),
+        Verdict::Relay => released(Concerns::Relay(reply)),
+        Verdict::OutOfStep if stage == Stage::Dot => {
+            let said = format!("the relay answered {} to the final dot", reply.code);
+            (uncertain(attempt.policy, said), true, Concerns::Connection)
+        }
+        Verdict::OutOfStep => released(Concerns::Connection),
+    };
+    Judged {
+        settled: Settled {
+            key: attempt.key,
+            outcome,
+            marked: attempt.marked,
+            at: attempt.now,
+            charged,
+            suppress: verdict == Verdict::Bounced { suppress: true },
+        },
+        concerns,
+    }
+}
+
+/// What a delivery of which nobody knows the end becomes, by the run's policy.
+pub(crate) fn uncertain(policy: UncertainPolicy, why: String) -> Outcome {
+    match policy {
+        UncertainPolicy::Hold => Outcome::Uncertain(why),
+        UncertainPolicy::AssumeSent => Outcome::Sent(Reply {
+            text: format!("assumed sent: {why}"),
+            ..Reply::default()
+        }),
+        // The copy goes out again under the same Message-ID.
+        UncertainPolicy::Resend => Outcome::Released,
+    }
+}
+
+fn deferred(config: &Send, attempt: &Attempt, reply: Reply) -> Outcome {
+    if attempt.now.since(attempt.since) >= config.give_up {
+        return Outcome::Expired(reply);
+    }
+    let tries = u32::try_from(attempt.attempts).unwrap_or(u32::MAX);
+    let due = retry::due(
+        &config.retry,
+        tries,
+        config.jitter,
+        attempt.fraction,
+        attempt.now,
+    );
+    Outcome::Deferred { reply, due }
+}

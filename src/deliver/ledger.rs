@@ -1,0 +1,123 @@
+//! Group commit: the markers and outcomes of all connections in one transaction at a time.
+//!
+//! Promises: a caller hears of its commit only once it is durable. While the store is down outcomes are
+//! kept and tried again without limit; markers are refused, so that no terminator goes out unmarked.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::app::App;
+use crate::deliver::queue::Guard;
+use crate::delivery::Settled;
+use crate::store::ledger::Marker;
+
+/// Connections never have more than one entry each under way; this only bounds mistakes.
+const ENTRIES: usize = 4096;
+/// Entries committed together at most: JSON batches stay small enough to parse in a millisecond.
+const GROUP: usize = 512;
+const RETRY: Duration = Duration::from_millis(200);
+
+/// An outcome with the guard of its job, which is dropped once the outcome is durable.
+pub(crate) struct Settling {
+    pub settled: Settled,
+    pub guard: Option<Guard>,
+}
+
+struct Entry {
+    settling: Vec<Settling>,
+    marker: Option<Marker>,
+    done: oneshot::Sender<bool>,
+}
+
+/// The way into the ledger; cheap to clone. The task behind it ends when all are dropped.
+#[derive(Clone)]
+pub(crate) struct Ledger {
+    entries: mpsc::Sender<Entry>,
+}
+
+impl Ledger {
+    /// Starts the one committing task for `boot`.
+    pub(crate) fn start(app: App, boot: i64) -> (Ledger, tokio::task::JoinHandle<()>) {
+        let (entries, incoming) = mpsc::channel(ENTRIES);
+        let task = tokio::spawn(commit_groups(app, boot, incoming));
+        (Ledger { entries }, task)
+    }
+
+    /// Commits outcomes, and the wish for a marker with them. True if the marker was granted; when this
+    /// returns, the outcomes are durable.
+    pub(crate) async fn commit(&self, settling: Vec<Settling>, marker: Option<Marker>) -> bool {
+        if settling.is_empty() && marker.is_none() {
+            return false;
+        }
+        let (done, answer) = oneshot::channel();
+        let entry = Entry {
+            settling,
+            marker,
+            done,
+        };
+        if self.entries.send(entry).await.is_err() {
+            return false;
+        }
+        answer.await.unwrap_or(false)
+    }
+}
+
+async fn commit_groups(app: App, boot: i64, mut incoming: mpsc::Receiver<Entry>) {
+    let linger = app.config.send.linger;
+    let mut group = Vec::with_capacity(GROUP);
+    while incoming.recv_many(&mut group, GROUP).await > 0 {
+        if !linger.is_zero() && group.len() < GROUP {
+            tokio::time::sleep(linger).await;
+            while group.len() < GROUP
+                && let Ok(entry) = incoming.try_recv()
+            {
+                group.push(entry);
+            }
+        }
+        commit(&app, boot, &mut group).await;
+    }
+}
+
+async fn commit(app: &App, boot: i64, group: &mut Vec<Entry>) {
+    let mut settled = Vec::new();
+    let mut guards = Vec::new();
+    let mut markers = Vec::new();
+    let mut answers = Vec::new();
+    for mut entry in group.drain(..) {
+        for settling in entry.settling.drain(..) {
+            settled.push(settling.settled);
+            guards.extend(settling.guard);
+        }
+        answers.push((entry.done, entry.marker.as_ref().map(|marker| marker.key)));
+        markers.extend(entry.marker);
+    }
+    let mut troubled = false;
+    let committed = loop {
+        let now = app.clock.now();
+        match app.store.commit_ledger(boot, &settled, &markers, now).await {
+            Ok(committed) => break committed,
+            Err(error) => {
+                if !troubled {
+                    tracing::error!(%error, outcomes = settled.len(), "the ledger cannot be written; trying on");
+                    troubled = true;
+                }
+                // A marker whose commit is in doubt is refused; its caller takes it back.
+                markers.clear();
+                if settled.is_empty() {
+                    break Default::default();
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    };
+    if troubled {
+        tracing::info!("the ledger can be written again");
+    }
+    drop(guards);
+    for (done, wish) in answers {
+        let granted = wish.is_some_and(|key| committed.granted.contains(&key));
+        // A caller that went away had no terminator to write.
+        done.send(granted).ok();
+    }
+}

@@ -1,0 +1,356 @@
+//! One connection: takes jobs, hands messages to the relay, brings outcomes to the ledger.
+//!
+//! Invariant: the terminator of a message is written only after its marker has been committed. The
+//! marker of message i+1 and the outcome of message i share one commit; the body of message i and the
+//! commands of message i+1 share one write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::deliver::Shared;
+use crate::deliver::copies::Prepared;
+use crate::deliver::judge::{Attempt, Concerns, judge, uncertain};
+use crate::deliver::ledger::{Ledger, Settling};
+use crate::deliver::queue::Job;
+use crate::delivery::{Outcome, Settled};
+use crate::reply::{Reply, Stage};
+use crate::smtp::error::{SessionError, Terminator};
+use crate::smtp::session::{Envelope, Offer, Session};
+use crate::store::ledger::Marker;
+
+/// A connection without work is closed after this time; relays close it themselves after minutes.
+const IDLE: Duration = Duration::from_secs(3);
+/// A relay that slow to answer the next envelope must not delay the outcome of the message before it.
+const PROMPT: Duration = Duration::from_millis(100);
+/// A marker that took longer to commit finds a relay that may have given up waiting for the message.
+const STALE: Duration = Duration::from_secs(30);
+
+/// A job with its message made.
+struct Ready {
+    job: Job,
+    prepared: Prepared,
+}
+
+impl Ready {
+    fn envelope(&self) -> Envelope<'_> {
+        Envelope {
+            sender: &self.prepared.sender,
+            recipient: &self.prepared.recipient,
+            size: self.prepared.message.len(),
+        }
+    }
+}
+
+/// Works until the queue is closed.
+pub(crate) async fn work(shared: Arc<Shared>, ledger: Ledger) {
+    while let Some(job) = shared.queue.pop().await {
+        tokio::select! {
+            () = shared.breaker.enter() => {}
+            () = shared.stopped() => break,
+        }
+        match shared.connect().await {
+            Ok(session) => {
+                let worker = Worker {
+                    shared: &shared,
+                    ledger: &ledger,
+                };
+                worker.drive(session, job).await;
+            }
+            Err(error) => {
+                shared.queue.put_back(job);
+                let permanent = error.reply.as_ref().is_some_and(|reply| reply.class() == 5);
+                shared.relay_failed(&error.to_string(), permanent).await;
+            }
+        }
+    }
+}
+
+struct Worker<'a> {
+    shared: &'a Shared,
+    ledger: &'a Ledger,
+}
+
+impl Worker<'_> {
+    /// Sends over one connection until it fails, is used up, or there is nothing to do.
+    async fn drive(&self, mut session: Session, first: Job) {
+        let mut left = self.shared.relay.messages_per_connection.max(1);
+        let mut offered = self.prepare(first).await;
+        if let Some(ready) = &offered {
+            session.offer(&ready.envelope());
+        }
+        let mut settling = Vec::with_capacity(2);
+        // Whether this connection ever got an answer about a recipient.
+        let mut useful = false;
+        loop {
+            let current = match offered.take() {
+                Some(ready) => ready,
+                None => {
+                    // Nothing follows at once: what is known goes down before the wait.
+                    self.ledger
+                        .commit(std::mem::take(&mut settling), None)
+                        .await;
+                    if left == 0 {
+                        break;
+                    }
+                    let Some(ready) = self.wait().await else {
+                        break;
+                    };
+                    session.offer(&ready.envelope());
+                    ready
+                }
+            };
+            match self.answer(&mut session, &mut settling).await {
+                Ok(Offer::Go) => {}
+                Ok(Offer::Refused { stage, reply }) => {
+                    let go_on = self
+                        .judge(current, stage, reply, false, &mut settling)
+                        .await;
+                    self.ledger
+                        .commit(std::mem::take(&mut settling), None)
+                        .await;
+                    if !go_on {
+                        self.ended(useful, "it ended the connection").await;
+                        break;
+                    }
+                    useful = true;
+                    continue;
+                }
+                Err(error) => {
+                    self.shared.queue.put_back(current.job);
+                    self.ledger
+                        .commit(std::mem::take(&mut settling), None)
+                        .await;
+                    self.ended(useful, &error.to_string()).await;
+                    return;
+                }
+            }
+            left = left.saturating_sub(1);
+            let asked = Instant::now();
+            let marker = Marker {
+                key: current.prepared.key,
+                copy: current.prepared.copy.clone(),
+            };
+            // While the commit is on its way to the disk, the next copy is made.
+            let (granted, upcoming) = tokio::join!(
+                self.ledger
+                    .commit(std::mem::take(&mut settling), Some(marker)),
+                self.next(left),
+            );
+            if !granted || asked.elapsed() > STALE {
+                // A lone dot after 354 would be mail: the connection goes, nothing was written.
+                drop(session);
+                self.put_back(upcoming);
+                self.give_back(current).await;
+                return;
+            }
+            session.body(&current.prepared.message);
+            if let Some(ready) = &upcoming {
+                session.offer(&ready.envelope());
+            }
+            match session.verdict().await {
+                Ok(reply) => {
+                    offered = upcoming;
+                    if !self
+                        .judge(current, Stage::Dot, reply, true, &mut settling)
+                        .await
+                    {
+                        self.put_back(offered);
+                        self.ledger.commit(settling, None).await;
+                        self.ended(useful, "it ended the connection").await;
+                        break;
+                    }
+                    useful = true;
+                }
+                Err(error) => {
+                    self.put_back(upcoming);
+                    if error.terminator == Terminator::NotSent {
+                        self.give_back(current).await;
+                    } else {
+                        self.unanswered(current, &error).await;
+                    }
+                    self.ended(useful, &error.to_string()).await;
+                    return;
+                }
+            }
+        }
+        session.quit().await;
+    }
+
+    /// The answer to the offered envelope. If it is slow, the outcomes at hand are committed meanwhile.
+    async fn answer(
+        &self,
+        session: &mut Session,
+        settling: &mut Vec<Settling>,
+    ) -> Result<Offer, SessionError> {
+        let answer = session.answer();
+        tokio::pin!(answer);
+        if !settling.is_empty() {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                () = tokio::time::sleep(PROMPT) => {
+                    self.ledger.commit(std::mem::take(settling), None).await;
+                }
+            }
+        }
+        answer.await
+    }
+
+    /// The next job that waits, made ready; none if none waits or the connection is used up.
+    async fn next(&self, left: u32) -> Option<Ready> {
+        if left == 0 || self.shared.is_stopped() {
+            return None;
+        }
+        while let Some(job) = self.shared.queue.try_pop() {
+            let ready = self.prepare(job).await;
+            if ready.is_some() {
+                return ready;
+            }
+        }
+        None
+    }
+
+    /// Waits a little for a job.
+    async fn wait(&self) -> Option<Ready> {
+        loop {
+            let job = tokio::time::timeout(IDLE, self.shared.queue.pop())
+                .await
+                .ok()??;
+            let ready = self.prepare(job).await;
+            if ready.is_some() {
+                return ready;
+            }
+        }
+    }
+
+    /// Makes the copy. One that cannot be made is `failed`, with the reason; the others go on.
+    async fn prepare(&self, job: Job) -> Option<Ready> {
+        match self
+            .shared
+            .copies
+            .prepare(&job, self.shared.app.clock.now())
+            .await
+        {
+            Ok(prepared) => Some(Ready { job, prepared }),
+            Err(error) if error.transient => {
+                tracing::error!(run.id = job.run.id, %error, "a copy could not be made now");
+                None
+            }
+            Err(error) => {
+                let settled = Settled {
+                    key: job.key(),
+                    outcome: Outcome::Failed(Reply {
+                        text: format!("render: {error}"),
+                        ..Reply::default()
+                    }),
+                    marked: false,
+                    at: self.shared.app.clock.now(),
+                    charged: true,
+                    suppress: false,
+                };
+                let guard = Some(job.guard);
+                self.ledger
+                    .commit(vec![Settling { settled, guard }], None)
+                    .await;
+                None
+            }
+        }
+    }
+
+    /// Judges an answer; false if the connection is at its end.
+    async fn judge(
+        &self,
+        ready: Ready,
+        stage: Stage,
+        reply: Reply,
+        marked: bool,
+        settling: &mut Vec<Settling>,
+    ) -> bool {
+        let shared = self.shared;
+        let attempt = Attempt {
+            key: ready.prepared.key,
+            attempts: ready.job.row.attempts,
+            since: crate::clock::Timestamp(ready.job.row.created_at),
+            now: shared.app.clock.now(),
+            marked,
+            policy: ready.job.policy(),
+            fraction: shared.app.chance.fraction(),
+        };
+        let judged = judge(&shared.app.config.send, &attempt, stage, reply);
+        let run = ready.job.run.clone();
+        let concerns = judged.concerns;
+        let sent = matches!(judged.settled.outcome, Outcome::Sent(_));
+        let released = judged.settled.outcome == Outcome::Released;
+        if released && !marked {
+            // Nothing was decided and nothing written: the row is queued as it was.
+            shared.queue.put_back(ready.job);
+        } else {
+            settling.push(Settling {
+                settled: judged.settled,
+                guard: Some(ready.job.guard),
+            });
+        }
+        match concerns {
+            Concerns::Nobody => {
+                shared.relay_answered(&run, sent);
+                true
+            }
+            Concerns::Run(reply) => {
+                // The outcome must stand before a hold may put it back.
+                self.ledger.commit(std::mem::take(settling), None).await;
+                shared.run_refused(&run, attempt.key, &reply).await;
+                true
+            }
+            Concerns::Connection => false,
+            Concerns::Relay(reply) => {
+                let text = format!("{} {}", reply.code, reply.text);
+                shared.relay_failed(&text, reply.class() == 5).await;
+                false
+            }
+        }
+    }
+
+    fn put_back(&self, ready: Option<Ready>) {
+        if let Some(ready) = ready {
+            self.shared.queue.put_back(ready.job);
+        }
+    }
+
+    /// Takes a marker back after which no octet of the terminator was written. Where the marker was never
+    /// granted, this changes nothing.
+    async fn give_back(&self, ready: Ready) {
+        self.settle(ready, Outcome::Released, false).await;
+    }
+
+    /// The dot went out and no answer came.
+    async fn unanswered(&self, ready: Ready, error: &SessionError) {
+        let outcome = uncertain(ready.job.policy(), error.to_string());
+        self.settle(ready, outcome, true).await;
+    }
+
+    async fn settle(&self, ready: Ready, outcome: Outcome, charged: bool) {
+        let settled = Settled {
+            key: ready.prepared.key,
+            outcome,
+            marked: true,
+            at: self.shared.app.clock.now(),
+            charged,
+            suppress: false,
+        };
+        let guard = Some(ready.job.guard);
+        self.ledger
+            .commit(vec![Settling { settled, guard }], None)
+            .await;
+    }
+
+    /// A connection ended early. One that was of no use at all is the relay's failure, so that a relay that
+    /// drops everyone at once is probed and not hammered.
+    async fn ended(&self, useful: bool, why: &str) {
+        tracing::info!("a connection to the relay ended: {why}");
+        if !useful {
+            self.shared.relay_failed(why, false).await;
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The author's pages: runs, and one run in numbers.
+//!
+//! Promises: everything is read from counters; every text from outside (titles, link names, a relay's
+//! words) is escaped by the templates. Reads only; nothing here changes anything.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use minijinja::context;
+use minijinja::value::Serde;
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::delivery::State as DeliveryState;
+use crate::http::Admin;
+use crate::http::fault::Fault;
+use crate::http::form::Tail;
+use crate::id::RunId;
+use crate::stats::{LinkNumbers, RunNumbers, percent};
+
+/// Runs on the first page: two years of weekly issues.
+const RUNS: u32 = 104;
+/// Units across a bar.
+const WIDTH: i64 = 1_000;
+
+/// `GET /`: the newest runs.
+pub async fn runs(State(admin): State<Arc<Admin>>) -> Result<Response, Fault> {
+    let runs = admin.app.store.runs_in_numbers(RUNS).await?;
+    let runs: Vec<RunView> = runs.iter().map(RunView::new).collect();
+    Ok(admin
+        .pages
+        .render("runs.html", context! { runs => Serde(runs) }))
+}
+
+/// `GET /runs/{id}`: one run with every state and link.
+pub async fn run(State(admin): State<Arc<Admin>>, Tail(id): Tail) -> Result<Response, Fault> {
+    let id = id.parse().map_err(|_| Fault::NotFound)?;
+    let numbers = admin.app.store.run_in_numbers(RunId(id)).await?;
+    let run = RunView::new(&numbers.ok_or(Fault::NotFound)?);
+    Ok(admin
+        .pages
+        .render("run.html", context! { run => Serde(run) }))
+}
+
+/// A run as the templates show it.
+#[derive(Debug, Serialize)]
+struct RunView {
+    id: RunId,
+    slug: String,
+    title: String,
+    list: Option<String>,
+    status: String,
+    reason: Option<String>,
+    created: String,
+    finished: Option<String>,
+    recipients: String,
+    /// The bar in words, for who does not see it.
+    summary: String,
+    balanced: bool,
+    opens: String,
+    clicks: String,
+    segments: Vec<Segment>,
+    figures: Vec<Figure>,
+    states: Vec<StateView>,
+    links: Vec<LinkView>,
+}
+
+#[derive(Debug, Serialize)]
+struct Segment {
+    name: &'static str,
+    x: i64,
+    width: i64,
+    title: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Figure {
+    label: &'static str,
+    value: String,
+    rate: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct StateView {
+    name: &'static str,
+    label: &'static str,
+    count: String,
+}
+
+#[derive(Debug, Serialize)]
+struct LinkView {
+    name: String,
+    url: String,
+    readers: String,
+    clicks: String,
+    width: i64,
+}
+
+impl RunView {
+    fn new(run: &RunNumbers) -> RunView {
+        let states = DeliveryState::ALL.map(|state| StateView {
+            name: state.name(),
+            label: label(state),
+            count: grouped(run.counts.get(state)),
+        });
+        let busiest = run.links.iter().map(|link| link.readers).max().unwrap_or(0);
+        RunView {
+            id: run.run,
+            slug: run.slug.clone(),
+            // An issue may have no title; there must be something to press on.
+            title: [run.title.as_str(), run.slug.as_str(), "Untitled"]
+                .into_iter()
+                .find(|text| !text.trim().is_empty())
+                .unwrap_or_default()
+                .to_owned(),
+            list: run.list.clone(),
+            status: run.status.clone(),
+            reason: run.reason.clone(),
+            created: minute(run.started_at.unwrap_or(run.created_at)),
+            finished: run.finished_at.map(minute),
+            recipients: grouped(run.recipients),
+            summary: summary(run),
+            // While a run is frozen its recipients are still being written down.
+            balanced: run.balanced() || run.status == "freezing",
+            opens: grouped(run.opens),
+            clicks: grouped(run.clicks),
+            segments: segments(run),
+            figures: figures(run),
+            states: states.into(),
+            links: run
+                .links
+                .iter()
+                .map(|link| link_view(link, busiest))
+                .collect(),
+        }
+    }
+}
+
+fn label(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Queued => "Queued",
+        DeliveryState::AtDot => "At the dot",
+        DeliveryState::Sent => "Sent",
+        DeliveryState::Bounced => "Bounced",
+        DeliveryState::Failed => "Failed",
+        DeliveryState::Expired => "Expired",
+        DeliveryState::Suppressed => "Suppressed",
+        DeliveryState::Unsubscribed => "Unsubscribed before it was sent",
+        DeliveryState::Uncertain => "Uncertain",
+        DeliveryState::Cancelled => "Cancelled",
+    }
+}
+
+fn figures(run: &RunNumbers) -> Vec<Figure> {
+    let figure = |label, value: i64, rate: Option<f64>| Figure {
+        label,
+        value: grouped(value),
+        rate: rate.map(|rate| percent(Some(rate))),
+    };
+    vec![
+        figure("Recipients", run.recipients, None),
+        figure("Sent", run.counts.sent, None),
+        figure("Opened", run.opened, run.rates.opened),
+        figure("Clicked", run.clicked, run.rates.clicked),
+        figure("Unsubscribes", run.departed, run.rates.departed),
+        figure("Bounced", run.counts.bounced, run.rates.bounced),
+    ]
+}
+
+/// One stretch of the bar for each state that holds anyone; a single reader is still one unit wide.
+fn segments(run: &RunNumbers) -> Vec<Segment> {
+    let order = [
+        DeliveryState::Sent,
+        DeliveryState::AtDot,
+        DeliveryState::Uncertain,
+    ];
+    let rest = DeliveryState::ALL
+        .into_iter()
+        .filter(|state| !order.contains(state) && *state != DeliveryState::Queued);
+    let order = order.into_iter().chain(rest).chain([DeliveryState::Queued]);
+    let whole = run.recipients.max(run.counts.total()).max(1);
+    let mut segments = Vec::new();
+    let (mut x, mut before) = (0, 0);
+    for state in order {
+        let count = run.counts.get(state);
+        if count <= 0 || x >= WIDTH {
+            continue;
+        }
+        before += count;
+        let end = (before.saturating_mul(WIDTH) / whole).clamp(x + 1, WIDTH);
+        segments.push(Segment {
+            name: state.name(),
+            x,
+            width: end - x,
+            title: format!("{}: {}", label(state), grouped(count)),
+        });
+        x = end;
+    }
+    segments
+}
+
+fn summary(run: &RunNumbers) -> String {
+    let held = DeliveryState::ALL
+        .into_iter()
+        .filter(|&state| run.counts.get(state) > 0);
+    let words: Vec<String> = held
+        .map(|state| {
+            format!(
+                "{} {}",
+                grouped(run.counts.get(state)),
+                state.name().replace('_', " ")
+            )
+        })
+        .collect();
+    let words = if words.is_empty() {
+        "none yet".to_owned()
+    } else {
+        words.join(", ")
+    };
+    format!("{} recipients: {words}", grouped(run.recipients))
+}
+
+fn link_view(link: &LinkNumbers, busiest: i64) -> LinkView {
+    LinkView {
+        name: link.name.clone(),
+        url: link.url.clone(),
+        readers: grouped(link.readers),
+        clicks: grouped(link.clicks),
+        width: link.readers.saturating_mul(WIDTH) / busiest.max(1),
+    }
+}
+
+fn minute(at: Timestamp) -> String {
+    at.to_jiff().strftime("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+/// `12 345`: thousands apart, by a space that does not break.
+fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::new();
+    if number < 0 {
+        text.push('-');
+    }
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(-1_234_567), "-1\u{202f}234\u{202f}567");
+    }
+}

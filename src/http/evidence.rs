@@ -1,0 +1,33 @@
+//! What a request says about who asked, cut down to what may be kept.
+
+use axum::http::{HeaderMap, HeaderName};
+
+use crate::clock::Timestamp;
+use crate::event::{Evidence, clean_header};
+use crate::http::listener::Client;
+use crate::keyring::Keyring;
+use crate::network;
+
+/// Octets of a network's hash: enough to tell networks apart within a day.
+const NETWORK: usize = 8;
+
+/// The evidence in `headers`, asked from `client` at `at`. The address itself is not in it.
+pub fn gather(keyring: &Keyring, client: Client, headers: &HeaderMap, at: Timestamp) -> Evidence {
+    let text = |name: &'static str| {
+        let value = headers.get(HeaderName::from_static(name))?;
+        Some(clean_header(value.as_bytes()))
+    };
+    let day = at.seconds().div_euclid(86_400);
+    let hash = keyring.network_hash(day, network::wide(client.0));
+    let network = hash[..NETWORK].iter().map(|byte| format!("{byte:02x}"));
+    Evidence {
+        after: None,
+        agent: text("user-agent").unwrap_or_default(),
+        network: network.collect(),
+        purpose: text("sec-purpose")
+            .or_else(|| text("purpose"))
+            .or_else(|| text("x-purpose")),
+        language: headers.contains_key("accept-language"),
+        one_click: false,
+    }
+}

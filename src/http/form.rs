@@ -1,0 +1,93 @@
+//! What a request carries: the last segment of its path, and form bodies (urlencoded, or multipart as
+//! RFC 8058 allows for one-click).
+//!
+//! Promises: at most [`LIMIT`] octets and [`FIELDS`] fields are read; anything else is a fault, never a
+//! panic. A body without a Content-Type is read as urlencoded: some mailbox providers send none.
+
+use std::convert::Infallible;
+
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use url::form_urlencoded;
+
+use crate::http::fault::Fault;
+
+/// No form here comes near it.
+const LIMIT: usize = 16 * 1024;
+const FIELDS: usize = 32;
+
+/// The one parameter of a route's path: a token or a hash. One that is no UTF-8 is empty, so that it
+/// fails like every other bad token and not in a way of its own.
+#[derive(Clone, Debug)]
+pub struct Tail(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Tail {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Tail, Infallible> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Tail(path.map_or_else(|_| String::new(), |path| path.0)))
+    }
+}
+
+/// The fields of a form, in the order they came.
+#[derive(Clone, Debug, Default)]
+pub struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// The first value of `name`, or nothing.
+    pub fn get(&self, name: &str) -> &str {
+        let found = self.0.iter().find(|(field, _)| field == name);
+        found.map_or("", |(_, value)| value)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, state: &S) -> Result<Form, Fault> {
+        let kind = request.headers().get(CONTENT_TYPE);
+        let kind = kind.map_or(Ok(""), |kind| kind.to_str().map_err(|_| Fault::Form))?;
+        let kind = kind
+            .split(';')
+            .next()
+            .unwrap_or("")
+            .trim()
+            .to_ascii_lowercase();
+        match kind.as_str() {
+            "" | "application/x-www-form-urlencoded" => {
+                let body = read(request).await?;
+                let fields = form_urlencoded::parse(&body).into_owned();
+                Ok(Form(fields.take(FIELDS).collect()))
+            }
+            "multipart/form-data" => multipart(request, state).await,
+            _ => Err(Fault::Form),
+        }
+    }
+}
+
+async fn read(request: Request) -> Result<Bytes, Fault> {
+    let body = request.into_body();
+    to_bytes(body, LIMIT).await.map_err(|_| Fault::TooLarge)
+}
+
+async fn multipart<S: Send + Sync>(request: Request, state: &S) -> Result<Form, Fault> {
+    // Read whole first: the limit then holds for the body and not for each field.
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, LIMIT).await.map_err(|_| Fault::TooLarge)?;
+    let request = Request::from_parts(parts, body.into());
+    let multipart = Multipart::from_request(request, state).await;
+    let mut multipart = multipart.map_err(|_| Fault::Form)?;
+    let mut fields = Vec::new();
+    while let Some(field) = multipart.next_field().await.map_err(|_| Fault::Form)? {
+        if fields.len() == FIELDS {
+            return Err(Fault::Form);
+        }
+        let name = field.name().unwrap_or("").to_owned();
+        let value = field.bytes().await.map_err(|_| Fault::Form)?;
+        fields.push((name, String::from_utf8_lossy(&value).into_owned()));
+    }
+    Ok(Form(fields))
+}

@@ -1,0 +1,82 @@
+//! Health: is the process there, and does the database take writes?
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::http::{Admin, Public};
+
+/// A probe that waits longer than this is a no.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// An answer holds this long, so that strangers cannot make the database commit by asking.
+const HOLDS: Duration = Duration::from_secs(1);
+
+/// The last answer, and how to get the next.
+#[derive(Debug)]
+pub struct Readiness {
+    app: App,
+    last: Mutex<Option<(Instant, bool)>>,
+}
+
+impl Readiness {
+    /// Nothing is known before the first question.
+    pub fn new(app: App) -> Readiness {
+        Readiness {
+            app,
+            last: Mutex::new(None),
+        }
+    }
+
+    async fn answer(&self) -> (StatusCode, &'static str) {
+        let mut last = self.last.lock().await;
+        let known = last.filter(|(at, _)| at.elapsed() < HOLDS);
+        let ready = match known {
+            Some((_, ready)) => ready,
+            None => {
+                // A real commit: a database that only reads cannot take a marker.
+                let proof = self.app.store.prove_writable(self.app.clock.now());
+                let ready = match timeout(PATIENCE, proof).await {
+                    Ok(Ok(())) => true,
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, "not ready");
+                        false
+                    }
+                    Err(_) => {
+                        tracing::warn!("not ready: the database takes longer than 5 s to commit");
+                        false
+                    }
+                };
+                *last = Some((Instant::now(), ready));
+                ready
+            }
+        };
+        if ready {
+            (StatusCode::OK, "ready\n")
+        } else {
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the database takes no writes\n",
+            )
+        }
+    }
+}
+
+/// `GET /healthz`: the process answers.
+pub async fn health() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz` on the public site.
+pub async fn public(State(site): State<Arc<Public>>) -> (StatusCode, &'static str) {
+    site.ready.answer().await
+}
+
+/// `GET /readyz` on the admin site.
+pub async fn admin(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
+    admin.ready.answer().await
+}

@@ -1,0 +1,398 @@
+//! From the Markdown parser's events to blocks.
+//!
+//! Promises: every link, image and footnote is recorded once; what a mail cannot show is an error at
+//! its place. Leaves the order of items to `issue`.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use pulldown_cmark::{Alignment, Event, Parser, Tag, TagEnd};
+
+use crate::compile::Diagnostic;
+use crate::issue::block::{Align, Block, Inline, Link, LinkId, Picture, Piece};
+use crate::issue::inline::{Until, is_inline};
+use crate::issue::mask::{DIALECT, Masked};
+use crate::issue::source::Source;
+use crate::issue::target;
+
+/// Deeper nesting of lists and quotes cannot be read in a mail.
+const DEPTH_LIMIT: usize = 12;
+/// Characters of a link's text in its name.
+const NAME_LIMIT: usize = 60;
+
+/// The reader of one body.
+pub(crate) struct Reader<'a> {
+    pub(crate) source: Source<'a>,
+    pub(crate) masked: &'a Masked,
+    /// Offset of the body in the file.
+    pub(crate) base: usize,
+    pub(crate) found: &'a mut Vec<Diagnostic>,
+    pub(crate) links: Vec<Link>,
+    /// Where the reader stands, for the names of links: "3", "promo", "outro".
+    pub(crate) place: String,
+    /// Footnotes by label, numbered by first mention.
+    pub(super) notes: HashMap<String, usize>,
+    note_texts: HashMap<String, (usize, Vec<Block>)>,
+    pub(super) events: Vec<(Event<'a>, Range<usize>)>,
+    pub(super) at: usize,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(
+        source: Source<'a>,
+        masked: &'a Masked,
+        base: usize,
+        found: &'a mut Vec<Diagnostic>,
+    ) -> Reader<'a> {
+        let events = Parser::new_ext(&masked.text, DIALECT).into_offset_iter();
+        Reader {
+            source,
+            masked,
+            base,
+            found,
+            links: Vec::new(),
+            place: String::new(),
+            notes: HashMap::new(),
+            note_texts: HashMap::new(),
+            events: events.collect(),
+            at: 0,
+            depth: 0,
+        }
+    }
+
+    /// The events still to come.
+    pub(crate) fn rest(&self) -> &[(Event<'a>, Range<usize>)] {
+        &self.events[self.at..]
+    }
+
+    /// Passes the next event.
+    pub(crate) fn skip(&mut self) {
+        self.at += 1;
+    }
+
+    /// The inlines up to the end of the headline that was just opened.
+    pub(crate) fn headline(&mut self, end: TagEnd) -> Vec<Inline> {
+        let inlines = self.inlines(Until::Tag(end));
+        self.without_images(inlines)
+    }
+
+    /// The next block, if the next event opens one that a text may hold.
+    pub(crate) fn block(&mut self) -> Option<Block> {
+        let (event, range) = self.events[self.at].clone();
+        let offset = self.base + range.start;
+        self.at += 1;
+        match event {
+            Event::Start(Tag::Paragraph) => {
+                let inlines = self.inlines(Until::Tag(TagEnd::Paragraph));
+                self.paragraph(inlines)
+            }
+            Event::Start(Tag::Heading { level, .. }) => {
+                let end = TagEnd::Heading(level);
+                let inlines = self.inlines(Until::Tag(end));
+                let text = self.without_images(inlines);
+                self.heading(level as u8, text, range)
+            }
+            Event::Start(Tag::BlockQuote(kind)) => {
+                Some(Block::Quote(self.nested(TagEnd::BlockQuote(kind), offset)))
+            }
+            Event::Start(Tag::List(start)) => self.list(start, offset),
+            Event::Start(Tag::CodeBlock(_)) => Some(self.code()),
+            Event::Start(Tag::Table(align)) => Some(self.table(&align)),
+            Event::Start(Tag::FootnoteDefinition(label)) => {
+                let outer = std::mem::replace(&mut self.place, "note".into());
+                let blocks = self.nested(TagEnd::FootnoteDefinition, offset);
+                self.place = outer;
+                self.note_texts.insert(label.to_string(), (offset, blocks));
+                None
+            }
+            Event::Start(Tag::HtmlBlock) => {
+                self.html_block(offset);
+                None
+            }
+            Event::Rule => Some(Block::Rule),
+            Event::Start(tag) => {
+                let message = "this cannot stand in an issue";
+                self.error(offset, "markdown", message);
+                self.pass(tag.to_end());
+                None
+            }
+            // Inline events outside a block do not happen; ends belong to the caller.
+            _ => None,
+        }
+    }
+
+    /// The footnotes in order of mention; `number` of an [`Inline::Note`] is the index plus one.
+    pub(crate) fn notes(&mut self) -> Vec<Vec<Block>> {
+        let mut numbered: Vec<(usize, String)> = self
+            .notes
+            .iter()
+            .map(|(label, number)| (*number, label.clone()))
+            .collect();
+        numbered.sort();
+        let notes = numbered
+            .into_iter()
+            .map(|(_, label)| self.note_texts.remove(&label).map(|(_, blocks)| blocks))
+            .map(Option::unwrap_or_default)
+            .collect();
+        let mut unused: Vec<(usize, String)> = self
+            .note_texts
+            .drain()
+            .map(|(label, (offset, _))| (offset, label))
+            .collect();
+        unused.sort();
+        for (offset, label) in unused {
+            let message = format!("footnote `{label}` is mentioned nowhere and is left out");
+            self.found
+                .push(self.source.warning(offset, "footnote", message));
+        }
+        notes
+    }
+
+    /// Records a link and gives its id.
+    pub(crate) fn link(&mut self, url: Vec<Piece>, text: &str, offset: usize) -> LinkId {
+        let target = target::read(self.source, url, offset, self.found);
+        let text: String = text.chars().take(NAME_LIMIT).collect();
+        self.links.push(Link {
+            target,
+            name: format!("{} - {text}", self.place),
+        });
+        LinkId(self.links.len() - 1)
+    }
+
+    pub(crate) fn error(&mut self, offset: usize, code: &'static str, message: impl Into<String>) {
+        self.found.push(self.source.error(offset, code, message));
+    }
+
+    /// An image alone is an image block; an image among words is an error.
+    fn paragraph(&mut self, mut inlines: Vec<Inline>) -> Option<Block> {
+        let picture = match inlines.as_mut_slice() {
+            [Inline::Image(picture)] => Some(picture.clone()),
+            [Inline::Link { link, text }] => match text.as_mut_slice() {
+                [Inline::Image(picture)] => Some(Picture {
+                    link: Some(*link),
+                    ..picture.clone()
+                }),
+                _ => None,
+            },
+            _ => None,
+        };
+        match picture {
+            Some(picture) if self.depth > 0 => {
+                let message = "an image cannot stand in a list, a quote or a footnote";
+                self.error(picture.offset, "image", message);
+                None
+            }
+            Some(picture) => Some(Block::Image(picture)),
+            None => {
+                let inlines = self.without_images(inlines);
+                (!inlines.is_empty()).then_some(Block::Paragraph(inlines))
+            }
+        }
+    }
+
+    fn without_images(&mut self, inlines: Vec<Inline>) -> Vec<Inline> {
+        let mut kept = Vec::with_capacity(inlines.len());
+        for inline in inlines {
+            match inline {
+                Inline::Image(picture) => self.inline_image(picture.offset),
+                Inline::Link { link, text } => {
+                    let text = self.without_images(text);
+                    kept.push(Inline::Link { link, text });
+                }
+                other => kept.push(other),
+            }
+        }
+        kept
+    }
+
+    fn inline_image(&mut self, offset: usize) {
+        let error = self.source.error(offset, "image", "an image among words");
+        self.found
+            .push(error.help("put it in a paragraph of its own"));
+    }
+
+    fn heading(&mut self, level: u8, text: Vec<Inline>, range: Range<usize>) -> Option<Block> {
+        let offset = self.base + range.start;
+        if self.is_setext(&range) {
+            self.setext(offset);
+            return None;
+        }
+        match level {
+            3 | 4 => Some(Block::Heading { level, text }),
+            1 => {
+                let error = self
+                    .source
+                    .error(offset, "headline", "`#` is the issue's title");
+                self.found
+                    .push(error.help("put it into the front matter as `title`"));
+                None
+            }
+            2 => {
+                self.error(
+                    offset,
+                    "headline",
+                    "`##` begins an item and cannot stand here",
+                );
+                None
+            }
+            _ => {
+                self.error(
+                    offset,
+                    "headline",
+                    "headlines below `####` cannot be told apart",
+                );
+                None
+            }
+        }
+    }
+
+    /// Whether a headline is marked by a line of `---` or `===` below it.
+    pub(crate) fn is_setext(&self, range: &Range<usize>) -> bool {
+        !self.masked.text[range.clone()]
+            .trim_start()
+            .starts_with('#')
+    }
+
+    pub(crate) fn setext(&mut self, offset: usize) {
+        let message = "the line of `---` or `===` below makes this a headline";
+        let help = "leave a blank line between them, or write `## ` for a headline";
+        self.found
+            .push(self.source.error(offset, "headline", message).help(help));
+    }
+
+    fn nested(&mut self, end: TagEnd, offset: usize) -> Vec<Block> {
+        self.depth += 1;
+        let mut blocks = Vec::new();
+        if self.depth > DEPTH_LIMIT {
+            self.error(
+                offset,
+                "depth",
+                format!("nested deeper than {DEPTH_LIMIT} levels"),
+            );
+            self.pass(end);
+            self.depth -= 1;
+            return blocks;
+        }
+        while self.at < self.events.len() {
+            match &self.events[self.at].0 {
+                Event::End(this) if *this == end => {
+                    self.at += 1;
+                    break;
+                }
+                event if is_inline(event) => {
+                    let inlines = self.inlines(Until::Block);
+                    blocks.extend(self.paragraph(inlines));
+                }
+                _ => blocks.extend(self.block()),
+            }
+        }
+        self.depth -= 1;
+        blocks
+    }
+
+    fn list(&mut self, start: Option<u64>, offset: usize) -> Option<Block> {
+        let end = TagEnd::List(start.is_some());
+        let mut tight = true;
+        let mut items = Vec::new();
+        while self.at < self.events.len() {
+            let (event, range) = self.events[self.at].clone();
+            self.at += 1;
+            match event {
+                Event::End(this) if this == end => break,
+                Event::Start(Tag::Item) => {
+                    let first = self.events.get(self.at).map(|(event, _)| event);
+                    tight &= !matches!(first, Some(Event::Start(Tag::Paragraph)));
+                    items.push(self.nested(TagEnd::Item, self.base + range.start));
+                }
+                _ => self.error(offset, "markdown", "this list cannot be read"),
+            }
+        }
+        Some(Block::List {
+            start,
+            tight,
+            items,
+        })
+    }
+
+    fn code(&mut self) -> Block {
+        let mut text = String::new();
+        while let Some((event, _)) = self.events.get(self.at) {
+            match event {
+                Event::Text(more) => text.push_str(more),
+                _ => break,
+            }
+            self.at += 1;
+        }
+        self.pass(TagEnd::CodeBlock);
+        Block::Code(text.trim_end_matches('\n').to_owned())
+    }
+
+    fn table(&mut self, align: &[Alignment]) -> Block {
+        let align = align.iter().map(|align| match align {
+            Alignment::Center => Align::Center,
+            Alignment::Right => Align::Right,
+            Alignment::Left | Alignment::None => Align::Left,
+        });
+        let align = align.collect();
+        let mut lines: Vec<Vec<Vec<Inline>>> = Vec::new();
+        while self.at < self.events.len() {
+            let event = self.events[self.at].0.clone();
+            self.at += 1;
+            match event {
+                Event::End(TagEnd::Table) => break,
+                Event::Start(Tag::TableHead | Tag::TableRow) => lines.push(Vec::new()),
+                Event::Start(Tag::TableCell) => {
+                    let cell = self.headline(TagEnd::TableCell);
+                    if let Some(line) = lines.last_mut() {
+                        line.push(cell);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut lines = lines.into_iter();
+        Block::Table {
+            align,
+            head: lines.next().unwrap_or_default(),
+            rows: lines.collect(),
+        }
+    }
+
+    fn html_block(&mut self, offset: usize) {
+        let mut text = String::new();
+        while let Some((Event::Html(more) | Event::Text(more), _)) = self.events.get(self.at) {
+            text.push_str(more);
+            self.at += 1;
+        }
+        self.pass(TagEnd::HtmlBlock);
+        let text = text.trim();
+        // A comment is the author's note to themselves.
+        if !(text.starts_with("<!--") && text.ends_with("-->")) {
+            self.raw_html(text, offset);
+        }
+    }
+
+    pub(super) fn raw_html(&mut self, text: &str, offset: usize) {
+        let tag = text.split_inclusive('>').next().unwrap_or(text);
+        let error = self
+            .source
+            .error(offset, "html", format!("HTML is not passed on: `{tag}`"));
+        self.found
+            .push(error.help("use Markdown, or components between `:::mjml` and `:::`"));
+    }
+
+    /// Passes all events up to and including `end`, whatever nests within.
+    fn pass(&mut self, end: TagEnd) {
+        let mut depth = 0;
+        while let Some((event, _)) = self.events.get(self.at) {
+            self.at += 1;
+            match event {
+                Event::Start(_) => depth += 1,
+                Event::End(this) if depth == 0 && *this == end => return,
+                Event::End(_) => depth -= 1,
+                _ => {}
+            }
+        }
+    }
+}

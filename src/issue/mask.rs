@@ -1,0 +1,239 @@
+//! What Markdown does not know is hidden from its parser: directives, unknown tags and merge slots.
+//!
+//! Promises: the masked text is as long as the original, octet for octet, so that the parser's offsets
+//! are the author's. Code is left as it is.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use pulldown_cmark::{Event, Options, Parser, Tag};
+
+use crate::compile::Diagnostic;
+use crate::issue::block::{Inline, Merge};
+use crate::issue::directive::{self, Directive};
+use crate::issue::merge::{Fields, Slots};
+use crate::issue::source::Source;
+
+/// Stands for the `<` of an unknown tag. The author's text holds no control characters.
+const TAG_OPEN: char = '\u{1}';
+/// Stand before and after a slot's number; like a letter to Markdown, and allowed in its URLs.
+const SLOT_OPEN: char = '\u{81}';
+const SLOT_CLOSE: char = '\u{82}';
+const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// The dialect of Markdown.
+pub(crate) const DIALECT: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_FOOTNOTES)
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_HEADING_ATTRIBUTES);
+
+/// The text for the Markdown parser, and what was hidden from it.
+pub(crate) struct Masked {
+    pub(crate) text: String,
+    pub(crate) directives: Vec<Directive>,
+    slots: HashMap<String, Merge>,
+}
+
+impl Masked {
+    /// Masks the body that begins at `base` of the file.
+    pub(crate) fn of(
+        source: Source<'_>,
+        base: usize,
+        fields: &Fields,
+        found: &mut Vec<Diagnostic>,
+    ) -> Masked {
+        let mut text = source.text[base..].to_owned();
+        let directives = directive::find(source, base, found);
+        for directive in &directives {
+            directive.hide(&mut text);
+        }
+        hide_tags(&mut text, source, base, found);
+        let mut masked = Masked {
+            text,
+            directives,
+            slots: HashMap::new(),
+        };
+        masked.hide_slots(&Slots { source, fields }, base, found);
+        masked
+    }
+
+    fn hide_slots(&mut self, slots: &Slots<'_>, base: usize, found: &mut Vec<Diagnostic>) {
+        let code = code_ranges(&self.text);
+        let mut from = 0;
+        let mut out = String::with_capacity(self.text.len());
+        let end = self.text.len();
+        for range in code.into_iter().chain(std::iter::once(end..end)) {
+            // Code ends the search, so that `[[` before it is not closed by `]]` within it.
+            let plain = &self.text[from..range.start];
+            let mut at = 0;
+            while let Some(slot) = slots.next(plain, at, base + from, found) {
+                out.push_str(&plain[at..slot.start]);
+                let name = stand_in(slot.end - slot.start, &slot.merge, &mut self.slots);
+                out.push_str(&name);
+                at = slot.end;
+            }
+            out.push_str(&plain[at..]);
+            out.push_str(&self.text[range.clone()]);
+            from = range.end;
+        }
+        self.text = out;
+    }
+
+    /// The text as the author wrote it, slots apart.
+    pub(crate) fn unmask(&self, text: &str) -> Vec<Inline> {
+        let text = text.replace(TAG_OPEN, "<");
+        let mut out = Vec::new();
+        let mut plain = String::new();
+        let mut rest = text.as_str();
+        while let Some(start) = rest.find(SLOT_OPEN) {
+            let end = rest[start..]
+                .find(SLOT_CLOSE)
+                .map(|end| start + end + SLOT_CLOSE.len_utf8());
+            let slot = end.and_then(|end| self.slots.get(&rest[start..end]).map(|s| (s, end)));
+            let Some((merge, end)) = slot else { break };
+            plain.push_str(&rest[..start]);
+            if !plain.is_empty() {
+                out.push(Inline::Text(std::mem::take(&mut plain)));
+            }
+            out.push(Inline::Merge(merge.clone()));
+            rest = &rest[end..];
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            out.push(Inline::Text(plain));
+        }
+        out
+    }
+}
+
+/// A stand-in of `length` octets, the same for equal slots of equal length.
+fn stand_in(length: usize, merge: &Merge, slots: &mut HashMap<String, Merge>) -> String {
+    let digits = length - SLOT_OPEN.len_utf8() - SLOT_CLOSE.len_utf8();
+    let name = (0_usize..)
+        .map(|number| numbered(number, digits))
+        .find(|name| slots.get(name).is_none_or(|taken| taken == merge))
+        .expect(
+            "one digit numbers the names of one letter, and more digits more than a file can hold",
+        );
+    slots.insert(name.clone(), merge.clone());
+    name
+}
+
+fn numbered(number: usize, digits: usize) -> String {
+    let mut left = number;
+    let mut name = vec![DIGITS[0]; digits];
+    for place in name.iter_mut().rev() {
+        *place = DIGITS[left % DIGITS.len()];
+        left /= DIGITS.len();
+    }
+    let name: String = name.into_iter().map(char::from).collect();
+    format!("{SLOT_OPEN}{name}{SLOT_CLOSE}")
+}
+
+/// Code spans and code blocks, in order.
+fn code_ranges(text: &str) -> Vec<Range<usize>> {
+    let events = Parser::new_ext(text, DIALECT).into_offset_iter();
+    let code = events.filter_map(|(event, range)| {
+        matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_))).then_some(range)
+    });
+    code.collect()
+}
+
+/// Hides the `<` of what looks like a tag and is none of HTML's, such as `<CALL>`.
+fn hide_tags(text: &mut String, source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>) {
+    let code = code_ranges(text);
+    let mut hidden = Vec::new();
+    for (at, _) in text.match_indices('<') {
+        let in_code = code.iter().any(|range| range.contains(&at));
+        let backslashes = text[..at].bytes().rev().take_while(|b| *b == b'\\').count();
+        if in_code || backslashes % 2 == 1 || text[..at].ends_with("](") {
+            continue;
+        }
+        let inside = text[at + 1..].trim_start_matches('/');
+        let length = inside
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+            .unwrap_or(inside.len());
+        let (name, rest) = inside.split_at(length);
+        let tag_like = name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && rest.starts_with(['>', ' ', '/', '\n'])
+            && rest.find('>').is_some_and(|end| !rest[..end].contains('<'));
+        if tag_like && !is_html(name) {
+            hidden.push(at);
+            let message = format!("`<{name}>` is no HTML tag and is shown as it stands");
+            found.push(
+                source
+                    .warning(base + at, "unknown-tag", message)
+                    .help(format!("write `\\<{name}>` to say so")),
+            );
+        }
+    }
+    for at in hidden {
+        text.replace_range(at..=at, TAG_OPEN.encode_utf8(&mut [0; 4]));
+    }
+}
+
+/// HTML's element names, by the WHATWG standard, section 4, and the obsolete ones still met in mail.
+fn is_html(name: &str) -> bool {
+    const NAMES: &str = " a abbr acronym address area article aside audio b base bdi bdo big \
+        blockquote body br button canvas caption center cite code col colgroup data datalist dd del \
+        details dfn dialog dir div dl dt em embed fieldset figcaption figure font footer form frame \
+        frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins kbd label legend \
+        li link main map mark marquee math menu meta meter nav nobr noframes noscript object ol \
+        optgroup option output p param picture pre progress q rp rt ruby s samp script search section \
+        select slot small source span strike strong style sub summary sup svg table tbody td template \
+        textarea tfoot th thead time title tr track tt u ul var video wbr ";
+    NAMES.contains(&format!(" {} ", name.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Masked;
+    use crate::issue::block::{Inline, Merge};
+    use crate::issue::merge::Fields;
+    use crate::issue::source::Source;
+
+    fn mask(text: &str) -> (Masked, Vec<String>) {
+        let mut found = Vec::new();
+        let source = Source { file: "a.md", text };
+        let masked = Masked::of(source, 0, &Fields::default(), &mut found);
+        assert_eq!(masked.text.len(), text.len());
+        (masked, found.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn slots_are_hidden_and_come_back_and_code_is_not_searched() {
+        let (masked, found) = mask("a [[name|x]] `[[name]]` [[name|y]]\n\n    [[oops]]\n");
+        assert!(found.is_empty(), "{found:?}");
+        assert!(!masked.text.contains("[[name|"));
+        assert!(masked.text.contains("`[[name]]`"));
+        assert!(masked.text.contains("    [[oops]]"));
+        assert_eq!(masked.unmask(&masked.text).len(), 5);
+    }
+
+    #[test]
+    fn slots_of_one_length_are_told_apart() {
+        let letters = ('a'..='z').flat_map(|a| ('a'..='z').map(move |b| (a, b)));
+        let text: String = letters.map(|(a, b)| format!("[[name|{a}{b}]] ")).collect();
+        let (masked, found) = mask(&text);
+        assert!(found.is_empty(), "{found:?}");
+        let defaults: String = masked
+            .unmask(&masked.text)
+            .iter()
+            .map(|inline| match inline {
+                Inline::Merge(Merge::Field { default, .. }) => format!("[[name|{default}]]"),
+                Inline::Text(text) => text.clone(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(defaults, text);
+    }
+
+    #[test]
+    fn an_unknown_tag_is_hidden_with_a_warning_and_known_ones_are_not() {
+        let (masked, found) =
+            mask("a <CALL> </CALL> <b>x</b> <https://a.example> `<CODE>` \\<X> <3");
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("a.md:1:3: warning[unknown-tag]: `<CALL>`"));
+        assert_eq!(masked.text.matches('<').count(), 6, "{}", masked.text);
+    }
+}

@@ -1,0 +1,334 @@
+//! Merge slots, `[[field|default]]`, and the fields they may name.
+//!
+//! Promises: an unknown field is an error at its place; a name is written in lower case, digits and `_`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::compile::{Diagnostic, Slot};
+use crate::issue::block::{Inline, Merge, Piece};
+use crate::issue::source::Source;
+
+/// Pages of our own that an author may link to.
+const PAGES: [(&str, Slot); 4] = [
+    ("unsubscribe_url", Slot::Unsubscribe),
+    ("preferences_url", Slot::Preferences),
+    ("view_url", Slot::View),
+    ("confirm_url", Slot::Confirm),
+];
+/// Fields every subscriber has without a declaration.
+const BUILT_IN: [&str; 2] = ["email", "name"];
+
+/// The fields of `fields.toml` by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fields {
+    #[serde(default)]
+    pub fields: BTreeMap<String, Field>,
+}
+
+/// What `fields.toml` says of one field.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    #[serde(rename = "type")]
+    pub kind: FieldKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldKind {
+    Text,
+    Number,
+    Date,
+    Bool,
+}
+
+impl Fields {
+    /// Reads `[fields.<name>]` tables with `type = "text" | "number" | "date" | "bool"`.
+    pub fn parse(source: Source<'_>) -> Result<Fields, Diagnostic> {
+        let fields: Fields = toml::from_str(source.text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            source.error(offset, "fields", error.message().to_owned())
+        })?;
+        for name in fields.fields.keys() {
+            let offset = source.text.find(name.as_str()).unwrap_or(0);
+            if !is_name(name) {
+                return Err(source
+                    .error(offset, "fields", format!("`{name}` is no field name"))
+                    .help("write lower-case letters, digits and `_`, a letter first"));
+            }
+            if BUILT_IN.contains(&name.as_str()) || page(name).is_some() {
+                return Err(source
+                    .error(offset, "fields", format!("`{name}` is built in"))
+                    .help("choose another name"));
+            }
+        }
+        Ok(fields)
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        BUILT_IN.contains(&name) || self.fields.contains_key(name)
+    }
+
+    /// The known name that a misspelt one most resembles.
+    fn nearest(&self, name: &str) -> Option<&str> {
+        let declared = self.fields.keys().map(String::as_str);
+        let pages = PAGES.iter().map(|(page, _)| *page);
+        let known = declared.chain(BUILT_IN).chain(pages);
+        known
+            .map(|known| (strsim::damerau_levenshtein(known, name), known))
+            .filter(|(distance, _)| *distance <= 3)
+            .min()
+            .map(|(_, known)| known)
+    }
+}
+
+/// The page of our own that `name` stands for.
+pub fn page(name: &str) -> Option<Slot> {
+    let found = PAGES.iter().find(|(page, _)| *page == name);
+    found.map(|(_, slot)| slot.clone())
+}
+
+/// A slot as it stands in a text.
+pub(crate) struct Found {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) merge: Merge,
+}
+
+/// The scanner for one file.
+pub(crate) struct Slots<'a> {
+    pub(crate) source: Source<'a>,
+    pub(crate) fields: &'a Fields,
+}
+
+impl Slots<'_> {
+    /// The first slot in `text` at or after `from`. `base` is the offset of `text` in the file;
+    /// what looks like a slot and is none is told and passed over.
+    pub(crate) fn next(
+        &self,
+        text: &str,
+        from: usize,
+        base: usize,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<Found> {
+        let mut at = from;
+        while let Some(next) = text[at..].find("[[") {
+            let open = at + next;
+            let line_end = text[open..].find('\n').map_or(text.len(), |end| open + end);
+            at = open + 2;
+            let Some(close) = text[open..line_end].find("]]").map(|close| open + close) else {
+                continue;
+            };
+            // Of `[[[name]]`, the inner two.
+            let start = text[..close].rfind("[[").unwrap_or(open);
+            let end = close + 2;
+            at = end;
+            let backslashes = text[..start]
+                .bytes()
+                .rev()
+                .take_while(|b| *b == b'\\')
+                .count();
+            // `[[1]](url)` and `[[1]][ref]` are links.
+            let link = text[end..].starts_with(['(', '[']);
+            if backslashes % 2 == 1 || link {
+                continue;
+            }
+            let inside = &text[start + 2..close];
+            if let Some(merge) = self.read(inside, base + start, found) {
+                return Some(Found { start, end, merge });
+            }
+        }
+        None
+    }
+
+    /// Text and slots of a text that is no Markdown: subject, code and date of a promo.
+    pub(crate) fn inlines(
+        &self,
+        text: &str,
+        base: usize,
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<Inline> {
+        let mut out = Vec::new();
+        let mut from = 0;
+        while let Some(slot) = self.next(text, from, base, found) {
+            if slot.start > from {
+                out.push(Inline::Text(text[from..slot.start].into()));
+            }
+            out.push(Inline::Merge(slot.merge));
+            from = slot.end;
+        }
+        if from < text.len() {
+            out.push(Inline::Text(text[from..].into()));
+        }
+        out
+    }
+
+    /// As [`Slots::inlines`], for a URL.
+    pub(crate) fn pieces(
+        &self,
+        text: &str,
+        base: usize,
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<Piece> {
+        let piece = |inline| match inline {
+            Inline::Text(text) => Some(Piece::Literal(text)),
+            Inline::Merge(merge) => Some(Piece::Merge(merge)),
+            _ => None,
+        };
+        let inlines = self.inlines(text, base, found);
+        inlines.into_iter().filter_map(piece).collect()
+    }
+
+    /// `field|default`, known or told; `None` where it is plain text.
+    fn read(&self, inside: &str, offset: usize, found: &mut Vec<Diagnostic>) -> Option<Merge> {
+        let (name, default) = match inside.split_once('|') {
+            // In a table the author may write `\|`.
+            Some((name, default)) => (name.trim_end_matches('\\').trim(), Some(default.trim())),
+            None => (inside.trim(), None),
+        };
+        // A reference such as [[12]].
+        if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        if !is_name(name) {
+            let message = format!("`[[{inside}]]` names no field");
+            let help = "write `[[field|default]]`, or `\\[[` where the brackets are meant as text";
+            found.push(self.source.error(offset, "slot", message).help(help));
+            return None;
+        }
+        if let Some(slot) = page(name) {
+            return Some(Merge::Page(slot));
+        }
+        if !self.fields.knows(name) {
+            let error = self.source.error(
+                offset,
+                "unknown-field",
+                format!("no field is called `{name}`"),
+            );
+            found.push(match self.fields.nearest(name) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error.help("declare it in `fields.toml`"),
+            });
+        } else if default.is_none() && name != "email" {
+            let message = format!("`[[{name}]]` has no default, and the field may be empty");
+            found.push(
+                self.source
+                    .warning(offset, "no-default", message)
+                    .help(format!("write `[[{name}|...]]`")),
+            );
+        }
+        Some(Merge::Field {
+            name: name.to_owned(),
+            default: default.unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FieldKind, Fields, Slots};
+    use crate::compile::Slot;
+    use crate::issue::block::{Inline, Merge};
+    use crate::issue::source::Source;
+
+    fn fields() -> Fields {
+        Fields::parse(Source {
+            file: "fields.toml",
+            text: "[fields.first_name]\ntype = \"text\"\n[fields.age]\ntype = \"number\"\n",
+        })
+        .expect("fields")
+    }
+
+    fn read(text: &str) -> (Vec<Inline>, Vec<String>) {
+        let fields = fields();
+        let slots = Slots {
+            source: Source { file: "a.md", text },
+            fields: &fields,
+        };
+        let mut found = Vec::new();
+        let inlines = slots.inlines(text, 0, &mut found);
+        (inlines, found.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_slot_stands_between_texts_with_its_default() {
+        let (inlines, found) = read("Hi [[first_name|there, you]]!");
+        assert_eq!(
+            inlines,
+            [
+                Inline::Text("Hi ".into()),
+                Inline::Merge(Merge::Field {
+                    name: "first_name".into(),
+                    default: "there, you".into()
+                }),
+                Inline::Text("!".into()),
+            ]
+        );
+        assert!(found.is_empty(), "{found:?}");
+        assert_eq!(
+            read("[[view_url]]").0,
+            [Inline::Merge(Merge::Page(Slot::View))]
+        );
+    }
+
+    #[test]
+    fn links_escapes_and_references_are_no_slots() {
+        for text in [
+            "[[1]](https://a.example)",
+            "[[1]][a]",
+            "\\[[name]]",
+            "see [[12]]",
+            "[[open",
+            "a [[ b\n]]",
+        ] {
+            let (inlines, found) = read(text);
+            assert_eq!(inlines, [Inline::Text(text.into())], "{found:?}");
+            assert!(found.is_empty(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_told_at_its_place_with_the_nearest_name() {
+        let (_, found) = read("a\nHi [[frist_name|x]]");
+        assert_eq!(
+            found,
+            [
+                "a.md:2:4: error[unknown-field]: no field is called `frist_name`\n    help: did you mean `first_name`?"
+            ]
+        );
+        let (_, found) = read("[[First Name]]");
+        assert!(found[0].contains("error[slot]"), "{found:?}");
+        let (_, found) = read("[[name]] [[email]]");
+        assert_eq!(found.len(), 1);
+        assert!(found[0].contains("warning[no-default]"), "{found:?}");
+    }
+
+    #[test]
+    fn fields_are_typed_and_misspelt_declarations_are_errors() {
+        assert_eq!(fields().fields["age"].kind, FieldKind::Number);
+        for (text, expected) in [
+            (
+                "[fields.a]\ntype = \"colour\"\n",
+                "fields.toml:2:8: error[fields]",
+            ),
+            (
+                "[fields.a]\nkind = \"text\"\n",
+                "fields.toml:2:1: error[fields]",
+            ),
+            ("[fields.Ab]\ntype = \"text\"\n", "`Ab` is no field name"),
+            ("[fields.email]\ntype = \"text\"\n", "`email` is built in"),
+        ] {
+            let file = "fields.toml";
+            let error = Fields::parse(Source { file, text }).expect_err("an error");
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}

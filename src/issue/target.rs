@@ -1,0 +1,187 @@
+//! Where links may lead: http and https, mail and telephone, and our own pages.
+//!
+//! Promises: a URL in the link table is ASCII, absolute, has a host and no credentials, so that it can
+//! stand in a Location header as it is.
+
+use url::Url;
+
+use crate::compile::Diagnostic;
+use crate::issue::block::{Merge, Piece, Target};
+use crate::issue::merge::page;
+use crate::issue::source::Source;
+
+/// Reads the address of a link; what is wrong with it is told at `offset`.
+pub(crate) fn read(
+    source: Source<'_>,
+    pieces: Vec<Piece>,
+    offset: usize,
+    found: &mut Vec<Diagnostic>,
+) -> Target {
+    check(&pieces).unwrap_or_else(|problem| {
+        let error = source.error(offset, "link", problem);
+        found.push(error.help(
+            "a link leads to `https://...`, `http://...`, `mailto:...`, `tel:...` or to one of \
+             our own pages, such as `unsubscribe_url`",
+        ));
+        Target::Direct(String::new())
+    })
+}
+
+/// Normalises an http or https URL; the error is a sentence.
+pub(crate) fn web(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| format!("`{text}` is no address: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("`{text}` is no web address"));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(format!("`{text}` names no host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!(
+            "`{text}` holds a user name; readers take that for fraud"
+        ));
+    }
+    Ok(url.to_string())
+}
+
+fn check(pieces: &[Piece]) -> Result<Target, String> {
+    match pieces {
+        [] => Err("this link leads nowhere".into()),
+        [Piece::Merge(Merge::Page(slot))] => Ok(Target::Page(slot.clone())),
+        [Piece::Literal(text)] => literal(text.trim()),
+        _ => personal(pieces),
+    }
+}
+
+fn literal(text: &str) -> Result<Target, String> {
+    if let Some(slot) = page(text) {
+        return Ok(Target::Page(slot));
+    }
+    let scheme = text
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let calm = !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    match scheme.as_str() {
+        "mailto" | "tel" if calm => Ok(Target::Direct(text.to_owned())),
+        _ if text.starts_with('#') => Err(format!(
+            "`{text}` leads to a place in this page, which a mail is not"
+        )),
+        _ => web(text).map(Target::Web),
+    }
+}
+
+/// A URL with fields in its path, query or fragment.
+fn personal(pieces: &[Piece]) -> Result<Target, String> {
+    // Letters and digits that no normalisation changes; ours unless the address holds them already.
+    let key = "pressrunfield";
+    let mut text = String::new();
+    let mut merges = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Literal(literal) if literal.contains(key) => {
+                return Err(format!("`{key}` cannot stand in this link"));
+            }
+            Piece::Literal(literal) => text.push_str(literal),
+            Piece::Merge(Merge::Page(_)) => {
+                return Err("one of our own pages cannot be part of another address".into());
+            }
+            Piece::Merge(merge) => {
+                text.push_str(key);
+                merges.push(merge.clone());
+            }
+        }
+    }
+    let before = text.split(key).next().unwrap_or_default();
+    let host_done = before
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.contains(['/', '?', '#']));
+    if !host_done {
+        return Err("a field may stand after the host of an address, not before".into());
+    }
+    let url = web(text.trim())?;
+    let mut merges = merges.into_iter();
+    let mut out = Vec::new();
+    for (index, literal) in url.split(key).enumerate() {
+        if index > 0 {
+            out.extend(merges.next().map(Piece::Merge));
+        }
+        if !literal.is_empty() {
+            out.push(Piece::Literal(literal.to_owned()));
+        }
+    }
+    Ok(Target::Personal(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::compile::Slot;
+    use crate::issue::block::{Merge, Piece, Target};
+
+    fn of(text: &str) -> Result<Target, String> {
+        check(&[Piece::Literal(text.into())])
+    }
+
+    #[test]
+    fn web_addresses_become_ascii_and_our_pages_become_slots() {
+        let web = |text: &str| Ok(Target::Web(text.into()));
+        assert_eq!(of("https://example.org"), web("https://example.org/"));
+        assert_eq!(
+            of("https://b\u{fc}cher.example/\u{e4}?q=a b"),
+            web("https://xn--bcher-kva.example/%C3%A4?q=a%20b")
+        );
+        assert_eq!(of("unsubscribe_url"), Ok(Target::Page(Slot::Unsubscribe)));
+        assert_eq!(
+            of("mailto:a@example.org"),
+            Ok(Target::Direct("mailto:a@example.org".into()))
+        );
+    }
+
+    #[test]
+    fn nothing_else_is_a_link() {
+        for text in [
+            "",
+            "example.org",
+            "/path",
+            "//evil.example",
+            "#top",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "https://",
+            "https://user:secret@example.org/",
+            "mailto:a b",
+        ] {
+            assert!(of(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_field_may_stand_behind_the_host_only() {
+        let merge = Merge::Field {
+            name: "name".into(),
+            default: "x".into(),
+        };
+        let with = |before: &str, after: &str| {
+            check(&[
+                Piece::Literal(before.into()),
+                Piece::Merge(merge.clone()),
+                Piece::Literal(after.into()),
+            ])
+        };
+        assert_eq!(
+            with("https://a.example/\u{e4}?n=", "&b=1"),
+            Ok(Target::Personal(vec![
+                Piece::Literal("https://a.example/%C3%A4?n=".into()),
+                Piece::Merge(merge.clone()),
+                Piece::Literal("&b=1".into()),
+            ]))
+        );
+        assert!(with("https://", ".example/").is_err());
+        assert!(with("https://a.example", "/").is_err());
+        assert!(with("javascript://a/?", "").is_err());
+        assert!(check(&[Piece::Merge(merge.clone())]).is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! What one copy is made of beside the template: kept with its delivery as JSON.
+//!
+//! Promises: template, keyring, delivery key and this give the message back octet for octet.
+//! It holds an address; erasing a reader means erasing these too, which is left to `store`.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::address::EmailAddress;
+use crate::clock::Timestamp;
+use crate::compile::{Segment, Slot, Template};
+use crate::id::SubscriptionKey;
+
+/// One reader's values, and the moment of sending.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyRecord {
+    /// The Date field, and the second of the DKIM signature.
+    pub date: Timestamp,
+    pub to: EmailAddress,
+    /// The reader's name as it was given; may be empty, and is never trusted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Whose subscription the unsubscribe link ends; none makes links that end nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<SubscriptionKey>,
+    /// Values of the fields that the template asks for; absent ones take the slot's default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+    /// Puts `[TEST]` before the subject.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
+    /// Unix second from which a confirm link counts its age; the date when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_issued: Option<u32>,
+    /// The key of the keyring that signs this copy's links, so that a rotation does not change it.
+    pub kid: u8,
+}
+
+impl CopyRecord {
+    /// A copy for `to` at `date` with links under the key `kid`; all else empty.
+    pub fn new(to: EmailAddress, date: Timestamp, kid: u8) -> CopyRecord {
+        CopyRecord {
+            date,
+            to,
+            name: String::new(),
+            subscription: None,
+            fields: BTreeMap::new(),
+            test: false,
+            confirm_issued: None,
+            kid,
+        }
+    }
+
+    /// As it is stored.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("text, numbers and a map of texts have a JSON form")
+    }
+
+    /// As it was stored. The error does not quote the text, which holds an address.
+    pub fn from_json(text: &str) -> anyhow::Result<CopyRecord> {
+        serde_json::from_str(text)
+            .ok()
+            .context("the stored copy is no JSON of this version; was the database edited by hand?")
+    }
+
+    /// What fills a slot for the field `name`; blank values give way to `default`.
+    pub(crate) fn value<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+        let value = match name {
+            "email" => self.to.as_str(),
+            "name" => &self.name,
+            _ => self.fields.get(name).map_or("", String::as_str),
+        };
+        if one_line(value).is_empty() {
+            default
+        } else {
+            value
+        }
+    }
+
+    /// The second that a confirm link carries.
+    pub(crate) fn confirm_second(&self) -> u32 {
+        let date = u32::try_from(self.date.seconds().max(0)).unwrap_or(u32::MAX);
+        self.confirm_issued.unwrap_or(date)
+    }
+}
+
+/// Names of the subscriber fields in `templates`, sorted, without the built-in ones.
+pub(crate) fn fields_of(templates: &[&Template]) -> Vec<String> {
+    let segments = templates.iter().flat_map(|template| &template.0);
+    let names = segments.filter_map(|segment| match segment {
+        Segment::Slot(Slot::Field { name, .. }) => Some(name.as_str()),
+        _ => None,
+    });
+    let names: BTreeSet<&str> = names
+        .filter(|name| !["email", "name"].contains(name))
+        .collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// `value` on one line: control characters, line ends of any alphabet and runs of blanks become one
+/// blank, and none stands at either end.
+pub(crate) fn one_line(value: &str) -> Cow<'_, str> {
+    let blank = |c: char| c == ' ' || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let clean = !value.starts_with(' ')
+        && !value.ends_with(' ')
+        && !value.contains("  ")
+        && !value.contains(|c: char| c != ' ' && blank(c));
+    if clean {
+        return Cow::Borrowed(value);
+    }
+    let words = value.split(blank).filter(|word| !word.is_empty());
+    Cow::Owned(words.collect::<Vec<_>>().join(" "))
+}

@@ -1,0 +1,357 @@
+//! The body: two parts, quoted-printable (RFC 2045, section 6.7), with holes for a copy's values.
+//!
+//! A soft break stands on both sides of every hole, so that the lengths of the lines around it do not
+//! depend on what fills it. Promises what `message` promises of the body.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use anyhow::ensure;
+
+use crate::compile::{Compiled, Context, Segment, Slot, Template};
+use crate::message::Links;
+use crate::message::escape::escape;
+use crate::token::Claim;
+
+/// RFC 2045, section 6.7, rule 5: 76 characters, of which the last may be the `=` of a soft break.
+const LINE: usize = 75;
+
+/// The body of a run's messages.
+#[derive(Clone, Debug)]
+pub(super) struct Parts {
+    pieces: Vec<Piece>,
+    /// Each different hole once, however often it stands in the body.
+    slots: Vec<Filler>,
+    length: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Literal(Vec<u8>),
+    Slot(usize),
+}
+
+#[derive(Clone, Debug)]
+enum Filler {
+    Field {
+        name: String,
+        default: String,
+        context: Context,
+    },
+    /// A link: where it begins, and what its token claims.
+    Link { base: String, kind: Kind },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Click(u32),
+    Open,
+    Unsubscribe,
+    Manage,
+    View,
+    Confirm,
+}
+
+impl Parts {
+    /// Encodes the literals of `compiled` for links below `public_url`.
+    pub(super) fn new(
+        compiled: &Compiled,
+        public_url: &str,
+        boundary: &str,
+    ) -> anyhow::Result<Parts> {
+        let filled = |template: &Template| {
+            template.0.iter().any(|segment| match segment {
+                Segment::Literal(text) => !text.trim().is_empty(),
+                Segment::Slot(_) => true,
+            })
+        };
+        ensure!(filled(&compiled.text), "the text part is empty");
+        ensure!(filled(&compiled.html), "the HTML part is empty");
+        let mut builder = Builder {
+            public_url,
+            pieces: Vec::new(),
+            kinds: Vec::new(),
+            slots: Vec::new(),
+            literal: Vec::new(),
+        };
+        // RFC 2046, section 5.1.4: the richest part last.
+        for (media_type, template) in [("plain", &compiled.text), ("html", &compiled.html)] {
+            let head = format!(
+                "--{boundary}\r\n\
+                 Content-Type: text/{media_type}; charset=utf-8\r\n\
+                 Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+            );
+            builder.literal.extend_from_slice(head.as_bytes());
+            builder.part(template);
+        }
+        builder
+            .literal
+            .extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+        builder.close();
+        let literals = builder.pieces.iter().map(|piece| match piece {
+            Piece::Literal(text) => text.len(),
+            Piece::Slot(_) => 100,
+        });
+        Ok(Parts {
+            length: literals.sum(),
+            pieces: builder.pieces,
+            slots: builder.slots,
+        })
+    }
+
+    /// Octets of a copy, about.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Appends the body of one copy.
+    pub(super) fn write(&self, links: &Links<'_>, out: &mut Vec<u8>) {
+        // A value that stands in several places is made once and copied from its first place.
+        let mut made: Vec<Option<Range<usize>>> = vec![None; self.slots.len()];
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => out.extend_from_slice(text),
+                Piece::Slot(slot) => {
+                    if let Some(range) = made[*slot].clone() {
+                        out.extend_from_within(range);
+                        continue;
+                    }
+                    let start = out.len();
+                    self.slots[*slot].write(links, out);
+                    made[*slot] = Some(start..out.len());
+                }
+            }
+        }
+    }
+}
+
+impl Filler {
+    fn new(slot: &Slot, public_url: &str) -> Filler {
+        let (path, kind) = match slot {
+            Slot::Field {
+                name,
+                default,
+                context,
+            } => {
+                return Filler::Field {
+                    name: name.clone(),
+                    default: default.clone(),
+                    context: *context,
+                };
+            }
+            Slot::Click(link) => ("c", Kind::Click(*link)),
+            Slot::Open => ("o", Kind::Open),
+            Slot::Unsubscribe => ("u", Kind::Unsubscribe),
+            Slot::Preferences => ("preferences", Kind::Manage),
+            Slot::View => ("view", Kind::View),
+            Slot::Confirm => ("confirm", Kind::Confirm),
+        };
+        Filler::Link {
+            base: format!("{public_url}/{path}/"),
+            kind,
+        }
+    }
+
+    /// The value as it stands in the decoded part: escaped for its place.
+    fn text(&self, links: &Links<'_>) -> String {
+        match self {
+            Filler::Field {
+                name,
+                default,
+                context,
+            } => {
+                let mut value = String::new();
+                escape(links.copy.value(name, default), *context, &mut value);
+                value
+            }
+            Filler::Link { base, kind } => {
+                let subscription = links.subscription();
+                let token = links.sign(&match *kind {
+                    Kind::Click(link) => Claim::Click(links.key, link),
+                    Kind::Open => Claim::Open(links.key),
+                    Kind::Unsubscribe => Claim::Unsubscribe(subscription, links.key),
+                    Kind::Manage => Claim::Manage(subscription),
+                    Kind::View => Claim::View(links.key),
+                    Kind::Confirm => Claim::Confirm(subscription, links.copy.confirm_second()),
+                });
+                format!("{base}{token}")
+            }
+        }
+    }
+
+    /// Appends the value on lines of its own, with the soft break behind it.
+    fn write(&self, links: &Links<'_>, out: &mut Vec<u8>) {
+        let value = self.text(links);
+        if matches!(self, Filler::Link { .. }) && value.len() <= LINE {
+            // Letters that stand for themselves, on one line.
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"=\r\n");
+        } else {
+            encode(&value, out);
+        }
+    }
+}
+
+/// One part of one copy, decoded: for a browser.
+pub(super) fn decoded(template: &Template, public_url: &str, links: &Links<'_>) -> String {
+    let each = template.0.iter().map(|segment| match segment {
+        Segment::Literal(text) => Cow::Borrowed(text.as_str()),
+        Segment::Slot(slot) => Cow::Owned(Filler::new(slot, public_url).text(links)),
+    });
+    each.collect()
+}
+
+struct Builder<'a> {
+    public_url: &'a str,
+    pieces: Vec<Piece>,
+    kinds: Vec<Slot>,
+    slots: Vec<Filler>,
+    literal: Vec<u8>,
+}
+
+impl Builder<'_> {
+    fn part(&mut self, template: &Template) {
+        let mut column = 0;
+        for segment in &template.0 {
+            match segment {
+                Segment::Literal(text) => column = quote(text, column, &mut self.literal),
+                Segment::Slot(slot) => {
+                    if column > 0 {
+                        self.literal.extend_from_slice(b"=\r\n");
+                    }
+                    column = 0;
+                    self.close();
+                    self.slot(slot);
+                }
+            }
+        }
+        if self.literal.ends_with(b" ") {
+            self.literal.extend_from_slice(b"=\r\n");
+        }
+        // RFC 2046, section 5.1.1: this line end belongs to the delimiter, not to the part.
+        self.literal.extend_from_slice(b"\r\n");
+    }
+
+    fn slot(&mut self, slot: &Slot) {
+        let known = self.kinds.iter().position(|kind| kind == slot);
+        let place = known.unwrap_or_else(|| {
+            self.kinds.push(slot.clone());
+            self.slots.push(Filler::new(slot, self.public_url));
+            self.slots.len() - 1
+        });
+        self.pieces.push(Piece::Slot(place));
+    }
+
+    fn close(&mut self) {
+        if !self.literal.is_empty() {
+            let literal = std::mem::take(&mut self.literal);
+            self.pieces.push(Piece::Literal(literal));
+        }
+    }
+}
+
+/// Appends a value that begins a line, and the soft break behind it; nothing when it is empty.
+fn encode(value: &str, out: &mut Vec<u8>) {
+    if quote(value, 0, out) > 0 {
+        out.extend_from_slice(b"=\r\n");
+    }
+}
+
+/// Appends `text` in quoted-printable, beginning in `column`; returns the column behind it. A blank at
+/// its end stands as it is: a soft break must follow.
+fn quote(text: &str, mut column: usize, out: &mut Vec<u8>) -> usize {
+    let mut rest = text;
+    let mut blank = false;
+    while let Some(c) = rest.chars().next() {
+        let here = rest;
+        rest = &rest[c.len_utf8()..];
+        if c == '\r' || c == '\n' {
+            rest = if c == '\r' {
+                rest.strip_prefix('\n').unwrap_or(rest)
+            } else {
+                rest
+            };
+            out.extend_from_slice(b"\r\n");
+            (column, blank) = (0, false);
+            continue;
+        }
+        // Whole characters stay on one line, for readers that decode line by line.
+        let mut width = if is_literal(here, column, blank) {
+            1
+        } else {
+            3 * c.len_utf8()
+        };
+        if column + width > LINE {
+            out.extend_from_slice(b"=\r\n");
+            column = 0;
+            width = if is_literal(here, 0, false) {
+                1
+            } else {
+                3 * c.len_utf8()
+            };
+        }
+        if width == 1 {
+            out.push(here.as_bytes()[0]);
+        } else {
+            for &octet in c.encode_utf8(&mut [0; 4]).as_bytes() {
+                let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble)];
+                out.extend([b'=', digit(octet >> 4), digit(octet & 15)]);
+            }
+        }
+        blank = width == 1 && c == ' ';
+        column += width;
+    }
+    column
+}
+
+/// Whether the first character of `rest` may stand for itself, in `column`, after a `blank` or not.
+fn is_literal(rest: &str, column: usize, blank: bool) -> bool {
+    let after = rest.as_bytes().get(1);
+    match rest.as_bytes()[0] {
+        // A blank never ends a line, and never follows another: the body is its own relaxed form.
+        b' ' => !blank && after.is_none_or(|next| !b"\r\n".contains(next)),
+        b'=' => false,
+        // RFC 5321, section 4.5.2: with no dot at the start of a line, none is ever stuffed.
+        b'.' => column > 0,
+        // Mailbox files put a `>` before this word at the start of a line, which breaks signatures.
+        b'F' => column > 0 || !rest.starts_with("From "),
+        octet => octet.is_ascii_graphic(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    fn quoted(text: &str) -> String {
+        let mut out = Vec::new();
+        quote(text, 0, &mut out);
+        String::from_utf8(out).expect("quoted-printable is ASCII")
+    }
+
+    #[test]
+    fn text_is_encoded_by_the_rules_of_the_rfc_and_our_own() {
+        for (text, expected) in [
+            ("plain, 1+1=2", "plain, 1+1=3D2"),
+            ("a\nb\r\nc\rd", "a\r\nb\r\nc\r\nd"),
+            ("ü 🤖", "=C3=BC =F0=9F=A4=96"),
+            ("a  b   c", "a =20b =20 c"),
+            ("end \nend\t\nlast ", "end=20\r\nend=09\r\nlast "),
+            (".\n..\na.b", "=2E\r\n=2E.\r\na.b"),
+            ("From me\nFrom\nxFrom me", "=46rom me\r\nFrom\r\nxFrom me"),
+            ("a\u{0}b\u{85}", "a=00b=C2=85"),
+        ] {
+            assert_eq!(quoted(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_line_is_broken_before_a_character_and_the_next_begins_like_any_line() {
+        let text = format!("{}.b", "a".repeat(75));
+        assert_eq!(quoted(&text), format!("{}=\r\n=2Eb", "a".repeat(75)));
+        let text = format!("{}ü", "a".repeat(70));
+        assert_eq!(quoted(&text), format!("{}=\r\n=C3=BC", "a".repeat(70)));
+        let text = format!("{} From x", "a".repeat(74));
+        assert_eq!(quoted(&text), format!("{} =\r\n=46rom x", "a".repeat(74)));
+    }
+}

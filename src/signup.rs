@@ -1,0 +1,273 @@
+//! Signing up: the form, its limits, and the confirm link.
+//!
+//! Promises: whoever asks about an address gets the same answer after the same work, whether it is
+//! known, new, suppressed or over a limit; a form is bound to a time and a network and works once; a
+//! stranger can cause one mail to an address within the window. Leaves pages to `http`, rows to `store`.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use governor::clock::Clock as LimitClock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::address::{AddressError, EmailAddress};
+use crate::app::App;
+use crate::clock::{Clock, Timestamp};
+use crate::event::Evidence;
+use crate::id::SubscriptionKey;
+use crate::network;
+use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
+use crate::token::{Claim, Purpose, sign, verify};
+use crate::track::event_id;
+
+/// A neighbourhood (/24 or /48) gets this many times what one client gets in an hour.
+const WIDE: u32 = 5;
+/// Checks between two clearings of clients that have been quiet.
+const CLEAR_EVERY: u32 = 1_000;
+/// A clock may be this far ahead of the one that signed: several nodes sign.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// What came back in the form.
+#[derive(Clone, Debug, Default)]
+pub struct Submission {
+    pub address: String,
+    /// The signed form token.
+    pub form: String,
+    /// A field that people do not see; whatever fills it is no person.
+    pub trap: String,
+}
+
+/// What the page says next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// "Look into your inbox": for every address alike.
+    Received,
+    /// The form is too old, too young or from elsewhere: here is a fresh one.
+    Stale,
+    /// That is no address.
+    BadAddress(AddressError),
+    /// The site takes no signups, or its list is missing.
+    Closed,
+}
+
+/// The front door.
+#[derive(Debug)]
+pub struct Signups {
+    app: App,
+    minute: Limiter,
+    hour: Limiter,
+    wide: Limiter,
+    checks: AtomicU32,
+}
+
+type Limiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, WallClock, NoOpMiddleware<Duration>>;
+
+/// Our clock, for the limiter: so that a test can let an hour pass.
+#[derive(Clone, Debug)]
+struct WallClock(Clock);
+
+impl LimitClock for WallClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.now().0).unwrap_or(0))
+    }
+}
+
+impl Signups {
+    /// Limits as the configuration says.
+    pub fn new(app: App) -> Signups {
+        let clock = WallClock(app.clock.clone());
+        let limiter = |quota| RateLimiter::dashmap_with_clock(quota, clock.clone());
+        let at_least_one = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        let signup = &app.config.signup;
+        let (minute, hour) = (signup.per_network_per_minute, signup.per_network_per_hour);
+        Signups {
+            minute: limiter(Quota::per_minute(at_least_one(minute))),
+            hour: limiter(Quota::per_hour(at_least_one(hour))),
+            wide: limiter(Quota::per_hour(at_least_one(hour.saturating_mul(WIDE)))),
+            checks: AtomicU32::new(0),
+            app,
+        }
+    }
+
+    /// The token of a fresh form for `client`.
+    pub fn form_token(&self, client: IpAddr) -> String {
+        let now = self.app.clock.now();
+        let mut nonce = [0; 8];
+        self.app.chance.fill(&mut nonce);
+        let issued = u32::try_from(now.seconds()).unwrap_or(u32::MAX);
+        let claim = Claim::Form {
+            issued,
+            nonce: u64::from_be_bytes(nonce),
+            network: self.network_mark(issued, client),
+        };
+        sign(&self.app.keyring, &claim)
+    }
+
+    /// Takes a form that came back from `client`. `revision` is the compiled confirm mail's.
+    pub async fn submit(
+        &self,
+        client: IpAddr,
+        form: &Submission,
+        revision: &str,
+    ) -> anyhow::Result<Answer> {
+        let signup = &self.app.config.signup;
+        if !signup.open {
+            return Ok(Answer::Closed);
+        }
+        if !form.trap.is_empty() {
+            return Ok(Answer::Received);
+        }
+        let now = self.app.clock.now();
+        let Some(nonce) = self.nonce(client, &form.form, now) else {
+            return Ok(Answer::Stale);
+        };
+        let address = match EmailAddress::parse(&form.address) {
+            Ok(address) => address,
+            Err(error) => return Ok(Answer::BadAddress(error)),
+        };
+        if !self.within_limits(client) {
+            return Ok(Answer::Received);
+        }
+        let canonical = address.canonical();
+        let folded = fold(&address);
+        let keyring = &self.app.keyring;
+        let done = self
+            .app
+            .store
+            .sign_up(&SignUp {
+                list: &self.app.config.publication.list,
+                address: address.as_str(),
+                canonical: &canonical,
+                hash: keyring.address_hash(&canonical),
+                // No address holds a NUL, so no folded address is ever taken for a suppressed one.
+                limit: keyring.address_hash(&format!("limit\0{folded}")),
+                subscriber: self.app.chance.key(),
+                subscription: self.app.chance.key(),
+                nonce,
+                nonces_before: now.before(signup.form_max_age + SKEW),
+                mailed_after: now.before(signup.address_window),
+                per_hour: signup.confirms_per_hour,
+                revision,
+                at: now,
+            })
+            .await?;
+        tracing::debug!(outcome = ?done, "signup");
+        Ok(match done {
+            SignedUp::NoList => Answer::Closed,
+            SignedUp::Used | SignedUp::Mailed | SignedUp::Quiet => Answer::Received,
+        })
+    }
+
+    /// The subscription behind a confirm link that still works.
+    pub fn confirm_claim(&self, token: &str) -> Option<(SubscriptionKey, Timestamp)> {
+        let claim = verify(&self.app.keyring, Purpose::Confirm, token)?;
+        let Claim::Confirm(subscription, issued) = claim else {
+            return None;
+        };
+        let issued = Timestamp(i64::from(issued) * 1000);
+        let now = self.app.clock.now();
+        let window = self.app.config.signup.confirm_window;
+        (now.since(issued) <= window && issued.since(now) <= SKEW).then_some((subscription, issued))
+    }
+
+    /// Confirms, by the button on the page. `welcome` is the compiled welcome mail's revision.
+    pub async fn confirm(
+        &self,
+        (subscription, issued): (SubscriptionKey, Timestamp),
+        evidence: &Evidence,
+        welcome: Option<&str>,
+    ) -> anyhow::Result<Confirmed> {
+        let at = self.app.clock.now();
+        let evidence = serde_json::to_string(evidence)?;
+        let mut tries = 0;
+        loop {
+            let confirm = Confirm {
+                subscription,
+                issued,
+                at,
+                welcome,
+                event_id: event_id(&self.app.chance, at),
+                evidence: &evidence,
+            };
+            match self.app.store.confirm(&confirm).await {
+                // An event of the same id: draw another.
+                Err(error) if error.is_duplicate() && tries < 3 => tries += 1,
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    fn nonce(&self, client: IpAddr, token: &str, now: Timestamp) -> Option<i64> {
+        let claim = verify(&self.app.keyring, Purpose::Form, token)?;
+        let Claim::Form {
+            issued,
+            nonce,
+            network,
+        } = claim
+        else {
+            return None;
+        };
+        let served = Timestamp(i64::from(issued) * 1000);
+        let signup = &self.app.config.signup;
+        let age = now.since(served);
+        let fits = age >= signup.form_min_age
+            && age <= signup.form_max_age
+            && network == self.network_mark(issued, client);
+        fits.then_some(nonce.cast_signed())
+    }
+
+    fn network_mark(&self, issued: u32, client: IpAddr) -> u32 {
+        let day = i64::from(issued / 86_400);
+        let hash = self.app.keyring.network_hash(day, network::wide(client));
+        u32::from_be_bytes(*hash.first_chunk().expect("a hash has 32 octets"))
+    }
+
+    fn within_limits(&self, client: IpAddr) -> bool {
+        if self.checks.fetch_add(1, Ordering::Relaxed) % CLEAR_EVERY == CLEAR_EVERY - 1 {
+            for limiter in [&self.minute, &self.hour, &self.wide] {
+                limiter.retain_recent();
+            }
+        }
+        let (near, wide) = (network::client(client), network::wide(client));
+        self.minute.check_key(&near).is_ok()
+            && self.hour.check_key(&near).is_ok()
+            && self.wide.check_key(&wide).is_ok()
+    }
+}
+
+/// The form under which an address is limited: one person's spellings of one mailbox, as far as the
+/// large providers let everyone make them up (`+tag` anywhere, dots at Gmail).
+fn fold(address: &EmailAddress) -> String {
+    let canonical = address.canonical();
+    let (local, domain) = canonical.rsplit_once('@').unwrap_or((&canonical, ""));
+    let local = match local.split_once('+') {
+        Some((before, _)) if !before.is_empty() => before,
+        _ => local,
+    };
+    if domain == "gmail.com" || domain == "googlemail.com" {
+        return format!("{}@gmail.com", local.replace('.', ""));
+    }
+    format!("{local}@{domain}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+    use crate::address::EmailAddress;
+
+    #[test]
+    fn spellings_that_anyone_can_make_up_share_a_limit() {
+        let folded = |text: &str| fold(&EmailAddress::parse(text).expect("an address"));
+        assert_eq!(folded("A.B+x@GMail.com"), "ab@gmail.com");
+        assert_eq!(folded("ab@googlemail.com"), "ab@gmail.com");
+        assert_eq!(folded("a.b+x@example.org"), "a.b@example.org");
+        assert_ne!(folded("a.b@example.org"), folded("ab@example.org"));
+        assert_eq!(folded("+x@example.org"), "+x@example.org");
+    }
+}

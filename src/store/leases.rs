@@ -1,0 +1,253 @@
+//! Who may send: senders, their leases on blocks, and what a dead one left behind.
+//!
+//! Promises: a block has one holder; a marker of a holder whose lease ended is refused (`ledger`). On
+//! SQLite a lease has no end but its process's, which an operating-system lock tells; on PostgreSQL it
+//! ends by the database's clock.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::delivery::State;
+use crate::id::{DeliveryKey, RunId};
+use crate::store::blocks::{Moves, apply_moves};
+use crate::store::{Result, Store};
+
+/// A queued delivery with what its copy is made of.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Queued {
+    pub seq: i64,
+    pub attempts: i64,
+    pub created_at: i64,
+    pub subscriber_id: i64,
+    pub address: String,
+    pub name: String,
+    pub fields: String,
+    /// The subscription's key, 0 where the mail belongs to none.
+    pub subscription: i64,
+    /// The open run only: what this delivery carries.
+    pub kind: Option<String>,
+    pub revision: Option<String>,
+    pub data: Option<String>,
+    pub list_id: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct BlockRow {
+    block: u32,
+}
+
+const LEASE: &str = "
+    with free as materialized (
+        select block from blocks
+        where run_id = $1 and queued > 0 and next_due <= $2
+          and (boot is null or (boot <> $4 and until < db_now()))
+        order by block
+        limit $3
+        /* for update skip locked */
+    )
+    update blocks set owner = $5, boot = $4, until = db_now() + $6
+    where run_id = $1 and block in (select block from free)
+    returning block";
+
+const LOAD: &str = "
+    select d.seq, d.attempts, r.created_at, d.subscriber_id, u.address, u.name, u.fields,
+        s.key as subscription, cast(null as text) as kind, cast(null as text) as revision,
+        cast(null as text) as data, cast(null as bigint) as list_id
+    from deliveries d
+        join runs r on r.id = d.run_id
+        join subscribers u on u.id = d.subscriber_id
+        join subscriptions s on s.list_id = r.list_id and s.subscriber_id = d.subscriber_id
+    where d.run_id = $1 and d.seq >= $2 and d.seq < $3 and d.state = 'queued' and d.due_at <= $4
+    order by d.seq";
+
+const LOAD_SYSTEM: &str = "
+    select d.seq, d.attempts, d.due_at as created_at, d.subscriber_id,
+        coalesce(m.address, u.address) as address, coalesce(u.name, '') as name,
+        coalesce(u.fields, '{}') as fields, coalesce(s.key, 0) as subscription,
+        m.kind, m.revision, m.data, m.list_id
+    from deliveries d
+        join system_mails m on m.run_id = d.run_id and m.seq = d.seq
+        left join subscribers u on u.id = d.subscriber_id
+        left join subscriptions s on s.list_id = m.list_id and s.subscriber_id = d.subscriber_id
+    where d.run_id = $1 and d.seq >= $2 and d.seq < $3 and d.state = 'queued' and d.due_at <= $4
+      and coalesce(m.address, u.address) is not null
+    order by d.seq";
+
+/// Blocks with something at the dot are few, and each names a range of the primary key.
+const REAP: &str = "
+    update deliveries set state = 'uncertain', settled_at = $3,
+        reply = 'the sender died before the answer to the final dot'
+    from blocks b
+    where b.at_dot > 0 and deliveries.run_id = b.run_id
+      and deliveries.seq >= b.block * 256 and deliveries.seq < (b.block + 1) * 256
+      and deliveries.state = 'at_dot' and deliveries.boot <> $1
+      and deliveries.boot not in (select s.boot from senders s where s.until + $2 > db_now())
+    returning deliveries.run_id, deliveries.seq";
+
+impl Store {
+    /// Enters `node` as a sender under a new `boot`. An older boot of the same node is fenced by this.
+    pub async fn enter_sender(
+        &self,
+        node: &str,
+        boot: i64,
+        lease: Duration,
+        at: Timestamp,
+    ) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query(self.sql(
+                "insert into senders (node, boot, started_at, until)
+                 values ($1, $2, $3, db_now() + $4)
+                 on conflict (node) do update
+                 set boot = excluded.boot, started_at = excluded.started_at, until = excluded.until",
+            ))
+            .bind(node)
+            .bind(boot)
+            .bind(at.0)
+            .bind(millis(lease))
+            .execute(conn)
+            .await?;
+        })
+    }
+
+    /// Renews the sender's leases; false if another boot of this node has taken its place.
+    pub async fn renew_leases(&self, node: &str, boot: i64, lease: Duration) -> Result<bool> {
+        transact!(self, conn => {
+            let kept = sqlx::query(self.sql(
+                "update senders set until = db_now() + $3 where node = $1 and boot = $2",
+            ))
+            .bind(node)
+            .bind(boot)
+            .bind(millis(lease))
+            .execute(&mut *conn)
+            .await?
+            .rows_affected();
+            sqlx::query(self.sql(
+                "update blocks set until = db_now() + $2
+                 where boot = $1 and run_id in (
+                     select id from runs where status not in ('finished', 'cancelled')
+                 )",
+            ))
+            .bind(boot)
+            .bind(millis(lease))
+            .execute(conn)
+            .await?;
+            kept == 1
+        })
+    }
+
+    /// Leases up to `limit` free blocks of `run` in which something is due.
+    pub async fn lease_blocks(
+        &self,
+        run: RunId,
+        node: &str,
+        boot: i64,
+        lease: Duration,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<u32>> {
+        transact!(self, conn => {
+            let rows: Vec<i64> = sqlx::query_scalar(self.sql(LEASE))
+                .bind(run.0)
+                .bind(now.0)
+                .bind(i64::from(limit))
+                .bind(boot)
+                .bind(node)
+                .bind(millis(lease))
+                .fetch_all(conn)
+                .await?;
+            let mut blocks: Vec<u32> = rows.into_iter().filter_map(|b| u32::try_from(b).ok()).collect();
+            blocks.sort_unstable();
+            blocks
+        })
+    }
+
+    /// The deliveries of one block that are due.
+    pub async fn load_block(&self, run: RunId, block: u32, now: Timestamp) -> Result<Vec<Queued>> {
+        let first = i64::from(block) * i64::from(DeliveryKey::BLOCK);
+        let text = if run == RunId::SYSTEM {
+            LOAD_SYSTEM
+        } else {
+            LOAD
+        };
+        read!(self, conn => {
+            let rows = sqlx::query_as::<_, Queued>(text)
+                .bind(run.0)
+                .bind(first)
+                .bind(first + i64::from(DeliveryKey::BLOCK))
+                .bind(now.0)
+                .fetch_all(conn)
+                .await?;
+            Ok(rows)
+        })
+    }
+
+    /// Gives blocks back and notes when each is next due.
+    pub async fn release_blocks(&self, run: RunId, boot: i64, blocks: &[u32]) -> Result<()> {
+        let rows: Vec<_> = blocks.iter().map(|&block| BlockRow { block }).collect();
+        let rows = serde_json::to_string(&rows).expect("numbers always serialise");
+        transact!(self, conn => {
+            sqlx::query(self.sql(
+                "update blocks set owner = null, boot = null, until = null, next_due = (
+                     select min(d.due_at) from deliveries d
+                     where d.run_id = blocks.run_id and d.state = 'queued'
+                       and d.seq >= blocks.block * 256 and d.seq < (blocks.block + 1) * 256
+                 )
+                 where run_id = $2 and boot = $3 and block in (
+                     select cast(b.value->>'block' as bigint) from json_each($1) as b
+                 )",
+            ))
+            .bind(rows)
+            .bind(run.0)
+            .bind(boot)
+            .execute(conn)
+            .await?;
+        })
+    }
+
+    /// Moves what dead senders left at the dot to `uncertain`, frees their blocks, and gives the
+    /// deliveries. A boot is dead when no sender's row names it, or when that row ran out `grace` ago.
+    /// On SQLite the caller holds the sending lock, so every boot but `boot` is dead.
+    pub async fn reap(
+        &self,
+        boot: i64,
+        grace: Duration,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryKey>> {
+        let sqlite = self.is_sqlite();
+        transact!(self, conn => {
+            if sqlite {
+                sqlx::query("delete from senders where boot <> $1").bind(boot).execute(&mut *conn).await?;
+            }
+            let freed = self.sql(
+                "update blocks set owner = null, boot = null, until = null
+                 where boot is not null and boot <> $1 and run_id in (
+                         select id from runs where status not in ('finished', 'cancelled')
+                     )
+                   and boot not in (select boot from senders where until + $2 > db_now())",
+            );
+            sqlx::query(freed).bind(boot).bind(millis(grace)).execute(&mut *conn).await?;
+            let rows = sqlx::query_as::<_, (i64, i64)>(self.sql(REAP))
+                .bind(boot)
+                .bind(millis(grace))
+                .bind(at.0)
+                .fetch_all(&mut *conn)
+                .await?;
+            let mut moves = Moves::default();
+            let mut found = Vec::with_capacity(rows.len());
+            for (run, seq) in rows {
+                let seq = u32::try_from(seq).expect("a seq is written from a u32");
+                let key = DeliveryKey { run: RunId(run), seq };
+                moves.add(key, State::AtDot, State::Uncertain);
+                found.push(key);
+            }
+            apply_moves!(self, conn, moves);
+            found
+        })
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

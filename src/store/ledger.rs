@@ -1,0 +1,290 @@
+//! The ledger: markers and outcomes of many deliveries in one durable commit.
+//!
+//! Invariant: a row leaves `queued` for `at_dot` only here, guarded by its state, its block's lease and
+//! the boot that holds it; the commit has reached the disk before the caller hears of it.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+use sqlx::Row;
+
+use crate::clock::Timestamp;
+use crate::delivery::{Outcome, Settled, State};
+use crate::id::{DeliveryKey, RunId};
+use crate::store::blocks::{Moves, apply_moves};
+use crate::store::{Result, Store};
+
+/// The wish to write the terminator of one message.
+#[derive(Clone, Debug)]
+pub struct Marker {
+    pub key: DeliveryKey,
+    /// What this copy was made of, as JSON.
+    pub copy: String,
+}
+
+/// Which wishes were granted; all outcomes given with them are recorded.
+#[derive(Debug, Default)]
+pub struct Committed {
+    pub granted: HashSet<DeliveryKey>,
+}
+
+#[derive(Serialize)]
+struct OutcomeRow<'a> {
+    run: i64,
+    seq: u32,
+    from: &'static str,
+    to: &'static str,
+    due: Option<i64>,
+    at: i64,
+    charged: u8,
+    code: Option<u16>,
+    enhanced: Option<&'a str>,
+    reply: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct MarkerRow<'a> {
+    run: i64,
+    seq: u32,
+    copy: &'a str,
+}
+
+/// Differs by necessity: `db_now()` is 0 on SQLite, where a lease ends with the process that holds it.
+const MARK: &str = "
+    update deliveries set state = 'at_dot', boot = $2, marked_at = $3, copy = m.value->>'copy'
+    from json_each($1) as m
+    where run_id = cast(m.value->>'run' as bigint) and seq = cast(m.value->>'seq' as bigint)
+      and state = 'queued'
+      and exists (
+          select 1 from blocks
+          where blocks.run_id = deliveries.run_id and blocks.block = deliveries.seq / 256
+            and blocks.boot = $2 and blocks.until > db_now()
+      )
+    returning run_id, seq";
+
+const SETTLE: &str = "
+    update deliveries set
+        state = o.value->>'to',
+        due_at = coalesce(cast(o.value->>'due' as bigint), due_at),
+        attempts = attempts + cast(o.value->>'charged' as bigint),
+        settled_at = case when o.value->>'to' = 'queued' then null
+            else cast(o.value->>'at' as bigint) end,
+        code = coalesce(cast(o.value->>'code' as bigint), code),
+        enhanced = case when o.value->>'code' is null then enhanced else o.value->>'enhanced' end,
+        reply = coalesce(o.value->>'reply', reply)
+    from json_each($1) as o
+    where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
+      and state = o.value->>'from'
+      and (state = 'queued' or boot = $2)
+    returning run_id, seq";
+
+/// Suppresses the addresses of a batch of bounced deliveries.
+const SUPPRESS: &str = "
+    insert into suppressions (hash, reason, created_at)
+    select u.hash, 'bounced', $2
+    from json_each($1) as o
+        join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
+            and d.seq = cast(o.value->>'seq' as bigint)
+        join subscribers u on u.id = d.subscriber_id
+    where true
+    on conflict (hash) do nothing";
+
+/// Takes what else is queued for the readers of that batch.
+const SUPPRESS_QUEUED: &str = "
+    update deliveries set state = 'suppressed', settled_at = $2
+    where state = 'queued' and subscriber_id in (
+        select d.subscriber_id
+        from json_each($1) as o
+            join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
+                and d.seq = cast(o.value->>'seq' as bigint)
+        where d.subscriber_id <> 0
+    )
+    returning run_id, seq";
+
+impl Store {
+    /// Commits outcomes and markers together. `boot` must hold the blocks of the markers, and must have
+    /// set the markers that the outcomes settle.
+    pub async fn commit_ledger(
+        &self,
+        boot: i64,
+        settled: &[Settled],
+        markers: &[Marker],
+        at: Timestamp,
+    ) -> Result<Committed> {
+        let outcomes: HashMap<DeliveryKey, (State, State)> = settled.iter().map(change).collect();
+        let rows: Vec<OutcomeRow<'_>> = settled.iter().map(outcome_row).collect();
+        let late: Vec<OutcomeRow<'_>> = settled.iter().filter_map(late_row).collect();
+        let suppress: Vec<_> = settled
+            .iter()
+            .filter(|s| s.suppress)
+            .map(|s| key_row(s.key))
+            .collect();
+        let (rows, late, suppress) = (json(&rows), json(&late), (json(&suppress), suppress.len()));
+        let marks: Vec<_> = markers
+            .iter()
+            .map(|marker| MarkerRow {
+                run: marker.key.run.0,
+                seq: marker.key.seq,
+                copy: &marker.copy,
+            })
+            .collect();
+        let marks = json(&marks);
+        transact!(self, conn => {
+            let mut moves = Moves::default();
+            let mut done = Committed::default();
+            if !settled.is_empty() {
+                let changed = sqlx::query(self.sql(SETTLE))
+                    .bind(rows.as_str())
+                    .bind(boot)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                for row in &changed {
+                    let key = key_of(row.get(0), row.get(1));
+                    let (from, to) = outcomes[&key];
+                    moves.add(key, from, to);
+                }
+                if changed.len() < settled.len() && late != "[]" {
+                    // An answer that came after a reaper had called the delivery uncertain still counts.
+                    let changed = sqlx::query(self.sql(SETTLE))
+                        .bind(late.as_str())
+                        .bind(boot)
+                        .fetch_all(&mut *conn)
+                        .await?;
+                    for row in &changed {
+                        moves.add(key_of(row.get(0), row.get(1)), State::Uncertain, State::Sent);
+                    }
+                }
+            }
+            if suppress.1 > 0 {
+                sqlx::query(self.sql(SUPPRESS))
+                    .bind(suppress.0.as_str())
+                    .bind(at.0)
+                    .execute(&mut *conn)
+                    .await?;
+                let taken = sqlx::query_as::<_, (i64, i64)>(self.sql(SUPPRESS_QUEUED))
+                    .bind(suppress.0.as_str())
+                    .bind(at.0)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                for (run, seq) in taken {
+                    moves.add(key_of(run, seq), State::Queued, State::Suppressed);
+                }
+            }
+            if !markers.is_empty() {
+                let granted = sqlx::query(self.sql(MARK))
+                    .bind(marks.as_str())
+                    .bind(boot)
+                    .bind(at.0)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                for row in &granted {
+                    let key = key_of(row.get(0), row.get(1));
+                    moves.add(key, State::Queued, State::AtDot);
+                    done.granted.insert(key);
+                }
+            }
+            apply_moves!(self, conn, moves);
+            done
+        })
+    }
+
+    /// Puts failed deliveries back into the queue, after it has turned out that the relay refused
+    /// everyone.
+    pub async fn requeue_failed(&self, keys: &[DeliveryKey], at: Timestamp) -> Result<u64> {
+        let rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
+        transact!(self, conn => {
+            let back = sqlx::query_as::<_, (i64, i64)>(self.sql(
+                "update deliveries set state = 'queued', due_at = $2, settled_at = null
+                 from json_each($1) as o
+                 where run_id = cast(o.value->>'run' as bigint)
+                   and seq = cast(o.value->>'seq' as bigint) and state = 'failed'
+                 returning run_id, seq",
+            ))
+            .bind(rows.as_str())
+            .bind(at.0)
+            .fetch_all(&mut *conn)
+            .await?;
+            let mut moves = Moves::default();
+            for &(run, seq) in &back {
+                moves.add(key_of(run, seq), State::Failed, State::Queued);
+            }
+            apply_moves!(self, conn, moves);
+            sqlx::query(self.sql(
+                "update blocks set next_due = $2
+                 from json_each($1) as o
+                 where run_id = cast(o.value->>'run' as bigint)
+                   and block = cast(o.value->>'seq' as bigint) / 256",
+            ))
+            .bind(rows.as_str())
+            .bind(at.0)
+            .execute(&mut *conn)
+            .await?;
+            back.len() as u64
+        })
+    }
+}
+
+fn json<T: Serialize>(rows: &T) -> String {
+    serde_json::to_string(rows).expect("numbers and strings always serialise")
+}
+
+#[derive(Serialize)]
+struct KeyRow {
+    run: i64,
+    seq: u32,
+}
+
+fn key_row(key: DeliveryKey) -> KeyRow {
+    KeyRow {
+        run: key.run.0,
+        seq: key.seq,
+    }
+}
+
+fn key_of(run: i64, seq: i64) -> DeliveryKey {
+    DeliveryKey {
+        run: RunId(run),
+        seq: u32::try_from(seq).expect("a seq is written from a u32"),
+    }
+}
+
+fn change(settled: &Settled) -> (DeliveryKey, (State, State)) {
+    let from = if settled.marked {
+        State::AtDot
+    } else {
+        State::Queued
+    };
+    (settled.key, (from, settled.outcome.state()))
+}
+
+fn outcome_row(settled: &Settled) -> OutcomeRow<'_> {
+    let (key, (from, to)) = change(settled);
+    let reply = settled.outcome.reply();
+    let due = match settled.outcome {
+        Outcome::Deferred { due, .. } => Some(due.0),
+        _ => None,
+    };
+    OutcomeRow {
+        run: key.run.0,
+        seq: key.seq,
+        from: from.name(),
+        to: to.name(),
+        due,
+        at: settled.at.0,
+        charged: u8::from(settled.charged),
+        code: reply.map(|reply| reply.code),
+        enhanced: reply.and_then(|reply| reply.enhanced.as_deref()),
+        reply: match &settled.outcome {
+            Outcome::Uncertain(text) => Some(text),
+            _ => reply.map(|reply| reply.text.as_str()),
+        },
+    }
+}
+
+fn late_row(settled: &Settled) -> Option<OutcomeRow<'_>> {
+    let sent = settled.marked && matches!(settled.outcome, Outcome::Sent(_));
+    sent.then(|| OutcomeRow {
+        from: State::Uncertain.name(),
+        ..outcome_row(settled)
+    })
+}

@@ -1,0 +1,113 @@
+//! Lists, and how many readers stand on them.
+
+use crate::clock::Timestamp;
+use crate::id::ListId;
+use crate::store::{Result, Store};
+use crate::subscriber::{List, Status};
+
+type Columns = (i64, String, String, String, i64);
+
+impl Store {
+    /// Makes a list; false when one of this slug is there already.
+    pub async fn add_list(
+        &self,
+        slug: &str,
+        title: &str,
+        label: &str,
+        at: Timestamp,
+    ) -> Result<bool> {
+        transact!(self, conn => {
+            let made = sqlx::query(
+                "insert into lists (id, slug, title, label, created_at)
+                 select coalesce(max(id), 0) + 1, $1, $2, $3, $4 from lists
+                 where true
+                 on conflict do nothing",
+            )
+            .bind(slug)
+            .bind(title)
+            .bind(label)
+            .bind(at.0)
+            .execute(conn)
+            .await?;
+            made.rows_affected() == 1
+        })
+    }
+
+    /// The list of this slug.
+    pub async fn list(&self, slug: &str) -> Result<Option<List>> {
+        read!(self, conn => {
+            let found: Option<Columns> = sqlx::query_as(
+                "select id, slug, title, label, created_at from lists where slug = $1",
+            )
+            .bind(slug)
+            .fetch_optional(conn)
+            .await?;
+            Ok(found.map(list))
+        })
+    }
+
+    /// Every list in the order of creation.
+    pub async fn lists(&self) -> Result<Vec<List>> {
+        read!(self, conn => {
+            let found: Vec<Columns> = sqlx::query_as(
+                "select id, slug, title, label, created_at from lists order by id",
+            )
+            .fetch_all(conn)
+            .await?;
+            Ok(found.into_iter().map(list).collect())
+        })
+    }
+
+    /// Subscriptions by list and status; a status that nobody has is not named.
+    pub async fn subscription_counts(&self) -> Result<Vec<(ListId, Status, i64)>> {
+        read!(self, conn => {
+            let found: Vec<(i64, String, i64)> = sqlx::query_as(
+                "select list_id, status, count(*) from subscriptions group by list_id, status",
+            )
+            .fetch_all(conn)
+            .await?;
+            let known = |(list, status, count): (i64, String, i64)| {
+                Some((ListId(list), Status::parse(&status)?, count))
+            };
+            Ok(found.into_iter().filter_map(known).collect())
+        })
+    }
+}
+
+fn list((id, slug, title, label, created_at): Columns) -> List {
+    List {
+        id: ListId(id),
+        slug,
+        title,
+        label,
+        created_at: Timestamp(created_at),
+    }
+}
+
+impl Store {
+    /// The list numbered `id`.
+    pub async fn list_by_id(&self, id: ListId) -> Result<Option<List>> {
+        read!(self, conn => {
+            let found: Option<Columns> = sqlx::query_as(
+                "select id, slug, title, label, created_at from lists where id = $1",
+            )
+            .bind(id.0)
+            .fetch_optional(conn)
+            .await?;
+            Ok(found.map(list))
+        })
+    }
+
+    /// How many readers a run to this list would find now.
+    pub async fn confirmed_on(&self, id: ListId) -> Result<i64> {
+        read!(self, conn => {
+            let number = sqlx::query_scalar(
+                "select count(*) from subscriptions where list_id = $1 and status = 'confirmed'",
+            )
+            .bind(id.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(number)
+        })
+    }
+}

@@ -1,0 +1,285 @@
+//! Signing up: one transaction from a form to a waiting confirm mail, and one from its link to a
+//! confirmed subscription.
+//!
+//! Promises: the same statements and one commit for every address, known or not, so that the time of an
+//! answer says nothing; a form works once; nobody suppressed or confirmed is mailed. Leaves the limits'
+//! sizes and the sending to others.
+
+use crate::clock::Timestamp;
+use crate::id::{ListId, SubscriberId, SubscriptionKey};
+use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
+use crate::store::{Result, Store};
+
+/// Confirm mails wait at most this many hours; beyond, a signup is dropped as the flood it is.
+const HOURS_AHEAD: i64 = 24;
+const HOUR: i64 = 3_600_000;
+
+/// A form that came back, checked and parsed.
+#[derive(Clone, Debug)]
+pub struct SignUp<'a> {
+    /// Slug of the list.
+    pub list: &'a str,
+    pub address: &'a str,
+    pub canonical: &'a str,
+    /// Keyed hash of the canonical address: the name under which it may be suppressed.
+    pub hash: [u8; 32],
+    /// Keyed hash of the folded address: what the limit counts by.
+    pub limit: [u8; 32],
+    /// Random keys for a new reader and a new subscription.
+    pub subscriber: i64,
+    pub subscription: i64,
+    pub nonce: i64,
+    /// Nonces used before this are forgotten: their forms are too old by now.
+    pub nonces_before: Timestamp,
+    /// An address mailed after this is not mailed again.
+    pub mailed_after: Timestamp,
+    pub per_hour: u32,
+    /// Revision of the compiled confirm mail.
+    pub revision: &'a str,
+    pub at: Timestamp,
+}
+
+/// What a signup came to; the answer to the reader is the same for all but the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedUp {
+    /// There is no such list.
+    NoList,
+    /// This form has been used.
+    Used,
+    /// A confirm mail waits to be sent.
+    Mailed,
+    /// Known, suppressed, mailed lately, or too many at once: no mail.
+    Quiet,
+}
+
+/// What a confirm link came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// Just now, by this call.
+    Now,
+    /// By an earlier one.
+    Already,
+    /// The subscription is gone, ended since the mail, or its address is suppressed.
+    No,
+}
+
+/// The confirm button of one mail was pressed.
+#[derive(Clone, Debug)]
+pub struct Confirm<'a> {
+    pub subscription: SubscriptionKey,
+    /// When the link was made; a subscription that ended after it stays ended.
+    pub issued: Timestamp,
+    pub at: Timestamp,
+    /// Revision of the compiled welcome mail, if one is sent.
+    pub welcome: Option<&'a str>,
+    pub event_id: i64,
+    /// Evidence as JSON.
+    pub evidence: &'a str,
+}
+
+impl Store {
+    /// Takes a signup: a new address becomes a pending subscriber with a confirm mail waiting, in one
+    /// transaction. A reader who left keeps that status until the link in the mail is used, so that
+    /// nobody is brought back by a stranger's form.
+    pub async fn sign_up(&self, form: &SignUp<'_>) -> Result<SignedUp> {
+        let list = self.offered_list(form.list).await?;
+        let Some((ListId(list), _)) = list else {
+            return Ok(SignedUp::NoList);
+        };
+        let hour = form.at.0.div_euclid(HOUR);
+        transact!(self, conn => {
+            let fresh = sqlx::query(
+                "insert into form_nonces (nonce, used_at) values ($1, $2)
+                 on conflict (nonce) do nothing",
+            )
+            .bind(form.nonce)
+            .bind(form.at.0)
+            .execute(&mut *conn)
+            .await?
+            .rows_affected();
+            if fresh == 0 {
+                return Ok(SignedUp::Used);
+            }
+            sqlx::query("delete from form_nonces where used_at < $1")
+                .bind(form.nonces_before.0)
+                .execute(&mut *conn)
+                .await?;
+            sqlx::query("delete from confirm_hours where hour < $1")
+                .bind(hour)
+                .execute(&mut *conn)
+                .await?;
+            // The row of this hour is written even when nothing changes: that locks it, so that
+            // signups on several nodes are counted one after the other.
+            sqlx::query(
+                "insert into confirm_hours (hour, mails) values ($1, 0)
+                 on conflict (hour) do update set mails = confirm_hours.mails",
+            )
+            .bind(hour)
+            .execute(&mut *conn)
+            .await?;
+            let hours: Vec<(i64, i64)> =
+                sqlx::query_as("select hour, mails from confirm_hours where hour >= $1")
+                    .bind(hour)
+                    .fetch_all(&mut *conn)
+                    .await?;
+            let slot = free_hour(&hours, hour, form.per_hour);
+            sqlx::query(
+                "insert into subscribers (id, address, canonical, hash, name, fields, created_at)
+                 select $1, $2, $3, $4, '', '{}', $5
+                 where not exists (select 1 from suppressions where hash = $4)
+                 on conflict do nothing",
+            )
+            .bind(form.subscriber)
+            .bind(form.address)
+            .bind(form.canonical)
+            .bind(&form.hash[..])
+            .bind(form.at.0)
+            .execute(&mut *conn)
+            .await?;
+            sqlx::query(
+                "insert into subscriptions (key, list_id, subscriber_id, status, source, created_at)
+                 select $1, $2, s.id, 'pending', 'form', $3 from subscribers s
+                 where s.hash = $4
+                     and not exists (select 1 from suppressions x where x.hash = s.hash)
+                 on conflict do nothing",
+            )
+            .bind(form.subscription)
+            .bind(list)
+            .bind(form.at.0)
+            .bind(&form.hash[..])
+            .execute(&mut *conn)
+            .await?;
+            let waiting: Option<i64> = sqlx::query_scalar(
+                "select s.id from subscribers s
+                 join subscriptions n on n.subscriber_id = s.id and n.list_id = $2
+                 where s.hash = $1 and n.status in ('pending', 'unsubscribed')
+                     and not exists (select 1 from suppressions x where x.hash = s.hash)",
+            )
+            .bind(&form.hash[..])
+            .bind(list)
+            .fetch_optional(&mut *conn)
+            .await?;
+            let lately = sqlx::query(
+                "insert into signups (hash, list_id, at) values ($1, $2, $3)
+                 on conflict (hash, list_id) do update set at = excluded.at where signups.at <= $4",
+            )
+            .bind(&form.limit[..])
+            .bind(list)
+            .bind(form.at.0)
+            .bind(form.mailed_after.0)
+            .execute(&mut *conn)
+            .await?
+            .rows_affected() == 0;
+            sqlx::query("delete from signups where at < $1")
+                .bind(form.mailed_after.0)
+                .execute(&mut *conn)
+                .await?;
+            let wanted = i64::from(waiting.is_some() && !lately && slot.is_some());
+            let slot = slot.unwrap_or(hour);
+            sqlx::query(
+                "insert into confirm_hours (hour, mails) values ($1, $2)
+                 on conflict (hour) do update set mails = confirm_hours.mails + excluded.mails",
+            )
+            .bind(slot)
+            .bind(wanted)
+            .execute(&mut *conn)
+            .await?;
+            let due = if slot == hour { form.at.0 } else { slot * HOUR };
+            let subscriber = waiting.unwrap_or(0);
+            let mail = system_mail("confirm", form.revision, subscriber, list);
+            enqueue_system_mail!(conn, wanted, &mail, due);
+            if wanted == 1 { SignedUp::Mailed } else { SignedUp::Quiet }
+        })
+    }
+
+    /// Confirms a pending subscription, or one that had ended before the link was made.
+    pub async fn confirm(&self, confirm: &Confirm<'_>) -> Result<Confirmed> {
+        transact!(self, conn => {
+            let done: Option<(i64, i64)> = sqlx::query_as(
+                "update subscriptions set status = 'confirmed', confirmed_at = $2, left_at = null
+                 where key = $1
+                     and (status = 'pending' or (status = 'unsubscribed' and left_at < $3))
+                     and not exists (
+                         select 1 from suppressions x join subscribers s on s.hash = x.hash
+                         where s.id = subscriptions.subscriber_id
+                     )
+                 returning subscriber_id, list_id",
+            )
+            .bind(confirm.subscription.0)
+            .bind(confirm.at.0)
+            .bind(confirm.issued.0)
+            .fetch_optional(&mut *conn)
+            .await?;
+            let Some((subscriber, list)) = done else {
+                let status: Option<String> =
+                    sqlx::query_scalar("select status from subscriptions where key = $1")
+                        .bind(confirm.subscription.0)
+                        .fetch_optional(&mut *conn)
+                        .await?;
+                let already = status.is_some_and(|status| status == "confirmed");
+                return Ok(if already { Confirmed::Already } else { Confirmed::No });
+            };
+            sqlx::query("insert into events (id, at, kind, evidence) values ($1, $2, 'confirm', $3)")
+                .bind(confirm.event_id)
+                .bind(confirm.at.0)
+                .bind(confirm.evidence)
+                .execute(&mut *conn)
+                .await?;
+            if let Some(revision) = confirm.welcome {
+                let mail = system_mail("welcome", revision, subscriber, list);
+                enqueue_system_mail!(conn, 1, &mail, confirm.at.0);
+            }
+            Confirmed::Now
+        })
+    }
+
+    /// Id and title of the list that the subscribe page offers.
+    pub async fn offered_list(&self, slug: &str) -> Result<Option<(ListId, String)>> {
+        read!(self, conn => {
+            let found: Option<(i64, String)> =
+                sqlx::query_as("select id, title from lists where slug = $1")
+                    .bind(slug)
+                    .fetch_optional(conn)
+                    .await?;
+            Ok(found.map(|(id, title)| (ListId(id), title)))
+        })
+    }
+}
+
+/// The first hour from `now` on that has room for one more confirm mail.
+fn free_hour(taken: &[(i64, i64)], now: i64, per_hour: u32) -> Option<i64> {
+    (now..now + HOURS_AHEAD).find(|hour| {
+        let mails = taken.iter().find(|(taken, _)| taken == hour);
+        mails.map_or(0, |&(_, mails)| mails) < i64::from(per_hour)
+    })
+}
+
+fn system_mail<'a>(
+    kind: &'a str,
+    revision: &'a str,
+    subscriber: i64,
+    list: i64,
+) -> NewSystemMail<'a> {
+    NewSystemMail {
+        kind,
+        revision,
+        subscriber: SubscriberId(subscriber),
+        address: None,
+        list: Some(ListId(list)),
+        data: "{}",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::free_hour;
+
+    #[test]
+    fn a_full_hour_passes_confirm_mails_to_the_next_and_a_full_day_to_nobody() {
+        assert_eq!(free_hour(&[], 10, 2), Some(10));
+        assert_eq!(free_hour(&[(10, 2), (11, 1)], 10, 2), Some(11));
+        let full: Vec<_> = (10..34).map(|hour| (hour, 2)).collect();
+        assert_eq!(free_hour(&full, 10, 2), None);
+        assert_eq!(free_hour(&[], 10, 0), None);
+    }
+}

@@ -1,0 +1,112 @@
+//! What the public site looks up: link tables, images, the subscription behind a link.
+
+use crate::address::EmailAddress;
+use crate::clock::Timestamp;
+use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
+use crate::store::{Result, Store};
+
+/// A subscription as a page may show it.
+#[derive(Clone, Debug)]
+pub struct SubscriptionView {
+    pub list: ListId,
+    pub list_title: String,
+    pub status: String,
+    /// `m***@example.org`: enough for its owner to know it, too little for anyone else.
+    pub address: String,
+    /// The name under which the address may be suppressed.
+    pub hash: [u8; 32],
+}
+
+/// An image as it was compiled into an issue.
+#[derive(Clone, Debug)]
+pub struct StoredImage {
+    pub media_type: String,
+    pub bytes: Vec<u8>,
+}
+
+impl Store {
+    /// The frozen link table of a run by index; `None` when the run is unknown or not yet frozen.
+    pub async fn run_links(&self, run: RunId) -> Result<Option<Vec<(u32, String)>>> {
+        read!(self, conn => {
+            let revision: Option<Option<String>> =
+                sqlx::query_scalar("select revision from runs where id = $1")
+                    .bind(run.0)
+                    .fetch_optional(&mut *conn)
+                    .await?;
+            let Some(revision) = revision.flatten() else {
+                return Ok(None);
+            };
+            let links: Vec<(i64, String)> =
+                sqlx::query_as("select link, url from links where revision = $1 order by link")
+                    .bind(revision)
+                    .fetch_all(&mut *conn)
+                    .await?;
+            Ok(Some(links.into_iter().filter_map(indexed).collect()))
+        })
+    }
+
+    /// The target of one link of a system mail; each of those has a revision of its own.
+    pub async fn system_link(&self, delivery: DeliveryKey, link: u32) -> Result<Option<String>> {
+        read!(self, conn => {
+            let url = sqlx::query_scalar(
+                "select l.url from system_mails m
+                 join links l on l.revision = m.revision and l.link = $3
+                 where m.run_id = $1 and m.seq = $2",
+            )
+            .bind(delivery.run.0)
+            .bind(i64::from(delivery.seq))
+            .bind(i64::from(link))
+            .fetch_optional(conn)
+            .await?;
+            Ok(url)
+        })
+    }
+
+    /// The image of this hash (lower-case hex).
+    pub async fn image(&self, hash: &str) -> Result<Option<StoredImage>> {
+        read!(self, conn => {
+            let found: Option<(String, Vec<u8>)> =
+                sqlx::query_as("select media_type, bytes from images where hash = $1")
+                    .bind(hash)
+                    .fetch_optional(conn)
+                    .await?;
+            Ok(found.map(|(media_type, bytes)| StoredImage { media_type, bytes }))
+        })
+    }
+
+    /// The subscription under `key`, for its own page.
+    pub async fn subscription_view(
+        &self,
+        key: SubscriptionKey,
+    ) -> Result<Option<SubscriptionView>> {
+        read!(self, conn => {
+            let found: Option<(i64, String, String, String, Vec<u8>)> = sqlx::query_as(
+                "select n.list_id, l.title, n.status, s.address, s.hash from subscriptions n
+                 join lists l on l.id = n.list_id
+                 join subscribers s on s.id = n.subscriber_id
+                 where n.key = $1",
+            )
+            .bind(key.0)
+            .fetch_optional(conn)
+            .await?;
+            Ok(found.and_then(|(list, list_title, status, address, hash)| {
+                Some(SubscriptionView {
+                    list: ListId(list),
+                    list_title,
+                    status,
+                    address: EmailAddress::parse(&address).ok()?.masked(),
+                    hash: hash.try_into().ok()?,
+                })
+            }))
+        })
+    }
+
+    /// Commits something small: the database takes writes.
+    pub async fn prove_writable(&self, at: Timestamp) -> Result<()> {
+        self.set_meta("ready", &at.0.to_string()).await
+    }
+}
+
+fn indexed((link, url): (i64, String)) -> Option<(u32, String)> {
+    Some((u32::try_from(link).ok()?, url))
+}

@@ -1,0 +1,116 @@
+//! System mails: deliveries of the open run, each with what it carries beside it.
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::id::{DeliveryKey, ListId, RunId, SubscriberId};
+use crate::store::Store;
+
+/// A confirm, welcome, test or notice mail on its way into the open run.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewSystemMail<'a> {
+    /// `confirm`, `welcome`, `test` or `notice`.
+    pub kind: &'a str,
+    pub revision: &'a str,
+    /// The reader, or 0 where the mail goes to `address` of nobody on a list.
+    pub subscriber: SubscriberId,
+    pub address: Option<&'a str>,
+    pub list: Option<ListId>,
+    /// One JSON object: values for slots that no subscriber field fills.
+    pub data: &'a str,
+}
+
+/// Puts `wanted` (0 or 1) system mails into the queue inside a transaction and gives the number of the
+/// last one: `enqueue_system_mail!(conn, wanted, mail, due)`. A caller whose answer must not tell by its
+/// time whether a mail goes out says 0 and does the same work.
+macro_rules! enqueue_system_mail {
+    ($conn:expr, $wanted:expr, $mail:expr, $due:expr) => {{
+        let wanted: i64 = $wanted;
+        let mail: &$crate::store::system_mail::NewSystemMail<'_> = $mail;
+        let due: i64 = $due;
+        // The row lock on the open run makes the numbering dense on PostgreSQL too.
+        let seq: i64 = sqlx::query_scalar(
+            "update runs set recipients = recipients + $1 where id = 1 returning recipients - 1",
+        )
+        .bind(wanted)
+        .fetch_one(&mut *$conn)
+        .await?;
+        sqlx::query(
+            "insert into deliveries (run_id, seq, subscriber_id, state, due_at)
+             select 1, $1, $2, 'queued', $3 where $4 = 1",
+        )
+        .bind(seq)
+        .bind(mail.subscriber.0)
+        .bind(due)
+        .bind(wanted)
+        .execute(&mut *$conn)
+        .await?;
+        sqlx::query(
+            "insert into system_mails (run_id, seq, kind, revision, address, list_id, data)
+             select 1, $1, $2, $3, $4, $5, $6 where $7 = 1",
+        )
+        .bind(seq)
+        .bind(mail.kind)
+        .bind(mail.revision)
+        .bind(mail.address)
+        .bind(mail.list.map(|list| list.0))
+        .bind(mail.data)
+        .bind(wanted)
+        .execute(&mut *$conn)
+        .await?;
+        sqlx::query(
+            "insert into blocks (run_id, block, next_due, queued) select 1, $1, $2, 1 where $3 = 1
+             on conflict (run_id, block) do update
+             set queued = blocks.queued + 1,
+                 next_due = case when blocks.next_due < excluded.next_due then blocks.next_due
+                     else excluded.next_due end",
+        )
+        .bind(seq / i64::from($crate::id::DeliveryKey::BLOCK))
+        .bind(due)
+        .bind(wanted)
+        .execute(&mut *$conn)
+        .await?;
+        seq
+    }};
+}
+pub(crate) use enqueue_system_mail;
+
+/// What the open run holds of one delivery.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct SystemMail {
+    pub kind: String,
+    pub revision: String,
+    pub address: Option<String>,
+    pub list_id: Option<i64>,
+    pub data: String,
+}
+
+impl Store {
+    /// Puts one system mail into the queue.
+    pub async fn enqueue_system_mail(
+        &self,
+        mail: &NewSystemMail<'_>,
+        at: Timestamp,
+    ) -> crate::store::Result<DeliveryKey> {
+        let seq = transact!(self, conn => enqueue_system_mail!(conn, 1, mail, at.0));
+        seq.map(|seq: i64| DeliveryKey {
+            run: RunId::SYSTEM,
+            seq: u32::try_from(seq).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// What the delivery `seq` of the open run carries.
+    pub async fn system_mail(&self, seq: u32) -> crate::store::Result<Option<SystemMail>> {
+        read!(self, conn => {
+            let found = sqlx::query_as::<_, SystemMail>(
+                "select kind, revision, address, list_id, data from system_mails
+                 where run_id = $1 and seq = $2",
+            )
+            .bind(RunId::SYSTEM.0)
+            .bind(i64::from(seq))
+            .fetch_optional(conn)
+            .await?;
+            Ok(found)
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! Proof and repair: the ledger counted row by row, and what a person decides about single deliveries.
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::delivery::{Counts, State};
+use crate::id::{DeliveryKey, RunId};
+use crate::store::blocks::{Moves, apply_moves};
+use crate::store::{Result, Store};
+
+/// One delivery as a person reads it.
+#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
+pub struct DeliveryRow {
+    pub seq: i64,
+    pub subscriber_id: i64,
+    pub address: Option<String>,
+    pub state: String,
+    pub attempts: i64,
+    pub due_at: i64,
+    pub marked_at: Option<i64>,
+    pub settled_at: Option<i64>,
+    pub code: Option<i64>,
+    pub enhanced: Option<String>,
+    pub reply: Option<String>,
+}
+
+/// What one delivery's copy was made of.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct CopyRow {
+    pub revision: Option<String>,
+    pub headers: String,
+    pub copy: Option<String>,
+    pub state: String,
+}
+
+impl Store {
+    /// The states of a run, counted row by row: slow, and independent of the counters.
+    pub async fn count_deliveries(&self, run: RunId) -> Result<Counts> {
+        read!(self, conn => {
+            let rows = sqlx::query_as::<_, (String, i64)>(
+                "select state, count(*) from deliveries where run_id = $1 group by state",
+            )
+            .bind(run.0)
+            .fetch_all(conn)
+            .await?;
+            let mut counts = Counts::default();
+            for (name, number) in rows {
+                let state = State::parse(&name).expect("the schema allows no other state");
+                *counts.get_mut(state) = number;
+            }
+            Ok(counts)
+        })
+    }
+
+    /// Deliveries of a run without a gap in their numbers and without a reader twice: true when so.
+    pub async fn recipients_are_distinct(&self, run: RunId) -> Result<bool> {
+        read!(self, conn => {
+            let (rows, readers, last): (i64, i64, i64) = sqlx::query_as(
+                "select count(*), count(distinct subscriber_id), coalesce(max(seq), -1)
+                 from deliveries where run_id = $1",
+            )
+            .bind(run.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(rows == readers && last == rows - 1)
+        })
+    }
+
+    /// Deliveries that say `sent` without a marker, or stand open in a finished run: 0 when all is well.
+    pub async fn inconsistent_deliveries(&self, run: RunId) -> Result<i64> {
+        read!(self, conn => {
+            let number = sqlx::query_scalar(
+                "select count(*) from deliveries d join runs r on r.id = d.run_id
+                 where d.run_id = $1 and (
+                     (d.state in ('sent', 'at_dot', 'uncertain') and d.marked_at is null)
+                     or (d.state in ('queued', 'at_dot') and r.status in ('finished'))
+                 )",
+            )
+            .bind(run.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(number)
+        })
+    }
+
+    /// Deliveries of a run in `state` (or all), behind `after`, in the order of their numbers.
+    pub async fn deliveries(
+        &self,
+        run: RunId,
+        state: Option<State>,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>> {
+        read!(self, conn => {
+            let rows = sqlx::query_as::<_, DeliveryRow>(
+                "select d.seq, d.subscriber_id, coalesce(m.address, u.address) as address, d.state,
+                     d.attempts, d.due_at, d.marked_at, d.settled_at, d.code, d.enhanced, d.reply
+                 from deliveries d
+                     left join subscribers u on u.id = d.subscriber_id
+                     left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
+                 where d.run_id = $1 and d.seq > $2 and ($3 = '' or d.state = $3)
+                 order by d.seq
+                 limit $4",
+            )
+            .bind(run.0)
+            .bind(after)
+            .bind(state.map_or("", State::name))
+            .bind(i64::from(limit))
+            .fetch_all(conn)
+            .await?;
+            Ok(rows)
+        })
+    }
+
+    /// How many deliveries are deferred, and when the next of them is due.
+    pub async fn deferred(&self, run: RunId, now: Timestamp) -> Result<(i64, Option<i64>)> {
+        read!(self, conn => {
+            let row = sqlx::query_as::<_, (i64, Option<i64>)>(
+                "select cast(coalesce(sum(queued), 0) as bigint), min(next_due) from blocks
+                 where run_id = $1 and queued > 0 and next_due > $2",
+            )
+            .bind(run.0)
+            .bind(now.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(row)
+        })
+    }
+
+    /// How many queued deliveries stand in blocks where something is due.
+    pub async fn due(&self, run: RunId, now: Timestamp) -> Result<i64> {
+        read!(self, conn => {
+            let number = sqlx::query_scalar(
+                "select cast(coalesce(sum(queued), 0) as bigint) from blocks
+                 where run_id = $1 and queued > 0 and next_due <= $2",
+            )
+            .bind(run.0)
+            .bind(now.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(number)
+        })
+    }
+
+    /// Moves uncertain deliveries to `sent` or back to `queued`: all of a run, or one. Gives how many. A
+    /// finished run with something queued again is `sending` again.
+    pub async fn resolve_uncertain(
+        &self,
+        run: RunId,
+        seq: Option<u32>,
+        to: State,
+        at: Timestamp,
+    ) -> Result<u64> {
+        transact!(self, conn => {
+            let rows = sqlx::query_as::<_, (i64, i64)>(
+                "update deliveries set state = $2, due_at = $3,
+                     settled_at = case when $2 = 'queued' then null else settled_at end
+                 from blocks b
+                 where b.run_id = $1 and b.uncertain > 0 and deliveries.run_id = b.run_id
+                   and deliveries.seq >= b.block * 256 and deliveries.seq < (b.block + 1) * 256
+                   and deliveries.state = 'uncertain' and ($4 < 0 or deliveries.seq = $4)
+                 returning deliveries.run_id, deliveries.seq",
+            )
+            .bind(run.0)
+            .bind(to.name())
+            .bind(at.0)
+            .bind(seq.map_or(-1, i64::from))
+            .fetch_all(&mut *conn)
+            .await?;
+            let mut moves = Moves::default();
+            for &(run, seq) in &rows {
+                let seq = u32::try_from(seq).expect("a seq is written from a u32");
+                moves.add(DeliveryKey { run: RunId(run), seq }, State::Uncertain, to);
+            }
+            apply_moves!(self, conn, moves);
+            if to == State::Queued && !rows.is_empty() {
+                sqlx::query(
+                    "update blocks set next_due = $2 where run_id = $1 and queued > 0
+                       and (next_due is null or next_due > $2)",
+                )
+                .bind(run.0)
+                .bind(at.0)
+                .execute(&mut *conn)
+                .await?;
+                sqlx::query(
+                    "update runs set status = 'sending', finished_at = null
+                     where id = $1 and status = 'finished'",
+                )
+                .bind(run.0)
+                .execute(&mut *conn)
+                .await?;
+            }
+            rows.len() as u64
+        })
+    }
+
+    /// What the copy of one delivery was made of.
+    pub async fn copy_of(&self, key: DeliveryKey) -> Result<Option<CopyRow>> {
+        read!(self, conn => {
+            let row = sqlx::query_as::<_, CopyRow>(
+                "select coalesce(m.revision, r.revision) as revision, r.headers, d.copy, d.state
+                 from deliveries d
+                     join runs r on r.id = d.run_id
+                     left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
+                 where d.run_id = $1 and d.seq = $2",
+            )
+            .bind(key.run.0)
+            .bind(i64::from(key.seq))
+            .fetch_optional(conn)
+            .await?;
+            Ok(row)
+        })
+    }
+}

@@ -1,0 +1,175 @@
+"""The pages as a reader and the author meet them. Each test is a sentence; the first fault ends the run."""
+
+import base64
+import os
+import pathlib
+import time
+
+from driver import ENTER, TAB, browser, wait_for
+from world import SLUG, world
+
+# What every page must be, whatever its width and colours. Gives a list of faults.
+LOOK = r"""
+const faults = [];
+const root = document.documentElement;
+if (root.scrollWidth > innerWidth)
+  faults.push(`${root.scrollWidth} px wide on a screen of ${innerWidth}`);
+if (!root.lang) faults.push('no language');
+if (!document.title) faults.push('no title');
+if (!document.querySelector('meta[name=viewport]')) faults.push('no viewport');
+if (document.querySelectorAll('h1').length !== 1) faults.push('not one h1');
+for (const field of document.querySelectorAll('input, select, textarea'))
+  if (field.type !== 'hidden' && field.type !== 'submit' && !field.labels.length)
+    faults.push(`no label for ${field.name}`);
+for (const image of document.images)
+  if (!image.hasAttribute('alt')) faults.push(`no alt for ${image.src}`);
+if (document.scripts.length) faults.push('a script');
+
+const parse = (text) => {
+  const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number);
+  return { r, g, b, a };
+};
+const light = ({ r, g, b }) => {
+  const part = (v) => ((v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+};
+const ground = (element) => {
+  for (let e = element; e; e = e.parentElement) {
+    const color = parse(getComputedStyle(e).backgroundColor);
+    if (color.a > 0.99) return color;
+  }
+  return arguments[0] === 'dark' ? { r: 18, g: 18, b: 18 } : { r: 255, g: 255, b: 255 };
+};
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const element = walker.currentNode.parentElement;
+  const text = walker.currentNode.data.trim();
+  if (!text || element.closest('svg, style, title') || !element.checkVisibility()) continue;
+  const box = element.getBoundingClientRect();
+  if (box.right <= 0 || box.width <= 1) continue;
+  const [a, b] = [light(parse(getComputedStyle(element).color)), light(ground(element))];
+  const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  if (contrast < 4.5) faults.push(`contrast ${contrast.toFixed(1)} of "${text.slice(0, 40)}"`);
+}
+return { faults, dark: light(ground(document.body)) < 0.2 };
+"""
+
+# The focused element can be seen to be focused.
+FOCUS = """
+const e = document.activeElement;
+const style = getComputedStyle(e);
+return [e.tagName.toLowerCase(), e.name || '', (e.value || e.innerText || '').trim(),
+  style.outlineStyle !== 'none' || style.boxShadow !== 'none'];
+"""
+
+SHOTS = pathlib.Path(os.environ.get("PRESSRUN_TEST_OUT", "target/tests")) / "pages"
+
+
+def looks_right(chromium, name, url):
+    """At every width, in both schemes, with scripts switched off."""
+    for scheme in ("light", "dark"):
+        chromium.scheme(scheme)
+        for width in (320, 375, 1280):
+            chromium.width(width)
+            chromium.open(url)
+            seen = chromium.run(LOOK, scheme)
+            shot = SHOTS / f"{name}-{scheme}-{width}.png"
+            shot.write_bytes(base64.b64decode(chromium.screenshot()))
+            assert not seen["faults"], f"{name}, {scheme}, {width} px: {seen['faults']}"
+            assert seen["dark"] == (scheme == "dark"), f"{name} is not {scheme}"
+    chromium.width(375)
+
+
+def tab_to(chromium, wanted, limit=30):
+    """Presses Tab until `wanted(tag, name, text)` has the focus, which must be visible all the way."""
+    for _ in range(limit):
+        chromium.keys(TAB)
+        tag, name, text, visible = chromium.run(FOCUS)
+        assert tag == "body" or visible, f"the focus on {tag} `{name or text}` cannot be seen"
+        if wanted(tag, name, text):
+            return
+    raise AssertionError("the keyboard does not get there")
+
+
+def press(chromium, *words):
+    """Tabs to the button whose text has one of `words`, and presses Enter."""
+    before = chromium.run("return performance.timeOrigin")
+    button = lambda tag, _, text: tag in ("button", "input") and any(w in text.lower() for w in words)
+    tab_to(chromium, button)
+    chromium.keys(ENTER)
+    loaded = "return performance.timeOrigin !== arguments[0] && document.readyState === 'complete'"
+    wait_for("the next page", lambda: chromium.run(loaded, before))
+
+
+def a_reader_joins_by_keyboard_and_confirms_by_mail(it, chromium):
+    address = "newcomer@example.net"
+    looks_right(chromium, "subscribe", it.site + "/")
+    chromium.open(it.site + "/")
+    time.sleep(0.2)  # longer than the youngest form that is believed
+    tab_to(chromium, lambda tag, name, _: tag == "input" and "mail" in name)
+    chromium.keys(address)
+    press(chromium, "subscribe", "join", "sign up")
+    answer = chromium.run(LOOK, "light")
+    assert not answer["faults"], answer["faults"]
+    assert it.status(address) == "pending"
+
+    mail = it.mail_to(address)
+    assert mail["List-Unsubscribe"] is None, "a list that was not joined yet"
+    confirm = it.link(mail, "/confirm/")
+    looks_right(chromium, "confirm", confirm)
+    assert it.status(address) == "pending", "looking at the page confirmed"
+    chromium.open(confirm)
+    press(chromium, "confirm", "yes")
+    assert it.status(address) == "confirmed"
+
+
+def a_reader_leaves_with_one_button(it, chromium):
+    address = "leaver@example.org"
+    mail = it.mail_to(address)
+    url = str(mail["List-Unsubscribe"]).strip("<>")
+    assert url == it.link(mail, "/u/"), "header and text part name one page"
+    looks_right(chromium, "unsubscribe", url)
+    assert it.status(address) == "confirmed", "looking at the page unsubscribed"
+    chromium.open(url)
+    press(chromium, "unsubscribe", "leave")
+    assert it.status(address) == "unsubscribed"
+    assert it.status("other@example.org") == "confirmed"
+
+
+def a_wrong_link_says_nothing_but_how_to_go_on(it, chromium):
+    looks_right(chromium, "nothing", it.site + "/u/AAAAAAAAAAAAAAAAAAAA")
+
+
+def the_author_sees_the_run_and_its_numbers(it, chromium):
+    looks_right(chromium, "runs", it.pages + "/")
+    chromium.open(it.pages + "/")
+    link = chromium.run("return [...document.links].map((a) => a.href).find((h) => h.includes('/runs/'))")
+    assert link, "no run to look at"
+    looks_right(chromium, "run", link)
+    chromium.open(link)
+    text = chromium.text()
+    stats = it.stats()
+    assert SLUG in text or "page tests" in text, text
+    assert str(stats["recipients"]) in text, "the page and `stats` disagree"
+
+
+TESTS = [
+    a_reader_joins_by_keyboard_and_confirms_by_mail,
+    a_reader_leaves_with_one_button,
+    a_wrong_link_says_nothing_but_how_to_go_on,
+    the_author_sees_the_run_and_its_numbers,
+]
+
+
+def main():
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with world() as it, browser() as chromium:
+        chromium.scripts(False)
+        for test in TESTS:
+            test(it, chromium)
+            print(f"test pages::{test.__name__} ... ok")
+    print(f"test result: ok. {len(TESTS)} passed; 0 failed; 0 ignored; screenshots in {SHOTS}")
+
+
+if __name__ == "__main__":
+    main()

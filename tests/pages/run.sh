@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The site in Chromium: by keyboard, without JavaScript, narrow and wide, light and dark.
+# PRESSRUN_BINARY names the program; `cargo build` makes the default. Screenshots go below target/.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export PRESSRUN_BINARY=${PRESSRUN_BINARY:-$PWD/target/debug/pressrun}
+export PYTHONDONTWRITEBYTECODE=1
+exec python3 tests/pages/pages.py

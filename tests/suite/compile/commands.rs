@@ -1,0 +1,63 @@
+//! `check` and `build` from outside.
+
+use std::path::Path;
+
+use crate::compile::SAMPLE;
+use crate::compile::desk::Desk;
+
+#[test]
+fn check_shows_findings_size_and_links() {
+    let desk = Desk::new();
+    let (code, out, _) = desk.run(&["check", SAMPLE]);
+    assert_eq!(code, 0);
+    insta::assert_snapshot!("check", out);
+    let (code, out, _) = desk.run(&["check", SAMPLE, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(
+        (code, json["links"].as_array().map(Vec::len)),
+        (0, Some(16))
+    );
+    desk.write(
+        "issues/bad/issue.md",
+        "---\ntitle: T\n---\n[[nmae|x]]\n\n[x](y)\n",
+    );
+    let (code, out, _) = desk.run(&["check", "bad"]);
+    assert_eq!(code, 1);
+    insta::assert_snapshot!("check_bad", out);
+    let (code, out, _) = desk.run(&["check", "bad", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(
+        (code, json["diagnostics"][0]["line"].as_u64()),
+        (1, Some(4))
+    );
+    let (code, _, error) = desk.run(&["check", "nowhere"]);
+    assert_eq!(code, 1);
+    assert!(
+        error.starts_with("error: there is no issue `nowhere`; there are: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn build_writes_what_a_reader_would_see() {
+    let desk = Desk::new();
+    let (code, out, _) = desk.run(&["build", SAMPLE, "--out", "out"]);
+    assert_eq!(code, 0, "{out}");
+    let read = |path: &str| std::fs::read_to_string(desk.folder.path().join(path)).expect("a file");
+    let html = read("out/index.html");
+    assert!(html.contains("Hello there,"));
+    assert!(html.contains(
+        "href=\"https://example.org/share?issue=this-week-in-ai-research&amp;from=email\""
+    ));
+    assert!(read("out/text.txt").contains("share?issue=this-week-in-ai-research&from=email"));
+    let image = html
+        .split("src=\"i/")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    let image = desk
+        .folder
+        .path()
+        .join("out/i")
+        .join(image.expect("an image"));
+    assert!(Path::new(&image).is_file());
+}

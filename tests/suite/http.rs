@@ -1,0 +1,9 @@
+//! The two sites from outside: real sockets, both databases.
+
+mod admin;
+mod counters;
+mod leaving;
+mod links;
+mod listener;
+mod signup;
+mod site;

@@ -1,0 +1,156 @@
+//! Unsubscribing, as RFC 8058 and the readers want it.
+
+use std::time::Duration;
+
+use pressrun::id::SubscriptionKey;
+use pressrun::token::Claim;
+
+use super::site::{TestSite, delivery, unsubscribe};
+use crate::harness::Engine;
+use crate::on_both;
+
+const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
+
+on_both!(
+    one_click_works_in_both_encodings_without_a_redirect_and_on_that_list_only,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(3).await;
+        let path = |seq| format!("/u/{}", site.token(unsubscribe(seq)));
+        let urlencoded = site.post(&path(0), ONE_CLICK).await;
+        let kind = [("Content-Type", "multipart/form-data; boundary=----x")];
+        let body = "------x\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\n\
+                    One-Click\r\n------x--\r\n";
+        let multipart = site.send("POST", &path(1), &kind, body).await;
+        let bare = site.send("POST", &path(2), &[], ONE_CLICK).await;
+        for (seq, answer) in [(0, urlencoded), (1, multipart), (2, bare)] {
+            assert_eq!(answer.status, 200, "{seq}");
+            assert_eq!(answer.header("location"), None);
+            assert_eq!(answer.header("set-cookie"), None);
+            assert_eq!(site.status(1000 + seq).await, "unsubscribed");
+            assert_eq!(site.status(101_000 + seq).await, "confirmed");
+        }
+        assert_eq!(site.counter("departed").await, 3);
+        let one_click = "select count(*) from events where kind = 'unsubscribe'
+                         and evidence like '%\"one_click\":true%'";
+        assert_eq!(site.db.number(one_click).await, 3);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_leaving_is_counted_once_however_often_and_by_whichever_copy_it_is_asked,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        // The same reader got a second copy.
+        site.db
+            .exec("update deliveries set subscriber_id = 1000 where seq = 1")
+            .await;
+        let first = format!("/u/{}", site.token(unsubscribe(0)));
+        let second = Claim::Unsubscribe(SubscriptionKey(1000), delivery(1));
+        let second = format!("/u/{}", site.token(second));
+        let mut answers = Vec::new();
+        for _ in 0..10 {
+            answers.push(site.post(&first, ONE_CLICK));
+            answers.push(site.post(&second, "answer=leave"));
+        }
+        for answer in futures::future::join_all(answers).await {
+            assert_eq!(answer.status, 200);
+        }
+        assert_eq!(site.counter("departed").await, 1);
+        let events = "select count(*) from events where kind = 'unsubscribe'";
+        assert_eq!(site.db.number(events).await, 1);
+        // Back by another way, and out again, much later: that is a second leaving.
+        site.db
+            .exec("update subscriptions set status = 'confirmed', left_at = null where key = 1000")
+            .await;
+        site.app.clock.advance(Duration::from_secs(400 * 86_400));
+        assert_eq!(site.post(&second, ONE_CLICK).await.status, 200);
+        assert_eq!(site.status(1000).await, "unsubscribed");
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_leaving_by_another_door_is_not_counted_for_the_mail,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let now = site.app.clock.now();
+        site.app
+            .store
+            .leave(SubscriptionKey(1000), now)
+            .await
+            .expect("a write");
+        site.app.clock.advance(Duration::from_secs(7_200));
+        let path = format!("/u/{}", site.token(unsubscribe(0)));
+        assert_eq!(site.post(&path, ONE_CLICK).await.status, 200);
+        assert_eq!(site.counter("departed").await, 0);
+        // The preferences page ends a subscription too, and names no mail.
+        let path = format!(
+            "/preferences/{}",
+            site.token(Claim::Manage(SubscriptionKey(1001)))
+        );
+        assert!(site.get(&path).await.text().contains("R***@example.org"));
+        assert_eq!(site.post(&path, "answer=leave").await.status, 200);
+        assert_eq!(site.status(1001).await, "unsubscribed");
+        assert_eq!(site.counter("departed").await, 0);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_body_that_says_nothing_changes_nothing,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(1).await;
+        let path = format!("/u/{}", site.token(unsubscribe(0)));
+        let page = site.get(&path).await;
+        assert_eq!(page.status, 200);
+        assert!(page.text().contains("R***@example.org"), "{}", page.text());
+        assert!(
+            !page.text().contains("Reader0"),
+            "no whole address on a page"
+        );
+        for body in [
+            "",
+            "x",
+            "List-Unsubscribe=",
+            "list-unsubscribe=one-click",
+            "answer=x",
+            "%%%=&&&",
+        ] {
+            let answer = site.post(&path, body).await;
+            assert_eq!((answer.status, &answer.body), (400, &page.body), "{body}");
+        }
+        let long = "a".repeat(20_000);
+        assert_eq!(site.post(&path, &long).await.status, 413);
+        for kind in [
+            "application/json",
+            "text/plain",
+            "multipart/form-data",
+            "multipart/form-data; boundary=x",
+        ] {
+            let answer = site
+                .send("POST", &path, &[("Content-Type", kind)], ONE_CLICK)
+                .await;
+            assert_eq!(answer.status, 400, "{kind}");
+        }
+        assert_eq!(site.status(1000).await, "confirmed");
+        assert_eq!(site.db.number("select count(*) from events").await, 0);
+        site.stop().await;
+    }
+);
+
+on_both!(a_deleted_reader_can_still_leave, async |engine: Engine| {
+    let site = TestSite::new(engine).await;
+    site.seed_run(1).await;
+    site.db
+        .exec("delete from subscriptions; delete from subscribers; delete from deliveries")
+        .await;
+    let path = format!("/u/{}", site.token(unsubscribe(0)));
+    assert_eq!(site.post(&path, ONE_CLICK).await.status, 200);
+    assert_eq!(site.counter("departed").await, 0);
+    site.stop().await;
+});

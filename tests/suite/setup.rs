@@ -1,0 +1,222 @@
+//! Set-up and readers from the command line: exit code, stdout and stderr as a person sees them.
+
+use std::path::Path;
+use std::process::Command;
+
+use insta::assert_snapshot;
+
+/// Runs `pressrun` in `folder`, without any setting of the environment it was started in.
+fn pressrun(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pressrun"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .output()
+        .expect("the program runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code().expect("an exit code");
+    format!(
+        "exit {code}\n--- stdout\n{}--- stderr\n{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+/// A folder in which `init` has run.
+fn publication() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let made = pressrun(folder.path(), &["init", "."]);
+    assert!(made.starts_with("exit 0"), "{made}");
+    folder
+}
+
+fn json(folder: &Path, arguments: &[&str]) -> serde_json::Value {
+    let said = pressrun(folder, arguments);
+    let body = said.strip_prefix("exit 0\n--- stdout\n").expect(&said);
+    let (body, errors) = body.rsplit_once("--- stderr\n").expect("both streams");
+    assert_eq!(errors, "");
+    serde_json::from_str(body).expect(body)
+}
+
+#[test]
+fn init_makes_what_the_next_commands_need_and_never_overwrites() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    assert_snapshot!(pressrun(folder.path(), &["init", "news"]));
+    let news = folder.path().join("news");
+    let config = std::fs::read_to_string(news.join("pressrun.toml")).expect("a configuration");
+    assert_snapshot!(config);
+    let keyring = std::fs::read(news.join("keyring.toml")).expect("a keyring");
+    std::fs::write(news.join("pressrun.toml"), format!("{config}# mine\n")).expect("a file");
+    assert_snapshot!(pressrun(
+        folder.path(),
+        &["init", "news", "--name", "Other"]
+    ));
+    assert_eq!(
+        std::fs::read(news.join("keyring.toml")).expect("a keyring"),
+        keyring
+    );
+    let kept = std::fs::read_to_string(news.join("pressrun.toml")).expect("a configuration");
+    assert_eq!(kept, format!("{config}# mine\n"));
+}
+
+#[test]
+fn init_refuses_what_could_not_work_before_it_writes_anything() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = "http://news.example.org";
+    assert_snapshot!(pressrun(
+        folder.path(),
+        &["init", "news", "--url", url, "--list", "A b"]
+    ));
+    assert!(!folder.path().join("news").exists());
+    let name = "O\"Hara's \\ \u{201c}News\u{201d}";
+    let relay = "smtps://smtp.example.org";
+    let made = pressrun(
+        folder.path(),
+        &["init", "news", "--name", name, "--relay", relay],
+    );
+    assert!(made.starts_with("exit 0"), "{made}");
+    let shown = json(&folder.path().join("news"), &["config", "show", "--json"]);
+    assert_eq!(shown["publication.name"]["value"], name);
+    assert_eq!(shown["relay.main.tls"]["value"], "required");
+}
+
+#[test]
+fn a_newcomers_import_is_told_row_by_row() {
+    let folder = publication();
+    let folder = folder.path();
+    let text =
+        "Email,Name,Colour\nada@x.example,Ada,red\nnobody,N,\nADA@x.example,,\nb@x.example,B,";
+    std::fs::write(folder.join("readers.csv"), text).expect("a file");
+    let import = ["subscribers", "import", "readers.csv", "--list", "weekly"];
+    assert_snapshot!(pressrun(folder, &[&import[..], &["--dry-run"]].concat()));
+    assert_snapshot!(pressrun(folder, &import));
+    assert_snapshot!(pressrun(folder, &[&import[..], &["--json"]].concat()));
+    assert_snapshot!(pressrun(folder, &["lists", "show"]));
+    assert_snapshot!(pressrun(
+        folder,
+        &["subscribers", "import", "no.csv", "--list", "wekly"]
+    ));
+    assert_snapshot!(pressrun(
+        folder,
+        &["subscribers", "import", "no.csv", "--list", "weekly"]
+    ));
+}
+
+#[test]
+fn one_reader_is_added_shown_removed_and_not_called_back() {
+    let folder = publication();
+    let folder = folder.path();
+    std::fs::write(
+        folder.join("emails/fields.toml"),
+        "[fields.issues]\ntype = \"number\"\n",
+    )
+    .expect("a file");
+    let add = ["subscribers", "add", "Ada@x.example", "--list", "weekly"];
+    let with = |more: &[&'static str]| pressrun(folder, &[&add[..], more].concat());
+    assert_snapshot!(with(&["--name", "Ada", "--field", "issues=many"]));
+    assert_snapshot!(with(&[
+        "--name", "Ada", "--field", "issues=7", "--status", "pending"
+    ]));
+    assert_snapshot!(with(&[]));
+    assert_snapshot!(with(&["--status", "confirmed"]));
+    let shown = json(folder, &["subscribers", "show", "ada@X.example", "--json"]);
+    assert_eq!(shown["address"], "Ada@x.example");
+    assert_eq!(shown["fields"]["issues"], 7);
+    assert_eq!(shown["subscriptions"][0]["status"], "confirmed");
+    assert_eq!(shown["suppressed"], serde_json::Value::Null);
+    let remove = ["subscribers", "remove", "ada@x.example", "--list", "weekly"];
+    assert_snapshot!(pressrun(folder, &remove));
+    assert_snapshot!(pressrun(folder, &remove));
+    assert_snapshot!(with(&[]));
+    assert_snapshot!(pressrun(
+        folder,
+        &["subscribers", "show", "nobody@x.example"]
+    ));
+    let exported = pressrun(
+        folder,
+        &[
+            "subscribers",
+            "export",
+            "--list",
+            "weekly",
+            "--status",
+            "unsubscribed",
+        ],
+    );
+    assert!(
+        exported.contains("Ada@x.example,Ada,unsubscribed,cli,"),
+        "{exported}"
+    );
+    let out = [
+        "subscribers",
+        "export",
+        "--list",
+        "weekly",
+        "--out",
+        "out.csv",
+    ];
+    assert_snapshot!(pressrun(folder, &out));
+    assert_snapshot!(pressrun(folder, &out));
+}
+
+#[test]
+fn a_suppressed_address_stays_so_until_its_owner_asks() {
+    let folder = publication();
+    let folder = folder.path();
+    let suppressions = |more: &[&str]| pressrun(folder, &[&["suppressions"][..], more].concat());
+    assert_snapshot!(suppressions(&["list"]));
+    assert_snapshot!(suppressions(&[
+        "add",
+        "ada@x.example",
+        "--reason",
+        "asked by phone"
+    ]));
+    assert_snapshot!(suppressions(&["add", "Ada@X.example"]));
+    assert_snapshot!(suppressions(&["list"]));
+    let checked = json(
+        folder,
+        &["suppressions", "check", "ADA@x.example", "--json"],
+    );
+    assert_eq!(checked["reason"], "asked by phone");
+    let add = ["subscribers", "add", "ada@x.example", "--list", "weekly"];
+    assert_snapshot!(pressrun(folder, &add));
+    assert_snapshot!(suppressions(&["remove", "ada@x.example"]));
+    assert_snapshot!(suppressions(&["remove", "ada@x.example", "--yes"]));
+    assert_snapshot!(suppressions(&["check", "ada@x.example"]));
+    assert!(pressrun(folder, &add).starts_with("exit 0"));
+}
+
+#[test]
+fn lists_are_added_once() {
+    let folder = publication();
+    let folder = folder.path();
+    let add = ["lists", "add", "monthly", "--title", "The month in brief"];
+    assert_snapshot!(pressrun(folder, &add));
+    assert_snapshot!(pressrun(folder, &add));
+    assert_snapshot!(pressrun(
+        folder,
+        &["lists", "add", "No Slug", "--title", "x"]
+    ));
+    assert_snapshot!(pressrun(folder, &["lists", "show"]));
+    let shown = json(folder, &["lists", "show", "monthly", "--json"]);
+    assert_eq!(shown[0]["title"], "The month in brief");
+    assert_eq!(shown[0]["subscriptions"]["confirmed"], 0);
+}
+
+#[test]
+fn a_configuration_that_is_wrong_or_missing_is_told_by_line() {
+    let folder = publication();
+    let path = folder.path().join("pressrun.toml");
+    let text = std::fs::read_to_string(&path).expect("a configuration");
+    assert_snapshot!(pressrun(folder.path(), &["config", "show"]));
+    std::fs::write(
+        &path,
+        format!("{text}conections = 3\n[http]\npublic = 80\n"),
+    )
+    .expect("a file");
+    assert_snapshot!(pressrun(folder.path(), &["config", "show"]));
+    assert_snapshot!(pressrun(
+        folder.path(),
+        &["--config", "other.toml", "config", "show"]
+    ));
+}
