@@ -105,19 +105,28 @@ impl Engine {
         };
         engine.reap().await?;
         engine.hold_if_doubtful().await?;
+        // What an older process told of its trouble is over with it.
+        engine.shared.app.store.set_meta(TROUBLE, "").await?;
         Ok(Taken::Engine(Box::new(engine)))
     }
 
     /// Sends until told to stop, then drains: takes nothing new, waits for the answers to final dots.
     pub async fn run(self) -> anyhow::Result<()> {
         let shared = self.shared.clone();
-        let (ledger, committing) = Ledger::start(shared.app.clone(), self.boot);
+        let (ledger, mut committing) = Ledger::start(shared.app.clone(), self.boot);
         let mut workers = JoinSet::new();
         for _ in 0..shared.relay.connections.max(1) {
             workers.spawn(worker::work(shared.clone(), ledger.clone()));
         }
         drop(ledger);
-        let dispatched = self.dispatch().await;
+        // A task that panics takes the engine with it: a half-dead sender helps nobody.
+        let dispatched = tokio::select! {
+            dispatched = self.dispatch() => dispatched,
+            fault = panicked(&mut workers) => Err(fault.context("a connection's task panicked")),
+            ended = &mut committing => {
+                return Err(anyhow::anyhow!("the ledger's task ended early: {ended:?}"));
+            }
+        };
         shared.queue.close();
         let drain = async { while workers.join_next().await.is_some() {} };
         if tokio::time::timeout(shared.app.config.send.drain, drain)
@@ -155,13 +164,18 @@ impl Engine {
     async fn hold_if_doubtful(&self) -> anyhow::Result<()> {
         let app = &self.shared.app;
         let runs = app.store.active_runs().await?;
-        let under_way: Vec<_> = runs
+        let under_way: Vec<&Run> = runs
             .iter()
             .filter(|run| run.id() != RunId::SYSTEM)
             .collect();
         if under_way.is_empty() {
             return self.generation.rest(app).await;
         }
+        self.hold_if_objected(&under_way).await
+    }
+
+    async fn hold_if_objected(&self, under_way: &[&Run]) -> anyhow::Result<()> {
+        let app = &self.shared.app;
         if let Some(why) = self.generation.objection(app).await? {
             for run in under_way {
                 app.store
@@ -326,6 +340,16 @@ pub fn signer(app: &App, relay: &Relay) -> anyhow::Result<Option<Signer>> {
         .as_deref()
         .unwrap_or(app.config.from.address.domain());
     Ok(Some(Signer::from_pem(domain, &dkim.selector, &pem)?))
+}
+
+/// The first panic of a worker; while none panics, never.
+async fn panicked(workers: &mut JoinSet<()>) -> anyhow::Error {
+    while let Some(ended) = workers.join_next().await {
+        if let Err(error) = ended {
+            return error.into();
+        }
+    }
+    std::future::pending().await
 }
 
 fn node_name(app: &App) -> String {

@@ -26,7 +26,8 @@ const BEAT: Duration = Duration::from_secs(30);
 #[derive(Default)]
 struct Memory {
     runs: HashMap<RunId, Arc<Run>>,
-    freezing: HashSet<RunId>,
+    /// Issue runs at the last heartbeat.
+    under_way: HashSet<RunId>,
     told: Option<String>,
     beat: Option<Instant>,
 }
@@ -212,16 +213,21 @@ impl Engine {
             .copied()
             .filter(|&id| id != RunId::SYSTEM)
             .collect();
-        let changed = under_way != memory.freezing;
-        memory.freezing = under_way;
+        let changed = under_way != memory.under_way;
+        memory.under_way = under_way;
         let due = memory.beat.is_none_or(|beat| beat.elapsed() > BEAT);
-        if !changed && (memory.freezing.is_empty() || !due) {
+        if !changed && (memory.under_way.is_empty() || !due) {
             return;
         }
         memory.beat = Some(Instant::now());
         let beaten = async {
+            if !changed {
+                // A machine that slept with a run under way may have been restored from an image.
+                let runs: Vec<&Run> = memory.runs.values().map(Arc::as_ref).collect();
+                self.hold_if_objected(&runs).await?;
+            }
             self.generation.beat(app).await?;
-            if memory.freezing.is_empty() {
+            if memory.under_way.is_empty() {
                 self.generation.rest(app).await?;
             }
             anyhow::Ok(())
