@@ -3,7 +3,7 @@
 //! Promises: raw events are kept as they came and judged elsewhere; the numbers a group of events moves
 //! are worked out here, purely. Leaves the writing to `track` and the sums to `stats`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -90,13 +90,13 @@ pub struct Standing {
     pub settled_at: Option<Timestamp>,
 }
 
-/// What a delivery's row gains by a group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Gain {
-    pub opened_at: Option<Timestamp>,
-    pub clicked_at: Option<Timestamp>,
-    /// Set when the delivery leaves `uncertain` for `sent`.
-    pub settled_at: Option<Timestamp>,
+/// The deliveries of one run whose rows a group changes, each list in the order of `seq`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunGain {
+    pub opened: BTreeSet<u32>,
+    pub clicked: BTreeSet<u32>,
+    /// Those that leave `uncertain` for `sent`.
+    pub settled: BTreeSet<u32>,
 }
 
 /// What a block's counters gain by a group.
@@ -111,9 +111,12 @@ pub struct BlockGain {
 }
 
 /// Everything a group of events moves. Ordered by key, so that two nodes lock rows in one order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
-    pub deliveries: BTreeMap<DeliveryKey, Gain>,
+    /// The earliest event's time: what a row's first open or click gets. A group spans moments; each
+    /// event keeps its own time.
+    pub at: Timestamp,
+    pub runs: BTreeMap<RunId, RunGain>,
     pub blocks: BTreeMap<(RunId, u32), BlockGain>,
     /// The first click of the group by reader and link.
     pub reader_clicks: BTreeMap<(DeliveryKey, u32), Timestamp>,
@@ -124,30 +127,34 @@ pub struct Tally {
 /// Adds up a group. A delivery the ledger does not know (pruned, or of a database restored to an
 /// earlier day) keeps its event and moves no number.
 pub fn tally(events: &[Event], standing: &HashMap<DeliveryKey, Standing>) -> Tally {
-    let mut tally = Tally::default();
+    let earliest = events.iter().map(|event| event.at).min();
+    let mut tally = Tally {
+        at: earliest.unwrap_or(Timestamp(0)),
+        runs: BTreeMap::new(),
+        blocks: BTreeMap::new(),
+        reader_clicks: BTreeMap::new(),
+        link_clicks: BTreeMap::new(),
+    };
     for event in events {
         let Some(before) = standing.get(&event.delivery) else {
             continue;
         };
         let key = event.delivery;
-        let mut gain = tally.deliveries.get(&key).copied().unwrap_or_default();
+        let gain = tally.runs.entry(key.run).or_default();
         let block = tally.blocks.entry((key.run, key.block())).or_default();
-        if before.uncertain && gain.settled_at.is_none() {
-            gain.settled_at = Some(event.at);
+        if before.uncertain && gain.settled.insert(key.seq) {
             block.settled += 1;
         }
         match event.kind {
             EventKind::Open => {
                 block.opens += 1;
-                if !before.opened && gain.opened_at.is_none() {
-                    gain.opened_at = Some(event.at);
+                if !before.opened && gain.opened.insert(key.seq) {
                     block.opened += 1;
                 }
             }
             EventKind::Click => {
                 block.clicks += 1;
-                if !before.clicked && gain.clicked_at.is_none() {
-                    gain.clicked_at = Some(event.at);
+                if !before.clicked && gain.clicked.insert(key.seq) {
                     block.clicked += 1;
                 }
                 if let Some(link) = event.link {
@@ -156,9 +163,6 @@ pub fn tally(events: &[Event], standing: &HashMap<DeliveryKey, Standing>) -> Tal
                 }
             }
             EventKind::Unsubscribe | EventKind::Confirm | EventKind::View | EventKind::Bounce => {}
-        }
-        if gain != Gain::default() {
-            tally.deliveries.insert(key, gain);
         }
     }
     tally.blocks.retain(|_, gain| *gain != BlockGain::default());
@@ -209,11 +213,11 @@ mod tests {
         assert_eq!((first.clicked, first.clicks), (1, 3));
         let second = tally.blocks[&(RunId(2), 1)];
         assert_eq!((second.opened, second.opens), (0, 1));
-        assert_eq!(tally.deliveries[&key(0)].opened_at, Some(Timestamp(10)));
-        assert_eq!(tally.deliveries[&key(0)].clicked_at, Some(Timestamp(13)));
-        // Opened before, or unknown to the ledger: nothing to write on the row.
-        assert!(!tally.deliveries.contains_key(&key(300)));
-        assert!(!tally.deliveries.contains_key(&key(7)));
+        // Delivery 300 was opened before; delivery 7 is unknown to the ledger.
+        let rows = &tally.runs[&RunId(2)];
+        assert_eq!((rows.opened.len(), rows.clicked.len()), (1, 1));
+        assert!(rows.opened.contains(&0) && rows.settled.is_empty());
+        assert_eq!(tally.at, Timestamp(10));
         assert_eq!(tally.reader_clicks.len(), 2);
         assert_eq!(tally.link_clicks[&(RunId(2), 4)], 2);
     }
@@ -230,7 +234,7 @@ mod tests {
         ];
         let tally = tally(&events, &HashMap::from([(key(1), uncertain)]));
         assert_eq!(tally.blocks[&(RunId(2), 0)].settled, 1);
-        assert_eq!(tally.deliveries[&key(1)].settled_at, Some(Timestamp(20)));
+        assert!(tally.runs[&RunId(2)].settled.contains(&1));
     }
 
     #[test]

@@ -11,19 +11,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::app::App;
+use crate::chance::Chance;
 use crate::id::ListId;
 use crate::import::columns::{Columns, Row};
 use crate::import::csv::Records;
-use crate::import::decide::{Candidate, Tally, decide};
+use crate::import::decide::{Tally, decide};
 use crate::import::seen::Seen;
 use crate::keyring::Keyring;
 use crate::lists;
-use crate::store::import::Beginning;
+use crate::store::import::{Beginning, Known, Wanted};
 use crate::subscriber::Status;
 use crate::subscriber::field::FieldTable;
 
@@ -127,16 +128,15 @@ pub async fn run(
         at: app.clock.now(),
     };
     let (mut summary, mut batches, reader) = open(app, import)?;
-    while let Some(batch) = batches.recv().await {
-        let began = Instant::now();
-        let tally = match import.dry_run {
-            true => look(app, list, &batch.rows, import.confirm).await?,
-            false => write(app, &beginning, &batch.rows, import.confirm).await?,
-        };
-        summary.count(tally);
+    app.store.begin_bulk().await?;
+    let mut taken = Ok(());
+    while let (true, Some(batch)) = (taken.is_ok(), batches.recv().await) {
+        taken = take(app, &beginning, import, &batch, &mut summary).await;
         progress(batch.progress);
-        give_way(app, began.elapsed()).await?;
     }
+    app.store.end_bulk().await?;
+    drop(batches);
+    taken?;
     let parsed = reader.await.context("the reading thread")??;
     summary.rows = parsed.rows;
     summary.duplicates = parsed.duplicates;
@@ -164,8 +164,8 @@ pub async fn add_one(
     row: Row,
     confirm: bool,
 ) -> anyhow::Result<Tally> {
-    let hash = app.keyring.address_hash(&row.address.canonical());
-    write(app, beginning, &[Candidate { row, hash }], confirm).await
+    let wanted = wanted(&app.keyring, &row);
+    write(app, beginning, &[row], &[wanted], confirm).await
 }
 
 impl Summary {
@@ -179,8 +179,11 @@ impl Summary {
     }
 }
 
+#[derive(Default)]
 struct Batch {
-    rows: Vec<Candidate>,
+    rows: Vec<Row>,
+    /// The rows' addresses, as the store asks for them.
+    wanted: Vec<Wanted>,
     progress: Progress,
 }
 
@@ -249,7 +252,7 @@ impl Parser {
     fn run(mut self, batches: &mpsc::Sender<Batch>) -> anyhow::Result<Parsed> {
         let mut parsed = Parsed::default();
         let mut seen = Seen::new();
-        let mut rows = Vec::with_capacity(BATCH);
+        let mut batch = Batch::default();
         while self.records.next()?.is_some() {
             let record = self.records.record();
             parsed.rows += 1;
@@ -264,34 +267,35 @@ impl Parser {
                     }
                 }
                 Ok(row) => {
-                    let hash = self.keyring.address_hash(&row.address.canonical());
-                    if seen.insert(&hash) {
-                        rows.push(Candidate { row, hash });
+                    let wanted = wanted(&self.keyring, &row);
+                    if seen.insert(&wanted.hash) {
+                        batch.rows.push(row);
+                        batch.wanted.push(wanted);
                     } else {
                         parsed.duplicates += 1;
                     }
                 }
             }
-            if rows.len() == BATCH {
-                let full = std::mem::replace(&mut rows, Vec::with_capacity(BATCH));
-                if !self.send(batches, full, parsed.rows) {
+            if batch.rows.len() == BATCH {
+                batch.progress = self.progress(parsed.rows);
+                if batches.blocking_send(std::mem::take(&mut batch)).is_err() {
                     // The writing side has given up, and says why.
                     return Ok(parsed);
                 }
             }
         }
-        self.send(batches, rows, parsed.rows);
+        batch.progress = self.progress(parsed.rows);
+        batches.blocking_send(batch).ok();
         parsed.rejects_file = self.rejects.finish()?;
         Ok(parsed)
     }
 
-    fn send(&self, batches: &mpsc::Sender<Batch>, rows: Vec<Candidate>, count: u64) -> bool {
-        let progress = Progress {
-            rows: count,
+    fn progress(&self, rows: u64) -> Progress {
+        Progress {
+            rows,
             bytes: self.records.bytes(),
             size: self.size,
-        };
-        batches.blocking_send(Batch { rows, progress }).is_ok()
+        }
     }
 }
 
@@ -344,42 +348,110 @@ impl Rejects {
     }
 }
 
+/// Takes one batch, and gives way to a sender as long as that took.
+async fn take(
+    app: &App,
+    beginning: &Beginning,
+    import: &Import,
+    batch: &Batch,
+    summary: &mut Summary,
+) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let Batch { rows, wanted, .. } = batch;
+    let tally = match import.dry_run {
+        true => look(app, beginning.list, rows, wanted, import.confirm).await?,
+        false => write(app, beginning, rows, wanted, import.confirm).await?,
+    };
+    summary.count(tally);
+    give_way(app, began.elapsed()).await
+}
+
 async fn write(
     app: &App,
     beginning: &Beginning,
-    batch: &[Candidate],
+    rows: &[Row],
+    wanted: &[Wanted],
     confirm: bool,
 ) -> anyhow::Result<Tally> {
-    let hashes: Vec<[u8; 32]> = batch.iter().map(|candidate| candidate.hash).collect();
     for _ in 0..TRIES {
-        let mut tally = Tally::default();
-        let decided = |known| {
-            let (changes, counted) = decide(batch, known, confirm, || app.chance.key());
-            tally = counted;
-            changes
+        let mut tally = Ok(Tally::default());
+        let mut keys = Keys::draw(&app.chance, rows.len());
+        let decided = |known: Vec<Known>| {
+            if known.iter().any(|known| known.foreign) {
+                tally = Err(foreign());
+                return None;
+            }
+            let (changes, counted) = decide(rows, wanted, known, confirm, || keys.next());
+            tally = Ok(counted);
+            Some(changes)
         };
-        match app.store.import_batch(beginning, &hashes, decided).await {
-            Ok(true) => return Ok(tally),
-            Ok(false) => {}
+        match app.store.import_batch(beginning, wanted, decided).await {
+            Ok(true) => return tally,
+            Ok(false) => drop(tally?),
             Err(error) if error.is_duplicate() => {}
             Err(error) => return Err(error.into()),
         }
     }
-    bail!(
-        "readers are in the database under other hashes: the keyring does not belong to it \
-         (`paths.keyring`), or another program changes them all the time"
-    )
+    bail!("another program changes these readers all the time; try again later")
 }
 
 async fn look(
     app: &App,
     list: ListId,
-    batch: &[Candidate],
+    rows: &[Row],
+    wanted: &[Wanted],
     confirm: bool,
 ) -> anyhow::Result<Tally> {
-    let hashes: Vec<[u8; 32]> = batch.iter().map(|candidate| candidate.hash).collect();
-    let known = app.store.known_readers(list, &hashes).await?;
-    Ok(decide(batch, known, confirm, || 0).1)
+    let known = app.store.known_readers(list, wanted).await?;
+    if known.iter().any(|known| known.foreign) {
+        return Err(foreign());
+    }
+    Ok(decide(rows, wanted, known, confirm, || 0).1)
+}
+
+/// With another keyring, a suppressed address would not be recognised.
+fn foreign() -> anyhow::Error {
+    anyhow!(
+        "readers stand in the database under other hashes: the keyring (`paths.keyring`) does not \
+         belong to it"
+    )
+}
+
+fn wanted(keyring: &Keyring, row: &Row) -> Wanted {
+    let canonical = row.address.canonical();
+    Wanted {
+        hash: keyring.address_hash(&canonical),
+        canonical,
+    }
+}
+
+/// Keys for one batch: a random start, and a random step from each to the next. They are as little to be
+/// guessed or counted as single random ones, but they lie beside each other in the database, where each
+/// key for itself would touch a page of its own.
+struct Keys {
+    steps: Vec<u8>,
+    last: i64,
+}
+
+impl Keys {
+    /// Keys for `rows` rows: two each.
+    fn draw(chance: &Chance, rows: usize) -> Keys {
+        let mut steps = vec![0; rows * 2 * 4];
+        chance.fill(&mut steps);
+        // Half of the range, so that no step leads out of it.
+        let last = chance.key() >> 1;
+        Keys { steps, last }
+    }
+
+    fn next(&mut self) -> i64 {
+        let rest = self.steps.len() - 4;
+        let step = self.steps[rest..]
+            .first_chunk()
+            .expect("two keys are drawn for each row");
+        self.last += 1 + i64::from(u32::from_be_bytes(*step));
+        self.steps.truncate(rest);
+        self.last
+    }
 }
 
 /// While a run is on its way, an import takes half the writer's time: another process waits for it by

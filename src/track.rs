@@ -5,7 +5,7 @@
 //! never an answer. Leaves what a group moves to `event::tally` and the link tables to `targets`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -39,6 +39,8 @@ const RETRIES: [Duration; 5] = [
 pub struct Tracker {
     queue: mpsc::Sender<Job>,
     lost: Arc<AtomicU64>,
+    /// A group is being tried again: nobody need wait for the database to come back.
+    behind: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -53,13 +55,19 @@ impl Tracker {
     pub fn start(store: Store, chance: Chance) -> Tracker {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
+        let behind = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             store,
             ids: EventIds::new(chance),
             lost: Arc::clone(&lost),
+            behind: Arc::clone(&behind),
         };
         tokio::spawn(writer.run(jobs));
-        Tracker { queue, lost }
+        Tracker {
+            queue,
+            lost,
+            behind,
+        }
     }
 
     /// Hands `event` over and waits for its commit. False when it is not known to be durable: the
@@ -71,6 +79,9 @@ impl Tracker {
         let (done, committed) = oneshot::channel();
         if self.queue.try_send(Job::Event(event, done)).is_err() {
             lose(&self.lost, 1);
+            return false;
+        }
+        if self.behind.load(Ordering::Relaxed) {
             return false;
         }
         // An event that takes longer is still written, only not waited for.
@@ -95,6 +106,7 @@ struct Writer {
     store: Store,
     ids: EventIds,
     lost: Arc<AtomicU64>,
+    behind: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -129,11 +141,16 @@ impl Writer {
         if events.is_empty() {
             return true;
         }
-        for wait in RETRIES.iter().map(Some).chain([None]) {
+        for (tries, wait) in RETRIES.iter().map(Some).chain([None]).enumerate() {
             let error = match self.try_commit(events).await {
-                Ok(()) => return true,
+                Ok(()) => {
+                    self.behind.store(false, Ordering::Relaxed);
+                    return true;
+                }
                 Err(error) => error,
             };
+            // Once is bad luck (ids drawn twice, a deadlock broken); more is a database in trouble.
+            self.behind.store(tries > 0, Ordering::Relaxed);
             if error.is_duplicate() {
                 // Another node drew the same ids.
                 self.ids.redraw();

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use minijinja::context;
 use minijinja::value::Serde;
@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::delivery::State as DeliveryState;
 use crate::http::Admin;
 use crate::http::fault::Fault;
+use crate::http::form::Tail;
 use crate::id::RunId;
 use crate::stats::{LinkNumbers, RunNumbers, percent};
 
@@ -33,10 +34,7 @@ pub async fn runs(State(admin): State<Arc<Admin>>) -> Result<Response, Fault> {
 }
 
 /// `GET /runs/{id}`: one run with every state and link.
-pub async fn run(
-    State(admin): State<Arc<Admin>>,
-    Path(id): Path<String>,
-) -> Result<Response, Fault> {
+pub async fn run(State(admin): State<Arc<Admin>>, Tail(id): Tail) -> Result<Response, Fault> {
     let id = id.parse().map_err(|_| Fault::NotFound)?;
     let numbers = admin.app.store.run_in_numbers(RunId(id)).await?;
     let run = RunView::new(&numbers.ok_or(Fault::NotFound)?);

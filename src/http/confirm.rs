@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use minijinja::context;
@@ -14,15 +14,12 @@ use minijinja::context;
 use crate::http::Public;
 use crate::http::evidence::gather;
 use crate::http::fault::Fault;
-use crate::http::form::Form;
+use crate::http::form::{Form, Tail};
 use crate::http::listener::Client;
 use crate::store::signup::Confirmed;
 
 /// `GET /confirm/{token}`: asks.
-pub async fn page(
-    State(site): State<Arc<Public>>,
-    Path(token): Path<String>,
-) -> Result<Response, Fault> {
+pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
     let (subscription, _) = site.signups.confirm_claim(&token).ok_or(Fault::NotFound)?;
     let view = site.app.store.subscription_view(subscription).await?;
     let view = view.ok_or(Fault::NotFound)?;
@@ -34,7 +31,7 @@ pub async fn page(
 pub async fn press(
     State(site): State<Arc<Public>>,
     Extension(client): Extension<Client>,
-    Path(token): Path<String>,
+    Tail(token): Tail,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Fault> {

@@ -1,11 +1,15 @@
-//! Form bodies: urlencoded, or multipart as RFC 8058 allows for one-click.
+//! What a request carries: the last segment of its path, and form bodies (urlencoded, or multipart as
+//! RFC 8058 allows for one-click).
 //!
 //! Promises: at most [`LIMIT`] octets and [`FIELDS`] fields are read; anything else is a fault, never a
 //! panic. A body without a Content-Type is read as urlencoded: some mailbox providers send none.
 
+use std::convert::Infallible;
+
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{FromRequest, Multipart, Request};
+use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Request};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use url::form_urlencoded;
 
 use crate::http::fault::Fault;
@@ -13,6 +17,20 @@ use crate::http::fault::Fault;
 /// No form here comes near it.
 const LIMIT: usize = 16 * 1024;
 const FIELDS: usize = 32;
+
+/// The one parameter of a route's path: a token or a hash. One that is no UTF-8 is empty, so that it
+/// fails like every other bad token and not in a way of its own.
+#[derive(Clone, Debug)]
+pub struct Tail(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Tail {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Tail, Infallible> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Tail(path.map_or_else(|_| String::new(), |path| path.0)))
+    }
+}
 
 /// The fields of a form, in the order they came.
 #[derive(Clone, Debug, Default)]

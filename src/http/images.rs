@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
 use crate::http::Public;
 use crate::http::fault::Fault;
+use crate::http::form::Tail;
 
 /// Media types that are shown; SVG is not among them, for it can carry a script.
 const SHOWN: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
@@ -52,10 +53,7 @@ impl ImageShelf {
 }
 
 /// The image of this hash, to be kept for a year.
-pub async fn image(
-    State(site): State<Arc<Public>>,
-    Path(hash): Path<String>,
-) -> Result<Response, Fault> {
+pub async fn image(State(site): State<Arc<Public>>, Tail(hash): Tail) -> Result<Response, Fault> {
     let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if hash.len() != 64 || !hash.bytes().all(hex) {
         return Err(Fault::NotFound);

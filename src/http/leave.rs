@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use minijinja::context;
@@ -16,7 +16,7 @@ use crate::event::Evidence;
 use crate::http::Public;
 use crate::http::evidence::gather;
 use crate::http::fault::Fault;
-use crate::http::form::Form;
+use crate::http::form::{Form, Tail};
 use crate::http::listener::Client;
 use crate::id::{DeliveryKey, SubscriptionKey};
 use crate::store::StoreError;
@@ -28,10 +28,7 @@ use crate::track::event_id;
 const TEST: SubscriptionKey = SubscriptionKey(0);
 
 /// `GET /u/{token}`: asks.
-pub async fn page(
-    State(site): State<Arc<Public>>,
-    Path(token): Path<String>,
-) -> Result<Response, Fault> {
+pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
     let (subscription, _) = claim(&site, Purpose::Unsubscribe, &token)?;
     ask(&site, subscription, &format!("/u/{token}")).await
 }
@@ -40,7 +37,7 @@ pub async fn page(
 pub async fn press(
     State(site): State<Arc<Public>>,
     Extension(client): Extension<Client>,
-    Path(token): Path<String>,
+    Tail(token): Tail,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Fault> {
@@ -59,7 +56,7 @@ pub async fn press(
 /// `GET /preferences/{token}`: for now, a subscription can be ended there.
 pub async fn preferences(
     State(site): State<Arc<Public>>,
-    Path(token): Path<String>,
+    Tail(token): Tail,
 ) -> Result<Response, Fault> {
     let (subscription, _) = claim(&site, Purpose::Manage, &token)?;
     ask(&site, subscription, &format!("/preferences/{token}")).await
@@ -69,7 +66,7 @@ pub async fn preferences(
 pub async fn press_preferences(
     State(site): State<Arc<Public>>,
     Extension(client): Extension<Client>,
-    Path(token): Path<String>,
+    Tail(token): Tail,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Fault> {

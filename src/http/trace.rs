@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, PRAGMA,
 };
@@ -18,6 +18,7 @@ use crate::event::{Event, EventKind};
 use crate::http::Public;
 use crate::http::evidence::gather;
 use crate::http::fault::Fault;
+use crate::http::form::Tail;
 use crate::http::listener::Client;
 use crate::id::DeliveryKey;
 use crate::token::{Claim, Purpose, verify};
@@ -40,7 +41,7 @@ pub async fn open(
     Extension(client): Extension<Client>,
     method: Method,
     headers: HeaderMap,
-    Path(token): Path<String>,
+    Tail(token): Tail,
 ) -> impl IntoResponse {
     let claim = verify(&site.app.keyring, Purpose::Open, &token);
     if let Some(Claim::Open(delivery)) = claim
@@ -64,7 +65,7 @@ pub async fn click(
     Extension(client): Extension<Client>,
     method: Method,
     headers: HeaderMap,
-    Path(token): Path<String>,
+    Tail(token): Tail,
 ) -> Result<Response, Fault> {
     let claim = verify(&site.app.keyring, Purpose::Click, &token);
     let Some(Claim::Click(delivery, link)) = claim else {
@@ -96,7 +97,7 @@ pub async fn view(
     Extension(client): Extension<Client>,
     method: Method,
     headers: HeaderMap,
-    Path(token): Path<String>,
+    Tail(token): Tail,
 ) -> Result<Response, Fault> {
     let claim = verify(&site.app.keyring, Purpose::View, &token);
     let Some(Claim::View(delivery)) = claim else {

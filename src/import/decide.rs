@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::import::columns::Row;
-use crate::store::import::{Changes, Known, NewReader};
+use crate::store::import::{Changes, Known, NewReader, Wanted};
 use crate::subscriber::Status;
 
 /// What a batch came to.
@@ -21,17 +21,11 @@ pub struct Tally {
     pub suppressed: u64,
 }
 
-/// A row with the name its address has among suppressions.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    pub row: Row,
-    pub hash: [u8; 32],
-}
-
-/// What to change for `batch`, given what is `known` of it. New readers and subscriptions take their
+/// What to change for `batch` (whose addresses are `wanted`), given what is `known` of it. New readers and subscriptions take their
 /// keys from `keys`; pending ones are confirmed only if `confirm` says so.
 pub fn decide(
-    batch: &[Candidate],
+    batch: &[Row],
+    wanted: &[Wanted],
     known: Vec<Known>,
     confirm: bool,
     mut keys: impl FnMut() -> i64,
@@ -39,7 +33,7 @@ pub fn decide(
     let known: BTreeMap<usize, Known> = known.into_iter().map(|k| (k.position, k)).collect();
     let mut changes = Changes::default();
     let mut tally = Tally::default();
-    for (position, candidate) in batch.iter().enumerate() {
+    for (position, (row, wanted)) in batch.iter().zip(wanted).enumerate() {
         let held = known.get(&position);
         if held.is_some_and(|known| known.suppressed) {
             tally.suppressed += 1;
@@ -47,7 +41,7 @@ pub fn decide(
         }
         let Some((reader, name, fields)) = held.and_then(|known| known.reader.as_ref()) else {
             let id = SubscriberId(keys());
-            changes.readers.push(new_reader(id, candidate));
+            changes.readers.push(new_reader(id, row, wanted));
             changes.subscriptions.push((SubscriptionKey(keys()), id));
             tally.added += 1;
             continue;
@@ -57,7 +51,6 @@ pub fn decide(
             tally.unsubscribed += 1;
             continue;
         }
-        let row = &candidate.row;
         let mut merged = fields.clone();
         let renamed = !row.name.is_empty() && row.name != *name;
         let updated = merged.merge(&row.fields) || renamed;
@@ -85,13 +78,12 @@ pub fn decide(
     (changes, tally)
 }
 
-fn new_reader(id: SubscriberId, candidate: &Candidate) -> NewReader {
-    let row = &candidate.row;
+fn new_reader(id: SubscriberId, row: &Row, wanted: &Wanted) -> NewReader {
     NewReader {
         id,
         address: row.address.as_str().to_owned(),
-        canonical: row.address.canonical(),
-        hash: candidate.hash,
+        canonical: wanted.canonical.clone(),
+        hash: wanted.hash,
         name: row.name.clone(),
         fields: row.fields.to_json(),
     }

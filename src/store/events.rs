@@ -1,10 +1,11 @@
 //! Events and the counters they move, a group at a time.
 //!
 //! Promises: a group is stored whole or not at all, with every counter in the same transaction; a
-//! reader counts once however many nodes write. A group costs six statements, whatever its size.
+//! reader counts once however many nodes write; a group costs a handful of statements for each run in
+//! it, whatever its size.
 //! Leaves what counts to `event::tally`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
@@ -19,15 +20,7 @@ use crate::store::{Result, Store};
 const AGAIN: i64 = 3_600_000;
 
 #[derive(Serialize)]
-struct KeyRow {
-    run: i64,
-    seq: u32,
-    /// Place in the list of keys: what comes back instead of the key.
-    place: usize,
-}
-
-#[derive(Serialize)]
-struct EventRow<'a> {
+struct EventRow {
     id: i64,
     at: i64,
     kind: &'static str,
@@ -35,16 +28,8 @@ struct EventRow<'a> {
     seq: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<u32>,
-    evidence: &'a Evidence,
-}
-
-#[derive(Serialize)]
-struct GainRow {
-    run: i64,
-    seq: u32,
-    opened: Option<Timestamp>,
-    clicked: Option<Timestamp>,
-    settled: Option<Timestamp>,
+    /// JSON within JSON: the database then takes it as it stands.
+    evidence: String,
 }
 
 #[derive(Serialize)]
@@ -91,25 +76,23 @@ impl Store {
     /// since the delivery was settled is added to each event's evidence. A duplicate id is an error
     /// that stores nothing.
     pub async fn record_events(&self, ids: &[i64], events: &mut [Event]) -> Result<()> {
-        let keys = distinct_keys(events);
-        let keys_json = json(keys.iter().enumerate().map(|(place, key)| KeyRow {
-            run: key.run.0,
-            seq: key.seq,
-            place,
-        }));
+        let keys = keys_by_run(events);
         transact!(self, conn => {
-            let found: Vec<(i64, bool, bool, bool, Option<i64>)> = sqlx::query_as(self.locking(
-                "select cast(value->>'place' as bigint), d.opened_at is not null,
-                        d.clicked_at is not null, d.state = 'uncertain', d.settled_at
-                 from json_each($1)
-                 join deliveries d on d.run_id = cast(value->>'run' as bigint)
-                     and d.seq = cast(value->>'seq' as bigint)
-                 order by d.run_id, d.seq for update of d",
-            ))
-            .bind(&keys_json)
-            .fetch_all(&mut *conn)
-            .await?;
-            let standing = standings(&keys, found);
+            let mut standing = HashMap::new();
+            for (run, seqs) in &keys {
+                let found: Vec<StandingRow> = sqlx::query_as(self.locking(
+                    "select seq, opened_at is not null, clicked_at is not null,
+                            state = 'uncertain', settled_at
+                     from deliveries
+                     where run_id = $1 and seq in (select cast(value as bigint) from json_each($2))
+                     order by seq for update of deliveries",
+                ))
+                .bind(run.0)
+                .bind(json(seqs.iter()))
+                .fetch_all(&mut *conn)
+                .await?;
+                standing.extend(found.into_iter().filter_map(|row| row_standing(*run, row)));
+            }
             let tally = tally(events, &standing);
             sqlx::query(self.sql(
                 "insert into events (id, at, kind, run_id, seq, link, evidence)
@@ -121,26 +104,37 @@ impl Store {
             .bind(event_rows(ids, events, &standing))
             .execute(&mut *conn)
             .await?;
-            if !tally.deliveries.is_empty() {
-                sqlx::query(self.sql(
-                    "update deliveries set
-                         opened_at = coalesce(deliveries.opened_at, v.opened),
-                         clicked_at = coalesce(deliveries.clicked_at, v.clicked),
-                         settled_at = coalesce(v.settled, deliveries.settled_at),
-                         state = case when v.settled is null then deliveries.state else 'sent' end
-                     from (
-                         select cast(value->>'run' as bigint) as run,
-                                cast(value->>'seq' as bigint) as seq,
-                                cast(value->>'opened' as bigint) as opened,
-                                cast(value->>'clicked' as bigint) as clicked,
-                                cast(value->>'settled' as bigint) as settled
-                         from json_each($1)
-                     ) as v
-                     where deliveries.run_id = v.run and deliveries.seq = v.seq",
-                ))
-                .bind(gain_rows(&tally))
-                .execute(&mut *conn)
-                .await?;
+            for (run, gain) in &tally.runs {
+                for (statement, seqs) in [
+                    (
+                        "update deliveries set opened_at = $3
+                         where run_id = $1 and opened_at is null
+                             and seq in (select cast(value as bigint) from json_each($2))",
+                        &gain.opened,
+                    ),
+                    (
+                        "update deliveries set clicked_at = $3
+                         where run_id = $1 and clicked_at is null
+                             and seq in (select cast(value as bigint) from json_each($2))",
+                        &gain.clicked,
+                    ),
+                    (
+                        "update deliveries set state = 'sent', settled_at = $3
+                         where run_id = $1 and state = 'uncertain'
+                             and seq in (select cast(value as bigint) from json_each($2))",
+                        &gain.settled,
+                    ),
+                ] {
+                    if seqs.is_empty() {
+                        continue;
+                    }
+                    sqlx::query(self.sql(statement))
+                        .bind(run.0)
+                        .bind(json(seqs.iter()))
+                        .bind(tally.at.0)
+                        .execute(&mut *conn)
+                        .await?;
+                }
             }
             if !tally.reader_clicks.is_empty() {
                 let first: Vec<(i64, i64)> = sqlx::query_as(self.sql(
@@ -218,7 +212,7 @@ impl Store {
             evidence,
         } = departure;
         let (run, seq) = (delivery.run.0, i64::from(delivery.seq));
-        let evidence = serde_json::to_string(evidence).expect("evidence is plain data");
+        let evidence = plain(evidence);
         transact!(self, conn => {
             // The row is written unchanged: that locks it, so that two copies' links used at the same
             // moment are one leaving.
@@ -313,30 +307,28 @@ fn json(rows: impl Iterator<Item = impl Serialize>) -> String {
     serde_json::to_string(&rows).expect("rows are plain data")
 }
 
-fn distinct_keys(events: &[Event]) -> Vec<DeliveryKey> {
-    let mut keys: Vec<DeliveryKey> = events.iter().map(|event| event.delivery).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
+/// `seq`; opened, clicked, uncertain; when it was settled.
+type StandingRow = (i64, bool, bool, bool, Option<i64>);
+
+fn row_standing(run: RunId, row: StandingRow) -> Option<(DeliveryKey, Standing)> {
+    let (seq, opened, clicked, uncertain, settled) = row;
+    let seq = u32::try_from(seq).ok()?;
+    let standing = Standing {
+        opened,
+        clicked,
+        uncertain,
+        settled_at: settled.map(Timestamp),
+    };
+    Some((DeliveryKey { run, seq }, standing))
 }
 
-fn standings(
-    keys: &[DeliveryKey],
-    found: Vec<(i64, bool, bool, bool, Option<i64>)>,
-) -> HashMap<DeliveryKey, Standing> {
-    let each = found
-        .into_iter()
-        .filter_map(|(place, opened, clicked, uncertain, settled)| {
-            let key = keys.get(usize::try_from(place).ok()?)?;
-            let standing = Standing {
-                opened,
-                clicked,
-                uncertain,
-                settled_at: settled.map(Timestamp),
-            };
-            Some((*key, standing))
-        });
-    each.collect()
+fn keys_by_run(events: &[Event]) -> BTreeMap<RunId, BTreeSet<u32>> {
+    let mut keys: BTreeMap<RunId, BTreeSet<u32>> = BTreeMap::new();
+    for event in events {
+        let seqs = keys.entry(event.delivery.run).or_default();
+        seqs.insert(event.delivery.seq);
+    }
+    keys
 }
 
 fn event_rows(
@@ -355,18 +347,12 @@ fn event_rows(
         run: event.delivery.run.0,
         seq: event.delivery.seq,
         link: event.link,
-        evidence: &event.evidence,
+        evidence: plain(&event.evidence),
     }))
 }
 
-fn gain_rows(tally: &Tally) -> String {
-    json(tally.deliveries.iter().map(|(key, gain)| GainRow {
-        run: key.run.0,
-        seq: key.seq,
-        opened: gain.opened_at,
-        clicked: gain.clicked_at,
-        settled: gain.settled_at,
-    }))
+fn plain(evidence: &Evidence) -> String {
+    serde_json::to_string(evidence).expect("evidence is plain data")
 }
 
 fn block_rows(tally: &Tally) -> String {

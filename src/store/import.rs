@@ -21,6 +21,16 @@ pub struct Known {
     /// The reader's subscription to the list, if there is one.
     pub subscription: Option<(SubscriptionKey, Status)>,
     pub suppressed: bool,
+    /// The reader's address stands under another hash: it was made with another keyring, so nothing is
+    /// known of its suppression.
+    pub foreign: bool,
+}
+
+/// An address of a batch.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub canonical: String,
+    pub hash: [u8; 32],
 }
 
 /// What is to become of a batch.
@@ -55,33 +65,37 @@ pub struct Beginning {
     pub at: Timestamp,
 }
 
-/// Position, reader's id, name and fields, subscription's key and status, and whether suppressed.
+/// Position, reader's id, name and fields, whether the reader's hash is another one, subscription's key
+/// and status, and whether suppressed.
 type KnownColumns = (
     i64,
     Option<i64>,
     Option<String>,
     Option<String>,
+    i64,
     Option<i64>,
     Option<String>,
     i64,
 );
 
-/// Wanted are the addresses of a batch: position and hash.
+/// Wanted are the addresses of a batch: position, canonical form and hash.
 const KNOWN: &str = "
-    select cast(b.value->>0 as bigint), s.id, s.name, s.fields, t.key, t.status,
+    select cast(b.value->>0 as bigint), s.id, s.name, s.fields,
+           cast(case when s.hash <> unhex(b.value->>2) then 1 else 0 end as bigint),
+           t.key, t.status,
            cast(case when x.hash is null then 0 else 1 end as bigint)
     from json_each($1) b
-    left join subscribers s on s.hash = unhex(b.value->>1)
+    left join subscribers s on s.canonical = b.value->>1
     left join subscriptions t on t.subscriber_id = s.id and t.list_id = $2
-    left join suppressions x on x.hash = unhex(b.value->>1)
+    left join suppressions x on x.hash = unhex(b.value->>2)
     where s.id is not null or x.hash is not null";
 
 impl Store {
-    /// What is known of the addresses of these hashes: nothing of most of them.
-    pub async fn known_readers(&self, list: ListId, hashes: &[[u8; 32]]) -> Result<Vec<Known>> {
+    /// What is known of these addresses: nothing of most of them.
+    pub async fn known_readers(&self, list: ListId, batch: &[Wanted]) -> Result<Vec<Known>> {
         read!(self, conn => {
             let found: Vec<KnownColumns> = sqlx::query_as(self.sql(KNOWN))
-                .bind(wanted(hashes))
+                .bind(wanted(batch))
                 .bind(list.0)
                 .fetch_all(conn)
                 .await?;
@@ -89,22 +103,24 @@ impl Store {
         })
     }
 
-    /// Looks the addresses of `hashes` up, asks `decide` what to change, and changes it: all in one
-    /// transaction. False, and nothing changed, when another process came between (or the hashes were
-    /// made with another keyring): the caller tries again.
+    /// Looks the addresses of `batch` up, asks `decide` what to change, and changes it: all in one
+    /// transaction. False, and nothing changed, when another process came between, or `decide` wants
+    /// nothing of it: the caller tries again, or knows why not.
     pub async fn import_batch(
         &self,
         beginning: &Beginning,
-        hashes: &[[u8; 32]],
-        decide: impl FnOnce(Vec<Known>) -> Changes,
+        batch: &[Wanted],
+        decide: impl FnOnce(Vec<Known>) -> Option<Changes>,
     ) -> Result<bool> {
         transact!(self, conn => {
             let found: Vec<KnownColumns> = sqlx::query_as(self.sql(KNOWN))
-                .bind(wanted(hashes))
+                .bind(wanted(batch))
                 .bind(beginning.list.0)
                 .fetch_all(&mut *conn)
                 .await?;
-            let changes = decide(found.into_iter().map(known).collect());
+            let Some(changes) = decide(found.into_iter().map(known).collect()) else {
+                return Ok(false);
+            };
             if !changes.readers.is_empty() {
                 let made = sqlx::query(self.sql(
                     "insert into subscribers (id, address, canonical, hash, name, fields, created_at)
@@ -176,6 +192,26 @@ impl Store {
         })
     }
 
+    /// Prepares the writer for many batches. Differs by necessity: on SQLite, keys that lie all over the
+    /// file are found in a larger cache, and the write-ahead log is folded back less often.
+    pub async fn begin_bulk(&self) -> Result<()> {
+        if let Store::Sqlite(db) = self {
+            let tuning = "pragma cache_size = -32768; pragma wal_autocheckpoint = 16384";
+            sqlx::raw_sql(tuning).execute(&db.writer).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the writer back as it was before [`Store::begin_bulk`].
+    pub async fn end_bulk(&self) -> Result<()> {
+        if let Store::Sqlite(db) = self {
+            let tuning = "pragma cache_size = -16384; pragma wal_autocheckpoint = 1000;
+                          pragma wal_checkpoint(truncate)";
+            sqlx::raw_sql(tuning).execute(&db.writer).await?;
+        }
+        Ok(())
+    }
+
     /// Whether a run is on its way, to which a long write should give way.
     pub async fn is_busy(&self) -> Result<bool> {
         read!(self, conn => {
@@ -189,7 +225,8 @@ impl Store {
     }
 }
 
-fn known((position, id, name, fields, key, status, suppressed): KnownColumns) -> Known {
+fn known(columns: KnownColumns) -> Known {
+    let (position, id, name, fields, foreign, key, status, suppressed) = columns;
     let reader = id.map(|id| {
         let fields = Fields::from_json(&fields.unwrap_or_default());
         (SubscriberId(id), name.unwrap_or_default(), fields)
@@ -200,16 +237,14 @@ fn known((position, id, name, fields, key, status, suppressed): KnownColumns) ->
         reader,
         subscription: key.map(SubscriptionKey).zip(status),
         suppressed: suppressed != 0,
+        foreign: foreign != 0,
     }
 }
 
-fn wanted(hashes: &[[u8; 32]]) -> String {
-    let rows = hashes.iter().enumerate();
-    json(
-        &rows
-            .map(|(position, hash)| (position, hex(hash)))
-            .collect::<Vec<_>>(),
-    )
+fn wanted(batch: &[Wanted]) -> String {
+    let rows = batch.iter().enumerate();
+    let rows = rows.map(|(position, row)| (position, &row.canonical, hex(&row.hash)));
+    json(&rows.collect::<Vec<_>>())
 }
 
 fn new_readers(readers: &[NewReader]) -> String {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -21,6 +22,7 @@ impl Certificate {
     /// Valid for these host names and IP addresses; `expired` ended in 2020.
     pub fn generate(names: &[&str], expired: bool) -> anyhow::Result<Certificate> {
         let mut authority = CertificateParams::new(Vec::new())?;
+        authority.distinguished_name = named("Pressrun sink authority");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let authority_key = KeyPair::generate()?;
@@ -28,6 +30,8 @@ impl Certificate {
 
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut leaf = CertificateParams::new(names)?;
+        // Two names: with one, OpenSSL takes the certificate for its own issuer.
+        leaf.distinguished_name = named("Pressrun sink");
         if expired {
             leaf.not_after = date_time_ymd(2020, 1, 1);
         }
@@ -60,5 +64,28 @@ impl Certificate {
             .with_no_client_auth()
             .with_single_cert(self.chain.clone(), key)?;
         Ok(Arc::new(config))
+    }
+}
+
+fn named(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Certificate;
+
+    #[test]
+    fn a_certificate_and_its_authority_have_names_of_their_own() {
+        let certificate = Certificate::loopback().expect("a certificate");
+        let holds =
+            |bytes: &[u8], name: &str| bytes.windows(name.len()).any(|w| w == name.as_bytes());
+        let leaf = &certificate.chain[0];
+        assert!(holds(leaf, "Pressrun sink authority"), "the issuer");
+        // The subject's name ends where the authority's goes on.
+        let subject = leaf.windows(14).filter(|w| w.starts_with(b"Pressrun sink"));
+        assert!(subject.into_iter().any(|w| w[13] != b' '), "the subject");
     }
 }

@@ -4,7 +4,7 @@ use pressrun::event::{Event, EventKind, Evidence};
 use pressrun::token::Claim;
 use pressrun::track::Tracker;
 
-use super::site::{NOON, TestSite, delivery, unsubscribe};
+use super::site::{NOON, TestSite, delivery, request, unsubscribe};
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -118,6 +118,31 @@ on_both!(
         let sent =
             "select count(*) from deliveries where state = 'sent' and settled_at is not null";
         assert_eq!(site.db.number(sent).await, 3);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    what_was_asked_before_the_end_is_written_when_serving_ends,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(1).await;
+        let (public, admin) = site.serve_again().await;
+        let open = format!("/o/{}", site.token(Claim::Open(delivery(0))));
+        for _ in 0..3 {
+            assert_eq!(request(public.at, "GET", &open, &[], "").await.status, 200);
+        }
+        assert_eq!(request(admin.at, "GET", "/", &[], "").await.status, 200);
+        // Not waited for by anyone: only the end of serving makes it sure.
+        let late = public.tracker.record(event(EventKind::Open, 0, None));
+        let (_, ()) = tokio::join!(late, async {
+            tokio::task::yield_now().await;
+            public.stop.send(()).ok();
+            public.task.await.expect("no panic").expect("served");
+        });
+        admin.stop.send(()).ok();
+        admin.task.await.expect("no panic").expect("served");
+        assert_eq!(site.counter("opens").await, 4);
         site.stop().await;
     }
 );

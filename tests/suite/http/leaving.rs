@@ -31,14 +31,9 @@ on_both!(
             assert_eq!(site.status(101_000 + seq).await, "confirmed");
         }
         assert_eq!(site.counter("departed").await, 3);
-        let kinds = "select count(*) from events where kind = 'unsubscribe'
-                     and evidence like '%\"one_click\":true%'";
-        let spaced = "select count(*) from events where kind = 'unsubscribe'
-                      and evidence like '%\"one_click\": true%'";
-        assert_eq!(
-            site.db.number(kinds).await + site.db.number(spaced).await,
-            3
-        );
+        let one_click = "select count(*) from events where kind = 'unsubscribe'
+                         and evidence like '%\"one_click\":true%'";
+        assert_eq!(site.db.number(one_click).await, 3);
         site.stop().await;
     }
 );
@@ -97,10 +92,7 @@ on_both!(
             "/preferences/{}",
             site.token(Claim::Manage(SubscriptionKey(1001)))
         );
-        assert!(
-            site.get(&path).await.text().contains("r***@")
-                || site.get(&path).await.text().contains("R***@")
-        );
+        assert!(site.get(&path).await.text().contains("R***@example.org"));
         assert_eq!(site.post(&path, "answer=leave").await.status, 200);
         assert_eq!(site.status(1001).await, "unsubscribed");
         assert_eq!(site.counter("departed").await, 0);

@@ -76,6 +76,8 @@ on_both!(
         for other in [
             "",
             "x",
+            "%ff",
+            "%00",
             &token[1..],
             &format!("{token}A"),
             &format!("{token}="),
@@ -119,7 +121,7 @@ on_both!(
             Some("cross-origin")
         );
         assert_eq!(pixel.header("set-cookie"), None);
-        for bad in ["/o/x", "/o/AAAA", &format!("{good}A")] {
+        for bad in ["/o/x", "/o/%ff", "/o/AAAA", &format!("{good}A")] {
             assert_eq!(site.get(bad).await, pixel, "{bad}");
         }
         let head = site.send("HEAD", &good, &[], "").await;

@@ -5,12 +5,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use pressrun::app::App;
 use pressrun::chance::Chance;
 use pressrun::clock::{Clock, Timestamp};
 use pressrun::config::Config;
 use pressrun::http::listener::Limits;
-use pressrun::http::{Site, ViewRenderer, admin_router, listener, public_router};
+use pressrun::http::{
+    Site, ViewRenderer, admin_router, listener, public_router, serve_admin, serve_public,
+};
 use pressrun::id::{DeliveryKey, RunId, SubscriptionKey};
 use pressrun::keyring::Keyring;
 use pressrun::token::{Claim, sign};
@@ -177,6 +180,27 @@ impl TestSite {
         }
     }
 
+    /// Serves both sites once more by the program's own entrances: the public one, then the admin one.
+    pub async fn serve_again(&self) -> (Served, Served) {
+        let tracker = Tracker::start(self.app.store.clone(), self.app.chance.clone());
+        let site = Site {
+            tracker: tracker.clone(),
+            view: renderer(),
+            confirm_revision: "confirm".into(),
+            welcome_revision: None,
+            mail_waiting: Arc::new(Notify::new()),
+        };
+        let app = self.app.clone();
+        let public = Served::start(tracker.clone(), |listener, stopped| {
+            serve_public(app, site, listener, stopped)
+        });
+        let app = self.app.clone();
+        let admin = Served::start(tracker, |listener, stopped| {
+            serve_admin(app, listener, stopped)
+        });
+        tokio::join!(public, admin)
+    }
+
     /// The same configuration with some words changed.
     pub fn config(changes: &[(&str, &str)]) -> String {
         let mut text = CONFIG.to_owned();
@@ -322,6 +346,35 @@ impl TestSite {
         self.tracker.close().await;
         self.db.close().await;
         self.app.store.close().await;
+    }
+}
+
+/// One site that serves until it is told to stop.
+pub struct Served {
+    pub at: SocketAddr,
+    pub tracker: Tracker,
+    pub stop: watch::Sender<()>,
+    pub task: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Served {
+    async fn start<F: Future<Output = anyhow::Result<()>> + Send + 'static>(
+        tracker: Tracker,
+        serve: impl FnOnce(TcpListener, BoxFuture<'static, ()>) -> F,
+    ) -> Served {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("an address");
+        let (stop, mut stopped) = watch::channel(());
+        let stopped = async move {
+            stopped.changed().await.ok();
+        };
+        let task = tokio::spawn(serve(listener, Box::pin(stopped)));
+        Served {
+            at,
+            tracker,
+            stop,
+            task,
+        }
     }
 }
 
