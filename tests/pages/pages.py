@@ -12,8 +12,9 @@ from world import SLUG, world
 LOOK = r"""
 const faults = [];
 const root = document.documentElement;
-if (root.scrollWidth > innerWidth)
-  faults.push(`${root.scrollWidth} px wide on a screen of ${innerWidth}`);
+// Not innerWidth: a phone zooms out until what is too wide fits.
+if (root.scrollWidth > arguments[1])
+  faults.push(`${root.scrollWidth} px wide on a screen of ${arguments[1]}`);
 if (!root.lang) faults.push('no language');
 if (!document.title) faults.push('no title');
 if (!document.querySelector('meta[name=viewport]')) faults.push('no viewport');
@@ -72,7 +73,7 @@ def looks_right(chromium, name, url):
         for width in (320, 375, 1280):
             chromium.width(width)
             chromium.open(url)
-            seen = chromium.run(LOOK, scheme)
+            seen = chromium.run(LOOK, scheme, width)
             shot = SHOTS / f"{name}-{scheme}-{width}.png"
             shot.write_bytes(base64.b64decode(chromium.screenshot()))
             assert not seen["faults"], f"{name}, {scheme}, {width} px: {seen['faults']}"
@@ -101,6 +102,19 @@ def press(chromium, *words):
     wait_for("the next page", lambda: chromium.run(loaded, before))
 
 
+def a_page_that_looks_wrong_is_found(it, chromium):
+    chromium.scheme("light")
+    chromium.width(375)
+    chromium.open(
+        "data:text/html,<h2>None</h2><input name=lonely><p style='color:%23ccc'>pale</p>"
+        "<div style='width:900px'>wide</div><img src='data:,'><script>1</script>"
+    )
+    faults = " / ".join(chromium.run(LOOK, "light", 375)["faults"])
+    wrong = ["px wide", "language", "title", "viewport", "h1", "lonely", "pale", "alt", "script"]
+    missed = [word for word in wrong if word not in faults]
+    assert not missed, f"{missed} not found among {faults}"
+
+
 def a_reader_joins_by_keyboard_and_confirms_by_mail(it, chromium):
     address = "newcomer@example.net"
     looks_right(chromium, "subscribe", it.site + "/")
@@ -109,7 +123,7 @@ def a_reader_joins_by_keyboard_and_confirms_by_mail(it, chromium):
     tab_to(chromium, lambda tag, name, _: tag == "input" and "mail" in name)
     chromium.keys(address)
     press(chromium, "subscribe", "join", "sign up")
-    answer = chromium.run(LOOK, "light")
+    answer = chromium.run(LOOK, "light", 375)
     assert not answer["faults"], answer["faults"]
     assert it.status(address) == "pending"
 
@@ -150,10 +164,14 @@ def the_author_sees_the_run_and_its_numbers(it, chromium):
     text = chromium.text()
     stats = it.stats()
     assert SLUG in text or "page tests" in text, text
-    assert str(stats["recipients"]) in text, "the page and `stats` disagree"
+    shown = {"recipients": "recipients", "sent": "sent", "departed": "unsubscribes"}
+    for name, label in shown.items():
+        assert stats[name] > 0, f"nothing to compare: {stats}"
+        assert f"{label}\n{stats[name]}" in text.lower(), f"`stats` says {stats[name]} {name}: {text}"
 
 
 TESTS = [
+    a_page_that_looks_wrong_is_found,
     a_reader_joins_by_keyboard_and_confirms_by_mail,
     a_reader_leaves_with_one_button,
     a_wrong_link_says_nothing_but_how_to_go_on,
