@@ -122,7 +122,7 @@ impl Desk {
         assert!(
             self.app
                 .store
-                .suppress(&hash, "complained", NOON)
+                .suppress(&address.canonical(), &hash, "complained", NOON)
                 .await
                 .expect("a write")
         );
@@ -130,7 +130,7 @@ impl Desk {
             !self
                 .app
                 .store
-                .suppress(&hash, "bounced", NOON)
+                .suppress(&address.canonical(), &hash, "bounced", NOON)
                 .await
                 .expect("a write")
         );
