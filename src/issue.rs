@@ -12,8 +12,9 @@ use crate::issue::directive::{Directive, Kind};
 use crate::issue::front::Front;
 use crate::issue::markdown::Reader;
 use crate::issue::mask::Masked;
-use crate::issue::merge::{Fields, Slots};
+use crate::issue::merge::Slots;
 use crate::issue::source::Source;
+use crate::subscriber::field::FieldTable;
 
 pub mod block;
 mod directive;
@@ -66,7 +67,7 @@ impl Issue {
         slug: &str,
         file: &str,
         octets: &[u8],
-        fields: &Fields,
+        fields: &FieldTable,
         found: &mut Vec<Diagnostic>,
     ) -> Option<Issue> {
         let text = match decode(file, octets) {

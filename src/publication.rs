@@ -15,10 +15,11 @@ use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Diagnostic, Image, Severity};
 use crate::config::Config;
 use crate::issue::Issue;
-use crate::issue::merge::Fields;
+use crate::issue::merge;
 use crate::issue::source::Source;
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::picture::read_pictures;
+use crate::subscriber::field::FieldTable;
 
 mod folder;
 mod picture;
@@ -30,7 +31,7 @@ const THEME: &str = "digest";
 #[derive(Clone, Debug)]
 pub struct Publication {
     emails: PathBuf,
-    pub fields: Fields,
+    pub fields: FieldTable,
 }
 
 /// An issue ready to be sent or shown.
@@ -109,14 +110,14 @@ impl Publication {
     pub fn load(emails: &Path) -> anyhow::Result<Publication> {
         let folder = Folder::Disk(emails.to_owned());
         let fields = match folder.read("fields.toml")? {
-            None => Fields::default(),
+            None => FieldTable::default(),
             Some(octets) => {
                 let text = String::from_utf8(octets).context("`fields.toml` is not UTF-8")?;
                 let source = Source {
                     file: "fields.toml",
                     text: &text,
                 };
-                Fields::parse(source).map_err(|error| Rejected(vec![error]))?
+                merge::fields(source).map_err(|error| Rejected(vec![error]))?
             }
         };
         Ok(Publication {

@@ -6,6 +6,8 @@
 //! is the real command on a real database, every marker durable before its terminator.
 //! PostgreSQL takes part when PRESSRUN_TEST_POSTGRES names a server.
 
+#[path = "../letter.rs"]
+mod letter;
 #[path = "../measure.rs"]
 mod measure;
 mod meter;

@@ -20,16 +20,12 @@ use pressrun::publication;
 use pressrun::store::postgres_admin;
 
 use crate::Sample;
+use crate::letter;
 use crate::meter::Meter;
 use crate::process;
 
 /// Paragraphs that make the message some 70 KB on the wire.
 const PARAGRAPHS: usize = 90;
-const PARAGRAPH: &str = "A paper asks how far a small model can go when its training text is chosen \
-    with care, and answers: **further than its size suggests**. The authors filter, repeat and mix, \
-    and then measure what each step was worth on tasks that nobody had trained for. What stays with \
-    the reader is the table in which each ingredient is taken away in turn.";
-
 pub struct Press {
     folder: PathBuf,
     /// Issues sent so far: each measurement sends one of its own.
@@ -151,20 +147,9 @@ impl Press {
     }
 
     fn write_issue(&self, slug: &str) -> String {
-        let mut text = String::from("---\ntitle: A bench issue\n---\n");
-        for number in 0..PARAGRAPHS {
-            if number % 9 == 0 {
-                write!(text, "\n## Headline {}\n", number / 9 + 1).expect("a string grows");
-            }
-            write!(text, "\n{PARAGRAPH}\n").expect("a string grows");
-            if number % 3 == 0 {
-                let link = format!("https://example.com/paper/{number}");
-                write!(text, "\n[Read more]({link}), dear [[email]]\n").expect("a string grows");
-            }
-        }
         let folder = self.folder.join("emails/issues").join(slug);
         fs::create_dir_all(&folder).expect("the issue's folder");
-        fs::write(folder.join("issue.md"), text).expect("the issue");
+        fs::write(folder.join("issue.md"), letter::markdown(PARAGRAPHS)).expect("the issue");
         slug.to_owned()
     }
 

@@ -11,8 +11,9 @@ use pulldown_cmark::{Event, Options, Parser, Tag};
 use crate::compile::Diagnostic;
 use crate::issue::block::{Inline, Merge};
 use crate::issue::directive::{self, Directive};
-use crate::issue::merge::{Fields, Slots};
+use crate::issue::merge::Slots;
 use crate::issue::source::Source;
+use crate::subscriber::field::FieldTable;
 
 /// Stands for the `<` of an unknown tag. The author's text holds no control characters.
 const TAG_OPEN: char = '\u{1}';
@@ -39,7 +40,7 @@ impl Masked {
     pub(crate) fn of(
         source: Source<'_>,
         base: usize,
-        fields: &Fields,
+        fields: &FieldTable,
         found: &mut Vec<Diagnostic>,
     ) -> Masked {
         let mut text = source.text[base..].to_owned();
@@ -189,13 +190,13 @@ fn is_html(name: &str) -> bool {
 mod tests {
     use super::Masked;
     use crate::issue::block::{Inline, Merge};
-    use crate::issue::merge::Fields;
     use crate::issue::source::Source;
+    use crate::subscriber::field::FieldTable;
 
     fn mask(text: &str) -> (Masked, Vec<String>) {
         let mut found = Vec::new();
         let source = Source { file: "a.md", text };
-        let masked = Masked::of(source, 0, &Fields::default(), &mut found);
+        let masked = Masked::of(source, 0, &FieldTable::default(), &mut found);
         assert_eq!(masked.text.len(), text.len());
         (masked, found.iter().map(ToString::to_string).collect())
     }

@@ -2,13 +2,10 @@
 //!
 //! Promises: an unknown field is an error at its place; a name is written in lower case, digits and `_`.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-
 use crate::compile::{Diagnostic, Slot};
 use crate::issue::block::{Inline, Merge, Piece};
 use crate::issue::source::Source;
+use crate::subscriber::field::{BUILT_IN, FieldError, FieldTable};
 
 /// Pages of our own that an author may link to.
 const PAGES: [(&str, Slot); 4] = [
@@ -17,72 +14,37 @@ const PAGES: [(&str, Slot); 4] = [
     ("view_url", Slot::View),
     ("confirm_url", Slot::Confirm),
 ];
-/// Fields every subscriber has without a declaration.
-const BUILT_IN: [&str; 2] = ["email", "name"];
 
-/// The fields of `fields.toml` by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fields {
-    #[serde(default)]
-    pub fields: BTreeMap<String, Field>,
+/// Reads `fields.toml`; what is wrong in it is told at its place.
+pub fn fields(source: Source<'_>) -> Result<FieldTable, Diagnostic> {
+    FieldTable::parse(source.text).map_err(|error| {
+        let (offset, message) = match &error {
+            FieldError::Syntax {
+                offset, message, ..
+            } => (*offset, message.clone()),
+            FieldError::BuiltIn(name) | FieldError::BadName(name) => (
+                source.text.find(name.as_str()).unwrap_or(0),
+                error.to_string(),
+            ),
+            _ => (0, error.to_string()),
+        };
+        source.error(offset, "fields", message)
+    })
 }
 
-/// What `fields.toml` says of one field.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Field {
-    #[serde(rename = "type")]
-    pub kind: FieldKind,
+fn knows(fields: &FieldTable, name: &str) -> bool {
+    BUILT_IN.contains(&name) || fields.kind(name).is_some()
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FieldKind {
-    Text,
-    Number,
-    Date,
-    Bool,
-}
-
-impl Fields {
-    /// Reads `[fields.<name>]` tables with `type = "text" | "number" | "date" | "bool"`.
-    pub fn parse(source: Source<'_>) -> Result<Fields, Diagnostic> {
-        let fields: Fields = toml::from_str(source.text).map_err(|error| {
-            let offset = error.span().map_or(0, |span| span.start);
-            source.error(offset, "fields", error.message().to_owned())
-        })?;
-        for name in fields.fields.keys() {
-            let offset = source.text.find(name.as_str()).unwrap_or(0);
-            if !is_name(name) {
-                return Err(source
-                    .error(offset, "fields", format!("`{name}` is no field name"))
-                    .help("write lower-case letters, digits and `_`, a letter first"));
-            }
-            if BUILT_IN.contains(&name.as_str()) || page(name).is_some() {
-                return Err(source
-                    .error(offset, "fields", format!("`{name}` is built in"))
-                    .help("choose another name"));
-            }
-        }
-        Ok(fields)
-    }
-
-    fn knows(&self, name: &str) -> bool {
-        BUILT_IN.contains(&name) || self.fields.contains_key(name)
-    }
-
-    /// The known name that a misspelt one most resembles.
-    fn nearest(&self, name: &str) -> Option<&str> {
-        let declared = self.fields.keys().map(String::as_str);
-        let pages = PAGES.iter().map(|(page, _)| *page);
-        let known = declared.chain(BUILT_IN).chain(pages);
-        known
-            .map(|known| (strsim::damerau_levenshtein(known, name), known))
-            .filter(|(distance, _)| *distance <= 3)
-            .min()
-            .map(|(_, known)| known)
-    }
+/// The known name that a misspelt one most resembles.
+fn nearest<'a>(fields: &'a FieldTable, name: &str) -> Option<&'a str> {
+    let pages = PAGES.iter().map(|(page, _)| *page);
+    let known = fields.names().chain(BUILT_IN).chain(pages);
+    known
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
+        .filter(|(distance, _)| *distance <= 3)
+        .min()
+        .map(|(_, known)| known)
 }
 
 /// The page of our own that `name` stands for.
@@ -101,7 +63,7 @@ pub(crate) struct Found {
 /// The scanner for one file.
 pub(crate) struct Slots<'a> {
     pub(crate) source: Source<'a>,
-    pub(crate) fields: &'a Fields,
+    pub(crate) fields: &'a FieldTable,
 }
 
 impl Slots<'_> {
@@ -202,13 +164,13 @@ impl Slots<'_> {
         if let Some(slot) = page(name) {
             return Some(Merge::Page(slot));
         }
-        if !self.fields.knows(name) {
+        if !knows(self.fields, name) {
             let error = self.source.error(
                 offset,
                 "unknown-field",
                 format!("no field is called `{name}`"),
             );
-            found.push(match self.fields.nearest(name) {
+            found.push(match nearest(self.fields, name) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("declare it in `fields.toml`"),
             });
@@ -234,13 +196,14 @@ fn is_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FieldKind, Fields, Slots};
+    use super::Slots;
     use crate::compile::Slot;
     use crate::issue::block::{Inline, Merge};
     use crate::issue::source::Source;
+    use crate::subscriber::field::{FieldKind, FieldTable};
 
-    fn fields() -> Fields {
-        Fields::parse(Source {
+    fn fields() -> FieldTable {
+        super::fields(Source {
             file: "fields.toml",
             text: "[fields.first_name]\ntype = \"text\"\n[fields.age]\ntype = \"number\"\n",
         })
@@ -313,7 +276,7 @@ mod tests {
 
     #[test]
     fn fields_are_typed_and_misspelt_declarations_are_errors() {
-        assert_eq!(fields().fields["age"].kind, FieldKind::Number);
+        assert_eq!(fields().kind("age"), Some(FieldKind::Number));
         for (text, expected) in [
             (
                 "[fields.a]\ntype = \"colour\"\n",
@@ -323,11 +286,11 @@ mod tests {
                 "[fields.a]\nkind = \"text\"\n",
                 "fields.toml:2:1: error[fields]",
             ),
-            ("[fields.Ab]\ntype = \"text\"\n", "`Ab` is no field name"),
+            ("[fields.Ab]\ntype = \"text\"\n", "`Ab` cannot name a field"),
             ("[fields.email]\ntype = \"text\"\n", "`email` is built in"),
         ] {
             let file = "fields.toml";
-            let error = Fields::parse(Source { file, text }).expect_err("an error");
+            let error = super::fields(Source { file, text }).expect_err("an error");
             assert!(error.to_string().contains(expected), "{error}");
         }
     }

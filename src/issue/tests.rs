@@ -2,16 +2,17 @@
 
 use crate::compile::Slot;
 use crate::issue::block::{Block, Inline, Merge, Target, plain_text};
-use crate::issue::merge::Fields;
+use crate::issue::merge;
 use crate::issue::source::Source;
 use crate::issue::{Issue, Item};
+use crate::subscriber::field::FieldTable;
 
 const FRONT: &str = "---\ntitle: T\n---\n";
 
-fn fields() -> Fields {
+fn fields() -> FieldTable {
     let text = "[fields.first_name]\ntype = \"text\"\n";
     let file = "fields.toml";
-    Fields::parse(Source { file, text }).expect("fields")
+    merge::fields(Source { file, text }).expect("fields")
 }
 
 fn read(body: &str) -> (Option<Issue>, Vec<String>) {

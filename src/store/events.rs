@@ -272,7 +272,18 @@ impl Store {
                 .execute(&mut *conn)
                 .await?;
             }
-            if counted > 0 || *left {
+            // When the delivery is known, the event goes with its count: another request about the same
+            // leaving may have been first.
+            let known: i64 = sqlx::query_scalar(
+                "select count(*) from deliveries d
+                 join runs r on r.id = d.run_id and r.kind = 'issue'
+                 where d.run_id = $1 and d.seq = $2",
+            )
+            .bind(run)
+            .bind(seq)
+            .fetch_one(&mut *conn)
+            .await?;
+            if counted > 0 || (*left && known == 0) {
                 sqlx::query(
                     "insert into events (id, at, kind, run_id, seq, evidence)
                      values ($1, $2, 'unsubscribe', $3, $4, $5)",

@@ -17,6 +17,13 @@ const TEXT_LIMIT: usize = 1_000;
 const FIELDS_LIMIT: usize = 64;
 /// Names that every reader has anyway.
 pub const BUILT_IN: [&str; 2] = ["email", "name"];
+/// Names that stand for pages of ours in an issue.
+const PAGES: [&str; 4] = [
+    "unsubscribe_url",
+    "preferences_url",
+    "view_url",
+    "confirm_url",
+];
 
 /// What a field may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +46,12 @@ pub struct FieldTable(BTreeMap<String, FieldKind>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
     #[error("line {line}: {message}")]
-    Syntax { line: usize, message: String },
+    Syntax {
+        /// Octets from the start of the text.
+        offset: usize,
+        line: usize,
+        message: String,
+    },
     #[error("`{0}` is built in and cannot be declared; choose another name")]
     BuiltIn(String),
     #[error(
@@ -84,6 +96,7 @@ impl FieldTable {
         let file: File = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             FieldError::Syntax {
+                offset: start,
                 line: text.as_bytes()[..start]
                     .iter()
                     .filter(|&&b| b == b'\n')
@@ -97,7 +110,7 @@ impl FieldTable {
         }
         let mut table = BTreeMap::new();
         for (name, declaration) in file.fields {
-            if BUILT_IN.contains(&name.as_str()) {
+            if BUILT_IN.contains(&name.as_str()) || PAGES.contains(&name.as_str()) {
                 return Err(FieldError::BuiltIn(name));
             }
             let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';

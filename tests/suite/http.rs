@@ -7,3 +7,4 @@ mod links;
 mod listener;
 mod signup;
 mod site;
+mod wire;

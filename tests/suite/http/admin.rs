@@ -1,6 +1,7 @@
 //! The author's pages: who may ask, what they show, and that nothing in them is markup.
 
-use super::site::{TestSite, request};
+use super::site::TestSite;
+use super::wire::request;
 use crate::harness::Engine;
 use crate::on_both;
 

@@ -4,7 +4,8 @@ use pressrun::event::{Event, EventKind, Evidence};
 use pressrun::token::Claim;
 use pressrun::track::Tracker;
 
-use super::site::{NOON, TestSite, delivery, request, unsubscribe};
+use super::site::{NOON, TestSite, delivery, unsubscribe};
+use super::wire::request;
 use crate::harness::Engine;
 use crate::on_both;
 

@@ -117,6 +117,7 @@ on_both!(
             "",
             "x",
             "List-Unsubscribe=",
+            "List-Unsubscribe=Two-Clicks",
             "list-unsubscribe=one-click",
             "answer=x",
             "%%%=&&&",

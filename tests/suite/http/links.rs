@@ -3,7 +3,8 @@
 use pressrun::id::{DeliveryKey, RunId, SubscriptionKey};
 use pressrun::token::{Claim, Purpose};
 
-use super::site::{Answer, NOON, TestSite, delivery, unsubscribe};
+use super::site::{NOON, TestSite, delivery, unsubscribe};
+use super::wire::Answer;
 use crate::harness::Engine;
 use crate::on_both;
 

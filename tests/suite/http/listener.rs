@@ -6,7 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::site::{TestSite, parse};
+use super::site::TestSite;
+use super::wire::parse;
 use crate::harness::{Engine, block_on};
 
 /// Reads until the other side closes; what came, or `None` when it is still open after `wait`.

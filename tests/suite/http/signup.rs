@@ -5,7 +5,8 @@ use std::time::Duration;
 use pressrun::id::SubscriptionKey;
 use pressrun::token::Claim;
 
-use super::site::{Answer, TestSite};
+use super::site::TestSite;
+use super::wire::Answer;
 use crate::harness::Engine;
 use crate::on_both;
 
