@@ -4,11 +4,7 @@
 //! the import is broken off, and importing again goes on from there; nobody is mailed. One thread reads
 //! and parses, the caller's task writes batches of [`BATCH`] rows, each in one short transaction.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
@@ -18,11 +14,9 @@ use tokio::sync::mpsc;
 use crate::app::App;
 use crate::chance::Chance;
 use crate::id::ListId;
-use crate::import::columns::{Columns, Row};
-use crate::import::csv::Records;
+use crate::import::columns::Row;
 use crate::import::decide::{Tally, decide};
-use crate::import::seen::Seen;
-use crate::keyring::Keyring;
+use crate::import::parse::{Batch, Parsed, Parser, wanted};
 use crate::lists;
 use crate::store::import::{Beginning, Known, Wanted};
 use crate::subscriber::Status;
@@ -32,6 +26,7 @@ pub mod columns;
 pub mod csv;
 pub mod decide;
 pub mod export;
+mod parse;
 mod seen;
 
 /// Rows in one transaction: a sender beside the import waits for the writer no longer than this takes.
@@ -40,8 +35,6 @@ pub const BATCH: usize = 2_000;
 const AHEAD: usize = 2;
 /// How often a batch is tried when other processes change the same readers.
 const TRIES: usize = 5;
-/// Rejected rows that are told one by one; the file has them all.
-const TOLD: usize = 5;
 
 /// What to import, and how.
 #[derive(Clone, Debug)]
@@ -137,7 +130,10 @@ pub async fn run(
     app.store.end_bulk().await?;
     drop(batches);
     taken?;
-    let parsed = reader.await.context("the reading thread")??;
+    let parsed = reader.await.context("the reading thread")?;
+    let added = summary.added;
+    let parsed =
+        parsed.with_context(|| format!("broken off; readers added before and kept: {added}"))?;
     summary.rows = parsed.rows;
     summary.duplicates = parsed.duplicates;
     summary.rejected = parsed.rejected;
@@ -179,173 +175,23 @@ impl Summary {
     }
 }
 
-#[derive(Default)]
-struct Batch {
-    rows: Vec<Row>,
-    /// The rows' addresses, as the store asks for them.
-    wanted: Vec<Wanted>,
-    progress: Progress,
-}
-
 type Reading = tokio::task::JoinHandle<anyhow::Result<Parsed>>;
 
 /// Reads the header and starts the thread that reads the rows.
 fn open(app: &App, import: &Import) -> anyhow::Result<(Summary, mpsc::Receiver<Batch>, Reading)> {
     let name = import.file.display().to_string();
-    let file = File::open(&import.file).with_context(|| format!("`{name}` cannot be opened"))?;
-    let size = file.metadata()?.len();
-    let table = field_table(app)?;
-    let mut records =
-        Records::open(BufReader::with_capacity(1 << 16, file)).context(name.clone())?;
-    if records.next().context(name.clone())?.is_none() {
-        bail!("{name}: there is no header line");
-    }
-    let columns = Columns::read(records.record(), &table, &import.map).context(name.clone())?;
+    let parser = Parser::open(import, field_table(app)?, app.keyring.clone())?;
     let summary = Summary {
         file: file_name(&import.file),
         list: import.list.clone(),
         status: import.status.name(),
         dry_run: import.dry_run,
-        ignored_columns: columns.ignored.clone(),
+        ignored_columns: parser.ignored_columns().to_vec(),
         ..Summary::default()
     };
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let parser = Parser {
-        header: records.record().raw.clone(),
-        rejects: Rejects {
-            path: rejects_path(&import.file),
-            delimiter: records.delimiter(),
-            file: None,
-            dry_run: import.dry_run,
-        },
-        records,
-        columns,
-        table,
-        keyring: app.keyring.clone(),
-        size,
-    };
     let reading = tokio::task::spawn_blocking(move || parser.run(&sender).context(name));
     Ok((summary, receiver, reading))
-}
-
-/// What the reading thread found by itself.
-#[derive(Default)]
-struct Parsed {
-    rows: u64,
-    duplicates: u64,
-    rejected: u64,
-    rejects: Vec<Reject>,
-    rejects_file: Option<PathBuf>,
-}
-
-struct Parser {
-    header: Vec<u8>,
-    rejects: Rejects,
-    records: Records<BufReader<File>>,
-    columns: Columns,
-    table: FieldTable,
-    keyring: Arc<Keyring>,
-    size: u64,
-}
-
-impl Parser {
-    fn run(mut self, batches: &mpsc::Sender<Batch>) -> anyhow::Result<Parsed> {
-        let mut parsed = Parsed::default();
-        let mut seen = Seen::new();
-        let mut batch = Batch::default();
-        while self.records.next()?.is_some() {
-            let record = self.records.record();
-            parsed.rows += 1;
-            match self.columns.row(record, &self.table) {
-                Err(reason) => {
-                    self.rejects
-                        .write(&self.header, record.line, &reason, &record.raw)?;
-                    parsed.rejected += 1;
-                    if parsed.rejects.len() < TOLD {
-                        let line = record.line;
-                        parsed.rejects.push(Reject { line, reason });
-                    }
-                }
-                Ok(row) => {
-                    let wanted = wanted(&self.keyring, &row);
-                    if seen.insert(&wanted.hash) {
-                        batch.rows.push(row);
-                        batch.wanted.push(wanted);
-                    } else {
-                        parsed.duplicates += 1;
-                    }
-                }
-            }
-            if batch.rows.len() == BATCH {
-                batch.progress = self.progress(parsed.rows);
-                if batches.blocking_send(std::mem::take(&mut batch)).is_err() {
-                    // The writing side has given up, and says why.
-                    return Ok(parsed);
-                }
-            }
-        }
-        batch.progress = self.progress(parsed.rows);
-        batches.blocking_send(batch).ok();
-        parsed.rejects_file = self.rejects.finish()?;
-        Ok(parsed)
-    }
-
-    fn progress(&self, rows: u64) -> Progress {
-        Progress {
-            rows,
-            bytes: self.records.bytes(),
-            size: self.size,
-        }
-    }
-}
-
-/// Rejected rows with line and reason in front, made when the first one comes. It can be mended and
-/// imported as it is: the two columns in front are ignored then.
-struct Rejects {
-    path: PathBuf,
-    /// The delimiter of the file itself, whose rows follow as they stand there.
-    delimiter: u8,
-    file: Option<BufWriter<File>>,
-    dry_run: bool,
-}
-
-impl Rejects {
-    fn write(&mut self, header: &[u8], line: u64, reason: &str, raw: &[u8]) -> anyhow::Result<()> {
-        if self.dry_run {
-            return Ok(());
-        }
-        let separator = char::from(self.delimiter);
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let name = self.path.display();
-                // It holds addresses: nobody else needs to read it.
-                let mut options = OpenOptions::new();
-                let options = options.write(true).create(true).truncate(true).mode(0o600);
-                let made = options.open(&self.path);
-                let made = made.with_context(|| format!("`{name}` cannot be written"))?;
-                let mut file = BufWriter::new(made);
-                write!(file, "line{separator}reason{separator}")?;
-                file.write_all(header)?;
-                file.write_all(b"\n")?;
-                self.file.insert(file)
-            }
-        };
-        let reason = reason.replace('"', "\"\"");
-        write!(file, "{line}{separator}\"{reason}\"{separator}")?;
-        file.write_all(raw)?;
-        file.write_all(b"\n")?;
-        Ok(())
-    }
-
-    fn finish(self) -> anyhow::Result<Option<PathBuf>> {
-        let Some(mut file) = self.file else {
-            return Ok(None);
-        };
-        file.flush()
-            .with_context(|| format!("`{}` cannot be written", self.path.display()))?;
-        Ok(Some(self.path))
-    }
 }
 
 /// Takes one batch, and gives way to a sender as long as that took.
@@ -417,14 +263,6 @@ fn foreign() -> anyhow::Error {
     )
 }
 
-fn wanted(keyring: &Keyring, row: &Row) -> Wanted {
-    let canonical = row.address.canonical();
-    Wanted {
-        hash: keyring.address_hash(&canonical),
-        canonical,
-    }
-}
-
 /// Keys for one batch: a random start, and a random step from each to the next. They are as little to be
 /// guessed or counted as single random ones, but they lie beside each other in the database, where each
 /// key for itself would touch a page of its own.
@@ -461,10 +299,6 @@ async fn give_way(app: &App, took: Duration) -> anyhow::Result<()> {
         tokio::time::sleep(took.max(Duration::from_millis(30))).await;
     }
     Ok(())
-}
-
-fn rejects_path(file: &Path) -> PathBuf {
-    file.with_extension("rejects.csv")
 }
 
 fn file_name(path: &Path) -> String {

@@ -20,8 +20,9 @@ create table subscribers (
     id bigint not null primary key,
     address text not null,
     canonical text not null unique,
-    -- Keyed hash of the canonical address: the name under which it may be suppressed.
-    hash blob not null unique,
+    -- Keyed hash of the canonical address: the name under which it may be suppressed. No index: it would
+    -- cost an import one page per row, and readers are found by the canonical address.
+    hash blob not null,
     name text not null,
     -- Declared custom fields as one JSON object.
     fields text not null,

@@ -48,7 +48,10 @@ async fn listen(say: watch::Sender<bool>) -> std::io::Result<()> {
             _ = terminate.recv() => {}
         }
         if stops > 0 {
-            // What stands at the dot is in the ledger and becomes uncertain at the next start.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "what stands at the dot is in the ledger and becomes uncertain at the next start"
+            )]
             std::process::exit(Exit::Interrupted as i32);
         }
         eprintln!("stopping: waiting for the answers to final dots; once more ends at once");

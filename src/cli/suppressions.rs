@@ -52,7 +52,12 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
             ensure!(!reason.is_empty(), "the reason is empty; say in a word why");
             let fresh = app
                 .store
-                .suppress(&hash(&app, address), &reason, app.clock.now())
+                .suppress(
+                    &address.canonical(),
+                    &hash(&app, address),
+                    &reason,
+                    app.clock.now(),
+                )
                 .await?;
             print(match fresh {
                 true => "suppressed\n",

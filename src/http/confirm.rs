@@ -56,7 +56,9 @@ pub async fn press(
         }
         "not-me" => {
             store.leave(claim.0, now).await?;
-            store.suppress(&view.hash, "not-me", now).await?;
+            store
+                .suppress(&view.canonical, &view.hash, "not-me", now)
+                .await?;
             Ok(site.pages.render("not_me.html", context! {}))
         }
         _ => Err(Fault::Form),

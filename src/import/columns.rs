@@ -272,10 +272,10 @@ mod tests {
             .map(|(c, f)| ((*c).to_owned(), (*f).to_owned()))
             .collect();
         let mut records = Records::open(text.as_bytes())?;
-        records.next()?;
+        records.read()?;
         let columns = Columns::read(records.record(), &fields(), &map)?;
         let mut rows = Vec::new();
-        while let Some(record) = records.next()? {
+        while let Some(record) = records.read()? {
             rows.push(columns.row(record, &fields()));
         }
         Ok((columns, rows))

@@ -70,7 +70,7 @@ impl<R: BufRead> Records<R> {
 
     /// The next record that holds anything; blank lines, and rows of empty cells as spreadsheets leave
     /// them behind, are passed over.
-    pub fn next(&mut self) -> anyhow::Result<Option<&Record>> {
+    pub fn read(&mut self) -> anyhow::Result<Option<&Record>> {
         loop {
             if !self.read_record()? {
                 return Ok(None);
@@ -81,7 +81,7 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// The last record that [`Records::next`] gave.
+    /// The last record that [`Records::read`] gave.
     pub fn record(&self) -> &Record {
         &self.record
     }
@@ -264,7 +264,7 @@ mod tests {
     fn read(text: &[u8]) -> Vec<(u64, Vec<String>)> {
         let mut records = Records::open(text).expect("a text file");
         let mut all = Vec::new();
-        while let Some(record) = records.next().expect("a whole record") {
+        while let Some(record) = records.read().expect("a whole record") {
             let cells = record
                 .cells()
                 .map(|c| String::from_utf8_lossy(c).into_owned());
@@ -311,11 +311,11 @@ mod tests {
             [row(1, &["h"]), row(2, &["a\"b\"c"]), row(3, &["abc"])]
         );
         let mut records = Records::open(&b"h\n\"open\nx\n"[..]).expect("a text file");
-        records.next().expect("a header");
-        let last = records.next().expect("a record").expect("a record");
+        records.read().expect("a header");
+        let last = records.read().expect("a record").expect("a record");
         assert!(last.unclosed && last.line == 2);
         assert_eq!(last.raw, b"\"open\nx\n");
-        assert!(records.next().expect("the end").is_none());
+        assert!(records.read().expect("the end").is_none());
     }
 
     #[test]
@@ -323,8 +323,8 @@ mod tests {
         let endless = vec![b'a'; RECORD_LIMIT + 10];
         let error = |text: Vec<u8>| {
             let mut records = Records::open(&text[..]).expect("a text file");
-            records.next().expect("a header");
-            format!("{:#}", records.next().err().expect("too long"))
+            records.read().expect("a header");
+            format!("{:#}", records.read().err().expect("too long"))
         };
         let line = error([b"email\n".to_vec(), endless.clone()].concat());
         assert_eq!(

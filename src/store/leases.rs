@@ -75,16 +75,20 @@ const LOAD_SYSTEM: &str = "
       and coalesce(m.address, u.address) is not null
     order by d.seq";
 
-/// Blocks with something at the dot are few, and each names a range of the primary key.
+/// Blocks with something at the dot are few, and each names a range of the primary key; the cross join
+/// keeps SQLite from going through all deliveries instead.
 const REAP: &str = "
     update deliveries set state = 'uncertain', settled_at = $3,
         reply = 'the sender died before the answer to the final dot'
-    from blocks b
-    where b.at_dot > 0 and deliveries.run_id = b.run_id
-      and deliveries.seq >= b.block * 256 and deliveries.seq < (b.block + 1) * 256
-      and deliveries.state = 'at_dot' and deliveries.boot <> $1
-      and deliveries.boot not in (select s.boot from senders s where s.until + $2 > db_now())
-    returning deliveries.run_id, deliveries.seq";
+    where (run_id, seq) in (
+        select d.run_id, d.seq from blocks b cross join deliveries d
+        where b.at_dot > 0 and d.run_id = b.run_id
+          and d.seq >= b.block * 256 and d.seq < (b.block + 1) * 256
+          and d.state = 'at_dot' and d.boot <> $1
+          and d.boot not in (select s.boot from senders s where s.until + $2 > db_now())
+    )
+      and state = 'at_dot'
+    returning run_id, seq";
 
 impl Store {
     /// Enters `node` as a sender under a new `boot`. An older boot of the same node is fenced by this.

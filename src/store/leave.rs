@@ -28,7 +28,7 @@ const TAKE_FROM_LIST: &str = "
 const TAKE_SUPPRESSED: &str = "
     update deliveries set state = 'suppressed', settled_at = $2
     where state = 'queued'
-      and subscriber_id in (select id from subscribers where hash = $1)
+      and subscriber_id in (select id from subscribers where canonical = $1)
     returning run_id, seq";
 
 impl Store {
@@ -63,9 +63,15 @@ impl Store {
         })
     }
 
-    /// Suppresses the address behind `hash` and takes all its queued deliveries. True if it was not
-    /// suppressed before.
-    pub async fn suppress(&self, hash: &[u8; 32], reason: &str, at: Timestamp) -> Result<bool> {
+    /// Suppresses the `canonical` address under its keyed `hash` and takes all its queued deliveries. True
+    /// if it was not suppressed before.
+    pub async fn suppress(
+        &self,
+        canonical: &str,
+        hash: &[u8; 32],
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<bool> {
         transact!(self, conn => {
             let added = sqlx::query(
                 "insert into suppressions (hash, reason, created_at) values ($1, $2, $3)
@@ -79,12 +85,12 @@ impl Store {
             .rows_affected();
             // Differs by necessity: on PostgreSQL a freeze that has just read this reader holds a share
             // lock; the update waits for it and then sees the row it froze.
-            sqlx::query("update subscribers set hash = hash where hash = $1")
-                .bind(hash.as_slice())
+            sqlx::query("update subscribers set hash = hash where canonical = $1")
+                .bind(canonical)
                 .execute(&mut *conn)
                 .await?;
             let taken = sqlx::query_as::<_, (i64, i64)>(TAKE_SUPPRESSED)
-                .bind(hash.as_slice())
+                .bind(canonical)
                 .bind(at.0)
                 .fetch_all(&mut *conn)
                 .await?;

@@ -139,23 +139,23 @@ impl Store {
             sqlx::query(
                 "insert into subscriptions (key, list_id, subscriber_id, status, source, created_at)
                  select $1, $2, s.id, 'pending', 'form', $3 from subscribers s
-                 where s.hash = $4
+                 where s.canonical = $4
                      and not exists (select 1 from suppressions x where x.hash = s.hash)
                  on conflict do nothing",
             )
             .bind(form.subscription)
             .bind(list)
             .bind(form.at.0)
-            .bind(&form.hash[..])
+            .bind(form.canonical)
             .execute(&mut *conn)
             .await?;
             let waiting: Option<i64> = sqlx::query_scalar(
                 "select s.id from subscribers s
                  join subscriptions n on n.subscriber_id = s.id and n.list_id = $2
-                 where s.hash = $1 and n.status in ('pending', 'unsubscribed')
+                 where s.canonical = $1 and n.status in ('pending', 'unsubscribed')
                      and not exists (select 1 from suppressions x where x.hash = s.hash)",
             )
-            .bind(&form.hash[..])
+            .bind(form.canonical)
             .bind(list)
             .fetch_optional(&mut *conn)
             .await?;

@@ -13,7 +13,8 @@ pub struct SubscriptionView {
     pub status: String,
     /// `m***@example.org`: enough for its owner to know it, too little for anyone else.
     pub address: String,
-    /// The name under which the address may be suppressed.
+    /// The whole address in canonical form, never for a page, and the name under which it may be suppressed.
+    pub canonical: String,
     pub hash: [u8; 32],
 }
 
@@ -80,8 +81,8 @@ impl Store {
         key: SubscriptionKey,
     ) -> Result<Option<SubscriptionView>> {
         read!(self, conn => {
-            let found: Option<(i64, String, String, String, Vec<u8>)> = sqlx::query_as(
-                "select n.list_id, l.title, n.status, s.address, s.hash from subscriptions n
+            let found: Option<(i64, String, String, String, String, Vec<u8>)> = sqlx::query_as(
+                "select n.list_id, l.title, n.status, s.address, s.canonical, s.hash from subscriptions n
                  join lists l on l.id = n.list_id
                  join subscribers s on s.id = n.subscriber_id
                  where n.key = $1",
@@ -89,12 +90,13 @@ impl Store {
             .bind(key.0)
             .fetch_optional(conn)
             .await?;
-            Ok(found.and_then(|(list, list_title, status, address, hash)| {
+            Ok(found.and_then(|(list, list_title, status, address, canonical, hash)| {
                 Some(SubscriptionView {
                     list: ListId(list),
                     list_title,
                     status,
                     address: EmailAddress::parse(&address).ok()?.masked(),
+                    canonical,
                     hash: hash.try_into().ok()?,
                 })
             }))

@@ -10,6 +10,21 @@ use crate::subscriber::{Status, Subscriber, Subscription};
 type SubscriberColumns = (i64, String, String, String, i64);
 type SubscriptionColumns = (i64, i64, String, String, i64, Option<i64>, Option<i64>);
 
+/// A reader's columns, and behind them the subscription's without its list.
+type PageColumns = (
+    i64,
+    String,
+    String,
+    String,
+    i64,
+    i64,
+    String,
+    String,
+    i64,
+    Option<i64>,
+    Option<i64>,
+);
+
 impl Store {
     /// The reader whose address has this canonical form.
     pub async fn subscriber(&self, canonical: &str) -> Result<Option<Subscriber>> {
@@ -49,7 +64,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<(Subscriber, Subscription)>> {
         read!(self, conn => {
-            let found: Vec<(i64, String, String, String, i64, i64, String, String, i64, Option<i64>, Option<i64>)> =
+            let found: Vec<PageColumns> =
                 sqlx::query_as(
                     "select s.id, s.address, s.name, s.fields, s.created_at,
                             t.key, t.status, t.source, t.created_at, t.confirmed_at, t.left_at

@@ -155,11 +155,14 @@ impl Store {
             let rows = sqlx::query_as::<_, (i64, i64)>(
                 "update deliveries set state = $2, due_at = $3,
                      settled_at = case when $2 = 'queued' then null else settled_at end
-                 from blocks b
-                 where b.run_id = $1 and b.uncertain > 0 and deliveries.run_id = b.run_id
-                   and deliveries.seq >= b.block * 256 and deliveries.seq < (b.block + 1) * 256
-                   and deliveries.state = 'uncertain' and ($4 < 0 or deliveries.seq = $4)
-                 returning deliveries.run_id, deliveries.seq",
+                 where (run_id, seq) in (
+                     select d.run_id, d.seq from blocks b cross join deliveries d
+                     where b.run_id = $1 and b.uncertain > 0 and d.run_id = b.run_id
+                       and d.seq >= b.block * 256 and d.seq < (b.block + 1) * 256
+                       and d.state = 'uncertain' and ($4 < 0 or d.seq = $4)
+                 )
+                   and state = 'uncertain'
+                 returning run_id, seq",
             )
             .bind(run.0)
             .bind(to.name())

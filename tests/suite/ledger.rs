@@ -119,7 +119,7 @@ on_both!(
     async |engine: Engine| {
         let (_database, store) = seeded(engine, 700).await;
         store
-            .suppress(&hash(7), "manual", NOW)
+            .suppress("r7@x.example", &hash(7), "manual", NOW)
             .await
             .expect("a suppression");
         let Begun::New(run) = begin(&store, false).await else {
@@ -314,7 +314,12 @@ on_both!(
         let reader = u32::try_from(second.subscriber_id).expect("a small id");
         assert!(
             store
-                .suppress(&hash(reader), "complained", NOW)
+                .suppress(
+                    &format!("r{reader}@x.example"),
+                    &hash(reader),
+                    "complained",
+                    NOW
+                )
                 .await
                 .expect("a change")
         );
@@ -353,7 +358,7 @@ on_both!(
         assert_eq!(counts(&store, first).await.bounced, 1);
         assert!(
             !store
-                .suppress(&hash(5), "manual", NOW)
+                .suppress("r5@x.example", &hash(5), "manual", NOW)
                 .await
                 .expect("a read"),
             "suppressed before"

@@ -122,7 +122,7 @@ impl Desk {
         assert!(
             self.app
                 .store
-                .suppress(&hash, "complained", NOON)
+                .suppress(&address.canonical(), &hash, "complained", NOON)
                 .await
                 .expect("a write")
         );
@@ -130,7 +130,7 @@ impl Desk {
             !self
                 .app
                 .store
-                .suppress(&hash, "bounced", NOON)
+                .suppress(&address.canonical(), &hash, "bounced", NOON)
                 .await
                 .expect("a write")
         );
@@ -486,6 +486,13 @@ fn a_hostile_file_is_refused_with_a_reason() {
                 ),
             }
         }
+        let endless = [b"email\na@x.example\n".to_vec(), vec![b'x'; 2 << 20]].concat();
+        std::fs::write(&job.file, endless).expect("a file");
+        let error = import::run(&desk.app, &job, |_| {})
+            .await
+            .expect_err("an endless line");
+        let said = format!("{error:#}");
+        assert!(said.contains("line 3 is longer than 1 MiB"), "{said}");
         job.file = Path::new("/nowhere.csv").into();
         assert!(import::run(&desk.app, &job, |_| {}).await.is_err());
         desk.app.store.close().await;
