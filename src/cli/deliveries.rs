@@ -58,11 +58,7 @@ impl Deliveries {
                 Resolution::Sent => State::Sent,
                 Resolution::Queued => State::Queued,
             };
-            let now = app.clock.now();
-            let number = app
-                .store
-                .resolve_uncertain(found.id(), *seq, state, now)
-                .await?;
+            let number = run::resolve(app, &found, *seq, state).await?;
             println!("{number} uncertain deliveries are {} now", state.name());
             if number > 0 && state == State::Queued {
                 println!("send them with: pressrun resume {}", found.slug);
