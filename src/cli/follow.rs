@@ -1,10 +1,11 @@
 //! Following a run: a progress bar on a terminal, plain lines elsewhere, and a summary at the end.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -69,8 +70,13 @@ fn bar() -> ProgressBar {
     } else {
         ProgressDrawTarget::hidden()
     };
-    let style = "{bar:30} {pos}/{len} {per_sec} eta {eta} {msg}";
-    let style = ProgressStyle::with_template(style).expect("the template is fixed and valid");
+    let style = "{bar:30} {pos}/{len}  {rate}, {eta} to go  {msg}";
+    let style = ProgressStyle::with_template(style)
+        .expect("the template is fixed and valid")
+        .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            // A bar that cannot be drawn is no reason to stop.
+            write!(out, "{:.0} a second", state.per_sec()).ok();
+        });
     ProgressBar::with_draw_target(None, target).with_style(style)
 }
 

@@ -432,7 +432,7 @@ on_both!(
 on_both!(
     a_cancelled_run_gives_up_its_queue_and_a_whole_one_finishes,
     async |engine: Engine| {
-        let (_database, store) = seeded(engine, 600).await;
+        let (database, store) = seeded(engine, 600).await;
         let run = frozen(&store).await;
         assert!(
             !store.finish_run(run, NOW).await.expect("a try"),
@@ -468,6 +468,20 @@ on_both!(
             .expect("outcomes");
         assert!(store.finish_run(again, NOW).await.expect("a try"));
         assert_eq!(begin(&store, false).await, Begun::Before(again));
-        assert!(matches!(begin(&store, true).await, Begun::New(_)));
+        let Begun::New(third) = begin(&store, true).await else {
+            panic!("a new run");
+        };
+        // Cancelled before it reached anyone, it leaves the one before it to be found.
+        assert!(
+            store
+                .set_run_status(third, "freezing", "cancelled", None)
+                .await
+                .expect("a change")
+        );
+        assert_eq!(begin(&store, false).await, Begun::Before(again));
+        // Cancelled afterwards, a run still counts: nobody gets the issue twice unasked.
+        let cancel = "update runs set status = 'cancelled' where kind = 'issue'";
+        database.raw(cancel).await;
+        assert_eq!(begin(&store, false).await, Begun::Before(again));
     }
 );

@@ -61,3 +61,31 @@ fn build_writes_what_a_reader_would_see() {
         .join(image.expect("an image"));
     assert!(Path::new(&image).is_file());
 }
+
+#[test]
+fn build_writes_the_whole_message_and_signs_it_when_there_is_a_key() {
+    let desk = Desk::new();
+    let built = |desk: &Desk| {
+        let (code, out, error) = desk.run(&["build", SAMPLE, "--out", "out"]);
+        assert_eq!(code, 0, "{out}{error}");
+        let path = desk.folder.path().join("out/message.eml");
+        (std::fs::read_to_string(path).expect("a message"), error)
+    };
+    let (message, _) = built(&desk);
+    assert!(message.starts_with("From: "), "{message}");
+    assert!(message.contains("\r\nTo: reader@example.org\r\n"));
+    assert!(message.contains("\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"));
+    let config = desk.folder.path().join("pressrun.toml");
+    let text = std::fs::read_to_string(&config).expect("a configuration");
+    let key = "[dkim]\nselector = \"news\"\nkey = \"dkim-news.pem\"";
+    let text = text.replace("[dkim]\nselector = \"a\"", key);
+    std::fs::write(&config, text).expect("a file");
+    let (message, error) = built(&desk);
+    assert!(!message.contains("DKIM-Signature"));
+    assert!(error.contains("message.eml is not signed: "), "{error}");
+    let (code, _, error) = desk.run(&["keys", "dkim", "--selector", "news"]);
+    assert_eq!(code, 0, "{error}");
+    let (message, _) = built(&desk);
+    assert!(message.starts_with("DKIM-Signature: "), "{message}");
+    assert!(message.contains("s=news"), "{message}");
+}
