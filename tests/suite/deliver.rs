@@ -36,7 +36,11 @@ on_both!(everyone_gets_one_copy_in_one_try, async |engine: Engine| {
     let ids: std::collections::BTreeSet<_> = messages.iter().map(|m| &m.message_id).collect();
     assert_eq!(ids.len(), 300, "each copy has a Message-ID of its own");
     let senders: std::collections::BTreeSet<_> = messages.iter().map(|m| &m.sender).collect();
-    assert_eq!(senders.len(), 300, "each copy has an envelope sender of its own");
+    assert_eq!(
+        senders.len(),
+        300,
+        "each copy has an envelope sender of its own"
+    );
     assert_eq!(rig.trouble().await, "");
 });
 
@@ -75,9 +79,18 @@ on_both!(
         let late = |address: &str| address.contains("+grey-1");
         for row in rig.rows(run).await {
             let address = row.address.expect("an address");
-            assert_eq!(row.attempts, if late(&address) { 2 } else { 1 }, "{address}");
+            assert_eq!(
+                row.attempts,
+                if late(&address) { 2 } else { 1 },
+                "{address}"
+            );
         }
-        let order: Vec<_> = rig.sink.accepted().into_iter().map(|m| late(&m.rcpt[0])).collect();
+        let order: Vec<_> = rig
+            .sink
+            .accepted()
+            .into_iter()
+            .map(|m| late(&m.rcpt[0]))
+            .collect();
         assert!(order.is_sorted(), "the others came first: {order:?}");
     }
 );
@@ -116,16 +129,17 @@ on_both!(
         assert_eq!((counts.sent, counts.bounced), (28, 2));
         let again = rig.begin().await;
         let counts = rig.finish(again).await;
-        assert_eq!(
-            (counts.sent, counts.bounced, counts.suppressed),
-            (28, 1, 1)
-        );
+        assert_eq!((counts.sent, counts.bounced, counts.suppressed), (28, 1, 1));
         let rows = rig.rows(again).await;
         let suppressed = rows.iter().find(|row| row.state == "suppressed");
         let address = suppressed.and_then(|row| row.address.as_deref());
         assert!(address.expect("a row").contains("+550-5.1.1"));
         // The connection is kept after a refusal: two runs, four connections each at most.
-        assert!(rig.sink.counts().connections <= 8, "{:?}", rig.sink.counts());
+        assert!(
+            rig.sink.counts().connections <= 8,
+            "{:?}",
+            rig.sink.counts()
+        );
     }
 );
 
@@ -173,7 +187,7 @@ on_both!(
         ];
         let wish = Wish {
             readers: faulty(301, &words),
-            send: "give_up = \"120ms\"",
+            send: "give_up = \"90ms\"",
             ..Wish::default()
         };
         let rig = Rig::new(engine, wish).await;
@@ -203,7 +217,9 @@ on_both!(
         assert_eq!((counts.failed, counts.expired), (2, 3));
         rig.assert_true(run).await;
         let found: Run = rig.run(run).await;
-        let verified = pressrun::run::verify(&rig.app, &found).await.expect("a look");
+        let verified = pressrun::run::verify(&rig.app, &found)
+            .await
+            .expect("a look");
         let json = serde_json::to_value(&verified).expect("JSON");
         for key in [
             "recipients",

@@ -44,10 +44,13 @@ on_both!(
                     let address = format!("reader{}@example.org", id - 1);
                     let hash = rig.app.keyring.address_hash(&address);
                     let store = &rig.app.store;
-                    store.suppress(&hash, "manual", now).await.expect("a change");
+                    store
+                        .suppress(&address, &hash, "manual", now)
+                        .await
+                        .expect("a change");
                 }
                 let look = format!(
-                    "select seq, case when state = 'queued' then 1 else 0 end
+                    "select seq, cast(case when state = 'queued' then 1 else 0 end as bigint)
                      from deliveries where run_id = {run} and subscriber_id = {id}"
                 );
                 let found = rig.pairs(&look).await;

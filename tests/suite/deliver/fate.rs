@@ -145,13 +145,17 @@ on_both!(
         rig.sink.set_script(Script::default());
         let now = rig.app.clock.now();
         let store = &rig.app.store;
-        let one = store.resolve_uncertain(run, Some(1), State::Sent, now).await;
+        let one = store
+            .resolve_uncertain(run, Some(1), State::Sent, now)
+            .await;
         assert_eq!(one.expect("a change"), 1);
         let rest = store.resolve_uncertain(run, None, State::Queued, now).await;
         assert_eq!(rest.expect("a change"), 2);
         let found = rig.run(run).await;
         assert_eq!(found.status, "sending", "there is something to do again");
-        run::resume(&rig.app, &found, false).await.expect("a resume");
+        run::resume(&rig.app, &found, false)
+            .await
+            .expect("a resume");
         assert_eq!(rig.finish(run).await.sent, 3);
         let taken = rig.accepted();
         assert_eq!(taken.len(), 2, "{taken:?}");

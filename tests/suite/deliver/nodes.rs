@@ -174,7 +174,10 @@ on_both!(
         let before = rig.sink.counts().accepted;
         let sending = rig.start().await;
         let held = rig.wait_status(run, "held").await;
-        assert!(held.reason.is_some_and(|reason| reason.contains("120 minutes")));
+        assert!(
+            held.reason
+                .is_some_and(|reason| reason.contains("120 minutes"))
+        );
         assert_eq!(rig.sink.counts().accepted, before);
         run::resume(&rig.app, &rig.run(run).await, true)
             .await

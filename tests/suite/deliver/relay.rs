@@ -98,7 +98,10 @@ async fn refused_for_all(engine: Engine, words: &str, login: bool) {
     };
     assert_eq!(counts, expected, "{words}");
     let rows = rig.rows(run).await;
-    assert!(rows.iter().all(|row| row.attempts == 0), "nobody is charged");
+    assert!(
+        rows.iter().all(|row| row.attempts == 0),
+        "nobody is charged"
+    );
     assert!(
         rig.sink.counts().connections <= 12,
         "{:?}",
@@ -116,10 +119,9 @@ async fn refused_for_all(engine: Engine, words: &str, login: bool) {
     everyone_was_tried_once(&rig, run).await;
 }
 
-on_both!(
-    a_login_refused_holds_the_run,
-    async |engine: Engine| refused_for_all(engine, "auth-535-5.7.8", true).await
-);
+on_both!(a_login_refused_holds_the_run, async |engine: Engine| {
+    refused_for_all(engine, "auth-535-5.7.8", true).await
+});
 
 on_both!(
     a_sender_refused_at_mail_holds_the_run,

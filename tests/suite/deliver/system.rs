@@ -59,7 +59,12 @@ on_both!(
         enqueue(&rig, "third@system.example").await;
         rig.wait_status(run, "finished").await;
         sending.stop().await;
-        let order: Vec<_> = rig.sink.accepted().into_iter().map(|m| m.rcpt[0].clone()).collect();
+        let order: Vec<_> = rig
+            .sink
+            .accepted()
+            .into_iter()
+            .map(|m| m.rcpt[0].clone())
+            .collect();
         let at = |name: &str| order.iter().position(|address| address.starts_with(name));
         assert_eq!((at("first@"), at("second@")), (Some(0), Some(1)));
         let third = at("third@").expect("the third one");
@@ -101,7 +106,9 @@ on_both!(
         let rig = Rig::new(engine, wish).await;
         Publication::write_defaults(&rig.app.emails()).expect("the author's folder");
         let to = EmailAddress::parse("author@example.org").expect("an address");
-        let (key, _) = run::begin_test(&rig.app, SAMPLE, &to).await.expect("a test");
+        let (key, _) = run::begin_test(&rig.app, SAMPLE, &to)
+            .await
+            .expect("a test");
         assert_eq!(key.run, RunId::SYSTEM);
         let sending = rig.start().await;
         rig.wait_accepted(1).await;
@@ -131,7 +138,10 @@ on_both!(
     trouble_of_a_sender_that_died_is_forgotten_by_the_next,
     async |engine: Engine| {
         let rig = Rig::new(engine, Wish::default()).await;
-        let stale = rig.app.store.set_meta(pressrun::deliver::TROUBLE, "relay main: gone");
+        let stale = rig
+            .app
+            .store
+            .set_meta(pressrun::deliver::TROUBLE, "relay main: gone");
         stale.await.expect("a change");
         let sending = rig.start().await;
         let quiet = until(async || rig.trouble().await.is_empty()).await;
