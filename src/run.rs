@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::address::EmailAddress;
 use crate::app::App;
 use crate::compile::{Compiled, Image};
-use crate::config::UncertainPolicy;
+use crate::config::{Config, UncertainPolicy};
 use crate::deliver;
 use crate::delivery::{Counts, State};
 use crate::id::{DeliveryKey, ListId, RunId, SubscriberId};
@@ -111,25 +111,36 @@ pub async fn headers(
     campaign: &str,
 ) -> anyhow::Result<RunHeaders> {
     let config = &app.config;
-    let domain = config.from.address.domain().to_owned();
     let list = match list {
         None => None,
         Some(id) => app.store.list_by_id(id).await?.map(|list| ListHeaders {
             title: list.title,
             label: list.label,
-            domain: domain.clone(),
+            domain: config.from.address.domain().to_owned(),
         }),
     };
-    Ok(RunHeaders {
+    Ok(headers_of(config, list, campaign, instance(app).await?))
+}
+
+/// The header that the configuration gives for `list`, in the installation named `instance`.
+pub fn headers_of(
+    config: &Config,
+    list: Option<ListHeaders>,
+    campaign: &str,
+    instance: String,
+) -> RunHeaders {
+    let domain = config.from.address.domain();
+    let bounces = config.send.bounce_domain.as_deref().unwrap_or(domain);
+    RunHeaders {
         from_name: config.from.name.clone(),
         from_address: config.from.address.clone(),
         reply_to: config.from.reply_to.clone(),
         list,
         campaign: campaign.to_owned(),
-        bounce_domain: config.send.bounce_domain.clone().unwrap_or(domain),
-        public_url: app.public_url(""),
-        instance: instance(app).await?,
-    })
+        bounce_domain: bounces.to_owned(),
+        public_url: config.publication.url.trim_end_matches('/').to_owned(),
+        instance,
+    }
 }
 
 async fn instance(app: &App) -> anyhow::Result<String> {
