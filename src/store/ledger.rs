@@ -244,6 +244,16 @@ impl Store {
         why: &str,
         due: Timestamp,
     ) -> Result<u64> {
+        again!(self.try_hold(run, keys, why, due).await)
+    }
+
+    async fn try_hold(
+        &self,
+        run: RunId,
+        keys: &[DeliveryKey],
+        why: &str,
+        due: Timestamp,
+    ) -> Result<u64> {
         let rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
         transact!(self, conn => {
             // The last of its deliveries may have finished it meanwhile.
