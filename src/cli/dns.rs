@@ -54,9 +54,11 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     let relay_host = host_of(&format!("relay.{name}.url"), &relay.url)?;
     // An MX names a host, never an address (RFC 5321, section 5.1).
     let mail_host = match (&dns.mail_host, &site) {
-        (Some(host), _) => host,
-        (None, Host::Domain(host)) => host,
-        (None, _) => from.domain(),
+        (Some(host), _) => Some(host.as_str()),
+        // The From domain takes mail already: another MX would draw it away.
+        (None, _) if config.send.bounce_domain.is_none() => None,
+        (None, Host::Domain(host)) => Some(host.as_str()),
+        (None, _) => Some(from.domain()),
     };
     let records = records(&Sender {
         from,
@@ -83,6 +85,14 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         );
     }
     print!("{}", zone(&records));
+    if mail_host.is_none() {
+        println!(
+            "; Bounces come to {} itself, whose MX stays as it is; `send.bounce_domain` gives them a domain\n\
+             ; of their own, such as bounce.{}.\n",
+            from.domain(),
+            from.domain()
+        );
+    }
     println!(
         "; The public site, {site}, needs an A and an AAAA record with the addresses of its server."
     );

@@ -37,7 +37,7 @@ pub struct Init {
     #[arg(long, default_value = "author@example.org")]
     from: String,
     /// Postal address for the footer of every mail.
-    #[arg(long, default_value = "My Newsletter, Street and number, Town")]
+    #[arg(long, default_value = "Street and number, Town")]
     postal_address: String,
     /// Short name of the list that readers join.
     #[arg(long, default_value = "weekly")]

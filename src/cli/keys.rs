@@ -66,7 +66,7 @@ pub fn run(cli: &Cli, keys: &Keys) -> anyhow::Result<Exit> {
                 Some(path) => std::path::absolute(path)?,
                 None => base.join(format!("dkim-{selector}.pem")),
             };
-            dkim(&config, selector, &path)
+            dkim(&config, base, selector, &path)
         }
     }
 }
@@ -135,7 +135,7 @@ fn revoke(path: &Path, id: u8, yes: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn dkim(config: &Config, selector: &str, path: &Path) -> anyhow::Result<Exit> {
+fn dkim(config: &Config, base: &Path, selector: &str, path: &Path) -> anyhow::Result<Exit> {
     let domain = config.dkim.domain.as_deref();
     let domain = domain.unwrap_or_else(|| config.from.address.domain());
     let pem = keyfile::generate_rsa()?;
@@ -156,7 +156,9 @@ fn dkim(config: &Config, selector: &str, path: &Path) -> anyhow::Result<Exit> {
     println!();
     println!("[dkim]");
     println!("selector = \"{selector}\"");
-    println!("key = \"{}\"", path.display());
+    // As short as the configuration takes it: from its own folder.
+    let shown = path.strip_prefix(base).unwrap_or(path).to_string_lossy();
+    println!("key = {}", toml::Value::String(shown.into_owned()));
     Ok(Exit::Done)
 }
 

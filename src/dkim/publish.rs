@@ -26,8 +26,8 @@ pub struct Sender<'a> {
     pub relay: RelayKind,
     /// The host that the relay's URL names; an IPv6 address in brackets.
     pub relay_host: &'a str,
-    /// The host that takes mail for the bounce domain.
-    pub mail_host: &'a str,
+    /// The host that takes mail for the bounce domain; none when that takes mail already.
+    pub mail_host: Option<&'a str>,
     /// Where DMARC reports go.
     pub reports: &'a EmailAddress,
 }
@@ -65,13 +65,13 @@ pub fn records(sender: &Sender<'_>) -> Vec<Record> {
     }
     let spf = format!("v=spf1 {} ~all", spf_mechanism(sender));
     // Aligned with the From domain when it is the same or a subdomain: DMARC then passes by SPF as well.
-    let why = "SPF (RFC 7208) of the envelope sender: which hosts may send from it";
-    records.push(Record::txt(sender.bounce_domain, spf.clone(), why));
     if from != sender.bounce_domain {
-        let why = "SPF of the From domain; if it has an SPF record already, add the middle part to \
-                   that one, for two records are none";
-        records.push(Record::txt(from, spf, why));
+        let why = "SPF (RFC 7208) of the envelope sender: which hosts may send from it";
+        records.push(Record::txt(sender.bounce_domain, spf.clone(), why));
     }
+    let why = "SPF of the From domain; if it has an SPF record already, add the middle part to \
+               that one, for two records are none";
+    records.push(Record::txt(from, spf, why));
     let why = "DMARC (RFC 9989): reports first; when they show no failure, say p=quarantine, then p=reject";
     // RFC 9989, section 4.7: `v` first. No `pct`, `rf` or `ri`: they are gone (appendix C.5).
     let dmarc = format!(
@@ -79,13 +79,15 @@ pub fn records(sender: &Sender<'_>) -> Vec<Record> {
         sender.reports
     );
     records.push(Record::txt(&format!("_dmarc.{from}"), dmarc, why));
-    records.push(Record {
-        name: sender.bounce_domain.to_owned(),
-        kind: Kind::Mx,
-        value: format!("10 {}.", sender.mail_host),
-        strings: Vec::new(),
-        why: "Bounces: the host that takes mail for the envelope sender's domain".to_owned(),
-    });
+    if let Some(host) = sender.mail_host {
+        records.push(Record {
+            name: sender.bounce_domain.to_owned(),
+            kind: Kind::Mx,
+            value: format!("10 {host}."),
+            strings: Vec::new(),
+            why: "Bounces: the host that takes mail for the envelope sender's domain".to_owned(),
+        });
+    }
     records
 }
 
@@ -175,7 +177,7 @@ mod tests {
             bounce_domain: "bounce.example.com",
             relay,
             relay_host: host,
-            mail_host: "mail.example.com",
+            mail_host: Some("mail.example.com"),
             reports: from,
         }
     }

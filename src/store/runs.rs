@@ -114,7 +114,11 @@ impl Store {
             }
             let before = sqlx::query_as::<_, (i64, String)>(
                 "select id, status from runs
-                 where slug = $1 and list_id = $2 and status <> 'cancelled'
+                 where slug = $1 and list_id = $2
+                   -- A cancelled run counts once it has reached anyone.
+                   and (status <> 'cancelled' or exists (
+                     select 1 from blocks
+                     where blocks.run_id = runs.id and sent + at_dot + uncertain > 0))
                  order by id desc limit 1",
             )
             .bind(new.slug)
@@ -122,7 +126,7 @@ impl Store {
             .fetch_optional(&mut *conn)
             .await?;
             match before {
-                Some((id, status)) if status != "finished" => Begun::UnderWay(RunId(id)),
+                Some((id, status)) if !matches!(status.as_str(), "finished" | "cancelled") => Begun::UnderWay(RunId(id)),
                 Some((id, _)) if !again => Begun::Before(RunId(id)),
                 _ => {
                     let id: i64 = sqlx::query_scalar(
