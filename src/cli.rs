@@ -30,9 +30,24 @@ use clap::{Parser, Subcommand};
 
 use crate::app::App;
 
+/// What `--help` says of [`Exit`].
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  it could not be done; the error says why and what to do
+  2  the command line was wrong
+  3  done, and something needs a person: rejected rows, uncertain or held deliveries,
+     a ledger that does not balance
+  4  interrupted; the command that goes on is printed";
+
 /// Sends an email newsletter: one copy to every subscriber, none lost, none doubled.
 #[derive(Debug, Parser)]
-#[command(name = "pressrun", version, about, propagate_version = true)]
+#[command(
+    name = "pressrun",
+    version,
+    about,
+    propagate_version = true,
+    after_help = EXIT_CODES
+)]
 pub struct Cli {
     /// The configuration file.
     #[arg(
@@ -51,7 +66,7 @@ pub enum Command {
     Demo(demo::Demo),
     /// Makes a folder for a publication: configuration, keys and emails.
     Init(init::Init),
-    /// Shows the configuration in force.
+    /// Shows the configuration in force, and every key there is.
     #[command(subcommand)]
     Config(config::Command),
     /// Adds and shows lists.
@@ -60,12 +75,11 @@ pub enum Command {
     /// Adds, imports, shows, removes and exports readers.
     #[command(subcommand)]
     Subscribers(subscribers::Command),
-    /// Addresses never to be mailed.
+    /// Adds, counts, checks and removes addresses that are never mailed.
     #[command(subcommand)]
     Suppressions(suppressions::Command),
-    /// Compile an issue and say what is wrong with it; nothing is sent.
+    /// Compiles an issue and says what is wrong with it; nothing is sent.
     Check(check::Arguments),
-    /// Write an issue as a sample reader would get it.
     Build(build::Arguments),
     Test(send::Test),
     Send(send::Send),
@@ -75,7 +89,6 @@ pub enum Command {
     Status(control::Status),
     Verify(control::Verify),
     Deliveries(deliveries::Deliveries),
-    /// Shows numbers: of every run, or of one issue.
     Stats(stats::Args),
     Sink(sink::SinkArgs),
     Serve(serve::Serve),

@@ -15,6 +15,7 @@ mod queue;
 mod worker;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::config::{Relay, RelayKind, UncertainPolicy};
+use crate::config::{Config, Relay, RelayKind, UncertainPolicy};
 use crate::deliver::blame::Blame;
 use crate::deliver::breaker::Breaker;
 use crate::deliver::copies::Copies;
@@ -208,7 +209,7 @@ impl Shared {
             relay: relay.clone(),
             queue: Queue::new(done.clone(), low),
             breaker: Breaker::new(config.send.probe),
-            copies: Copies::new(app.clone(), signer(app, relay)?),
+            copies: Copies::new(app.clone(), signer(&app.config, &app.base, relay)?),
             done,
             tls,
             ehlo: public_host(&config.publication.url),
@@ -327,18 +328,18 @@ impl Job {
 }
 
 /// The signer for `relay`, unless the relay signs itself or no key is configured.
-pub fn signer(app: &App, relay: &Relay) -> anyhow::Result<Option<Signer>> {
-    let dkim = &app.config.dkim;
+/// The key's path starts at `base`, the folder of the configuration file.
+pub fn signer(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Option<Signer>> {
+    let dkim = &config.dkim;
     let wanted = relay.dkim.unwrap_or(relay.kind != RelayKind::Ses);
     let Some(file) = dkim.key.as_ref().filter(|_| wanted) else {
         return Ok(None);
     };
-    let path = app.path(file);
-    let pem = keyfile::read(&path, "DKIM key", "pressrun keys dkim")?;
+    let pem = keyfile::read(&base.join(file), "DKIM key", "pressrun keys dkim")?;
     let domain = dkim
         .domain
         .as_deref()
-        .unwrap_or(app.config.from.address.domain());
+        .unwrap_or(config.from.address.domain());
     Ok(Some(Signer::from_pem(domain, &dkim.selector, &pem)?))
 }
 

@@ -33,6 +33,14 @@ pub fn due(
     now.after(wait.mul_f64(1.0 + jitter * (2.0 * fraction - 1.0)))
 }
 
+/// What the first `attempts` tries have made a delivery wait, by the schedule alone.
+pub fn waited(schedule: &[Duration], attempts: u32) -> Duration {
+    let listed: Duration = schedule.iter().take(attempts as usize).sum();
+    let more = attempts.saturating_sub(u32::try_from(schedule.len()).unwrap_or(u32::MAX));
+    let last = schedule.last().unwrap_or(&FALLBACK);
+    listed.saturating_add(last.saturating_mul(more))
+}
+
 /// Whether a delivery that has been waiting since `since` has waited `give_up` or longer.
 pub fn expired(since: Timestamp, give_up: Duration, now: Timestamp) -> bool {
     now.since(since) >= give_up
@@ -44,7 +52,7 @@ mod tests {
 
     use proptest::prelude::{any, prop_assert, proptest};
 
-    use super::{due, expired};
+    use super::{due, expired, waited};
     use crate::clock::Timestamp;
 
     const NOW: Timestamp = Timestamp(1_000_000);
@@ -80,6 +88,16 @@ mod tests {
             due(&[], 1, 0.0, 0.0, NOW).since(NOW),
             Duration::from_secs(300)
         );
+    }
+
+    #[test]
+    fn tries_add_up_to_a_wait() {
+        let schedule = minutes(&[5, 10]);
+        for (attempts, wait) in [(0, 0), (1, 5), (2, 15), (3, 25), (5, 45)] {
+            let expected = Duration::from_secs(wait * 60);
+            assert_eq!(waited(&schedule, attempts), expected, "{attempts}");
+        }
+        assert!(waited(&schedule, u32::MAX) > Duration::from_secs(1 << 40));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::address::EmailAddress;
 use crate::app::App;
 use crate::compile::{Compiled, Image};
-use crate::config::UncertainPolicy;
+use crate::config::{Config, UncertainPolicy};
 use crate::deliver;
 use crate::delivery::{Counts, State};
 use crate::id::{DeliveryKey, ListId, RunId, SubscriberId};
@@ -111,25 +111,36 @@ pub async fn headers(
     campaign: &str,
 ) -> anyhow::Result<RunHeaders> {
     let config = &app.config;
-    let domain = config.from.address.domain().to_owned();
     let list = match list {
         None => None,
         Some(id) => app.store.list_by_id(id).await?.map(|list| ListHeaders {
             title: list.title,
             label: list.label,
-            domain: domain.clone(),
+            domain: config.from.address.domain().to_owned(),
         }),
     };
-    Ok(RunHeaders {
+    Ok(headers_of(config, list, campaign, instance(app).await?))
+}
+
+/// The header that the configuration gives for `list`, in the installation named `instance`.
+pub fn headers_of(
+    config: &Config,
+    list: Option<ListHeaders>,
+    campaign: &str,
+    instance: String,
+) -> RunHeaders {
+    let domain = config.from.address.domain();
+    let bounces = config.send.bounce_domain.as_deref().unwrap_or(domain);
+    RunHeaders {
         from_name: config.from.name.clone(),
         from_address: config.from.address.clone(),
         reply_to: config.from.reply_to.clone(),
         list,
         campaign: campaign.to_owned(),
-        bounce_domain: config.send.bounce_domain.clone().unwrap_or(domain),
-        public_url: app.public_url(""),
-        instance: instance(app).await?,
-    })
+        bounce_domain: bounces.to_owned(),
+        public_url: config.publication.url.trim_end_matches('/').to_owned(),
+        instance,
+    }
 }
 
 async fn instance(app: &App) -> anyhow::Result<String> {
@@ -155,20 +166,19 @@ pub async fn find(app: &App, issue: &str) -> anyhow::Result<Run> {
 
 /// Pauses a run. What stands at the dot finishes; the rest waits.
 pub async fn pause(app: &App, run: &Run) -> anyhow::Result<()> {
-    let open = ["sending", "freezing"].contains(&run.status.as_str());
     let why = Some("paused by hand");
-    let paused = open
-        && app
+    // A freeze may end between two looks.
+    for status in ["freezing", "sending"] {
+        if app
             .store
-            .set_run_status(run.id(), &run.status, "paused", why)
-            .await?;
-    ensure!(
-        paused,
-        "the run of `{}` is {}, not sending",
-        run.slug,
-        run.status
-    );
-    Ok(())
+            .set_run_status(run.id(), status, "paused", why)
+            .await?
+        {
+            return Ok(());
+        }
+    }
+    let now = app.store.run(run.id()).await?.context("the run is gone")?;
+    bail!("the run of `{}` is {}, not sending", now.slug, now.status)
 }
 
 /// Lets a paused or held run go on. A held one needs `yes`: someone has read why.
@@ -208,24 +218,23 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
 
 /// Cancels a run: what is queued is never sent. Gives the counts afterwards.
 pub async fn cancel(app: &App, run: &Run) -> anyhow::Result<Counts> {
-    ensure!(
-        ["freezing", "sending", "paused", "held", "cancelled"].contains(&run.status.as_str()),
-        "the run of `{}` is {}; there is nothing to cancel",
-        run.slug,
-        run.status
-    );
-    if run.status != "cancelled" {
-        let why = Some("cancelled by hand");
-        let changed = app
-            .store
-            .set_run_status(run.id(), &run.status, "cancelled", why)
-            .await?;
-        ensure!(
-            changed,
-            "the run of `{}` changed meanwhile; try again",
-            run.slug
-        );
+    let why = Some("cancelled by hand");
+    let mut cancelled = false;
+    // In the order in which a run goes through them, so that none is missed.
+    for status in ["freezing", "sending", "paused", "held"] {
+        cancelled = cancelled
+            || app
+                .store
+                .set_run_status(run.id(), status, "cancelled", why)
+                .await?;
     }
+    let now = app.store.run(run.id()).await?.context("the run is gone")?;
+    ensure!(
+        cancelled || now.status == "cancelled",
+        "the run of `{}` is {}; there is nothing to cancel",
+        now.slug,
+        now.status
+    );
     while app
         .store
         .cancel_some(run.id(), CANCEL_STEP, app.clock.now())
@@ -257,11 +266,24 @@ pub async fn apply_policy(app: &App, run: &Run) -> anyhow::Result<u64> {
     let to = match policy(&run.policy) {
         UncertainPolicy::Hold => return Ok(0),
         UncertainPolicy::AssumeSent => State::Sent,
+        // Nothing of a cancelled run is sent any more.
+        UncertainPolicy::Resend if run.status == "cancelled" => return Ok(0),
         UncertainPolicy::Resend => State::Queued,
     };
+    resolve(app, run, None, to).await
+}
+
+/// Settles uncertain deliveries of a run by hand, all or the one numbered `seq`: as `sent`, or back to
+/// the queue. Gives how many.
+pub async fn resolve(app: &App, run: &Run, seq: Option<u32>, to: State) -> anyhow::Result<u64> {
+    ensure!(
+        run.status != "cancelled" || to == State::Sent,
+        "the run of `{}` is cancelled and sends nothing; its uncertain deliveries can only be called sent",
+        run.slug
+    );
     Ok(app
         .store
-        .resolve_uncertain(run.id(), None, to, app.clock.now())
+        .resolve_uncertain(run.id(), seq, to, app.clock.now())
         .await?)
 }
 

@@ -13,9 +13,9 @@ use crate::publication::{Built, Rejected, compile_issue};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The issue's slug, or the path of its folder.
+    /// Slug or folder of the issue.
     issue: String,
-    /// Print one JSON object.
+    /// Prints JSON.
     #[arg(long)]
     json: bool,
 }

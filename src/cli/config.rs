@@ -10,7 +10,7 @@ use crate::config::{Config, show};
 pub enum Command {
     /// Shows every setting with its origin; secrets are left out.
     Show {
-        /// As one JSON object.
+        /// Prints JSON.
         #[arg(long)]
         json: bool,
     },

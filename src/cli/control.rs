@@ -27,7 +27,7 @@ pub struct Pause {
 pub struct Cancel {
     /// Slug or folder of the issue.
     issue: String,
-    /// Do it: a cancelled run cannot be resumed.
+    /// Cancels indeed: a cancelled run cannot be resumed.
     #[arg(long)]
     yes: bool,
 }
@@ -35,8 +35,9 @@ pub struct Cancel {
 /// Shows the runs, or one run, as they stand.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Slug or folder of the issue; all runs when not given.
+    /// Slug or folder of the issue; all runs when not said.
     issue: Option<String>,
+    /// Prints JSON.
     #[arg(long)]
     json: bool,
 }
@@ -46,6 +47,7 @@ pub struct Status {
 pub struct Verify {
     /// Slug or folder of the issue.
     issue: String,
+    /// Prints JSON.
     #[arg(long)]
     json: bool,
 }

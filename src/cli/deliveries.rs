@@ -19,6 +19,7 @@ pub struct Deliveries {
     /// Only those in this state, such as `uncertain` or `bounced`.
     #[arg(long, value_parser = parse_state)]
     state: Option<State>,
+    /// Prints JSON.
     #[arg(long)]
     json: bool,
     #[command(subcommand)]
@@ -32,7 +33,7 @@ enum Action {
         /// `sent` believes that the relay took them; `queued` sends them again.
         #[arg(long = "as", value_enum)]
         to: Resolution,
-        /// Only this delivery.
+        /// Only the delivery of this number.
         #[arg(long)]
         seq: Option<u32>,
     },
@@ -57,11 +58,7 @@ impl Deliveries {
                 Resolution::Sent => State::Sent,
                 Resolution::Queued => State::Queued,
             };
-            let now = app.clock.now();
-            let number = app
-                .store
-                .resolve_uncertain(found.id(), *seq, state, now)
-                .await?;
+            let number = run::resolve(app, &found, *seq, state).await?;
             println!("{number} uncertain deliveries are {} now", state.name());
             if number > 0 && state == State::Queued {
                 println!("send them with: pressrun resume {}", found.slug);

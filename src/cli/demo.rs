@@ -21,10 +21,11 @@ use crate::app::App;
 use crate::chance::Chance;
 use crate::cli::demo::mailbox::Letter;
 use crate::cli::demo::readers::write_readers;
-use crate::cli::{Exit, follow, serve, signal, stats};
+use crate::cli::{Exit, build, follow, serve, signal, stats};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::deliver::{Engine, Taken};
+use crate::delivery::State;
 use crate::import::{self, Import};
 use crate::keyring::Keyring;
 use crate::publication::Publication;
@@ -38,17 +39,21 @@ const ISSUE: &str = "this-week-in-ai-research";
 const LIST: &str = "weekly";
 /// How long the demo waits for a mail that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Deliveries read from the database at a time.
+const PAGE: u32 = 1000;
+/// The readers draw from this, so that each demo has the same ones.
+const SEED: u64 = 11;
 
 /// Shows the whole path: import, compile, send, retry, open, click, leave, join, count.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// The folder; a new one beside you when not given.
+    /// Folder to make; `pressrun-demo` here when not said.
     #[arg(long)]
     dir: Option<PathBuf>,
     /// How many readers to make up.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     readers: u32,
-    /// Leave the sites running at the end, to be looked at.
+    /// Leaves the sites running at the end, to be looked at.
     #[arg(long)]
     serve: bool,
 }
@@ -80,12 +85,13 @@ pub(super) async fn run(demo: &Demo) -> anyhow::Result<Exit> {
     };
     show.import(demo.readers).await?;
     let run = show.send().await?;
-    show.play(&run).await?;
-    let balanced = show.numbers(&run).await?;
+    let played = show.play().await?;
+    show.join(&run).await?;
+    let right = show.numbers(&run, &played).await?;
     println!("\nLook around");
     let shown = folder.display();
+    println!("  the issue in a browser   {shown}/look/index.html");
     println!("  the mails as sent        {shown}/mails/*.eml, log in {shown}/mails.jsonl");
-    println!("  the issue in a browser   {shown}/index.html");
     println!("  database, keys, issue    {shown}/");
     println!(
         "  all of this took         {:.0} s",
@@ -98,18 +104,15 @@ pub(super) async fn run(demo: &Demo) -> anyhow::Result<Exit> {
         let mut stopped = stop.subscribe();
         stopped.wait_for(|stopped| *stopped).await.ok();
     } else {
-        println!("  `pressrun demo --serve` leaves the author's page running");
+        println!("  the author's page        http://{admin}/ while this runs:");
+        println!("                           pressrun --config {shown}/pressrun.toml serve");
     }
     stop.now();
     engine.await??;
     web.await??;
     sink.shutdown().await;
     app.store.close().await;
-    Ok(if balanced {
-        Exit::Done
-    } else {
-        Exit::Attention
-    })
+    Ok(if right { Exit::Done } else { Exit::Attention })
 }
 
 /// A new folder: the one asked for, or the first free name here.
@@ -175,6 +178,16 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
+/// What the readers did, to be held against what was counted.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Played {
+    opened: i64,
+    opens: i64,
+    clicked: i64,
+    clicks: i64,
+    left: i64,
+}
+
 struct Show<'a> {
     app: &'a App,
     folder: &'a Path,
@@ -206,56 +219,101 @@ impl Show<'_> {
         println!("\nCompiling and sending `{ISSUE}`");
         let started = run::begin(self.app, ISSUE, LIST, false).await?;
         let compiled = &started.built.compiled;
-        let html = compiled.html.fill(|_| String::from("#"));
-        std::fs::write(self.folder.join("index.html"), &html)?;
-        println!("  subject   {}", compiled.title);
+        let look = self.folder.join("look");
+        build::write(&self.app.config, &self.app.base, &started.built, &look)?;
+        println!("  title     {}", compiled.title);
         println!(
-            "  links     {} tracked by name; HTML {} KB",
+            "  size      HTML {} KiB of the 102 after which Gmail cuts, {} links counted by name",
+            compiled.html_size_estimate(&self.app.public_url("")) / 1024,
             compiled.links.len(),
-            compiled.html_size_estimate(&self.app.public_url("")) / 1024
         );
         let Begun::New(id) = started.begun else {
             anyhow::bail!("the demo's issue has been sent before");
         };
         let run = follow::follow(self.app, id, &mut self.stop.clone()).await?;
         follow::summary(self.app, &run).await?;
-        println!("  (some mailboxes said 450 first and took the second try; some do not exist)");
+        let (mut tried, mut after) = (0, -1);
+        loop {
+            let page = self
+                .app
+                .store
+                .deliveries(run.id(), Some(State::Sent), after, PAGE);
+            let page = page.await?;
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            tried += page.iter().filter(|row| row.attempts > 1).count();
+        }
+        let bounced = self.app.store.counts(run.id()).await?.bounced;
+        println!("  {tried} mailboxes said 450 first and took a later try");
+        println!("  {bounced} mailboxes said 550: they do not exist and are never mailed again");
         Ok(run)
     }
 
-    /// Readers open, click, leave and join, each over real HTTP.
-    async fn play(&self, run: &Run) -> anyhow::Result<()> {
+    /// Readers open, click and leave, each over real HTTP.
+    async fn play(&self) -> anyhow::Result<Played> {
         println!("\nPlaying the readers over HTTP");
-        let letters = mailbox::letters(&self.folder.join("mails"))?;
-        let at = |path: &str| self.app.public_url(path);
-        let (mut opens, mut clicks, mut left) = (0, 0, 0);
-        for (number, letter) in letters.iter().enumerate() {
-            if number % 5 < 2 {
-                for pixel in letter.links(&at("/o/")) {
-                    opens += 1;
-                    browser::expect(&browser::get(&pixel).await?, StatusCode::OK, "an open")?;
-                }
+        let mut letters = mailbox::letters(&self.folder.join("mails"), 0)?;
+        // They came in any order.
+        letters.sort_by(|one, other| one.to.cmp(&other.to));
+        let chance = Chance::seeded(SEED);
+        let mut played = Played::default();
+        for letter in &letters {
+            if chance.fraction() < 0.45 {
+                self.read(letter, &chance, &mut played).await?;
             }
-            if number % 7 == 0 {
-                let links = letter.links(&at("/c/"));
-                for link in links.iter().cycle().skip(number).take(1 + number % 2) {
-                    clicks += 1;
-                    let answer = browser::get(link).await?;
-                    browser::expect(&answer, StatusCode::FOUND, "a click")?;
-                    ensure!(answer.location.is_some(), "a click led nowhere");
-                }
-            }
-            if number % 97 == 5 {
-                left += 1;
-                self.leave(letter, &at("/u/")).await?;
+            if chance.fraction() < 0.012 {
+                played.left += 1;
+                self.leave(letter).await?;
             }
         }
-        println!("  {opens} opens, {clicks} clicks, {left} one-click unsubscribes (RFC 8058)");
-        self.join(run).await
+        let Played {
+            opened,
+            opens,
+            clicked,
+            clicks,
+            left,
+        } = played;
+        println!("  {opened} readers opened it, {opens} times in all");
+        println!("  {clicked} readers clicked, {clicks} times in all");
+        println!("  {left} readers left by one click (RFC 8058)");
+        Ok(played)
     }
 
-    async fn leave(&self, letter: &Letter, base: &str) -> anyhow::Result<()> {
-        let links = letter.links(base);
+    /// One reader opens the mail, perhaps twice, and clicks on what is of interest.
+    async fn read(
+        &self,
+        letter: &Letter,
+        chance: &Chance,
+        played: &mut Played,
+    ) -> anyhow::Result<()> {
+        let pixels = letter.links(&self.app.public_url("/o/"));
+        let [pixel] = pixels.as_slice() else {
+            anyhow::bail!("a mail with {} open pixels", pixels.len());
+        };
+        let times = if chance.fraction() < 0.2 { 2 } else { 1 };
+        for _ in 0..times {
+            browser::expect(&browser::get(pixel).await?, StatusCode::OK, "an open")?;
+        }
+        played.opened += 1;
+        played.opens += times;
+        let links = letter.links(&self.app.public_url("/c/"));
+        let before = played.clicks;
+        for (place, link) in links.iter().enumerate() {
+            // What stands further down is read by fewer.
+            let interest = 0.12 / (1.0 + place as f64 / 4.0);
+            if chance.fraction() < interest {
+                let answer = browser::get(link).await?;
+                browser::expect(&answer, StatusCode::FOUND, "a click")?;
+                ensure!(answer.location.is_some(), "a click led nowhere");
+                played.clicks += 1;
+            }
+        }
+        played.clicked += i64::from(played.clicks > before);
+        Ok(())
+    }
+
+    async fn leave(&self, letter: &Letter) -> anyhow::Result<()> {
+        let links = letter.links(&self.app.public_url("/u/"));
         let link = links
             .first()
             .with_context(|| format!("no way out in `{}`", letter.subject))?;
@@ -263,63 +321,89 @@ impl Show<'_> {
         browser::expect(&answer, StatusCode::OK, "a one-click unsubscribe")
     }
 
-    /// A new reader fills in the form, gets the confirm mail, presses the button.
+    /// A new reader fills in the form, gets the confirm mail, presses the button, gets the welcome.
     async fn join(&self, run: &Run) -> anyhow::Result<()> {
+        const NEWCOMER: &str = "newcomer@example.net";
         let page = browser::get(&self.app.public_url("/")).await?;
         let token = browser::input(&page.body, "form").context("the subscribe page has no form")?;
-        let form = format!("email=newcomer%40example.net&website=&form={token}");
+        let form = format!(
+            "email={}&website=&form={token}",
+            NEWCOMER.replace('@', "%40")
+        );
         let answer = browser::post(&self.app.public_url("/subscribe"), &form).await?;
         browser::expect(&answer, StatusCode::OK, "the subscribe form")?;
-        let base = self.app.public_url("/confirm/");
-        let until = Instant::now() + PATIENCE;
-        let link = loop {
-            let letters = mailbox::letters(&self.folder.join("mails"))?;
-            let mine = letters
-                .iter()
-                .rev()
-                .find(|letter| letter.to == "newcomer@example.net");
-            if let Some(link) = mine.and_then(|letter| letter.links(&base).into_iter().next()) {
-                break link;
-            }
-            ensure!(Instant::now() < until, "the confirm mail did not come");
-            sleep(Duration::from_millis(200)).await;
-        };
-        browser::expect(
-            &browser::get(&link).await?,
-            StatusCode::OK,
-            "the confirm page",
-        )?;
-        let answer = browser::post(&link, "answer=confirm").await?;
+        let sent = self.app.store.counts(run.id()).await?.sent;
+        let sent = usize::try_from(sent)?;
+        let confirm = self.letter(NEWCOMER, sent).await?;
+        let links = confirm.links(&self.app.public_url("/confirm/"));
+        let link = links.first().context("a confirm mail without a link")?;
+        let page = browser::get(link).await?;
+        browser::expect(&page, StatusCode::OK, "the confirm page")?;
+        let answer = browser::post(link, "answer=confirm").await?;
         browser::expect(&answer, StatusCode::OK, "the confirm button")?;
-        println!("  newcomer@example.net joined: form, confirm mail, page, button");
+        self.letter(NEWCOMER, sent + 1).await?;
+        println!("  {NEWCOMER} joined: form, confirm mail, page, button, welcome mail");
         println!("  (not in run {}: who joins later is not in it)", run.id);
         Ok(())
     }
 
-    async fn numbers(&self, run: &Run) -> anyhow::Result<bool> {
+    /// The mail for `to` that comes after the first `known` ones.
+    async fn letter(&self, to: &str, known: usize) -> anyhow::Result<Letter> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let letters = mailbox::letters(&self.folder.join("mails"), known)?;
+            if let Some(letter) = letters.into_iter().find(|letter| letter.to == to) {
+                return Ok(letter);
+            }
+            ensure!(Instant::now() < until, "the mail for `{to}` did not come");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Prints the numbers; true when they balance and are what was played.
+    async fn numbers(&self, run: &Run, played: &Played) -> anyhow::Result<bool> {
         println!("\nCounting (`pressrun stats {ISSUE}`)");
         let args = stats::Args {
             issue: Some(ISSUE.to_owned()),
             json: false,
         };
         stats::run(self.app, &args).await?;
+        let counted = self.app.store.run_in_numbers(run.id()).await?;
+        let counted = counted.context("the run is gone")?;
+        let counted = Played {
+            opened: counted.opened,
+            opens: counted.opens,
+            clicked: counted.clicked,
+            clicks: counted.clicks,
+            left: counted.departed,
+        };
+        let same = counted == *played;
         let verified = run::verify(self.app, run).await?;
         println!("\nProving (`pressrun verify {ISSUE}`)");
-        let counts = &verified.counts;
+        let states: Vec<String> = State::ALL
+            .into_iter()
+            .map(|state| (state, verified.counts.get(state)))
+            .filter(|(_, count)| *count > 0)
+            .map(|(state, count)| format!("{count} {}", state.name()))
+            .collect();
         println!(
-            "  {} recipients = {} sent + {} bounced + {} suppressed + {} unsubscribed + {} other: {}",
+            "  {} recipients = {}: {}",
             verified.recipients,
-            counts.sent,
-            counts.bounced,
-            counts.suppressed,
-            counts.unsubscribed,
-            counts.total() - counts.sent - counts.bounced - counts.suppressed - counts.unsubscribed,
+            states.join(" + "),
             if verified.balanced {
                 "balanced"
             } else {
-                "NOT balanced"
+                "does NOT balance"
             },
         );
-        Ok(verified.balanced)
+        println!(
+            "  opens, clicks and departures are {}",
+            if same {
+                "what was played"
+            } else {
+                "NOT what was played"
+            }
+        );
+        Ok(verified.balanced && same)
     }
 }

@@ -10,13 +10,13 @@ use crate::dkim::Signer;
 use crate::dkim::publish::{Sender, records, zone};
 use crate::keyfile;
 
-/// Every DNS record to publish, ready to paste into a zone file.
+/// Prints every DNS record to publish, ready to paste into a zone file.
 #[derive(Debug, Args)]
 pub struct Dns {
     /// The host that takes mail for the bounce domain; the public site's host when not said.
     #[arg(long, value_name = "HOST")]
     mail_host: Option<String>,
-    /// As JSON.
+    /// Prints JSON.
     #[arg(long)]
     json: bool,
 }

@@ -45,7 +45,10 @@ pub(crate) async fn follow(
         bar.set_message(text.clone());
         let over = !matches!(now.status.as_str(), "freezing" | "sending");
         if bar.is_hidden() && text != line && (over || line.is_empty() || told.elapsed() > LINE) {
-            eprintln!("{done} of {} {text}", now.recipients);
+            match now.status.as_str() {
+                "freezing" => eprintln!("freezing the recipients"),
+                _ => eprintln!("{done} of {}: {text}", now.recipients),
+            }
             told = Instant::now();
             line = text;
         }
@@ -128,12 +131,17 @@ pub(crate) async fn summary(app: &App, run: &Run) -> anyhow::Result<Exit> {
         println!("  held: {}", plain(reason));
         println!("  go on with: pressrun resume {} --yes", run.slug);
     }
+    if run.status == "paused" {
+        println!("  go on with: pressrun resume {}", run.slug);
+    }
     if counts.uncertain > 0 {
         println!("  nobody knows whether the uncertain ones were taken; list them with:");
         println!("    pressrun deliveries {} --state uncertain", run.slug);
     }
     let (deferred, next) = app.store.deferred(run.id(), app.clock.now()).await?;
-    if let Some(next) = next.filter(|_| deferred > 0) {
+    // A run that stands still tries nothing.
+    let going = matches!(run.status.as_str(), "freezing" | "sending");
+    if let Some(next) = next.filter(|_| deferred > 0 && going) {
         println!(
             "  deferred      {deferred:>9}, next try {}",
             Timestamp(next).to_rfc3339()

@@ -13,7 +13,7 @@ use crate::dkim::Signer;
 use crate::keyfile;
 use crate::keyring::{KeyState, Keyring};
 
-/// The keys behind signed links, and keys for DKIM.
+/// Makes and shows keys: those behind signed links, and those for DKIM.
 #[derive(Debug, Args)]
 pub struct Keys {
     #[command(subcommand)]
@@ -24,7 +24,7 @@ pub struct Keys {
 enum Command {
     /// Shows the keys of the keyring: ids, states and dates, never a secret.
     List {
-        /// As JSON.
+        /// Prints JSON.
         #[arg(long)]
         json: bool,
     },
@@ -32,9 +32,9 @@ enum Command {
     Rotate,
     /// Ends all links that were signed by one key: for a key that has leaked.
     Revoke {
-        /// As `keys list` shows it.
+        /// Number of the key, as `keys list` shows it.
         id: u8,
-        /// Yes, links in mails already sent stop working, unsubscribe links too.
+        /// Revokes indeed: links in mails already sent stop working, unsubscribe links too.
         #[arg(long)]
         yes: bool,
     },

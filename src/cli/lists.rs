@@ -25,7 +25,7 @@ pub enum Command {
     Show {
         /// Only this list.
         slug: Option<String>,
-        /// As a JSON array.
+        /// Prints JSON.
         #[arg(long)]
         json: bool,
     },

@@ -21,16 +21,16 @@ use crate::store::runs::{Begun, Run};
 pub struct Send {
     /// Slug or folder of the issue.
     issue: String,
-    /// The list; the publication's own when not given.
+    /// Short name of the list; the publication's own when not said.
     #[arg(long)]
     list: Option<String>,
-    /// Do not ask.
+    /// Sends without asking.
     #[arg(long)]
     yes: bool,
-    /// Begin the run and leave the sending to `pressrun serve`.
+    /// Begins the run and leaves the sending to `pressrun serve`.
     #[arg(long)]
     detach: bool,
-    /// Send although this issue went to this list before.
+    /// Sends although this issue went to this list before.
     #[arg(long)]
     again: bool,
 }
@@ -40,10 +40,10 @@ pub struct Send {
 pub struct Resume {
     /// Slug or folder of the issue.
     issue: String,
-    /// Go on although the run was held: someone has read why.
+    /// Goes on although the run was held: someone has read why.
     #[arg(long)]
     yes: bool,
-    /// Leave the sending to `pressrun serve`.
+    /// Leaves the sending to `pressrun serve`.
     #[arg(long)]
     detach: bool,
 }
@@ -235,9 +235,17 @@ pub(crate) async fn send_and_follow(app: &App, id: RunId, slug: &str) -> anyhow:
     let stop = signal::stop();
     let mut engine = start(app, stop.subscribe()).await?;
     let mut watch = stop.subscribe();
-    let followed = tokio::select! {
-        run = follow::follow(app, id, &mut watch) => run,
-        ended = ended(&mut engine) => Err(ended),
+    let mut follow = std::pin::pin!(follow::follow(app, id, &mut watch));
+    let followed = loop {
+        tokio::select! {
+            run = &mut follow => break run,
+            end = ended(&mut engine) => match end {
+                // It drained before we heard of the stop.
+                Ok(()) if stop.is_stopped() => {}
+                Ok(()) => break Err(anyhow::anyhow!("the engine stopped by itself")),
+                Err(error) => break Err(error),
+            },
+        }
     };
     let interrupted = stop.is_stopped();
     if followed.is_ok() && !interrupted {
@@ -257,16 +265,14 @@ pub(crate) async fn send_and_follow(app: &App, id: RunId, slug: &str) -> anyhow:
     Ok(exit)
 }
 
-/// The engine's own end, which comes before a stop only by a fault.
-async fn ended(engine: &mut Option<Sending>) -> anyhow::Error {
-    match engine {
-        None => std::future::pending().await,
-        Some(task) => match task.await {
-            Ok(Ok(())) => anyhow::anyhow!("the engine stopped by itself"),
-            Ok(Err(error)) => error,
-            Err(panic) => panic.into(),
-        },
-    }
+/// The engine's own end, which comes before a stop only by a fault; told once.
+async fn ended(engine: &mut Option<Sending>) -> anyhow::Result<()> {
+    let Some(task) = engine else {
+        return std::future::pending().await;
+    };
+    let end = task.await;
+    *engine = None;
+    end?
 }
 
 /// What is due of the open run goes out before the foreground ends.

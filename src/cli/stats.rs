@@ -18,10 +18,10 @@ const RUNS: u32 = 50;
 const NAME: usize = 36;
 const URL: usize = 60;
 
-/// Arguments of `pressrun stats`.
+/// Shows numbers: of every run, or of one issue.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Slug of an issue; its newest run is shown. Without it, every run has a line.
+    /// Slug of the issue, whose newest run is shown; all runs when not said.
     pub issue: Option<String>,
     /// Prints JSON.
     #[arg(long)]

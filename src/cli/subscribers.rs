@@ -31,14 +31,17 @@ pub enum Command {
     Add(Add),
     /// Shows one reader: fields, subscriptions, suppression.
     Show {
+        /// The reader\'s address.
         address: EmailAddress,
-        /// As one JSON object.
+        /// Prints JSON.
         #[arg(long)]
         json: bool,
     },
     /// Takes one reader off a list; only the reader can come back.
     Remove {
+        /// The reader\'s address.
         address: EmailAddress,
+        /// Short name of the list.
         #[arg(long)]
         list: String,
     },
@@ -48,7 +51,9 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Add {
+    /// The reader\'s address.
     address: EmailAddress,
+    /// Short name of the list.
     #[arg(long)]
     list: String,
     /// The reader's name.
@@ -64,6 +69,7 @@ pub struct Add {
 
 #[derive(Debug, Args)]
 pub struct Export {
+    /// Short name of the list.
     #[arg(long)]
     list: String,
     /// Only readers of this status.
@@ -72,7 +78,7 @@ pub struct Export {
     /// The file to write, which must not be there; standard output when not said.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// As JSON, one reader a line.
+    /// Prints JSON, one reader a line.
     #[arg(long)]
     json: bool,
 }

@@ -16,12 +16,13 @@ use crate::subscriber::clean_name;
 pub enum Command {
     /// Counts suppressed addresses by reason.
     List {
-        /// As one JSON object.
+        /// Prints JSON.
         #[arg(long)]
         json: bool,
     },
     /// Suppresses an address: no list mails it any more.
     Add {
+        /// The address.
         address: EmailAddress,
         /// Why, for whoever asks later.
         #[arg(long, default_value = "by hand")]
@@ -29,15 +30,17 @@ pub enum Command {
     },
     /// Tells whether an address is suppressed, why and since when.
     Check {
+        /// The address.
         address: EmailAddress,
-        /// As one JSON object.
+        /// Prints JSON.
         #[arg(long)]
         json: bool,
     },
     /// Allows mail to an address again, when its owner asks for it.
     Remove {
+        /// The address.
         address: EmailAddress,
-        /// The owner of the address has asked for it.
+        /// Allows it indeed: the owner of the address has asked for it.
         #[arg(long)]
         yes: bool,
     },

@@ -355,6 +355,11 @@ fn from_text(kind: Kind, text: &str) -> toml::Value {
         Kind::Whole => trimmed.parse().ok().map(toml::Value::Integer),
         Kind::Number => trimmed.parse().ok().map(toml::Value::Float),
         Kind::Switch => trimmed.parse().ok().map(toml::Value::Boolean),
+        // As the file writes it, for whoever copies it from there.
+        Kind::List if trimmed.starts_with('[') => {
+            let table = toml::from_str::<toml::Table>(&format!("list = {trimmed}")).ok();
+            table.and_then(|mut table| table.remove("list"))
+        }
         Kind::List => {
             let items = trimmed
                 .split(',')

@@ -64,6 +64,7 @@ fn the_environment_stands_over_the_file_and_secrets_may_stand_in_files() {
             ("PRESSRUN_RELAY__MAIN__CA_FILE", "/etc/ca.pem"),
             ("PRESSRUN_HTTP__ADMIN_HOSTS", "a.example.org, b.example.org"),
             ("PRESSRUN_SEND__JITTER", "0"),
+            ("PRESSRUN_SEND__RETRY", "[\"2s\", \"3s\"]"),
             ("PRESSRUN_TRACKING__OPENS", "false"),
             (
                 "PRESSRUN_TEST_POSTGRES",
@@ -81,6 +82,9 @@ fn the_environment_stands_over_the_file_and_secrets_may_stand_in_files() {
     );
     assert_eq!(config.relay["spare-one"].connections, 3);
     assert_eq!(config.http.admin_hosts, ["a.example.org", "b.example.org"]);
+    // A list as the file writes it does as well as one with commas.
+    let seconds = |number| Duration::from_secs(number);
+    assert_eq!(config.send.retry, [seconds(2), seconds(3)]);
     assert!(!config.tracking.opens);
 }
 

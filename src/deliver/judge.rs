@@ -90,14 +90,18 @@ pub(crate) fn uncertain(policy: UncertainPolicy, why: String) -> Outcome {
     }
 }
 
+/// A delivery expires by its age, but not at its first try: a run that was held for days is no fault of
+/// its readers. System mails and reopened runs have no age to go by, so the waits so far count as well.
 fn deferred(config: &Send, attempt: &Attempt, reply: Reply) -> Outcome {
-    if attempt.now.since(attempt.since) >= config.give_up {
+    let before = u32::try_from(attempt.attempts).unwrap_or(u32::MAX);
+    let aged = retry::expired(attempt.since, config.give_up, attempt.now);
+    let waited = retry::waited(&config.retry, before);
+    if before > 0 && (aged || waited >= config.give_up) {
         return Outcome::Expired(reply);
     }
-    let tries = u32::try_from(attempt.attempts).unwrap_or(u32::MAX);
     let due = retry::due(
         &config.retry,
-        tries,
+        before.saturating_add(1),
         config.jitter,
         attempt.fraction,
         attempt.now,

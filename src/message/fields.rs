@@ -3,6 +3,7 @@
 //! Promises: every field stands once, in ASCII, and is one field whatever a name or a subject holds.
 
 use anyhow::{Context, ensure};
+use lettre::message::Mailbox;
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
@@ -31,6 +32,9 @@ pub(super) fn check(headers: &RunHeaders) -> anyhow::Result<()> {
         !name.contains('@') && !reply.iter().any(|prefix| lower.starts_with(prefix)),
         "from.name `{name}` looks like an address or a reply; mailbox providers refuse such names"
     );
+    for address in std::iter::once(&headers.from_address).chain(&headers.reply_to) {
+        read_back(name, address)?;
+    }
     let url = &headers.public_url;
     // Characters that stand for themselves in HTML, in a header and in quoted-printable alike.
     let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&octet);
@@ -70,6 +74,24 @@ pub(super) fn check(headers: &RunHeaders) -> anyhow::Result<()> {
             "the list's id `{id}` is no name for List-Id; use letters, digits, hyphens and dots"
         );
     }
+    Ok(())
+}
+
+/// A second opinion on the author's mailbox, once per run: lettre reads what we wrote as one mailbox of
+/// this very address.
+fn read_back(name: &str, address: &EmailAddress) -> anyhow::Result<()> {
+    let mut field = Vec::new();
+    mailbox("From", name, address, &mut field);
+    let unfolded = String::from_utf8_lossy(&field).replace("\r\n", "");
+    let read = unfolded.strip_prefix("From: ").unwrap_or(&unfolded);
+    let read: Mailbox = read.parse().with_context(|| {
+        format!("from.name `{name}` makes a From that mail programs cannot read")
+    })?;
+    let email: &str = read.email.as_ref();
+    ensure!(
+        email == address.as_str(),
+        "from.name `{name}` makes a From that is read as another address; choose a plainer name"
+    );
     Ok(())
 }
 

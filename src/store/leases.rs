@@ -43,6 +43,7 @@ const LEASE: &str = "
         select block from blocks
         where run_id = $1 and queued > 0 and next_due <= $2
           and (boot is null or (boot <> $4 and until < db_now()))
+          and exists (select 1 from senders where senders.boot = $4)
         order by block
         limit $3
         /* for update skip locked */
@@ -141,7 +142,8 @@ impl Store {
         })
     }
 
-    /// Leases up to `limit` free blocks of `run` in which something is due.
+    /// Leases up to `limit` free blocks of `run` in which something is due; none to a boot that another
+    /// of its node has fenced.
     pub async fn lease_blocks(
         &self,
         run: RunId,
@@ -192,6 +194,21 @@ impl Store {
         let rows: Vec<_> = blocks.iter().map(|&block| BlockRow { block }).collect();
         let rows = serde_json::to_string(&rows).expect("numbers always serialise");
         transact!(self, conn => {
+            // Differs by necessity: PostgreSQL would look at the deliveries as they stood before the wait
+            // for this row. Whoever queues a delivery writes its block, so the lock comes first.
+            if !self.is_sqlite() {
+                sqlx::query(self.sql(
+                    "select block from blocks
+                     where run_id = $2 and block in (
+                         select cast(b.value->>'block' as bigint) from json_each($1) as b
+                     )
+                     order by block for update",
+                ))
+                .bind(rows.as_str())
+                .bind(run.0)
+                .execute(&mut *conn)
+                .await?;
+            }
             sqlx::query(self.sql(
                 "update blocks set owner = null, boot = null, until = null, next_due = (
                      select min(d.due_at) from deliveries d
@@ -202,10 +219,10 @@ impl Store {
                      select cast(b.value->>'block' as bigint) from json_each($1) as b
                  )",
             ))
-            .bind(rows)
+            .bind(rows.as_str())
             .bind(run.0)
             .bind(boot)
-            .execute(conn)
+            .execute(&mut *conn)
             .await?;
         })
     }

@@ -28,6 +28,21 @@ impl Store {
         })
     }
 
+    /// Puts the number `value` under `key`, unless a higher one stands there.
+    pub async fn raise_meta(&self, key: &str, value: i64) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query(
+                "insert into meta (key, value) values ($1, $2)
+                 on conflict (key) do update set value = excluded.value
+                 where cast(meta.value as bigint) < cast(excluded.value as bigint)",
+            )
+            .bind(key)
+            .bind(value.to_string())
+            .execute(conn)
+            .await?;
+        })
+    }
+
     /// The value under `key`; `value` becomes it if there was none.
     pub async fn meta_or_insert(&self, key: &str, value: &str) -> Result<String> {
         transact!(self, conn => {

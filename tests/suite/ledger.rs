@@ -179,6 +179,12 @@ on_both!(
             .await
             .expect("leases");
         assert_eq!(blocks, [0, 1]);
+        let nobody = store.lease_blocks(run, "there", 12, LEASE, 9, NOW).await;
+        assert!(nobody.expect("an answer").is_empty(), "no sender, no lease");
+        store
+            .enter_sender("there", 12, LEASE, NOW)
+            .await
+            .expect("a sender");
         let other = store
             .lease_blocks(run, "there", 12, LEASE, 9, NOW)
             .await

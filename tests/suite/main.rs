@@ -1,6 +1,7 @@
 //! The suite: the whole program from outside, on both databases.
 
 mod compile;
+mod deliver;
 mod dkim;
 mod harness;
 mod hostile;

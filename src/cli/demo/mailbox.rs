@@ -12,17 +12,21 @@ pub(crate) struct Letter {
     text: String,
 }
 
-/// The messages in `folder`, by file name.
-pub(crate) fn letters(folder: &Path) -> anyhow::Result<Vec<Letter>> {
+/// The messages in `folder` as they came, without the first `known`.
+pub(crate) fn letters(folder: &Path, known: usize) -> anyhow::Result<Vec<Letter>> {
     let entries = std::fs::read_dir(folder)
         .with_context(|| format!("the sink's folder `{}`", folder.display()))?;
     let mut paths = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<Vec<_>, _>>()?;
     paths.sort();
-    let mut letters = Vec::with_capacity(paths.len());
-    for path in paths {
-        letters.push(Letter::read(&std::fs::read(&path)?));
+    let mut letters = Vec::new();
+    for path in paths.into_iter().skip(known) {
+        let raw = std::fs::read(&path)?;
+        // One that is being written just now has no last boundary yet.
+        if raw.ends_with(b"--\r\n") {
+            letters.push(Letter::read(&raw));
+        }
     }
     Ok(letters)
 }

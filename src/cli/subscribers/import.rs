@@ -20,6 +20,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub struct Import {
     /// A CSV file in UTF-8 with a header line; one column holds the address.
     file: PathBuf,
+    /// Short name of the list.
     #[arg(long)]
     list: String,
     /// How new subscriptions begin: confirmed when not said. When said, `confirmed` also confirms
@@ -32,7 +33,7 @@ pub struct Import {
     /// Counts what would happen and writes nothing.
     #[arg(long)]
     dry_run: bool,
-    /// The summary as one JSON object.
+    /// Prints JSON.
     #[arg(long)]
     json: bool,
 }

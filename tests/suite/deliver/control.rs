@@ -1,0 +1,218 @@
+//! Leaving, pausing, cancelling and stopping in the middle of a run.
+
+use std::time::{Duration, Instant};
+
+use pressrun::delivery::Counts;
+use pressrun::id::{RunId, SubscriptionKey};
+use pressrun::run;
+use pressrun::smtp::sink::SinkOptions;
+use pressrun::smtp::sink::script::Script;
+
+use crate::deliver::rig::{Rig, Wish, readers, script, until};
+use crate::harness::Engine;
+use crate::on_both;
+
+/// A run slow enough to be met in the middle.
+async fn slow(engine: Engine, count: usize) -> Rig {
+    let wish = Wish {
+        readers: readers(count),
+        sink: SinkOptions {
+            delay: Duration::from_millis(10),
+            ..SinkOptions::default()
+        },
+        ..Wish::default()
+    };
+    Rig::new(engine, wish).await
+}
+
+on_both!(
+    who_leaves_or_is_suppressed_in_the_middle_gets_nothing_marked_after,
+    async |engine: Engine| {
+        let rig = slow(engine, 200).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(20).await;
+        let mut left = Vec::new();
+        // Every fifth reader, from both ends towards the middle, half of each kind.
+        for step in 0..20 {
+            for id in [1 + step * 5, 200 - step * 5] {
+                let now = rig.app.clock.now();
+                if step % 2 == 0 {
+                    let key = SubscriptionKey(id);
+                    rig.app.store.leave(key, now).await.expect("a change");
+                } else {
+                    let address = format!("reader{}@example.org", id - 1);
+                    let hash = rig.app.keyring.address_hash(&address);
+                    let store = &rig.app.store;
+                    store
+                        .suppress(&address, &hash, "manual", now)
+                        .await
+                        .expect("a change");
+                }
+                let look = format!(
+                    "select seq, case when state = 'queued' then 1 else 0 end
+                     from deliveries where run_id = {run} and subscriber_id = {id}"
+                );
+                let found = rig.pairs(&look).await;
+                assert!(found.iter().all(|(_, queued)| *queued == 0), "{found:?}");
+                left.push((id, rig.app.clock.now()));
+            }
+        }
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        let counts = rig.balanced(run).await;
+        let gone = counts.unsubscribed + counts.suppressed;
+        assert!(gone >= 20 && counts.sent + gone == 200, "{counts:?}");
+        rig.assert_true(run).await;
+        for row in rig.rows(run).await {
+            let at = left.iter().find(|(id, _)| *id == row.subscriber_id);
+            if let (Some((_, at)), Some(marked)) = (at, row.marked_at) {
+                assert!(marked <= at.0, "{row:?} was marked after the reader left");
+            }
+        }
+    }
+);
+
+/// Waits until nothing stands at the dot and nothing more is taken.
+async fn at_rest(rig: &Rig, run: RunId) -> Counts {
+    let asked = Instant::now();
+    let quiet = until(async || {
+        let before = rig.sink.counts().accepted;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        let counts = rig.app.store.counts(run).await.expect("counters");
+        counts.at_dot == 0 && rig.sink.counts().accepted == before
+    });
+    assert!(quiet.await);
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(3), "it took {took:?}");
+    rig.balanced(run).await
+}
+
+on_both!(
+    a_run_paused_resumed_and_cancelled_stops_and_goes_on_at_once,
+    async |engine: Engine| {
+        let rig = slow(engine, 300).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(20).await;
+        run::pause(&rig.app, &rig.run(run).await)
+            .await
+            .expect("a pause");
+        let paused = at_rest(&rig, run).await;
+        assert!(paused.queued > 0 && paused.sent >= 20, "{paused:?}");
+        run::pause(&rig.app, &rig.run(run).await)
+            .await
+            .expect_err("paused already");
+        run::resume(&rig.app, &rig.run(run).await, false)
+            .await
+            .expect("a resume");
+        rig.wait_accepted(usize::try_from(paused.sent).expect("a number") + 20)
+            .await;
+        run::cancel(&rig.app, &rig.run(run).await)
+            .await
+            .expect("a cancel");
+        let counts = at_rest(&rig, run).await;
+        assert_eq!((counts.queued, counts.uncertain), (0, 0), "{counts:?}");
+        assert_eq!(counts.sent + counts.cancelled, 300);
+        assert!(counts.cancelled > 0 && counts.sent >= paused.sent + 20);
+        rig.assert_true(run).await;
+        run::resume(&rig.app, &rig.run(run).await, true)
+            .await
+            .expect_err("cancelled is the end");
+        sending.stop().await;
+    }
+);
+
+on_both!(
+    what_is_deferred_at_the_dot_while_its_run_is_cancelled_is_cancelled_too,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(20),
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        rig.sink.set_script(script("dot-451+slow-300ms"));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let at_dot = async || {
+            let counts = rig.app.store.counts(run).await.expect("counters");
+            counts.at_dot == 4
+        };
+        assert!(until(at_dot).await);
+        run::cancel(&rig.app, &rig.run(run).await)
+            .await
+            .expect("a cancel");
+        let done = async || {
+            let counts = rig.app.store.counts(run).await.expect("counters");
+            counts.at_dot == 0
+        };
+        assert!(until(done).await);
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.cancelled, 20);
+    }
+);
+
+on_both!(
+    a_run_paused_while_it_freezes_sends_nothing_until_resumed,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        let run = rig.begin().await;
+        run::pause(&rig.app, &rig.run(run).await)
+            .await
+            .expect("a pause");
+        let sending = rig.start().await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(rig.sink.counts().connections, 0);
+        run::resume(&rig.app, &rig.run(run).await, false)
+            .await
+            .expect("a resume");
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 40);
+    }
+);
+
+on_both!(
+    a_sender_told_to_stop_leaves_nothing_uncertain_and_the_next_goes_on,
+    async |engine: Engine| {
+        let rig = slow(engine, 200).await;
+        let run = rig.begin().await;
+        for stop in 1..=4 {
+            let sending = rig.start().await;
+            rig.wait_accepted(stop * 30).await;
+            let asked = Instant::now();
+            sending.stop().await;
+            let took = asked.elapsed();
+            assert!(took < Duration::from_secs(3), "the drain took {took:?}");
+            let counts = rig.balanced(run).await;
+            assert_eq!((counts.uncertain, counts.at_dot), (0, 0), "{counts:?}");
+            rig.assert_true(run).await;
+        }
+        assert_eq!(rig.finish(run).await.sent, 200);
+        rig.assert_true(run).await;
+        assert!(rig.rows(run).await.iter().all(|row| row.attempts == 1));
+    }
+);
+
+on_both!(
+    a_drain_does_not_wait_for_ever_and_the_next_sender_calls_it_uncertain,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(10),
+            send: "drain = \"100ms\"",
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        rig.sink.set_script(script("slow-20s"));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(4).await;
+        let asked = Instant::now();
+        sending.stop().await;
+        assert!(asked.elapsed() < Duration::from_secs(3));
+        rig.sink.set_script(Script::default());
+        let counts = rig.finish(run).await;
+        assert_eq!((counts.sent, counts.uncertain), (6, 4));
+        rig.assert_true(run).await;
+    }
+);

@@ -1,0 +1,203 @@
+//! Who may send: one process on SQLite, several machines on PostgreSQL, and nobody from an old copy.
+
+use std::time::Duration;
+
+use pressrun::clock::{Clock, Timestamp};
+use pressrun::deliver::{Engine as Sender, Taken};
+use pressrun::run;
+use pressrun::smtp::sink::SinkOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions};
+use tokio::sync::watch;
+
+use crate::deliver::rig::{Rig, Wish, readers, start, until};
+use crate::harness::{Engine, block_on};
+use crate::on_both;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn slow(count: usize, send: &'static str) -> Wish {
+    Wish {
+        readers: readers(count),
+        sink: SinkOptions {
+            delay: Duration::from_millis(10),
+            ..SinkOptions::default()
+        },
+        send,
+        ..Wish::default()
+    }
+}
+
+#[test]
+fn a_second_sender_on_one_sqlite_file_is_turned_away() {
+    block_on(async {
+        let rig = Rig::new(Engine::Sqlite, slow(60, "")).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let (_stop, stopped) = watch::channel(false);
+        let other = rig.another("").await;
+        let taken = Sender::take(other.clone(), stopped.clone()).await;
+        assert!(matches!(taken.expect("an answer"), Taken::Busy));
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        rig.assert_true(run).await;
+        let taken = Sender::take(other, stopped).await;
+        assert!(matches!(taken.expect("an answer"), Taken::Engine(_)));
+    });
+}
+
+#[test]
+fn two_machines_share_a_run_and_double_nothing() {
+    block_on(async {
+        let wish = Wish {
+            readers: readers(1600),
+            ..Wish::default()
+        };
+        let rig = Rig::new(Engine::Postgres, wish).await;
+        let run = rig.begin().await;
+        let other = rig.another("node = \"two\"").await;
+        let (one, two) = (rig.start().await, start(&other).await);
+        rig.wait_status(run, "finished").await;
+        one.stop().await;
+        two.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 1600);
+        rig.assert_true(run).await;
+        let boots = format!(
+            "select boot, count(*) from deliveries where run_id = {run} group by boot order by boot"
+        );
+        let shares = rig.pairs(&boots).await;
+        assert_eq!(shares.len(), 2, "both took part: {shares:?}");
+    });
+}
+
+#[test]
+fn a_second_sender_of_the_same_name_fences_the_first() {
+    block_on(async {
+        let rig = Rig::new(Engine::Postgres, slow(400, "lease = \"800ms\"")).await;
+        let run = rig.begin().await;
+        let first = rig.start().await;
+        rig.wait_accepted(20).await;
+        let other = rig.another("").await;
+        let second = start(&other).await;
+        let ended = first.task.await.expect("no panic");
+        let error = ended.expect_err("it was fenced").to_string();
+        assert!(error.contains("`one`"), "{error}");
+        rig.wait_status(run, "finished").await;
+        second.stop().await;
+        let counts = rig.balanced(run).await;
+        // Late answers of the first settle what the second had called uncertain.
+        assert_eq!((counts.sent, counts.uncertain), (400, 0), "{counts:?}");
+        rig.assert_true(run).await;
+    });
+}
+
+/// Copies the database as a backup would, while nobody sends.
+async fn backup(rig: &Rig) -> std::path::PathBuf {
+    let copy = rig.database.path().join("backup.db");
+    let options = SqliteConnectOptions::new().filename(rig.database.path().join("pressrun.db"));
+    let mut conn = options.connect().await.expect("a connection");
+    let statement = format!("vacuum into '{}'", copy.display());
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut conn)
+        .await
+        .expect("a copy");
+    copy
+}
+
+async fn restore(rig: &mut Rig, copy: &std::path::Path) {
+    rig.app.store.close().await;
+    for name in ["pressrun.db", "pressrun.db-wal", "pressrun.db-shm"] {
+        std::fs::remove_file(rig.database.path().join(name)).ok();
+    }
+    std::fs::copy(copy, rig.database.path().join("pressrun.db")).expect("a copy");
+    rig.app = rig.another("").await;
+}
+
+#[test]
+fn a_restored_backup_mails_nobody_until_a_person_says_so() {
+    block_on(async {
+        let mut rig = Rig::new(Engine::Sqlite, slow(100, "")).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(30).await;
+        sending.stop().await;
+        let copy = backup(&rig).await;
+        assert_eq!(rig.finish(run).await.sent, 100);
+        let before = rig.sink.counts();
+        restore(&mut rig, &copy).await;
+        let sending = rig.start().await;
+        let held = rig.wait_status(run, "held").await;
+        let reason = held.reason.clone().expect("a reason");
+        assert!(reason.contains("older"), "{reason}");
+        run::resume(&rig.app, &held, false)
+            .await
+            .expect_err("not without a word");
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(rig.sink.counts(), before, "0 mails");
+        run::resume(&rig.app, &held, true).await.expect("a resume");
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 100);
+        assert!(rig.sink.counts().accepted > before.accepted);
+    });
+}
+
+#[test]
+fn a_restored_backup_with_a_paused_run_or_none_holds_what_is_begun_on_it() {
+    block_on(async {
+        let mut rig = Rig::new(Engine::Sqlite, slow(40, "")).await;
+        let before_all = backup(&rig).await;
+        let run = rig.begin().await;
+        assert_eq!(rig.finish(run).await.sent, 40);
+        let before = rig.sink.counts().accepted;
+        restore(&mut rig, &before_all).await;
+        let sending = rig.start().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let again = rig.begin().await;
+        let held = rig.wait_status(again, "held").await;
+        assert!(held.reason.is_some_and(|reason| reason.contains("older")));
+        assert_eq!(rig.sink.counts().accepted, before);
+        sending.stop().await;
+    });
+}
+
+on_both!(
+    a_run_that_slept_for_more_than_an_hour_is_held,
+    async |engine: Engine| {
+        let mut rig = Rig::new(engine, slow(200, "")).await;
+        rig.app.clock = Clock::fixed(Timestamp(1_800_000_000_000));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(20).await;
+        sending.stop().await;
+        rig.app.clock.advance(2 * HOUR);
+        let before = rig.sink.counts().accepted;
+        let sending = rig.start().await;
+        let held = rig.wait_status(run, "held").await;
+        assert!(
+            held.reason
+                .is_some_and(|reason| reason.contains("120 minutes"))
+        );
+        assert_eq!(rig.sink.counts().accepted, before);
+        run::resume(&rig.app, &rig.run(run).await, true)
+            .await
+            .expect("a resume");
+        rig.wait_accepted(usize::try_from(before).expect("a number") + 20)
+            .await;
+        // The same while it sends: a machine that was put to sleep, or one copied and woken.
+        rig.app.clock.advance(2 * HOUR);
+        rig.wait_status(run, "held").await;
+        let rest = until(async || {
+            let counts = rig.app.store.counts(run).await.expect("counters");
+            counts.at_dot == 0
+        });
+        assert!(rest.await);
+        run::resume(&rig.app, &rig.run(run).await, true)
+            .await
+            .expect("a resume");
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 200);
+        rig.assert_true(run).await;
+    }
+);

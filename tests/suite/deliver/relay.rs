@@ -1,0 +1,189 @@
+//! Faults of the relay and of connections charge nobody, and hold the run where it meant it.
+
+use pressrun::delivery::Counts;
+use pressrun::run;
+use pressrun::smtp::sink::script::Script;
+use pressrun::smtp::sink::{Sink, SinkOptions};
+
+use crate::deliver::rig::{Rig, Wish, readers, script};
+use crate::harness::Engine;
+use crate::on_both;
+
+const LOGIN: &str = "username = \"ann\"\npassword = \"secret\"";
+
+fn all_sent(number: i64) -> Counts {
+    Counts {
+        sent: number,
+        ..Counts::default()
+    }
+}
+
+async fn everyone_was_tried_once(rig: &Rig, run: pressrun::id::RunId) {
+    let rows = rig.rows(run).await;
+    let charged: Vec<_> = rows.iter().filter(|row| row.attempts != 1).collect();
+    assert!(charged.is_empty(), "{charged:?}");
+    rig.assert_true(run).await;
+}
+
+on_both!(
+    a_relay_that_hangs_up_after_a_few_messages_loses_nothing,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(60),
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        rig.sink.set_script(script("after-7"));
+        let run = rig.begin().await;
+        assert_eq!(rig.finish(run).await, all_sent(60));
+        everyone_was_tried_once(&rig, run).await;
+        assert!(rig.sink.counts().connections >= 9);
+    }
+);
+
+on_both!(
+    a_relay_that_is_down_is_waited_for_and_nobody_is_charged,
+    async |engine: Engine| {
+        let mut rig = Rig::new(engine, Wish::default()).await;
+        let listen = rig.sink.address();
+        let gone = std::mem::replace(
+            &mut rig.sink,
+            Sink::bind(SinkOptions::default()).await.expect("a sink"),
+        );
+        gone.shutdown().await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let trouble = rig.wait_trouble().await;
+        assert!(trouble.starts_with("relay main: "), "{trouble}");
+        assert_eq!(rig.balanced(run).await.queued, 40);
+        let options = SinkOptions {
+            listen,
+            ..SinkOptions::default()
+        };
+        rig.sink = Sink::bind(options).await.expect("the same port");
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await, all_sent(40));
+        everyone_was_tried_once(&rig, run).await;
+        assert_eq!(rig.trouble().await, "", "told until it was over");
+    }
+);
+
+/// A relay that refuses everyone holds the run with its words; nobody is blamed, and after it has come to
+/// its senses the run goes on.
+async fn refused_for_all(engine: Engine, words: &str, login: bool) {
+    let wish = Wish {
+        readers: readers(30),
+        relay: if login { LOGIN } else { "" },
+        sink: SinkOptions {
+            auth: login.then(|| ("ann".into(), "secret".into())),
+            ..SinkOptions::default()
+        },
+        ..Wish::default()
+    };
+    let rig = Rig::new(engine, wish).await;
+    rig.sink.set_script(script(words));
+    let run = rig.begin().await;
+    let sending = rig.start().await;
+    let held = rig.wait_status(run, "held").await;
+    let reason = held.reason.expect("a reason");
+    let code = words.split('-').nth(1).expect("a code");
+    assert!(reason.contains(code), "{reason}");
+    // What was under way comes to rest.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let counts = rig.balanced(run).await;
+    let expected = Counts {
+        queued: 30,
+        ..Counts::default()
+    };
+    assert_eq!(counts, expected, "{words}");
+    let rows = rig.rows(run).await;
+    assert!(
+        rows.iter().all(|row| row.attempts == 0),
+        "nobody is charged"
+    );
+    assert!(
+        rig.sink.counts().connections <= 12,
+        "{:?}",
+        rig.sink.counts()
+    );
+    rig.sink.set_script(Script::default());
+    let held = rig.run(run).await;
+    run::resume(&rig.app, &held, false)
+        .await
+        .expect_err("a held run wants a word");
+    run::resume(&rig.app, &held, true).await.expect("a resume");
+    rig.wait_status(run, "finished").await;
+    sending.stop().await;
+    assert_eq!(rig.balanced(run).await, all_sent(30));
+    everyone_was_tried_once(&rig, run).await;
+}
+
+on_both!(a_login_refused_holds_the_run, async |engine: Engine| {
+    refused_for_all(engine, "auth-535-5.7.8", true).await
+});
+
+on_both!(
+    a_sender_refused_at_mail_holds_the_run,
+    async |engine: Engine| refused_for_all(engine, "mail-550-5.7.1", false).await
+);
+
+on_both!(
+    authentication_asked_for_at_mail_holds_the_run,
+    async |engine: Engine| refused_for_all(engine, "mail-530-5.7.0", false).await
+);
+
+on_both!(
+    content_refused_for_everyone_holds_the_run,
+    async |engine: Engine| refused_for_all(engine, "dot-554-5.7.1", false).await
+);
+
+on_both!(
+    a_relay_without_room_charges_nobody_and_is_probed,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        rig.sink.set_script(script("452-4.3.1"));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let trouble = rig.wait_trouble().await;
+        assert!(trouble.contains("452"), "{trouble}");
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        assert_eq!(rig.balanced(run).await.queued, 40);
+        // The first four, then probes at 10, 20, 40, 80 and 160 ms.
+        let connections = rig.sink.counts().connections;
+        assert!(connections <= 16, "{connections} connections");
+        rig.sink.set_script(Script::default());
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await, all_sent(40));
+        everyone_was_tried_once(&rig, run).await;
+    }
+);
+
+on_both!(
+    a_probe_that_has_nothing_to_send_does_not_stop_the_others,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(30),
+            connections: 1,
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        rig.sink.set_script(script("greeting-421"));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_trouble().await;
+        // The first of the queue leaves while the relay is away: the probe's marker is refused.
+        for key in 1..=10 {
+            let key = pressrun::id::SubscriptionKey(key);
+            let left = rig.app.store.leave(key, rig.app.clock.now()).await;
+            assert!(left.expect("a change"));
+        }
+        rig.sink.set_script(Script::default());
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        let counts = rig.balanced(run).await;
+        assert_eq!((counts.sent, counts.unsubscribed), (20, 10));
+        rig.assert_true(run).await;
+    }
+);

@@ -1,0 +1,159 @@
+//! System mails, test copies, and the real sample issue through the whole path.
+
+use std::time::Duration;
+
+use pressrun::address::EmailAddress;
+use pressrun::id::{ListId, RunId, SubscriberId};
+use pressrun::publication::Publication;
+use pressrun::run;
+use pressrun::smtp::sink::SinkOptions;
+use pressrun::smtp::sink::script::Script;
+use pressrun::store::runs::Begun;
+use pressrun::store::system_mail::NewSystemMail;
+
+use crate::deliver::rig::{Rig, Wish, readers, script, until};
+use crate::harness::Engine;
+use crate::on_both;
+
+const SAMPLE: &str = "this-week-in-ai-research";
+
+async fn enqueue(rig: &Rig, address: &str) {
+    let (revision, _) = revision_of(rig).await;
+    let mail = NewSystemMail {
+        kind: "notice",
+        revision: &revision,
+        subscriber: SubscriberId(0),
+        address: Some(address),
+        list: Some(ListId(1)),
+        data: "{}",
+    };
+    let now = rig.app.clock.now();
+    let queued = rig.app.store.enqueue_system_mail(&mail, now).await;
+    queued.expect("a queued mail");
+}
+
+async fn revision_of(rig: &Rig) -> (String, RunId) {
+    let newest = rig.app.store.run_of("small").await.expect("a read");
+    let newest = newest.expect("a run was begun");
+    (newest.revision.clone().expect("a revision"), newest.id())
+}
+
+on_both!(
+    system_mails_go_before_issues_at_the_start_and_in_the_middle,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(300),
+            connections: 1,
+            sink: SinkOptions {
+                delay: Duration::from_millis(3),
+                ..SinkOptions::default()
+            },
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let run = rig.begin().await;
+        enqueue(&rig, "first@system.example").await;
+        enqueue(&rig, "second@system.example").await;
+        let sending = rig.start().await;
+        rig.wait_accepted(30).await;
+        enqueue(&rig, "third@system.example").await;
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        let order: Vec<_> = rig
+            .sink
+            .accepted()
+            .into_iter()
+            .map(|m| m.rcpt[0].clone())
+            .collect();
+        let at = |name: &str| order.iter().position(|address| address.starts_with(name));
+        assert_eq!((at("first@"), at("second@")), (Some(0), Some(1)));
+        let third = at("third@").expect("the third one");
+        assert!(third < 280, "it waited behind {third} others");
+        assert_eq!(rig.balanced(run).await.sent, 300);
+        assert_eq!(rig.balanced(RunId::SYSTEM).await.sent, 3);
+    }
+);
+
+on_both!(
+    a_system_mail_that_is_always_deferred_expires,
+    async |engine: Engine| {
+        let wish = Wish {
+            send: "retry = [\"20ms\", \"40ms\"]\ngive_up = \"200ms\"",
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let run = rig.begin().await;
+        enqueue(&rig, "never+450@system.example").await;
+        let sending = rig.start().await;
+        rig.wait_status(run, "finished").await;
+        let expired = until(async || {
+            let counts = rig.app.store.counts(RunId::SYSTEM).await.expect("counters");
+            counts.expired == 1
+        });
+        assert!(expired.await);
+        sending.stop().await;
+        rig.balanced(RunId::SYSTEM).await;
+    }
+);
+
+on_both!(
+    the_sample_issue_goes_out_and_a_test_copy_counts_nothing,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(6),
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        Publication::write_defaults(&rig.app.emails()).expect("the author's folder");
+        let to = EmailAddress::parse("author@example.org").expect("an address");
+        let (key, _) = run::begin_test(&rig.app, SAMPLE, &to)
+            .await
+            .expect("a test");
+        assert_eq!(key.run, RunId::SYSTEM);
+        let sending = rig.start().await;
+        rig.wait_accepted(1).await;
+        let test = rig.sink.accepted().remove(0);
+        let text = String::from_utf8_lossy(&test.message).into_owned();
+        assert_eq!(test.rcpt, ["author@example.org"]);
+        assert!(text.contains("\r\nSubject: [TEST]"), "{}", &text[..2000]);
+        assert!(rig.app.store.runs(9).await.expect("a read").is_empty());
+        let started = run::begin(&rig.app, SAMPLE, "weekly", false).await;
+        let Begun::New(id) = started.expect("a start").begun else {
+            panic!("a new run");
+        };
+        rig.wait_status(id, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(id).await.sent, 6);
+        rig.assert_true(id).await;
+        let again = run::begin(&rig.app, SAMPLE, "weekly", false).await;
+        assert_eq!(again.expect("an answer").begun, Begun::Before(id));
+        let message = rig.sink.accepted().remove(1);
+        let text = String::from_utf8_lossy(&message.message).into_owned();
+        assert!(text.contains("\r\nList-Unsubscribe: <https://news.example.org/u/"));
+        assert!(!text.contains("[TEST]"));
+    }
+);
+
+on_both!(
+    trouble_of_a_sender_that_died_is_forgotten_by_the_next,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        let stale = rig
+            .app
+            .store
+            .set_meta(pressrun::deliver::TROUBLE, "relay main: gone");
+        stale.await.expect("a change");
+        let sending = rig.start().await;
+        let quiet = until(async || rig.trouble().await.is_empty()).await;
+        assert!(quiet);
+        sending.stop().await;
+        rig.sink.set_script(script("greeting-421"));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_trouble().await;
+        sending.stop().await;
+        assert_eq!(rig.trouble().await, "", "nobody tries any more");
+        rig.sink.set_script(Script::default());
+        assert_eq!(rig.finish(run).await.sent, 40);
+    }
+);
