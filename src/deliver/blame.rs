@@ -25,6 +25,11 @@ impl Blame {
         self.note(None);
     }
 
+    /// Judges anew from here: for a run that is not held, because it cannot be.
+    pub(crate) fn forgive(&mut self) {
+        self.found = false;
+    }
+
     /// Notes a refusal with the fingerprint of its text. Gives the recipients to put back once the run is
     /// to blame.
     pub(crate) fn refused(
