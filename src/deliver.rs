@@ -34,6 +34,7 @@ use crate::dkim::Signer;
 use crate::id::{DeliveryKey, RunId};
 use crate::keyfile;
 use crate::reply::Reply;
+use crate::retry;
 use crate::smtp::error::SessionError;
 use crate::smtp::session::Session;
 use crate::smtp::tls::TlsClient;
@@ -119,7 +120,6 @@ impl Engine {
         for _ in 0..shared.relay.connections.max(1) {
             workers.spawn(worker::work(shared.clone(), ledger.clone()));
         }
-        drop(ledger);
         // A task that panics takes the engine with it: a half-dead sender helps nobody.
         let dispatched = tokio::select! {
             dispatched = self.dispatch() => dispatched,
@@ -128,6 +128,8 @@ impl Engine {
                 return Err(anyhow::anyhow!("the ledger's task ended early: {ended:?}"));
             }
         };
+        // Kept until here: workers that wait for a relay end before the dispatcher does.
+        drop(ledger);
         shared.queue.close();
         let drain = async { while workers.join_next().await.is_some() {} };
         if tokio::time::timeout(shared.app.config.send.drain, drain)
@@ -165,18 +167,13 @@ impl Engine {
     async fn hold_if_doubtful(&self) -> anyhow::Result<()> {
         let app = &self.shared.app;
         let runs = app.store.active_runs().await?;
-        let under_way: Vec<&Run> = runs
+        let under_way: Vec<_> = runs
             .iter()
             .filter(|run| run.id() != RunId::SYSTEM)
             .collect();
         if under_way.is_empty() {
             return self.generation.rest(app).await;
         }
-        self.hold_if_objected(&under_way).await
-    }
-
-    async fn hold_if_objected(&self, under_way: &[&Run]) -> anyhow::Result<()> {
-        let app = &self.shared.app;
         if let Some(why) = self.generation.objection(app).await? {
             for run in under_way {
                 app.store
@@ -241,7 +238,12 @@ impl Shared {
         *lock(&self.refusals) = 0;
         lock(&self.trouble).take();
         if sent {
-            lock(&self.blame).entry(run.id()).or_default().accepted();
+            let mut blame = lock(&self.blame);
+            let blame = blame.entry(run.id()).or_default();
+            blame.accepted();
+            if run.id() == RunId::SYSTEM {
+                blame.forgive();
+            }
         }
     }
 
@@ -256,19 +258,37 @@ impl Shared {
                 .refused(key, reply.fingerprint())
         };
         let Some(back) = back else { return };
-        let why = format!("the relay refuses this run: {reply}");
-        let store = &self.app.store;
-        // Held first: what goes back to the queue must not be taken again at once.
-        if let Err(error) = store
-            .set_run_status(run.id(), "sending", "held", Some(&why))
-            .await
-        {
+        let why = format!("the relay refuses this run: {}", reply.masked());
+        let now = self.app.clock.now();
+        // The open run cannot be held: its mails wait like greylisted ones.
+        let due = match run.id() {
+            RunId::SYSTEM => retry::due(&self.app.config.send.retry, 1, 0.0, 0.0, now),
+            _ => now,
+        };
+        let held = self.app.store.hold_refused(run.id(), &back, &why, due);
+        if let Err(error) = held.await {
             tracing::error!(%error, run.id = run.id, "the run could not be held");
         }
-        self.queue.retain(|id| id != run.id());
-        if let Err(error) = store.requeue_failed(&back, self.app.clock.now()).await {
-            tracing::error!(%error, run.id = run.id, "refused deliveries could not be put back");
+        if run.id() != RunId::SYSTEM {
+            self.queue.retain(|id| id != run.id());
         }
+    }
+
+    /// A run that has become active is judged anew.
+    pub(crate) fn forgive(&self, run: RunId) {
+        lock(&self.blame).remove(&run);
+    }
+
+    /// Holds a run and forgets its jobs, which stay queued in the ledger.
+    pub(crate) async fn hold(&self, run: RunId, why: &str) {
+        let held = self
+            .app
+            .store
+            .set_run_status(run, "sending", "held", Some(why));
+        if let Err(error) = held.await {
+            tracing::error!(%error, run.id = run.0, "the run could not be held");
+        }
+        self.queue.retain(|id| id != run);
     }
 
     /// The relay could not be reached or refused everyone; `permanent` when it meant it.
@@ -292,14 +312,8 @@ impl Shared {
         let store = &self.app.store;
         let runs = store.active_runs().await.unwrap_or_default();
         for run in runs.iter().filter(|run| run.status == "sending") {
-            if let Err(error) = store
-                .set_run_status(run.id(), "sending", "held", Some(why))
-                .await
-            {
-                tracing::error!(%error, run.id = run.id, "the run could not be held");
-            }
+            self.hold(run.id(), why).await;
         }
-        self.queue.retain(|id| id == RunId::SYSTEM);
     }
 
     /// Why nothing moves, with the time of the next try.

@@ -56,6 +56,29 @@ impl StoreError {
         let database = self.0.as_database_error();
         database.is_some_and(|error| error.is_unique_violation())
     }
+
+    /// Two transactions stood in each other's way, and this one was undone whole: it may be asked again.
+    pub fn is_conflict(&self) -> bool {
+        let code = self.0.as_database_error().and_then(|error| error.code());
+        // PostgreSQL's deadlock_detected and serialization_failure.
+        code.is_some_and(|code| matches!(code.as_ref(), "40P01" | "40001"))
+    }
+}
+
+/// How often a transaction that was undone by another is asked again.
+const CONFLICTS: u32 = 3;
+
+/// Asks a whole transaction again when another one undid it: `again!(self.try_it().await)`.
+macro_rules! again {
+    ($attempt:expr) => {{
+        let mut left = $crate::store::CONFLICTS;
+        loop {
+            match $attempt {
+                Err(error) if left > 0 && error.is_conflict() => left -= 1,
+                done => break done,
+            }
+        }
+    }};
 }
 
 /// Runs `$body` on a connection that only reads: `read!(self, conn => ...)`.

@@ -15,12 +15,19 @@ const SHARE: usize = 10;
 #[derive(Debug, Default)]
 pub(crate) struct Blame {
     last: VecDeque<Option<(DeliveryKey, String)>>,
+    /// The run is to blame: what was under way on other connections goes back too.
+    found: bool,
 }
 
 impl Blame {
     /// Notes an attempt that was not refused in such a way.
     pub(crate) fn accepted(&mut self) {
         self.note(None);
+    }
+
+    /// Judges anew from here: for a run that is not held, because it cannot be.
+    pub(crate) fn forgive(&mut self) {
+        self.found = false;
     }
 
     /// Notes a refusal with the fingerprint of its text. Gives the recipients to put back once the run is
@@ -30,6 +37,9 @@ impl Blame {
         key: DeliveryKey,
         fingerprint: String,
     ) -> Option<Vec<DeliveryKey>> {
+        if self.found {
+            return Some(vec![key]);
+        }
         self.note(Some((key, fingerprint.clone())));
         let same = |entry: &&Option<(DeliveryKey, String)>| {
             entry
@@ -38,7 +48,8 @@ impl Blame {
         };
         let running = self.last.iter().rev().take_while(same).count();
         let refused = self.last.iter().flatten().count();
-        (running >= RUNNING || refused > SHARE)
+        self.found = running >= RUNNING || refused > SHARE;
+        self.found
             .then(|| self.last.drain(..).flatten().map(|(key, _)| key).collect())
     }
 
@@ -70,6 +81,9 @@ mod tests {
             .refused(key(4), "550 sender refused".into())
             .expect("the fifth");
         assert_eq!(back, (0..5).map(key).collect::<Vec<_>>());
+        blame.accepted();
+        let late = blame.refused(key(9), "550 sender refused".into());
+        assert_eq!(late, Some(vec![key(9)]), "one that was under way");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Promises: while open, at most one probe at a time and none before its time; the wait doubles from the
 //! configured first one to a minute. Decides nothing about recipients.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub(crate) struct Breaker {
     first: Duration,
     state: Mutex<State>,
     changed: Notify,
+    probes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -25,8 +27,28 @@ enum State {
     Open {
         wait: Duration,
         until: Instant,
-        probing: bool,
+        /// The number of the probe under way.
+        probe: Option<u64>,
     },
+}
+
+/// The leave to connect. A probe that ends without having failed or succeeded gives way to the next.
+#[derive(Debug)]
+pub(crate) struct Pass<'a> {
+    breaker: &'a Breaker,
+    probe: Option<u64>,
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        let Some(number) = self.probe else { return };
+        if let State::Open { probe, .. } = &mut *self.breaker.lock()
+            && *probe == Some(number)
+        {
+            *probe = None;
+        }
+        self.breaker.changed.notify_waiters();
+    }
 }
 
 impl Breaker {
@@ -36,22 +58,32 @@ impl Breaker {
             first,
             state: Mutex::new(State::Closed),
             changed: Notify::new(),
+            probes: AtomicU64::new(0),
         }
     }
 
-    /// Waits until this caller may connect: at once while closed, as the one probe while open.
-    pub(crate) async fn enter(&self) {
+    /// Waits until this caller may connect: at once while closed, as the one probe while open. The pass is
+    /// kept until the connection has ended.
+    pub(crate) async fn enter(&self) -> Pass<'_> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             let until = match &mut *self.lock() {
-                State::Closed => return,
-                State::Open { until, probing, .. } if !*probing && *until <= Instant::now() => {
-                    *probing = true;
-                    return;
+                State::Closed => {
+                    return Pass {
+                        breaker: self,
+                        probe: None,
+                    };
                 }
-                State::Open { until, probing, .. } => (!*probing).then_some(*until),
+                State::Open { until, probe, .. } if probe.is_none() && *until <= Instant::now() => {
+                    *probe = Some(self.probes.fetch_add(1, Ordering::Relaxed));
+                    return Pass {
+                        breaker: self,
+                        probe: *probe,
+                    };
+                }
+                State::Open { until, probe, .. } => probe.is_none().then_some(*until),
             };
             match until {
                 Some(until) => tokio::select! {
@@ -80,17 +112,13 @@ impl Breaker {
         let wait = match &*state {
             State::Closed => self.first,
             // Connections that were under way when it opened fail too: one doubling per probe.
-            State::Open {
-                wait,
-                until,
-                probing,
-            } if !*probing && *until > now => *wait,
+            State::Open { wait, until, probe } if probe.is_none() && *until > now => *wait,
             State::Open { wait, .. } => (*wait * 2).min(LONGEST),
         };
         *state = State::Open {
             wait,
             until: now + wait,
-            probing: false,
+            probe: None,
         };
         drop(state);
         self.changed.notify_waiters();
@@ -123,24 +151,42 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_probe_at_a_time_and_the_wait_doubles_to_a_minute() {
         let breaker = Breaker::new(SECOND);
-        breaker.enter().await;
+        drop(breaker.enter().await);
         assert_eq!(breaker.failed(), SECOND);
         assert_eq!(
             breaker.failed(),
             SECOND,
             "others that failed meanwhile do not double it"
         );
-        breaker.enter().await;
+        let _probe = breaker.enter().await;
         assert!(
             timeout(90 * SECOND, breaker.enter()).await.is_err(),
             "a second probe waits"
         );
         let mut waits = vec![breaker.failed().as_secs()];
         for _ in 0..6 {
-            breaker.enter().await;
+            let _probe = breaker.enter().await;
             waits.push(breaker.failed().as_secs());
         }
         assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_ends_undecided_gives_way_to_the_next() {
+        let breaker = Breaker::new(SECOND);
+        breaker.failed();
+        let first = breaker.enter().await;
+        assert!(timeout(90 * SECOND, breaker.enter()).await.is_err());
+        drop(first);
+        let second = timeout(SECOND, breaker.enter()).await.expect("its turn");
+        breaker.failed();
+        let third = breaker.enter().await;
+        drop(second);
+        assert!(
+            timeout(90 * SECOND, breaker.enter()).await.is_err(),
+            "an older probe does not free the place of a newer one"
+        );
+        drop(third);
     }
 
     #[tokio::test(start_paused = true)]

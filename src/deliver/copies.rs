@@ -34,11 +34,22 @@ pub(crate) struct Prepared {
     pub copy: String,
 }
 
-/// Why there is no copy; `transient` when the next try may have one.
+/// Why there is no copy.
 #[derive(Debug)]
 pub(crate) struct CopyError {
-    pub transient: bool,
+    pub fault: Fault,
     reason: anyhow::Error,
+}
+
+/// Where the fault lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The next try may have a copy.
+    Passing,
+    /// Nobody of this run can have one.
+    Run,
+    /// This reader cannot.
+    Reader,
 }
 
 impl fmt::Display for CopyError {
@@ -82,7 +93,7 @@ impl Copies {
     pub(crate) async fn prepare(&self, job: &Job, now: Timestamp) -> Result<Prepared, CopyError> {
         let made = self.template(job).await?;
         self.fill(job, &made, now).map_err(|reason| CopyError {
-            transient: false,
+            fault: Fault::Reader,
             reason,
         })
     }
@@ -119,13 +130,15 @@ impl Copies {
             return Ok(made);
         }
         // Reading may fail for a while; what cannot be built from what was read never can.
-        let fault = |transient| move |reason| CopyError { transient, reason };
+        let fault = |fault| move |reason| CopyError { fault, reason };
         let content = self.app.store.revision(&key.revision).await;
-        let content = content.map_err(anyhow::Error::from).map_err(fault(true))?;
-        let headers = self.headers(job).await.map_err(fault(true))?;
+        let content = content
+            .map_err(anyhow::Error::from)
+            .map_err(fault(Fault::Passing))?;
+        let headers = self.headers(job).await.map_err(fault(Fault::Passing))?;
         let made = self
             .build(content.as_deref(), &headers)
-            .map_err(fault(false))?;
+            .map_err(fault(Fault::Run))?;
         let made = Arc::new(made);
         let mut templates = self
             .templates

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::app::App;
-use crate::deliver::{Engine, TROUBLE};
+use crate::clock::Timestamp;
+use crate::deliver::{Engine, TROUBLE, guard};
 use crate::id::RunId;
 use crate::store::StoreError;
 use crate::store::runs::{Frozen, Run};
@@ -30,6 +31,8 @@ struct Memory {
     under_way: HashSet<RunId>,
     told: Option<String>,
     beat: Option<Instant>,
+    /// The wall clock at the last round: it shows a sleep that no other clock does.
+    awake: Option<Timestamp>,
 }
 
 impl Engine {
@@ -72,8 +75,10 @@ impl Engine {
             ),
             Err(error) => tracing::error!(%error, "the leases could not be renewed"),
         }
-        if !app.store.is_sqlite() {
-            self.reap().await?;
+        if !app.store.is_sqlite()
+            && let Err(error) = self.reap().await
+        {
+            tracing::error!("dead senders could not be looked for: {error:#}");
         }
         Ok(())
     }
@@ -82,12 +87,19 @@ impl Engine {
         let shared = &self.shared;
         self.give_back_finished().await?;
         let runs = shared.app.store.active_runs().await?;
+        let before = std::mem::take(&mut memory.runs);
         memory.runs = runs
             .into_iter()
             .map(|run| (run.id(), Arc::new(run)))
             .collect();
+        for id in memory.runs.keys().filter(|id| !before.contains_key(id)) {
+            shared.forgive(*id);
+        }
         let active = &memory.runs;
         shared.queue.retain(|id| active.contains_key(&id));
+        if self.is_doubtful(memory).await {
+            return Ok(());
+        }
         self.beat(memory).await;
         let mut order: Vec<_> = memory.runs.values().cloned().collect();
         order.sort_by_key(|run| run.id);
@@ -205,6 +217,40 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether nothing may be sent now: a run comes up on a database older than it should be, or time has
+    /// jumped under a run. What is under way is held then.
+    async fn is_doubtful(&self, memory: &mut Memory) -> bool {
+        let app = &self.shared.app;
+        let now = app.clock.now();
+        let awake = memory.awake.replace(now).unwrap_or(now);
+        let runs = || memory.runs.values().filter(|run| run.id() != RunId::SYSTEM);
+        let begins = runs().any(|run| !memory.under_way.contains(&run.id()));
+        let why = match begins {
+            true => self.generation.older(app).await,
+            false if memory.under_way.is_empty() => Ok(None),
+            false => Ok(guard::slept(app, awake)),
+        };
+        let why = match why {
+            Ok(None) => return false,
+            Ok(Some(why)) => why,
+            Err(error) => {
+                tracing::error!("the generation guard cannot be asked: {error:#}");
+                return true;
+            }
+        };
+        for run in runs() {
+            let held = app
+                .store
+                .set_run_status(run.id(), &run.status, "held", Some(&why));
+            if let Err(error) = held.await {
+                tracing::error!(%error, run.id = run.id, "the run could not be held");
+            }
+        }
+        self.shared.queue.retain(|id| id == RunId::SYSTEM);
+        memory.under_way.clear();
+        true
+    }
+
     async fn beat(&self, memory: &mut Memory) {
         let app = &self.shared.app;
         let under_way: HashSet<RunId> = memory
@@ -221,11 +267,6 @@ impl Engine {
         }
         memory.beat = Some(Instant::now());
         let beaten = async {
-            if !changed {
-                // A machine that slept with a run under way may have been restored from an image.
-                let runs: Vec<&Run> = memory.runs.values().map(Arc::as_ref).collect();
-                self.hold_if_objected(&runs).await?;
-            }
             self.generation.beat(app).await?;
             if memory.under_way.is_empty() {
                 self.generation.rest(app).await?;

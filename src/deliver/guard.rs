@@ -66,21 +66,21 @@ impl Generation {
 
     /// Why the runs under way must be held, if they must.
     pub(crate) async fn objection(&self, app: &App) -> anyhow::Result<Option<String>> {
+        if let Some(why) = self.older(app).await? {
+            return Ok(Some(why));
+        }
+        let beat = number(app.store.meta(HEARTBEAT).await?);
+        Ok((beat > 0).then(|| slept(app, Timestamp(beat))).flatten())
+    }
+
+    /// Why this database must not be sent from, if it is older than this machine remembers.
+    pub(crate) async fn older(&self, app: &App) -> anyhow::Result<Option<String>> {
         let outside = self.read()?;
         let inside = number(app.store.meta(GENERATION).await?);
         if inside < outside {
             return Ok(Some(format!(
                 "the database is older than this machine remembers (generation {inside}, seen {outside}): \
                  it looks restored from a backup, and sending on could mail readers twice"
-            )));
-        }
-        let beat = number(app.store.meta(HEARTBEAT).await?);
-        let away = app.clock.now().since(Timestamp(beat));
-        if beat > 0 && away > GAP {
-            return Ok(Some(format!(
-                "nothing was sent for {} minutes with a run under way: the machine slept, was down, or was \
-                 restored from an image",
-                away.as_secs() / 60
             )));
         }
         Ok(None)
@@ -90,7 +90,8 @@ impl Generation {
     /// database ahead, which is harmless.
     pub(crate) async fn beat(&self, app: &App) -> anyhow::Result<()> {
         let next = number(app.store.meta(GENERATION).await?).max(self.read()?) + 1;
-        app.store.set_meta(GENERATION, &next.to_string()).await?;
+        // Another machine may have counted further meanwhile.
+        app.store.raise_meta(GENERATION, next).await?;
         app.store
             .set_meta(HEARTBEAT, &app.clock.now().0.to_string())
             .await?;
@@ -126,6 +127,18 @@ impl Generation {
             None => Ok(()),
         }
     }
+}
+
+/// Why a run must be held whose last sign of life was at `beat`, if that is too long ago.
+pub(crate) fn slept(app: &App, beat: Timestamp) -> Option<String> {
+    let away = app.clock.now().since(beat);
+    (away > GAP).then(|| {
+        format!(
+            "nothing was sent for {} minutes with a run under way: the machine slept, was down, or was \
+             restored from an image",
+            away.as_secs() / 60
+        )
+    })
 }
 
 fn number(text: Option<String>) -> i64 {

@@ -10,11 +10,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::deliver::Shared;
-use crate::deliver::copies::Prepared;
+use crate::deliver::copies::{Fault, Prepared};
 use crate::deliver::judge::{Attempt, Concerns, judge, uncertain};
 use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
 use crate::delivery::{Outcome, Settled};
+use crate::id::RunId;
 use crate::reply::{Reply, Stage};
 use crate::smtp::error::{SessionError, Terminator};
 use crate::smtp::session::{Envelope, Offer, Session};
@@ -46,10 +47,10 @@ impl Ready {
 /// Works until the queue is closed.
 pub(crate) async fn work(shared: Arc<Shared>, ledger: Ledger) {
     while let Some(job) = shared.queue.pop().await {
-        tokio::select! {
-            () = shared.breaker.enter() => {}
+        let _pass = tokio::select! {
+            pass = shared.breaker.enter() => pass,
             () = shared.stopped() => break,
-        }
+        };
         match shared.connect().await {
             Ok(session) => {
                 let worker = Worker {
@@ -65,6 +66,16 @@ pub(crate) async fn work(shared: Arc<Shared>, ledger: Ledger) {
             }
         }
     }
+}
+
+/// What becomes of a connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    /// It is at its end.
+    Close,
+    /// The relay has failed, and has been told of.
+    Leave,
 }
 
 struct Worker<'a> {
@@ -104,17 +115,20 @@ impl Worker<'_> {
             match self.answer(&mut session, &mut settling).await {
                 Ok(Offer::Go) => {}
                 Ok(Offer::Refused { stage, reply }) => {
-                    let go_on = self
+                    let next = self
                         .judge(current, stage, reply, false, &mut settling)
                         .await;
                     self.ledger
                         .commit(std::mem::take(&mut settling), None)
                         .await;
-                    if !go_on {
-                        self.ended(useful, "it ended the connection").await;
-                        break;
+                    match next {
+                        Next::GoOn => useful = true,
+                        Next::Close => {
+                            self.ended(useful, "the relay ended the connection").await;
+                            break;
+                        }
+                        Next::Leave => break,
                     }
-                    useful = true;
                     continue;
                 }
                 Err(error) => {
@@ -152,13 +166,15 @@ impl Worker<'_> {
             match session.verdict().await {
                 Ok(reply) => {
                     offered = upcoming;
-                    if !self
+                    let next = self
                         .judge(current, Stage::Dot, reply, true, &mut settling)
-                        .await
-                    {
+                        .await;
+                    if next != Next::GoOn {
                         self.put_back(offered);
                         self.ledger.commit(settling, None).await;
-                        self.ended(useful, "it ended the connection").await;
+                        if next == Next::Close {
+                            self.ended(useful, "the relay ended the connection").await;
+                        }
                         break;
                     }
                     useful = true;
@@ -234,8 +250,13 @@ impl Worker<'_> {
             .await
         {
             Ok(prepared) => Some(Ready { job, prepared }),
-            Err(error) if error.transient => {
+            Err(error) if error.fault == Fault::Passing => {
                 tracing::error!(run.id = job.run.id, %error, "a copy could not be made now");
+                None
+            }
+            Err(error) if error.fault == Fault::Run && job.run.id() != RunId::SYSTEM => {
+                let why = format!("no copy of this run can be made: {error}");
+                self.shared.hold(job.run.id(), &why).await;
                 None
             }
             Err(error) => {
@@ -259,7 +280,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Judges an answer; false if the connection is at its end.
+    /// Judges an answer, and says what becomes of the connection.
     async fn judge(
         &self,
         ready: Ready,
@@ -267,7 +288,7 @@ impl Worker<'_> {
         reply: Reply,
         marked: bool,
         settling: &mut Vec<Settling>,
-    ) -> bool {
+    ) -> Next {
         let shared = self.shared;
         let attempt = Attempt {
             key: ready.prepared.key,
@@ -295,19 +316,19 @@ impl Worker<'_> {
         match concerns {
             Concerns::Nobody => {
                 shared.relay_answered(&run, sent);
-                true
+                Next::GoOn
             }
             Concerns::Run(reply) => {
                 // The outcome must stand before a hold may put it back.
                 self.ledger.commit(std::mem::take(settling), None).await;
                 shared.run_refused(&run, attempt.key, &reply).await;
-                true
+                Next::GoOn
             }
-            Concerns::Connection => false,
+            Concerns::Connection => Next::Close,
             Concerns::Relay(reply) => {
-                let text = format!("{} {}", reply.code, reply.text);
+                let text = reply.masked();
                 shared.relay_failed(&text, reply.class() == 5).await;
-                false
+                Next::Leave
             }
         }
     }

@@ -76,6 +76,10 @@ impl Store {
     /// since the delivery was settled is added to each event's evidence. A duplicate id is an error
     /// that stores nothing.
     pub async fn record_events(&self, ids: &[i64], events: &mut [Event]) -> Result<()> {
+        again!(self.try_events(ids, events).await)
+    }
+
+    async fn try_events(&self, ids: &[i64], events: &mut [Event]) -> Result<()> {
         let keys = keys_by_run(events);
         transact!(self, conn => {
             let mut standing = HashMap::new();
@@ -203,6 +207,10 @@ impl Store {
     /// Counts a reader who left by a copy's link, after the subscription has ended: once per leaving,
     /// whichever copies' links were used and however often. True if it was counted by this call.
     pub async fn record_departure(&self, departure: &Departure<'_>) -> Result<bool> {
+        again!(self.try_departure(departure).await)
+    }
+
+    async fn try_departure(&self, departure: &Departure<'_>) -> Result<bool> {
         let Departure {
             subscription,
             delivery,

@@ -118,6 +118,10 @@ impl Store {
 
     /// Renews the sender's leases; false if another boot of this node has taken its place.
     pub async fn renew_leases(&self, node: &str, boot: i64, lease: Duration) -> Result<bool> {
+        again!(self.try_renew(node, boot, lease).await)
+    }
+
+    async fn try_renew(&self, node: &str, boot: i64, lease: Duration) -> Result<bool> {
         transact!(self, conn => {
             let kept = sqlx::query(self.sql(
                 "update senders set until = db_now() + $3 where node = $1 and boot = $2",
@@ -191,6 +195,10 @@ impl Store {
 
     /// Gives blocks back and notes when each is next due.
     pub async fn release_blocks(&self, run: RunId, boot: i64, blocks: &[u32]) -> Result<()> {
+        again!(self.try_release(run, boot, blocks).await)
+    }
+
+    async fn try_release(&self, run: RunId, boot: i64, blocks: &[u32]) -> Result<()> {
         let rows: Vec<_> = blocks.iter().map(|&block| BlockRow { block }).collect();
         let rows = serde_json::to_string(&rows).expect("numbers always serialise");
         transact!(self, conn => {
@@ -236,19 +244,20 @@ impl Store {
         grace: Duration,
         at: Timestamp,
     ) -> Result<Vec<DeliveryKey>> {
+        again!(self.try_reap(boot, grace, at).await)
+    }
+
+    async fn try_reap(
+        &self,
+        boot: i64,
+        grace: Duration,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryKey>> {
         let sqlite = self.is_sqlite();
         transact!(self, conn => {
             if sqlite {
                 sqlx::query("delete from senders where boot <> $1").bind(boot).execute(&mut *conn).await?;
             }
-            let freed = self.sql(
-                "update blocks set owner = null, boot = null, until = null
-                 where boot is not null and boot <> $1 and run_id in (
-                         select id from runs where status not in ('finished', 'cancelled')
-                     )
-                   and boot not in (select boot from senders where until + $2 > db_now())",
-            );
-            sqlx::query(freed).bind(boot).bind(millis(grace)).execute(&mut *conn).await?;
             let rows = sqlx::query_as::<_, (i64, i64)>(self.sql(REAP))
                 .bind(boot)
                 .bind(millis(grace))
@@ -263,6 +272,15 @@ impl Store {
                 moves.add(key, State::AtDot, State::Uncertain);
                 found.push(key);
             }
+            // Deliveries before blocks, as in every transaction that writes both.
+            let freed = self.sql(
+                "update blocks set owner = null, boot = null, until = null
+                 where boot is not null and boot <> $1 and run_id in (
+                         select id from runs where status not in ('finished', 'cancelled')
+                     )
+                   and boot not in (select boot from senders where until + $2 > db_now())",
+            );
+            sqlx::query(freed).bind(boot).bind(millis(grace)).execute(&mut *conn).await?;
             apply_moves!(self, conn, moves);
             found
         })

@@ -35,6 +35,10 @@ impl Store {
     /// Ends the subscription `key` and takes its queued deliveries. True if the status changed; an
     /// unknown key and one that had left before give false.
     pub async fn leave(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
+        again!(self.try_leave(key, at).await)
+    }
+
+    async fn try_leave(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
         transact!(self, conn => {
             let ended = sqlx::query(
                 "update subscriptions set status = 'unsubscribed', left_at = $2
@@ -66,6 +70,16 @@ impl Store {
     /// Suppresses the `canonical` address under its keyed `hash` and takes all its queued deliveries. True
     /// if it was not suppressed before.
     pub async fn suppress(
+        &self,
+        canonical: &str,
+        hash: &[u8; 32],
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<bool> {
+        again!(self.try_suppress(canonical, hash, reason, at).await)
+    }
+
+    async fn try_suppress(
         &self,
         canonical: &str,
         hash: &[u8; 32],

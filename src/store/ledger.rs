@@ -62,20 +62,50 @@ const MARK: &str = "
       )
     returning run_id, seq";
 
+/// What would be queued again in a cancelled run is cancelled.
 const SETTLE: &str = "
     update deliveries set
-        state = o.value->>'to',
+        state = case when o.value->>'to' = 'queued' and r.status = 'cancelled' then 'cancelled'
+            else o.value->>'to' end,
         due_at = coalesce(cast(o.value->>'due' as bigint), due_at),
         attempts = attempts + cast(o.value->>'charged' as bigint),
-        settled_at = case when o.value->>'to' = 'queued' then null
+        settled_at = case when o.value->>'to' = 'queued' and r.status <> 'cancelled' then null
             else cast(o.value->>'at' as bigint) end,
         code = coalesce(cast(o.value->>'code' as bigint), code),
         enhanced = case when o.value->>'code' is null then enhanced else o.value->>'enhanced' end,
         reply = coalesce(o.value->>'reply', reply)
-    from json_each($1) as o
+    from json_each($1) as o join runs r on r.id = cast(o.value->>'run' as bigint)
     where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
       and state = o.value->>'from'
       and (state = 'queued' or boot = $2)
+    returning run_id, seq, state";
+
+/// A delivery that is queued again may stand in a block that somebody else holds or has given back.
+const ADVANCE_DUE: &str = "
+    update blocks set next_due = case when next_due < q.due then next_due else q.due end
+    from (
+        select cast(o.value->>'run' as bigint) as run,
+            cast(o.value->>'seq' as bigint) / 256 as number,
+            min(cast(coalesce(o.value->>'due', o.value->>'at') as bigint)) as due
+        from json_each($1) as o
+        where o.value->>'to' = 'queued'
+        group by 1, 2
+    ) as q
+    where blocks.run_id = q.run and blocks.block = q.number";
+
+/// Octets of a reply that are kept with its delivery.
+const REPLY_LIMIT: usize = 512;
+
+/// A mail of the open run, which cannot be held, is put back so often and then stays failed.
+const SYSTEM_TRIES: i64 = 8;
+
+/// The attempts of an issue's deliveries are taken back: it was not about them.
+const REQUEUE: &str = "
+    update deliveries set state = 'queued', due_at = $2, settled_at = null,
+        attempts = case when run_id = 1 or attempts = 0 then attempts else attempts - 1 end
+    from json_each($1) as o join runs r on r.id = cast(o.value->>'run' as bigint)
+    where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
+      and state = 'failed' and r.status <> 'cancelled' and (run_id > 1 or attempts < $3)
     returning run_id, seq";
 
 /// Suppresses the addresses of a batch of bounced deliveries.
@@ -111,7 +141,18 @@ impl Store {
         markers: &[Marker],
         at: Timestamp,
     ) -> Result<Committed> {
-        let outcomes: HashMap<DeliveryKey, (State, State)> = settled.iter().map(change).collect();
+        again!(self.try_commit(boot, settled, markers, at).await)
+    }
+
+    async fn try_commit(
+        &self,
+        boot: i64,
+        settled: &[Settled],
+        markers: &[Marker],
+        at: Timestamp,
+    ) -> Result<Committed> {
+        let from: HashMap<DeliveryKey, State> = settled.iter().map(origin).collect();
+        let requeues = settled.iter().any(|s| s.outcome.state() == State::Queued);
         let rows: Vec<OutcomeRow<'_>> = settled.iter().map(outcome_row).collect();
         let late: Vec<OutcomeRow<'_>> = settled.iter().filter_map(late_row).collect();
         let suppress: Vec<_> = settled
@@ -140,8 +181,14 @@ impl Store {
                     .await?;
                 for row in &changed {
                     let key = key_of(row.get(0), row.get(1));
-                    let (from, to) = outcomes[&key];
-                    moves.add(key, from, to);
+                    let to = State::parse(row.get(2)).expect("the schema allows no other state");
+                    moves.add(key, from[&key], to);
+                }
+                if requeues {
+                    sqlx::query(self.sql(ADVANCE_DUE))
+                        .bind(rows.as_str())
+                        .execute(&mut *conn)
+                        .await?;
                 }
                 if changed.len() < settled.len() && late != "[]" {
                     // An answer that came after a reaper had called the delivery uncertain still counts.
@@ -188,35 +235,56 @@ impl Store {
         })
     }
 
-    /// Puts failed deliveries back into the queue, after it has turned out that the relay refused
-    /// everyone.
-    pub async fn requeue_failed(&self, keys: &[DeliveryKey], at: Timestamp) -> Result<u64> {
+    /// Holds the run, after it has turned out that the relay refuses everyone, and puts `keys`, which
+    /// failed by that, back into its queue. A cancelled run stays as it is. Gives how many went back.
+    pub async fn hold_refused(
+        &self,
+        run: RunId,
+        keys: &[DeliveryKey],
+        why: &str,
+        due: Timestamp,
+    ) -> Result<u64> {
+        again!(self.try_hold(run, keys, why, due).await)
+    }
+
+    async fn try_hold(
+        &self,
+        run: RunId,
+        keys: &[DeliveryKey],
+        why: &str,
+        due: Timestamp,
+    ) -> Result<u64> {
         let rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
         transact!(self, conn => {
-            let back = sqlx::query_as::<_, (i64, i64)>(self.sql(
-                "update deliveries set state = 'queued', due_at = $2, settled_at = null
-                 from json_each($1) as o
-                 where run_id = cast(o.value->>'run' as bigint)
-                   and seq = cast(o.value->>'seq' as bigint) and state = 'failed'
-                 returning run_id, seq",
-            ))
-            .bind(rows.as_str())
-            .bind(at.0)
-            .fetch_all(&mut *conn)
+            // The last of its deliveries may have finished it meanwhile.
+            sqlx::query(
+                "update runs set status = 'held', reason = $2, finished_at = null
+                 where id = $1 and kind = 'issue' and status in ('sending', 'finished')",
+            )
+            .bind(run.0)
+            .bind(why)
+            .execute(&mut *conn)
             .await?;
+            let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))
+                .bind(rows.as_str())
+                .bind(due.0)
+                .bind(SYSTEM_TRIES)
+                .fetch_all(&mut *conn)
+                .await?;
             let mut moves = Moves::default();
             for &(run, seq) in &back {
                 moves.add(key_of(run, seq), State::Failed, State::Queued);
             }
             apply_moves!(self, conn, moves);
             sqlx::query(self.sql(
-                "update blocks set next_due = $2
-                 from json_each($1) as o
-                 where run_id = cast(o.value->>'run' as bigint)
-                   and block = cast(o.value->>'seq' as bigint) / 256",
+                "update blocks set next_due = case when next_due < $2 then next_due else $2 end
+                 where (run_id, block) in (
+                     select cast(o.value->>'run' as bigint), cast(o.value->>'seq' as bigint) / 256
+                     from json_each($1) as o
+                 )",
             ))
             .bind(rows.as_str())
-            .bind(at.0)
+            .bind(due.0)
             .execute(&mut *conn)
             .await?;
             back.len() as u64
@@ -248,17 +316,24 @@ fn key_of(run: i64, seq: i64) -> DeliveryKey {
     }
 }
 
-fn change(settled: &Settled) -> (DeliveryKey, (State, State)) {
+fn origin(settled: &Settled) -> (DeliveryKey, State) {
     let from = if settled.marked {
         State::AtDot
     } else {
         State::Queued
     };
-    (settled.key, (from, settled.outcome.state()))
+    (settled.key, from)
+}
+
+/// What a relay or an error may fill of a row; the reply's own limit lies below it.
+fn capped(text: &str) -> &str {
+    let end = text.floor_char_boundary(REPLY_LIMIT);
+    &text[..end]
 }
 
 fn outcome_row(settled: &Settled) -> OutcomeRow<'_> {
-    let (key, (from, to)) = change(settled);
+    let (key, from) = origin(settled);
+    let to = settled.outcome.state();
     let reply = settled.outcome.reply();
     let due = match settled.outcome {
         Outcome::Deferred { due, .. } => Some(due.0),
@@ -275,8 +350,8 @@ fn outcome_row(settled: &Settled) -> OutcomeRow<'_> {
         code: reply.map(|reply| reply.code),
         enhanced: reply.and_then(|reply| reply.enhanced.as_deref()),
         reply: match &settled.outcome {
-            Outcome::Uncertain(text) => Some(text),
-            _ => reply.map(|reply| reply.text.as_str()),
+            Outcome::Uncertain(text) => Some(capped(text)),
+            _ => reply.map(|reply| capped(&reply.text)),
         },
     }
 }

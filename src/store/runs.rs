@@ -295,6 +295,10 @@ impl Store {
     /// Moves the queued deliveries of `blocks` further blocks of a cancelled run to `cancelled`; gives how
     /// many blocks still hold queued ones.
     pub async fn cancel_some(&self, run: RunId, blocks: u32, at: Timestamp) -> Result<i64> {
+        again!(self.try_cancel(run, blocks, at).await)
+    }
+
+    async fn try_cancel(&self, run: RunId, blocks: u32, at: Timestamp) -> Result<i64> {
         transact!(self, conn => {
             let taken = sqlx::query_as::<_, (i64, i64)>(
                 "update deliveries set state = 'cancelled', settled_at = $3

@@ -151,6 +151,16 @@ impl Store {
         to: State,
         at: Timestamp,
     ) -> Result<u64> {
+        again!(self.try_resolve(run, seq, to, at).await)
+    }
+
+    async fn try_resolve(
+        &self,
+        run: RunId,
+        seq: Option<u32>,
+        to: State,
+        at: Timestamp,
+    ) -> Result<u64> {
         transact!(self, conn => {
             let rows = sqlx::query_as::<_, (i64, i64)>(
                 "update deliveries set state = $2, due_at = $3,

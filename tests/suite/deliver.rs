@@ -187,7 +187,7 @@ on_both!(
         ];
         let wish = Wish {
             readers: faulty(301, &words),
-            send: "give_up = \"120ms\"",
+            send: "give_up = \"90ms\"",
             ..Wish::default()
         };
         let rig = Rig::new(engine, wish).await;

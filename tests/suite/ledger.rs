@@ -295,6 +295,24 @@ on_both!(
 );
 
 on_both!(
+    what_a_relay_says_at_length_is_kept_in_short,
+    async |engine: Engine| {
+        let (_database, store) = seeded(engine, 9).await;
+        let run = frozen(&store).await;
+        let mut long = reply(550);
+        long.text = "\u{e9}".repeat(5000);
+        let outcome = settled(run, 2, false, Outcome::Bounced(long));
+        store
+            .commit_ledger(BOOT, &[outcome], &[], NOW)
+            .await
+            .expect("a bounce");
+        let rows = store.deliveries(run, Some(State::Bounced), -1, 9).await;
+        let rows = rows.expect("a read");
+        assert_eq!(rows[0].reply.as_ref().map(String::len), Some(512));
+    }
+);
+
+on_both!(
     no_marker_commits_after_a_reader_has_left,
     async |engine: Engine| {
         let (_database, store) = seeded(engine, 100).await;

@@ -187,3 +187,38 @@ on_both!(
         rig.assert_true(run).await;
     }
 );
+
+on_both!(
+    a_small_run_that_is_refused_whole_is_held_and_not_finished,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(5),
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        rig.sink.set_script(script("dot-554-5.7.1"));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_status(run, "held").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.queued, 5);
+    }
+);
+
+on_both!(
+    a_run_whose_message_cannot_be_made_is_held_and_blames_nobody,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        let run = rig.begin().await;
+        rig.database
+            .raw("update revisions set content = '{}'")
+            .await;
+        let sending = rig.start().await;
+        let held = rig.wait_status(run, "held").await;
+        let reason = held.reason.expect("a reason");
+        assert!(reason.contains("frozen revision"), "{reason}");
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.queued, 40);
+        assert_eq!(rig.sink.counts().accepted, 0);
+    }
+);

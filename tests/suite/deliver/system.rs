@@ -97,6 +97,34 @@ on_both!(
 );
 
 on_both!(
+    system_mails_refused_one_after_the_other_wait_until_the_relay_is_well,
+    async |engine: Engine| {
+        let wish = Wish {
+            connections: 1,
+            send: "retry = [\"300ms\"]",
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        rig.begin().await;
+        for number in 0..7 {
+            enqueue(&rig, &format!("reader{number}@system.example")).await;
+        }
+        rig.sink.set_script(script("dot-554-5.7.1"));
+        let sending = rig.start().await;
+        let refused = until(async || rig.sink.counts().refused >= 7).await;
+        assert!(refused);
+        rig.sink.set_script(Script::default());
+        let sent = until(async || {
+            let counts = rig.app.store.counts(RunId::SYSTEM).await.expect("counters");
+            counts.sent == 7
+        });
+        assert!(sent.await);
+        sending.stop().await;
+        assert_eq!(rig.balanced(RunId::SYSTEM).await.failed, 0);
+    }
+);
+
+on_both!(
     the_sample_issue_goes_out_and_a_test_copy_counts_nothing,
     async |engine: Engine| {
         let wish = Wish {
