@@ -115,7 +115,8 @@ impl Engine {
     /// Sends until told to stop, then drains: takes nothing new, waits for the answers to final dots.
     pub async fn run(self) -> anyhow::Result<()> {
         let shared = self.shared.clone();
-        let (ledger, mut committing) = Ledger::start(shared.app.clone(), self.boot);
+        let (ledger, mut committing) =
+            Ledger::start(shared.app.clone(), self.boot, shared.relay.connections);
         let mut workers = JoinSet::new();
         for _ in 0..shared.relay.connections.max(1) {
             workers.spawn(worker::work(shared.clone(), ledger.clone()));

@@ -14,8 +14,8 @@ use crate::store::ledger::Marker;
 
 /// Connections never have more than one entry each under way; this only bounds mistakes.
 const ENTRIES: usize = 4096;
-/// Entries committed together at most: JSON batches stay small enough to parse in a millisecond.
-const GROUP: usize = 512;
+/// Entries committed together at least, where there are as many.
+const GROUP: usize = 8;
 const RETRY: Duration = Duration::from_millis(200);
 
 /// An outcome with the guard of its job, which is dropped once the outcome is durable.
@@ -38,9 +38,16 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Starts the one committing task for `boot`.
-    pub(crate) fn start(app: App, boot: i64) -> (Ledger, tokio::task::JoinHandle<()>) {
+    pub(crate) fn start(
+        app: App,
+        boot: i64,
+        connections: usize,
+    ) -> (Ledger, tokio::task::JoinHandle<()>) {
         let (entries, incoming) = mpsc::channel(ENTRIES);
-        let task = tokio::spawn(commit_groups(app, boot, incoming));
+        // Half of the connections at a time: while one half's commit is on its way to the disk, the other
+        // half is on the wire. All together they would march in step, and wire and disk wait in turn.
+        let most = (connections / 2).max(GROUP);
+        let task = tokio::spawn(commit_groups(app, boot, most, incoming));
         (Ledger { entries }, task)
     }
 
@@ -63,13 +70,13 @@ impl Ledger {
     }
 }
 
-async fn commit_groups(app: App, boot: i64, mut incoming: mpsc::Receiver<Entry>) {
+async fn commit_groups(app: App, boot: i64, most: usize, mut incoming: mpsc::Receiver<Entry>) {
     let linger = app.config.send.linger;
-    let mut group = Vec::with_capacity(GROUP);
-    while incoming.recv_many(&mut group, GROUP).await > 0 {
-        if !linger.is_zero() && group.len() < GROUP {
+    let mut group = Vec::with_capacity(most);
+    while incoming.recv_many(&mut group, most).await > 0 {
+        if !linger.is_zero() && group.len() < most {
             tokio::time::sleep(linger).await;
-            while group.len() < GROUP
+            while group.len() < most
                 && let Ok(entry) = incoming.try_recv()
             {
                 group.push(entry);

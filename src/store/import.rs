@@ -7,7 +7,7 @@ use serde_json::to_string;
 
 use crate::clock::Timestamp;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
-use crate::store::{Result, Store};
+use crate::store::{CHECKPOINT, Result, Store};
 use crate::subscriber::Status;
 use crate::subscriber::field::Fields;
 
@@ -205,7 +205,9 @@ impl Store {
     /// Gives the writer back as it was before [`Store::begin_bulk`].
     pub async fn end_bulk(&self) -> Result<()> {
         if let Store::Sqlite(db) = self {
-            let tuning = "pragma wal_autocheckpoint = 1000; pragma wal_checkpoint(passive)";
+            let tuning =
+                format!("pragma wal_autocheckpoint = {CHECKPOINT}; pragma wal_checkpoint(passive)");
+            let tuning = sqlx::AssertSqlSafe(tuning);
             sqlx::raw_sql(tuning).execute(&db.writer).await?;
         }
         Ok(())
