@@ -4,8 +4,6 @@
 //! revision. HTML, text and subject are literals and slots; only slots differ between two copies.
 //! Leaves the making of it to `compile::press`.
 
-use std::fmt;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -217,84 +215,9 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How much a finding weighs: an error stops the issue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Warning,
-    Error,
-}
-
-/// Something the author should know, at its place in the author's file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Diagnostic {
-    pub severity: Severity,
-    /// A fixed name such as `unknown-field`, for looking up and for scripts.
-    pub code: &'static str,
-    /// Path as the author knows it.
-    pub file: String,
-    /// From 1; 0 where the finding concerns the whole file.
-    pub line: usize,
-    /// From 1, in characters; 0 where the finding concerns the whole file.
-    pub column: usize,
-    pub message: String,
-    /// What to do about it, if that is not plain from the message.
-    pub help: Option<String>,
-}
-
-impl Diagnostic {
-    /// A finding about a whole file.
-    pub fn about(
-        severity: Severity,
-        code: &'static str,
-        file: &str,
-        message: impl Into<String>,
-    ) -> Diagnostic {
-        Diagnostic {
-            severity,
-            code,
-            file: file.to_owned(),
-            line: 0,
-            column: 0,
-            message: message.into(),
-            help: None,
-        }
-    }
-
-    /// The same finding with advice.
-    pub fn help(self, help: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            help: Some(help.into()),
-            ..self
-        }
-    }
-
-    pub fn is_error(&self) -> bool {
-        self.severity == Severity::Error
-    }
-}
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}:{}", self.line, self.column)?;
-        }
-        let severity = match self.severity {
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        };
-        write!(f, ": {severity}[{}]: {}", self.code, self.message)?;
-        match &self.help {
-            Some(help) => write!(f, "\n    help: {help}"),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Compiled, Context, Diagnostic, Link, Segment, Severity, Slot, Template};
+    use super::{Compiled, Context, Link, Segment, Slot, Template};
 
     fn field(context: Context) -> Template {
         Template(vec![
@@ -358,17 +281,5 @@ mod tests {
         let json = serde_json::to_string(&compiled).expect("JSON");
         let back: Compiled = serde_json::from_str(&json).expect("the same shape");
         assert_eq!(back.hash(), compiled.hash());
-    }
-
-    #[test]
-    fn a_finding_reads_as_file_line_column_severity_code_message() {
-        let mut finding = Diagnostic::about(Severity::Error, "no-title", "issue.md", "no title");
-        assert_eq!(finding.to_string(), "issue.md: error[no-title]: no title");
-        finding.line = 3;
-        finding.column = 7;
-        assert_eq!(
-            finding.help("add one").to_string(),
-            "issue.md:3:7: error[no-title]: no title\n    help: add one"
-        );
     }
 }

@@ -6,14 +6,13 @@
 
 use pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
 
-use crate::compile::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::{Block, Inline, Link, LinkId, Picture, Promo, plain_text};
 use crate::issue::directive::{Directive, Kind};
 use crate::issue::front::Front;
 use crate::issue::markdown::Reader;
 use crate::issue::mask::Masked;
 use crate::issue::merge::Slots;
-use crate::issue::source::Source;
 use crate::subscriber::field::FieldTable;
 
 pub mod block;
@@ -23,7 +22,6 @@ mod inline;
 mod markdown;
 mod mask;
 pub mod merge;
-pub mod source;
 pub(crate) mod target;
 
 /// An author's text longer than this would be cut by every mailbox; it also bounds the work.

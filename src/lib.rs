@@ -17,6 +17,7 @@ pub mod token;
 // Domain: pure.
 pub mod compile;
 pub mod delivery;
+pub mod diagnostic;
 pub mod dkim;
 pub mod event;
 pub mod issue;

@@ -12,11 +12,11 @@ use anyhow::{Context, bail, ensure};
 
 use crate::compile::press::{Mail, Options, Site, press};
 use crate::compile::theme::Theme;
-use crate::compile::{Compiled, Diagnostic, Image, Severity};
+use crate::compile::{Compiled, Image};
+use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::config::Config;
 use crate::issue::Issue;
 use crate::issue::merge;
-use crate::issue::source::Source;
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::picture::read_pictures;
 use crate::subscriber::field::FieldTable;

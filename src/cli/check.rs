@@ -7,7 +7,8 @@ use anyhow::Context;
 use serde_json::json;
 
 use crate::cli::Exit;
-use crate::compile::{Compiled, Diagnostic, HTML_LIMIT, Slot, Template};
+use crate::compile::{Compiled, HTML_LIMIT, Slot, Template};
+use crate::diagnostic::Diagnostic;
 use crate::config::Config;
 use crate::publication::{Built, Rejected, compile_issue};
 

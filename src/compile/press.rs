@@ -13,8 +13,9 @@ use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::text::{Text, WIDTH};
 use crate::compile::theme::Theme;
 use crate::compile::{
-    Compiled, Context, Diagnostic, Image, Link, Segment, Severity, Slot, Template, escape_html,
+    Compiled, Context, Image, Link, Segment, Slot, Template, escape_html,
 };
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, Piece, Target};
 use crate::mjml;

@@ -9,8 +9,8 @@ use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Deserialize;
 
-use crate::compile::{Diagnostic, Severity, escape_html};
-use crate::issue::source::Source;
+use crate::compile::escape_html;
+use crate::diagnostic::{Diagnostic, Severity, Source};
 
 /// Instructions of one rendering. The digest theme needs about 10,000 for eleven items.
 const FUEL: u64 = 1_000_000;

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use crate::compile::Diagnostic;
-use crate::issue::source::Source;
+use crate::diagnostic::{Diagnostic, Source};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -245,7 +244,7 @@ fn attributes(
 #[cfg(test)]
 mod tests {
     use super::{Directive, Kind, find};
-    use crate::issue::source::Source;
+    use crate::diagnostic::Source;
 
     fn read(text: &str) -> (Vec<Directive>, Vec<String>) {
         let mut found = Vec::new();

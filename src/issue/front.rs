@@ -5,8 +5,7 @@
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use crate::compile::Diagnostic;
-use crate::issue::source::Source;
+use crate::diagnostic::{Diagnostic, Source};
 
 /// What stands above the text. Every text is one line.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -194,7 +193,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::{Dates, read};
-    use crate::issue::source::Source;
+    use crate::diagnostic::Source;
 
     fn problem(text: &str) -> String {
         let file = "issue.md";

@@ -8,11 +8,10 @@ use std::ops::Range;
 
 use pulldown_cmark::{Alignment, Event, Parser, Tag, TagEnd};
 
-use crate::compile::Diagnostic;
+use crate::diagnostic::{Diagnostic, Source};
 use crate::issue::block::{Align, Block, Inline, Link, LinkId, Picture, Piece};
 use crate::issue::inline::{Until, is_inline};
 use crate::issue::mask::{DIALECT, Masked};
-use crate::issue::source::Source;
 use crate::issue::target;
 
 /// Deeper nesting of lists and quotes cannot be read in a mail.

@@ -8,11 +8,10 @@ use std::ops::Range;
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
-use crate::compile::Diagnostic;
+use crate::diagnostic::{Diagnostic, Source};
 use crate::issue::block::{Inline, Merge};
 use crate::issue::directive::{self, Directive};
 use crate::issue::merge::Slots;
-use crate::issue::source::Source;
 use crate::subscriber::field::FieldTable;
 
 /// Stands for the `<` of an unknown tag. The author's text holds no control characters.
@@ -190,7 +189,7 @@ fn is_html(name: &str) -> bool {
 mod tests {
     use super::Masked;
     use crate::issue::block::{Inline, Merge};
-    use crate::issue::source::Source;
+    use crate::diagnostic::Source;
     use crate::subscriber::field::FieldTable;
 
     fn mask(text: &str) -> (Masked, Vec<String>) {

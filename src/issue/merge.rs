@@ -2,9 +2,9 @@
 //!
 //! Promises: an unknown field is an error at its place; a name is written in lower case, digits and `_`.
 
-use crate::compile::{Diagnostic, Slot};
+use crate::compile::Slot;
+use crate::diagnostic::{Diagnostic, Source};
 use crate::issue::block::{Inline, Merge, Piece};
-use crate::issue::source::Source;
 use crate::subscriber::field::{BUILT_IN, FieldError, FieldTable};
 
 /// Pages of our own that an author may link to.
@@ -199,7 +199,7 @@ mod tests {
     use super::Slots;
     use crate::compile::Slot;
     use crate::issue::block::{Inline, Merge};
-    use crate::issue::source::Source;
+    use crate::diagnostic::Source;
     use crate::subscriber::field::{FieldKind, FieldTable};
 
     fn fields() -> FieldTable {

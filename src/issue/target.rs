@@ -5,10 +5,9 @@
 
 use url::Url;
 
-use crate::compile::Diagnostic;
+use crate::diagnostic::{Diagnostic, Source};
 use crate::issue::block::{Merge, Piece, Target};
 use crate::issue::merge::page;
-use crate::issue::source::Source;
 
 /// Reads the address of a link; what is wrong with it is told at `offset`.
 pub(crate) fn read(

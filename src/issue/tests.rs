@@ -3,7 +3,7 @@
 use crate::compile::Slot;
 use crate::issue::block::{Block, Inline, Merge, Target, plain_text};
 use crate::issue::merge;
-use crate::issue::source::Source;
+use crate::diagnostic::Source;
 use crate::issue::{Issue, Item};
 use crate::subscriber::field::FieldTable;
 

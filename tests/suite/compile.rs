@@ -1,6 +1,7 @@
 //! From the author's folder to HTML and text: what a reader gets, and what an author is told.
 
-use pressrun::compile::{Compiled, Diagnostic, Segment, Slot, Template};
+use pressrun::compile::{Compiled, Segment, Slot, Template};
+use pressrun::diagnostic::Diagnostic;
 use pressrun::publication::{Publication, compile_system};
 
 use crate::compile::desk::Desk;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use pressrun::compile::Diagnostic;
+use pressrun::diagnostic::Diagnostic;
 use pressrun::config::Config;
 use pressrun::publication::{Built, Publication, Rejected, compile_issue};
 
