@@ -229,7 +229,13 @@ fn frame(line: usize, column: usize, excerpt: &Excerpt) -> String {
     let skip = at.saturating_sub(FRAME_MARGIN);
     let shown = at - skip + excerpt.length.min(FRAME_MARGIN) + FRAME_MARGIN;
     let tidy = |c: char| if c.is_control() { ' ' } else { c };
-    let text: String = excerpt.text.chars().skip(skip).take(shown).map(tidy).collect();
+    let text: String = excerpt
+        .text
+        .chars()
+        .skip(skip)
+        .take(shown)
+        .map(tidy)
+        .collect();
     let dots = if skip > 0 { "..." } else { "" };
     let blank = " ".repeat(at - skip + dots.len());
     let carets = "^".repeat(excerpt.length.min(FRAME_MARGIN));

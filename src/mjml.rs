@@ -5,6 +5,10 @@
 //! tags and writes attributes with Rust's escapes, so it is given the structure only: the content of
 //! text components is set aside before and put back after. Our own front-end will replace this file.
 
+pub mod components;
+pub mod finding;
+pub mod tree;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mrml::prelude::parser::ParserOptions;

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::cli::Exit;
 use crate::compile::{Compiled, HTML_LIMIT, Slot, Template};
-use crate::diagnostic::Diagnostic;
 use crate::config::Config;
+use crate::diagnostic::Diagnostic;
 use crate::publication::{Built, Rejected, compile_issue};
 
 #[derive(Debug, clap::Args)]

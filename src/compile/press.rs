@@ -12,9 +12,7 @@ use crate::compile::markup::{Markup, safe};
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::text::{Text, WIDTH};
 use crate::compile::theme::Theme;
-use crate::compile::{
-    Compiled, Context, Image, Link, Segment, Slot, Template, escape_html,
-};
+use crate::compile::{Compiled, Context, Image, Link, Segment, Slot, Template, escape_html};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, Piece, Target};

@@ -188,8 +188,8 @@ fn is_html(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Masked;
-    use crate::issue::block::{Inline, Merge};
     use crate::diagnostic::Source;
+    use crate::issue::block::{Inline, Merge};
     use crate::subscriber::field::FieldTable;
 
     fn mask(text: &str) -> (Masked, Vec<String>) {

@@ -198,8 +198,8 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use super::Slots;
     use crate::compile::Slot;
-    use crate::issue::block::{Inline, Merge};
     use crate::diagnostic::Source;
+    use crate::issue::block::{Inline, Merge};
     use crate::subscriber::field::{FieldKind, FieldTable};
 
     fn fields() -> FieldTable {

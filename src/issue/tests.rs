@@ -1,9 +1,9 @@
 //! What Markdown becomes, and what is said about what it cannot become.
 
 use crate::compile::Slot;
+use crate::diagnostic::Source;
 use crate::issue::block::{Block, Inline, Merge, Target, plain_text};
 use crate::issue::merge;
-use crate::diagnostic::Source;
 use crate::issue::{Issue, Item};
 use crate::subscriber::field::FieldTable;
 

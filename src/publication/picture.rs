@@ -1,7 +1,7 @@
 //! The images that an issue names: read from its folder, or left on the web with a warning.
 
-use crate::compile::image::{SIZE_WARNING, measure};
 use crate::compile::Image;
+use crate::compile::image::{SIZE_WARNING, measure};
 use crate::diagnostic::Diagnostic;
 use crate::issue::Issue;
 use crate::issue::block::Picture;

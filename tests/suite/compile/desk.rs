@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use pressrun::diagnostic::Diagnostic;
 use pressrun::config::Config;
+use pressrun::diagnostic::Diagnostic;
 use pressrun::publication::{Built, Publication, Rejected, compile_issue};
 
 const CONFIG: &str = r#"
