@@ -8,6 +8,7 @@
 pub mod components;
 pub mod finding;
 pub mod tree;
+pub mod validate;
 pub mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
