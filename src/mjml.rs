@@ -14,6 +14,8 @@ pub mod parser;
 mod place;
 mod skeleton;
 pub mod tree;
+pub mod validate;
+pub mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
