@@ -7,6 +7,7 @@
 
 pub mod components;
 pub mod finding;
+pub mod render;
 pub mod tree;
 pub mod values;
 
