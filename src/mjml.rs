@@ -2,7 +2,7 @@
 //!
 //! Promises: no file and no network is read but through [`Files`]; newlines may be of any kind; findings
 //! stand at their place in the author's own file; no text makes it panic, and what panics below is a
-//! finding. Icons and fonts of other hosts are never added.
+//! finding. What other hosts hold is added only where the document names it, or the caller asks for it.
 
 pub mod components;
 pub mod entity;
@@ -12,6 +12,7 @@ mod lexer;
 pub mod origin;
 pub mod parser;
 mod place;
+pub mod render;
 mod skeleton;
 pub mod tree;
 pub mod validate;
@@ -45,6 +46,8 @@ pub struct Options {
     /// Gives every component of the body that takes a `css-class` one more, `pr-at-<n>`, where `n` is its
     /// index in [`Rendering::marks`].
     pub mark: bool,
+    /// Takes icons that the document does not name from the host that npm's mjml takes them from.
+    pub foreign_icons: bool,
 }
 
 /// What a document comes to.
@@ -129,7 +132,11 @@ fn compile_from(
 }
 
 fn rendered(document: &Document, options: &Options) -> Result<render::Rendered, Finding> {
-    let rendered = catch_unwind(AssertUnwindSafe(|| render::render(document, options)));
+    let options = render::Options {
+        mark: options.mark,
+        foreign_icons: options.foreign_icons,
+    };
+    let rendered = catch_unwind(AssertUnwindSafe(|| render::render_with(document, &options)));
     rendered.unwrap_or_else(|_| {
         Err(Finding {
             severity: Severity::Error,
@@ -154,28 +161,4 @@ pub fn render(mjml: &str) -> Result<String, MjmlError> {
 /// Tries components alone, as the content of a column. Lines count from the first of `components`.
 pub fn check_components(components: &str) -> Result<(), MjmlError> {
     skeleton::check_components(components)
-}
-
-mod validate {
-    //! Until the validator is there.
-    use crate::mjml::finding::Findings;
-    use crate::mjml::tree::Document;
-    pub fn validate(_: &Document, _: &mut Findings) {}
-}
-
-mod render {
-    //! Until the renderer is there.
-    use crate::mjml::Options;
-    use crate::mjml::finding::Finding;
-    use crate::mjml::tree::{Document, Span};
-    pub struct Rendered {
-        pub html: String,
-        pub marks: Vec<Span>,
-    }
-    pub fn render(document: &Document, _: &Options) -> Result<Rendered, Finding> {
-        Ok(Rendered {
-            html: crate::mjml::skeleton::render(&document.files[0].text).unwrap_or_default(),
-            marks: Vec::new(),
-        })
-    }
 }
