@@ -156,13 +156,6 @@ pub fn check_components(components: &str) -> Result<(), MjmlError> {
     skeleton::check_components(components)
 }
 
-mod validate {
-    //! Until the validator is there.
-    use crate::mjml::finding::Findings;
-    use crate::mjml::tree::Document;
-    pub fn validate(_: &Document, _: &mut Findings) {}
-}
-
 mod render {
     //! Until the renderer is there.
     use crate::mjml::Options;

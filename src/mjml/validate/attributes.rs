@@ -1,6 +1,4 @@
-//! The attributes of one element: names, twins, values and classes.
-
-use std::collections::BTreeSet;
+//! The attributes of one element: names, values and classes.
 
 use crate::diagnostic::{Severity, nearest};
 use crate::mjml::components::{COMPONENTS, Component, EVERYWHERE, component};
@@ -32,23 +30,14 @@ impl Walk<'_, '_> {
         let Some(known) = component(&element.name) else {
             return;
         };
-        let mut seen = BTreeSet::new();
         for attribute in &element.attributes {
-            if !seen.insert(attribute.name.as_str()) {
-                self.found.warning_with_help(
-                    &attribute.name_span,
-                    "duplicate-attribute",
-                    format!("`{}` stands here more than once", attribute.name),
-                    "only the first one counts; remove the others",
-                );
-            } else if attribute.name == "mj-class" && !giving {
+            if attribute.name == "mj-class" && !giving {
                 self.classes(attribute);
             } else if !EVERYWHERE.contains(&attribute.name.as_str()) {
                 judge(known, attribute, self.found);
             }
         }
-        let definition = matches!(known.name, "mj-class" | "mj-include");
-        if !giving || definition {
+        if !giving || known.name == "mj-class" {
             required::check(element, &self.defaults, self.found);
         }
     }
@@ -126,10 +115,7 @@ fn is_for_any(name: &str) -> bool {
 
 /// Whether MJML itself looks at the attributes of an element.
 fn is_checked(name: &str) -> bool {
-    !matches!(
-        name,
-        "mjml" | "mj-include" | "mj-selector" | "mj-html-attribute"
-    )
+    !matches!(name, "mjml" | "mj-selector" | "mj-html-attribute")
 }
 
 /// An attribute of `mj-all` or `mj-class` is good if it is good for some component.
