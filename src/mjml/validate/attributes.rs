@@ -8,15 +8,20 @@ use crate::mjml::validate::{Walk, required};
 use crate::mjml::values::Type;
 
 /// Names that people bring from HTML and CSS, and what MJML calls it.
-const ALIASES: [(&str, &str); 8] = [
+const ALIASES: [(&str, &str); 13] = [
     ("align", "text-align"),
+    ("background", "background-color"),
     ("bgcolor", "background-color"),
     ("bg-color", "background-color"),
     ("class", "css-class"),
+    ("font", "font-family"),
+    ("font-color", "color"),
+    ("font-colour", "color"),
     ("link", "href"),
     ("text-align", "align"),
     ("text-color", "color"),
     ("url", "href"),
+    ("valign", "vertical-align"),
 ];
 
 /// A message shows no more of a value than this.
