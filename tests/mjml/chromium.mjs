@@ -93,7 +93,7 @@ export async function start(answer) {
 
     /// Opens `url` at a width and waits until everything on it is there.
     async function open(url, width) {
-      const metrics = { width, height: 800, deviceScaleFactor: 1, mobile: false };
+      const metrics = { width, height: 100, deviceScaleFactor: 1, mobile: false };
       await call("Emulation.setDeviceMetricsOverride", metrics);
       let timer;
       const done = new Promise((resolve, reject) => {
