@@ -119,6 +119,18 @@ const READ = `(() => {
 
 const SWITCH = `for (const input of document.querySelectorAll("input")) input.checked = true`;
 
+// What Outlook would see: its comments opened, what is kept from it gone. Chromium knows no VML, so of that
+// the attributes are listed.
+function forOutlook(html) {
+  return html
+    .replace(/<!--\[if !mso[^\]]*\]><!(?:--)?(?: ?--)?>[\s\S]*?<!--<!\[endif\]-->/g, "")
+    .replace(/<!--\[if lte mso 11\]>[\s\S]*?<!\[endif\]-->/g, "")
+    .replace(/<!--\[if ([^\]]*)\]>([\s\S]*?)<!\[endif\]-->/g, (all, condition, inside) => (/mso|IE/.test(condition) ? inside : all));
+}
+
+const VML = `[...document.querySelectorAll("*")].filter((found) => found.localName.includes(":")).map((found) =>
+  found.localName + [...found.attributes].map((a) => " " + a.name + "=" + a.value.replace(/\\s/g, "")).sort().join("")).join("\\n")`;
+
 async function look(page, url) {
   const pictures = {};
   let read;
@@ -131,7 +143,9 @@ async function look(page, url) {
       pictures.switched = await page.picture();
     }
   }
-  return { ...read, pictures };
+  await page.open(url.replace(/^(http:\/\/[^/]+)\//, "$1/outlook/"), 700);
+  pictures.outlook = await page.picture();
+  return { ...read, vml: await page.run(VML), pictures };
 }
 
 const html = new Map();
@@ -156,10 +170,13 @@ function answer(url) {
 
 async function compare(pages, test) {
   test.seen = {};
-  for (const side of ["npm", "ours"]) html.set(`${side}/${test.name}`, test[side].html);
+  for (const side of ["npm", "ours"]) {
+    html.set(`${side}/${test.name}`, test[side].html);
+    html.set(`outlook/${side}/${test.name}`, forOutlook(test[side].html));
+  }
   const url = (side) => `http://corpus.test/${side}/${test.name.split("/").map(encodeURIComponent).join("/")}`;
   const [npm, ours] = await Promise.all([look(pages[0], url("npm")), look(pages[1], url("ours"))]);
-  for (const what of ["text", "alt", "href"]) {
+  for (const what of ["text", "alt", "href", "vml"]) {
     test.seen[what] = npm[what] === ours[what] ? null : listed(npm[what], ours[what]);
   }
   const shown = new Set([...Object.keys(npm.pictures), ...Object.keys(ours.pictures)]);
@@ -210,7 +227,7 @@ function uncovered(npm5, tests) {
 
 // ---- The table -----------------------------------------------------------------------------------
 
-const COLUMNS = ["600", "375", "switched", "text", "alt", "href"];
+const COLUMNS = ["600", "375", "switched", "text", "alt", "href", "outlook", "vml"];
 
 function mark(test, what) {
   if (test.seen?.[what] === undefined) return what === "compiled" ? (test.ours.html === null ? "no" : "yes") : "";
