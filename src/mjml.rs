@@ -15,6 +15,7 @@ mod place;
 pub mod render;
 mod skeleton;
 pub mod tree;
+pub mod validate;
 pub mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

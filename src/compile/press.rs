@@ -12,6 +12,7 @@ use crate::compile::markup::{Markup, safe};
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::text::{Text, WIDTH};
 use crate::compile::theme::Theme;
+use crate::compile::theme::trace::Marks;
 use crate::compile::{Compiled, Context, Image, Link, Segment, Slot, Template, escape_html};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::issue::Issue;
@@ -170,8 +171,9 @@ impl Press<'_> {
 
     fn html(&mut self, mut places: Placeholders) -> Option<Template> {
         let context = self.context(&mut places);
-        let mjml = match self.theme.layout(context) {
-            Ok(mjml) => mjml,
+        let mut marks = Marks::unlike(std::iter::empty());
+        let mjml = match self.theme.layout(&context, &mut marks) {
+            Ok(mjml) => marks.trace(&mjml).0,
             Err(error) => {
                 self.found.push(error);
                 return None;

@@ -318,3 +318,6 @@ fn color_meant(value: &str) -> Option<String> {
     }
     nearest(value, COLORS.iter().copied()).map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests;
