@@ -159,10 +159,3 @@ pub fn render(mjml: &str) -> Result<String, MjmlError> {
 pub fn check_components(components: &str) -> Result<(), MjmlError> {
     skeleton::check_components(components)
 }
-
-mod validate {
-    //! Until the validator is there.
-    use crate::mjml::finding::Findings;
-    use crate::mjml::tree::Document;
-    pub fn validate(_: &Document, _: &mut Findings) {}
-}
