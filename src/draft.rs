@@ -210,6 +210,11 @@ fn format_of(text: &str) -> Format {
     }
 }
 
+/// A text as one YAML line. JSON's strings are YAML's.
+pub fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text always has a JSON form")
+}
+
 /// Lines that end every newsletter and are the theme's own words here.
 fn is_footer(line: &str) -> bool {
     let lower = line

@@ -12,6 +12,7 @@ mod lexer;
 pub mod origin;
 pub mod parser;
 mod place;
+pub mod render;
 mod skeleton;
 pub mod tree;
 pub mod validate;
@@ -45,6 +46,9 @@ pub struct Options {
     /// Gives every component of the body that takes a `css-class` one more, `pr-at-<n>`, where `n` is its
     /// index in [`Rendering::marks`].
     pub mark: bool,
+    /// Takes icons that the document does not name from the hosts where mjml takes them. Otherwise signs
+    /// stand for them, and those of networks are named by their file only.
+    pub foreign_icons: bool,
 }
 
 /// What a document comes to.
@@ -154,21 +158,4 @@ pub fn render(mjml: &str) -> Result<String, MjmlError> {
 /// Tries components alone, as the content of a column. Lines count from the first of `components`.
 pub fn check_components(components: &str) -> Result<(), MjmlError> {
     skeleton::check_components(components)
-}
-
-mod render {
-    //! Until the renderer is there.
-    use crate::mjml::Options;
-    use crate::mjml::finding::Finding;
-    use crate::mjml::tree::{Document, Span};
-    pub struct Rendered {
-        pub html: String,
-        pub marks: Vec<Span>,
-    }
-    pub fn render(document: &Document, _: &Options) -> Result<Rendered, Finding> {
-        Ok(Rendered {
-            html: crate::mjml::skeleton::render(&document.files[0].text).unwrap_or_default(),
-            marks: Vec::new(),
-        })
-    }
 }

@@ -276,3 +276,5 @@ fn html_home(holder: Holder) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trees;

@@ -1,109 +1,80 @@
-//! The page of the documentation about MJML's errors: its examples give what it says they give.
+//! Every fault of an MJML file is reported at its place.
+//!
+//! `tests/mjml/errors` holds files with faults; beside each, a `.txt` of the same name lists what must be
+//! said about it, no more and no less.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
-use pressrun::mjml::{Options, compile};
-
-const PAGE: &str = "docs/mjml-errors.md";
-
-/// A section of the page that has an example.
-#[derive(Default)]
-struct Section {
-    code: String,
-    severity: String,
-    /// The first one is the document.
-    files: Vec<(String, String)>,
-    /// What the page says is told.
-    said: String,
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mjml/errors")
 }
 
-impl Section {
-    fn told(&self) -> String {
-        let (name, text) = self.files.first().expect("a section with a document");
-        let files: BTreeMap<String, String> = self.files.iter().cloned().collect();
-        let rendering = compile(name, text, &files, &Options::default());
-        let frames = rendering
-            .diagnostics
-            .iter()
-            .map(|told| told.framed() + "\n");
-        frames.collect()
-    }
+/// The files with faults, as an author in their folder names them.
+fn faulty() -> Vec<String> {
+    let entries = fs::read_dir(folder()).expect("the folder is in the repository");
+    let names = entries.map(|entry| entry.expect("it can be listed").file_name());
+    let names = names.map(|name| name.into_string().expect("names are UTF-8"));
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".mjml")).collect();
+    names.sort();
+    names
 }
 
-fn page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-    std::fs::read_to_string(path).expect("the page")
+fn compile(name: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pressrun"))
+        .current_dir(folder())
+        .args(["mjml", name])
+        .output()
+        .expect("pressrun starts")
 }
 
-/// The sections of the page, those without an example too.
-fn sections(page: &str) -> Vec<Section> {
-    let mut sections: Vec<Section> = Vec::new();
-    let mut block: Option<&mut String> = None;
-    for line in page.lines() {
-        if let Some(text) = block.as_deref_mut().filter(|_| line != "```") {
-            text.push_str(line);
-            text.push('\n');
-        } else if line == "```" {
-            block = None;
-        } else if let Some(title) = line.strip_prefix("### `") {
-            let (code, rest) = title.split_once("` (").expect("a code and a severity");
-            sections.push(Section {
-                code: code.into(),
-                severity: rest.trim_end_matches(')').into(),
-                ..Section::default()
-            });
-            block = None;
-        } else if let Some(fence) = line.strip_prefix("```") {
-            let section = sections.last_mut().expect("a fence stands in a section");
-            block = Some(match fence.strip_prefix("mjml ") {
-                Some(name) => {
-                    section.files.push((name.into(), String::new()));
-                    &mut section.files.last_mut().expect("one was just added").1
-                }
-                None => &mut section.said,
-            });
+/// `file:line:column: severity[code]` of each finding.
+fn found(stderr: &str) -> BTreeSet<String> {
+    let heads = stderr.lines().filter(|line| !line.starts_with(' '));
+    let heads = heads.filter_map(|line| Some(&line[..=line.find("]: ")?]));
+    let heads = heads.filter(|head| head.contains(": error[") || head.contains(": warning["));
+    heads.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_fault_is_reported_at_its_line_and_column() {
+    let mut wrong = String::new();
+    for name in faulty() {
+        let beside = folder().join(&name).with_extension("txt");
+        let expected = fs::read_to_string(beside).expect("each file has its findings beside it");
+        let expected: BTreeSet<String> = expected.lines().map(str::to_owned).collect();
+        let output = compile(&name);
+        let stderr = String::from_utf8(output.stderr).expect("messages are UTF-8");
+        let found = found(&stderr);
+        let missing = expected
+            .difference(&found)
+            .map(|line| format!("- {line}\n"));
+        let more = found
+            .difference(&expected)
+            .map(|line| format!("+ {line}\n"));
+        wrong.extend(missing.chain(more));
+        let refused = expected.iter().any(|line| line.contains(": error["));
+        if output.status.code() != Some(i32::from(refused)) {
+            wrong.push_str(&format!("{name}: {}\n", output.status));
+        }
+        if refused && !output.stdout.is_empty() {
+            wrong.push_str(&format!("{name}: is refused and still compiled\n"));
         }
     }
-    sections
+    assert!(wrong.is_empty(), "- is missing, + is unexpected\n{wrong}");
 }
 
 #[test]
-fn each_example_gives_the_findings_that_the_page_shows() {
-    let page = page();
-    let mut mended = page.clone();
-    for section in sections(&page)
-        .iter()
-        .filter(|section| !section.files.is_empty())
-    {
-        let told = section.told();
-        let (_, last) = section.files.last().expect("a section with a document");
-        let told_in = |told: &str| format!("{last}```\n\n```text\n{told}```\n");
-        mended = mended.replacen(&told_in(&section.said), &told_in(&told), 1);
-    }
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mjml-errors.md");
-    if mended != page {
-        std::fs::write(&copy, &mended).expect("a place for the mended page");
-    }
-    let first = mended
-        .lines()
-        .zip(page.lines())
-        .find(|(new, old)| new != old);
-    assert!(
-        mended == page,
-        "{PAGE} is out of date at {first:?}; look at {} and copy it",
-        copy.display()
-    );
-}
-
-#[test]
-fn each_example_shows_the_error_that_it_is_for() {
-    for section in sections(&page()) {
-        let head = format!("{}[{}]", section.severity, section.code);
-        let first = section.said.lines().next();
-        assert!(
-            section.files.is_empty() || first.is_some_and(|line| line.contains(&head)),
-            "{head}: {first:?}"
-        );
+fn every_finding_shows_its_line_with_a_caret() {
+    for name in faulty() {
+        let stderr = String::from_utf8(compile(&name).stderr).expect("messages are UTF-8");
+        let found = found(&stderr).len();
+        let carets = stderr
+            .lines()
+            .filter(|line| line.trim_start().starts_with("| "));
+        let carets = carets.filter(|line| line.trim_end().ends_with('^')).count();
+        assert_eq!(carets, found, "{name}:\n{stderr}");
     }
 }
