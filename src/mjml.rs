@@ -46,7 +46,8 @@ pub struct Options {
     /// Gives every component of the body that takes a `css-class` one more, `pr-at-<n>`, where `n` is its
     /// index in [`Rendering::marks`].
     pub mark: bool,
-    /// Takes icons that the document does not name from the host that npm's mjml takes them from.
+    /// Takes icons that the document does not name from the hosts where mjml takes them. Otherwise signs
+    /// stand for them, and those of networks are named by their file only.
     pub foreign_icons: bool,
 }
 

@@ -23,31 +23,12 @@ mod social;
 mod tags;
 
 use crate::diagnostic::Severity;
+use crate::mjml::Options;
 use crate::mjml::finding::Finding;
 use crate::mjml::tree::{Content, Document, Element, FileId, Node, Span};
 use body::Body;
 use head::Head;
 use page::Root;
-
-/// Where mjml takes the icons of networks from.
-const MJML_ICONS: &str = "https://www.mailjet.com/images/theme/v1/icons/ico-social/";
-
-/// What a caller may choose.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Gives each component of the body the class `pr-at-<n>`; `n` is its place in [`Rendered::marks`].
-    pub mark: bool,
-    /// Takes icons that the document does not name from where mjml takes them. Otherwise signs stand for
-    /// them, and networks have their icon under its name only.
-    pub foreign_icons: bool,
-}
-
-impl Options {
-    fn icon(&self, name: &str) -> String {
-        let origin = if self.foreign_icons { MJML_ICONS } else { "" };
-        format!("{origin}{name}.png")
-    }
-}
 
 /// A rendered document.
 #[derive(Clone, Debug)]
@@ -57,17 +38,8 @@ pub struct Rendered {
     pub marks: Vec<Span>,
 }
 
-/// Renders a document; `mark` as in [`Options::mark`].
-pub fn render(document: &Document, mark: bool) -> Result<Rendered, Finding> {
-    let options = Options {
-        mark,
-        ..Options::default()
-    };
-    render_with(document, &options)
-}
-
 /// Renders a document. Without `<mjml>` and `<mj-body>`, or nested too deep, it is no page.
-pub fn render_with(document: &Document, options: &Options) -> Result<Rendered, Finding> {
+pub fn render(document: &Document, options: &Options) -> Result<Rendered, Finding> {
     let start = Span {
         file: FileId(0),
         range: 0..0,

@@ -11,6 +11,8 @@ mod keys;
 mod ledger;
 mod message;
 mod migrations;
+mod mjml_errors;
+mod mjml_page;
 mod readers;
 mod setup;
 mod smtp;

@@ -3,11 +3,12 @@
 //! Promises: raw HTML and comments stand where their author put them and count as mjml counts them (they
 //! are siblings, but take no width); ids are numbered, so the same document gives the same HTML.
 
+use crate::mjml::Options;
 use crate::mjml::render::attributes::{Attributes, Pair};
 use crate::mjml::render::head::{Head, raw_text};
 use crate::mjml::render::html::Html;
 use crate::mjml::render::{
-    Options, accordion, basics, carousel, column, hero, image, navbar, section, social,
+    accordion, basics, carousel, column, hero, image, navbar, section, social,
 };
 use crate::mjml::tree::{Content, Element, Node, Span};
 

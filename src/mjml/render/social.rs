@@ -4,6 +4,9 @@ use crate::mjml::render::body::{Body, Part};
 use crate::mjml::render::head::raw_text;
 use crate::mjml::render::measure;
 
+/// Where mjml takes the icons of networks from.
+const MJML_ICONS: &str = "https://www.mailjet.com/images/theme/v1/icons/ico-social/";
+
 #[derive(Clone, Copy)]
 struct Network {
     colour: &'static str,
@@ -198,7 +201,11 @@ fn icon(body: &mut Body<'_>, part: &Part<'_>) {
     let own = at.truthy("src").map(str::to_owned);
     let source = own.or_else(|| {
         let network = network.as_ref()?;
-        Some(body.options.icon(network.icon))
+        let origin = match body.options.foreign_icons {
+            true => MJML_ICONS,
+            false => "",
+        };
+        Some(format!("{origin}{}.png", network.icon))
     });
     let size = at.truthy("icon-size");
     let html = &mut body.html;
