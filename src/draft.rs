@@ -20,6 +20,9 @@ mod write;
 /// A longer newsletter is a book, and the heuristics read it more than once.
 pub const SIZE_LIMIT: usize = 2 * 1024 * 1024;
 
+/// The parser's work grows with the square of the depth.
+const NESTING_LIMIT: usize = 1_000;
+
 /// What an import found in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
@@ -96,6 +99,11 @@ pub fn read(octets: &[u8]) -> Result<Draft, String> {
         return Err("the text is empty".into());
     }
     let format = format_of(&text);
+    if !matches!(format, Format::PlainText | Format::Markdown) && nesting(&text) > NESTING_LIMIT {
+        return Err(format!(
+            "the HTML is nested deeper than {NESTING_LIMIT} elements; is it an export of a newsletter?"
+        ));
+    }
     let found = match format {
         Format::PlainText => text::read(&text),
         Format::Markdown => markdown::read(&text),
@@ -131,6 +139,34 @@ fn decode(octets: &[u8]) -> Result<String, String> {
     let calm = text.chars().filter(|c| !odd(*c));
     // No-break and other odd blanks would hide a list or a headline from every rule.
     Ok(calm.map(|c| if is_blank(c) { ' ' } else { c }).collect())
+}
+
+/// How deep elements stand that only a closing tag ends, about.
+fn nesting(html: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for tag in html.split('<').skip(1) {
+        let closes = tag.starts_with('/');
+        let name = tag
+            .trim_start_matches('/')
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .next();
+        let name = name.unwrap_or_default().to_ascii_lowercase();
+        // Void elements, and those that the next one of their kind ends.
+        let brief = [
+            "", "p", "li", "br", "img", "hr", "meta", "link", "input", "source", "td", "th", "tr",
+            "dd", "dt", "col", "wbr", "area", "base", "embed", "track", "option", "tbody", "thead",
+        ];
+        if brief.contains(&name.as_str()) {
+            continue;
+        }
+        depth = if closes {
+            depth.saturating_sub(1)
+        } else {
+            depth + 1
+        };
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 fn is_blank(c: char) -> bool {
@@ -172,6 +208,11 @@ fn format_of(text: &str) -> Format {
     } else {
         Format::Html
     }
+}
+
+/// A text as one YAML line. JSON's strings are YAML's.
+pub fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text always has a JSON form")
 }
 
 /// Lines that end every newsletter and are the theme's own words here.

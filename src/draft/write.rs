@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::draft::links::TODO;
 use crate::draft::piece::{Entry, Kind, Piece};
-use crate::draft::{Draft, Format, Found, Guess};
+use crate::draft::{Draft, Format, Found, Guess, quoted};
 
 /// Writes the whole file.
 pub(super) fn draft(format: Format, found: Found) -> Draft {
@@ -62,11 +62,6 @@ pub(super) fn draft(format: Format, found: Found) -> Draft {
         markdown: page.out,
         guesses: page.guesses,
     }
-}
-
-/// A text as one YAML line. JSON's strings are YAML's.
-pub(crate) fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("a text always has a JSON form")
 }
 
 fn one_line(text: &str) -> String {
