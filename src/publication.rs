@@ -23,6 +23,7 @@ use crate::subscriber::field::FieldTable;
 
 mod folder;
 mod picture;
+pub mod shelf;
 
 /// The theme of an issue that names none, and of the system mails.
 const THEME: &str = "digest";
