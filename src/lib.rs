@@ -21,6 +21,7 @@ pub mod diagnostic;
 pub mod dkim;
 pub mod event;
 pub mod issue;
+pub mod lint;
 pub mod message;
 pub mod mjml;
 pub mod reply;
