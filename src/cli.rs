@@ -22,6 +22,7 @@ mod sink;
 mod stats;
 mod subscribers;
 mod suppressions;
+mod theme;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,6 +82,9 @@ pub enum Command {
     /// Compiles an issue and says what is wrong with it; nothing is sent.
     Check(check::Arguments),
     Build(build::Arguments),
+    /// Lists, copies, checks and shows themes.
+    #[command(subcommand)]
+    Theme(theme::Command),
     Test(send::Test),
     Send(send::Send),
     Pause(control::Pause),
@@ -150,6 +154,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Suppressions(command) => suppressions::run(cli, command).await,
         Command::Check(arguments) => check::run(&cli.config, arguments),
         Command::Build(arguments) => build::run(&cli.config, arguments),
+        Command::Theme(command) => theme::run(&cli.config, command),
         Command::Test(test) => send::test(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,
         Command::Pause(pause) => control::pause(cli, pause).await,

@@ -14,7 +14,7 @@ use crate::compile::press::{Mail, Options, Site, press};
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::issue::Issue;
 use crate::issue::merge;
 use crate::publication::folder::{Defaults, Folder};
@@ -23,9 +23,7 @@ use crate::subscriber::field::FieldTable;
 
 mod folder;
 mod picture;
-
-/// The theme of an issue that names none, and of the system mails.
-const THEME: &str = "digest";
+pub mod themes;
 
 /// The author's folder with its fields.
 #[derive(Clone, Debug)]
@@ -76,15 +74,18 @@ pub fn compile_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Res
         options,
         slug: &slug,
         folder: &folder,
+        theme: &config.publication.theme,
+        forced: false,
     })
 }
 
-/// Compiles the system mail `confirm` or `welcome`.
+/// Compiles the system mail `confirm`, `welcome` or `goodbye`.
 pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Result<Compiled> {
     let mail = match kind {
         "confirm" => Mail::Confirm,
         "welcome" => Mail::Welcome,
-        _ => bail!("there is no system mail `{kind}`; there are `confirm` and `welcome`"),
+        "goodbye" => Mail::Goodbye,
+        _ => bail!("there is no system mail `{kind}`; there are `confirm`, `welcome` and `goodbye`"),
     };
     let publication = Publication::load(emails)?;
     let folder = publication.folder(&format!("system/{kind}"));
@@ -97,6 +98,8 @@ pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Res
         },
         slug: kind,
         folder: &folder,
+        theme: &config.publication.theme,
+        forced: false,
     })?;
     ensure!(
         built.images.is_empty(),
@@ -204,8 +207,13 @@ impl Publication {
         let files = folder.texts(&["mjml", "toml"]);
         let files = files.map_err(|problem| error(format!("{problem:#}")))?;
         if files.is_empty() {
-            return Err(error(format!("there is no theme `{name}`"))
-                .help(format!("`{THEME}` is always there")));
+            let known = themes::themes(&self.emails).unwrap_or_default();
+            let known: Vec<&str> = known.iter().map(|theme| theme.name.as_str()).collect();
+            let help = match nearest(name, known.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("there are: {}", known.join(", ")),
+            };
+            return Err(error(format!("there is no theme `{name}`")).help(help));
         }
         Theme::new(name, files)
     }
@@ -237,8 +245,10 @@ impl Publication {
         let file = order.folder.shown("issue.md");
         let issue = Issue::read(order.slug, &file, octets, &self.fields, found)?;
         let images = read_pictures(&issue, order.folder, found);
-        let theme = self.theme(issue.front.theme.as_deref().unwrap_or(THEME));
+        let named = issue.front.theme.as_deref().filter(|_| !order.forced);
+        let theme = self.theme(named.unwrap_or(order.theme));
         let theme = theme.map_err(|error| found.push(error)).ok()?;
+        let theme = theme.for_language(&order.site.language);
         let table: BTreeMap<String, Image> = images
             .iter()
             .map(|(image, _)| (image.source.clone(), image.clone()))
@@ -261,6 +271,10 @@ struct Order<'a> {
     options: Options,
     slug: &'a str,
     folder: &'a Folder,
+    /// The theme of an issue that names none.
+    theme: &'a str,
+    /// That theme, whatever the issue says.
+    forced: bool,
 }
 
 /// What the configuration says of the publication.

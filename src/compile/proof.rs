@@ -102,7 +102,7 @@ impl Press<'_> {
                 if !has(&Slot::Confirm) {
                     self.error("confirm", format!("the {part} part has no `confirm_url`"));
                 }
-            } else if !has(&Slot::Unsubscribe) {
+            } else if self.mail.can_be_left() && !has(&Slot::Unsubscribe) {
                 self.error(
                     "unsubscribe",
                     format!("the {part} part has no `unsubscribe_url`"),
@@ -121,8 +121,13 @@ impl Press<'_> {
                 (Mail::Confirm, Slot::Unsubscribe | Slot::Preferences | Slot::View) => {
                     "a mail to an address nobody has confirmed has no such page".into()
                 }
-                (Mail::Welcome, Slot::View) => "`view_url` exists for issues only".into(),
-                (Mail::Issue | Mail::Welcome, Slot::Confirm) => {
+                (Mail::Goodbye, Slot::Unsubscribe | Slot::Preferences) => {
+                    "whoever gets this mail has left already".into()
+                }
+                (Mail::Welcome | Mail::Goodbye, Slot::View) => {
+                    "`view_url` exists for issues only".into()
+                }
+                (Mail::Issue | Mail::Welcome | Mail::Goodbye, Slot::Confirm) => {
                     "`confirm_url` exists in the confirm mail only".into()
                 }
                 _ => continue,
