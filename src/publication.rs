@@ -85,7 +85,9 @@ pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Res
         "confirm" => Mail::Confirm,
         "welcome" => Mail::Welcome,
         "goodbye" => Mail::Goodbye,
-        _ => bail!("there is no system mail `{kind}`; there are `confirm`, `welcome` and `goodbye`"),
+        _ => {
+            bail!("there is no system mail `{kind}`; there are `confirm`, `welcome` and `goodbye`")
+        }
     };
     let publication = Publication::load(emails)?;
     let folder = publication.folder(&format!("system/{kind}"));

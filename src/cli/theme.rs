@@ -82,7 +82,11 @@ fn show(config: &Path, list: &List) -> anyhow::Result<Exit> {
     }
     let row = |theme: &crate::publication::themes::Listed| {
         let place = if theme.own { "yours" } else { "built in" };
-        let used = if theme.name == config.publication.theme { "the publication's" } else { "" };
+        let used = if theme.name == config.publication.theme {
+            "the publication's"
+        } else {
+            ""
+        };
         vec![theme.name.clone(), place.to_owned(), used.to_owned()]
     };
     let rows: Vec<Vec<String>> = themes.iter().map(row).collect();
@@ -112,7 +116,10 @@ fn inspect(config: &Path, check: &Check) -> anyhow::Result<Exit> {
     let (config, emails) = configuration(config)?;
     let names = match &check.name {
         Some(name) => vec![name.clone()],
-        None => themes(&emails)?.into_iter().map(|theme| theme.name).collect(),
+        None => themes(&emails)?
+            .into_iter()
+            .map(|theme| theme.name)
+            .collect(),
     };
     let mut inspections = Vec::new();
     for name in names {

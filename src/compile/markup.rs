@@ -212,7 +212,7 @@ impl Markup<'_> {
                     let align = match align.get(column) {
                         Some(Align::Center) => "center",
                         Some(Align::Right) => "right",
-                        Some(Align::Left) | None => "left",
+                        Some(Align::Left) | None => self.theme.start(),
                     };
                     let open = self.theme.open(tag);
                     let open = open.replacen(tag, &format!("{tag} align=\"{align}\""), 1);

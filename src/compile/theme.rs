@@ -61,6 +61,11 @@ impl Theme {
         self
     }
 
+    /// The side on which lines begin.
+    pub(crate) fn start(&self) -> &'static str {
+        if self.rtl { "right" } else { "left" }
+    }
+
     /// The opening tag with the theme's style for it.
     pub(crate) fn open(&self, tag: &str) -> String {
         self.open_as(tag, tag)

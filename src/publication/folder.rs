@@ -131,7 +131,10 @@ fn walk(folder: &Path, prefix: &str, depth: usize, paths: &mut Vec<String>) -> a
 /// The folders directly below a folder of the defaults.
 pub(super) fn default_names(folder: &str) -> BTreeSet<String> {
     let names = Emails::iter().filter_map(|path| {
-        let (name, _) = path.strip_prefix(folder)?.strip_prefix('/')?.split_once('/')?;
+        let (name, _) = path
+            .strip_prefix(folder)?
+            .strip_prefix('/')?
+            .split_once('/')?;
         Some(name.to_owned())
     });
     names.collect()

@@ -139,7 +139,12 @@ pub fn check_theme(config: &Config, emails: &Path, name: &str) -> anyhow::Result
     if !publication.specimen_folder(&name)?.1 {
         let file = format!("themes/{name}/specimen/issue.md");
         let message = "the theme has no specimen; the one of `digest` stands in for it";
-        found.push(Diagnostic::about(Severity::Warning, "no-specimen", &file, message));
+        found.push(Diagnostic::about(
+            Severity::Warning,
+            "no-specimen",
+            &file,
+            message,
+        ));
     }
     match specimen(config, emails, &name) {
         Ok(built) => {
@@ -172,7 +177,10 @@ fn known(emails: &Path, name: &str) -> anyhow::Result<String> {
     let names: Vec<&str> = themes.iter().map(|theme| theme.name.as_str()).collect();
     match nearest(name, names.iter().copied()) {
         Some(meant) => bail!("there is no theme `{name}`; did you mean `{meant}`?"),
-        None => bail!("there is no theme `{name}`; there are: {}", names.join(", ")),
+        None => bail!(
+            "there is no theme `{name}`; there are: {}",
+            names.join(", ")
+        ),
     }
 }
 

@@ -114,7 +114,13 @@ fn literals(theme: &Theme) -> Vec<Diagnostic> {
         let start = styles.start + at.start;
         let written = &text[start..styles.start + at.end];
         let message = format!("`{written}` is written into a style, so no token changes it");
-        found.push(source.at(Severity::Warning, start, at.len(), "literal-colour", message));
+        found.push(source.at(
+            Severity::Warning,
+            start,
+            at.len(),
+            "literal-colour",
+            message,
+        ));
     }
     found
 }
@@ -138,7 +144,10 @@ fn colours(text: &str) -> Vec<Range<usize>> {
             rest = text[at..].find("#}").map_or(text.len(), |end| at + end + 2);
             continue;
         }
-        let digits = text[at + 1..].bytes().take_while(u8::is_ascii_hexdigit).count();
+        let digits = text[at + 1..]
+            .bytes()
+            .take_while(u8::is_ascii_hexdigit)
+            .count();
         let end = at + 1 + digits;
         let word = text[end..].starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_');
         // `&#123;` is a character.
@@ -155,12 +164,18 @@ fn unused_files(theme: &Theme) -> Vec<Diagnostic> {
     let unnamed = |path: &str| {
         let (double, single) = (format!("\"{path}\""), format!("'{path}'"));
         let mut others = theme.templates().filter(|(other, _)| *other != path);
-        path != "layout.mjml" && !others.any(|(_, text)| text.contains(&double) || text.contains(&single))
+        path != "layout.mjml"
+            && !others.any(|(_, text)| text.contains(&double) || text.contains(&single))
     };
     let paths = theme.templates().map(|(path, _)| path);
     let unused = paths.filter(|path| unnamed(path)).map(|path| {
         let file = format!("themes/{}/{path}", theme.name);
-        Diagnostic::about(Severity::Warning, "unused", &file, "no file of the theme uses this one")
+        Diagnostic::about(
+            Severity::Warning,
+            "unused",
+            &file,
+            "no file of the theme uses this one",
+        )
     });
     unused.collect()
 }
@@ -170,7 +185,11 @@ fn unused_colours(theme: &Theme) -> Vec<Diagnostic> {
     let (file, text) = toml(theme);
     let source = Source { file: &file, text };
     let style = &text[section(text, "style")];
-    let texts: Vec<&str> = theme.templates().map(|(_, text)| text).chain([style]).collect();
+    let texts: Vec<&str> = theme
+        .templates()
+        .map(|(_, text)| text)
+        .chain([style])
+        .collect();
     let names = |path: &str| {
         let mut found = texts.iter().flat_map(|text| {
             text.match_indices(path)
@@ -198,7 +217,8 @@ mod tests {
 
     #[test]
     fn colours_are_told_from_characters_comments_and_anchors() {
-        let text = "{# #fff #}a{color:#3a49c4}b{color:#FFF;}&#847;&#8203; href=\"#abcdefg\" #abc-d #12";
+        let text =
+            "{# #fff #}a{color:#3a49c4}b{color:#FFF;}&#847;&#8203; href=\"#abcdefg\" #abc-d #12";
         let found: Vec<&str> = colours(text).into_iter().map(|at| &text[at]).collect();
         assert_eq!(found, ["#3a49c4", "#FFF"]);
     }

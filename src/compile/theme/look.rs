@@ -6,14 +6,17 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use toml::de::{DeTable, DeValue};
 
 use crate::compile::theme::tokens::{
     COLOURS, Colours, KINDS, LETTER, Measure, Placed, ROLES, SPACES, Tokens,
 };
-use crate::diagnostic::{Diagnostic, Source, nearest};
+use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::lint::contrast::Colour;
+
+#[cfg(test)]
+mod tests;
 
 /// The sections of the file.
 const SECTIONS: [&str; 5] = ["colors", "type", "space", "style", "words"];
@@ -21,9 +24,47 @@ const SECTIONS: [&str; 5] = ["colors", "type", "space", "style", "words"];
 /// What `[style]` may describe: the tags of Markdown's HTML, four of them once more for another place, and
 /// those that an author may write.
 const STYLES: [&str; 41] = [
-    "a", "p", "strong", "em", "s", "sub", "sup", "ul", "ol", "nested-ul", "nested-ol", "li", "h3", "h4",
-    "blockquote", "quoted-last", "code", "pre", "table", "th", "td", "hr", "b", "i", "u", "kbd", "small",
-    "mark", "del", "ins", "span", "div", "h1", "h2", "h5", "h6", "dl", "dt", "dd", "cite", "img",
+    "a",
+    "p",
+    "strong",
+    "em",
+    "s",
+    "sub",
+    "sup",
+    "ul",
+    "ol",
+    "nested-ul",
+    "nested-ol",
+    "li",
+    "h3",
+    "h4",
+    "blockquote",
+    "quoted-last",
+    "code",
+    "pre",
+    "table",
+    "th",
+    "td",
+    "hr",
+    "b",
+    "i",
+    "u",
+    "kbd",
+    "small",
+    "mark",
+    "del",
+    "ins",
+    "span",
+    "div",
+    "h1",
+    "h2",
+    "h5",
+    "h6",
+    "dl",
+    "dt",
+    "dd",
+    "cite",
+    "img",
 ];
 
 /// One word of `[words]`: its key, and where it goes.
@@ -133,7 +174,7 @@ impl Reader<'_> {
         let (start, length) = (at.start, at.len());
         let finding = self
             .source
-            .at(crate::diagnostic::Severity::Error, start, length, "theme", message);
+            .at(Severity::Error, start, length, "theme", message);
         self.found.push(match help {
             Some(help) => finding.help(help),
             None => finding,
@@ -244,7 +285,11 @@ impl Reader<'_> {
     }
 
     fn spaces(&mut self, table: &DeTable<'_>, tokens: &mut Tokens) {
-        self.known(table, "a length of `[space]`", &SPACES.map(|(name, _, _)| name));
+        self.known(
+            table,
+            "a length of `[space]`",
+            &SPACES.map(|(name, _, _)| name),
+        );
         for (name, least, most) in SPACES {
             let Some(value) = table.get(name) else {
                 continue;
@@ -318,20 +363,27 @@ impl Reader<'_> {
         error: &minijinja::Error,
         tokens: &Tokens,
     ) {
-        let expression = error.range().and_then(|range| text.get(range));
+        let undefined = error.kind() == ErrorKind::UndefinedError;
+        let expression = error.range().filter(|_| undefined);
+        let expression = expression.and_then(|range| text.get(range));
         let written = &self.source.text[span.clone()];
         let place = expression.and_then(|expression| {
             let start = span.start + written.find(expression)?;
             Some((start..start + expression.len(), expression))
         });
         let Some((place, expression)) = place else {
-            self.tell(span, format!("{error}"), None);
+            let detail = error.detail().unwrap_or("it cannot be read");
+            self.tell(span, format!("{}: {detail}", error.kind()), None);
             return;
         };
         let paths = tokens.paths();
         let meant = nearest(expression, paths.iter().map(String::as_str));
         let help = meant.map(|meant| format!("did you mean `{meant}`?"));
-        self.tell(place, format!("`{expression}` is no token of this theme"), help);
+        self.tell(
+            place,
+            format!("`{expression}` is no token of this theme"),
+            help,
+        );
     }
 }
 
@@ -353,9 +405,11 @@ fn measure(kind: &str, value: &DeValue<'_>) -> Result<Measure, String> {
             .map(|number| Measure::Weight(whole(number))),
     };
     measure.ok_or_else(|| match kind {
-        "family" => "font families as CSS lists them, such as \"Georgia,serif\", in single quotes where a \
+        "family" => {
+            "font families as CSS lists them, such as \"Georgia,serif\", in single quotes where a \
                      name has blanks"
-            .into(),
+                .into()
+        }
         "size" => format!("from \"{}px\" to \"{}px\"", LETTER.0, LETTER.1),
         "line_height" => "a number from 0.9 to 2.5".into(),
         _ => "a weight: 100, 200, ... 900".into(),
@@ -368,7 +422,8 @@ fn family(value: &DeValue<'_>) -> Option<String> {
         return None;
     };
     let fine = |c: char| c.is_alphanumeric() || " ,'-_".contains(c);
-    let fine = !text.trim().is_empty() && text.chars().all(fine) && text.matches('\'').count() % 2 == 0;
+    let fine =
+        !text.trim().is_empty() && text.chars().all(fine) && text.matches('\'').count() % 2 == 0;
     fine.then(|| text.clone().into_owned())
 }
 

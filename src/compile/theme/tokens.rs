@@ -117,7 +117,11 @@ impl Tokens {
             let text = i64::from(*width) - 2 * i64::from(*gutter);
             spaces.insert("text_width".into(), Value::from(text));
         }
-        let (start, end) = if rtl { ("right", "left") } else { ("left", "right") };
+        let (start, end) = if rtl {
+            ("right", "left")
+        } else {
+            ("left", "right")
+        };
         Value::from_object(Map::from([
             ("colors".into(), Value::from_object(colours)),
             ("type".into(), Value::from_object(kinds)),
