@@ -16,13 +16,14 @@ use crate::compile::{Compiled, Image};
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::issue::Issue;
-use crate::issue::merge;
+use crate::issue::merge::{self, Given};
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::picture::read_pictures;
 use crate::subscriber::field::FieldTable;
 
 mod folder;
 mod picture;
+pub mod shelf;
 pub mod themes;
 
 /// The author's folder with its fields.
@@ -72,6 +73,7 @@ pub fn compile_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Res
         site: site(config),
         mail: Mail::Issue,
         options,
+        list: &config.publication.list,
         slug: &slug,
         folder: &folder,
         theme: &config.publication.theme,
@@ -98,6 +100,7 @@ pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Res
             clicks: false,
             opens: false,
         },
+        list: &config.publication.list,
         slug: kind,
         folder: &folder,
         theme: &config.publication.theme,
@@ -245,12 +248,20 @@ impl Publication {
         found: &mut Vec<Diagnostic>,
     ) -> Option<Built> {
         let file = order.folder.shown("issue.md");
-        let issue = Issue::read(order.slug, &file, octets, &self.fields, found)?;
+        let given = Given {
+            fields: &self.fields,
+            mail: order.mail,
+            publication: &order.site.name,
+            url: &order.site.url,
+            list: &order.list,
+            language: &order.site.language,
+        };
+        let issue = Issue::read(order.slug, &file, octets, given, found)?;
         let images = read_pictures(&issue, order.folder, found);
         let named = issue.front.theme.as_deref().filter(|_| !order.forced);
         let theme = self.theme(named.unwrap_or(order.theme));
         let theme = theme.map_err(|error| found.push(error)).ok()?;
-        let theme = theme.for_language(&order.site.language);
+        let theme = theme.for_language(issue.front.lang.as_deref().unwrap_or(&order.site.language));
         let table: BTreeMap<String, Image> = images
             .iter()
             .map(|(image, _)| (image.source.clone(), image.clone()))
@@ -271,6 +282,8 @@ struct Order<'a> {
     site: Site,
     mail: Mail,
     options: Options,
+    /// Short name of the publication's list.
+    list: &'a str,
     slug: &'a str,
     folder: &'a Folder,
     /// The theme of an issue that names none.

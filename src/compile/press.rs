@@ -105,6 +105,7 @@ pub fn press(
         found,
     };
     press.address_links();
+    press.check_segments();
     press.check_components(&inputs);
     if press.found.iter().any(Diagnostic::is_error) {
         return None;
@@ -248,18 +249,24 @@ impl Press<'_> {
             authors.push(context! { name => &author.name, url });
         }
         context! {
-            language => &self.site.language,
-            direction => direction(&self.site.language),
+            language => self.language(),
+            direction => direction(self.language()),
             publication => context! { name => &self.site.name, url => safe(escape_html(&self.site.url)) },
             title => &issue.front.title,
             preheader => self.preheader(),
             teaser => &issue.front.teaser,
-            dates => issue.front.dates.map(|dates| dates.shown(&self.site.language)),
+            dates => issue.front.dates.map(|dates| dates.shown(self.language())),
             words => self.words(),
             is_issue => self.mail == Mail::Issue,
             intro, items, outro, notes, share_url, authors,
             unsubscribe_url, preferences_url, view_url, postal_address, open_pixel,
         }
+    }
+
+    /// The issue's own language, or the publication's.
+    fn language(&self) -> &str {
+        let own = self.issue.front.lang.as_deref();
+        own.unwrap_or(&self.site.language)
     }
 
     fn words(&self) -> Value {
@@ -310,10 +317,7 @@ impl Press<'_> {
             listed: 0,
         };
         text.headline(None, &[Inline::Text(issue.front.title.clone())], '=');
-        let dates = issue
-            .front
-            .dates
-            .map(|dates| dates.shown(&self.site.language));
+        let dates = issue.front.dates.map(|dates| dates.shown(self.language()));
         for line in [dates, issue.front.teaser.clone()].into_iter().flatten() {
             text.say(&line);
         }

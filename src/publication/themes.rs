@@ -99,6 +99,7 @@ pub fn specimen(config: &Config, emails: &Path, name: &str) -> anyhow::Result<Bu
             clicks: config.tracking.clicks,
             opens: config.tracking.opens,
         },
+        list: &config.publication.list,
         slug: "specimen",
         folder: &folder,
         theme: &name,
