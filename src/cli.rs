@@ -26,6 +26,7 @@ mod sink;
 mod stats;
 mod subscribers;
 mod suppressions;
+mod theme;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -88,6 +89,9 @@ pub enum Command {
     Check(check::Arguments),
     Build(build::Arguments),
     Mjml(mjml::Arguments),
+    /// Lists, copies, checks and shows themes.
+    #[command(subcommand)]
+    Theme(theme::Command),
     Diff(diff::Diff),
     Test(send::Test),
     Send(send::Send),
@@ -161,6 +165,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Check(arguments) => check::run(&cli.config, arguments),
         Command::Build(arguments) => build::run(&cli.config, arguments),
         Command::Mjml(arguments) => mjml::run(arguments).await,
+        Command::Theme(command) => theme::run(&cli.config, command),
         Command::Diff(arguments) => diff::run(&cli.config, arguments),
         Command::Test(test) => send::test(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,

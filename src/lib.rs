@@ -22,6 +22,7 @@ pub mod dkim;
 pub mod draft;
 pub mod event;
 pub mod issue;
+pub mod lint;
 pub mod message;
 pub mod mjml;
 pub mod reply;
