@@ -9,6 +9,7 @@ mod control;
 mod deliveries;
 mod demo;
 mod dns;
+mod explain;
 mod follow;
 mod init;
 mod keys;
@@ -78,7 +79,7 @@ pub enum Command {
     /// Adds, counts, checks and removes addresses that are never mailed.
     #[command(subcommand)]
     Suppressions(suppressions::Command),
-    /// Compiles an issue and says what is wrong with it; nothing is sent.
+    /// Compiles issues and says what is wrong with them; nothing is sent.
     Check(check::Arguments),
     Build(build::Arguments),
     Test(send::Test),
@@ -148,7 +149,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Lists(command) => lists::run(cli, command).await,
         Command::Subscribers(command) => subscribers::run(cli, command).await,
         Command::Suppressions(command) => suppressions::run(cli, command).await,
-        Command::Check(arguments) => check::run(&cli.config, arguments),
+        Command::Check(arguments) => check::run(&cli.config, arguments).await,
         Command::Build(arguments) => build::run(&cli.config, arguments),
         Command::Test(test) => send::test(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,

@@ -7,8 +7,6 @@ use crate::compile::{Image, hex};
 
 /// Mailboxes load images over slow links; more is a mistake.
 const SIZE_LIMIT: usize = 8 * 1024 * 1024;
-/// Where a reader on a phone begins to wait.
-pub const SIZE_WARNING: usize = 1024 * 1024;
 
 /// Measures the octets of `source`, the author's path. The error is a sentence.
 pub fn measure(source: &str, octets: &[u8]) -> Result<Image, String> {

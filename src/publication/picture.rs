@@ -1,7 +1,7 @@
 //! The images that an issue names: read from its folder, or left on the web with a warning.
 
 use crate::compile::Image;
-use crate::compile::image::{SIZE_WARNING, measure};
+use crate::compile::image::measure;
 use crate::diagnostic::Diagnostic;
 use crate::issue::Issue;
 use crate::issue::block::Picture;
@@ -28,7 +28,6 @@ pub(super) fn read_pictures(
         }
         match local(picture, folder) {
             Ok((image, octets)) => {
-                warn(issue, picture, &image, octets.len(), found);
                 images.push((image, octets));
             }
             Err(problem) => {
@@ -71,26 +70,4 @@ fn local(picture: &Picture, folder: &Folder) -> Result<(Image, Vec<u8>), String>
     })?;
     let image = measure(&picture.source, &octets)?;
     Ok((image, octets))
-}
-
-fn warn(issue: &Issue, picture: &Picture, image: &Image, size: usize, found: &mut Vec<Diagnostic>) {
-    let mut say = |code, message| found.push(issue.source().warning(picture.offset, code, message));
-    if size > SIZE_WARNING {
-        say(
-            "image-size",
-            format!(
-                "`{}` has {size} octets; phones load it slowly",
-                image.source
-            ),
-        );
-    }
-    if image.media_type == "image/webp" {
-        say(
-            "image-kind",
-            format!(
-                "`{}` is WebP, which Outlook for Windows does not show",
-                image.source
-            ),
-        );
-    }
 }
