@@ -16,6 +16,7 @@ mod keys;
 mod lists;
 mod logs;
 mod output;
+mod rehearse;
 mod send;
 mod serve;
 mod signal;
@@ -82,6 +83,7 @@ pub enum Command {
     /// Compiles issues and says what is wrong with them; nothing is sent.
     Check(check::Arguments),
     Build(build::Arguments),
+    Rehearse(rehearse::Rehearse),
     Test(send::Test),
     Send(send::Send),
     Pause(control::Pause),
@@ -151,6 +153,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Suppressions(command) => suppressions::run(cli, command).await,
         Command::Check(arguments) => check::run(&cli.config, arguments).await,
         Command::Build(arguments) => build::run(&cli.config, arguments),
+        Command::Rehearse(arguments) => rehearse::run(cli, arguments).await,
         Command::Test(test) => send::test(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,
         Command::Pause(pause) => control::pause(cli, pause).await,
