@@ -61,8 +61,9 @@ fn reply(desk: &mut Desk<'_>, at: (usize, usize), subject: &str) {
         "re:", "fwd:", "fw:", "aw:", "wg:", "sv:", "vs:", "tr:", "rv:",
     ];
     if let Some(prefix) = prefixes.iter().find(|prefix| lower.starts_with(**prefix)) {
+        let shown: String = subject.chars().take(prefix.len()).collect();
         let message =
-            format!("the subject begins with `{prefix}`, and this is no answer to anybody");
+            format!("the subject begins with `{shown}`, and this is no answer to anybody");
         let help =
             "take it out: mailbox providers refuse it, and laws against misleading subjects do too";
         desk.say("subject-reply", at, message, help);

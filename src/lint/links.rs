@@ -122,6 +122,7 @@ fn generic(desk: &mut Desk<'_>, anchors: &[Anchor]) {
         .map(|at| issue.source().place(*at).0)
         .collect();
     lines.sort_unstable();
+    lines.dedup();
     let texts: Vec<String> = texts
         .iter()
         .take(3)
@@ -156,7 +157,8 @@ fn same_text(desk: &mut Desk<'_>, anchors: &[Anchor]) {
             continue;
         }
         let offsets = group.iter().map(|anchor| issue.links[anchor.link.0].offset);
-        let lines: Vec<usize> = offsets.map(|at| issue.source().place(at).0).collect();
+        let mut lines: Vec<usize> = offsets.map(|at| issue.source().place(at).0).collect();
+        lines.dedup();
         let message = format!(
             "`{text}` leads to different places on {}",
             lines_named(&lines)

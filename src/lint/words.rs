@@ -38,6 +38,8 @@ fn title_count(desk: &mut Desk<'_>) {
         let message = format!("the {key} promises {number}, and the issue has {count} items");
         let help = "count again; an item that is not one of them is written `## ... {.plain}`";
         desk.say("title-count", (at, word.len()), message, help);
+        // The other one most likely says the same.
+        break;
     }
 }
 
@@ -153,6 +155,7 @@ fn templates(desk: &mut Desk<'_>, text: &str) {
         }
     }
     for (at, word) in words(text) {
+        let word = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '%');
         let inner = word
             .strip_prefix('%')
             .and_then(|rest| rest.strip_suffix('%'));
