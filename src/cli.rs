@@ -8,13 +8,16 @@ mod config;
 mod control;
 mod deliveries;
 mod demo;
+mod diff;
 mod dns;
 mod explain;
 mod follow;
+mod import_issue;
 mod init;
 mod keys;
 mod lists;
 mod logs;
+mod new;
 mod output;
 mod rehearse;
 mod send;
@@ -80,9 +83,12 @@ pub enum Command {
     /// Adds, counts, checks and removes addresses that are never mailed.
     #[command(subcommand)]
     Suppressions(suppressions::Command),
+    New(new::New),
+    ImportIssue(import_issue::ImportIssue),
     /// Compiles issues and says what is wrong with them; nothing is sent.
     Check(check::Arguments),
     Build(build::Arguments),
+    Diff(diff::Diff),
     Rehearse(rehearse::Rehearse),
     Test(send::Test),
     Send(send::Send),
@@ -151,8 +157,11 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Lists(command) => lists::run(cli, command).await,
         Command::Subscribers(command) => subscribers::run(cli, command).await,
         Command::Suppressions(command) => suppressions::run(cli, command).await,
+        Command::New(new) => new::run(&cli.config, new),
+        Command::ImportIssue(arguments) => import_issue::run(&cli.config, arguments),
         Command::Check(arguments) => check::run(&cli.config, arguments).await,
         Command::Build(arguments) => build::run(&cli.config, arguments),
+        Command::Diff(arguments) => diff::run(&cli.config, arguments),
         Command::Rehearse(arguments) => rehearse::run(cli, arguments).await,
         Command::Test(test) => send::test(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::token::Purpose;
 
+pub mod diff;
 pub mod image;
 mod markup;
 mod placeholder;

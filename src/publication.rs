@@ -15,13 +15,15 @@ use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Source};
-use crate::issue::{Issue, front, merge};
+use crate::issue::merge::{self, Given};
+use crate::issue::{Issue, front};
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::picture::read_pictures;
 use crate::subscriber::field::FieldTable;
 
 mod folder;
 mod picture;
+pub mod shelf;
 
 /// The theme of an issue that names none, and of the system mails.
 const THEME: &str = "digest";
@@ -76,6 +78,7 @@ pub fn compile_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Res
         site: site(config),
         mail: Mail::Issue,
         options,
+        list: &config.publication.list,
         slug: &slug,
         folder: &folder,
     })
@@ -97,6 +100,7 @@ pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Res
             clicks: false,
             opens: false,
         },
+        list: &config.publication.list,
         slug: kind,
         folder: &folder,
     })?;
@@ -163,7 +167,7 @@ impl Publication {
             let text = String::from_utf8_lossy(&octets).replace("\r\n", "\n");
             let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
             let source = Source { file: &other, text };
-            if let Ok((front, _)) = front::read(source) {
+            if let Some((front, _)) = front::read(source, &mut Vec::new()) {
                 found.push((other, front.subject.unwrap_or(front.title)));
             }
         }
@@ -256,7 +260,15 @@ impl Publication {
         found: &mut Vec<Diagnostic>,
     ) -> Option<Built> {
         let file = order.folder.shown("issue.md");
-        let issue = Issue::read(order.slug, &file, octets, &self.fields, found)?;
+        let given = Given {
+            fields: &self.fields,
+            mail: order.mail,
+            publication: &order.site.name,
+            url: &order.site.url,
+            list: &order.list,
+            language: &order.site.language,
+        };
+        let issue = Issue::read(order.slug, &file, octets, given, found)?;
         let images = read_pictures(&issue, order.folder, found);
         let theme = self.theme(issue.front.theme.as_deref().unwrap_or(THEME));
         let theme = theme.map_err(|error| found.push(error)).ok()?;
@@ -282,6 +294,8 @@ struct Order<'a> {
     site: Site,
     mail: Mail,
     options: Options,
+    /// Short name of the publication's list.
+    list: &'a str,
     slug: &'a str,
     folder: &'a Folder,
 }

@@ -12,6 +12,7 @@ use crate::compile::markup::{Markup, safe};
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::text::{Text, WIDTH};
 use crate::compile::theme::Theme;
+use crate::compile::theme::trace::Marks;
 use crate::compile::{Compiled, Context, Image, Link, Segment, Slot, Template, escape_html};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::issue::Issue;
@@ -95,6 +96,7 @@ pub fn press(
         found,
     };
     press.address_links();
+    press.check_segments();
     press.check_components(&inputs);
     if press.found.iter().any(Diagnostic::is_error) {
         return None;
@@ -163,8 +165,9 @@ impl Press<'_> {
 
     fn html(&mut self, mut places: Placeholders) -> Option<Template> {
         let context = self.context(&mut places);
-        let mjml = match self.theme.layout(context) {
-            Ok(mjml) => mjml,
+        let mut marks = Marks::unlike(std::iter::empty());
+        let mjml = match self.theme.layout(&context, &mut marks) {
+            Ok(mjml) => marks.trace(&mjml).0,
             Err(error) => {
                 self.found.push(error);
                 return None;
@@ -230,18 +233,24 @@ impl Press<'_> {
             authors.push(context! { name => &author.name, url });
         }
         context! {
-            language => &self.site.language,
-            direction => direction(&self.site.language),
+            language => self.language(),
+            direction => direction(self.language()),
             publication => context! { name => &self.site.name, url => safe(escape_html(&self.site.url)) },
             title => &issue.front.title,
             preheader => self.preheader(),
             teaser => &issue.front.teaser,
-            dates => issue.front.dates.map(|dates| dates.shown(&self.site.language)),
+            dates => issue.front.dates.map(|dates| dates.shown(self.language())),
             words => self.words(),
             is_issue => self.mail == Mail::Issue,
             intro, items, outro, notes, share_url, authors,
             unsubscribe_url, preferences_url, view_url, postal_address, open_pixel,
         }
+    }
+
+    /// The issue's own language, or the publication's.
+    fn language(&self) -> &str {
+        let own = self.issue.front.lang.as_deref();
+        own.unwrap_or(&self.site.language)
     }
 
     fn words(&self) -> Value {
@@ -291,10 +300,7 @@ impl Press<'_> {
             listed: 0,
         };
         text.headline(None, &[Inline::Text(issue.front.title.clone())], '=');
-        let dates = issue
-            .front
-            .dates
-            .map(|dates| dates.shown(&self.site.language));
+        let dates = issue.front.dates.map(|dates| dates.shown(self.language()));
         for line in [dates, issue.front.teaser.clone()].into_iter().flatten() {
             text.say(&line);
         }

@@ -4,6 +4,7 @@ use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::{Mail, Press};
 use crate::compile::{Compiled, Segment, Slot};
 use crate::issue::block::{Block, Inline};
+use crate::issue::merge::misplaced;
 use crate::issue::target;
 use crate::mjml;
 
@@ -29,6 +30,25 @@ impl Press<'_> {
                     issue.source().warning(*offset, "mjml-text", message)
                 }
             });
+        }
+    }
+
+    /// What is for a segment only cannot be left out of a copy: all copies share their text.
+    pub(super) fn check_segments(&mut self) {
+        let issue = self.issue;
+        let items = issue.items.iter().map(|item| &item.blocks);
+        let parts = std::iter::once(&issue.intro).chain(items);
+        for block in parts.chain(std::iter::once(&issue.outro)).flatten() {
+            if let Block::Only {
+                segment, offset, ..
+            } = block
+            {
+                let message =
+                    format!("`:::only {segment}` cannot be sent: there are no segments yet");
+                let error = issue.source().error(*offset, "only-unsupported", message);
+                let help = "take it out, or send an issue of its own to a list of those readers";
+                self.found.push(error.help(help));
+            }
         }
     }
 
@@ -112,22 +132,9 @@ impl Press<'_> {
         let parts = [&compiled.subject, &compiled.html, &compiled.text];
         let slots: Vec<&Slot> = parts.iter().flat_map(|part| part.slots()).collect();
         for slot in slots {
-            let problem = match (self.mail, slot) {
-                (Mail::Confirm, Slot::Field { name, .. }) => {
-                    format!(
-                        "`[[{name}]]` cannot stand in a mail to an address nobody has confirmed"
-                    )
-                }
-                (Mail::Confirm, Slot::Unsubscribe | Slot::Preferences | Slot::View) => {
-                    "a mail to an address nobody has confirmed has no such page".into()
-                }
-                (Mail::Welcome, Slot::View) => "`view_url` exists for issues only".into(),
-                (Mail::Issue | Mail::Welcome, Slot::Confirm) => {
-                    "`confirm_url` exists in the confirm mail only".into()
-                }
-                _ => continue,
-            };
-            self.error("slot", problem);
+            if let Some(problem) = misplaced(self.mail, slot) {
+                self.error("slot", problem);
+            }
         }
         if compiled
             .subject

@@ -1,6 +1,6 @@
 //! The inbox row: subject and preheader.
 
-use crate::issue::front;
+use crate::lint::place::value_offset;
 use crate::lint::{Desk, filled};
 
 /// Characters that a mail program shows on a desk; phones show about forty.
@@ -32,7 +32,7 @@ pub(super) fn check(desk: &mut Desk<'_>) {
 
 fn value(desk: &Desk<'_>, key: &str, written: &str) -> (usize, usize) {
     let source = desk.inputs.issue.source();
-    let offset = front::value_offset(&source, key, written);
+    let offset = value_offset(&source, desk.inputs.issue.front.place(key), written);
     (offset, written.len())
 }
 

@@ -3,6 +3,7 @@
 //! Promises: offsets are those of the file; what is code, an address, a slot or a comment is blank in the
 //! prose, octet for octet, so that a mark found there was meant for readers.
 
+use crate::diagnostic::Source;
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, LinkId, plain_text};
 
@@ -33,7 +34,9 @@ fn blocks(blocks_of: &[Block], out: &mut Vec<Anchor>) {
         match block {
             Block::Paragraph(text) | Block::Heading { text, .. } => inlines(text, out),
             Block::List { items, .. } => items.iter().for_each(|item| blocks(item, out)),
-            Block::Quote(inner) => blocks(inner, out),
+            Block::Quote(inner)
+            | Block::Aligned { blocks: inner, .. }
+            | Block::Only { blocks: inner, .. } => blocks(inner, out),
             Block::Table { head, rows, .. } => {
                 let cells = head.iter().chain(rows.iter().flatten());
                 cells.for_each(|cell| inlines(cell, out));
@@ -64,10 +67,17 @@ fn inlines(text: &[Inline], out: &mut Vec<Anchor>) {
             | Inline::Emphasis(inner)
             | Inline::Strike(inner)
             | Inline::Sub(inner)
-            | Inline::Sup(inner) => inlines(inner, out),
+            | Inline::Sup(inner)
+            | Inline::Marked { text: inner, .. } => inlines(inner, out),
             _ => {}
         }
     }
+}
+
+/// Offset of a front matter's value within quotes, where it stands there letter by letter.
+pub(super) fn value_offset(source: &Source<'_>, place: usize, value: &str) -> usize {
+    let line = source.text[place..].lines().next().unwrap_or_default();
+    place + line.find(value).unwrap_or_default()
 }
 
 /// The file with all that is not prose made blank.

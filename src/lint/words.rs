@@ -1,8 +1,8 @@
 //! What readers read: headlines, numbers that were promised, marks that were left over, offers that end.
 
+use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, Promo, plain_text};
-use crate::issue::{Issue, front};
-use crate::lint::place::{body, lines, prose};
+use crate::lint::place::{body, lines, prose, value_offset};
 use crate::lint::{Desk, day};
 
 /// Findings of one lint in one issue: the rest is more of the same.
@@ -15,7 +15,7 @@ pub(super) fn check(desk: &mut Desk<'_>) {
     empty_items(desk, &text);
     templates(desk, &text);
     notes(desk, &text);
-    promos(desk, &text);
+    promos(desk);
 }
 
 fn title_count(desk: &mut Desk<'_>) {
@@ -33,7 +33,7 @@ fn title_count(desk: &mut Desk<'_>) {
         let Some((word, number)) = promised(text).filter(|(_, number)| *number != count) else {
             continue;
         };
-        let offset = front::value_offset(&issue.source(), key, text);
+        let offset = value_offset(&issue.source(), issue.front.place(key), text);
         let at = offset + text.find(word).unwrap_or_default();
         let message = format!("the {key} promises {number}, and the issue has {count} items");
         let help = "count again; an item that is not one of them is written `## ... {.plain}`";
@@ -204,35 +204,35 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-fn promos(desk: &mut Desk<'_>, text: &str) {
-    let Some(today) = desk.inputs.facts.today else {
+fn promos(desk: &mut Desk<'_>) {
+    let issue = desk.inputs.issue;
+    // An issue for a day to come is sent then; one for last week is sent now.
+    let days = [desk.inputs.facts.today, issue.front.send_day()];
+    let Some(sent) = days.into_iter().flatten().max() else {
         return;
     };
-    let mut opened = lines(text).filter(|(_, line)| line.trim_start().starts_with(":::promo"));
-    for promo in promos_of(desk.inputs.issue) {
-        let (at, _) = opened.next().unwrap_or_default();
-        let written = plain_text(&promo.until);
-        let Some(end) = day::read(&written, today).filter(|end| *end < today) else {
+    let mut promos = Vec::new();
+    let items = issue.items.iter().flat_map(|item| &item.blocks);
+    for block in issue.intro.iter().chain(items).chain(&issue.outro) {
+        promos_of(block, &mut promos);
+    }
+    for promo in promos {
+        let written = || day::read(&plain_text(&promo.until), sent);
+        let Some(end) = promo.ends.or_else(written).filter(|end| *end < sent) else {
             continue;
         };
-        let line = desk.inputs.issue.text[at..]
-            .lines()
-            .next()
-            .unwrap_or_default();
-        let offset = at + line.find("until").unwrap_or_default();
-        let message = format!("the offer ends on {end}, and the issue is sent on {today} or later");
+        let message = format!("the offer ends on {end}, and the issue is sent on {sent} or later");
         let help = "renew the offer or take it out";
-        desk.say("promo-ended", (offset, "until".len()), message, help);
+        desk.say("promo-ended", (promo.offset, 1), message, help);
     }
 }
 
-fn promos_of(issue: &Issue) -> impl Iterator<Item = &Promo> {
-    let items = issue.items.iter().flat_map(|item| &item.blocks);
-    let blocks = issue.intro.iter().chain(items).chain(&issue.outro);
-    blocks.filter_map(|block| match block {
-        Block::Promo(promo) => Some(promo),
-        _ => None,
-    })
+fn promos_of<'a>(block: &'a Block, out: &mut Vec<&'a Promo>) {
+    match block {
+        Block::Promo(promo) => out.push(promo),
+        Block::Only { blocks, .. } => blocks.iter().for_each(|block| promos_of(block, out)),
+        _ => {}
+    }
 }
 
 /// Whether a text holds marks of a link that was not read as one.
@@ -284,6 +284,9 @@ fn shown(block: &Block, out: &mut String) {
             cells.for_each(|cell| literal(cell, out));
         }
         Block::Promo(promo) => promo.blocks.iter().for_each(|block| shown(block, out)),
+        Block::Aligned { blocks, .. } | Block::Only { blocks, .. } => {
+            blocks.iter().for_each(|block| shown(block, out));
+        }
         _ => {}
     }
     out.push('\n');

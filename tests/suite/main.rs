@@ -12,6 +12,7 @@ mod keys;
 mod ledger;
 mod message;
 mod migrations;
+mod mjml_errors;
 mod readers;
 mod rehearse;
 mod setup;
