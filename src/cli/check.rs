@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -128,6 +128,9 @@ impl Check {
         if self.online {
             let urls = preflight::addresses(&built);
             let at_home = preflight::at_home(&self.config);
+            if stderr().is_terminal() {
+                eprintln!("asking {} of `{slug}`...", counted(urls.len(), "link"));
+            }
             facts.unreachable = reach::ask(&urls, at_home).await?;
         }
         Ok(Checked {
