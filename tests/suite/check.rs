@@ -51,19 +51,24 @@ fn facts() -> Facts {
                 sent: true,
             },
         ],
-        unreachable: vec![
-            Unreachable {
-                url: "https://gone.example/".into(),
-                dead: true,
-                why: "is not there (404)".into(),
-            },
-            Unreachable {
-                url: "https://slow.example/".into(),
-                dead: false,
-                why: "did not answer within 15 seconds".into(),
-            },
-        ],
+        unreachable: Vec::new(),
     }
+}
+
+/// What came of asking two links.
+fn unreachable() -> Vec<Unreachable> {
+    vec![
+        Unreachable {
+            url: "https://gone.example/".into(),
+            dead: true,
+            why: "is not there (404)".into(),
+        },
+        Unreachable {
+            url: "https://slow.example/".into(),
+            dead: false,
+            why: "did not answer within 15 seconds".into(),
+        },
+    ]
 }
 
 /// Front matter of three lines, so that a body begins on line 6.
@@ -216,6 +221,7 @@ fn each_lint_of_the_links_fires_at_its_line_and_not_beside_it() {
         ),
     ] {
         let mut facts = facts();
+        facts.unreachable = unreachable();
         facts.unreachable.retain(|fact| body.contains(&fact.url));
         let found = found(&desk, &front("Bees", "Bees", PREHEADER), body, &facts);
         assert_eq!(found, expected, "{body}");
@@ -276,21 +282,29 @@ fn each_lint_of_the_images_fires_at_its_line_and_not_beside_it() {
             &desk,
             &front("Bees", "Bees", PREHEADER),
             body,
-            &facts_of_nothing(),
+            &Facts::default(),
         );
         assert_eq!(found, expected, "{body}");
     }
 }
 
-fn facts_of_nothing() -> Facts {
-    Facts::default()
-}
-
 #[test]
 fn each_lint_of_theme_and_parts_fires_at_its_line_and_not_beside_it() {
     let desk = Desk::new();
-    let table = "| a | b |\n|---|---|\n".to_owned() + &"| some words | more words |\n".repeat(650);
-    let huge = "| a | b |\n|---|---|\n".to_owned() + &"| some words | more words |\n".repeat(900);
+    // As many rows as make the wanted size, whatever a row of this theme weighs.
+    let rows = |count: usize| {
+        let row = "| some words | more words |\n";
+        format!("| a | b |\n|---|---|\n{}", row.repeat(count))
+    };
+    let size = |count: usize| {
+        let built = desk.body(&rows(count)).expect("a table");
+        built
+            .compiled
+            .html_size_estimate("https://news.example.org")
+    };
+    let (few, many) = (size(100), size(200));
+    let of_size = |octets: usize| rows(100 + (octets - few) / ((many - few) / 100));
+    let (table, huge) = (of_size(96 * 1024), of_size(108 * 1024));
     let mjml = |inner: &str| format!(":::mjml\n<mj-text>{inner}</mj-text>\n:::");
     for (body, expected) in [
         (mjml("<p style=\"color:red\">x</p>"), vec![]),
@@ -303,6 +317,7 @@ fn each_lint_of_theme_and_parts_fires_at_its_line_and_not_beside_it() {
             mjml("<a href=\"https://only.example/\">x</a>"),
             vec!["text-part@0"],
         ),
+        (of_size(84 * 1024), vec![]),
         (table, vec!["size@0"]),
         (huge, vec!["clipped@0"]),
     ] {
@@ -310,7 +325,7 @@ fn each_lint_of_theme_and_parts_fires_at_its_line_and_not_beside_it() {
             &desk,
             &front("Bees", "Bees", PREHEADER),
             &body,
-            &facts_of_nothing(),
+            &Facts::default(),
         );
         assert_eq!(found, expected, "{}", &body[..body.len().min(200)]);
     }
@@ -323,7 +338,7 @@ fn each_lint_of_theme_and_parts_fires_at_its_line_and_not_beside_it() {
         &desk,
         &front("Bees", "Bees", PREHEADER),
         "x",
-        &facts_of_nothing(),
+        &Facts::default(),
     );
     let line = toml
         .lines()

@@ -69,6 +69,7 @@ on_both!(
                 (Kind::Leftover, "first_name", 1),
                 (Kind::Suspicious, "city", 1),
                 (Kind::Suspicious, "first_name", 1),
+                (Kind::Suspicious, "name", 1),
             ]
         );
         let injection = &report.findings[2].examples[0];
@@ -133,7 +134,8 @@ fn publication(issue: &str) -> tempfile::TempDir {
     assert_eq!(pressrun(path, &["init", "."]).0, 0);
     std::fs::create_dir_all(path.join("emails/issues/bees")).expect("a folder");
     std::fs::write(path.join("emails/issues/bees/issue.md"), issue).expect("a file");
-    let readers = "email,first_name\nada@example.org,Ada\ngrace@example.org,www.win.example\n";
+    let readers =
+        "email,name,first_name\nada@example.org,Ada,Ada\ngrace@example.org,Grace,www.win.example\n";
     std::fs::write(path.join("readers.csv"), readers).expect("a file");
     let (code, out, error) = pressrun(
         path,

@@ -69,7 +69,7 @@ fn links_are_asked_and_each_answer_is_weighed() {
                 (
                     "/inside",
                     true,
-                    "cannot be followed: it redirects to a private address"
+                    "leads to a private address, which was not asked"
                 ),
                 ("/gone", true, "is gone for good (410)"),
                 ("/closed", false, "turned the question away (403)"),
