@@ -1,5 +1,6 @@
 //! The suite: the whole program from outside, on both databases.
 
+mod check;
 mod compile;
 mod deliver;
 mod dkim;
@@ -14,6 +15,7 @@ mod migrations;
 mod mjml_errors;
 mod mjml_page;
 mod readers;
+mod rehearse;
 mod setup;
 mod smtp;
 mod store;
