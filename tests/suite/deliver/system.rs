@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use pressrun::address::EmailAddress;
 use pressrun::id::{ListId, RunId, SubscriberId};
+use pressrun::message::copy::Values;
 use pressrun::publication::Publication;
 use pressrun::run;
+use pressrun::run::test_copy;
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
 use pressrun::store::runs::Begun;
@@ -134,10 +136,10 @@ on_both!(
         let rig = Rig::new(engine, wish).await;
         Publication::write_defaults(&rig.app.emails()).expect("the author's folder");
         let to = EmailAddress::parse("author@example.org").expect("an address");
-        let (key, _) = run::begin_test(&rig.app, SAMPLE, &to)
+        let begun = test_copy::begin(&rig.app, SAMPLE, &[to], &Values::default())
             .await
             .expect("a test");
-        assert_eq!(key.run, RunId::SYSTEM);
+        assert_eq!(begun.keys[0].run, RunId::SYSTEM);
         let sending = rig.start().await;
         rig.wait_accepted(1).await;
         let test = rig.sink.accepted().remove(0);
