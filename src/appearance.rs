@@ -91,3 +91,9 @@ pub fn images_from(html: &str, from: &str, to: &str) -> String {
 pub fn with_style(html: &str, style: &str) -> String {
     markup::with_head(html, &format!("<style>{style}</style>"))
 }
+
+/// Each image of a message by its address, with its alternative text if it has any; pixels that count
+/// opens are none.
+pub fn images_in(html: &str) -> Vec<(String, Option<String>)> {
+    markup::images_in(html)
+}

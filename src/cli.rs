@@ -15,6 +15,7 @@ mod keys;
 mod lists;
 mod logs;
 mod output;
+mod preview;
 mod send;
 mod serve;
 mod signal;
@@ -81,6 +82,7 @@ pub enum Command {
     /// Compiles an issue and says what is wrong with it; nothing is sent.
     Check(check::Arguments),
     Build(build::Arguments),
+    Preview(preview::Preview),
     Test(send::Test),
     Send(send::Send),
     Pause(control::Pause),
@@ -150,6 +152,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Suppressions(command) => suppressions::run(cli, command).await,
         Command::Check(arguments) => check::run(&cli.config, arguments),
         Command::Build(arguments) => build::run(&cli.config, arguments),
+        Command::Preview(preview) => preview::run(cli, preview).await,
         Command::Test(test) => send::test(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,
         Command::Pause(pause) => control::pause(cli, pause).await,

@@ -14,7 +14,7 @@ use crate::compile::press::{Mail, Options, Site, press};
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::diagnostic::{Diagnostic, Place, Severity, Source};
 use crate::issue::Issue;
 use crate::issue::merge;
 use crate::publication::folder::{Defaults, Folder};
@@ -77,6 +77,34 @@ pub fn compile_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Res
         slug: &slug,
         folder: &folder,
     })
+}
+
+/// An issue for its preview: what is sent, and where each marked block comes from.
+#[derive(Clone, Debug)]
+pub struct Previewed {
+    pub built: Built,
+    /// The place of the block whose HTML bears the class `pr-at-<n>`, by `n`.
+    pub places: Vec<Place>,
+}
+
+/// Compiles an issue as [`compile_issue`] does, for its preview.
+pub fn preview_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Previewed> {
+    let built = compile_issue(config, emails, issue)?;
+    let places = Vec::new();
+    Ok(Previewed { built, places })
+}
+
+/// The folder that `issue`, a slug or a path, names, whether it is there or not.
+pub fn folder_of(emails: &Path, issue: &str) -> PathBuf {
+    let own = emails.join("issues").join(issue);
+    let path = Path::new(issue);
+    if path.components().count() == 1 && own.is_dir() {
+        own
+    } else if path.is_file() {
+        path.parent().unwrap_or(path).to_owned()
+    } else {
+        path.to_owned()
+    }
 }
 
 /// Compiles the system mail `confirm` or `welcome`.

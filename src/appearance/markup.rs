@@ -275,6 +275,24 @@ pub(super) fn rewrite(
     out
 }
 
+/// See [`super::images_in`].
+pub(super) fn images_in(html: &str) -> Vec<(String, Option<String>)> {
+    let mut images = Vec::new();
+    for piece in pieces(html) {
+        let Piece::Start(text) = piece else { continue };
+        if name(text) != "img" {
+            continue;
+        }
+        let tag = Tag::read(text);
+        let tiny = |name| matches!(tag.get(name), Some("0" | "1"));
+        let source = tag.get("src").filter(|_| !tiny("width") && !tiny("height"));
+        if let Some(source) = source {
+            images.push((source.to_owned(), tag.get("alt").map(str::to_owned)));
+        }
+    }
+    images
+}
+
 /// Puts `text` before `</head>`, or in front of everything.
 pub(super) fn with_head(html: &str, text: &str) -> String {
     let at = find_ignoring_case(html, "</head>").unwrap_or(0);
