@@ -29,7 +29,7 @@ use crate::http::listener::{self, Limits};
 use crate::http::preview::templates::Templates;
 use crate::http::preview::watcher::Watcher;
 use crate::http::shield::{Hosts, check_host};
-use crate::publication::{Previewed, Rejected, preview_issue};
+use crate::publication::{Built, Previewed, Rejected, compile_issue, preview_issue};
 use crate::run::test_copy::Tested;
 use crate::store::Store;
 
@@ -70,6 +70,15 @@ impl Target {
     }
 }
 
+/// An issue that compiled.
+#[derive(Clone, Debug)]
+pub(crate) struct Good {
+    /// What is sent.
+    built: Built,
+    /// The same with its blocks marked, for the frame alone.
+    marked: Previewed,
+}
+
 /// What the newest compile came to.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
@@ -77,7 +86,7 @@ pub(crate) struct Shown {
     number: u64,
     config: Arc<Config>,
     /// The newest compile without errors; none until there is one.
-    good: Option<Arc<Previewed>>,
+    good: Option<Arc<Good>>,
     /// Why the newest compile gave nothing to show: errors of the issue first.
     errors: Vec<Diagnostic>,
     /// The same for what has no place in a file.
@@ -183,7 +192,7 @@ impl Desk {
     }
 
     /// Shows what a compile came to, unless that is what is shown already.
-    fn put(&self, config: Option<Config>, made: anyhow::Result<Previewed>) {
+    fn put(&self, config: Option<Config>, made: anyhow::Result<Good>) {
         self.shown.send_if_modified(|shown| {
             let mut next = Shown::clone(shown);
             if let Some(config) = config {
@@ -191,7 +200,7 @@ impl Desk {
             }
             (next.errors, next.fault) = (Vec::new(), None);
             match made {
-                Ok(previewed) => next.good = Some(Arc::new(previewed)),
+                Ok(good) => next.good = Some(Arc::new(good)),
                 Err(error) => match rejected(&error) {
                     Some(found) => next.errors = found.to_vec(),
                     None => next.fault = Some(format!("{error:#}")),
@@ -207,9 +216,13 @@ impl Desk {
     }
 }
 
-fn compile(config: &Config, file: &Path, target: &Target) -> anyhow::Result<Previewed> {
+fn compile(config: &Config, file: &Path, target: &Target) -> anyhow::Result<Good> {
     let base = file.parent().unwrap_or(Path::new("."));
-    preview_issue(config, &base.join(&config.paths.emails), &target.issue)
+    let emails = base.join(&config.paths.emails);
+    Ok(Good {
+        built: compile_issue(config, &emails, &target.issue)?,
+        marked: preview_issue(config, &emails, &target.issue)?,
+    })
 }
 
 fn rejected(error: &anyhow::Error) -> Option<&[Diagnostic]> {
@@ -218,10 +231,10 @@ fn rejected(error: &anyhow::Error) -> Option<&[Diagnostic]> {
 }
 
 fn same(one: &Shown, two: &Shown) -> bool {
-    let equal = |one: &Previewed, two: &Previewed| {
+    let equal = |one: &Good, two: &Good| {
         one.built.compiled == two.built.compiled
             && one.built.diagnostics == two.built.diagnostics
-            && one.places == two.places
+            && one.marked.places == two.marked.places
     };
     let good = match (&one.good, &two.good) {
         (Some(one), Some(two)) => equal(one, two),

@@ -11,6 +11,7 @@ mod keys;
 mod ledger;
 mod message;
 mod migrations;
+mod mjml_errors;
 mod readers;
 mod setup;
 mod smtp;

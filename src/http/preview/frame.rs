@@ -12,8 +12,7 @@ use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::http::preview::look::Look;
 use crate::http::preview::reader::seen;
-use crate::http::preview::{Desk, Shown};
-use crate::publication::Previewed;
+use crate::http::preview::{Desk, Good, Shown};
 use crate::run::sample;
 
 /// Nothing runs and nothing is sent in the frame; our page may look into it.
@@ -42,15 +41,16 @@ pub(super) async fn frame(
     Ok(([(CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response())
 }
 
-async fn html(desk: &Desk, shown: &Shown, good: &Previewed, look: &Look) -> anyhow::Result<String> {
+async fn html(desk: &Desk, shown: &Shown, good: &Good, look: &Look) -> anyhow::Result<String> {
     let seen = seen(desk, shown, look).await;
     let config = &shown.config;
     let public_url = config.publication.url.trim_end_matches('/');
-    let compiled = &good.built.compiled;
     let html = match look.appearance.client {
         // Where it is cut depends on the length of the real links.
-        Client::Clipped => sample::make(config, desk.base(), compiled, &seen.reader)?.html,
-        _ => sample::html(compiled, public_url, &seen.reader),
+        Client::Clipped => {
+            sample::make(config, desk.base(), &good.built.compiled, &seen.reader)?.html
+        }
+        _ => sample::html(&good.marked.built.compiled, public_url, &seen.reader),
     };
     let html = appearance::images_from(&html, &format!("{public_url}/i/"), "/i/");
     let html = appearance::dress(&html, look.appearance);

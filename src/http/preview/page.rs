@@ -12,8 +12,7 @@ use crate::http::fault::Fault;
 use crate::http::preview::finding::finding;
 use crate::http::preview::look::{CLIENTS, IMAGES, Look, SCHEMES, Show};
 use crate::http::preview::reader::{Seen, seen};
-use crate::http::preview::{Desk, Shown, panels};
-use crate::publication::Previewed;
+use crate::http::preview::{Desk, Good, Shown, panels};
 use crate::run::sample::{self, Sample};
 
 /// Widths with a button and a key of their own; none fills the stage.
@@ -27,7 +26,7 @@ const WIDTHS: [(Option<u32>, &str, &str); 4] = [
 /// The issue made for one reader: what the stage and the panels show.
 pub(super) struct Made<'a> {
     pub(super) shown: &'a Shown,
-    pub(super) good: &'a Previewed,
+    pub(super) good: &'a Good,
     pub(super) seen: &'a Seen,
     pub(super) subject: String,
     /// HTML with links that lead to their targets.
@@ -73,7 +72,7 @@ pub(super) async fn page(
     Ok(desk.templates.page(values)?)
 }
 
-fn make<'a>(desk: &Desk, shown: &'a Shown, good: &'a Previewed, seen: &'a Seen) -> Made<'a> {
+fn make<'a>(desk: &Desk, shown: &'a Shown, good: &'a Good, seen: &'a Seen) -> Made<'a> {
     let config = &shown.config;
     let public_url = config.publication.url.trim_end_matches('/');
     let compiled = &good.built.compiled;

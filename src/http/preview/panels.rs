@@ -9,8 +9,7 @@ use crate::http::preview::finding::finding;
 use crate::http::preview::look::Look;
 use crate::http::preview::page::{Made, hidden};
 use crate::http::preview::reader::fields_of;
-use crate::http::preview::{Desk, lock};
-use crate::publication::Previewed;
+use crate::http::preview::{Desk, Good, lock};
 use crate::run::test_copy::Tested;
 
 /// Units of the size bar.
@@ -39,7 +38,7 @@ pub(super) fn panels(desk: &Desk, made: &Made<'_>, look: &Look) -> Value {
 }
 
 /// What there is to say of an issue that compiles.
-fn findings(good: &Previewed) -> Vec<Diagnostic> {
+fn findings(good: &Good) -> Vec<Diagnostic> {
     good.built.diagnostics.clone()
 }
 

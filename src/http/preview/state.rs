@@ -28,7 +28,7 @@ pub(super) async fn state(State(desk): State<Arc<Desk>>) -> Json<Value> {
         "errors": shown.errors,
         "fault": shown.fault,
         "warnings": good.map(|good| &good.built.diagnostics),
-        "places": good.map(|good| places(&desk, &good.places)),
+        "places": good.map(|good| places(&desk, &good.marked.places)),
     }))
 }
 
