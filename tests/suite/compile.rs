@@ -7,7 +7,7 @@ use pressrun::publication::{Publication, compile_system};
 use crate::compile::desk::Desk;
 
 mod commands;
-mod desk;
+pub mod desk;
 
 const SAMPLE: &str = "this-week-in-ai-research";
 
