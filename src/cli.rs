@@ -20,6 +20,7 @@ mod logs;
 mod mjml;
 mod new;
 mod output;
+mod preview;
 mod rehearse;
 mod send;
 mod serve;
@@ -94,6 +95,7 @@ pub enum Command {
     /// Lists, copies, checks and shows themes.
     #[command(subcommand)]
     Theme(theme::Command),
+    Preview(preview::Preview),
     Diff(diff::Diff),
     Rehearse(rehearse::Rehearse),
     Test(send::Test),
@@ -169,6 +171,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Build(arguments) => build::run(&cli.config, arguments),
         Command::Mjml(arguments) => mjml::run(arguments).await,
         Command::Theme(command) => theme::run(&cli.config, command),
+        Command::Preview(preview) => preview::run(cli, preview).await,
         Command::Diff(arguments) => diff::run(&cli.config, arguments),
         Command::Rehearse(arguments) => rehearse::run(cli, arguments).await,
         Command::Test(test) => send::test(cli, test).await,

@@ -107,6 +107,19 @@ fn build_issue(
     })
 }
 
+/// The folder that `issue`, a slug or a path, names, whether it is there or not.
+pub fn folder_of(emails: &Path, issue: &str) -> PathBuf {
+    let own = emails.join("issues").join(issue);
+    let path = Path::new(issue);
+    if path.components().count() == 1 && own.is_dir() {
+        own
+    } else if path.is_file() {
+        path.parent().unwrap_or(path).to_owned()
+    } else {
+        path.to_owned()
+    }
+}
+
 /// Compiles the system mail `confirm`, `welcome` or `goodbye`.
 pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Result<Compiled> {
     let mail = match kind {

@@ -92,19 +92,21 @@ pub fn specimen(config: &Config, emails: &Path, name: &str) -> anyhow::Result<Bu
     let name = known(emails, name)?;
     let publication = Publication::load(emails)?;
     let (folder, _) = publication.specimen_folder(&name)?;
-    publication.build(&Order {
+    let previewed = publication.build(&Order {
         site: site(config),
         mail: Mail::Issue,
         options: Options {
             clicks: config.tracking.clicks,
             opens: config.tracking.opens,
+            annotate: false,
         },
         list: &config.publication.list,
         slug: "specimen",
         folder: &folder,
         theme: &name,
         forced: true,
-    })
+    })?;
+    Ok(previewed.built)
 }
 
 /// Looks a theme over: its tokens, its files, and the specimen compiled in it.

@@ -14,6 +14,7 @@ mod message;
 mod migrations;
 mod mjml_errors;
 mod mjml_page;
+mod preview;
 mod readers;
 mod rehearse;
 mod setup;
