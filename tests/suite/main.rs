@@ -12,6 +12,7 @@ mod keys;
 mod ledger;
 mod message;
 mod migrations;
+mod mjml;
 mod mjml_errors;
 mod mjml_page;
 mod preview;
