@@ -16,6 +16,7 @@ mod init;
 mod keys;
 mod lists;
 mod logs;
+mod mjml;
 mod new;
 mod output;
 mod send;
@@ -86,6 +87,7 @@ pub enum Command {
     /// Compiles an issue and says what is wrong with it; nothing is sent.
     Check(check::Arguments),
     Build(build::Arguments),
+    Mjml(mjml::Arguments),
     Diff(diff::Diff),
     Test(send::Test),
     Send(send::Send),
@@ -158,6 +160,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::ImportIssue(arguments) => import_issue::run(&cli.config, arguments),
         Command::Check(arguments) => check::run(&cli.config, arguments),
         Command::Build(arguments) => build::run(&cli.config, arguments),
+        Command::Mjml(arguments) => mjml::run(arguments).await,
         Command::Diff(arguments) => diff::run(&cli.config, arguments),
         Command::Test(test) => send::test(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,

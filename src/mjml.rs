@@ -2,7 +2,7 @@
 //!
 //! Promises: no file and no network is read but through [`Files`]; newlines may be of any kind; findings
 //! stand at their place in the author's own file; no text makes it panic, and what panics below is a
-//! finding. Icons and fonts of other hosts are never added.
+//! finding. What other hosts hold is added only where the document names it, or the caller asks for it.
 
 pub mod components;
 pub mod entity;
@@ -13,7 +13,6 @@ pub mod origin;
 pub mod parser;
 mod place;
 pub mod render;
-mod skeleton;
 pub mod tree;
 pub mod validate;
 pub mod values;
@@ -25,7 +24,6 @@ use crate::mjml::files::Files;
 use crate::mjml::finding::{Finding, Findings};
 use crate::mjml::origin::{Normal, Origins};
 use crate::mjml::place::Atlas;
-use crate::mjml::skeleton::MjmlError;
 use crate::mjml::tree::{Document, FileId, Span};
 
 /// How strictly a document is judged.
@@ -146,16 +144,4 @@ fn rendered(document: &Document, options: &Options) -> Result<render::Rendered, 
             help: Some("this is a fault of pressrun; please report it with this file".into()),
         })
     })
-}
-
-// What `compile` uses until it asks `compile_generated`.
-
-/// Renders a whole `<mjml>` document.
-pub fn render(mjml: &str) -> Result<String, MjmlError> {
-    skeleton::render(mjml)
-}
-
-/// Tries components alone, as the content of a column. Lines count from the first of `components`.
-pub fn check_components(components: &str) -> Result<(), MjmlError> {
-    skeleton::check_components(components)
 }
