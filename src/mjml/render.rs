@@ -25,10 +25,10 @@ mod tags;
 use crate::diagnostic::Severity;
 use crate::mjml::Options;
 use crate::mjml::finding::Finding;
+use crate::mjml::render::body::Body;
+use crate::mjml::render::head::Head;
+use crate::mjml::render::page::Root;
 use crate::mjml::tree::{Content, Document, Element, FileId, Node, Span};
-use body::Body;
-use head::Head;
-use page::Root;
 
 /// A rendered document.
 #[derive(Clone, Debug)]
