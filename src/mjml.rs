@@ -133,11 +133,7 @@ fn compile_from(
 }
 
 fn rendered(document: &Document, options: &Options) -> Result<render::Rendered, Finding> {
-    let options = render::Options {
-        mark: options.mark,
-        foreign_icons: options.foreign_icons,
-    };
-    let rendered = catch_unwind(AssertUnwindSafe(|| render::render_with(document, &options)));
+    let rendered = catch_unwind(AssertUnwindSafe(|| render::render(document, options)));
     rendered.unwrap_or_else(|_| {
         Err(Finding {
             severity: Severity::Error,
