@@ -8,12 +8,16 @@ mod config;
 mod control;
 mod deliveries;
 mod demo;
+mod diff;
 mod dns;
 mod follow;
+mod import_issue;
 mod init;
 mod keys;
 mod lists;
 mod logs;
+mod mjml;
+mod new;
 mod output;
 mod send;
 mod serve;
@@ -78,9 +82,13 @@ pub enum Command {
     /// Adds, counts, checks and removes addresses that are never mailed.
     #[command(subcommand)]
     Suppressions(suppressions::Command),
+    New(new::New),
+    ImportIssue(import_issue::ImportIssue),
     /// Compiles an issue and says what is wrong with it; nothing is sent.
     Check(check::Arguments),
     Build(build::Arguments),
+    Mjml(mjml::Arguments),
+    Diff(diff::Diff),
     Test(send::Test),
     Send(send::Send),
     Pause(control::Pause),
@@ -148,8 +156,12 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Lists(command) => lists::run(cli, command).await,
         Command::Subscribers(command) => subscribers::run(cli, command).await,
         Command::Suppressions(command) => suppressions::run(cli, command).await,
+        Command::New(new) => new::run(&cli.config, new),
+        Command::ImportIssue(arguments) => import_issue::run(&cli.config, arguments),
         Command::Check(arguments) => check::run(&cli.config, arguments),
         Command::Build(arguments) => build::run(&cli.config, arguments),
+        Command::Mjml(arguments) => mjml::run(arguments).await,
+        Command::Diff(arguments) => diff::run(&cli.config, arguments),
         Command::Test(test) => send::test(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,
         Command::Pause(pause) => control::pause(cli, pause).await,

@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::token::Purpose;
 
+pub mod diff;
 pub mod image;
+mod layout;
 mod markup;
 mod placeholder;
 pub mod press;

@@ -214,9 +214,12 @@ impl Source<'_> {
 
 /// The candidate that is most likely meant by a misspelt `word`, if any is near enough.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let far = word.chars().count().div_ceil(3).clamp(1, 3);
+    let length = word.chars().count();
+    let far = length.div_ceil(3).clamp(1, 3);
     candidates
         .into_iter()
+        // The distance is never less than this, and a long word takes long to compare.
+        .filter(|known| known.chars().count().abs_diff(length) <= far)
         .map(|known| (strsim::damerau_levenshtein(known, word), known))
         .filter(|(distance, _)| *distance <= far)
         .min_by_key(|(distance, _)| *distance)

@@ -7,22 +7,26 @@
 use pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
-use crate::issue::block::{Block, Inline, Link, LinkId, Picture, Promo, plain_text};
-use crate::issue::directive::{Directive, Kind};
+use crate::issue::block::{Block, Inline, Link, LinkId, Picture, plain_text};
 use crate::issue::front::Front;
 use crate::issue::markdown::Reader;
 use crate::issue::mask::Masked;
-use crate::issue::merge::Slots;
-use crate::subscriber::field::FieldTable;
+use crate::issue::merge::{Given, Slots};
 
+mod assembly;
 pub mod block;
+pub mod dates;
 mod directive;
 pub mod front;
+mod html;
+mod html_blocks;
+mod html_words;
 mod inline;
 mod markdown;
 mod mask;
 pub mod merge;
 pub(crate) mod target;
+mod yaml;
 
 /// An author's text longer than this would be cut by every mailbox; it also bounds the work.
 const SIZE_LIMIT: usize = 512 * 1024;
@@ -56,6 +60,8 @@ pub struct Issue {
 pub struct Item {
     pub number: Option<usize>,
     pub headline: Vec<Inline>,
+    /// Where its headline stands in the file.
+    pub offset: usize,
     pub blocks: Vec<Block>,
 }
 
@@ -65,7 +71,7 @@ impl Issue {
         slug: &str,
         file: &str,
         octets: &[u8],
-        fields: &FieldTable,
+        given: Given<'_>,
         found: &mut Vec<Diagnostic>,
     ) -> Option<Issue> {
         let text = match decode(file, octets) {
@@ -76,30 +82,26 @@ impl Issue {
             }
         };
         let source = Source { file, text: &text };
-        let (front, base) = match front::read(source) {
-            Ok(read) => read,
-            Err(error) => {
-                found.push(error);
-                return None;
-            }
+        let told = found.len();
+        let (front, base) = front::read(source, found)?;
+        let slots = Slots::new(source, slug, &front, given);
+        let (subject, place) = match &front.subject {
+            Some(subject) => (subject, front.place("subject")),
+            None => (&front.title, front.place("title")),
         };
-        let slots = Slots { source, fields };
-        let subject = front.subject.as_ref().unwrap_or(&front.title);
-        let subject = slots.inlines(
-            subject,
-            front::value_offset(&source, "subject", subject),
-            found,
-        );
-        let masked = Masked::of(source, base, fields, found);
-        let reader = Reader::new(source, &masked, base, found);
+        let subject = slots.header(subject, place, found);
+        let masked = Masked::of(&slots, base, found);
+        let reader = Reader::new(&slots, &masked, base, found);
         let issue = Assembly {
             reader,
-            slots,
+            slots: &slots,
             masked: &masked,
+            language: front.lang.as_deref().unwrap_or(given.language).to_owned(),
             sequence: 0,
         }
         .assemble(slug, front, subject);
-        let failed = found.iter().any(Diagnostic::is_error);
+        let failed = found[told..].iter().any(Diagnostic::is_error);
+        found[told..].sort_by_key(|finding| (finding.line, finding.column));
         (!failed).then_some(issue)
     }
 
@@ -111,16 +113,37 @@ impl Issue {
         }
     }
 
+    /// The inlines of a source that begins at `offset` of the file, each with its own offset.
+    pub(crate) fn placed<'a>(
+        &self,
+        source: &'a [Inline],
+        offset: usize,
+    ) -> Vec<(usize, &'a Inline)> {
+        let mut at = offset;
+        let mut placed = Vec::with_capacity(source.len());
+        for inline in source {
+            if let Inline::Text(text) = inline {
+                // Between two texts stand slots, which the author wrote longer than they are here.
+                at += self
+                    .text
+                    .get(at..)
+                    .and_then(|rest| rest.find(text.as_str()))
+                    .unwrap_or_default();
+            }
+            placed.push((at, inline));
+            if let Inline::Text(text) = inline {
+                at += text.len();
+            }
+        }
+        placed
+    }
+
     /// Every image of the issue, in order.
     pub fn pictures(&self) -> Vec<&Picture> {
-        let items = self.items.iter().flat_map(|item| &item.blocks);
-        let blocks = self.intro.iter().chain(items).chain(&self.outro);
-        blocks
-            .filter_map(|block| match block {
-                Block::Image(picture) => Some(picture),
-                _ => None,
-            })
-            .collect()
+        let items = self.items.iter().map(|item| &item.blocks);
+        let parts = std::iter::once(&self.intro).chain(items);
+        let parts = parts.chain(std::iter::once(&self.outro));
+        parts.flat_map(|blocks| Block::pictures(blocks)).collect()
     }
 }
 
@@ -160,8 +183,10 @@ fn decode(file: &str, octets: &[u8]) -> Result<String, Diagnostic> {
 /// Puts the blocks in their places: intro, items, outro, directives.
 struct Assembly<'a> {
     reader: Reader<'a>,
-    slots: Slots<'a>,
+    slots: &'a Slots<'a>,
     masked: &'a Masked,
+    /// BCP 47.
+    language: String,
     /// Number of the last numbered item.
     sequence: usize,
 }
@@ -173,13 +198,10 @@ impl Assembly<'_> {
         let mut in_outro = false;
         self.reader.place = "intro".into();
         while let Some((event, range)) = self.reader.rest().first().cloned() {
-            let directive = self
-                .masked
-                .directives
-                .iter()
-                .find(|d| d.open.start == range.start);
-            let block = match (event, directive) {
-                (Event::Rule, Some(directive)) => self.directive(directive),
+            let masked = self.masked;
+            let directive = masked.directive(range.start);
+            let blocks: Vec<Block> = match (event, directive) {
+                (Event::Rule, Some(directive)) => self.directive(directive).into_iter().collect(),
                 (
                     Event::Start(Tag::Heading {
                         level: HeadingLevel::H2,
@@ -195,7 +217,7 @@ impl Assembly<'_> {
                         self.reader.setext(offset);
                     }
                     items.push(self.item(plain, offset));
-                    None
+                    Vec::new()
                 }
                 (Event::Rule, None)
                     if last_item.is_some_and(|last| range.start > last) && !in_outro =>
@@ -203,23 +225,26 @@ impl Assembly<'_> {
                     self.reader.skip();
                     in_outro = true;
                     self.reader.place = "outro".into();
-                    None
+                    Vec::new()
                 }
                 (Event::End(_), _) => {
                     self.reader.skip();
-                    None
+                    Vec::new()
                 }
                 _ => self.reader.block(),
             };
+            let here = (!blocks.is_empty()).then_some(Block::Here(self.reader.base + range.start));
+            let blocks = here.into_iter().chain(blocks);
             match items.last_mut() {
-                _ if in_outro => outro.extend(block),
-                Some(item) => item.blocks.extend(block),
-                None => intro.extend(block),
+                _ if in_outro => outro.extend(blocks),
+                Some(item) => item.blocks.extend(blocks),
+                None => intro.extend(blocks),
             }
         }
         for item in &mut items {
             // A line between two items divides them, which the theme does anyway.
-            while item.blocks.last() == Some(&Block::Rule) {
+            while matches!(item.blocks.as_slice(), [.., Block::Here(_), Block::Rule]) {
+                item.blocks.pop();
                 item.blocks.pop();
             }
         }
@@ -269,6 +294,7 @@ impl Assembly<'_> {
             return Item {
                 number: None,
                 headline,
+                offset,
                 blocks: Vec::new(),
             };
         }
@@ -284,127 +310,23 @@ impl Assembly<'_> {
         Item {
             number: Some(self.sequence),
             headline,
+            offset,
             blocks: Vec::new(),
         }
     }
 
-    fn directive(&mut self, directive: &Directive) -> Option<Block> {
-        let offset = self.reader.base + directive.open.start;
-        let place = self.reader.place.clone();
-        if directive.kind == Kind::Promo {
-            self.reader.place = "promo".into();
-        }
-        self.reader.skip();
-        let mut blocks = Vec::new();
-        while let Some((event, range)) = self.reader.rest().first() {
-            let closes = range.start >= directive.close.start;
-            let ends = matches!(event, Event::End(_));
-            if closes || ends {
-                self.reader.skip();
-            }
-            if closes {
-                break;
-            }
-            if !ends {
-                blocks.extend(self.reader.block());
-            }
-        }
-        let block = match directive.kind {
-            Kind::Mjml => Some(Block::Mjml {
-                source: self.mjml(directive),
-                offset: self.reader.base + directive.content().start,
-            }),
-            Kind::Promo => Some(self.promo(directive, blocks)),
-            Kind::Button => self.button(directive, blocks, offset),
-        };
-        self.reader.place = place;
-        block
-    }
-
-    fn mjml(&mut self, directive: &Directive) -> Vec<Inline> {
-        let start = self.reader.base + directive.content().start;
-        let end = self.reader.base + directive.content().end;
-        let content = &self.reader.source.text[start..end];
-        self.slots.inlines(content, start, self.reader.found)
-    }
-
-    fn promo(&mut self, directive: &Directive, blocks: Vec<Block>) -> Block {
-        for block in &blocks {
-            if let Block::Image(picture) = block {
-                let message = "an image cannot stand in a promo";
-                self.reader.error(picture.offset, "image", message);
-            }
-        }
-        let label = directive.get("label").map(|label| label.value.clone());
-        let label = label.unwrap_or_default();
-        let name = if label.is_empty() {
-            "offer"
-        } else {
-            label.as_str()
-        };
-        let link = self.attribute_link(directive, name);
-        Block::Promo(Promo {
-            blocks,
-            code: self.attribute_text(directive, "code"),
-            until: self.attribute_text(directive, "until"),
-            link,
-            label,
-        })
-    }
-
-    fn button(
-        &mut self,
-        directive: &Directive,
-        blocks: Vec<Block>,
-        offset: usize,
-    ) -> Option<Block> {
-        let [Block::Paragraph(label)] = blocks.as_slice() else {
-            let message = "a button holds one paragraph, which is its label";
-            self.reader.error(offset, "directive", message);
-            return None;
-        };
-        let Some(link) = self.attribute_link(directive, &plain_text(label)) else {
-            let error = self
-                .reader
-                .source
-                .error(offset, "directive", "this button has no `url`");
-            let error = error.help("write `:::button {url=\"https://...\"}`");
-            self.reader.found.push(error);
-            return None;
-        };
-        Some(Block::Button {
-            link,
-            label: label.clone(),
-        })
-    }
-
-    fn attribute_text(&mut self, directive: &Directive, key: &str) -> Vec<Inline> {
-        let Some(attribute) = directive.get(key) else {
-            return Vec::new();
-        };
-        let offset = self.reader.base + attribute.offset;
-        self.slots
-            .inlines(&attribute.value, offset, self.reader.found)
-    }
-
-    fn attribute_link(&mut self, directive: &Directive, text: &str) -> Option<LinkId> {
-        let url = directive.get("url")?;
-        let offset = self.reader.base + url.offset;
-        let pieces = self.slots.pieces(&url.value, offset, self.reader.found);
-        Some(self.reader.link(pieces, text, offset))
-    }
-
     fn front_links(&mut self, front: &Front) -> (Vec<Option<LinkId>>, Option<LinkId>) {
         let link = |reader: &mut Reader<'_>, url: &str, key: &str, text: &str| {
-            let offset = front::key_offset(&reader.source, key);
+            let offset = front.place(key);
             let pieces = self.slots.pieces(url, offset, reader.found);
             reader.link(pieces, text, offset)
         };
         self.reader.place = "author".into();
         let mut authors = Vec::new();
-        for author in &front.authors {
+        for (number, author) in front.authors.iter().enumerate() {
             let url = author.url.as_deref();
-            authors.push(url.map(|url| link(&mut self.reader, url, "authors", &author.name)));
+            let key = format!("authors.{number}.url");
+            authors.push(url.map(|url| link(&mut self.reader, url, &key, &author.name)));
         }
         self.reader.place = "share".into();
         let share = front.share.as_deref();

@@ -19,6 +19,7 @@ pub mod compile;
 pub mod delivery;
 pub mod diagnostic;
 pub mod dkim;
+pub mod draft;
 pub mod event;
 pub mod issue;
 pub mod message;

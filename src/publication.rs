@@ -10,19 +10,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::compile::press::{Mail, Options, Site, press};
+use crate::compile::press::{Mail, Options, Pressed, Site, press};
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::diagnostic::{Diagnostic, Place, Severity, Source};
 use crate::issue::Issue;
-use crate::issue::merge;
+use crate::issue::merge::{self, Given};
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::picture::read_pictures;
 use crate::subscriber::field::FieldTable;
 
 mod folder;
 mod picture;
+pub mod shelf;
 
 /// The theme of an issue that names none, and of the system mails.
 const THEME: &str = "digest";
@@ -46,6 +47,15 @@ pub struct Built {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// An issue for the preview.
+#[derive(Clone, Debug)]
+pub struct Previewed {
+    /// Its HTML holds classes `pr-at-<n>`; it is not what is sent.
+    pub built: Built,
+    /// Where the element with the class `pr-at-<n>` was written.
+    pub places: Vec<Place>,
+}
+
 /// The issue has errors. Behind an [`anyhow::Error`]; find it by `downcast_ref`.
 #[derive(Clone, Debug)]
 pub struct Rejected(pub Vec<Diagnostic>);
@@ -64,16 +74,31 @@ impl std::error::Error for Rejected {}
 
 /// Compiles the issue named by its slug, or by the path of its folder or file.
 pub fn compile_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Built> {
+    Ok(build_issue(config, emails, issue, false)?.built)
+}
+
+/// As [`compile_issue`], with the places of its blocks.
+pub fn preview_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Previewed> {
+    build_issue(config, emails, issue, true)
+}
+
+fn build_issue(
+    config: &Config,
+    emails: &Path,
+    issue: &str,
+    annotate: bool,
+) -> anyhow::Result<Previewed> {
     let publication = Publication::load(emails)?;
     let (slug, folder) = publication.find_issue(issue)?;
-    let options = Options {
-        clicks: config.tracking.clicks,
-        opens: config.tracking.opens,
-    };
     publication.build(&Order {
         site: site(config),
         mail: Mail::Issue,
-        options,
+        options: Options {
+            clicks: config.tracking.clicks,
+            opens: config.tracking.opens,
+            annotate,
+        },
+        list: &config.publication.list,
         slug: &slug,
         folder: &folder,
     })
@@ -88,13 +113,15 @@ pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Res
     };
     let publication = Publication::load(emails)?;
     let folder = publication.folder(&format!("system/{kind}"));
-    let built = publication.build(&Order {
+    let Previewed { built, .. } = publication.build(&Order {
         site: site(config),
         mail,
         options: Options {
             clicks: false,
             opens: false,
+            annotate: false,
         },
+        list: &config.publication.list,
         slug: kind,
         folder: &folder,
     })?;
@@ -210,7 +237,7 @@ impl Publication {
         Theme::new(name, files)
     }
 
-    fn build(&self, order: &Order<'_>) -> anyhow::Result<Built> {
+    fn build(&self, order: &Order<'_>) -> anyhow::Result<Previewed> {
         let (slug, folder) = (order.slug, order.folder);
         let Some(octets) = folder.read("issue.md")? else {
             if folder.read("issue.mjml")?.is_some() {
@@ -220,9 +247,12 @@ impl Publication {
         };
         let mut found = Vec::new();
         match self.press(order, &octets, &mut found) {
-            Some(built) if !found.iter().any(Diagnostic::is_error) => Ok(Built {
-                diagnostics: found,
-                ..built
+            Some(previewed) if !found.iter().any(Diagnostic::is_error) => Ok(Previewed {
+                built: Built {
+                    diagnostics: found,
+                    ..previewed.built
+                },
+                places: previewed.places,
             }),
             _ => Err(Rejected(found).into()),
         }
@@ -233,9 +263,17 @@ impl Publication {
         order: &Order<'_>,
         octets: &[u8],
         found: &mut Vec<Diagnostic>,
-    ) -> Option<Built> {
+    ) -> Option<Previewed> {
         let file = order.folder.shown("issue.md");
-        let issue = Issue::read(order.slug, &file, octets, &self.fields, found)?;
+        let given = Given {
+            fields: &self.fields,
+            mail: order.mail,
+            publication: &order.site.name,
+            url: &order.site.url,
+            list: &order.list,
+            language: &order.site.language,
+        };
+        let issue = Issue::read(order.slug, &file, octets, given, found)?;
         let images = read_pictures(&issue, order.folder, found);
         let theme = self.theme(issue.front.theme.as_deref().unwrap_or(THEME));
         let theme = theme.map_err(|error| found.push(error)).ok()?;
@@ -244,13 +282,15 @@ impl Publication {
             .map(|(image, _)| (image.source.clone(), image.clone()))
             .collect();
         let (site, mail, options) = (&order.site, order.mail, order.options);
-        let compiled = press(&issue, &theme, &table, site, mail, options, found)?;
-        Some(Built {
+        let Pressed { compiled, places } =
+            press(&issue, &theme, &table, site, mail, options, found)?;
+        let built = Built {
             compiled,
             list: issue.front.list,
             images,
             diagnostics: Vec::new(),
-        })
+        };
+        Some(Previewed { built, places })
     }
 }
 
@@ -259,6 +299,8 @@ struct Order<'a> {
     site: Site,
     mail: Mail,
     options: Options,
+    /// Short name of the publication's list.
+    list: &'a str,
     slug: &'a str,
     folder: &'a Folder,
 }

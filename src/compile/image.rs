@@ -1,28 +1,72 @@
-//! The images of an issue: measured, named by their content.
+//! The images of an issue: measured, named by their content, made smaller where they are heavy.
+//!
+//! Promises: what declares more pixels than a mail needs, or is cut off, is refused before it is decoded;
+//! the same octets give the same image. Leaves files and their places to `publication`.
 
+use std::io::Cursor;
+
+use image::codecs::gif::GifDecoder;
+use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
+use image::codecs::png::{CompressionType, FilterType, PngDecoder, PngEncoder};
+use image::codecs::webp::WebPDecoder;
+use image::metadata::Orientation;
+use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageReader, Limits, imageops};
 use imagesize::ImageType;
 use sha2::{Digest, Sha256};
 
 use crate::compile::{Image, hex};
 
+/// A camera's largest photographs stay below it.
+const INPUT_LIMIT: usize = 24 * 1024 * 1024;
 /// Mailboxes load images over slow links; more is a mistake.
 const SIZE_LIMIT: usize = 8 * 1024 * 1024;
 /// Where a reader on a phone begins to wait.
 pub const SIZE_WARNING: usize = 1024 * 1024;
+/// Pixels of one side.
+const SIDE_LIMIT: u32 = 16_000;
+/// Pixels in all: four octets each while decoded.
+const AREA_LIMIT: u64 = 50_000_000;
+/// The text of a mail is at most 600 CSS pixels wide; dense screens have two pixels to one.
+const WIDTH_LIMIT: u32 = 1_200;
+const JPEG_QUALITY: u8 = 82;
 
-/// Measures the octets of `source`, the author's path. The error is a sentence.
+/// An image as it will be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    pub image: Image,
+    pub octets: Vec<u8>,
+    /// Pixels of the author's file, before anything was done to it.
+    pub natural: (u32, u32),
+    /// What was done to it, or could not be, as a code and a sentence.
+    pub notes: Vec<(&'static str, String)>,
+}
+
+/// The name of the variant with twice the pixels: `a@2x.png` of `a.png`.
+pub fn double(source: &str) -> Option<String> {
+    let (stem, extension) = source.rsplit_once('.')?;
+    let fine = !stem.is_empty() && !stem.ends_with("@2x") && !extension.contains('/');
+    fine.then(|| format!("{stem}@2x.{extension}"))
+}
+
+/// Measures the octets of `source`, the author's path, without decoding them. The error is a sentence.
 pub fn measure(source: &str, octets: &[u8]) -> Result<Image, String> {
-    if octets.len() > SIZE_LIMIT {
+    if octets.len() > INPUT_LIMIT {
         return Err(format!(
             "`{source}` is larger than {} MiB; make it smaller",
-            SIZE_LIMIT / 1024 / 1024
+            INPUT_LIMIT / 1024 / 1024
         ));
     }
-    let media_type = match imagesize::image_type(octets) {
-        Ok(ImageType::Png) => "image/png",
-        Ok(ImageType::Jpeg) => "image/jpeg",
-        Ok(ImageType::Gif) => "image/gif",
-        Ok(ImageType::Webp) => "image/webp",
+    let (media_type, whole) = match imagesize::image_type(octets) {
+        Ok(ImageType::Png) => ("image/png", whole_png(octets)),
+        Ok(ImageType::Jpeg) => (
+            "image/jpeg",
+            memchr::memmem::rfind(octets, &[0xff, 0xd9]).is_some(),
+        ),
+        Ok(ImageType::Gif) => {
+            let last = octets.iter().rfind(|octet| **octet != 0);
+            ("image/gif", last == Some(&b';'))
+        }
+        Ok(ImageType::Webp) => ("image/webp", whole_webp(octets)),
         Ok(_) | Err(_) => {
             return Err(format!(
                 "`{source}` is no PNG, JPEG, GIF or WebP; mailboxes show no other kind (SVG neither)"
@@ -31,41 +75,214 @@ pub fn measure(source: &str, octets: &[u8]) -> Result<Image, String> {
     };
     let size = imagesize::blob_size(octets)
         .map_err(|error| format!("`{source}` cannot be measured: {error}"))?;
-    let side =
-        |length: usize| u32::try_from(length).map_err(|_| format!("`{source}` is too large"));
+    let side = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    let (width, height) = (side(size.width), side(size.height));
+    if width == 0 || height == 0 {
+        return Err(format!("`{source}` has no pixels; save it again"));
+    }
+    let area = u64::from(width) * u64::from(height);
+    if width > SIDE_LIMIT || height > SIDE_LIMIT || area > AREA_LIMIT {
+        return Err(format!(
+            "`{source}` has {width} by {height} pixels, more than can be looked at safely; make it smaller"
+        ));
+    }
+    if !whole {
+        return Err(format!(
+            "`{source}` is cut off before its end; save it again"
+        ));
+    }
     Ok(Image {
         hash: hex(&Sha256::digest(octets)),
         source: source.to_owned(),
         media_type: media_type.to_owned(),
-        width: side(size.width)?,
-        height: side(size.height)?,
+        width,
+        height,
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::measure;
-
-    /// A GIF of 3 by 2 pixels, header only.
-    const GIF: &[u8] = b"GIF89a\x03\x00\x02\x00\x00\x00\x00";
-
-    #[test]
-    fn an_image_is_named_by_its_content_and_measured() {
-        let image = measure("a.gif", GIF).expect("an image");
-        assert_eq!((image.width, image.height), (3, 2));
-        assert_eq!(image.media_type, "image/gif");
-        assert_eq!(image.hash.len(), 64);
+/// Makes the octets of `source` fit for a mail: upright, and not heavier than they need be. What is light
+/// already stays as it is, octet for octet. The error is a sentence.
+pub fn prepare(source: &str, octets: Vec<u8>) -> Result<Prepared, String> {
+    let image = measure(source, &octets)?;
+    let mut prepared = Prepared {
+        natural: (image.width, image.height),
+        image,
+        octets,
+        notes: Vec::new(),
+    };
+    let turn = turn_of(&prepared);
+    if turn != Orientation::NoTransforms || prepared.octets.len() > SIZE_WARNING {
+        lighten(&mut prepared, turn)?;
     }
+    let size = prepared.octets.len();
+    if size > SIZE_LIMIT {
+        let limit = SIZE_LIMIT / 1024 / 1024;
+        return Err(format!(
+            "`{source}` is larger than {limit} MiB; make it smaller"
+        ));
+    }
+    if size > SIZE_WARNING {
+        let message = format!("`{source}` has {}; phones load it slowly", shown(size));
+        prepared.notes.push(("image-size", message));
+    }
+    if prepared.image.media_type == "image/webp" {
+        let message = format!("`{source}` is WebP, which Outlook for Windows does not show");
+        prepared.notes.push(("image-kind", message));
+    }
+    Ok(prepared)
+}
 
-    #[test]
-    fn what_mailboxes_do_not_show_is_refused() {
-        for octets in [
-            &b"<svg xmlns='http://www.w3.org/2000/svg'/>"[..],
-            b"",
-            b"BM0000000000000000000000000000",
-        ] {
-            assert!(measure("a", octets).is_err());
+/// How a camera held its photograph: not every mailbox turns it by itself.
+fn turn_of(prepared: &Prepared) -> Orientation {
+    let octets = Cursor::new(prepared.octets.as_slice());
+    let turn = match prepared.image.media_type.as_str() {
+        "image/jpeg" => JpegDecoder::new(octets).and_then(|mut decoder| decoder.orientation()),
+        _ => return Orientation::NoTransforms,
+    };
+    turn.unwrap_or(Orientation::NoTransforms)
+}
+
+/// Decodes, turns, scales down and encodes again; keeps the result if it is lighter or was turned.
+fn lighten(prepared: &mut Prepared, turn: Orientation) -> Result<(), String> {
+    let source = prepared.image.source.clone();
+    if moves(prepared) {
+        let size = shown(prepared.octets.len());
+        let message = format!("`{source}` moves, so its {size} are left as they are");
+        prepared.notes.push(("image-animated", message));
+        return Ok(());
+    }
+    let broken = |error| format!("`{source}` cannot be read to its end: {error}; save it again");
+    let mut decoded = decode(&prepared.octets).map_err(broken)?;
+    decoded.apply_orientation(turn);
+    prepared.natural = (decoded.width(), decoded.height());
+    if decoded.width() > WIDTH_LIMIT {
+        let height =
+            u64::from(decoded.height()) * u64::from(WIDTH_LIMIT) / u64::from(decoded.width());
+        let height = u32::try_from(height).unwrap_or(u32::MAX).max(1);
+        let filter = imageops::FilterType::Lanczos3;
+        decoded = decoded.resize_exact(WIDTH_LIMIT, height, filter);
+    }
+    let photograph = prepared.image.media_type == "image/jpeg";
+    let (media_type, octets) = encode(&decoded, photograph)
+        .map_err(|error| format!("`{source}` cannot be made smaller: {error}"))?;
+    let turned = turn != Orientation::NoTransforms;
+    if octets.len() >= prepared.octets.len() && !turned {
+        return Ok(());
+    }
+    let before = prepared.octets.len();
+    if before > SIZE_WARNING {
+        let (was, is) = (prepared.natural, (decoded.width(), decoded.height()));
+        prepared.notes.push((
+            "image-recompressed",
+            format!(
+                "`{source}` is served as {} of {} by {} pixels instead of {} of {} by {}",
+                shown(octets.len()),
+                is.0,
+                is.1,
+                shown(before),
+                was.0,
+                was.1
+            ),
+        ));
+    }
+    prepared.image = Image {
+        hash: hex(&Sha256::digest(&octets)),
+        source,
+        media_type: media_type.to_owned(),
+        width: decoded.width(),
+        height: decoded.height(),
+    };
+    prepared.octets = octets;
+    Ok(())
+}
+
+fn decode(octets: &[u8]) -> image::ImageResult<DynamicImage> {
+    let mut reader = ImageReader::new(Cursor::new(octets)).with_guessed_format()?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(SIDE_LIMIT);
+    limits.max_image_height = Some(SIDE_LIMIT);
+    reader.limits(limits);
+    reader.decode()
+}
+
+/// PNG where something is transparent or a PNG is light enough, JPEG else.
+fn encode(decoded: &DynamicImage, photograph: bool) -> image::ImageResult<(&'static str, Vec<u8>)> {
+    let clear = decoded.color().has_alpha()
+        && decoded
+            .to_rgba8()
+            .pixels()
+            .any(|pixel| pixel.0[3] != u8::MAX);
+    if !photograph {
+        let mut png = Vec::new();
+        let encoder =
+            PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive);
+        if clear {
+            DynamicImage::from(decoded.to_rgba8()).write_with_encoder(encoder)?;
+        } else {
+            DynamicImage::from(decoded.to_rgb8()).write_with_encoder(encoder)?;
         }
-        assert!(measure("a.gif", &[GIF, &vec![0; 9 << 20]].concat()).is_err());
+        if clear || png.len() <= SIZE_WARNING {
+            return Ok(("image/png", png));
+        }
+    }
+    let mut jpeg = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY);
+    DynamicImage::from(decoded.to_rgb8()).write_with_encoder(encoder)?;
+    Ok(("image/jpeg", jpeg))
+}
+
+/// Whether it has more than one picture.
+fn moves(prepared: &Prepared) -> bool {
+    let octets = Cursor::new(prepared.octets.as_slice());
+    match prepared.image.media_type.as_str() {
+        // A GIF that does not move has few colours, and gains nothing as anything else.
+        "image/gif" => GifDecoder::new(octets)
+            .map(|decoder| decoder.into_frames().take(2).count() > 1)
+            .unwrap_or(false),
+        "image/png" => PngDecoder::new(octets)
+            .and_then(|decoder| decoder.is_apng())
+            .unwrap_or(false),
+        "image/webp" => WebPDecoder::new(octets)
+            .map(|decoder| decoder.has_animation())
+            .unwrap_or(false),
+        _ => false,
     }
 }
+
+/// Whether every chunk up to `IEND` is there (PNG, section 5.3).
+fn whole_png(octets: &[u8]) -> bool {
+    let mut rest = octets.get(8..).unwrap_or_default();
+    while let Some((head, body)) = rest.split_first_chunk::<8>() {
+        let [a, b, c, d, kind @ ..] = *head;
+        let length = u32::from_be_bytes([a, b, c, d]);
+        let next = usize::try_from(length)
+            .ok()
+            .and_then(|length| length.checked_add(4));
+        let Some(next) = next.and_then(|next| body.get(next..)) else {
+            return false;
+        };
+        if &kind == b"IEND" {
+            return true;
+        }
+        rest = next;
+    }
+    false
+}
+
+/// Whether the file is as long as its head says (RFC 9649, section 2.4).
+fn whole_webp(octets: &[u8]) -> bool {
+    let length = octets.get(4..8).and_then(|length| length.try_into().ok());
+    let length = length.map_or(u32::MAX, u32::from_le_bytes);
+    usize::try_from(length).is_ok_and(|length| octets.len().saturating_sub(8) >= length)
+}
+
+fn shown(octets: usize) -> String {
+    let tenths = (octets * 10).div_ceil(1024 * 1024);
+    if tenths < 10 {
+        return format!("{} KiB", octets.div_ceil(1024));
+    }
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests;

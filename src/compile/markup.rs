@@ -8,11 +8,16 @@ use std::collections::BTreeMap;
 use minijinja::context;
 use minijinja::value::Value;
 
+use crate::compile::image::double;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::theme::Theme;
+use crate::compile::theme::trace::{Marks, Origin};
 use crate::compile::{Context, Image, Segment, escape_html};
 use crate::issue::Issue;
-use crate::issue::block::{Align, Block, Inline, LinkId, Picture, Promo};
+use crate::issue::block::{Align, Block, Inline, LinkId, Mark, Picture, Promo};
+
+/// Begins the class that holds the offset of a block; `layout` turns it into the number of a place.
+pub(crate) const PLACE: &str = "pr-src-";
 
 /// The writer of one page.
 pub(crate) struct Markup<'a> {
@@ -23,6 +28,11 @@ pub(crate) struct Markup<'a> {
     pub(crate) images: &'a BTreeMap<String, Image>,
     pub(crate) public_url: &'a str,
     pub(crate) places: &'a mut Placeholders,
+    pub(crate) marks: &'a mut Marks,
+    /// How the marks call the issue's file.
+    pub(crate) file: usize,
+    /// Each block of text says by a class where it was written.
+    pub(crate) annotate: bool,
 }
 
 impl Markup<'_> {
@@ -30,21 +40,28 @@ impl Markup<'_> {
     pub(crate) fn parts(&mut self, blocks: &[Block]) -> Vec<Value> {
         let mut parts = Vec::new();
         let mut text = String::new();
+        let mut here = 0;
         for block in blocks {
             let part = match block {
+                Block::Here(offset) => {
+                    here = *offset;
+                    continue;
+                }
                 Block::Image(picture) => self.image(picture),
                 Block::Button { link, label } => {
-                    let href = safe(self.href(*link));
+                    let href = safe(format!("{}{}", self.mark(here), self.href(*link)));
                     let label = safe(self.inlines(label));
                     context! { kind => "button", href, label }
                 }
-                Block::Promo(promo) => self.promo(promo),
-                Block::Mjml { source, .. } => {
-                    let source = safe(self.raw(source));
+                Block::Promo(promo) => self.promo(promo, here),
+                Block::Mjml { source, offset } => {
+                    let source = safe(self.raw(source, *offset));
                     context! { kind => "mjml", source }
                 }
                 other => {
-                    text.push_str(&self.block(other, false));
+                    let html = self.block(other, false);
+                    text.push_str(&self.mark(here));
+                    text.push_str(&self.placed(html, here));
                     continue;
                 }
             };
@@ -75,6 +92,7 @@ impl Markup<'_> {
                 Inline::Strike(inner) => out.push_str(&self.wrapped("s", inner)),
                 Inline::Sub(inner) => out.push_str(&self.wrapped("sub", inner)),
                 Inline::Sup(inner) => out.push_str(&self.wrapped("sup", inner)),
+                Inline::Marked { mark, text } => out.push_str(&self.marked(mark, text)),
                 Inline::Link { link, text } => {
                     let href = self.href(*link);
                     let text = self.inlines(text);
@@ -120,12 +138,28 @@ impl Markup<'_> {
         out
     }
 
+    fn marked(&mut self, mark: &Mark, text: &[Inline]) -> String {
+        let (tag, open) = match mark {
+            Mark::Underline => ("u", self.theme.open("u")),
+            Mark::Small => ("small", self.theme.open("small")),
+            Mark::Highlight => ("mark", self.theme.open("mark")),
+            Mark::Code => ("code", self.theme.open("code")),
+            Mark::Key => ("kbd", self.theme.open("kbd")),
+            Mark::Abbreviation(title) => {
+                ("abbr", format!("<abbr title=\"{}\">", escape_html(title)))
+            }
+            Mark::Style(css) => ("span", format!("<span style=\"{}\">", escape_html(css))),
+        };
+        format!("{open}{}</{tag}>", self.inlines(text))
+    }
+
     fn wrapped(&mut self, tag: &str, inner: &[Inline]) -> String {
         format!("{}{}</{tag}>", self.theme.open(tag), self.inlines(inner))
     }
 
     fn block(&mut self, block: &Block, nested: bool) -> String {
         match block {
+            Block::Here(_) => String::new(),
             Block::Paragraph(inlines) => self.wrapped("p", inlines),
             Block::Heading { level, text } => {
                 let tag = if *level == 3 { "h3" } else { "h4" };
@@ -157,6 +191,13 @@ impl Markup<'_> {
                 let open = self.theme.open("hr");
                 open.replace('>', "/>")
             }
+            Block::Aligned { align, blocks } => {
+                let inner = self.blocks(blocks);
+                let side = align.name();
+                format!("<div align=\"{side}\" style=\"text-align:{side}\">{inner}</div>")
+            }
+            // The press refuses an issue with one, see `proof`.
+            Block::Only { blocks, .. } => self.blocks(blocks),
             // Components, which `parts` takes out before.
             Block::Image(_) | Block::Promo(_) | Block::Button { .. } | Block::Mjml { .. } => {
                 String::new()
@@ -209,11 +250,7 @@ impl Markup<'_> {
             for line in lines {
                 out.push_str("<tr>");
                 for (column, cell) in line.iter().enumerate() {
-                    let align = match align.get(column) {
-                        Some(Align::Center) => "center",
-                        Some(Align::Right) => "right",
-                        Some(Align::Left) | None => "left",
-                    };
+                    let align = align.get(column).map_or("left", |align| align.name());
                     let open = self.theme.open(tag);
                     let open = open.replacen(tag, &format!("{tag} align=\"{align}\""), 1);
                     out.push_str(&format!("{open}{}</{tag}>", self.inlines(cell)));
@@ -226,26 +263,32 @@ impl Markup<'_> {
     }
 
     fn image(&mut self, picture: &Picture) -> Value {
-        let (src, width, height) = match self.images.get(&picture.source) {
-            Some(image) => (
-                format!("{}/i/{}", self.public_url, image.hash),
-                Some(image.width),
-                Some(image.height),
-            ),
-            None => (picture.source.clone(), None, None),
+        let address = |image: &Image| format!("{}/i/{}", self.public_url, image.hash);
+        let own = self.images.get(&picture.source);
+        let src = own.map_or_else(|| picture.source.clone(), address);
+        let twice = double(&picture.source).and_then(|twice| self.images.get(&twice));
+        let srcset = match (own, twice) {
+            (Some(once), Some(twice)) => {
+                Some(format!("{} 1x, {} 2x", address(once), address(twice)))
+            }
+            _ => None,
         };
+        let (width, height) = shown_size(picture, own);
         let href = picture.link.map(|link| safe(self.href(link)));
         context! {
             kind => "image",
-            src => safe(escape_html(&src)),
+            src => safe(format!("{}{}", self.mark(picture.offset), escape_html(&src))),
             alt => &picture.alt,
             caption => &picture.caption,
             width, height, href,
+            srcset => srcset.map(|srcset| safe(escape_html(&srcset))),
+            align => picture.align.map(Align::name),
         }
     }
 
-    fn promo(&mut self, promo: &Promo) -> Value {
-        let html = safe(self.blocks(&promo.blocks));
+    fn promo(&mut self, promo: &Promo, here: usize) -> Value {
+        let html = self.blocks(&promo.blocks);
+        let html = safe(format!("{}{}", self.mark(here), self.placed(html, here)));
         let code = safe(self.inlines(&promo.code));
         let until = safe(self.inlines(&promo.until));
         let href = promo.link.map(|link| safe(self.href(link)));
@@ -257,16 +300,67 @@ impl Markup<'_> {
     }
 
     /// MJML as the author wrote it, with its slots.
-    fn raw(&mut self, source: &[Inline]) -> String {
+    fn raw(&mut self, source: &[Inline], offset: usize) -> String {
         let mut out = String::new();
-        for inline in source {
+        for (at, inline) in self.issue.placed(source, offset) {
             match inline {
-                Inline::Text(text) => out.push_str(text),
-                other => out.push_str(&self.inlines(std::slice::from_ref(other))),
+                Inline::Text(text) => {
+                    out.push_str(&self.marks.put(Origin {
+                        file: self.file,
+                        offset: at,
+                        length: text.len(),
+                    }));
+                    out.push_str(text);
+                }
+                other => {
+                    out.push_str(&self.mark(at));
+                    out.push_str(&self.inlines(std::slice::from_ref(other)));
+                }
             }
         }
         out
     }
+
+    /// A mark for what was made from the block at `offset`.
+    pub(crate) fn mark(&mut self, offset: usize) -> String {
+        self.marks.put(Origin {
+            file: self.file,
+            offset,
+            length: 0,
+        })
+    }
+
+    /// The block with its place as a class, where places are asked for.
+    fn placed(&self, html: String, offset: usize) -> String {
+        let name = html
+            .strip_prefix('<')
+            .and_then(|rest| rest.find(|c: char| !c.is_ascii_alphanumeric()));
+        match name.filter(|_| self.annotate) {
+            Some(length) => {
+                let (open, rest) = html.split_at(1 + length);
+                format!("{open} class=\"{PLACE}{offset}\"{rest}")
+            }
+            None => html,
+        }
+    }
+}
+
+/// Width and height in CSS pixels: what the author says, the rest from the file's own proportions.
+pub(crate) fn shown_size(picture: &Picture, own: Option<&Image>) -> (Option<u32>, Option<u32>) {
+    let (given, tall) = (picture.width, picture.height);
+    let Some(own) = own.filter(|own| own.width > 0 && own.height > 0) else {
+        return (given, tall);
+    };
+    // A file for dense screens alone has two of its pixels to one of CSS.
+    let density = if own.source.contains("@2x.") { 2 } else { 1 };
+    let part = |whole: u32, of: u32, by: u32| {
+        let scaled = (u64::from(whole) * u64::from(of) + u64::from(by) / 2) / u64::from(by);
+        u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
+    };
+    let width = given.or(tall.map(|tall| part(own.width, tall, own.height)));
+    let width = width.unwrap_or((own.width / density).max(1));
+    let height = tall.unwrap_or_else(|| part(own.height, width, own.width));
+    (Some(width), Some(height))
 }
 
 /// Marks text as markup that needs no escaping.

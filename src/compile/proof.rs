@@ -3,32 +3,27 @@
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::{Mail, Press};
 use crate::compile::{Compiled, HTML_LIMIT, HTML_WARNING, Segment, Slot};
-use crate::issue::block::{Block, Inline};
+use crate::issue::block::Block;
+use crate::issue::merge::misplaced;
 use crate::issue::target;
-use crate::mjml;
 
 impl Press<'_> {
-    /// Components the author wrote are tried alone first, so that their errors have a place.
-    pub(super) fn check_components(&mut self, inputs: &[&str]) {
+    /// What is for a segment only cannot be left out of a copy: all copies share their text.
+    pub(super) fn check_segments(&mut self) {
         let issue = self.issue;
-        let blocks = issue.intro.iter().chain(&issue.outro);
-        let items = issue.items.iter().flat_map(|item| &item.blocks);
-        for block in blocks.chain(items) {
-            let Block::Mjml { source, offset } = block else {
-                continue;
-            };
-            let column = plain_source(source, &mut Placeholders::unlike(inputs));
-            self.found.push(match mjml::check_components(&column) {
-                Err(error) => {
-                    let mut finding = issue.source().error(*offset, "mjml", error.message);
-                    finding.line += error.line.map_or(0, |line| line - 1);
-                    finding
-                }
-                Ok(_) => {
-                    let message = "what stands in `:::mjml` is missing from the text part";
-                    issue.source().warning(*offset, "mjml-text", message)
-                }
-            });
+        let items = issue.items.iter().map(|item| &item.blocks);
+        let parts = std::iter::once(&issue.intro).chain(items);
+        for block in parts.chain(std::iter::once(&issue.outro)).flatten() {
+            if let Block::Only {
+                segment, offset, ..
+            } = block
+            {
+                let message =
+                    format!("`:::only {segment}` cannot be sent: there are no segments yet");
+                let error = issue.source().error(*offset, "only-unsupported", message);
+                let help = "take it out, or send an issue of its own to a list of those readers";
+                self.found.push(error.help(help));
+            }
         }
     }
 
@@ -112,22 +107,9 @@ impl Press<'_> {
         let parts = [&compiled.subject, &compiled.html, &compiled.text];
         let slots: Vec<&Slot> = parts.iter().flat_map(|part| part.slots()).collect();
         for slot in slots {
-            let problem = match (self.mail, slot) {
-                (Mail::Confirm, Slot::Field { name, .. }) => {
-                    format!(
-                        "`[[{name}]]` cannot stand in a mail to an address nobody has confirmed"
-                    )
-                }
-                (Mail::Confirm, Slot::Unsubscribe | Slot::Preferences | Slot::View) => {
-                    "a mail to an address nobody has confirmed has no such page".into()
-                }
-                (Mail::Welcome, Slot::View) => "`view_url` exists for issues only".into(),
-                (Mail::Issue | Mail::Welcome, Slot::Confirm) => {
-                    "`confirm_url` exists in the confirm mail only".into()
-                }
-                _ => continue,
-            };
-            self.error("slot", problem);
+            if let Some(problem) = misplaced(self.mail, slot) {
+                self.error("slot", problem);
+            }
         }
         if compiled
             .subject
@@ -147,13 +129,4 @@ impl Press<'_> {
             self.warning("size", message);
         }
     }
-}
-
-/// MJML with any slot as a harmless word.
-fn plain_source(source: &[Inline], places: &mut Placeholders) -> String {
-    let word = |inline: &Inline| match inline {
-        Inline::Text(text) => text.clone(),
-        _ => places.put(Filling::Literal(String::new()), Wanted::Any, "a slot"),
-    };
-    source.iter().map(word).collect()
 }

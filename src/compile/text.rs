@@ -7,7 +7,7 @@ use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::theme::Words;
 use crate::compile::{Context, Segment};
 use crate::issue::Issue;
-use crate::issue::block::{Align, Block, Inline, LinkId, Promo};
+use crate::issue::block::{Align, Block, Inline, LinkId, Mark, Promo};
 
 /// RFC 5322, section 2.1.1 asks for 78; the rest is room for quoting.
 pub(crate) const WIDTH: usize = 72;
@@ -138,6 +138,10 @@ impl Text<'_> {
                 self.wrap(&text, width)
             }
             Block::Rule => vec!["* * *".into()],
+            Block::Here(_) => Vec::new(),
+            Block::Aligned { blocks, .. } | Block::Only { blocks, .. } => {
+                self.blocks(blocks, width)
+            }
             Block::Promo(promo) => self.promo(promo, width),
             Block::Button { link, label } => {
                 let text = self.led(label, *link);
@@ -202,7 +206,9 @@ impl Text<'_> {
         rows: &[Vec<Vec<Inline>>],
     ) -> Vec<String> {
         let mut lines: Vec<Vec<String>> = Vec::new();
-        for row in std::iter::once(head).chain(rows.iter().map(Vec::as_slice)) {
+        let headed = !head.is_empty();
+        let head = headed.then_some(head);
+        for row in head.into_iter().chain(rows.iter().map(Vec::as_slice)) {
             lines.push(
                 row.iter()
                     .map(|cell| self.inlines(cell).replace('\n', " "))
@@ -223,7 +229,9 @@ impl Text<'_> {
             .iter()
             .map(|width| "-".repeat(*width))
             .collect::<Vec<_>>();
-        lines.insert(1, rule);
+        if headed {
+            lines.insert(1, rule);
+        }
         let line = |cells: &Vec<String>| {
             let columns = cells.iter().zip(&widths).enumerate();
             let padded = columns.map(|(column, (cell, width))| {
@@ -281,6 +289,17 @@ impl Text<'_> {
                 Inline::Emphasis(inner) => out.push_str(&format!("_{}_", self.inlines(inner))),
                 Inline::Strike(inner) | Inline::Sub(inner) => out.push_str(&self.inlines(inner)),
                 Inline::Sup(inner) => out.push_str(&format!("^{}", self.inlines(inner))),
+                Inline::Marked { mark, text } => {
+                    let text = self.inlines(text);
+                    out.push_str(&match mark {
+                        Mark::Code => format!("`{text}`"),
+                        Mark::Key => format!("[{text}]"),
+                        Mark::Abbreviation(title) if !title.is_empty() => {
+                            format!("{text} ({title})")
+                        }
+                        _ => text,
+                    });
+                }
                 Inline::Link { link, text } => {
                     let text = self.inlines(text);
                     let address = self.address(*link);

@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 
 use minijinja::value::Value;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use serde::Deserialize;
 
 use crate::compile::escape_html;
-use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::compile::theme::trace::Marks;
+use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
+
+pub(crate) mod trace;
 
 /// Instructions of one rendering. The digest theme needs about 10,000 for eleven items.
 const FUEL: u64 = 1_000_000;
@@ -98,11 +101,22 @@ impl Theme {
         }
     }
 
-    /// Renders `layout.mjml` with `context`.
-    pub(crate) fn layout(&self, context: Value) -> Result<String, Diagnostic> {
+    /// The theme's own files of components, in the order in which [`Origin::file`] counts them.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = (&str, &str)> {
+        let files = self
+            .files
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()));
+        files.filter(|(path, _)| path.ends_with(".mjml"))
+    }
+
+    /// Renders `layout.mjml` with `context`. What comes out holds the marks that `marks` takes out again.
+    pub(crate) fn layout(&self, context: &Value, marks: &mut Marks) -> Result<String, Diagnostic> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
+        // An error names the expression at fault.
+        environment.set_debug(true);
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
         environment.set_formatter(|out, _, value| {
             // minijinja's own escaping also writes `/` as a reference, which would hurt every URL.
@@ -113,30 +127,57 @@ impl Theme {
             }
             Ok(())
         });
-        for (path, text) in &self.files {
-            if path.ends_with(".mjml") {
-                environment
-                    .add_template(path, text)
-                    .map_err(|error| self.diagnostic(&error))?;
-            }
+        for (number, (path, text)) in self.templates().enumerate() {
+            environment
+                .add_template_owned(path.to_owned(), marks.template(number, text))
+                .map_err(|error| self.diagnostic(&error, context))?;
         }
         environment
             .get_template("layout.mjml")
             .and_then(|layout| layout.render(context))
-            .map_err(|error| self.diagnostic(&error))
+            .map_err(|error| self.diagnostic(&error, context))
     }
 
-    fn diagnostic(&self, error: &minijinja::Error) -> Diagnostic {
-        let file = error.name().unwrap_or("layout.mjml");
-        let file = format!("themes/{}/{file}", self.name);
-        let message = match error.detail() {
+    /// A template's error at its place; the names of `context` are what may have been meant.
+    fn diagnostic(&self, error: &minijinja::Error, context: &Value) -> Diagnostic {
+        let path = error.name().unwrap_or("layout.mjml");
+        let file = format!("themes/{}/{path}", self.name);
+        let mut message = match error.detail() {
             Some(detail) => format!("{}: {detail}", error.kind()),
             None => error.kind().to_string(),
         };
-        Diagnostic {
-            line: error.line().unwrap_or_default(),
-            column: usize::from(error.line().is_some()),
-            ..Diagnostic::about(Severity::Error, "theme", &file, message)
+        let (Some(line), Some(text)) = (error.line(), self.files.get(path)) else {
+            return Diagnostic::about(Severity::Error, "theme", &file, message);
+        };
+        // Marks stand within lines only, so the engine's lines are the author's; its offsets are not.
+        let before: usize = text
+            .split_inclusive('\n')
+            .take(line - 1)
+            .map(str::len)
+            .sum();
+        let shown = text[before..].lines().next().unwrap_or_default();
+        let expression = error
+            .range()
+            .zip(error.template_source())
+            .and_then(|(range, source)| source.get(range))
+            .filter(|expression| !expression.is_empty() && shown.contains(expression));
+        let blank = shown.len() - shown.trim_start().len();
+        let at = expression.and_then(|expression| shown.find(expression));
+        let source = Source { file: &file, text };
+        let (offset, length) = (before + at.unwrap_or(blank), expression.map_or(1, str::len));
+        let undefined = error.kind() == ErrorKind::UndefinedError;
+        if undefined && let Some(expression) = expression {
+            message = format!("`{expression}` is not given to this theme");
+        }
+        let finding = source.at(Severity::Error, offset, length, "theme", message);
+        let known = context.try_iter().into_iter().flatten();
+        let known: Vec<String> = known.map(|key| key.to_string()).collect();
+        let meant = expression
+            .filter(|_| undefined)
+            .and_then(|expression| nearest(expression, known.iter().map(String::as_str)));
+        match meant {
+            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+            None => finding,
         }
     }
 }
@@ -149,6 +190,7 @@ mod tests {
     use minijinja::value::Value;
 
     use super::Theme;
+    use super::trace::Marks;
 
     const WORDS: &str = "[words]\nview = \"\"\nunsubscribe = \"\"\nshare = \"\"\nauthors = \"\"\n\
         code = \"\"\nuntil = \"\"\noffer = \"\"\nnotes = \"\"\nimage = \"\"\nwhy = \"\"\n";
@@ -165,8 +207,11 @@ mod tests {
     fn rendered(layout: &str) -> Result<String, String> {
         let context =
             context! { a => "<b> & https://a", m => Value::from_safe_string("<i>".into()) };
-        let rendered = theme(layout).layout(context);
-        rendered.map_err(|error| error.to_string())
+        let mut marks = Marks::unlike(std::iter::empty());
+        let rendered = theme(layout).layout(&context, &mut marks);
+        rendered
+            .map(|rendered| marks.trace(&rendered).0)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -180,8 +225,15 @@ mod tests {
     #[test]
     fn a_template_reaches_nothing_but_its_snapshot_and_is_stopped_when_it_runs_away() {
         for (layout, expected) in [
-            ("\n{{ env }}", "themes/plain/layout.mjml:2:1: error[theme]"),
-            ("{{ a.b }}", "error[theme]"),
+            (
+                "\n {{ env }}",
+                "themes/plain/layout.mjml:2:5: error[theme]: `env` is not given to this theme",
+            ),
+            ("{{ a.b }}", "error[theme]: `a.b` is not given"),
+            (
+                "<a> {{ mm }}",
+                "1:8: error[theme]: `mm` is not given to this theme\n    help: did you mean `m`?",
+            ),
             (
                 "{% include \"/etc/passwd\" %}",
                 "error[theme]: template not found",
@@ -194,7 +246,7 @@ mod tests {
                 "{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}",
                 "out of fuel",
             ),
-            ("{% if %}", "layout.mjml:1:1: error[theme]: syntax error"),
+            ("{% if %}", "layout.mjml:1:7: error[theme]: syntax error"),
         ] {
             let error = rendered(layout).expect_err(layout);
             assert!(error.contains(expected), "{layout}: {error}");

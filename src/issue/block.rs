@@ -2,11 +2,16 @@
 //!
 //! Promises: plain data without a theme's or a medium's opinion; HTML and text are both made from it.
 
+use jiff::civil::Date;
+
 use crate::compile::{Context, Slot};
 
 /// A block of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Block {
+    /// Where the block that follows stands in the file; nothing that a reader sees. Stands before each block
+    /// of the intro, of an item and of the outro.
+    Here(usize),
     Paragraph(Vec<Inline>),
     /// A headline within an item; level 3 or 4.
     Heading {
@@ -29,6 +34,18 @@ pub enum Block {
     },
     Image(Picture),
     Rule,
+    /// Blocks set to one side; images are never among them, they carry their own side.
+    Aligned {
+        align: Align,
+        blocks: Vec<Block>,
+    },
+    /// For the readers of a segment only.
+    Only {
+        segment: String,
+        blocks: Vec<Block>,
+        /// Where the segment is named in the file.
+        offset: usize,
+    },
     Promo(Promo),
     Button {
         link: LinkId,
@@ -54,6 +71,11 @@ pub enum Inline {
     Strike(Vec<Inline>),
     Sub(Vec<Inline>),
     Sup(Vec<Inline>),
+    /// What Markdown has no sign for and HTML has.
+    Marked {
+        mark: Mark,
+        text: Vec<Inline>,
+    },
     Link {
         link: LinkId,
         text: Vec<Inline>,
@@ -63,6 +85,22 @@ pub enum Inline {
     /// Number of a footnote, from 1 in order of mention.
     Note(usize),
     Break,
+}
+
+/// A look or meaning of words that only HTML can say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Underline,
+    Small,
+    Highlight,
+    /// Code with slots or other looks in it.
+    Code,
+    /// A key of a keyboard.
+    Key,
+    /// With what it is short for.
+    Abbreviation(String),
+    /// CSS declarations of the few kinds that are let in.
+    Style(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +117,12 @@ pub struct Picture {
     pub alt: String,
     pub caption: String,
     pub link: Option<LinkId>,
+    /// CSS pixels, if the author says so.
+    pub width: Option<u32>,
+    /// CSS pixels, if the author says so.
+    pub height: Option<u32>,
+    /// The theme's side when absent.
+    pub align: Option<Align>,
     /// Where it stands in the file.
     pub offset: usize,
 }
@@ -88,10 +132,15 @@ pub struct Picture {
 pub struct Promo {
     pub blocks: Vec<Block>,
     pub code: Vec<Inline>,
+    /// The last day in the reader's language, or whatever else the author wrote.
     pub until: Vec<Inline>,
+    /// The last day, where the author wrote one as `2026-06-30`.
+    pub ends: Option<Date>,
     pub link: Option<LinkId>,
     /// What the link says; the theme's word when empty.
     pub label: String,
+    /// Where `until` stands in the file, or else the promo.
+    pub offset: usize,
 }
 
 /// Index into [`crate::issue::Issue::links`].
@@ -133,6 +182,42 @@ pub enum Merge {
     Page(Slot),
 }
 
+impl Align {
+    /// The side of this name.
+    pub fn named(name: &str) -> Option<Align> {
+        match name {
+            "left" => Some(Align::Left),
+            "center" => Some(Align::Center),
+            "right" => Some(Align::Right),
+            _ => None,
+        }
+    }
+
+    /// As HTML and CSS call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Align::Left => "left",
+            Align::Center => "center",
+            Align::Right => "right",
+        }
+    }
+}
+
+impl Block {
+    /// The images among `blocks`, in order.
+    pub fn pictures(blocks: &[Block]) -> Vec<&Picture> {
+        let mut pictures = Vec::new();
+        for block in blocks {
+            match block {
+                Block::Image(picture) => pictures.push(picture),
+                Block::Only { blocks, .. } => pictures.extend(Block::pictures(blocks)),
+                _ => {}
+            }
+        }
+        pictures
+    }
+}
+
 impl Merge {
     /// The slot, for the place it stands in.
     pub fn slot(&self, context: Context) -> Slot {
@@ -172,6 +257,7 @@ fn collect(inlines: &[Inline], out: &mut String) {
             | Inline::Strike(inner)
             | Inline::Sub(inner)
             | Inline::Sup(inner)
+            | Inline::Marked { text: inner, .. }
             | Inline::Link { text: inner, .. } => collect(inner, out),
             Inline::Image(picture) => out.push_str(&picture.alt),
             Inline::Note(_) => {}

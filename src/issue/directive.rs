@@ -1,20 +1,50 @@
 //! Directives: `:::name {key="value"}` on a line of its own, its content, and `:::` to end it.
+//!
+//! Promises: every directive that is given is closed, known, and has known attributes, each once; the rest
+//! is told at its place. Leaves it to `issue` what may stand inside.
 
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
+
+/// Directives within directives; `:::only` is the one that takes others.
+const DEPTH_LIMIT: usize = 4;
+const NAMES: [&str; 4] = ["promo", "button", "only", "mjml"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Promo,
     Button,
+    Only,
     Mjml,
+}
+
+impl Kind {
+    fn named(name: &str) -> Option<Kind> {
+        Some(match name {
+            "promo" => Kind::Promo,
+            "button" => Kind::Button,
+            "only" => Kind::Only,
+            "mjml" => Kind::Mjml,
+            _ => return None,
+        })
+    }
+
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Kind::Promo => &["code", "until", "url", "label"],
+            Kind::Button => &["url"],
+            Kind::Only | Kind::Mjml => &[],
+        }
+    }
 }
 
 /// One directive; offsets count from the start of the body.
 #[derive(Debug)]
 pub(crate) struct Directive {
     pub(crate) kind: Kind,
+    /// What follows the name of `:::only`; `key` is empty.
+    pub(crate) segment: Option<Attribute>,
     pub(crate) attributes: Vec<Attribute>,
     /// The line that opens it, without its newline.
     pub(crate) open: Range<usize>,
@@ -68,7 +98,7 @@ impl Directive {
 pub(crate) fn find(source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>) -> Vec<Directive> {
     let body = &source.text[base..];
     let mut directives = Vec::new();
-    let mut open: Option<Directive> = None;
+    let mut open: Vec<Directive> = Vec::new();
     let mut fence: Option<(char, usize)> = None;
     let mut at = 0;
     for line in body.split_inclusive('\n') {
@@ -77,7 +107,7 @@ pub(crate) fn find(source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>)
         let line = line.trim_end_matches('\n');
         let here = start..start + line.len();
         let raw = open
-            .as_ref()
+            .last()
             .is_some_and(|directive| directive.kind == Kind::Mjml);
         let text = line.trim_start_matches(' ');
         if line.len() - text.len() > 3 {
@@ -91,37 +121,39 @@ pub(crate) fn find(source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>)
         };
         let offset = base + start;
         if rest.trim().is_empty() {
-            match open.take() {
+            match open.pop() {
                 Some(directive) => directives.push(Directive {
                     close: here,
                     ..directive
                 }),
                 None => found.push(source.error(offset, "directive", "`:::` closes nothing")),
             }
-        } else if let Some(unclosed) = &open {
-            let message = "a directive cannot stand inside another";
-            let line = source.place(base + unclosed.open.start).0;
-            found.push(
-                source
-                    .error(offset, "directive", message)
-                    .help(format!("close the one of line {line} with `:::` first")),
-            );
-        } else {
-            match parse(&source, rest, base, start + line.len() - rest.len()) {
-                Ok((kind, attributes)) => {
-                    let close = here.clone();
-                    open = Some(Directive {
-                        kind,
-                        attributes,
-                        open: here,
-                        close,
-                    });
-                }
-                Err(error) => found.push(error),
+            continue;
+        }
+        match open.last() {
+            Some(around) if around.kind != Kind::Only || open.len() >= DEPTH_LIMIT => {
+                let message = match around.kind {
+                    Kind::Only => "directives are nested too deep",
+                    _ => "a directive cannot stand inside another than `:::only`",
+                };
+                let line = source.place(base + around.open.start).0;
+                let error = source.error(offset, "directive", message);
+                found.push(error.help(format!("close the one of line {line} with `:::` first")));
             }
+            _ => match parse(
+                &source,
+                rest,
+                base,
+                start + line.len() - rest.len(),
+                here,
+                found,
+            ) {
+                Ok(directive) => open.push(directive),
+                Err(error) => found.push(error),
+            },
         }
     }
-    if let Some(unclosed) = open {
+    for unclosed in open {
         let message = "this directive is never closed with `:::`";
         found.push(source.error(base + unclosed.open.start, "directive", message));
     }
@@ -147,12 +179,15 @@ fn toggles_fence(text: &str, fence: &mut Option<(char, usize)>) -> bool {
     true
 }
 
+/// Reads what follows `:::`, which begins at `start` of the body on the line `open`.
 fn parse(
     source: &Source<'_>,
     rest: &str,
     base: usize,
     start: usize,
-) -> Result<(Kind, Vec<Attribute>), Diagnostic> {
+    open: Range<usize>,
+    found: &mut Vec<Diagnostic>,
+) -> Result<Directive, Diagnostic> {
     let lead = rest.len() - rest.trim_start().len();
     let name_start = start + lead;
     let rest = rest.trim();
@@ -160,55 +195,80 @@ fn parse(
         .find(|c: char| !c.is_ascii_alphanumeric())
         .unwrap_or(rest.len());
     let (name, tail) = rest.split_at(length);
-    let error = |message: String| source.error(base + name_start, "directive", message);
-    let kind = match name {
-        "promo" => Kind::Promo,
-        "button" => Kind::Button,
-        "mjml" => Kind::Mjml,
-        "only" => {
-            return Err(error("`:::only` is not built yet".into())
-                .help("readers of a segment only cannot be addressed in this version"));
+    let error = |offset: usize, length: usize, message: String| {
+        source.at(Severity::Error, base + offset, length, "directive", message)
+    };
+    let Some(kind) = Kind::named(name) else {
+        let error = error(
+            name_start,
+            length,
+            format!("there is no directive `:::{name}`"),
+        );
+        return Err(match nearest(name, NAMES) {
+            Some(near) => error.help(format!("did you mean `:::{near}`?")),
+            None => error.help("there are `:::promo`, `:::button`, `:::only` and `:::mjml`"),
+        });
+    };
+    let tail_start = name_start + length;
+    if kind == Kind::Only {
+        let value = tail.trim().to_owned();
+        if value.is_empty() {
+            let error = error(name_start, length, "`:::only` names no segment".into());
+            return Err(error.help("write `:::only` and the name of a segment"));
         }
-        _ => {
-            let known = ["promo", "button", "mjml"];
-            let near = known
-                .iter()
-                .find(|known| strsim::levenshtein(known, name) <= 2);
-            let error = error(format!("there is no directive `:::{name}`"));
-            return Err(match near {
-                Some(near) => error.help(format!("did you mean `:::{near}`?")),
-                None => error.help("there are `:::promo`, `:::button` and `:::mjml`"),
+        let offset = tail_start + (tail.len() - tail.trim_start().len());
+        let key = String::new();
+        return Ok(Directive {
+            kind,
+            segment: Some(Attribute { key, value, offset }),
+            attributes: Vec::new(),
+            open: open.clone(),
+            close: open,
+        });
+    }
+    let attributes = attributes(source, tail, base, tail_start, "directive")?;
+    let known = kind.keys();
+    for (index, attribute) in attributes.iter().enumerate() {
+        let Attribute { key, offset, value } = attribute;
+        let twice = attributes[..index].iter().any(|other| other.key == *key);
+        if twice {
+            found.push(error(
+                *offset,
+                value.len(),
+                format!("`{key}` is given twice"),
+            ));
+        } else if !known.contains(&key.as_str()) {
+            let message = format!("`:::{name}` has no attribute `{key}`");
+            let error = error(*offset, value.len(), message);
+            found.push(match nearest(key, known.iter().copied()) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None if known.is_empty() => error.help("it has none"),
+                None => error.help(format!("it has: {}", known.join(", "))),
             });
         }
-    };
-    let known: &[&str] = match kind {
-        Kind::Promo => &["code", "until", "url", "label"],
-        Kind::Button => &["url"],
-        Kind::Mjml => &[],
-    };
-    let attributes = attributes(source, tail, base, name_start + length)?;
-    for attribute in &attributes {
-        if !known.contains(&attribute.key.as_str()) {
-            let message = format!("`:::{name}` has no attribute `{}`", attribute.key);
-            let error = source.error(base + attribute.offset, "directive", message);
-            return Err(error.help(format!("it has: {}", known.join(", "))));
-        }
     }
-    Ok((kind, attributes))
+    Ok(Directive {
+        kind,
+        segment: None,
+        attributes,
+        open: open.clone(),
+        close: open,
+    })
 }
 
-/// `{key="value" key=value}`, or nothing.
-fn attributes(
+/// `{key="value" key=value}`, or nothing; `start` is where `text` begins in the body.
+pub(crate) fn attributes(
     source: &Source<'_>,
     text: &str,
     base: usize,
     start: usize,
+    code: &'static str,
 ) -> Result<Vec<Attribute>, Diagnostic> {
     let malformed = || {
         source
             .error(
                 base + start,
-                "directive",
+                code,
                 format!("`{}` cannot be read", text.trim()),
             )
             .help("write `{key=\"value\" key=\"value\"}`")
@@ -268,6 +328,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_a_segment_only_may_hold_other_directives() {
+        let text = ":::only gold and new\n:::button {url=x}\ny\n:::\nz\n:::\n";
+        let (directives, found) = read(text);
+        assert!(found.is_empty(), "{found:?}");
+        let only = &directives[1];
+        let segment = only.segment.as_ref().expect("a segment");
+        assert_eq!(segment.value, "gold and new");
+        assert!(text[segment.offset..].starts_with("gold"));
+        assert!(text[only.content()].contains("button"));
+    }
+
+    #[test]
     fn fenced_code_holds_no_directives_and_mjml_holds_no_fences() {
         assert!(read("```\n:::promo\n```\n").0.is_empty());
         let (directives, found) = read(":::mjml\n```\n:::\n\n:::button {url=x}\ny\n:::");
@@ -288,8 +360,17 @@ mod tests {
             (":::prom\n", "did you mean `:::promo`?"),
             (":::aside\n", "there are `:::promo`"),
             (
-                ":::only gold\n",
-                "a.md:1:4: error[directive]: `:::only` is not built yet",
+                ":::only\n:::\n",
+                "a.md:1:4: error[directive]: `:::only` names no segment",
+            ),
+            (":::promo {lable=x}\n:::\n", "did you mean `label`?"),
+            (
+                ":::promo {url=a url=b}\n:::\n",
+                "a.md:1:21: error[directive]: `url` is given twice",
+            ),
+            (
+                ":::only a\n:::only b\n:::only c\n:::only d\n:::only e\n:::\n:::\n:::\n:::\n",
+                "a.md:5:1: error[directive]: directives are nested too deep",
             ),
             (
                 ":::promo\n:::button {url=x}\n:::\n",

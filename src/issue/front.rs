@@ -1,15 +1,18 @@
 //! The front matter of an issue: YAML between two lines of `---`, typed.
 //!
-//! Promises: unknown keys, wrong types and missing titles are errors with their line.
+//! Promises: every unknown key, wrong type and missing title is told, each at its place; what is fine is
+//! read although something else is not.
+
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use serde::Deserialize;
 
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
+use crate::issue::dates::Dates;
+use crate::issue::yaml::{self, Entry, Node, Placed};
 
 /// What stands above the text. Every text is one line.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Front {
     pub title: String,
     /// The title when absent.
@@ -18,239 +21,362 @@ pub struct Front {
     pub preheader: Option<String>,
     pub teaser: Option<String>,
     pub dates: Option<Dates>,
+    /// The day on which the author means to send it.
+    pub date: Option<Date>,
     /// `digest` when absent.
     pub theme: Option<String>,
     /// The publication's list when absent.
     pub list: Option<String>,
-    #[serde(default)]
+    /// BCP 47; the publication's language when absent.
+    pub lang: Option<String>,
     pub authors: Vec<Author>,
     /// Where "share this issue" leads.
     pub share: Option<String>,
+    /// Offset in the file of each value that is given, by its key (`title`, `authors.0.url`).
+    pub places: BTreeMap<String, usize>,
 }
 
-/// The days an issue covers, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dates {
-    pub from: Date,
-    pub to: Date,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
     pub name: String,
     pub url: Option<String>,
 }
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
+/// Every key there is.
+const KEYS: [&str; 11] = [
+    "title",
+    "subject",
+    "preheader",
+    "teaser",
+    "dates",
+    "date",
+    "theme",
+    "list",
+    "lang",
+    "authors",
+    "share",
 ];
+const CODE: &str = "front-matter";
 
-impl Dates {
-    /// For readers: "1\u{2013}7 June 2026" in English, ISO 8601 days elsewhere.
-    pub fn shown(&self, language: &str) -> String {
-        let (from, to) = (self.from, self.to);
-        if from == to && !language.starts_with("en") {
-            return from.to_string();
-        }
-        if !language.starts_with("en") {
-            return format!("{from} \u{2013} {to}");
-        }
-        let month = |date: Date| MONTHS[usize::from(date.month().unsigned_abs()) - 1];
-        let end = format!("{} {} {}", to.day(), month(to), to.year());
-        if from == to {
-            end
-        } else if from.year() != to.year() {
-            format!(
-                "{} {} {} \u{2013} {end}",
-                from.day(),
-                month(from),
-                from.year()
-            )
-        } else if from.month() != to.month() {
-            format!("{} {} \u{2013} {end}", from.day(), month(from))
-        } else {
-            format!("{}\u{2013}{end}", from.day())
-        }
+impl Front {
+    /// Where the value of `key` stands; the start of the file when it is not given.
+    pub fn place(&self, key: &str) -> usize {
+        self.places.get(key).copied().unwrap_or_default()
+    }
+
+    /// The day an offer must outlast: the planned one, else the last that the issue covers.
+    pub fn send_day(&self) -> Option<Date> {
+        self.date.or(self.dates.map(|dates| dates.to))
     }
 }
 
-/// Splits a file into front matter and body and reads the former. Gives the offset of the body.
-pub(crate) fn read(source: Source<'_>) -> Result<(Front, usize), Diagnostic> {
-    let missing = || {
-        source
-            .error(
-                0,
-                "front-matter",
-                "the file does not begin with front matter",
-            )
-            .help("begin with `---`, `title: ...` and another `---`, each on its own line")
+/// Splits a file into front matter and body and reads the former. Gives the offset of the body; without
+/// a beginning or an end of the front matter there is none.
+pub(crate) fn read(source: Source<'_>, found: &mut Vec<Diagnostic>) -> Option<(Front, usize)> {
+    let Some(rest) = source.text.strip_prefix("---\n") else {
+        let error = source.error(0, CODE, "the file does not begin with front matter");
+        let help = "begin with `---`, `title: ...` and another `---`, each on its own line";
+        found.push(error.help(help));
+        return None;
     };
-    let rest = source.text.strip_prefix("---\n").ok_or_else(missing)?;
     let start = "---\n".len();
-    let end = if rest.starts_with("---\n") {
-        0
-    } else {
-        rest.find("\n---\n")
-            .map(|end| end + 1)
-            .or_else(|| {
-                let bare = rest.strip_suffix("\n---");
-                bare.map(|before| before.len() + 1)
-            })
-            .ok_or_else(|| {
-                source.error(
-                    0,
-                    "front-matter",
-                    "the front matter is never closed with `---`",
-                )
-            })?
+    let bare = || rest.strip_suffix("\n---").map(|before| before.len() + 1);
+    let end = match rest {
+        rest if rest.starts_with("---\n") || rest == "---" => Some(0),
+        rest => rest.find("\n---\n").map(|end| end + 1).or_else(bare),
     };
-    let yaml = &rest[..end];
-    let front: Front = serde_saphyr::from_str(yaml).map_err(|error| {
-        let place = error.location();
-        let offset = place.map_or(0, |place| offset_of(yaml, place.line(), place.column()));
-        source.error(start + offset, "front-matter", sentence(&error))
-    })?;
-    check(&front, &source)?;
-    Ok((front, (start + end + "---\n".len()).min(source.text.len())))
+    let Some(end) = end else {
+        found.push(source.error(0, CODE, "the front matter is never closed with `---`"));
+        return None;
+    };
+    let body = (start + end + "---\n".len()).min(source.text.len());
+    let mut reading = Reading {
+        source,
+        found,
+        front: Front::default(),
+    };
+    match yaml::read(source, start..start + end, CODE) {
+        Err(error) => reading.found.push(error),
+        Ok(Placed {
+            node: Node::Map(entries),
+            ..
+        }) => reading.entries(&entries),
+        Ok(Placed {
+            node: Node::Nothing,
+            ..
+        }) => reading.entries(&[]),
+        Ok(other) => reading.error(&other, "the front matter is no list of `key: value`"),
+    }
+    Some((reading.front, body))
 }
 
-/// Offset of the line on which `key` stands, for findings about its value.
-pub(crate) fn key_offset(source: &Source<'_>, key: &str) -> usize {
-    let needle = format!("\n{key}:");
-    source.text.find(&needle).map_or(0, |at| at + 1)
+/// One reading.
+struct Reading<'a> {
+    source: Source<'a>,
+    found: &'a mut Vec<Diagnostic>,
+    front: Front,
 }
 
-/// Offset of the value of `key`, where it stands there letter by letter; of the key otherwise.
-pub(crate) fn value_offset(source: &Source<'_>, key: &str, value: &str) -> usize {
-    let start = key_offset(source, key);
-    let line = source.text[start..].lines().next().unwrap_or_default();
-    start + line.find(value).unwrap_or_default()
-}
+impl Reading<'_> {
+    fn entries(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            let value = &entry.value;
+            match entry.key.as_str() {
+                "title" => self.front.title = self.line("title", value).unwrap_or_default(),
+                "subject" => self.front.subject = self.line("subject", value),
+                "preheader" => self.front.preheader = self.line("preheader", value),
+                "teaser" => self.front.teaser = self.line("teaser", value),
+                "theme" => self.front.theme = self.line("theme", value),
+                "list" => self.front.list = self.line("list", value),
+                "lang" => self.front.lang = self.language(value),
+                "share" => self.front.share = self.line("share", value),
+                "date" => self.front.date = self.day("date", value),
+                "dates" => self.front.dates = self.dates(value),
+                "authors" => self.authors(value),
+                _ => self.unknown(entry, &KEYS),
+            }
+        }
+        if !entries.iter().any(|entry| entry.key == "title") {
+            let error = self.source.error(0, CODE, "the issue has no `title`");
+            self.found
+                .push(error.help("write `title: ...` into the front matter"));
+        }
+    }
 
-fn check(front: &Front, source: &Source<'_>) -> Result<(), Diagnostic> {
-    let lines = [
-        ("title", Some(&front.title)),
-        ("subject", front.subject.as_ref()),
-        ("preheader", front.preheader.as_ref()),
-        ("teaser", front.teaser.as_ref()),
-        ("share", front.share.as_ref()),
-    ];
-    for (key, value) in lines {
-        let Some(value) = value else { continue };
-        let problem = if value.trim().is_empty() {
+    fn error(&mut self, value: &Placed, message: impl Into<String>) {
+        let (at, length) = (value.range.start, value.range.len());
+        let error = self
+            .source
+            .at(Severity::Error, at, length, CODE, message.into());
+        self.found.push(error);
+    }
+
+    fn unknown(&mut self, entry: &Entry, known: &[&str]) {
+        let message = format!("there is no key `{}`", entry.key);
+        let (at, length) = (entry.range.start, entry.key.len());
+        let error = self.source.at(Severity::Error, at, length, CODE, message);
+        self.found
+            .push(match nearest(&entry.key, known.iter().copied()) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error.help(format!("there are: {}", known.join(", "))),
+            });
+    }
+
+    /// A text on one line; what is wrong with it is told.
+    fn line(&mut self, key: &str, value: &Placed) -> Option<String> {
+        let Node::Text(text) = &value.node else {
+            let problem = match value.node {
+                Node::Nothing => format!("`{key}` is empty"),
+                _ => format!("`{key}` is one text, not several"),
+            };
+            self.error(value, problem);
+            return None;
+        };
+        let slots = matches!(key, "subject" | "share") || key.starts_with("authors");
+        let problem = if text.trim().is_empty() {
             format!("`{key}` is empty")
-        } else if value.contains(char::is_control) {
+        } else if text.contains(char::is_control) {
             format!("`{key}` is more than one line or holds a control character")
-        } else if key != "subject" && key != "share" && value.contains("[[") {
+        } else if !slots && text.contains("[[") {
             format!("`{key}` is the same for every reader; slots stand in the subject and the text")
         } else {
-            continue;
+            // In quotes the text begins an octet later.
+            let written = &self.source.text[value.range.start..];
+            let lead = written.find(text.as_str()).filter(|lead| *lead < 4);
+            let place = value.range.start + lead.unwrap_or_default();
+            self.front.places.insert(key.to_owned(), place);
+            return Some(text.trim().to_owned());
         };
-        return Err(source.error(key_offset(source, key), "front-matter", problem));
+        self.error(value, problem);
+        None
     }
-    if let Some(Dates { from, to }) = front.dates
-        && from > to
-    {
-        let message = format!("`dates` ends on {to}, before it begins on {from}");
-        return Err(source.error(key_offset(source, "dates"), "front-matter", message));
+
+    fn language(&mut self, value: &Placed) -> Option<String> {
+        let text = self.line("lang", value)?;
+        // RFC 5646, section 2.1, as far as anything is made of it.
+        let part = |part: &str| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+        };
+        if text.split('-').all(part) {
+            return Some(text);
+        }
+        let message = format!("`{text}` is no language; write one such as `en` or `pt-BR`");
+        self.error(value, message);
+        None
     }
-    Ok(())
+
+    fn day(&mut self, key: &str, value: &Placed) -> Option<Date> {
+        let text = self.line(key, value)?;
+        let day = iso_day(&text);
+        if day.is_none() {
+            let message = format!("`{text}` is no day; write one such as `2026-06-07`");
+            self.error(value, message);
+        }
+        day
+    }
+
+    fn dates(&mut self, value: &Placed) -> Option<Dates> {
+        let Node::Map(entries) = &value.node else {
+            if matches!(value.node, Node::Text(_)) {
+                let day = self.day("dates", value)?;
+                return Some(Dates { from: day, to: day });
+            }
+            self.error(
+                value,
+                "`dates` takes `{ from: 2026-06-01, to: 2026-06-07 }`",
+            );
+            return None;
+        };
+        self.front.places.insert("dates".into(), value.range.start);
+        let (mut from, mut to) = (None, None);
+        let told = self.found.len();
+        for entry in entries {
+            match entry.key.as_str() {
+                "from" => from = self.day("dates.from", &entry.value),
+                "to" => to = self.day("dates.to", &entry.value),
+                _ => self.unknown(entry, &["from", "to"]),
+            }
+        }
+        match (from, to) {
+            (Some(from), Some(to)) if from > to => {
+                let message = format!("`dates` ends on {to}, before it begins on {from}");
+                self.error(value, message);
+                None
+            }
+            (Some(from), Some(to)) => Some(Dates { from, to }),
+            _ => {
+                if self.found.len() == told {
+                    self.error(value, "`dates` needs both `from` and `to`");
+                }
+                None
+            }
+        }
+    }
+
+    fn authors(&mut self, value: &Placed) {
+        let Node::List(list) = &value.node else {
+            self.error(
+                value,
+                "`authors` takes a list of `- name: ...`, with a `url` or without",
+            );
+            return;
+        };
+        for author in list {
+            let number = self.front.authors.len();
+            let (mut name, mut url) = (None, None);
+            match &author.node {
+                Node::Text(_) => name = self.line(&format!("authors.{number}.name"), author),
+                Node::Map(entries) => {
+                    for entry in entries {
+                        let key = format!("authors.{number}.{}", entry.key);
+                        match entry.key.as_str() {
+                            "name" => name = self.line(&key, &entry.value),
+                            "url" => url = self.line(&key, &entry.value),
+                            _ => self.unknown(entry, &["name", "url"]),
+                        }
+                    }
+                    if !entries.iter().any(|entry| entry.key == "name") {
+                        self.error(author, "this author has no `name`");
+                    }
+                }
+                _ => self.error(author, "an author has a `name` and perhaps a `url`"),
+            }
+            // A nameless one keeps the count right for the places of those behind.
+            let name = name.unwrap_or_default();
+            self.front.authors.push(Author { name, url });
+        }
+    }
 }
 
-/// The parser's own words without its drawing of the place, which we tell ourselves.
-fn sentence(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
-    let line = text.lines().next().unwrap_or_default();
-    let line = line.split(" at line ").next().unwrap_or(line);
-    line.trim_start_matches("error: ")
-        .trim_end_matches('.')
-        .to_owned()
-}
-
-fn offset_of(text: &str, line: u64, column: u64) -> usize {
-    let skip = usize::try_from(line).unwrap_or(1).saturating_sub(1);
-    let before: usize = text.split_inclusive('\n').take(skip).map(str::len).sum();
-    let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
-    let rest = text.get(before..).unwrap_or_default();
-    before + rest.chars().take(column).map(char::len_utf8).sum::<usize>()
+/// A day as `2026-06-07`, and in no other of ISO 8601's spellings.
+pub(crate) fn iso_day(text: &str) -> Option<Date> {
+    let day: Date = text.parse().ok()?;
+    (day.to_string() == text).then_some(day)
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::civil::date;
-
-    use super::{Dates, read};
+    use super::{Front, read};
     use crate::diagnostic::Source;
 
-    fn problem(text: &str) -> String {
+    fn told(text: &str) -> (Option<(Front, usize)>, Vec<String>) {
+        let mut found = Vec::new();
         let file = "issue.md";
-        read(Source { file, text })
-            .expect_err("an error")
-            .to_string()
+        let front = read(Source { file, text }, &mut found);
+        (front, found.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn a_full_front_matter_is_read_and_the_body_follows() {
-        let text = "---\ntitle: \"A: b\"\nteaser: t\ndates: { from: 2026-06-01, to: 2026-06-07 }\n\
-                    authors:\n  - name: Ada\n    url: https://a.example\n---\nbody";
-        let file = "issue.md";
-        let (front, body) = read(Source { file, text }).expect("front matter");
+        let text = "---\ntitle: \"A: b\"\nteaser: 2026\nlang: pt-BR\ndate: 2026-06-08\n\
+                    dates: { from: 2026-06-01, to: 2026-06-07 }\n\
+                    authors:\n  - name: Ada\n    url: https://a.example\n  - Grace\n---\nbody";
+        let (read, found) = told(text);
+        assert!(found.is_empty(), "{found:?}");
+        let (front, body) = read.expect("front matter");
         assert_eq!(front.title, "A: b");
-        assert_eq!(front.authors[0].name, "Ada");
+        assert_eq!(front.teaser.as_deref(), Some("2026"));
+        assert_eq!(front.authors[1].name, "Grace");
         assert_eq!(&text[body..], "body");
+        for (key, start) in [
+            ("title", "A: b"),
+            ("authors.0.url", "https://a"),
+            ("date", "2026-06-08"),
+        ] {
+            assert!(text[front.place(key)..].starts_with(start), "{key}");
+        }
     }
 
     #[test]
-    fn errors_name_the_line() {
-        let unknown = problem("---\ntitle: a\ntilte: b\n---\n");
-        assert!(
-            unknown.starts_with("issue.md:3:1: error[front-matter]: "),
-            "{unknown}"
+    fn every_error_is_told_in_one_run_at_its_place() {
+        let (_, found) = told(
+            "---\ntilte: a\nsubject: [b]\npreheader: \"\"\nteaser: \"a\\nb\"\nlist: \"[[name]]\"\n\
+             date: 7 June\ndates: {from: 2026-02-30, untl: 2026-03-01}\nlang: \"e n\"\n\
+             authors:\n  - nam: Ada\n  - [x]\nzebra: 1\n---\n[[nope]]\n",
         );
-        assert!(unknown.contains("tilte"), "{unknown}");
-        let kind = problem("---\ntitle: a\nauthors: b\n---\n");
-        assert!(kind.starts_with("issue.md:3:"), "{kind}");
-        let title = problem("---\nsubject: a\n---\n");
-        assert!(title.contains("title"), "{title}");
-        let date = problem("---\ntitle: a\ndates: {from: 2026-02-30, to: 2026-03-01}\n---\n");
-        assert!(date.starts_with("issue.md:3:"), "{date}");
-        assert!(problem("title: a\n").contains("does not begin"));
-        assert!(problem("---\ntitle: a\n").contains("never closed"));
-        assert!(problem("---\ntitle: \"\"\n---\n").contains("`title` is empty"));
-        assert!(problem("---\ntitle: \"a\\nb\"\n---\n").contains("more than one line"));
-        assert!(problem("---\ntitle: \"[[name]]\"\n---\n").contains("same for every reader"));
-        let dates = problem("---\ntitle: a\ndates: {from: 2026-03-02, to: 2026-03-01}\n---\n");
-        assert!(dates.contains("before it begins"), "{dates}");
+        insta::assert_snapshot!("front_matter_findings", found.join("\n"));
     }
 
     #[test]
-    fn dates_read_as_people_write_them() {
-        let shown = |from, to| Dates { from, to }.shown("en");
-        let june = date(2026, 6, 1);
-        assert_eq!(shown(june, june), "1 June 2026");
-        assert_eq!(shown(june, date(2026, 6, 7)), "1\u{2013}7 June 2026");
-        assert_eq!(shown(june, date(2026, 7, 1)), "1 June \u{2013} 1 July 2026");
-        assert_eq!(
-            shown(date(2025, 12, 29), date(2026, 1, 4)),
-            "29 December 2025 \u{2013} 4 January 2026"
-        );
-        let both = Dates {
-            from: june,
-            to: date(2026, 6, 7),
-        };
-        assert_eq!(both.shown("de"), "2026-06-01 \u{2013} 2026-06-07");
+    fn what_is_no_front_matter_is_told_once() {
+        for (text, expected) in [
+            (
+                "title: a\n",
+                "issue.md:1:1: error[front-matter]: the file does not begin",
+            ),
+            (
+                "---\ntitle: a\n",
+                "issue.md:1:1: error[front-matter]: the front matter is never closed",
+            ),
+            (
+                "---\n---\n",
+                "issue.md:1:1: error[front-matter]: the issue has no `title`",
+            ),
+            (
+                "---\n- a\n---\n",
+                "issue.md:2:1: error[front-matter]: the front matter is no list",
+            ),
+            (
+                "---\ntitle: a\ntitle: b\n---\n",
+                "issue.md:3:1: error[front-matter]: ",
+            ),
+            ("---\ntitle: \"a\n---\n", "error[front-matter]: "),
+            (
+                "---\ntitle: a\ndates: {from: 2026-03-02, to: 2026-03-01}\n---\n",
+                "before it begins",
+            ),
+            (
+                "---\ntitle: a\ndates: {from: 2026-03-02}\n---\n",
+                "needs both",
+            ),
+            (
+                "---\ntitle: a\nauthors: b\n---\n",
+                "issue.md:3:10: error[front-matter]: `authors` takes",
+            ),
+        ] {
+            let (_, found) = told(text);
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            assert!(found[0].contains(expected), "{text}: {found:?}");
+        }
     }
 }

@@ -1,25 +1,43 @@
-//! The inline half of the Markdown reader: words, links, emphasis and the little HTML that is let in.
+//! The inline half of the Markdown reader: words, links, images, emphasis, and HTML among them.
+//!
+//! Promises: every image has a text, every link leads somewhere, every tag is closed. Leaves it to `html`
+//! which tags there are.
 
 use std::ops::Range;
 
 use pulldown_cmark::{Event, LinkType, Tag, TagEnd};
 
-use crate::issue::block::{Inline, Picture, Piece, plain_text};
+use crate::diagnostic::nearest;
+use crate::issue::block::{Align, Inline, Picture, plain_text};
+use crate::issue::directive::attributes;
+use crate::issue::html::{self, Meaning, Token, is_void, meaning};
 use crate::issue::markdown::Reader;
+use crate::issue::merge::joined;
+
+/// Emphasis within emphasis; more is no text.
+const AROUND_LIMIT: usize = 24;
+/// CSS pixels; no mail is wider.
+const SIDE_LIMIT: u32 = 2_000;
 
 /// What ends a run of inlines.
 #[derive(Clone, Copy)]
-pub(super) enum Until {
+pub(super) enum Until<'t> {
     Tag(TagEnd),
-    /// A closing HTML tag.
-    Html(&'static str),
+    /// The closing tag of this HTML tag.
+    Html(&'t html::Tag),
     /// The next block: the text of a tight list item.
     Block,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn inlines(&mut self, until: Until) -> Vec<Inline> {
+    pub(super) fn inlines(&mut self, until: Until<'_>) -> Vec<Inline> {
         let mut out = Vec::new();
+        self.around += 1;
+        if self.around > AROUND_LIMIT {
+            let range = self.events.get(self.at).map(|(_, range)| range.start);
+            self.too_deep(self.base + range.unwrap_or_default());
+        }
+        let mut closed = !matches!(until, Until::Html(_));
         while self.at < self.events.len() {
             let (event, range) = self.events[self.at].clone();
             match (&event, until) {
@@ -27,25 +45,26 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     break;
                 }
-                (Event::InlineHtml(tag), Until::Html(expected))
-                    if tag.eq_ignore_ascii_case(expected) =>
-                {
-                    self.at += 1;
+                (Event::InlineHtml(text), Until::Html(open)) if is_end(text) => {
+                    closed = is_end_of(text, open);
+                    self.at += usize::from(closed);
                     break;
                 }
-                (Event::End(_), Until::Html(expected)) => {
-                    let message = format!("`{expected}` is missing");
-                    self.error(self.base + range.start, "html", message);
-                    break;
-                }
-                (other, Until::Block) if !is_inline(other) => break,
+                (Event::End(_), Until::Html(_)) => break,
+                (other, Until::Block | Until::Html(_)) if !is_inline(other) => break,
                 _ => {
                     self.at += 1;
                     self.inline(event, range, &mut out);
                 }
             }
         }
-        trim(joined(out))
+        if let Until::Html(open) = until
+            && !closed
+        {
+            self.unclosed(open);
+        }
+        self.around -= 1;
+        trim(joined(out), until)
     }
 
     fn inline(&mut self, event: Event<'a>, range: Range<usize>, out: &mut Vec<Inline>) {
@@ -75,11 +94,15 @@ impl<'a> Reader<'a> {
                     LinkType::Email => format!("mailto:{dest_url}"),
                     _ => dest_url.to_string(),
                 };
-                let url = self.pieces(&url);
+                let url = self.masked.pieces(&url);
                 if text.is_empty() {
                     self.error(offset, "link", "this link has no text");
                 }
                 let link = self.link(url, &plain_text(&text), offset);
+                let mut text = text;
+                if let [Inline::Image(picture)] = text.as_mut_slice() {
+                    self.braces(picture, range.end);
+                }
                 out.push(Inline::Link { link, text });
             }
             Event::Start(Tag::Image {
@@ -94,13 +117,18 @@ impl<'a> Reader<'a> {
                 if alt.contains("[[") {
                     self.error(offset, "image", "slots cannot stand in an image");
                 }
-                out.push(Inline::Image(Picture {
+                let mut picture = Picture {
                     source: self.slotless(&dest_url, offset),
                     alt,
                     caption: self.slotless(&title, offset),
                     link: None,
+                    width: None,
+                    height: None,
+                    align: None,
                     offset,
-                }));
+                };
+                self.braces(&mut picture, range.end);
+                out.push(Inline::Image(picture));
             }
             Event::FootnoteReference(label) => {
                 let next = self.notes.len() + 1;
@@ -112,30 +140,118 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn inline_html(&mut self, tag: &str, offset: usize, out: &mut Vec<Inline>) {
-        let squeezed: String = tag.to_ascii_lowercase().split_whitespace().collect();
-        match squeezed.as_str() {
-            "<br>" | "<br/>" => out.push(Inline::Break),
-            "<sub>" => out.push(Inline::Sub(self.inlines(Until::Html("</sub>")))),
-            "<sup>" => out.push(Inline::Sup(self.inlines(Until::Html("</sup>")))),
-            comment if comment.starts_with("<!--") => {}
-            _ => self.raw_html(tag, offset),
+    /// A tag among words of Markdown, with the words up to its end.
+    fn inline_html(&mut self, text: &str, offset: usize, out: &mut Vec<Inline>) {
+        for token in html::tokens(text, |at| offset + at) {
+            match token {
+                Token::Tag(tag) if tag.closing => {
+                    let message = format!("`</{}>` closes nothing", tag.name);
+                    self.html_error(tag.offset, tag.name.len() + 3, message);
+                }
+                Token::Tag(tag) => match meaning(&tag.name) {
+                    Some((Meaning::Words(words), known)) => {
+                        self.known_attributes(&tag, known);
+                        let inner = match is_void(&tag.name) {
+                            true => Vec::new(),
+                            false => self.inlines(Until::Html(&tag)),
+                        };
+                        let made = self.marked(words, &tag, inner);
+                        out.extend(made);
+                    }
+                    Some(_) => {
+                        let message = format!("`<{}>` cannot stand among words", tag.name);
+                        self.html_error(tag.offset, tag.name.len() + 1, message);
+                        self.inlines(Until::Html(&tag));
+                    }
+                    None => {
+                        self.refused(&tag);
+                        if !is_void(&tag.name) && !tag.slash {
+                            self.inlines(Until::Html(&tag));
+                        }
+                    }
+                },
+                Token::Other(offset) => {
+                    self.html_error(offset, 2, "this is HTML for machines; take it out".into());
+                }
+                Token::Text(_) | Token::Unended(_) => {}
+            }
         }
     }
 
-    /// An address with its slots.
-    fn pieces(&self, text: &str) -> Vec<Piece> {
-        let pieces = self.masked.unmask(text).into_iter();
-        let pieces = pieces.filter_map(|inline| match inline {
-            Inline::Merge(merge) => Some(Piece::Merge(merge)),
-            Inline::Text(text) => Some(Piece::Literal(text)),
-            _ => None,
-        });
-        pieces.collect()
+    /// Size and side of an image, as in `{width=300 align=center}` right behind it.
+    fn braces(&mut self, picture: &mut Picture, end: usize) {
+        let rest = &self.masked.text[end..];
+        let line = rest.lines().next().unwrap_or_default();
+        let Some(close) = line.find('}').filter(|_| line.starts_with('{')) else {
+            return;
+        };
+        let braces = &line[..=close];
+        if let Some((Event::Text(text), range)) = self.events.get_mut(self.at)
+            && range.start == end
+            && text.starts_with(braces)
+        {
+            *text = text[braces.len()..].to_owned().into();
+        }
+        match attributes(&self.source, braces, self.base, end, "image") {
+            Ok(given) => {
+                for attribute in given {
+                    let offset = self.base + attribute.offset;
+                    self.image_attribute(picture, &attribute.key, &attribute.value, offset);
+                }
+            }
+            Err(error) => self.found.push(error),
+        }
+    }
+
+    /// One attribute of an image; `offset` is where it stands in the file.
+    pub(super) fn image_attribute(
+        &mut self,
+        picture: &mut Picture,
+        key: &str,
+        value: &str,
+        offset: usize,
+    ) {
+        let pixels = value.trim().trim_end_matches("px").parse().ok();
+        let pixels = pixels.filter(|pixels| (1..=SIDE_LIMIT).contains(pixels));
+        let (known, help) = match key {
+            "width" | "height" => {
+                match key {
+                    "width" => picture.width = pixels,
+                    _ => picture.height = pixels,
+                }
+                (
+                    pixels.is_some(),
+                    format!("write pixels, from 1 to {SIDE_LIMIT}"),
+                )
+            }
+            "align" => {
+                picture.align = Align::named(value.trim());
+                let help = "write `left`, `center` or `right`";
+                (picture.align.is_some(), help.to_owned())
+            }
+            _ => {
+                let error = self.source.error(
+                    offset,
+                    "image",
+                    format!("an image has no attribute `{key}`"),
+                );
+                self.found
+                    .push(match nearest(key, ["width", "height", "align"]) {
+                        Some(near) => error.help(format!("did you mean `{near}`?")),
+                        None => error.help("it has: width, height, align"),
+                    });
+                return;
+            }
+        };
+        if !known {
+            let message = format!("`{value}` is no `{key}` of an image");
+            let error = self.source.error(offset, "image", message);
+            self.found.push(error.help(help));
+        }
     }
 
     /// A text in which slots make no sense.
-    fn slotless(&mut self, text: &str, offset: usize) -> String {
+    pub(super) fn slotless(&mut self, text: &str, offset: usize) -> String {
         let inlines = self.masked.unmask(text);
         if inlines
             .iter()
@@ -163,20 +279,21 @@ pub(super) fn is_inline(event: &Event<'_>) -> bool {
     }
 }
 
-/// Neighbouring texts become one.
-fn joined(inlines: Vec<Inline>) -> Vec<Inline> {
-    let mut out: Vec<Inline> = Vec::with_capacity(inlines.len());
-    for inline in inlines {
-        match (out.last_mut(), inline) {
-            (Some(Inline::Text(before)), Inline::Text(more)) => before.push_str(&more),
-            (_, inline) => out.push(inline),
-        }
-    }
-    out
+/// Whether an inline tag is a closing one.
+fn is_end(text: &str) -> bool {
+    text.starts_with("</")
 }
 
-/// No blanks at either end.
-fn trim(mut inlines: Vec<Inline>) -> Vec<Inline> {
+fn is_end_of(text: &str, open: &html::Tag) -> bool {
+    let name = text.trim_start_matches("</").trim_end_matches('>').trim();
+    name.eq_ignore_ascii_case(&open.name)
+}
+
+/// No blanks at either end of a block; those within a tag are kept.
+fn trim(mut inlines: Vec<Inline>, until: Until<'_>) -> Vec<Inline> {
+    if matches!(until, Until::Html(_)) {
+        return inlines;
+    }
     if let Some(Inline::Text(first)) = inlines.first_mut() {
         *first = first.trim_start_matches(' ').to_owned();
     }

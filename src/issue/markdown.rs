@@ -3,25 +3,29 @@
 //! Promises: every link, image and footnote is recorded once; what a mail cannot show is an error at
 //! its place. Leaves the order of items to `issue`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
-use pulldown_cmark::{Alignment, Event, Parser, Tag, TagEnd};
+use pulldown_cmark::{Alignment, BrokenLink, Event, LinkType, Parser, Tag, TagEnd};
 
-use crate::diagnostic::{Diagnostic, Source};
-use crate::issue::block::{Align, Block, Inline, Link, LinkId, Picture, Piece};
+use crate::compile::Slot;
+use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::issue::block::{Align, Block, Inline, Link, LinkId, Picture, Piece, Target};
+use crate::issue::html::Token;
 use crate::issue::inline::{Until, is_inline};
 use crate::issue::mask::{DIALECT, Masked};
+use crate::issue::merge::{Slots, misplaced};
 use crate::issue::target;
 
 /// Deeper nesting of lists and quotes cannot be read in a mail.
-const DEPTH_LIMIT: usize = 12;
+pub(super) const DEPTH_LIMIT: usize = 12;
 /// Characters of a link's text in its name.
 const NAME_LIMIT: usize = 60;
 
 /// The reader of one body.
 pub(crate) struct Reader<'a> {
     pub(crate) source: Source<'a>,
+    pub(crate) slots: &'a Slots<'a>,
     pub(crate) masked: &'a Masked,
     /// Offset of the body in the file.
     pub(crate) base: usize,
@@ -34,19 +38,41 @@ pub(crate) struct Reader<'a> {
     note_texts: HashMap<String, (usize, Vec<Block>)>,
     pub(super) events: Vec<(Event<'a>, Range<usize>)>,
     pub(super) at: usize,
-    depth: usize,
+    /// Tags of the HTML block that is being read.
+    pub(super) html: VecDeque<Token>,
+    pub(super) depth: usize,
+    /// Emphasis and the like around the words that are being read.
+    pub(super) around: usize,
+    /// Lists, quotes and the like around the block that is being read, where no image can stand.
+    inner: usize,
+    /// Something was nested too deep, and the rest is not read.
+    pub(super) stopped: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(
-        source: Source<'a>,
+        slots: &'a Slots<'a>,
         masked: &'a Masked,
         base: usize,
         found: &'a mut Vec<Diagnostic>,
     ) -> Reader<'a> {
-        let events = Parser::new_ext(&masked.text, DIALECT).into_offset_iter();
+        let source = slots.source;
+        let mut broken: Vec<BrokenLink<'_>> = Vec::new();
+        let undefined = |link: BrokenLink<'a>| {
+            if !broken.iter().any(|known| known.span == link.span) {
+                broken.push(link);
+            }
+            None
+        };
+        let parser = Parser::new_with_broken_link_callback(&masked.text, DIALECT, Some(undefined));
+        let events: Vec<_> = parser.into_offset_iter().collect();
+        for link in broken {
+            found.extend(broken_link(&source, base, &link));
+        }
+        missing_notes(&source, base, &masked.text, &events, found);
         Reader {
             source,
+            slots,
             masked,
             base,
             found,
@@ -54,9 +80,13 @@ impl<'a> Reader<'a> {
             place: String::new(),
             notes: HashMap::new(),
             note_texts: HashMap::new(),
-            events: events.collect(),
+            events,
             at: 0,
+            html: VecDeque::new(),
             depth: 0,
+            around: 0,
+            inner: 0,
+            stopped: false,
         }
     }
 
@@ -76,12 +106,12 @@ impl<'a> Reader<'a> {
         self.without_images(inlines)
     }
 
-    /// The next block, if the next event opens one that a text may hold.
-    pub(crate) fn block(&mut self) -> Option<Block> {
+    /// What the next event opens: a block, several where HTML is read, none where nothing can be shown.
+    pub(crate) fn block(&mut self) -> Vec<Block> {
         let (event, range) = self.events[self.at].clone();
         let offset = self.base + range.start;
         self.at += 1;
-        match event {
+        let block = match event {
             Event::Start(Tag::Paragraph) => {
                 let inlines = self.inlines(Until::Tag(TagEnd::Paragraph));
                 self.paragraph(inlines)
@@ -90,23 +120,32 @@ impl<'a> Reader<'a> {
                 let end = TagEnd::Heading(level);
                 let inlines = self.inlines(Until::Tag(end));
                 let text = self.without_images(inlines);
-                self.heading(level as u8, text, range)
+                if self.is_setext(&range) {
+                    self.setext(offset);
+                    None
+                } else {
+                    self.heading(level as u8, text, offset)
+                }
             }
             Event::Start(Tag::BlockQuote(kind)) => {
-                Some(Block::Quote(self.nested(TagEnd::BlockQuote(kind), offset)))
+                let end = TagEnd::BlockQuote(kind);
+                let blocks = self.within(|reader| reader.nested(end, offset));
+                Some(Block::Quote(blocks))
             }
-            Event::Start(Tag::List(start)) => self.list(start, offset),
+            Event::Start(Tag::List(start)) => self.within(|reader| reader.list(start, offset)),
             Event::Start(Tag::CodeBlock(_)) => Some(self.code()),
             Event::Start(Tag::Table(align)) => Some(self.table(&align)),
             Event::Start(Tag::FootnoteDefinition(label)) => {
                 let outer = std::mem::replace(&mut self.place, "note".into());
-                let blocks = self.nested(TagEnd::FootnoteDefinition, offset);
+                let end = TagEnd::FootnoteDefinition;
+                let blocks = self.within(|reader| reader.nested(end, offset));
                 self.place = outer;
                 self.note_texts.insert(label.to_string(), (offset, blocks));
                 None
             }
-            Event::Start(Tag::HtmlBlock) => {
-                self.html_block(offset);
+            Event::Start(Tag::HtmlBlock) => return self.html_block(),
+            Event::Rule if self.masked.directive(range.start).is_some() => {
+                self.error(offset, "directive", "a directive cannot stand inside HTML");
                 None
             }
             Event::Rule => Some(Block::Rule),
@@ -118,7 +157,27 @@ impl<'a> Reader<'a> {
             }
             // Inline events outside a block do not happen; ends belong to the caller.
             _ => None,
+        };
+        block.into_iter().collect()
+    }
+
+    /// Reads what stands within a list, a quote or the like.
+    pub(super) fn within<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.inner += 1;
+        let made = read(self);
+        self.inner -= 1;
+        made
+    }
+
+    /// Ends the reading: whoever nests this deep would make us run out of stack.
+    pub(super) fn too_deep(&mut self, offset: usize) {
+        if !self.stopped {
+            let message = format!("nested deeper than {DEPTH_LIMIT} levels");
+            self.error(offset, "depth", message);
         }
+        self.stopped = true;
+        self.html.clear();
+        self.at = self.events.len();
     }
 
     /// The footnotes in order of mention; `number` of an [`Inline::Note`] is the index plus one.
@@ -150,7 +209,7 @@ impl<'a> Reader<'a> {
 
     /// Records a link and gives its id.
     pub(crate) fn link(&mut self, url: Vec<Piece>, text: &str, offset: usize) -> LinkId {
-        let target = target::read(self.source, url, offset, self.found);
+        let target = self.target(url, offset);
         let text: String = text.chars().take(NAME_LIMIT).collect();
         self.links.push(Link {
             target,
@@ -159,12 +218,37 @@ impl<'a> Reader<'a> {
         LinkId(self.links.len() - 1)
     }
 
+    fn target(&mut self, url: Vec<Piece>, offset: usize) -> Target {
+        let url = match (url.as_slice(), self.slots.share()) {
+            ([Piece::Literal(name)], Some(share)) if name.trim() == "share_url" => {
+                self.slots.pieces(share, offset, &mut Vec::new())
+            }
+            _ => url,
+        };
+        let target = target::read(self.source, url, offset, self.found);
+        if let Target::Page(slot) = &target
+            && let Some(problem) = self.misplaced(slot, offset)
+        {
+            self.error(offset, "slot", problem);
+        }
+        target
+    }
+
+    /// Why a page cannot be linked to, unless it was told where its slot stands.
+    fn misplaced(&self, slot: &Slot, offset: usize) -> Option<String> {
+        let problem = misplaced(self.slots.mail(), slot)?;
+        let line = self.source.place(offset).0;
+        let told = self.found.iter();
+        let mut told = told.filter(|told| told.line == line && told.message == problem);
+        told.next().is_none().then_some(problem)
+    }
+
     pub(crate) fn error(&mut self, offset: usize, code: &'static str, message: impl Into<String>) {
         self.found.push(self.source.error(offset, code, message));
     }
 
     /// An image alone is an image block; an image among words is an error.
-    fn paragraph(&mut self, mut inlines: Vec<Inline>) -> Option<Block> {
+    pub(super) fn paragraph(&mut self, mut inlines: Vec<Inline>) -> Option<Block> {
         let picture = match inlines.as_mut_slice() {
             [Inline::Image(picture)] => Some(picture.clone()),
             [Inline::Link { link, text }] => match text.as_mut_slice() {
@@ -177,7 +261,7 @@ impl<'a> Reader<'a> {
             _ => None,
         };
         match picture {
-            Some(picture) if self.depth > 0 => {
+            Some(picture) if self.inner > 0 => {
                 let message = "an image cannot stand in a list, a quote or a footnote";
                 self.error(picture.offset, "image", message);
                 None
@@ -190,7 +274,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn without_images(&mut self, inlines: Vec<Inline>) -> Vec<Inline> {
+    pub(super) fn without_images(&mut self, inlines: Vec<Inline>) -> Vec<Inline> {
         let mut kept = Vec::with_capacity(inlines.len());
         for inline in inlines {
             match inline {
@@ -211,12 +295,7 @@ impl<'a> Reader<'a> {
             .push(error.help("put it in a paragraph of its own"));
     }
 
-    fn heading(&mut self, level: u8, text: Vec<Inline>, range: Range<usize>) -> Option<Block> {
-        let offset = self.base + range.start;
-        if self.is_setext(&range) {
-            self.setext(offset);
-            return None;
-        }
+    pub(super) fn heading(&mut self, level: u8, text: Vec<Inline>, offset: usize) -> Option<Block> {
         match level {
             3 | 4 => Some(Block::Heading { level, text }),
             1 => {
@@ -264,14 +343,7 @@ impl<'a> Reader<'a> {
         self.depth += 1;
         let mut blocks = Vec::new();
         if self.depth > DEPTH_LIMIT {
-            self.error(
-                offset,
-                "depth",
-                format!("nested deeper than {DEPTH_LIMIT} levels"),
-            );
-            self.pass(end);
-            self.depth -= 1;
-            return blocks;
+            self.too_deep(offset);
         }
         while self.at < self.events.len() {
             match &self.events[self.at].0 {
@@ -358,31 +430,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn html_block(&mut self, offset: usize) {
-        let mut text = String::new();
-        while let Some((Event::Html(more) | Event::Text(more), _)) = self.events.get(self.at) {
-            text.push_str(more);
-            self.at += 1;
-        }
-        self.pass(TagEnd::HtmlBlock);
-        let text = text.trim();
-        // A comment is the author's note to themselves.
-        if !(text.starts_with("<!--") && text.ends_with("-->")) {
-            self.raw_html(text, offset);
-        }
-    }
-
-    pub(super) fn raw_html(&mut self, text: &str, offset: usize) {
-        let tag = text.split_inclusive('>').next().unwrap_or(text);
-        let error = self
-            .source
-            .error(offset, "html", format!("HTML is not passed on: `{tag}`"));
-        self.found
-            .push(error.help("use Markdown, or components between `:::mjml` and `:::`"));
-    }
-
     /// Passes all events up to and including `end`, whatever nests within.
-    fn pass(&mut self, end: TagEnd) {
+    pub(super) fn pass(&mut self, end: TagEnd) {
         let mut depth = 0;
         while let Some((event, _)) = self.events.get(self.at) {
             self.at += 1;
@@ -392,6 +441,59 @@ impl<'a> Reader<'a> {
                 Event::End(_) => depth -= 1,
                 _ => {}
             }
+        }
+    }
+}
+
+/// Told for a link whose definition is missing; a word in brackets alone is a text.
+fn broken_link(source: &Source<'_>, base: usize, link: &BrokenLink<'_>) -> Option<Diagnostic> {
+    if !matches!(link.link_type, LinkType::Reference | LinkType::Collapsed) {
+        return None;
+    }
+    let name = &link.reference;
+    let message = format!("nothing says where `[{name}]` leads");
+    let (offset, length) = (base + link.span.start, link.span.len());
+    let error = source.at(Severity::Error, offset, length, "link", message);
+    Some(error.help(format!(
+        "write `[{name}]: https://...` on a line of its own, or `\\[` where the brackets are meant as text"
+    )))
+}
+
+/// Tells the footnotes without a text, which Markdown would print as they stand.
+fn missing_notes(
+    source: &Source<'_>,
+    base: usize,
+    text: &str,
+    events: &[(Event<'_>, Range<usize>)],
+    found: &mut Vec<Diagnostic>,
+) {
+    let mut code = false;
+    for (event, range) in events {
+        match event {
+            Event::Start(Tag::CodeBlock(_)) => code = true,
+            Event::End(TagEnd::CodeBlock) => code = false,
+            // Markdown makes a text of its own of each bracket.
+            Event::Text(words) if !code && words.starts_with('[') => {
+                if text[..range.start].ends_with('\\') {
+                    continue;
+                }
+                let rest = &text[range.start..];
+                let label = rest
+                    .strip_prefix("[^")
+                    .and_then(|rest| rest.split_once(']'));
+                let Some((label, _)) = label
+                    .filter(|(label, _)| !label.is_empty() && !label.contains(['[', ' ', '\n']))
+                else {
+                    continue;
+                };
+                let message = format!("there is no footnote `[^{label}]`");
+                let (offset, length) = (base + range.start, label.len() + 3);
+                let error = source.at(Severity::Error, offset, length, "footnote", message);
+                found.push(error.help(format!(
+                    "write `[^{label}]: ...` in a paragraph of its own, or `\\[` for a bracket"
+                )));
+            }
+            _ => {}
         }
     }
 }

@@ -3,16 +3,15 @@
 //! Promises: the masked text is as long as the original, octet for octet, so that the parser's offsets
 //! are the author's. Code is left as it is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
 use crate::diagnostic::{Diagnostic, Source};
-use crate::issue::block::{Inline, Merge};
+use crate::issue::block::{Inline, Piece};
 use crate::issue::directive::{self, Directive};
-use crate::issue::merge::Slots;
-use crate::subscriber::field::FieldTable;
+use crate::issue::merge::{Filler, Slots, joined, joined_pieces};
 
 /// Stands for the `<` of an unknown tag. The author's text holds no control characters.
 const TAG_OPEN: char = '\u{1}';
@@ -30,31 +29,34 @@ pub(crate) const DIALECT: Options = Options::ENABLE_TABLES
 /// The text for the Markdown parser, and what was hidden from it.
 pub(crate) struct Masked {
     pub(crate) text: String,
-    pub(crate) directives: Vec<Directive>,
-    slots: HashMap<String, Merge>,
+    /// By where they open.
+    directives: BTreeMap<usize, Directive>,
+    slots: HashMap<String, Filler>,
 }
 
 impl Masked {
     /// Masks the body that begins at `base` of the file.
-    pub(crate) fn of(
-        source: Source<'_>,
-        base: usize,
-        fields: &FieldTable,
-        found: &mut Vec<Diagnostic>,
-    ) -> Masked {
+    pub(crate) fn of(slots: &Slots<'_>, base: usize, found: &mut Vec<Diagnostic>) -> Masked {
+        let source = slots.source;
         let mut text = source.text[base..].to_owned();
         let directives = directive::find(source, base, found);
         for directive in &directives {
             directive.hide(&mut text);
         }
         hide_tags(&mut text, source, base, found);
+        let opened = |directive: Directive| (directive.open.start, directive);
         let mut masked = Masked {
             text,
-            directives,
+            directives: directives.into_iter().map(opened).collect(),
             slots: HashMap::new(),
         };
-        masked.hide_slots(&Slots { source, fields }, base, found);
+        masked.hide_slots(slots, base, found);
         masked
+    }
+
+    /// The directive that opens at this octet of the body.
+    pub(crate) fn directive(&self, at: usize) -> Option<&Directive> {
+        self.directives.get(&at)
     }
 
     fn hide_slots(&mut self, slots: &Slots<'_>, base: usize, found: &mut Vec<Diagnostic>) {
@@ -68,7 +70,7 @@ impl Masked {
             let mut at = 0;
             while let Some(slot) = slots.next(plain, at, base + from, found) {
                 out.push_str(&plain[at..slot.start]);
-                let name = stand_in(slot.end - slot.start, &slot.merge, &mut self.slots);
+                let name = stand_in(slot.end - slot.start, &slot.filler, &mut self.slots);
                 out.push_str(&name);
                 at = slot.end;
             }
@@ -81,41 +83,54 @@ impl Masked {
 
     /// The text as the author wrote it, slots apart.
     pub(crate) fn unmask(&self, text: &str) -> Vec<Inline> {
-        let text = text.replace(TAG_OPEN, "<");
+        joined(self.parts(text, Inline::Text, Filler::inline))
+    }
+
+    /// An address with its slots.
+    pub(crate) fn pieces(&self, text: &str) -> Vec<Piece> {
+        joined_pieces(self.parts(text, Piece::Literal, Filler::piece))
+    }
+
+    fn parts<T>(
+        &self,
+        text: &str,
+        plain: impl Fn(String) -> T,
+        slot: impl Fn(Filler) -> T,
+    ) -> Vec<T> {
+        // A control character can still come in as a character reference.
+        let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | SLOT_OPEN | SLOT_CLOSE);
+        let text = text.replace(TAG_OPEN, "<").replace(odd, " ");
         let mut out = Vec::new();
-        let mut plain = String::new();
         let mut rest = text.as_str();
         while let Some(start) = rest.find(SLOT_OPEN) {
             let end = rest[start..]
                 .find(SLOT_CLOSE)
                 .map(|end| start + end + SLOT_CLOSE.len_utf8());
-            let slot = end.and_then(|end| self.slots.get(&rest[start..end]).map(|s| (s, end)));
-            let Some((merge, end)) = slot else { break };
-            plain.push_str(&rest[..start]);
-            if !plain.is_empty() {
-                out.push(Inline::Text(std::mem::take(&mut plain)));
+            let found = end.and_then(|end| self.slots.get(&rest[start..end]).map(|s| (s, end)));
+            let Some((filler, end)) = found else { break };
+            if start > 0 {
+                out.push(plain(rest[..start].replace(SLOT_CLOSE, " ")));
             }
-            out.push(Inline::Merge(merge.clone()));
+            out.push(slot(filler.clone()));
             rest = &rest[end..];
         }
-        plain.push_str(rest);
-        if !plain.is_empty() {
-            out.push(Inline::Text(plain));
+        if !rest.is_empty() {
+            out.push(plain(rest.replace([SLOT_OPEN, SLOT_CLOSE], " ")));
         }
         out
     }
 }
 
 /// A stand-in of `length` octets, the same for equal slots of equal length.
-fn stand_in(length: usize, merge: &Merge, slots: &mut HashMap<String, Merge>) -> String {
+fn stand_in(length: usize, filler: &Filler, slots: &mut HashMap<String, Filler>) -> String {
     let digits = length - SLOT_OPEN.len_utf8() - SLOT_CLOSE.len_utf8();
     let name = (0_usize..)
         .map(|number| numbered(number, digits))
-        .find(|name| slots.get(name).is_none_or(|taken| taken == merge))
+        .find(|name| slots.get(name).is_none_or(|taken| taken == filler))
         .expect(
             "one digit numbers the names of one letter, and more digits more than a file can hold",
         );
-    slots.insert(name.clone(), merge.clone());
+    slots.insert(name.clone(), filler.clone());
     name
 }
 
@@ -188,14 +203,26 @@ fn is_html(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Masked;
+    use crate::compile::press::Mail;
     use crate::diagnostic::Source;
     use crate::issue::block::{Inline, Merge};
+    use crate::issue::front::Front;
+    use crate::issue::merge::{Given, Slots};
     use crate::subscriber::field::FieldTable;
 
     fn mask(text: &str) -> (Masked, Vec<String>) {
         let mut found = Vec::new();
         let source = Source { file: "a.md", text };
-        let masked = Masked::of(source, 0, &FieldTable::default(), &mut found);
+        let given = Given {
+            fields: &FieldTable::default(),
+            mail: Mail::Issue,
+            publication: "",
+            url: "",
+            list: "",
+            language: "en",
+        };
+        let slots = Slots::new(source, "a", &Front::default(), given);
+        let masked = Masked::of(&slots, 0, &mut found);
         assert_eq!(masked.text.len(), text.len());
         (masked, found.iter().map(ToString::to_string).collect())
     }

@@ -1,10 +1,15 @@
-//! Merge slots, `[[field|default]]`, and the fields they may name.
+//! Merge slots, `[[field|default]]`, and the names they may hold.
 //!
-//! Promises: an unknown field is an error at its place; a name is written in lower case, digits and `_`.
+//! Promises: an unknown name, one that a mail of this kind cannot have, and a field that may be empty
+//! without a default are errors at their place. What is the same in every copy becomes text here.
 
-use crate::compile::Slot;
-use crate::diagnostic::{Diagnostic, Source};
+use std::collections::BTreeMap;
+
+use crate::compile::press::Mail;
+use crate::compile::{Context, Slot};
+use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::issue::block::{Inline, Merge, Piece};
+use crate::issue::front::Front;
 use crate::subscriber::field::{BUILT_IN, FieldError, FieldTable};
 
 /// Pages of our own that an author may link to.
@@ -14,6 +19,21 @@ const PAGES: [(&str, Slot); 4] = [
     ("view_url", Slot::View),
     ("confirm_url", Slot::Confirm),
 ];
+
+/// What an issue is read with.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    pub fields: &'a FieldTable,
+    pub mail: Mail,
+    /// The publication's name.
+    pub publication: &'a str,
+    /// Base of every link, without a trailing slash.
+    pub url: &'a str,
+    /// Short name of the publication's list.
+    pub list: &'a str,
+    /// BCP 47; the front matter may say another.
+    pub language: &'a str,
+}
 
 /// Reads `fields.toml`; what is wrong in it is told at its place.
 pub fn fields(source: Source<'_>) -> Result<FieldTable, Diagnostic> {
@@ -32,41 +52,134 @@ pub fn fields(source: Source<'_>) -> Result<FieldTable, Diagnostic> {
     })
 }
 
-fn knows(fields: &FieldTable, name: &str) -> bool {
-    BUILT_IN.contains(&name) || fields.kind(name).is_some()
-}
-
-/// The known name that a misspelt one most resembles.
-fn nearest<'a>(fields: &'a FieldTable, name: &str) -> Option<&'a str> {
-    let pages = PAGES.iter().map(|(page, _)| *page);
-    let known = fields.names().chain(BUILT_IN).chain(pages);
-    known
-        .map(|known| (strsim::damerau_levenshtein(known, name), known))
-        .filter(|(distance, _)| *distance <= 3)
-        .min()
-        .map(|(_, known)| known)
-}
-
 /// The page of our own that `name` stands for.
 pub fn page(name: &str) -> Option<Slot> {
     let found = PAGES.iter().find(|(page, _)| *page == name);
     found.map(|(_, slot)| slot.clone())
 }
 
+/// Why `slot` cannot stand in a mail of this kind, if it cannot.
+pub(crate) fn misplaced(mail: Mail, slot: &Slot) -> Option<String> {
+    Some(match (mail, slot) {
+        (Mail::Confirm, Slot::Field { name, .. }) => {
+            format!("`[[{name}]]` cannot stand in a mail to an address nobody has confirmed")
+        }
+        (Mail::Confirm, Slot::Unsubscribe | Slot::Preferences | Slot::View) => {
+            "a mail to an address nobody has confirmed has no such page".into()
+        }
+        (Mail::Welcome, Slot::View) => "`view_url` exists for issues only".into(),
+        (Mail::Issue | Mail::Welcome, Slot::Confirm) => {
+            "`confirm_url` exists in the confirm mail only".into()
+        }
+        _ => return None,
+    })
+}
+
+/// What fills a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Filler {
+    /// Another value in every copy.
+    Reader(Merge),
+    /// The same in every copy.
+    Fixed(Fixed),
+}
+
+/// A value that is known when the issue is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fixed {
+    pub(crate) text: String,
+    /// A whole address, which stands in a URL as it is.
+    pub(crate) address: bool,
+}
+
+impl Filler {
+    /// Among words.
+    pub(crate) fn inline(self) -> Inline {
+        match self {
+            Filler::Reader(merge) => Inline::Merge(merge),
+            Filler::Fixed(fixed) => Inline::Text(fixed.text),
+        }
+    }
+
+    /// Within an address.
+    pub(crate) fn piece(self) -> Piece {
+        match self {
+            Filler::Reader(merge) => Piece::Merge(merge),
+            Filler::Fixed(fixed) if fixed.address => Piece::Literal(fixed.text),
+            Filler::Fixed(fixed) => Piece::Literal(Context::Url.escape(&fixed.text)),
+        }
+    }
+}
+
 /// A slot as it stands in a text.
 pub(crate) struct Found {
     pub(crate) start: usize,
     pub(crate) end: usize,
-    pub(crate) merge: Merge,
+    pub(crate) filler: Filler,
 }
 
 /// The scanner for one file.
 pub(crate) struct Slots<'a> {
     pub(crate) source: Source<'a>,
-    pub(crate) fields: &'a FieldTable,
+    given: Given<'a>,
+    /// What is the same in every copy; empty where the author does not say it.
+    fixed: BTreeMap<&'static str, Fixed>,
 }
 
-impl Slots<'_> {
+impl<'a> Slots<'a> {
+    pub(crate) fn new(
+        source: Source<'a>,
+        slug: &str,
+        front: &Front,
+        given: Given<'a>,
+    ) -> Slots<'a> {
+        let text = |text: &str| Fixed {
+            text: text.to_owned(),
+            address: false,
+        };
+        let address = |text: &str| Fixed {
+            text: text.to_owned(),
+            address: true,
+        };
+        let language = front.lang.as_deref().unwrap_or(given.language);
+        let dates = front.dates.map(|dates| dates.shown(language));
+        let fixed = BTreeMap::from([
+            ("issue.title", text(&front.title)),
+            ("issue.slug", text(slug)),
+            (
+                "issue.teaser",
+                text(front.teaser.as_deref().unwrap_or_default()),
+            ),
+            ("issue.dates", text(&dates.unwrap_or_default())),
+            (
+                "list.name",
+                text(front.list.as_deref().unwrap_or(given.list)),
+            ),
+            ("publication.name", text(given.publication)),
+            ("publication.url", address(given.url)),
+            (
+                "share_url",
+                address(front.share.as_deref().unwrap_or_default()),
+            ),
+        ]);
+        Slots {
+            source,
+            given,
+            fixed,
+        }
+    }
+
+    /// The kind of mail that is read.
+    pub(crate) fn mail(&self) -> Mail {
+        self.given.mail
+    }
+
+    /// The share link of the front matter, if it is one.
+    pub(crate) fn share(&self) -> Option<&str> {
+        let share = self.fixed.get("share_url").map(|fixed| fixed.text.as_str());
+        share.filter(|share| !share.is_empty())
+    }
+
     /// The first slot in `text` at or after `from`. `base` is the offset of `text` in the file;
     /// what looks like a slot and is none is told and passed over.
     pub(crate) fn next(
@@ -99,8 +212,8 @@ impl Slots<'_> {
                 continue;
             }
             let inside = &text[start + 2..close];
-            if let Some(merge) = self.read(inside, base + start, found) {
-                return Some(Found { start, end, merge });
+            if let Some(filler) = self.read(inside, base + start, found) {
+                return Some(Found { start, end, filler });
             }
         }
         None
@@ -119,13 +232,37 @@ impl Slots<'_> {
             if slot.start > from {
                 out.push(Inline::Text(text[from..slot.start].into()));
             }
-            out.push(Inline::Merge(slot.merge));
+            out.push(slot.filler.inline());
             from = slot.end;
         }
         if from < text.len() {
             out.push(Inline::Text(text[from..].into()));
         }
-        out
+        joined(out)
+    }
+
+    /// As [`Slots::inlines`], for a header, in which no address can stand.
+    pub(crate) fn header(
+        &self,
+        text: &str,
+        base: usize,
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<Inline> {
+        let inlines = self.inlines(text, base, found);
+        let mut from = 0;
+        while let Some(slot) = self.next(text, from, base, &mut Vec::new()) {
+            let address = match &slot.filler {
+                Filler::Reader(merge) => matches!(merge, Merge::Page(_)),
+                Filler::Fixed(fixed) => fixed.address,
+            };
+            if address {
+                let length = slot.end - slot.start;
+                let message = "a subject cannot hold an address";
+                found.push(self.error(base + slot.start, length, "slot", message));
+            }
+            from = slot.end;
+        }
+        inlines
     }
 
     /// As [`Slots::inlines`], for a URL.
@@ -135,17 +272,35 @@ impl Slots<'_> {
         base: usize,
         found: &mut Vec<Diagnostic>,
     ) -> Vec<Piece> {
-        let piece = |inline| match inline {
-            Inline::Text(text) => Some(Piece::Literal(text)),
-            Inline::Merge(merge) => Some(Piece::Merge(merge)),
-            _ => None,
-        };
-        let inlines = self.inlines(text, base, found);
-        inlines.into_iter().filter_map(piece).collect()
+        let mut out = Vec::new();
+        let mut from = 0;
+        while let Some(slot) = self.next(text, from, base, found) {
+            if slot.start > from {
+                out.push(Piece::Literal(text[from..slot.start].into()));
+            }
+            out.push(slot.filler.piece());
+            from = slot.end;
+        }
+        if from < text.len() {
+            out.push(Piece::Literal(text[from..].into()));
+        }
+        joined_pieces(out)
     }
 
-    /// `field|default`, known or told; `None` where it is plain text.
-    fn read(&self, inside: &str, offset: usize, found: &mut Vec<Diagnostic>) -> Option<Merge> {
+    fn error(
+        &self,
+        offset: usize,
+        length: usize,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Diagnostic {
+        let source = &self.source;
+        source.at(Severity::Error, offset, length, code, message)
+    }
+
+    /// `name|default`, known or told; `None` where it is plain text.
+    fn read(&self, inside: &str, offset: usize, found: &mut Vec<Diagnostic>) -> Option<Filler> {
+        let length = inside.len() + 4;
         let (name, default) = match inside.split_once('|') {
             // In a table the author may write `\|`.
             Some((name, default)) => (name.trim_end_matches('\\').trim(), Some(default.trim())),
@@ -155,38 +310,110 @@ impl Slots<'_> {
         if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
-        if !is_name(name) {
+        if !name.split('.').all(is_name) {
             let message = format!("`[[{inside}]]` names no field");
             let help = "write `[[field|default]]`, or `\\[[` where the brackets are meant as text";
-            found.push(self.source.error(offset, "slot", message).help(help));
+            found.push(self.error(offset, length, "slot", message).help(help));
             return None;
         }
         if let Some(slot) = page(name) {
-            return Some(Merge::Page(slot));
+            if let Some(problem) = misplaced(self.given.mail, &slot) {
+                found.push(self.error(offset, length, "slot", problem));
+            }
+            return Some(Filler::Reader(Merge::Page(slot)));
         }
-        if !knows(self.fields, name) {
-            let error = self.source.error(
-                offset,
-                "unknown-field",
-                format!("no field is called `{name}`"),
-            );
-            found.push(match nearest(self.fields, name) {
+        if let Some(fixed) = self.fixed.get(name) {
+            return Some(self.fixed(name, fixed, default, offset, length, found));
+        }
+        let merge = Merge::Field {
+            name: name.to_owned(),
+            default: default.unwrap_or_default().to_owned(),
+        };
+        let built_in = BUILT_IN.contains(&name);
+        if !built_in && self.given.fields.kind(name).is_none() {
+            let message = format!("no field is called `{name}`");
+            let error = self.error(offset, length, "unknown-field", message);
+            found.push(match nearest(name, self.names()) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("declare it in `fields.toml`"),
             });
-        } else if default.is_none() && name != "email" {
+        } else if let Some(problem) = misplaced(self.given.mail, &merge.slot(Context::Text)) {
+            found.push(self.error(offset, length, "slot", problem));
+        } else if default.is_none() && name != "email" && !self.given.fields.required(name) {
             let message = format!("`[[{name}]]` has no default, and the field may be empty");
-            found.push(
-                self.source
-                    .warning(offset, "no-default", message)
-                    .help(format!("write `[[{name}|...]]`")),
-            );
+            let own = match built_in {
+                true => "",
+                false => ", or declare the field with `required = true` in `fields.toml`",
+            };
+            let help = format!("write `[[{name}|...]]`{own}");
+            let error = self.error(offset, length, "no-default", message);
+            found.push(error.help(help));
         }
-        Some(Merge::Field {
-            name: name.to_owned(),
-            default: default.unwrap_or_default().to_owned(),
+        Some(Filler::Reader(merge))
+    }
+
+    fn fixed(
+        &self,
+        name: &str,
+        fixed: &Fixed,
+        default: Option<&str>,
+        offset: usize,
+        length: usize,
+        found: &mut Vec<Diagnostic>,
+    ) -> Filler {
+        let text = match (fixed.text.as_str(), default) {
+            ("", Some(default)) => default,
+            ("", None) => {
+                let key = name.trim_start_matches("issue.").trim_end_matches("_url");
+                let message = format!("`[[{name}]]` is empty: the front matter gives no `{key}`");
+                found.push(self.error(offset, length, "slot", message));
+                ""
+            }
+            // A share link with slots of its own is no text.
+            (text, _) if text.contains("[[") => {
+                let message = format!("`[[{name}]]` is another one for every reader; link to it");
+                let help = "write `[words](share_url)`";
+                found.push(self.error(offset, length, "slot", message).help(help));
+                ""
+            }
+            (text, _) => text,
+        };
+        Filler::Fixed(Fixed {
+            text: text.to_owned(),
+            address: fixed.address,
         })
     }
+
+    /// Every name that a slot may hold.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let pages = PAGES.iter().map(|(page, _)| *page);
+        let fields = self.given.fields.names().chain(BUILT_IN);
+        fields.chain(pages).chain(self.fixed.keys().copied())
+    }
+}
+
+/// Neighbouring texts become one.
+pub(crate) fn joined(inlines: Vec<Inline>) -> Vec<Inline> {
+    let mut out: Vec<Inline> = Vec::with_capacity(inlines.len());
+    for inline in inlines {
+        match (out.last_mut(), inline) {
+            (Some(Inline::Text(before)), Inline::Text(more)) => before.push_str(&more),
+            (_, inline) => out.push(inline),
+        }
+    }
+    out
+}
+
+/// Neighbouring literals become one.
+pub(crate) fn joined_pieces(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        match (out.last_mut(), piece) {
+            (Some(Piece::Literal(before)), Piece::Literal(more)) => before.push_str(&more),
+            (_, piece) => out.push(piece),
+        }
+    }
+    out
 }
 
 fn is_name(name: &str) -> bool {
@@ -195,103 +422,4 @@ fn is_name(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Slots;
-    use crate::compile::Slot;
-    use crate::diagnostic::Source;
-    use crate::issue::block::{Inline, Merge};
-    use crate::subscriber::field::{FieldKind, FieldTable};
-
-    fn fields() -> FieldTable {
-        super::fields(Source {
-            file: "fields.toml",
-            text: "[fields.first_name]\ntype = \"text\"\n[fields.age]\ntype = \"number\"\n",
-        })
-        .expect("fields")
-    }
-
-    fn read(text: &str) -> (Vec<Inline>, Vec<String>) {
-        let fields = fields();
-        let slots = Slots {
-            source: Source { file: "a.md", text },
-            fields: &fields,
-        };
-        let mut found = Vec::new();
-        let inlines = slots.inlines(text, 0, &mut found);
-        (inlines, found.iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn a_slot_stands_between_texts_with_its_default() {
-        let (inlines, found) = read("Hi [[first_name|there, you]]!");
-        assert_eq!(
-            inlines,
-            [
-                Inline::Text("Hi ".into()),
-                Inline::Merge(Merge::Field {
-                    name: "first_name".into(),
-                    default: "there, you".into()
-                }),
-                Inline::Text("!".into()),
-            ]
-        );
-        assert!(found.is_empty(), "{found:?}");
-        assert_eq!(
-            read("[[view_url]]").0,
-            [Inline::Merge(Merge::Page(Slot::View))]
-        );
-    }
-
-    #[test]
-    fn links_escapes_and_references_are_no_slots() {
-        for text in [
-            "[[1]](https://a.example)",
-            "[[1]][a]",
-            "\\[[name]]",
-            "see [[12]]",
-            "[[open",
-            "a [[ b\n]]",
-        ] {
-            let (inlines, found) = read(text);
-            assert_eq!(inlines, [Inline::Text(text.into())], "{found:?}");
-            assert!(found.is_empty(), "{found:?}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_field_is_told_at_its_place_with_the_nearest_name() {
-        let (_, found) = read("a\nHi [[frist_name|x]]");
-        assert_eq!(
-            found,
-            [
-                "a.md:2:4: error[unknown-field]: no field is called `frist_name`\n    help: did you mean `first_name`?"
-            ]
-        );
-        let (_, found) = read("[[First Name]]");
-        assert!(found[0].contains("error[slot]"), "{found:?}");
-        let (_, found) = read("[[name]] [[email]]");
-        assert_eq!(found.len(), 1);
-        assert!(found[0].contains("warning[no-default]"), "{found:?}");
-    }
-
-    #[test]
-    fn fields_are_typed_and_misspelt_declarations_are_errors() {
-        assert_eq!(fields().kind("age"), Some(FieldKind::Number));
-        for (text, expected) in [
-            (
-                "[fields.a]\ntype = \"colour\"\n",
-                "fields.toml:2:8: error[fields]",
-            ),
-            (
-                "[fields.a]\nkind = \"text\"\n",
-                "fields.toml:2:1: error[fields]",
-            ),
-            ("[fields.Ab]\ntype = \"text\"\n", "`Ab` cannot name a field"),
-            ("[fields.email]\ntype = \"text\"\n", "`email` is built in"),
-        ] {
-            let file = "fields.toml";
-            let error = super::fields(Source { file, text }).expect_err("an error");
-            assert!(error.to_string().contains(expected), "{error}");
-        }
-    }
-}
+mod tests;

@@ -1,11 +1,15 @@
 //! What Markdown becomes, and what is said about what it cannot become.
 
 use crate::compile::Slot;
-use crate::diagnostic::Source;
-use crate::issue::block::{Block, Inline, Merge, Target, plain_text};
-use crate::issue::merge;
+use crate::compile::press::Mail;
+use crate::diagnostic::{Diagnostic, Source};
+use crate::issue::block::{Align, Block, Inline, Merge, Target, plain_text};
+use crate::issue::merge::{self, Given};
 use crate::issue::{Issue, Item};
 use crate::subscriber::field::FieldTable;
+
+mod any_text;
+mod html;
 
 const FRONT: &str = "---\ntitle: T\n---\n";
 
@@ -15,10 +19,23 @@ fn fields() -> FieldTable {
     merge::fields(Source { file, text }).expect("fields")
 }
 
+/// Reads octets as a mail of this kind.
+fn octets(octets: &[u8], mail: Mail, found: &mut Vec<Diagnostic>) -> Option<Issue> {
+    let given = Given {
+        fields: &fields(),
+        mail,
+        publication: "The Paper Trail",
+        url: "https://news.example",
+        list: "weekly",
+        language: "en",
+    };
+    Issue::read("a", "a.md", octets, given, found)
+}
+
 fn read(body: &str) -> (Option<Issue>, Vec<String>) {
     let mut found = Vec::new();
     let text = format!("{FRONT}{body}");
-    let issue = Issue::read("a", "a.md", text.as_bytes(), &fields(), &mut found);
+    let issue = octets(text.as_bytes(), Mail::Issue, &mut found);
     (issue, found.iter().map(ToString::to_string).collect())
 }
 
@@ -191,7 +208,7 @@ fn links_are_named_after_their_place_and_equal_targets_stay_apart() {
 fn a_directive_ends_what_stands_above_it_and_keeps_its_own_content() {
     let issue = issue(
         "- a\n:::promo {code=[[first_name|X]] until=\"1 May\"}\n- b\n:::\n- c\n\n\
-         :::button {url=confirm_url}\nGo **on**\n:::\n\n:::mjml\n<mj-spacer />\n[[name|x]]\n:::\n",
+         :::button {url=preferences_url}\nGo **on**\n:::\n\n:::mjml\n<mj-spacer />\n[[name|x]]\n:::\n",
     );
     let [
         Block::List { .. },
@@ -242,7 +259,7 @@ fn an_image_stands_alone_with_its_text_and_may_be_a_link() {
 fn encodings_and_newlines_are_evened_out() {
     let unix = format!("{FRONT}## \u{201c}a\u{201d}\u{2011}b\n\nc\n");
     let mut found = Vec::new();
-    let mut read = |text: &str| Issue::read("a", "a.md", text.as_bytes(), &fields(), &mut found);
+    let mut read = |text: &str| octets(text.as_bytes(), Mail::Issue, &mut found);
     let plain = read(&unix);
     assert!(plain.is_some());
     assert_eq!(
@@ -284,11 +301,30 @@ fn every_error_is_told_at_its_place() {
             "error[image]: slots cannot stand in an image",
         ),
         (
-            "a\n\n<div>b</div>",
-            "a.md:6:1: error[html]: HTML is not passed on: `<div>`",
+            "a <sub>b",
+            "a.md:4:3: error[html-tag]: `<sub>` is never closed with `</sub>`",
         ),
-        ("a <b>b</b>", "a.md:4:3: error[html]"),
-        ("a <sub>b", "error[html]: `</sub>` is missing"),
+        (
+            "[a][b]",
+            "a.md:4:1: error[link]: nothing says where `[b]` leads",
+        ),
+        (
+            "a[^b]",
+            "a.md:4:2: error[footnote]: there is no footnote `[^b]`",
+        ),
+        (
+            "[[view_url]]\n\n[a](confirm_url)",
+            "a.md:6:1: error[slot]: `confirm_url` exists",
+        ),
+        ("![b](a.png){widht=3}", "did you mean `width`?"),
+        (
+            "![b](a.png){width=wide}",
+            "a.md:4:19: error[image]: `wide` is no `width` of an image",
+        ),
+        (
+            "![b](a.png){width}",
+            "error[image]: `{width}` cannot be read",
+        ),
         ("# Title", "error[headline]: `#` is the issue's title"),
         ("##", "error[headline]: this item has no headline"),
         ("##### a", "error[headline]"),
@@ -301,10 +337,6 @@ fn every_error_is_told_at_its_place() {
         (
             ":::button\na\n:::",
             "error[directive]: this button has no `url`",
-        ),
-        (
-            ":::only gold\na\n:::",
-            "error[directive]: `:::only` is not built yet",
         ),
         (deep.as_str(), "error[depth]: nested deeper than 12"),
         (
@@ -325,24 +357,15 @@ fn every_error_is_told_at_its_place() {
 #[test]
 fn octets_that_are_no_text_are_refused() {
     let mut found = Vec::new();
-    assert!(
-        Issue::read(
-            "a",
-            "a.md",
-            b"---\ntitle: \xff\n---\n",
-            &fields(),
-            &mut found
-        )
-        .is_none()
-    );
+    let mut read = |text: &[u8]| octets(text, Mail::Issue, &mut found);
+    assert!(read(b"---\ntitle: \xff\n---\n").is_none());
+    assert!(read(&vec![b'a'; 600 * 1024]).is_none());
     assert!(
         found[0]
             .to_string()
             .starts_with("a.md:2:1: error[encoding]"),
         "{found:?}"
     );
-    let long = vec![b'a'; 600 * 1024];
-    assert!(Issue::read("a", "a.md", &long, &fields(), &mut found).is_none());
     assert!(found[1].to_string().contains("error[size]"), "{found:?}");
 }
 
@@ -356,15 +379,121 @@ fn several_findings_come_from_one_run() {
 fn a_subject_holds_slots_and_defaults_to_the_title() {
     let mut found = Vec::new();
     let text = b"---\ntitle: T\nsubject: \"a [[first_name|b]]\"\n---\n";
-    let issue = Issue::read("a", "a.md", text, &fields(), &mut found).expect("an issue");
+    let issue = octets(text, Mail::Issue, &mut found).expect("an issue");
     assert_eq!(issue.subject.len(), 2);
     assert_eq!(self::issue("x").subject, [self::text("T")]);
     let bad = b"---\ntitle: T\nsubject: \"a [[nope]]\"\n---\n";
-    assert!(Issue::read("a", "a.md", bad, &fields(), &mut found).is_none());
+    assert!(octets(bad, Mail::Issue, &mut found).is_none());
     assert!(
         found[0]
             .to_string()
             .starts_with("a.md:3:13: error[unknown-field]"),
         "{found:?}"
     );
+}
+
+#[test]
+fn an_image_has_a_size_and_a_side() {
+    let read = issue(
+        "![a](a.png \"b\"){width=300 align=center}\n\n[![c](c.png){height=20px}](https://a.example)\n\n\
+         [![d](d.png)](https://a.example){width=40}\n\n![e][ref]{width=1}\n\n[ref]: e.png\n",
+    );
+    let sizes: Vec<_> = read
+        .pictures()
+        .iter()
+        .map(|picture| {
+            (
+                picture.source.as_str(),
+                picture.width,
+                picture.height,
+                picture.align,
+            )
+        })
+        .collect();
+    assert_eq!(
+        sizes,
+        [
+            ("a.png", Some(300), None, Some(Align::Center)),
+            ("c.png", None, Some(20), None),
+            ("d.png", Some(40), None, None),
+            ("e.png", Some(1), None, None),
+        ]
+    );
+}
+
+#[test]
+fn footnote_style_links_lead_where_their_definition_says() {
+    let read = issue(
+        "[a][1], [b][], [1] and [2] in brackets\n\n[1]: https://a.example\n[B]: https://b.example\n",
+    );
+    let targets: Vec<&Target> = read.links.iter().map(|link| &link.target).collect();
+    let web = |url: &str| Target::Web(url.into());
+    assert_eq!(
+        targets,
+        [
+            &web("https://a.example/"),
+            &web("https://b.example/"),
+            &web("https://a.example/")
+        ]
+    );
+}
+
+#[test]
+fn the_last_day_of_an_offer_is_a_day_or_whatever_the_author_says() {
+    let promo = |until: &str| {
+        let read = issue(&format!(":::promo {{until={until}}}\nx\n:::\n"));
+        match &read.intro[0] {
+            Block::Promo(promo) => (
+                plain_text(&promo.until),
+                promo.ends.map(|day| day.to_string()),
+            ),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        promo("2026-06-30"),
+        ("30 June 2026".into(), Some("2026-06-30".into()))
+    );
+    assert_eq!(promo("\"next week\""), ("next week".into(), None));
+}
+
+#[test]
+fn blocks_for_a_segment_hold_others_and_keep_their_place() {
+    let read = issue(":::only gold\n\n![a](a.png)\n\n:::button {url=view_url}\nb\n:::\n:::\n\nc\n");
+    let [
+        Block::Only {
+            segment,
+            blocks,
+            offset,
+        },
+        Block::Paragraph(_),
+    ] = read.intro.as_slice()
+    else {
+        panic!("{:?}", read.intro);
+    };
+    assert_eq!(segment, "gold");
+    assert!(matches!(
+        blocks.as_slice(),
+        [Block::Image(_), Block::Button { .. }]
+    ));
+    assert!(read.text[*offset..].starts_with("gold"));
+    assert_eq!(read.pictures().len(), 1);
+}
+
+#[test]
+fn front_matter_and_body_are_told_in_one_run() {
+    let mut found = Vec::new();
+    let text = b"---\ntilte: a\n---\n[[nope]]\n";
+    assert!(octets(text, Mail::Issue, &mut found).is_none());
+    let codes: Vec<&str> = found.iter().map(|found| found.code).collect();
+    assert_eq!(codes, ["front-matter", "front-matter", "unknown-field"]);
+}
+
+#[test]
+fn the_share_link_of_the_front_matter_can_be_linked_to() {
+    let mut found = Vec::new();
+    let text = b"---\ntitle: T\nshare: https://s.example/?a=[[name|x]]\n---\n[a](share_url)\n";
+    let read = octets(text, Mail::Issue, &mut found).expect("an issue");
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(read.links[0].target, read.links[1].target);
 }

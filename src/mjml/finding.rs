@@ -16,12 +16,13 @@ pub struct Finding {
     pub help: Option<String>,
 }
 
-/// The findings of one document, at most [`LIMIT`] of them.
+/// The findings of one document, at most [`LIMIT`] of them; errors take the place of warnings.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     list: Vec<Finding>,
     /// How many there were beyond the limit.
     pub dropped: usize,
+    errors: usize,
 }
 
 impl Findings {
@@ -49,13 +50,44 @@ impl Findings {
         self.push(Severity::Warning, span, code, message.into(), None);
     }
 
+    pub fn warning_with_help(
+        &mut self,
+        span: &Span,
+        code: &'static str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.push(
+            Severity::Warning,
+            span,
+            code,
+            message.into(),
+            Some(help.into()),
+        );
+    }
+
     pub fn list(&self) -> &[Finding] {
         &self.list
     }
 
     pub fn has_errors(&self) -> bool {
-        let mut list = self.list.iter();
-        list.any(|finding| finding.severity == Severity::Error)
+        self.errors > 0
+    }
+
+    /// Whether there are more errors than are kept.
+    pub fn is_hopeless(&self) -> bool {
+        self.errors > LIMIT
+    }
+
+    /// Whether no further warning is kept.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= LIMIT
+    }
+
+    /// Whether no further finding at all is kept.
+    pub fn is_full_of_errors(&self) -> bool {
+        let is_error = |finding: &Finding| finding.severity == Severity::Error;
+        self.is_full() && self.list.iter().all(is_error)
     }
 
     fn push(
@@ -66,9 +98,16 @@ impl Findings {
         message: String,
         help: Option<String>,
     ) {
-        if self.list.len() >= LIMIT {
+        self.errors += usize::from(severity == Severity::Error);
+        if self.is_full() {
             self.dropped += 1;
-            return;
+            // An error must not be lost among warnings: it stops the document.
+            let mut list = self.list.iter();
+            let warning = list.rposition(|finding| finding.severity == Severity::Warning);
+            match warning {
+                Some(warning) if severity == Severity::Error => self.list.remove(warning),
+                _ => return,
+            };
         }
         self.list.push(Finding {
             severity,

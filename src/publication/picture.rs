@@ -1,14 +1,15 @@
-//! The images that an issue names: read from its folder, or left on the web with a warning.
+//! The images that an issue names: read from its folder, or left on the web.
 
 use crate::compile::Image;
-use crate::compile::image::{SIZE_WARNING, measure};
+use crate::compile::image::{double, prepare};
 use crate::diagnostic::Diagnostic;
 use crate::issue::Issue;
 use crate::issue::block::Picture;
 use crate::issue::target;
 use crate::publication::folder::Folder;
 
-/// Reads each image of the folder once. What cannot be read or shown is told at its place.
+/// Reads each image of the folder once, and the one with twice the pixels beside it. What cannot be read
+/// or shown is told at its place.
 pub(super) fn read_pictures(
     issue: &Issue,
     folder: &Folder,
@@ -23,14 +24,11 @@ pub(super) fn read_pictures(
             continue;
         }
         if picture.source.contains("://") || picture.source.starts_with("data:") {
-            found.push(remote(issue, picture));
+            found.extend(remote(issue, picture));
             continue;
         }
-        match local(picture, folder) {
-            Ok((image, octets)) => {
-                warn(issue, picture, &image, octets.len(), found);
-                images.push((image, octets));
-            }
+        match local(issue, picture, folder, found) {
+            Ok(read) => images.extend(read),
             Err(problem) => {
                 found.push(issue.source().error(picture.offset, "image", problem));
             }
@@ -39,28 +37,48 @@ pub(super) fn read_pictures(
     images
 }
 
-fn remote(issue: &Issue, picture: &Picture) -> Diagnostic {
+fn remote(issue: &Issue, picture: &Picture) -> Option<Diagnostic> {
     let source = issue.source();
     let shown = &picture.source;
     match target::web(shown) {
-        Ok(_) if shown.starts_with("https://") => source
-            .warning(
-                picture.offset,
-                "remote-image",
-                format!("`{shown}` stays on another host, which sees who opens the mail"),
-            )
-            .help("put the file beside the issue"),
-        _ => source
-            .error(
-                picture.offset,
-                "image",
-                format!("`{shown}` is neither a file of the issue nor an `https://` address"),
-            )
-            .help("put the file beside the issue"),
+        // Who gives its size knows that it stands elsewhere.
+        Ok(_)
+            if shown.starts_with("https://")
+                && picture.width.is_some()
+                && picture.height.is_some() =>
+        {
+            None
+        }
+        Ok(_) if shown.starts_with("https://") => Some(
+            source
+                .warning(
+                    picture.offset,
+                    "remote-image",
+                    format!("`{shown}` stays on another host, which sees who opens the mail"),
+                )
+                .help(
+                    "put the file beside the issue, or give its size as `{width=600 height=400}`",
+                ),
+        ),
+        _ => Some(
+            source
+                .error(
+                    picture.offset,
+                    "image",
+                    format!("`{shown}` is neither a file of the issue nor an `https://` address"),
+                )
+                .help("put the file beside the issue"),
+        ),
     }
 }
 
-fn local(picture: &Picture, folder: &Folder) -> Result<(Image, Vec<u8>), String> {
+/// The image, and its variant for dense screens where there is one.
+fn local(
+    issue: &Issue,
+    picture: &Picture,
+    folder: &Folder,
+    found: &mut Vec<Diagnostic>,
+) -> Result<Vec<(Image, Vec<u8>)>, String> {
     let read = folder.read(&picture.source);
     let octets = read.map_err(|error| format!("{error:#}"))?;
     let octets = octets.ok_or_else(|| {
@@ -69,28 +87,29 @@ fn local(picture: &Picture, folder: &Folder) -> Result<(Image, Vec<u8>), String>
             picture.source
         )
     })?;
-    let image = measure(&picture.source, &octets)?;
-    Ok((image, octets))
-}
-
-fn warn(issue: &Issue, picture: &Picture, image: &Image, size: usize, found: &mut Vec<Diagnostic>) {
-    let mut say = |code, message| found.push(issue.source().warning(picture.offset, code, message));
-    if size > SIZE_WARNING {
-        say(
-            "image-size",
-            format!(
-                "`{}` has {size} octets; phones load it slowly",
-                image.source
-            ),
-        );
+    let mut say = |notes: Vec<(&'static str, String)>| {
+        let finding = |(code, note)| issue.source().warning(picture.offset, code, note);
+        found.extend(notes.into_iter().map(finding));
+    };
+    let once = prepare(&picture.source, octets)?;
+    say(once.notes);
+    let mut images = vec![(once.image, once.octets)];
+    let Some(source) = double(&picture.source) else {
+        return Ok(images);
+    };
+    if let Some(octets) = folder.read(&source).map_err(|error| format!("{error:#}"))? {
+        let twice = prepare(&source, octets)?;
+        let (width, expected) = (twice.natural.0, once.natural.0.saturating_mul(2));
+        if width.abs_diff(expected) > 2 {
+            let message = format!(
+                "`{source}` is {width} pixels wide, not twice the {} of `{}`, and is left out",
+                once.natural.0, picture.source
+            );
+            say(vec![("image-2x", message)]);
+        } else {
+            say(twice.notes);
+            images.push((twice.image, twice.octets));
+        }
     }
-    if image.media_type == "image/webp" {
-        say(
-            "image-kind",
-            format!(
-                "`{}` is WebP, which Outlook for Windows does not show",
-                image.source
-            ),
-        );
-    }
+    Ok(images)
 }

@@ -18,11 +18,12 @@ const FIELDS_LIMIT: usize = 64;
 /// Names that every reader has anyway.
 pub const BUILT_IN: [&str; 2] = ["email", "name"];
 /// Names that stand for pages of ours in an issue.
-const PAGES: [&str; 4] = [
+const PAGES: [&str; 5] = [
     "unsubscribe_url",
     "preferences_url",
     "view_url",
     "confirm_url",
+    "share_url",
 ];
 
 /// What a field may hold.
@@ -40,7 +41,7 @@ pub enum FieldKind {
 
 /// The declared fields by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FieldTable(BTreeMap<String, FieldKind>);
+pub struct FieldTable(BTreeMap<String, Declaration>);
 
 /// Why a declaration or a value is not taken; the sentence ends a line such as "row 7: ...".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,14 +85,18 @@ struct File {
     fields: BTreeMap<String, Declaration>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Declaration {
     r#type: FieldKind,
+    /// The operator vouches that every reader has it, so that a slot needs no default.
+    #[serde(default)]
+    required: bool,
 }
 
 impl FieldTable {
-    /// Parses the text of `fields.toml`: `[fields.first_name]` with `type = "text"`.
+    /// Parses the text of `fields.toml`: `[fields.first_name]` with `type = "text"` and, where no
+    /// reader may lack it, `required = true`.
     pub fn parse(text: &str) -> Result<FieldTable, FieldError> {
         let file: File = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
@@ -118,14 +123,20 @@ impl FieldTable {
             if !first || name.len() > 64 || !name.bytes().all(fine) {
                 return Err(FieldError::BadName(name));
             }
-            table.insert(name, declaration.r#type);
+            table.insert(name, declaration);
         }
         Ok(FieldTable(table))
     }
 
     /// The type of the field `name`, if it is declared.
     pub fn kind(&self, name: &str) -> Option<FieldKind> {
-        self.0.get(name).copied()
+        self.0.get(name).map(|declaration| declaration.r#type)
+    }
+
+    /// Whether no reader may lack the field `name`, by the declaration.
+    pub fn required(&self, name: &str) -> bool {
+        let declaration = self.0.get(name);
+        declaration.is_some_and(|declaration| declaration.required)
     }
 
     /// The declared names in alphabetical order.

@@ -12,6 +12,7 @@ mod ledger;
 mod message;
 mod migrations;
 mod mjml_errors;
+mod mjml_page;
 mod readers;
 mod setup;
 mod smtp;

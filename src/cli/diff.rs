@@ -1,0 +1,116 @@
+//! `pressrun diff`: what changed between two issues.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::Exit;
+use crate::cli::check::{configuration, findings};
+use crate::cli::output::{plain, print, print_json};
+use crate::compile::diff::{Difference, Target, diff};
+use crate::publication::{Built, Publication, Rejected, compile_issue};
+
+/// Shows what changed in text, links and size since another issue.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// Slug or folder of the issue.
+    issue: String,
+    /// Slug or folder of the one to compare with; the issue before it when absent.
+    other: Option<String>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Compares two issues; fails when one of them cannot be compiled.
+pub(super) fn run(config: &Path, arguments: &Diff) -> anyhow::Result<Exit> {
+    let (config, emails) = configuration(config)?;
+    let build = |issue: &str| match compile_issue(&config, &emails, issue) {
+        Ok(built) => Ok(Some(built)),
+        Err(error) => {
+            let rejected = error.downcast::<Rejected>()?;
+            findings(&mut std::io::stderr().lock(), &rejected.0)?;
+            anyhow::Ok(None)
+        }
+    };
+    let Some(after) = build(&arguments.issue)? else {
+        return Ok(Exit::Failed);
+    };
+    let slug = &after.compiled.slug;
+    let other = match &arguments.other {
+        Some(other) => other.clone(),
+        None => Publication::load(&emails)?
+            .previous(slug)?
+            .with_context(|| format!("no issue stands before `{slug}`; name the other one"))?,
+    };
+    let Some(before) = build(&other)? else {
+        return Ok(Exit::Failed);
+    };
+    let public_url = config.publication.url.trim_end_matches('/');
+    let found = diff(&before.compiled, &after.compiled, public_url);
+    if arguments.json {
+        print_json(&json!({
+            "before": before.compiled.slug,
+            "after": slug,
+            "same": found.is_empty(),
+            "difference": found,
+        }))?;
+    } else {
+        print(&report(&before, &after, &found))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn report(before: &Built, after: &Built, found: &Difference) -> String {
+    let (old, new) = (&before.compiled.slug, &after.compiled.slug);
+    let mut out = format!("--- {old}\n+++ {new}\n");
+    for (name, before, after) in &found.headers {
+        out.push_str(&format!(
+            "\n{name}\n- {}\n+ {}\n",
+            plain(before),
+            plain(after)
+        ));
+    }
+    out.push_str("\nsize\n");
+    for (name, before, after) in &found.sizes {
+        let change = after.cast_signed() - before.cast_signed();
+        let change = match change {
+            0 => String::new(),
+            _ => format!("  ({change:+})"),
+        };
+        out.push_str(&format!("  {name:<7} {before:>7} -> {after:>7}{change}\n"));
+    }
+    out.push_str(&format!("\nlinks ({} in both)\n", found.links_kept));
+    for (sign, targets) in [('-', &found.links_removed), ('+', &found.links_added)] {
+        for target in targets {
+            out.push_str(&link(sign, target));
+        }
+    }
+    out.push_str("\ntext\n");
+    for hunk in &found.text {
+        out.push_str(&format!("@ line {}\n", hunk.line));
+        for line in &hunk.lines {
+            out.push_str(format!("{} {}", line.sign, plain(&line.text)).trim_end());
+            out.push('\n');
+        }
+    }
+    if found.is_empty() {
+        out.push_str("  the same\n");
+    }
+    out
+}
+
+fn link(sign: char, target: &Target) -> String {
+    let times = match target.count {
+        1 => String::new(),
+        count => format!(" x{count}"),
+    };
+    let names: Vec<String> = target.names.iter().map(|name| plain(name)).collect();
+    format!(
+        "{sign} {}{times}  ({})\n",
+        plain(&target.url),
+        names.join("; ")
+    )
+}

@@ -1,0 +1,114 @@
+//! `pressrun import-issue`: an issue from a newsletter written elsewhere.
+
+use std::fs::File;
+use std::io::{Read, stdin};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::Exit;
+use crate::cli::check::configuration;
+use crate::cli::new::shown;
+use crate::cli::output::{pairs, plain, print, print_json};
+use crate::draft::{self, Draft};
+use crate::publication::Publication;
+use crate::publication::shelf::slug_of;
+
+/// Makes an issue of pasted plain text, of Markdown, or of HTML from Substack, Medium, beehiiv or Google
+/// Docs.
+///
+/// Title, dates, teaser, headlines and lists are recognised. What was guessed stands in the file as a
+/// comment and is listed here by line; a link whose target was lost is written `(TODO)`, which `check`
+/// refuses.
+#[derive(Debug, Args)]
+pub struct ImportIssue {
+    /// The text, or `-` for the standard input.
+    file: PathBuf,
+    /// The issue's folder below `issues`; made from the last day covered, or from the title.
+    #[arg(long)]
+    slug: Option<String>,
+    /// Prints `issue.md` instead of writing it.
+    #[arg(long, conflicts_with_all = ["slug", "json"])]
+    stdout: bool,
+    /// Prints what was found as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Writes the issue and tells what to look at.
+pub(super) fn run(config: &Path, arguments: &ImportIssue) -> anyhow::Result<Exit> {
+    let name = arguments.file.display();
+    let octets = read(&arguments.file).with_context(|| format!("`{name}` cannot be read"))?;
+    let draft = draft::read(&octets).map_err(|problem| anyhow!("`{name}`: {problem}"))?;
+    if arguments.stdout {
+        print(&draft.markdown)?;
+        return Ok(Exit::Done);
+    }
+    let (_, emails) = configuration(config)?;
+    let slug = match &arguments.slug {
+        Some(slug) => slug.clone(),
+        None => draft
+            .dates
+            .map_or_else(|| slug_of(&draft.title), |(_, to)| to.to_string()),
+    };
+    let path = Publication::load(&emails)?.write_issue(&slug, &draft.markdown)?;
+    let path = shown(&path).display().to_string();
+    if arguments.json {
+        print_json(&json!({
+            "file": path,
+            "slug": slug,
+            "format": draft.format,
+            "title": draft.title,
+            "teaser": draft.teaser,
+            "dates": draft.dates.map(|(from, to)| json!({ "from": from, "to": to })),
+            "items": draft.items,
+            "open_links": draft.open_links,
+            "guesses": draft.guesses,
+        }))?;
+    } else {
+        print(&report(&draft, &path, &slug))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The octets of a file, or of the standard input; one more than may be, at most.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let limit = draft::SIZE_LIMIT as u64 + 1;
+    let mut octets = Vec::new();
+    if file == Path::new("-") {
+        stdin().lock().take(limit).read_to_end(&mut octets)?;
+    } else {
+        File::open(file)?.take(limit).read_to_end(&mut octets)?;
+    }
+    Ok(octets)
+}
+
+fn report(draft: &Draft, path: &str, slug: &str) -> String {
+    let dates = draft.dates.map(|(from, to)| match from == to {
+        true => from.to_string(),
+        false => format!("{from} to {to}"),
+    });
+    let none = || "none found".to_owned();
+    let mut out = format!("wrote `{path}` from {}\n", draft.format.name());
+    out.push_str(&pairs(&[
+        ("title", plain(&draft.title)),
+        ("dates", dates.unwrap_or_else(none)),
+        ("teaser", draft.teaser.as_deref().map_or_else(none, plain)),
+        ("items", draft.items.to_string()),
+        ("links to fill in", draft.open_links.to_string()),
+    ]));
+    if !draft.guesses.is_empty() {
+        out.push_str("\nguessed; look at\n");
+    }
+    for guess in &draft.guesses {
+        out.push_str(&format!(
+            "  {path}:{}: {}\n",
+            guess.line,
+            plain(&guess.what)
+        ));
+    }
+    out.push_str(&format!("\nnext: pressrun check {slug}\n"));
+    out
+}

@@ -1,0 +1,252 @@
+//! What differs between two compiled issues: words, links and size.
+//!
+//! Promises: links are told by their targets, whatever number they have; the text is compared as a reader
+//! without any fields gets it, with the targets in place of our own addresses.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use similar::{ChangeTag, TextDiff};
+
+use crate::compile::{Compiled, Slot, Template};
+
+/// Lines shown around a change.
+const CONTEXT: usize = 2;
+
+/// From an earlier compiled issue to a later one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Where the lines at the top of a mailbox differ: name, before, after.
+    pub headers: Vec<(&'static str, String, String)>,
+    /// Octets and counts: name, before, after.
+    pub sizes: Vec<(&'static str, usize, usize)>,
+    pub links_added: Vec<Target>,
+    pub links_removed: Vec<Target>,
+    /// Targets that stand in both, as often in one as in the other.
+    pub links_kept: usize,
+    pub text: Vec<Hunk>,
+}
+
+/// A link's target with its names, and how many more there are of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Target {
+    pub url: String,
+    pub names: Vec<String>,
+    pub count: usize,
+}
+
+/// Neighbouring lines of which some changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hunk {
+    /// First line in the later text, from 1.
+    pub line: usize,
+    pub lines: Vec<Line>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// `-` gone, `+` new, a blank where it is the same.
+    pub sign: char,
+    pub text: String,
+}
+
+impl Difference {
+    /// Whether a reader would get the very same mail.
+    pub fn is_empty(&self) -> bool {
+        self.headers.is_empty()
+            && self.links_added.is_empty()
+            && self.links_removed.is_empty()
+            && self.text.is_empty()
+    }
+}
+
+/// Compares two issues. `public_url` is the base of our links, for the size.
+pub fn diff(before: &Compiled, after: &Compiled, public_url: &str) -> Difference {
+    let headers = [
+        ("title", before.title.clone(), after.title.clone()),
+        (
+            "subject",
+            words(before, &before.subject),
+            words(after, &after.subject),
+        ),
+        (
+            "preheader",
+            before.preheader.clone(),
+            after.preheader.clone(),
+        ),
+    ];
+    let (old, new) = (words(before, &before.text), words(after, &after.text));
+    let size = |compiled: &Compiled| compiled.html_size_estimate(public_url);
+    let (old_links, new_links) = (targets(before), targets(after));
+    let kept = old_links.iter().filter_map(|(url, names)| {
+        let now = new_links.get(url)?;
+        Some(names.len().min(now.len()))
+    });
+    Difference {
+        headers: headers
+            .into_iter()
+            .filter(|(_, before, after)| before != after)
+            .collect(),
+        sizes: vec![
+            ("html", size(before), size(after)),
+            ("text", old.len(), new.len()),
+            ("words", count(&old), count(&new)),
+            ("links", before.links.len(), after.links.len()),
+            ("images", before.images.len(), after.images.len()),
+        ],
+        links_kept: kept.sum(),
+        links_added: more(&new_links, &old_links),
+        links_removed: more(&old_links, &new_links),
+        text: hunks(&old, &new),
+    }
+}
+
+fn count(text: &str) -> usize {
+    text.split_whitespace().count()
+}
+
+/// A template as words: fields by name and default, links by their targets.
+fn words(compiled: &Compiled, template: &Template) -> String {
+    template.fill(|slot| match slot {
+        Slot::Field { name, default, .. } if default.is_empty() => format!("[[{name}]]"),
+        Slot::Field { name, default, .. } => format!("[[{name}|{default}]]"),
+        Slot::Click(index) => {
+            let link = compiled.links.get(*index as usize);
+            link.map(|link| link.url.clone()).unwrap_or_default()
+        }
+        Slot::Open => "[open]".into(),
+        Slot::Unsubscribe => "[unsubscribe]".into(),
+        Slot::Preferences => "[preferences]".into(),
+        Slot::View => "[view]".into(),
+        Slot::Confirm => "[confirm]".into(),
+    })
+}
+
+fn targets(compiled: &Compiled) -> BTreeMap<&str, Vec<&str>> {
+    let mut targets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for link in &compiled.links {
+        targets.entry(&link.url).or_default().push(&link.name);
+    }
+    targets
+}
+
+/// What stands in `these` more often than in `those`.
+fn more(these: &BTreeMap<&str, Vec<&str>>, those: &BTreeMap<&str, Vec<&str>>) -> Vec<Target> {
+    let surplus = these.iter().filter_map(|(url, names)| {
+        let count = names.len() - those.get(url).map_or(0, Vec::len).min(names.len());
+        (count > 0).then(|| Target {
+            url: (*url).to_owned(),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            count,
+        })
+    });
+    surplus.collect()
+}
+
+fn hunks(before: &str, after: &str) -> Vec<Hunk> {
+    let diff = TextDiff::from_lines(before, after);
+    let groups = diff.grouped_ops(CONTEXT).into_iter();
+    let hunks = groups.map(|group| {
+        let line = group.first().map_or(0, |op| op.new_range().start) + 1;
+        let changes = group.iter().flat_map(|op| diff.iter_changes(op));
+        let lines = changes.map(|change| Line {
+            sign: match change.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
+            },
+            text: change.value().trim_end_matches('\n').to_owned(),
+        });
+        Hunk {
+            line,
+            lines: lines.collect(),
+        }
+    });
+    hunks.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hunk, Line, Target, diff};
+    use crate::compile::{Compiled, Context, Link, Segment, Slot, Template};
+
+    fn compiled(words: &str, links: &[(&str, &str)]) -> Compiled {
+        let link = |(url, name): &(&str, &str)| Link {
+            url: (*url).into(),
+            name: (*name).into(),
+        };
+        let field = Slot::Field {
+            name: "name".into(),
+            default: "you".into(),
+            context: Context::Text,
+        };
+        let click = Segment::Slot(Slot::Click(0));
+        let text = vec![
+            Segment::Literal("Hello ".into()),
+            Segment::Slot(field),
+            Segment::Literal(format!("\n{words}\n")),
+            click,
+        ];
+        Compiled {
+            slug: "a".into(),
+            title: "A".into(),
+            subject: Template::default(),
+            preheader: String::new(),
+            html: Template::default(),
+            text: Template(text),
+            links: links.iter().map(link).collect(),
+            images: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn words_and_targets_that_changed_are_told() {
+        let before = compiled(
+            "one",
+            &[
+                ("https://a.example/", "1 - x"),
+                ("https://b.example/", "2 - y"),
+            ],
+        );
+        let after = compiled(
+            "two",
+            &[
+                ("https://a.example/", "1 - x"),
+                ("https://a.example/", "2 - z"),
+            ],
+        );
+        let found = diff(&before, &after, "https://n.example");
+        let target = |url: &str, names: &[&str], count| Target {
+            url: url.into(),
+            names: names.iter().map(|name| (*name).into()).collect(),
+            count,
+        };
+        assert_eq!(
+            found.links_added,
+            [target("https://a.example/", &["1 - x", "2 - z"], 1)]
+        );
+        assert_eq!(
+            found.links_removed,
+            [target("https://b.example/", &["2 - y"], 1)]
+        );
+        assert_eq!(found.links_kept, 1);
+        let line = |sign, text: &str| Line {
+            sign,
+            text: text.into(),
+        };
+        assert_eq!(
+            found.text,
+            [Hunk {
+                line: 1,
+                lines: vec![
+                    line(' ', "Hello [[name|you]]"),
+                    line('-', "one"),
+                    line('+', "two"),
+                    line(' ', "https://a.example/"),
+                ]
+            }]
+        );
+        assert!(!found.is_empty());
+        assert!(diff(&before, &before, "https://n.example").is_empty());
+    }
+}

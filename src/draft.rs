@@ -1,0 +1,262 @@
+//! A draft: `issue.md` made from a newsletter that was written elsewhere.
+//!
+//! Promises: plain text, Markdown and HTML (as Substack, Medium, beehiiv and Google Docs export it) come
+//! out as Markdown that `issue` reads; no word of the original is lost without a note; whatever was not
+//! certain is a [`Guess`]. A link without a target is written `(TODO)`, which `check` refuses by line.
+//! Leaves the choice of folder and slug to `publication`.
+
+use jiff::civil::Date;
+
+use crate::draft::piece::Piece;
+
+mod dates;
+mod html;
+mod links;
+mod markdown;
+mod piece;
+mod text;
+mod write;
+
+/// A longer newsletter is a book, and the heuristics read it more than once.
+pub const SIZE_LIMIT: usize = 2 * 1024 * 1024;
+
+/// The parser's work grows with the square of the depth.
+const NESTING_LIMIT: usize = 1_000;
+
+/// What an import found in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    pub format: Format,
+    pub title: String,
+    pub teaser: Option<String>,
+    /// First and last day covered, both included.
+    pub dates: Option<(Date, Date)>,
+    /// The whole of `issue.md`.
+    pub markdown: String,
+    /// Links that still lack their target.
+    pub open_links: usize,
+    pub items: usize,
+    pub guesses: Vec<Guess>,
+}
+
+/// What kind of text it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    PlainText,
+    Markdown,
+    Html,
+    Substack,
+    Medium,
+    Beehiiv,
+    GoogleDocs,
+}
+
+impl Format {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::PlainText => "plain text",
+            Format::Markdown => "Markdown",
+            Format::Html => "HTML",
+            Format::Substack => "HTML from Substack",
+            Format::Medium => "HTML from Medium",
+            Format::Beehiiv => "HTML from beehiiv",
+            Format::GoogleDocs => "HTML from Google Docs",
+        }
+    }
+}
+
+/// Something that the author should look at.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Guess {
+    /// Line of `issue.md`, from 1.
+    pub line: usize,
+    pub what: String,
+}
+
+/// What the readers of the three kinds of text hand to the writer.
+#[derive(Debug, Default)]
+struct Found {
+    title: Option<String>,
+    teaser: Option<String>,
+    dates: Option<(Date, Date)>,
+    pieces: Vec<Piece>,
+    /// What was guessed of the head, or left out, which has no place in the text.
+    notes: Vec<String>,
+}
+
+/// Reads a newsletter of any kind. The error is a sentence: there is nothing to make an issue of.
+pub fn read(octets: &[u8]) -> Result<Draft, String> {
+    if octets.len() > SIZE_LIMIT {
+        return Err(format!(
+            "the text is larger than {} MiB; import one issue at a time",
+            SIZE_LIMIT / 1024 / 1024
+        ));
+    }
+    let text = decode(octets)?;
+    if text.trim().is_empty() {
+        return Err("the text is empty".into());
+    }
+    let format = format_of(&text);
+    if !matches!(format, Format::PlainText | Format::Markdown) && nesting(&text) > NESTING_LIMIT {
+        return Err(format!(
+            "the HTML is nested deeper than {NESTING_LIMIT} elements; is it an export of a newsletter?"
+        ));
+    }
+    let found = match format {
+        Format::PlainText => text::read(&text),
+        Format::Markdown => markdown::read(&text),
+        _ => html::read(&text, format),
+    };
+    if found.pieces.is_empty() && found.title.is_none() {
+        return Err("no text could be found in it".into());
+    }
+    Ok(write::draft(format, found))
+}
+
+/// UTF-8 with or without a byte order mark, UTF-16 with one; `\n` only, no other control characters.
+fn decode(octets: &[u8]) -> Result<String, String> {
+    let units = |rest: &[u8], of: fn([u8; 2]) -> u16| -> Vec<u16> {
+        let pairs = rest.chunks_exact(2);
+        pairs.map(|pair| of([pair[0], pair[1]])).collect()
+    };
+    let not_text =
+        || "the file is neither UTF-8 nor UTF-16 text; save it as one of them".to_owned();
+    let text = match octets {
+        [0xff, 0xfe, rest @ ..] => String::from_utf16(&units(rest, u16::from_le_bytes)),
+        [0xfe, 0xff, rest @ ..] => String::from_utf16(&units(rest, u16::from_be_bytes)),
+        _ => Ok(std::str::from_utf8(octets)
+            .map_err(|_| not_text())?
+            .to_owned()),
+    };
+    let text = text.map_err(|_| not_text())?;
+    let text = text.trim_start_matches('\u{feff}');
+    let text = text
+        .replace("\r\n", "\n")
+        .replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+    let odd = |c: char| (c.is_control() && c != '\n' && c != '\t') || c == '\u{feff}';
+    let calm = text.chars().filter(|c| !odd(*c));
+    // No-break and other odd blanks would hide a list or a headline from every rule.
+    Ok(calm.map(|c| if is_blank(c) { ' ' } else { c }).collect())
+}
+
+/// How deep elements stand that only a closing tag ends, about.
+fn nesting(html: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for tag in html.split('<').skip(1) {
+        let closes = tag.starts_with('/');
+        let name = tag
+            .trim_start_matches('/')
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .next();
+        let name = name.unwrap_or_default().to_ascii_lowercase();
+        // Void elements, and those that the next one of their kind ends.
+        let brief = [
+            "", "p", "li", "br", "img", "hr", "meta", "link", "input", "source", "td", "th", "tr",
+            "dd", "dt", "col", "wbr", "area", "base", "embed", "track", "option", "tbody", "thead",
+        ];
+        if brief.contains(&name.as_str()) {
+            continue;
+        }
+        depth = if closes {
+            depth.saturating_sub(1)
+        } else {
+            depth + 1
+        };
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(
+        c,
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+    )
+}
+
+fn format_of(text: &str) -> Format {
+    let lower = text.to_ascii_lowercase();
+    let tags = [
+        "<html", "<body", "<p>", "<p ", "<div", "<h1", "<h2", "<article", "<table", "<ul>",
+    ];
+    let tags = tags.iter().filter(|tag| lower.contains(**tag)).count();
+    let opens = lower.trim_start().starts_with('<');
+    let markdown = text.starts_with("---\n") || markdown::looks_so(text);
+    if tags == 0 || (!opens && markdown) {
+        return if markdown {
+            Format::Markdown
+        } else {
+            Format::PlainText
+        };
+    }
+    let has = |marks: &[&str]| marks.iter().any(|mark| lower.contains(mark));
+    if has(&[
+        "substackcdn.com",
+        "captioned-image-container",
+        "subscription-widget",
+        "substack.com",
+    ]) {
+        Format::Substack
+    } else if has(&["class=\"graf ", "section-inner", "e-content", "medium.com/"]) {
+        Format::Medium
+    } else if has(&["beehiiv"]) {
+        Format::Beehiiv
+    } else if has(&["lst-kix", "docs-internal-guid", "google.com/url?q="]) {
+        Format::GoogleDocs
+    } else {
+        Format::Html
+    }
+}
+
+/// A text as one YAML line. JSON's strings are YAML's.
+pub fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text always has a JSON form")
+}
+
+/// Lines that end every newsletter and are the theme's own words here.
+fn is_footer(line: &str) -> bool {
+    let lower = line
+        .trim()
+        .trim_end_matches(['.', '\u{2192}', '>', ' '])
+        .to_lowercase();
+    let whole = [
+        "unsubscribe",
+        "view in browser",
+        "view online",
+        "manage preferences",
+        "update your profile",
+        "manage your subscription",
+        "unsubscribe from this list",
+        "open in app",
+        "subscribe now",
+        "leave a comment",
+        "like",
+        "comment",
+        "restack",
+        "share this post",
+        "read in app",
+    ];
+    let starts = [
+        "you are receiving this",
+        "you're receiving this",
+        "you received this email",
+        "\u{a9} 20",
+        "(c) 20",
+        "copyright \u{a9}",
+        "update your email preferences",
+        "if you no longer wish",
+        "to stop receiving",
+        "unsubscribe here",
+        "powered by ",
+        "sent by ",
+        "view this email in your browser",
+        "thanks for reading! subscribe",
+        "click here to unsubscribe",
+    ];
+    whole.contains(&lower.as_str()) || starts.iter().any(|start| lower.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests;

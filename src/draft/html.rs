@@ -1,0 +1,503 @@
+//! HTML as other newsletter tools export it.
+//!
+//! Promises: what is words stays words; layout tables, widgets and tracking pixels do not come along;
+//! what cannot be kept (an embed, a picture in the file itself) is noted. The tree may be as deep as it
+//! likes: descending ends at a limit.
+
+use scraper::{ElementRef, Html, Node, Selector};
+
+use crate::draft::html::inline::Words;
+use crate::draft::links::{is_phrase, linked};
+use crate::draft::piece::{Entry, Kind, Piece, tame_start};
+use crate::draft::{Format, Found, dates, is_footer};
+
+mod inline;
+
+/// Nobody writes deeper; a hostile file does.
+const DEPTH_LIMIT: usize = 100;
+/// Characters of a bold paragraph that may be a headline.
+const HEADLINE: usize = 90;
+
+/// What never holds the author's words.
+const SKIPPED: [&str; 13] = [
+    "script", "style", "head", "nav", "form", "button", "noscript", "template", "svg", "input",
+    "select", "textarea", "object",
+];
+/// Classes of widgets, as their tools name them.
+const WIDGETS: [&str; 9] = [
+    "subscription-widget",
+    "subscribe-widget",
+    "share-dialog",
+    "button-wrapper",
+    "captioned-button-wrap",
+    "post-ufi",
+    "like-button",
+    "image-link-expand",
+    "footnote-anchor-back",
+];
+const BLOCKS: [&str; 26] = [
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "body",
+    "center",
+    "div",
+    "dl",
+    "figure",
+    "footer",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "main",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "ul",
+    "iframe",
+];
+
+/// Reads an exported page or fragment.
+pub(super) fn read(text: &str, format: Format) -> Found {
+    let page = Html::parse_document(text);
+    let mut found = Found::default();
+    let mut walk = Walk {
+        words: Words::of(&page),
+        pieces: Vec::new(),
+        notes: Vec::new(),
+        base: 2,
+        title: None,
+    };
+    let title = heading_of(&page, format);
+    found.title = title.map(|title| walk.words.plain(title));
+    walk.title = title;
+    let subtitle = first(
+        &page,
+        ".p-summary, h3.subtitle, .post-subtitle, [data-field=subtitle]",
+    );
+    found.teaser = subtitle
+        .map(|subtitle| walk.words.plain(subtitle))
+        .filter(|text| !text.is_empty());
+    let time = first(&page, "time[datetime]").and_then(|time| time.value().attr("datetime"));
+    found.dates = time.and_then(|time| dates::line(time.get(..10).unwrap_or(time)));
+    walk.base = base_level(&page, walk.title);
+    if let Some(body) = first(
+        &page,
+        "section.e-content, .e-content, .available-content, .body.markup, body",
+    ) {
+        walk.block(body, 0, subtitle);
+    }
+    if found.title.is_none() {
+        let title = first(&page, "title").map(|title| walk.words.plain(title));
+        found.title = title.filter(|title| !title.is_empty());
+    }
+    if found.dates.is_none() {
+        date_line(&mut walk.pieces, &mut found);
+    }
+    found.notes.append(&mut walk.notes);
+    found.pieces = walk.pieces;
+    if found.teaser.is_none() {
+        crate::draft::text::teaser(&mut found);
+    }
+    found
+}
+
+/// A date that stands among the first paragraphs.
+fn date_line(pieces: &mut Vec<Piece>, found: &mut Found) {
+    let dated = pieces
+        .iter()
+        .take(4)
+        .enumerate()
+        .find_map(|(at, piece)| match &piece.kind {
+            Kind::Paragraph(text) => dates::line(text).map(|dates| (at, dates)),
+            _ => None,
+        });
+    if let Some((at, dates)) = dated {
+        pieces.remove(at);
+        found.dates = Some(dates);
+    }
+}
+
+fn first<'a>(page: &'a Html, selector: &str) -> Option<ElementRef<'a>> {
+    let selector = Selector::parse(selector).expect("our own selectors are well formed");
+    page.select(&selector).next()
+}
+
+/// The element that holds the title.
+fn heading_of(page: &Html, format: Format) -> Option<ElementRef<'_>> {
+    let own = match format {
+        Format::Medium => first(page, ".graf--title, h1.p-name"),
+        Format::GoogleDocs => first(page, "p.title, h1.title"),
+        _ => first(page, "h1.post-title"),
+    };
+    own.or_else(|| {
+        let selector = Selector::parse("h1").expect("our own selectors are well formed");
+        let headings: Vec<ElementRef<'_>> = page.select(&selector).collect();
+        // One alone is the title; several are the items, unless the first stands above other levels.
+        match headings.as_slice() {
+            [one] => Some(*one),
+            [one, ..] if first(page, "h2").is_some() => Some(*one),
+            _ => None,
+        }
+    })
+}
+
+/// The level of headings that begins an item: the highest one in the text.
+fn base_level(page: &Html, title: Option<ElementRef<'_>>) -> usize {
+    let selector =
+        Selector::parse("h1, h2, h3, h4, h5, h6").expect("our own selectors are well formed");
+    let headings = page
+        .select(&selector)
+        .filter(|heading| Some(*heading) != title);
+    let headings = headings.filter(|heading| heading.text().any(|text| !text.trim().is_empty()));
+    let levels = headings
+        .filter(|heading| !is_subtitle(heading))
+        .filter_map(|heading| level(heading.value().name()));
+    levels.min().unwrap_or(2)
+}
+
+fn is_subtitle(element: &ElementRef<'_>) -> bool {
+    let class = element.value().attr("class").unwrap_or_default();
+    class.split_whitespace().any(|class| {
+        matches!(
+            class,
+            "subtitle" | "post-subtitle" | "graf--subtitle" | "p-name"
+        )
+    })
+}
+
+fn level(name: &str) -> Option<usize> {
+    match name.as_bytes() {
+        [b'h', digit @ b'1'..=b'6'] => Some(usize::from(digit - b'0')),
+        _ => None,
+    }
+}
+
+struct Walk<'a> {
+    words: Words,
+    pieces: Vec<Piece>,
+    notes: Vec<String>,
+    base: usize,
+    title: Option<ElementRef<'a>>,
+}
+
+impl<'a> Walk<'a> {
+    /// The blocks within an element; words between them are paragraphs of their own.
+    fn block(&mut self, element: ElementRef<'a>, depth: usize, skip: Option<ElementRef<'a>>) {
+        if depth > DEPTH_LIMIT {
+            self.notes
+                .push("what is nested too deep was left out".into());
+            return;
+        }
+        let mut run = String::new();
+        for child in element.children() {
+            match child.value() {
+                Node::Text(text) => run.push_str(&self.words.text(text)),
+                Node::Element(_) => {
+                    let Some(child) = ElementRef::wrap(child) else {
+                        continue;
+                    };
+                    let name = child.value().name();
+                    if SKIPPED.contains(&name) || is_widget(&child) || Some(child) == skip {
+                        continue;
+                    }
+                    if !BLOCKS.contains(&name) && !holds_blocks(&child, 0) {
+                        run.push_str(&self.words.inline(child, 0));
+                        continue;
+                    }
+                    self.flush(&mut run);
+                    self.element(child, depth + 1, skip);
+                }
+                _ => {}
+            }
+        }
+        self.flush(&mut run);
+    }
+
+    fn element(&mut self, element: ElementRef<'a>, depth: usize, skip: Option<ElementRef<'a>>) {
+        if Some(element) == self.title {
+            return;
+        }
+        let name = element.value().name();
+        if let Some(level) = level(name) {
+            return self.heading(element, level);
+        }
+        match name {
+            "p" if !holds_blocks(&element, 0) => {
+                let mut run = self.words.children(element, 0);
+                self.flush(&mut run);
+            }
+            "ul" | "ol" => {
+                let mut entries = Vec::new();
+                self.list(element, depth_of_class(&element), &mut entries, depth);
+                let follows = matches!(
+                    self.pieces.last(),
+                    Some(Piece {
+                        kind: Kind::List(_),
+                        ..
+                    })
+                );
+                // Google Docs begins a new list for each level.
+                if follows && depth_of_class(&element) > 0 {
+                    if let Some(Piece {
+                        kind: Kind::List(list),
+                        ..
+                    }) = self.pieces.last_mut()
+                    {
+                        list.extend(entries);
+                    }
+                } else if !entries.is_empty() {
+                    self.pieces.push(Piece::of(Kind::List(entries)));
+                }
+            }
+            "blockquote" => {
+                let outer = std::mem::take(&mut self.pieces);
+                self.block(element, depth, skip);
+                let quoted = std::mem::replace(&mut self.pieces, outer);
+                let quoted: Vec<Piece> = quoted
+                    .into_iter()
+                    .filter(|piece| !matches!(piece.kind, Kind::Image { .. }))
+                    .collect();
+                if !quoted.is_empty() {
+                    self.pieces.push(Piece::of(Kind::Quote(quoted)));
+                }
+            }
+            "pre" => {
+                let text: String = element.text().collect();
+                self.pieces
+                    .push(Piece::of(Kind::Code(text.trim_matches('\n').to_owned())));
+            }
+            "hr" => self.pieces.push(Piece::of(Kind::Rule)),
+            "table" if is_data(&element) => self.table(element),
+            "iframe" => {
+                let source = element.value().attr("src").unwrap_or("no address");
+                self.notes
+                    .push(format!("an embed was left out: `{source}`"));
+            }
+            "figure" => self.figure(element, depth, skip),
+            _ => self.block(element, depth, skip),
+        }
+    }
+
+    fn heading(&mut self, element: ElementRef<'_>, level: usize) {
+        let text = self.words.children(element, 0).replace("  \n", " ");
+        let text = text.trim();
+        let images = self.words.take_images();
+        let again = self
+            .title
+            .is_some_and(|title| self.words.plain(title) == self.words.plain(element));
+        if !text.is_empty() && !is_subtitle(&element) && !again {
+            let kind = match level.saturating_sub(self.base) {
+                0 => item(text),
+                1 => Kind::Heading {
+                    level: 3,
+                    text: text.to_owned(),
+                },
+                _ => Kind::Heading {
+                    level: 4,
+                    text: text.to_owned(),
+                },
+            };
+            self.pieces.push(Piece::of(kind));
+        }
+        self.pieces.extend(images);
+    }
+
+    fn figure(&mut self, element: ElementRef<'a>, depth: usize, skip: Option<ElementRef<'a>>) {
+        let caption = Selector::parse("figcaption").expect("our own selectors are well formed");
+        let caption = element.select(&caption).next();
+        let words = caption
+            .map(|caption| self.words.plain(caption))
+            .unwrap_or_default();
+        let from = self.pieces.len();
+        self.block(element, depth, caption.or(skip));
+        let captioned = self.pieces[from..]
+            .iter_mut()
+            .find_map(|piece| match &mut piece.kind {
+                Kind::Image { caption, .. } => Some(caption),
+                _ => None,
+            });
+        if let Some(caption) = captioned {
+            *caption = words;
+        }
+    }
+
+    fn list(&mut self, list: ElementRef<'_>, level: usize, entries: &mut Vec<Entry>, depth: usize) {
+        if depth > DEPTH_LIMIT {
+            return;
+        }
+        let ordered = list.value().name() == "ol";
+        let start = list
+            .value()
+            .attr("start")
+            .and_then(|start| start.parse().ok());
+        let mut number: usize = start.unwrap_or(1);
+        for item in list.children().filter_map(ElementRef::wrap) {
+            match item.value().name() {
+                "ul" | "ol" => self.list(item, level + 1, entries, depth + 1),
+                "li" => {
+                    let text = self.words.children_without(item, &["ul", "ol"], 0);
+                    let text = text
+                        .split('\n')
+                        .map(str::trim)
+                        .filter(|line| !line.is_empty());
+                    let text: Vec<&str> = text.collect();
+                    entries.push(Entry {
+                        depth: level,
+                        number: ordered.then_some(number),
+                        text: tame_start(&text.join(" ")),
+                    });
+                    number = number.saturating_add(1);
+                    self.nested(item, level, entries, depth + 1);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The lists within an entry, however they are wrapped.
+    fn nested(
+        &mut self,
+        within: ElementRef<'_>,
+        level: usize,
+        entries: &mut Vec<Entry>,
+        depth: usize,
+    ) {
+        if depth > DEPTH_LIMIT {
+            return;
+        }
+        for child in within.children().filter_map(ElementRef::wrap) {
+            match child.value().name() {
+                "ul" | "ol" => self.list(child, level + 1, entries, depth + 1),
+                _ => self.nested(child, level, entries, depth + 1),
+            }
+        }
+    }
+
+    fn table(&mut self, table: ElementRef<'_>) {
+        let rows = Selector::parse("tr").expect("our own selectors are well formed");
+        let cells = Selector::parse("th, td").expect("our own selectors are well formed");
+        let mut lines = Vec::new();
+        for row in table.select(&rows) {
+            let cells = row
+                .select(&cells)
+                .map(|cell| self.words.children(cell, 0).replace('\n', " "));
+            lines.push(cells.map(|cell| cell.trim().to_owned()).collect::<Vec<_>>());
+        }
+        lines.retain(|row| !row.is_empty());
+        if !lines.is_empty() {
+            self.pieces.push(Piece::of(Kind::Table(lines)));
+        }
+    }
+
+    /// Ends a run of words: a paragraph, and the pictures that stood in it.
+    fn flush(&mut self, run: &mut String) {
+        let text = std::mem::take(run);
+        let lines: Vec<&str> = text.split('\n').map(str::trim_start).collect();
+        let text = lines.join("\n");
+        let text = text.trim();
+        let images = self.words.take_images();
+        self.notes.append(&mut self.words.notes);
+        if !text.is_empty() && !is_footer(text) {
+            self.pieces.push(self.paragraph(text));
+        }
+        self.pieces.extend(images);
+    }
+
+    fn paragraph(&self, text: &str) -> Piece {
+        let bold = text
+            .strip_prefix("**")
+            .and_then(|rest| rest.strip_suffix("**"));
+        let headline = bold.filter(|bold| {
+            !bold.contains("**")
+                && bold.chars().count() <= HEADLINE
+                && !bold.ends_with(['.', ':', ',', ';'])
+        });
+        let has_items = self
+            .pieces
+            .iter()
+            .any(|piece| matches!(piece.kind, Kind::Item { number: None, .. }));
+        match headline {
+            Some(bold) if has_items && self.base < 6 => {
+                let kind = Kind::Heading {
+                    level: 3,
+                    text: bold.to_owned(),
+                };
+                Piece::guessed(kind, "a headline, because the paragraph is short and bold")
+            }
+            Some(bold) => Piece::guessed(
+                item(bold),
+                "a headline, because the paragraph is short and bold",
+            ),
+            None if is_phrase(text) => Piece::of(Kind::Paragraph(linked(text).0)),
+            None => Piece::of(Kind::Paragraph(tame_start(text))),
+        }
+    }
+}
+
+/// An item's headline, its number taken off.
+fn item(text: &str) -> Kind {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let rest = text[digits..].trim_start_matches('\\');
+    let rest = rest
+        .strip_prefix(['.', ')', ':'])
+        .filter(|rest| rest.starts_with(' '));
+    match (text[..digits].parse().ok(), rest) {
+        (Some(number), Some(rest)) => Kind::Item {
+            number: Some(number),
+            text: rest.trim().to_owned(),
+        },
+        _ => Kind::Item {
+            number: None,
+            text: text.to_owned(),
+        },
+    }
+}
+
+fn is_widget(element: &ElementRef<'_>) -> bool {
+    let class = element.value().attr("class").unwrap_or_default();
+    WIDGETS.iter().any(|widget| class.contains(widget))
+}
+
+/// Whether blocks stand somewhere within an element that is none itself.
+fn holds_blocks(element: &ElementRef<'_>, depth: usize) -> bool {
+    depth < DEPTH_LIMIT
+        && element
+            .children()
+            .filter_map(ElementRef::wrap)
+            .any(|child| BLOCKS.contains(&child.value().name()) || holds_blocks(&child, depth + 1))
+}
+
+/// Whether a table holds data; most tables of a mail hold its layout.
+fn is_data(table: &ElementRef<'_>) -> bool {
+    let inner = Selector::parse("table, h1, h2, h3, ul, ol, img")
+        .expect("our own selectors are well formed");
+    let head = Selector::parse("th").expect("our own selectors are well formed");
+    let row = Selector::parse("tr").expect("our own selectors are well formed");
+    let presentation = table.value().attr("role") == Some("presentation");
+    let wide = table
+        .select(&row)
+        .any(|row| row.children().filter_map(ElementRef::wrap).count() > 1);
+    !presentation
+        && table.select(&inner).next().is_none()
+        && (wide || table.select(&head).next().is_some())
+}
+
+/// Google Docs tells the level of a list by its class: `lst-kix_x-1`.
+fn depth_of_class(list: &ElementRef<'_>) -> usize {
+    let class = list.value().attr("class").unwrap_or_default();
+    let kix = class
+        .split_whitespace()
+        .find(|class| class.starts_with("lst-kix"));
+    let level = kix
+        .and_then(|class| class.rsplit('-').next())
+        .and_then(|level| level.parse().ok());
+    level.map_or(0, |level: usize| level.min(6))
+}

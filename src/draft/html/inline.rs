@@ -1,0 +1,273 @@
+//! Words within a block of HTML, as Markdown.
+
+use std::collections::HashSet;
+
+use scraper::{ElementRef, Html, Node, Selector};
+
+use crate::draft::html::DEPTH_LIMIT;
+use crate::draft::links::{TODO, within};
+use crate::draft::piece::{Kind, Piece, escape};
+use crate::draft::write::target;
+
+/// The reader of words, with what it came across on its way.
+pub(super) struct Words {
+    bold: HashSet<String>,
+    italic: HashSet<String>,
+    images: Vec<Piece>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Words {
+    /// Google Docs writes bold and italics as classes of a style sheet.
+    pub(super) fn of(page: &Html) -> Words {
+        let selector = Selector::parse("style").expect("our own selectors are well formed");
+        let css: String = page
+            .select(&selector)
+            .flat_map(|style| style.text())
+            .collect();
+        let with = |wanted: &[&str]| {
+            let rules = css.split('}').filter_map(|rule| rule.split_once('{'));
+            let rules = rules.filter(|(_, body)| wanted.iter().any(|wanted| body.contains(wanted)));
+            let names = rules.filter_map(|(name, _)| name.trim().strip_prefix('.'));
+            names.map(str::to_owned).collect()
+        };
+        Words {
+            bold: with(&["font-weight:700", "font-weight:bold", "font-weight: 700"]),
+            italic: with(&["font-style:italic", "font-style: italic"]),
+            images: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The pictures met since the last time.
+    pub(super) fn take_images(&mut self) -> Vec<Piece> {
+        std::mem::take(&mut self.images)
+    }
+
+    /// Words without any marks, on one line.
+    pub(super) fn plain(&self, element: ElementRef<'_>) -> String {
+        let text: String = element.text().collect();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// A text outside of links: blanks collapse, phrases that should be links become some.
+    pub(super) fn text(&self, text: &str) -> String {
+        within(&collapsed(text)).0
+    }
+
+    pub(super) fn children(&mut self, element: ElementRef<'_>, depth: usize) -> String {
+        self.children_without(element, &[], depth)
+    }
+
+    /// The words within an element, but for some of its children.
+    pub(super) fn children_without(
+        &mut self,
+        element: ElementRef<'_>,
+        without: &[&str],
+        depth: usize,
+    ) -> String {
+        let mut out = String::new();
+        if depth > DEPTH_LIMIT {
+            return out;
+        }
+        for child in element.children() {
+            match child.value() {
+                Node::Text(text) => out.push_str(&self.text(text)),
+                Node::Element(_) => {
+                    let Some(child) = ElementRef::wrap(child) else {
+                        continue;
+                    };
+                    if !without.contains(&child.value().name()) {
+                        out.push_str(&self.inline_without(child, without, depth + 1));
+                    }
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+
+    pub(super) fn inline(&mut self, element: ElementRef<'_>, depth: usize) -> String {
+        self.inline_without(element, &[], depth)
+    }
+
+    fn inline_without(
+        &mut self,
+        element: ElementRef<'_>,
+        without: &[&str],
+        depth: usize,
+    ) -> String {
+        let name = element.value().name();
+        match name {
+            "br" => return "  \n".into(),
+            "img" => {
+                self.image(element, None);
+                return String::new();
+            }
+            "script" | "style" | "svg" | "source" => return String::new(),
+            "a" => return self.link(element),
+            "code" | "kbd" | "tt" => {
+                let text = collapsed(&element.text().collect::<String>());
+                let fence = if text.contains('`') { "``" } else { "`" };
+                return format!("{fence}{}{fence}", text.trim());
+            }
+            "p" | "div" | "li" => {
+                let words = self.children_without(element, without, depth);
+                return format!("{words}  \n");
+            }
+            _ => {}
+        }
+        let inner = self.children_without(element, without, depth);
+        let bold = matches!(name, "b" | "strong")
+            || self.styled(
+                element,
+                &self.bold,
+                &["font-weight:700", "font-weight:bold", "font-weight: bold"],
+            );
+        // Google Docs wraps its whole clipboard in `<b style="font-weight:normal">`.
+        let bold = bold
+            && !element
+                .value()
+                .attr("style")
+                .unwrap_or_default()
+                .contains("font-weight:normal");
+        let italic = matches!(name, "i" | "em" | "cite")
+            || self.styled(
+                element,
+                &self.italic,
+                &["font-style:italic", "font-style: italic"],
+            );
+        let struck = matches!(name, "s" | "del" | "strike");
+        match name {
+            "sub" | "sup" => return format!("<{name}>{}</{name}>", inner.trim()),
+            _ => {}
+        }
+        let mut out = inner;
+        for (wanted, mark) in [(italic, "*"), (bold, "**"), (struck, "~~")] {
+            if wanted {
+                out = marked(&out, mark);
+            }
+        }
+        out
+    }
+
+    fn link(&mut self, element: ElementRef<'_>) -> String {
+        let href = element
+            .value()
+            .attr("href")
+            .map(str::trim)
+            .unwrap_or_default();
+        let href = unwrapped(href);
+        let images = Selector::parse("img").expect("our own selectors are well formed");
+        let pictures: Vec<ElementRef<'_>> = element.select(&images).collect();
+        for picture in pictures {
+            // A picture that links to itself at another size is a tool's lightbox.
+            let own = href.contains("substackcdn.com")
+                || href.ends_with(".png")
+                || href.ends_with(".jpg");
+            self.image(
+                picture,
+                (!own && href.starts_with("http")).then(|| href.clone()),
+            );
+        }
+        let text = collapsed(&element.text().collect::<String>());
+        let words = text.trim();
+        if words.is_empty() {
+            return String::new();
+        }
+        let spaced = |text: &str| if text.is_empty() { "" } else { " " };
+        let before = spaced(&text[..text.len() - text.trim_start().len()]);
+        let after = spaced(&text[text.trim_end().len()..]);
+        let lower = href.to_ascii_lowercase();
+        let link = if ["http://", "https://", "mailto:", "tel:"]
+            .iter()
+            .any(|scheme| lower.starts_with(scheme))
+        {
+            format!("[{}]({})", escape(words), target(&href))
+        } else if element.value().attr("href").is_none()
+            && element
+                .value()
+                .attr("name")
+                .or(element.value().attr("id"))
+                .is_some()
+        {
+            // A place to jump to, no link.
+            escape(words)
+        } else {
+            format!("[{}]({TODO})", escape(words))
+        };
+        format!("{before}{link}{after}")
+    }
+
+    fn image(&mut self, element: ElementRef<'_>, href: Option<String>) {
+        let attribute = |name: &str| element.value().attr(name).unwrap_or_default().trim();
+        let tiny = |name: &str| matches!(attribute(name), "0" | "1");
+        if tiny("width") || tiny("height") || attribute("src").is_empty() {
+            return;
+        }
+        let source = attribute("src");
+        if source.starts_with("data:") {
+            self.notes.push(
+                "a picture that stands in the HTML itself was left out; save it beside `issue.md`"
+                    .into(),
+            );
+            return;
+        }
+        let alt = match attribute("alt") {
+            "" => TODO,
+            alt => alt,
+        };
+        self.images.push(Piece::of(Kind::Image {
+            source: source.to_owned(),
+            alt: escape(alt),
+            caption: attribute("title").to_owned(),
+            href,
+        }));
+    }
+
+    fn styled(&self, element: ElementRef<'_>, classes: &HashSet<String>, inline: &[&str]) -> bool {
+        let style = element.value().attr("style").unwrap_or_default();
+        let class = element.value().attr("class").unwrap_or_default();
+        element.value().name() == "span"
+            && (inline.iter().any(|wanted| style.contains(wanted))
+                || class
+                    .split_whitespace()
+                    .any(|class| classes.contains(class)))
+    }
+}
+
+fn collapsed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !c.is_whitespace() {
+            out.push(c);
+        } else if !out.ends_with(' ') {
+            out.push(' ');
+        }
+    }
+    out
+}
+
+/// The words between marks, blanks outside of them, as Markdown wants it.
+fn marked(text: &str, mark: &str) -> String {
+    let words = text.trim();
+    if words.is_empty() || words.starts_with(mark) && words.ends_with(mark) {
+        return text.to_owned();
+    }
+    let start = text.len() - text.trim_start().len();
+    let end = text.trim_end().len();
+    format!("{}{mark}{words}{mark}{}", &text[..start], &text[end..])
+}
+
+/// The target behind Google's redirect.
+fn unwrapped(href: &str) -> String {
+    let Ok(url) = url::Url::parse(href) else {
+        return href.to_owned();
+    };
+    let google =
+        matches!(url.host_str(), Some("www.google.com" | "google.com")) && url.path() == "/url";
+    let inner = url
+        .query_pairs()
+        .find(|(key, _)| google && (key == "q" || key == "url"));
+    inner.map_or_else(|| href.to_owned(), |(_, value)| value.into_owned())
+}

@@ -1,0 +1,256 @@
+//! Links in plain words: addresses written out, and phrases whose target got lost in the pasting.
+
+use crate::draft::piece::escape;
+
+/// What a link without its target is written with; `check` refuses it by line.
+pub(super) const TODO: &str = "TODO";
+
+/// Lines that are a link and nothing else.
+const WHOLE: [&str; 21] = [
+    "link",
+    "read more",
+    "read on",
+    "learn more",
+    "read it here",
+    "read the paper",
+    "read the article",
+    "read the post",
+    "read the full story",
+    "read the announcement",
+    "continue reading",
+    "see more",
+    "full story",
+    "watch the video",
+    "listen here",
+    "register here",
+    "sign up",
+    "sign up here",
+    "get tickets",
+    "share this issue",
+    "paper",
+];
+/// Phrases within a sentence; the longer ones first, because the first one found wins.
+const WITHIN: [&str; 17] = [
+    "read more at this link",
+    "read more here",
+    "click on this link",
+    "follow this link",
+    "at this link",
+    "click here",
+    "read it here",
+    "found here",
+    "available here",
+    "sign up here",
+    "register here",
+    "via this link",
+    "this link",
+    "(link)",
+    "[link]",
+    "(here)",
+    "read more",
+];
+
+/// A whole line or paragraph of plain words as Markdown with its links. Gives how many lack their target,
+/// too.
+pub(super) fn linked(text: &str) -> (String, usize) {
+    whole(text).unwrap_or_else(|| within(text))
+}
+
+/// Part of a paragraph, as [`linked`] does it.
+pub(super) fn within(text: &str) -> (String, usize) {
+    let mut out = String::new();
+    let mut open = 0;
+    let mut rest = text;
+    while let Some((start, end)) = next_address(rest) {
+        let (before, url) = (&rest[..start], &rest[start..end]);
+        // "Read more (https://...)" and "Read more: https://..." say what the link is called.
+        let bare = before.trim_end_matches(['(', '<', '[', ' ', ':']);
+        let opened = before[bare.len()..].trim_start_matches([' ', ':']);
+        let close = match opened {
+            "(" => ")",
+            "<" => ">",
+            "[" => "]",
+            _ => "",
+        };
+        let after = rest[end..].strip_prefix(close).unwrap_or(&rest[end..]);
+        match phrase_at_end(bare) {
+            Some(at) => {
+                let (words, lost) = phrases(&bare[..at]);
+                open += lost;
+                out.push_str(&format!("{words}[{}]({url})", escape(&bare[at..])));
+            }
+            None => {
+                let kept = if close.is_empty() {
+                    before
+                } else {
+                    &before[..before.len() - 1]
+                };
+                let (words, lost) = phrases(kept);
+                open += lost;
+                out.push_str(&format!("{words}<{url}>"));
+            }
+        }
+        rest = after;
+    }
+    let (words, lost) = phrases(rest);
+    out.push_str(&words);
+    (out, open + lost)
+}
+
+/// Whether a line is nothing but a link that lost its target.
+pub(super) fn is_phrase(line: &str) -> bool {
+    whole(line).is_some()
+}
+
+/// A line that is a link and nothing else.
+fn whole(line: &str) -> Option<(String, usize)> {
+    let words = line
+        .trim()
+        .trim_end_matches(['.', ':', '!', '\u{2192}', '>', '\u{bb}', ' ']);
+    let bare = words.trim_matches(['(', ')', '[', ']', '<', ' ']);
+    let lower = bare.to_lowercase();
+    let found = WHOLE.contains(&lower.as_str()) || WITHIN.contains(&lower.as_str());
+    found.then(|| (format!("[{}]({TODO})", escape(bare)), 1))
+}
+
+/// Words in which each phrase becomes a link without target.
+fn phrases(text: &str) -> (String, usize) {
+    // Positions must be those of `text`, so only ASCII letters change their case.
+    let lower = text.to_ascii_lowercase();
+    let mut out = String::new();
+    let (mut at, mut count) = (0, 0);
+    loop {
+        let next = WITHIN.iter().filter_map(|phrase| {
+            let found = lower[at..]
+                .match_indices(phrase)
+                .map(|(found, _)| at + found);
+            let found = found
+                .into_iter()
+                .find(|found| stands_alone(text, *found, phrase.len()));
+            found.map(|found| (found, phrase.len()))
+        });
+        let Some((start, length)) =
+            next.min_by_key(|(start, length)| (*start, usize::MAX - length))
+        else {
+            out.push_str(&escape(&text[at..]));
+            return (out, count);
+        };
+        let phrase = &text[start..start + length];
+        // "at this link" links its noun, "(link)" keeps its brackets.
+        let noun = ["this link", "here"].iter().filter_map(|noun| {
+            let ends = phrase.to_ascii_lowercase().ends_with(noun)
+                && !phrase.starts_with(['C', 'c', 'R', 'r', 'S', 's']);
+            ends.then(|| phrase.len() - noun.len())
+        });
+        let skip = noun.max().unwrap_or_default();
+        let bracketed = phrase.starts_with(['(', '[']);
+        out.push_str(&escape(&text[at..start + skip]));
+        if bracketed {
+            out.push_str(&format!("([{}]({TODO}))", &phrase[1..phrase.len() - 1]));
+        } else {
+            out.push_str(&format!("[{}]({TODO})", &phrase[skip..]));
+        }
+        count += 1;
+        at = start + length;
+    }
+}
+
+/// Where the phrase begins that a text ends with, if it does.
+fn phrase_at_end(text: &str) -> Option<usize> {
+    let lower = text.to_ascii_lowercase();
+    let phrases = WITHIN
+        .iter()
+        .chain(&WHOLE)
+        .filter(|phrase| lower.ends_with(**phrase));
+    let starts = phrases.map(|phrase| text.len() - phrase.len());
+    starts
+        .filter(|start| stands_alone(text, *start, text.len() - start))
+        .min()
+}
+
+fn stands_alone(text: &str, start: usize, length: usize) -> bool {
+    let before = text[..start].chars().next_back();
+    let after = text[start + length..].chars().next();
+    let joins = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    !joins(before) && !joins(after)
+}
+
+/// The next address of the web in a text, without the full stop or bracket behind it.
+fn next_address(text: &str) -> Option<(usize, usize)> {
+    let start = ["https://", "http://"]
+        .iter()
+        .filter_map(|scheme| text.find(scheme))
+        .min()?;
+    let stop =
+        |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '`' | '|' | '\\' | '[' | ']');
+    let mut url = &text[start..];
+    url = &url[..url.find(stop).unwrap_or(url.len())];
+    loop {
+        let closes = url.ends_with(')') && url.matches(')').count() > url.matches('(').count();
+        if !closes && !url.ends_with(['.', ',', ';', ':', '!', '?', '\'', '*', '_']) {
+            break;
+        }
+        url = &url[..url.len() - 1];
+    }
+    Some((start, start + url.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::linked;
+
+    #[test]
+    fn phrases_without_a_target_are_left_to_do() {
+        for (text, expected, open) in [
+            ("Read more", "[Read more](TODO)", 1),
+            ("Link \u{2192}", "[Link](TODO)", 1),
+            (
+                "You find it at this link.",
+                "You find it at [this link](TODO).",
+                1,
+            ),
+            (
+                "The code (link) is out.",
+                "The code ([link](TODO)) is out.",
+                1,
+            ),
+            (
+                "Click here and click here",
+                "[Click here](TODO) and [click here](TODO)",
+                2,
+            ),
+            (
+                "The uplink is here and there",
+                "The uplink is here and there",
+                0,
+            ),
+            ("A *star*", "A \\*star\\*", 0),
+        ] {
+            assert_eq!(linked(text), (expected.to_owned(), open), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_written_out_keep_their_phrase() {
+        for (text, expected) in [
+            (
+                "Read more (https://a.example/x_y).",
+                "[Read more](https://a.example/x_y).",
+            ),
+            (
+                "Read more: https://a.example/",
+                "[Read more](https://a.example/)",
+            ),
+            (
+                "Ask <https://a.example> or not",
+                "Ask <https://a.example> or not",
+            ),
+            (
+                "See https://a.example/(b), too.",
+                "See <https://a.example/(b)>, too.",
+            ),
+        ] {
+            assert_eq!(linked(text), (expected.to_owned(), 0), "{text}");
+        }
+    }
+}

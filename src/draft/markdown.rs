@@ -1,0 +1,179 @@
+//! Markdown that was written for another tool.
+//!
+//! Promises: the text stays the author's, line by line; only what `issue` reads otherwise is changed:
+//! front matter, the title, headlines underlined or of the first level, and links without a target.
+
+use crate::draft::links::TODO;
+use crate::draft::piece::{Kind, Piece};
+use crate::draft::{Found, dates, is_footer};
+
+/// Whether a text has the marks of Markdown, and more than one of them.
+pub(super) fn looks_so(text: &str) -> bool {
+    let heading =
+        |line: &str| line.starts_with("# ") || line.starts_with("## ") || line.starts_with("### ");
+    let headings = text.lines().filter(|line| heading(line)).count();
+    let links = text.matches("](").count();
+    let strong = text.matches("**").count() / 2;
+    headings > 1 || (headings + links + strong >= 3 && headings + links > 0)
+}
+
+/// Reads Markdown, with or without front matter.
+pub(super) fn read(text: &str) -> Found {
+    let mut found = Found::default();
+    let body = front(text, &mut found);
+    let lines: Vec<&str> = body.lines().collect();
+    let firsts = lines.iter().filter(|line| line.starts_with("# ")).count();
+    let titled = found.title.is_some();
+    // One `#` is the title; several are the items.
+    let title_taken = titled || firsts > 1 && !lines.iter().any(|line| line.starts_with("## "));
+    let mut out = String::new();
+    let mut fence: Option<String> = None;
+    let (mut at, mut seen_text) = (0, false);
+    while let Some(line) = lines.get(at) {
+        at += 1;
+        let trimmed = line.trim();
+        let ticks = trimmed
+            .chars()
+            .take_while(|c| matches!(c, '`' | '~'))
+            .collect::<String>();
+        if ticks.len() >= 3 {
+            match &fence {
+                Some(open) if ticks.starts_with(open.as_str()) => fence = None,
+                None => fence = Some(ticks.clone()),
+                Some(_) => {}
+            }
+        }
+        if fence.is_some() || ticks.len() >= 3 || line.starts_with("    ") {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        if !seen_text && dates::line(trimmed.trim_matches(['*', '_'])).is_some() {
+            found.dates = found
+                .dates
+                .or_else(|| dates::line(trimmed.trim_matches(['*', '_'])));
+            continue;
+        }
+        if is_footer(trimmed) {
+            found
+                .notes
+                .push(format!("left out, because the theme says it: `{trimmed}`"));
+            continue;
+        }
+        let underline = lines
+            .get(at)
+            .map(|next| next.trim())
+            .filter(|next| next.len() >= 2);
+        let underlined = underline.and_then(|next| {
+            let all = |mark: char| next.chars().all(|c| c == mark);
+            let level = if all('=') {
+                1
+            } else if all('-') {
+                2
+            } else {
+                return None;
+            };
+            (!trimmed.is_empty() && !trimmed.starts_with(['#', '-', '>', '|'])).then_some(level)
+        });
+        let heading = match underlined {
+            Some(level) => {
+                at += 1;
+                Some((level, trimmed.to_owned()))
+            }
+            None => atx(trimmed),
+        };
+        match heading {
+            Some((1, words)) if found.title.is_none() && !title_taken => {
+                found.title = Some(plain(&words));
+                continue;
+            }
+            // The title again, as many tools print it above the text.
+            Some((1, words)) if found.title.as_deref() == Some(plain(&words).as_str()) => continue,
+            Some((level, words)) => {
+                let level = level.clamp(2, 4);
+                out.push_str(&format!("{} {}\n", "#".repeat(level), links(&words)));
+            }
+            None => {
+                out.push_str(&links(line));
+                out.push('\n');
+            }
+        }
+        seen_text |= !trimmed.is_empty();
+    }
+    if found.title.is_none() {
+        found.title = out
+            .lines()
+            .find_map(|line| line.strip_prefix("## ").map(plain));
+        found.notes.push("the title is the first headline".into());
+    }
+    found.pieces.push(Piece::of(Kind::Verbatim(out)));
+    found
+}
+
+/// Takes the front matter of another tool: `title`, `description`, `date` and their like.
+fn front<'a>(text: &'a str, found: &mut Found) -> &'a str {
+    let fence = if text.starts_with("+++\n") {
+        "+++"
+    } else {
+        "---"
+    };
+    let inside = text
+        .strip_prefix(fence)
+        .and_then(|rest| rest.strip_prefix('\n'));
+    let split = inside.and_then(|rest| rest.split_once(&format!("\n{fence}")));
+    let Some((keys, body)) = split else {
+        return text;
+    };
+    for line in keys.lines() {
+        let pair = line.split_once(':').or_else(|| line.split_once('='));
+        let Some((key, value)) = pair.filter(|_| !line.starts_with([' ', '\t', '-'])) else {
+            continue;
+        };
+        let value = value.trim().trim_matches(['"', '\'']);
+        if value.is_empty() {
+            continue;
+        }
+        match key.trim().to_ascii_lowercase().as_str() {
+            "title" => found.title = Some(value.to_owned()),
+            "description" | "subtitle" | "teaser" | "excerpt" | "summary" => {
+                found.teaser = Some(value.to_owned())
+            }
+            "date" | "dates" | "published" | "publish_date" | "pubdate" => {
+                found.dates = dates::line(value)
+            }
+            other => found
+                .notes
+                .push(format!("`{other}` of the front matter was left out")),
+        }
+    }
+    body.split_once('\n').map_or("", |(_, body)| body)
+}
+
+fn atx(line: &str) -> Option<(usize, String)> {
+    let level = line.chars().take_while(|c| *c == '#').count();
+    let words = line[level..].strip_prefix(' ')?;
+    (1..=6)
+        .contains(&level)
+        .then(|| (level, words.trim().trim_end_matches('#').trim().to_owned()))
+}
+
+/// `[text]()`, `[text](#)` and `[text](url)` with a placeholder lack their target.
+fn links(line: &str) -> String {
+    let mut out = line.to_owned();
+    for empty in [
+        "]()",
+        "](#)",
+        "](url)",
+        "](link)",
+        "](http://)",
+        "](https://)",
+    ] {
+        out = out.replace(empty, &format!("]({TODO})"));
+    }
+    out
+}
+
+/// The words of a headline without Markdown's marks.
+fn plain(words: &str) -> String {
+    words.replace(['*', '`', '\\'], "").trim().to_owned()
+}

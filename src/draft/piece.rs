@@ -1,0 +1,119 @@
+//! What a draft is made of before it is written: blocks whose words are Markdown already.
+
+/// A block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) kind: Kind,
+    /// What was guessed about it.
+    pub(super) guess: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The headline of an item; `number` is the author's own.
+    Item {
+        number: Option<usize>,
+        text: String,
+    },
+    /// A headline within an item: 3 or 4.
+    Heading {
+        level: usize,
+        text: String,
+    },
+    Paragraph(String),
+    List(Vec<Entry>),
+    Quote(Vec<Piece>),
+    Code(String),
+    Image {
+        source: String,
+        alt: String,
+        caption: String,
+        href: Option<String>,
+    },
+    /// Rows of cells; the first one is the head.
+    Table(Vec<Vec<String>>),
+    Rule,
+    /// Markdown of the author's that is passed on as it is.
+    Verbatim(String),
+}
+
+/// An entry of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// 0 for the outermost list.
+    pub(super) depth: usize,
+    /// Its number in an ordered list.
+    pub(super) number: Option<usize>,
+    pub(super) text: String,
+}
+
+impl Piece {
+    pub(super) fn of(kind: Kind) -> Piece {
+        Piece { kind, guess: None }
+    }
+
+    pub(super) fn guessed(kind: Kind, what: impl Into<String>) -> Piece {
+        Piece {
+            kind,
+            guess: Some(what.into()),
+        }
+    }
+}
+
+/// Plain words as Markdown: whatever Markdown or a slot would read as its own is escaped.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = rest.next() {
+        let next = rest.peek().copied().unwrap_or(' ');
+        let special = match c {
+            '\\' | '`' | '*' | '[' | ']' | '<' => true,
+            // Within a word an underscore is only itself.
+            '_' => !(before.is_alphanumeric() && next.is_alphanumeric()),
+            '~' => next == '~' || before == '~',
+            '|' => true,
+            '&' => next == '#' || next.is_ascii_alphabetic(),
+            _ => false,
+        };
+        if special {
+            out.push('\\');
+        }
+        out.push(c);
+        before = c;
+    }
+    out
+}
+
+/// A line of Markdown that begins a paragraph and nothing else.
+pub(super) fn tame_start(line: &str) -> String {
+    let digits = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let marker = |rest: &str| rest.starts_with(['.', ')']) && rest[1..].starts_with([' ', '\t']);
+    if digits > 0 && digits < 10 && marker(&line[digits..]) {
+        return format!("{}\\{}", &line[..digits], &line[digits..]);
+    }
+    let rule = line.len() >= 3 && line.chars().all(|c| matches!(c, '-' | '=' | ' '));
+    let starts = ["#", ">", "+ ", "- ", ":::", "```", "~~~", "    "];
+    if rule || starts.iter().any(|start| line.starts_with(start)) {
+        return format!("\\{}", line.trim_start());
+    }
+    line.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{escape, tame_start};
+
+    #[test]
+    fn plain_words_stay_plain_words() {
+        assert_eq!(
+            escape("a*b_c _d_ [e] <f> `g`"),
+            "a\\*b_c \\_d\\_ \\[e\\] \\<f\\> \\`g\\`".replace("\\>", ">")
+        );
+        assert_eq!(escape("AT&T R&D a & b"), "AT\\&T R\\&D a & b");
+        assert_eq!(tame_start("2026. A year"), "2026\\. A year");
+        assert_eq!(tame_start("# no"), "\\# no");
+        assert_eq!(tame_start("---"), "\\---");
+        assert_eq!(tame_start("plain"), "plain");
+    }
+}

@@ -1,0 +1,222 @@
+//! Newsletters of other tools, and what becomes of them.
+
+use jiff::civil::date;
+use proptest::prelude::{ProptestConfig, any};
+use proptest::proptest;
+
+use super::{Draft, Format, read};
+use crate::compile::press::Mail;
+use crate::issue::Issue;
+use crate::issue::merge::Given;
+use crate::subscriber::field::FieldTable;
+
+const PASTED: &str = "This Week in Type \u{1f170}\u{fe0f} Three faces worth a look\n\
+June 1\u{2013}7, 2026\n\n\
+Old letters, new screens, and one very long s.\n\n\
+Hello there,\n\n\
+Three stories this week, all of them about letters.\n\n\
+1. A serif for small screens\n\
+The foundry drew it for watches. At eight pixels it still has feet.\n\n\
+What they changed:\n\
+Wider counters\n\
+Shorter descenders\n\
+A taller x-height\n\n\
+Read more at this link.\n\n\
+2. The long s comes back\n\n\
+It was last set in earnest in 1803.\n\
+\u{2022} It looks like an f\n\
+   \u{25e6} but has no bar\n\
+\u{2022} It is not an f\n\
+Some readers disagree.\n\n\
+Link\n\n\
+3. Kerning by ear\n\n\
+A podcast (https://pod.example/kern) lets you hear it.\n\n\
+That's all for this week. See you next Monday!\n\n\
+Unsubscribe\n";
+
+fn given(fields: &FieldTable) -> Given<'_> {
+    Given {
+        fields,
+        mail: Mail::Issue,
+        publication: "The Paper Trail",
+        url: "https://news.example.org",
+        list: "weekly",
+        language: "en",
+    }
+}
+
+fn draft(text: &str) -> Draft {
+    read(text.as_bytes()).expect("a draft")
+}
+
+/// The findings of `issue` over a draft.
+fn findings(draft: &Draft) -> Vec<String> {
+    let mut found = Vec::new();
+    let octets = draft.markdown.as_bytes();
+    Issue::read(
+        "a",
+        "issue.md",
+        octets,
+        given(&FieldTable::default()),
+        &mut found,
+    );
+    found.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_pasted_newsletter_becomes_an_issue_with_its_guesses_marked() {
+    let draft = draft(PASTED);
+    assert_eq!(draft.format, Format::PlainText);
+    assert_eq!(draft.dates, Some((date(2026, 6, 1), date(2026, 6, 7))));
+    assert_eq!((draft.items, draft.open_links), (3, 2));
+    insta::assert_snapshot!("pasted", draft.markdown);
+    let lines: Vec<&str> = draft.markdown.lines().collect();
+    for guess in draft.guesses.iter().filter(|guess| guess.line > 2) {
+        assert!(lines[guess.line - 1].contains(&guess.what), "{guess:?}");
+    }
+}
+
+#[test]
+fn links_left_to_do_are_what_check_refuses_and_nothing_else() {
+    let draft = draft(PASTED);
+    let found = findings(&draft);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    let lines: Vec<&str> = draft.markdown.lines().collect();
+    for finding in &found {
+        let line: usize = finding
+            .split(':')
+            .nth(1)
+            .and_then(|line| line.parse().ok())
+            .expect("a line");
+        assert!(lines[line - 1].contains("(TODO)"), "{finding}");
+    }
+    let mended = Draft {
+        markdown: draft.markdown.replace("(TODO)", "(https://a.example)"),
+        ..draft
+    };
+    assert_eq!(findings(&mended), [""; 0]);
+}
+
+#[test]
+fn a_wrapped_text_keeps_its_paragraphs_together() {
+    let text = "Subject: Notes\nFrom: a@example.org\nDate: Mon, 1 Jun 2026 07:00:00 +0200\n\n\
+                A first paragraph that somebody wrapped at some sixty\ncharacters, so that its lines belong \
+                together, as far\nas anybody can tell.\n\nAnother one that was wrapped in the very same way by\n\
+                the very same program.\n";
+    let draft = draft(text);
+    assert_eq!(draft.title, "Notes");
+    assert_eq!(draft.dates, Some((date(2026, 6, 1), date(2026, 6, 1))));
+    assert!(
+        draft
+            .markdown
+            .contains("so that its lines belong together, as far as anybody can tell."),
+        "{}",
+        draft.markdown
+    );
+}
+
+#[test]
+fn a_numbered_list_is_not_taken_for_headlines() {
+    let draft = draft(
+        "Title\n\nDo this:\n\n1. Open it\n2. Read it\n3. Close it\n\nThat is how it is done, all in all.\n",
+    );
+    assert_eq!(draft.items, 0);
+    assert!(
+        draft
+            .markdown
+            .contains("1. Open it\n2. Read it\n3. Close it\n"),
+        "{}",
+        draft.markdown
+    );
+}
+
+#[test]
+fn exports_of_other_tools_are_known_and_read() {
+    let substack = "<h3 class=\"subtitle\">Sub</h3><p>Hello <strong>you </strong>and <em>me</em>.</p>\
+        <div class=\"captioned-image-container\"><figure><a class=\"image-link\" href=\"https://substackcdn.com/x.png\">\
+        <img src=\"https://substackcdn.com/x.png\" alt=\"A map\" width=\"800\"></a><figcaption>The map</figcaption></figure></div>\
+        <h2>One</h2><p>a <a href=\"https://a.example/?b=1&amp;c=2\">link</a></p><div class=\"subscription-widget-wrap\"><p>Subscribe</p></div>\
+        <h2>Two</h2><ul><li><p>x</p><ul><li><p>y</p></li></ul></li></ul><blockquote><p>q</p></blockquote>";
+    let one = draft(substack);
+    assert_eq!(
+        (one.format, one.items, one.teaser.as_deref()),
+        (Format::Substack, 2, Some("Sub"))
+    );
+    insta::assert_snapshot!("substack", one.markdown);
+
+    let medium = "<!DOCTYPE html><html><head><title>T</title></head><body><article class=\"h-entry\"><header>\
+        <h1 class=\"p-name\">The title</h1></header><section data-field=\"subtitle\" class=\"p-summary\">The teaser</section>\
+        <section data-field=\"body\" class=\"e-content\"><h3 class=\"graf graf--h3 graf--title\">The title</h3>\
+        <h3 class=\"graf graf--h3\">1. First</h3><p class=\"graf\">Words<br>more</p><pre class=\"graf\">code &lt;x&gt;</pre>\
+        <h3 class=\"graf graf--h3\">2. Second</h3><p>Read more</p></section><footer><p>By <a href=\"https://medium.com/@a\">A</a> on \
+        <time class=\"dt-published\" datetime=\"2026-06-03T08:00:00.000Z\">June 3</time></p></footer></article></body></html>";
+    let two = draft(medium);
+    assert_eq!(
+        (two.format, two.items, two.open_links),
+        (Format::Medium, 2, 1)
+    );
+    assert_eq!(two.dates, Some((date(2026, 6, 3), date(2026, 6, 3))));
+    insta::assert_snapshot!("medium", two.markdown);
+
+    let docs = "<html><head><style>.c1{font-weight:700}.c2{font-style:italic}</style></head><body class=\"doc-content\">\
+        <p class=\"title\"><span>My letter</span></p><h1 id=\"h.a\"><span>Head</span></h1><p><span>see </span><span class=\"c1\">bold</span><span> \
+        and </span><span class=\"c2\"><a href=\"https://www.google.com/url?q=https://a.example/x%3Fy%3D1&amp;sa=D&amp;ust=1\">this</a></span></p>\
+        <ul class=\"lst-kix_q-0 start\"><li><span>a</span></li></ul><ul class=\"lst-kix_q-1 start\"><li><span>b</span></li></ul>\
+        <table><tr><td><p><span>k</span></p></td><td><p><span>v</span></p></td></tr></table></body></html>";
+    let three = draft(docs);
+    assert_eq!(
+        (three.format, three.title.as_str()),
+        (Format::GoogleDocs, "My letter")
+    );
+    insta::assert_snapshot!("google_docs", three.markdown);
+
+    let beehiiv = "<html><body><table role=\"presentation\"><tr><td><h1>Daily</h1></td></tr><tr><td><p><b>Big news</b></p><p>It happened. \
+        <a>read it</a></p><img src=\"https://media.beehiiv.com/p.gif\" width=\"1\" height=\"1\"></td></tr></table></body></html>";
+    let four = draft(beehiiv);
+    assert_eq!(
+        (four.format, four.title.as_str(), four.items),
+        (Format::Beehiiv, "Daily", 1)
+    );
+    insta::assert_snapshot!("beehiiv", four.markdown);
+}
+
+#[test]
+fn markdown_of_other_tools_keeps_its_words() {
+    let text = "---\ntitle: \"Notes\"\ndate: 2026-06-03\nlayout: post\n---\n\n# Notes\n\nHi **you**, [one]() and [two](https://a.example).\n\n\
+                First\n-----\n\n```\n# no headline\n```\n\n### Deep\n\n1. a\n2. b\n";
+    let draft = draft(text);
+    assert_eq!(
+        (draft.format, draft.items, draft.open_links),
+        (Format::Markdown, 1, 1)
+    );
+    insta::assert_snapshot!("markdown", draft.markdown);
+}
+
+#[test]
+fn what_is_no_text_is_refused() {
+    assert!(read(b"").is_err());
+    assert!(read(b" \n\t").is_err());
+    assert!(read(&[0x89, b'P', b'N', b'G', 0xff]).is_err());
+    assert!(read(&vec![b'a'; 3 << 20]).is_err());
+    let utf16: Vec<u8> = "\u{feff}Title\n\nWords"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert_eq!(read(&utf16).map(|draft| draft.title), Ok("Title".into()));
+    let deep = |depth| format!("<p>a</p>{}b", "<div>".repeat(depth));
+    assert!(read(deep(500).as_bytes()).is_ok());
+    assert!(read(deep(20_000).as_bytes()).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_is_pasted_becomes_an_issue_without_a_panic(text in any::<String>(), html in any::<bool>()) {
+        let text = if html { format!("<p>{text}</p><h2>{text}") } else { text };
+        if let Ok(draft) = read(text.as_bytes()) {
+            let mut found = Vec::new();
+            Issue::read("a", "issue.md", draft.markdown.as_bytes(), given(&FieldTable::default()), &mut found);
+        }
+    }
+}

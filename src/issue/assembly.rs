@@ -1,0 +1,135 @@
+//! What directives make of the blocks within them.
+//!
+//! Promises: a promo, a button, a segment's blocks or components, each typed; what cannot stand inside is
+//! told. Leaves the finding of directives to `directive`.
+
+use pulldown_cmark::Event;
+
+use crate::issue::Assembly;
+use crate::issue::block::{Block, Inline, LinkId, Promo, plain_text};
+use crate::issue::dates;
+use crate::issue::directive::{Directive, Kind};
+use crate::issue::front::iso_day;
+
+impl Assembly<'_> {
+    /// What a directive whose opening line comes next makes of its content.
+    pub(super) fn directive(&mut self, directive: &Directive) -> Option<Block> {
+        let offset = self.reader.base + directive.open.start;
+        let place = self.reader.place.clone();
+        if directive.kind == Kind::Promo {
+            self.reader.place = "promo".into();
+        }
+        self.reader.skip();
+        let mut blocks = Vec::new();
+        while let Some((event, range)) = self.reader.rest().first() {
+            let closes = range.start >= directive.close.start;
+            let ends = matches!(event, Event::End(_));
+            let masked = self.masked;
+            let inner = masked.directive(range.start);
+            if closes || ends {
+                self.reader.skip();
+            }
+            if closes {
+                break;
+            }
+            match inner {
+                _ if ends => {}
+                Some(inner) => blocks.extend(self.directive(inner)),
+                None => blocks.extend(self.reader.block()),
+            }
+        }
+        let block = match directive.kind {
+            Kind::Mjml => Some(Block::Mjml {
+                source: self.mjml(directive),
+                offset: self.reader.base + directive.content().start,
+            }),
+            Kind::Promo => Some(self.promo(directive, blocks, offset)),
+            Kind::Button => self.button(directive, blocks, offset),
+            Kind::Only => directive.segment.as_ref().map(|segment| Block::Only {
+                segment: segment.value.clone(),
+                blocks,
+                offset: self.reader.base + segment.offset,
+            }),
+        };
+        self.reader.place = place;
+        block
+    }
+
+    fn mjml(&mut self, directive: &Directive) -> Vec<Inline> {
+        let start = self.reader.base + directive.content().start;
+        let end = self.reader.base + directive.content().end;
+        let content = &self.reader.source.text[start..end];
+        self.slots.inlines(content, start, self.reader.found)
+    }
+
+    fn promo(&mut self, directive: &Directive, blocks: Vec<Block>, offset: usize) -> Block {
+        for picture in Block::pictures(&blocks) {
+            let message = "an image cannot stand in a promo";
+            self.reader.error(picture.offset, "image", message);
+        }
+        let until = directive.get("until");
+        let ends = until.and_then(|until| iso_day(until.value.trim()));
+        let label = directive.get("label").map(|label| label.value.clone());
+        let label = label.unwrap_or_default();
+        let name = if label.is_empty() {
+            "offer"
+        } else {
+            label.as_str()
+        };
+        let link = self.attribute_link(directive, name);
+        Block::Promo(Promo {
+            blocks,
+            code: self.attribute_text(directive, "code"),
+            until: match ends {
+                Some(day) => vec![Inline::Text(dates::shown(day, &self.language))],
+                None => self.attribute_text(directive, "until"),
+            },
+            ends,
+            link,
+            label,
+            offset: until.map_or(offset, |until| self.reader.base + until.offset),
+        })
+    }
+
+    fn button(
+        &mut self,
+        directive: &Directive,
+        blocks: Vec<Block>,
+        offset: usize,
+    ) -> Option<Block> {
+        let [Block::Paragraph(label)] = blocks.as_slice() else {
+            let message = "a button holds one paragraph, which is its label";
+            self.reader.error(offset, "directive", message);
+            return None;
+        };
+        let Some(link) = self.attribute_link(directive, &plain_text(label)) else {
+            let error = self
+                .reader
+                .source
+                .error(offset, "directive", "this button has no `url`");
+            let error = error.help("write `:::button {url=\"https://...\"}`");
+            self.reader.found.push(error);
+            return None;
+        };
+        Some(Block::Button {
+            link,
+            label: label.clone(),
+        })
+    }
+
+    fn attribute_text(&mut self, directive: &Directive, key: &str) -> Vec<Inline> {
+        let Some(attribute) = directive.get(key) else {
+            return Vec::new();
+        };
+        let offset = self.reader.base + attribute.offset;
+        self.slots
+            .inlines(&attribute.value, offset, self.reader.found)
+    }
+
+    fn attribute_link(&mut self, directive: &Directive, text: &str) -> Option<LinkId> {
+        let url = directive.get("url")?;
+        let offset = self.reader.base + url.offset;
+        let pieces = self.slots.pieces(&url.value, offset, self.reader.found);
+        Some(self.reader.link(pieces, text, offset))
+    }
+}

@@ -1,0 +1,193 @@
+//! What a slot may hold, and what is said about one that holds something else.
+
+use super::{Given, Slots};
+use crate::compile::Slot;
+use crate::compile::press::Mail;
+use crate::diagnostic::Source;
+use crate::issue::block::{Inline, Merge, Piece};
+use crate::issue::front::Front;
+use crate::subscriber::field::{FieldKind, FieldTable};
+
+fn fields() -> FieldTable {
+    super::fields(Source {
+        file: "fields.toml",
+        text: "[fields.first_name]\ntype = \"text\"\n[fields.age]\ntype = \"number\"\n\
+               [fields.member]\ntype = \"bool\"\nrequired = true\n",
+    })
+    .expect("fields")
+}
+
+fn with<T>(
+    text: &str,
+    mail: Mail,
+    act: impl FnOnce(&Slots<'_>, &mut Vec<crate::diagnostic::Diagnostic>) -> T,
+) -> (T, Vec<String>) {
+    let fields = fields();
+    let given = Given {
+        fields: &fields,
+        mail,
+        publication: "P & Q",
+        url: "https://p.example",
+        list: "weekly",
+        language: "en",
+    };
+    let front = Front {
+        title: "A title".into(),
+        share: Some("https://share.example/?a=[[name|x]]".into()),
+        ..Front::default()
+    };
+    let slots = Slots::new(Source { file: "a.md", text }, "one", &front, given);
+    let mut found = Vec::new();
+    let result = act(&slots, &mut found);
+    (result, found.iter().map(ToString::to_string).collect())
+}
+
+fn read(text: &str) -> (Vec<Inline>, Vec<String>) {
+    with(text, Mail::Issue, |slots, found| {
+        slots.inlines(text, 0, found)
+    })
+}
+
+#[test]
+fn a_slot_stands_between_texts_with_its_default() {
+    let (inlines, found) = read("Hi [[first_name|there, you]]!");
+    assert_eq!(
+        inlines,
+        [
+            Inline::Text("Hi ".into()),
+            Inline::Merge(Merge::Field {
+                name: "first_name".into(),
+                default: "there, you".into()
+            }),
+            Inline::Text("!".into()),
+        ]
+    );
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(
+        read("[[view_url]]").0,
+        [Inline::Merge(Merge::Page(Slot::View))]
+    );
+}
+
+#[test]
+fn links_escapes_and_references_are_no_slots() {
+    for text in [
+        "[[1]](https://a.example)",
+        "[[1]][a]",
+        "\\[[name]]",
+        "see [[12]]",
+        "[[open",
+        "a [[ b\n]]",
+    ] {
+        let (inlines, found) = read(text);
+        assert_eq!(inlines, [Inline::Text(text.into())], "{found:?}");
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
+#[test]
+fn an_unknown_field_is_told_at_its_place_with_the_nearest_name() {
+    let (_, found) = read("a\nHi [[frist_name|x]]");
+    assert_eq!(
+        found,
+        [
+            "a.md:2:4: error[unknown-field]: no field is called `frist_name`\n    help: did you mean `first_name`?"
+        ]
+    );
+    let (_, found) = read("[[First Name]]");
+    assert!(found[0].contains("error[slot]"), "{found:?}");
+}
+
+#[test]
+fn a_field_that_may_be_empty_needs_a_default() {
+    let (_, found) = read("[[name]] [[email]] [[member]] [[name|]] [[age]]");
+    assert_eq!(
+        found,
+        [
+            "a.md:1:1: error[no-default]: `[[name]]` has no default, and the field may be empty\n    \
+             help: write `[[name|...]]`",
+            "a.md:1:41: error[no-default]: `[[age]]` has no default, and the field may be empty\n    \
+             help: write `[[age|...]]`, or declare the field with `required = true` in `fields.toml`",
+        ]
+    );
+}
+
+#[test]
+fn what_every_copy_shares_is_text_at_once() {
+    let (inlines, found) = read("[[issue.title]] for [[list.name]], [[issue.teaser|no teaser]]");
+    assert_eq!(
+        inlines,
+        [Inline::Text("A title for weekly, no teaser".into())]
+    );
+    assert!(found.is_empty(), "{found:?}");
+    let text = "https://a.example/?t=[[issue.title]]&p=[[publication.name]]";
+    let (pieces, _) = with(text, Mail::Issue, |slots, found| {
+        slots.pieces(text, 0, found)
+    });
+    let expected = "https://a.example/?t=A%20title&p=P%20%26%20Q";
+    assert_eq!(pieces, [Piece::Literal(expected.into())]);
+    for (text, expected) in [
+        (
+            "[[issue.dates]]",
+            "is empty: the front matter gives no `dates`",
+        ),
+        ("[[issue.titel]]", "did you mean `issue.title`?"),
+        ("[[share_url]]", "write `[words](share_url)`"),
+        ("[[issue.]]", "names no field"),
+    ] {
+        let (_, found) = read(text);
+        assert!(
+            found.len() == 1 && found[0].contains(expected),
+            "{text}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_page_and_a_field_stand_only_in_mails_that_have_them() {
+    for (text, mail, expected) in [
+        (
+            "[[confirm_url]]",
+            Mail::Issue,
+            "exists in the confirm mail only",
+        ),
+        ("[[view_url]]", Mail::Welcome, "exists for issues only"),
+        ("[[name|x]]", Mail::Confirm, "nobody has confirmed"),
+        ("[[unsubscribe_url]]", Mail::Confirm, "has no such page"),
+    ] {
+        let (_, found) = with(text, mail, |slots, found| slots.inlines(text, 0, found));
+        assert!(
+            found.len() == 1 && found[0].contains(expected),
+            "{text}: {found:?}"
+        );
+    }
+    let text = "x [[view_url]]";
+    let (_, found) = with(text, Mail::Issue, |slots, found| {
+        slots.header(text, 0, found)
+    });
+    assert_eq!(
+        found,
+        ["a.md:1:3: error[slot]: a subject cannot hold an address"]
+    );
+}
+
+#[test]
+fn fields_are_typed_and_misspelt_declarations_are_errors() {
+    assert_eq!(fields().kind("age"), Some(FieldKind::Number));
+    for (text, expected) in [
+        (
+            "[fields.a]\ntype = \"colour\"\n",
+            "fields.toml:2:8: error[fields]",
+        ),
+        (
+            "[fields.a]\nkind = \"text\"\n",
+            "fields.toml:2:1: error[fields]",
+        ),
+        ("[fields.Ab]\ntype = \"text\"\n", "`Ab` cannot name a field"),
+        ("[fields.email]\ntype = \"text\"\n", "`email` is built in"),
+    ] {
+        let file = "fields.toml";
+        let error = super::fields(Source { file, text }).expect_err("an error");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}

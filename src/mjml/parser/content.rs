@@ -1,0 +1,158 @@
+//! The content of components that hold HTML or CSS: everything up to their closing tag, byte for byte.
+
+use crate::mjml::lexer::{self, Mark, Step};
+use crate::mjml::parser::{Walk, line_of, with_raw};
+use crate::mjml::tree::Element;
+
+/// Where a content ends.
+enum End {
+    /// At the element's own closing tag: its `<` and what follows the tag.
+    Closed { at: usize, after: usize },
+    /// At a closing tag of an element around it.
+    Outer { at: usize },
+    /// Not before the text does.
+    Text,
+    /// A comment that is never closed.
+    Comment { at: usize },
+}
+
+impl Walk<'_, '_> {
+    /// Adds an element whose content begins at `from`; gives the offset after it.
+    pub(super) fn ending(&mut self, element: Element, from: usize) -> usize {
+        let name = element.name.clone();
+        let (end, quotes) = self.content_end(&name, from);
+        let reach = match &end {
+            End::Closed { at, .. } | End::Comment { at } => *at,
+            End::Outer { .. } | End::Text => from,
+        };
+        for at in quotes.into_iter().filter(|&at| at < reach) {
+            let message = "a value lacks its closing quote";
+            self.error(at..at + 1, "unclosed-quote", message);
+        }
+        match end {
+            End::Closed { at, after } => {
+                let content = self.raw(from..at);
+                // Style sheets know no entities, and raw HTML is the author's own affair.
+                if name != "mj-style" && name != "mj-raw" {
+                    self.entities(from..at);
+                }
+                if self.text.as_bytes().get(after - 1) != Some(&b'>') {
+                    let message = format!("the tag `</{name}` is not ended with `>`");
+                    self.error(at..at + 2 + name.len(), "unended-tag", message);
+                }
+                self.push(with_raw(element, content));
+                after
+            }
+            End::Outer { at } => {
+                let line = line_of(self.text, at);
+                let closing = lexer::mark(self.text, at);
+                let outer = match closing {
+                    Mark::Close { name, .. } => &self.text[name],
+                    _ => "",
+                };
+                let message =
+                    format!("`<{name}>` is not closed before `</{outer}>` in line {line}");
+                self.cut(element, from, at, message)
+            }
+            End::Text => {
+                let message = format!("`<{name}>` is never closed");
+                self.cut(element, from, self.text.len(), message)
+            }
+            End::Comment { at } => {
+                let content = self.raw(from..at);
+                self.push(with_raw(element, content));
+                self.unclosed_comment(at);
+                self.text.len()
+            }
+        }
+    }
+
+    /// An unclosed element ends before the next component, so that what follows is read as well.
+    fn cut(&mut self, element: Element, from: usize, until: usize, message: String) -> usize {
+        self.error(element.name_span.range.clone(), "unclosed-element", message);
+        self.forced.push(element.name.clone());
+        let bytes = &self.text.as_bytes()[from..until];
+        let next = memchr::memmem::find(bytes, b"<mj-").map_or(until, |found| from + found);
+        let content = self.raw(from..next);
+        self.push(with_raw(element, content));
+        next
+    }
+
+    /// Where the content of `name` ends, and where quotes in it are not closed.
+    fn content_end(&self, name: &str, from: usize) -> (End, Vec<usize>) {
+        let mut quotes = Vec::new();
+        let end = self.find_end(name, from, &mut quotes);
+        (end, quotes)
+    }
+
+    fn find_end(&self, name: &str, from: usize, quotes: &mut Vec<usize>) -> End {
+        let text = self.text;
+        // Components that are open within; their closing tags are not the element's.
+        let mut within: Vec<&str> = Vec::new();
+        let mut at = from;
+        while let Some(found) = memchr::memchr(b'<', &text.as_bytes()[at..]) {
+            let here = at + found;
+            at = match lexer::mark(text, here) {
+                Mark::Stray => here + 1,
+                Mark::Comment { closed: false, .. } => return End::Comment { at: here },
+                Mark::Comment { end, .. } | Mark::Cdata { end, .. } => end,
+                Mark::Declaration { end } => end,
+                Mark::Open { name } => {
+                    let (end, empty) = tag_end(text, name.end, quotes);
+                    let name = &text[name];
+                    if is_component(name) && !empty {
+                        within.push(name);
+                    }
+                    let raw = lexer::raw_text_end(text, name, end).filter(|_| !empty);
+                    raw.unwrap_or(end)
+                }
+                Mark::Close { name: closed, end } => {
+                    let closed = &text[closed];
+                    let same = |open: &&str| open.eq_ignore_ascii_case(closed);
+                    if let Some(index) = within.iter().rposition(same) {
+                        within.truncate(index);
+                    } else if closed.eq_ignore_ascii_case(name) {
+                        return End::Closed {
+                            at: here,
+                            after: end,
+                        };
+                    } else if is_component(closed) && self.is_open(closed) {
+                        return End::Outer { at: here };
+                    }
+                    end
+                }
+            };
+        }
+        End::Text
+    }
+
+    fn is_open(&self, name: &str) -> bool {
+        let mut open = self.open.iter();
+        open.any(|(open, _)| open.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// The offset after a tag whose name ends at `at`, and whether it ends in `/>`; quotes that are not closed
+/// are added to `quotes`.
+fn tag_end(text: &str, mut at: usize, quotes: &mut Vec<usize>) -> (usize, bool) {
+    loop {
+        let (step, next) = lexer::step(text, at);
+        at = next;
+        match step {
+            Step::Attribute {
+                value,
+                unclosed: true,
+                ..
+            } => quotes.push(value.start - 1),
+            Step::Attribute { .. } => {}
+            Step::End { at, empty } => return (at, empty),
+            Step::Unended { at } => return (at, false),
+        }
+    }
+}
+
+/// Whether a name is one of MJML's; of these only, closing tags tell where a content ends.
+fn is_component(name: &str) -> bool {
+    let start = name.get(..3).unwrap_or_default();
+    start.eq_ignore_ascii_case("mj-") || name.eq_ignore_ascii_case("mjml")
+}

@@ -1,0 +1,239 @@
+//! The start tags of rendered HTML, where they stand, and which of them a selector means.
+//!
+//! Promises: nothing of the text but the attributes asked for is changed. The HTML is parsed in a copy in
+//! which every tag is numbered, and only to match; what a parser moves or repairs has no effect.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use scraper::{Html, Selector};
+
+/// The attribute that numbers the tags in the copy.
+const NUMBER: &str = "data-pressrun-tag";
+
+/// A start tag, in octets of the text.
+#[derive(Debug)]
+pub struct StartTag {
+    pub name: Range<usize>,
+    /// Names, and values without their quotes.
+    pub attributes: Vec<(Range<usize>, Option<Range<usize>>)>,
+}
+
+/// HTML with its start tags.
+pub struct Tagged<'h> {
+    pub html: &'h str,
+    pub tags: Vec<StartTag>,
+    parsed: Html,
+}
+
+impl<'h> Tagged<'h> {
+    pub fn of(html: &'h str) -> Tagged<'h> {
+        let tags = start_tags(html);
+        let mut copy = String::with_capacity(html.len() + tags.len() * 28);
+        let mut at = 0;
+        for (number, tag) in tags.iter().enumerate() {
+            copy.push_str(&html[at..tag.name.end]);
+            copy.push_str(&format!(" {NUMBER}=\"{number}\""));
+            at = tag.name.end;
+        }
+        copy.push_str(&html[at..]);
+        Tagged {
+            html,
+            tags,
+            parsed: Html::parse_document(&copy),
+        }
+    }
+
+    /// The numbers of the tags that a selector matches; of none where it cannot be read.
+    pub fn select(&self, selector: &str) -> Vec<usize> {
+        let Ok(selector) = Selector::parse(selector) else {
+            return Vec::new();
+        };
+        let numbers = self.parsed.select(&selector).filter_map(|element| {
+            let number = element.value().attr(NUMBER)?.parse().ok()?;
+            Some(number).filter(|number| *number < self.tags.len())
+        });
+        numbers.collect()
+    }
+
+    pub fn name(&self, tag: usize) -> String {
+        self.html[self.tags[tag].name.clone()].to_ascii_lowercase()
+    }
+
+    pub fn value(&self, tag: usize, name: &str) -> Option<&'h str> {
+        let value = find(self.html, &self.tags[tag], name)?;
+        Some(value.map_or("", |value| &self.html[value]))
+    }
+
+    /// The text with attributes set, by the number of the tag; later ones win.
+    pub fn with(&self, attributes: &BTreeMap<usize, Vec<(String, String)>>) -> String {
+        let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+        for (number, list) in attributes {
+            let tag = &self.tags[*number];
+            for (at, (name, value)) in list.iter().enumerate() {
+                if list[at + 1..].iter().any(|(later, _)| later == name) {
+                    continue;
+                }
+                let value = value.replace('"', "&quot;");
+                let place = tag
+                    .attributes
+                    .iter()
+                    .find(|(known, _)| self.html[known.clone()].eq_ignore_ascii_case(name));
+                edits.push(match place {
+                    // With its quotes, where it has any.
+                    Some((known, Some(old))) => {
+                        let end = old.end + usize::from(is_quote(self.html, old.end));
+                        (known.start..end, format!("{name}=\"{value}\""))
+                    }
+                    Some((known, None)) => (known.clone(), format!("{name}=\"{value}\"")),
+                    None => (tag.name.end..tag.name.end, format!(" {name}=\"{value}\"")),
+                });
+            }
+        }
+        edits.sort_by_key(|(range, _)| range.start);
+        let mut out = String::with_capacity(self.html.len() + edits.len() * 40);
+        let mut at = 0;
+        for (range, text) in edits {
+            out.push_str(&self.html[at..range.start]);
+            out.push_str(&text);
+            at = range.end;
+        }
+        out.push_str(&self.html[at..]);
+        out
+    }
+}
+
+fn is_quote(html: &str, at: usize) -> bool {
+    matches!(html.as_bytes().get(at), Some(b'"' | b'\''))
+}
+
+fn find(html: &str, tag: &StartTag, name: &str) -> Option<Option<Range<usize>>> {
+    let mut attributes = tag.attributes.iter();
+    let found = attributes.find(|(known, _)| html[known.clone()].eq_ignore_ascii_case(name))?;
+    Some(found.1.clone())
+}
+
+/// All start tags outside comments and outside text that is no HTML.
+fn start_tags(html: &str) -> Vec<StartTag> {
+    let mut tags = Vec::new();
+    let mut at = 0;
+    while let Some(found) = html[at..].find('<') {
+        let start = at + found;
+        let rest = &html[start..];
+        if rest.starts_with("<!--") {
+            // `<!-->` is a whole comment, so the end may overlap the start.
+            let end = rest[2..].find("-->");
+            at = end.map_or(html.len(), |end| start + 2 + end + 3);
+            continue;
+        }
+        let name_length = rest[1..]
+            .bytes()
+            .take_while(|octet| !octet.is_ascii_whitespace() && !matches!(octet, b'>' | b'/'))
+            .count();
+        let named = rest[1..].starts_with(|c: char| c.is_ascii_alphabetic());
+        if !named {
+            at = start + 1;
+            continue;
+        }
+        let name = start + 1..start + 1 + name_length;
+        let (attributes, end) = attributes(html, name.end);
+        at = end;
+        let lower = html[name.clone()].to_ascii_lowercase();
+        tags.push(StartTag { name, attributes });
+        if matches!(lower.as_str(), "style" | "script" | "title" | "textarea") {
+            at = closing(html, at, &lower);
+        }
+    }
+    tags
+}
+
+/// Where the element that was opened before `at` is closed.
+fn closing(html: &str, at: usize, name: &str) -> usize {
+    let mut ends = html[at..].match_indices("</");
+    let end = ends.find(|(end, _)| {
+        let rest = html[at + end + 2..].get(..name.len());
+        rest.is_some_and(|rest| rest.eq_ignore_ascii_case(name))
+    });
+    end.map_or(html.len(), |(end, _)| at + end)
+}
+
+type Attributes = Vec<(Range<usize>, Option<Range<usize>>)>;
+
+/// The attributes from `at`, and where the tag ends.
+fn attributes(html: &str, mut at: usize) -> (Attributes, usize) {
+    let octets = html.as_bytes();
+    let mut attributes = Vec::new();
+    let skip = |at: usize, stop: &dyn Fn(u8) -> bool| {
+        let length = octets[at..].iter().position(|octet| stop(*octet));
+        length.map_or(octets.len(), |length| at + length)
+    };
+    loop {
+        at = skip(at, &|octet| !octet.is_ascii_whitespace() && octet != b'/');
+        if at >= octets.len() || octets[at] == b'>' {
+            return (attributes, (at + 1).min(octets.len()));
+        }
+        let start = at;
+        at = skip(at + 1, &|octet| {
+            octet.is_ascii_whitespace() || matches!(octet, b'=' | b'>' | b'/')
+        });
+        let name = start..at;
+        let after = skip(at, &|octet| !octet.is_ascii_whitespace());
+        if octets.get(after) != Some(&b'=') {
+            attributes.push((name, None));
+            continue;
+        }
+        at = skip(after + 1, &|octet| !octet.is_ascii_whitespace());
+        let value = match octets.get(at) {
+            Some(quote @ (b'"' | b'\'')) => {
+                let end = skip(at + 1, &|octet| octet == *quote);
+                let value = at + 1..end;
+                at = (end + 1).min(octets.len());
+                value
+            }
+            _ => {
+                let end = skip(at, &|octet| octet.is_ascii_whitespace() || octet == b'>');
+                let value = at..end;
+                at = end;
+                value
+            }
+        };
+        attributes.push((name, Some(value)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::Tagged;
+
+    #[test]
+    fn only_the_attributes_asked_for_are_changed() {
+        let html = "<!--[if mso]><p class=x><![endif]--><P class='x' STYLE=a>1 < 2 &lt; <br/>\
+                    <style>p > a</style><p id=b class=x>{{ # }}<!-->";
+        let tagged = Tagged::of(html);
+        let matched = tagged.select("p.x");
+        let set = |number| (number, vec![("style".to_owned(), "b:\"c\"".to_owned())]);
+        let edits: BTreeMap<_, _> = matched.into_iter().map(set).collect();
+        assert_eq!(
+            tagged.with(&edits),
+            "<!--[if mso]><p class=x><![endif]--><P class='x' style=\"b:&quot;c&quot;\">1 < 2 &lt; \
+             <br/><style>p > a</style><p style=\"b:&quot;c&quot;\" id=b class=x>{{ # }}<!-->"
+        );
+    }
+
+    #[test]
+    fn a_tag_that_is_never_ended_is_no_harm() {
+        for html in [
+            "<a",
+            "<a b",
+            "<a b=",
+            "<a b=\"",
+            "<a b='c' <",
+            "<!--",
+            "<style><b>",
+        ] {
+            assert_eq!(Tagged::of(html).with(&BTreeMap::new()), html);
+        }
+    }
+}
