@@ -28,6 +28,8 @@ fn html_becomes_what_markdown_would_have_made_of_it() {
             "| a | b |\n|---|--:|\n| c | d |",
         ),
         ("<hr>", "***"),
+        ("<pre>[[nope]]</pre>", "    [[nope]]"),
+        ("<!-- [[nope]] -->a <code>[[nope]]</code>", "a `[[nope]]`"),
         ("<code>a</code><br>b", "`a`\\\nb"),
         ("<script >\n".trim_end_matches("<script >\n"), ""),
         ("<!-- a\n\nnote -->\n\na <!-- b -->c", "a c"),
