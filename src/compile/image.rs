@@ -126,14 +126,6 @@ fn prepare_above(source: &str, octets: Vec<u8>, light: usize) -> Result<Prepared
             "`{source}` is larger than {limit} MiB; make it smaller"
         ));
     }
-    if size > light {
-        let message = format!("`{source}` has {}; phones load it slowly", shown(size));
-        prepared.notes.push(("image-size", message));
-    }
-    if prepared.image.media_type == "image/webp" {
-        let message = format!("`{source}` is WebP, which Outlook for Windows does not show");
-        prepared.notes.push(("image-kind", message));
-    }
     Ok(prepared)
 }
 
@@ -151,9 +143,6 @@ fn turn_of(prepared: &Prepared) -> Orientation {
 fn lighten(prepared: &mut Prepared, turn: Orientation, light: usize) -> Result<(), String> {
     let source = prepared.image.source.clone();
     if moves(prepared) {
-        let size = shown(prepared.octets.len());
-        let message = format!("`{source}` moves, so its {size} are left as they are");
-        prepared.notes.push(("image-animated", message));
         return Ok(());
     }
     let broken = |error| format!("`{source}` cannot be read to its end: {error}; save it again");

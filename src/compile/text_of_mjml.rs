@@ -236,7 +236,7 @@ impl Words {
                 self.flush();
                 self.lead = "> ".into();
             }
-            ("td" | "th", true) => self.text.push_str("  "),
+            ("td" | "th", true) => self.text.push_str(" | "),
             (
                 "p" | "div" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "table" | "tr" | "li"
                 | "section" | "article" | "blockquote" | "hr" | "center" | "figure" | "figcaption"
@@ -279,8 +279,11 @@ impl Words {
     /// Ends a paragraph.
     fn flush(&mut self) {
         let text = std::mem::take(&mut self.text);
-        let text = text.trim();
-        if text.chars().any(|c| !matches!(c, '*' | '_' | ' ' | '\n')) {
+        let text = text.trim().trim_end_matches('|').trim_end();
+        if text
+            .chars()
+            .any(|c| !matches!(c, '*' | '_' | ' ' | '\n' | '|'))
+        {
             self.paragraphs.push(Paragraph {
                 lead: std::mem::take(&mut self.lead),
                 text: text.to_owned(),

@@ -304,6 +304,7 @@ impl<'a> Reading<'a> {
         self.links.push(Link {
             target,
             name: format!("{} - {label}", self.place),
+            offset,
         });
         LinkId(self.links.len() - 1)
     }

@@ -399,35 +399,6 @@ fn a_subject_holds_slots_and_defaults_to_the_title() {
 }
 
 #[test]
-fn an_image_has_a_size_and_a_side() {
-    let read = issue(
-        "![a](a.png \"b\"){width=300 align=center}\n\n[![c](c.png){height=20px}](https://a.example)\n\n\
-         [![d](d.png)](https://a.example){width=40}\n\n![e][ref]{width=1}\n\n[ref]: e.png\n",
-    );
-    let sizes: Vec<_> = read
-        .pictures()
-        .iter()
-        .map(|picture| {
-            (
-                picture.source.as_str(),
-                picture.width,
-                picture.height,
-                picture.align,
-            )
-        })
-        .collect();
-    assert_eq!(
-        sizes,
-        [
-            ("a.png", Some(300), None, Some(Align::Center)),
-            ("c.png", None, Some(20), None),
-            ("d.png", Some(40), None, None),
-            ("e.png", Some(1), None, None),
-        ]
-    );
-}
-
-#[test]
 fn footnote_style_links_lead_where_their_definition_says() {
     let read = issue(
         "[a][1], [b][], [1] and [2] in brackets\n\n[1]: https://a.example\n[B]: https://b.example\n",
