@@ -293,7 +293,7 @@ fn tag(text: &str, open: usize, place: impl Fn(usize) -> usize) -> Option<(Tag, 
 }
 
 /// The text with its character references read, as Markdown reads them.
-fn without_entities(text: &str) -> String {
+pub(crate) fn without_entities(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {

@@ -60,7 +60,7 @@ impl Masked {
     }
 
     fn hide_slots(&mut self, slots: &Slots<'_>, base: usize, found: &mut Vec<Diagnostic>) {
-        let code = code_ranges(&self.text);
+        let code = unread_ranges(&self.text);
         let mut from = 0;
         let mut out = String::with_capacity(self.text.len());
         let end = self.text.len();
@@ -152,6 +152,35 @@ fn code_ranges(text: &str) -> Vec<Range<usize>> {
         matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_))).then_some(range)
     });
     code.collect()
+}
+
+/// Code spans, code blocks, and what HTML has of the kind, comments too; in order and apart.
+fn unread_ranges(text: &str) -> Vec<Range<usize>> {
+    let code = code_ranges(text);
+    let mut ranges = code.clone();
+    for (open, close) in [("<!--", "-->"), ("<pre", "</pre"), ("<code", "</code")] {
+        let mut from = 0;
+        while let Some(start) = text[from..].find(open).map(|start| from + start) {
+            from = start + open.len();
+            if code.iter().any(|range| range.contains(&start)) {
+                continue;
+            }
+            let end = text[from..]
+                .find(close)
+                .map_or(text.len(), |end| from + end);
+            ranges.push(start..end);
+            from = end;
+        }
+    }
+    ranges.sort_by_key(|range| range.start);
+    let mut apart: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match apart.last_mut() {
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => apart.push(range),
+        }
+    }
+    apart
 }
 
 /// Hides the `<` of what looks like a tag and is none of HTML's, such as `<CALL>`.

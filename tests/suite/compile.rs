@@ -8,6 +8,7 @@ use crate::compile::desk::Desk;
 
 mod commands;
 pub mod desk;
+mod own;
 mod themes;
 
 const SAMPLE: &str = "this-week-in-ai-research";
@@ -389,9 +390,12 @@ fn an_issue_is_found_by_slug_and_by_path() {
         error,
         format!("there is no issue `this-week`; there are: {SAMPLE}")
     );
-    desk.write("issues/two/issue.mjml", "<mjml></mjml>");
+    desk.write("issues/two/issue.txt", "a");
     let error = desk.compile("two").expect_err("no issue").to_string();
-    assert!(error.contains("not read yet"), "{error}");
+    assert!(
+        error.contains("has no `issue.md` and no `issue.mjml`"),
+        "{error}"
+    );
     desk.write("issues/Three!/issue.md", "");
     let error = desk.compile("Three!").expect_err("no slug").to_string();
     assert!(error.contains("lower-case"), "{error}");
