@@ -12,6 +12,7 @@ use crate::token::Purpose;
 
 pub mod diff;
 pub mod image;
+mod layout;
 mod markup;
 mod placeholder;
 pub mod press;

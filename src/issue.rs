@@ -60,6 +60,8 @@ pub struct Issue {
 pub struct Item {
     pub number: Option<usize>,
     pub headline: Vec<Inline>,
+    /// Where its headline stands in the file.
+    pub offset: usize,
     pub blocks: Vec<Block>,
 }
 
@@ -109,6 +111,31 @@ impl Issue {
             file: &self.file,
             text: &self.text,
         }
+    }
+
+    /// The inlines of a source that begins at `offset` of the file, each with its own offset.
+    pub(crate) fn placed<'a>(
+        &self,
+        source: &'a [Inline],
+        offset: usize,
+    ) -> Vec<(usize, &'a Inline)> {
+        let mut at = offset;
+        let mut placed = Vec::with_capacity(source.len());
+        for inline in source {
+            if let Inline::Text(text) = inline {
+                // Between two texts stand slots, which the author wrote longer than they are here.
+                at += self
+                    .text
+                    .get(at..)
+                    .and_then(|rest| rest.find(text.as_str()))
+                    .unwrap_or_default();
+            }
+            placed.push((at, inline));
+            if let Inline::Text(text) = inline {
+                at += text.len();
+            }
+        }
+        placed
     }
 
     /// Every image of the issue, in order.
@@ -206,6 +233,8 @@ impl Assembly<'_> {
                 }
                 _ => self.reader.block(),
             };
+            let here = (!blocks.is_empty()).then_some(Block::Here(self.reader.base + range.start));
+            let blocks = here.into_iter().chain(blocks);
             match items.last_mut() {
                 _ if in_outro => outro.extend(blocks),
                 Some(item) => item.blocks.extend(blocks),
@@ -214,7 +243,8 @@ impl Assembly<'_> {
         }
         for item in &mut items {
             // A line between two items divides them, which the theme does anyway.
-            while item.blocks.last() == Some(&Block::Rule) {
+            while matches!(item.blocks.as_slice(), [.., Block::Here(_), Block::Rule]) {
+                item.blocks.pop();
                 item.blocks.pop();
             }
         }
@@ -264,6 +294,7 @@ impl Assembly<'_> {
             return Item {
                 number: None,
                 headline,
+                offset,
                 blocks: Vec::new(),
             };
         }
@@ -279,6 +310,7 @@ impl Assembly<'_> {
         Item {
             number: Some(self.sequence),
             headline,
+            offset,
             blocks: Vec::new(),
         }
     }

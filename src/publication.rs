@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::compile::press::{Mail, Options, Site, press};
+use crate::compile::press::{Mail, Options, Pressed, Site, press};
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
+use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
 use crate::issue::Issue;
 use crate::issue::merge::{self, Given};
 use crate::publication::folder::{Defaults, Folder};
@@ -45,6 +45,15 @@ pub struct Built {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// An issue for the preview.
+#[derive(Clone, Debug)]
+pub struct Previewed {
+    /// Its HTML holds classes `pr-at-<n>`; it is not what is sent.
+    pub built: Built,
+    /// Where the element with the class `pr-at-<n>` was written.
+    pub places: Vec<Place>,
+}
+
 /// The issue has errors. Behind an [`anyhow::Error`]; find it by `downcast_ref`.
 #[derive(Clone, Debug)]
 pub struct Rejected(pub Vec<Diagnostic>);
@@ -63,16 +72,30 @@ impl std::error::Error for Rejected {}
 
 /// Compiles the issue named by its slug, or by the path of its folder or file.
 pub fn compile_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Built> {
+    Ok(build_issue(config, emails, issue, false)?.built)
+}
+
+/// As [`compile_issue`], with the places of its blocks.
+pub fn preview_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Previewed> {
+    build_issue(config, emails, issue, true)
+}
+
+fn build_issue(
+    config: &Config,
+    emails: &Path,
+    issue: &str,
+    annotate: bool,
+) -> anyhow::Result<Previewed> {
     let publication = Publication::load(emails)?;
     let (slug, folder) = publication.find_issue(issue)?;
-    let options = Options {
-        clicks: config.tracking.clicks,
-        opens: config.tracking.opens,
-    };
     publication.build(&Order {
         site: site(config),
         mail: Mail::Issue,
-        options,
+        options: Options {
+            clicks: config.tracking.clicks,
+            opens: config.tracking.opens,
+            annotate,
+        },
         list: &config.publication.list,
         slug: &slug,
         folder: &folder,
@@ -93,12 +116,13 @@ pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Res
     };
     let publication = Publication::load(emails)?;
     let folder = publication.folder(&format!("system/{kind}"));
-    let built = publication.build(&Order {
+    let Previewed { built, .. } = publication.build(&Order {
         site: site(config),
         mail,
         options: Options {
             clicks: false,
             opens: false,
+            annotate: false,
         },
         list: &config.publication.list,
         slug: kind,
@@ -223,7 +247,7 @@ impl Publication {
         Theme::new(name, files)
     }
 
-    fn build(&self, order: &Order<'_>) -> anyhow::Result<Built> {
+    fn build(&self, order: &Order<'_>) -> anyhow::Result<Previewed> {
         let (slug, folder) = (order.slug, order.folder);
         let Some(octets) = folder.read("issue.md")? else {
             if folder.read("issue.mjml")?.is_some() {
@@ -233,9 +257,12 @@ impl Publication {
         };
         let mut found = Vec::new();
         match self.press(order, &octets, &mut found) {
-            Some(built) if !found.iter().any(Diagnostic::is_error) => Ok(Built {
-                diagnostics: found,
-                ..built
+            Some(previewed) if !found.iter().any(Diagnostic::is_error) => Ok(Previewed {
+                built: Built {
+                    diagnostics: found,
+                    ..previewed.built
+                },
+                places: previewed.places,
             }),
             _ => Err(Rejected(found).into()),
         }
@@ -246,7 +273,7 @@ impl Publication {
         order: &Order<'_>,
         octets: &[u8],
         found: &mut Vec<Diagnostic>,
-    ) -> Option<Built> {
+    ) -> Option<Previewed> {
         let file = order.folder.shown("issue.md");
         let given = Given {
             fields: &self.fields,
@@ -267,13 +294,15 @@ impl Publication {
             .map(|(image, _)| (image.source.clone(), image.clone()))
             .collect();
         let (site, mail, options) = (&order.site, order.mail, order.options);
-        let compiled = press(&issue, &theme, &table, site, mail, options, found)?;
-        Some(Built {
+        let Pressed { compiled, places } =
+            press(&issue, &theme, &table, site, mail, options, found)?;
+        let built = Built {
             compiled,
             list: issue.front.list,
             images,
             diagnostics: Vec::new(),
-        })
+        };
+        Some(Previewed { built, places })
     }
 }
 

@@ -11,9 +11,13 @@ use minijinja::value::Value;
 use crate::compile::image::double;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::theme::Theme;
+use crate::compile::theme::trace::{Marks, Origin};
 use crate::compile::{Context, Image, Segment, escape_html};
 use crate::issue::Issue;
 use crate::issue::block::{Align, Block, Inline, LinkId, Mark, Picture, Promo};
+
+/// Begins the class that holds the offset of a block; `layout` turns it into the number of a place.
+pub(crate) const PLACE: &str = "pr-src-";
 
 /// The writer of one page.
 pub(crate) struct Markup<'a> {
@@ -24,6 +28,11 @@ pub(crate) struct Markup<'a> {
     pub(crate) images: &'a BTreeMap<String, Image>,
     pub(crate) public_url: &'a str,
     pub(crate) places: &'a mut Placeholders,
+    pub(crate) marks: &'a mut Marks,
+    /// How the marks call the issue's file.
+    pub(crate) file: usize,
+    /// Each block of text says by a class where it was written.
+    pub(crate) annotate: bool,
 }
 
 impl Markup<'_> {
@@ -31,21 +40,28 @@ impl Markup<'_> {
     pub(crate) fn parts(&mut self, blocks: &[Block]) -> Vec<Value> {
         let mut parts = Vec::new();
         let mut text = String::new();
+        let mut here = 0;
         for block in blocks {
             let part = match block {
+                Block::Here(offset) => {
+                    here = *offset;
+                    continue;
+                }
                 Block::Image(picture) => self.image(picture),
                 Block::Button { link, label } => {
-                    let href = safe(self.href(*link));
+                    let href = safe(format!("{}{}", self.mark(here), self.href(*link)));
                     let label = safe(self.inlines(label));
                     context! { kind => "button", href, label }
                 }
-                Block::Promo(promo) => self.promo(promo),
-                Block::Mjml { source, .. } => {
-                    let source = safe(self.raw(source));
+                Block::Promo(promo) => self.promo(promo, here),
+                Block::Mjml { source, offset } => {
+                    let source = safe(self.raw(source, *offset));
                     context! { kind => "mjml", source }
                 }
                 other => {
-                    text.push_str(&self.block(other, false));
+                    let html = self.block(other, false);
+                    text.push_str(&self.mark(here));
+                    text.push_str(&self.placed(html, here));
                     continue;
                 }
             };
@@ -143,6 +159,7 @@ impl Markup<'_> {
 
     fn block(&mut self, block: &Block, nested: bool) -> String {
         match block {
+            Block::Here(_) => String::new(),
             Block::Paragraph(inlines) => self.wrapped("p", inlines),
             Block::Heading { level, text } => {
                 let tag = if *level == 3 { "h3" } else { "h4" };
@@ -264,7 +281,7 @@ impl Markup<'_> {
         let href = picture.link.map(|link| safe(self.href(link)));
         context! {
             kind => "image",
-            src => safe(escape_html(&src)),
+            src => safe(format!("{}{}", self.mark(picture.offset), escape_html(&src))),
             alt => &picture.alt,
             caption => &picture.caption,
             width, height, href,
@@ -273,8 +290,9 @@ impl Markup<'_> {
         }
     }
 
-    fn promo(&mut self, promo: &Promo) -> Value {
-        let html = safe(self.blocks(&promo.blocks));
+    fn promo(&mut self, promo: &Promo, here: usize) -> Value {
+        let html = self.blocks(&promo.blocks);
+        let html = safe(format!("{}{}", self.mark(here), self.placed(html, here)));
         let code = safe(self.inlines(&promo.code));
         let until = safe(self.inlines(&promo.until));
         let href = promo.link.map(|link| safe(self.href(link)));
@@ -286,15 +304,48 @@ impl Markup<'_> {
     }
 
     /// MJML as the author wrote it, with its slots.
-    fn raw(&mut self, source: &[Inline]) -> String {
+    fn raw(&mut self, source: &[Inline], offset: usize) -> String {
         let mut out = String::new();
-        for inline in source {
+        for (at, inline) in self.issue.placed(source, offset) {
             match inline {
-                Inline::Text(text) => out.push_str(text),
-                other => out.push_str(&self.inlines(std::slice::from_ref(other))),
+                Inline::Text(text) => {
+                    out.push_str(&self.marks.put(Origin {
+                        file: self.file,
+                        offset: at,
+                        length: text.len(),
+                    }));
+                    out.push_str(text);
+                }
+                other => {
+                    out.push_str(&self.mark(at));
+                    out.push_str(&self.inlines(std::slice::from_ref(other)));
+                }
             }
         }
         out
+    }
+
+    /// A mark for what was made from the block at `offset`.
+    pub(crate) fn mark(&mut self, offset: usize) -> String {
+        self.marks.put(Origin {
+            file: self.file,
+            offset,
+            length: 0,
+        })
+    }
+
+    /// The block with its place as a class, where places are asked for.
+    fn placed(&self, html: String, offset: usize) -> String {
+        let name = html
+            .strip_prefix('<')
+            .and_then(|rest| rest.find(|c: char| !c.is_ascii_alphanumeric()));
+        match name.filter(|_| self.annotate) {
+            Some(length) => {
+                let (open, rest) = html.split_at(1 + length);
+                format!("{open} class=\"{PLACE}{offset}\"{rest}")
+            }
+            None => html,
+        }
     }
 }
 

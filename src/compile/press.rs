@@ -14,10 +14,9 @@ use crate::compile::text::{Text, WIDTH};
 use crate::compile::theme::trace::Marks;
 use crate::compile::theme::{Theme, direction};
 use crate::compile::{Compiled, Context, Image, Link, Segment, Slot, Template, escape_html};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, Piece, Target};
-use crate::mjml;
 
 /// What the configuration says of the publication.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +36,8 @@ pub struct Options {
     pub clicks: bool,
     /// A pixel stands in the HTML.
     pub opens: bool,
+    /// Classes `pr-at-<n>` in the HTML name the places of [`Pressed`].
+    pub annotate: bool,
 }
 
 /// What kind of mail is made, which decides what must and what may not stand in it.
@@ -58,6 +59,14 @@ impl Mail {
     }
 }
 
+/// A compiled issue, and where its blocks were written.
+#[derive(Clone, Debug)]
+pub struct Pressed {
+    pub compiled: Compiled,
+    /// By the number in `pr-at-<n>`; empty unless [`Options::annotate`].
+    pub places: Vec<Place>,
+}
+
 /// Compiles `issue`. Findings go to `found`; with an error among them nothing is compiled.
 pub fn press(
     issue: &Issue,
@@ -67,7 +76,7 @@ pub fn press(
     mail: Mail,
     options: Options,
     found: &mut Vec<Diagnostic>,
-) -> Option<Compiled> {
+) -> Option<Pressed> {
     if site.postal_address.trim().is_empty() {
         let message = "`publication.postal_address` is empty; every mail must name one";
         found.push(Diagnostic::about(
@@ -91,6 +100,7 @@ pub fn press(
         Mail::Welcome | Mail::Confirm | Mail::Goodbye => Options {
             clicks: false,
             opens: false,
+            ..options
         },
     };
     let mut press = Press {
@@ -110,7 +120,7 @@ pub fn press(
     if press.found.iter().any(Diagnostic::is_error) {
         return None;
     }
-    let html = press.html(Placeholders::unlike(&inputs))?;
+    let (html, places) = press.html(&inputs)?;
     let text = press.text(Placeholders::unlike(&inputs))?;
     let compiled = Compiled {
         slug: issue.slug.clone(),
@@ -124,13 +134,13 @@ pub fn press(
     };
     press.check_slots(&compiled);
     press.check_size(&compiled);
-    (!found.iter().any(Diagnostic::is_error)).then_some(compiled)
+    (!found.iter().any(Diagnostic::is_error)).then_some(Pressed { compiled, places })
 }
 
 /// One pressing.
 pub(super) struct Press<'a> {
     pub(super) issue: &'a Issue,
-    theme: &'a Theme,
+    pub(super) theme: &'a Theme,
     images: &'a BTreeMap<String, Image>,
     pub(super) site: &'a Site,
     pub(super) mail: Mail,
@@ -179,36 +189,7 @@ impl Press<'_> {
         }
     }
 
-    fn html(&mut self, mut places: Placeholders) -> Option<Template> {
-        let context = self.context(&mut places);
-        let mut marks = Marks::unlike(std::iter::empty());
-        let mjml = match self.theme.layout(&context, &mut marks) {
-            Ok(mjml) => marks.trace(&mjml).0,
-            Err(error) => {
-                self.found.push(error);
-                return None;
-            }
-        };
-        let html = match mjml::render(&mjml) {
-            Ok(html) => html,
-            Err(error) => {
-                let text = error.line.and_then(|line| mjml.lines().nth(line - 1));
-                let text = text.map_or(String::new(), |text| {
-                    format!("; it reads `{}`", text.trim())
-                });
-                let file = format!("themes/{}/layout.mjml", self.theme.name);
-                let message = format!("{}{text}", error.message);
-                self.found
-                    .push(Diagnostic::about(Severity::Error, "mjml", &file, message));
-                return None;
-            }
-        };
-        let html = self.rewrite_remaining(&html, &mut places);
-        self.check_html(&html);
-        self.split(&places, &html, "HTML")
-    }
-
-    fn context(&mut self, places: &mut Placeholders) -> Value {
+    pub(super) fn context(&mut self, places: &mut Placeholders, marks: &mut Marks) -> Value {
         let page = |places: &mut Placeholders, slot: Slot, allowed: bool| {
             allowed.then(|| safe(places.put(Filling::Slot(slot), Wanted::Any, "a page of ours")))
         };
@@ -228,11 +209,15 @@ impl Press<'_> {
             images: self.images,
             public_url: &self.site.url,
             places,
+            marks,
+            file: self.theme.templates().count(),
+            annotate: self.options.annotate,
         };
         let intro = markup.parts(&issue.intro);
         let mut items = Vec::new();
         for item in &issue.items {
-            let headline = safe(markup.inlines(&item.headline));
+            let headline = markup.inlines(&item.headline);
+            let headline = safe(format!("{}{headline}", markup.mark(item.offset)));
             let parts = markup.parts(&item.blocks);
             items.push(context! { number => item.number, headline, parts });
         }
@@ -290,7 +275,12 @@ impl Press<'_> {
         ))
     }
 
-    fn split(&mut self, places: &Placeholders, page: &str, part: &str) -> Option<Template> {
+    pub(super) fn split(
+        &mut self,
+        places: &Placeholders,
+        page: &str,
+        part: &str,
+    ) -> Option<Template> {
         match places.split(page) {
             Ok(template) => Some(template),
             Err(problems) => {

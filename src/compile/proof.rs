@@ -3,36 +3,11 @@
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::{Mail, Press};
 use crate::compile::{Compiled, HTML_LIMIT, HTML_WARNING, Segment, Slot};
-use crate::issue::block::{Block, Inline};
+use crate::issue::block::Block;
 use crate::issue::merge::misplaced;
 use crate::issue::target;
-use crate::mjml;
 
 impl Press<'_> {
-    /// Components the author wrote are tried alone first, so that their errors have a place.
-    pub(super) fn check_components(&mut self, inputs: &[&str]) {
-        let issue = self.issue;
-        let blocks = issue.intro.iter().chain(&issue.outro);
-        let items = issue.items.iter().flat_map(|item| &item.blocks);
-        for block in blocks.chain(items) {
-            let Block::Mjml { source, offset } = block else {
-                continue;
-            };
-            let column = plain_source(source, &mut Placeholders::unlike(inputs));
-            self.found.push(match mjml::check_components(&column) {
-                Err(error) => {
-                    let mut finding = issue.source().error(*offset, "mjml", error.message);
-                    finding.line += error.line.map_or(0, |line| line - 1);
-                    finding
-                }
-                Ok(_) => {
-                    let message = "what stands in `:::mjml` is missing from the text part";
-                    issue.source().warning(*offset, "mjml-text", message)
-                }
-            });
-        }
-    }
-
     /// What is for a segment only cannot be left out of a copy: all copies share their text.
     pub(super) fn check_segments(&mut self) {
         let issue = self.issue;
@@ -154,13 +129,4 @@ impl Press<'_> {
             self.warning("size", message);
         }
     }
-}
-
-/// MJML with any slot as a harmless word.
-fn plain_source(source: &[Inline], places: &mut Placeholders) -> String {
-    let word = |inline: &Inline| match inline {
-        Inline::Text(text) => text.clone(),
-        _ => places.put(Filling::Literal(String::new()), Wanted::Any, "a slot"),
-    };
-    source.iter().map(word).collect()
 }

@@ -138,6 +138,7 @@ impl Text<'_> {
                 self.wrap(&text, width)
             }
             Block::Rule => vec!["* * *".into()],
+            Block::Here(_) => Vec::new(),
             Block::Aligned { blocks, .. } | Block::Only { blocks, .. } => {
                 self.blocks(blocks, width)
             }

@@ -5,7 +5,9 @@ use proptest::prelude::{ProptestConfig, any};
 use proptest::proptest;
 
 use super::{Draft, Format, read};
+use crate::compile::press::Mail;
 use crate::issue::Issue;
+use crate::issue::merge::Given;
 use crate::subscriber::field::FieldTable;
 
 const PASTED: &str = "This Week in Type \u{1f170}\u{fe0f} Three faces worth a look\n\
@@ -32,6 +34,17 @@ A podcast (https://pod.example/kern) lets you hear it.\n\n\
 That's all for this week. See you next Monday!\n\n\
 Unsubscribe\n";
 
+fn given(fields: &FieldTable) -> Given<'_> {
+    Given {
+        fields,
+        mail: Mail::Issue,
+        publication: "The Paper Trail",
+        url: "https://news.example.org",
+        list: "weekly",
+        language: "en",
+    }
+}
+
 fn draft(text: &str) -> Draft {
     read(text.as_bytes()).expect("a draft")
 }
@@ -40,7 +53,13 @@ fn draft(text: &str) -> Draft {
 fn findings(draft: &Draft) -> Vec<String> {
     let mut found = Vec::new();
     let octets = draft.markdown.as_bytes();
-    Issue::read("a", "issue.md", octets, &FieldTable::default(), &mut found);
+    Issue::read(
+        "a",
+        "issue.md",
+        octets,
+        given(&FieldTable::default()),
+        &mut found,
+    );
     found.iter().map(ToString::to_string).collect()
 }
 
@@ -197,7 +216,7 @@ proptest! {
         let text = if html { format!("<p>{text}</p><h2>{text}") } else { text };
         if let Ok(draft) = read(text.as_bytes()) {
             let mut found = Vec::new();
-            Issue::read("a", "issue.md", draft.markdown.as_bytes(), &FieldTable::default(), &mut found);
+            Issue::read("a", "issue.md", draft.markdown.as_bytes(), given(&FieldTable::default()), &mut found);
         }
     }
 }

@@ -9,6 +9,9 @@ use crate::compile::{Context, Slot};
 /// A block of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Block {
+    /// Where the block that follows stands in the file; nothing that a reader sees. Stands before each block
+    /// of the intro, of an item and of the outro.
+    Here(usize),
     Paragraph(Vec<Inline>),
     /// A headline within an item; level 3 or 4.
     Heading {

@@ -36,8 +36,11 @@ impl<'a> Atlas<'a> {
     /// Where spans begin; as many as there are components, so lines are counted once.
     pub fn places(&self, spans: &[Span]) -> Vec<Place> {
         let mut lines: Vec<(*const u8, Vec<usize>)> = Vec::new();
+        let mut next = spans.iter().skip(1).map(|span| span.range.start);
         let place = |span: &Span| {
-            let Spot { source, offset, .. } = self.spot(span);
+            let until = next.next().unwrap_or(usize::MAX);
+            let Spot { source, offset, .. } =
+                self.data(span, until).unwrap_or_else(|| self.spot(span));
             let start = source.text.as_ptr();
             let known = lines.iter().position(|(text, _)| *text == start);
             let index = known.unwrap_or_else(|| {
@@ -57,6 +60,29 @@ impl<'a> Atlas<'a> {
             }
         };
         spans.iter().map(place).collect()
+    }
+
+    /// What a generated component shows: the first place without extent that was put into it before the
+    /// next component begins. That is the author's data, and the component itself is the theme's.
+    fn data(&self, span: &Span, until: usize) -> Option<Spot<'a>> {
+        let (origins, normal) = self.generated.filter(|_| span.file == FileId(0))?;
+        let start = normal.original(span.range.start);
+        let until = if until == usize::MAX {
+            until
+        } else {
+            normal.original(until)
+        };
+        let after = origins.stretches.partition_point(|known| known.at < start);
+        let mut within = origins.stretches[after..]
+            .iter()
+            .take_while(|known| known.at < until);
+        let shown = within.find(|known| known.length == 0)?;
+        let (file, text) = origins.files.get(shown.file)?;
+        Some(Spot {
+            source: Source { file, text },
+            offset: shown.offset,
+            length: 0,
+        })
     }
 
     fn spot(&self, span: &Span) -> Spot<'a> {

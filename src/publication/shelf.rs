@@ -14,7 +14,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::diagnostic::Source;
 use crate::draft::quoted;
-use crate::issue::front::{self, Dates};
+use crate::issue::dates::Dates;
+use crate::issue::front;
 use crate::publication::{Publication, is_slug};
 
 /// Keys that belong to one issue only.
@@ -124,7 +125,8 @@ impl Publication {
                 file: &slug,
                 text: &text,
             };
-            let front = front::read(source).ok();
+            // What is wrong with an old issue is told when that one is checked.
+            let front = front::read(source, &mut Vec::new());
             let dates = front.and_then(|(front, _)| front.dates);
             shelf.push(Shelved { slug, text, dates });
         }
