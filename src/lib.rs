@@ -15,6 +15,7 @@ pub mod slug;
 pub mod token;
 
 // Domain: pure.
+pub mod appearance;
 pub mod compile;
 pub mod delivery;
 pub mod diagnostic;
@@ -38,7 +39,9 @@ pub mod app;
 pub mod deliver;
 pub mod import;
 pub mod lists;
+pub mod preflight;
 pub mod publication;
+pub mod rehearse;
 pub mod run;
 pub mod signup;
 pub mod smtp;

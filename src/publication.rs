@@ -15,8 +15,8 @@ use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
-use crate::issue::Issue;
 use crate::issue::merge::{self, Given};
+use crate::issue::{Issue, front};
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::picture::read_pictures;
 use crate::subscriber::field::FieldTable;
@@ -43,6 +43,9 @@ pub struct Built {
     pub images: Vec<(Image, Vec<u8>)>,
     /// Warnings only; errors make a [`Rejected`].
     pub diagnostics: Vec<Diagnostic>,
+    /// What it was compiled from, for whoever looks closer.
+    pub issue: Issue,
+    pub theme: Theme,
 }
 
 /// An issue for the preview.
@@ -102,6 +105,19 @@ fn build_issue(
         theme: &config.publication.theme,
         forced: false,
     })
+}
+
+/// The folder that `issue`, a slug or a path, names, whether it is there or not.
+pub fn folder_of(emails: &Path, issue: &str) -> PathBuf {
+    let own = emails.join("issues").join(issue);
+    let path = Path::new(issue);
+    if path.components().count() == 1 && own.is_dir() {
+        own
+    } else if path.is_file() {
+        path.parent().unwrap_or(path).to_owned()
+    } else {
+        path.to_owned()
+    }
 }
 
 /// Compiles the system mail `confirm`, `welcome` or `goodbye`.
@@ -179,6 +195,25 @@ impl Publication {
         }
         slugs.sort();
         Ok(slugs)
+    }
+
+    /// The subject of each issue of the folder but `slug`, as its front matter says it; an issue that
+    /// cannot be read has none.
+    pub fn subjects(&self, slug: &str) -> anyhow::Result<Vec<(String, String)>> {
+        let mut found = Vec::new();
+        for other in self.slugs()?.into_iter().filter(|other| other != slug) {
+            let folder = Folder::Disk(self.emails.join("issues").join(&other));
+            let Ok(Some(octets)) = folder.read("issue.md") else {
+                continue;
+            };
+            let text = String::from_utf8_lossy(&octets).replace("\r\n", "\n");
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+            let source = Source { file: &other, text };
+            if let Some((front, _)) = front::read(source, &mut Vec::new()) {
+                found.push((other, front.subject.unwrap_or(front.title)));
+            }
+        }
+        Ok(found)
     }
 
     /// The slug and the folder of an issue.
@@ -298,9 +333,11 @@ impl Publication {
             press(&issue, &theme, &table, site, mail, options, found)?;
         let built = Built {
             compiled,
-            list: issue.front.list,
+            list: issue.front.list.clone(),
             images,
             diagnostics: Vec::new(),
+            issue,
+            theme,
         };
         Some(Previewed { built, places })
     }

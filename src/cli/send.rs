@@ -4,16 +4,21 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use serde_json::json;
 use tokio::sync::watch;
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::cli::output::plain;
-use crate::cli::{Cli, Exit, follow, signal};
+use crate::cli::output::{plain, print_json};
+use crate::cli::{Cli, Exit, follow, rehearse, signal};
 use crate::deliver::{Engine, Taken};
-use crate::delivery::State;
-use crate::id::{DeliveryKey, RunId};
+use crate::diagnostic::Diagnostic;
+use crate::id::RunId;
+use crate::message::copy::Values;
+use crate::preflight;
+use crate::publication::{self, Built};
 use crate::run;
+use crate::run::test_copy::{self, Tested};
 use crate::store::runs::{Begun, Run};
 
 /// Sends an issue to the confirmed readers of a list.
@@ -33,6 +38,10 @@ pub struct Send {
     /// Sends although this issue went to this list before.
     #[arg(long)]
     again: bool,
+    /// Sends although some readers' copies lack a value, are cut or are too large. What cannot be sent at
+    /// all (an address that is none, a value that would break a header) still stops the run.
+    #[arg(long)]
+    skip_rehearsal: bool,
 }
 
 /// Lets a paused, held or interrupted run go on.
@@ -53,9 +62,15 @@ pub struct Resume {
 pub struct Test {
     /// Slug or folder of the issue.
     issue: String,
-    /// Who gets it; need not be a subscriber.
-    #[arg(long, value_name = "ADDRESS")]
-    to: EmailAddress,
+    /// Who gets it; need not be a subscriber. May be said several times.
+    #[arg(long, required = true, value_name = "ADDRESS")]
+    to: Vec<EmailAddress>,
+    /// Fills the copy with the values of this reader; without it slots show their defaults.
+    #[arg(long = "as", value_name = "SUBSCRIBER")]
+    reader: Option<EmailAddress>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs `pressrun send`.
@@ -79,10 +94,11 @@ impl Send {
         if !self.yes {
             self.ask(app, list).await?;
         }
-        let started = run::begin(app, &self.issue, list, self.again).await?;
-        for diagnostic in &started.built.diagnostics {
-            eprintln!("{diagnostic}");
+        let built = publication::compile_issue(&app.config, &app.emails(), &self.issue)?;
+        if !self.is_under_way(app, &built, list).await? {
+            self.preflight(app, &built, list).await?;
         }
+        let started = run::begin_built(app, built, list, self.again).await?;
         let id = match started.begun {
             Begun::New(id) => id,
             Begun::UnderWay(id) => {
@@ -109,6 +125,51 @@ impl Send {
             return Ok(Exit::Done);
         }
         send_and_follow(app, id, slug).await
+    }
+
+    /// Whether this goes on with a run that began before, and was looked at then.
+    async fn is_under_way(&self, app: &App, built: &Built, list: &str) -> anyhow::Result<bool> {
+        let list = app.store.list(list).await?.map(|list| list.id.0);
+        let run = app.store.run_of(&built.compiled.slug).await?;
+        Ok(run.is_some_and(|run| {
+            let open = !matches!(run.status.as_str(), "finished" | "cancelled");
+            open && run.list_id == list && list.is_some()
+        }))
+    }
+
+    /// Tells every finding, and refuses what is an error: by the lints, and in any reader's copy.
+    async fn preflight(&self, app: &App, built: &Built, list: &str) -> anyhow::Result<()> {
+        let slug = &built.compiled.slug;
+        let (emails, now) = (app.emails(), app.clock.now());
+        let facts = preflight::facts(&emails, slug, Some(&app.store), now).await;
+        let found = preflight::findings(&app.config, built, &facts);
+        for finding in &found {
+            eprintln!("{finding}");
+        }
+        if found.iter().any(Diagnostic::is_error) {
+            bail!(
+                "`{slug}` was not sent; mend what is above, or change the level of a lint in `[lint]` of \
+                 the configuration"
+            );
+        }
+        let report = rehearse::with_bar(app, built, list).await?;
+        if !report.findings.is_empty() {
+            eprint!("{}", rehearse::as_text(report.findings.iter()));
+        }
+        let refused: Vec<_> = report.refusals(self.skip_rehearsal).collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        match refused.iter().all(|group| group.kind.may_be_skipped()) {
+            true => bail!(
+                "`{slug}` was not sent: see above whose copies are not as they should be; \
+                 `--skip-rehearsal` sends it all the same"
+            ),
+            false => bail!(
+                "`{slug}` was not sent: correct or remove the readers above (`pressrun subscribers`), \
+                 whose copies cannot be sent; no flag overrides this"
+            ),
+        }
     }
 
     async fn ask(&self, app: &App, list: &str) -> anyhow::Result<()> {
@@ -159,61 +220,39 @@ impl Resume {
 
 impl Test {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let (key, built) = run::begin_test(app, &self.issue, &self.to).await?;
-        for diagnostic in &built.diagnostics {
+        let values = match &self.reader {
+            Some(reader) => test_copy::values_of(app, reader).await?,
+            None => Values::default(),
+        };
+        let stop = signal::stop();
+        let (issue, to) = (&self.issue, &self.to);
+        let report = test_copy::send(app, issue, to, &values, stop.subscribe()).await?;
+        for diagnostic in &report.built.diagnostics {
             eprintln!("{diagnostic}");
         }
-        let stop = signal::stop();
-        let engine = start(app, stop.subscribe()).await?;
-        let end = settled(app, key, stop.subscribe()).await;
-        stop.now();
-        if let Some(engine) = engine {
-            engine.await??;
-        }
-        let (state, reply) = end?;
-        let text = plain(&reply);
-        match state {
-            State::Sent => println!("sent: {text}"),
-            State::Queued | State::AtDot => {
-                println!("deferred: {text}; the next `pressrun send` or `serve` tries again");
-                return Ok(Exit::Attention);
+        let tested = &report.tested;
+        if self.json {
+            let found = &report.built.diagnostics;
+            print_json(
+                &json!({ "issue": report.built.compiled.slug, "tests": tested, "diagnostics": found }),
+            )?;
+        } else {
+            for one in tested {
+                let later = match one.outcome {
+                    "deferred" => "; the next `pressrun send` or `serve` tries again",
+                    _ => "",
+                };
+                let address = match to.len() {
+                    1 => String::new(),
+                    _ => format!("{}: ", one.to),
+                };
+                println!("{address}{}: {}{later}", one.outcome, plain(&one.reply));
             }
-            other => {
-                println!("{}: {text}", other.name());
-                return Ok(Exit::Attention);
-            }
         }
-        Ok(Exit::Done)
-    }
-}
-
-/// Waits until a delivery is settled or deferred.
-async fn settled(
-    app: &App,
-    key: DeliveryKey,
-    mut stop: watch::Receiver<bool>,
-) -> anyhow::Result<(State, String)> {
-    loop {
-        let after = i64::from(key.seq) - 1;
-        let rows = app.store.deliveries(key.run, None, after, 1).await?;
-        let row = rows
-            .into_iter()
-            .next()
-            .context("the test delivery is gone")?;
-        let state = State::parse(&row.state).context("a delivery in no known state")?;
-        let open = matches!(state, State::Queued | State::AtDot) && row.attempts == 0;
-        let trouble = app
-            .store
-            .meta(crate::deliver::TROUBLE)
-            .await?
-            .unwrap_or_default();
-        if !open || *stop.borrow() || !trouble.is_empty() {
-            return Ok((state, row.reply.unwrap_or(trouble)));
-        }
-        tokio::select! {
-            () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
-            _ = stop.changed() => {}
-        }
+        Ok(match tested.iter().all(Tested::is_sent) {
+            true => Exit::Done,
+            false => Exit::Attention,
+        })
     }
 }
 

@@ -133,7 +133,6 @@ pub fn press(
         images: images.values().cloned().collect(),
     };
     press.check_slots(&compiled);
-    press.check_size(&compiled);
     (!found.iter().any(Diagnostic::is_error)).then_some(Pressed { compiled, places })
 }
 
@@ -156,12 +155,6 @@ impl Press<'_> {
         let file = &self.issue.file;
         self.found
             .push(Diagnostic::about(Severity::Error, code, file, message));
-    }
-
-    pub(super) fn warning(&mut self, code: &'static str, message: impl Into<String>) {
-        let file = &self.issue.file;
-        self.found
-            .push(Diagnostic::about(Severity::Warning, code, file, message));
     }
 
     /// An entry of the link table, and what stands in the mail for it.
