@@ -48,6 +48,9 @@ fn promised(text: &str) -> Option<(&str, usize)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     for (index, word) in words.iter().enumerate() {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        if word.contains(['%', '$', '\u{20ac}', '\u{a3}']) {
+            continue;
+        }
         let Some(number) = number(bare) else { continue };
         let after = words[index + 1..].iter().take(3);
         let plural = after
