@@ -17,8 +17,10 @@ mod init;
 mod keys;
 mod lists;
 mod logs;
+mod mjml;
 mod new;
 mod output;
+mod preview;
 mod rehearse;
 mod send;
 mod serve;
@@ -27,6 +29,7 @@ mod sink;
 mod stats;
 mod subscribers;
 mod suppressions;
+mod theme;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -88,6 +91,11 @@ pub enum Command {
     /// Compiles issues and says what is wrong with them; nothing is sent.
     Check(check::Arguments),
     Build(build::Arguments),
+    Mjml(mjml::Arguments),
+    /// Lists, copies, checks and shows themes.
+    #[command(subcommand)]
+    Theme(theme::Command),
+    Preview(preview::Preview),
     Diff(diff::Diff),
     Rehearse(rehearse::Rehearse),
     Test(send::Test),
@@ -161,6 +169,9 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::ImportIssue(arguments) => import_issue::run(&cli.config, arguments),
         Command::Check(arguments) => check::run(&cli.config, arguments).await,
         Command::Build(arguments) => build::run(&cli.config, arguments),
+        Command::Mjml(arguments) => mjml::run(arguments).await,
+        Command::Theme(command) => theme::run(&cli.config, command),
+        Command::Preview(preview) => preview::run(cli, preview).await,
         Command::Diff(arguments) => diff::run(&cli.config, arguments),
         Command::Rehearse(arguments) => rehearse::run(cli, arguments).await,
         Command::Test(test) => send::test(cli, test).await,

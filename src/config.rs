@@ -124,6 +124,8 @@ pub struct Publication {
     pub language: String,
     /// One sentence for the subscribe page.
     pub description: String,
+    /// The theme of the system mails, and of issues that name none.
+    pub theme: String,
 }
 
 /// The one author mailbox of every mail.

@@ -32,6 +32,7 @@ pub mod images;
 pub mod leave;
 pub mod listener;
 pub mod pages;
+pub mod preview;
 pub mod ready;
 pub mod shield;
 pub mod subscribe;

@@ -15,6 +15,7 @@ pub mod slug;
 pub mod token;
 
 // Domain: pure.
+pub mod appearance;
 pub mod compile;
 pub mod delivery;
 pub mod diagnostic;

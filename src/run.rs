@@ -6,20 +6,21 @@
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 
-use crate::address::EmailAddress;
 use crate::app::App;
 use crate::compile::{Compiled, Image};
 use crate::config::{Config, UncertainPolicy};
 use crate::deliver;
 use crate::delivery::{Counts, State};
-use crate::id::{DeliveryKey, ListId, RunId, SubscriberId};
+use crate::id::{DeliveryKey, ListId, RunId};
 use crate::lists;
 use crate::message::copy::CopyRecord;
 use crate::message::{self, ListHeaders, RunHeaders};
 use crate::publication::{self, Built};
 use crate::store::revisions::NewRevision;
 use crate::store::runs::{Begun, NewRun, Run};
-use crate::store::system_mail::NewSystemMail;
+
+pub mod sample;
+pub mod test_copy;
 
 /// Blocks cancelled in one transaction: 2,048 deliveries, well under 50 ms.
 const CANCEL_STEP: u32 = 8;
@@ -60,31 +61,6 @@ pub async fn begin_built(
     };
     let begun = app.store.begin_run(&new, again, app.clock.now()).await?;
     Ok(Started { begun, built })
-}
-
-/// Puts a test copy of `issue` for `to` into the open run, through the same engine. Its links end and
-/// count nothing.
-pub async fn begin_test(
-    app: &App,
-    issue: &str,
-    to: &EmailAddress,
-) -> anyhow::Result<(DeliveryKey, Built)> {
-    let built = publication::compile_issue(&app.config, &app.emails(), issue)?;
-    let revision = keep_revision(app, &built.compiled, &built.images).await?;
-    let list = app.store.list(&app.config.publication.list).await?;
-    let mail = NewSystemMail {
-        kind: "test",
-        revision: &revision,
-        subscriber: SubscriberId(0),
-        address: Some(to.as_str()),
-        list: list.map(|list| list.id),
-        data: "{}",
-    };
-    let key = app
-        .store
-        .enqueue_system_mail(&mail, app.clock.now())
-        .await?;
-    Ok((key, built))
 }
 
 /// Keeps a compiled issue with its links and images, and gives its content address.

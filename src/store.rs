@@ -185,6 +185,36 @@ impl Store {
         Ok(Store::Postgres(pool))
     }
 
+    /// Opens `url` for reading alone, as it stands; none where there is no database yet.
+    pub async fn open_to_read(url: &str, base: &Path) -> anyhow::Result<Option<Store>> {
+        let Some(file) = url.strip_prefix("sqlite:") else {
+            return Store::connect(url, base, 2).await.map(Some);
+        };
+        let path = base.join(file.trim_start_matches("//"));
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .read_only(true)
+            .busy_timeout(BUSY)
+            .disable_statement_logging();
+        let readers = SqlitePoolOptions::new()
+            .max_connections(2)
+            .acquire_timeout(ACQUIRE)
+            .connect_with(options.clone())
+            .await
+            .with_context(|| format!("database `{}`", path.display()))?;
+        Ok(Some(Store::Sqlite(SqliteStore {
+            readers,
+            // Whatever would write fails on it.
+            writer: SqlitePoolOptions::new()
+                .max_connections(1)
+                .connect_lazy_with(options),
+            path,
+        })))
+    }
+
     /// Closes every connection; on SQLite this also folds the write-ahead log back into the file.
     pub async fn close(&self) {
         match self {

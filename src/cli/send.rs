@@ -4,19 +4,21 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use serde_json::json;
 use tokio::sync::watch;
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::cli::output::plain;
+use crate::cli::output::{plain, print_json};
 use crate::cli::{Cli, Exit, follow, rehearse, signal};
 use crate::deliver::{Engine, Taken};
-use crate::delivery::State;
 use crate::diagnostic::Diagnostic;
-use crate::id::{DeliveryKey, RunId};
+use crate::id::RunId;
+use crate::message::copy::Values;
 use crate::preflight;
 use crate::publication::{self, Built};
 use crate::run;
+use crate::run::test_copy::{self, Tested};
 use crate::store::runs::{Begun, Run};
 
 /// Sends an issue to the confirmed readers of a list.
@@ -60,9 +62,15 @@ pub struct Resume {
 pub struct Test {
     /// Slug or folder of the issue.
     issue: String,
-    /// Who gets it; need not be a subscriber.
-    #[arg(long, value_name = "ADDRESS")]
-    to: EmailAddress,
+    /// Who gets it; need not be a subscriber. May be said several times.
+    #[arg(long, required = true, value_name = "ADDRESS")]
+    to: Vec<EmailAddress>,
+    /// Fills the copy with the values of this reader; without it slots show their defaults.
+    #[arg(long = "as", value_name = "SUBSCRIBER")]
+    reader: Option<EmailAddress>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs `pressrun send`.
@@ -212,61 +220,39 @@ impl Resume {
 
 impl Test {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let (key, built) = run::begin_test(app, &self.issue, &self.to).await?;
-        for diagnostic in &built.diagnostics {
+        let values = match &self.reader {
+            Some(reader) => test_copy::values_of(app, reader).await?,
+            None => Values::default(),
+        };
+        let stop = signal::stop();
+        let (issue, to) = (&self.issue, &self.to);
+        let report = test_copy::send(app, issue, to, &values, stop.subscribe()).await?;
+        for diagnostic in &report.built.diagnostics {
             eprintln!("{diagnostic}");
         }
-        let stop = signal::stop();
-        let engine = start(app, stop.subscribe()).await?;
-        let end = settled(app, key, stop.subscribe()).await;
-        stop.now();
-        if let Some(engine) = engine {
-            engine.await??;
-        }
-        let (state, reply) = end?;
-        let text = plain(&reply);
-        match state {
-            State::Sent => println!("sent: {text}"),
-            State::Queued | State::AtDot => {
-                println!("deferred: {text}; the next `pressrun send` or `serve` tries again");
-                return Ok(Exit::Attention);
+        let tested = &report.tested;
+        if self.json {
+            let found = &report.built.diagnostics;
+            print_json(
+                &json!({ "issue": report.built.compiled.slug, "tests": tested, "diagnostics": found }),
+            )?;
+        } else {
+            for one in tested {
+                let later = match one.outcome {
+                    "deferred" => "; the next `pressrun send` or `serve` tries again",
+                    _ => "",
+                };
+                let address = match to.len() {
+                    1 => String::new(),
+                    _ => format!("{}: ", one.to),
+                };
+                println!("{address}{}: {}{later}", one.outcome, plain(&one.reply));
             }
-            other => {
-                println!("{}: {text}", other.name());
-                return Ok(Exit::Attention);
-            }
         }
-        Ok(Exit::Done)
-    }
-}
-
-/// Waits until a delivery is settled or deferred.
-async fn settled(
-    app: &App,
-    key: DeliveryKey,
-    mut stop: watch::Receiver<bool>,
-) -> anyhow::Result<(State, String)> {
-    loop {
-        let after = i64::from(key.seq) - 1;
-        let rows = app.store.deliveries(key.run, None, after, 1).await?;
-        let row = rows
-            .into_iter()
-            .next()
-            .context("the test delivery is gone")?;
-        let state = State::parse(&row.state).context("a delivery in no known state")?;
-        let open = matches!(state, State::Queued | State::AtDot) && row.attempts == 0;
-        let trouble = app
-            .store
-            .meta(crate::deliver::TROUBLE)
-            .await?
-            .unwrap_or_default();
-        if !open || *stop.borrow() || !trouble.is_empty() {
-            return Ok((state, row.reply.unwrap_or(trouble)));
-        }
-        tokio::select! {
-            () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
-            _ = stop.changed() => {}
-        }
+        Ok(match tested.iter().all(Tested::is_sent) {
+            true => Exit::Done,
+            false => Exit::Attention,
+        })
     }
 }
 

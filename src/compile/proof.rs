@@ -97,7 +97,7 @@ impl Press<'_> {
                 if !has(&Slot::Confirm) {
                     self.error("confirm", format!("the {part} part has no `confirm_url`"));
                 }
-            } else if !has(&Slot::Unsubscribe) {
+            } else if self.mail.can_be_left() && !has(&Slot::Unsubscribe) {
                 self.error(
                     "unsubscribe",
                     format!("the {part} part has no `unsubscribe_url`"),

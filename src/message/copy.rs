@@ -40,6 +40,16 @@ pub struct CopyRecord {
     pub kid: u8,
 }
 
+/// A reader's own words, without the address: what fills the slots of one copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Values {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+}
+
 impl CopyRecord {
     /// A copy for `to` at `date` with links under the key `kid`; all else empty.
     pub fn new(to: EmailAddress, date: Timestamp, kid: u8) -> CopyRecord {
@@ -79,6 +89,11 @@ impl CopyRecord {
         } else {
             value
         }
+    }
+
+    /// The same on one line, as every part shows it.
+    pub(crate) fn line(&self, name: &str, default: &str) -> String {
+        one_line(self.value(name, default)).into_owned()
     }
 
     /// The second that a confirm link carries.

@@ -5,4 +5,5 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PRESSRUN_BINARY=${PRESSRUN_BINARY:-$PWD/target/debug/pressrun}
 export PYTHONDONTWRITEBYTECODE=1
-exec python3 tests/pages/pages.py
+python3 tests/pages/pages.py
+python3 tests/pages/preview.py

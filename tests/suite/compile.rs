@@ -8,6 +8,7 @@ use crate::compile::desk::Desk;
 
 mod commands;
 pub mod desk;
+mod themes;
 
 const SAMPLE: &str = "this-week-in-ai-research";
 

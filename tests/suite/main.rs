@@ -13,6 +13,8 @@ mod ledger;
 mod message;
 mod migrations;
 mod mjml_errors;
+mod mjml_page;
+mod preview;
 mod readers;
 mod rehearse;
 mod setup;

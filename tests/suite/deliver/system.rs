@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use pressrun::address::EmailAddress;
-use pressrun::id::{ListId, RunId, SubscriberId};
+use pressrun::id::{DeliveryKey, ListId, RunId, SubscriberId};
+use pressrun::message::copy::Values;
 use pressrun::publication::Publication;
 use pressrun::run;
+use pressrun::run::test_copy::{self, Tested};
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
 use pressrun::store::runs::Begun;
@@ -134,10 +136,10 @@ on_both!(
         let rig = Rig::new(engine, wish).await;
         Publication::write_defaults(&rig.app.emails()).expect("the author's folder");
         let to = EmailAddress::parse("author@example.org").expect("an address");
-        let (key, _) = run::begin_test(&rig.app, SAMPLE, &to)
+        let begun = test_copy::begin(&rig.app, SAMPLE, &[to], &Values::default())
             .await
             .expect("a test");
-        assert_eq!(key.run, RunId::SYSTEM);
+        assert_eq!(begun.keys[0].run, RunId::SYSTEM);
         let sending = rig.start().await;
         rig.wait_accepted(1).await;
         let test = rig.sink.accepted().remove(0);
@@ -183,5 +185,57 @@ on_both!(
         assert_eq!(rig.trouble().await, "", "nobody tries any more");
         rig.sink.set_script(Script::default());
         assert_eq!(rig.finish(run).await.sent, 40);
+    }
+);
+
+on_both!(
+    a_test_copy_shows_a_readers_values_and_belongs_to_nobody,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        Publication::write_defaults(&rig.app.emails()).expect("the author's folder");
+        let folder = rig.app.emails().join("issues/one");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let text = "---\ntitle: Hi [[first_name|there]]\n---\n\nDear [[first_name|reader]]\n";
+        std::fs::write(folder.join("issue.md"), text).expect("an issue");
+        let to = ["a@example.org", "b@example.org"];
+        let to = to.map(|to| EmailAddress::parse(to).expect("an address"));
+        let values = Values {
+            name: "Zoe Q".into(),
+            fields: [("first_name".to_owned(), "Zoe".to_owned())].into(),
+        };
+        let (_say, stop) = tokio::sync::watch::channel(false);
+        let report = test_copy::send(&rig.app, "one", &to, &values, stop).await;
+        let tested = report.expect("a report").tested;
+        assert!(tested.iter().all(Tested::is_sent), "{tested:?}");
+        let mails = rig.sink.accepted();
+        assert_eq!(mails.len(), 2);
+        for mail in &mails {
+            let text = String::from_utf8_lossy(&mail.message);
+            assert!(text.contains("\r\nSubject: [TEST] Hi Zoe\r\n"), "{text}");
+            assert!(text.contains("Dear Zoe"), "{text}");
+        }
+        // The links of a test name no subscription, so that its unsubscribe link ends nothing.
+        let key = DeliveryKey {
+            run: RunId::SYSTEM,
+            seq: 0,
+        };
+        let copy = rig
+            .app
+            .store
+            .copy_of(key)
+            .await
+            .expect("a read")
+            .expect("a copy");
+        let copy = copy.copy.expect("a record");
+        assert!(!copy.contains("subscription"), "{copy}");
+        let missing = EmailAddress::parse("nobody@example.org").expect("an address");
+        let error = test_copy::values_of(&rig.app, &missing)
+            .await
+            .expect_err("nobody");
+        assert!(
+            error
+                .to_string()
+                .starts_with("there is no reader `nobody@example.org`")
+        );
     }
 );

@@ -1,0 +1,234 @@
+//! The page: controls as links, the stage, and the panels beside it.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use minijinja::{Value, context};
+
+use crate::appearance::{Client, Images, Scheme, inbox, text};
+use crate::compile::HTML_LIMIT;
+use crate::http::fault::Fault;
+use crate::http::preview::finding::finding;
+use crate::http::preview::look::{CLIENTS, IMAGES, Look, SCHEMES, Show};
+use crate::http::preview::reader::{Seen, seen};
+use crate::http::preview::{Desk, Good, Shown, panels};
+use crate::run::sample::{self, Sample};
+
+/// Widths with a button and a key of their own; none fills the stage.
+const WIDTHS: [(Option<u32>, &str, &str); 4] = [
+    (Some(320), "320", "1"),
+    (Some(375), "375", "2"),
+    (Some(600), "600", "3"),
+    (None, "Full", "4"),
+];
+
+/// The issue made for one reader: what the stage and the panels show.
+pub(super) struct Made<'a> {
+    pub(super) shown: &'a Shown,
+    pub(super) good: &'a Good,
+    pub(super) seen: &'a Seen,
+    pub(super) subject: String,
+    /// HTML with links that lead to their targets.
+    pub(super) html: String,
+    pub(super) text: String,
+    /// The whole message, or why there is none.
+    pub(super) sample: Result<Sample, String>,
+}
+
+/// `GET /`: the page as its query says.
+pub(super) async fn page(
+    State(desk): State<Arc<Desk>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Fault> {
+    let look = Look::read(&query.unwrap_or_default());
+    let shown = desk.shown();
+    let seen = seen(&desk, &shown, &look).await;
+    let editor = desk.target.editor.as_deref();
+    let errors = shown.errors.iter().map(|error| finding(error, editor));
+    let errors: Vec<Value> = errors.collect();
+    let mut values = context! {
+        version => desk.version(&shown),
+        issue => desk.target.issue.as_str(),
+        broken => shown.is_broken(),
+        errors => errors,
+        fault => shown.fault.as_deref(),
+        editor => editor,
+    };
+    if let Some(good) = &shown.good {
+        let made = make(&desk, &shown, good, &seen);
+        let more = context! {
+            slug => good.built.compiled.slug.as_str(),
+            title => good.built.compiled.title.as_str(),
+            subject => made.subject.as_str(),
+            groups => groups(&look),
+            width => look.width,
+            hidden => hidden(&look, &["width"]),
+            stage => stage(&desk, &made, &look),
+            panels => panels::panels(&desk, &made, &look),
+        };
+        values = context! { ..values, ..more };
+    }
+    Ok(desk.templates.page(values)?)
+}
+
+fn make<'a>(desk: &Desk, shown: &'a Shown, good: &'a Good, seen: &'a Seen) -> Made<'a> {
+    let config = &shown.config;
+    let public_url = config.publication.url.trim_end_matches('/');
+    let compiled = &good.built.compiled;
+    let sample = sample::make(config, desk.base(), compiled, &seen.reader);
+    Made {
+        shown,
+        good,
+        seen,
+        subject: sample::subject(compiled, &seen.reader),
+        html: sample::html(compiled, public_url, &seen.reader),
+        text: sample::text(compiled, public_url, &seen.reader),
+        sample: sample.map_err(|error| format!("{error:#}")),
+    }
+}
+
+/// The pairs of a look for a form that sets `except` itself.
+pub(super) fn hidden(look: &Look, except: &[&str]) -> Vec<Value> {
+    let own = |name: &str| except.iter().any(|own| name == *own || own.is_empty());
+    let pairs = look.pairs().into_iter().filter(|(name, _)| !own(name));
+    let pairs = pairs.map(|(name, value)| context! { name => name, value => value });
+    pairs.collect()
+}
+
+/// The controls: groups of links, one of each group chosen.
+fn groups(look: &Look) -> Vec<Value> {
+    let shows = Show::ALL.map(|(show, name, label, key)| {
+        let href = look.with(|look| look.show = show);
+        choice(name, label, href, look.show == show, key)
+    });
+    let mut groups = vec![group("show", "View", shows.to_vec())];
+    if look.show != Show::Mail {
+        return groups;
+    }
+    let widths = WIDTHS.map(|(width, label, key)| {
+        let href = look.with(|look| look.width = width);
+        choice(label, label, href, look.width == width, key)
+    });
+    groups.push(group("width", "Width", widths.to_vec()));
+    groups.push(cycle(
+        "scheme",
+        "Colours",
+        "d",
+        &SCHEMES,
+        look.appearance.scheme,
+        |scheme| look.with(|look| look.appearance.scheme = scheme),
+    ));
+    groups.push(cycle(
+        "client",
+        "Program",
+        "c",
+        &CLIENTS,
+        look.appearance.client,
+        |client| look.with(|look| look.appearance.client = client),
+    ));
+    groups.push(cycle(
+        "images",
+        "Images",
+        "i",
+        &IMAGES,
+        look.appearance.images,
+        |images| look.with(|look| look.appearance.images = images),
+    ));
+    groups
+}
+
+/// A group whose key goes on to the next choice.
+fn cycle<T: Copy + PartialEq, const N: usize>(
+    name: &str,
+    label: &str,
+    key: &str,
+    known: &[(T, &str, &str); N],
+    now: T,
+    href: impl Fn(T) -> String,
+) -> Value {
+    let at = known.iter().position(|known| known.0 == now).unwrap_or(0);
+    let choices = known
+        .iter()
+        .enumerate()
+        .map(|(index, (value, name, label))| {
+            let key = if index == (at + 1) % N { key } else { "" };
+            choice(name, label, href(*value), index == at, key)
+        });
+    group(name, label, choices.collect())
+}
+
+fn group(name: &str, label: &str, choices: Vec<Value>) -> Value {
+    context! { name => name, label => label, choices => choices }
+}
+
+fn choice(name: &str, label: &str, href: String, chosen: bool, key: &str) -> Value {
+    context! { name => name, label => label, href => href, chosen => chosen, key => key }
+}
+
+/// What stands on the stage.
+fn stage(desk: &Desk, made: &Made<'_>, look: &Look) -> Value {
+    let config = &made.shown.config;
+    let source = match &made.sample {
+        Ok(sample) => String::from_utf8_lossy(&sample.message).into_owned(),
+        Err(reason) => reason.clone(),
+    };
+    let octets = made.sample.as_ref().map_or(0, |sample| sample.html.len());
+    match look.show {
+        Show::Mail => {
+            let version = desk.version(made.shown);
+            let address = look.address("/frame");
+            let mark = if address.contains('?') { '&' } else { '?' };
+            context! {
+                show => "mail",
+                address => format!("{address}{mark}version={version}"),
+                width => look.width,
+                note => note(look, octets),
+            }
+        }
+        Show::Text => context! { show => "text", text => text::linked(&made.text) },
+        Show::Source => context! { show => "source", text => source },
+        Show::Inbox => context! {
+            show => "inbox",
+            from => config.from.name.as_str(),
+            initial => config.from.name.chars().next().map(String::from).unwrap_or_default(),
+            subject => made.subject.as_str(),
+            snippet => inbox::snippet(&made.html),
+            preheader => made.good.built.compiled.preheader.as_str(),
+            padded => inbox::is_padded(&made.html),
+        },
+    }
+}
+
+/// What is to be known of the look on the stage.
+fn note(look: &Look, octets: usize) -> Option<String> {
+    let mut notes = Vec::new();
+    match look.appearance.client {
+        Client::Standard => {}
+        Client::NoStyle => {
+            notes.push("Every <style> is taken away, as Gmail does for foreign accounts.".to_owned());
+        }
+        Client::Clipped if octets > HTML_LIMIT => {
+            notes.push(format!("Gmail cuts here, {octets} octets being more than {HTML_LIMIT}."));
+        }
+        Client::Clipped => notes.push(format!(
+            "Nothing is clipped: {octets} of {HTML_LIMIT} octets."
+        )),
+        Client::Outlook => notes.push(
+            "An approximation of Outlook on Windows; only Outlook shows Word's own widths and gaps."
+                .to_owned(),
+        ),
+    }
+    match look.appearance.scheme {
+        Scheme::Inverted => notes.push(
+            "Every colour turned round, as Outlook on phones and Gmail on iOS do.".to_owned(),
+        ),
+        Scheme::Light | Scheme::Dark => {}
+    }
+    match look.appearance.images {
+        Images::Own => {}
+        Images::All => notes.push("Images of other hosts are fetched from there.".to_owned()),
+        Images::Off => notes.push("Images are off.".to_owned()),
+    }
+    (!notes.is_empty()).then(|| notes.join(" "))
+}

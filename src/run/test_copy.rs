@@ -1,0 +1,167 @@
+//! Test copies: an issue through the real engine to the author's own addresses.
+//!
+//! Promises: a test copy belongs to the open run and to no reader, so that its links end nothing and
+//! nothing of it is counted, also when it shows a reader's values. Whoever sends already does it for us;
+//! else the engine runs here for as long as it takes.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::address::EmailAddress;
+use crate::app::App;
+use crate::deliver::{Engine, TROUBLE, Taken};
+use crate::delivery::State;
+use crate::id::{DeliveryKey, SubscriberId};
+use crate::message::copy::Values;
+use crate::publication::{self, Built};
+use crate::run::keep_revision;
+use crate::store::system_mail::NewSystemMail;
+use crate::subscriber::Subscriber;
+
+/// Between two looks at a copy under way.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Test copies put into the queue, and what the compiler said of their issue.
+pub struct Begun {
+    pub keys: Vec<DeliveryKey>,
+    pub built: Built,
+}
+
+/// What became of one test copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tested {
+    pub to: String,
+    /// `sent`, `deferred` or another state's name.
+    pub outcome: &'static str,
+    /// What the relay said, or why it was not asked.
+    pub reply: String,
+}
+
+impl Tested {
+    pub fn is_sent(&self) -> bool {
+        self.outcome == State::Sent.name()
+    }
+}
+
+/// What the copies to all addresses came to, and what the compiler said of their issue.
+pub struct Report {
+    pub tested: Vec<Tested>,
+    pub built: Built,
+}
+
+/// The values of the reader with this address, for a test copy or a preview.
+pub async fn values_of(app: &App, reader: &EmailAddress) -> anyhow::Result<Values> {
+    let found = app.store.subscriber(&reader.canonical()).await?;
+    found.map(|found| values(&found)).with_context(|| {
+        format!("there is no reader `{reader}`; look with `pressrun subscribers show`")
+    })
+}
+
+/// The values that a reader's copies are filled with.
+pub fn values(reader: &Subscriber) -> Values {
+    let text = |name: &String| Some((name.clone(), reader.fields.text(name)?));
+    Values {
+        name: reader.name.clone(),
+        fields: reader.fields.0.keys().filter_map(text).collect(),
+    }
+}
+
+/// Puts one test copy of `issue` with `values` into the open run for each address.
+pub async fn begin(
+    app: &App,
+    issue: &str,
+    to: &[EmailAddress],
+    values: &Values,
+) -> anyhow::Result<Begun> {
+    let built = publication::compile_issue(&app.config, &app.emails(), issue)?;
+    let revision = keep_revision(app, &built.compiled, &built.images).await?;
+    let list = app.store.list(&app.config.publication.list).await?;
+    let data = serde_json::to_string(values)?;
+    let mut keys = Vec::with_capacity(to.len());
+    for address in to {
+        let mail = NewSystemMail {
+            kind: "test",
+            revision: &revision,
+            subscriber: SubscriberId(0),
+            address: Some(address.as_str()),
+            list: list.as_ref().map(|list| list.id),
+            data: &data,
+        };
+        let now = app.clock.now();
+        keys.push(app.store.enqueue_system_mail(&mail, now).await?);
+    }
+    Ok(Begun { keys, built })
+}
+
+/// Sends a test copy to each address and waits until each is settled or deferred, or until `stop`.
+pub async fn send(
+    app: &App,
+    issue: &str,
+    to: &[EmailAddress],
+    values: &Values,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<Report> {
+    let begun = begin(app, issue, to, values).await?;
+    let (say, heard) = watch::channel(false);
+    let engine = match Engine::take(app.clone(), heard).await? {
+        Taken::Engine(engine) => Some(tokio::spawn(engine.run())),
+        // Another process sends from this database; the copies are in its queue.
+        Taken::Busy => None,
+    };
+    let mut tested = Vec::with_capacity(to.len());
+    let mut fault = None;
+    for (key, to) in begun.keys.iter().zip(to) {
+        match settled(app, *key, &mut stop).await {
+            Ok((state, reply)) => tested.push(Tested {
+                to: to.to_string(),
+                outcome: match state {
+                    State::Queued | State::AtDot => "deferred",
+                    other => other.name(),
+                },
+                reply,
+            }),
+            Err(error) => fault = Some(error),
+        }
+    }
+    say.send_replace(true);
+    if let Some(engine) = engine {
+        engine.await??;
+    }
+    match fault {
+        None => Ok(Report {
+            tested,
+            built: begun.built,
+        }),
+        Some(error) => Err(error),
+    }
+}
+
+/// Waits until a delivery is settled or deferred; gives the relay's words, or why none is reached.
+async fn settled(
+    app: &App,
+    key: DeliveryKey,
+    stop: &mut watch::Receiver<bool>,
+) -> anyhow::Result<(State, String)> {
+    loop {
+        let after = i64::from(key.seq) - 1;
+        let rows = app.store.deliveries(key.run, None, after, 1).await?;
+        let row = rows
+            .into_iter()
+            .next()
+            .context("the test delivery is gone")?;
+        let state = State::parse(&row.state).context("a delivery in no known state")?;
+        let open = matches!(state, State::Queued | State::AtDot) && row.attempts == 0;
+        let trouble = app.store.meta(TROUBLE).await?.unwrap_or_default();
+        if !open || *stop.borrow() || !trouble.is_empty() {
+            return Ok((state, row.reply.unwrap_or(trouble)));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            // The sender is gone with whoever would say stop; time alone goes on.
+            changed = stop.changed() => if changed.is_err() { tokio::time::sleep(LOOK).await },
+        }
+    }
+}
