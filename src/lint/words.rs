@@ -128,7 +128,8 @@ fn empty_items(desk: &mut Desk<'_>, text: &str) {
     let mut headlines = lines(text).filter(|(at, line)| *at >= start && line.starts_with("## "));
     for item in &desk.inputs.issue.items {
         let (at, line) = headlines.next().unwrap_or_default();
-        if item.blocks.is_empty() {
+        // A plain headline may be that of a section, with the items below it.
+        if item.blocks.is_empty() && item.number.is_some() {
             let headline = plain_text(&item.headline);
             let message = format!("nothing stands below the headline `{headline}`");
             let help = "write it, or take the headline out";
