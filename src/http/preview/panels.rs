@@ -118,12 +118,13 @@ fn images(made: &Made<'_>) -> Vec<Value> {
         match known {
             Some((image, octets)) => context! {
                 name => image.source.as_str(),
+                remote => false,
                 shown => format!("/i/{}", image.hash),
                 size => format!("{} \u{d7} {}", image.width, image.height),
                 weight => kibibytes(octets.len()),
                 alt => alt,
             },
-            None => context! { name => source, remote => true, alt => alt },
+            None => context! { name => source, remote => true, shown => "", alt => alt },
         }
     };
     appearance::images_in(&made.html)
