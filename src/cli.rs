@@ -10,15 +10,18 @@ mod deliveries;
 mod demo;
 mod diff;
 mod dns;
+mod explain;
 mod follow;
 mod import_issue;
 mod init;
 mod keys;
 mod lists;
 mod logs;
+mod mjml;
 mod new;
 mod output;
 mod preview;
+mod rehearse;
 mod send;
 mod serve;
 mod signal;
@@ -26,6 +29,7 @@ mod sink;
 mod stats;
 mod subscribers;
 mod suppressions;
+mod theme;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -84,11 +88,16 @@ pub enum Command {
     Suppressions(suppressions::Command),
     New(new::New),
     ImportIssue(import_issue::ImportIssue),
-    /// Compiles an issue and says what is wrong with it; nothing is sent.
+    /// Compiles issues and says what is wrong with them; nothing is sent.
     Check(check::Arguments),
     Build(build::Arguments),
+    Mjml(mjml::Arguments),
+    /// Lists, copies, checks and shows themes.
+    #[command(subcommand)]
+    Theme(theme::Command),
     Preview(preview::Preview),
     Diff(diff::Diff),
+    Rehearse(rehearse::Rehearse),
     Test(send::Test),
     Send(send::Send),
     Pause(control::Pause),
@@ -158,10 +167,13 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Suppressions(command) => suppressions::run(cli, command).await,
         Command::New(new) => new::run(&cli.config, new),
         Command::ImportIssue(arguments) => import_issue::run(&cli.config, arguments),
-        Command::Check(arguments) => check::run(&cli.config, arguments),
+        Command::Check(arguments) => check::run(&cli.config, arguments).await,
         Command::Build(arguments) => build::run(&cli.config, arguments),
+        Command::Mjml(arguments) => mjml::run(arguments).await,
+        Command::Theme(command) => theme::run(&cli.config, command),
         Command::Preview(preview) => preview::run(cli, preview).await,
         Command::Diff(arguments) => diff::run(&cli.config, arguments),
+        Command::Rehearse(arguments) => rehearse::run(cli, arguments).await,
         Command::Test(test) => send::test(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,
         Command::Pause(pause) => control::pause(cli, pause).await,

@@ -37,6 +37,8 @@ pub struct Config {
     pub signup: Signup,
     pub paths: Paths,
     pub log: Log,
+    /// The level of each lint by its code.
+    pub lint: BTreeMap<String, Level>,
 }
 
 impl Config {
@@ -122,6 +124,8 @@ pub struct Publication {
     pub language: String,
     /// One sentence for the subscribe page.
     pub description: String,
+    /// The theme of the system mails, and of issues that name none.
+    pub theme: String,
 }
 
 /// The one author mailbox of every mail.
@@ -240,6 +244,17 @@ pub struct Send {
     /// How long an interrupted sender waits for answers to final dots already sent.
     #[serde(with = "duration")]
     pub drain: Duration,
+}
+
+/// How much a lint weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// It is not told.
+    Off,
+    Warning,
+    /// It stops the issue.
+    Error,
 }
 
 /// Policy for deliveries of which nobody knows whether the relay took them.

@@ -6,7 +6,7 @@
 
 mod blame;
 mod breaker;
-mod copies;
+pub(crate) mod copies;
 mod dispatch;
 mod guard;
 mod judge;

@@ -2,7 +2,7 @@
 //!
 //! Promises: no file and no network is read but through [`Files`]; newlines may be of any kind; findings
 //! stand at their place in the author's own file; no text makes it panic, and what panics below is a
-//! finding. Icons and fonts of other hosts are never added.
+//! finding. What other hosts hold is added only where the document names it, or the caller asks for it.
 
 pub mod components;
 pub mod entity;

@@ -14,9 +14,9 @@ use crate::compile::press::{Mail, Options, Pressed, Site, press};
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Place, Severity, Source};
-use crate::issue::Issue;
+use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
 use crate::issue::merge::{self, Given};
+use crate::issue::{Issue, front};
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::picture::read_pictures;
 use crate::subscriber::field::FieldTable;
@@ -24,9 +24,7 @@ use crate::subscriber::field::FieldTable;
 mod folder;
 mod picture;
 pub mod shelf;
-
-/// The theme of an issue that names none, and of the system mails.
-const THEME: &str = "digest";
+pub mod themes;
 
 /// The author's folder with its fields.
 #[derive(Clone, Debug)]
@@ -45,6 +43,9 @@ pub struct Built {
     pub images: Vec<(Image, Vec<u8>)>,
     /// Warnings only; errors make a [`Rejected`].
     pub diagnostics: Vec<Diagnostic>,
+    /// What it was compiled from, for whoever looks closer.
+    pub issue: Issue,
+    pub theme: Theme,
 }
 
 /// An issue for the preview.
@@ -101,6 +102,8 @@ fn build_issue(
         list: &config.publication.list,
         slug: &slug,
         folder: &folder,
+        theme: &config.publication.theme,
+        forced: false,
     })
 }
 
@@ -117,12 +120,15 @@ pub fn folder_of(emails: &Path, issue: &str) -> PathBuf {
     }
 }
 
-/// Compiles the system mail `confirm` or `welcome`.
+/// Compiles the system mail `confirm`, `welcome` or `goodbye`.
 pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Result<Compiled> {
     let mail = match kind {
         "confirm" => Mail::Confirm,
         "welcome" => Mail::Welcome,
-        _ => bail!("there is no system mail `{kind}`; there are `confirm` and `welcome`"),
+        "goodbye" => Mail::Goodbye,
+        _ => {
+            bail!("there is no system mail `{kind}`; there are `confirm`, `welcome` and `goodbye`")
+        }
     };
     let publication = Publication::load(emails)?;
     let folder = publication.folder(&format!("system/{kind}"));
@@ -137,6 +143,8 @@ pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Res
         list: &config.publication.list,
         slug: kind,
         folder: &folder,
+        theme: &config.publication.theme,
+        forced: false,
     })?;
     ensure!(
         built.images.is_empty(),
@@ -187,6 +195,25 @@ impl Publication {
         }
         slugs.sort();
         Ok(slugs)
+    }
+
+    /// The subject of each issue of the folder but `slug`, as its front matter says it; an issue that
+    /// cannot be read has none.
+    pub fn subjects(&self, slug: &str) -> anyhow::Result<Vec<(String, String)>> {
+        let mut found = Vec::new();
+        for other in self.slugs()?.into_iter().filter(|other| other != slug) {
+            let folder = Folder::Disk(self.emails.join("issues").join(&other));
+            let Ok(Some(octets)) = folder.read("issue.md") else {
+                continue;
+            };
+            let text = String::from_utf8_lossy(&octets).replace("\r\n", "\n");
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+            let source = Source { file: &other, text };
+            if let Some((front, _)) = front::read(source, &mut Vec::new()) {
+                found.push((other, front.subject.unwrap_or(front.title)));
+            }
+        }
+        Ok(found)
     }
 
     /// The slug and the folder of an issue.
@@ -244,8 +271,13 @@ impl Publication {
         let files = folder.texts(&["mjml", "toml"]);
         let files = files.map_err(|problem| error(format!("{problem:#}")))?;
         if files.is_empty() {
-            return Err(error(format!("there is no theme `{name}`"))
-                .help(format!("`{THEME}` is always there")));
+            let known = themes::themes(&self.emails).unwrap_or_default();
+            let known: Vec<&str> = known.iter().map(|theme| theme.name.as_str()).collect();
+            let help = match nearest(name, known.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("there are: {}", known.join(", ")),
+            };
+            return Err(error(format!("there is no theme `{name}`")).help(help));
         }
         Theme::new(name, files)
     }
@@ -288,8 +320,10 @@ impl Publication {
         };
         let issue = Issue::read(order.slug, &file, octets, given, found)?;
         let images = read_pictures(&issue, order.folder, found);
-        let theme = self.theme(issue.front.theme.as_deref().unwrap_or(THEME));
+        let named = issue.front.theme.as_deref().filter(|_| !order.forced);
+        let theme = self.theme(named.unwrap_or(order.theme));
         let theme = theme.map_err(|error| found.push(error)).ok()?;
+        let theme = theme.for_language(issue.front.lang.as_deref().unwrap_or(&order.site.language));
         let table: BTreeMap<String, Image> = images
             .iter()
             .map(|(image, _)| (image.source.clone(), image.clone()))
@@ -299,9 +333,11 @@ impl Publication {
             press(&issue, &theme, &table, site, mail, options, found)?;
         let built = Built {
             compiled,
-            list: issue.front.list,
+            list: issue.front.list.clone(),
             images,
             diagnostics: Vec::new(),
+            issue,
+            theme,
         };
         Some(Previewed { built, places })
     }
@@ -316,6 +352,10 @@ struct Order<'a> {
     list: &'a str,
     slug: &'a str,
     folder: &'a Folder,
+    /// The theme of an issue that names none.
+    theme: &'a str,
+    /// That theme, whatever the issue says.
+    forced: bool,
 }
 
 /// What the configuration says of the publication.

@@ -36,6 +36,16 @@ pub struct Started {
 /// Compiles `issue` and begins its run to the list `list`; nothing begins when the issue has errors.
 pub async fn begin(app: &App, issue: &str, list: &str, again: bool) -> anyhow::Result<Started> {
     let built = publication::compile_issue(&app.config, &app.emails(), issue)?;
+    begin_built(app, built, list, again).await
+}
+
+/// [`begin`] for an issue that was compiled before, and perhaps looked at since.
+pub async fn begin_built(
+    app: &App,
+    built: Built,
+    list: &str,
+    again: bool,
+) -> anyhow::Result<Started> {
     let list = lists::find(app, list).await?;
     let revision = keep_revision(app, &built.compiled, &built.images).await?;
     let slug = built.compiled.slug.clone();

@@ -128,6 +128,7 @@ macro_rules! transact {
     };
 }
 
+pub mod audience;
 pub(crate) mod blocks;
 pub mod events;
 pub mod import;

@@ -1,53 +1,177 @@
-//! `pressrun check`: compiles an issue and says what is wrong with it, without sending anything.
+//! `pressrun check`: compiles issues and says what is wrong with them, without sending anything.
+//!
+//! Promises: nothing is made or changed; a database is asked for earlier subjects when it is there.
 
-use std::io::Write;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write, stderr};
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use clap::ValueEnum;
 use serde_json::json;
 
-use crate::cli::Exit;
+use crate::cli::{Exit, explain, output};
+use crate::clock::Clock;
 use crate::compile::{Compiled, HTML_LIMIT, Slot, Template};
 use crate::config::Config;
-use crate::diagnostic::Diagnostic;
-use crate::publication::{Built, Rejected, compile_issue};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::lint;
+use crate::preflight::{self, reach};
+use crate::publication::{Built, Publication, Rejected, compile_issue};
+use crate::store::Store;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Slug or folder of the issue.
-    issue: String,
-    /// Prints JSON.
-    #[arg(long)]
+    /// Slugs or folders of the issues.
+    #[arg(required_unless_present_any = ["all", "explain"])]
+    issue: Vec<String>,
+    /// Checks every issue of the folder.
+    #[arg(long, conflicts_with = "issue")]
+    all: bool,
+    /// Fails on warnings, too.
+    #[arg(long, value_name = "WHAT")]
+    deny: Option<Deny>,
+    /// How findings are written.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The same as `--format json`.
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Asks every link whether it answers.
+    #[arg(long)]
+    online: bool,
+    /// Explains the lint of this code.
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["issue", "all", "online"])]
+    explain: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Deny {
+    Warnings,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people: each finding with the line it is about.
+    Text,
+    /// One object for an issue, a list for several.
+    Json,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// What came of one issue.
+struct Checked {
+    built: Option<Built>,
+    found: Vec<Diagnostic>,
 }
 
 /// Prints findings, size and the link table. Fails when a finding is an error.
-pub fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let (config, emails) = configuration(config)?;
-    let out = &mut std::io::stdout().lock();
-    match compile_issue(&config, &emails, &arguments.issue) {
-        Ok(built) if arguments.json => {
-            writeln!(out, "{}", as_json(&built, &config.publication.url))?;
-            Ok(Exit::Done)
-        }
-        Ok(built) => {
-            report(out, &built, &config.publication.url)?;
-            Ok(Exit::Done)
-        }
-        Err(error) => {
-            let rejected = error.downcast::<Rejected>()?;
-            if arguments.json {
-                writeln!(out, "{}", json!({ "diagnostics": rejected.0 }))?;
-            } else {
-                findings(out, &rejected.0)?;
+pub async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
+    if let Some(code) = &arguments.explain {
+        return explain::run(code);
+    }
+    let path = std::path::absolute(config)?;
+    let (config, emails) = configuration(&path)?;
+    let issues = match arguments.all {
+        true => Publication::load(&emails)?.slugs()?,
+        false => arguments.issue.clone(),
+    };
+    if issues.is_empty() {
+        bail!("there is no issue to check");
+    }
+    let base = path.parent().unwrap_or(&path);
+    let check = Check {
+        store: preflight::database(&config, base).await,
+        config,
+        emails,
+        online: arguments.online,
+    };
+    let mut all = Vec::new();
+    for issue in &issues {
+        all.push(check.issue(issue).await?);
+    }
+    let format = if arguments.json {
+        Format::Json
+    } else {
+        arguments.format
+    };
+    output::print(&check.written(&all, format)?)?;
+    let found = all.iter().flat_map(|checked| &checked.found);
+    let fatal = |finding: &Diagnostic| finding.is_error() || arguments.deny == Some(Deny::Warnings);
+    Ok(match found.into_iter().any(fatal) {
+        true => Exit::Failed,
+        false => Exit::Done,
+    })
+}
+
+/// What the issues of one call share.
+struct Check {
+    config: Config,
+    emails: PathBuf,
+    store: Option<Store>,
+    online: bool,
+}
+
+impl Check {
+    async fn issue(&self, issue: &str) -> anyhow::Result<Checked> {
+        let built = match compile_issue(&self.config, &self.emails, issue) {
+            Ok(built) => built,
+            Err(error) => {
+                let found = error.downcast::<Rejected>()?.0;
+                return Ok(Checked { built: None, found });
             }
-            Ok(Exit::Failed)
+        };
+        let (slug, now) = (&built.compiled.slug, Clock::System.now());
+        let mut facts = preflight::facts(&self.emails, slug, self.store.as_ref(), now).await;
+        if self.online {
+            let urls = preflight::addresses(&built);
+            let at_home = preflight::at_home(&self.config);
+            if stderr().is_terminal() {
+                eprintln!("asking {} of `{slug}`...", counted(urls.len(), "link"));
+            }
+            facts.unreachable = reach::ask(&urls, at_home).await?;
         }
+        Ok(Checked {
+            found: preflight::findings(&self.config, &built, &facts),
+            built: Some(built),
+        })
+    }
+
+    fn written(&self, all: &[Checked], format: Format) -> anyhow::Result<String> {
+        let url = &self.config.publication.url;
+        let mut out = String::new();
+        match (format, all) {
+            (Format::Json, [one]) => writeln!(out, "{:#}", as_json(one, url))?,
+            (Format::Json, all) => {
+                let each: Vec<_> = all.iter().map(|one| as_json(one, url)).collect();
+                writeln!(out, "{:#}", json!(each))?;
+            }
+            (Format::Github, all) => {
+                for finding in all.iter().flat_map(|one| &one.found) {
+                    writeln!(out, "{}", annotation(finding))?;
+                }
+            }
+            (Format::Text, all) => {
+                for (index, one) in all.iter().enumerate() {
+                    if index > 0 {
+                        out.push('\n');
+                    }
+                    out.push_str(&text(&one.found));
+                    if let Some(built) = &one.built {
+                        out.push('\n');
+                        report(&mut out, built, url)?;
+                    }
+                }
+            }
+        }
+        Ok(out)
     }
 }
 
 /// The configuration and the author's folder it names; neither database nor keys are opened.
-pub(crate) fn configuration(path: &Path) -> anyhow::Result<(Config, std::path::PathBuf)> {
+pub(crate) fn configuration(path: &Path) -> anyhow::Result<(Config, PathBuf)> {
     let path = std::path::absolute(path)?;
     let config = Config::load(&path)?;
     let base = path
@@ -59,18 +183,65 @@ pub(crate) fn configuration(path: &Path) -> anyhow::Result<(Config, std::path::P
 
 /// Findings, one below the other, and their count.
 pub(crate) fn findings(out: &mut impl Write, found: &[Diagnostic]) -> anyhow::Result<()> {
+    write!(out, "{}", text(found))?;
+    Ok(())
+}
+
+/// Findings with their code frames, their count, and where more is said about them.
+fn text(found: &[Diagnostic]) -> String {
+    let mut out = String::new();
     for diagnostic in found {
-        writeln!(out, "{diagnostic}")?;
+        out.push_str(&diagnostic.framed());
+        out.push('\n');
+        if diagnostic.excerpt.is_some() {
+            out.push('\n');
+        }
     }
     let errors = found.iter().filter(|found| found.is_error()).count();
     let warnings = found.len() - errors;
-    writeln!(
-        out,
-        "{}, {}",
+    out.push_str(&format!(
+        "{}, {}\n",
         counted(errors, "error"),
         counted(warnings, "warning")
-    )?;
-    Ok(())
+    ));
+    let codes: BTreeSet<&str> = found.iter().map(|finding| finding.code).collect();
+    let known: Vec<&str> = codes
+        .into_iter()
+        .filter(|code| lint::find(code).is_some())
+        .collect();
+    if !known.is_empty() {
+        let known = known.join(", ");
+        out.push_str(&format!(
+            "more with `pressrun check --explain CODE`: {known}\n"
+        ));
+    }
+    out
+}
+
+/// A workflow command of GitHub Actions.
+fn annotation(finding: &Diagnostic) -> String {
+    // The runner reads these back; a property ends at a comma or a colon.
+    let data = |text: &str| {
+        let text = text.replace('%', "%25");
+        text.replace('\r', "%0D").replace('\n', "%0A")
+    };
+    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    let kind = match finding.severity {
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    };
+    let place = match finding.line {
+        0 => String::new(),
+        line => format!(",line={line},col={}", finding.column),
+    };
+    let help = finding.help.as_ref().map(|help| format!("\nhelp: {help}"));
+    let message = format!("{}{}", finding.message, help.unwrap_or_default());
+    format!(
+        "::{kind} file={}{place},title={}::{}",
+        property(&finding.file),
+        property(finding.code),
+        data(&message)
+    )
 }
 
 /// The subject as a reader without any fields gets it.
@@ -81,10 +252,8 @@ pub(crate) fn plain(template: &Template) -> String {
     })
 }
 
-fn report(out: &mut impl Write, built: &Built, public_url: &str) -> anyhow::Result<()> {
+fn report(out: &mut String, built: &Built, public_url: &str) -> anyhow::Result<()> {
     let compiled = &built.compiled;
-    findings(out, &built.diagnostics)?;
-    writeln!(out)?;
     writeln!(out, "issue     {}", compiled.slug)?;
     writeln!(out, "subject   {}", plain(&compiled.subject))?;
     if !compiled.preheader.is_empty() {
@@ -120,7 +289,10 @@ fn report(out: &mut impl Write, built: &Built, public_url: &str) -> anyhow::Resu
     Ok(())
 }
 
-fn as_json(built: &Built, public_url: &str) -> serde_json::Value {
+fn as_json(checked: &Checked, public_url: &str) -> serde_json::Value {
+    let Some(built) = &checked.built else {
+        return json!({ "diagnostics": checked.found });
+    };
     let compiled = &built.compiled;
     let (html, text) = sizes(compiled, public_url);
     json!({
@@ -133,7 +305,7 @@ fn as_json(built: &Built, public_url: &str) -> serde_json::Value {
         "text_octets": text,
         "links": compiled.links,
         "images": compiled.images,
-        "diagnostics": built.diagnostics,
+        "diagnostics": checked.found,
     })
 }
 
@@ -154,5 +326,27 @@ fn counted(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::annotation;
+    use crate::diagnostic::Source;
+
+    #[test]
+    fn an_annotation_survives_percent_signs_commas_and_line_ends() {
+        let source = Source {
+            file: "a,b:c%.md",
+            text: "x\ny",
+        };
+        let finding = source
+            .warning(2, "some-code", "50% of this: a, b")
+            .help("two\nlines");
+        assert_eq!(
+            annotation(&finding),
+            "::warning file=a%2Cb%3Ac%25.md,line=2,col=1,title=some-code::50%25 of this: a, b%0A\
+             help: two%0Alines"
+        );
     }
 }

@@ -10,10 +10,13 @@ use tokio::sync::watch;
 use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::output::{plain, print_json};
-use crate::cli::{Cli, Exit, follow, signal};
+use crate::cli::{Cli, Exit, follow, rehearse, signal};
 use crate::deliver::{Engine, Taken};
+use crate::diagnostic::Diagnostic;
 use crate::id::RunId;
 use crate::message::copy::Values;
+use crate::preflight;
+use crate::publication::{self, Built};
 use crate::run;
 use crate::run::test_copy::{self, Tested};
 use crate::store::runs::{Begun, Run};
@@ -35,6 +38,10 @@ pub struct Send {
     /// Sends although this issue went to this list before.
     #[arg(long)]
     again: bool,
+    /// Sends although some readers' copies lack a value, are cut or are too large. What cannot be sent at
+    /// all (an address that is none, a value that would break a header) still stops the run.
+    #[arg(long)]
+    skip_rehearsal: bool,
 }
 
 /// Lets a paused, held or interrupted run go on.
@@ -87,10 +94,11 @@ impl Send {
         if !self.yes {
             self.ask(app, list).await?;
         }
-        let started = run::begin(app, &self.issue, list, self.again).await?;
-        for diagnostic in &started.built.diagnostics {
-            eprintln!("{diagnostic}");
+        let built = publication::compile_issue(&app.config, &app.emails(), &self.issue)?;
+        if !self.is_under_way(app, &built, list).await? {
+            self.preflight(app, &built, list).await?;
         }
+        let started = run::begin_built(app, built, list, self.again).await?;
         let id = match started.begun {
             Begun::New(id) => id,
             Begun::UnderWay(id) => {
@@ -117,6 +125,51 @@ impl Send {
             return Ok(Exit::Done);
         }
         send_and_follow(app, id, slug).await
+    }
+
+    /// Whether this goes on with a run that began before, and was looked at then.
+    async fn is_under_way(&self, app: &App, built: &Built, list: &str) -> anyhow::Result<bool> {
+        let list = app.store.list(list).await?.map(|list| list.id.0);
+        let run = app.store.run_of(&built.compiled.slug).await?;
+        Ok(run.is_some_and(|run| {
+            let open = !matches!(run.status.as_str(), "finished" | "cancelled");
+            open && run.list_id == list && list.is_some()
+        }))
+    }
+
+    /// Tells every finding, and refuses what is an error: by the lints, and in any reader's copy.
+    async fn preflight(&self, app: &App, built: &Built, list: &str) -> anyhow::Result<()> {
+        let slug = &built.compiled.slug;
+        let (emails, now) = (app.emails(), app.clock.now());
+        let facts = preflight::facts(&emails, slug, Some(&app.store), now).await;
+        let found = preflight::findings(&app.config, built, &facts);
+        for finding in &found {
+            eprintln!("{finding}");
+        }
+        if found.iter().any(Diagnostic::is_error) {
+            bail!(
+                "`{slug}` was not sent; mend what is above, or change the level of a lint in `[lint]` of \
+                 the configuration"
+            );
+        }
+        let report = rehearse::with_bar(app, built, list).await?;
+        if !report.findings.is_empty() {
+            eprint!("{}", rehearse::as_text(report.findings.iter()));
+        }
+        let refused: Vec<_> = report.refusals(self.skip_rehearsal).collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        match refused.iter().all(|group| group.kind.may_be_skipped()) {
+            true => bail!(
+                "`{slug}` was not sent: see above whose copies are not as they should be; \
+                 `--skip-rehearsal` sends it all the same"
+            ),
+            false => bail!(
+                "`{slug}` was not sent: correct or remove the readers above (`pressrun subscribers`), \
+                 whose copies cannot be sent; no flag overrides this"
+            ),
+        }
     }
 
     async fn ask(&self, app: &App, list: &str) -> anyhow::Result<()> {

@@ -103,6 +103,11 @@ pub fn measure(source: &str, octets: &[u8]) -> Result<Image, String> {
 /// Makes the octets of `source` fit for a mail: upright, and not heavier than they need be. What is light
 /// already stays as it is, octet for octet. The error is a sentence.
 pub fn prepare(source: &str, octets: Vec<u8>) -> Result<Prepared, String> {
+    prepare_above(source, octets, SIZE_WARNING)
+}
+
+/// As [`prepare`], where more octets than `light` are heavy.
+fn prepare_above(source: &str, octets: Vec<u8>, light: usize) -> Result<Prepared, String> {
     let image = measure(source, &octets)?;
     let mut prepared = Prepared {
         natural: (image.width, image.height),
@@ -111,8 +116,8 @@ pub fn prepare(source: &str, octets: Vec<u8>) -> Result<Prepared, String> {
         notes: Vec::new(),
     };
     let turn = turn_of(&prepared);
-    if turn != Orientation::NoTransforms || prepared.octets.len() > SIZE_WARNING {
-        lighten(&mut prepared, turn)?;
+    if turn != Orientation::NoTransforms || prepared.octets.len() > light {
+        lighten(&mut prepared, turn, light)?;
     }
     let size = prepared.octets.len();
     if size > SIZE_LIMIT {
@@ -120,14 +125,6 @@ pub fn prepare(source: &str, octets: Vec<u8>) -> Result<Prepared, String> {
         return Err(format!(
             "`{source}` is larger than {limit} MiB; make it smaller"
         ));
-    }
-    if size > SIZE_WARNING {
-        let message = format!("`{source}` has {}; phones load it slowly", shown(size));
-        prepared.notes.push(("image-size", message));
-    }
-    if prepared.image.media_type == "image/webp" {
-        let message = format!("`{source}` is WebP, which Outlook for Windows does not show");
-        prepared.notes.push(("image-kind", message));
     }
     Ok(prepared)
 }
@@ -143,12 +140,9 @@ fn turn_of(prepared: &Prepared) -> Orientation {
 }
 
 /// Decodes, turns, scales down and encodes again; keeps the result if it is lighter or was turned.
-fn lighten(prepared: &mut Prepared, turn: Orientation) -> Result<(), String> {
+fn lighten(prepared: &mut Prepared, turn: Orientation, light: usize) -> Result<(), String> {
     let source = prepared.image.source.clone();
     if moves(prepared) {
-        let size = shown(prepared.octets.len());
-        let message = format!("`{source}` moves, so its {size} are left as they are");
-        prepared.notes.push(("image-animated", message));
         return Ok(());
     }
     let broken = |error| format!("`{source}` cannot be read to its end: {error}; save it again");
@@ -163,14 +157,14 @@ fn lighten(prepared: &mut Prepared, turn: Orientation) -> Result<(), String> {
         decoded = decoded.resize_exact(WIDTH_LIMIT, height, filter);
     }
     let photograph = prepared.image.media_type == "image/jpeg";
-    let (media_type, octets) = encode(&decoded, photograph)
+    let (media_type, octets) = encode(&decoded, photograph, light)
         .map_err(|error| format!("`{source}` cannot be made smaller: {error}"))?;
     let turned = turn != Orientation::NoTransforms;
     if octets.len() >= prepared.octets.len() && !turned {
         return Ok(());
     }
     let before = prepared.octets.len();
-    if before > SIZE_WARNING {
+    if before > light {
         let (was, is) = (prepared.natural, (decoded.width(), decoded.height()));
         prepared.notes.push((
             "image-recompressed",
@@ -206,7 +200,11 @@ fn decode(octets: &[u8]) -> image::ImageResult<DynamicImage> {
 }
 
 /// PNG where something is transparent or a PNG is light enough, JPEG else.
-fn encode(decoded: &DynamicImage, photograph: bool) -> image::ImageResult<(&'static str, Vec<u8>)> {
+fn encode(
+    decoded: &DynamicImage,
+    photograph: bool,
+    light: usize,
+) -> image::ImageResult<(&'static str, Vec<u8>)> {
     let clear = decoded.color().has_alpha()
         && decoded
             .to_rgba8()
@@ -221,7 +219,7 @@ fn encode(decoded: &DynamicImage, photograph: bool) -> image::ImageResult<(&'sta
         } else {
             DynamicImage::from(decoded.to_rgb8()).write_with_encoder(encoder)?;
         }
-        if clear || png.len() <= SIZE_WARNING {
+        if clear || png.len() <= light {
             return Ok(("image/png", png));
         }
     }

@@ -250,7 +250,11 @@ impl Markup<'_> {
             for line in lines {
                 out.push_str("<tr>");
                 for (column, cell) in line.iter().enumerate() {
-                    let align = align.get(column).map_or("left", |align| align.name());
+                    let align = match align.get(column) {
+                        Some(Align::Center) => "center",
+                        Some(Align::Right) => "right",
+                        Some(Align::Left) | None => self.theme.start(),
+                    };
                     let open = self.theme.open(tag);
                     let open = open.replacen(tag, &format!("{tag} align=\"{align}\""), 1);
                     out.push_str(&format!("{open}{}</{tag}>", self.inlines(cell)));

@@ -11,8 +11,8 @@ use minijinja::value::Value;
 use crate::compile::markup::{Markup, safe};
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::text::{Text, WIDTH};
-use crate::compile::theme::Theme;
 use crate::compile::theme::trace::Marks;
+use crate::compile::theme::{Theme, direction};
 use crate::compile::{Compiled, Context, Image, Link, Segment, Slot, Template, escape_html};
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::issue::Issue;
@@ -48,6 +48,15 @@ pub enum Mail {
     Welcome,
     /// To an address that is nobody's reader yet: nothing to leave, no value a stranger typed in.
     Confirm,
+    /// To a reader who has just left: nothing left to leave.
+    Goodbye,
+}
+
+impl Mail {
+    /// Whether its reader has a subscription that can be ended.
+    pub(super) fn can_be_left(self) -> bool {
+        matches!(self, Mail::Issue | Mail::Welcome)
+    }
 }
 
 /// A compiled issue, and where its blocks were written.
@@ -88,7 +97,7 @@ pub fn press(
     let options = match mail {
         Mail::Issue => options,
         // Nobody asks how often a confirm mail is read.
-        Mail::Welcome | Mail::Confirm => Options {
+        Mail::Welcome | Mail::Confirm | Mail::Goodbye => Options {
             clicks: false,
             opens: false,
             ..options
@@ -124,7 +133,6 @@ pub fn press(
         images: images.values().cloned().collect(),
     };
     press.check_slots(&compiled);
-    press.check_size(&compiled);
     (!found.iter().any(Diagnostic::is_error)).then_some(Pressed { compiled, places })
 }
 
@@ -147,12 +155,6 @@ impl Press<'_> {
         let file = &self.issue.file;
         self.found
             .push(Diagnostic::about(Severity::Error, code, file, message));
-    }
-
-    pub(super) fn warning(&mut self, code: &'static str, message: impl Into<String>) {
-        let file = &self.issue.file;
-        self.found
-            .push(Diagnostic::about(Severity::Warning, code, file, message));
     }
 
     /// An entry of the link table, and what stands in the mail for it.
@@ -184,7 +186,7 @@ impl Press<'_> {
         let page = |places: &mut Placeholders, slot: Slot, allowed: bool| {
             allowed.then(|| safe(places.put(Filling::Slot(slot), Wanted::Any, "a page of ours")))
         };
-        let leaving = self.mail != Mail::Confirm;
+        let leaving = self.mail.can_be_left();
         let unsubscribe_url = page(places, Slot::Unsubscribe, leaving);
         let preferences_url = page(places, Slot::Preferences, leaving);
         let view_url = page(places, Slot::View, self.mail == Mail::Issue);
@@ -248,7 +250,8 @@ impl Press<'_> {
     fn words(&self) -> Value {
         let words = &self.theme.look.words;
         context! {
-            view => &words.view, unsubscribe => &words.unsubscribe, share => &words.share,
+            view => &words.view, unsubscribe => &words.unsubscribe,
+            preferences => &words.preferences, share => &words.share,
             authors => &words.authors, code => &words.code, until => &words.until,
             offer => &words.offer, notes => &words.notes, why => &words.why,
         }
@@ -339,11 +342,14 @@ impl Press<'_> {
     fn footer(&self, text: &mut Text<'_>) {
         text.lines(&["-".repeat(WIDTH)]);
         let words = &self.theme.look.words;
-        if self.mail != Mail::Confirm {
+        if self.mail.can_be_left() {
             text.say(&format!("{} {}.", words.why, self.site.name));
             let slot = Filling::Slot(Slot::Unsubscribe);
             let url = text.places.put(slot, Wanted::Once, "unsubscribe");
             text.say(&format!("{}: {url}", words.unsubscribe));
+            let slot = Filling::Slot(Slot::Preferences);
+            let url = text.places.put(slot, Wanted::Once, "preferences");
+            text.say(&format!("{}: {url}", words.preferences));
         }
         let address = one_line(&self.site.postal_address);
         text.say(&format!("{}, {address}", self.site.name));
@@ -395,12 +401,4 @@ fn personal(piece: &Piece) -> Segment {
 fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join(", ")
-}
-
-/// HTML's `dir` for a language.
-fn direction(language: &str) -> &'static str {
-    match language.split('-').next().unwrap_or_default() {
-        "ar" | "fa" | "he" | "ur" | "yi" | "ps" | "sd" | "ug" => "rtl",
-        _ => "ltr",
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::{Mail, Press};
-use crate::compile::{Compiled, HTML_LIMIT, HTML_WARNING, Segment, Slot};
+use crate::compile::{Compiled, Segment, Slot};
 use crate::issue::block::Block;
 use crate::issue::merge::misplaced;
 use crate::issue::target;
@@ -97,7 +97,7 @@ impl Press<'_> {
                 if !has(&Slot::Confirm) {
                     self.error("confirm", format!("the {part} part has no `confirm_url`"));
                 }
-            } else if !has(&Slot::Unsubscribe) {
+            } else if self.mail.can_be_left() && !has(&Slot::Unsubscribe) {
                 self.error(
                     "unsubscribe",
                     format!("the {part} part has no `unsubscribe_url`"),
@@ -117,16 +117,6 @@ impl Press<'_> {
             .any(|slot| !matches!(slot, Slot::Field { .. }))
         {
             self.error("slot", "a subject cannot hold an address");
-        }
-    }
-
-    /// Gmail cuts long messages off; measured with links of real length.
-    pub(super) fn check_size(&mut self, compiled: &Compiled) {
-        let size = compiled.html_size_estimate(&self.site.url);
-        if size > HTML_WARNING {
-            let message =
-                format!("the HTML has {size} octets; Gmail cuts a message off at {HTML_LIMIT}");
-            self.warning("size", message);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! links among words are numbered and listed below their item. No line ends in a blank.
 
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
-use crate::compile::theme::Words;
+use crate::compile::theme::look::Words;
 use crate::compile::{Context, Segment};
 use crate::issue::Issue;
 use crate::issue::block::{Align, Block, Inline, LinkId, Mark, Promo};

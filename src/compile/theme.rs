@@ -5,14 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use minijinja::value::Value;
+use minijinja::value::{Value, merge_maps};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
-use serde::Deserialize;
 
 use crate::compile::escape_html;
+use crate::compile::theme::look::Look;
 use crate::compile::theme::trace::Marks;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 
+pub mod inspect;
+pub mod look;
+pub mod tokens;
 pub(crate) mod trace;
 
 /// Instructions of one rendering. The digest theme needs about 10,000 for eleven items.
@@ -24,42 +27,8 @@ pub struct Theme {
     pub name: String,
     pub files: BTreeMap<String, String>,
     pub look: Look,
-}
-
-/// `theme.toml`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Look {
-    /// CSS declarations for each HTML tag of the text, written into its `style` attribute.
-    #[serde(default)]
-    pub style: BTreeMap<String, String>,
-    pub words: Words,
-}
-
-/// What the theme says itself, in the publication's language; both parts of the mail use it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Words {
-    /// "View in browser".
-    pub view: String,
-    /// "Unsubscribe".
-    pub unsubscribe: String,
-    /// "Share this issue".
-    pub share: String,
-    /// "Written by".
-    pub authors: String,
-    /// "Code", before a promo's code.
-    pub code: String,
-    /// "Until", before the day a promo ends.
-    pub until: String,
-    /// "Get the offer", where a promo gives no label.
-    pub offer: String,
-    /// "Notes", above the footnotes.
-    pub notes: String,
-    /// "Image", in the text part.
-    pub image: String,
-    /// "You get this mail because you subscribed to"; the publication's name follows.
-    pub why: String,
+    /// Whether the language is written from right to left.
+    rtl: bool,
 }
 
 impl Theme {
@@ -73,11 +42,7 @@ impl Theme {
         let text = files
             .get("theme.toml")
             .ok_or_else(|| missing("theme.toml"))?;
-        let look: Look = toml::from_str(text).map_err(|error| {
-            let offset = error.span().map_or(0, |span| span.start);
-            let source = Source { file: &toml, text };
-            source.error(offset, "theme", error.message().to_owned())
-        })?;
+        let look = Look::read(Source { file: &toml, text }).map_err(|mut found| found.remove(0))?;
         if !files.contains_key("layout.mjml") {
             return Err(missing("layout.mjml"));
         }
@@ -85,7 +50,20 @@ impl Theme {
             name: name.to_owned(),
             files,
             look,
+            rtl: false,
         })
+    }
+
+    /// The theme for a language (BCP 47): its styles face the right way.
+    #[must_use]
+    pub fn for_language(mut self, language: &str) -> Theme {
+        self.rtl = direction(language) == "rtl";
+        self
+    }
+
+    /// The side on which lines begin.
+    pub(crate) fn start(&self) -> &'static str {
+        if self.rtl { "right" } else { "left" }
     }
 
     /// The opening tag with the theme's style for it.
@@ -95,7 +73,11 @@ impl Theme {
 
     /// The opening tag with the style that the theme gives under another name.
     pub(crate) fn open_as(&self, tag: &str, style: &str) -> String {
-        match self.look.style.get(style) {
+        let styles = match self.rtl {
+            true => &self.look.turned,
+            false => &self.look.style,
+        };
+        match styles.get(style) {
             Some(style) => format!("<{tag} style=\"{}\">", escape_html(style)),
             None => format!("<{tag}>"),
         }
@@ -112,6 +94,7 @@ impl Theme {
 
     /// Renders `layout.mjml` with `context`. What comes out holds the marks that `marks` takes out again.
     pub(crate) fn layout(&self, context: &Value, marks: &mut Marks) -> Result<String, Diagnostic> {
+        let context = &merge_maps([context.clone(), self.look.tokens.values(self.rtl)]);
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
@@ -171,7 +154,8 @@ impl Theme {
         }
         let finding = source.at(Severity::Error, offset, length, "theme", message);
         let known = context.try_iter().into_iter().flatten();
-        let known: Vec<String> = known.map(|key| key.to_string()).collect();
+        let mut known: Vec<String> = known.map(|key| key.to_string()).collect();
+        known.extend(self.look.tokens.paths());
         let meant = expression
             .filter(|_| undefined)
             .and_then(|expression| nearest(expression, known.iter().map(String::as_str)));
@@ -179,6 +163,14 @@ impl Theme {
             Some(meant) => finding.help(format!("did you mean `{meant}`?")),
             None => finding,
         }
+    }
+}
+
+/// HTML's `dir` for a language.
+pub(crate) fn direction(language: &str) -> &'static str {
+    match language.split('-').next().unwrap_or_default() {
+        "ar" | "dv" | "fa" | "he" | "ps" | "sd" | "ug" | "ur" | "yi" => "rtl",
+        _ => "ltr",
     }
 }
 
@@ -192,7 +184,7 @@ mod tests {
     use super::Theme;
     use super::trace::Marks;
 
-    const WORDS: &str = "[words]\nview = \"\"\nunsubscribe = \"\"\nshare = \"\"\nauthors = \"\"\n\
+    const WORDS: &str = "[words]\nview = \"\"\nunsubscribe = \"\"\npreferences = \"\"\nshare = \"\"\nauthors = \"\"\n\
         code = \"\"\nuntil = \"\"\noffer = \"\"\nnotes = \"\"\nimage = \"\"\nwhy = \"\"\n";
 
     fn theme(layout: &str) -> Theme {
@@ -264,7 +256,7 @@ mod tests {
             BTreeMap::from([("theme.toml".to_owned(), "[words]\nveiw = \"\"\n".to_owned())]);
         let error = Theme::new("bare", files).expect_err("an error").to_string();
         assert!(
-            error.contains("theme.toml:2:1: error[theme]: unknown field `veiw`"),
+            error.contains("theme.toml:2:1: error[theme]: `veiw` is not a word of a theme"),
             "{error}"
         );
     }

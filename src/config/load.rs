@@ -230,6 +230,13 @@ impl Settings {
             check_relay_name(name)?;
             parts[1] = name;
         }
+        // So do the codes of the lints.
+        let code = parts
+            .last()
+            .map_or(String::new(), |name| name.replace('_', "-"));
+        if parts[0] == "lint" && parts.len() == 2 {
+            parts[1] = &code;
+        }
         let path = parts.join(".");
         let (section, name) = path.rsplit_once('.').unwrap_or(("", &path));
         let schema = Schema::get();

@@ -186,7 +186,7 @@ impl Copies {
 }
 
 /// The values of the fields that the template asks for, as text.
-fn fields(json: &str, wanted: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+pub(crate) fn fields(json: &str, wanted: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
     if wanted.is_empty() {
         return Ok(BTreeMap::new());
     }

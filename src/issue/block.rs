@@ -153,6 +153,8 @@ pub struct Link {
     pub target: Target,
     /// The item and the link's text, such as "3 - Read more".
     pub name: String,
+    /// Where it stands in the file.
+    pub offset: usize,
 }
 
 /// Where a link leads.

@@ -214,6 +214,7 @@ impl<'a> Reader<'a> {
         self.links.push(Link {
             target,
             name: format!("{} - {text}", self.place),
+            offset,
         });
         LinkId(self.links.len() - 1)
     }

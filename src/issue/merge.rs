@@ -67,8 +67,11 @@ pub(crate) fn misplaced(mail: Mail, slot: &Slot) -> Option<String> {
         (Mail::Confirm, Slot::Unsubscribe | Slot::Preferences | Slot::View) => {
             "a mail to an address nobody has confirmed has no such page".into()
         }
-        (Mail::Welcome, Slot::View) => "`view_url` exists for issues only".into(),
-        (Mail::Issue | Mail::Welcome, Slot::Confirm) => {
+        (Mail::Goodbye, Slot::Unsubscribe | Slot::Preferences) => {
+            "whoever gets this mail has left already".into()
+        }
+        (Mail::Welcome | Mail::Goodbye, Slot::View) => "`view_url` exists for issues only".into(),
+        (Mail::Issue | Mail::Welcome | Mail::Goodbye, Slot::Confirm) => {
             "`confirm_url` exists in the confirm mail only".into()
         }
         _ => return None,

@@ -22,6 +22,7 @@ pub struct Findings {
     list: Vec<Finding>,
     /// How many there were beyond the limit.
     pub dropped: usize,
+    errors: usize,
 }
 
 impl Findings {
@@ -70,8 +71,12 @@ impl Findings {
     }
 
     pub fn has_errors(&self) -> bool {
-        let mut list = self.list.iter();
-        list.any(|finding| finding.severity == Severity::Error)
+        self.errors > 0
+    }
+
+    /// Whether there are more errors than are kept.
+    pub fn is_hopeless(&self) -> bool {
+        self.errors > LIMIT
     }
 
     /// Whether no further warning is kept.
@@ -93,6 +98,7 @@ impl Findings {
         message: String,
         help: Option<String>,
     ) {
+        self.errors += usize::from(severity == Severity::Error);
         if self.is_full() {
             self.dropped += 1;
             // An error must not be lost among warnings: it stops the document.

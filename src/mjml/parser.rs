@@ -32,7 +32,7 @@ const VOID: [&str; 14] = [
 ];
 
 /// Reads a document and all that it includes. What is wrong goes into `findings`; what can be made of it
-/// into the tree. `origins` tells where a generated text comes from.
+/// into the tree, which has no root where a limit was passed. `origins` tells where a generated text comes from.
 pub fn read(
     name: &str,
     normal: &Normal<'_>,
@@ -148,9 +148,11 @@ impl Reading<'_> {
                 Node::Text(_) | Node::Comment(_) | Node::Html(_) => {}
             }
         }
+        if self.stopped {
+            return (None, before);
+        }
         match &mut root {
             Some(root) => into_head(root, fragment.head),
-            None if self.stopped => {}
             None => {
                 let span = Span {
                     file: FileId(0),
@@ -224,7 +226,7 @@ impl Walk<'_, '_> {
             }
             at = self.mark(next);
             // An author mends what is listed first, and a hopeless text must not take long.
-            if self.reading.findings.dropped > 0 {
+            if self.reading.findings.is_hopeless() {
                 self.reading.stopped = true;
             }
         }

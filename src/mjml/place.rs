@@ -126,7 +126,11 @@ impl<'a> Atlas<'a> {
         if let Some((origins, origin)) = self.origin(at) {
             for stretch in origins.chain(origin.via) {
                 if let Some((file, text)) = origins.files.get(stretch.file) {
-                    via.push(place(Source { file, text }, stretch.offset));
+                    // The file is brought in where the stretch ends.
+                    let end = text.get(..stretch.offset + stretch.length);
+                    let end = end.map_or(stretch.offset, |before| before.trim_end().len());
+                    let end = end.max(stretch.offset);
+                    via.push(place(Source { file, text }, end));
                 }
             }
         }

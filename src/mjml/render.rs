@@ -114,3 +114,6 @@ fn refusal(span: &Span, message: &str) -> Finding {
         help: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! Promises: what MJML's strict check refuses is an error, and nothing else is; what MJML would drop
 //! or render broken without a word is a warning. Every finding covers the name, value or text at
 //! fault and no more. Descends without recursion, so that no depth of nesting exhausts the stack.
-//! Leaves syntax and includes to the parser.
+//! Leaves syntax, includes and the root to the parser.
 
 mod attributes;
 mod defaults;
@@ -14,7 +14,7 @@ mod specimen;
 use crate::diagnostic::nearest;
 use crate::mjml::components::{COMPONENTS, Component, component, parents};
 use crate::mjml::finding::Findings;
-use crate::mjml::tree::{Content, Document, Element, FileId, Node, Raw, Span};
+use crate::mjml::tree::{Content, Document, Element, Node, Raw, Span};
 use crate::mjml::validate::defaults::Defaults;
 use crate::mjml::values::either;
 
@@ -30,18 +30,6 @@ const UNIQUE: [(&str, bool); 5] = [
 /// Judges a parsed document.
 pub fn validate(document: &Document, found: &mut Findings) {
     let Some(root) = &document.root else {
-        if !found.has_errors() {
-            let start = Span {
-                file: FileId(0),
-                range: 0..0,
-            };
-            found.error_with_help(
-                &start,
-                "wrong-root",
-                "there is no `mjml` element",
-                "a document is `<mjml>` with an `<mj-body>` in it",
-            );
-        }
         return;
     };
     let defaults = Defaults::of(root, found.has_errors());
@@ -87,15 +75,6 @@ struct Walk<'a, 'f> {
 
 impl<'a> Walk<'a, '_> {
     fn root(&mut self, root: &'a Element) {
-        if root.name != "mjml" {
-            self.found.error_with_help(
-                &root.name_span,
-                "wrong-root",
-                format!("`{}` cannot be the root of a document", root.name),
-                "a document is `<mjml>` with an `<mj-body>` in it",
-            );
-            return self.content(root, Holder::of(None));
-        }
         self.attributes(root, false);
         if !root.elements().any(|element| element.name == "mj-body") {
             self.found.error_with_help(
@@ -250,8 +229,6 @@ impl<'a> Walk<'a, '_> {
 /// Whether a component may stand in another, and has an effect there.
 fn stands(name: &str, around: &Component) -> bool {
     match (around.name, name) {
-        // The parser puts the content of a file in its place and leaves what it could not read.
-        (_, "mj-include") => true,
         ("mj-attributes", _) => true,
         ("mj-class", _) => !matches!(name, "mj-all" | "mj-class" | "mj-attributes"),
         _ => around.children.contains(&name),
@@ -266,7 +243,6 @@ fn is_refused(name: &str, around: &str) -> bool {
         "mj-all",
         "mj-class",
         "mj-html-attribute",
-        "mj-include",
         "mj-selector",
     ];
     !lawless.contains(&around) && !lawless.contains(&name)
@@ -300,3 +276,5 @@ fn html_home(holder: Holder) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trees;

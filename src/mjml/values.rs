@@ -122,7 +122,7 @@ impl Type {
         };
         let near = match self {
             Type::Color => color_meant(&tidy),
-            Type::Enum(words) => nearest(&tidy, words.iter().copied()).map(str::to_owned),
+            Type::Enum(words) => word_meant(&tidy, words).map(str::to_owned),
             Type::Boolean => nearest(&tidy, ["true", "false"]).map(str::to_owned),
             Type::Unit(unit) => Some(unit.meant(&tidy)),
             Type::Text | Type::Integer => None,
@@ -298,6 +298,18 @@ fn digits(text: &str, most: usize) -> Option<&str> {
         .take_while(u8::is_ascii_digit)
         .count();
     (count > 0).then(|| &text[count..])
+}
+
+/// The word that is likely meant by a text in lower case.
+fn word_meant(value: &str, words: &[&'static str]) -> Option<&'static str> {
+    // Across it is `center`, down it is `middle`, and people take the one for the other.
+    let twin = match value {
+        "middle" => "center",
+        "center" | "centre" => "middle",
+        _ => "",
+    };
+    let near = nearest(value, words.iter().copied());
+    near.or_else(|| words.iter().copied().find(|word| *word == twin))
 }
 
 /// The colour that is likely meant by a text in lower case.

@@ -1,6 +1,6 @@
 //! Folders of files: the author's on disk, and the defaults in the binary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 
@@ -90,7 +90,8 @@ impl Folder {
         }
     }
 
-    fn paths(&self) -> anyhow::Result<Vec<String>> {
+    /// Every file, by its path within the folder.
+    pub(super) fn paths(&self) -> anyhow::Result<Vec<String>> {
         match self {
             Folder::Default(Defaults(folder)) => {
                 let prefix = format!("{folder}/");
@@ -127,10 +128,29 @@ fn walk(folder: &Path, prefix: &str, depth: usize, paths: &mut Vec<String>) -> a
     Ok(())
 }
 
-/// Writes what the binary holds below `emails`, without touching a file that is there.
+/// The folders directly below a folder of the defaults.
+pub(super) fn default_names(folder: &str) -> BTreeSet<String> {
+    let names = Emails::iter().filter_map(|path| {
+        let (name, _) = path
+            .strip_prefix(folder)?
+            .strip_prefix('/')?
+            .split_once('/')?;
+        Some(name.to_owned())
+    });
+    names.collect()
+}
+
+/// What an author need not have: `pressrun theme new` brings it.
+fn is_on_demand(path: &str) -> bool {
+    let other = path.starts_with("themes/") && !path.starts_with("themes/digest/");
+    other || path.starts_with("themes/digest/specimen/")
+}
+
+/// Writes what the binary holds below `emails`, without touching a file that is there; of the themes only
+/// the one that a new publication uses.
 pub(super) fn write_defaults(emails: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut written = Vec::new();
-    for path in Emails::iter() {
+    for path in Emails::iter().filter(|path| !is_on_demand(path)) {
         let target = emails.join(path.as_ref());
         let file = Emails::get(&path).context("a default file is listed and missing")?;
         if let Some(folder) = target.parent() {

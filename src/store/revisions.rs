@@ -68,6 +68,22 @@ impl Store {
         })
     }
 
+    /// Slug and compiled issue, as JSON, of the newest `limit` runs of issues.
+    pub async fn contents_sent(&self, limit: u32) -> Result<Vec<(String, String)>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(
+                "select r.slug, v.content
+                 from runs r join revisions v on v.hash = r.revision
+                 where r.kind = 'issue' and r.status <> 'cancelled'
+                 order by r.id desc limit $1",
+            )
+            .bind(i64::from(limit))
+            .fetch_all(conn)
+            .await?;
+            Ok(found)
+        })
+    }
+
     /// Keeps an image for the public site.
     pub async fn ensure_image(
         &self,

@@ -7,8 +7,9 @@
 // its dots with all of them switched as well. A difference that known.txt does not name fails, and so does a
 // line of known.txt that is no longer true.
 
-import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -110,7 +111,8 @@ const READ = `(() => {
     names.map((name) => found.getAttribute(name) ?? "-").join(" "));
   return {
     text: [document.title, root.lang, root.dir, ...lines(document.body.innerText), "",
-           ...lines(hidden.textContent.replace(/\\s+/g, " "))].join("\\n"),
+           // Hidden text as well, such as the preview; blanks between blocks are nobody's.
+           hidden.textContent.replace(/\\s+/g, "")].join("\\n"),
     alt: all("img", "alt", "title").join("\\n"),
     href: [...all("[href]", "href", "target", "rel", "title", "name"), ...all("img", "src", "srcset", "sizes", "usemap")].join("\\n"),
     switches: document.querySelectorAll("input").length,
@@ -131,7 +133,8 @@ function forOutlook(html) {
 const VML = `[...document.querySelectorAll("*")].filter((found) => found.localName.includes(":")).map((found) =>
   found.localName + [...found.attributes].map((a) => " " + a.name + "=" + a.value.replace(/\\s/g, "")).sort().join("")).join("\\n")`;
 
-async function look(page, url) {
+async function look(page, side, test) {
+  const url = `http://corpus.test/${side}/${test.name.split("/").map(encodeURIComponent).join("/")}`;
   const pictures = {};
   let read;
   for (const width of WIDTHS) {
@@ -143,9 +146,31 @@ async function look(page, url) {
       pictures.switched = await page.picture();
     }
   }
-  await page.open(url.replace(/^(http:\/\/[^/]+)\//, "$1/outlook/"), 700);
+  await page.open(url.replace("corpus.test/", "corpus.test/outlook/"), 700);
   pictures.outlook = await page.picture();
   return { ...read, vml: await page.run(VML), pictures };
+}
+
+// What a page looks like depends on its bytes, on Chromium, on the fonts and on these files only. So what was
+// seen is kept from run to run: the lists, and of the pictures their digests.
+function environment() {
+  const said = (command, ...rest) => execFileSync(command, rest, { encoding: "utf8" });
+  const sources = ["chromium.mjs", "compare.mjs", "picture.mjs"].map((name) => readFileSync(join(HERE, name), "utf8"));
+  return digest([said("chromium", "--version"), said("fc-list").split("\n").sort().join("\n"), ...sources].join("\n"));
+}
+
+function digest(data) {
+  return createHash("sha256").update(data).digest("hex");
+}
+
+// The digests of a page's pictures and what can be read on it, without looking if it was seen before.
+async function sight(page, side, test) {
+  const path = join(seenBefore, `${digest(test[side].html)}.json`);
+  if (existsSync(path) && !only) return JSON.parse(readFileSync(path, "utf8"));
+  const seen = await look(page, side, test);
+  const digests = Object.fromEntries(Object.entries(seen.pictures).map(([what, png]) => [what, digest(png)]));
+  writeFileSync(path, JSON.stringify({ ...seen, pictures: undefined, digests }));
+  return { ...seen, digests };
 }
 
 const html = new Map();
@@ -174,15 +199,20 @@ async function compare(pages, test) {
     html.set(`${side}/${test.name}`, test[side].html);
     html.set(`outlook/${side}/${test.name}`, forOutlook(test[side].html));
   }
-  const url = (side) => `http://corpus.test/${side}/${test.name.split("/").map(encodeURIComponent).join("/")}`;
-  const [npm, ours] = await Promise.all([look(pages[0], url("npm")), look(pages[1], url("ours"))]);
+  let [npm, ours] = await Promise.all([sight(pages[0], "npm", test), sight(pages[1], "ours", test)]);
   for (const what of ["text", "alt", "href", "vml"]) {
     test.seen[what] = npm[what] === ours[what] ? null : listed(npm[what], ours[what]);
   }
-  const shown = new Set([...Object.keys(npm.pictures), ...Object.keys(ours.pictures)]);
-  for (const what of shown) {
-    const [a, b] = [npm.pictures[what], ours.pictures[what]];
-    test.seen[what] = a && b ? dots(test, what, a, b) : "switches on one side only";
+  const shown = new Set([...Object.keys(npm.digests), ...Object.keys(ours.digests)]);
+  if (only || [...shown].some((what) => npm.digests[what] !== ours.digests[what])) {
+    const again = (seen, page, side) => (seen.pictures ? seen : look(page, side, test));
+    [npm, ours] = await Promise.all([again(npm, pages[0], "npm"), again(ours, pages[1], "ours")]);
+    for (const what of shown) {
+      const [a, b] = [npm.pictures[what], ours.pictures[what]];
+      test.seen[what] = a && b ? dots(test, what, a, b) : "switches on one side only";
+    }
+  } else {
+    for (const what of shown) test.seen[what] = null;
   }
 }
 
@@ -280,6 +310,12 @@ function verdict(tests, reasons) {
 // ---- Main ----------------------------------------------------------------------------------------
 
 const began = Date.now();
+const surroundings = environment();
+const seenBefore = join(work, "seen", surroundings.slice(0, 16));
+for (const old of existsSync(dirname(seenBefore)) ? readdirSync(dirname(seenBefore)) : []) {
+  if (!seenBefore.endsWith(old)) rmSync(join(dirname(seenBefore), old), { recursive: true });
+}
+mkdirSync(seenBefore, { recursive: true });
 const npm5 = release(join(work, "npm5"));
 const npm4 = release(join(work, "npm4"));
 const ours = against === "npm4" ? (test) => npm4.compile(test.file, test.level) : pressrun;
@@ -296,9 +332,11 @@ for (const test of tests) {
   const older = await compiled(() => npm4.compile(test.file, test.level));
   if (older.html === null && !/(^|\/)only-5/.test(test.name)) broken.push(`${test.name}: npm mjml ${npm4.version}: ${older.error}`);
 }
+const compiledBy = Date.now();
 await inParallel(tests, async (test) => {
   test.ours = await compiled(() => ours(test));
 });
+if (process.env.TIMES) console.error(`npm ${compiledBy - began} ms, ours ${Date.now() - compiledBy} ms`);
 const valid = tests.filter((test) => test.npm.html !== null);
 const browser = await start(answer);
 try {

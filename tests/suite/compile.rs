@@ -8,6 +8,7 @@ use crate::compile::desk::Desk;
 
 mod commands;
 pub mod desk;
+mod themes;
 
 const SAMPLE: &str = "this-week-in-ai-research";
 
@@ -103,7 +104,7 @@ fn the_sample_issue_keeps_every_promise_of_a_mail() {
             .lines()
             .all(|line| !line.ends_with(' '))
     );
-    assert_eq!(compiled.links[1].name, "1 - Read more");
+    assert_eq!(compiled.links[1].name, "1 - Read the Transformer paper");
     assert_eq!(compiled.links[4].name, "4 - The scaling laws");
     let again = Desk::new().compile(SAMPLE).expect("the sample");
     assert_eq!(again.compiled.hash(), compiled.hash());

@@ -4,7 +4,7 @@ mod control;
 mod fate;
 mod nodes;
 mod relay;
-mod rig;
+pub mod rig;
 mod system;
 
 use std::time::Duration;

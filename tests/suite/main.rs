@@ -1,5 +1,6 @@
 //! The suite: the whole program from outside, on both databases.
 
+mod check;
 mod compile;
 mod deliver;
 mod dkim;
@@ -12,8 +13,10 @@ mod ledger;
 mod message;
 mod migrations;
 mod mjml_errors;
+mod mjml_page;
 mod preview;
 mod readers;
+mod rehearse;
 mod setup;
 mod smtp;
 mod store;

@@ -4,7 +4,10 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 
-use super::{SIZE_WARNING, double, measure, prepare};
+use super::{double, measure, prepare, prepare_above};
+
+/// So small that a test need not wait for millions of pixels.
+const LIGHT: usize = 16 * 1024;
 
 /// A GIF of 3 by 2 pixels, without a picture.
 const GIF: &[u8] = b"GIF89a\x03\x00\x02\x00\x00\x00\x00;";
@@ -78,35 +81,35 @@ fn what_is_light_stays_octet_for_octet() {
 
 #[test]
 fn a_heavy_image_is_scaled_down_the_same_way_each_time() {
-    let octets = encoded(heavy(1_400, 300).into(), ImageFormat::Png);
-    assert!(octets.len() > SIZE_WARNING);
-    let once = prepare("a.png", octets.clone()).expect("an image");
-    assert_eq!((once.image.width, once.image.height), (1_200, 257));
+    let octets = encoded(heavy(1_300, 8).into(), ImageFormat::Png);
+    assert!(octets.len() > LIGHT);
+    let once = prepare_above("a.png", octets.clone(), LIGHT).expect("an image");
+    assert_eq!((once.image.width, once.image.height), (1_200, 7));
     assert_eq!(
         once.image.media_type, "image/jpeg",
         "nothing in it is transparent"
     );
-    assert!(once.octets.len() < SIZE_WARNING);
-    assert_eq!(once.natural, (1_400, 300));
+    assert!(once.octets.len() < LIGHT);
+    assert_eq!(once.natural, (1_300, 8));
     let [(code, message)] = once.notes.as_slice() else {
         panic!("{:?}", once.notes);
     };
     assert_eq!(*code, "image-recompressed");
-    assert!(message.ends_with("of 1400 by 300"), "{message}");
-    assert!(message.contains("of 1200 by 257 pixels"), "{message}");
-    assert_eq!(prepare("a.png", octets).expect("an image"), once);
+    assert!(message.ends_with("of 1300 by 8"), "{message}");
+    assert!(message.contains("of 1200 by 7 pixels"), "{message}");
+    assert_eq!(prepare_above("a.png", octets, LIGHT), Ok(once));
 }
 
 #[test]
 fn what_is_transparent_stays_png() {
     let mut seed = 7;
-    let clear = RgbaImage::from_fn(1_400, 240, |x, _| {
+    let clear = RgbaImage::from_fn(1_300, 8, |x, _| {
         let alpha = if x < 9 { 0 } else { u8::MAX };
         Rgba([noise(&mut seed), noise(&mut seed), noise(&mut seed), alpha])
     });
     let octets = encoded(clear.into(), ImageFormat::Png);
-    assert!(octets.len() > SIZE_WARNING);
-    let prepared = prepare("a.png", octets).expect("an image");
+    assert!(octets.len() > LIGHT);
+    let prepared = prepare_above("a.png", octets, LIGHT).expect("an image");
     assert_eq!(prepared.image.media_type, "image/png");
     assert_eq!(prepared.image.width, 1_200);
 }

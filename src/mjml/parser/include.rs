@@ -70,7 +70,12 @@ impl Walk<'_, '_> {
             if name == "type" && !TYPES.contains(&attribute.value.as_str()) {
                 let message = format!("`{}` is no type of include", attribute.value);
                 let range = attribute.value_span.range.clone();
-                self.error_with_help(range, "bad-value", message, "it is `mjml`, `html` or `css`");
+                self.error_with_help(
+                    range,
+                    "wrong-value",
+                    message,
+                    "it is `mjml`, `html` or `css`",
+                );
             }
         }
     }

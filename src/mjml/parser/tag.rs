@@ -8,6 +8,9 @@ use crate::mjml::lexer::{self, Mark, Step};
 use crate::mjml::parser::{DEPTH_LIMIT, Walk, is_void, line_of, with_raw};
 use crate::mjml::tree::{Attribute, Content, Element, Node};
 
+/// Attributes of one tag; no component has a tenth of it.
+const ATTRIBUTE_LIMIT: usize = 200;
+
 impl Walk<'_, '_> {
     pub(super) fn open_tag(&mut self, at: usize, name: Range<usize>) -> usize {
         let (attributes, end, empty) = self.attributes(name.clone());
@@ -94,6 +97,10 @@ impl Walk<'_, '_> {
 
     fn attribute(&mut self, known: &mut Vec<Attribute>, name: Range<usize>, value: Range<usize>) {
         let written = &self.text[name.clone()];
+        if known.len() >= ATTRIBUTE_LIMIT {
+            let message = format!("a tag with more than {ATTRIBUTE_LIMIT} attributes");
+            return self.error(name, "too-many-attributes", message);
+        }
         if written.contains(['"', '\'', '=', '`']) {
             let message = format!("`{written}` is no name of an attribute");
             let help = "a quote is missing or one too many";

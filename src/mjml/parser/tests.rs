@@ -374,7 +374,7 @@ fn an_include_that_fails_says_why() {
             "a.mjml:5 include-path `mj-include`: `<mj-include>` needs a `path`",
             "a.mjml:5 unknown-attribute `pth`: `<mj-include>` has no attribute `pth`",
             "a.mjml:5 include-path ``: the path names no file",
-            "a.mjml:5 bad-value `txt`: `txt` is no type of include",
+            "a.mjml:5 wrong-value `txt`: `txt` is no type of include",
             "a.mjml:5 include-not-found `x`: there is no file `x`",
         ]
     );

@@ -239,8 +239,12 @@ fn children(element: &Element) -> Vec<Child<'_>> {
         return Vec::new();
     };
     let mut children = Vec::with_capacity(nodes.len());
+    // Its parts are written several times over, and between them there is no place.
+    let no_raw = element.name == "mj-carousel";
     for node in nodes {
         match node {
+            Node::Element(raw) if no_raw && raw.name == "mj-raw" => {}
+            Node::Comment(_) | Node::Html(_) if no_raw => {}
             Node::Element(raw) if raw.name == "mj-raw" => children.push(Child::Raw(raw_text(raw))),
             Node::Element(element) => children.push(Child::Element(element)),
             Node::Comment(raw) | Node::Html(raw) => children.push(Child::Raw(raw.text.trim())),

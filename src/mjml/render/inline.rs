@@ -214,13 +214,14 @@ fn specificity(selector: &str) -> Option<[u32; 3]> {
 
 /// Selectors and declarations of the rules outside at-rules.
 fn rules(css: &str) -> Vec<(String, String)> {
-    let mut css = without_comments(css);
+    let css = without_comments(css);
+    let mut css = css.as_str();
     let mut rules = Vec::new();
     while let Some(open) = css.find(['{', ';', '}']) {
         let (before, rest) = css.split_at(open);
         let selector = before.trim().to_owned();
         if !rest.starts_with('{') {
-            css = rest[1..].to_owned();
+            css = &rest[1..];
             continue;
         }
         let end = block_end(rest);
@@ -228,7 +229,7 @@ fn rules(css: &str) -> Vec<(String, String)> {
         if !selector.starts_with('@') && !selector.is_empty() {
             rules.push((selector, inner.to_owned()));
         }
-        css = rest[(end + 1).min(rest.len())..].to_owned();
+        css = &rest[(end + 1).min(rest.len())..];
     }
     rules
 }

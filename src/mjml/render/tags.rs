@@ -141,12 +141,20 @@ fn start_tags(html: &str) -> Vec<StartTag> {
         let lower = html[name.clone()].to_ascii_lowercase();
         tags.push(StartTag { name, attributes });
         if matches!(lower.as_str(), "style" | "script" | "title" | "textarea") {
-            let closing = format!("</{lower}");
-            let end = html[at..].to_ascii_lowercase().find(&closing);
-            at = end.map_or(html.len(), |end| at + end);
+            at = closing(html, at, &lower);
         }
     }
     tags
+}
+
+/// Where the element that was opened before `at` is closed.
+fn closing(html: &str, at: usize, name: &str) -> usize {
+    let mut ends = html[at..].match_indices("</");
+    let end = ends.find(|(end, _)| {
+        let rest = html[at + end + 2..].get(..name.len());
+        rest.is_some_and(|rest| rest.eq_ignore_ascii_case(name))
+    });
+    end.map_or(html.len(), |(end, _)| at + end)
 }
 
 type Attributes = Vec<(Range<usize>, Option<Range<usize>>)>;

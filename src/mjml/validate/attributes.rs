@@ -1,6 +1,4 @@
-//! The attributes of one element: names, twins, values and classes.
-
-use std::collections::BTreeSet;
+//! The attributes of one element: names, values and classes.
 
 use crate::diagnostic::{Severity, nearest};
 use crate::mjml::components::{COMPONENTS, Component, EVERYWHERE, component};
@@ -10,15 +8,20 @@ use crate::mjml::validate::{Walk, required};
 use crate::mjml::values::Type;
 
 /// Names that people bring from HTML and CSS, and what MJML calls it.
-const ALIASES: [(&str, &str); 8] = [
+const ALIASES: [(&str, &str); 13] = [
     ("align", "text-align"),
+    ("background", "background-color"),
     ("bgcolor", "background-color"),
     ("bg-color", "background-color"),
     ("class", "css-class"),
+    ("font", "font-family"),
+    ("font-color", "color"),
+    ("font-colour", "color"),
     ("link", "href"),
     ("text-align", "align"),
     ("text-color", "color"),
     ("url", "href"),
+    ("valign", "vertical-align"),
 ];
 
 /// A message shows no more of a value than this.
@@ -32,23 +35,14 @@ impl Walk<'_, '_> {
         let Some(known) = component(&element.name) else {
             return;
         };
-        let mut seen = BTreeSet::new();
         for attribute in &element.attributes {
-            if !seen.insert(attribute.name.as_str()) {
-                self.found.warning_with_help(
-                    &attribute.name_span,
-                    "duplicate-attribute",
-                    format!("`{}` stands here more than once", attribute.name),
-                    "only the first one counts; remove the others",
-                );
-            } else if attribute.name == "mj-class" && !giving {
+            if attribute.name == "mj-class" && !giving {
                 self.classes(attribute);
             } else if !EVERYWHERE.contains(&attribute.name.as_str()) {
                 judge(known, attribute, self.found);
             }
         }
-        let definition = matches!(known.name, "mj-class" | "mj-include");
-        if !giving || definition {
+        if !giving || known.name == "mj-class" {
             required::check(element, &self.defaults, self.found);
         }
     }
@@ -126,10 +120,7 @@ fn is_for_any(name: &str) -> bool {
 
 /// Whether MJML itself looks at the attributes of an element.
 fn is_checked(name: &str) -> bool {
-    !matches!(
-        name,
-        "mjml" | "mj-include" | "mj-selector" | "mj-html-attribute"
-    )
+    !matches!(name, "mjml" | "mj-selector" | "mj-html-attribute")
 }
 
 /// An attribute of `mj-all` or `mj-class` is good if it is good for some component.

@@ -8,7 +8,7 @@ use crate::mjml::tree::Element;
 use crate::mjml::validate::defaults::Defaults;
 
 /// Component, attribute, and what happens without it.
-const REQUIRED: [(&str, &str, &str); 10] = [
+const REQUIRED: [(&str, &str, &str); 9] = [
     (
         "mj-breakpoint",
         "width",
@@ -20,7 +20,6 @@ const REQUIRED: [(&str, &str, &str); 10] = [
     ("mj-font", "name", "the font is not loaded without one"),
     ("mj-html-attribute", "name", "nothing is set without one"),
     ("mj-image", "src", "nothing is shown without it"),
-    ("mj-include", "path", "nothing is included without it"),
     ("mj-selector", "path", "nothing is selected without it"),
     ("mj-social-element", "name", "no icon is shown without one"),
 ];

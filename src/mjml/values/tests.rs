@@ -4,8 +4,8 @@ use proptest::prelude::{any, proptest};
 
 use crate::mjml::components::COMPONENTS;
 use crate::mjml::values::{
-    BOOLEAN, COLOR, FULL_WIDTH, INTEGER, LENGTH, LENGTH_OR_AUTO, LENGTHS, LINE_HEIGHT, PIXELS,
-    PIXELS_OR_AUTO, SPACING, TEXT, Type,
+    ALIGN, BOOLEAN, COLOR, FULL_WIDTH, INTEGER, LENGTH, LENGTH_OR_AUTO, LENGTHS, LINE_HEIGHT,
+    PIXELS, PIXELS_OR_AUTO, SPACING, TEXT, Type, VERTICAL,
 };
 
 fn assert_takes(value: Type, good: &[&str], bad: &[&str]) {
@@ -151,6 +151,9 @@ fn what_is_likely_meant_is_always_taken() {
     assert_eq!(meant(LENGTH, "half"), "");
     assert_eq!(meant(BOOLEAN, "TRUE"), "true");
     assert_eq!(meant(FULL_WIDTH, "fullwidth"), "full-width");
+    assert_eq!(meant(ALIGN, "middle"), "center");
+    assert_eq!(meant(ALIGN, "centre"), "center");
+    assert_eq!(meant(VERTICAL, "center"), "middle");
 }
 
 #[test]

@@ -1,0 +1,124 @@
+//! `pressrun rehearse`: every reader's message made in memory, and what is wrong with whose.
+
+use std::fmt::Write;
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::app::App;
+use crate::cli::output::{plain, print, print_json};
+use crate::cli::{Cli, Exit, check};
+use crate::publication::{Built, Rejected, compile_issue};
+use crate::rehearse::{self, Group, Report};
+
+/// How often a line is printed where no bar can be drawn.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Makes every reader's message in memory and reports what is wrong with whose; nothing is sent.
+#[derive(Debug, Args)]
+pub struct Rehearse {
+    /// Slug or folder of the issue.
+    issue: String,
+    /// Short name of the list; the publication's own when not said.
+    #[arg(long)]
+    list: Option<String>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `pressrun rehearse`. Fails when a finding would stop `pressrun send`.
+pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit> {
+    let app = cli.open().await?;
+    let built = match compile_issue(&app.config, &app.emails(), &arguments.issue) {
+        Ok(built) => built,
+        Err(error) => {
+            let rejected = error.downcast::<Rejected>()?;
+            check::findings(&mut stderr().lock(), &rejected.0)?;
+            return Ok(Exit::Failed);
+        }
+    };
+    let list = arguments.list.as_deref();
+    let list = list.unwrap_or(&app.config.publication.list);
+    let started = Instant::now();
+    let report = with_bar(&app, &built, list).await?;
+    match arguments.json {
+        true => print_json(&report)?,
+        false => {
+            let took = started.elapsed().as_secs_f64();
+            let slug = &built.compiled.slug;
+            let head = format!(
+                "`{slug}` for {} readers of `{list}`, made in {took:.1} s\n",
+                report.readers
+            );
+            print(&format!("{head}{}", as_text(report.findings.iter())))?;
+        }
+    }
+    Ok(match report.refusals(false).next() {
+        Some(_) => Exit::Failed,
+        None => Exit::Done,
+    })
+}
+
+/// Rehearses with a bar on a terminal, and plain lines elsewhere.
+pub(super) async fn with_bar(app: &App, built: &Built, list: &str) -> anyhow::Result<Report> {
+    let bar = stderr().is_terminal().then(|| {
+        let style =
+            ProgressStyle::with_template("{bar:30} {pos}/{len} readers rehearsed, {eta} left")
+                .expect("the template names only what indicatif knows");
+        ProgressBar::new(0).with_style(style)
+    });
+    let mut told = Instant::now();
+    let report = rehearse::run(app, built, list, |done, total| match &bar {
+        Some(bar) => {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+        None if told.elapsed() >= LINE_EVERY => {
+            told = Instant::now();
+            eprintln!("{done} of {total} readers rehearsed");
+        }
+        None => {}
+    })
+    .await;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    report
+}
+
+/// Findings by kind and field, with the first readers of each.
+pub(super) fn as_text<'a>(groups: impl Iterator<Item = &'a Group>) -> String {
+    let mut out = String::new();
+    for group in groups {
+        let weight = if group.kind.is_error() {
+            "error"
+        } else {
+            "warning"
+        };
+        let field = match group.field.as_str() {
+            "" => String::new(),
+            field => format!(" in `{field}`"),
+        };
+        let readers = match group.readers {
+            1 => "1 reader".to_owned(),
+            many => format!("{many} readers"),
+        };
+        let kind = group.kind.name();
+        // Writing into a text does not fail.
+        writeln!(out, "{weight}[{kind}]{field}: {readers}").ok();
+        for example in &group.examples {
+            let (address, detail) = (plain(&example.address), plain(&example.detail));
+            writeln!(out, "  {}  {address}  {detail}", example.subscriber).ok();
+        }
+        if group.readers > group.examples.len() as u64 {
+            writeln!(out, "  ...").ok();
+        }
+    }
+    if out.is_empty() {
+        out.push_str("nothing is wrong with any of them\n");
+    }
+    out
+}

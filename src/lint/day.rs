@@ -1,0 +1,115 @@
+//! Days as people write them, for offers that end.
+
+use jiff::civil::{Date, date};
+
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+/// Reads `2026-05-31`, `31.5.2026`, `31 May 2026`, `May 31st, 2026` and the same without a year, which
+/// then is the one nearest to `today`. Other words around it do not matter; what is ambiguous
+/// (`5/6/2026`) is nothing.
+pub(super) fn read(text: &str, today: Date) -> Option<Date> {
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || c == ',')
+        .filter(|word| !word.is_empty())
+        .collect();
+    if let Some(day) = words.iter().find_map(|word| numeric(word)) {
+        return Some(day);
+    }
+    let at = words.iter().position(|word| month(word).is_some())?;
+    let month = month(words[at])?;
+    let before = at.checked_sub(1).and_then(|at| words.get(at));
+    let day = [before, words.get(at + 1)].into_iter().flatten();
+    let day = day
+        .filter_map(|word| ordinal(word))
+        .find(|day| (1..=31).contains(day))?;
+    let year = words.iter().filter_map(|word| word.parse::<i16>().ok());
+    let year = year.into_iter().find(|year| (2000..=2200).contains(year));
+    match year {
+        Some(year) => Date::new(year, month, day).ok(),
+        None => nearest(month, day, today),
+    }
+}
+
+fn numeric(word: &str) -> Option<Date> {
+    let word = word.trim_end_matches(['.', ';', ')']);
+    let mut parts = word.split('-');
+    if let (Some(y), Some(m), Some(d), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+        && y.len() == 4
+    {
+        return Date::new(y.parse().ok()?, m.parse().ok()?, d.parse().ok()?).ok();
+    }
+    let mut parts = word.split('.');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(d), Some(m), Some(y), None) if y.len() == 4 => {
+            Date::new(y.parse().ok()?, m.parse().ok()?, d.parse().ok()?).ok()
+        }
+        _ => None,
+    }
+}
+
+fn month(word: &str) -> Option<i8> {
+    let word = word.trim_end_matches('.').to_ascii_lowercase();
+    let known = |name: &&str| **name == word || word.len() >= 3 && name.starts_with(&word);
+    let at = MONTHS.iter().position(|name| known(&name))?;
+    i8::try_from(at + 1).ok()
+}
+
+fn ordinal(word: &str) -> Option<i8> {
+    let digits = word.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let suffix = &word[digits.len()..];
+    let fine = ["", ".", "st", "nd", "rd", "th"].contains(&suffix);
+    digits.parse().ok().filter(|_| fine)
+}
+
+fn nearest(month: i8, day: i8, today: Date) -> Option<Date> {
+    let year = today.year();
+    let candidates = [year.checked_sub(1)?, year, year.checked_add(1)?];
+    let distance = |other: &Date| (*other - today).get_days().abs();
+    candidates
+        .into_iter()
+        .filter_map(|year| Date::new(year, month, day).ok())
+        .min_by_key(distance)
+        .or_else(|| Some(date(year, month, 28)).filter(|_| (month, day) == (2, 29)))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::read;
+
+    #[test]
+    fn days_are_read_as_people_write_them() {
+        let today = date(2026, 11, 24);
+        for (text, expected) in [
+            ("2026-05-31", Some(date(2026, 5, 31))),
+            ("Sunday, 31 May 2026", Some(date(2026, 5, 31))),
+            ("May 31st, 2027", Some(date(2027, 5, 31))),
+            ("31.5.2026", Some(date(2026, 5, 31))),
+            ("30 November", Some(date(2026, 11, 30))),
+            ("Jan 6", Some(date(2027, 1, 6))),
+            ("midnight on 20 Nov", Some(date(2026, 11, 20))),
+            ("5/6/2026", None),
+            ("the end of May", None),
+            ("stocks last", None),
+            ("31 February 2026", None),
+            ("", None),
+        ] {
+            assert_eq!(read(text, today), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! What readers read: headlines, numbers that were promised, marks that were left over, offers that end.
+
+use crate::issue::Issue;
+use crate::issue::block::{Block, Inline, Promo, plain_text};
+use crate::lint::place::{body, lines, prose, value_offset};
+use crate::lint::{Desk, day};
+
+/// Findings of one lint in one issue: the rest is more of the same.
+const MANY: usize = 20;
+
+pub(super) fn check(desk: &mut Desk<'_>) {
+    let text = prose(&desk.inputs.issue.text);
+    title_count(desk);
+    headings(desk, &text);
+    empty_items(desk, &text);
+    templates(desk, &text);
+    notes(desk, &text);
+    promos(desk);
+}
+
+fn title_count(desk: &mut Desk<'_>) {
+    let issue = desk.inputs.issue;
+    let numbered = issue.items.iter().filter(|item| item.number.is_some());
+    let count = match numbered.count() {
+        0 => issue.items.len(),
+        some => some,
+    };
+    if count == 0 {
+        return;
+    }
+    let subject = issue.front.subject.as_deref().unwrap_or_default();
+    for (key, text) in [("title", issue.front.title.as_str()), ("subject", subject)] {
+        let Some((word, number)) = promised(text).filter(|(_, number)| *number != count) else {
+            continue;
+        };
+        let offset = value_offset(&issue.source(), issue.front.place(key), text);
+        let at = offset + text.find(word).unwrap_or_default();
+        let message = format!("the {key} promises {number}, and the issue has {count} items");
+        let help = "count again; an item that is not one of them is written `## ... {.plain}`";
+        desk.say("title-count", (at, word.len()), message, help);
+        // The other one most likely says the same.
+        break;
+    }
+}
+
+/// The number before a plural in a headline: "Eleven papers", "7 small things".
+fn promised(text: &str) -> Option<(&str, usize)> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    for (index, word) in words.iter().enumerate() {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let Some(number) = number(bare) else { continue };
+        let after = words[index + 1..].iter().take(3);
+        let plural = after
+            .map(|word| word.trim_end_matches([',', '.', ':', '!', '?']))
+            .take_while(|word| word.chars().all(|c| c.is_alphabetic() || c == '-'))
+            .find(|word| word.len() > 3 && word.ends_with('s') && !word.ends_with("ss"));
+        // A span of time or an amount counts something else.
+        let other = [
+            "days", "weeks", "months", "years", "hours", "minutes", "seconds", "times", "percent",
+            "dollars", "euros", "pounds", "points", "degrees", "miles", "people's", "steps",
+        ];
+        if plural.is_some_and(|word| !other.contains(&word.to_lowercase().as_str())) {
+            return Some((bare, number));
+        }
+    }
+    None
+}
+
+fn number(word: &str) -> Option<usize> {
+    const WORDS: [&str; 19] = [
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
+    ];
+    let lower = word.to_lowercase();
+    if let Some(at) = WORDS.iter().position(|known| *known == lower) {
+        return Some(at + 2);
+    }
+    let digits = word.bytes().all(|octet| octet.is_ascii_digit());
+    let number = word.parse::<usize>().ok().filter(|_| digits)?;
+    (2..100).contains(&number).then_some(number)
+}
+
+fn headings(desk: &mut Desk<'_>, text: &str) {
+    let start = body(text);
+    let mut before = 2;
+    for (at, line) in lines(text).filter(|(at, _)| *at >= start) {
+        let bare = line.trim_start_matches(['>', ' ']);
+        let level = bare.bytes().take_while(|octet| *octet == b'#').count();
+        if !(2..=4).contains(&level) || !bare[level..].starts_with(' ') {
+            continue;
+        }
+        if level > before + 1 {
+            let marks = "#".repeat(before + 1);
+            let offset = at + (line.len() - bare.len());
+            let message = format!(
+                "a headline of level {level} follows one of level {before}; who listens to the mail \
+                 looks for what lies between"
+            );
+            let help = format!("write `{marks} ...`");
+            desk.say("heading-order", (offset, level), message, &help);
+        }
+        before = level;
+    }
+}
+
+fn empty_items(desk: &mut Desk<'_>, text: &str) {
+    let start = body(text);
+    let mut headlines = lines(text).filter(|(at, line)| *at >= start && line.starts_with("## "));
+    for item in &desk.inputs.issue.items {
+        let (at, line) = headlines.next().unwrap_or_default();
+        if item.blocks.is_empty() {
+            let headline = plain_text(&item.headline);
+            let message = format!("nothing stands below the headline `{headline}`");
+            let help = "write it, or take the headline out";
+            desk.say("empty-item", (at, line.len()), message, help);
+        }
+    }
+}
+
+fn templates(desk: &mut Desk<'_>, text: &str) {
+    // Opening and closing marks of this program's themes, of Mailchimp, and of mail merges.
+    let pairs = [("{{", "}}"), ("{%", "%}"), ("*|", "|*"), ("<%", "%>")];
+    let mut found = Vec::new();
+    for (opening, closing) in pairs {
+        for (at, line) in lines(text) {
+            let mut from = 0;
+            while let Some(start) = line[from..].find(opening).map(|found| from + found) {
+                let end = line[start..].find(closing);
+                let end = end.map_or(start + 2, |end| start + end + 2);
+                found.push((at + start, &line[start..end]));
+                from = end;
+            }
+            // One without a beginning: the other half may be on another line.
+            let lone = line[from..].find(closing).map(|found| from + found);
+            if let Some(start) = lone.filter(|_| from == 0) {
+                found.push((at + start, closing));
+            }
+        }
+    }
+    for (at, word) in words(text) {
+        let word = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '%');
+        let inner = word
+            .strip_prefix('%')
+            .and_then(|rest| rest.strip_suffix('%'));
+        let capital = |octet: u8| octet.is_ascii_uppercase() || octet == b'_';
+        if inner.is_some_and(|inner| inner.len() > 2 && inner.bytes().all(capital)) {
+            found.push((at, word));
+        }
+    }
+    found.sort_unstable();
+    for (at, mark) in found.into_iter().take(MANY) {
+        let message = format!("`{mark}` would be shown as it stands");
+        let help = "a reader's field is written `[[first_name|there]]`; what is meant to be shown \
+                    goes between backticks";
+        desk.say("leftover-template", (at, mark.len()), message, help);
+    }
+}
+
+fn notes(desk: &mut Desk<'_>, text: &str) {
+    let mut found: Vec<(usize, &str)> = words(text)
+        .map(|(at, word)| {
+            let bare = word.trim_start_matches(|c: char| !c.is_alphanumeric());
+            (at + word.len() - bare.len(), bare)
+        })
+        .map(|(at, word)| (at, word.trim_end_matches(|c: char| !c.is_alphanumeric())))
+        .filter(|(_, word)| ["TK", "TKTK", "TODO", "FIXME", "XXX"].contains(word))
+        .collect();
+    let lower = text.to_ascii_lowercase();
+    let mut from = 0;
+    while let Some(at) = lower[from..].find("lorem ipsum").map(|found| from + found) {
+        found.push((at, &text[at..at + "lorem ipsum".len()]));
+        from = at + 1;
+    }
+    found.sort_unstable();
+    for (at, word) in found.into_iter().take(MANY) {
+        let message = format!("`{word}` is left in the text");
+        let help = "finish it or take it out; what is meant to be read goes between backticks, and \
+                    notes to yourself between `<!--` and `-->`";
+        desk.say("leftover-note", (at, word.len()), message, help);
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split_whitespace().map(move |word| {
+        let at = word.as_ptr() as usize - text.as_ptr() as usize;
+        (at, word)
+    })
+}
+
+fn promos(desk: &mut Desk<'_>) {
+    let issue = desk.inputs.issue;
+    // An issue for a day to come is sent then; one for last week is sent now.
+    let days = [desk.inputs.facts.today, issue.front.send_day()];
+    let Some(sent) = days.into_iter().flatten().max() else {
+        return;
+    };
+    let mut promos = Vec::new();
+    let items = issue.items.iter().flat_map(|item| &item.blocks);
+    for block in issue.intro.iter().chain(items).chain(&issue.outro) {
+        promos_of(block, &mut promos);
+    }
+    for promo in promos {
+        let written = || day::read(&plain_text(&promo.until), sent);
+        let Some(end) = promo.ends.or_else(written).filter(|end| *end < sent) else {
+            continue;
+        };
+        let message = format!("the offer ends on {end}, and the issue is sent on {sent} or later");
+        let help = "renew the offer or take it out";
+        desk.say("promo-ended", (promo.offset, 1), message, help);
+    }
+}
+
+fn promos_of<'a>(block: &'a Block, out: &mut Vec<&'a Promo>) {
+    match block {
+        Block::Promo(promo) => out.push(promo),
+        Block::Only { blocks, .. } => blocks.iter().for_each(|block| promos_of(block, out)),
+        _ => {}
+    }
+}
+
+/// Whether a text holds marks of a link that was not read as one.
+pub(super) fn broken_links(desk: &mut Desk<'_>) {
+    let text = prose(&desk.inputs.issue.text);
+    let issue = desk.inputs.issue;
+    let start = body(&text);
+    let written = text_of(issue);
+    let mut from = start;
+    while let Some(at) = text[from..].find("](").map(|found| from + found) {
+        from = at + 2;
+        // The mark of a real link was read away; only one that readers would see counts.
+        let line_end = issue.text[at..]
+            .find('\n')
+            .map_or(issue.text.len(), |end| at + end);
+        let shown = issue.text[at..line_end].trim_end();
+        let probe: String = shown.chars().take(12).collect();
+        if written.contains(&probe) {
+            let message = format!("`{probe}` is no link and would be shown as it stands");
+            let help = "an address has no blanks: write `[text](https://...)`, `%20` for a blank, or \
+                        `<...>` around it";
+            desk.say("link-syntax", (at, 2), message, help);
+        }
+    }
+}
+
+/// Every plain word of the issue, as readers will see it.
+fn text_of(issue: &Issue) -> String {
+    let mut out = String::new();
+    let items = issue.items.iter().flat_map(|item| &item.blocks);
+    for block in issue.intro.iter().chain(items).chain(&issue.outro) {
+        shown(block, &mut out);
+    }
+    issue
+        .notes
+        .iter()
+        .flatten()
+        .for_each(|block| shown(block, &mut out));
+    out
+}
+
+fn shown(block: &Block, out: &mut String) {
+    match block {
+        Block::Paragraph(text) | Block::Heading { text, .. } => literal(text, out),
+        Block::List { items, .. } => items.iter().flatten().for_each(|block| shown(block, out)),
+        Block::Quote(blocks) => blocks.iter().for_each(|block| shown(block, out)),
+        Block::Table { head, rows, .. } => {
+            let cells = head.iter().chain(rows.iter().flatten());
+            cells.for_each(|cell| literal(cell, out));
+        }
+        Block::Promo(promo) => promo.blocks.iter().for_each(|block| shown(block, out)),
+        Block::Aligned { blocks, .. } | Block::Only { blocks, .. } => {
+            blocks.iter().for_each(|block| shown(block, out));
+        }
+        _ => {}
+    }
+    out.push('\n');
+}
+
+fn literal(inlines: &[Inline], out: &mut String) {
+    for inline in inlines {
+        match inline {
+            Inline::Text(text) => out.push_str(text),
+            Inline::Strong(inner) | Inline::Emphasis(inner) | Inline::Link { text: inner, .. } => {
+                literal(inner, out);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::promised;
+
+    #[test]
+    fn a_number_before_a_plural_is_a_promise() {
+        for (text, expected) in [
+            ("Eleven papers worth rereading", Some(11)),
+            ("7 small things I learned", Some(7)),
+            ("The 12 best tools of the year", Some(12)),
+            ("Ten years of newsletters", None),
+            ("GPT-4 models and what they cost", None),
+            ("Issue 12", None),
+            ("2026 predictions", None),
+            ("One thing", None),
+            ("Two", None),
+            ("Save 20% on books", None),
+        ] {
+            let found = promised(text).map(|(_, number)| number);
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}

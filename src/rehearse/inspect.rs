@@ -1,0 +1,281 @@
+//! What may be wrong with one reader's values in one issue.
+//!
+//! Promises: pure; looks only at values that this issue uses.
+
+use std::collections::BTreeMap;
+
+use crate::compile::{Compiled, Context, HTML_LIMIT, Segment, Slot, Template};
+use crate::message::copy::{CopyRecord, one_line};
+use crate::rehearse::Kind;
+
+/// Characters of a subject and of a value within it beyond which `message` cuts.
+const SUBJECT: usize = 200;
+const SUBJECT_VALUE: usize = 100;
+/// A name or a text as people have them.
+const LONG: usize = 80;
+
+/// The values of one copy by field, `name` and `email` among them.
+pub(super) struct Value<'a>(BTreeMap<&'a str, &'a str>);
+
+impl Value<'_> {
+    pub(super) fn of(copy: &CopyRecord) -> Value<'_> {
+        let mut values: BTreeMap<&str, &str> = copy
+            .fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        values.insert("email", copy.to.as_str());
+        values.insert("name", &copy.name);
+        Value(values)
+    }
+
+    /// The value, empty where there is none.
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+}
+
+/// Where an issue uses which fields.
+#[derive(Debug)]
+pub(super) struct Inspector {
+    /// Fields with a slot that has no default.
+    bare: Vec<String>,
+    /// Fields that land in a header; the name always does.
+    header: Vec<String>,
+    /// All fields that are used, but for the address.
+    used: Vec<String>,
+    subject: Template,
+    /// The fields of the HTML part, as often as they stand there, with default and context.
+    html: Vec<(String, String, Context)>,
+    /// Octets of the HTML without any field.
+    html_base: usize,
+}
+
+impl Inspector {
+    /// `written` is the author's text: a slot with an empty default of its own (`[[name|]]`) is meant to
+    /// show nothing, one without any is not.
+    pub(super) fn new(compiled: &Compiled, written: &str, public_url: &str) -> Inspector {
+        let mut inspector = Inspector {
+            bare: Vec::new(),
+            header: vec!["name".to_owned()],
+            used: vec!["name".to_owned()],
+            subject: compiled.subject.clone(),
+            html: Vec::new(),
+            html_base: 0,
+        };
+        let add = |to: &mut Vec<String>, name: &String| {
+            if !to.contains(name) {
+                to.push(name.clone());
+            }
+        };
+        let parts = [&compiled.subject, &compiled.html, &compiled.text];
+        for (index, part) in parts.into_iter().enumerate() {
+            for slot in part.slots() {
+                let Slot::Field {
+                    name,
+                    default,
+                    context,
+                } = slot
+                else {
+                    continue;
+                };
+                if one_line(default).is_empty() && has_bare_slot(written, name) {
+                    add(&mut inspector.bare, name);
+                }
+                if index == 0 {
+                    add(&mut inspector.header, name);
+                }
+                if index == 1 {
+                    inspector
+                        .html
+                        .push((name.clone(), default.clone(), *context));
+                }
+                if name != "email" {
+                    add(&mut inspector.used, name);
+                }
+            }
+        }
+        let field = |segment: &Segment| matches!(segment, Segment::Slot(Slot::Field { .. }));
+        let mut shared = compiled.clone();
+        shared.html.0.retain(|segment| !field(segment));
+        inspector.html_base = shared.html_size_estimate(public_url);
+        inspector
+    }
+
+    /// Tells each finding as kind, field and words.
+    pub(super) fn look(&self, values: &Value<'_>, tell: &mut impl FnMut(Kind, &str, String)) {
+        for name in &self.header {
+            let value = values.get(name);
+            if let Some(control) = value.chars().find(|c| c.is_control()) {
+                let code = u32::from(control);
+                let detail = format!(
+                    "the control character U+{code:04X} stands in `{}`",
+                    short(value)
+                );
+                tell(Kind::HeaderInjection, name, detail);
+            }
+        }
+        for name in &self.bare {
+            if one_line(values.get(name)).is_empty() {
+                let detail = "no value, and the slot has no default".to_owned();
+                tell(Kind::MissingValue, name, detail);
+            }
+        }
+        self.subject(values, tell);
+        self.size(values, tell);
+        for name in &self.used {
+            let value = one_line(values.get(name));
+            if value.is_empty() {
+                continue;
+            }
+            if is_leftover(&value) {
+                let detail = format!("`{}` is a mark of a template", short(&value));
+                tell(Kind::Leftover, name, detail);
+            } else if let Some(why) = suspicion(&value) {
+                tell(Kind::Suspicious, name, format!("`{}` {why}", short(&value)));
+            }
+        }
+    }
+
+    fn subject(&self, values: &Value<'_>, tell: &mut impl FnMut(Kind, &str, String)) {
+        let mut count = 0;
+        let mut longest = ("", 0);
+        for segment in &self.subject.0 {
+            match segment {
+                Segment::Literal(text) => count += text.chars().count(),
+                Segment::Slot(Slot::Field { name, default, .. }) => {
+                    let value = one_line(values.get(name));
+                    let shown = if value.is_empty() {
+                        default.as_str()
+                    } else {
+                        &value
+                    };
+                    let length = shown.chars().count();
+                    count += length;
+                    if length > longest.1 {
+                        longest = (name, length);
+                    }
+                }
+                Segment::Slot(_) => {}
+            }
+        }
+        if count > SUBJECT || longest.1 > SUBJECT_VALUE {
+            let detail = format!(
+                "the subject has {count} characters, {} of this value",
+                longest.1
+            );
+            tell(Kind::OverlongSubject, longest.0, detail);
+        }
+    }
+
+    fn size(&self, values: &Value<'_>, tell: &mut impl FnMut(Kind, &str, String)) {
+        let mut size = self.html_base;
+        let mut plain = self.html_base;
+        let mut longest = ("", 0);
+        for (name, default, context) in &self.html {
+            let value = one_line(values.get(name));
+            let default = context.escape(default).len();
+            let length = if value.is_empty() {
+                default
+            } else {
+                context.escape(&value).len()
+            };
+            size += length;
+            plain += default;
+            if length > longest.1 {
+                longest = (name, length);
+            }
+        }
+        // What is too large for everybody is a lint's.
+        if size > HTML_LIMIT && plain <= HTML_LIMIT {
+            let detail = format!("the HTML has {size} octets; Gmail cuts it off at {HTML_LIMIT}");
+            tell(Kind::Oversize, longest.0, detail);
+        }
+    }
+}
+
+/// Whether `[[name]]` stands in a text, without a default.
+fn has_bare_slot(text: &str, name: &str) -> bool {
+    let mut slots = text.split("[[").skip(1);
+    slots.any(|rest| {
+        let inner = rest.split_once("]]").map(|(inner, _)| inner);
+        inner.is_some_and(|inner| inner.trim() == name)
+    })
+}
+
+fn is_leftover(value: &str) -> bool {
+    let marks = ["[[", "]]", "{{", "}}", "{%", "*|", "|*", "<%", "%%"];
+    let inner = value
+        .strip_prefix('%')
+        .and_then(|rest| rest.strip_suffix('%'));
+    let capital = |octet: u8| octet.is_ascii_uppercase() || octet == b'_';
+    marks.iter().any(|mark| value.contains(mark))
+        || inner.is_some_and(|inner| inner.len() > 1 && inner.bytes().all(capital))
+}
+
+/// Why a value is hardly what a reader would be called or would have typed.
+fn suspicion(value: &str) -> Option<&'static str> {
+    let lower = value.to_lowercase();
+    if lower.contains("://") || lower.starts_with("www.") {
+        return Some("is an address of the web");
+    }
+    let mail = |word: &str| {
+        word.split_once('@')
+            .is_some_and(|(_, host)| host.contains('.'))
+    };
+    if lower.split_whitespace().any(mail) {
+        return Some("is a mail address");
+    }
+    if lower.contains("</") || lower.contains("<script") {
+        return Some("holds markup");
+    }
+    if ["null", "undefined", "none", "n/a", "nan", "test", "-", "."].contains(&lower.as_str()) {
+        return Some("stands for nothing");
+    }
+    if value.chars().count() > LONG {
+        return Some("is very long");
+    }
+    None
+}
+
+/// The beginning of a value without control characters.
+fn short(value: &str) -> String {
+    let calm = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let start: String = value.chars().take(40).map(calm).collect();
+    match value.chars().nth(40) {
+        Some(_) => format!("{start}..."),
+        None => start,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_leftover, suspicion};
+
+    #[test]
+    fn values_that_people_have_are_not_suspicious() {
+        for value in [
+            "Ada",
+            "Jean-Luc",
+            "O'Neil",
+            "Anna @ home",
+            "100%",
+            "\u{674e}\u{96f7}",
+            "Null\u{ed}",
+        ] {
+            assert!(!is_leftover(value) && suspicion(value).is_none(), "{value}");
+        }
+        for value in ["[[first_name]]", "{{ name }}", "%FNAME%", "*|FNAME|*"] {
+            assert!(is_leftover(value), "{value}");
+        }
+        for value in [
+            "https://win.example",
+            "a@b.example",
+            "null",
+            "N/A",
+            "<b>x</b>",
+        ] {
+            assert!(suspicion(value).is_some(), "{value}");
+        }
+    }
+}

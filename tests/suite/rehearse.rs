@@ -1,0 +1,246 @@
+//! The dry run: hostile and forgetful values of readers, on both databases, and what `send` makes of them.
+
+use std::path::Path;
+use std::process::Command;
+
+use pressrun::publication::{Built, Publication, compile_issue};
+use pressrun::rehearse::{self, Kind, Report};
+
+use crate::deliver::rig::{Rig, Wish, readers};
+use crate::harness::Engine;
+use crate::on_both;
+
+const ISSUE: &str = "---\ntitle: Bees\nsubject: \"Bees for [[city|everyone]]\"\n---\n\
+                     Hello [[first_name|there]] of [[city|town]], these are the bees.\n";
+
+fn built(rig: &Rig, issue: &str) -> Built {
+    let emails = rig.app.emails();
+    Publication::write_defaults(&emails).expect("the defaults");
+    let fields = "[fields.first_name]\ntype = \"text\"\n[fields.city]\ntype = \"text\"\n";
+    std::fs::write(emails.join("fields.toml"), fields).expect("a file");
+    std::fs::create_dir_all(emails.join("issues/bees")).expect("a folder");
+    std::fs::write(emails.join("issues/bees/issue.md"), issue).expect("a file");
+    compile_issue(&rig.app.config, &emails, "bees").expect("an issue")
+}
+
+/// Kind, field and number of each finding.
+fn told(report: &Report) -> Vec<(Kind, &str, u64)> {
+    let each = report.findings.iter();
+    each.map(|group| (group.kind, group.field.as_str(), group.readers))
+        .collect()
+}
+
+on_both!(
+    hostile_and_forgotten_values_are_told_by_reader_and_field,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(12),
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let built = built(&rig, ISSUE);
+        let long = "x".repeat(250);
+        rig.database
+            .raw(&format!(
+                "update subscribers set name = 'Ada\r\nBcc: all@example.org' where id = 1;
+                 update subscribers set address = 'no address' where id = 2;
+                 update subscribers set fields = '{{\"city\": \"a\\u000db\"}}' where id = 3;
+                 update subscribers set fields = '{{\"city\": \"{long}\"}}' where id = 4;
+                 update subscribers set fields = '{{\"first_name\": \"%FNAME%\"}}' where id = 5;
+                 update subscribers set fields = '{{\"first_name\": \"https://win.example\"}}' where id = 6;
+                 update subscribers set fields = 'no json' where id = 7;
+                 update subscribers set fields = '{{\"other\": \"[[unused]]\"}}' where id = 8;
+                 update subscriptions set status = 'unsubscribed' where subscriber_id = 9"
+            ))
+            .await;
+        let mut last = (0, 0);
+        let report = rehearse::run(&rig.app, &built, "weekly", |done, of| last = (done, of))
+            .await
+            .expect("a rehearsal");
+        assert_eq!((report.readers, last), (11, (11, 11)));
+        assert_eq!(
+            told(&report),
+            [
+                (Kind::InvalidAddress, "email", 1),
+                (Kind::HeaderInjection, "city", 1),
+                (Kind::HeaderInjection, "name", 1),
+                (Kind::Unrenderable, "fields", 1),
+                (Kind::OverlongSubject, "city", 1),
+                (Kind::Leftover, "first_name", 1),
+                (Kind::Suspicious, "city", 1),
+                (Kind::Suspicious, "first_name", 1),
+                (Kind::Suspicious, "name", 1),
+            ]
+        );
+        let injection = &report.findings[2].examples[0];
+        assert_eq!(
+            (injection.subscriber, injection.address.as_str()),
+            (1, "r***@example.org")
+        );
+        assert!(!injection.detail.contains('\r'), "{injection:?}");
+        let json = serde_json::to_string(&report).expect("JSON");
+        assert!(
+            !json.contains("reader0@"),
+            "no address leaves unmasked: {json}"
+        );
+        assert_eq!(report.refusals(false).count(), 5);
+        assert_eq!(report.refusals(true).count(), 4);
+        let runs = rig.app.store.run_of("bees").await.expect("a read");
+        assert_eq!(runs, None, "a rehearsal begins no run");
+    }
+);
+
+on_both!(
+    a_page_ends_no_rehearsal_and_examples_stay_few,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(4_100),
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let built = built(&rig, ISSUE);
+        rig.database
+            .raw("update subscribers set name = 'null'")
+            .await;
+        let report = rehearse::run(&rig.app, &built, "weekly", |_, _| {}).await;
+        let report = report.expect("a rehearsal");
+        assert_eq!(report.readers, 4_100);
+        assert_eq!(told(&report), [(Kind::Suspicious, "name", 4_100)]);
+        let first: Vec<i64> = report.findings[0]
+            .examples
+            .iter()
+            .map(|one| one.subscriber)
+            .collect();
+        assert_eq!(first, [1, 2, 3, 4, 5]);
+    }
+);
+
+fn pressrun(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_pressrun"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .output()
+        .expect("the program runs");
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    let code = output.status.code().expect("an exit code");
+    (code, text(&output.stdout), text(&output.stderr))
+}
+
+/// A publication with two readers and an issue of this text.
+fn publication(issue: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    assert_eq!(pressrun(path, &["init", "."]).0, 0);
+    std::fs::create_dir_all(path.join("emails/issues/bees")).expect("a folder");
+    std::fs::write(path.join("emails/issues/bees/issue.md"), issue).expect("a file");
+    let readers =
+        "email,name,first_name\nada@example.org,Ada,Ada\ngrace@example.org,Grace,www.win.example\n";
+    std::fs::write(path.join("readers.csv"), readers).expect("a file");
+    let (code, out, error) = pressrun(
+        path,
+        &["subscribers", "import", "readers.csv", "--list", "weekly"],
+    );
+    assert_eq!(code, 0, "{out}{error}");
+    folder
+}
+
+const FINE: &str = "---\ntitle: \"Bees, and where they live\"\npreheader: \"Six hives on six roofs, and what \
+                    the neighbours say.\"\n---\nHello [[first_name|there]], these are the bees.\n";
+
+#[test]
+fn a_rehearsal_reads_well_and_its_exit_code_says_whether_one_may_send() {
+    let folder = publication(FINE);
+    let (code, out, error) = pressrun(folder.path(), &["rehearse", "bees", "--list", "weekly"]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    let (head, rest) = out.split_once('\n').expect("lines");
+    assert!(
+        head.starts_with("`bees` for 2 readers of `weekly`, made in "),
+        "{head}"
+    );
+    let key = rest
+        .lines()
+        .nth(1)
+        .and_then(|line| line.split_whitespace().next());
+    let rest = rest.replace(key.expect("a key"), "KEY");
+    assert_eq!(
+        rest,
+        "warning[suspicious] in `first_name`: 1 reader\n  KEY  g***@example.org  `www.win.example` is an \
+         address of the web\n"
+    );
+    let (code, _, error) = pressrun(folder.path(), &["rehearse", "bees", "--list", "nowhere"]);
+    assert_eq!(code, 1);
+    assert!(error.contains("there is no list `nowhere`"), "{error}");
+}
+
+#[test]
+fn send_refuses_what_the_lints_and_the_rehearsal_refuse() {
+    let folder = publication(&FINE.replace("these are", "TODO"));
+    let path = folder.path();
+    let send = ["send", "bees", "--yes", "--detach"];
+    let (code, _, error) = pressrun(path, &send);
+    assert_eq!(code, 1);
+    assert!(
+        error.contains("error[leftover-note]") && error.contains("was not sent"),
+        "{error}"
+    );
+    let long = FINE.replace("preheader", "subject: \"[[first_name|x]]\"\npreheader");
+    std::fs::write(path.join("emails/issues/bees/issue.md"), long).expect("a file");
+    alter(
+        path,
+        &format!(
+            "update subscribers set fields = '{{\"first_name\": \"{}\"}}'",
+            "y".repeat(150)
+        ),
+    );
+    let (code, _, error) = pressrun(path, &send);
+    assert_eq!(code, 1);
+    assert!(
+        error.contains("error[overlong-subject] in `first_name`: 2 readers"),
+        "{error}"
+    );
+    assert!(
+        error.contains("`--skip-rehearsal` sends it all the same"),
+        "{error}"
+    );
+    alter(
+        path,
+        "update subscribers set name = 'a\nBcc: b' where address like 'ada%'",
+    );
+    let (code, _, error) = pressrun(
+        path,
+        &["send", "bees", "--yes", "--detach", "--skip-rehearsal"],
+    );
+    assert_eq!(code, 1);
+    assert!(error.contains("no flag overrides this"), "{error}");
+    alter(path, "update subscribers set name = ''");
+    let (code, out, error) = pressrun(
+        path,
+        &["send", "bees", "--yes", "--detach", "--skip-rehearsal"],
+    );
+    assert_eq!(code, 0, "{error}");
+    assert!(out.contains("is begun"), "{out}");
+    // The run is under way and was looked at: what changed since does not stop it.
+    std::fs::write(
+        path.join("emails/issues/bees/issue.md"),
+        FINE.replace("these", "TK"),
+    )
+    .expect("a file");
+    let (code, _, error) = pressrun(path, &send);
+    assert_eq!(code, 0, "{error}");
+}
+
+/// Runs SQL past the program on the SQLite file of a publication.
+fn alter(folder: &Path, statement: &str) {
+    use sqlx::ConnectOptions;
+    let file = folder.join("pressrun.db");
+    let statement = statement.to_owned();
+    crate::harness::block_on(async move {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+        let mut conn = options.connect().await.expect("a connection");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+            .execute(&mut conn)
+            .await
+            .expect("the test's own SQL");
+    });
+}
