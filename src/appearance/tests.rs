@@ -138,7 +138,10 @@ fn an_inbox_shows_the_preheader_and_then_whatever_comes_next() {
     assert!(!is_padded(html));
     let padding = "&#847;&zwnj;&nbsp;".repeat(40);
     assert!(is_padded(&padding));
-    assert_eq!(snippet(&format!("<div>Short{padding}</div><p>View")), "Short");
+    assert_eq!(
+        snippet(&format!("<div>Short{padding}</div><p>View")),
+        "Short"
+    );
 }
 
 #[test]
