@@ -195,7 +195,8 @@ on_both!(
         Publication::write_defaults(&rig.app.emails()).expect("the author's folder");
         let folder = rig.app.emails().join("issues/one");
         std::fs::create_dir_all(&folder).expect("a folder");
-        let text = "---\ntitle: Hi [[first_name|there]]\n---\n\nDear [[first_name|reader]]\n";
+        let text =
+            "---\ntitle: Hi\nsubject: Hi [[first_name|there]]\n---\n\nDear [[first_name|reader]]\n";
         std::fs::write(folder.join("issue.md"), text).expect("an issue");
         let to = ["a@example.org", "b@example.org"];
         let to = to.map(|to| EmailAddress::parse(to).expect("an address"));
