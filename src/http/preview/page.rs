@@ -50,13 +50,16 @@ pub(super) async fn page(
     let shown = desk.shown();
     let seen = seen(&desk, &shown, &look).await;
     let editor = desk.target.editor.as_deref();
-    let errors = shown.errors.iter().map(|error| finding(error, editor));
-    let errors: Vec<Value> = errors.collect();
+    // What stops the issue first; what the compiler said beside it after that.
+    let (wrong, beside): (Vec<_>, Vec<_>) = shown.errors.iter().partition(|found| found.is_error());
+    let errors = wrong.iter().chain(&beside);
+    let errors: Vec<Value> = errors.map(|error| finding(error, editor)).collect();
     let mut values = context! {
         version => desk.version(&shown),
         issue => desk.target.issue.as_str(),
         broken => shown.is_broken(),
         errors => errors,
+        wrong => wrong.len(),
         fault => shown.fault.as_deref(),
         editor => editor,
     };
