@@ -3,7 +3,7 @@
 use crate::compile::Slot;
 use crate::compile::press::Mail;
 use crate::diagnostic::{Diagnostic, Source};
-use crate::issue::block::{Align, Block, Inline, Merge, Target, plain_text};
+use crate::issue::block::{Block, Inline, Merge, Target, plain_text};
 use crate::issue::merge::{self, Given};
 use crate::issue::{Issue, Item};
 use crate::subscriber::field::FieldTable;
