@@ -69,6 +69,7 @@ impl<'a> Reader<'a> {
             found.extend(broken_link(&source, base, &link));
         }
         missing_notes(&source, base, &masked.text, &events, found);
+        masked.swallowed(&source, base, &events, found);
         Reader {
             source,
             slots,

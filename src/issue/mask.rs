@@ -3,7 +3,7 @@
 //! Promises: the masked text is as long as the original, octet for octet, so that the parser's offsets
 //! are the author's. Code is left as it is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
@@ -57,6 +57,29 @@ impl Masked {
     /// The directive that opens at this octet of the body.
     pub(crate) fn directive(&self, at: usize) -> Option<&Directive> {
         self.directives.get(&at)
+    }
+
+    /// Tells the lines of directives that Markdown took for something else: HTML goes on to a blank line.
+    pub(crate) fn swallowed(
+        &self,
+        source: &Source<'_>,
+        base: usize,
+        events: &[(Event<'_>, Range<usize>)],
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let rules = events
+            .iter()
+            .filter(|(event, _)| matches!(event, Event::Rule));
+        let rules: HashSet<usize> = rules.map(|(_, range)| range.start).collect();
+        for directive in self.directives.values() {
+            for line in [&directive.open, &directive.close] {
+                if !rules.contains(&line.start) {
+                    let message = "this line is part of the HTML above, which ends at a blank line";
+                    let error = source.error(base + line.start, "directive", message);
+                    found.push(error.help("leave a blank line above"));
+                }
+            }
+        }
     }
 
     fn hide_slots(&mut self, slots: &Slots<'_>, base: usize, found: &mut Vec<Diagnostic>) {

@@ -279,7 +279,10 @@ fn mjml_of_the_authors_is_checked_where_it_stands() {
             "<mj-text>a",
             "issue.md:7:2: error[unclosed-element]: `<mj-text>` is not closed",
         ),
-        ("<mj-spacer />\n\n</mj-column>", "issue.md:10:1: error[stray-closing-tag]"),
+        (
+            "<mj-spacer />\n\n</mj-column>",
+            "issue.md:10:1: error[stray-closing-tag]",
+        ),
         (
             "<mj-raw><script>x</script></mj-raw>",
             "error[forbidden]: `<script>`",

@@ -134,6 +134,20 @@ fn hostile_and_broken_html_is_told_and_nothing_of_it_is_let_in() {
 }
 
 #[test]
+fn a_directive_that_html_would_swallow_is_told_and_nothing_below_it_is_lost() {
+    let (_, found) = read(":::promo\n<p>a</p>\n:::\n\n## b\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("a.md:6:1: error[directive]: this line is part of the HTML"));
+    let (_, found) = read("<p>a</p>\n:::button {url=view_url}\nb\n:::\n");
+    assert!(
+        found[0].starts_with("a.md:5:1: error[directive]"),
+        "{found:?}"
+    );
+    let apart = issue(":::promo\n<p>a</p>\n\n:::\n\n## b\n");
+    assert_eq!(apart.items.len(), 1);
+}
+
+#[test]
 fn an_image_has_a_size_and_a_side() {
     let read = issue(
         "![a](a.png \"b\"){width=300 align=center}\n\n[![c](c.png){height=20px}](https://a.example)\n\n\
