@@ -14,10 +14,13 @@ pub mod diff;
 pub mod image;
 mod layout;
 mod markup;
+mod own;
 mod placeholder;
 pub mod press;
 mod proof;
+mod sizes;
 mod text;
+mod text_of_mjml;
 pub mod theme;
 
 /// Gmail cuts a message off at 102 KiB of HTML; the author is warned well before that.

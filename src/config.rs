@@ -306,6 +306,8 @@ pub struct Signup {
     /// How long a confirm link works.
     #[serde(with = "duration")]
     pub confirm_window: Duration,
+    /// Whether a reader who leaves on our page gets the goodbye mail.
+    pub goodbye: bool,
 }
 
 /// Files and folders, relative to the configuration file.

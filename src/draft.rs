@@ -11,6 +11,7 @@ use crate::draft::piece::Piece;
 
 mod dates;
 mod html;
+mod line;
 mod links;
 mod markdown;
 mod piece;

@@ -51,6 +51,8 @@ pub struct Site {
     pub confirm_revision: String,
     /// Revision of the compiled welcome mail; `None` sends none.
     pub welcome_revision: Option<String>,
+    /// Revision of the compiled goodbye mail; `None` sends none.
+    pub goodbye_revision: Option<String>,
     /// Told when a system mail was queued, so that the sender need not wait for its next look.
     pub mail_waiting: Arc<Notify>,
 }

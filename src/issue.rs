@@ -12,19 +12,21 @@ use crate::issue::front::Front;
 use crate::issue::markdown::Reader;
 use crate::issue::mask::Masked;
 use crate::issue::merge::{Given, Slots};
+use crate::issue::own::Layout;
 
 mod assembly;
 pub mod block;
 pub mod dates;
 mod directive;
 pub mod front;
-mod html;
+pub(crate) mod html;
 mod html_blocks;
 mod html_words;
 mod inline;
 mod markdown;
 mod mask;
 pub mod merge;
+pub mod own;
 pub(crate) mod target;
 mod yaml;
 
@@ -53,6 +55,8 @@ pub struct Issue {
     /// Link of each author of the front matter who has one.
     pub author_links: Vec<Option<LinkId>>,
     pub share: Option<LinkId>,
+    /// The author's own layout, where the issue is written in MJML; there are no blocks then.
+    pub layout: Option<Layout>,
 }
 
 /// One numbered piece of news, or a plain one.
@@ -85,11 +89,7 @@ impl Issue {
         let told = found.len();
         let (front, base) = front::read(source, found)?;
         let slots = Slots::new(source, slug, &front, given);
-        let (subject, place) = match &front.subject {
-            Some(subject) => (subject, front.place("subject")),
-            None => (&front.title, front.place("title")),
-        };
-        let subject = slots.header(subject, place, found);
+        let subject = slots.subject(&front, found);
         let masked = Masked::of(&slots, base, found);
         let reader = Reader::new(&slots, &masked, base, found);
         let issue = Assembly {
@@ -143,7 +143,9 @@ impl Issue {
         let items = self.items.iter().map(|item| &item.blocks);
         let parts = std::iter::once(&self.intro).chain(items);
         let parts = parts.chain(std::iter::once(&self.outro));
-        parts.flat_map(|blocks| Block::pictures(blocks)).collect()
+        let own = self.layout.iter().flat_map(|layout| &layout.pictures);
+        let blocks = parts.flat_map(|blocks| Block::pictures(blocks));
+        blocks.chain(own).collect()
     }
 }
 
@@ -262,6 +264,7 @@ impl Assembly<'_> {
             links: self.reader.links,
             author_links,
             share,
+            layout: None,
         }
     }
 

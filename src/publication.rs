@@ -189,7 +189,8 @@ impl Publication {
         let mut slugs = Vec::new();
         for entry in std::fs::read_dir(&issues)? {
             let entry = entry?;
-            if entry.path().join("issue.md").is_file() {
+            let path = entry.path();
+            if path.join("issue.md").is_file() || path.join("issue.mjml").is_file() {
                 slugs.push(entry.file_name().to_string_lossy().into_owned());
             }
         }
@@ -226,7 +227,9 @@ impl Publication {
             self.emails.join("issues").join(issue)
         };
         let path = match path.file_name() {
-            Some(name) if name == "issue.md" => path.parent().unwrap_or(&path).to_owned(),
+            Some(name) if name == "issue.md" || name == "issue.mjml" => {
+                path.parent().unwrap_or(&path).to_owned()
+            }
             _ => path,
         };
         let path = match path.canonicalize() {
@@ -284,14 +287,18 @@ impl Publication {
 
     fn build(&self, order: &Order<'_>) -> anyhow::Result<Previewed> {
         let (slug, folder) = (order.slug, order.folder);
-        let Some(octets) = folder.read("issue.md")? else {
-            if folder.read("issue.mjml")?.is_some() {
-                bail!("`{slug}` is written in MJML, which is not read yet; write `issue.md`");
+        let written = match (folder.read("issue.md")?, folder.read("issue.mjml")?) {
+            (Some(octets), None) => Written::Markdown(octets),
+            (None, Some(octets)) => Written::Mjml(octets, folder.read("issue.txt")?),
+            (Some(_), Some(_)) => {
+                bail!(
+                    "`{slug}` has both `issue.md` and `issue.mjml`; keep the one that is to be sent"
+                )
             }
-            bail!("`{slug}` has no `issue.md`");
+            (None, None) => bail!("`{slug}` has no `issue.md` and no `issue.mjml`"),
         };
         let mut found = Vec::new();
-        match self.press(order, &octets, &mut found) {
+        match self.press(order, &written, &mut found) {
             Some(previewed) if !found.iter().any(Diagnostic::is_error) => Ok(Previewed {
                 built: Built {
                     diagnostics: found,
@@ -306,19 +313,30 @@ impl Publication {
     fn press(
         &self,
         order: &Order<'_>,
-        octets: &[u8],
+        written: &Written,
         found: &mut Vec<Diagnostic>,
     ) -> Option<Previewed> {
-        let file = order.folder.shown("issue.md");
         let given = Given {
             fields: &self.fields,
             mail: order.mail,
             publication: &order.site.name,
             url: &order.site.url,
-            list: &order.list,
+            list: order.list,
             language: &order.site.language,
         };
-        let issue = Issue::read(order.slug, &file, octets, given, found)?;
+        let name = |name: &str| order.folder.shown(name);
+        let issue = match written {
+            Written::Markdown(octets) => {
+                Issue::read(order.slug, &name("issue.md"), octets, given, found)?
+            }
+            Written::Mjml(octets, words) => {
+                let (file, text) = (name("issue.mjml"), name("issue.txt"));
+                let words = words
+                    .as_ref()
+                    .map(|words| (text.as_str(), words.as_slice()));
+                Issue::read_mjml(order.slug, (&file, octets), words, given, found)?
+            }
+        };
         let images = read_pictures(&issue, order.folder, found);
         let named = issue.front.theme.as_deref().filter(|_| !order.forced);
         let theme = self.theme(named.unwrap_or(order.theme));
@@ -341,6 +359,13 @@ impl Publication {
         };
         Some(Previewed { built, places })
     }
+}
+
+/// What the author wrote the issue in.
+enum Written {
+    Markdown(Vec<u8>),
+    /// With the text part beside it, if there is one.
+    Mjml(Vec<u8>, Option<Vec<u8>>),
 }
 
 /// What is to be compiled, and for whom.

@@ -13,12 +13,11 @@ fn chunks(css: &str) -> Vec<(&str, Option<char>)> {
             _ if comment => {}
             '*' if before == '/' && quote.is_none() => comment = true,
             '"' | '\'' if quote.is_none() => quote = Some(c),
-            _ if quote.is_some() => {
-                // A line end closes a broken string, as in browsers.
-                if quote == Some(c) && before != '\\' || c == '\n' {
-                    quote = None;
-                }
+            // A line end closes a broken string, as in browsers.
+            _ if quote.is_some() && (quote == Some(c) && before != '\\' || c == '\n') => {
+                quote = None;
             }
+            _ if quote.is_some() => {}
             '(' => depth += 1,
             ')' => depth = depth.saturating_sub(1),
             '{' | '}' => {

@@ -4,6 +4,8 @@ use crate::appearance::markup::{Piece, Tag, name, pieces, unescape};
 
 /// Characters of a snippet; the widest inbox shows fewer.
 const SNIPPET: usize = 220;
+/// Characters that show nothing, from which on they are meant to push the rest away.
+const PADDING: usize = 20;
 
 /// The first words of the body as an inbox shows them behind the subject: the preheader, and what the
 /// program finds after it when the preheader is short. Characters that show nothing count as nothing.
@@ -27,11 +29,13 @@ pub fn snippet(html: &str) -> String {
             }
             (Piece::End(tag), Some(open)) if name(tag) == *open => hidden = None,
             (Piece::Text(text), None) => {
-                let shown = |c: &char| !invisible(*c);
-                let text: String = unescape(text).chars().filter(shown).collect();
+                let text = unescape(text);
+                let padding = text.chars().filter(|c| invisible(*c)).count();
+                let text: String = text.chars().filter(|c| !invisible(*c)).collect();
                 length += text.trim().chars().count();
                 words.push_str(&text);
-                if length > SNIPPET {
+                // What stands behind the padding is pushed out of sight.
+                if length > SNIPPET || padding >= PADDING {
                     break;
                 }
             }
@@ -53,5 +57,5 @@ fn invisible(c: char) -> bool {
 /// Whether the padding of a preheader keeps the body's own words out of the inbox.
 pub fn is_padded(html: &str) -> bool {
     let text = unescape(html);
-    text.chars().filter(|c| invisible(*c)).count() >= 20
+    text.chars().filter(|c| invisible(*c)).count() >= PADDING
 }

@@ -21,7 +21,7 @@ pub(super) fn without_styles(html: &str) -> String {
 
 /// Takes every image out and leaves its alternative text in a box of its size.
 pub(super) fn without_images(html: &str) -> String {
-    rewrite(html, blank, |sheet| without_pictures(sheet))
+    rewrite(html, blank, without_pictures)
 }
 
 fn blank(tag: &mut Tag) -> bool {

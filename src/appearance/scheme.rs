@@ -27,7 +27,7 @@ pub(super) fn settle(html: &str, dark: bool) -> String {
 /// Turns every colour round.
 pub(super) fn invert(html: &str) -> String {
     let html = answered(html, false);
-    let html = rewrite(&html, invert_tag, |sheet| invert_css(sheet));
+    let html = rewrite(&html, invert_tag, invert_css);
     let ground = "<style>:root{color-scheme:dark!important}html{background:#171717;color:#fff}\
                   a{color:#9ab8ff}</style>";
     // In front of the message's own rules, so that those win.

@@ -136,7 +136,12 @@ fn an_inbox_shows_the_preheader_and_then_whatever_comes_next() {
         &#847;&zwnj;&nbsp;</div><a>View in <b>browser</b></a><img alt=\"Logo\">";
     assert_eq!(snippet(html), "Short & good View in browser Logo");
     assert!(!is_padded(html));
-    assert!(is_padded(&"&#847;&zwnj;&nbsp;".repeat(40)));
+    let padding = "&#847;&zwnj;&nbsp;".repeat(40);
+    assert!(is_padded(&padding));
+    assert_eq!(
+        snippet(&format!("<div>Short{padding}</div><p>View")),
+        "Short"
+    );
 }
 
 #[test]

@@ -8,7 +8,8 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::cli::output::print;
-use crate::cli::{Cli, Exit, signal};
+use crate::cli::{Cli, Exit, logs, signal};
+use crate::config::Config;
 use crate::http::preview::{self, Target};
 
 /// Shows an issue in the browser, anew at each save: widths, colours, mail programs, readers.
@@ -50,6 +51,8 @@ pub(crate) async fn serve(config: &Path, target: Target, page: &Page) -> anyhow:
         editor: page.editor.clone().or(target.editor),
         ..target
     };
+    let base = std::path::absolute(config)?;
+    logs::start(&Config::load(&base)?.log, false)?;
     let stop = signal::stop();
     let serving = preview::open(config, target, stop.subscribe()).await?;
     print(&format!("preview on {address}\nCtrl-C ends it\n"))?;

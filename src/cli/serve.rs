@@ -108,16 +108,21 @@ impl Web {
 
 /// What the readers' site needs: system mails compiled, the event writer started.
 async fn site(app: &App) -> anyhow::Result<Site> {
-    let mut revisions = Vec::with_capacity(2);
-    for kind in ["confirm", "welcome"] {
+    let mut kinds = vec!["confirm", "welcome"];
+    if app.config.signup.goodbye {
+        kinds.push("goodbye");
+    }
+    let mut revisions = Vec::with_capacity(kinds.len());
+    for kind in kinds {
         let compiled = publication::compile_system(&app.config, &app.emails(), kind)
             .with_context(|| format!("the system mail `{kind}`"))?;
         revisions.push(run::keep_revision(app, &compiled, &[]).await?);
     }
-    let welcome_revision = revisions.pop();
-    let confirm_revision = revisions
-        .pop()
-        .context("the confirm mail was compiled above")?;
+    let mut revisions = revisions.into_iter();
+    let confirm_revision = revisions.next();
+    let confirm_revision = confirm_revision.context("the confirm mail was compiled above")?;
+    let welcome_revision = revisions.next();
+    let goodbye_revision = revisions.next();
     let viewing = app.clone();
     Ok(Site {
         tracker: Tracker::start(app.store.clone(), app.chance.clone()),
@@ -127,6 +132,7 @@ async fn site(app: &App) -> anyhow::Result<Site> {
         }),
         confirm_revision,
         welcome_revision,
+        goodbye_revision,
         mail_waiting: Arc::new(Notify::new()),
     })
 }

@@ -43,6 +43,8 @@ impl Press<'_> {
             false => (html, Vec::new()),
         };
         let html = self.rewrite_remaining(&html, &mut places);
+        let html = self.with_pixel(html);
+        let html = self.with_sizes(&html);
         self.check_html(&html);
         let html = self.split(&places, &html, "HTML")?;
         Some((html, shown))
@@ -154,7 +156,7 @@ fn source_end(stretches: &[Stretch], offset: usize) -> usize {
 }
 
 /// The files that a layout may include: those of its theme.
-struct Snapshot<'a>(&'a Theme);
+pub(super) struct Snapshot<'a>(pub(super) &'a Theme);
 
 impl Files for Snapshot<'_> {
     fn read(&self, path: &str) -> Result<Option<String>, String> {

@@ -9,6 +9,7 @@ use minijinja::context;
 use minijinja::value::Value;
 
 use crate::compile::markup::{Markup, safe};
+use crate::compile::own::{own_place, own_places, own_theme};
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::text::{Text, WIDTH};
 use crate::compile::theme::trace::Marks;
@@ -87,6 +88,15 @@ pub fn press(
         ));
         return None;
     }
+    let own;
+    let theme = match &issue.layout {
+        None => theme,
+        Some(layout) => {
+            own = own_theme(theme, layout);
+            &own
+        }
+    };
+    let told = found.len();
     let mut inputs = vec![
         site.name.as_str(),
         &site.postal_address,
@@ -112,6 +122,8 @@ pub fn press(
         options,
         links: Vec::new(),
         addresses: Vec::new(),
+        plain: false,
+        pixel: String::new(),
         found,
     };
     press.address_links();
@@ -120,8 +132,13 @@ pub fn press(
     if press.found.iter().any(Diagnostic::is_error) {
         return None;
     }
-    let (html, places) = press.html(&inputs)?;
-    let text = press.text(Placeholders::unlike(&inputs))?;
+    let html = press.html(&inputs);
+    let text = press.text(Placeholders::unlike(&inputs));
+    own_places(issue, theme, &mut press.found[told..]);
+    let ((html, mut places), text) = (html?, text?);
+    places
+        .iter_mut()
+        .for_each(|place| own_place(issue, theme, place));
     let compiled = Compiled {
         slug: issue.slug.clone(),
         title: issue.front.title.clone(),
@@ -140,13 +157,17 @@ pub fn press(
 pub(super) struct Press<'a> {
     pub(super) issue: &'a Issue,
     pub(super) theme: &'a Theme,
-    images: &'a BTreeMap<String, Image>,
+    pub(super) images: &'a BTreeMap<String, Image>,
     pub(super) site: &'a Site,
     pub(super) mail: Mail,
     pub(super) options: Options,
     links: Vec<Link>,
     /// The address of each link of the issue.
-    addresses: Vec<Vec<Segment>>,
+    pub(super) addresses: Vec<Vec<Segment>>,
+    /// It is the text part that is made of the author's own layout.
+    pub(super) plain: bool,
+    /// What stands for the address of the open pixel.
+    pub(super) pixel: String,
     pub(super) found: &'a mut Vec<Diagnostic>,
 }
 
@@ -194,6 +215,7 @@ impl Press<'_> {
         let postal_address =
             safe(places.put(Filling::Literal(postal), Wanted::Some, "`postal_address`"));
         let open_pixel = self.pixel(places);
+        let own = self.own_parts(places);
         let issue = self.issue;
         let mut markup = Markup {
             issue,
@@ -236,7 +258,7 @@ impl Press<'_> {
             dates => issue.front.dates.map(|dates| dates.shown(self.language())),
             words => self.words(),
             is_issue => self.mail == Mail::Issue,
-            intro, items, outro, notes, share_url, authors,
+            intro, items, outro, notes, share_url, authors, own,
             unsubscribe_url, preferences_url, view_url, postal_address, open_pixel,
         }
     }
@@ -257,11 +279,12 @@ impl Press<'_> {
         }
     }
 
-    fn pixel(&self, places: &mut Placeholders) -> Value {
+    fn pixel(&mut self, places: &mut Placeholders) -> Value {
         if !(self.options.opens && self.mail == Mail::Issue) {
             return safe(String::new());
         }
         let src = places.put(Filling::Slot(Slot::Open), Wanted::Once, "`open_pixel`");
+        self.pixel.clone_from(&src);
         safe(format!(
             "<img src=\"{src}\" width=\"1\" height=\"1\" alt=\"\" \
              style=\"display:block;width:1px;height:1px;border:0\">"
@@ -289,6 +312,9 @@ impl Press<'_> {
 
     fn text(&mut self, mut places: Placeholders) -> Option<Template> {
         let issue = self.issue;
+        if let Some(layout) = &issue.layout {
+            return self.own_text(layout, places);
+        }
         let words = &self.theme.look.words;
         let mut text = Text {
             issue,
@@ -339,7 +365,7 @@ impl Press<'_> {
         self.split(&places, &page, "text")
     }
 
-    fn footer(&self, text: &mut Text<'_>) {
+    pub(super) fn footer(&self, text: &mut Text<'_>) {
         text.lines(&["-".repeat(WIDTH)]);
         let words = &self.theme.look.words;
         if self.mail.can_be_left() {

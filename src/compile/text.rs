@@ -320,7 +320,7 @@ impl Text<'_> {
     }
 
     /// Breaks at blanks; a word longer than the line, such as a URL, stands on a line of its own.
-    fn wrap(&self, text: &str, width: usize) -> Vec<String> {
+    pub(crate) fn wrap(&self, text: &str, width: usize) -> Vec<String> {
         let mut lines = Vec::new();
         for paragraph in text.split('\n') {
             let mut line = String::new();

@@ -6,11 +6,13 @@
 
 use scraper::{ElementRef, Html, Node, Selector};
 
+use crate::draft::html::element::{BLOCKS, depth_of_class, holds_blocks, is_data, is_widget};
 use crate::draft::html::inline::Words;
 use crate::draft::links::{is_phrase, linked};
 use crate::draft::piece::{Entry, Kind, Piece, tame_start};
 use crate::draft::{Format, Found, dates, is_footer};
 
+mod element;
 mod inline;
 
 /// Nobody writes deeper; a hostile file does.
@@ -22,46 +24,6 @@ const HEADLINE: usize = 90;
 const SKIPPED: [&str; 13] = [
     "script", "style", "head", "nav", "form", "button", "noscript", "template", "svg", "input",
     "select", "textarea", "object",
-];
-/// Classes of widgets, as their tools name them.
-const WIDGETS: [&str; 9] = [
-    "subscription-widget",
-    "subscribe-widget",
-    "share-dialog",
-    "button-wrapper",
-    "captioned-button-wrap",
-    "post-ufi",
-    "like-button",
-    "image-link-expand",
-    "footnote-anchor-back",
-];
-const BLOCKS: [&str; 26] = [
-    "address",
-    "article",
-    "aside",
-    "blockquote",
-    "body",
-    "center",
-    "div",
-    "dl",
-    "figure",
-    "footer",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "header",
-    "hr",
-    "main",
-    "ol",
-    "p",
-    "pre",
-    "section",
-    "table",
-    "ul",
-    "iframe",
 ];
 
 /// Reads an exported page or fragment.
@@ -459,45 +421,4 @@ fn item(text: &str) -> Kind {
             text: text.to_owned(),
         },
     }
-}
-
-fn is_widget(element: &ElementRef<'_>) -> bool {
-    let class = element.value().attr("class").unwrap_or_default();
-    WIDGETS.iter().any(|widget| class.contains(widget))
-}
-
-/// Whether blocks stand somewhere within an element that is none itself.
-fn holds_blocks(element: &ElementRef<'_>, depth: usize) -> bool {
-    depth < DEPTH_LIMIT
-        && element
-            .children()
-            .filter_map(ElementRef::wrap)
-            .any(|child| BLOCKS.contains(&child.value().name()) || holds_blocks(&child, depth + 1))
-}
-
-/// Whether a table holds data; most tables of a mail hold its layout.
-fn is_data(table: &ElementRef<'_>) -> bool {
-    let inner = Selector::parse("table, h1, h2, h3, ul, ol, img")
-        .expect("our own selectors are well formed");
-    let head = Selector::parse("th").expect("our own selectors are well formed");
-    let row = Selector::parse("tr").expect("our own selectors are well formed");
-    let presentation = table.value().attr("role") == Some("presentation");
-    let wide = table
-        .select(&row)
-        .any(|row| row.children().filter_map(ElementRef::wrap).count() > 1);
-    !presentation
-        && table.select(&inner).next().is_none()
-        && (wide || table.select(&head).next().is_some())
-}
-
-/// Google Docs tells the level of a list by its class: `lst-kix_x-1`.
-fn depth_of_class(list: &ElementRef<'_>) -> usize {
-    let class = list.value().attr("class").unwrap_or_default();
-    let kix = class
-        .split_whitespace()
-        .find(|class| class.starts_with("lst-kix"));
-    let level = kix
-        .and_then(|class| class.rsplit('-').next())
-        .and_then(|level| level.parse().ok());
-    level.map_or(0, |level: usize| level.min(6))
 }

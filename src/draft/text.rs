@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::draft::line::{Line, classify};
 use crate::draft::links::{is_phrase, linked};
 use crate::draft::piece::{Entry, Kind, Piece, tame_start};
 use crate::draft::{Found, dates, is_footer};
@@ -15,16 +16,6 @@ const HEADLINE: usize = 90;
 const TEASER: usize = 280;
 /// Characters of a line that may have lost its bullet.
 const BARE_ENTRY: usize = 140;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Line<'a> {
-    Blank,
-    Rule,
-    Bullet { depth: usize, text: &'a str },
-    Numbered { number: usize, text: &'a str },
-    Quote(&'a str),
-    Text(&'a str),
-}
 
 /// Reads a pasted newsletter.
 pub(super) fn read(text: &str) -> Found {
@@ -107,7 +98,7 @@ fn head<'a>(text: &'a str, found: &mut Found) -> Vec<&'a str> {
 
 /// The day of a mail's Date, without time and zone.
 fn date_of_mail(value: &str) -> &str {
-    let end = value.find(|c: char| c == ':').map_or(value.len(), |colon| {
+    let end = value.find(':').map_or(value.len(), |colon| {
         value[..colon].rfind(' ').unwrap_or(colon)
     });
     value[..end].trim_end_matches(" at").trim()
@@ -119,77 +110,6 @@ fn short(line: &str) -> String {
         shown.push('\u{2026}');
     }
     shown
-}
-
-fn classify(line: &str) -> Line<'_> {
-    let text = line.trim();
-    let indent = line
-        .chars()
-        .take_while(|c| c.is_whitespace())
-        .map(|c| if c == '\t' { 4 } else { 1 })
-        .sum::<usize>();
-    if text.is_empty() {
-        return Line::Blank;
-    }
-    let drawn = |c: char| {
-        matches!(
-            c,
-            '-' | '*' | '_' | '=' | '~' | '\u{2014}' | '\u{2500}' | '\u{2022}' | ' '
-        )
-    };
-    if text.chars().count() >= 3 && text.chars().all(drawn) {
-        return Line::Rule;
-    }
-    let mut rest = text.chars();
-    let first = rest.next().unwrap_or_default();
-    let after = rest.as_str();
-    let level = match first {
-        '\u{2022}' | '\u{25cf}' | '\u{2023}' | '\u{25b8}' | '\u{2043}' | '\u{27a4}'
-        | '\u{2714}' | '\u{2713}' => Some(0),
-        '\u{25e6}' | '\u{25cb}' | '\u{25aa}' | '\u{25ab}' | '\u{25a0}' => Some(1),
-        '-' | '*' | '+' | '\u{2013}' | '\u{b7}' if after.starts_with([' ', '\t']) => Some(0),
-        'o' if indent > 0 && after.starts_with(['\t', ' ']) && after.trim_start() != after => {
-            Some(1)
-        }
-        _ => None,
-    };
-    if let Some(level) = level.filter(|_| !after.trim().is_empty()) {
-        let depth = (indent / 2).min(4).max(level);
-        return Line::Bullet {
-            depth,
-            text: after.trim(),
-        };
-    }
-    if let Some(quoted) = text.strip_prefix('>') {
-        return Line::Quote(quoted.trim());
-    }
-    match numbered(text) {
-        Some((number, text)) => Line::Numbered { number, text },
-        None => Line::Text(text),
-    }
-}
-
-/// `3. text`, `3) text`, `3: text`, `#3 text` and the keycap digits.
-fn numbered(text: &str) -> Option<(usize, &str)> {
-    let hashed = text.strip_prefix('#');
-    let bare = hashed.unwrap_or(text);
-    let digits = bare.len() - bare.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    if digits == 0 || digits > 3 {
-        return None;
-    }
-    let number = bare[..digits].parse().ok()?;
-    let rest = &bare[digits..];
-    let rest = rest
-        .strip_prefix("\u{fe0f}\u{20e3}")
-        .or_else(|| rest.strip_prefix(". "))
-        .or_else(|| rest.strip_prefix(".\t"))
-        .or_else(|| rest.strip_prefix(") "))
-        .or_else(|| rest.strip_prefix(": "))
-        .or_else(|| rest.strip_prefix(" - "))
-        .or_else(|| rest.strip_prefix(" \u{2013} "))
-        .or_else(|| hashed.and_then(|_| rest.strip_prefix(' ')))?;
-    let rest = rest.trim();
-    (!rest.is_empty()).then_some((number, rest))
 }
 
 /// Whether neighbouring lines are parts of one paragraph.

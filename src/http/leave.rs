@@ -124,6 +124,10 @@ async fn decide(
     }
     let at = site.app.clock.now();
     let changed = site.app.store.leave(subscription, at).await?;
+    if changed && !one_click {
+        // Whoever leaves by the mail program's button wants no further mail, not even a kind one.
+        say_goodbye(site, subscription).await;
+    }
     if let Some(delivery) = delivery {
         let evidence = Evidence {
             one_click,
@@ -135,6 +139,20 @@ async fn decide(
         }
     }
     Ok(left(site, false))
+}
+
+/// Queues the goodbye mail where one is sent. The reader has left, whatever becomes of it.
+async fn say_goodbye(site: &Public, subscription: SubscriptionKey) {
+    let Some(revision) = &site.site.goodbye_revision else {
+        return;
+    };
+    let now = site.app.clock.now();
+    let queued = site.app.store.enqueue_goodbye(subscription, revision, now);
+    match queued.await {
+        Ok(true) => site.site.mail_waiting.notify_one(),
+        Ok(false) => {}
+        Err(error) => tracing::error!(%error, "a reader left and gets no goodbye"),
+    }
 }
 
 async fn count(

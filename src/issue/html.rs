@@ -203,8 +203,8 @@ pub(crate) fn tokens(text: &str, place: impl Fn(usize) -> usize) -> Vec<Token> {
     while let Some(open) = text[at..].find('<').map(|open| at + open) {
         let rest = &text[open + 1..];
         let name = rest.strip_prefix('/').unwrap_or(rest);
-        let token = if rest.starts_with("!--") {
-            let end = rest[3..].find("-->").map(|end| open + 4 + end + 3);
+        let token = if let Some(comment) = rest.strip_prefix("!--") {
+            let end = comment.find("-->").map(|end| open + 4 + end + 3);
             // A comment is the author's note to themselves.
             end.map(|end| (None, end))
         } else if rest.starts_with(['!', '?']) {
@@ -293,7 +293,7 @@ fn tag(text: &str, open: usize, place: impl Fn(usize) -> usize) -> Option<(Tag, 
 }
 
 /// The text with its character references read, as Markdown reads them.
-fn without_entities(text: &str) -> String {
+pub(crate) fn without_entities(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {

@@ -314,7 +314,7 @@ impl Reader<'_> {
     }
 
     fn html_table(&mut self, tag: &Tag) -> Vec<Block> {
-        let mut rows: Vec<(bool, Vec<(Align, Vec<Inline>)>)> = Vec::new();
+        let mut rows = Vec::new();
         self.children(tag, |reader, shape, child| match shape {
             Shape::Row => {
                 rows.push(reader.html_row(child));

@@ -8,13 +8,12 @@ use std::ops::Range;
 
 use pulldown_cmark::{Alignment, BrokenLink, Event, LinkType, Parser, Tag, TagEnd};
 
-use crate::compile::Slot;
 use crate::diagnostic::{Diagnostic, Severity, Source};
-use crate::issue::block::{Align, Block, Inline, Link, LinkId, Picture, Piece, Target};
+use crate::issue::block::{Align, Block, Inline, Link, LinkId, Picture, Piece};
 use crate::issue::html::Token;
 use crate::issue::inline::{Until, is_inline};
 use crate::issue::mask::{DIALECT, Masked};
-use crate::issue::merge::{Slots, misplaced};
+use crate::issue::merge::Slots;
 use crate::issue::target;
 
 /// Deeper nesting of lists and quotes cannot be read in a mail.
@@ -70,6 +69,7 @@ impl<'a> Reader<'a> {
             found.extend(broken_link(&source, base, &link));
         }
         missing_notes(&source, base, &masked.text, &events, found);
+        masked.swallowed(&source, base, &events, found);
         Reader {
             source,
             slots,
@@ -209,7 +209,7 @@ impl<'a> Reader<'a> {
 
     /// Records a link and gives its id.
     pub(crate) fn link(&mut self, url: Vec<Piece>, text: &str, offset: usize) -> LinkId {
-        let target = self.target(url, offset);
+        let target = target::within(self.slots, url, offset, self.found);
         let text: String = text.chars().take(NAME_LIMIT).collect();
         self.links.push(Link {
             target,
@@ -217,31 +217,6 @@ impl<'a> Reader<'a> {
             offset,
         });
         LinkId(self.links.len() - 1)
-    }
-
-    fn target(&mut self, url: Vec<Piece>, offset: usize) -> Target {
-        let url = match (url.as_slice(), self.slots.share()) {
-            ([Piece::Literal(name)], Some(share)) if name.trim() == "share_url" => {
-                self.slots.pieces(share, offset, &mut Vec::new())
-            }
-            _ => url,
-        };
-        let target = target::read(self.source, url, offset, self.found);
-        if let Target::Page(slot) = &target
-            && let Some(problem) = self.misplaced(slot, offset)
-        {
-            self.error(offset, "slot", problem);
-        }
-        target
-    }
-
-    /// Why a page cannot be linked to, unless it was told where its slot stands.
-    fn misplaced(&self, slot: &Slot, offset: usize) -> Option<String> {
-        let problem = misplaced(self.slots.mail(), slot)?;
-        let line = self.source.place(offset).0;
-        let told = self.found.iter();
-        let mut told = told.filter(|told| told.line == line && told.message == problem);
-        told.next().is_none().then_some(problem)
     }
 
     pub(crate) fn error(&mut self, offset: usize, code: &'static str, message: impl Into<String>) {

@@ -3,7 +3,7 @@
 //! Promises: the masked text is as long as the original, octet for octet, so that the parser's offsets
 //! are the author's. Code is left as it is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
@@ -59,8 +59,31 @@ impl Masked {
         self.directives.get(&at)
     }
 
+    /// Tells the lines of directives that Markdown took for something else: HTML goes on to a blank line.
+    pub(crate) fn swallowed(
+        &self,
+        source: &Source<'_>,
+        base: usize,
+        events: &[(Event<'_>, Range<usize>)],
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let rules = events
+            .iter()
+            .filter(|(event, _)| matches!(event, Event::Rule));
+        let rules: HashSet<usize> = rules.map(|(_, range)| range.start).collect();
+        for directive in self.directives.values() {
+            for line in [&directive.open, &directive.close] {
+                if !rules.contains(&line.start) {
+                    let message = "this line is part of the HTML above, which ends at a blank line";
+                    let error = source.error(base + line.start, "directive", message);
+                    found.push(error.help("leave a blank line above"));
+                }
+            }
+        }
+    }
+
     fn hide_slots(&mut self, slots: &Slots<'_>, base: usize, found: &mut Vec<Diagnostic>) {
-        let code = code_ranges(&self.text);
+        let code = unread_ranges(&self.text);
         let mut from = 0;
         let mut out = String::with_capacity(self.text.len());
         let end = self.text.len();
@@ -152,6 +175,35 @@ fn code_ranges(text: &str) -> Vec<Range<usize>> {
         matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_))).then_some(range)
     });
     code.collect()
+}
+
+/// Code spans, code blocks, and what HTML has of the kind, comments too; in order and apart.
+fn unread_ranges(text: &str) -> Vec<Range<usize>> {
+    let code = code_ranges(text);
+    let mut ranges = code.clone();
+    for (open, close) in [("<!--", "-->"), ("<pre", "</pre"), ("<code", "</code")] {
+        let mut from = 0;
+        while let Some(start) = text[from..].find(open).map(|start| from + start) {
+            from = start + open.len();
+            if code.iter().any(|range| range.contains(&start)) {
+                continue;
+            }
+            let end = text[from..]
+                .find(close)
+                .map_or(text.len(), |end| from + end);
+            ranges.push(start..end);
+            from = end;
+        }
+    }
+    ranges.sort_by_key(|range| range.start);
+    let mut apart: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match apart.last_mut() {
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => apart.push(range),
+        }
+    }
+    apart
 }
 
 /// Hides the `<` of what looks like a tag and is none of HTML's, such as `<CALL>`.

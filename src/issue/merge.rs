@@ -244,6 +244,14 @@ impl<'a> Slots<'a> {
         joined(out)
     }
 
+    /// The subject of the mail: what the front matter says, or the title.
+    pub(crate) fn subject(&self, front: &Front, found: &mut Vec<Diagnostic>) -> Vec<Inline> {
+        match &front.subject {
+            Some(subject) => self.header(subject, front.place("subject"), found),
+            None => self.header(&front.title, front.place("title"), found),
+        }
+    }
+
     /// As [`Slots::inlines`], for a header, in which no address can stand.
     pub(crate) fn header(
         &self,

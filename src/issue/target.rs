@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::diagnostic::{Diagnostic, Source};
 use crate::issue::block::{Merge, Piece, Target};
-use crate::issue::merge::page;
+use crate::issue::merge::{Slots, misplaced, page};
 
 /// Reads the address of a link; what is wrong with it is told at `offset`.
 pub(crate) fn read(
@@ -24,6 +24,36 @@ pub(crate) fn read(
         ));
         Target::Direct(String::new())
     })
+}
+
+/// As [`read`], in an issue: its share link has a name, and not every mail has every page.
+pub(crate) fn within(
+    slots: &Slots<'_>,
+    pieces: Vec<Piece>,
+    offset: usize,
+    found: &mut Vec<Diagnostic>,
+) -> Target {
+    let share = slots.share();
+    let pieces = match (pieces.as_slice(), share) {
+        ([Piece::Literal(name)], Some(share)) if name.trim() == "share_url" => {
+            slots.pieces(share, offset, &mut Vec::new())
+        }
+        _ => pieces,
+    };
+    let target = read(slots.source, pieces, offset, found);
+    if let Target::Page(slot) = &target
+        && let Some(problem) = misplaced(slots.mail(), slot)
+    {
+        let error = slots.source.error(offset, "slot", problem);
+        // Unless it was told where the slot itself stands.
+        if !found
+            .iter()
+            .any(|told| told.line == error.line && told.message == error.message)
+        {
+            found.push(error);
+        }
+    }
+    target
 }
 
 /// Normalises an http or https URL; the error is a sentence.

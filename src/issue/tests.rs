@@ -3,7 +3,7 @@
 use crate::compile::Slot;
 use crate::compile::press::Mail;
 use crate::diagnostic::{Diagnostic, Source};
-use crate::issue::block::{Align, Block, Inline, Merge, Target, plain_text};
+use crate::issue::block::{Block, Inline, Merge, Target, plain_text};
 use crate::issue::merge::{self, Given};
 use crate::issue::{Issue, Item};
 use crate::subscriber::field::FieldTable;
@@ -19,7 +19,7 @@ fn fields() -> FieldTable {
     merge::fields(Source { file, text }).expect("fields")
 }
 
-/// Reads octets as a mail of this kind.
+/// Reads octets as a mail of this kind; without the places of its blocks.
 fn octets(octets: &[u8], mail: Mail, found: &mut Vec<Diagnostic>) -> Option<Issue> {
     let given = Given {
         fields: &fields(),
@@ -29,7 +29,13 @@ fn octets(octets: &[u8], mail: Mail, found: &mut Vec<Diagnostic>) -> Option<Issu
         list: "weekly",
         language: "en",
     };
-    Issue::read("a", "a.md", octets, given, found)
+    let mut issue = Issue::read("a", "a.md", octets, given, found)?;
+    // Signposts for the preview would stand between all that is looked at here.
+    let items = issue.items.iter_mut().map(|item| &mut item.blocks);
+    for blocks in items.chain([&mut issue.intro, &mut issue.outro]) {
+        blocks.retain(|block| !matches!(block, Block::Here(_)));
+    }
+    Some(issue)
 }
 
 fn read(body: &str) -> (Option<Issue>, Vec<String>) {
@@ -389,35 +395,6 @@ fn a_subject_holds_slots_and_defaults_to_the_title() {
             .to_string()
             .starts_with("a.md:3:13: error[unknown-field]"),
         "{found:?}"
-    );
-}
-
-#[test]
-fn an_image_has_a_size_and_a_side() {
-    let read = issue(
-        "![a](a.png \"b\"){width=300 align=center}\n\n[![c](c.png){height=20px}](https://a.example)\n\n\
-         [![d](d.png)](https://a.example){width=40}\n\n![e][ref]{width=1}\n\n[ref]: e.png\n",
-    );
-    let sizes: Vec<_> = read
-        .pictures()
-        .iter()
-        .map(|picture| {
-            (
-                picture.source.as_str(),
-                picture.width,
-                picture.height,
-                picture.align,
-            )
-        })
-        .collect();
-    assert_eq!(
-        sizes,
-        [
-            ("a.png", Some(300), None, Some(Align::Center)),
-            ("c.png", None, Some(20), None),
-            ("d.png", Some(40), None, None),
-            ("e.png", Some(1), None, None),
-        ]
     );
 }
 

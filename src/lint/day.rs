@@ -63,8 +63,8 @@ fn numeric(word: &str) -> Option<Date> {
 
 fn month(word: &str) -> Option<i8> {
     let word = word.trim_end_matches('.').to_ascii_lowercase();
-    let known = |name: &&str| **name == word || word.len() >= 3 && name.starts_with(&word);
-    let at = MONTHS.iter().position(|name| known(&name))?;
+    let known = |name: &str| name == word || word.len() >= 3 && name.starts_with(&word);
+    let at = MONTHS.iter().position(|name| known(name))?;
     i8::try_from(at + 1).ok()
 }
 

@@ -253,7 +253,7 @@ mod tests {
     fn code_addresses_slots_and_comments_are_no_prose() {
         for (text, expected) in [
             ("a `b` c", "a     c"),
-            ("a `` ` b`` c", "a         c"),
+            ("a `` ` b`` c", "a          c"),
             ("```\nTODO\n```\nx", "   \n    \n   \nx"),
             ("[a](b(c) \"d\") e", "[a](        ) e"),
             ("x <!-- y\nz --> w", "x       \n      w"),

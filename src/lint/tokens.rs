@@ -107,7 +107,8 @@ fn styles(desk: &mut Desk<'_>) {
         };
         let found = ratio(ink, ground);
         if found < TEXT {
-            let mut entries = lines(text).filter(|(_, line)| line.starts_with(&format!("{name} ")));
+            let below = lines(text).skip_while(|(_, line)| line.trim() != "[style]");
+            let mut entries = below.filter(|(_, line)| line.starts_with(&format!("{name} ")));
             let (at, line) = entries.next().unwrap_or_default();
             let shown = (found * 10.0).floor() / 10.0;
             let message = format!(

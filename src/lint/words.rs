@@ -48,6 +48,9 @@ fn promised(text: &str) -> Option<(&str, usize)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     for (index, word) in words.iter().enumerate() {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        if word.contains(['%', '$', '\u{20ac}', '\u{a3}']) {
+            continue;
+        }
         let Some(number) = number(bare) else { continue };
         let after = words[index + 1..].iter().take(3);
         let plural = after
@@ -125,7 +128,8 @@ fn empty_items(desk: &mut Desk<'_>, text: &str) {
     let mut headlines = lines(text).filter(|(at, line)| *at >= start && line.starts_with("## "));
     for item in &desk.inputs.issue.items {
         let (at, line) = headlines.next().unwrap_or_default();
-        if item.blocks.is_empty() {
+        // A plain headline may be that of a section, with the items below it.
+        if item.blocks.is_empty() && item.number.is_some() {
             let headline = plain_text(&item.headline);
             let message = format!("nothing stands below the headline `{headline}`");
             let help = "write it, or take the headline out";

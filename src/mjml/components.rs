@@ -178,6 +178,12 @@ impl Component {
         self.attributes().find(|attribute| attribute.name == name)
     }
 
+    /// Whether nothing can stand between its tags.
+    pub fn holds_nothing(&self) -> bool {
+        let holds_any = matches!(self.name, "mj-attributes" | "mj-class");
+        self.children.is_empty() && !self.ending && !holds_any
+    }
+
     /// The value of an attribute where nobody gives one.
     pub fn default(&self, attribute: &str) -> Option<&'static str> {
         self.attribute(attribute).and_then(|found| found.default)

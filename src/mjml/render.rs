@@ -25,10 +25,10 @@ mod tags;
 use crate::diagnostic::Severity;
 use crate::mjml::Options;
 use crate::mjml::finding::Finding;
+use crate::mjml::render::body::Body;
+use crate::mjml::render::head::Head;
+use crate::mjml::render::page::Root;
 use crate::mjml::tree::{Content, Document, Element, FileId, Node, Span};
-use body::Body;
-use head::Head;
-use page::Root;
 
 /// A rendered document.
 #[derive(Clone, Debug)]
@@ -65,13 +65,17 @@ pub fn render(document: &Document, options: &Options) -> Result<Rendered, Findin
     if let Some(span) = &body.too_deep {
         return Err(refusal(span, "nested too deep; no layout needs this"));
     }
+    let too_deep = || {
+        let message = "the HTML is nested too deep for selectors to be looked up in it";
+        refusal(&element.span, message)
+    };
     let mut html = std::mem::take(&mut body.html).into_string();
     if !head.html_attributes.is_empty() {
-        html = inline::set_attributes(&html, &head.html_attributes);
+        html = inline::set_attributes(&html, &head.html_attributes).ok_or_else(too_deep)?;
     }
     let mut html = page::page(&root, &body, &html);
     if !head.inline.is_empty() {
-        html = inline::inline_styles(&html, &head.inline.concat());
+        html = inline::inline_styles(&html, &head.inline.concat()).ok_or_else(too_deep)?;
     }
     Ok(Rendered {
         html,

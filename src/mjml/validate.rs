@@ -34,6 +34,7 @@ pub fn validate(document: &Document, found: &mut Findings) {
     };
     let defaults = Defaults::of(root, found.has_errors());
     let mut walk = Walk {
+        document,
         defaults,
         found,
         waiting: Vec::new(),
@@ -67,6 +68,7 @@ impl Holder {
 }
 
 struct Walk<'a, 'f> {
+    document: &'a Document,
     defaults: Defaults<'a>,
     found: &'f mut Findings,
     /// What is still to be judged, the next one last.
@@ -216,6 +218,12 @@ impl<'a> Walk<'a, '_> {
             file: text.span.file,
             range: start..(start + shown.len()).min(text.span.range.end.max(start)),
         };
+        // The parser has told of the `<` that the text goes on from.
+        let file = self.document.files.get(text.span.file.0 as usize);
+        let before = file.and_then(|file| file.text.get(..text.span.range.start));
+        if before.is_some_and(|before| before.ends_with('<')) {
+            return;
+        }
         let around = holder.component.map_or("mjml", |component| component.name);
         self.found.warning_with_help(
             &span,

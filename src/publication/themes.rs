@@ -16,7 +16,7 @@ use crate::compile::theme::look::Look;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::publication::folder::{self, Folder};
-use crate::publication::{Built, Order, Publication, Rejected, is_slug, site};
+use crate::publication::{Built, Order, Previewed, Publication, Rejected, is_slug, site};
 
 /// The specimen of a theme that brings none.
 const SPECIMEN: &str = "themes/digest/specimen";
@@ -89,24 +89,37 @@ pub fn new_theme(emails: &Path, name: &str, from: &str) -> anyhow::Result<Vec<Pa
 
 /// The specimen issue in the theme `name`: every block there is, compiled as an issue would be.
 pub fn specimen(config: &Config, emails: &Path, name: &str) -> anyhow::Result<Built> {
+    Ok(build_specimen(config, emails, name, false)?.built)
+}
+
+/// As [`specimen`], with the places of its blocks, for the preview.
+pub fn preview_specimen(config: &Config, emails: &Path, name: &str) -> anyhow::Result<Previewed> {
+    build_specimen(config, emails, name, true)
+}
+
+fn build_specimen(
+    config: &Config,
+    emails: &Path,
+    name: &str,
+    annotate: bool,
+) -> anyhow::Result<Previewed> {
     let name = known(emails, name)?;
     let publication = Publication::load(emails)?;
     let (folder, _) = publication.specimen_folder(&name)?;
-    let previewed = publication.build(&Order {
+    publication.build(&Order {
         site: site(config),
         mail: Mail::Issue,
         options: Options {
             clicks: config.tracking.clicks,
             opens: config.tracking.opens,
-            annotate: false,
+            annotate,
         },
         list: &config.publication.list,
         slug: "specimen",
         folder: &folder,
         theme: &name,
         forced: true,
-    })?;
-    Ok(previewed.built)
+    })
 }
 
 /// Looks a theme over: its tokens, its files, and the specimen compiled in it.

@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::id::{DeliveryKey, ListId, RunId, SubscriberId};
+use crate::id::{DeliveryKey, ListId, RunId, SubscriberId, SubscriptionKey};
 use crate::store::Store;
 
-/// A confirm, welcome, test or notice mail on its way into the open run.
+/// A confirm, welcome, goodbye, test or notice mail on its way into the open run.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewSystemMail<'a> {
-    /// `confirm`, `welcome`, `test` or `notice`.
+    /// `confirm`, `welcome`, `goodbye`, `test` or `notice`.
     pub kind: &'a str,
     pub revision: &'a str,
     /// The reader, or 0 where the mail goes to `address` of nobody on a list.
@@ -96,6 +96,62 @@ impl Store {
         seq.map(|seq: i64| DeliveryKey {
             run: RunId::SYSTEM,
             seq: u32::try_from(seq).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Puts a goodbye to the reader who has left by the subscription `key` into the queue. False where
+    /// nobody may be mailed: the reader is gone, suppressed, or back again.
+    ///
+    /// It belongs to no list, because the list is what the reader has left.
+    pub async fn enqueue_goodbye(
+        &self,
+        key: SubscriptionKey,
+        revision: &str,
+        at: Timestamp,
+    ) -> crate::store::Result<bool> {
+        again!(self.try_enqueue_goodbye(key, revision, at).await)
+    }
+
+    async fn try_enqueue_goodbye(
+        &self,
+        key: SubscriptionKey,
+        revision: &str,
+        at: Timestamp,
+    ) -> crate::store::Result<bool> {
+        transact!(self, conn => {
+            // The write takes the reader's row, as `suppress` does: whichever of the two comes second sees
+            // what the first has done.
+            let reader: Option<(i64, Vec<u8>)> = sqlx::query_as(
+                "update subscribers set hash = hash
+                 where id in (
+                     select subscriber_id from subscriptions
+                     where key = $1 and status = 'unsubscribed'
+                 )
+                 returning id, hash",
+            )
+            .bind(key.0)
+            .fetch_optional(&mut *conn)
+            .await?;
+            let Some((subscriber, hash)) = reader else {
+                return Ok(false);
+            };
+            let suppressed: Option<i64> =
+                sqlx::query_scalar("select created_at from suppressions where hash = $1")
+                    .bind(hash)
+                    .fetch_optional(&mut *conn)
+                    .await?;
+            if suppressed.is_none() {
+                let mail = NewSystemMail {
+                    kind: "goodbye",
+                    revision,
+                    subscriber: SubscriberId(subscriber),
+                    address: None,
+                    list: None,
+                    data: "{}",
+                };
+                enqueue_system_mail!(conn, 1, &mail, at.0);
+            }
+            suppressed.is_none()
         })
     }
 

@@ -67,7 +67,10 @@ export async function start(answer) {
     const id = next++;
     return new Promise((resolve, reject) => {
       if (ended) return reject(new Error(`${method}: chromium ended`));
-      waiting.set(id, { resolve, reject, method });
+      // No answer in a minute is a fault of the browser's, not a slow machine.
+      const late = setTimeout(() => reject(new Error(`${method}: no answer from chromium in 60 s`)), 60_000);
+      const settled = (act) => (value) => { clearTimeout(late); act(value); };
+      waiting.set(id, { resolve: settled(resolve), reject: settled(reject), method });
       child.stdio[3].write(JSON.stringify({ id, method, params, sessionId }) + "\0");
     });
   }

@@ -6,6 +6,7 @@ use jiff::civil::date;
 use pressrun::config::{Config, Level};
 use pressrun::lint::{CATALOGUE, Earlier, Facts, Unreachable, find};
 use pressrun::preflight;
+use pressrun::publication::themes::specimen;
 
 use crate::compile::desk::Desk;
 
@@ -359,6 +360,21 @@ fn the_sample_issue_deserves_no_lint() {
     let found = preflight::findings(&desk.config, &built, &facts);
     let codes: Vec<&str> = found.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, ["unknown-tag"]);
+}
+
+#[test]
+fn the_specimens_of_the_themes_deserve_no_lint() {
+    let desk = Desk::new();
+    for theme in ["digest", "letter", "magazine"] {
+        let built = specimen(&desk.config, &desk.emails(), theme).expect(theme);
+        let found = preflight::findings(&desk.config, &built, &Facts::default());
+        let lints: Vec<String> = found
+            .iter()
+            .filter(|finding| find(finding.code).is_some())
+            .map(ToString::to_string)
+            .collect();
+        assert!(lints.is_empty(), "{theme}: {lints:#?}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::compile::desk::Desk;
 
 mod commands;
 pub mod desk;
+mod own;
 mod themes;
 
 const SAMPLE: &str = "this-week-in-ai-research";
@@ -63,7 +64,7 @@ fn the_sample_issue_keeps_every_promise_of_a_mail() {
     assert_eq!(count(&compiled.text, |slot| *slot == Slot::Open), 0);
     let html = filled(&compiled.html);
     for wanted in [
-        "<!doctype html><html lang=\"en\" dir=\"ltr\"",
+        "<!doctype html>\n<html lang=\"en\" dir=\"ltr\"",
         "<meta name=\"color-scheme\" content=\"light dark\">",
         "prefers-color-scheme:dark",
         "&#847;&zwnj;&nbsp;",
@@ -276,9 +277,12 @@ fn mjml_of_the_authors_is_checked_where_it_stands() {
     for (mjml, expected) in [
         (
             "<mj-text>a",
-            "issue.md:7:1: error[mjml]: `<mj-text>` is never closed",
+            "issue.md:7:2: error[unclosed-element]: `<mj-text>` is not closed",
         ),
-        ("<mj-spacer />\n\n</mj-column>", "issue.md:9:1: error[mjml]"),
+        (
+            "<mj-spacer />\n\n</mj-column>",
+            "issue.md:10:1: error[stray-closing-tag]",
+        ),
         (
             "<mj-raw><script>x</script></mj-raw>",
             "error[forbidden]: `<script>`",
@@ -291,7 +295,7 @@ fn mjml_of_the_authors_is_checked_where_it_stands() {
             "<mj-button href=\"https://u:p@a.example/\">a</mj-button>",
             "error[link]",
         ),
-        ("<mj-include path=\"x\" />", "error[mjml]: `<mj-include>`"),
+        ("<mj-include path=\"x\" />", "error[include-unreadable]"),
     ] {
         let refused = desk.refused(&format!("a\n\n:::mjml\n{mjml}\n:::"));
         assert!(refused.contains(expected), "{mjml}: {refused}");
@@ -329,7 +333,7 @@ fn a_theme_that_forgets_what_must_be_there_is_refused() {
         (
             "</mj-body>",
             "",
-            "`</mjml>` stands where `</mj-body>` is expected",
+            "`<mj-body>` is not closed before `</mjml>`",
         ),
     ] {
         assert!(layout.contains(from), "{from}");
@@ -389,9 +393,12 @@ fn an_issue_is_found_by_slug_and_by_path() {
         error,
         format!("there is no issue `this-week`; there are: {SAMPLE}")
     );
-    desk.write("issues/two/issue.mjml", "<mjml></mjml>");
+    desk.write("issues/two/issue.txt", "a");
     let error = desk.compile("two").expect_err("no issue").to_string();
-    assert!(error.contains("not read yet"), "{error}");
+    assert!(
+        error.contains("has no `issue.md` and no `issue.mjml`"),
+        "{error}"
+    );
     desk.write("issues/Three!/issue.md", "");
     let error = desk.compile("Three!").expect_err("no slug").to_string();
     assert!(error.contains("lower-case"), "{error}");

@@ -20,7 +20,7 @@ use crate::harness::block_on;
 
 /// Nothing waits for it in a good run.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Red, 2 by 1 pixels.
+/// Any picture that is one.
 const PNG: &[u8] = include_bytes!("../../emails/issues/this-week-in-ai-research/lora.png");
 
 const GOOD: &str = "---\ntitle: One\nsubject: Hello [[first_name|there]]\npreheader: Soon\n---\n\n\
@@ -405,7 +405,7 @@ fn the_issue_is_seen_as_a_reader_of_the_database_or_with_typed_values_escaped() 
         let path = shown.desk.folder.path().join("keyring");
         keyring.create(&path).expect("a keyring");
         for arguments in [
-            &["lists", "add", "weekly"][..],
+            &["lists", "add", "weekly", "--title", "Weekly"][..],
             &[
                 "subscribers",
                 "import",
@@ -472,7 +472,7 @@ fn a_test_goes_out_with_the_token_of_the_page_only() {
         );
         let page = shown.get("/").await.body;
         assert!(
-            page.contains("the keyring"),
+            page.contains("keyring `"),
             "there is no keyring yet: {page}"
         );
         let keyring = Keyring::generate(&Chance::seeded(1), Timestamp(0));

@@ -41,8 +41,8 @@ pub(super) const SCHEMES: [(Scheme, &str, &str); 3] = [
     (Scheme::Inverted, "inverted", "Inverted"),
 ];
 pub(super) const CLIENTS: [(Client, &str, &str); 4] = [
-    (Client::Standard, "standard", "Standard"),
-    (Client::NoStyle, "nostyle", "No <style>"),
+    (Client::Standard, "standard", "As sent"),
+    (Client::NoStyle, "nostyle", "No styles"),
     (Client::Clipped, "clipped", "Clipped"),
     (Client::Outlook, "outlook", "Outlook"),
 ];

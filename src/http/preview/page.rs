@@ -7,12 +7,15 @@ use axum::response::Response;
 use minijinja::{Value, context};
 
 use crate::appearance::{Client, Images, Scheme, inbox, text};
+use crate::clock::Clock;
 use crate::compile::HTML_LIMIT;
+use crate::diagnostic::Diagnostic;
 use crate::http::fault::Fault;
 use crate::http::preview::finding::finding;
 use crate::http::preview::look::{CLIENTS, IMAGES, Look, SCHEMES, Show};
-use crate::http::preview::reader::{Seen, seen};
+use crate::http::preview::reader::{Seen, seen, store};
 use crate::http::preview::{Desk, Good, Shown, panels};
+use crate::preflight;
 use crate::run::sample::{self, Sample};
 
 /// Widths with a button and a key of their own; none fills the stage.
@@ -32,6 +35,8 @@ pub(super) struct Made<'a> {
     /// HTML with links that lead to their targets.
     pub(super) html: String,
     pub(super) text: String,
+    /// What there is to say of an issue that compiles.
+    pub(super) findings: Vec<Diagnostic>,
     /// The whole message, or why there is none.
     pub(super) sample: Result<Sample, String>,
 }
@@ -45,18 +50,22 @@ pub(super) async fn page(
     let shown = desk.shown();
     let seen = seen(&desk, &shown, &look).await;
     let editor = desk.target.editor.as_deref();
-    let errors = shown.errors.iter().map(|error| finding(error, editor));
-    let errors: Vec<Value> = errors.collect();
+    // What stops the issue first; what the compiler said beside it after that.
+    let (wrong, beside): (Vec<_>, Vec<_>) = shown.errors.iter().partition(|found| found.is_error());
+    let errors = wrong.iter().chain(&beside);
+    let errors: Vec<Value> = errors.map(|error| finding(error, editor)).collect();
     let mut values = context! {
         version => desk.version(&shown),
         issue => desk.target.issue.as_str(),
         broken => shown.is_broken(),
         errors => errors,
+        wrong => wrong.len(),
         fault => shown.fault.as_deref(),
         editor => editor,
     };
     if let Some(good) = &shown.good {
-        let made = make(&desk, &shown, good, &seen);
+        let found = findings(&desk, &shown, good).await;
+        let made = make(&desk, &shown, good, &seen, found);
         let more = context! {
             slug => good.built.compiled.slug.as_str(),
             title => good.built.compiled.title.as_str(),
@@ -72,7 +81,24 @@ pub(super) async fn page(
     Ok(desk.templates.page(values)?)
 }
 
-fn make<'a>(desk: &Desk, shown: &'a Shown, good: &'a Good, seen: &'a Seen) -> Made<'a> {
+/// The compiler's findings and the lints', with what the folder and the database know.
+pub(super) async fn findings(desk: &Desk, shown: &Shown, good: &Good) -> Vec<Diagnostic> {
+    let emails = desk.base().join(&shown.config.paths.emails);
+    // A database that cannot be read is told of where a reader is asked for.
+    let store = store(desk, shown).await.ok().flatten();
+    let slug = &good.built.compiled.slug;
+    let now = Clock::System.now();
+    let facts = preflight::facts(&emails, slug, store.as_ref(), now).await;
+    preflight::findings(&shown.config, &good.built, &facts)
+}
+
+fn make<'a>(
+    desk: &Desk,
+    shown: &'a Shown,
+    good: &'a Good,
+    seen: &'a Seen,
+    findings: Vec<Diagnostic>,
+) -> Made<'a> {
     let config = &shown.config;
     let public_url = config.publication.url.trim_end_matches('/');
     let compiled = &good.built.compiled;
@@ -84,6 +110,7 @@ fn make<'a>(desk: &Desk, shown: &'a Shown, good: &'a Good, seen: &'a Seen) -> Ma
         subject: sample::subject(compiled, &seen.reader),
         html: sample::html(compiled, public_url, &seen.reader),
         text: sample::text(compiled, public_url, &seen.reader),
+        findings,
         sample: sample.map_err(|error| format!("{error:#}")),
     }
 }

@@ -4,12 +4,11 @@ use minijinja::{Value, context};
 
 use crate::appearance;
 use crate::compile::{HTML_LIMIT, HTML_WARNING};
-use crate::diagnostic::Diagnostic;
 use crate::http::preview::finding::finding;
 use crate::http::preview::look::Look;
 use crate::http::preview::page::{Made, hidden};
 use crate::http::preview::reader::fields_of;
-use crate::http::preview::{Desk, Good, lock};
+use crate::http::preview::{Desk, lock};
 use crate::run::test_copy::Tested;
 
 /// Units of the size bar.
@@ -18,11 +17,8 @@ const BAR: usize = 1000;
 /// Every panel's values.
 pub(super) fn panels(desk: &Desk, made: &Made<'_>, look: &Look) -> Value {
     let editor = desk.target.editor.as_deref();
-    let findings = findings(made.good);
-    let findings: Vec<Value> = findings
-        .iter()
-        .map(|found| finding(found, editor))
-        .collect();
+    let found = made.findings.iter();
+    let findings: Vec<Value> = found.map(|found| finding(found, editor)).collect();
     let links = made.good.built.compiled.links.iter();
     let links = links.map(|link| context! { name => link.name.as_str(), url => link.url.as_str() });
     let links: Vec<Value> = links.collect();
@@ -35,11 +31,6 @@ pub(super) fn panels(desk: &Desk, made: &Made<'_>, look: &Look) -> Value {
         header => header(made),
         test => test(desk, look),
     }
-}
-
-/// What there is to say of an issue that compiles.
-fn findings(good: &Good) -> Vec<Diagnostic> {
-    good.built.diagnostics.clone()
 }
 
 fn reader(made: &Made<'_>, look: &Look) -> Value {
@@ -118,12 +109,13 @@ fn images(made: &Made<'_>) -> Vec<Value> {
         match known {
             Some((image, octets)) => context! {
                 name => image.source.as_str(),
+                remote => false,
                 shown => format!("/i/{}", image.hash),
                 size => format!("{} \u{d7} {}", image.width, image.height),
                 weight => kibibytes(octets.len()),
                 alt => alt,
             },
-            None => context! { name => source, remote => true, alt => alt },
+            None => context! { name => source, remote => true, shown => "", alt => alt },
         }
     };
     appearance::images_in(&made.html)

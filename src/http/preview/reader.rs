@@ -83,7 +83,7 @@ async fn of_address(desk: &Desk, shown: &Shown, typed: &str) -> Seen {
 }
 
 /// The database, for reading; opened when it is first asked for.
-async fn store(desk: &Desk, shown: &Shown) -> anyhow::Result<Option<Store>> {
+pub(super) async fn store(desk: &Desk, shown: &Shown) -> anyhow::Result<Option<Store>> {
     let mut store = desk.store.lock().await;
     if store.is_none() {
         let url = shown.config.database.url.expose_secret();

@@ -224,6 +224,8 @@ function loaded() {
     if (block) block.classList.add('pr-here');
   });
   mail.addEventListener('keydown', keys);
+  // The frame is as high as the mail: a bar beside it would only make the mail narrower.
+  mail.documentElement.style.scrollbarWidth = 'none';
   fit();
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::diagnostic::Place;
 use crate::http::preview::finding::opened;
+use crate::http::preview::page::findings;
 use crate::http::preview::{Desk, Shown};
 
 /// A line now and then keeps the connection from looking dead.
@@ -22,12 +23,16 @@ const ALIVE: Duration = Duration::from_secs(20);
 pub(super) async fn state(State(desk): State<Arc<Desk>>) -> Json<Value> {
     let shown = desk.shown();
     let good = shown.good.as_ref();
+    let found = match good {
+        Some(good) => Some(findings(&desk, &shown, good).await),
+        None => None,
+    };
     Json(json!({
         "version": desk.version(&shown),
         "broken": shown.is_broken(),
         "errors": shown.errors,
         "fault": shown.fault,
-        "warnings": good.map(|good| &good.built.diagnostics),
+        "findings": found,
         "places": good.map(|good| places(&desk, &good.marked.places)),
     }))
 }

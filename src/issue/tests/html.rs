@@ -28,6 +28,8 @@ fn html_becomes_what_markdown_would_have_made_of_it() {
             "| a | b |\n|---|--:|\n| c | d |",
         ),
         ("<hr>", "***"),
+        ("<pre>[[nope]]</pre>", "    [[nope]]"),
+        ("<!-- [[nope]] -->a <code>[[nope]]</code>", "a `[[nope]]`"),
         ("<code>a</code><br>b", "`a`\\\nb"),
         ("<script >\n".trim_end_matches("<script >\n"), ""),
         ("<!-- a\n\nnote -->\n\na <!-- b -->c", "a c"),
@@ -129,4 +131,47 @@ fn hostile_and_broken_html_is_told_and_nothing_of_it_is_let_in() {
         }
     }
     insta::assert_snapshot!("hostile_html", told);
+}
+
+#[test]
+fn a_directive_that_html_would_swallow_is_told_and_nothing_below_it_is_lost() {
+    let (_, found) = read(":::promo\n<p>a</p>\n:::\n\n## b\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("a.md:6:1: error[directive]: this line is part of the HTML"));
+    let (_, found) = read("<p>a</p>\n:::button {url=view_url}\nb\n:::\n");
+    assert!(
+        found[0].starts_with("a.md:5:1: error[directive]"),
+        "{found:?}"
+    );
+    let apart = issue(":::promo\n<p>a</p>\n\n:::\n\n## b\n");
+    assert_eq!(apart.items.len(), 1);
+}
+
+#[test]
+fn an_image_has_a_size_and_a_side() {
+    let read = issue(
+        "![a](a.png \"b\"){width=300 align=center}\n\n[![c](c.png){height=20px}](https://a.example)\n\n\
+         [![d](d.png)](https://a.example){width=40}\n\n![e][ref]{width=1}\n\n[ref]: e.png\n",
+    );
+    let sizes: Vec<_> = read
+        .pictures()
+        .iter()
+        .map(|picture| {
+            (
+                picture.source.as_str(),
+                picture.width,
+                picture.height,
+                picture.align,
+            )
+        })
+        .collect();
+    assert_eq!(
+        sizes,
+        [
+            ("a.png", Some(300), None, Some(Align::Center)),
+            ("c.png", None, Some(20), None),
+            ("d.png", Some(40), None, None),
+            ("e.png", Some(1), None, None),
+        ]
+    );
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::diagnostic::nearest;
-use crate::mjml::components::is_ending;
+use crate::mjml::components::{Component, component, is_ending};
 use crate::mjml::lexer::{self, Mark, Step};
 use crate::mjml::parser::{DEPTH_LIMIT, Walk, is_void, line_of, with_raw};
 use crate::mjml::tree::{Attribute, Content, Element, Node};
@@ -76,8 +76,14 @@ impl Walk<'_, '_> {
                 Step::Unended { at } => {
                     let name = &self.text[tag.clone()];
                     let message = format!("the tag `<{name}` is not ended with `>`");
+                    // What follows is not in an element that holds nothing anyway.
+                    let lower = name.to_ascii_lowercase();
+                    let empty = component(&lower).is_some_and(Component::holds_nothing);
+                    if empty {
+                        self.forced.push(lower);
+                    }
                     self.error(tag, "unended-tag", message);
-                    return (attributes, at, false);
+                    return (attributes, at, empty);
                 }
                 Step::Attribute {
                     name,

@@ -8,7 +8,7 @@ use crate::mjml::render::attributes::{Attributes, Pair};
 use crate::mjml::render::head::{Head, raw_text};
 use crate::mjml::render::html::Html;
 use crate::mjml::render::{
-    accordion, basics, carousel, column, hero, image, navbar, section, social,
+    accordion, basics, carousel, column, hero, image, measure, navbar, section, social,
 };
 use crate::mjml::tree::{Content, Element, Node, Span};
 
@@ -134,7 +134,7 @@ impl<'a> Body<'a> {
             .take(at, &["background-color"])
             .done();
         let context = Context {
-            width: at.get("width").map_or(f64::NAN, super::measure::float),
+            width: at.get("width").map_or(f64::NAN, measure::float),
             ..Context::default()
         };
         self.each(&part, context, &[], |body, child| body.component(child));

@@ -78,7 +78,10 @@ impl<'a> Head<'a> {
             let attributes = selector.elements();
             let attributes = attributes.filter_map(|attribute| {
                 let name = attribute.attribute("name")?;
-                Some((name, raw_text(attribute)))
+                // What cannot be an attribute's name would end the tag.
+                let odd = name.contains(['"', '\'', '<', '>', '/', '=']);
+                let odd = odd || name.is_empty() || name.contains(char::is_whitespace);
+                (!odd).then(|| (name, raw_text(attribute)))
             });
             self.html_attributes.push((path, attributes.collect()));
         }

@@ -23,9 +23,9 @@ const TABLE_ATTRIBUTES: [(&str, &str); 4] = [
     ("vertical-align", "valign"),
 ];
 
-/// Sets attributes by selector.
-pub fn set_attributes(html: &str, selectors: &[(&str, Vec<(&str, &str)>)]) -> String {
-    let tagged = Tagged::of(html);
+/// Sets attributes by selector. Absent where the HTML is nested too deep for that.
+pub fn set_attributes(html: &str, selectors: &[(&str, Vec<(&str, &str)>)]) -> Option<String> {
+    let tagged = Tagged::of(html)?;
     let mut edits: BTreeMap<usize, Vec<(String, String)>> = BTreeMap::new();
     for (selector, attributes) in selectors {
         for tag in tagged.select(selector) {
@@ -34,12 +34,12 @@ pub fn set_attributes(html: &str, selectors: &[(&str, Vec<(&str, &str)>)]) -> St
             edits.entry(tag).or_default().extend(owned);
         }
     }
-    tagged.with(&edits)
+    Some(tagged.with(&edits))
 }
 
-/// Writes the declarations of a style sheet into the elements.
-pub fn inline_styles(html: &str, css: &str) -> String {
-    let tagged = Tagged::of(html);
+/// Writes the declarations of a style sheet into the elements. Absent where the HTML is nested too deep.
+pub fn inline_styles(html: &str, css: &str) -> Option<String> {
+    let tagged = Tagged::of(html)?;
     let mut styles: BTreeMap<usize, Vec<Declaration>> = BTreeMap::new();
     for (order, (selectors, declarations)) in rules(css).into_iter().enumerate() {
         for selector in split(&selectors, ',') {
@@ -70,7 +70,7 @@ pub fn inline_styles(html: &str, css: &str) -> String {
         attributes.push(("style".to_owned(), written.join(" ")));
         edits.insert(tag, attributes);
     }
-    tagged.with(&edits)
+    Some(tagged.with(&edits))
 }
 
 /// Where a declaration comes from: whether from the element itself, the specificity, the order.
@@ -298,7 +298,11 @@ fn split(text: &str, separator: char) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{inline_styles, set_attributes, specificity};
+    use super::specificity;
+
+    fn inline_styles(html: &str, css: &str) -> String {
+        super::inline_styles(html, css).expect("a flat page")
+    }
 
     #[test]
     fn importance_then_own_style_then_specificity_then_order() {
@@ -354,7 +358,7 @@ mod tests {
             ("div", vec![("data-id", "1")]),
         ];
         assert_eq!(
-            set_attributes(html, &selectors),
+            super::set_attributes(html, &selectors).expect("a flat page"),
             "<div data-id=\"1\" class=\"a\"><p hidden=\"\" data-id=\"4&quot;2\">x<br></p>{{ y }}</div>"
         );
     }

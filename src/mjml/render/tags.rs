@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use scraper::{Html, Selector};
 
+/// Parsers and selectors look at all that stands around an element; no newsletter is nested this deep.
+const DEPTH_LIMIT: usize = 500;
 /// The attribute that numbers the tags in the copy.
 const NUMBER: &str = "data-pressrun-tag";
 
@@ -27,8 +29,12 @@ pub struct Tagged<'h> {
 }
 
 impl<'h> Tagged<'h> {
-    pub fn of(html: &'h str) -> Tagged<'h> {
-        let tags = start_tags(html);
+    /// Absent where the HTML is nested deeper than [`DEPTH_LIMIT`].
+    pub fn of(html: &'h str) -> Option<Tagged<'h>> {
+        let (tags, depth) = start_tags(html);
+        if depth > DEPTH_LIMIT {
+            return None;
+        }
         let mut copy = String::with_capacity(html.len() + tags.len() * 28);
         let mut at = 0;
         for (number, tag) in tags.iter().enumerate() {
@@ -37,11 +43,11 @@ impl<'h> Tagged<'h> {
             at = tag.name.end;
         }
         copy.push_str(&html[at..]);
-        Tagged {
+        Some(Tagged {
             html,
             tags,
             parsed: Html::parse_document(&copy),
-        }
+        })
     }
 
     /// The numbers of the tags that a selector matches; of none where it cannot be read.
@@ -113,9 +119,10 @@ fn find(html: &str, tag: &StartTag, name: &str) -> Option<Option<Range<usize>>> 
     Some(found.1.clone())
 }
 
-/// All start tags outside comments and outside text that is no HTML.
-fn start_tags(html: &str) -> Vec<StartTag> {
+/// All start tags outside comments and outside text that is no HTML, and how deep they are nested at most.
+fn start_tags(html: &str) -> (Vec<StartTag>, usize) {
     let mut tags = Vec::new();
+    let (mut open, mut deepest): (Vec<&str>, usize) = (Vec::new(), 0);
     let mut at = 0;
     while let Some(found) = html[at..].find('<') {
         let start = at + found;
@@ -132,6 +139,12 @@ fn start_tags(html: &str) -> Vec<StartTag> {
             .count();
         let named = rest[1..].starts_with(|c: char| c.is_ascii_alphabetic());
         if !named {
+            if let Some(name) = rest.strip_prefix("</").map(tag_name) {
+                let same = |known: &&str| known.eq_ignore_ascii_case(name);
+                if let Some(place) = open.iter().rposition(same) {
+                    open.truncate(place);
+                }
+            }
             at = start + 1;
             continue;
         }
@@ -139,12 +152,57 @@ fn start_tags(html: &str) -> Vec<StartTag> {
         let (attributes, end) = attributes(html, name.end);
         at = end;
         let lower = html[name.clone()].to_ascii_lowercase();
+        if !may_stay_open(&lower) {
+            open.push(tag_name(&html[name.clone()]));
+            deepest = deepest.max(open.len());
+            if deepest > DEPTH_LIMIT {
+                break;
+            }
+        }
         tags.push(StartTag { name, attributes });
         if matches!(lower.as_str(), "style" | "script" | "title" | "textarea") {
             at = closing(html, at, &lower);
         }
     }
-    tags
+    (tags, deepest)
+}
+
+/// The name at the start of a text.
+fn tag_name(text: &str) -> &str {
+    let length = text
+        .bytes()
+        .take_while(|octet| octet.is_ascii_alphanumeric() || *octet == b'-');
+    &text[..length.count()]
+}
+
+/// Whether an element of this name has no end, or need not be told its end.
+fn may_stay_open(name: &str) -> bool {
+    matches!(
+        name,
+        "area"
+            | "base"
+            | "br"
+            | "col"
+            | "dd"
+            | "dt"
+            | "embed"
+            | "hr"
+            | "img"
+            | "input"
+            | "li"
+            | "link"
+            | "meta"
+            | "option"
+            | "p"
+            | "source"
+            | "tbody"
+            | "td"
+            | "tfoot"
+            | "th"
+            | "thead"
+            | "tr"
+            | "wbr"
+    )
 }
 
 /// Where the element that was opened before `at` is closed.
@@ -211,7 +269,7 @@ mod tests {
     fn only_the_attributes_asked_for_are_changed() {
         let html = "<!--[if mso]><p class=x><![endif]--><P class='x' STYLE=a>1 < 2 &lt; <br/>\
                     <style>p > a</style><p id=b class=x>{{ # }}<!-->";
-        let tagged = Tagged::of(html);
+        let tagged = Tagged::of(html).expect("a flat page");
         let matched = tagged.select("p.x");
         let set = |number| (number, vec![("style".to_owned(), "b:\"c\"".to_owned())]);
         let edits: BTreeMap<_, _> = matched.into_iter().map(set).collect();
@@ -233,7 +291,17 @@ mod tests {
             "<!--",
             "<style><b>",
         ] {
-            assert_eq!(Tagged::of(html).with(&BTreeMap::new()), html);
+            let tagged = Tagged::of(html).expect("a flat page");
+            assert_eq!(tagged.with(&BTreeMap::new()), html);
         }
+    }
+
+    #[test]
+    fn html_without_end_is_not_matched_at_all() {
+        assert!(Tagged::of(&"<div>".repeat(400)).is_some());
+        assert!(Tagged::of(&"<p>a<br>".repeat(1000)).is_some());
+        assert!(Tagged::of(&"<div>".repeat(100_000)).is_none());
+        assert!(Tagged::of(&"<div></x>".repeat(100_000)).is_none());
+        assert!(Tagged::of(&"<table><tr><td>".repeat(100_000)).is_none());
     }
 }

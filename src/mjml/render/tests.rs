@@ -1,7 +1,9 @@
 //! What documents come to, as HTML.
 
 use crate::mjml::files::NoFiles;
-use crate::mjml::{Level, Options, Rendering, compile};
+use crate::mjml::render::render;
+use crate::mjml::tree::{Content, Document, Element, FileId, Node, Span};
+use crate::mjml::{Options, Rendering, compile};
 
 fn rendering(mjml: &str, options: &Options) -> Rendering {
     compile("a.mjml", mjml, &NoFiles, options)
@@ -73,7 +75,7 @@ fn an_attribute_is_found_by_precedence() {
             ),
         );
         let style = html.rfind("<div").expect("the text");
-        let class = html.rfind("<td").expect("its cell");
+        let class = html.rfind("<td align").expect("its cell");
         format!("{} {}", &html[class..style], &html[style..])
     };
     let plain = text("", "");
@@ -101,7 +103,7 @@ fn what_a_parent_hands_down_is_stronger_than_all_and_weaker_than_the_kind() {
         let head = format!("<mj-attributes>{head}</mj-attributes>");
         body(
             &head,
-            "<mj-section><mj-column><mj-social color=\"red\"><mj-social-element>a</mj-social-element>\
+            "<mj-section><mj-column><mj-social color=\"red\"><mj-social-element name=\"web\">a</mj-social-element>\
              </mj-social></mj-column></mj-section>",
         )
     };
@@ -219,22 +221,43 @@ fn marks_lead_from_a_class_to_the_component() {
     );
 }
 
+/// An element of a document without text.
+fn element(name: &str, within: Vec<Element>) -> Element {
+    let span = Span {
+        file: FileId(0),
+        range: 0..0,
+    };
+    Element {
+        name: name.into(),
+        attributes: Vec::new(),
+        content: Content::Nodes(within.into_iter().map(Node::Element).collect()),
+        span: span.clone(),
+        name_span: span,
+    }
+}
+
 #[test]
 fn what_no_layout_needs_is_refused() {
-    let options = Options {
-        level: Level::Skip,
-        ..Options::default()
+    let refusal = |root: Option<Element>| {
+        let document = Document {
+            files: Vec::new(),
+            root,
+            before: Vec::new(),
+        };
+        let refused = render(&document, &Options::default());
+        refused.err().map(|finding| finding.message)
     };
     let deep = |times: usize| {
-        let (open, close) = ("<mj-wrapper>".repeat(times), "</mj-wrapper>".repeat(times));
-        rendering(
-            &format!("<mjml><mj-body>{open}{close}</mj-body></mjml>"),
-            &options,
-        )
+        let wrap = |inside, _| element("mj-wrapper", vec![inside]);
+        let wrappers = (0..times).fold(element("mj-section", Vec::new()), wrap);
+        let body = element("mj-body", vec![wrappers]);
+        refusal(Some(element("mjml", vec![body])))
     };
-    assert!(deep(40).html.is_some());
-    assert!(deep(90).html.is_none());
-    assert!(rendering("<mjml></mjml>", &options).html.is_none());
+    assert_eq!(deep(40), None);
+    assert!(deep(90).is_some_and(|told| told.contains("too deep")));
+    assert!(refusal(None).is_some_and(|told| told.contains("`<mjml>`")));
+    let empty = refusal(Some(element("mjml", Vec::new())));
+    assert!(empty.is_some_and(|told| told.contains("`<mj-body>`")));
 }
 
 #[test]
@@ -253,7 +276,6 @@ fn text_button_divider_spacer_and_table() {
     insta::assert_snapshot!(column(
         "<mj-text height=\"50px\" align=\"right\">a</mj-text>
          <mj-button href=\"#\" width=\"200px\" border=\"2px solid red\">b</mj-button>
-         <mj-button background-color=\"none\">c</mj-button>
          <mj-divider width=\"50%\" align=\"left\" />
          <mj-spacer height=\"30px\" />
          <mj-table cellspacing=\"4\" width=\"300px\"><tr><td>d</td></tr></mj-table>"

@@ -101,6 +101,42 @@ on_both!(
 );
 
 on_both!(
+    a_goodbye_goes_once_to_whoever_leaves_on_the_page_and_to_nobody_else,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(3).await;
+        let goodbyes = "select count(*) from system_mails where kind = 'goodbye'";
+        let path = |seq| format!("/u/{}", site.token(unsubscribe(seq)));
+        assert_eq!(site.post(&path(0), ONE_CLICK).await.status, 200);
+        assert_eq!(site.db.number(goodbyes).await, 0, "one click is no visit");
+        site.db
+            .exec(
+                "insert into suppressions (hash, reason, created_at)
+                 select hash, 'complaint', 0 from subscribers where id = 1001",
+            )
+            .await;
+        assert_eq!(site.post(&path(1), "answer=leave").await.status, 200);
+        assert_eq!(site.status(1001).await, "unsubscribed");
+        assert_eq!(
+            site.db.number(goodbyes).await,
+            0,
+            "suppressed is suppressed"
+        );
+        for _ in 0..2 {
+            assert_eq!(site.post(&path(2), "answer=leave").await.status, 200);
+            assert_eq!(site.db.number(goodbyes).await, 1);
+        }
+        // No list: its headers would offer to leave once more, and a later leave would take the mail.
+        let bare = "select count(*) from system_mails m join deliveries d
+                        on d.run_id = m.run_id and d.seq = m.seq
+                    where m.kind = 'goodbye' and m.list_id is null and d.subscriber_id = 1002
+                      and d.state = 'queued'";
+        assert_eq!(site.db.number(bare).await, 1);
+        site.stop().await;
+    }
+);
+
+on_both!(
     a_body_that_says_nothing_changes_nothing,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;

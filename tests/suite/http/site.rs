@@ -134,6 +134,7 @@ impl TestSite {
             view: renderer(),
             confirm_revision: "confirm".into(),
             welcome_revision: Some("welcome".into()),
+            goodbye_revision: Some("goodbye".into()),
             mail_waiting: Arc::new(Notify::new()),
         };
         let (stop, _) = watch::channel(());
@@ -165,7 +166,7 @@ impl TestSite {
         db.exec(
             "insert into revisions (hash, slug, content, created_at)
              values ('rev', 'week-1', '{}', 0), ('confirm', 'confirm', '{}', 0),
-                    ('welcome', 'welcome', '{}', 0)",
+                    ('welcome', 'welcome', '{}', 0), ('goodbye', 'goodbye', '{}', 0)",
         )
         .await;
         TestSite {
@@ -188,6 +189,7 @@ impl TestSite {
             view: renderer(),
             confirm_revision: "confirm".into(),
             welcome_revision: None,
+            goodbye_revision: None,
             mail_waiting: Arc::new(Notify::new()),
         };
         let app = self.app.clone();

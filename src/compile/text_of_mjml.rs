@@ -1,0 +1,308 @@
+//! Components to the plain-text part, for an issue that is written in them.
+//!
+//! Promises: every word, link and image text that the components show, in their order, in lines as wide as
+//! those made of Markdown. Leaves out what only eyes can see: dividers, spacers, styles.
+
+use crate::compile::text::{Text, WIDTH};
+use crate::issue::html::{Tag, Token, is_opaque, tokens, without_entities};
+use crate::mjml::tree::{Content, Document, Element, Node};
+
+/// Deeper components are no page; the renderer has refused them before.
+const DEPTH_LIMIT: usize = 60;
+
+impl Text<'_> {
+    /// The body of a document.
+    pub(crate) fn tree(&mut self, document: &Document) {
+        let Some(root) = &document.root else { return };
+        for body in root.elements().filter(|element| element.name == "mj-body") {
+            self.component(body, 0);
+        }
+        self.listed_links();
+    }
+
+    /// The links of the words above, below them.
+    fn listed_links(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let list: Vec<String> = waiting
+            .iter()
+            .map(|(number, address)| format!("[{number}] {address}"))
+            .collect();
+        self.lines(&list);
+    }
+
+    fn component(&mut self, element: &Element, depth: usize) {
+        if depth > DEPTH_LIMIT {
+            return;
+        }
+        let given = |name: &str| element.attribute(name).map(without_entities);
+        let href = given("href").filter(|href| !href.trim().is_empty());
+        match element.name.as_str() {
+            "mj-image" | "mj-carousel-image" => {
+                let alt = given("alt").filter(|alt| !alt.trim().is_empty());
+                let alt = alt.map(|alt| format!("[{}: {}]", self.words.image, alt.trim()));
+                self.labelled(alt, href);
+            }
+            "mj-button" | "mj-navbar-link" | "mj-social-element" => {
+                let mut words = Words::default();
+                words.read(&html_of(element));
+                let label = words.line().or(given("alt")).or(given("name"));
+                self.labelled(label, href);
+            }
+            "mj-head" | "mj-divider" | "mj-spacer" | "mj-style" | "mj-attributes" => {}
+            _ => match &element.content {
+                Content::Raw(raw) => self.html(&raw.text),
+                Content::Nodes(nodes) => {
+                    for node in nodes {
+                        match node {
+                            Node::Element(inner) => self.component(inner, depth + 1),
+                            Node::Html(raw) | Node::Text(raw) => self.html(&raw.text),
+                            Node::Comment(_) => {}
+                        }
+                    }
+                    // Each section lists its own links, as each item does.
+                    if element.name == "mj-section" {
+                        self.listed_links();
+                    }
+                }
+            },
+        }
+    }
+
+    /// "text: address", one of the two, or nothing.
+    fn labelled(&mut self, label: Option<String>, href: Option<String>) {
+        let line = match (label, href) {
+            (Some(label), Some(href)) => format!("{}: {href}", label.trim_end_matches([':', '.'])),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return,
+        };
+        self.say(&line);
+    }
+
+    /// What a piece of HTML says.
+    fn html(&mut self, html: &str) {
+        let mut words = Words {
+            listed: self.listed,
+            image: self.words.image.clone(),
+            ..Words::default()
+        };
+        words.read(html);
+        words.flush();
+        self.listed = words.listed;
+        self.waiting.append(&mut words.links);
+        for Paragraph { lead, text, tight } in words.paragraphs {
+            let room = WIDTH.saturating_sub(lead.chars().count());
+            let indent = " ".repeat(lead.chars().count());
+            let lines = self.wrap(&text, room);
+            let lines = lines.iter().enumerate().map(|(number, line)| {
+                let lead = if number == 0 { &lead } else { &indent };
+                format!("{lead}{line}")
+            });
+            let lines: Vec<String> = lines.collect();
+            match tight {
+                true => {
+                    for line in lines {
+                        self.out.push_str(line.trim_end());
+                        self.out.push('\n');
+                    }
+                }
+                false => self.lines(&lines),
+            }
+        }
+    }
+}
+
+/// The HTML that a component holds.
+fn html_of(element: &Element) -> String {
+    match &element.content {
+        Content::Raw(raw) => raw.text.clone(),
+        Content::Nodes(nodes) => {
+            let text = |node: &Node| match node {
+                Node::Text(raw) | Node::Html(raw) => raw.text.clone(),
+                Node::Element(_) | Node::Comment(_) => String::new(),
+            };
+            nodes.iter().map(text).collect()
+        }
+    }
+}
+
+/// A paragraph, or an item of a list.
+#[derive(Debug)]
+struct Paragraph {
+    lead: String,
+    text: String,
+    /// Without a blank line above.
+    tight: bool,
+}
+
+/// The reader of one piece of HTML.
+#[derive(Debug, Default)]
+struct Words {
+    paragraphs: Vec<Paragraph>,
+    text: String,
+    lead: String,
+    tight: bool,
+    /// The number of the next item of each open list; none counts nothing.
+    lists: Vec<Option<usize>>,
+    /// Address of the open link, and where its text begins.
+    link: Option<(String, usize)>,
+    links: Vec<(usize, String)>,
+    listed: usize,
+    image: String,
+}
+
+impl Words {
+    fn read(&mut self, html: &str) {
+        let mut opaque: Option<String> = None;
+        for token in tokens(html, |at| at) {
+            match (token, &opaque) {
+                (Token::Tag(tag), Some(name)) if tag.closing && tag.name == *name => opaque = None,
+                (_, Some(_)) => {}
+                (Token::Text(text), None) => self.text(&text),
+                (Token::Tag(tag), None) => {
+                    if is_opaque(&tag.name) && !tag.closing && !tag.slash {
+                        opaque = Some(tag.name);
+                    } else {
+                        self.tag(&tag);
+                    }
+                }
+                (Token::Other(_) | Token::Unended(_), None) => {}
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        for c in text.chars() {
+            let blank = matches!(c, ' ' | '\n' | '\t' | '\u{a0}');
+            let before = self.text.is_empty() || self.text.ends_with([' ', '\n']);
+            match (blank, before) {
+                (true, true) => {}
+                (true, false) => self.text.push(' '),
+                // What only pads a preview line or hides a break is not read.
+                (false, _)
+                    if matches!(
+                        c,
+                        '\u{200b}' | '\u{200c}' | '\u{34f}' | '\u{feff}' | '\u{ad}'
+                    ) => {}
+                (false, _) => self.text.push(c),
+            }
+        }
+    }
+
+    fn tag(&mut self, tag: &Tag) {
+        let given = |name: &str| {
+            let found = tag.attributes.iter().find(|given| given.name == name);
+            found.map(|given| given.value.trim().to_owned())
+        };
+        match (tag.name.as_str(), tag.closing) {
+            ("br", _) => self.text.push('\n'),
+            ("a", false) => {
+                let href = given("href").filter(|href| !href.is_empty());
+                self.link = href.map(|href| (href, self.text.len()));
+            }
+            ("a", true) => self.end_link(),
+            ("img", _) => {
+                if let Some(alt) = given("alt").filter(|alt| !alt.is_empty()) {
+                    let image = format!("[{}: {alt}]", self.image);
+                    self.text.push_str(&image);
+                }
+            }
+            ("b" | "strong", _) => self.mark('*', tag.closing),
+            ("i" | "em", _) => self.mark('_', tag.closing),
+            ("ul", false) => self.list(None),
+            ("ol", false) => self.list(Some(1)),
+            ("ul" | "ol", true) => {
+                self.flush();
+                self.lists.pop();
+            }
+            ("li", false) => {
+                self.flush();
+                let depth = "  ".repeat(self.lists.len().saturating_sub(1));
+                self.tight = !matches!(
+                    self.paragraphs.last(),
+                    None | Some(Paragraph { tight: false, .. })
+                ) || self
+                    .paragraphs
+                    .last()
+                    .is_some_and(|last| !last.lead.is_empty());
+                self.lead = match self.lists.last_mut() {
+                    Some(Some(number)) => {
+                        *number += 1;
+                        format!("{depth}{}. ", *number - 1)
+                    }
+                    _ => format!("{depth}* "),
+                };
+            }
+            ("blockquote", false) => {
+                self.flush();
+                self.lead = "> ".into();
+            }
+            ("td" | "th", true) => self.text.push_str(" | "),
+            (
+                "p" | "div" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "table" | "tr" | "li"
+                | "section" | "article" | "blockquote" | "hr" | "center" | "figure" | "figcaption"
+                | "pre",
+                _,
+            ) => self.flush(),
+            _ => {}
+        }
+    }
+
+    fn list(&mut self, first: Option<usize>) {
+        self.flush();
+        self.lists.push(first);
+    }
+
+    fn mark(&mut self, mark: char, closing: bool) {
+        if closing && self.text.ends_with(' ') {
+            self.text.pop();
+            self.text.push(mark);
+            self.text.push(' ');
+        } else {
+            self.text.push(mark);
+        }
+    }
+
+    fn end_link(&mut self) {
+        let Some((href, start)) = self.link.take() else {
+            return;
+        };
+        let label = self.text.get(start..).unwrap_or_default().trim();
+        if label.is_empty() {
+            self.text.push_str(&href);
+        } else if !label.contains("://") {
+            self.listed += 1;
+            self.text.push_str(&format!(" [{}]", self.listed));
+            self.links.push((self.listed, href));
+        }
+    }
+
+    /// Ends a paragraph.
+    fn flush(&mut self) {
+        let text = std::mem::take(&mut self.text);
+        let text = text.trim().trim_end_matches('|').trim_end();
+        if text
+            .chars()
+            .any(|c| !matches!(c, '*' | '_' | ' ' | '\n' | '|'))
+        {
+            self.paragraphs.push(Paragraph {
+                lead: std::mem::take(&mut self.lead),
+                text: text.to_owned(),
+                tight: self.tight,
+            });
+            self.tight = false;
+        }
+        self.link = self.link.take().map(|(href, _)| (href, 0));
+    }
+
+    /// All of it on one line, if there is anything.
+    fn line(&mut self) -> Option<String> {
+        self.flush();
+        let texts: Vec<&str> = self
+            .paragraphs
+            .iter()
+            .map(|one| one.text.as_str())
+            .collect();
+        let line = texts.join(" ").replace('\n', " ");
+        (!line.trim().is_empty()).then_some(line)
+    }
+}

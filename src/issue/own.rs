@@ -1,0 +1,404 @@
+//! Reading `issue.mjml`: front matter, then a layout of the author's own.
+//!
+//! Promises: slots, links and images are found where a reader would meet them, typed and checked as in
+//! Markdown, each at its place; what stands between `{{ }}` and the like is left to the engine. Leaves the
+//! components to `mjml`.
+
+use std::ops::Range;
+
+use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::issue::block::{Inline, Link, LinkId, Merge, Picture, plain_text};
+use crate::issue::front::{self, Front};
+use crate::issue::html::{Token, tokens, without_entities};
+use crate::issue::merge::{Given, Slots};
+use crate::issue::{Issue, decode, target};
+
+/// Characters of a link's text, or of a headline, in the link's name.
+const NAME_LIMIT: usize = 60;
+/// Attributes whose value a reader reads.
+const READ: [&str; 3] = ["alt", "title", "aria-label"];
+/// Attributes that name an image.
+const IMAGES: [&str; 3] = ["src", "background-url", "background"];
+
+/// A layout of the author's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// For the engine: `{{ own[0] }}` stands for the first of `parts`, and so on.
+    pub(crate) template: String,
+    /// Offsets in the template and in the file, of each stretch that is the same in both.
+    map: Vec<(usize, usize)>,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) pictures: Vec<Picture>,
+    /// The text part, if the author wrote one: texts and slots.
+    pub(crate) text: Option<Vec<Inline>>,
+}
+
+/// What is put into the author's layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Slot(Merge),
+    /// The whole value of a `href`.
+    Link(LinkId),
+    /// Index into the pictures; its address.
+    Picture(usize),
+}
+
+impl Layout {
+    /// The place in the file of a place in the template; both line and column from 1.
+    pub(crate) fn offset(&self, line: usize, column: usize) -> usize {
+        let before = self.template.split_inclusive('\n').take(line.max(1) - 1);
+        let start: usize = before.map(str::len).sum();
+        let rest = self.template[start..].lines().next().unwrap_or_default();
+        let within: usize = rest
+            .chars()
+            .take(column.max(1) - 1)
+            .map(char::len_utf8)
+            .sum();
+        let at = start + within;
+        let next = self.map.partition_point(|(template, _)| *template <= at);
+        let stretch = next.checked_sub(1).and_then(|index| self.map.get(index));
+        let end = self.map.get(next).map_or(usize::MAX, |(_, file)| *file);
+        stretch.map_or(0, |(template, file)| (file + (at - template)).min(end))
+    }
+}
+
+impl Issue {
+    /// Reads the octets of `issue.mjml`, and of the `issue.txt` beside it. As [`Issue::read`].
+    pub fn read_mjml(
+        slug: &str,
+        (file, octets): (&str, &[u8]),
+        words: Option<(&str, &[u8])>,
+        given: Given<'_>,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<Issue> {
+        let text = decode(file, octets)
+            .map_err(|error| found.push(error))
+            .ok()?;
+        let source = Source { file, text: &text };
+        let told = found.len();
+        let (front, base) = front::read(source, found)?;
+        let slots = Slots::new(source, slug, &front, given);
+        let subject = slots.subject(&front, found);
+        let mut reading = Reading {
+            source,
+            slots: &slots,
+            base,
+            found,
+            place: "intro".into(),
+            links: Vec::new(),
+            layout: Layout {
+                template: String::new(),
+                map: Vec::new(),
+                parts: Vec::new(),
+                pictures: Vec::new(),
+                text: None,
+            },
+        };
+        reading.body();
+        let (author_links, share) = reading.front_links(&front);
+        let Reading {
+            links, mut layout, ..
+        } = reading;
+        found[told..].sort_by_key(|finding| (finding.line, finding.column));
+        if let Some((file, octets)) = words {
+            let read = decode(file, octets).map_err(|error| found.push(error));
+            layout.text = read.ok().map(|text| {
+                let source = Source { file, text: &text };
+                let slots = Slots::new(source, slug, &front, given);
+                slots.inlines(&text, 0, found)
+            });
+        }
+        let failed = found[told..].iter().any(Diagnostic::is_error);
+        let issue = Issue {
+            slug: slug.to_owned(),
+            file: file.to_owned(),
+            text: text.clone(),
+            front,
+            subject,
+            intro: Vec::new(),
+            items: Vec::new(),
+            outro: Vec::new(),
+            notes: Vec::new(),
+            links,
+            author_links,
+            share,
+            layout: Some(layout),
+        };
+        (!failed).then_some(issue)
+    }
+}
+
+/// One reading.
+struct Reading<'a> {
+    source: Source<'a>,
+    slots: &'a Slots<'a>,
+    base: usize,
+    found: &'a mut Vec<Diagnostic>,
+    /// The headline above, for the names of links.
+    place: String,
+    links: Vec<Link>,
+    layout: Layout,
+}
+
+impl<'a> Reading<'a> {
+    /// What is read, without the front matter.
+    fn text(&self) -> &'a str {
+        &self.source.text[self.base..]
+    }
+
+    fn body(&mut self) {
+        let text = self.text();
+        let mut at = 0;
+        while at < text.len() {
+            let next = text[at..]
+                .find(['<', '{'])
+                .map_or(text.len(), |next| at + next);
+            self.words(at..next);
+            let rest = &text[next..];
+            at = if rest.is_empty() {
+                text.len()
+            } else if let Some(end) = engine(rest) {
+                self.copy(next..next + end);
+                next + end
+            } else if rest.starts_with("<!--") {
+                let end = rest.find("-->").map_or(rest.len(), |end| end + 3);
+                self.copy(next..next + end);
+                next + end
+            } else if rest[1..].starts_with(|c: char| c.is_ascii_alphabetic())
+                && rest.starts_with('<')
+            {
+                self.tag(next)
+            } else {
+                let end = next + 1;
+                self.copy(next..end);
+                end
+            };
+        }
+    }
+
+    /// Takes a stretch over as it is.
+    fn copy(&mut self, range: Range<usize>) {
+        let place = (self.layout.template.len(), self.base + range.start);
+        self.layout.map.push(place);
+        let text = self.text();
+        self.layout.template.push_str(&text[range]);
+    }
+
+    fn part(&mut self, part: Part, offset: usize) {
+        self.layout.map.push((self.layout.template.len(), offset));
+        let name = format!("{{{{ own[{}] }}}}", self.layout.parts.len());
+        self.layout.template.push_str(&name);
+        self.layout.parts.push(part);
+    }
+
+    /// Words with their slots.
+    fn words(&mut self, range: Range<usize>) {
+        let text = &self.text()[range.clone()];
+        let base = self.base + range.start;
+        let mut from = 0;
+        while let Some(slot) = self.slots.next(text, from, base, self.found) {
+            self.copy(range.start + from..range.start + slot.start);
+            match slot.filler.inline() {
+                Inline::Merge(merge) => self.part(Part::Slot(merge), base + slot.start),
+                other => {
+                    let fixed = crate::compile::escape_html(&plain_text(&[other]));
+                    self.layout
+                        .map
+                        .push((self.layout.template.len(), base + slot.start));
+                    self.layout.template.push_str(&literally(&fixed));
+                }
+            }
+            from = slot.end;
+        }
+        self.copy(range.start + from..range.end);
+    }
+
+    /// A tag and its attributes; gives the offset behind it.
+    fn tag(&mut self, open: usize) -> usize {
+        let text = self.text();
+        let ends = |c: char| c.is_whitespace() || "/>=".contains(c);
+        let length = text[open + 1..].find(ends).unwrap_or(text.len() - open - 1);
+        let name = text[open + 1..open + 1 + length].to_ascii_lowercase();
+        let (attributes, end) = attributes(text, open + 1 + length);
+        if matches!(name.as_str(), "h1" | "h2" | "h3") {
+            let headline = content(text, end, &name);
+            if !headline.is_empty() {
+                self.place = headline.chars().take(NAME_LIMIT).collect();
+            }
+        }
+        let alt = attributes.iter().find(|(key, _)| key == "alt");
+        let alt = alt.map(|(_, value)| without_entities(&text[value.clone()]));
+        let mut from = open;
+        for (key, value) in &attributes {
+            let written = &text[value.clone()];
+            let dynamic = written.contains("{{") || written.contains("{%");
+            self.copy(from..value.start);
+            from = value.start;
+            let offset = self.base + value.start;
+            if key == "href" && !dynamic && !written.trim().is_empty() {
+                let label = content(text, end, &name);
+                let label = match (&alt, label.is_empty()) {
+                    (Some(alt), true) => alt.clone(),
+                    _ => label,
+                };
+                let id = self.link(&without_entities(written), &label, offset);
+                self.part(Part::Link(id), offset);
+                from = value.end;
+            } else if IMAGES.contains(&key.as_str()) && !dynamic && !written.trim().is_empty() {
+                self.picture(written, alt.clone().unwrap_or_default(), offset);
+                from = value.end;
+            } else if READ.contains(&key.as_str()) {
+                self.words(value.clone());
+                from = value.end;
+            } else if written.contains("[[") && !written.contains("\\[[") {
+                let message = format!("a field cannot stand in `{key}`");
+                let source = self.source;
+                let error = source.at(Severity::Error, offset, written.len(), "slot", message);
+                let help =
+                    "fields stand in texts, in `href` behind the host, in `alt` and in `title`";
+                self.found.push(error.help(help));
+            }
+        }
+        self.copy(from..end);
+        if matches!(name.as_str(), "mj-style" | "style") && !text[..end].ends_with("/>") {
+            let close = format!("</{name}");
+            let length = text[end..].find(&close).unwrap_or(text.len() - end);
+            if let Some(at) = text[end..end + length].find("[[") {
+                let offset = self.base + end + at;
+                let error = self
+                    .source
+                    .error(offset, "slot", "a field cannot stand in a style");
+                self.found.push(error);
+            }
+            self.copy(end..end + length);
+            return end + length;
+        }
+        end
+    }
+
+    fn picture(&mut self, written: &str, alt: String, offset: usize) {
+        if written.contains("[[") {
+            let error = self
+                .source
+                .error(offset, "image", "slots cannot stand in an image");
+            self.found.push(error);
+        }
+        self.layout.pictures.push(Picture {
+            source: without_entities(written),
+            alt,
+            caption: String::new(),
+            link: None,
+            width: None,
+            height: None,
+            align: None,
+            offset,
+        });
+        let index = self.layout.pictures.len() - 1;
+        self.part(Part::Picture(index), offset);
+    }
+
+    fn link(&mut self, url: &str, label: &str, offset: usize) -> LinkId {
+        let pieces = self.slots.pieces(url, offset, self.found);
+        let target = target::within(self.slots, pieces, offset, self.found);
+        let label: String = label.chars().take(NAME_LIMIT).collect();
+        self.links.push(Link {
+            target,
+            name: format!("{} - {label}", self.place),
+            offset,
+        });
+        LinkId(self.links.len() - 1)
+    }
+
+    fn front_links(&mut self, front: &Front) -> (Vec<Option<LinkId>>, Option<LinkId>) {
+        self.place = "author".into();
+        let mut authors = Vec::new();
+        for (number, author) in front.authors.iter().enumerate() {
+            let offset = front.place(&format!("authors.{number}.url"));
+            let url = author.url.as_deref();
+            authors.push(url.map(|url| self.link(url, &author.name, offset)));
+        }
+        self.place = "share".into();
+        let share = front.share.as_deref();
+        let offset = front.place("share");
+        let share = share.map(|url| self.link(url, "Share this issue", offset));
+        (authors, share)
+    }
+}
+
+/// The length of an expression, a statement or a comment of the engine that `text` begins with.
+fn engine(text: &str) -> Option<usize> {
+    for (open, close) in [("{{", "}}"), ("{%", "%}"), ("{#", "#}")] {
+        if text.starts_with(open) {
+            return text.find(close).map(|end| end + close.len());
+        }
+    }
+    None
+}
+
+/// A text that the engine prints as it is.
+fn literally(text: &str) -> String {
+    if !text.contains('{') {
+        return text.to_owned();
+    }
+    text.replace('{', "&#123;")
+}
+
+/// Name and extent of each quoted value from `at` to the end of the tag, and the offset behind it.
+fn attributes(text: &str, mut at: usize) -> (Vec<(String, Range<usize>)>, usize) {
+    let mut out = Vec::new();
+    while at < text.len() {
+        let rest = &text[at..];
+        if let Some(length) = engine(rest) {
+            at += length;
+            continue;
+        }
+        let Some(c) = rest.chars().next() else { break };
+        if c == '>' {
+            return (out, at + 1);
+        }
+        if c.is_whitespace() || "/='\"{".contains(c) {
+            at += c.len_utf8();
+            continue;
+        }
+        let ends = |c: char| c.is_whitespace() || "/>='\"{".contains(c);
+        let length = rest.find(ends).unwrap_or(rest.len());
+        let name = rest[..length].to_ascii_lowercase();
+        at += length;
+        let Some(value) = text[at..].trim_start().strip_prefix('=') else {
+            continue;
+        };
+        let value = value.trim_start();
+        let start = text.len() - value.len();
+        let Some(quote) = value.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+            at = start;
+            continue;
+        };
+        let mut end = start + 1;
+        while end < text.len() && !text[end..].starts_with(quote) {
+            let step = engine(&text[end..]);
+            let step = step.or(text[end..].chars().next().map(char::len_utf8));
+            end += step.unwrap_or(1);
+        }
+        let end = end.min(text.len());
+        out.push((name, start + 1..end));
+        at = (end + 1).min(text.len());
+    }
+    (out, at)
+}
+
+/// The words between a tag that ends at `start` and its closing tag.
+fn content(text: &str, start: usize, name: &str) -> String {
+    let rest = &text[start.min(text.len())..];
+    let end = rest.find(&format!("</{name}")).unwrap_or_default();
+    let words = tokens(&rest[..end], |at| at)
+        .into_iter()
+        .filter_map(|token| match token {
+            Token::Text(text) => Some(text),
+            _ => None,
+        });
+    let words: String = words.collect();
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;
