@@ -3,6 +3,9 @@
 //! The compile is all that `check` and `send` do: read the folder and the theme, parse the Markdown, fill
 //! the theme, render the MJML, split the HTML at its slots, build the link table and the text part, and
 //! look for faults. The reference parses and renders MJML that stands ready in memory.
+//!
+//! A second table compiles one digest in MJML by `pressrun::mjml`, validation included, by mrml, and by
+//! npm's mjml in a warm process, where `PRESSRUN_BENCH_MJML` names a folder with `node_modules/mjml`.
 
 mod letter;
 mod measure;
@@ -10,12 +13,16 @@ mod measure;
 use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use measure::{Reference, Row, median, number};
 use pressrun::compile::Compiled;
 use pressrun::config::Config;
+use pressrun::mjml::files::NoFiles;
+use pressrun::mjml::{Options, compile};
 use pressrun::publication::{self, Publication};
 
 const REPEATS: usize = 200;
@@ -76,7 +83,98 @@ fn main() {
         number(html as f64)
     );
     measure::print(&title, "ms", &rows);
+    front_end();
     measure::print_disk(folder.path());
+}
+
+/// MJML alone: ours with validation, mrml without, npm's with.
+fn front_end() {
+    let digest = digest();
+    let reference = time(|| {
+        black_box(mrml(&digest));
+    });
+    let options = Options::default();
+    let ours = || compile("digest.mjml", &digest, &NoFiles, &options);
+    let html = ours().html.expect("the digest is valid").len();
+    let own = time(|| {
+        black_box(ours());
+    });
+    let goal = Reference {
+        name: "the 2 ms allowed",
+        value: GOAL_MS,
+        goal: 1.0,
+    };
+    let ratio = format!("{:.1} of mrml alone", own / reference);
+    let mut rows = vec![
+        Row::plain("mrml alone, without validation", reference),
+        Row::against("mjml::compile, validated", own, goal).with(ratio),
+    ];
+    match npm(&digest) {
+        Ok(npm) => {
+            let ratio = format!("{:.1} of ours", npm / own);
+            rows.push(Row::plain("npm's mjml, warm, validated", npm).with(ratio));
+        }
+        Err(why) => println!("npm's mjml is left out: {why}"),
+    }
+    let title = format!(
+        "mjml: {} octets of MJML, {} of HTML, median of {REPEATS}",
+        number(digest.len() as f64),
+        number(html as f64)
+    );
+    measure::print(&title, "ms", &rows);
+}
+
+/// A digest of about [`LONG`] octets of MJML: items with a picture, a text, a button and a rule.
+fn digest() -> String {
+    let mut items = String::new();
+    let mut number = 0;
+    while items.len() < LONG {
+        number += 1;
+        let text =
+            "Further than its <i>size</i> suggests &mdash; and <b>cheaper</b> too. ".repeat(8);
+        write!(
+            items,
+            "<mj-section background-color=\"#ffffff\" padding=\"8px 0\">\n  <mj-column width=\"30%\">\n    \
+             <mj-image src=\"https://x.example/{number}.png\" alt=\"Figure {number}\" width=\"160px\" />\n  \
+             </mj-column>\n  <mj-column width=\"70%\">\n    <mj-text font-size=\"20px\">{number}. A headline\
+             </mj-text>\n    <mj-text line-height=\"1.5\">{text}</mj-text>\n    \
+             <mj-button href=\"https://x.example/?a={number}&b=2\">Read on</mj-button>\n    \
+             <mj-divider border-width=\"1px\" />\n  </mj-column>\n</mj-section>\n"
+        )
+        .expect("a string grows");
+    }
+    format!(
+        "<mjml>\n<mj-head><mj-title>A digest</mj-title><mj-attributes><mj-all font-family=\"Arial\" />\
+         </mj-attributes></mj-head>\n<mj-body width=\"600px\">\n{items}</mj-body>\n</mjml>\n"
+    )
+}
+
+/// Median milliseconds of npm's mjml in a process that has compiled the document before.
+fn npm(document: &str) -> Result<f64, String> {
+    const SCRIPT: &str = "const load = require('mjml'); const mjml = load.default || load;\
+        const text = require('fs').readFileSync(0, 'utf8');\
+        (async () => { const times = []; for (let i = 0; i < 60; i++) {\
+        const from = process.hrtime.bigint(); await mjml(text, { validationLevel: 'strict' });\
+        times.push(Number(process.hrtime.bigint() - from) / 1e6); }\
+        const warm = times.slice(20).sort((a, b) => a - b); console.log(warm[20]); })();";
+    let folder = std::env::var("PRESSRUN_BENCH_MJML");
+    let folder = folder.map_err(|_| "`PRESSRUN_BENCH_MJML` names no folder")?;
+    let child = Command::new("node")
+        .args(["-e", SCRIPT])
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut child = child.map_err(|error| format!("`node` does not start: {error}"))?;
+    let mut pipe = child.stdin.take().expect("a pipe");
+    let given = pipe.write_all(document.as_bytes());
+    drop(pipe);
+    let output = child.wait_with_output();
+    let output = output.map_err(|error| format!("`node` does not end: {error}"))?;
+    given.map_err(|error| format!("`node` reads nothing: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let time = said.trim().parse();
+    time.map_err(|_| "it compiles nothing; is `node_modules/mjml` there?".into())
 }
 
 fn build(config: &Config, emails: &Path, paragraphs: usize) -> Compiled {
