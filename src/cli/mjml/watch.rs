@@ -33,8 +33,12 @@ pub(super) async fn run(job: &Job<'_>) -> anyhow::Result<Exit> {
     // Watched before it is read: a save in between is seen.
     watch.follow(job)?;
     loop {
-        report(job, job.compile());
-        watch.follow(job)?;
+        let mut done = job.compile();
+        // What was read before its folder was watched is read again: a save in between was not heard.
+        while watch.follow(job)? {
+            done = job.compile();
+        }
+        report(job, done);
         tokio::select! {
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted.context("signals cannot be heard")?;
@@ -73,17 +77,19 @@ struct Watch {
 }
 
 impl Watch {
-    /// Watches the document and what the last compile asked for.
-    fn follow(&mut self, job: &Job<'_>) -> anyhow::Result<()> {
+    /// Watches the document and what the last compile asked for; tells whether a folder is new.
+    fn follow(&mut self, job: &Job<'_>) -> anyhow::Result<bool> {
         self.files = job.disk.take_asked();
         self.files.insert(job.disk.path_of(&job.name));
         let folders = self.files.iter().filter_map(|file| file.parent());
         let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
+        let mut fresh = false;
         for folder in folders.difference(&self.folders) {
             // The folder of a missing include may be missing as well; the include is told as an error.
             if folder.is_dir() {
                 let watched = self.watcher.watch(folder, RecursiveMode::NonRecursive);
                 watched.with_context(|| format!("`{}` cannot be watched", folder.display()))?;
+                fresh = true;
             }
         }
         for folder in self.folders.difference(&folders) {
@@ -94,7 +100,7 @@ impl Watch {
             .into_iter()
             .filter(|folder| folder.is_dir())
             .collect();
-        Ok(())
+        Ok(fresh)
     }
 
     /// Waits for a save of one of the files, and until it is over.
