@@ -4,20 +4,8 @@
 
 use jiff::civil::Date;
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
+use crate::issue::dates::english_month;
+
 /// What may stand beside a date on its line.
 const FILLERS: [&str; 18] = [
     "to",
@@ -60,7 +48,7 @@ pub(super) fn line(text: &str) -> Option<(Date, Date)> {
     let mut year = None;
     for (at, word) in words(text).into_iter().enumerate() {
         let bare = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        if let Some(month) = month(&word) {
+        if let Some(month) = english_month(&word) {
             months.push((at, month));
         } else if let (Ok(number), true) = (word.parse::<i16>(), word.len() == 4) {
             year = Some(number);
@@ -109,13 +97,6 @@ fn words(text: &str) -> Vec<String> {
     let split = text.split(|c: char| !c.is_alphanumeric());
     let words = split.filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect()
-}
-
-fn month(word: &str) -> Option<i8> {
-    let full = MONTHS.iter().position(|month| {
-        *month == word || (word.len() >= 3 && word.len() <= 4 && month.starts_with(word))
-    });
-    full.and_then(|at| i8::try_from(at + 1).ok())
 }
 
 fn is_filler(word: &str) -> bool {

@@ -223,6 +223,14 @@ impl Dates {
     }
 }
 
+/// The number of a month by its English name, or by three letters of it or more.
+pub fn english_month(word: &str) -> Option<i8> {
+    let word = word.trim_end_matches('.').to_ascii_lowercase();
+    let known = |name: &str| word.len() >= 3 && name.to_ascii_lowercase().starts_with(&word);
+    let at = FORMS[0].months.iter().position(|name| known(name))?;
+    i8::try_from(at + 1).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;

@@ -2,20 +2,7 @@
 
 use jiff::civil::{Date, date};
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
+use crate::issue::dates::english_month;
 
 /// Reads `2026-05-31`, `31.5.2026`, `31 May 2026`, `May 31st, 2026` and the same without a year, which
 /// then is the one nearest to `today`. Other words around it do not matter; what is ambiguous
@@ -28,8 +15,10 @@ pub(super) fn read(text: &str, today: Date) -> Option<Date> {
     if let Some(day) = words.iter().find_map(|word| numeric(word)) {
         return Some(day);
     }
-    let at = words.iter().position(|word| month(word).is_some())?;
-    let month = month(words[at])?;
+    let at = words
+        .iter()
+        .position(|word| english_month(word).is_some())?;
+    let month = english_month(words[at])?;
     let before = at.checked_sub(1).and_then(|at| words.get(at));
     let day = [before, words.get(at + 1)].into_iter().flatten();
     let day = day
@@ -59,13 +48,6 @@ fn numeric(word: &str) -> Option<Date> {
         }
         _ => None,
     }
-}
-
-fn month(word: &str) -> Option<i8> {
-    let word = word.trim_end_matches('.').to_ascii_lowercase();
-    let known = |name: &str| name == word || word.len() >= 3 && name.starts_with(&word);
-    let at = MONTHS.iter().position(|name| known(name))?;
-    i8::try_from(at + 1).ok()
 }
 
 fn ordinal(word: &str) -> Option<i8> {
