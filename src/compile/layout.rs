@@ -36,7 +36,14 @@ impl Press<'_> {
             ..Options::default()
         };
         let mut rendering = compile_generated(&mjml, &origins, &Snapshot(self.theme), &options);
-        self.found.append(&mut rendering.diagnostics);
+        // A partial may be brought in many times; each fault in it is told once.
+        for told in std::mem::take(&mut rendering.diagnostics) {
+            let place = |known: &Diagnostic| (known.line, known.column, known.code);
+            let mut known = self.found.iter();
+            if !known.any(|known| place(known) == place(&told) && known.file == told.file) {
+                self.found.push(told);
+            }
+        }
         let html = rendering.html?;
         let (html, shown) = match self.options.annotate {
             true => self.number(&html, rendering.marks),

@@ -86,6 +86,9 @@ fn literal(text: &str) -> Result<Target, String> {
     if let Some(slot) = page(text) {
         return Ok(Target::Page(slot));
     }
+    if text == "TODO" {
+        return Err("this link still lacks its target: `TODO` stands in its place".into());
+    }
     let scheme = text
         .split(':')
         .next()

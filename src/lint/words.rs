@@ -35,7 +35,8 @@ fn title_count(desk: &mut Desk<'_>) {
         };
         let offset = value_offset(&issue.source(), issue.front.place(key), text);
         let at = offset + text.find(word).unwrap_or_default();
-        let message = format!("the {key} promises {number}, and the issue has {count} items");
+        let items = if count == 1 { "item" } else { "items" };
+        let message = format!("the {key} promises {number}, and the issue has {count} {items}");
         let help = "count again; an item that is not one of them is written `## ... {.plain}`";
         desk.say("title-count", (at, word.len()), message, help);
         // The other one most likely says the same.

@@ -127,9 +127,7 @@ impl<'a> Atlas<'a> {
             for stretch in origins.chain(origin.via) {
                 if let Some((file, text)) = origins.files.get(stretch.file) {
                     // The file is brought in where the stretch ends.
-                    let end = text.get(..stretch.offset + stretch.length);
-                    let end = end.map_or(stretch.offset, |before| before.trim_end().len());
-                    let end = end.max(stretch.offset);
+                    let end = stretch.offset + stretch.length;
                     via.push(place(Source { file, text }, end));
                 }
             }

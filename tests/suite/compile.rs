@@ -439,3 +439,37 @@ fn the_frozen_form_gives_back_the_same_issue() {
         adjacent.filter(|pair| matches!(pair, [Segment::Literal(_), Segment::Literal(_)]));
     assert_eq!(doubled.count(), 0);
 }
+
+#[test]
+fn a_fault_of_a_partial_is_told_once_and_leads_to_who_brought_it_in() {
+    let desk = Desk::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/emails/themes/digest");
+    let read = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).expect("a theme");
+    for name in ["theme.toml", "layout.mjml", "dark.mjml", "parts.mjml"] {
+        desk.write(&format!("themes/digest/{name}"), read(name));
+    }
+    let parts = read("parts.mjml").replacen("<mj-text css-class", "<mj-text csss-class", 1);
+    let line = parts
+        .lines()
+        .position(|line| line.contains("csss-class"))
+        .expect("it is there")
+        + 1;
+    desk.write("themes/digest/parts.mjml", parts);
+    let refused = desk.refused("a\n\n## One\n\nb\n\n## Two\n\nc");
+    let place = format!("themes/digest/parts.mjml:{line}:10: error[unknown-attribute]");
+    assert_eq!(refused.matches("error[").count(), 1, "{refused}");
+    assert!(refused.contains(&place), "{refused}");
+    assert!(refused.contains("did you mean `css-class`?"), "{refused}");
+    let layout = read("layout.mjml");
+    let from = refused
+        .split("included from themes/digest/layout.mjml:")
+        .nth(1)
+        .expect(&refused);
+    let from: usize = from
+        .split(':')
+        .next()
+        .and_then(|line| line.parse().ok())
+        .expect("a line");
+    let shown = layout.lines().nth(from - 1).expect("a line of the layout");
+    assert!(shown.contains("{{ parts("), "{from}: {shown}");
+}

@@ -61,12 +61,20 @@ impl Marks {
         let mut out = String::with_capacity(text.len() + text.len() / 4);
         let mut at = 0;
         for plain in plain_stretches(text) {
-            // Before the first visible character: a `-%}` must still find blanks to take away.
+            // Before the first visible character: a `-%}` must still find blanks to take away. Blanks alone
+            // are marked where nobody takes them, so that the tag behind them has a place.
             let blank = text[plain.clone()].len() - text[plain.clone()].trim_start().len();
-            let start = plain.start + blank;
-            if start == plain.end {
-                continue;
-            }
+            let taken = ["-%}", "-}}", "-#}"]
+                .iter()
+                .any(|tag| text[..plain.start].ends_with(tag))
+                || ["{%-", "{{-", "{#-"]
+                    .iter()
+                    .any(|tag| text[plain.end..].starts_with(tag));
+            let start = match plain.start + blank {
+                end if end < plain.end => end,
+                _ if taken || plain.is_empty() => continue,
+                _ => plain.start,
+            };
             out.push_str(&text[at..start]);
             out.push_str(&self.put(Origin {
                 file,
