@@ -33,6 +33,7 @@ pub struct Config {
     pub relay: BTreeMap<String, Relay>,
     pub send: Send,
     pub dkim: Dkim,
+    pub dns: Dns,
     pub tracking: Tracking,
     pub signup: Signup,
     pub paths: Paths,
@@ -274,6 +275,17 @@ pub struct Dkim {
     pub selector: String,
     /// PEM file of the RSA key, mode 0600; empty does not sign.
     pub key: Option<PathBuf>,
+}
+
+/// Whom the DNS is asked by.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dns {
+    /// The machine's own nameservers when not said.
+    pub nameserver: Option<SocketAddr>,
+    /// Wait for the answer to one question.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]

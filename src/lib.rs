@@ -37,6 +37,7 @@ pub mod store;
 // Services.
 pub mod app;
 pub mod deliver;
+pub mod dns;
 pub mod import;
 pub mod lists;
 pub mod preflight;

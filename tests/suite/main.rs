@@ -4,6 +4,7 @@ mod check;
 mod compile;
 mod deliver;
 mod dkim;
+mod dns;
 mod harness;
 mod hostile;
 mod house;
