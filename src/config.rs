@@ -21,6 +21,9 @@ pub mod show;
 mod tests;
 mod tree;
 
+/// What `send.relay` says for every relay that is described.
+pub const ALL_RELAYS: &str = "all";
+
 /// Everything Pressrun is told before it starts. `deploy/pressrun.toml` documents each key and is the
 /// source of the defaults.
 #[derive(Clone, Debug, Deserialize)]
@@ -92,6 +95,32 @@ impl Config {
         }
         config.settle();
         Ok((config, settings))
+    }
+
+    /// The relays that `names` means: one, several with commas, `all`, or nothing for those of
+    /// `send.relay`. The error is a name that no section has.
+    pub fn relays_of<'a>(&'a self, names: &'a str) -> Result<Vec<&'a str>, &'a str> {
+        let names = match names.trim() {
+            "" => self.send.relay.trim(),
+            names => names,
+        };
+        if names == ALL_RELAYS {
+            return Ok(self.relay.keys().map(String::as_str).collect());
+        }
+        let each = names.split(',').map(str::trim);
+        each.map(|name| match self.relay.contains_key(name) {
+            true => Ok(name),
+            false => Err(name),
+        })
+        .collect()
+    }
+
+    /// The relay that carries most: of those in `send.relay`, the first named of the first priority.
+    pub fn first_relay(&self) -> Option<(&str, &Relay)> {
+        let names = self.relays_of("").unwrap_or_default();
+        let each = names.into_iter();
+        let each = each.filter_map(|name| Some((name, self.relay.get(name)?)));
+        each.min_by_key(|(_, relay)| relay.priority)
     }
 
     /// Reads `text` alone, without the environment: for programs that write their own configuration.
@@ -195,6 +224,10 @@ pub struct Relay {
     pub url: String,
     pub tls: TlsPolicy,
     pub connections: usize,
+    /// Lower ones come first; a later one is used only while every earlier one is broken.
+    pub priority: u32,
+    /// Its share of the messages beside others of its priority; 0 takes what it can carry.
+    pub weight: u32,
     pub username: Option<String>,
     pub password: Option<SecretString>,
     /// Whether Pressrun signs; by kind when not said (`ses` does not).
@@ -217,7 +250,7 @@ pub struct Relay {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Send {
-    /// Which `[relay.<name>]` carries the mail.
+    /// Which `[relay.<name>]` carries the mail: one, several with commas, or `all`.
     pub relay: String,
     /// Domain of the VERP envelope sender; the From domain when empty.
     pub bounce_domain: Option<String>,

@@ -12,39 +12,31 @@ mod guard;
 mod judge;
 mod ledger;
 mod queue;
+mod relays;
+mod standing;
+pub mod trouble;
 mod worker;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::{Config, Relay, RelayKind, UncertainPolicy};
-use crate::deliver::blame::Blame;
-use crate::deliver::breaker::Breaker;
-use crate::deliver::copies::Copies;
 use crate::deliver::guard::{Generation, SendingLock};
 use crate::deliver::ledger::Ledger;
 use crate::deliver::queue::{Done, Job, Queue};
+use crate::deliver::relays::LiveRelay;
 use crate::dkim::Signer;
 use crate::id::{DeliveryKey, RunId};
 use crate::keyfile;
-use crate::reply::Reply;
-use crate::retry;
-use crate::smtp::error::SessionError;
-use crate::smtp::session::Session;
-use crate::smtp::tls::TlsClient;
-use crate::store::runs::Run;
 
-/// The meta key under which other processes read why nothing moves.
+/// The meta key under which other processes read which relays fail: see [`trouble`].
 pub const TROUBLE: &str = "trouble";
-
-/// Permanent refusals of the relay in a row (login, sender) after which its runs are held.
-const REFUSALS: u32 = 5;
 
 /// The sending engine of one process.
 pub struct Engine {
@@ -65,18 +57,10 @@ pub enum Taken {
 /// What all tasks of the engine see.
 pub(crate) struct Shared {
     pub app: App,
-    pub relay: Relay,
+    pub relays: Vec<Arc<LiveRelay>>,
     pub queue: Queue,
-    pub breaker: Breaker,
-    pub copies: Copies,
     done: Arc<Done>,
-    tls: TlsClient,
-    ehlo: String,
     stop: watch::Receiver<bool>,
-    blame: Mutex<HashMap<RunId, Blame>>,
-    /// Permanent refusals in a row, over all connections.
-    refusals: Mutex<u32>,
-    trouble: Mutex<Option<String>>,
 }
 
 impl Engine {
@@ -116,10 +100,12 @@ impl Engine {
     pub async fn run(self) -> anyhow::Result<()> {
         let shared = self.shared.clone();
         let (ledger, mut committing) =
-            Ledger::start(shared.app.clone(), self.boot, shared.relay.connections);
+            Ledger::start(shared.app.clone(), self.boot, shared.connections());
         let mut workers = JoinSet::new();
-        for _ in 0..shared.relay.connections.max(1) {
-            workers.spawn(worker::work(shared.clone(), ledger.clone()));
+        for relay in &shared.relays {
+            for _ in 0..relay.config.connections.max(1) {
+                workers.spawn(worker::work(shared.clone(), relay.clone(), ledger.clone()));
+            }
         }
         // A task that panics takes the engine with it: a half-dead sender helps nobody.
         let dispatched = tokio::select! {
@@ -137,7 +123,7 @@ impl Engine {
             .await
             .is_err()
         {
-            tracing::warn!("the relay did not answer every final dot in time; those are uncertain");
+            tracing::warn!("a relay did not answer every final dot in time; those are uncertain");
             workers.shutdown().await;
         }
         committing.await.context("the ledger's task ended early")?;
@@ -147,7 +133,7 @@ impl Engine {
 
     async fn reap(&self) -> anyhow::Result<()> {
         let app = &self.shared.app;
-        let grace = self.shared.relay.dot_timeout;
+        let grace = self.shared.dot_timeout();
         let found = app.store.reap(self.boot, grace, app.clock.now()).await?;
         let mut runs: Vec<RunId> = found.iter().map(|key| key.run).collect();
         runs.dedup();
@@ -193,33 +179,31 @@ pub async fn trust_database(app: &App) -> anyhow::Result<()> {
 
 impl Shared {
     fn new(app: &App, stop: watch::Receiver<bool>) -> anyhow::Result<Shared> {
-        let config = &app.config;
-        let name = &config.send.relay;
-        let Some(relay) = config.relay.get(name) else {
-            bail!("`send.relay` names `{name}`, and there is no [relay.{name}]");
-        };
-        let ca_file = relay.ca_file.as_ref().map(|file| app.path(file));
-        let tls = TlsClient::new(ca_file.as_deref())?;
+        let relays = relays::open(app)?;
+        let connections: usize = relays.iter().map(|relay| relay.config.connections).sum();
+        let standings = relays.iter().map(|relay| relay.standing.clone()).collect();
         let done = Arc::new(Done::default());
-        let low = relay.connections * 8;
         Ok(Shared {
             app: app.clone(),
-            relay: relay.clone(),
-            queue: Queue::new(done.clone(), low),
-            breaker: Breaker::new(config.send.probe),
-            copies: Copies::new(app.clone(), signer(&app.config, &app.base, relay)?),
+            relays,
+            queue: Queue::new(done.clone(), standings, connections * 8),
             done,
-            tls,
-            ehlo: public_host(&config.publication.url),
             stop,
-            blame: Mutex::default(),
-            refusals: Mutex::default(),
-            trouble: Mutex::default(),
         })
     }
 
-    pub(crate) async fn connect(&self) -> Result<Session, SessionError> {
-        Session::connect(&self.relay, &self.ehlo, &self.tls).await
+    /// Connections at most, over all relays.
+    pub(crate) fn connections(&self) -> usize {
+        self.relays
+            .iter()
+            .map(|relay| relay.config.connections)
+            .sum()
+    }
+
+    /// The longest wait for the answer to a final dot.
+    fn dot_timeout(&self) -> Duration {
+        let waits = self.relays.iter().map(|relay| relay.config.dot_timeout);
+        waits.max().unwrap_or_default()
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -233,53 +217,6 @@ impl Shared {
         stop.wait_for(|stopped| *stopped).await.ok();
     }
 
-    /// The relay answered as a relay does; `sent` if it took the message.
-    pub(crate) fn relay_answered(&self, run: &Run, sent: bool) {
-        self.breaker.succeeded();
-        *lock(&self.refusals) = 0;
-        lock(&self.trouble).take();
-        if sent {
-            let mut blame = lock(&self.blame);
-            let blame = blame.entry(run.id()).or_default();
-            blame.accepted();
-            if run.id() == RunId::SYSTEM {
-                blame.forgive();
-            }
-        }
-    }
-
-    /// The relay refused this run's copy for good; enough of that holds the run.
-    pub(crate) async fn run_refused(&self, run: &Run, key: DeliveryKey, reply: &Reply) {
-        self.breaker.succeeded();
-        let back = {
-            let mut blame = lock(&self.blame);
-            blame
-                .entry(run.id())
-                .or_default()
-                .refused(key, reply.fingerprint())
-        };
-        let Some(back) = back else { return };
-        let why = format!("the relay refuses this run: {}", reply.masked());
-        let now = self.app.clock.now();
-        // The open run cannot be held: its mails wait like greylisted ones.
-        let due = match run.id() {
-            RunId::SYSTEM => retry::due(&self.app.config.send.retry, 1, 0.0, 0.0, now),
-            _ => now,
-        };
-        let held = self.app.store.hold_refused(run.id(), &back, &why, due);
-        if let Err(error) = held.await {
-            tracing::error!(%error, run.id = run.id, "the run could not be held");
-        }
-        if run.id() != RunId::SYSTEM {
-            self.queue.retain(|id| id != run.id());
-        }
-    }
-
-    /// A run that has become active is judged anew.
-    pub(crate) fn forgive(&self, run: RunId) {
-        lock(&self.blame).remove(&run);
-    }
-
     /// Holds a run and forgets its jobs, which stay queued in the ledger.
     pub(crate) async fn hold(&self, run: RunId, why: &str) {
         let held = self
@@ -290,40 +227,6 @@ impl Shared {
             tracing::error!(%error, run.id = run.0, "the run could not be held");
         }
         self.queue.retain(|id| id != run);
-    }
-
-    /// The relay could not be reached or refused everyone; `permanent` when it meant it.
-    pub(crate) async fn relay_failed(&self, why: &str, permanent: bool) {
-        let wait = self.breaker.failed();
-        tracing::warn!(wait = ?wait, "the relay failed: {why}");
-        let text = format!("relay {}: {why}", self.app.config.send.relay);
-        *lock(&self.trouble) = Some(text.clone());
-        let refusals = {
-            let mut refusals = lock(&self.refusals);
-            *refusals = if permanent { *refusals + 1 } else { 0 };
-            *refusals
-        };
-        if refusals >= REFUSALS {
-            *lock(&self.refusals) = 0;
-            self.hold_all(&text).await;
-        }
-    }
-
-    async fn hold_all(&self, why: &str) {
-        let store = &self.app.store;
-        let runs = store.active_runs().await.unwrap_or_default();
-        for run in runs.iter().filter(|run| run.status == "sending") {
-            self.hold(run.id(), why).await;
-        }
-    }
-
-    /// Why nothing moves, with the time of the next try.
-    fn trouble(&self) -> Option<String> {
-        let text = lock(&self.trouble).clone()?;
-        Some(match self.breaker.next_probe() {
-            Some(wait) => format!("{text}; next try in {} s", wait.as_secs()),
-            None => text,
-        })
     }
 }
 

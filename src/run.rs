@@ -56,7 +56,7 @@ pub async fn begin_built(
         list: list.id,
         revision: &revision,
         headers: &serde_json::to_string(&headers)?,
-        relay: &app.config.send.relay,
+        relay: "",
         policy: policy_name(app.config.send.uncertain),
     };
     let begun = app.store.begin_run(&new, again, app.clock.now()).await?;

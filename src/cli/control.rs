@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::cli::output::{plain, print_json};
 use crate::cli::{Cli, Exit, follow};
 use crate::clock::Timestamp;
-use crate::deliver::TROUBLE;
+use crate::deliver::trouble::Trouble;
 use crate::delivery::{Counts, State};
 use crate::run;
 use crate::store::runs::Run;
@@ -167,9 +167,8 @@ impl Status {
     }
 
     async fn trouble(&self, app: &App) -> anyhow::Result<()> {
-        let trouble = app.store.meta(TROUBLE).await?.unwrap_or_default();
-        if !trouble.is_empty() {
-            println!("{}", plain(&trouble));
+        if let Some(trouble) = Trouble::told(app).await? {
+            println!("{}", plain(&trouble.sentence()));
         }
         Ok(())
     }

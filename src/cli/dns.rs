@@ -26,10 +26,7 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     let path = std::path::absolute(&cli.config)?;
     let config = Config::load(&path)?;
     let from = &config.from.address;
-    let name = &config.send.relay;
-    let relay = config.relay.get(name).with_context(|| {
-        format!("send.relay is `{name}`, and there is no section [relay.{name}]; write one")
-    })?;
+    let (name, relay) = config.first_relay().context("send.relay names no relay")?;
     let signs = relay
         .dkim
         .unwrap_or(relay.kind != crate::config::RelayKind::Ses);

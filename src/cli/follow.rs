@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::output::plain;
 use crate::clock::Timestamp;
-use crate::deliver::TROUBLE;
+use crate::deliver::trouble::Trouble;
 use crate::delivery::{Counts, State};
 use crate::id::RunId;
 use crate::store::runs::Run;
@@ -37,7 +37,10 @@ pub(crate) async fn follow(
             .await?
             .context("the run is gone from the database")?;
         let counts = app.store.counts(run).await?;
-        let trouble = app.store.meta(TROUBLE).await?.unwrap_or_default();
+        let trouble = Trouble::told(app).await?;
+        let trouble = trouble
+            .map(|trouble| trouble.sentence())
+            .unwrap_or_default();
         let done = counts.total() - counts.queued - counts.at_dot;
         bar.set_length(u64::try_from(now.recipients).unwrap_or(0));
         bar.set_position(u64::try_from(done).unwrap_or(0));

@@ -11,6 +11,7 @@ use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::output::{plain, print_json};
 use crate::cli::{Cli, Exit, follow, rehearse, signal};
+use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, Taken};
 use crate::diagnostic::Diagnostic;
 use crate::id::RunId;
@@ -321,12 +322,8 @@ async fn finish_system_mails(
     ours: bool,
 ) -> anyhow::Result<()> {
     while ours && !*stop.borrow() && app.store.due(RunId::SYSTEM, app.clock.now()).await? > 0 {
-        let trouble = app
-            .store
-            .meta(crate::deliver::TROUBLE)
-            .await?
-            .unwrap_or_default();
-        if !trouble.is_empty() {
+        let trouble = Trouble::told(app).await?;
+        if trouble.is_some_and(|trouble| trouble.is_standstill()) {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use secrecy::ExposeSecret;
 use url::{Host, Url};
 
-use super::{Config, Relay, TlsPolicy};
+use super::{ALL_RELAYS, Config, Relay, TlsPolicy};
 
 /// A key, and what is wrong with its value.
 pub(super) type Complaint = (String, String);
@@ -21,8 +21,7 @@ pub(super) fn check(config: &Config) -> Vec<Complaint> {
     for (name, relay) in &config.relay {
         all.relay(name, relay);
     }
-    if !config.relay.contains_key(&config.send.relay) {
-        let wanted = &config.send.relay;
+    if let Some(wanted) = unknown_relay(config) {
         let known: Vec<&str> = config.relay.keys().map(String::as_str).collect();
         let known = match known.as_slice() {
             [] => "no relay is described".to_owned(),
@@ -34,6 +33,15 @@ pub(super) fn check(config: &Config) -> Vec<Complaint> {
         );
     }
     all.0
+}
+
+/// The first name in `send.relay` that no section has; any, while there is none.
+fn unknown_relay(config: &Config) -> Option<&str> {
+    match config.relays_of("") {
+        Err(name) => Some(name),
+        Ok(names) if names.is_empty() => Some("main"),
+        Ok(_) => None,
+    }
 }
 
 /// Whether `host` is this machine itself.
@@ -137,6 +145,10 @@ impl Complaints {
 
     fn relay(&mut self, name: &str, relay: &Relay) {
         let key = |key: &str| format!("relay.{name}.{key}");
+        if name == ALL_RELAYS {
+            let what = "`all` means every relay; choose another name";
+            self.say(&format!("relay.{name}.url"), what);
+        }
         if !(1..=10_000).contains(&relay.connections) {
             let what = format!("`{}` is not between 1 and 10000", relay.connections);
             self.say(&key("connections"), what);

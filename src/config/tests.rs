@@ -150,7 +150,7 @@ fn a_wrong_file_is_told_by_line_with_what_was_expected() {
         (
             "[relay.main.more]",
             "pressrun.toml:9: `relay.main.more` is not a section; there are `kind`, `url`, `tls`, \
-             `connections`, `username`, `password`, `dkim`, `ca_file`, `ehlo`, \
+             `connections`, `priority`, `weight`, `username`, `password`, `dkim`, `ca_file`, `ehlo`, \
              `messages_per_connection`, `connect_timeout`, `command_timeout`, `dot_timeout`",
         ),
     ] {

@@ -39,6 +39,16 @@ pub(crate) struct Pass<'a> {
     probe: Option<u64>,
 }
 
+impl Pass<'_> {
+    /// Whether it still holds: one that was given while the breaker was closed does not once it has opened.
+    pub(crate) fn holds(&self) -> bool {
+        match (&*self.breaker.lock(), self.probe) {
+            (State::Closed, _) => true,
+            (State::Open { probe, .. }, mine) => mine.is_some() && *probe == mine,
+        }
+    }
+}
+
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         let Some(number) = self.probe else { return };
@@ -95,14 +105,21 @@ impl Breaker {
         }
     }
 
-    /// The relay answered as a relay does: everyone may connect.
-    pub(crate) fn succeeded(&self) {
+    /// The relay answered as a relay does: everyone may connect. True if that is news.
+    pub(crate) fn succeeded(&self) -> bool {
         let mut state = self.lock();
-        if matches!(*state, State::Open { .. }) {
+        let news = matches!(*state, State::Open { .. });
+        if news {
             *state = State::Closed;
             drop(state);
             self.changed.notify_waiters();
         }
+        news
+    }
+
+    /// Whether the relay is taken to have failed, probed or not.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(*self.lock(), State::Open { .. })
     }
 
     /// The relay failed; gives the wait before the next probe.

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, TROUBLE, guard};
 use crate::id::RunId;
 use crate::store::StoreError;
@@ -29,7 +30,7 @@ struct Memory {
     runs: HashMap<RunId, Arc<Run>>,
     /// Issue runs at the last heartbeat.
     under_way: HashSet<RunId>,
-    told: Option<String>,
+    told: Option<Trouble>,
     beat: Option<Instant>,
     /// The wall clock at the last round: it shows a sleep that no other clock does.
     awake: Option<Timestamp>,
@@ -103,10 +104,11 @@ impl Engine {
         self.beat(memory).await;
         let mut order: Vec<_> = memory.runs.values().cloned().collect();
         order.sort_by_key(|run| run.id);
+        let sending = order.iter().filter(|run| run.status == "sending").count();
         for run in order {
             match run.status.as_str() {
                 "freezing" => self.freeze(&run).await?,
-                "sending" | "open" => self.feed(&run).await?,
+                "sending" | "open" => self.feed(&run, sending).await?,
                 _ => {}
             }
         }
@@ -134,21 +136,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Keeps the queue filled from one run; finishes it when nothing is left.
-    async fn feed(&self, run: &Arc<Run>) -> Result<(), StoreError> {
+    /// Keeps the queue filled from one run of so many that are `sending`; finishes it when nothing is left.
+    async fn feed(&self, run: &Arc<Run>, sending: usize) -> Result<(), StoreError> {
         let shared = &self.shared;
         let app = &shared.app;
         let system = run.id() == RunId::SYSTEM;
-        let wanted = (shared.relay.connections * 16).max(512);
-        if shared
-            .breaker
-            .next_probe()
-            .is_some_and(|wait| !wait.is_zero())
-            && shared.queue.len() > 0
-        {
+        let Some(via) = shared.via(run) else {
+            let why = format!("`{}` names a relay that is not described", run.relay);
+            shared.hold(run.id(), &why).await;
+            return Ok(());
+        };
+        let wanted = ((shared.connections() * 16) / sending.max(1)).max(512);
+        if shared.stands_still(via) && shared.queue.len(run.id()) > 0 {
             return Ok(());
         }
-        while system || shared.queue.len() < wanted {
+        while system || shared.queue.len(run.id()) < wanted {
             let lease = app.config.send.lease;
             let now = app.clock.now();
             let blocks = app
@@ -164,7 +166,7 @@ impl Engine {
                 let failed = rows.as_ref().err().map(ToString::to_string);
                 shared
                     .queue
-                    .push_block(run, block, rows.unwrap_or_default());
+                    .push_block(run, via, block, rows.unwrap_or_default());
                 if let Some(error) = failed {
                     tracing::error!(error, run.id = run.id, "a block could not be read");
                 }
@@ -278,18 +280,14 @@ impl Engine {
         }
     }
 
-    /// Tells other processes why nothing moves, when that changes.
-    async fn tell(&self, memory: &mut Memory, trouble: Option<String>) {
+    /// Tells other processes which relays fail, when that changes.
+    async fn tell(&self, memory: &mut Memory, trouble: Option<Trouble>) {
         if memory.told == trouble {
             return;
         }
         let app: &App = &self.shared.app;
-        if app
-            .store
-            .set_meta(TROUBLE, trouble.as_deref().unwrap_or(""))
-            .await
-            .is_ok()
-        {
+        let text = trouble.as_ref().map(Trouble::to_json).unwrap_or_default();
+        if app.store.set_meta(TROUBLE, &text).await.is_ok() {
             memory.told = trouble;
         }
     }

@@ -1,14 +1,18 @@
 //! Jobs on their way from leased blocks to connections.
 //!
-//! Promises: system mails before issues; a job counts as done only when its guard is dropped, which
-//! happens after its outcome has been committed; a block is given back when all its jobs are done.
+//! Promises: system mails before issues, and one job of each run in turn, so that no run waits for another
+//! to end; a job goes only to a relay that may have it (`standing`). A job counts as done only when its
+//! guard is dropped, which happens after its outcome has been committed; a block is given back when all
+//! its jobs are done.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use crate::deliver::standing::{Standing, Turns, Via, Wait};
 use crate::id::RunId;
 use crate::store::leases::Queued;
 use crate::store::runs::Run;
@@ -18,6 +22,8 @@ use crate::store::runs::Run;
 pub(crate) struct Job {
     pub run: Arc<Run>,
     pub row: Queued,
+    /// The relays that may carry it.
+    pub via: Via,
     pub guard: Guard,
 }
 
@@ -64,31 +70,44 @@ impl Drop for Guard {
 #[derive(Debug)]
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
-    filled: Notify,
+    relays: Vec<Arc<Standing>>,
+    /// Something changed for those who wait: a job came, a relay failed or came back, a budget was filled.
+    changed: Notify,
     done: Arc<Done>,
     low: usize,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    system: VecDeque<Job>,
-    issues: VecDeque<Job>,
+    system: Option<Line>,
+    /// Whose turn is next stands first.
+    runs: VecDeque<Line>,
+    turns: Turns,
     closed: bool,
 }
 
+/// The jobs of one run.
+#[derive(Debug)]
+struct Line {
+    run: RunId,
+    via: Via,
+    jobs: VecDeque<Job>,
+}
+
 impl Queue {
-    /// An empty queue that wakes the dispatcher when fewer than `low` jobs wait.
-    pub(crate) fn new(done: Arc<Done>, low: usize) -> Queue {
+    /// An empty queue for `relays`, that wakes the dispatcher when fewer than `low` jobs wait.
+    pub(crate) fn new(done: Arc<Done>, relays: Vec<Arc<Standing>>, low: usize) -> Queue {
         Queue {
             inner: Mutex::default(),
-            filled: Notify::new(),
+            relays,
+            changed: Notify::new(),
             done,
             low,
         }
     }
 
-    /// Adds the rows of one leased block.
-    pub(crate) fn push_block(&self, run: &Arc<Run>, block: u32, rows: Vec<Queued>) {
+    /// Adds the rows of one leased block, which may go through the relays of `via`.
+    pub(crate) fn push_block(&self, run: &Arc<Run>, via: Via, block: u32, rows: Vec<Queued>) {
         let open = Arc::new(OpenBlock {
             run: run.id(),
             block,
@@ -104,77 +123,120 @@ impl Queue {
         let jobs = rows.into_iter().map(|row| Job {
             run: run.clone(),
             row,
+            via,
             guard: Guard {
                 block: open.clone(),
             },
         });
-        if run.id() == RunId::SYSTEM {
-            inner.system.extend(jobs);
-        } else {
-            inner.issues.extend(jobs);
-        }
+        inner.line(run.id(), via).jobs.extend(jobs);
         drop(inner);
-        self.filled.notify_waiters();
+        self.changed.notify_waiters();
     }
 
-    /// The next job, waiting for one; none once the queue is closed.
-    pub(crate) async fn pop(&self) -> Option<Job> {
+    /// The next job that `relay` may have, waiting for one; none once the queue is closed.
+    pub(crate) async fn pop(&self, relay: usize) -> Option<Job> {
         loop {
-            let filled = self.filled.notified();
-            tokio::pin!(filled);
-            // Registered before the look, so that a push in between is not missed.
-            filled.as_mut().enable();
-            match self.try_pop() {
-                Some(job) => return Some(job),
-                None if lock(&self.inner).closed => return None,
-                None => filled.await,
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before the look, so that a change in between is not missed.
+            changed.as_mut().enable();
+            let wait = match self.take(relay) {
+                Ok(job) => return Some(job),
+                Err(_) if lock(&self.inner).closed => return None,
+                Err(wait) => wait,
+            };
+            match wait {
+                Wait::Change => changed.await,
+                Wait::For(time) => tokio::select! {
+                    () = changed => {}
+                    () = tokio::time::sleep(time) => {}
+                },
             }
         }
     }
 
-    /// The next job, if one waits.
-    pub(crate) fn try_pop(&self) -> Option<Job> {
-        let mut inner = lock(&self.inner);
-        let job = inner
-            .system
-            .pop_front()
-            .or_else(|| inner.issues.pop_front());
-        if inner.issues.len() < self.low {
-            self.done.wake.notify_one();
-        }
-        job
+    /// The next job that `relay` may have now.
+    pub(crate) fn try_pop(&self, relay: usize) -> Option<Job> {
+        self.take(relay).ok()
     }
 
-    /// Puts a job back that nothing was decided about.
-    pub(crate) fn put_back(&self, job: Job) {
+    fn take(&self, relay: usize) -> Result<Job, Wait> {
         let mut inner = lock(&self.inner);
+        let inner = &mut *inner;
+        let mut wait = Wait::Change;
+        let now = Instant::now();
+        let mut may = |line: &Line| match self.may(&mut inner.turns, relay, line, now) {
+            Ok(()) => true,
+            Err(other) => {
+                wait = wait.min(other);
+                false
+            }
+        };
+        let system = inner.system.iter_mut().find(|line| may(line));
+        if let Some(job) = system.and_then(|line| line.jobs.pop_front()) {
+            return Ok(job);
+        }
+        let Some(index) = inner.runs.iter().position(may) else {
+            if inner.runs.is_empty() {
+                self.done.wake.notify_one();
+            }
+            return Err(wait);
+        };
+        // The next turn is another run's.
+        let mut line = inner.runs.remove(index).ok_or(Wait::Change)?;
+        let job = line.jobs.pop_front().ok_or(Wait::Change)?;
+        if line.jobs.len() < self.low / (inner.runs.len() + 1) {
+            self.done.wake.notify_one();
+        }
+        if !line.jobs.is_empty() {
+            inner.runs.push_back(line);
+        }
+        Ok(job)
+    }
+
+    /// Whether `relay` may take a job of `line` now; then its turn is counted.
+    fn may(&self, turns: &mut Turns, relay: usize, line: &Line, now: Instant) -> Result<(), Wait> {
+        if line.jobs.is_empty() {
+            return Err(Wait::Change);
+        }
+        turns.take(&self.relays, relay, line.run, line.via, now)
+    }
+
+    /// Puts a job back that nothing was decided about; `relay` had taken it.
+    pub(crate) fn put_back(&self, relay: usize, job: Job) {
+        let mut inner = lock(&self.inner);
+        inner.turns.give_back(relay);
         if inner.closed {
             return;
         }
-        if job.run.id() == RunId::SYSTEM {
-            inner.system.push_front(job);
-        } else {
-            inner.issues.push_front(job);
-        }
+        inner.line(job.run.id(), job.via).jobs.push_front(job);
         drop(inner);
-        self.filled.notify_waiters();
+        self.changed.notify_waiters();
     }
 
-    /// How many jobs of issues wait.
-    pub(crate) fn len(&self) -> usize {
-        lock(&self.inner).issues.len()
+    /// Lets those who wait look again.
+    pub(crate) fn look_again(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// How many jobs of `run` wait.
+    pub(crate) fn len(&self, run: RunId) -> usize {
+        let inner = lock(&self.inner);
+        let mut lines = inner.runs.iter().chain(&inner.system);
+        let line = lines.find(|line| line.run == run);
+        line.map_or(0, |line| line.jobs.len())
     }
 
     /// Drops the waiting jobs of runs that `keep` does not name; they stay queued in the ledger.
     pub(crate) fn retain(&self, keep: impl Fn(RunId) -> bool) {
         let mut inner = lock(&self.inner);
-        if inner.issues.iter().all(|job| keep(job.run.id())) {
+        if inner.runs.iter().all(|line| keep(line.run)) {
             return;
         }
-        let all = std::mem::take(&mut inner.issues);
+        let all = std::mem::take(&mut inner.runs);
         let (stay, go): (VecDeque<_>, VecDeque<_>) =
-            all.into_iter().partition(|job: &Job| keep(job.run.id()));
-        inner.issues = stay;
+            all.into_iter().partition(|line: &Line| keep(line.run));
+        inner.runs = stay;
         drop(inner);
         // Their guards may wake the dispatcher: not under the lock.
         drop(go);
@@ -184,11 +246,33 @@ impl Queue {
     pub(crate) fn close(&self) {
         let mut inner = lock(&self.inner);
         inner.closed = true;
-        let left = std::mem::take(&mut inner.system);
-        let more = std::mem::take(&mut inner.issues);
+        let left = inner.system.take();
+        let more = std::mem::take(&mut inner.runs);
         drop(inner);
         drop((left, more));
-        self.filled.notify_waiters();
+        self.changed.notify_waiters();
+    }
+}
+
+impl Inner {
+    /// The line of `run`; one that comes anew stands last.
+    fn line(&mut self, run: RunId, via: Via) -> &mut Line {
+        let new = || Line {
+            run,
+            via,
+            jobs: VecDeque::new(),
+        };
+        if run == RunId::SYSTEM {
+            return self.system.get_or_insert_with(new);
+        }
+        let index = match self.runs.iter().position(|line| line.run == run) {
+            Some(index) => index,
+            None => {
+                self.runs.push_back(new());
+                self.runs.len() - 1
+            }
+        };
+        &mut self.runs[index]
     }
 }
 

@@ -14,6 +14,7 @@ use crate::deliver::copies::{Fault, Prepared};
 use crate::deliver::judge::{Attempt, Concerns, judge, uncertain};
 use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
+use crate::deliver::relays::LiveRelay;
 use crate::delivery::{Outcome, Settled};
 use crate::id::RunId;
 use crate::reply::{Reply, Stage};
@@ -44,25 +45,35 @@ impl Ready {
     }
 }
 
-/// Works until the queue is closed.
-pub(crate) async fn work(shared: Arc<Shared>, ledger: Ledger) {
-    while let Some(job) = shared.queue.pop().await {
-        let _pass = tokio::select! {
-            pass = shared.breaker.enter() => pass,
+/// Works for one connection of `relay` until the queue is closed.
+pub(crate) async fn work(shared: Arc<Shared>, relay: Arc<LiveRelay>, ledger: Ledger) {
+    loop {
+        // The leave comes first: a job must not wait for this relay while another could take it.
+        let pass = tokio::select! {
+            pass = relay.standing.breaker.enter() => pass,
             () = shared.stopped() => break,
         };
-        match shared.connect().await {
+        let Some(job) = shared.queue.pop(relay.index).await else {
+            break;
+        };
+        if !pass.holds() {
+            shared.queue.put_back(relay.index, job);
+            continue;
+        }
+        match relay.connect().await {
             Ok(session) => {
                 let worker = Worker {
                     shared: &shared,
+                    relay: &relay,
                     ledger: &ledger,
                 };
                 worker.drive(session, job).await;
             }
             Err(error) => {
-                shared.queue.put_back(job);
+                shared.queue.put_back(relay.index, job);
                 let permanent = error.reply.as_ref().is_some_and(|reply| reply.class() == 5);
-                shared.relay_failed(&error.to_string(), permanent).await;
+                let why = error.to_string();
+                shared.relay_failed(&relay, &why, permanent).await;
             }
         }
     }
@@ -80,13 +91,14 @@ enum Next {
 
 struct Worker<'a> {
     shared: &'a Shared,
+    relay: &'a LiveRelay,
     ledger: &'a Ledger,
 }
 
 impl Worker<'_> {
     /// Sends over one connection until it fails, is used up, or there is nothing to do.
     async fn drive(&self, mut session: Session, first: Job) {
-        let mut left = self.shared.relay.messages_per_connection.max(1);
+        let mut left = self.relay.config.messages_per_connection.max(1);
         let mut offered = self.prepare(first).await;
         if let Some(ready) = &offered {
             session.offer(&ready.envelope());
@@ -132,7 +144,7 @@ impl Worker<'_> {
                     continue;
                 }
                 Err(error) => {
-                    self.shared.queue.put_back(current.job);
+                    self.shared.queue.put_back(self.relay.index, current.job);
                     self.ledger
                         .commit(std::mem::take(&mut settling), None)
                         .await;
@@ -219,7 +231,7 @@ impl Worker<'_> {
         if left == 0 || self.shared.is_stopped() {
             return None;
         }
-        while let Some(job) = self.shared.queue.try_pop() {
+        while let Some(job) = self.shared.queue.try_pop(self.relay.index) {
             let ready = self.prepare(job).await;
             if ready.is_some() {
                 return ready;
@@ -231,7 +243,7 @@ impl Worker<'_> {
     /// Waits a little for a job.
     async fn wait(&self) -> Option<Ready> {
         loop {
-            let job = tokio::time::timeout(IDLE, self.shared.queue.pop())
+            let job = tokio::time::timeout(IDLE, self.shared.queue.pop(self.relay.index))
                 .await
                 .ok()??;
             let ready = self.prepare(job).await;
@@ -244,7 +256,7 @@ impl Worker<'_> {
     /// Makes the copy. One that cannot be made is `failed`, with the reason; the others go on.
     async fn prepare(&self, job: Job) -> Option<Ready> {
         match self
-            .shared
+            .relay
             .copies
             .prepare(&job, self.shared.app.clock.now())
             .await
@@ -306,7 +318,7 @@ impl Worker<'_> {
         let released = judged.settled.outcome == Outcome::Released;
         if released && !marked {
             // Nothing was decided and nothing written: the row is queued as it was.
-            shared.queue.put_back(ready.job);
+            shared.queue.put_back(self.relay.index, ready.job);
         } else {
             settling.push(Settling {
                 settled: judged.settled,
@@ -315,19 +327,23 @@ impl Worker<'_> {
         }
         match concerns {
             Concerns::Nobody => {
-                shared.relay_answered(&run, sent);
+                shared.relay_answered(self.relay, &run, sent);
                 Next::GoOn
             }
             Concerns::Run(reply) => {
                 // The outcome must stand before a hold may put it back.
                 self.ledger.commit(std::mem::take(settling), None).await;
-                shared.run_refused(&run, attempt.key, &reply).await;
+                shared
+                    .run_refused(self.relay, &run, attempt.key, &reply)
+                    .await;
                 Next::GoOn
             }
             Concerns::Connection => Next::Close,
             Concerns::Relay(reply) => {
                 let text = reply.masked();
-                shared.relay_failed(&text, reply.class() == 5).await;
+                shared
+                    .relay_failed(self.relay, &text, reply.class() == 5)
+                    .await;
                 Next::Leave
             }
         }
@@ -335,7 +351,7 @@ impl Worker<'_> {
 
     fn put_back(&self, ready: Option<Ready>) {
         if let Some(ready) = ready {
-            self.shared.queue.put_back(ready.job);
+            self.shared.queue.put_back(self.relay.index, ready.job);
         }
     }
 
@@ -371,7 +387,7 @@ impl Worker<'_> {
     async fn ended(&self, useful: bool, why: &str) {
         tracing::info!("a connection to the relay ended: {why}");
         if !useful {
-            self.shared.relay_failed(why, false).await;
+            self.shared.relay_failed(self.relay, why, false).await;
         }
     }
 }

@@ -63,8 +63,9 @@ pub fn make(
     compiled: &Compiled,
     reader: &Reader,
 ) -> anyhow::Result<Sample> {
-    let relay = config.relay.get(&config.send.relay);
-    let relay = relay.context("`send.relay` names no relay")?;
+    let (_, relay) = config
+        .first_relay()
+        .context("`send.relay` names no relay")?;
     // The author's own machine may well not have the key that the sending one has.
     let (signer, unsigned) = match deliver::signer(config, base, relay) {
         Ok(signer) => (signer, None),

@@ -12,7 +12,8 @@ use tokio::sync::watch;
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::deliver::{Engine, TROUBLE, Taken};
+use crate::deliver::trouble::Trouble;
+use crate::deliver::{Engine, Taken};
 use crate::delivery::State;
 use crate::id::{DeliveryKey, SubscriberId};
 use crate::message::copy::Values;
@@ -154,9 +155,11 @@ async fn settled(
             .context("the test delivery is gone")?;
         let state = State::parse(&row.state).context("a delivery in no known state")?;
         let open = matches!(state, State::Queued | State::AtDot) && row.attempts == 0;
-        let trouble = app.store.meta(TROUBLE).await?.unwrap_or_default();
-        if !open || *stop.borrow() || !trouble.is_empty() {
-            return Ok((state, row.reply.unwrap_or(trouble)));
+        let trouble = Trouble::told(app).await?;
+        let stuck = trouble.filter(Trouble::is_standstill);
+        if !open || *stop.borrow() || stuck.is_some() {
+            let why = || stuck.map(|trouble| trouble.sentence()).unwrap_or_default();
+            return Ok((state, row.reply.unwrap_or_else(why)));
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}

@@ -244,25 +244,36 @@ impl Store {
         why: &str,
         due: Timestamp,
     ) -> Result<u64> {
-        again!(self.try_hold(run, keys, why, due).await)
+        again!(self.try_requeue(run, keys, Some(why), due).await)
     }
 
-    async fn try_hold(
+    /// Puts `keys`, which one relay refused for all, back into the queue for the others.
+    pub async fn requeue_refused(
         &self,
         run: RunId,
         keys: &[DeliveryKey],
-        why: &str,
+        due: Timestamp,
+    ) -> Result<u64> {
+        again!(self.try_requeue(run, keys, None, due).await)
+    }
+
+    async fn try_requeue(
+        &self,
+        run: RunId,
+        keys: &[DeliveryKey],
+        held: Option<&str>,
         due: Timestamp,
     ) -> Result<u64> {
         let rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
         transact!(self, conn => {
             // The last of its deliveries may have finished it meanwhile.
             sqlx::query(
-                "update runs set status = 'held', reason = $2, finished_at = null
+                "update runs set status = $3, reason = $2, finished_at = null
                  where id = $1 and kind = 'issue' and status in ('sending', 'finished')",
             )
             .bind(run.0)
-            .bind(why)
+            .bind(held)
+            .bind(if held.is_some() { "held" } else { "sending" })
             .execute(&mut *conn)
             .await?;
             let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))

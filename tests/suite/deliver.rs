@@ -4,6 +4,7 @@ mod control;
 mod fate;
 mod nodes;
 mod relay;
+mod relays;
 pub mod rig;
 mod system;
 

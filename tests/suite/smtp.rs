@@ -26,6 +26,8 @@ fn relay(url: &str) -> Relay {
         url: url.to_owned(),
         tls: TlsPolicy::None,
         connections: 1,
+        priority: 1,
+        weight: 0,
         username: None,
         password: None,
         dkim: None,

@@ -9,7 +9,8 @@ use pressrun::chance::Chance;
 use pressrun::clock::Timestamp;
 use pressrun::compile::{Compiled, Context, Link, Segment, Slot, Template};
 use pressrun::config::Config;
-use pressrun::deliver::{Engine as Sender, TROUBLE, Taken};
+use pressrun::deliver::trouble::Trouble;
+use pressrun::deliver::{Engine as Sender, Taken};
 use pressrun::delivery::{Counts, State};
 use pressrun::id::{ListId, RunId};
 use pressrun::keyring::Keyring;
@@ -146,8 +147,20 @@ impl Rig {
         open(&self.database, &self.wish_relay, &send).await
     }
 
+    /// More lines for `[relay.main]`, and more relays behind them.
+    pub async fn more_relays(&mut self, relay: &str, send: &str) {
+        self.wish_relay += &format!("\n{relay}");
+        self.wish_send += &format!("\n{send}");
+        self.app = open(&self.database, &self.wish_relay, &self.wish_send).await;
+    }
+
     /// A run of a small issue to everyone on the list.
     pub async fn begin(&self) -> RunId {
+        self.begin_through("").await
+    }
+
+    /// The same through the relays named; those of `send.relay` when none is.
+    pub async fn begin_through(&self, relay: &str) -> RunId {
         let app = &self.app;
         let compiled = small_issue();
         let revision = run::keep_revision(app, &compiled, &[])
@@ -162,7 +175,7 @@ impl Rig {
             list: ListId(1),
             revision: &revision,
             headers: &serde_json::to_string(&headers).expect("JSON"),
-            relay: "main",
+            relay,
             policy: match app.config.send.uncertain {
                 pressrun::config::UncertainPolicy::Hold => "hold",
                 pressrun::config::UncertainPolicy::AssumeSent => "assume-sent",
@@ -216,8 +229,8 @@ impl Rig {
     }
 
     pub async fn trouble(&self) -> String {
-        let text = self.app.store.meta(TROUBLE).await.expect("a read");
-        text.unwrap_or_default()
+        let told = Trouble::told(&self.app).await.expect("a read");
+        told.map(|trouble| trouble.sentence()).unwrap_or_default()
     }
 
     pub async fn wait_trouble(&self) -> String {

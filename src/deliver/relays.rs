@@ -1,0 +1,262 @@
+//! The relays at work: each with connections, breaker, TLS, signature and blame of its own.
+//!
+//! Promises: what a relay says of itself or of a run concerns that relay alone, while another may carry the
+//! run; a run is held only when every relay that may carry it has refused for good.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, ensure};
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::config::Relay;
+use crate::deliver::blame::Blame;
+use crate::deliver::breaker::Breaker;
+use crate::deliver::copies::Copies;
+use crate::deliver::standing::{Standing, Via};
+use crate::deliver::trouble::{RelayTrouble, Trouble};
+use crate::deliver::{Shared, lock, public_host, signer};
+use crate::id::{DeliveryKey, RunId};
+use crate::reply::Reply;
+use crate::retry;
+use crate::smtp::error::SessionError;
+use crate::smtp::session::Session;
+use crate::smtp::tls::TlsClient;
+use crate::store::runs::Run;
+
+/// Permanent refusals of a relay in a row (login, sender) after which it is taken at its word.
+const REFUSALS: u32 = 5;
+
+/// One relay of the configuration, at work.
+pub(crate) struct LiveRelay {
+    /// Its place among all, by which the queue knows it.
+    pub index: usize,
+    pub name: String,
+    pub config: Relay,
+    pub standing: Arc<Standing>,
+    pub copies: Copies,
+    tls: TlsClient,
+    ehlo: String,
+    blame: Mutex<HashMap<RunId, Blame>>,
+    /// Permanent refusals in a row, over all connections.
+    refusals: Mutex<u32>,
+    /// While the breaker is open: since when, and the last reason.
+    failure: Mutex<Option<(Timestamp, String)>>,
+}
+
+/// All relays that the configuration describes, whether a run uses them now or not.
+pub(crate) fn open(app: &App) -> anyhow::Result<Vec<Arc<LiveRelay>>> {
+    let described = &app.config.relay;
+    ensure!(
+        described.len() <= Via::MOST,
+        "{} relays are described; {} can work at a time",
+        described.len(),
+        Via::MOST
+    );
+    let mut relays = Vec::with_capacity(described.len());
+    for (index, (name, config)) in described.iter().enumerate() {
+        let relay = LiveRelay::open(app, index, name, config);
+        relays.push(Arc::new(relay.with_context(|| format!("relay {name}"))?));
+    }
+    Ok(relays)
+}
+
+impl LiveRelay {
+    fn open(app: &App, index: usize, name: &str, config: &Relay) -> anyhow::Result<LiveRelay> {
+        let ca_file = config.ca_file.as_ref().map(|file| app.path(file));
+        let breaker = Breaker::new(app.config.send.probe);
+        Ok(LiveRelay {
+            index,
+            name: name.to_owned(),
+            config: config.clone(),
+            standing: Arc::new(Standing::new(config.priority, config.weight, breaker)),
+            copies: Copies::new(app.clone(), signer(&app.config, &app.base, config)?),
+            tls: TlsClient::new(ca_file.as_deref())?,
+            ehlo: public_host(&app.config.publication.url),
+            blame: Mutex::default(),
+            refusals: Mutex::default(),
+            failure: Mutex::default(),
+        })
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Session, SessionError> {
+        Session::connect(&self.config, &self.ehlo, &self.tls).await
+    }
+
+    /// Whether its word is no for good: to everyone, or to `run`.
+    fn has_refused(&self, run: RunId) -> bool {
+        *lock(&self.refusals) >= REFUSALS || self.standing.refuses(run)
+    }
+
+    fn trouble(&self, now: Timestamp) -> Option<RelayTrouble> {
+        let (since, why) = lock(&self.failure).clone()?;
+        let wait = self.standing.breaker.next_probe()?;
+        Some(RelayTrouble {
+            relay: self.name.clone(),
+            why,
+            since,
+            next: now.after(wait),
+        })
+    }
+}
+
+impl Shared {
+    /// The relays that `run` may go through; none when it names one that nobody describes (any more).
+    pub(crate) fn via(&self, run: &Run) -> Option<Via> {
+        let names = self.app.config.relays_of(&run.relay).ok()?;
+        let place = |name| self.relays.iter().position(|relay| relay.name == name);
+        let places = names.into_iter().filter_map(place);
+        Some(places.fold(Via::default(), Via::with))
+    }
+
+    fn members(&self, via: Via) -> impl Iterator<Item = &Arc<LiveRelay>> {
+        via.members().filter_map(|index| self.relays.get(index))
+    }
+
+    /// Whether none of `via` will be tried for a while.
+    pub(crate) fn stands_still(&self, via: Via) -> bool {
+        let waits = |relay: &Arc<LiveRelay>| {
+            let wait = relay.standing.breaker.next_probe();
+            wait.is_some_and(|wait| !wait.is_zero())
+        };
+        self.members(via).all(waits)
+    }
+
+    /// `relay` answered as a relay does; `sent` if it took the message.
+    pub(crate) fn relay_answered(&self, relay: &LiveRelay, run: &Run, sent: bool) {
+        *lock(&relay.refusals) = 0;
+        self.works(relay);
+        if sent {
+            let mut blame = lock(&relay.blame);
+            let blame = blame.entry(run.id()).or_default();
+            blame.accepted();
+            if run.id() == RunId::SYSTEM {
+                blame.forgive();
+            }
+        }
+    }
+
+    fn works(&self, relay: &LiveRelay) {
+        lock(&relay.failure).take();
+        if relay.standing.breaker.succeeded() {
+            tracing::info!(relay = relay.name, "the relay works again");
+            self.queue.look_again();
+        }
+    }
+
+    /// `relay` refused this run's copy for good. Enough of that, and the run goes through the others; where
+    /// there is none that takes it, it is held.
+    pub(crate) async fn run_refused(
+        &self,
+        relay: &LiveRelay,
+        run: &Run,
+        key: DeliveryKey,
+        reply: &Reply,
+    ) {
+        self.works(relay);
+        let back = {
+            let mut blame = lock(&relay.blame);
+            blame
+                .entry(run.id())
+                .or_default()
+                .refused(key, reply.fingerprint())
+        };
+        let Some(back) = back else { return };
+        let why = format!("relay {} refuses this run: {}", relay.name, reply.masked());
+        let now = self.app.clock.now();
+        let system = run.id() == RunId::SYSTEM;
+        // The open run cannot be held: its mails wait like greylisted ones.
+        let due = match system {
+            true => retry::due(&self.app.config.send.retry, 1, 0.0, 0.0, now),
+            false => now,
+        };
+        if !system {
+            relay.standing.refuse(run.id());
+        }
+        let others = self.via(run).is_some_and(|via| {
+            let mut members = self.members(via);
+            members.any(|other| !other.has_refused(run.id()))
+        });
+        let store = &self.app.store;
+        let done = match others {
+            true => store.requeue_refused(run.id(), &back, due).await,
+            false => store.hold_refused(run.id(), &back, &why, due).await,
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, run.id = run.id, "the run could not be held");
+        }
+        if others {
+            tracing::warn!(run.id = run.id, "{why}; it goes on through the others");
+            self.queue.look_again();
+        } else if !system {
+            self.queue.retain(|id| id != run.id());
+        }
+    }
+
+    /// A run that has become active is judged anew.
+    pub(crate) fn forgive(&self, run: RunId) {
+        for relay in &self.relays {
+            lock(&relay.blame).remove(&run);
+            relay.standing.forgive(run);
+        }
+    }
+
+    /// `relay` could not be reached or refused everyone; `permanent` when it meant it.
+    pub(crate) async fn relay_failed(&self, relay: &LiveRelay, why: &str, permanent: bool) {
+        let wait = relay.standing.breaker.failed();
+        tracing::warn!(relay = relay.name, wait = ?wait, "the relay failed: {why}");
+        {
+            let mut failure = lock(&relay.failure);
+            let since = failure.as_ref().map(|(since, _)| *since);
+            let since = since.unwrap_or_else(|| self.app.clock.now());
+            *failure = Some((since, why.to_owned()));
+        }
+        // Others may have to take over.
+        self.queue.look_again();
+        let refusals = {
+            let mut refusals = lock(&relay.refusals);
+            *refusals = if permanent { *refusals + 1 } else { 0 };
+            *refusals
+        };
+        if refusals >= REFUSALS {
+            self.hold_refused(&format!("relay {}: {why}", relay.name))
+                .await;
+        }
+    }
+
+    /// Holds the runs that every relay of theirs has refused.
+    async fn hold_refused(&self, why: &str) {
+        let runs = self.app.store.active_runs().await.unwrap_or_default();
+        let mut held = Via::default();
+        for run in runs.iter().filter(|run| run.status == "sending") {
+            let Some(via) = self.via(run) else { continue };
+            if self.members(via).all(|relay| relay.has_refused(run.id())) {
+                self.hold(run.id(), why).await;
+                held = via.members().fold(held, Via::with);
+            }
+        }
+        for relay in self.members(held) {
+            *lock(&relay.refusals) = 0;
+        }
+    }
+
+    /// Which relays do not take mail now, and which do.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        let now = self.app.clock.now();
+        let relays: Vec<_> = self
+            .relays
+            .iter()
+            .filter_map(|relay| relay.trouble(now))
+            .collect();
+        if relays.is_empty() {
+            return None;
+        }
+        let config = &self.app.config;
+        let used = config.relays_of(&config.send.relay).unwrap_or_default();
+        let ails = |name: &&str| relays.iter().any(|trouble| trouble.relay == **name);
+        let working = used.into_iter().filter(|name| !ails(name));
+        let working = working.map(str::to_owned).collect();
+        Some(Trouble { relays, working })
+    }
+}

@@ -1,0 +1,119 @@
+//! What the sending process tells the others of its relays: which do not take mail, why, since when, when
+//! they are tried next, and which go on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::deliver::TROUBLE;
+use crate::store::StoreError;
+
+/// One or more relays do not take mail now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    pub relays: Vec<RelayTrouble>,
+    /// Relays of `send.relay` that do.
+    pub working: Vec<String>,
+}
+
+/// A relay that takes no mail now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayTrouble {
+    pub relay: String,
+    /// The relay's words or the system's, without addresses.
+    pub why: String,
+    pub since: Timestamp,
+    /// When it is tried next.
+    pub next: Timestamp,
+}
+
+impl Trouble {
+    /// What the sender of this database last told; none while all is well.
+    pub async fn told(app: &App) -> Result<Option<Trouble>, StoreError> {
+        let text = app.store.meta(TROUBLE).await?;
+        Ok(text.and_then(|text| Trouble::parse(&text)))
+    }
+
+    /// As it stands in the database; the empty text is none.
+    pub fn parse(text: &str) -> Option<Trouble> {
+        if text.is_empty() {
+            return None;
+        }
+        // An older program wrote a sentence.
+        let sentence = || Trouble {
+            relays: vec![RelayTrouble {
+                relay: String::new(),
+                why: text.to_owned(),
+                since: Timestamp(0),
+                next: Timestamp(0),
+            }],
+            working: Vec::new(),
+        };
+        Some(serde_json::from_str(text).unwrap_or_else(|_| sentence()))
+    }
+
+    /// As it goes into the database.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers have a JSON form")
+    }
+
+    /// Whether nothing goes out at all.
+    pub fn is_standstill(&self) -> bool {
+        self.working.is_empty()
+    }
+
+    /// One sentence for each relay, and what is unaffected.
+    pub fn sentence(&self) -> String {
+        let each: Vec<String> = self.relays.iter().map(RelayTrouble::sentence).collect();
+        let rest = match self.working.as_slice() {
+            [] => "what is queued waits, and no reader is charged".to_owned(),
+            names => format!("mail goes out through {}", names.join(", ")),
+        };
+        format!("{}; {rest}", each.join("; "))
+    }
+}
+
+impl RelayTrouble {
+    /// Which relay, why, since when, and when it is tried next.
+    pub fn sentence(&self) -> String {
+        if self.relay.is_empty() {
+            return self.why.clone();
+        }
+        let (since, next) = (self.since.to_rfc3339(), self.next.to_rfc3339());
+        format!(
+            "relay {}: {}, since {since}, next try at {next}",
+            self.relay, self.why
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RelayTrouble, Trouble};
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn what_is_told_is_read_back_and_says_what_goes_on() {
+        let mut trouble = Trouble {
+            relays: vec![RelayTrouble {
+                relay: "main".into(),
+                why: "smtp, connecting: refused".into(),
+                since: Timestamp(0),
+                next: Timestamp(4_000),
+            }],
+            working: vec!["spare".into()],
+        };
+        assert_eq!(Trouble::parse(&trouble.to_json()).as_ref(), Some(&trouble));
+        assert_eq!(
+            trouble.sentence(),
+            "relay main: smtp, connecting: refused, since 1970-01-01T00:00:00Z, next try at \
+             1970-01-01T00:00:04Z; mail goes out through spare"
+        );
+        trouble.working.clear();
+        assert!(trouble.is_standstill());
+        assert!(trouble.sentence().ends_with("no reader is charged"));
+        assert_eq!(Trouble::parse(""), None);
+        let older = Trouble::parse("relay main: 421").expect("a sentence");
+        assert!(older.sentence().starts_with("relay main: 421; "));
+    }
+}
