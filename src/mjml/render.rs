@@ -5,6 +5,7 @@
 //! Leaves it to the validator to say what is wrong in a document: what mjml would drop is dropped here.
 
 mod accordion;
+mod ast;
 mod attributes;
 mod basics;
 mod body;
@@ -20,6 +21,7 @@ mod navbar;
 mod page;
 mod section;
 mod social;
+mod table;
 mod tags;
 
 use crate::diagnostic::Severity;
@@ -69,7 +71,12 @@ pub fn render(document: &Document, options: &Options) -> Result<Rendered, Findin
         let message = "the HTML is nested too deep for selectors to be looked up in it";
         refusal(&element.span, message)
     };
-    let mut html = std::mem::take(&mut body.html).into_string();
+    let (written, drawings) = std::mem::take(&mut body.html).into_parts();
+    let drawn = ast::draw(&written, drawings, &document.files);
+    let mut html = drawn.map_err(|error| {
+        let message = format!("mrml cannot draw what stands in it: {error}");
+        refusal(&element.span, &message)
+    })?;
     if !head.html_attributes.is_empty() {
         html = inline::set_attributes(&html, &head.html_attributes).ok_or_else(too_deep)?;
     }

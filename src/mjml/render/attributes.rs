@@ -139,6 +139,16 @@ impl<'p> Attributes<'p> {
         Some(default).filter(|_| self.foreign_icons || !foreign)
     }
 
+    /// What somebody gave to the component, of what its table has; the first of a name counts.
+    pub fn given(&self) -> impl Iterator<Item = Pair<'_>> {
+        let given = self.list.iter();
+        let given = given.map(|(name, value)| (*name, value.as_ref()));
+        given.filter(|(name, _)| {
+            self.component
+                .is_some_and(|own| own.attribute(name).is_some())
+        })
+    }
+
     /// What the children take over from the component.
     pub fn handed_down(&self) -> Vec<Pair<'_>> {
         let names = self.component.map_or(&[][..], Component::hands_down);

@@ -8,7 +8,7 @@ use crate::mjml::render::attributes::{Attributes, Pair};
 use crate::mjml::render::head::{Head, raw_text};
 use crate::mjml::render::html::Html;
 use crate::mjml::render::{
-    accordion, basics, carousel, column, hero, image, measure, navbar, section, social,
+    accordion, basics, carousel, column, hero, image, measure, navbar, section, social, table,
 };
 use crate::mjml::tree::{Content, Element, Node, Span};
 
@@ -260,26 +260,36 @@ type Writer = fn(&mut Body<'_>, &Part<'_>);
 /// Who writes a kind of component; nobody, where it is no component of the body.
 fn writer(kind: &str) -> Option<Writer> {
     Some(match kind {
+        // mrml draws these; what they hand over is its AST.
+        "mj-button" => basics::button,
+        "mj-divider" => basics::divider,
+        "mj-image" => image::image,
+        "mj-spacer" => basics::spacer,
+        "mj-text" => basics::text,
+        // Ours: mrml inherits fonts otherwise, shows icons of another host, and has no raw HTML among the
+        // elements.
         "mj-accordion" => accordion::accordion,
         "mj-accordion-element" => accordion::element,
         "mj-accordion-text" => accordion::text,
         "mj-accordion-title" => accordion::title,
-        "mj-button" => basics::button,
+        // Ours: mrml knows no `thumbnails="supported"` and no `target` of an image.
         "mj-carousel" => carousel::carousel,
         "mj-carousel-image" => carousel::image,
+        // Ours: mrml knows no `gutter`; and a group holds columns.
         "mj-column" => column::column,
-        "mj-divider" => basics::divider,
         "mj-group" => column::group,
+        // Ours: mrml knows no `border-radius` of it, and pads inside for Outlook only.
         "mj-hero" => hero::hero,
-        "mj-image" => image::image,
+        // Ours: mrml has no raw HTML among the links.
         "mj-navbar" => navbar::navbar,
         "mj-navbar-link" => navbar::link,
+        // Ours: mrml knows no `gap` and no `gutter`, and shows raw HTML in a wrapper to Outlook only.
         "mj-section" | "mj-wrapper" => section::section,
+        // Ours: mrml knows no `icon-position`, `border`, `sizes` and `srcset`, and no raw HTML among them.
         "mj-social" => social::social,
         "mj-social-element" => social::element,
-        "mj-spacer" => basics::spacer,
-        "mj-table" => basics::table,
-        "mj-text" => basics::text,
+        // Ours: mrml parts borders where there is a border, mjml where there is cell spacing; no `role`.
+        "mj-table" => table::table,
         _ => return None,
     })
 }

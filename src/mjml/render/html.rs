@@ -5,6 +5,7 @@
 
 use std::fmt::{Display, Write};
 
+use crate::mjml::render::ast::Drawing;
 use crate::mjml::render::attributes::Attributes;
 
 /// Tags before which a line break changes nothing that is seen.
@@ -18,6 +19,8 @@ pub struct Html {
     text: String,
     /// Where our last comment for Outlook ended.
     outlook_ended: Option<usize>,
+    /// What mrml draws, and where in the text.
+    drawings: Vec<(usize, Drawing)>,
 }
 
 impl Html {
@@ -25,11 +28,20 @@ impl Html {
         Html {
             text: String::with_capacity(octets),
             outlook_ended: None,
+            drawings: Vec::new(),
         }
     }
 
-    pub fn into_string(self) -> String {
-        self.text
+    /// What was written, and what mrml draws at which places in it.
+    pub fn into_parts(self) -> (String, Vec<(usize, Drawing)>) {
+        (self.text, self.drawings)
+    }
+
+    /// Leaves this place to mrml.
+    pub fn hand_over(&mut self, drawing: Drawing) {
+        self.text.push('\n');
+        self.outlook_ended = None;
+        self.drawings.push((self.text.len(), drawing));
     }
 
     /// Begins a tag; [`Tag::done`] or [`Tag::void`] ends it.

@@ -1,5 +1,9 @@
-//! `mj-image`: never wider than its column.
+//! `mj-image`, as mrml's AST: never wider than its column.
 
+use mrml::mj_body::MjBodyChild;
+use mrml::mj_image::MjImage;
+
+use crate::mjml::render::ast::{self, Drawing};
 use crate::mjml::render::body::{Body, Part};
 use crate::mjml::render::measure;
 
@@ -15,68 +19,39 @@ pub fn rules(breakpoint: &str) -> String {
 pub fn image(body: &mut Body<'_>, part: &Part<'_>) {
     body.needs_rules("mj-image");
     let at = &part.attributes;
-    let width = content_width(part);
-    let full = at.is("full-width", "full-width").then_some("100%");
-    let pixels = format!("{}px", width.trunc());
-    let class = at.truthy("fluid-on-mobile").map(|_| "mj-full-width-mobile");
-
-    let html = &mut body.html;
-    let css = html.open_table().may("class", class).style();
-    css.may("min-width", full)
-        .may("max-width", full)
-        .may("width", full.map(|_| &pixels))
-        .set("border-collapse", "collapse")
-        .set("border-spacing", "0px")
-        .done();
-    html.raw("<tbody>");
-    html.open("tr").done();
-    let css = html.open("td").may("class", class).style();
-    match full {
-        None => css.set("width", &pixels).done(),
-        Some(_) => css.done(),
+    let mut attributes = ast::attributes(part);
+    // The one default that mrml has not.
+    if !attributes.contains_key("alt") {
+        ast::change(&mut attributes, "alt", Some(String::new()));
     }
-    let linked = at.truthy("href").is_some();
-    if linked {
-        html.open("a")
-            .take(at, &["href", "target", "rel", "name", "title"])
-            .done();
+    let width = Some(format!("{}px", content_width(part).trunc()));
+    ast::change(&mut attributes, "width", width);
+    let fluid = at.truthy("fluid-on-mobile").map(|_| "true".to_owned());
+    ast::change(&mut attributes, "fluid-on-mobile", fluid);
+    // No attribute of mjml's table, but mjml looks for it.
+    if at.is("full-width", "full-width") {
+        ast::change(&mut attributes, "full-width", Some("full-width".into()));
     }
-    let height = at.truthy("height").map(|height| match height {
-        "auto" => height.to_owned(),
-        _ => measure::int(height).to_string(),
-    });
-    let img = html
-        .open("img")
-        .take(at, &["alt", "src", "srcset", "sizes", "title"])
-        .set("width", width)
-        .take(at, &["usemap"])
-        .may("height", height);
-    img.style()
-        .take(
-            at,
-            &[
-                "border",
-                "border-left",
-                "border-right",
-                "border-top",
-                "border-bottom",
-                "border-radius",
-            ],
-        )
-        .set("display", "block")
-        .set("outline", "none")
-        .set("text-decoration", "none")
-        .take(at, &["height", "max-height"])
-        .may("min-width", full)
-        .set("width", "100%")
-        .may("max-width", full)
-        .take(at, &["font-size"])
-        .end()
-        .void();
-    if linked {
-        html.close("a");
+    // mrml looks for the sides of the border under these names.
+    for (name, side) in [
+        ("left", "border-left"),
+        ("right", "border-right"),
+        ("top", "border-top"),
+        ("bottom", "border-bottom"),
+    ] {
+        let border = attributes.remove(side).flatten();
+        ast::change(&mut attributes, name, border);
     }
-    html.raw("</td></tr></tbody></table>");
+    let link = at.truthy("href").is_some();
+    if !link {
+        ast::change(&mut attributes, "href", None);
+    }
+    let image = MjImage::new(attributes, ());
+    let drawing = Drawing::of(MjBodyChild::MjImage(image));
+    let title = at.get("title").filter(|_| link);
+    let drawing = drawing.with("<a", "title", title);
+    body.html
+        .hand_over(drawing.with("<img", "sizes", at.get("sizes")));
 }
 
 fn content_width(part: &Part<'_>) -> f64 {

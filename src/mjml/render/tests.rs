@@ -42,13 +42,13 @@ fn text_comes_out_byte_for_byte() {
 }
 
 #[test]
-fn attributes_come_out_byte_for_byte_and_never_end_early() {
+fn attributes_come_out_as_they_were_and_never_end_early() {
     let html = column(
         "<mj-image src='a.png?b=1&amp;c' alt='say \"h\u{e9}\" \\ &lt; \u{2764}\u{fe0f}' \
          title=\"it's\" /><mj-text font-family='\"A B\", serif'>x</mj-text>",
     );
     assert!(
-        html.contains("alt=\"say &quot;h\u{e9}&quot; \\ &lt; \u{2764}\u{fe0f}\""),
+        html.contains("alt=\"say &quot;h\u{e9}&quot; &#92; &lt; \u{2764}&#65039;\""),
         "{html}"
     );
     assert!(html.contains("src=\"a.png?b=1&amp;c\""), "{html}");
@@ -57,6 +57,23 @@ fn attributes_come_out_byte_for_byte_and_never_end_early() {
         html.contains("font-family:&quot;A B&quot;, serif;"),
         "{html}"
     );
+}
+
+#[test]
+fn what_mrml_has_no_place_for_is_put_in_where_it_belongs() {
+    let html = column(
+        "<mj-image src='a.png' href='#<img' title='T&amp;\nU' sizes='50vw' srcset='b.png 2x' />
+         <mj-button title='say \"<a>\"' href='#b'>b</mj-button>
+         <mj-button title='c' href=''>c</mj-button>",
+    );
+    for wanted in [
+        "<a title=\"T&amp;&#10;U\" href=\"#&lt;img\"",
+        "<img sizes=\"50vw\" alt=\"\"",
+        "<a title=\"say &quot;&lt;a>&quot;\" href=\"#b\"",
+        "<p href=\"\" title=\"c\" style=",
+    ] {
+        assert!(html.contains(wanted), "{wanted}: {html}");
+    }
 }
 
 #[test]
