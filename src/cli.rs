@@ -170,7 +170,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Check(arguments) => check::run(&cli.config, arguments).await,
         Command::Build(arguments) => build::run(&cli.config, arguments),
         Command::Mjml(arguments) => mjml::run(arguments).await,
-        Command::Theme(command) => theme::run(&cli.config, command),
+        Command::Theme(command) => theme::run(&cli.config, command).await,
         Command::Preview(preview) => preview::run(cli, preview).await,
         Command::Diff(arguments) => diff::run(&cli.config, arguments),
         Command::Rehearse(arguments) => rehearse::run(cli, arguments).await,

@@ -5,15 +5,17 @@
 //! Leaves the making of it to `compile::press`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::compile::notation::Notation;
 use crate::token::Purpose;
 
 pub mod diff;
 pub mod image;
 mod layout;
 mod markup;
+pub mod notation;
 mod own;
 mod placeholder;
 pub mod press;
@@ -35,7 +37,8 @@ pub struct Compiled {
     pub slug: String,
     pub title: String,
     pub subject: Template,
-    pub preheader: String,
+    #[serde(deserialize_with = "plain_or_slots")]
+    pub preheader: Template,
     pub html: Template,
     pub text: Template,
     /// Click targets; [`Slot::Click`] holds an index into this table.
@@ -65,6 +68,9 @@ pub enum Slot {
         name: String,
         default: String,
         context: Context,
+        /// How a value is written; as it is stored when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notation: Option<Notation>,
     },
     /// URL of the click redirect for this link of the table.
     Click(u32),
@@ -175,6 +181,21 @@ impl Template {
     }
 }
 
+/// Revisions of earlier versions hold the preheader as a text.
+fn plain_or_slots<'de, D: Deserializer<'de>>(from: D) -> Result<Template, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Plain(String),
+        Slots(Template),
+    }
+    Ok(match Either::deserialize(from)? {
+        Either::Plain(text) if text.is_empty() => Template::default(),
+        Either::Plain(text) => Template(vec![Segment::Literal(text)]),
+        Either::Slots(template) => template,
+    })
+}
+
 /// RFC 3986, section 2.3: what needs no encoding in a path segment or a query value.
 const URL_VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -231,6 +252,7 @@ mod tests {
                 name: "name".into(),
                 default: "a & b".into(),
                 context,
+                notation: None,
             }),
         ])
     }
@@ -261,7 +283,7 @@ mod tests {
             slug: "one".into(),
             title: "One".into(),
             subject: Template::default(),
-            preheader: String::new(),
+            preheader: Template::default(),
             html: Template(vec![
                 Segment::Literal("12345".into()),
                 Segment::Slot(Slot::Click(0)),
@@ -286,5 +308,21 @@ mod tests {
         let json = serde_json::to_string(&compiled).expect("JSON");
         let back: Compiled = serde_json::from_str(&json).expect("the same shape");
         assert_eq!(back.hash(), compiled.hash());
+    }
+
+    #[test]
+    fn a_revision_of_an_earlier_version_is_read() {
+        let json = r#"{"slug":"one","title":"One","subject":[],"preheader":"Soon","html":
+            [{"slot":{"field":{"name":"name","default":"","context":"html"}}}],"text":[],"links":[],
+            "images":[]}"#;
+        let old: Compiled = serde_json::from_str(json).expect("the old shape");
+        assert_eq!(
+            old.preheader,
+            Template(vec![Segment::Literal("Soon".into())])
+        );
+        assert!(matches!(
+            old.html.0.as_slice(),
+            [Segment::Slot(Slot::Field { notation: None, .. })]
+        ));
     }
 }

@@ -11,7 +11,7 @@ use crate::issue::block::{Block, Inline, Link, LinkId, Picture, plain_text};
 use crate::issue::front::Front;
 use crate::issue::markdown::Reader;
 use crate::issue::mask::Masked;
-use crate::issue::merge::{Given, Slots};
+use crate::issue::merge::{Given, Heads, Slots};
 use crate::issue::own::Layout;
 
 mod assembly;
@@ -44,6 +44,9 @@ pub struct Issue {
     pub text: String,
     pub front: Front,
     pub subject: Vec<Inline>,
+    /// What an inbox shows beside the subject; the teaser where the author gives none.
+    pub preheader: Vec<Inline>,
+    pub teaser: Vec<Inline>,
     /// What stands before the first item.
     pub intro: Vec<Block>,
     pub items: Vec<Item>,
@@ -89,7 +92,7 @@ impl Issue {
         let told = found.len();
         let (front, base) = front::read(source, found)?;
         let slots = Slots::new(source, slug, &front, given);
-        let subject = slots.subject(&front, found);
+        let heads = slots.heads(&front, found);
         let masked = Masked::of(&slots, base, found);
         let reader = Reader::new(&slots, &masked, base, found);
         let issue = Assembly {
@@ -99,7 +102,7 @@ impl Issue {
             language: front.lang.as_deref().unwrap_or(given.language).to_owned(),
             sequence: 0,
         }
-        .assemble(slug, front, subject);
+        .assemble(slug, front, heads);
         let failed = found[told..].iter().any(Diagnostic::is_error);
         found[told..].sort_by_key(|finding| (finding.line, finding.column));
         (!failed).then_some(issue)
@@ -194,7 +197,7 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    fn assemble(mut self, slug: &str, front: Front, subject: Vec<Inline>) -> Issue {
+    fn assemble(mut self, slug: &str, front: Front, heads: Heads) -> Issue {
         let last_item = self.last_item();
         let (mut intro, mut items, mut outro) = (Vec::new(), Vec::<Item>::new(), Vec::new());
         let mut in_outro = false;
@@ -256,7 +259,9 @@ impl Assembly<'_> {
             file: self.reader.source.file.to_owned(),
             text: self.reader.source.text.to_owned(),
             front,
-            subject,
+            subject: heads.subject,
+            preheader: heads.preheader,
+            teaser: heads.teaser,
             intro,
             items,
             outro,

@@ -37,8 +37,8 @@ pub struct Publication {
 #[derive(Clone, Debug)]
 pub struct Built {
     pub compiled: Compiled,
-    /// The list that the front matter names.
-    pub list: Option<String>,
+    /// Short name of the list it goes to: the one asked for, else the front matter's, else the publication's.
+    pub list: String,
     /// Each image of the issue with its octets.
     pub images: Vec<(Image, Vec<u8>)>,
     /// Warnings only; errors make a [`Rejected`].
@@ -75,36 +75,31 @@ impl std::error::Error for Rejected {}
 
 /// Compiles the issue named by its slug, or by the path of its folder or file.
 pub fn compile_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Built> {
-    Ok(build_issue(config, emails, issue, false)?.built)
+    compile_for(config, emails, issue, None)
+}
+
+/// As [`compile_issue`], to be sent to `list` whatever the front matter says.
+pub fn compile_for(
+    config: &Config,
+    emails: &Path,
+    issue: &str,
+    list: Option<&str>,
+) -> anyhow::Result<Built> {
+    let publication = Publication::load(emails)?;
+    let (slug, folder) = publication.find_issue(issue)?;
+    let order = Order {
+        chosen: list,
+        ..Order::new(config, Mail::Issue, &slug, &folder)
+    };
+    Ok(publication.build(&order)?.built)
 }
 
 /// As [`compile_issue`], with the places of its blocks.
 pub fn preview_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Previewed> {
-    build_issue(config, emails, issue, true)
-}
-
-fn build_issue(
-    config: &Config,
-    emails: &Path,
-    issue: &str,
-    annotate: bool,
-) -> anyhow::Result<Previewed> {
     let publication = Publication::load(emails)?;
     let (slug, folder) = publication.find_issue(issue)?;
-    publication.build(&Order {
-        site: site(config),
-        mail: Mail::Issue,
-        options: Options {
-            clicks: config.tracking.clicks,
-            opens: config.tracking.opens,
-            annotate,
-        },
-        list: &config.publication.list,
-        slug: &slug,
-        folder: &folder,
-        theme: &config.publication.theme,
-        forced: false,
-    })
+    let order = Order::new(config, Mail::Issue, &slug, &folder);
+    publication.build(&order.annotated(true))
 }
 
 /// The folder that `issue`, a slug or a path, names, whether it is there or not.
@@ -132,20 +127,8 @@ pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Res
     };
     let publication = Publication::load(emails)?;
     let folder = publication.folder(&format!("system/{kind}"));
-    let Previewed { built, .. } = publication.build(&Order {
-        site: site(config),
-        mail,
-        options: Options {
-            clicks: false,
-            opens: false,
-            annotate: false,
-        },
-        list: &config.publication.list,
-        slug: kind,
-        folder: &folder,
-        theme: &config.publication.theme,
-        forced: false,
-    })?;
+    let order = Order::new(config, mail, kind, &folder);
+    let Previewed { built, .. } = publication.build(&order)?;
     ensure!(
         built.images.is_empty(),
         "the system mail `{kind}` holds an image of its folder; use none or one of the web"
@@ -322,6 +305,7 @@ impl Publication {
             publication: &order.site.name,
             url: &order.site.url,
             list: order.list,
+            chosen: order.chosen,
             language: &order.site.language,
         };
         let name = |name: &str| order.folder.shown(name);
@@ -351,7 +335,7 @@ impl Publication {
             press(&issue, &theme, &table, site, mail, options, found)?;
         let built = Built {
             compiled,
-            list: issue.front.list.clone(),
+            list: given.list_of(&issue.front).to_owned(),
             images,
             diagnostics: Vec::new(),
             issue,
@@ -375,12 +359,41 @@ struct Order<'a> {
     options: Options,
     /// Short name of the publication's list.
     list: &'a str,
+    /// The list it is sent to, whatever the issue says.
+    chosen: Option<&'a str>,
     slug: &'a str,
     folder: &'a Folder,
     /// The theme of an issue that names none.
     theme: &'a str,
     /// That theme, whatever the issue says.
     forced: bool,
+}
+
+impl<'a> Order<'a> {
+    /// A mail as the configuration wants it.
+    fn new(config: &'a Config, mail: Mail, slug: &'a str, folder: &'a Folder) -> Order<'a> {
+        Order {
+            site: site(config),
+            mail,
+            options: Options {
+                clicks: config.tracking.clicks,
+                opens: config.tracking.opens,
+                annotate: false,
+            },
+            list: &config.publication.list,
+            chosen: None,
+            slug,
+            folder,
+            theme: &config.publication.theme,
+            forced: false,
+        }
+    }
+
+    /// The same, with the places of its blocks or without.
+    fn annotated(mut self, annotate: bool) -> Order<'a> {
+        self.options.annotate = annotate;
+        self
+    }
 }
 
 /// What the configuration says of the publication.

@@ -35,7 +35,7 @@ pub struct Started {
 
 /// Compiles `issue` and begins its run to the list `list`; nothing begins when the issue has errors.
 pub async fn begin(app: &App, issue: &str, list: &str, again: bool) -> anyhow::Result<Started> {
-    let built = publication::compile_issue(&app.config, &app.emails(), issue)?;
+    let built = publication::compile_for(&app.config, &app.emails(), issue, Some(list))?;
     begin_built(app, built, list, again).await
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn write(
     // The page is looked at from disk, where the public site does not answer.
     let html = html.replace(&format!("\"{public_url}/i/"), "\"i/");
     let text = sample::text(compiled, public_url, &reader);
-    let made = sample::make(config, base, compiled, &reader)?;
+    let made = sample::make(config, base, built, &reader)?;
     if let Some(reason) = &made.unsigned {
         eprintln!("message.eml is not signed: {reason}");
     }

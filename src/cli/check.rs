@@ -244,7 +244,7 @@ fn annotation(finding: &Diagnostic) -> String {
     )
 }
 
-/// The subject as a reader without any fields gets it.
+/// A template as a reader without any fields gets it.
 pub(crate) fn plain(template: &Template) -> String {
     template.fill(|slot| match slot {
         Slot::Field { name, .. } if name == "email" => "reader@example.org".into(),
@@ -256,8 +256,9 @@ fn report(out: &mut String, built: &Built, public_url: &str) -> anyhow::Result<(
     let compiled = &built.compiled;
     writeln!(out, "issue     {}", compiled.slug)?;
     writeln!(out, "subject   {}", plain(&compiled.subject))?;
-    if !compiled.preheader.is_empty() {
-        writeln!(out, "preheader {}", compiled.preheader)?;
+    let preheader = plain(&compiled.preheader);
+    if !preheader.is_empty() {
+        writeln!(out, "preheader {preheader}")?;
     }
     let (html, text) = sizes(compiled, public_url);
     writeln!(
@@ -299,7 +300,7 @@ fn as_json(checked: &Checked, public_url: &str) -> serde_json::Value {
         "slug": compiled.slug,
         "title": compiled.title,
         "subject": plain(&compiled.subject),
-        "preheader": compiled.preheader,
+        "preheader": plain(&compiled.preheader),
         "revision": compiled.hash(),
         "html_octets": html,
         "text_octets": text,

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::app::App;
 use crate::cli::output::{plain, print, print_json};
 use crate::cli::{Cli, Exit, check};
-use crate::publication::{Built, Rejected, compile_issue};
+use crate::publication::{Built, Rejected, compile_for};
 use crate::rehearse::{self, Group, Report};
 
 /// How often a line is printed where no bar can be drawn.
@@ -21,7 +21,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub struct Rehearse {
     /// Slug or folder of the issue.
     issue: String,
-    /// Short name of the list; the publication's own when not said.
+    /// Short name of the list; the one of the front matter when not said, else the publication's own.
     #[arg(long)]
     list: Option<String>,
     /// Prints JSON.
@@ -32,7 +32,8 @@ pub struct Rehearse {
 /// Runs `pressrun rehearse`. Fails when a finding would stop `pressrun send`.
 pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit> {
     let app = cli.open().await?;
-    let built = match compile_issue(&app.config, &app.emails(), &arguments.issue) {
+    let asked = arguments.list.as_deref();
+    let built = match compile_for(&app.config, &app.emails(), &arguments.issue, asked) {
         Ok(built) => built,
         Err(error) => {
             let rejected = error.downcast::<Rejected>()?;
@@ -40,8 +41,7 @@ pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit>
             return Ok(Exit::Failed);
         }
     };
-    let list = arguments.list.as_deref();
-    let list = list.unwrap_or(&app.config.publication.list);
+    let list = &built.list;
     let started = Instant::now();
     let report = with_bar(&app, &built, list).await?;
     match arguments.json {

@@ -27,7 +27,7 @@ use crate::store::runs::{Begun, Run};
 pub struct Send {
     /// Slug or folder of the issue.
     issue: String,
-    /// Short name of the list; the publication's own when not said.
+    /// Short name of the list; the one of the front matter when not said, else the publication's own.
     #[arg(long)]
     list: Option<String>,
     /// Sends without asking.
@@ -91,11 +91,12 @@ pub(super) async fn test(cli: &Cli, test: &Test) -> anyhow::Result<Exit> {
 
 impl Send {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let list = self.list.as_deref().unwrap_or(&app.config.publication.list);
+        let asked = self.list.as_deref();
+        let built = publication::compile_for(&app.config, &app.emails(), &self.issue, asked)?;
+        let list = &built.list.clone();
         if !self.yes {
             self.ask(app, list).await?;
         }
-        let built = publication::compile_issue(&app.config, &app.emails(), &self.issue)?;
         if !self.is_under_way(app, &built, list).await? {
             self.preflight(app, &built, list).await?;
         }
@@ -226,8 +227,9 @@ impl Test {
             None => Values::default(),
         };
         let stop = signal::stop();
-        let (issue, to) = (&self.issue, &self.to);
-        let report = test_copy::send(app, issue, to, &values, stop.subscribe()).await?;
+        let to = &self.to;
+        let built = publication::compile_issue(&app.config, &app.emails(), &self.issue)?;
+        let report = test_copy::send(app, built, to, &values, stop.subscribe()).await?;
         for diagnostic in &report.built.diagnostics {
             eprintln!("{diagnostic}");
         }

@@ -12,8 +12,10 @@ use crate::cli::Exit;
 use crate::cli::build::write;
 use crate::cli::check::{configuration, findings};
 use crate::cli::output::{print, print_json, table};
+use crate::cli::preview::{Page, serve};
 use crate::compile::theme::inspect::shown;
 use crate::diagnostic::Diagnostic;
+use crate::http::preview::Target;
 use crate::lint::contrast::TEXT;
 use crate::publication::Rejected;
 use crate::publication::themes::{Inspection, check_theme, new_theme, specimen, themes};
@@ -26,7 +28,7 @@ pub enum Command {
     New(New),
     /// Measures the contrast of a theme's colours and says what is wrong with its files.
     Check(Check),
-    /// Writes a theme's specimen issue, in which every block stands, to be looked at.
+    /// Shows a theme's specimen issue, in which every block stands, in the browser, anew at each save.
     Preview(Preview),
 }
 
@@ -59,17 +61,22 @@ pub struct Check {
 pub struct Preview {
     /// The theme; the publication's when not said.
     name: Option<String>,
-    /// Folder for index.html, text.txt and message.eml; made if it is not there.
-    #[arg(long, value_name = "DIR", default_value = "preview")]
-    out: PathBuf,
+    /// Writes index.html, text.txt and message.eml into this folder instead; made if it is not there.
+    #[arg(short, long, value_name = "DIR", conflicts_with_all = ["port", "open", "editor"])]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    page: Page,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+pub(super) async fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::List(list) => show(config, list),
         Command::New(new) => copy(config, new),
         Command::Check(check) => inspect(config, check),
-        Command::Preview(preview) => build(config, preview),
+        Command::Preview(Preview { name, out, page }) => match out {
+            Some(out) => build(config, name.as_deref(), out),
+            None => serve(config, Target::theme(name.as_deref()), page).await,
+        },
     }
 }
 
@@ -167,10 +174,10 @@ fn report(inspection: &Inspection) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn build(config: &Path, preview: &Preview) -> anyhow::Result<Exit> {
+fn build(config: &Path, name: Option<&str>, out: &Path) -> anyhow::Result<Exit> {
     let path = std::path::absolute(config)?;
     let (config, emails) = configuration(config)?;
-    let name = preview.name.as_ref().unwrap_or(&config.publication.theme);
+    let name = name.unwrap_or(&config.publication.theme);
     let built = match specimen(&config, &emails, name) {
         Ok(built) => built,
         Err(error) => {
@@ -186,7 +193,7 @@ fn build(config: &Path, preview: &Preview) -> anyhow::Result<Exit> {
         .parent()
         .context("the configuration file stands in no folder")?;
     let mut text = String::new();
-    for path in write(&config, base, &built, &preview.out)? {
+    for path in write(&config, base, &built, out)? {
         text.push_str(&format!("{}\n", path.display()));
     }
     print(&text)?;

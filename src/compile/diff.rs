@@ -71,8 +71,8 @@ pub fn diff(before: &Compiled, after: &Compiled, public_url: &str) -> Difference
         ),
         (
             "preheader",
-            before.preheader.clone(),
-            after.preheader.clone(),
+            words(before, &before.preheader),
+            words(after, &after.preheader),
         ),
     ];
     let (old, new) = (words(before, &before.text), words(after, &after.text));
@@ -179,6 +179,7 @@ mod tests {
             name: "name".into(),
             default: "you".into(),
             context: Context::Text,
+            notation: None,
         };
         let click = Segment::Slot(Slot::Click(0));
         let text = vec![
@@ -191,7 +192,7 @@ mod tests {
             slug: "a".into(),
             title: "A".into(),
             subject: Template::default(),
-            preheader: String::new(),
+            preheader: Template::default(),
             html: Template::default(),
             text: Template(text),
             links: links.iter().map(link).collect(),

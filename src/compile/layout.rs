@@ -3,13 +3,15 @@
 //! Promises: what is wrong in a layout, a partial or the author's own components is told in the file and at
 //! the line where it was written, with who brought it in. Leaves rendering to `mjml`.
 
+use std::ops::Range;
+
 use crate::compile::Template;
 use crate::compile::markup::PLACE;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::Press;
 use crate::compile::theme::Theme;
 use crate::compile::theme::trace::{Marks, Stretch as Traced};
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::issue::block::{Block, Inline};
 use crate::mjml::files::Files;
 use crate::mjml::origin::{Origins, Stretch};
@@ -66,6 +68,25 @@ impl Press<'_> {
             let Block::Mjml { source, offset } = block else {
                 continue;
             };
+            let closes = issue.placed(source, *offset).into_iter();
+            let mut open = Vec::new();
+            let closes: Vec<(Range<usize>, String)> = closes
+                .flat_map(|(at, inline)| match inline {
+                    Inline::Text(text) => closed_around(text, at, &mut open),
+                    _ => Vec::new(),
+                })
+                .collect();
+            for (range, name) in &closes {
+                let message = format!("`</{name}>` closes what the theme opened around `:::mjml`");
+                let (severity, length) = (Severity::Error, range.len());
+                let source = issue.source();
+                let error = source.at(severity, range.start, length, "stray-closing-tag", message);
+                let help = "take it out: components in `:::mjml` stand within one column";
+                self.found.push(error.help(help));
+            }
+            if !closes.is_empty() {
+                continue;
+            }
             let mut words = Placeholders::unlike(inputs);
             let mut text = AROUND.0.to_owned();
             let mut stretches = vec![stretch(0, *offset, 0)];
@@ -146,6 +167,54 @@ impl Press<'_> {
     }
 }
 
+/// Closing tags in a stretch of the author's components that close none of theirs, with the place of their
+/// names; `open` are the elements open so far. Leaves all other faults to `mjml`.
+fn closed_around(text: &str, base: usize, open: &mut Vec<String>) -> Vec<(Range<usize>, String)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = text[at..].find('<').map(|next| at + next) {
+        let rest = &text[start..];
+        if rest.starts_with("<!--") {
+            at = rest.find("-->").map_or(text.len(), |end| start + end + 3);
+            continue;
+        }
+        let lead = if rest.starts_with("</") { 2 } else { 1 };
+        let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
+        let length = rest[lead..].find(ends).unwrap_or(rest.len() - lead);
+        let (from, to) = (start + lead, start + lead + length);
+        let name = text[from..to].to_ascii_lowercase();
+        let end = tag_end(text, to);
+        at = end;
+        if !name.starts_with("mj-") {
+            continue;
+        }
+        match open.iter().rposition(|known| *known == name) {
+            Some(index) if lead == 2 => open.truncate(index),
+            None if lead == 2 && AROUND.0.contains(&format!("<{name}>")) => {
+                found.push((base + from..base + to, name));
+            }
+            _ if lead == 2 || text[..end].ends_with("/>") => {}
+            _ => open.push(name),
+        }
+    }
+    found
+}
+
+/// The offset behind the tag whose name ends at `at`.
+fn tag_end(text: &str, at: usize) -> usize {
+    let mut quote = None;
+    for (index, c) in text[at..].char_indices() {
+        match (quote, c) {
+            (Some(open), _) if open == c => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '>') => return at + index + 1,
+            (None, _) => {}
+        }
+    }
+    text.len()
+}
+
 fn stretch(at: usize, offset: usize, length: usize) -> Stretch {
     Stretch {
         at,
@@ -172,5 +241,35 @@ impl Files for Snapshot<'_> {
             .strip_prefix(&home)
             .ok_or_else(|| format!("only files of the theme `{}` can be included", self.0.name))?;
         Ok(self.0.files.get(inner).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::closed_around;
+
+    #[test]
+    fn a_closing_tag_of_the_authors_own_closes_what_is_around_only_when_nothing_of_theirs_is_open()
+    {
+        let found = |text: &str| {
+            let found = closed_around(text, 10, &mut Vec::new());
+            let each = found.into_iter().map(|(range, name)| (range.start, name));
+            each.collect::<Vec<_>>()
+        };
+        let column = |at| (at, "mj-column".to_owned());
+        assert_eq!(found("</mj-column>"), [column(12)]);
+        assert_eq!(
+            found("<mj-text>a</mj-text></mj-column><mj-column>"),
+            [column(32)]
+        );
+        for fine in [
+            "<mj-text>a > b</mj-text>",
+            "<mj-divider border=\"1px > 2\" />\n<mj-text>a</mj-text>",
+            "<!-- </mj-column> --><mj-spacer/>",
+            "</mj-text>",
+            "<mj-column><mj-text></mj-column>",
+        ] {
+            assert_eq!(found(fine), [], "{fine}");
+        }
     }
 }

@@ -142,8 +142,8 @@ pub fn press(
     let compiled = Compiled {
         slug: issue.slug.clone(),
         title: issue.front.title.clone(),
-        subject: press.subject(),
-        preheader: press.preheader(),
+        subject: head(&issue.subject, Context::Header),
+        preheader: head(&issue.preheader, Context::Text),
         html,
         text,
         links: std::mem::take(&mut press.links),
@@ -217,6 +217,12 @@ impl Press<'_> {
         let open_pixel = self.pixel(places);
         let own = self.own_parts(places);
         let issue = self.issue;
+        let [preheader, teaser] = [&issue.preheader, &issue.teaser].map(|words| {
+            let words = self.one_liner(words, places);
+            (!words.is_empty()).then(|| safe(words))
+        });
+        // Every theme may ask for it.
+        let preheader = preheader.unwrap_or_else(|| safe(String::new()));
         let mut markup = Markup {
             issue,
             theme: self.theme,
@@ -253,8 +259,7 @@ impl Press<'_> {
             direction => direction(self.language()),
             publication => context! { name => &self.site.name, url => safe(escape_html(&self.site.url)) },
             title => &issue.front.title,
-            preheader => self.preheader(),
-            teaser => &issue.front.teaser,
+            preheader, teaser,
             dates => issue.front.dates.map(|dates| dates.shown(self.language())),
             words => self.words(),
             is_issue => self.mail == Mail::Issue,
@@ -327,8 +332,11 @@ impl Press<'_> {
         };
         text.headline(None, &[Inline::Text(issue.front.title.clone())], '=');
         let dates = issue.front.dates.map(|dates| dates.shown(self.language()));
-        for line in [dates, issue.front.teaser.clone()].into_iter().flatten() {
-            text.say(&line);
+        let teaser = text.inlines(&issue.teaser);
+        for line in [dates.unwrap_or_default(), teaser] {
+            if !line.is_empty() {
+                text.say(&line);
+            }
         }
         if self.mail == Mail::Issue {
             let view = text
@@ -381,20 +389,32 @@ impl Press<'_> {
         text.say(&format!("{}, {address}", self.site.name));
     }
 
-    fn subject(&mut self) -> Template {
-        let segments = self.issue.subject.iter().filter_map(|inline| match inline {
-            Inline::Text(text) => Some(Segment::Literal(text.clone())),
-            Inline::Merge(merge) => Some(Segment::Slot(merge.slot(Context::Header))),
-            _ => None,
+    /// Texts and slots of the front matter, for the theme to print as often as it likes.
+    fn one_liner(&self, words: &[Inline], places: &mut Placeholders) -> String {
+        let context = match self.plain {
+            true => Context::Text,
+            false => Context::Html,
+        };
+        let each = words.iter().map(|inline| match inline {
+            Inline::Text(text) => escape_html(text),
+            Inline::Merge(merge) => {
+                let slot = Filling::Slot(merge.slot(context));
+                places.put(slot, Wanted::Any, merge.written())
+            }
+            _ => String::new(),
         });
-        Template(segments.collect())
+        each.collect()
     }
+}
 
-    fn preheader(&self) -> String {
-        let front = &self.issue.front;
-        let given = front.preheader.as_ref().or(front.teaser.as_ref());
-        given.cloned().unwrap_or_default()
-    }
+/// Texts and slots of the front matter as they are shown in `context`.
+fn head(words: &[Inline], context: Context) -> Template {
+    let segments = words.iter().filter_map(|inline| match inline {
+        Inline::Text(text) => Some(Segment::Literal(text.clone())),
+        Inline::Merge(merge) => Some(Segment::Slot(merge.slot(context))),
+        _ => None,
+    });
+    Template(segments.collect())
 }
 
 /// The footnotes with their numbers.

@@ -14,6 +14,7 @@ use crate::compile::theme::trace::Marks;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 
 pub mod inspect;
+mod literal;
 pub mod look;
 pub mod tokens;
 pub(crate) mod trace;

@@ -41,6 +41,7 @@ fn given(fields: &FieldTable) -> Given<'_> {
         publication: "The Paper Trail",
         url: "https://news.example.org",
         list: "weekly",
+        chosen: None,
         language: "en",
     }
 }

@@ -1,4 +1,5 @@
-//! The preview: one issue on a page of the author's own machine, compiled anew at each save.
+//! The preview: one issue, or a theme's specimen, on a page of the author's own machine, compiled anew at
+//! each save.
 //!
 //! Promises: answers loopback names only; changes something (a test copy) only with the token of this
 //! start; the mail stands in a sandbox without scripts, and no other host is asked unless the author
@@ -29,6 +30,7 @@ use crate::http::listener::{self, Limits};
 use crate::http::preview::templates::Templates;
 use crate::http::preview::watcher::Watcher;
 use crate::http::shield::{Hosts, check_host};
+use crate::publication::themes::{preview_specimen, specimen};
 use crate::publication::{Built, Previewed, Rejected, compile_issue, preview_issue};
 use crate::run::test_copy::Tested;
 use crate::store::Store;
@@ -48,24 +50,61 @@ mod watcher;
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What is shown: an issue, or a theme's specimen.
+/// What is shown, and how a place of it is opened.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Slug, or path of a folder or file.
-    pub issue: String,
-    /// Folders whose changes count beside the issue's own, the themes' and the fields'.
-    pub watched: Vec<PathBuf>,
+    pub subject: Subject,
     /// Address by which an editor opens a place: `{file}`, `{line}` and `{column}` are filled in.
     pub editor: Option<String>,
+}
+
+/// What is shown.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// An issue by its slug, or by the path of its folder or file.
+    Issue(String),
+    /// The specimen of a theme; of the publication's own where none is named.
+    Theme(Option<String>),
 }
 
 impl Target {
     /// An issue by its slug, or by the path of its folder or file.
     pub fn issue(issue: &str) -> Target {
         Target {
-            issue: issue.to_owned(),
-            watched: Vec::new(),
+            subject: Subject::Issue(issue.to_owned()),
             editor: None,
+        }
+    }
+
+    /// The specimen of a theme; of the publication's own where none is named.
+    pub fn theme(name: Option<&str>) -> Target {
+        Target {
+            subject: Subject::Theme(name.map(str::to_owned)),
+            editor: None,
+        }
+    }
+
+    /// What it is called where it does not compile.
+    fn name<'a>(&'a self, config: &'a Config) -> &'a str {
+        match &self.subject {
+            Subject::Issue(issue) => issue,
+            Subject::Theme(name) => name.as_ref().unwrap_or(&config.publication.theme),
+        }
+    }
+
+    /// What is sent of it.
+    fn compile(&self, config: &Config, emails: &Path) -> anyhow::Result<Built> {
+        match &self.subject {
+            Subject::Issue(issue) => compile_issue(config, emails, issue),
+            Subject::Theme(_) => specimen(config, emails, self.name(config)),
+        }
+    }
+
+    /// The same with its blocks marked.
+    fn mark(&self, config: &Config, emails: &Path) -> anyhow::Result<Previewed> {
+        match &self.subject {
+            Subject::Issue(issue) => preview_issue(config, emails, issue),
+            Subject::Theme(_) => preview_specimen(config, emails, self.name(config)),
         }
     }
 }
@@ -220,8 +259,8 @@ fn compile(config: &Config, file: &Path, target: &Target) -> anyhow::Result<Good
     let base = file.parent().unwrap_or(Path::new("."));
     let emails = base.join(&config.paths.emails);
     Ok(Good {
-        built: compile_issue(config, &emails, &target.issue)?,
-        marked: preview_issue(config, &emails, &target.issue)?,
+        built: target.compile(config, &emails)?,
+        marked: target.mark(config, &emails)?,
     })
 }
 

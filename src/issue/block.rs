@@ -4,6 +4,7 @@
 
 use jiff::civil::Date;
 
+use crate::compile::notation::Notation;
 use crate::compile::{Context, Slot};
 
 /// A block of text.
@@ -180,7 +181,12 @@ pub enum Piece {
 /// `[[field|default]]`: a subscriber's value at send time, or one of our own pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merge {
-    Field { name: String, default: String },
+    Field {
+        name: String,
+        default: String,
+        /// How the field's values are written among words.
+        notation: Option<Notation>,
+    },
     Page(Slot),
 }
 
@@ -224,10 +230,16 @@ impl Merge {
     /// The slot, for the place it stands in.
     pub fn slot(&self, context: Context) -> Slot {
         match self {
-            Merge::Field { name, default } => Slot::Field {
+            Merge::Field {
+                name,
+                default,
+                notation,
+            } => Slot::Field {
                 name: name.clone(),
                 default: default.clone(),
                 context,
+                // In an address a machine reads it.
+                notation: notation.clone().filter(|_| context != Context::Url),
             },
             Merge::Page(slot) => slot.clone(),
         }

@@ -172,13 +172,17 @@ impl Reading<'_> {
             self.error(value, problem);
             return None;
         };
-        let slots = matches!(key, "subject" | "share") || key.starts_with("authors");
+        let slots =
+            matches!(key, "subject" | "preheader" | "teaser" | "share") || key.ends_with(".url");
         let problem = if text.trim().is_empty() {
             format!("`{key}` is empty")
         } else if text.contains(char::is_control) {
             format!("`{key}` is more than one line or holds a control character")
         } else if !slots && text.contains("[[") {
-            format!("`{key}` is the same for every reader; slots stand in the subject and the text")
+            format!(
+                "`{key}` is the same for every reader; slots stand in `subject`, `preheader`, `teaser` and \
+                 in the text"
+            )
         } else {
             // In quotes the text begins an octet later.
             let written = &self.source.text[value.range.start..];

@@ -271,6 +271,7 @@ mod tests {
             publication: "",
             url: "",
             list: "",
+            chosen: None,
             language: "en",
         };
         let slots = Slots::new(source, "a", &Front::default(), given);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::compile::notation::Notation;
 use crate::compile::press::Mail;
 use crate::compile::{Context, Slot};
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
@@ -29,10 +30,19 @@ pub struct Given<'a> {
     pub publication: &'a str,
     /// Base of every link, without a trailing slash.
     pub url: &'a str,
-    /// Short name of the publication's list.
+    /// Short name of the publication's list; the front matter may name another.
     pub list: &'a str,
+    /// The list it is sent to, whatever the front matter says.
+    pub chosen: Option<&'a str>,
     /// BCP 47; the front matter may say another.
     pub language: &'a str,
+}
+
+impl<'a> Given<'a> {
+    /// Short name of the list that an issue with this front matter goes to.
+    pub fn list_of(&self, front: &'a Front) -> &'a str {
+        self.chosen.or(front.list.as_deref()).unwrap_or(self.list)
+    }
 }
 
 /// Reads `fields.toml`; what is wrong in it is told at its place.
@@ -114,6 +124,13 @@ impl Filler {
     }
 }
 
+/// What of the front matter may hold slots, read.
+pub(crate) struct Heads {
+    pub(crate) subject: Vec<Inline>,
+    pub(crate) preheader: Vec<Inline>,
+    pub(crate) teaser: Vec<Inline>,
+}
+
 /// A slot as it stands in a text.
 pub(crate) struct Found {
     pub(crate) start: usize,
@@ -127,6 +144,8 @@ pub(crate) struct Slots<'a> {
     given: Given<'a>,
     /// What is the same in every copy; empty where the author does not say it.
     fixed: BTreeMap<&'static str, Fixed>,
+    /// BCP 47: what dates and numbers are written in.
+    language: String,
 }
 
 impl<'a> Slots<'a> {
@@ -154,10 +173,7 @@ impl<'a> Slots<'a> {
                 text(front.teaser.as_deref().unwrap_or_default()),
             ),
             ("issue.dates", text(&dates.unwrap_or_default())),
-            (
-                "list.name",
-                text(front.list.as_deref().unwrap_or(given.list)),
-            ),
+            ("list.name", text(given.list_of(front))),
             ("publication.name", text(given.publication)),
             ("publication.url", address(given.url)),
             (
@@ -169,6 +185,7 @@ impl<'a> Slots<'a> {
             source,
             given,
             fixed,
+            language: language.to_owned(),
         }
     }
 
@@ -244,22 +261,38 @@ impl<'a> Slots<'a> {
         joined(out)
     }
 
-    /// The subject of the mail: what the front matter says, or the title.
-    pub(crate) fn subject(&self, front: &Front, found: &mut Vec<Diagnostic>) -> Vec<Inline> {
-        match &front.subject {
-            Some(subject) => self.header(subject, front.place("subject"), found),
-            None => self.header(&front.title, front.place("title"), found),
+    /// What the front matter says to the reader: the title stands for a subject, and the teaser for a
+    /// preheader, that it does not give.
+    pub(crate) fn heads(&self, front: &Front, found: &mut Vec<Diagnostic>) -> Heads {
+        let mut head = |key: &str, text: &Option<String>| {
+            let text = text.as_deref()?;
+            Some(self.header(text, front.place(key), key, found))
+        };
+        let subject = head("subject", &front.subject);
+        let preheader = head("preheader", &front.preheader);
+        let teaser = head("teaser", &front.teaser).unwrap_or_default();
+        Heads {
+            subject: subject.unwrap_or_else(|| vec![Inline::Text(front.title.clone())]),
+            preheader: preheader.unwrap_or_else(|| teaser.clone()),
+            teaser,
         }
     }
 
-    /// As [`Slots::inlines`], for a header, in which no address can stand.
+    /// As [`Slots::inlines`], for the value of `key`, in which no address can stand. No Markdown takes the
+    /// backslash of `\[[` away, so it is done here.
     pub(crate) fn header(
         &self,
         text: &str,
         base: usize,
+        key: &str,
         found: &mut Vec<Diagnostic>,
     ) -> Vec<Inline> {
-        let inlines = self.inlines(text, base, found);
+        let mut inlines = self.inlines(text, base, found);
+        for inline in &mut inlines {
+            if let Inline::Text(text) = inline {
+                *text = text.replace("\\[[", "[[");
+            }
+        }
         let mut from = 0;
         while let Some(slot) = self.next(text, from, base, &mut Vec::new()) {
             let address = match &slot.filler {
@@ -268,7 +301,7 @@ impl<'a> Slots<'a> {
             };
             if address {
                 let length = slot.end - slot.start;
-                let message = "a subject cannot hold an address";
+                let message = format!("a {key} cannot hold an address");
                 found.push(self.error(base + slot.start, length, "slot", message));
             }
             from = slot.end;
@@ -336,12 +369,14 @@ impl<'a> Slots<'a> {
         if let Some(fixed) = self.fixed.get(name) {
             return Some(self.fixed(name, fixed, default, offset, length, found));
         }
+        let kind = self.given.fields.kind(name);
         let merge = Merge::Field {
             name: name.to_owned(),
             default: default.unwrap_or_default().to_owned(),
+            notation: kind.and_then(|kind| Notation::of(kind, &self.language)),
         };
         let built_in = BUILT_IN.contains(&name);
-        if !built_in && self.given.fields.kind(name).is_none() {
+        if !built_in && kind.is_none() {
             let message = format!("no field is called `{name}`");
             let error = self.error(offset, length, "unknown-field", message);
             found.push(match nearest(name, self.names()) {
@@ -380,10 +415,13 @@ impl<'a> Slots<'a> {
                 found.push(self.error(offset, length, "slot", message));
                 ""
             }
-            // A share link with slots of its own is no text.
+            // What has slots of its own is no text.
             (text, _) if text.contains("[[") => {
-                let message = format!("`[[{name}]]` is another one for every reader; link to it");
-                let help = "write `[words](share_url)`";
+                let message = format!("`[[{name}]]` is another one for every reader");
+                let help = match fixed.address {
+                    true => "link to it: `[words](share_url)`",
+                    false => "write its words, with their slots, here once more",
+                };
                 found.push(self.error(offset, length, "slot", message).help(help));
                 ""
             }

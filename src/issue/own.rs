@@ -78,7 +78,7 @@ impl Issue {
         let told = found.len();
         let (front, base) = front::read(source, found)?;
         let slots = Slots::new(source, slug, &front, given);
-        let subject = slots.subject(&front, found);
+        let heads = slots.heads(&front, found);
         let mut reading = Reading {
             source,
             slots: &slots,
@@ -114,7 +114,9 @@ impl Issue {
             file: file.to_owned(),
             text: text.clone(),
             front,
-            subject,
+            subject: heads.subject,
+            preheader: heads.preheader,
+            teaser: heads.teaser,
             intro: Vec::new(),
             items: Vec::new(),
             outro: Vec::new(),

@@ -195,6 +195,7 @@ mod tests {
         let merge = Merge::Field {
             name: "name".into(),
             default: "x".into(),
+            notation: None,
         };
         let with = |before: &str, after: &str| {
             check(&[

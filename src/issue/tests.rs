@@ -27,6 +27,7 @@ fn octets(octets: &[u8], mail: Mail, found: &mut Vec<Diagnostic>) -> Option<Issu
         publication: "The Paper Trail",
         url: "https://news.example",
         list: "weekly",
+        chosen: None,
         language: "en",
     };
     let mut issue = Issue::read("a", "a.md", octets, given, found)?;
@@ -144,6 +145,7 @@ fn slots_are_found_in_words_tables_and_links_but_not_in_code() {
         Inline::Merge(Merge::Field {
             name: name.into(),
             default: default.into(),
+            notation: None,
         })
     };
     let Block::Paragraph(words) = &issue.intro[0] else {

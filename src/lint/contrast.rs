@@ -3,6 +3,8 @@
 //! Promises: plain arithmetic on colours as CSS writes them; a ratio is between 1 and 21 and the same
 //! whichever colour comes first. Leaves the choice of pairs to the theme's tokens.
 
+use cssparser::color::parse_named_color;
+
 /// WCAG 2.2, success criterion 1.4.3: what text needs at least.
 pub const TEXT: f64 = 4.5;
 /// The same for large text: from 24 px, or from 18.66 px in bold; and (1.4.11) for borders that tell a
@@ -18,7 +20,7 @@ pub struct Colour {
 }
 
 impl Colour {
-    /// Reads `#abc`, `#aabbcc`, `rgb(1, 2, 3)` or `rgb(1 2 3)`, and the few names that themes use.
+    /// Reads `#abc`, `#aabbcc`, `rgb(1, 2, 3)`, `hsl(120, 50%, 50%)`, both with blanks too, and names.
     /// Nothing that is not opaque: what lies below decides how it looks.
     pub fn parse(text: &str) -> Option<Colour> {
         let text = text.trim().to_ascii_lowercase();
@@ -38,10 +40,11 @@ impl Colour {
             };
             return parts.next().is_none().then_some(colour);
         }
-        NAMES
-            .iter()
-            .find(|(name, _)| *name == text)
-            .and_then(|(_, digits)| hexadecimal(digits))
+        if let Some(numbers) = text.strip_prefix("hsl(") {
+            return hue(numbers.strip_suffix(')')?);
+        }
+        let (red, green, blue) = parse_named_color(&text).ok()?;
+        Some(Colour { red, green, blue })
     }
 
     /// WCAG 2.2's relative luminance: 0 for black, 1 for white.
@@ -59,31 +62,33 @@ impl Colour {
     }
 }
 
-/// The names of HTML 4, which is what stands in themes by name.
-const NAMES: [(&str, &str); 17] = [
-    ("black", "000000"),
-    ("silver", "c0c0c0"),
-    ("gray", "808080"),
-    ("grey", "808080"),
-    ("white", "ffffff"),
-    ("maroon", "800000"),
-    ("red", "ff0000"),
-    ("purple", "800080"),
-    ("fuchsia", "ff00ff"),
-    ("green", "008000"),
-    ("lime", "00ff00"),
-    ("olive", "808000"),
-    ("yellow", "ffff00"),
-    ("navy", "000080"),
-    ("blue", "0000ff"),
-    ("teal", "008080"),
-    ("aqua", "00ffff"),
-];
-
 /// WCAG 2.2's contrast ratio, from 1 (the same) to 21 (black and white).
 pub fn ratio(one: Colour, other: Colour) -> f64 {
     let (one, other) = (one.luminance(), other.luminance());
     (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+/// Hue in degrees, saturation and lightness in hundredths (CSS Color 4, section 7).
+fn hue(numbers: &str) -> Option<Colour> {
+    let mut parts = numbers.split([',', ' ']).filter(|part| !part.is_empty());
+    let mut next = |unit: &str| parts.next()?.trim_end_matches(unit).parse::<f64>().ok();
+    let (hue, saturation, lightness) = (next("deg")?, next("%")?, next("%")?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let (saturation, lightness) = (saturation / 100.0, lightness / 100.0);
+    let channel = |n: f64| {
+        let k = (n + hue / 30.0).rem_euclid(12.0);
+        let reach = saturation * lightness.min(1.0 - lightness);
+        let value = lightness - reach * (k - 3.0).min(9.0 - k).clamp(-1.0, 1.0);
+        // Between 0 and 255 by the clamp.
+        (value.clamp(0.0, 1.0) * 255.0).round() as u8
+    };
+    Some(Colour {
+        red: channel(0.0),
+        green: channel(8.0),
+        blue: channel(4.0),
+    })
 }
 
 fn hexadecimal(digits: &str) -> Option<Colour> {
@@ -121,6 +126,8 @@ mod tests {
             ("#777777", "#fff", 4.48),
             ("rgb(255, 0, 0)", "#fff", 4.00),
             ("#0000ff", "rgb(255 255 255)", 8.59),
+            ("hsl(0, 100%, 50%)", "hsl(120deg 0% 100%)", 4.00),
+            ("rebeccapurple", "hsl(240 100% 50%)", 1.02),
         ] {
             let found = between(one, other);
             assert!((found - expected).abs() < 0.005, "{one} {other}: {found}");
@@ -141,6 +148,7 @@ mod tests {
             "rgb(1,2,3,4)",
             "rgb(256,0,0)",
             "rgba(0,0,0,.5)",
+            "hsl(1 2% 3% 4)",
             "transparent",
             "#\u{e4}b",
             "currentcolor",

@@ -114,7 +114,9 @@ fn repeated(desk: &mut Desk<'_>, at: (usize, usize), subject: &str) {
 
 fn preheader(desk: &mut Desk<'_>, subject: &str) {
     let front = &desk.inputs.issue.front;
-    let text = desk.inputs.compiled.preheader.trim();
+    let compiled = desk.inputs.compiled;
+    let text = filled(compiled, &compiled.preheader);
+    let text = text.trim();
     let (key, written) = match (&front.preheader, &front.teaser) {
         (Some(own), _) => ("preheader", own),
         (None, Some(teaser)) => ("teaser", teaser),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
+use crate::compile::notation::Notation;
 use crate::compile::{Segment, Slot, Template};
 use crate::id::SubscriptionKey;
 
@@ -77,23 +78,36 @@ impl CopyRecord {
             .context("the stored copy is no JSON of this version; was the database edited by hand?")
     }
 
-    /// What fills a slot for the field `name`; blank values give way to `default`.
-    pub(crate) fn value<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+    /// What fills a slot for the field `name`, in its notation; blank values give way to `default`.
+    pub(crate) fn value<'a>(
+        &'a self,
+        name: &str,
+        default: &'a str,
+        notation: Option<&Notation>,
+    ) -> Cow<'a, str> {
         let value = match name {
             "email" => self.to.as_str(),
             "name" => &self.name,
             _ => self.fields.get(name).map_or("", String::as_str),
         };
-        if one_line(value).is_empty() {
-            default
-        } else {
-            value
+        match (one_line(value), notation) {
+            (line, _) if line.is_empty() => Cow::Borrowed(default),
+            (_, None) => Cow::Borrowed(value),
+            (line, Some(notation)) => Cow::Owned(notation.write(&line).into_owned()),
         }
     }
 
-    /// The same on one line, as every part shows it.
-    pub(crate) fn line(&self, name: &str, default: &str) -> String {
-        one_line(self.value(name, default)).into_owned()
+    /// The same on one line, as every part shows it; empty for a slot that holds no field.
+    pub(crate) fn line(&self, slot: &Slot) -> String {
+        match slot {
+            Slot::Field {
+                name,
+                default,
+                notation,
+                ..
+            } => one_line(&self.value(name, default, notation.as_ref())).into_owned(),
+            _ => String::new(),
+        }
     }
 
     /// The second that a confirm link carries.

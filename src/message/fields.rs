@@ -215,7 +215,7 @@ impl Subject {
         };
         if shared {
             let mut field = Vec::new();
-            encode(&subject.text(|_, default| default), &mut field);
+            encode(&subject.text(|_| String::new()), &mut field);
             subject.shared = Some(field);
         }
         Ok(subject)
@@ -227,21 +227,18 @@ impl Subject {
             Some(field) if !copy.test => out.extend_from_slice(field),
             _ => {
                 let test = if copy.test { TEST } else { "" };
-                let text = self.text(|name, default| copy.value(name, default));
+                let text = self.text(|slot| copy.line(slot));
                 encode(&format!("{test}{text}"), out);
             }
         }
     }
 
-    fn text<'a>(&'a self, value: impl Fn(&'a str, &'a str) -> &'a str) -> String {
+    fn text(&self, line: impl Fn(&Slot) -> String) -> String {
         let mut text = String::new();
         for segment in &self.template.0 {
             match segment {
                 Segment::Literal(literal) => text.push_str(literal),
-                Segment::Slot(Slot::Field { name, default, .. }) => {
-                    text.push_str(cut(&one_line(value(name, default)), VALUE));
-                }
-                Segment::Slot(_) => {}
+                Segment::Slot(slot) => text.push_str(cut(&line(slot), VALUE)),
             }
         }
         text

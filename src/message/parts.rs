@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use anyhow::ensure;
 
+use crate::compile::notation::Notation;
 use crate::compile::{Compiled, Context, Segment, Slot, Template};
 use crate::message::Links;
 use crate::message::escape::escape;
@@ -37,6 +38,7 @@ enum Filler {
         name: String,
         default: String,
         context: Context,
+        notation: Option<Notation>,
     },
     /// A link: where it begins, and what its token claims.
     Link { base: String, kind: Kind },
@@ -132,11 +134,13 @@ impl Filler {
                 name,
                 default,
                 context,
+                notation,
             } => {
                 return Filler::Field {
                     name: name.clone(),
                     default: default.clone(),
                     context: *context,
+                    notation: notation.clone(),
                 };
             }
             Slot::Click(link) => ("c", Kind::Click(*link)),
@@ -159,9 +163,11 @@ impl Filler {
                 name,
                 default,
                 context,
+                notation,
             } => {
                 let mut value = String::new();
-                escape(links.copy.value(name, default), *context, &mut value);
+                let given = links.copy.value(name, default, notation.as_ref());
+                escape(&given, *context, &mut value);
                 value
             }
             Filler::Link { base, kind } => {

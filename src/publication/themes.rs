@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 
-use crate::compile::press::{Mail, Options};
+use crate::compile::press::Mail;
 use crate::compile::theme::Theme;
 use crate::compile::theme::inspect::{Contrast, contrasts, inspect};
 use crate::compile::theme::look::Look;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::publication::folder::{self, Folder};
-use crate::publication::{Built, Order, Previewed, Publication, Rejected, is_slug, site};
+use crate::publication::{Built, Order, Previewed, Publication, Rejected, is_slug};
 
 /// The specimen of a theme that brings none.
 const SPECIMEN: &str = "themes/digest/specimen";
@@ -106,19 +106,11 @@ fn build_specimen(
     let name = known(emails, name)?;
     let publication = Publication::load(emails)?;
     let (folder, _) = publication.specimen_folder(&name)?;
+    let order = Order::new(config, Mail::Issue, "specimen", &folder);
     publication.build(&Order {
-        site: site(config),
-        mail: Mail::Issue,
-        options: Options {
-            clicks: config.tracking.clicks,
-            opens: config.tracking.opens,
-            annotate,
-        },
-        list: &config.publication.list,
-        slug: "specimen",
-        folder: &folder,
         theme: &name,
         forced: true,
+        ..order.annotated(annotate)
     })
 }
 

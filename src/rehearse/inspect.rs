@@ -2,8 +2,10 @@
 //!
 //! Promises: pure; looks only at values that this issue uses.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::compile::notation::Notation;
 use crate::compile::{Compiled, Context, HTML_LIMIT, Segment, Slot, Template};
 use crate::message::copy::{CopyRecord, one_line};
 use crate::rehearse::Kind;
@@ -35,6 +37,15 @@ impl Value<'_> {
     }
 }
 
+/// A slot of the HTML part.
+#[derive(Debug)]
+struct Field {
+    name: String,
+    default: String,
+    context: Context,
+    notation: Option<Notation>,
+}
+
 /// Where an issue uses which fields.
 #[derive(Debug)]
 pub(super) struct Inspector {
@@ -45,8 +56,8 @@ pub(super) struct Inspector {
     /// All fields that are used, but for the address.
     used: Vec<String>,
     subject: Template,
-    /// The fields of the HTML part, as often as they stand there, with default and context.
-    html: Vec<(String, String, Context)>,
+    /// The fields of the HTML part, as often as they stand there.
+    html: Vec<Field>,
     /// Octets of the HTML without any field.
     html_base: usize,
 }
@@ -75,6 +86,7 @@ impl Inspector {
                     name,
                     default,
                     context,
+                    notation,
                 } = slot
                 else {
                     continue;
@@ -86,9 +98,12 @@ impl Inspector {
                     add(&mut inspector.header, name);
                 }
                 if index == 1 {
-                    inspector
-                        .html
-                        .push((name.clone(), default.clone(), *context));
+                    inspector.html.push(Field {
+                        name: name.clone(),
+                        default: default.clone(),
+                        context: *context,
+                        notation: notation.clone(),
+                    });
                 }
                 if name != "email" {
                     add(&mut inspector.used, name);
@@ -143,12 +158,16 @@ impl Inspector {
         for segment in &self.subject.0 {
             match segment {
                 Segment::Literal(text) => count += text.chars().count(),
-                Segment::Slot(Slot::Field { name, default, .. }) => {
+                Segment::Slot(Slot::Field {
+                    name,
+                    default,
+                    notation,
+                    ..
+                }) => {
                     let value = one_line(values.get(name));
-                    let shown = if value.is_empty() {
-                        default.as_str()
-                    } else {
-                        &value
+                    let shown = match value.is_empty() {
+                        true => Cow::Borrowed(default.as_str()),
+                        false => written(notation.as_ref(), &value),
                     };
                     let length = shown.chars().count();
                     count += length;
@@ -172,13 +191,16 @@ impl Inspector {
         let mut size = self.html_base;
         let mut plain = self.html_base;
         let mut longest = ("", 0);
-        for (name, default, context) in &self.html {
+        for field in &self.html {
+            let Field { name, context, .. } = field;
             let value = one_line(values.get(name));
-            let default = context.escape(default).len();
-            let length = if value.is_empty() {
-                default
-            } else {
-                context.escape(&value).len()
+            let default = context.escape(&field.default).len();
+            let length = match value.is_empty() {
+                true => default,
+                false => {
+                    let written = written(field.notation.as_ref(), &value);
+                    context.escape(&written).len()
+                }
             };
             size += length;
             plain += default;
@@ -192,6 +214,10 @@ impl Inspector {
             tell(Kind::Oversize, longest.0, detail);
         }
     }
+}
+
+fn written<'a>(notation: Option<&Notation>, value: &'a str) -> Cow<'a, str> {
+    notation.map_or(Cow::Borrowed(value), |notation| notation.write(value))
 }
 
 /// Whether `[[name]]` stands in a text, without a default.

@@ -17,6 +17,7 @@ use crate::id::{DeliveryKey, RunId};
 use crate::keyring::Keyring;
 use crate::message::copy::{CopyRecord, Values};
 use crate::message::{self, ListHeaders, MessageTemplate};
+use crate::publication::Built;
 use crate::run::headers_of;
 
 /// The sample reader, who has no values: slots show their defaults.
@@ -56,13 +57,14 @@ pub struct Sample {
     pub unsigned: Option<String>,
 }
 
-/// Makes the message of `compiled` for `reader`; the configuration's file stands in `base`.
+/// Makes the message of `built` for `reader`; the configuration's file stands in `base`.
 pub fn make(
     config: &Config,
     base: &Path,
-    compiled: &Compiled,
+    built: &Built,
     reader: &Reader,
 ) -> anyhow::Result<Sample> {
+    let compiled = &built.compiled;
     let (_, relay) = config
         .first_relay()
         .context("`send.relay` names no relay")?;
@@ -71,8 +73,13 @@ pub fn make(
         Ok(signer) => (signer, None),
         Err(error) => (None, Some(format!("{error:#}"))),
     };
+    // The titles of other lists stand in the database.
+    let title = match built.list == config.publication.list {
+        true => &config.publication.name,
+        false => &built.list,
+    };
     let list = ListHeaders {
-        title: config.publication.name.clone(),
+        title: title.clone(),
         label: "sample".into(),
         domain: config.from.address.domain().to_owned(),
     };
@@ -109,6 +116,11 @@ pub fn subject(compiled: &Compiled, reader: &Reader) -> String {
     fill(compiled, &compiled.subject, "", reader, str::to_owned)
 }
 
+/// The preheader for `reader`.
+pub fn preheader(compiled: &Compiled, reader: &Reader) -> String {
+    fill(compiled, &compiled.preheader, "", reader, str::to_owned)
+}
+
 /// `escape` makes a target fit for the part.
 fn fill(
     compiled: &Compiled,
@@ -119,7 +131,7 @@ fn fill(
 ) -> String {
     let copy = reader.copy(0);
     template.fill(|slot| match slot {
-        Slot::Field { name, default, .. } => copy.line(name, default),
+        Slot::Field { .. } => copy.line(slot),
         Slot::Click(index) => {
             let link = compiled.links.get(*index as usize);
             link.map(|link| escape(&link.url)).unwrap_or_default()

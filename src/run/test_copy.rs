@@ -17,7 +17,7 @@ use crate::deliver::{Engine, Taken};
 use crate::delivery::State;
 use crate::id::{DeliveryKey, SubscriberId};
 use crate::message::copy::Values;
-use crate::publication::{self, Built};
+use crate::publication::Built;
 use crate::run::keep_revision;
 use crate::store::system_mail::NewSystemMail;
 use crate::subscriber::Subscriber;
@@ -70,16 +70,15 @@ pub fn values(reader: &Subscriber) -> Values {
     }
 }
 
-/// Puts one test copy of `issue` with `values` into the open run for each address.
+/// Puts one test copy of `built` with `values` into the open run for each address.
 pub async fn begin(
     app: &App,
-    issue: &str,
+    built: Built,
     to: &[EmailAddress],
     values: &Values,
 ) -> anyhow::Result<Begun> {
-    let built = publication::compile_issue(&app.config, &app.emails(), issue)?;
     let revision = keep_revision(app, &built.compiled, &built.images).await?;
-    let list = app.store.list(&app.config.publication.list).await?;
+    let list = app.store.list(&built.list).await?;
     let data = serde_json::to_string(values)?;
     let mut keys = Vec::with_capacity(to.len());
     for address in to {
@@ -100,12 +99,12 @@ pub async fn begin(
 /// Sends a test copy to each address and waits until each is settled or deferred, or until `stop`.
 pub async fn send(
     app: &App,
-    issue: &str,
+    built: Built,
     to: &[EmailAddress],
     values: &Values,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Report> {
-    let begun = begin(app, issue, to, values).await?;
+    let begun = begin(app, built, to, values).await?;
     let (say, heard) = watch::channel(false);
     let engine = match Engine::take(app.clone(), heard).await? {
         Taken::Engine(engine) => Some(tokio::spawn(engine.run())),

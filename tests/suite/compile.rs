@@ -9,6 +9,7 @@ use crate::compile::desk::Desk;
 mod commands;
 pub mod desk;
 mod own;
+mod slots;
 mod themes;
 
 const SAMPLE: &str = "this-week-in-ai-research";
@@ -281,7 +282,11 @@ fn mjml_of_the_authors_is_checked_where_it_stands() {
         ),
         (
             "<mj-spacer />\n\n</mj-column>",
-            "issue.md:10:1: error[stray-closing-tag]",
+            "issue.md:9:3: error[stray-closing-tag]: `</mj-column>` closes what the theme opened around",
+        ),
+        (
+            "<mj-text>a</mj-text></mj-column>\n<mj-column>",
+            "issue.md:7:23: error[stray-closing-tag]: `</mj-column>` closes what the theme opened around",
         ),
         (
             "<mj-raw><script>x</script></mj-raw>",

@@ -252,6 +252,7 @@ fn every_part_decodes_to_its_literals_and_its_escaped_values() {
             name: "first_name".into(),
             default: "=.\u{0} there".into(),
             context,
+            notation: None,
         });
         let [a, b, c] = literals.clone().map(Segment::Literal);
         Template(vec![

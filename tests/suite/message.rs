@@ -14,6 +14,8 @@ use pressrun::token::{self, Claim, Purpose};
 
 use crate::dkim::unfold;
 
+mod notation;
+
 const PEM: &str = include_str!("../keys/dkim-test.pem");
 const KEY: DeliveryKey = DeliveryKey {
     run: RunId(7),
@@ -75,6 +77,7 @@ fn field(name: &str, default: &str, context: Context) -> Segment {
         name: name.into(),
         default: default.into(),
         context,
+        notation: None,
     })
 }
 
@@ -123,7 +126,7 @@ fn compiled() -> Compiled {
             field("first_name", "reader", Context::Header),
             literal(": eleven papers"),
         ]),
-        preheader: String::new(),
+        preheader: Template::default(),
         html: Template(html),
         text: Template(text),
         links: vec![link("1 - Read more"), link("promo")],

@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 use crate::compile::desk::Desk;
 use crate::harness::block_on;
 
+mod theme;
+
 /// Nothing waits for it in a good run.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Any picture that is one.
@@ -44,9 +46,13 @@ struct Answer {
 
 impl Shown {
     async fn open(desk: Desk) -> Shown {
+        Shown::target(desk, Target::issue("one")).await
+    }
+
+    async fn target(desk: Desk, target: Target) -> Shown {
         let (stop, stopped) = watch::channel(false);
         let file = desk.folder.path().join("pressrun.toml");
-        let opened = preview::open(&file, Target::issue("one"), stopped).await;
+        let opened = preview::open(&file, target, stopped).await;
         let opened = opened.expect("a preview");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

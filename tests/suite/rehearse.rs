@@ -174,6 +174,61 @@ fn a_rehearsal_reads_well_and_its_exit_code_says_whether_one_may_send() {
 }
 
 #[test]
+fn an_issue_goes_to_the_list_asked_for_else_its_own_else_the_publications() {
+    let own = FINE.replace("---\nHello", "list: insiders\n---\nHello");
+    let folder = publication(&own.replace("these are", "from [[list.name]], these are"));
+    let path = folder.path();
+    let rehearse = |more: &[&str]| {
+        let arguments = [&["rehearse", "bees"], more].concat();
+        let (code, out, error) = pressrun(path, &arguments);
+        (
+            code,
+            out.lines().next().unwrap_or_default().to_owned(),
+            error,
+        )
+    };
+    let (code, _, error) = rehearse(&[]);
+    assert_eq!(code, 1);
+    assert!(error.contains("there is no list `insiders`"), "{error}");
+    let (code, _, error) = pressrun(path, &["send", "bees", "--yes", "--detach"]);
+    assert_eq!(code, 1);
+    assert!(error.contains("no list `insiders`"), "{error}");
+
+    let add = ["lists", "add", "insiders", "--title", "The Insiders"];
+    assert_eq!(pressrun(path, &add).0, 0);
+    let add = [
+        "subscribers",
+        "add",
+        "eve@example.org",
+        "--list",
+        "insiders",
+    ];
+    let (code, out, error) = pressrun(path, &add);
+    assert_eq!(code, 0, "{out}{error}");
+    let head =
+        |list: &str, readers: u32| format!("`bees` for {readers} readers of `{list}`, made in ");
+    let (_, first, error) = rehearse(&[]);
+    assert!(first.starts_with(&head("insiders", 1)), "{first}{error}");
+    let (_, first, error) = rehearse(&["--list", "weekly"]);
+    assert!(first.starts_with(&head("weekly", 2)), "{first}{error}");
+
+    // What is sent names the list that it is sent to.
+    for (more, list) in [(&[][..], "insiders"), (&["--list", "weekly"][..], "weekly")] {
+        let arguments = [&["send", "bees", "--yes", "--detach"], more].concat();
+        let (code, out, error) = pressrun(path, &arguments);
+        assert_eq!(code, 0, "{out}{error}");
+        let content = frozen(path, list);
+        assert!(
+            content.contains(&format!("from {list}, these")),
+            "{content}"
+        );
+    }
+    std::fs::write(path.join("emails/issues/bees/issue.md"), FINE).expect("a file");
+    let (_, first, _) = rehearse(&[]);
+    assert!(first.starts_with(&head("weekly", 2)), "{first}");
+}
+
+#[test]
 fn send_refuses_what_the_lints_and_the_rehearsal_refuse() {
     let folder = publication(&FINE.replace("these are", "TODO"));
     let path = folder.path();
@@ -231,6 +286,26 @@ fn send_refuses_what_the_lints_and_the_rehearsal_refuse() {
 }
 
 /// Runs SQL past the program on the SQLite file of a publication.
+/// What is frozen of the run to a list.
+fn frozen(folder: &Path, list: &str) -> String {
+    use sqlx::ConnectOptions;
+    let file = folder.join("pressrun.db");
+    let mut content = String::new();
+    crate::harness::block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+        let mut conn = options.connect().await.expect("a connection");
+        content = sqlx::query_scalar(
+            "select content from runs join lists on lists.id = runs.list_id
+             join revisions on revisions.hash = runs.revision where lists.slug = $1",
+        )
+        .bind(list)
+        .fetch_one(&mut conn)
+        .await
+        .expect("a run of this list");
+    });
+    content
+}
+
 fn alter(folder: &Path, statement: &str) {
     use sqlx::ConnectOptions;
     let file = folder.join("pressrun.db");

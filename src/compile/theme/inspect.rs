@@ -7,6 +7,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::compile::theme::Theme;
+use crate::compile::theme::literal::colours;
 use crate::compile::theme::tokens::{Colours, PAIRS};
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::lint::contrast::{Colour, TEXT, ratio};
@@ -42,7 +43,11 @@ pub fn contrasts(theme: &Theme) -> Vec<Contrast> {
 
 /// What is wrong with the theme's colours, and what makes it hard to change.
 pub fn inspect(theme: &Theme) -> Vec<Diagnostic> {
-    let mut found = illegible(theme);
+    let (file, text) = toml(theme);
+    let source = Source { file: &file, text };
+    let illegible = illegible(theme).into_iter();
+    let illegible = illegible.map(|pair| source.error(pair.offset, "contrast", pair.message));
+    let mut found: Vec<Diagnostic> = illegible.collect();
     found.extend(literals(theme));
     found.extend(unused_files(theme));
     found.extend(unused_colours(theme));
@@ -55,28 +60,32 @@ fn toml(theme: &Theme) -> (String, &str) {
     (format!("themes/{}/theme.toml", theme.name), text)
 }
 
-/// Words that do not stand out from their ground (WCAG 2.2, 1.4.3).
-fn illegible(theme: &Theme) -> Vec<Diagnostic> {
-    let (file, text) = toml(theme);
-    let source = Source { file: &file, text };
+/// Words that do not stand out from their ground in one of the schemes (WCAG 2.2, 1.4.3).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Illegible {
+    /// Where the colour of the words stands in `theme.toml`.
+    pub offset: usize,
+    pub message: String,
+}
+
+/// Every pair of tokens that is hard to read. A theme that has some of them only is judged by what there is.
+pub fn illegible(theme: &Theme) -> Vec<Illegible> {
     let tokens = &theme.look.tokens;
     let mut found = Vec::new();
-    for pair in contrasts(theme) {
-        let Contrast { words, ground, .. } = pair;
-        let schemes = [
-            ("light", pair.light, &tokens.light),
-            ("dark", pair.dark, &tokens.dark),
-        ];
-        for (scheme, ratio, colours) in schemes {
-            if ratio >= TEXT {
+    for (scheme, colours) in [("light", &tokens.light), ("dark", &tokens.dark)] {
+        for (words, ground) in PAIRS {
+            let (Some(ink), Some(below)) = (colours.get(words), colours.get(ground)) else {
                 continue;
+            };
+            let ratio = ratio(ink.value, below.value);
+            if ratio < TEXT {
+                let message = format!(
+                    "`{words}` on `{ground}` has a contrast of {} in the {scheme} scheme; text needs {TEXT}",
+                    shown(ratio)
+                );
+                let offset = ink.offset;
+                found.push(Illegible { offset, message });
             }
-            let offset = colours.get(words).map_or(0, |placed| placed.offset);
-            let message = format!(
-                "`{words}` on `{ground}` has a contrast of {} in the {scheme} scheme; text needs {TEXT}",
-                shown(ratio)
-            );
-            found.push(source.error(offset, "contrast", message));
         }
     }
     found
@@ -134,31 +143,6 @@ fn section(text: &str, name: &str) -> Range<usize> {
     start..end.map_or(text.len(), |end| start + 2 + end)
 }
 
-/// Where a text writes a colour as `#rgb` or `#rrggbb`, outside comments of the template.
-fn colours(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut rest = 0;
-    while let Some(at) = text[rest..].find('#').map(|at| rest + at) {
-        if text[..at].ends_with('{') {
-            // `{# a comment #}`
-            rest = text[at..].find("#}").map_or(text.len(), |end| at + end + 2);
-            continue;
-        }
-        let digits = text[at + 1..]
-            .bytes()
-            .take_while(u8::is_ascii_hexdigit)
-            .count();
-        let end = at + 1 + digits;
-        let word = text[end..].starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_');
-        // `&#123;` is a character.
-        if matches!(digits, 3 | 6) && !word && !text[..at].ends_with('&') {
-            found.push(at..end);
-        }
-        rest = end;
-    }
-    found
-}
-
 /// Files of components that no other file names.
 fn unused_files(theme: &Theme) -> Vec<Diagnostic> {
     let unnamed = |path: &str| {
@@ -213,15 +197,7 @@ fn unused_colours(theme: &Theme) -> Vec<Diagnostic> {
 
 #[cfg(test)]
 mod tests {
-    use super::{colours, section};
-
-    #[test]
-    fn colours_are_told_from_characters_comments_and_anchors() {
-        let text =
-            "{# #fff #}a{color:#3a49c4}b{color:#FFF;}&#847;&#8203; href=\"#abcdefg\" #abc-d #12";
-        let found: Vec<&str> = colours(text).into_iter().map(|at| &text[at]).collect();
-        assert_eq!(found, ["#3a49c4", "#FFF"]);
-    }
+    use super::section;
 
     #[test]
     fn a_section_ends_where_the_next_begins() {

@@ -47,9 +47,7 @@ async fn html(desk: &Desk, shown: &Shown, good: &Good, look: &Look) -> anyhow::R
     let public_url = config.publication.url.trim_end_matches('/');
     let html = match look.appearance.client {
         // Where it is cut depends on the length of the real links.
-        Client::Clipped => {
-            sample::make(config, desk.base(), &good.built.compiled, &seen.reader)?.html
-        }
+        Client::Clipped => sample::make(config, desk.base(), &good.built, &seen.reader)?.html,
         _ => sample::html(&good.marked.built.compiled, public_url, &seen.reader),
     };
     let html = appearance::images_from(&html, &format!("{public_url}/i/"), "/i/");

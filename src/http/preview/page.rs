@@ -9,12 +9,13 @@ use minijinja::{Value, context};
 use crate::appearance::{Client, Images, Scheme, inbox, text};
 use crate::clock::Clock;
 use crate::compile::HTML_LIMIT;
+use crate::compile::theme::inspect::inspect;
 use crate::diagnostic::Diagnostic;
 use crate::http::fault::Fault;
 use crate::http::preview::finding::finding;
 use crate::http::preview::look::{CLIENTS, IMAGES, Look, SCHEMES, Show};
 use crate::http::preview::reader::{Seen, seen, store};
-use crate::http::preview::{Desk, Good, Shown, panels};
+use crate::http::preview::{Desk, Good, Shown, Subject, panels};
 use crate::preflight;
 use crate::run::sample::{self, Sample};
 
@@ -56,7 +57,7 @@ pub(super) async fn page(
     let errors: Vec<Value> = errors.map(|error| finding(error, editor)).collect();
     let mut values = context! {
         version => desk.version(&shown),
-        issue => desk.target.issue.as_str(),
+        issue => desk.target.name(&shown.config),
         broken => shown.is_broken(),
         errors => errors,
         wrong => wrong.len(),
@@ -66,8 +67,12 @@ pub(super) async fn page(
     if let Some(good) = &shown.good {
         let found = findings(&desk, &shown, good).await;
         let made = make(&desk, &shown, good, &seen, found);
+        let slug = match &desk.target.subject {
+            Subject::Issue(_) => good.built.compiled.slug.clone(),
+            Subject::Theme(_) => format!("the specimen of {}", desk.target.name(&shown.config)),
+        };
         let more = context! {
-            slug => good.built.compiled.slug.as_str(),
+            slug => slug,
             title => good.built.compiled.title.as_str(),
             subject => made.subject.as_str(),
             groups => groups(&look),
@@ -89,7 +94,19 @@ pub(super) async fn findings(desk: &Desk, shown: &Shown, good: &Good) -> Vec<Dia
     let slug = &good.built.compiled.slug;
     let now = Clock::System.now();
     let facts = preflight::facts(&emails, slug, store.as_ref(), now).await;
-    preflight::findings(&shown.config, &good.built, &facts)
+    let mut found = preflight::findings(&shown.config, &good.built, &facts);
+    if let Subject::Theme(_) = desk.target.subject {
+        // What `pressrun theme check` says; some of it is a lint's, too.
+        for finding in inspect(&good.built.theme) {
+            let same =
+                |known: &Diagnostic| known.code == finding.code && known.message == finding.message;
+            match found.iter_mut().find(|known| same(known)) {
+                Some(known) => *known = finding,
+                None => found.push(finding),
+            }
+        }
+    }
+    found
 }
 
 fn make<'a>(
@@ -102,7 +119,7 @@ fn make<'a>(
     let config = &shown.config;
     let public_url = config.publication.url.trim_end_matches('/');
     let compiled = &good.built.compiled;
-    let sample = sample::make(config, desk.base(), compiled, &seen.reader);
+    let sample = sample::make(config, desk.base(), &good.built, &seen.reader);
     Made {
         shown,
         good,
@@ -221,7 +238,7 @@ fn stage(desk: &Desk, made: &Made<'_>, look: &Look) -> Value {
             initial => config.from.name.chars().next().map(String::from).unwrap_or_default(),
             subject => made.subject.as_str(),
             snippet => inbox::snippet(&made.html),
-            preheader => made.good.built.compiled.preheader.as_str(),
+            preheader => sample::preheader(&made.good.built.compiled, &made.seen.reader),
             padded => inbox::is_padded(&made.html),
         },
     }

@@ -48,8 +48,12 @@ async fn deliver(desk: Arc<Desk>, look: Look, to: String) -> anyhow::Result<Vec<
     let opened = move || Handle::current().block_on(App::from_file(&file));
     let app = tokio::task::spawn_blocking(opened).await??;
     remember(&desk, &to);
-    let (issue, values) = (&desk.target.issue, &seen.reader.values);
-    let report = test_copy::send(&app, issue, &to, values, desk.stop.clone()).await;
+    let sent = async {
+        // As it is now, whatever the page shows.
+        let built = desk.target.compile(&app.config, &app.emails())?;
+        test_copy::send(&app, built, &to, &seen.reader.values, desk.stop.clone()).await
+    };
+    let report = sent.await;
     app.store.close().await;
     Ok(report?.tested)
 }

@@ -13,7 +13,7 @@ use notify::{Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::http::preview::Desk;
+use crate::http::preview::{Desk, Subject};
 use crate::publication;
 
 /// Editors write twice within a few milliseconds.
@@ -78,10 +78,11 @@ impl Paths {
     fn of(desk: &Desk) -> Paths {
         let shown = desk.shown();
         let emails = desk.base().join(&shown.config.paths.emails);
-        let issue = publication::folder_of(&emails, &desk.target.issue);
         let real = |path: PathBuf| path.canonicalize().unwrap_or(path);
-        let mut trees = vec![real(issue), real(emails.join("themes"))];
-        trees.extend(desk.target.watched.iter().cloned().map(real));
+        let mut trees = vec![real(emails.join("themes"))];
+        if let Subject::Issue(issue) = &desk.target.subject {
+            trees.push(real(publication::folder_of(&emails, issue)));
+        }
         let emails = real(emails);
         let file = real(desk.file.clone());
         Paths {

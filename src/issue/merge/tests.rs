@@ -1,8 +1,9 @@
 //! What a slot may hold, and what is said about one that holds something else.
 
 use super::{Given, Slots};
-use crate::compile::Slot;
+use crate::compile::notation::Notation;
 use crate::compile::press::Mail;
+use crate::compile::{Context, Slot};
 use crate::diagnostic::Source;
 use crate::issue::block::{Inline, Merge, Piece};
 use crate::issue::front::Front;
@@ -12,6 +13,7 @@ fn fields() -> FieldTable {
     super::fields(Source {
         file: "fields.toml",
         text: "[fields.first_name]\ntype = \"text\"\n[fields.age]\ntype = \"number\"\n\
+               [fields.born]\ntype = \"date\"\n\
                [fields.member]\ntype = \"bool\"\nrequired = true\n",
     })
     .expect("fields")
@@ -29,6 +31,7 @@ fn with<T>(
         publication: "P & Q",
         url: "https://p.example",
         list: "weekly",
+        chosen: None,
         language: "en",
     };
     let front = Front {
@@ -57,7 +60,8 @@ fn a_slot_stands_between_texts_with_its_default() {
             Inline::Text("Hi ".into()),
             Inline::Merge(Merge::Field {
                 name: "first_name".into(),
-                default: "there, you".into()
+                default: "there, you".into(),
+                notation: None,
             }),
             Inline::Text("!".into()),
         ]
@@ -132,7 +136,7 @@ fn what_every_copy_shares_is_text_at_once() {
             "is empty: the front matter gives no `dates`",
         ),
         ("[[issue.titel]]", "did you mean `issue.title`?"),
-        ("[[share_url]]", "write `[words](share_url)`"),
+        ("[[share_url]]", "link to it: `[words](share_url)`"),
         ("[[issue.]]", "names no field"),
     ] {
         let (_, found) = read(text);
@@ -163,12 +167,69 @@ fn a_page_and_a_field_stand_only_in_mails_that_have_them() {
     }
     let text = "x [[view_url]]";
     let (_, found) = with(text, Mail::Issue, |slots, found| {
-        slots.header(text, 0, found)
+        slots.header(text, 0, "teaser", found)
     });
     assert_eq!(
         found,
-        ["a.md:1:3: error[slot]: a subject cannot hold an address"]
+        ["a.md:1:3: error[slot]: a teaser cannot hold an address"]
     );
+}
+
+#[test]
+fn a_date_and_a_number_are_written_in_the_language_of_the_issue() {
+    let notation = |text: &str| match read(text).0.as_slice() {
+        [Inline::Merge(merge)] => match merge.slot(Context::Html) {
+            Slot::Field { notation, .. } => notation,
+            _ => None,
+        },
+        _ => None,
+    };
+    assert_eq!(notation("[[age|?]]"), Some(Notation::Number("en".into())));
+    assert_eq!(notation("[[born|?]]"), Some(Notation::Date("en".into())));
+    assert_eq!(notation("[[first_name|?]]"), None);
+    assert_eq!(notation("[[email]]"), None);
+    let (pieces, _) = with(
+        "https://a.example/?b=[[born|x]]",
+        Mail::Issue,
+        |slots, found| slots.pieces("https://a.example/?b=[[born|x]]", 0, found),
+    );
+    let Some(Piece::Merge(merge)) = pieces.last() else {
+        panic!("{pieces:?}");
+    };
+    assert!(
+        matches!(merge.slot(Context::Url), Slot::Field { notation: None, .. }),
+        "a machine reads an address"
+    );
+}
+
+#[test]
+fn the_list_of_a_slot_is_the_one_that_is_sent_to() {
+    let fields = fields();
+    let front = Front {
+        list: Some("letters".into()),
+        ..Front::default()
+    };
+    let named = |front: &Front, chosen| {
+        let given = Given {
+            fields: &fields,
+            mail: Mail::Issue,
+            publication: "P",
+            url: "https://p.example",
+            list: "weekly",
+            chosen,
+            language: "en",
+        };
+        let text = "[[list.name]]";
+        let slots = Slots::new(Source { file: "a.md", text }, "one", front, given);
+        slots.inlines(text, 0, &mut Vec::new())
+    };
+    for (front, chosen, expected) in [
+        (&Front::default(), None, "weekly"),
+        (&front, None, "letters"),
+        (&front, Some("beta"), "beta"),
+    ] {
+        assert_eq!(named(front, chosen), [Inline::Text(expected.into())]);
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn read(body: &str) -> (Option<Issue>, Vec<String>) {
         publication: "P",
         url: "https://p.example",
         list: "weekly",
+        chosen: None,
         language: "en",
     };
     let issue = Issue::read_mjml("a", ("a.mjml", text.as_bytes()), None, given, &mut found);

@@ -358,13 +358,14 @@ fn small_issue() -> Compiled {
             name: "name".into(),
             default: "reader".into(),
             context,
+            notation: None,
         })
     };
     Compiled {
         slug: "small".into(),
         title: "Small".into(),
         subject: Template(vec![text("Small news for "), name(Context::Header)]),
-        preheader: "Little".into(),
+        preheader: Template(vec![Segment::Literal("Little".into())]),
         html: Template(vec![
             text("<p>Dear "),
             name(Context::Html),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pressrun::address::EmailAddress;
 use pressrun::id::{DeliveryKey, ListId, RunId, SubscriberId};
 use pressrun::message::copy::Values;
-use pressrun::publication::Publication;
+use pressrun::publication::{Publication, compile_issue};
 use pressrun::run;
 use pressrun::run::test_copy::{self, Tested};
 use pressrun::smtp::sink::SinkOptions;
@@ -136,7 +136,8 @@ on_both!(
         let rig = Rig::new(engine, wish).await;
         Publication::write_defaults(&rig.app.emails()).expect("the author's folder");
         let to = EmailAddress::parse("author@example.org").expect("an address");
-        let begun = test_copy::begin(&rig.app, SAMPLE, &[to], &Values::default())
+        let built = compile_issue(&rig.app.config, &rig.app.emails(), SAMPLE).expect("an issue");
+        let begun = test_copy::begin(&rig.app, built, &[to], &Values::default())
             .await
             .expect("a test");
         assert_eq!(begun.keys[0].run, RunId::SYSTEM);
@@ -205,7 +206,8 @@ on_both!(
             fields: [("first_name".to_owned(), "Zoe".to_owned())].into(),
         };
         let (_say, stop) = tokio::sync::watch::channel(false);
-        let report = test_copy::send(&rig.app, "one", &to, &values, stop).await;
+        let built = compile_issue(&rig.app.config, &rig.app.emails(), "one").expect("an issue");
+        let report = test_copy::send(&rig.app, built, &to, &values, stop).await;
         let tested = report.expect("a report").tested;
         assert!(tested.iter().all(Tested::is_sent), "{tested:?}");
         let mails = rig.sink.accepted();
