@@ -167,6 +167,9 @@ impl Reading<'_> {
         let Node::Text(text) = &value.node else {
             let problem = match value.node {
                 Node::Nothing => format!("`{key}` is empty"),
+                _ if self.source.text[value.range.start..].starts_with("[[") => {
+                    format!("`{key}` begins with a slot; put it in quotes")
+                }
                 _ => format!("`{key}` is one text, not several"),
             };
             self.error(value, problem);
@@ -365,6 +368,14 @@ mod tests {
                 "issue.md:3:1: error[front-matter]: ",
             ),
             ("---\ntitle: \"a\n---\n", "error[front-matter]: "),
+            (
+                "---\ntitle: a\nteaser: [[name|You]], look\n---\n",
+                "a value that begins with a slot stands in quotes: `teaser: \"[[...\"`",
+            ),
+            (
+                "---\ntitle: a\nteaser: [[name|You]]\n---\n",
+                "issue.md:3:9: error[front-matter]: `teaser` begins with a slot; put it in quotes",
+            ),
             (
                 "---\ntitle: a\ndates: {from: 2026-03-02, to: 2026-03-01}\n---\n",
                 "before it begins",

@@ -54,7 +54,15 @@ pub(crate) fn read(
         Err(error) => {
             let place = error.location();
             let offset = place.map_or(0, |place| offset_of(yaml, place.line(), place.column()));
-            Err(source.error(range.start + offset, code, sentence(&error)))
+            let told = source.error(range.start + offset, code, sentence(&error));
+            // YAML takes a bracket for the beginning of a list.
+            let line = yaml[..offset].rfind('\n').map_or(0, |end| end + 1);
+            Err(match yaml[line..].split_once(": ") {
+                Some((key, value)) if value.starts_with("[[") && !key.contains('\n') => told.help(
+                    format!("a value that begins with a slot stands in quotes: `{key}: \"[[...\"`"),
+                ),
+                _ => told,
+            })
         }
     }
 }
