@@ -26,6 +26,7 @@ pub mod issue;
 pub mod lint;
 pub mod message;
 pub mod mjml;
+pub mod mx;
 pub mod reply;
 pub mod retry;
 pub mod stats;

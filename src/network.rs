@@ -1,4 +1,4 @@
-//! Client addresses as networks: what may be kept of an address, and what limits are counted by.
+//! Addresses as networks: what may be kept of a client's, what limits are counted by, which are public.
 //!
 //! Promises: no whole address ever leaves this module as text for storage; an IPv4 address written as
 //! IPv6 is the IPv4 address. Leaves hashing to `keyring`.
@@ -14,6 +14,32 @@ pub fn client(address: IpAddr) -> IpAddr {
 /// The neighbourhood: /24 or /48. Evidence and forms are tied to it, and wide limits counted by it.
 pub fn wide(address: IpAddr) -> IpAddr {
     masked(address, 24, 48)
+}
+
+/// Whether an address belongs to the public network, where strangers may send us.
+pub fn is_public(address: IpAddr) -> bool {
+    let ip = address.to_canonical();
+    if ip.is_loopback() {
+        return false;
+    }
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            // RFC 6890: this network, shared address space, protocol assignments, benchmarks, reserved.
+            let special = a == 0
+                || a == 100 && (64..128).contains(&b)
+                || a == 192 && b == 0
+                || a == 198 && (18..20).contains(&b)
+                || a >= 224;
+            !(ip.is_private() || ip.is_link_local() || special)
+        }
+        IpAddr::V6(ip) => {
+            let first = ip.segments()[0];
+            // RFC 4291, section 2.4: global unicast is 2000::/3. Those that carry an IPv4 address within
+            // (RFC 3056, RFC 4380) could lead inside.
+            first & 0xe000 == 0x2000 && first != 0x2002 && ip.segments()[..2] != [0x2001, 0]
+        }
+    }
 }
 
 fn masked(address: IpAddr, v4: u32, v6: u32) -> IpAddr {

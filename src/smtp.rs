@@ -4,7 +4,7 @@
 //! the number of connections to `deliver`.
 
 pub mod capabilities;
-mod connect;
+pub mod connect;
 pub mod error;
 pub mod session;
 pub mod sink;

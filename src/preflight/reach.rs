@@ -16,6 +16,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode, Url};
 
 use crate::lint::Unreachable;
+use crate::network;
 
 /// Links asked at the same time: enough to be done in a minute, few enough to disturb nobody.
 const AT_ONCE: usize = 6;
@@ -216,27 +217,9 @@ fn may_ask(url: &Url, at_home: bool) -> bool {
 
 /// Whether an address belongs to the public network (or, `at_home`, to this machine).
 fn is_public(ip: IpAddr, at_home: bool) -> bool {
-    let ip = ip.to_canonical();
-    if ip.is_loopback() {
-        return at_home;
-    }
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            // RFC 6890: this network, shared address space, protocol assignments, benchmarks, reserved.
-            let special = a == 0
-                || a == 100 && (64..128).contains(&b)
-                || a == 192 && b == 0
-                || a == 198 && (18..20).contains(&b)
-                || a >= 224;
-            !(ip.is_private() || ip.is_link_local() || special)
-        }
-        IpAddr::V6(ip) => {
-            let first = ip.segments()[0];
-            // RFC 4291, section 2.4: global unicast is 2000::/3. Those that carry an IPv4 address within
-            // (RFC 3056, RFC 4380) could lead inside.
-            first & 0xe000 == 0x2000 && first != 0x2002 && ip.segments()[..2] != [0x2001, 0]
-        }
+    match ip.to_canonical().is_loopback() {
+        true => at_home,
+        false => network::is_public(ip),
     }
 }
 

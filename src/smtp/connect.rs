@@ -3,77 +3,105 @@
 //! Promises: credentials leave only over verified TLS, or to a loopback relay whose policy says `none`;
 //! nothing said in clear before TLS counts after it. Leaves transactions to `session`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-use crate::config::{Relay, TlsPolicy};
+use crate::config::Relay;
 use crate::reply::Reply;
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::error::{ErrorKind, Fault, Phase, SessionError, Terminator};
 use crate::smtp::stream::Stream;
-use crate::smtp::tls::TlsClient;
+use crate::smtp::tls::{Demand, TlsClient};
 use crate::smtp::wire::{Wire, deadline, unavailable};
 
 /// Of a name with more addresses, this many are tried.
 const ADDRESSES: usize = 8;
 
-/// A connection ready for its first transaction.
+/// One host that was found by MX, at one of its addresses.
+#[derive(Clone, Debug)]
+pub struct MxHost {
+    pub name: String,
+    pub address: SocketAddr,
+    /// The address of ours that the connection comes from; the system's choice when none.
+    pub source: Option<IpAddr>,
+    pub demand: Demand,
+}
+
+/// A connection to the relay's own server, ready for its first transaction.
 pub async fn open(
     relay: &Relay,
     ehlo_default: &str,
     tls: &TlsClient,
 ) -> Result<(Wire, Capabilities), SessionError> {
     let endpoint = Endpoint::parse(&relay.url).map_err(phase(Phase::Connect))?;
+    let name = ehlo_name(relay, ehlo_default)?;
+    let tcp = connect(&endpoint, relay.connect_timeout)
+        .await
+        .map_err(phase(Phase::Connect))?;
+    let demand = Demand::from(relay.tls);
+    let opening = Opening::new(relay, tls, &endpoint.host, &demand, &tcp);
+    opening.begin(tcp, endpoint.implicit_tls, name).await
+}
+
+/// A connection to a host that was found by MX, ready for its first transaction.
+pub async fn open_mx(
+    relay: &Relay,
+    ehlo_default: &str,
+    tls: &TlsClient,
+    host: &MxHost,
+) -> Result<(Wire, Capabilities), SessionError> {
+    let name = ehlo_name(relay, ehlo_default)?;
+    let tcp = timeout(relay.connect_timeout, dial(host)).await;
+    let tcp = match tcp {
+        Ok(Ok(tcp)) => Ok(tcp),
+        Ok(Err(error)) => {
+            let detail = format!(
+                "cannot connect to `{}` at {}: {error}",
+                host.name, host.address
+            );
+            Err(Fault::new(ErrorKind::Io, detail))
+        }
+        Err(_) => {
+            let detail = format!(
+                "no connection to `{}` at {} in time",
+                host.name, host.address
+            );
+            Err(Fault::new(ErrorKind::Timeout, detail))
+        }
+    };
+    let tcp = tcp.map_err(phase(Phase::Connect))?;
+    let mut opening = Opening::new(relay, tls, &host.name, &host.demand, &tcp);
+    opening.by_mx = true;
+    opening.begin(tcp, false, name).await
+}
+
+async fn dial(host: &MxHost) -> std::io::Result<TcpStream> {
+    let socket = match host.address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if let Some(source) = host.source {
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    let stream = socket.connect(host.address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn ehlo_name<'a>(relay: &'a Relay, ehlo_default: &'a str) -> Result<&'a str, SessionError> {
     let name = relay.ehlo.as_deref().unwrap_or(ehlo_default);
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
         let detail = format!("`{name}` is no host name for EHLO; set `ehlo` of the relay");
         return Err(Fault::new(ErrorKind::Config, detail)).map_err(phase(Phase::Ehlo));
     }
-    let tcp = connect(&endpoint, relay.connect_timeout)
-        .await
-        .map_err(phase(Phase::Connect))?;
-    let mut opening = Opening {
-        relay,
-        tls,
-        host: &endpoint.host,
-        loopback: tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()),
-        trust: Trust::Clear,
-    };
-    let mut wire = if endpoint.implicit_tls {
-        opening.encrypt(tcp).await?
-    } else {
-        Wire::new(Stream::Plain(tcp))
-    };
-    opening
-        .greeting(&mut wire)
-        .await
-        .map_err(phase(Phase::Greeting))?;
-    let hello = opening.hello(&mut wire, name).await;
-    let mut capabilities = hello.map_err(phase(Phase::Ehlo))?;
-    if !endpoint.implicit_tls
-        && opening
-            .wants_tls(&mut wire, &capabilities)
-            .await
-            .map_err(phase(Phase::StartTls))?
-    {
-        let tcp = wire.into_plain().map_err(phase(Phase::StartTls))?;
-        wire = opening.encrypt(tcp).await?;
-        // RFC 3207, section 4.2: forget what was offered in clear, and ask again.
-        let hello = opening.hello(&mut wire, name).await;
-        capabilities = hello.map_err(phase(Phase::Ehlo))?;
-    }
-    opening
-        .authenticate(&mut wire, &capabilities)
-        .await
-        .map_err(phase(Phase::Auth))?;
-    Ok((wire, capabilities))
+    Ok(name)
 }
 
 fn phase(phase: Phase) -> impl Fn(Fault) -> SessionError {
@@ -161,11 +189,65 @@ struct Opening<'a> {
     relay: &'a Relay,
     tls: &'a TlsClient,
     host: &'a str,
+    demand: &'a Demand,
+    by_mx: bool,
     loopback: bool,
     trust: Trust,
 }
 
-impl Opening<'_> {
+impl<'a> Opening<'a> {
+    fn new(
+        relay: &'a Relay,
+        tls: &'a TlsClient,
+        host: &'a str,
+        demand: &'a Demand,
+        tcp: &TcpStream,
+    ) -> Opening<'a> {
+        Opening {
+            relay,
+            tls,
+            host,
+            demand,
+            by_mx: false,
+            loopback: tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()),
+            trust: Trust::Clear,
+        }
+    }
+
+    async fn begin(
+        mut self,
+        tcp: TcpStream,
+        implicit_tls: bool,
+        name: &str,
+    ) -> Result<(Wire, Capabilities), SessionError> {
+        let mut wire = if implicit_tls {
+            self.encrypt(tcp).await?
+        } else {
+            Wire::new(Stream::Plain(tcp))
+        };
+        self.greeting(&mut wire)
+            .await
+            .map_err(phase(Phase::Greeting))?;
+        let hello = self.hello(&mut wire, name).await;
+        let mut capabilities = hello.map_err(phase(Phase::Ehlo))?;
+        if !implicit_tls
+            && self
+                .wants_tls(&mut wire, &capabilities)
+                .await
+                .map_err(phase(Phase::StartTls))?
+        {
+            let tcp = wire.into_plain().map_err(phase(Phase::StartTls))?;
+            wire = self.encrypt(tcp).await?;
+            // RFC 3207, section 4.2: forget what was offered in clear, and ask again.
+            let hello = self.hello(&mut wire, name).await;
+            capabilities = hello.map_err(phase(Phase::Ehlo))?;
+        }
+        self.authenticate(&mut wire, &capabilities)
+            .await
+            .map_err(phase(Phase::Auth))?;
+        Ok((wire, capabilities))
+    }
+
     async fn greeting(&self, wire: &mut Wire) -> Result<(), Fault> {
         let reply = wire.reply(self.deadline()).await?;
         match reply.code {
@@ -194,19 +276,22 @@ impl Opening<'_> {
 
     /// Whether the connection is to be encrypted now; then the relay has said 220 to STARTTLS.
     async fn wants_tls(&self, wire: &mut Wire, capabilities: &Capabilities) -> Result<bool, Fault> {
-        let required = match self.relay.tls {
-            TlsPolicy::None => return Ok(false),
-            TlsPolicy::Opportunistic => false,
-            TlsPolicy::Required => true,
-        };
+        if *self.demand == Demand::Clear {
+            return Ok(false);
+        }
+        let required = !self.demand.allows_clear();
         if !capabilities.starttls {
-            return if required {
-                let detail = "the relay offers no STARTTLS and `tls` is `required`; \
-                    use `smtps://` or say `tls = \"none\"`";
-                Err(Fault::new(ErrorKind::Tls, detail))
-            } else {
-                Ok(false)
+            if !required {
+                return Ok(false);
+            }
+            let detail = match self.by_mx {
+                true => "the host offers no STARTTLS, and nothing may be sent to it in clear",
+                false => {
+                    "the relay offers no STARTTLS and `tls` is `required`; \
+                     use `smtps://` or say `tls = \"none\"`"
+                }
             };
+            return Err(Fault::new(ErrorKind::Tls, detail));
         }
         let reply = self.ask(wire, "STARTTLS\r\n").await?;
         match reply.code {
@@ -218,14 +303,12 @@ impl Opening<'_> {
     }
 
     async fn encrypt(&mut self, tcp: TcpStream) -> Result<Wire, SessionError> {
-        let verify = self.relay.tls != TlsPolicy::Opportunistic;
-        let handshake = self.tls.handshake(self.host, verify, tcp);
+        let handshake = self.tls.handshake(self.host, self.demand, tcp);
         let fault = match timeout(self.relay.connect_timeout, handshake).await {
             Ok(Ok(stream)) => {
-                self.trust = if verify {
-                    Trust::Verified
-                } else {
-                    Trust::Encrypted
+                self.trust = match self.demand {
+                    Demand::Offered | Demand::Encrypted => Trust::Encrypted,
+                    Demand::Clear | Demand::Verified | Demand::Dane(_) => Trust::Verified,
                 };
                 return Ok(Wire::new(Stream::Tls(Box::new(stream))));
             }
@@ -255,7 +338,7 @@ impl Opening<'_> {
         let allowed = match self.trust {
             Trust::Verified => true,
             Trust::Encrypted => false,
-            Trust::Clear => self.loopback && self.relay.tls == TlsPolicy::None,
+            Trust::Clear => self.loopback && *self.demand == Demand::Clear,
         };
         if !allowed {
             let detail = "the relay has credentials, and the connection is not verified TLS; \

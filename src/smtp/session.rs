@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::config::Relay;
 use crate::reply::{Reply, Stage};
 use crate::smtp::capabilities::Capabilities;
-use crate::smtp::connect;
+use crate::smtp::connect::{self, MxHost};
 use crate::smtp::error::{ErrorKind, Fault, Phase, SessionError, Terminator};
 use crate::smtp::tls::TlsClient;
 use crate::smtp::wire::{Wire, deadline, unavailable};
@@ -106,7 +106,22 @@ impl Session {
         tls: &TlsClient,
     ) -> Result<Session, SessionError> {
         let (wire, capabilities) = connect::open(relay, ehlo_default, tls).await?;
-        Ok(Session {
+        Ok(Session::over(relay, wire, capabilities))
+    }
+
+    /// As [`Session::connect`], to one host that was found by MX. Errors are the host's.
+    pub async fn to_mx(
+        relay: &Relay,
+        ehlo_default: &str,
+        tls: &TlsClient,
+        host: &MxHost,
+    ) -> Result<Session, SessionError> {
+        let (wire, capabilities) = connect::open_mx(relay, ehlo_default, tls, host).await?;
+        Ok(Session::over(relay, wire, capabilities))
+    }
+
+    fn over(relay: &Relay, wire: Wire, capabilities: Capabilities) -> Session {
+        Session {
             wire,
             capabilities,
             command_timeout: relay.command_timeout,
@@ -119,7 +134,7 @@ impl Session {
             reset: false,
             broken: None,
             later: None,
-        })
+        }
     }
 
     /// What the relay said it can do.

@@ -2,6 +2,9 @@
 //!
 //! Promises: TLS 1.2 or 1.3 by aws-lc-rs, named explicitly; `required` verifies chain, name and dates.
 //! `opportunistic` encrypts without asking who is there, so a session over it never sends credentials.
+//! A host with TLSA records is who matches one of them, whatever authorities say (`dane`).
+
+mod dane;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,11 +18,53 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
+use crate::config::TlsPolicy;
+use crate::mx::dane::Tlsa;
+use crate::smtp::tls::dane::Bound;
+
+/// What is asked of a connection's encryption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// None, even where it is offered.
+    Clear,
+    /// TLS where it is offered, with anyone.
+    Offered,
+    /// TLS, with anyone.
+    Encrypted,
+    /// TLS with who proves to be the host, by an authority.
+    Verified,
+    /// TLS with who matches one of these records; they are usable ones.
+    Dane(Vec<Tlsa>),
+}
+
+impl Demand {
+    /// Whether a connection in clear is an answer to it.
+    pub fn allows_clear(&self) -> bool {
+        matches!(self, Demand::Clear | Demand::Offered)
+    }
+
+    /// Whether who answers has to prove who they are.
+    pub fn proves(&self) -> bool {
+        matches!(self, Demand::Verified | Demand::Dane(_))
+    }
+}
+
+impl From<TlsPolicy> for Demand {
+    fn from(policy: TlsPolicy) -> Demand {
+        match policy {
+            TlsPolicy::None => Demand::Clear,
+            TlsPolicy::Opportunistic => Demand::Offered,
+            TlsPolicy::Required => Demand::Verified,
+        }
+    }
+}
+
 /// The trusted authorities, read once and shared by all connections.
 #[derive(Clone, Debug)]
 pub struct TlsClient {
     verified: Arc<ClientConfig>,
     unverified: Arc<ClientConfig>,
+    provider: Arc<CryptoProvider>,
 }
 
 impl TlsClient {
@@ -65,25 +110,43 @@ impl TlsClient {
         Ok(TlsClient {
             verified: Arc::new(verified),
             unverified: Arc::new(unverified),
+            provider,
         })
     }
 
-    /// Encrypts a connection to `host`; with `verify` only if it proves to be that host.
+    /// What `required` is: for another protocol with the same authorities.
+    pub fn verifying(&self) -> ClientConfig {
+        ClientConfig::clone(&self.verified)
+    }
+
+    /// Encrypts a connection to `host`, if it proves what `demand` asks for.
     pub async fn handshake(
         &self,
         host: &str,
-        verify: bool,
+        demand: &Demand,
         stream: TcpStream,
     ) -> std::io::Result<TlsStream<TcpStream>> {
-        let config = if verify {
-            &self.verified
-        } else {
-            &self.unverified
+        let config = match demand {
+            Demand::Clear | Demand::Verified => Arc::clone(&self.verified),
+            Demand::Offered | Demand::Encrypted => Arc::clone(&self.unverified),
+            Demand::Dane(records) => Arc::new(self.bound(records)?),
         };
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error))?;
-        let connector = TlsConnector::from(Arc::clone(config));
+        let connector = TlsConnector::from(config);
         Ok(connector.connect(name, stream).await?.into())
+    }
+
+    fn bound(&self, records: &[Tlsa]) -> std::io::Result<ClientConfig> {
+        let provider = Arc::clone(&self.provider);
+        let verifier = Arc::new(Bound::new(records.to_vec(), Arc::clone(&provider)));
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(std::io::Error::other)?;
+        Ok(builder
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth())
     }
 }
 

@@ -32,9 +32,14 @@ pub struct Nameserver {
 
 impl Nameserver {
     pub async fn start(zone: &str) -> Nameserver {
-        let udp = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
-        let address = udp.local_addr().expect("an address");
-        let tcp = TcpListener::bind(address).await.expect("the same port");
+        let (udp, tcp, address) = loop {
+            let udp = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+            let address = udp.local_addr().expect("an address");
+            // Another test may listen at that port over TCP.
+            if let Ok(tcp) = TcpListener::bind(address).await {
+                break (udp, tcp, address);
+            }
+        };
         let zone = Arc::new(Mutex::new(zone.to_owned()));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();

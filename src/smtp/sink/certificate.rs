@@ -55,6 +55,11 @@ impl Certificate {
         &self.ca_pem
     }
 
+    /// The server's own certificate.
+    pub fn leaf(&self) -> &CertificateDer<'static> {
+        &self.chain[0]
+    }
+
     /// The server's side of the handshake.
     pub fn server(&self) -> anyhow::Result<Arc<ServerConfig>> {
         let provider = Arc::new(aws_lc_rs::default_provider());
