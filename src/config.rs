@@ -11,10 +11,12 @@ use serde::Deserialize;
 
 use crate::address::EmailAddress;
 use crate::config::load::{Problems, Settings};
+use crate::config::mx::Mx;
 use crate::config::tree::Node;
 
 mod check;
 pub mod load;
+pub mod mx;
 mod schema;
 pub mod show;
 #[cfg(test)]
@@ -37,6 +39,7 @@ pub struct Config {
     pub send: Send,
     pub dkim: Dkim,
     pub dns: Dns,
+    pub mx: Mx,
     pub tracking: Tracking,
     pub signup: Signup,
     pub paths: Paths,
@@ -204,6 +207,8 @@ pub enum RelayKind {
     Mailgun,
     Postmark,
     Sendgrid,
+    /// No server at all: every domain's own hosts, found by MX.
+    Mx,
 }
 
 /// When a connection to a relay is encrypted.

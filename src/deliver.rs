@@ -7,12 +7,14 @@
 mod blame;
 mod breaker;
 pub(crate) mod copies;
+pub mod direct;
 mod dispatch;
 mod guard;
 mod judge;
 mod ledger;
 mod queue;
 mod relays;
+mod seat;
 mod standing;
 pub mod trouble;
 mod worker;
@@ -103,6 +105,10 @@ impl Engine {
             Ledger::start(shared.app.clone(), self.boot, shared.connections());
         let mut workers = JoinSet::new();
         for relay in &shared.relays {
+            if let Some(direct) = relay.direct.clone() {
+                workers.spawn(direct.work(shared.clone(), relay.clone(), ledger.clone()));
+                continue;
+            }
             for _ in 0..relay.config.connections.max(1) {
                 workers.spawn(worker::work(shared.clone(), relay.clone(), ledger.clone()));
             }
@@ -217,6 +223,14 @@ impl Shared {
         stop.wait_for(|stopped| *stopped).await.ok();
     }
 
+    /// Forgets the waiting jobs of runs that `keep` does not name; they stay queued in the ledger.
+    pub(crate) fn retain(&self, keep: impl Fn(RunId) -> bool) {
+        self.queue.retain(&keep);
+        for direct in self.relays.iter().filter_map(|relay| relay.direct.as_ref()) {
+            direct.retain(&keep);
+        }
+    }
+
     /// Holds a run and forgets its jobs, which stay queued in the ledger.
     pub(crate) async fn hold(&self, run: RunId, why: &str) {
         let held = self
@@ -226,7 +240,7 @@ impl Shared {
         if let Err(error) = held.await {
             tracing::error!(%error, run.id = run.0, "the run could not be held");
         }
-        self.queue.retain(|id| id != run);
+        self.retain(|id| id != run);
     }
 }
 

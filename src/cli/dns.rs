@@ -5,7 +5,7 @@ use clap::Args;
 use url::{Host, Url};
 
 use crate::cli::{Cli, Exit};
-use crate::config::Config;
+use crate::config::{Config, RelayKind};
 use crate::dkim::Signer;
 use crate::dkim::publish::{Sender, records, zone};
 use crate::keyfile;
@@ -27,9 +27,7 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     let config = Config::load(&path)?;
     let from = &config.from.address;
     let (name, relay) = config.first_relay().context("send.relay names no relay")?;
-    let signs = relay
-        .dkim
-        .unwrap_or(relay.kind != crate::config::RelayKind::Ses);
+    let signs = relay.dkim.unwrap_or(relay.kind != RelayKind::Ses);
     let key = config.dkim.key.as_ref().filter(|_| signs);
     let dkim = match key {
         Some(key) => {
@@ -48,7 +46,12 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         None => None,
     };
     let site = host_of("publication.url", &config.publication.url)?;
-    let relay_host = host_of(&format!("relay.{name}.url"), &relay.url)?;
+    let relay_host = match (relay.kind, &relay.ehlo) {
+        // Mail leaves from this machine, under the name that EHLO says.
+        (RelayKind::Mx, Some(name)) => name.clone(),
+        (RelayKind::Mx, None) => site.to_string(),
+        _ => host_of(&format!("relay.{name}.url"), &relay.url)?.to_string(),
+    };
     // An MX names a host, never an address (RFC 5321, section 5.1).
     let mail_host = match (&dns.mail_host, &site) {
         (Some(host), _) => Some(host.as_str()),
@@ -65,7 +68,7 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
             .as_deref()
             .unwrap_or_else(|| from.domain()),
         relay: relay.kind,
-        relay_host: &relay_host.to_string(),
+        relay_host: &relay_host,
         mail_host,
         reports: config.from.reply_to.as_ref().unwrap_or(from),
         dkim,

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use secrecy::ExposeSecret;
 use url::{Host, Url};
 
-use super::{ALL_RELAYS, Config, Relay, TlsPolicy};
+use super::{ALL_RELAYS, Config, Relay, RelayKind, TlsPolicy};
 
 /// A key, and what is wrong with its value.
 pub(super) type Complaint = (String, String);
@@ -162,6 +162,9 @@ impl Complaints {
                 "goes together with `password`; one of them is not set",
             );
         }
+        if relay.kind == RelayKind::Mx || relay.url.starts_with("mx:") {
+            return self.direct(name, relay);
+        }
         let url = match Url::parse(&relay.url) {
             Ok(url) if url.has_host() => url,
             _ => {
@@ -194,6 +197,24 @@ impl Complaints {
         if relay.tls == TlsPolicy::None && relay.password.is_some() && !is_loopback(host(&url)) {
             let what = "\"none\" would send the password in clear; use \"required\"";
             self.say(&key("tls"), what);
+        }
+    }
+}
+
+impl Complaints {
+    /// A relay that is no server: mail goes to every domain's own hosts.
+    fn direct(&mut self, name: &str, relay: &Relay) {
+        let key = |key: &str| format!("relay.{name}.{key}");
+        if relay.kind != RelayKind::Mx {
+            self.say(&key("kind"), "must be \"mx\" for the url `mx:`");
+        }
+        if relay.url != "mx:" {
+            let what = format!("`{}` with kind \"mx\"; expected `mx:`", relay.url);
+            self.say(&key("url"), what);
+        }
+        if relay.password.is_some() {
+            let what = "no host of a domain asks for a password; take it out";
+            self.say(&key("password"), what);
         }
     }
 }

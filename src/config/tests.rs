@@ -139,6 +139,15 @@ fn a_wrong_file_is_told_by_line_with_what_was_expected() {
              use \"required\"",
         ),
         (
+            "kind = \"mx\"",
+            "pressrun.toml:8: `relay.main.url`: `smtp://smtp.example.org` with kind \"mx\"; \
+             expected `mx:`",
+        ),
+        (
+            "[relay.own]\nurl = \"mx:\"",
+            "pressrun.toml: `relay.own.kind`: must be \"mx\" for the url `mx:`",
+        ),
+        (
             "password = 4711",
             "pressrun.toml:9: `relay.main.password` takes a text, and this is a whole number",
         ),

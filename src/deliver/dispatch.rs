@@ -97,7 +97,7 @@ impl Engine {
             shared.forgive(*id);
         }
         let active = &memory.runs;
-        shared.queue.retain(|id| active.contains_key(&id));
+        shared.retain(|id| active.contains_key(&id));
         if self.is_doubtful(memory).await {
             return Ok(());
         }
@@ -248,7 +248,7 @@ impl Engine {
                 tracing::error!(%error, run.id = run.id, "the run could not be held");
             }
         }
-        self.shared.queue.retain(|id| id == RunId::SYSTEM);
+        self.shared.retain(|id| id == RunId::SYSTEM);
         memory.under_way.clear();
         true
     }

@@ -10,10 +10,11 @@ use anyhow::{Context, ensure};
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::config::Relay;
+use crate::config::{Relay, RelayKind};
 use crate::deliver::blame::Blame;
 use crate::deliver::breaker::Breaker;
 use crate::deliver::copies::Copies;
+use crate::deliver::direct::Direct;
 use crate::deliver::standing::{Standing, Via};
 use crate::deliver::trouble::{RelayTrouble, Trouble};
 use crate::deliver::{Shared, lock, public_host, signer};
@@ -36,6 +37,8 @@ pub(crate) struct LiveRelay {
     pub config: Relay,
     pub standing: Arc<Standing>,
     pub copies: Copies,
+    /// Where the relay is no server, but every domain's own hosts.
+    pub direct: Option<Arc<Direct>>,
     tls: TlsClient,
     ehlo: String,
     blame: Mutex<HashMap<RunId, Blame>>,
@@ -72,6 +75,10 @@ impl LiveRelay {
             config: config.clone(),
             standing: Arc::new(Standing::new(config.priority, config.weight, breaker)),
             copies: Copies::new(app.clone(), signer(&app.config, &app.base, config)?),
+            direct: match config.kind {
+                RelayKind::Mx => Some(Arc::new(Direct::open(app, config)?)),
+                _ => None,
+            },
             tls: TlsClient::new(ca_file.as_deref())?,
             ehlo: public_host(&app.config.publication.url),
             blame: Mutex::default(),
@@ -90,6 +97,15 @@ impl LiveRelay {
     }
 
     fn trouble(&self, now: Timestamp) -> Option<RelayTrouble> {
+        if let Some(direct) = &self.direct {
+            let (why, since, next) = direct.trouble()?;
+            return Some(RelayTrouble {
+                relay: self.name.clone(),
+                why,
+                since,
+                next,
+            });
+        }
         let (since, why) = lock(&self.failure).clone()?;
         let wait = self.standing.breaker.next_probe()?;
         Some(RelayTrouble {
@@ -190,7 +206,7 @@ impl Shared {
             tracing::warn!(run.id = run.id, "{why}; it goes on through the others");
             self.queue.look_again();
         } else if !system {
-            self.queue.retain(|id| id != run.id());
+            self.retain(|id| id != run.id());
         }
     }
 

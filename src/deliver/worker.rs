@@ -15,6 +15,7 @@ use crate::deliver::judge::{Attempt, Concerns, judge, uncertain};
 use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
+use crate::deliver::seat::Seat;
 use crate::delivery::{Outcome, Settled};
 use crate::id::RunId;
 use crate::reply::{Reply, Stage};
@@ -62,12 +63,12 @@ pub(crate) async fn work(shared: Arc<Shared>, relay: Arc<LiveRelay>, ledger: Led
         }
         match relay.connect().await {
             Ok(session) => {
-                let worker = Worker {
+                let seat = Seat {
                     shared: &shared,
                     relay: &relay,
-                    ledger: &ledger,
+                    line: None,
                 };
-                worker.drive(session, job).await;
+                drive(seat, &ledger, session, job).await;
             }
             Err(error) => {
                 shared.queue.put_back(relay.index, job);
@@ -77,6 +78,16 @@ pub(crate) async fn work(shared: Arc<Shared>, relay: Arc<LiveRelay>, ledger: Led
             }
         }
     }
+}
+
+/// Sends over one connection until it fails, is used up, or there is nothing to do.
+pub(crate) async fn drive(seat: Seat<'_>, ledger: &Ledger, session: Session, first: Job) {
+    let worker = Worker {
+        shared: seat.shared,
+        seat,
+        ledger,
+    };
+    worker.drive(session, first).await;
 }
 
 /// What becomes of a connection after an answer.
@@ -91,14 +102,14 @@ enum Next {
 
 struct Worker<'a> {
     shared: &'a Shared,
-    relay: &'a LiveRelay,
+    seat: Seat<'a>,
     ledger: &'a Ledger,
 }
 
 impl Worker<'_> {
     /// Sends over one connection until it fails, is used up, or there is nothing to do.
     async fn drive(&self, mut session: Session, first: Job) {
-        let mut left = self.relay.config.messages_per_connection.max(1);
+        let mut left = self.seat.messages();
         let mut offered = self.prepare(first).await;
         if let Some(ready) = &offered {
             session.offer(&ready.envelope());
@@ -144,10 +155,11 @@ impl Worker<'_> {
                     continue;
                 }
                 Err(error) => {
-                    self.shared.queue.put_back(self.relay.index, current.job);
+                    self.seat.put_back(current.job);
                     self.ledger
                         .commit(std::mem::take(&mut settling), None)
                         .await;
+                    self.seat.broke(&error);
                     self.ended(useful, &error.to_string()).await;
                     return;
                 }
@@ -198,6 +210,7 @@ impl Worker<'_> {
                     } else {
                         self.unanswered(current, &error).await;
                     }
+                    self.seat.broke(&error);
                     self.ended(useful, &error.to_string()).await;
                     return;
                 }
@@ -231,7 +244,7 @@ impl Worker<'_> {
         if left == 0 || self.shared.is_stopped() {
             return None;
         }
-        while let Some(job) = self.shared.queue.try_pop(self.relay.index) {
+        while let Some(job) = self.seat.try_pop() {
             let ready = self.prepare(job).await;
             if ready.is_some() {
                 return ready;
@@ -243,9 +256,7 @@ impl Worker<'_> {
     /// Waits a little for a job.
     async fn wait(&self) -> Option<Ready> {
         loop {
-            let job = tokio::time::timeout(IDLE, self.shared.queue.pop(self.relay.index))
-                .await
-                .ok()??;
+            let job = tokio::time::timeout(IDLE, self.seat.pop()).await.ok()??;
             let ready = self.prepare(job).await;
             if ready.is_some() {
                 return ready;
@@ -256,6 +267,7 @@ impl Worker<'_> {
     /// Makes the copy. One that cannot be made is `failed`, with the reason; the others go on.
     async fn prepare(&self, job: Job) -> Option<Ready> {
         match self
+            .seat
             .relay
             .copies
             .prepare(&job, self.shared.app.clock.now())
@@ -311,6 +323,9 @@ impl Worker<'_> {
             policy: ready.job.policy(),
             fraction: shared.app.chance.fraction(),
         };
+        if reply.class() >= 4 {
+            self.seat.heard(&reply);
+        }
         let judged = judge(&shared.app.config.send, &attempt, stage, reply);
         let run = ready.job.run.clone();
         let concerns = judged.concerns;
@@ -318,7 +333,7 @@ impl Worker<'_> {
         let released = judged.settled.outcome == Outcome::Released;
         if released && !marked {
             // Nothing was decided and nothing written: the row is queued as it was.
-            shared.queue.put_back(self.relay.index, ready.job);
+            self.seat.put_back(ready.job);
         } else {
             settling.push(Settling {
                 settled: judged.settled,
@@ -327,23 +342,18 @@ impl Worker<'_> {
         }
         match concerns {
             Concerns::Nobody => {
-                shared.relay_answered(self.relay, &run, sent);
+                self.seat.answered(&run, sent);
                 Next::GoOn
             }
             Concerns::Run(reply) => {
                 // The outcome must stand before a hold may put it back.
                 self.ledger.commit(std::mem::take(settling), None).await;
-                shared
-                    .run_refused(self.relay, &run, attempt.key, &reply)
-                    .await;
+                self.seat.run_refused(&run, attempt.key, &reply).await;
                 Next::GoOn
             }
             Concerns::Connection => Next::Close,
             Concerns::Relay(reply) => {
-                let text = reply.masked();
-                shared
-                    .relay_failed(self.relay, &text, reply.class() == 5)
-                    .await;
+                self.seat.relay_refused(&reply).await;
                 Next::Leave
             }
         }
@@ -351,7 +361,7 @@ impl Worker<'_> {
 
     fn put_back(&self, ready: Option<Ready>) {
         if let Some(ready) = ready {
-            self.shared.queue.put_back(self.relay.index, ready.job);
+            self.seat.put_back(ready.job);
         }
     }
 
@@ -387,7 +397,7 @@ impl Worker<'_> {
     async fn ended(&self, useful: bool, why: &str) {
         tracing::info!("a connection to the relay ended: {why}");
         if !useful {
-            self.shared.relay_failed(self.relay, why, false).await;
+            self.seat.useless(why).await;
         }
     }
 }

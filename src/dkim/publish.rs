@@ -98,6 +98,8 @@ fn spf_mechanism(sender: &Sender<'_>) -> String {
         RelayKind::Mailgun => "include:mailgun.org".to_owned(),
         RelayKind::Postmark => "include:spf.mtasv.net".to_owned(),
         RelayKind::Sendgrid => "include:sendgrid.net".to_owned(),
+        // Mail leaves from this machine, and bounces and mail have the same host most of the time.
+        RelayKind::Mx => format!("a:{}", sender.relay_host),
         RelayKind::Smtp => {
             let host = sender.relay_host;
             match Host::parse(host) {

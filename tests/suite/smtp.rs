@@ -20,7 +20,7 @@ const NOT_SENT: Terminator = Terminator::NotSent;
 const SENDER: &str = "bounce@news.example";
 
 /// A relay in clear with short deadlines, so that a test that hangs ends.
-fn relay(url: &str) -> Relay {
+pub fn relay(url: &str) -> Relay {
     Relay {
         kind: RelayKind::Smtp,
         url: url.to_owned(),

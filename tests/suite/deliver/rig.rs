@@ -38,6 +38,10 @@ pub struct Wish {
     /// Lines for `[relay.main]` and for `[send]`.
     pub relay: &'static str,
     pub send: &'static str,
+    /// The relay's, where it is not the sink.
+    pub url: Option<String>,
+    /// Sections of the test's own.
+    pub sections: String,
 }
 
 impl Default for Wish {
@@ -48,6 +52,8 @@ impl Default for Wish {
             sink: SinkOptions::default(),
             relay: "",
             send: "",
+            url: None,
+            sections: String::new(),
         }
     }
 }
@@ -59,6 +65,7 @@ pub struct Rig {
     engine: Engine,
     wish_send: String,
     wish_relay: String,
+    wish_sections: String,
 }
 
 /// An engine at work.
@@ -109,12 +116,17 @@ impl Rig {
             .create(&database.path().join("keyring.toml"))
             .expect("a keyring");
         let relay = format!(
-            "url = \"{}\"\nconnections = {}\n{}",
-            sink.url(),
+            "{}url = \"{}\"\nconnections = {}\n{}",
+            if wish.relay.contains("tls = ") {
+                ""
+            } else {
+                "tls = \"none\"\n"
+            },
+            wish.url.unwrap_or_else(|| sink.url()),
             wish.connections,
             wish.relay
         );
-        let app = open(&database, &relay, wish.send).await;
+        let app = open(&database, &relay, wish.send, &wish.sections).await;
         let mut sql =
             String::from("insert into lists values (1, 'weekly', 'The Weekly', 'l1', 0);\n");
         for (index, address) in wish.readers.iter().enumerate() {
@@ -138,20 +150,27 @@ impl Rig {
             engine,
             wish_send: wish.send.to_owned(),
             wish_relay: relay,
+            wish_sections: wish.sections,
         }
     }
 
     /// The same publication opened once more, as another process or another machine would.
     pub async fn another(&self, send: &str) -> App {
         let send = format!("{}\n{send}", self.wish_send);
-        open(&self.database, &self.wish_relay, &send).await
+        open(&self.database, &self.wish_relay, &send, &self.wish_sections).await
     }
 
     /// More lines for `[relay.main]`, and more relays behind them.
     pub async fn more_relays(&mut self, relay: &str, send: &str) {
         self.wish_relay += &format!("\n{relay}");
         self.wish_send += &format!("\n{send}");
-        self.app = open(&self.database, &self.wish_relay, &self.wish_send).await;
+        self.app = open(
+            &self.database,
+            &self.wish_relay,
+            &self.wish_send,
+            &self.wish_sections,
+        )
+        .await;
     }
 
     /// A run of a small issue to everyone on the list.
@@ -321,7 +340,7 @@ pub async fn until<F: Future<Output = bool>>(check: impl Fn() -> F) -> bool {
     false
 }
 
-async fn open(database: &Database, relay: &str, send: &str) -> App {
+async fn open(database: &Database, relay: &str, send: &str, sections: &str) -> App {
     let defaults = [
         ("retry", "retry = [\"30ms\"]"),
         ("jitter", "jitter = 0.0"),
@@ -343,7 +362,7 @@ async fn open(database: &Database, relay: &str, send: &str) -> App {
     let text = format!(
         "[publication]\nname = \"The Weekly\"\nurl = \"https://news.example.org\"\n\
          postal_address = \"1 Press Lane\"\n[from]\naddress = \"author@news.example.org\"\n\
-         [database]\nurl = \"{}\"\n[relay.main]\ntls = \"none\"\n{relay}\n[send]\n{}\n",
+         [database]\nurl = \"{}\"\n[relay.main]\n{relay}\n[send]\n{}\n{sections}\n",
         database.url,
         send.join("\n")
     );

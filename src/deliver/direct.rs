@@ -1,0 +1,314 @@
+//! Delivery straight to the hosts of each recipient's domain: a relay that is everybody's MX.
+//!
+//! Promises: the domains of one provider share its limits, and nobody else's trouble delays them. What a
+//! domain, its DNS or its hosts do wrong charges no recipient: their deliveries wait in the ledger until
+//! the domain is tried again. Connections are opened where mail waits, and closed when none does.
+//! Leaves the transactions to `worker` and what answers mean to `judge`.
+
+mod dial;
+mod domains;
+pub mod identity;
+pub(crate) mod line;
+mod policies;
+mod pool;
+mod pools;
+mod resolve;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::config::Relay;
+use crate::deliver::direct::dial::Dialler;
+use crate::deliver::direct::domains::{Known, State};
+use crate::deliver::direct::line::Line;
+use crate::deliver::direct::policies::Policies;
+use crate::deliver::direct::pools::{Room, Start};
+use crate::deliver::direct::resolve::{Resolved, Resolver};
+use crate::deliver::ledger::{Ledger, Settling};
+use crate::deliver::queue::Job;
+use crate::deliver::relays::LiveRelay;
+use crate::deliver::seat::Seat;
+use crate::deliver::{Shared, lock, public_host, worker};
+use crate::dns::Dns;
+use crate::id::RunId;
+use crate::mx::health::Waits;
+use crate::mx::provider::Providers;
+use crate::smtp::tls::TlsClient;
+
+/// Domains looked up at a time.
+const LOOKUPS: usize = 64;
+/// Jobs taken from the queue at a time.
+const AT_ONCE: usize = 63;
+/// Jobs that wait for each connection, and at least.
+const JOBS: usize = 16;
+const JOBS_LEAST: usize = 1024;
+/// One provider's share of them: the rest is for the others.
+const SHARE: usize = 8;
+/// Everything is looked at again after this time, whatever happened.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// One relay of kind `mx`, at work.
+pub(crate) struct Direct {
+    app: App,
+    resolver: Resolver,
+    dialler: Dialler,
+    connections: usize,
+    room: Room,
+    state: Mutex<State>,
+    /// The router looks again: a job came or went, a connection ended or failed.
+    changed: Notify,
+    /// A connection that waits for a job looks again.
+    filled: Notify,
+}
+
+impl Direct {
+    /// Reads what the configuration says of direct delivery.
+    pub(crate) fn open(app: &App, relay: &Relay) -> anyhow::Result<Direct> {
+        let config = &app.config.mx;
+        let ca_file = relay.ca_file.as_ref().map(|file| app.path(file));
+        let tls = TlsClient::new(ca_file.as_deref())?;
+        let dns = Dns::new(&app.config.dns)?;
+        let own = config.providers.as_ref().map(|file| {
+            let path = app.path(file);
+            let shown = path.display().to_string();
+            std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read `{shown}`, which `mx.providers` names"))
+        });
+        let own = own.transpose()?;
+        let providers = Providers::read(own.as_deref()).context("`mx.providers`")?;
+        let policies = match config.mta_sts {
+            false => None,
+            true => Some(Arc::new(Policies::new(
+                dns.clone(),
+                &tls,
+                config.policy_port,
+                config.private,
+                app.clock.clone(),
+            )?)),
+        };
+        let all = (relay.connections * JOBS).max(JOBS_LEAST);
+        Ok(Direct {
+            resolver: Resolver {
+                dns: dns.clone(),
+                providers,
+                policies,
+                tls: relay.tls,
+                port: config.port,
+            },
+            dialler: Dialler {
+                relay: relay.clone(),
+                ehlo: public_host(&app.config.publication.url),
+                tls,
+                dns,
+                port: config.port,
+                sources: config.sources.clone(),
+                inside: config.private,
+                clock: app.clock.clone(),
+                chance: app.chance.clone(),
+                silent: Mutex::default(),
+            },
+            connections: relay.connections.max(1),
+            room: Room {
+                all,
+                one: all / SHARE,
+            },
+            app: app.clone(),
+            state: Mutex::default(),
+            changed: Notify::new(),
+            filled: Notify::new(),
+        })
+    }
+
+    /// Routes jobs and opens connections until the queue is closed or the engine is told to stop.
+    pub(crate) async fn work(
+        self: Arc<Direct>,
+        shared: Arc<Shared>,
+        relay: Arc<LiveRelay>,
+        ledger: Ledger,
+    ) {
+        let mut lookups = JoinSet::new();
+        let mut connections = JoinSet::new();
+        lookups.spawn(self.clone().tell_identity());
+        loop {
+            while connections.len() < self.connections {
+                let now = self.app.clock.now();
+                let Some(start) = self.state().pools.start(now) else {
+                    break;
+                };
+                let opened = connect(
+                    self.clone(),
+                    shared.clone(),
+                    relay.clone(),
+                    ledger.clone(),
+                    start,
+                );
+                connections.spawn(opened);
+            }
+            self.put_off(&ledger).await;
+            let room = self.has_room() && lookups.len() < LOOKUPS;
+            tokio::select! {
+                job = shared.queue.pop(relay.index), if room => {
+                    let Some(job) = job else { break };
+                    let more = std::iter::from_fn(|| shared.queue.try_pop(relay.index));
+                    let jobs = std::iter::once(job).chain(more.take(AT_ONCE)).collect();
+                    for domain in self.route(jobs, &ledger).await {
+                        lookups.spawn(self.clone().look_up(domain));
+                    }
+                }
+                Some(found) = lookups.join_next() => {
+                    if let Some((domain, resolved)) = or_panic(found).flatten() {
+                        self.found(&domain, resolved, &ledger).await;
+                    }
+                }
+                Some(ended) = connections.join_next() => or_panic(ended).unwrap_or_default(),
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+                () = shared.stopped() => break,
+            }
+        }
+        // What waits stays queued in the ledger.
+        self.retain(&|_| false);
+        lookups.shutdown().await;
+        while let Some(ended) = connections.join_next().await {
+            or_panic(ended);
+        }
+    }
+
+    /// Drops the waiting jobs of runs that `keep` does not name; they stay queued in the ledger.
+    pub(crate) fn retain(&self, keep: &dyn Fn(RunId) -> bool) {
+        let mut state = self.state();
+        let mut gone = state.pools.retain(keep);
+        let mut unasked = 0;
+        for domain in state.domains.values_mut() {
+            if let Known::Asked(jobs) = &mut domain.known {
+                let before = jobs.len();
+                gone.extend(jobs.extract_if(.., |job| !keep(job.run.id())));
+                unasked += before - jobs.len();
+            }
+        }
+        state.asked -= unasked;
+        drop(state);
+        // Their guards may wake the dispatcher: not under the lock.
+        drop(gone);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn has_room(&self) -> bool {
+        self.state().jobs() < self.room.all
+    }
+
+    /// Where no provider at all can be delivered to: why, since when, and when the first is tried again.
+    pub(crate) fn trouble(&self) -> Option<(String, Timestamp, Timestamp)> {
+        self.state().pools.trouble(self.app.clock.now())
+    }
+
+    /// Brings jobs to their pools. Gives the domains that have to be looked up first.
+    async fn route(&self, jobs: Vec<Job>, ledger: &Ledger) -> Vec<String> {
+        let now = self.app.clock.now();
+        let mut unknown = Vec::new();
+        let mut settling = Vec::new();
+        {
+            let mut state = self.state();
+            for job in jobs {
+                settling.extend(self.place(&mut state, job, &mut unknown, now));
+            }
+        }
+        self.filled.notify_waiters();
+        self.settle(settling, ledger).await;
+        unknown
+    }
+
+    async fn look_up(self: Arc<Direct>, domain: String) -> Option<(String, Resolved)> {
+        let resolved = self.resolver.resolve(&domain).await;
+        Some((domain, resolved))
+    }
+
+    /// Gives back to the ledger what waits at hosts that cannot be tried now.
+    async fn put_off(&self, ledger: &Ledger) {
+        let now = self.app.clock.now();
+        let blocked = self.state().pools.take_blocked(now);
+        let settling = blocked.into_iter().map(|put_off| self.waits(put_off, now));
+        self.settle(settling.collect(), ledger).await;
+    }
+
+    async fn settle(&self, settling: Vec<Settling>, ledger: &Ledger) {
+        if !settling.is_empty() {
+            ledger.commit(settling, None).await;
+        }
+    }
+
+    fn waits_of(&self) -> Waits<'_> {
+        let send = &self.app.config.send;
+        Waits {
+            schedule: &send.retry,
+            jitter: send.jitter,
+            fraction: self.app.chance.fraction(),
+        }
+    }
+
+    /// Warns where receiving hosts will find that our name and our addresses do not fit each other.
+    async fn tell_identity(self: Arc<Direct>) -> Option<(String, Resolved)> {
+        let name = self.dialler.relay.ehlo.as_deref();
+        let name = name.unwrap_or(&self.dialler.ehlo);
+        for &source in &self.dialler.sources {
+            match identity::faults(&self.dialler.dns, name, source).await {
+                Ok(faults) => faults.iter().for_each(|fault| tracing::warn!("{fault}")),
+                Err(error) => tracing::warn!("the names of `{source}` are not known: {error}"),
+            }
+        }
+        None
+    }
+}
+
+/// One connection from its opening to its end.
+async fn connect(
+    direct: Arc<Direct>,
+    shared: Arc<Shared>,
+    relay: Arc<LiveRelay>,
+    ledger: Ledger,
+    start: Start,
+) {
+    let line = Line::new(direct.clone(), &start);
+    let dialled = tokio::select! {
+        dialled = direct.dialler.dial(&start.hosts) => dialled,
+        // The job stays queued in the ledger.
+        () = shared.stopped() => return,
+    };
+    match dialled {
+        Ok(dialled) => {
+            if let Some(error) = &dialled.refusal {
+                line.broke(error);
+            }
+            let seat = Seat {
+                shared: &shared,
+                relay: &relay,
+                line: Some(&line),
+            };
+            worker::drive(seat, &ledger, dialled.session, start.job).await;
+        }
+        Err(error) => {
+            line.put_back(start.job);
+            line.broke(&error);
+            line.failed(&error.to_string(), false);
+        }
+    }
+    line.closed();
+}
+
+/// A task that panics takes the engine with it.
+fn or_panic<T>(ended: Result<T, JoinError>) -> Option<T> {
+    match ended {
+        Ok(value) => Some(value),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
+    }
+}

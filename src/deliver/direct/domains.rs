@@ -1,0 +1,272 @@
+//! Domains on their way to pools: what is known of each, and what becomes of a job by it.
+//!
+//! Promises: a domain is looked up once for all jobs that wait for it. Only a null MX and a name that is
+//! not there bounce a recipient; whatever else is wrong with a domain makes its deliveries wait.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::deliver::direct::Direct;
+use crate::deliver::direct::pools::{Place, Pools, PutOff};
+use crate::deliver::direct::resolve::Resolved;
+use crate::deliver::judge::{Attempt, judge};
+use crate::deliver::ledger::{Ledger, Settling};
+use crate::deliver::queue::Job;
+use crate::delivery::{Outcome, Settled};
+use crate::mx::health::Waits;
+use crate::reply::{Reply, Stage};
+use crate::retry;
+
+/// Domains and pools that are remembered.
+const DOMAINS: usize = 50_000;
+const POOLS: usize = 10_000;
+/// What is known of a domain that takes no mail, or is not there, is believed so long.
+const BELIEVED: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+pub(super) struct State {
+    pub pools: Pools,
+    pub domains: HashMap<String, Domain>,
+    /// Jobs whose domains are being looked up.
+    pub asked: usize,
+}
+
+/// What is known of a domain.
+#[derive(Default)]
+pub(super) struct Domain {
+    pub known: Known,
+    /// Lookups running that came to nothing, and since when.
+    failures: u32,
+    since: Option<Timestamp>,
+}
+
+#[derive(Default)]
+pub(super) enum Known {
+    #[default]
+    Nothing,
+    Asked(Vec<Job>),
+    At(Place, Timestamp),
+    Refused(Timestamp),
+    Nowhere(String, Timestamp),
+    Unknown(String, Timestamp),
+}
+
+impl Direct {
+    /// Brings one job to its pool, or settles it where that cannot be; a domain that has to be looked up is
+    /// added to `unknown`.
+    pub(super) fn place(
+        &self,
+        state: &mut State,
+        job: Job,
+        unknown: &mut Vec<String>,
+        now: Timestamp,
+    ) -> Option<Settling> {
+        let address = job.row.address.rsplit_once('@');
+        let Some(domain) = address.map(|(_, domain)| domain.to_ascii_lowercase()) else {
+            let reply = Reply::ours("5.1.3", "the address has no domain");
+            return Some(self.judged(job, reply));
+        };
+        let State {
+            pools,
+            domains,
+            asked,
+        } = state;
+        if domains.len() > DOMAINS {
+            domains.retain(|_, domain| domain.holds(pools, now));
+        }
+        let entry = domains.entry(domain.clone()).or_default();
+        if !entry.holds(pools, now) {
+            entry.known = Known::Asked(vec![job]);
+            *asked += 1;
+            unknown.push(domain);
+            return None;
+        }
+        match &mut entry.known {
+            Known::Asked(jobs) => {
+                jobs.push(job);
+                *asked += 1;
+                None
+            }
+            Known::At(place, _) => {
+                let put_off = pools.push(place, job, self.room, now).err()?;
+                Some(self.waits(*put_off, now))
+            }
+            Known::Nothing => None,
+            Known::Refused(_) => Some(self.judged(job, refusal(&domain))),
+            Known::Nowhere(why, _) => Some(self.nowhere(job, why)),
+            Known::Unknown(why, until) => {
+                let put_off = PutOff {
+                    job,
+                    until: *until,
+                    why: why.clone(),
+                    failing: entry.since,
+                };
+                Some(self.waits(put_off, now))
+            }
+        }
+    }
+
+    /// A domain was looked up: its jobs go on.
+    pub(super) async fn found(&self, domain: &str, resolved: Resolved, ledger: &Ledger) {
+        let now = self.app.clock.now();
+        let settling = {
+            let mut state = self.state();
+            let State {
+                pools,
+                domains,
+                asked,
+            } = &mut *state;
+            let entry = domains.entry(domain.to_owned()).or_default();
+            let jobs = match std::mem::take(&mut entry.known) {
+                Known::Asked(jobs) => jobs,
+                _ => Vec::new(),
+            };
+            *asked -= jobs.len();
+            let jobs = jobs.into_iter();
+            if !matches!(resolved, Resolved::Unknown(_)) {
+                entry.failures = 0;
+                entry.since = None;
+            }
+            let settling: Vec<Settling> = match resolved {
+                Resolved::Site {
+                    place,
+                    provider,
+                    hosts,
+                    ttl,
+                } => {
+                    pools.tidy(POOLS, now);
+                    pools.add(&place, &provider, &hosts);
+                    let room = self.room;
+                    let put_off: Vec<_> = jobs
+                        .filter_map(|job| pools.push(&place, job, room, now).err())
+                        .collect();
+                    entry.known = Known::At(place, now.after(ttl));
+                    put_off
+                        .into_iter()
+                        .map(|put_off| self.waits(*put_off, now))
+                        .collect()
+                }
+                Resolved::Refused => {
+                    entry.known = Known::Refused(now.after(BELIEVED));
+                    jobs.map(|job| self.judged(job, refusal(domain))).collect()
+                }
+                Resolved::Nowhere(why) => {
+                    let settling = jobs.map(|job| self.nowhere(job, &why)).collect();
+                    entry.known = Known::Nowhere(why, now.after(BELIEVED));
+                    settling
+                }
+                Resolved::Unknown(why) => {
+                    tracing::info!(domain, "a domain cannot be delivered to now: {why}");
+                    entry.failures = entry.failures.saturating_add(1);
+                    let failing = Some(*entry.since.get_or_insert(now));
+                    let Waits {
+                        schedule,
+                        jitter,
+                        fraction,
+                    } = self.waits_of();
+                    let until = retry::due(schedule, entry.failures, jitter, fraction, now);
+                    let put_off = jobs.map(|job| PutOff {
+                        job,
+                        until,
+                        why: why.clone(),
+                        failing,
+                    });
+                    let settling = put_off.map(|put_off| self.waits(put_off, now)).collect();
+                    entry.known = Known::Unknown(why, until);
+                    settling
+                }
+            };
+            settling
+        };
+        self.settle(settling, ledger).await;
+        self.filled.notify_waiters();
+    }
+
+    /// A delivery waits for its domain. It expires only after the domain has failed for as long as a
+    /// delivery may be deferred, and is not blamed then either.
+    pub(super) fn waits(&self, put_off: PutOff, now: Timestamp) -> Settling {
+        let PutOff {
+            job,
+            until,
+            why,
+            failing,
+        } = put_off;
+        let give_up = self.app.config.send.give_up;
+        let reply = Reply::ours(if failing.is_some() { "4.4.1" } else { "4.4.5" }, why);
+        let created = Timestamp(job.row.created_at);
+        let over = failing.is_some_and(|since| retry::expired(since, give_up, now))
+            && retry::expired(created, give_up, now);
+        let outcome = match over {
+            true => Outcome::Expired(reply),
+            false => Outcome::Deferred { reply, due: until },
+        };
+        let settled = Settled {
+            key: job.key(),
+            outcome,
+            marked: false,
+            at: now,
+            charged: false,
+            suppress: false,
+        };
+        Settling {
+            settled,
+            guard: Some(job.guard),
+        }
+    }
+
+    /// There is no such domain. A mistake of a nameserver must not suppress anybody: it has to be said at
+    /// two tries.
+    fn nowhere(&self, job: Job, why: &str) -> Settling {
+        let status = if job.row.attempts == 0 {
+            "4.1.2"
+        } else {
+            "5.1.2"
+        };
+        self.judged(job, Reply::ours(status, why))
+    }
+
+    /// A definite answer of our own about one recipient.
+    fn judged(&self, job: Job, reply: Reply) -> Settling {
+        let attempt = Attempt {
+            key: job.key(),
+            attempts: job.row.attempts,
+            since: Timestamp(job.row.created_at),
+            now: self.app.clock.now(),
+            marked: false,
+            policy: job.policy(),
+            fraction: self.app.chance.fraction(),
+        };
+        let judged = judge(&self.app.config.send, &attempt, Stage::Rcpt, reply);
+        Settling {
+            settled: judged.settled,
+            guard: Some(job.guard),
+        }
+    }
+}
+
+impl State {
+    /// Jobs in memory that no connection has.
+    pub(super) fn jobs(&self) -> usize {
+        self.asked + self.pools.waiting()
+    }
+}
+
+impl Domain {
+    /// Whether what is known of it can be relied on.
+    fn holds(&self, pools: &Pools, now: Timestamp) -> bool {
+        match &self.known {
+            Known::Nothing => false,
+            Known::Asked(_) => true,
+            Known::At(place, until) => *until > now && pools.has(place),
+            Known::Refused(until) | Known::Nowhere(_, until) | Known::Unknown(_, until) => {
+                *until > now
+            }
+        }
+    }
+}
+
+/// RFC 7505, section 4.1: 5.1.10.
+fn refusal(domain: &str) -> Reply {
+    Reply::ours("5.1.10", format!("`{domain}` takes no mail (null MX)"))
+}

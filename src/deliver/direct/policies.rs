@@ -1,0 +1,169 @@
+//! MTA-STS policies, fetched and kept (RFC 8461, sections 3 and 5).
+//!
+//! Promises: https with a valid certificate, no redirect followed, one minute and 64 KB at most. A policy
+//! that is known holds until its `max_age`, whatever the network says meanwhile. Kept in memory: after a
+//! restart a policy is fetched before the domain's first message.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::Policy as Redirects;
+use reqwest::{Client, StatusCode};
+
+use crate::clock::{Clock, Timestamp};
+use crate::dns::Dns;
+use crate::mx::sts::{self, Policy, SIZE};
+use crate::network;
+use crate::smtp::tls::TlsClient;
+
+/// RFC 8461, section 3.3, suggests one minute.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Domains whose policies are kept.
+const KEPT: usize = 10_000;
+
+/// The policies of all domains that have one.
+pub(super) struct Policies {
+    client: Client,
+    port: u16,
+    clock: Clock,
+    kept: Mutex<HashMap<String, Kept>>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    id: String,
+    policy: Policy,
+    until: Timestamp,
+}
+
+impl Policies {
+    /// Fetches from `port`, which is 443 on the public network; `inside` allows addresses that are not
+    /// public.
+    pub(super) fn new(
+        dns: Dns,
+        tls: &TlsClient,
+        port: u16,
+        inside: bool,
+        clock: Clock,
+    ) -> anyhow::Result<Policies> {
+        let client = Client::builder()
+            .user_agent(concat!(
+                "pressrun/",
+                env!("CARGO_PKG_VERSION"),
+                " (MTA-STS)"
+            ))
+            .tls_backend_preconfigured(tls.verifying())
+            .https_only(true)
+            // RFC 8461, section 3.3: redirects are not followed.
+            .redirect(Redirects::none())
+            .dns_resolver(std::sync::Arc::new(Names { dns, inside }))
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .context("the client for MTA-STS cannot be set up")?;
+        Ok(Policies {
+            client,
+            port,
+            clock,
+            kept: Mutex::default(),
+        })
+    }
+
+    /// The policy that holds for `domain` now.
+    pub(super) async fn of(&self, dns: &Dns, domain: &str) -> Option<Policy> {
+        let now = self.clock.now();
+        let known = self.known(domain, now);
+        let announced = match dns.txt(&format!("_mta-sts.{domain}")).await {
+            Ok(answer) => sts::announced(&answer.records),
+            Err(_) => Ok(None),
+        };
+        let id = match announced {
+            Ok(Some(id)) => id,
+            Ok(None) => return known.map(|kept| kept.policy),
+            Err(error) => {
+                tracing::info!(domain, "{error}");
+                return known.map(|kept| kept.policy);
+            }
+        };
+        if let Some(kept) = known.as_ref().filter(|kept| kept.id == id) {
+            return Some(kept.policy.clone());
+        }
+        match self.fetch(domain).await {
+            Ok(policy) => {
+                let until = now.after(policy.max_age);
+                let kept = Kept { id, policy, until };
+                self.keep(domain, kept.clone(), now);
+                Some(kept.policy)
+            }
+            // RFC 8461, section 5.1: a policy that cannot be fetched is none, unless an older one holds.
+            Err(error) => {
+                tracing::warn!(domain, "the MTA-STS policy cannot be fetched: {error:#}");
+                known.map(|kept| kept.policy)
+            }
+        }
+    }
+
+    async fn fetch(&self, domain: &str) -> anyhow::Result<Policy> {
+        let port = match self.port {
+            443 => String::new(),
+            port => format!(":{port}"),
+        };
+        let url = format!("https://mta-sts.{domain}{port}/.well-known/mta-sts.txt");
+        let mut answer = self.client.get(url).send().await?;
+        ensure!(
+            answer.status() == StatusCode::OK,
+            "the answer is {}",
+            answer.status()
+        );
+        let kind = answer.headers().get("content-type");
+        let kind = kind.and_then(|value| value.to_str().ok()).unwrap_or("");
+        // RFC 8461, section 3.2: the media type keeps pages of uploaded content from being policies.
+        ensure!(kind.starts_with("text/plain"), "it is no text/plain");
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            ensure!(
+                body.len() + chunk.len() <= SIZE,
+                "it has more than {SIZE} octets"
+            );
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Policy::parse(std::str::from_utf8(&body)?)?)
+    }
+
+    fn known(&self, domain: &str, now: Timestamp) -> Option<Kept> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(domain).filter(|kept| kept.until > now).cloned()
+    }
+
+    fn keep(&self, domain: &str, new: Kept, now: Timestamp) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            kept.retain(|_, kept| kept.until > now);
+        }
+        if kept.len() < KEPT {
+            kept.insert(domain.to_owned(), new);
+        }
+    }
+}
+
+/// The same nameservers as for everything else.
+struct Names {
+    dns: Dns,
+    inside: bool,
+}
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (dns, inside) = (self.dns.clone(), self.inside);
+        Box::pin(async move {
+            let found = dns.addresses(name.as_str()).await?;
+            let public = move |ip: &std::net::IpAddr| inside || network::is_public(*ip);
+            let all = found.records.into_iter().filter(public);
+            Ok(Box::new(all.map(|ip| SocketAddr::new(ip, 0))) as Addrs)
+        })
+    }
+}

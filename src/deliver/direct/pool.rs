@@ -1,0 +1,161 @@
+//! One provider with its sites: what waits at each, and what was learned of them.
+//!
+//! Plain state: no sockets, no waiting. Leaves the choice between providers to `pools`.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::deliver::blame::Blame;
+use crate::deliver::queue::Job;
+use crate::id::RunId;
+use crate::mx::backlog::Backlog;
+use crate::mx::health::Health;
+use crate::mx::pace::Pace;
+use crate::mx::provider::Provider;
+use crate::reply::Reply;
+use crate::smtp::tls::Demand;
+
+/// A host of a site, and what is asked of a connection to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Host {
+    pub preference: u16,
+    pub name: String,
+    pub demand: Demand,
+}
+
+/// Where the mail of one or more domains goes: the same hosts, with the same demands.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub hosts: Vec<Host>,
+    pub waiting: VecDeque<Waiting>,
+    pub health: Health,
+    /// Why it failed last.
+    pub why: String,
+}
+
+/// A job, and when it came.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub job: Job,
+    pub since: Timestamp,
+}
+
+/// One provider, or one set of hosts that belongs to none.
+pub(super) struct Pool {
+    pub provider: Provider,
+    pub pace: Pace,
+    pub open: usize,
+    /// Jobs that wait.
+    pub waiting: usize,
+    pub sites: HashMap<String, Site>,
+    /// Whose turn it is stands first.
+    pub turns: VecDeque<String>,
+    pub backlog: Backlog,
+    /// When the provider's rate allows the next message.
+    pub next: Timestamp,
+    pub blame: HashMap<RunId, Blame>,
+    /// How often running it has refused a run.
+    pub refusals: u32,
+    /// Since when it has refused a run without taking a copy of any.
+    pub refusing: Option<Timestamp>,
+    pub quiet: String,
+}
+
+impl Site {
+    pub(super) fn new(hosts: &[Host]) -> Site {
+        Site {
+            hosts: hosts.to_vec(),
+            waiting: VecDeque::new(),
+            health: Health::default(),
+            why: String::new(),
+        }
+    }
+
+    /// Takes out what is `wanted`, in its order.
+    pub(super) fn split(&mut self, wanted: impl Fn(&Waiting) -> bool) -> VecDeque<Waiting> {
+        if !self.waiting.iter().any(&wanted) {
+            return VecDeque::new();
+        }
+        let all = std::mem::take(&mut self.waiting).into_iter();
+        let (out, stay) = all.partition(wanted);
+        self.waiting = stay;
+        out
+    }
+}
+
+impl Pool {
+    pub(super) fn new(provider: &Provider) -> Pool {
+        Pool {
+            pace: Pace::new(provider.connections),
+            provider: provider.clone(),
+            open: 0,
+            waiting: 0,
+            sites: HashMap::new(),
+            turns: VecDeque::new(),
+            backlog: Backlog::default(),
+            next: Timestamp(0),
+            blame: HashMap::new(),
+            refusals: 0,
+            refusing: None,
+            quiet: String::new(),
+        }
+    }
+
+    /// The place among the turns of a site for which a connection may be opened now.
+    pub(super) fn ready(&self, now: Timestamp) -> Option<usize> {
+        if !self.pace.may_open(now) || !self.may_send(now) {
+            return None;
+        }
+        self.turns.iter().position(|name| {
+            let site = self.sites.get(name);
+            site.is_some_and(|site| !site.waiting.is_empty() && site.health.may_open(now))
+        })
+    }
+
+    /// Until when a site cannot be tried, why, and since when its hosts have failed.
+    pub(super) fn blocked(
+        &self,
+        site: &str,
+        now: Timestamp,
+    ) -> Option<(Timestamp, String, Option<Timestamp>)> {
+        let site = self.sites.get(site)?;
+        let down = site.health.blocked(now);
+        let down = down.map(|until| (until, site.why.clone(), site.health.failing_since()));
+        let quiet = self.pace.quiet_until(now);
+        let quiet = quiet.map(|until| (until, self.quiet.clone(), None));
+        match (down, quiet) {
+            (Some(down), Some(quiet)) if quiet.0 > down.0 => Some(quiet),
+            (Some(down), _) => Some(down),
+            (None, quiet) => quiet,
+        }
+    }
+
+    pub(super) fn be_quiet(&mut self, wait: Duration, reply: &Reply, now: Timestamp) {
+        self.pace.asked_for_quiet(wait, now);
+        self.quiet = reply.masked();
+        tracing::warn!(
+            provider = self.provider.name,
+            ?wait,
+            "a provider is left alone: {}",
+            self.quiet
+        );
+    }
+
+    pub(super) fn may_send(&self, now: Timestamp) -> bool {
+        self.next <= now
+    }
+
+    /// Counts one message for the provider's rate.
+    pub(super) fn count(&mut self, now: Timestamp) {
+        if let Some(rate) = self.provider.messages_per_minute {
+            let step = Duration::from_secs(60) / rate;
+            self.next = self.next.max(now).after(step);
+        }
+    }
+
+    pub(super) fn is_idle(&self, now: Timestamp) -> bool {
+        let calm = |site: &Site| site.waiting.is_empty() && site.health.failing_since().is_none();
+        self.open == 0 && self.pace.quiet_until(now).is_none() && self.sites.values().all(calm)
+    }
+}

@@ -1,0 +1,169 @@
+//! From a recipient's domain to the hosts that take its mail, and what is asked of a connection to each.
+//!
+//! Promises: a domain that says it takes no mail, and one that does not exist, are told apart from one
+//! of which nothing is known now. DANE outranks MTA-STS where the nameserver vouches for it (RFC 8461,
+//! section 2), and neither is ever weakened to get a message out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::TlsPolicy;
+use crate::deliver::direct::policies::Policies;
+use crate::deliver::direct::pool::Host;
+use crate::deliver::direct::pools::Place;
+use crate::dns::{Dns, LookupError};
+use crate::mx::dane::{self, Tlsa};
+use crate::mx::provider::{Provider, Providers, TlsRule};
+use crate::mx::route::{self, Exchange, Route};
+use crate::mx::sts::{Mode, Policy};
+use crate::smtp::tls::Demand;
+
+/// What was found is kept for at least and at most so long.
+const SHORT: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(3600);
+
+/// What became of a domain.
+#[derive(Clone, Debug)]
+pub(super) enum Resolved {
+    Site {
+        place: Place,
+        provider: Provider,
+        hosts: Vec<Host>,
+        ttl: Duration,
+    },
+    /// RFC 7505: it takes no mail, and says so.
+    Refused,
+    /// There is no such domain, or no host in it.
+    Nowhere(String),
+    /// Not now.
+    Unknown(String),
+}
+
+/// Who is asked.
+pub(super) struct Resolver {
+    pub dns: Dns,
+    pub providers: Providers,
+    /// None where MTA-STS is off.
+    pub policies: Option<Arc<Policies>>,
+    pub tls: TlsPolicy,
+    pub port: u16,
+}
+
+impl Resolver {
+    /// Finds out where the mail of `domain` goes.
+    pub(super) async fn resolve(&self, domain: &str) -> Resolved {
+        match self.try_resolve(domain).await {
+            Ok(resolved) => resolved,
+            Err(error) => Resolved::Unknown(error.to_string()),
+        }
+    }
+
+    async fn try_resolve(&self, domain: &str) -> Result<Resolved, LookupError> {
+        let answer = self.dns.mx(domain).await?;
+        if !answer.exists {
+            return Ok(Resolved::Nowhere(format!("there is no domain `{domain}`")));
+        }
+        let records: Vec<Exchange> = answer
+            .records
+            .iter()
+            .map(|mx| Exchange {
+                preference: mx.preference,
+                host: mx.host.clone(),
+            })
+            .collect();
+        let hosts = match Route::of(domain, &records) {
+            Route::Refused => return Ok(Resolved::Refused),
+            Route::Unusable => {
+                let why = format!("no MX record of `{domain}` names a host");
+                return Ok(Resolved::Unknown(why));
+            }
+            Route::Hosts(hosts) => hosts,
+        };
+        if records.is_empty() && self.dns.addresses(domain).await?.records.is_empty() {
+            let why = format!("`{domain}` has neither an MX record nor an address");
+            return Ok(Resolved::Nowhere(why));
+        }
+        let policy = match &self.policies {
+            Some(policies) => policies.of(&self.dns, domain).await,
+            None => None,
+        };
+        let policy = policy.filter(|policy| policy.mode == Mode::Enforce);
+        let known = self.providers.of(&hosts[0].host);
+        let provider = known.unwrap_or_else(|| self.providers.any()).clone();
+        // RFC 7672, section 2.2.1: without a validated MX there is no DANE, whatever the hosts say.
+        let bound = self.tls != TlsPolicy::None
+            && self.dns.can_vouch()
+            && self.dns.is_mx_validated(domain).await?;
+        let mut site = Vec::with_capacity(hosts.len());
+        let mut unsafe_ones = 0;
+        for host in &hosts {
+            match self.demand(host, &provider, policy.as_ref(), bound).await? {
+                Some(demand) => site.push(Host {
+                    preference: host.preference,
+                    name: host.host.clone(),
+                    demand,
+                }),
+                None => unsafe_ones += 1,
+            }
+        }
+        if site.is_empty() {
+            let why = format!(
+                "the MTA-STS policy of `{domain}` names none of its {unsafe_ones} MX hosts"
+            );
+            return Ok(Resolved::Unknown(why));
+        }
+        let pool = match known {
+            Some(provider) => provider.name.clone(),
+            None => route::key(&hosts),
+        };
+        Ok(Resolved::Site {
+            place: Place {
+                pool,
+                site: format!("{site:?}"),
+            },
+            provider,
+            hosts: site,
+            ttl: answer.ttl.clamp(SHORT, LONG),
+        })
+    }
+
+    /// What is asked of a connection to `host`; none where no mail may go there.
+    async fn demand(
+        &self,
+        host: &Exchange,
+        provider: &Provider,
+        policy: Option<&Policy>,
+        bound: bool,
+    ) -> Result<Option<Demand>, LookupError> {
+        if self.tls == TlsPolicy::None {
+            return Ok(Some(Demand::Clear));
+        }
+        if bound && self.dns.is_host_validated(&host.host).await? {
+            let records = self.dns.tlsa(&host.host, self.port).await?.records;
+            let records: Vec<Tlsa> = records
+                .into_iter()
+                .map(|tlsa| Tlsa {
+                    usage: tlsa.usage,
+                    selector: tlsa.selector,
+                    matching: tlsa.matching,
+                    data: tlsa.data,
+                })
+                .collect();
+            let usable = dane::usable(&records);
+            if !usable.is_empty() {
+                return Ok(Some(Demand::Dane(usable)));
+            }
+            if !records.is_empty() {
+                // RFC 7672, section 2.2: none is usable, so TLS is mandatory and nobody need prove anything.
+                return Ok(Some(Demand::Encrypted));
+            }
+        }
+        if let Some(policy) = policy {
+            return Ok(policy.names(&host.host).then_some(Demand::Verified));
+        }
+        Ok(Some(match (self.tls, provider.tls) {
+            (TlsPolicy::Required, _) | (_, TlsRule::Encrypted) => Demand::Encrypted,
+            _ => Demand::Offered,
+        }))
+    }
+}

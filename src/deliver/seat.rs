@@ -1,0 +1,110 @@
+//! Where a connection gets its jobs, and whom it tells how it fares: its relay, or one site of a direct one.
+//!
+//! Promises: a connection behaves alike whoever it is connected to; only the scope of what it finds out
+//! differs. Leaves what is done about it to `relays` and `direct`.
+
+use crate::deliver::Shared;
+use crate::deliver::direct::line::Line;
+use crate::deliver::queue::Job;
+use crate::deliver::relays::LiveRelay;
+use crate::id::DeliveryKey;
+use crate::reply::Reply;
+use crate::smtp::error::SessionError;
+use crate::store::runs::Run;
+
+/// One connection's place.
+#[derive(Clone, Copy)]
+pub(crate) struct Seat<'a> {
+    pub shared: &'a Shared,
+    pub relay: &'a LiveRelay,
+    /// Its site, where the relay is a direct one.
+    pub line: Option<&'a Line>,
+}
+
+impl Seat<'_> {
+    /// Messages over this connection at most.
+    pub(crate) fn messages(&self) -> u32 {
+        let most = self.relay.config.messages_per_connection;
+        self.line.map_or(most, Line::messages).max(1)
+    }
+
+    /// The next job, if one waits.
+    pub(crate) fn try_pop(&self) -> Option<Job> {
+        match self.line {
+            Some(line) => line.try_pop(),
+            None => self.shared.queue.try_pop(self.relay.index),
+        }
+    }
+
+    /// The next job, waiting for one; none when the connection is not needed any more.
+    pub(crate) async fn pop(&self) -> Option<Job> {
+        match self.line {
+            Some(line) => line.pop().await,
+            None => self.shared.queue.pop(self.relay.index).await,
+        }
+    }
+
+    /// Puts a job back that nothing was decided about.
+    pub(crate) fn put_back(&self, job: Job) {
+        match self.line {
+            Some(line) => line.put_back(job),
+            None => self.shared.queue.put_back(self.relay.index, job),
+        }
+    }
+
+    /// An answer came as one should; `sent` if it took the message.
+    pub(crate) fn answered(&self, run: &Run, sent: bool) {
+        match self.line {
+            Some(line) => line.answered(run.id(), sent),
+            None => self.shared.relay_answered(self.relay, run, sent),
+        }
+    }
+
+    /// A copy of `run` was refused for good, and the recipient is not to blame.
+    pub(crate) async fn run_refused(&self, run: &Run, key: DeliveryKey, reply: &Reply) {
+        let Some(line) = self.line else {
+            return self.shared.run_refused(self.relay, run, key, reply).await;
+        };
+        let Some((back, until)) = line.refused(key, reply) else {
+            return;
+        };
+        let store = &self.shared.app.store;
+        if let Err(error) = store.requeue_refused(run.id(), &back, until).await {
+            tracing::error!(%error, run.id = run.id, "refused deliveries could not be put back");
+        }
+    }
+
+    /// An answer was a refusal of any kind.
+    pub(crate) fn heard(&self, reply: &Reply) {
+        if let Some(line) = self.line {
+            line.heard(reply);
+        }
+    }
+
+    /// The connection broke.
+    pub(crate) fn broke(&self, error: &SessionError) {
+        if let Some(line) = self.line {
+            line.broke(error);
+        }
+    }
+
+    /// The connection ended, and was of no use.
+    pub(crate) async fn useless(&self, why: &str) {
+        match self.line {
+            Some(line) => line.failed(why, false),
+            None => self.shared.relay_failed(self.relay, why, false).await,
+        }
+    }
+
+    /// The other end says that it takes no mail now.
+    pub(crate) async fn relay_refused(&self, reply: &Reply) {
+        let text = reply.masked();
+        match self.line {
+            Some(line) => line.failed(&text, true),
+            None => {
+                let permanent = reply.class() == 5;
+                self.shared.relay_failed(self.relay, &text, permanent).await;
+            }
+        }
+    }
+}
