@@ -243,6 +243,8 @@ pub struct Relay {
     pub ehlo: Option<String>,
     /// Messages over one connection before it is renewed.
     pub messages_per_connection: u32,
+    /// Messages in one write where the relay offers CHUNKING; 0 leaves CHUNKING alone.
+    pub window: usize,
     #[serde(with = "duration")]
     pub connect_timeout: Duration,
     #[serde(with = "duration")]

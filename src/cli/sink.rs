@@ -50,6 +50,9 @@ pub struct SinkArgs {
     /// Does not offer PIPELINING.
     #[arg(long)]
     no_pipelining: bool,
+    /// Offers CHUNKING: messages come by BDAT, several in one write.
+    #[arg(long)]
+    chunking: bool,
     /// Largest message, told as SIZE.
     #[arg(long, value_name = "OCTETS")]
     size: Option<u64>,
@@ -80,6 +83,7 @@ pub async fn run(args: &SinkArgs) -> anyhow::Result<Exit> {
         auth: args.auth.clone(),
         delay: args.delay.unwrap_or_default(),
         pipelining: !args.no_pipelining,
+        chunking: args.chunking,
         size: Some(args.size.unwrap_or(0)),
         script: args.script.clone().unwrap_or_default(),
         clock: Clock::System,

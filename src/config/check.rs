@@ -10,6 +10,9 @@ use url::{Host, Url};
 
 use super::{ALL_RELAYS, Config, Relay, RelayKind, TlsPolicy};
 
+/// Messages in one write: each stands in memory twice, and each is in doubt when the sender dies.
+const LARGEST_WINDOW: usize = 16;
+
 /// A key, and what is wrong with its value.
 pub(super) type Complaint = (String, String);
 
@@ -152,6 +155,10 @@ impl Complaints {
         if !(1..=10_000).contains(&relay.connections) {
             let what = format!("`{}` is not between 1 and 10000", relay.connections);
             self.say(&key("connections"), what);
+        }
+        if relay.window > LARGEST_WINDOW {
+            let what = format!("`{}` is not between 0 and {LARGEST_WINDOW}", relay.window);
+            self.say(&key("window"), what);
         }
         if relay.messages_per_connection == 0 {
             self.say(&key("messages_per_connection"), "must be 1 at least");

@@ -242,7 +242,7 @@ impl Direct {
 
     async fn settle(&self, settling: Vec<Settling>, ledger: &Ledger) {
         if !settling.is_empty() {
-            ledger.commit(settling, None).await;
+            ledger.settle(settling).await;
         }
     }
 

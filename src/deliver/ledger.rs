@@ -26,8 +26,8 @@ pub(crate) struct Settling {
 
 struct Entry {
     settling: Vec<Settling>,
-    marker: Option<Marker>,
-    done: oneshot::Sender<bool>,
+    markers: Vec<Marker>,
+    done: oneshot::Sender<Vec<bool>>,
 }
 
 /// The way into the ledger; cheap to clone. The task behind it ends when all are dropped.
@@ -51,22 +51,29 @@ impl Ledger {
         (Ledger { entries }, task)
     }
 
-    /// Commits outcomes, and the wish for a marker with them. True if the marker was granted; when this
-    /// returns, the outcomes are durable.
-    pub(crate) async fn commit(&self, settling: Vec<Settling>, marker: Option<Marker>) -> bool {
-        if settling.is_empty() && marker.is_none() {
-            return false;
+    /// Commits outcomes; when this returns, they are durable.
+    pub(crate) async fn settle(&self, settling: Vec<Settling>) {
+        self.mark(settling, Vec::new()).await;
+    }
+
+    /// Commits outcomes, and the wishes for markers with them. Gives which markers were granted, in their
+    /// order; when this returns, the outcomes are durable.
+    pub(crate) async fn mark(&self, settling: Vec<Settling>, markers: Vec<Marker>) -> Vec<bool> {
+        let wishes = markers.len();
+        if settling.is_empty() && markers.is_empty() {
+            return Vec::new();
         }
         let (done, answer) = oneshot::channel();
         let entry = Entry {
             settling,
-            marker,
+            markers,
             done,
         };
+        let refused = || vec![false; wishes];
         if self.entries.send(entry).await.is_err() {
-            return false;
+            return refused();
         }
-        answer.await.unwrap_or(false)
+        answer.await.unwrap_or_else(|_| refused())
     }
 }
 
@@ -96,8 +103,9 @@ async fn commit(app: &App, boot: i64, group: &mut Vec<Entry>) {
             settled.push(settling.settled);
             guards.extend(settling.guard);
         }
-        answers.push((entry.done, entry.marker.as_ref().map(|marker| marker.key)));
-        markers.extend(entry.marker);
+        let wishes: Vec<_> = entry.markers.iter().map(|marker| marker.key).collect();
+        answers.push((entry.done, wishes));
+        markers.append(&mut entry.markers);
     }
     let mut troubled = false;
     let committed = loop {
@@ -122,8 +130,9 @@ async fn commit(app: &App, boot: i64, group: &mut Vec<Entry>) {
         tracing::info!("the ledger can be written again");
     }
     drop(guards);
-    for (done, wish) in answers {
-        let granted = wish.is_some_and(|key| committed.granted.contains(&key));
+    for (done, wishes) in answers {
+        let granted = wishes.iter().map(|key| committed.granted.contains(key));
+        let granted = granted.collect();
         // A caller that went away had no terminator to write.
         done.send(granted).ok();
     }

@@ -2,7 +2,9 @@
 //!
 //! Invariant: the terminator of a message is written only after its marker has been committed. The
 //! marker of message i+1 and the outcome of message i share one commit; the body of message i and the
-//! commands of message i+1 share one write.
+//! commands of message i+1 share one write. Where the relay takes windows, `window` sends instead.
+
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +44,13 @@ impl Ready {
             sender: &self.prepared.sender,
             recipient: &self.prepared.recipient,
             size: self.prepared.message.len(),
+        }
+    }
+
+    fn marker(&self) -> Marker {
+        Marker {
+            key: self.prepared.key,
+            copy: self.prepared.copy.clone(),
         }
     }
 }
@@ -87,7 +96,12 @@ pub(crate) async fn drive(seat: Seat<'_>, ledger: &Ledger, session: Session, fir
         seat,
         ledger,
     };
-    worker.drive(session, first).await;
+    // At a site of its own a connection carries few messages, and doubt would cost more than turns.
+    let window = worker.seat.line.is_none() && worker.seat.relay.config.window > 0;
+    match window && session.has_window() {
+        true => worker.drive_windows(session, first).await,
+        false => worker.drive(session, first).await,
+    }
 }
 
 /// What becomes of a connection after an answer.
@@ -122,9 +136,7 @@ impl Worker<'_> {
                 Some(ready) => ready,
                 None => {
                     // Nothing follows at once: what is known goes down before the wait.
-                    self.ledger
-                        .commit(std::mem::take(&mut settling), None)
-                        .await;
+                    self.ledger.settle(std::mem::take(&mut settling)).await;
                     if left == 0 {
                         break;
                     }
@@ -141,9 +153,7 @@ impl Worker<'_> {
                     let next = self
                         .judge(current, stage, reply, false, &mut settling)
                         .await;
-                    self.ledger
-                        .commit(std::mem::take(&mut settling), None)
-                        .await;
+                    self.ledger.settle(std::mem::take(&mut settling)).await;
                     match next {
                         Next::GoOn => useful = true,
                         Next::Close => {
@@ -156,9 +166,7 @@ impl Worker<'_> {
                 }
                 Err(error) => {
                     self.seat.put_back(current.job);
-                    self.ledger
-                        .commit(std::mem::take(&mut settling), None)
-                        .await;
+                    self.ledger.settle(std::mem::take(&mut settling)).await;
                     self.seat.broke(&error);
                     self.ended(useful, &error.to_string()).await;
                     return;
@@ -166,17 +174,13 @@ impl Worker<'_> {
             }
             left = left.saturating_sub(1);
             let asked = Instant::now();
-            let marker = Marker {
-                key: current.prepared.key,
-                copy: current.prepared.copy.clone(),
-            };
+            let marker = vec![current.marker()];
             // While the commit is on its way to the disk, the next copy is made.
             let (granted, upcoming) = tokio::join!(
-                self.ledger
-                    .commit(std::mem::take(&mut settling), Some(marker)),
+                self.ledger.mark(std::mem::take(&mut settling), marker),
                 self.next(left),
             );
-            if !granted || asked.elapsed() > STALE {
+            if granted != [true] || asked.elapsed() > STALE {
                 // A lone dot after 354 would be mail: the connection goes, nothing was written.
                 drop(session);
                 self.put_back(upcoming);
@@ -195,7 +199,7 @@ impl Worker<'_> {
                         .await;
                     if next != Next::GoOn {
                         self.put_back(offered);
-                        self.ledger.commit(settling, None).await;
+                        self.ledger.settle(settling).await;
                         if next == Next::Close {
                             self.ended(useful, "the relay ended the connection").await;
                         }
@@ -232,7 +236,7 @@ impl Worker<'_> {
                 biased;
                 answer = &mut answer => return answer,
                 () = tokio::time::sleep(PROMPT) => {
-                    self.ledger.commit(std::mem::take(settling), None).await;
+                    self.ledger.settle(std::mem::take(settling)).await;
                 }
             }
         }
@@ -296,9 +300,7 @@ impl Worker<'_> {
                     suppress: false,
                 };
                 let guard = Some(job.guard);
-                self.ledger
-                    .commit(vec![Settling { settled, guard }], None)
-                    .await;
+                self.ledger.settle(vec![Settling { settled, guard }]).await;
                 None
             }
         }
@@ -347,7 +349,7 @@ impl Worker<'_> {
             }
             Concerns::Run(reply) => {
                 // The outcome must stand before a hold may put it back.
-                self.ledger.commit(std::mem::take(settling), None).await;
+                self.ledger.settle(std::mem::take(settling)).await;
                 self.seat.run_refused(&run, attempt.key, &reply).await;
                 Next::GoOn
             }
@@ -378,6 +380,12 @@ impl Worker<'_> {
     }
 
     async fn settle(&self, ready: Ready, outcome: Outcome, charged: bool) {
+        let settling = self.settling(ready, outcome, charged);
+        self.ledger.settle(vec![settling]).await;
+    }
+
+    /// An outcome that no answer gave.
+    fn settling(&self, ready: Ready, outcome: Outcome, charged: bool) -> Settling {
         let settled = Settled {
             key: ready.prepared.key,
             outcome,
@@ -386,10 +394,10 @@ impl Worker<'_> {
             charged,
             suppress: false,
         };
-        let guard = Some(ready.job.guard);
-        self.ledger
-            .commit(vec![Settling { settled, guard }], None)
-            .await;
+        Settling {
+            settled,
+            guard: Some(ready.job.guard),
+        }
     }
 
     /// A connection ended early. One that was of no use at all is the relay's failure, so that a relay that

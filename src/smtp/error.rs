@@ -19,8 +19,10 @@ pub enum Phase {
     Data,
     /// While the message was being written.
     Body,
-    /// While the answer to the final dot was awaited.
+    /// While the answer to the final dot, or to the last BDAT, was awaited.
     Dot,
+    /// The synchronisation point behind a window.
+    Noop,
 }
 
 /// What kind of thing happened.
@@ -95,6 +97,7 @@ impl Phase {
             Phase::Data => "DATA",
             Phase::Body => "sending the message",
             Phase::Dot => "the final dot",
+            Phase::Noop => "NOOP",
         }
     }
 }

@@ -7,8 +7,10 @@
 //! One message after the other: `offer(1)`, `answer()` is [`Offer::Go`], the caller commits its marker,
 //! `body(1)`, `offer(2)`, `verdict()` of 1, `answer()` for 2, and so on. Where the relay offers PIPELINING,
 //! what is offered before `verdict` travels with the body; elsewhere `answer` sends one command at a time.
+//! Where it offers CHUNKING as well, several messages go in one write: see `window`.
 
 mod refusal;
+pub mod window;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use crate::reply::{Reply, Stage};
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::connect::{self, MxHost};
 use crate::smtp::error::{ErrorKind, Fault, Phase, SessionError, Terminator};
+use crate::smtp::session::window::Transaction;
 use crate::smtp::tls::TlsClient;
 use crate::smtp::wire::{Wire, deadline, unavailable};
 
@@ -60,6 +63,8 @@ pub struct Session {
     open: bool,
     /// The dot of the message that was given and not answered.
     dot: Option<Dot>,
+    /// The messages put into the window and not answered.
+    window: Vec<Transaction>,
     /// Whether the last transaction was refused midway, and has to be forgotten with RSET.
     reset: bool,
     broken: Option<SessionError>,
@@ -131,6 +136,7 @@ impl Session {
             offered: None,
             open: false,
             dot: None,
+            window: Vec::new(),
             reset: false,
             broken: None,
             later: None,
@@ -153,7 +159,7 @@ impl Session {
 
     /// Queues one transaction behind what is outstanding. No I/O. Its answer comes by [`Session::answer`].
     pub fn offer(&mut self, envelope: &Envelope<'_>) {
-        if self.open || self.offered.is_some() {
+        if self.open || self.offered.is_some() || !self.window.is_empty() {
             return self.misuse("a transaction was offered before the last one was decided");
         }
         if let Some((stage, reply)) = refusal::known(envelope, &self.capabilities) {
@@ -227,7 +233,7 @@ impl Session {
 
     /// Ends the session politely, if nothing is outstanding; else the connection is just dropped.
     pub async fn quit(mut self) {
-        let idle = self.expected.is_empty() && !self.wire.is_dirty();
+        let idle = self.expected.is_empty() && self.window.is_empty() && !self.wire.is_dirty();
         if self.broken.is_some() || self.open || !idle {
             return;
         }

@@ -46,6 +46,8 @@ pub struct SinkOptions {
     /// A round trip's worth of waiting before each burst of replies.
     pub delay: Duration,
     pub pipelining: bool,
+    /// Whether BDAT is offered and understood.
+    pub chunking: bool,
     /// What is told as SIZE; 0 tells no limit, nothing hides the extension.
     pub size: Option<u64>,
     /// Faults for every message; those a recipient asks for come first.
@@ -64,6 +66,7 @@ impl Default for SinkOptions {
             auth: None,
             delay: Duration::ZERO,
             pipelining: true,
+            chunking: false,
             size: Some(0),
             script: Script::default(),
             clock: Clock::System,

@@ -17,8 +17,9 @@ use crate::reply::parser::ReplyParser;
 use crate::smtp::error::{ErrorKind, Fault};
 use crate::smtp::stream::Stream;
 
-/// Replies of a whole window are far smaller.
-const INCOMING: usize = 8 * 1024;
+/// Replies are far smaller. Those to a window may come while it is still being written, and must not fill
+/// this, or both ends would wait for each other.
+const INCOMING: usize = 32 * 1024;
 /// What rustls buffers by default: of a longer write we would not know what has left.
 const TLS_CHUNK: usize = 64 * 1024;
 /// A write buffer that one huge message has grown beyond this is given back.
@@ -86,6 +87,11 @@ impl Wire {
         self.start < self.end || self.parser.is_midway()
     }
 
+    /// What it means that the relay has said more than it was asked, if it has.
+    pub fn surplus(&mut self) -> Option<Fault> {
+        self.has_surplus().then(|| self.untimely())
+    }
+
     /// The lines of the last reply.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         self.parser.lines()
@@ -93,22 +99,23 @@ impl Wire {
 
     /// Writes everything. The first `needed` octets are what the first awaited reply answers: if the relay
     /// speaks before they are written, it is out of turn; if the connection breaks after them, that is no
-    /// error yet, because the reply may already have arrived.
-    pub async fn flush(&mut self, needed: usize, deadline: Instant) -> Result<(), Fault> {
+    /// error yet, because the reply may already have arrived. Gives how many octets may have left.
+    pub async fn flush(&mut self, needed: usize, deadline: Instant) -> Result<usize, Fault> {
         if self.outgoing.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         match timeout_at(deadline, poll_fn(|cx| self.poll_flush(cx, needed))).await {
             Ok(done) => done?,
             Err(_) => return Err(late("the relay did not take our bytes in time")),
         }
+        let reached = self.handed;
         self.outgoing.clear();
         if self.outgoing.capacity() > OUTGOING_KEPT {
             self.outgoing.shrink_to(OUTGOING_KEPT);
         }
         self.written = 0;
         self.handed = 0;
-        Ok(())
+        Ok(reached)
     }
 
     /// The next reply.

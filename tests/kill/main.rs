@@ -18,13 +18,34 @@ use world::World;
 
 const RECIPIENTS: usize = 2_000;
 const CONNECTIONS: usize = 10;
+/// The default of `window`.
+const WINDOW: usize = 4;
 const KILLS: usize = 10;
 const DELAY: Duration = Duration::from_millis(20);
 /// Ten connections at 20 ms make 500 messages a second at best; a busy machine may take ten times that.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// How the sender hands its messages over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Data,
+    /// By BDAT, in windows.
+    Windows,
+}
+
+impl Mode {
+    /// Deliveries that one kill may leave in doubt.
+    fn most(self) -> usize {
+        match self {
+            Mode::Data => CONNECTIONS,
+            Mode::Windows => CONNECTIONS * WINDOW,
+        }
+    }
+}
+
 /// One seed's run: when the kills landed, and what it all came to.
 struct Report {
+    mode: Mode,
     seed: u64,
     /// What the sink had accepted at each kill.
     landed: Vec<usize>,
@@ -39,7 +60,9 @@ fn a_sender_killed_in_the_middle_loses_nobody_and_doubles_nobody() {
     let seeds: u64 = std::env::var("PRESSRUN_KILL_SEEDS").ok().map_or(3, |text| {
         text.parse().expect("PRESSRUN_KILL_SEEDS is a number")
     });
-    let reports: Vec<Report> = (1..=seeds).map(run).collect();
+    let modes = [Mode::Data, Mode::Windows];
+    let each = (1..=seeds).flat_map(|seed| modes.map(|mode| run(seed, mode)));
+    let reports: Vec<Report> = each.collect();
     let table = table(&reports);
     println!("{table}");
     if let Some(file) = std::env::var_os("PRESSRUN_KILL_TABLE") {
@@ -62,10 +85,10 @@ fn a_sender_killed_in_the_middle_loses_nobody_and_doubles_nobody() {
 }
 
 /// Sends to everyone while being killed; panics when a kill missed the run or left too much in doubt.
-fn run(seed: u64) -> Report {
+fn run(seed: u64, mode: Mode) -> Report {
     let started = Instant::now();
     let mut chance = StdRng::seed_from_u64(seed);
-    let mut world = World::new(RECIPIENTS, CONNECTIONS, DELAY);
+    let mut world = World::new(RECIPIENTS, CONNECTIONS, DELAY, mode == Mode::Windows);
     let mut landed = Vec::new();
     let mut doubt = 0;
     let mut known_doubt = 0;
@@ -93,7 +116,7 @@ fn run(seed: u64) -> Report {
         let counts = world.verify();
         let now = counts.at_dot + counts.uncertain;
         assert!(
-            now <= known_doubt + CONNECTIONS,
+            now <= known_doubt + mode.most(),
             "seed {seed}: kill {kill} left {} in doubt",
             now - known_doubt
         );
@@ -128,6 +151,7 @@ fn run(seed: u64) -> Report {
         "seed {seed}: the list of uncertain ones"
     );
     Report {
+        mode,
         seed,
         landed,
         doubt,
@@ -146,13 +170,14 @@ fn table(reports: &[Report]) -> String {
         "kill test: {RECIPIENTS} recipients, {CONNECTIONS} connections, {} ms to each dot, {KILLS} x SIGKILL\n",
         DELAY.as_millis()
     );
-    text += "seed  accepted  lost  doubled  false-sent  uncertain (of them accepted)  most per kill      s  killed at\n";
+    text += "by       seed  accepted  lost  doubled  false-sent  uncertain (of them accepted)  most per kill      s  killed at\n";
     for report in reports {
         let judgement = &report.judgement;
         let landed: Vec<String> = report.landed.iter().map(usize::to_string).collect();
         writeln!(
             text,
-            "{:>4}  {:>8}  {:>4}  {:>7}  {:>10}  {:>9} {:>18}  {:>13}  {:>5.1}  {}",
+            "{:<7}  {:>4}  {:>8}  {:>4}  {:>7}  {:>10}  {:>9} {:>18}  {:>13}  {:>5.1}  {}",
+            format!("{:?}", report.mode).to_lowercase(),
             report.seed,
             judgement.accepted,
             judgement.lost.len(),

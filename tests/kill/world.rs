@@ -39,8 +39,9 @@ pub struct World {
 pub struct Sender(Child);
 
 impl World {
-    /// A publication with `recipients` confirmed readers, and a sink that thinks `delay` over each dot.
-    pub fn new(recipients: usize, connections: usize, delay: Duration) -> World {
+    /// A publication with `recipients` confirmed readers, and a sink that thinks `delay` over each dot, or
+    /// over each window where it offers CHUNKING.
+    pub fn new(recipients: usize, connections: usize, delay: Duration, chunking: bool) -> World {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let log = folder.path().join("sink.log");
@@ -51,6 +52,7 @@ impl World {
             .arg(&log)
             .arg("--delay")
             .arg(format!("{}ms", delay.as_millis()))
+            .args(chunking.then_some("--chunking"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()

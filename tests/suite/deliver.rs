@@ -8,6 +8,7 @@ mod relay;
 mod relays;
 pub mod rig;
 mod system;
+mod windows;
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! The SMTP session against a scripted sink on a real socket.
 
+mod chunking;
 mod exchange;
 mod faults;
 mod invariant;
@@ -34,6 +35,7 @@ pub fn relay(url: &str) -> Relay {
         ca_file: None,
         ehlo: None,
         messages_per_connection: 100,
+        window: 4,
         connect_timeout: Duration::from_secs(2),
         command_timeout: Duration::from_secs(2),
         dot_timeout: Duration::from_secs(2),

@@ -5,6 +5,7 @@
 //! costs little more than the copying of the bytes.
 
 mod auth;
+mod chunk;
 mod transaction;
 
 use std::io;
@@ -16,7 +17,8 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
-use crate::smtp::sink::conversation::transaction::Transaction;
+use crate::smtp::sink::conversation::chunk::Chunk;
+use crate::smtp::sink::conversation::transaction::{Transaction, Wire};
 use crate::smtp::sink::script::{Point, Script};
 use crate::smtp::sink::{Shared, SinkTls, count};
 use crate::smtp::stream::Stream;
@@ -24,7 +26,7 @@ use crate::smtp::stream::Stream;
 /// A 70 KB message and its commands in one read.
 const BUFFER: usize = 128 * 1024;
 /// More than any mailbox provider takes.
-const MESSAGE_LIMIT: usize = 64 * 1024 * 1024;
+pub(super) const MESSAGE_LIMIT: usize = 64 * 1024 * 1024;
 const LINE_LIMIT: usize = 8 * 1024;
 const END: &[u8] = b"\r\n.\r\n";
 
@@ -55,6 +57,8 @@ pub(super) enum Mode {
         searched: usize,
         dropped: usize,
     },
+    /// A chunk of mail (RFC 3030) of which so many octets are to come.
+    Chunk(Chunk),
 }
 
 enum End {
@@ -122,6 +126,7 @@ impl Conversation {
             while !self.closing {
                 let understood = match self.mode {
                     Mode::Message { searched, dropped } => self.message(searched, dropped).await?,
+                    Mode::Chunk(chunk) => self.chunk(chunk).await?,
                     _ => match self.line() {
                         None => false,
                         Some(line) => {
@@ -171,6 +176,7 @@ impl Conversation {
             "MAIL" => self.mail(rest),
             "RCPT" => self.rcpt(rest),
             "DATA" => self.data(),
+            "BDAT" if self.shared.options.chunking => self.bdat(rest),
             "RSET" => {
                 count(&self.shared.counters.resets, 1);
                 self.transaction = None;
@@ -199,6 +205,9 @@ impl Conversation {
         let mut offers = vec!["sink.invalid".to_owned(), "ENHANCEDSTATUSCODES".to_owned()];
         if options.pipelining {
             offers.push("PIPELINING".into());
+        }
+        if options.chunking {
+            offers.push("CHUNKING".into());
         }
         if let Some(size) = options.size {
             offers.push(format!("SIZE {size}"));
@@ -250,7 +259,9 @@ impl Conversation {
             let message = self.start..self.start + length;
             self.start += taken;
             self.mode = Mode::Command;
-            self.end_of_message(message, dropped).await?;
+            let transaction = self.transaction.take().unwrap_or_default();
+            let wire = Wire::Lines(message);
+            self.end_of_message(transaction, wire, dropped).await?;
             return Ok(true);
         }
         let mut mode = Mode::Message {

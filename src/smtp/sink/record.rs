@@ -79,15 +79,14 @@ impl Recorder {
         self.keep != Keep::Nothing || self.folder.is_some() || self.log.is_some()
     }
 
-    /// Writes one message down. `wire` is what stood between DATA's answer and the terminator.
+    /// Writes one message down.
     pub fn record(
         &self,
         sender: &str,
         recipients: Vec<String>,
-        wire: &[u8],
+        message: Vec<u8>,
         verdict: &'static str,
     ) -> anyhow::Result<()> {
-        let message = unstuff(wire);
         let mut accepted = Accepted {
             time: self.clock.now(),
             message_id: message_id(&message),
@@ -143,8 +142,9 @@ impl Recorder {
     }
 }
 
-/// Takes away the dot that a sender puts before one at the start of a line (RFC 5321, section 4.5.2).
-fn unstuff(wire: &[u8]) -> Vec<u8> {
+/// What stood between DATA's answer and the terminator, without the dot that a sender puts before one at
+/// the start of a line (RFC 5321, section 4.5.2).
+pub fn unstuff(wire: &[u8]) -> Vec<u8> {
     let mut message = Vec::with_capacity(wire.len());
     let mut rest = wire.strip_prefix(b".").unwrap_or(wire);
     while let Some(at) = memmem::find(rest, b"\r\n.") {

@@ -13,7 +13,8 @@ or `bob+grey-2+slow-500ms@example.com`; the same words for all mail by --script.
   450, 550-5.1.1         answer RCPT so (code, then perhaps an enhanced status)
   mail-451, data-421-4.7.28, dot-554
                          answer MAIL, DATA or the final dot so; MAIL comes before the recipient
-                         is known, so without pipelining its word is read from the sender
+                         is known, so without pipelining its word is read from the sender;
+                         where a message comes by BDAT, the words of DATA and the dot are for it
   grey-2                 450 to the first two tries of this recipient
   cut-before-dot         354, then the connection is cut
   cut-after-dot          the message is taken, then the connection is cut without an answer

@@ -59,7 +59,7 @@ async fn an_accepted_message_is_a_file_and_a_line_of_the_log() {
 }
 
 /// What a client that says `said` hears until the sink is silent.
-async fn talk(address: std::net::SocketAddr, said: &[&[u8]]) -> String {
+pub async fn talk(address: std::net::SocketAddr, said: &[&[u8]]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("the sink");
     for part in said {
         stream.write_all(part).await.expect("a write");

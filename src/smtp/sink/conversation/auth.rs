@@ -36,7 +36,7 @@ impl Conversation {
                 self.say("334 UGFzc3dvcmQ6");
             }
             Mode::LoginPassword(user) => self.judge(&user, &decode(line)),
-            Mode::Command | Mode::Message { .. } => {}
+            Mode::Command | Mode::Message { .. } | Mode::Chunk(_) => {}
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::{Conversation, Mode};
 use crate::smtp::sink::count;
+use crate::smtp::sink::record::unstuff;
 use crate::smtp::sink::script::{Cut, Manner, Point, Script};
 
 /// Beyond every limit a client may have.
@@ -18,8 +19,20 @@ const LONG_LINE: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
     sender: String,
-    recipients: Vec<String>,
-    script: Script,
+    pub(super) recipients: Vec<String>,
+    pub(super) script: Script,
+    /// The chunks so far, where they are kept.
+    pub(super) octets: Vec<u8>,
+    /// How many octets of chunks were let go.
+    pub(super) dropped: usize,
+}
+
+/// How a message came.
+pub(super) enum Wire {
+    /// Behind DATA, with stuffed dots; where it stands in the buffer.
+    Lines(Range<usize>),
+    /// By BDAT, as it is.
+    Octets(Vec<u8>),
 }
 
 impl Conversation {
@@ -106,16 +119,22 @@ impl Conversation {
 
     pub(super) async fn end_of_message(
         &mut self,
-        message: Range<usize>,
+        transaction: Transaction,
+        message: Wire,
         dropped: usize,
     ) -> io::Result<()> {
         let Transaction {
             sender,
             recipients,
             script,
-        } = self.transaction.take().unwrap_or_default();
+            ..
+        } = transaction;
         let counters = &self.shared.counters;
-        let octets = dropped + message.len();
+        let octets = dropped
+            + match &message {
+                Wire::Lines(range) => range.len(),
+                Wire::Octets(octets) => octets.len(),
+            };
         count(&counters.octets, u64::try_from(octets).unwrap_or(u64::MAX));
         let scripted = script.answer(Point::Dot).map_or(250, |answer| answer.code);
         let mut default = "250 2.0.0 taken";
@@ -133,11 +152,12 @@ impl Conversation {
                 Some(_) => "cut",
                 None => "answered",
             };
-            let wire = &self.buffer[message];
-            let recorded = self
-                .shared
-                .recorder
-                .record(&sender, recipients, wire, verdict);
+            let message = match message {
+                Wire::Lines(range) => unstuff(&self.buffer[range]),
+                Wire::Octets(octets) => octets,
+            };
+            let recorder = &self.shared.recorder;
+            let recorded = recorder.record(&sender, recipients, message, verdict);
             if let Err(error) = recorded {
                 tracing::error!(%error, "the sink cannot record a message");
                 (taken, default) = (false, "452 4.3.1 cannot store the message");
