@@ -315,6 +315,9 @@ pub struct Dkim {
     pub selector: String,
     /// PEM file of the RSA key, mode 0600; empty does not sign.
     pub key: Option<PathBuf>,
+    pub ed25519_selector: String,
+    /// PEM file of an Ed25519 key for a second signature; empty makes none.
+    pub ed25519_key: Option<PathBuf>,
 }
 
 /// Whom the DNS is asked by.

@@ -259,20 +259,34 @@ impl Job {
     }
 }
 
-/// The signer for `relay`, unless the relay signs itself or no key is configured.
-/// The key's path starts at `base`, the folder of the configuration file.
-pub fn signer(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Option<Signer>> {
+/// Who signs for `relay`: nobody where the relay signs itself or no key is configured, and the Ed25519 key
+/// as the second where the relay takes two signatures. The keys' paths start at `base`, the folder of the
+/// configuration file.
+pub fn signers(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Vec<Signer>> {
     let dkim = &config.dkim;
     let wanted = relay.dkim.unwrap_or(relay.kind != RelayKind::Ses);
-    let Some(file) = dkim.key.as_ref().filter(|_| wanted) else {
-        return Ok(None);
-    };
-    let pem = keyfile::read(&base.join(file), "DKIM key", "pressrun keys dkim")?;
+    // Services that put a signature of their own beside ours take one, and no more.
+    let second = !matches!(
+        relay.kind,
+        RelayKind::Ses | RelayKind::Mailgun | RelayKind::Postmark | RelayKind::Sendgrid
+    );
     let domain = dkim
         .domain
         .as_deref()
         .unwrap_or(config.from.address.domain());
-    Ok(Some(Signer::from_pem(domain, &dkim.selector, &pem)?))
+    let keys = [
+        (&dkim.key, &dkim.selector, wanted),
+        (&dkim.ed25519_key, &dkim.ed25519_selector, wanted && second),
+    ];
+    let mut signers = Vec::new();
+    for (key, selector, wanted) in keys {
+        let Some(file) = key.as_ref().filter(|_| wanted) else {
+            continue;
+        };
+        let pem = keyfile::read(&base.join(file), "DKIM key", "pressrun keys dkim")?;
+        signers.push(Signer::from_pem(domain, selector, &pem)?);
+    }
+    Ok(signers)
 }
 
 /// The first panic of a worker; while none panics, never.

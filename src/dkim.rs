@@ -1,7 +1,8 @@
-//! DKIM signatures (RFC 6376): `a=rsa-sha256` by aws-lc-rs, `c=relaxed/relaxed`, oversigned, no `l=`.
+//! DKIM signatures (RFC 6376): `a=rsa-sha256`, and `a=ed25519-sha256` (RFC 8463) beside it where a second
+//! key is configured; by aws-lc-rs, `c=relaxed/relaxed`, oversigned, no `l=`.
 //!
-//! Promises: the same message, key and second give the same signature (PKCS#1 v1.5 is deterministic),
-//! and none is made with fewer than 2048 bits. Asks for a body that is already in its relaxed form, as
+//! Promises: the same message, key and second give the same signature (PKCS#1 v1.5 and Ed25519 are
+//! deterministic), and none is made with an RSA key of fewer than 2048 bits. Asks for a body that is already in its relaxed form, as
 //! `message` writes it, so that `bh=` is the SHA-256 of the octets on the wire.
 //! Leaves key files to `keyfile`, and a second algorithm to a second [`Signer`] beside the first.
 
@@ -16,7 +17,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::PrivateKeyDer;
@@ -52,8 +53,17 @@ const LINE: usize = 76;
 pub struct Signer {
     domain: String,
     selector: String,
-    key: Arc<KeyPair>,
+    key: Key,
 }
+
+#[derive(Clone)]
+enum Key {
+    Rsa(Arc<KeyPair>),
+    Ed25519(Arc<Ed25519KeyPair>),
+}
+
+/// Octets of an Ed25519 signature.
+const ED25519: usize = 64;
 
 /// The library that signs gave up; nothing about the message is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +77,8 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// Reads an RSA key of 2048 bits or more in PEM, PKCS#8 or PKCS#1. Errors never quote `pem`.
+    /// Reads an RSA key of 2048 bits or more in PEM, PKCS#8 or PKCS#1, or an Ed25519 key in PKCS#8. Errors
+    /// never quote `pem`.
     pub fn from_pem(domain: &str, selector: &str, pem: &str) -> anyhow::Result<Signer> {
         check_name("DKIM domain", domain)?;
         ensure!(
@@ -80,18 +91,34 @@ impl Signer {
             "the DKIM key is encrypted with a password; `openssl pkey -in OLD -out NEW` writes it plain"
         );
         let key = match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
-            Ok(PrivateKeyDer::Pkcs8(key)) => KeyPair::from_pkcs8(key.secret_pkcs8_der()),
+            Ok(PrivateKeyDer::Pkcs8(key)) => {
+                let der = key.secret_pkcs8_der();
+                // OpenSSL writes the private half alone; the public one follows from it.
+                if let Ok(key) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
+                    return Ok(Signer::new(domain, selector, Key::Ed25519(Arc::new(key))));
+                }
+                KeyPair::from_pkcs8(der)
+            }
             Ok(PrivateKeyDer::Pkcs1(key)) => KeyPair::from_der(key.secret_pkcs1_der()),
             _ => bail!("the DKIM key is no private key in PEM; `pressrun keys dkim` makes one"),
         };
         let key = key.ok().context(
             "the DKIM key is no RSA key of 2048 bits or more; `pressrun keys dkim` makes one",
         )?;
-        Ok(Signer {
+        Ok(Signer::new(domain, selector, Key::Rsa(Arc::new(key))))
+    }
+
+    fn new(domain: &str, selector: &str, key: Key) -> Signer {
+        Signer {
             domain: domain.to_ascii_lowercase(),
             selector: selector.to_ascii_lowercase(),
-            key: Arc::new(key),
-        })
+            key,
+        }
+    }
+
+    /// Whether this is the second kind of key, which not every verifier knows.
+    pub fn is_ed25519(&self) -> bool {
+        matches!(self.key, Key::Ed25519(_))
     }
 
     /// The signing domain, `d=`.
@@ -104,11 +131,46 @@ impl Signer {
         format!("{}._domainkey.{}", self.selector, self.domain)
     }
 
-    /// The value of the TXT record with the public key (RFC 6376, section 3.6.1).
+    /// The value of the TXT record with the public key (RFC 6376, section 3.6.1; RFC 8463, section 4.2).
     pub fn record(&self) -> String {
-        let public = self.key.public_key().as_der();
-        let public = public.expect("a key that was read has a public half");
-        format!("v=DKIM1; k=rsa; p={}", STANDARD.encode(public.as_ref()))
+        let (kind, public) = match &self.key {
+            Key::Rsa(key) => {
+                let public = key.public_key().as_der();
+                let public = public.expect("a key that was read has a public half");
+                ("rsa", STANDARD.encode(public.as_ref()))
+            }
+            Key::Ed25519(key) => ("ed25519", STANDARD.encode(key.public_key().as_ref())),
+        };
+        format!("v=DKIM1; k={kind}; p={public}")
+    }
+
+    /// Octets of a signature.
+    fn length(&self) -> usize {
+        match &self.key {
+            Key::Rsa(key) => key.public_modulus_len(),
+            Key::Ed25519(_) => ED25519,
+        }
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, SignError> {
+        match &self.key {
+            Key::Rsa(key) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(
+                    &RSA_PKCS1_SHA256,
+                    &SystemRandom::new(),
+                    text,
+                    &mut signature,
+                )
+                .map_err(|_| SignError)?;
+                Ok(signature)
+            }
+            // RFC 8463, section 3: the SHA-256 of the text is what PureEdDSA signs.
+            Key::Ed25519(key) => {
+                let signature = key.try_sign(digest(&SHA256, text).as_ref());
+                Ok(signature.map_err(|_| SignError)?.as_ref().to_vec())
+            }
+        }
     }
 
     /// Prepares the signature field of messages whose header fields are `present`, in the order in
@@ -116,8 +178,12 @@ impl Signer {
     pub fn prepare(&self, present: &[&str]) -> Seal {
         let signed = present.iter().filter(|name| is_signed(name));
         let names: Vec<&str> = signed.chain(&OVERSIGNED).copied().collect();
+        let algorithm = match &self.key {
+            Key::Rsa(_) => "rsa-sha256",
+            Key::Ed25519(_) => "ed25519-sha256",
+        };
         let mut text = format!(
-            "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={};\r\n s={}; t={NO_TIME};\r\n h=",
+            "DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed; d={};\r\n s={}; t={NO_TIME};\r\n h=",
             self.domain, self.selector
         );
         let mut column = " h=".len();
@@ -145,6 +211,11 @@ impl Signer {
 pub fn is_signed(name: &str) -> bool {
     let mut names = OVERSIGNED.iter().chain(&SIGNED);
     names.any(|signed| signed.eq_ignore_ascii_case(name))
+}
+
+/// What `bh=` says of a body in relaxed form.
+pub fn body_hash(body: &[u8]) -> String {
+    STANDARD.encode(digest(&SHA256, body))
 }
 
 /// Ten digits, as every second from 2001 to 2286 has: the field's length never changes.
@@ -200,7 +271,7 @@ impl Seal {
         // RFC 6376, section 3.7: the signature field goes into the hash without its final CRLF.
         relaxed.truncate(relaxed.len() - 2);
         let signature = field.len();
-        let letters = signer.key.public_modulus_len().div_ceil(3) * 4;
+        let letters = signer.length().div_ceil(3) * 4;
         for place in 0..letters {
             if (place + " b=".len()).is_multiple_of(LINE - 1) {
                 field.extend(b"\r\n ");
@@ -229,29 +300,26 @@ impl Seal {
         out.extend_from_slice(&self.field);
     }
 
-    /// Fills the field that was reserved at `at` in `message`. `fields` are the signed header fields in
-    /// relaxed form and in the order told to [`Signer::prepare`]; the body begins at `body`.
+    /// Fills the field that was reserved at `at` in `message`, whose body has the hash `hash`. `fields` are
+    /// the signed header fields in relaxed form and in the order told to [`Signer::prepare`]; they are left
+    /// as they were.
     pub fn seal(
         &self,
         message: &mut [u8],
         at: usize,
-        body: usize,
-        mut fields: Vec<u8>,
+        hash: &str,
+        fields: &mut Vec<u8>,
         date: Timestamp,
     ) -> Result<(), SignError> {
-        let hash = STANDARD.encode(digest(&SHA256, &message[body..]));
         let time = format!("{:010}", date.seconds().clamp(0, 9_999_999_999));
         let start = fields.len();
         fields.extend_from_slice(&self.relaxed);
-        self.relaxed_blanks.fill(&mut fields[start..], &time, &hash);
-        let mut signature = vec![0; self.signer.key.public_modulus_len()];
-        let random = SystemRandom::new();
-        self.signer
-            .key
-            .sign(&RSA_PKCS1_SHA256, &random, &fields, &mut signature)
-            .map_err(|_| SignError)?;
+        self.relaxed_blanks.fill(&mut fields[start..], &time, hash);
+        let signature = self.signer.sign(fields);
+        fields.truncate(start);
+        let signature = signature?;
         let field = &mut message[at..at + self.field.len()];
-        self.blanks.fill(field, &time, &hash);
+        self.blanks.fill(field, &time, hash);
         let text = STANDARD.encode(&signature);
         debug_assert_eq!(text.len(), self.letters);
         let blanks = field[self.signature..].iter_mut();

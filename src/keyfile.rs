@@ -10,7 +10,9 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -62,12 +64,24 @@ pub fn generate_rsa() -> anyhow::Result<String> {
         .as_der()
         .ok()
         .context("the RSA key has no PKCS#8 form")?;
-    let text = STANDARD.encode(der.as_ref());
+    Ok(pem(der.as_ref()))
+}
+
+/// A fresh Ed25519 key in the same form (RFC 8410, section 7).
+pub fn generate_ed25519() -> anyhow::Result<String> {
+    let der = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new())
+        .ok()
+        .context("the Ed25519 key could not be generated")?;
+    Ok(pem(der.as_ref()))
+}
+
+fn pem(der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
     let mut pem = String::from("-----BEGIN PRIVATE KEY-----\n");
     for line in text.as_bytes().chunks(64) {
         pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
         pem.push('\n');
     }
     pem.push_str("-----END PRIVATE KEY-----\n");
-    Ok(pem)
+    pem
 }

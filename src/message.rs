@@ -83,22 +83,23 @@ pub struct MessageTemplate {
     parts: Parts,
     /// Names of subscriber fields that any part asks for, sorted.
     fields: Vec<String>,
-    seal: Option<Sealing>,
+    sealing: Option<Sealing>,
 }
 
 #[derive(Clone, Debug)]
 struct Sealing {
-    seal: Seal,
+    /// One for each key; their fields stand in this order before all others.
+    seals: Vec<Seal>,
     /// The signed fields that all copies share, in relaxed form.
     shared: Vec<u8>,
 }
 
 impl MessageTemplate {
-    /// Encodes `compiled` under `headers`; signs every copy when there is a `signer`.
+    /// Encodes `compiled` under `headers`; every copy is signed by each of `signers`.
     pub fn new(
         compiled: &Compiled,
         headers: &RunHeaders,
-        signer: Option<Signer>,
+        signers: impl IntoIterator<Item = Signer>,
     ) -> anyhow::Result<MessageTemplate> {
         fields::check(headers)?;
         let boundary = boundary(headers);
@@ -117,7 +118,7 @@ impl MessageTemplate {
             one_click,
             parts,
             fields: copy::fields_of(&templates),
-            seal: signer.map(|signer| Sealing::new(&signer, &opening, &closing, one_click)),
+            sealing: Sealing::new(signers, &opening, &closing, one_click),
             opening,
             closing,
         })
@@ -143,8 +144,8 @@ impl MessageTemplate {
         let links = Links { keyring, key, copy };
         let start = out.len();
         out.reserve(self.length());
-        if let Some(sealing) = &self.seal {
-            sealing.seal.reserve(out);
+        for seal in self.seals() {
+            seal.reserve(out);
         }
         out.extend_from_slice(&self.opening);
         let own = self.write_own_fields(&links, out);
@@ -152,7 +153,7 @@ impl MessageTemplate {
         out.extend_from_slice(b"\r\n");
         let body = out.len();
         self.parts.write(&links, out);
-        let Some(sealing) = &self.seal else {
+        let Some(sealing) = &self.sealing else {
             return Ok(());
         };
         let sealed = sealing.seal(out, start, own, body, copy.date);
@@ -180,11 +181,12 @@ impl MessageTemplate {
         start..out.len()
     }
 
+    fn seals(&self) -> impl Iterator<Item = &Seal> {
+        self.sealing.iter().flat_map(|sealing| &sealing.seals)
+    }
+
     fn length(&self) -> usize {
-        let seal = self
-            .seal
-            .as_ref()
-            .map_or(0, |sealing| sealing.seal.length());
+        let seal: usize = self.seals().map(Seal::length).sum();
         // The reader's own fields and values: more than this is rare, and then the buffer grows once.
         seal + self.opening.len() + self.closing.len() + self.parts.length() + 2048
     }
@@ -194,7 +196,13 @@ impl MessageTemplate {
 const OWN: [&str; 5] = ["Date", "To", "Subject", "Message-ID", "List-Unsubscribe"];
 
 impl Sealing {
-    fn new(signer: &Signer, opening: &[u8], closing: &[u8], one_click: bool) -> Sealing {
+    /// Nothing where nobody signs.
+    fn new(
+        signers: impl IntoIterator<Item = Signer>,
+        opening: &[u8],
+        closing: &[u8],
+        one_click: bool,
+    ) -> Option<Sealing> {
         let mut names = Vec::new();
         let mut shared = Vec::new();
         for field in lines::fields(opening).chain(lines::fields(closing)) {
@@ -205,10 +213,9 @@ impl Sealing {
             }
         }
         names.extend(&OWN[..if one_click { 5 } else { 4 }]);
-        Sealing {
-            seal: signer.prepare(&names),
-            shared,
-        }
+        let signers = signers.into_iter();
+        let seals: Vec<Seal> = signers.map(|signer| signer.prepare(&names)).collect();
+        (!seals.is_empty()).then_some(Sealing { seals, shared })
     }
 
     fn seal(
@@ -219,12 +226,19 @@ impl Sealing {
         body: usize,
         date: Timestamp,
     ) -> Result<(), SignError> {
-        let mut fields = Vec::with_capacity(self.shared.len() + own.len() + self.seal.length());
+        let longest = self.seals.iter().map(Seal::length).max().unwrap_or(0);
+        let mut fields = Vec::with_capacity(self.shared.len() + own.len() + longest);
         fields.extend_from_slice(&self.shared);
         for field in lines::fields(&message[own]) {
             dkim::relaxed::field(field, &mut fields);
         }
-        self.seal.seal(message, at, body, fields, date)
+        let hash = dkim::body_hash(&message[body..]);
+        let mut at = at;
+        for seal in &self.seals {
+            seal.seal(message, at, &hash, &mut fields, date)?;
+            at += seal.length();
+        }
+        Ok(())
     }
 }
 

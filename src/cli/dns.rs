@@ -6,9 +6,8 @@ use url::{Host, Url};
 
 use crate::cli::{Cli, Exit};
 use crate::config::{Config, RelayKind};
-use crate::dkim::Signer;
+use crate::deliver;
 use crate::dkim::publish::{Sender, records, zone};
-use crate::keyfile;
 
 /// Prints every DNS record to publish, ready to paste into a zone file.
 #[derive(Debug, Args)]
@@ -28,23 +27,14 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     let from = &config.from.address;
     let (name, relay) = config.first_relay().context("send.relay names no relay")?;
     let signs = relay.dkim.unwrap_or(relay.kind != RelayKind::Ses);
-    let key = config.dkim.key.as_ref().filter(|_| signs);
-    let dkim = match key {
-        Some(key) => {
-            let base = path
-                .parent()
-                .context("the configuration file stands in no folder")?;
-            let pem = keyfile::read(&base.join(key), "DKIM key", "pressrun keys dkim")?;
-            let domain = config
-                .dkim
-                .domain
-                .as_deref()
-                .unwrap_or_else(|| from.domain());
-            let signer = Signer::from_pem(domain, &config.dkim.selector, &pem)?;
-            Some((signer.record_name(), signer.record()))
-        }
-        None => None,
-    };
+    let base = path
+        .parent()
+        .context("the configuration file stands in no folder")?;
+    let signers = deliver::signers(&config, base, relay)?;
+    let dkim: Vec<_> = signers
+        .iter()
+        .map(|signer| (signer.record_name(), signer.record()))
+        .collect();
     let site = host_of("publication.url", &config.publication.url)?;
     let relay_host = match (relay.kind, &relay.ehlo) {
         // Mail leaves from this machine, under the name that EHLO says.
@@ -79,7 +69,7 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     }
     if !signs {
         println!("; DKIM: relay `{name}` signs; its own pages show the records to publish.\n");
-    } else if key.is_none() {
+    } else if signers.is_empty() {
         println!(
             "; DKIM: no key yet, so nothing is signed; `pressrun keys dkim --selector NAME` makes one.\n"
         );

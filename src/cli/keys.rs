@@ -38,7 +38,7 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Makes an RSA key for DKIM and prints the DNS record that belongs to it.
+    /// Makes a key for DKIM and prints the DNS record that belongs to it.
     Dkim {
         /// Name of the key in the DNS; a new name for each new key.
         #[arg(long)]
@@ -46,6 +46,9 @@ enum Command {
         /// Where the private key goes; `dkim-SELECTOR.pem` beside the configuration when not said.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Makes an Ed25519 key, for a second signature beside the RSA key's.
+        #[arg(long)]
+        ed25519: bool,
     },
 }
 
@@ -61,12 +64,16 @@ pub fn run(cli: &Cli, keys: &Keys) -> anyhow::Result<Exit> {
         Command::List { json } => list(&Keyring::load(&keyring)?, *json),
         Command::Rotate => rotate(&keyring),
         Command::Revoke { id, yes } => revoke(&keyring, *id, *yes),
-        Command::Dkim { selector, out } => {
+        Command::Dkim {
+            selector,
+            out,
+            ed25519,
+        } => {
             let path = match out {
                 Some(path) => std::path::absolute(path)?,
                 None => base.join(format!("dkim-{selector}.pem")),
             };
-            dkim(&config, base, selector, &path)
+            dkim(&config, base, selector, &path, *ed25519)
         }
     }
 }
@@ -135,10 +142,19 @@ fn revoke(path: &Path, id: u8, yes: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn dkim(config: &Config, base: &Path, selector: &str, path: &Path) -> anyhow::Result<Exit> {
+fn dkim(
+    config: &Config,
+    base: &Path,
+    selector: &str,
+    path: &Path,
+    ed25519: bool,
+) -> anyhow::Result<Exit> {
     let domain = config.dkim.domain.as_deref();
     let domain = domain.unwrap_or_else(|| config.from.address.domain());
-    let pem = keyfile::generate_rsa()?;
+    let (pem, prefix) = match ed25519 {
+        true => (keyfile::generate_ed25519()?, "ed25519_"),
+        false => (keyfile::generate_rsa()?, ""),
+    };
     // Read back before it is written: a selector that the DNS cannot hold leaves no file behind.
     let signer = Signer::from_pem(domain, selector, &pem)?;
     keyfile::create(path, "DKIM key", &pem)?;
@@ -155,10 +171,10 @@ fn dkim(config: &Config, base: &Path, selector: &str, path: &Path) -> anyhow::Re
     println!("2. when the DNS shows it, sign with it");
     println!();
     println!("[dkim]");
-    println!("selector = \"{selector}\"");
+    println!("{prefix}selector = \"{selector}\"");
     // As short as the configuration takes it: from its own folder.
     let shown = path.strip_prefix(base).unwrap_or(path).to_string_lossy();
-    println!("key = {}", toml::Value::String(shown.into_owned()));
+    println!("{prefix}key = {}", toml::Value::String(shown.into_owned()));
     Ok(Exit::Done)
 }
 
@@ -188,5 +204,13 @@ mod tests {
         std::fs::set_permissions(&path, open).expect("chmod");
         let error = keyfile::read(&path, "DKIM key", "pressrun keys dkim").expect_err("0644");
         assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn a_generated_ed25519_key_is_one_that_signs() {
+        let pem = keyfile::generate_ed25519().expect("a key");
+        let signer = Signer::from_pem("a.example", "s", &pem).expect("a key that signs");
+        assert!(signer.is_ed25519());
+        assert!(signer.record().starts_with("v=DKIM1; k=ed25519; p="));
     }
 }

@@ -140,9 +140,22 @@ impl Complaints {
                 );
             }
         }
-        let selector = &config.dkim.selector;
-        if !selector.split('.').all(is_label) {
-            self.say("dkim.selector", format!("`{selector}` is not a DNS name"));
+        let dkim = &config.dkim;
+        for (key, selector) in [
+            ("dkim.selector", &dkim.selector),
+            ("dkim.ed25519_selector", &dkim.ed25519_selector),
+        ] {
+            if !selector.split('.').all(is_label) {
+                self.say(key, format!("`{selector}` is not a DNS name"));
+            }
+        }
+        if dkim.ed25519_key.is_some() && dkim.key.is_none() {
+            let what = "stands beside an RSA key, never alone; set `dkim.key` too";
+            self.say("dkim.ed25519_key", what);
+        }
+        if dkim.ed25519_key.is_some() && dkim.ed25519_selector == dkim.selector {
+            let what = "is `dkim.selector` too; each key needs a name of its own";
+            self.say("dkim.ed25519_selector", what);
         }
     }
 

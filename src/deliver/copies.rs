@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 
@@ -22,6 +22,12 @@ use crate::run;
 
 /// Templates kept at a time: a handful of runs and the system mails of each list.
 const TEMPLATES: usize = 64;
+
+/// Buffers of finished messages that are kept for the next ones. A fresh one of 70 KB costs more than what
+/// is written into it: the system clears its pages first.
+const SPARE: usize = 256;
+/// A buffer that one huge message has grown beyond this is given back to the system.
+const SPARE_OCTETS: usize = 256 * 1024;
 
 /// A message ready for the relay.
 #[derive(Debug)]
@@ -62,8 +68,9 @@ impl fmt::Display for CopyError {
 #[derive(Debug)]
 pub(crate) struct Copies {
     app: App,
-    signer: Option<Signer>,
+    signers: Vec<Signer>,
     templates: Mutex<HashMap<TemplateKey, Arc<Made>>>,
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,12 +87,25 @@ struct Made {
 }
 
 impl Copies {
-    /// A maker that signs with `signer`.
-    pub(crate) fn new(app: App, signer: Option<Signer>) -> Copies {
+    /// A maker that signs with each of `signers`.
+    pub(crate) fn new(app: App, signers: Vec<Signer>) -> Copies {
         Copies {
             app,
-            signer,
+            signers,
             templates: Mutex::default(),
+            spare: Mutex::default(),
+        }
+    }
+
+    /// Takes back the buffer of a message that stands on the wire or is not wanted any more.
+    pub(crate) fn reuse(&self, mut message: Vec<u8>) {
+        if message.capacity() == 0 || message.capacity() > SPARE_OCTETS {
+            return;
+        }
+        message.clear();
+        let mut spare = lock(&self.spare);
+        if spare.len() < SPARE {
+            spare.push(message);
         }
     }
 
@@ -114,7 +134,7 @@ impl Copies {
             copy.fields = values.fields;
         }
         let key = job.key();
-        let mut message = Vec::new();
+        let mut message = lock(&self.spare).pop().unwrap_or_default();
         made.template.render(keyring, key, &copy, &mut message)?;
         Ok(Prepared {
             key,
@@ -146,10 +166,7 @@ impl Copies {
             .build(content.as_deref(), &headers)
             .map_err(fault(Fault::Run))?;
         let made = Arc::new(made);
-        let mut templates = self
-            .templates
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut templates = lock(&self.templates);
         if templates.len() >= TEMPLATES {
             templates.clear();
         }
@@ -158,11 +175,7 @@ impl Copies {
     }
 
     fn cached(&self, key: &TemplateKey) -> Option<Arc<Made>> {
-        let templates = self
-            .templates
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        templates.get(key).cloned()
+        lock(&self.templates).get(key).cloned()
     }
 
     async fn headers(&self, job: &Job) -> anyhow::Result<RunHeaders> {
@@ -179,10 +192,14 @@ impl Copies {
         let content = content.context("the revision is gone from the database")?;
         let compiled: Compiled = serde_json::from_str(content).context("the frozen revision")?;
         Ok(Made {
-            template: MessageTemplate::new(&compiled, headers, self.signer.clone())?,
+            template: MessageTemplate::new(&compiled, headers, self.signers.clone())?,
             bounce_domain: headers.bounce_domain.clone(),
         })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The values of the fields that the template asks for, as text.

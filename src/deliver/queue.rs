@@ -185,7 +185,9 @@ impl Queue {
         // The next turn is another run's.
         let mut line = inner.runs.remove(index).ok_or(Wait::Change)?;
         let job = line.jobs.pop_front().ok_or(Wait::Change)?;
-        if line.jobs.len() < self.low / (inner.runs.len() + 1) {
+        // Once on the way down: where no more can be had, each job of the rest would ask for it again.
+        let left = line.jobs.len();
+        if left == 0 || left + 1 == self.low / (inner.runs.len() + 1) {
             self.done.wake.notify_one();
         }
         if !line.jobs.is_empty() {

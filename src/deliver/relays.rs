@@ -17,7 +17,7 @@ use crate::deliver::copies::Copies;
 use crate::deliver::direct::Direct;
 use crate::deliver::standing::{Standing, Via};
 use crate::deliver::trouble::{RelayTrouble, Trouble};
-use crate::deliver::{Shared, lock, public_host, signer};
+use crate::deliver::{Shared, lock, public_host, signers};
 use crate::id::{DeliveryKey, RunId};
 use crate::reply::Reply;
 use crate::retry;
@@ -74,7 +74,7 @@ impl LiveRelay {
             name: name.to_owned(),
             config: config.clone(),
             standing: Arc::new(Standing::new(config.priority, config.weight, breaker)),
-            copies: Copies::new(app.clone(), signer(&app.config, &app.base, config)?),
+            copies: Copies::new(app.clone(), signers(&app.config, &app.base, config)?),
             direct: match config.kind {
                 RelayKind::Mx => Some(Arc::new(Direct::open(app, config)?)),
                 _ => None,

@@ -47,10 +47,11 @@ impl Ready {
         }
     }
 
-    fn marker(&self) -> Marker {
+    /// Its marker, to be asked for once.
+    fn marker(&mut self) -> Marker {
         Marker {
             key: self.prepared.key,
-            copy: self.prepared.copy.clone(),
+            copy: std::mem::take(&mut self.prepared.copy),
         }
     }
 }
@@ -132,7 +133,7 @@ impl Worker<'_> {
         // Whether this connection ever got an answer about a recipient.
         let mut useful = false;
         loop {
-            let current = match offered.take() {
+            let mut current = match offered.take() {
                 Some(ready) => ready,
                 None => {
                     // Nothing follows at once: what is known goes down before the wait.
@@ -188,6 +189,8 @@ impl Worker<'_> {
                 return;
             }
             session.body(&current.prepared.message);
+            let message = std::mem::take(&mut current.prepared.message);
+            self.relay.copies.reuse(message);
             if let Some(ready) = &upcoming {
                 session.offer(&ready.envelope());
             }

@@ -20,8 +20,8 @@ const TTL: u32 = 3600;
 #[derive(Clone, Debug)]
 pub struct Sender<'a> {
     pub from: &'a EmailAddress,
-    /// Name and value of the DKIM record, when there is a key.
-    pub dkim: Option<(String, String)>,
+    /// Name and value of each key's DKIM record.
+    pub dkim: Vec<(String, String)>,
     pub bounce_domain: &'a str,
     pub relay: RelayKind,
     /// The host that the relay's URL names; an IPv6 address in brackets.
@@ -59,7 +59,7 @@ pub enum Kind {
 pub fn records(sender: &Sender<'_>) -> Vec<Record> {
     let from = sender.from.domain();
     let mut records = Vec::new();
-    if let Some((name, value)) = &sender.dkim {
+    for (name, value) in &sender.dkim {
         let why = "DKIM (RFC 6376): the public half of the key that signs every message";
         records.push(Record::txt(name, value.clone(), why));
     }
@@ -175,7 +175,7 @@ mod tests {
     fn sender<'a>(from: &'a EmailAddress, relay: RelayKind, host: &'a str) -> Sender<'a> {
         Sender {
             from,
-            dkim: Some(("s._domainkey.example.com".into(), "k".repeat(410))),
+            dkim: vec![("s._domainkey.example.com".into(), "k".repeat(410))],
             bounce_domain: "bounce.example.com",
             relay,
             relay_host: host,

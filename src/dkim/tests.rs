@@ -1,5 +1,8 @@
 //! Keys, the signature field and what it names; `tests/suite/dkim.rs` verifies whole messages.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{Signer, is_signed};
 use crate::clock::Timestamp;
 
@@ -97,10 +100,12 @@ fn the_same_inputs_give_the_same_field_and_the_second_is_in_it() {
         seal.reserve(&mut message);
         let end = message.len();
         message.extend_from_slice(body.as_bytes());
-        let fields = b"from:a@x.example\r\n".to_vec();
+        let mut fields = b"from:a@x.example\r\n".to_vec();
         let date = Timestamp(seconds * 1000);
-        seal.seal(&mut message, 6, end, fields, date)
+        let hash = super::body_hash(&message[end..]);
+        seal.seal(&mut message, 6, &hash, &mut fields, date)
             .expect("a signature");
+        assert_eq!(fields, b"from:a@x.example\r\n");
         String::from_utf8(message[6..end].to_vec()).expect("ASCII")
     };
     let field = sign(1_700_000_000, "body\r\n");
@@ -114,4 +119,52 @@ fn the_same_inputs_give_the_same_field_and_the_second_is_in_it() {
         "{field}"
     );
     assert!(field.ends_with("==\r\n"), "{field}");
+}
+
+#[test]
+fn the_example_of_rfc_8463_has_the_key_and_the_signature_it_should() {
+    // RFC 8463, appendix A: the seed in base64, in the PKCS#8 of RFC 8410.
+    let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
+    let seed = STANDARD.decode("nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=");
+    der.extend(seed.expect("base64"));
+    let pem = format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        STANDARD.encode(&der)
+    );
+    let signer = Signer::from_pem("football.example.com", "brisbane", &pem).expect("a key");
+    assert_eq!(
+        signer.record(),
+        "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+    );
+    assert_eq!(
+        signer.record_name(),
+        "brisbane._domainkey.football.example.com"
+    );
+    let signed = b"from:Joe SixPack <joe@football.example.com>\r\n\
+        to:Suzie Q <suzie@shopping.example.net>\r\n\
+        subject:Is dinner ready?\r\n\
+        date:Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n\
+        message-id:<20030712040037.46341.5F8J@football.example.com>\r\n\
+        dkim-signature:v=1; a=ed25519-sha256; c=relaxed/relaxed; d=football.example.com; \
+        i=@football.example.com; q=dns/txt; s=brisbane; t=1528637909; h=from : to : subject : date : \
+        message-id : from : subject : date; bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=; b=";
+    let signature = STANDARD.encode(signer.sign(signed).expect("a signature"));
+    assert_eq!(
+        signature,
+        "/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11BusFa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw=="
+    );
+    let seal = signer.prepare(&["From"]);
+    let mut message = Vec::new();
+    seal.reserve(&mut message);
+    let hash = super::body_hash(b"");
+    let date = Timestamp(1_528_637_909_000);
+    let mut fields = b"from:a\r\n".to_vec();
+    seal.seal(&mut message, 0, &hash, &mut fields, date)
+        .expect("a signature");
+    let text = String::from_utf8(message).expect("ASCII");
+    assert!(
+        text.contains("a=ed25519-sha256;") && text.ends_with("==\r\n"),
+        "{text}"
+    );
+    assert!(text.lines().all(|line| line.len() <= 76), "{text}");
 }

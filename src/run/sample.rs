@@ -69,9 +69,9 @@ pub fn make(
         .first_relay()
         .context("`send.relay` names no relay")?;
     // The author's own machine may well not have the key that the sending one has.
-    let (signer, unsigned) = match deliver::signer(config, base, relay) {
-        Ok(signer) => (signer, None),
-        Err(error) => (None, Some(format!("{error:#}"))),
+    let (signers, unsigned) = match deliver::signers(config, base, relay) {
+        Ok(signers) => (signers, None),
+        Err(error) => (Vec::new(), Some(format!("{error:#}"))),
     };
     // The titles of other lists stand in the database.
     let title = match built.list == config.publication.list {
@@ -84,7 +84,7 @@ pub fn make(
         domain: config.from.address.domain().to_owned(),
     };
     let headers = headers_of(config, Some(list), &compiled.slug, "sample".into());
-    let template = MessageTemplate::new(compiled, &headers, signer)?;
+    let template = MessageTemplate::new(compiled, &headers, signers)?;
     let keyring = Keyring::generate(&Chance::System, Clock::System.now());
     let copy = reader.copy(keyring.active());
     let key = DeliveryKey {

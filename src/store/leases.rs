@@ -33,6 +33,9 @@ pub struct Queued {
     pub list_id: Option<i64>,
 }
 
+/// The columns of [`LOAD`], read by place: one row for each message of a run.
+type IssueRow = (i64, i64, i64, i64, String, String, String, i64);
+
 #[derive(Serialize)]
 struct BlockRow {
     block: u32,
@@ -54,8 +57,7 @@ const LEASE: &str = "
 
 const LOAD: &str = "
     select d.seq, d.attempts, r.created_at, d.subscriber_id, u.address, u.name, u.fields,
-        s.key as subscription, cast(null as text) as kind, cast(null as text) as revision,
-        cast(null as text) as data, cast(null as bigint) as list_id
+        s.key as subscription
     from deliveries d
         join runs r on r.id = d.run_id
         join subscribers u on u.id = d.subscriber_id
@@ -176,20 +178,28 @@ impl Store {
     /// The deliveries of one block that are due.
     pub async fn load_block(&self, run: RunId, block: u32, now: Timestamp) -> Result<Vec<Queued>> {
         let first = i64::from(block) * i64::from(DeliveryKey::BLOCK);
-        let text = if run == RunId::SYSTEM {
-            LOAD_SYSTEM
-        } else {
-            LOAD
-        };
+        let behind = first + i64::from(DeliveryKey::BLOCK);
+        if run == RunId::SYSTEM {
+            return read!(self, conn => {
+                let rows = sqlx::query_as::<_, Queued>(LOAD_SYSTEM)
+                    .bind(run.0)
+                    .bind(first)
+                    .bind(behind)
+                    .bind(now.0)
+                    .fetch_all(conn)
+                    .await?;
+                Ok(rows)
+            });
+        }
         read!(self, conn => {
-            let rows = sqlx::query_as::<_, Queued>(text)
+            let rows = sqlx::query_as::<_, IssueRow>(LOAD)
                 .bind(run.0)
                 .bind(first)
-                .bind(first + i64::from(DeliveryKey::BLOCK))
+                .bind(behind)
                 .bind(now.0)
                 .fetch_all(conn)
                 .await?;
-            Ok(rows)
+            Ok(rows.into_iter().map(queued).collect())
         })
     }
 
@@ -284,6 +294,23 @@ impl Store {
             apply_moves!(self, conn, moves);
             found
         })
+    }
+}
+
+fn queued(row: IssueRow) -> Queued {
+    Queued {
+        seq: row.0,
+        attempts: row.1,
+        created_at: row.2,
+        subscriber_id: row.3,
+        address: row.4,
+        name: row.5,
+        fields: row.6,
+        subscription: row.7,
+        kind: None,
+        revision: None,
+        data: None,
+        list_id: None,
     }
 }
 

@@ -42,25 +42,28 @@ struct OutcomeRow<'a> {
     reply: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct MarkerRow<'a> {
-    run: i64,
-    seq: u32,
-    copy: &'a str,
-}
-
+/// The batches that every message passes are arrays: their values are read by place, and not looked for by
+/// name. This one holds run, seq and copy.
 /// Differs by necessity: `db_now()` is 0 on SQLite, where a lease ends with the process that holds it.
 const MARK: &str = "
-    update deliveries set state = 'at_dot', boot = $2, marked_at = $3, copy = m.value->>'copy'
+    update deliveries set state = 'at_dot', boot = $2, marked_at = $3, copy = m.value->>2
     from json_each($1) as m
-    where run_id = cast(m.value->>'run' as bigint) and seq = cast(m.value->>'seq' as bigint)
+    where run_id = cast(m.value->>0 as bigint) and seq = cast(m.value->>1 as bigint)
       and state = 'queued'
       and exists (
           select 1 from blocks
           where blocks.run_id = deliveries.run_id and blocks.block = deliveries.seq / 256
             and blocks.boot = $2 and blocks.until > db_now()
-      )
-    returning run_id, seq";
+      )";
+
+/// What becomes of nearly every message: run, seq, time, code, enhanced status, reply.
+const SENT: &str = "
+    update deliveries set state = 'sent', attempts = attempts + 1,
+        settled_at = cast(o.value->>2 as bigint), code = cast(o.value->>3 as bigint),
+        enhanced = o.value->>4, reply = o.value->>5
+    from json_each($1) as o
+    where run_id = cast(o.value->>0 as bigint) and seq = cast(o.value->>1 as bigint)
+      and state = 'at_dot' and boot = $2";
 
 /// What would be queued again in a cancelled run is cancelled.
 const SETTLE: &str = "
@@ -131,6 +134,15 @@ const SUPPRESS_QUEUED: &str = "
     )
     returning run_id, seq";
 
+/// How the rows that changed are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    /// Their number, which must be that of the wishes.
+    Counted,
+    /// Each by its key.
+    Named,
+}
+
 impl Store {
     /// Commits outcomes and markers together. `boot` must hold the blocks of the markers, and must have
     /// set the markers that the outcomes settle.
@@ -141,41 +153,62 @@ impl Store {
         markers: &[Marker],
         at: Timestamp,
     ) -> Result<Committed> {
-        again!(self.try_commit(boot, settled, markers, at).await)
+        // A row that comes back costs more than its change; and nearly always all of them changed.
+        let counted = again!(
+            self.try_commit(boot, settled, markers, at, Rows::Counted)
+                .await
+        )?;
+        if let Some(done) = counted {
+            return Ok(done);
+        }
+        let named = again!(
+            self.try_commit(boot, settled, markers, at, Rows::Named)
+                .await
+        )?;
+        Ok(named.unwrap_or_default())
     }
 
+    /// Nothing, and nothing done, if rows were counted and one of them was not as its caller believed.
     async fn try_commit(
         &self,
         boot: i64,
         settled: &[Settled],
         markers: &[Marker],
         at: Timestamp,
-    ) -> Result<Committed> {
-        let from: HashMap<DeliveryKey, State> = settled.iter().map(origin).collect();
-        let requeues = settled.iter().any(|s| s.outcome.state() == State::Queued);
-        let rows: Vec<OutcomeRow<'_>> = settled.iter().map(outcome_row).collect();
-        let late: Vec<OutcomeRow<'_>> = settled.iter().filter_map(late_row).collect();
-        let suppress: Vec<_> = settled
+        rows: Rows,
+    ) -> Result<Option<Committed>> {
+        let (sent, others): (Vec<&Settled>, Vec<&Settled>) = settled
+            .iter()
+            .partition(|settled| rows == Rows::Counted && is_plainly_sent(settled));
+        let from: HashMap<DeliveryKey, State> = others.iter().map(|s| origin(s)).collect();
+        let requeues = others.iter().any(|s| s.outcome.state() == State::Queued);
+        let outcomes = json(&others.iter().map(|s| outcome_row(s)).collect::<Vec<_>>());
+        let suppress: Vec<_> = others
             .iter()
             .filter(|s| s.suppress)
             .map(|s| key_row(s.key))
             .collect();
-        let (rows, late, suppress) = (json(&rows), json(&late), (json(&suppress), suppress.len()));
-        let marks: Vec<_> = markers
-            .iter()
-            .map(|marker| MarkerRow {
-                run: marker.key.run.0,
-                seq: marker.key.seq,
-                copy: &marker.copy,
-            })
-            .collect();
-        let marks = json(&marks);
+        let suppress = (json(&suppress), suppress.len());
+        let sent_rows = json(&sent.iter().map(|s| sent_row(s)).collect::<Vec<_>>());
+        let marks = json(&markers.iter().map(marker_row).collect::<Vec<_>>());
         transact!(self, conn => {
             let mut moves = Moves::default();
             let mut done = Committed::default();
-            if !settled.is_empty() {
+            if !sent.is_empty() {
+                let changed = sqlx::query(self.sql(SENT))
+                    .bind(sent_rows.as_str())
+                    .bind(boot)
+                    .execute(&mut *conn)
+                    .await?
+                    .rows_affected();
+                if changed != sent.len() as u64 {
+                    return Ok(None);
+                }
+                sent.iter().for_each(|s| moves.add(s.key, State::AtDot, State::Sent));
+            }
+            if !others.is_empty() {
                 let changed = sqlx::query(self.sql(SETTLE))
-                    .bind(rows.as_str())
+                    .bind(outcomes.as_str())
                     .bind(boot)
                     .fetch_all(&mut *conn)
                     .await?;
@@ -186,14 +219,15 @@ impl Store {
                 }
                 if requeues {
                     sqlx::query(self.sql(ADVANCE_DUE))
-                        .bind(rows.as_str())
+                        .bind(outcomes.as_str())
                         .execute(&mut *conn)
                         .await?;
                 }
-                if changed.len() < settled.len() && late != "[]" {
+                let late: Vec<_> = others.iter().filter_map(|s| late_row(s)).collect();
+                if changed.len() < others.len() && !late.is_empty() {
                     // An answer that came after a reaper had called the delivery uncertain still counts.
                     let changed = sqlx::query(self.sql(SETTLE))
-                        .bind(late.as_str())
+                        .bind(json(&late))
                         .bind(boot)
                         .fetch_all(&mut *conn)
                         .await?;
@@ -217,21 +251,33 @@ impl Store {
                     moves.add(key_of(run, seq), State::Queued, State::Suppressed);
                 }
             }
-            if !markers.is_empty() {
+            if !markers.is_empty() && rows == Rows::Counted {
                 let granted = sqlx::query(self.sql(MARK))
+                    .bind(marks.as_str())
+                    .bind(boot)
+                    .bind(at.0)
+                    .execute(&mut *conn)
+                    .await?
+                    .rows_affected();
+                if granted != markers.len() as u64 {
+                    return Ok(None);
+                }
+                done.granted.extend(markers.iter().map(|marker| marker.key));
+            } else if !markers.is_empty() {
+                let granted = sqlx::query(self.sql(&format!("{MARK} returning run_id, seq")))
                     .bind(marks.as_str())
                     .bind(boot)
                     .bind(at.0)
                     .fetch_all(&mut *conn)
                     .await?;
-                for row in &granted {
-                    let key = key_of(row.get(0), row.get(1));
-                    moves.add(key, State::Queued, State::AtDot);
-                    done.granted.insert(key);
-                }
+                let keys = granted.iter().map(|row| key_of(row.get(0), row.get(1)));
+                done.granted.extend(keys);
+            }
+            for &key in &done.granted {
+                moves.add(key, State::Queued, State::AtDot);
             }
             apply_moves!(self, conn, moves);
-            done
+            Some(done)
         })
     }
 
@@ -365,6 +411,34 @@ fn outcome_row(settled: &Settled) -> OutcomeRow<'_> {
             _ => reply.map(|reply| capped(&reply.text)),
         },
     }
+}
+
+/// Whether this outcome is one for [`SENT`].
+fn is_plainly_sent(settled: &Settled) -> bool {
+    let Settled {
+        outcome,
+        marked,
+        charged,
+        suppress,
+        ..
+    } = settled;
+    matches!(outcome, Outcome::Sent(_)) && *marked && *charged && !suppress
+}
+
+fn sent_row(settled: &Settled) -> (i64, u32, i64, Option<u16>, Option<&str>, Option<&str>) {
+    let reply = settled.outcome.reply();
+    (
+        settled.key.run.0,
+        settled.key.seq,
+        settled.at.0,
+        reply.map(|reply| reply.code),
+        reply.and_then(|reply| reply.enhanced.as_deref()),
+        reply.map(|reply| capped(&reply.text)),
+    )
+}
+
+fn marker_row(marker: &Marker) -> (i64, u32, &str) {
+    (marker.key.run.0, marker.key.seq, &marker.copy)
 }
 
 fn late_row(settled: &Settled) -> Option<OutcomeRow<'_>> {

@@ -13,10 +13,10 @@ here=tests/judges
 target=${CARGO_TARGET_DIR:-target}
 venv=$target/judges/venv
 
-if ! "$venv/bin/python" -c 'import dkim, dns' 2>/dev/null; then
+if ! "$venv/bin/python" -c 'import dkim, dns, nacl' 2>/dev/null; then
     rm -rf "$venv"
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check dkimpy==1.1.8 dnspython==2.8.0
+    "$venv/bin/pip" install --quiet --disable-pip-version-check 'dkimpy[ed25519]==1.1.8' dnspython==2.8.0
 fi
 if ! command -v opendkim >/dev/null && [ ! -x /usr/sbin/opendkim ]; then
     as_root=()

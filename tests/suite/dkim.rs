@@ -2,7 +2,7 @@
 //! The verifier here shares no code with the signer; `tests/judges` asks other people's.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use aws_lc_rs::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -10,10 +10,16 @@ use crate::message::{Fixture, reader};
 
 /// Verifies the topmost DKIM-Signature of `message` under `record`, by RFC 6376, section 6.1.
 pub fn verify(message: &[u8], record: &str) -> Result<(), String> {
+    verify_one(message, 0, record)
+}
+
+/// Verifies one of the signatures, counted from the top.
+pub fn verify_one(message: &[u8], number: usize, record: &str) -> Result<(), String> {
     let text = std::str::from_utf8(message).map_err(|error| error.to_string())?;
     let (header, body) = text.split_once("\r\n\r\n").ok_or("no empty line")?;
     let fields = unfold(header);
-    let signature = find(&fields, "dkim-signature").ok_or("no signature")?;
+    let mut signatures = fields.iter().filter(|field| field.0 == "dkim-signature");
+    let signature = signatures.nth(number).ok_or("no such signature")?;
     let tag = |name: &str| -> Result<String, String> {
         let tags = signature.1.split(';');
         let mut pairs = tags.filter_map(|tag| tag.split_once('='));
@@ -21,8 +27,8 @@ pub fn verify(message: &[u8], record: &str) -> Result<(), String> {
         let value = pair.ok_or(format!("no {name}="))?.1;
         Ok(value.split_whitespace().collect())
     };
-    if tag("a")? != "rsa-sha256" || tag("c")? != "relaxed/relaxed" {
-        return Err("another algorithm or form".into());
+    if tag("c")? != "relaxed/relaxed" {
+        return Err("another form".into());
     }
     let hash = digest(&SHA256, relax_body(body).as_bytes());
     if tag("bh")? != STANDARD.encode(hash) {
@@ -41,13 +47,21 @@ pub fn verify(message: &[u8], record: &str) -> Result<(), String> {
     signed.push_str(&format!("dkim-signature:{}", relax(&format!("{before}b="))));
     let key = record.rsplit_once("p=").ok_or("no p=")?.1;
     let key = STANDARD.decode(key).map_err(|error| error.to_string())?;
-    // SubjectPublicKeyInfo of a 2048-bit key: a head of 24 octets, then the key itself.
-    let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &key[24..]);
     let octets = STANDARD
         .decode(tag("b")?)
         .map_err(|error| error.to_string())?;
-    key.verify(signed.as_bytes(), &octets)
-        .map_err(|_| "the signature does not fit".into())
+    let verified = match (tag("a")?.as_str(), record.contains("k=ed25519;")) {
+        // SubjectPublicKeyInfo of a 2048-bit key: a head of 24 octets, then the key itself.
+        ("rsa-sha256", false) => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &key[24..])
+            .verify(signed.as_bytes(), &octets),
+        // RFC 8463, section 3: what is signed is the hash.
+        ("ed25519-sha256", true) => {
+            let hash = digest(&SHA256, signed.as_bytes());
+            UnparsedPublicKey::new(&ED25519, &key).verify(hash.as_ref(), &octets)
+        }
+        _ => return Err("another algorithm".into()),
+    };
+    verified.map_err(|_| "the signature does not fit".into())
 }
 
 /// Names in lower case with their unfolded values.
@@ -66,10 +80,6 @@ pub fn unfold(header: &str) -> Vec<(String, String)> {
         }
     }
     fields
-}
-
-fn find<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a (String, String)> {
-    fields.iter().find(|field| field.0 == name)
 }
 
 fn relax(value: &str) -> String {
@@ -107,6 +117,24 @@ fn a_signed_message_verifies_and_its_body_is_its_own_relaxed_form() {
     let text = String::from_utf8(message).expect("ASCII");
     let (_, body) = text.split_once("\r\n\r\n").expect("an empty line");
     assert_eq!(relax_body(body), body);
+}
+
+#[test]
+fn two_keys_make_two_signatures_and_each_verifies() {
+    let fixture = Fixture::new();
+    let alone = fixture.render(&reader());
+    let (fixture, record) = fixture.with_second();
+    let message = fixture.render(&reader());
+    verify_one(&message, 0, &fixture.record()).expect("a valid RSA signature");
+    verify_one(&message, 1, &record).expect("a valid Ed25519 signature");
+    assert!(verify_one(&message, 2, &record).is_err(), "there are two");
+    assert!(verify_one(&message, 1, &fixture.record()).is_err());
+    assert_eq!(message, fixture.render(&reader()), "both are deterministic");
+    // The first one is what it is without the second: they do not sign each other.
+    assert_eq!(message[..500], alone[..500]);
+    let text = String::from_utf8(message).expect("ASCII");
+    let altered = text.replacen("Subject: ", "Subject: x", 1);
+    assert!(verify_one(altered.as_bytes(), 1, &record).is_err());
 }
 
 #[test]

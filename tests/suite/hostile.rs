@@ -10,7 +10,7 @@ use pressrun::message::escape::escape;
 use proptest::prelude::{Strategy, any, prop, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::dkim::{relax_body, unfold, verify};
+use crate::dkim::{relax_body, unfold, verify, verify_one};
 use crate::message::{Fixture, reader, values};
 
 /// Pieces that have broken some mailer somewhere.
@@ -277,6 +277,7 @@ fn every_part_decodes_to_its_literals_and_its_escaped_values() {
                 headers: fixture.headers.clone(),
                 keyring: fixture.keyring.clone(),
                 signer: None,
+                second: None,
             };
             let message = fixture.text(&copy("", &first_name, reader().to));
             check_form(&message);
@@ -302,6 +303,7 @@ fn every_part_decodes_to_its_literals_and_its_escaped_values() {
 fn signatures_of_hostile_copies_verify_and_are_laid_out_for_the_judges() {
     let fixture = Fixture::new();
     let record = fixture.record();
+    let (doubly, second_record) = Fixture::new().with_second();
     // Set by `tests/judges/run.sh`, which shows the messages to other people's verifiers and parsers.
     let folder = std::env::var_os("PRESSRUN_JUDGES_DIR").map(std::path::PathBuf::from);
     let lay = |name: &str, octets: &[u8]| {
@@ -312,7 +314,10 @@ fn signatures_of_hostile_copies_verify_and_are_laid_out_for_the_judges() {
     };
     lay(
         "dns.txt",
-        format!("test._domainkey.example.com={record}\n").as_bytes(),
+        format!(
+            "test._domainkey.example.com={record}\nsecond._domainkey.example.com={second_record}\n"
+        )
+        .as_bytes(),
     );
     let mut copies = vec![copy("", "", reader().to), reader()];
     for nasty in NASTY {
@@ -329,6 +334,9 @@ fn signatures_of_hostile_copies_verify_and_are_laid_out_for_the_judges() {
         let name = first(&shown(&copy.name), 100);
         lay(&format!("{place:03}.name"), name.as_bytes());
     }
+    let message = doubly.render(&reader());
+    verify_one(&message, 1, &second_record).expect("a valid second signature");
+    lay("doubly.eml", &message);
     let mut system = Fixture::new();
     system.headers.list = None;
     system.headers.reply_to = None;

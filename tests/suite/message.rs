@@ -16,6 +16,10 @@ use crate::dkim::unfold;
 
 mod notation;
 
+/// The key of RFC 8463, appendix A.2.
+const SECOND: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----\n";
 const PEM: &str = include_str!("../keys/dkim-test.pem");
 const KEY: DeliveryKey = DeliveryKey {
     run: RunId(7),
@@ -28,6 +32,7 @@ pub struct Fixture {
     pub headers: RunHeaders,
     pub keyring: Keyring,
     pub signer: Option<Signer>,
+    pub second: Option<Signer>,
 }
 
 impl Fixture {
@@ -37,12 +42,21 @@ impl Fixture {
             headers: headers(),
             keyring: Keyring::generate(&Chance::seeded(7), Timestamp(0)),
             signer: Some(Signer::from_pem("example.com", "test", PEM).expect("a test key")),
+            second: None,
         }
     }
 
+    /// Signs with an Ed25519 key as well; gives its record, which stands under the selector `second`.
+    pub fn with_second(mut self) -> (Fixture, String) {
+        let signer = Signer::from_pem("example.com", "second", SECOND).expect("a test key");
+        let record = signer.record();
+        self.second = Some(signer);
+        (self, record)
+    }
+
     pub fn template(&self) -> MessageTemplate {
-        MessageTemplate::new(&self.compiled, &self.headers, self.signer.clone())
-            .expect("a good issue")
+        let signers = self.signer.iter().chain(&self.second).cloned();
+        MessageTemplate::new(&self.compiled, &self.headers, signers).expect("a good issue")
     }
 
     pub fn render(&self, copy: &CopyRecord) -> Vec<u8> {

@@ -38,7 +38,8 @@ impl Worker<'_> {
             for ready in &mut marked {
                 session.put(&ready.envelope(), &ready.prepared.message);
                 // It stands in the session's buffer now.
-                ready.prepared.message = Vec::new();
+                let message = std::mem::take(&mut ready.prepared.message);
+                self.relay.copies.reuse(message);
             }
             if marked.is_empty() {
                 window = self.fill(Vec::new(), left).await;
@@ -97,8 +98,8 @@ impl Worker<'_> {
 
     /// Commits the markers of a window with the outcomes of the last one; gives the messages that got
     /// theirs. The others stay as they are in the ledger.
-    async fn mark(&self, window: Vec<Ready>, settling: &mut Vec<Settling>) -> Vec<Ready> {
-        let markers = window.iter().map(Ready::marker).collect();
+    async fn mark(&self, mut window: Vec<Ready>, settling: &mut Vec<Settling>) -> Vec<Ready> {
+        let markers = window.iter_mut().map(Ready::marker).collect();
         let granted = self.ledger.mark(std::mem::take(settling), markers).await;
         let mut marked = Vec::with_capacity(window.len());
         let mut refused = Vec::new();
