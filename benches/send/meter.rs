@@ -3,29 +3,57 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use pressrun::smtp::sink::{Keep, Sink, SinkOptions};
+use pressrun::smtp::sink::certificate::Certificate;
+use pressrun::smtp::sink::{Keep, Sink, SinkOptions, SinkTls};
 
-const CHILD: &str = "PRESSRUN_BENCH_SINK_DELAY_MS";
+const CHILD: &str = "PRESSRUN_BENCH_SINK";
 /// How often the stop-watch looks at the sink's counter.
 const TICK: Duration = Duration::from_millis(1);
+
+/// What the sink offers. A sender that leaves CHUNKING alone pipelines DATA.
+#[derive(Clone, Default)]
+pub struct Offers {
+    /// Waits so long before each burst of replies.
+    pub delay: Duration,
+    pub pipelining: bool,
+    /// Encrypts, and writes the authority of its certificate there.
+    pub tls: Option<PathBuf>,
+}
 
 pub struct Meter {
     child: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
     pub address: SocketAddr,
+    pub tls: Option<PathBuf>,
+}
+
+/// What the stop-watch saw.
+pub struct Seen {
+    pub accepted: usize,
+    /// Messages per second between the first and the last.
+    pub rate: f64,
+    /// When the first message was taken, in Unix milliseconds.
+    pub first: f64,
 }
 
 impl Meter {
-    /// A sink that waits `delay` before each burst of replies.
-    pub fn start(delay: Duration) -> Meter {
+    pub fn start(offers: &Offers) -> Meter {
         let program = std::env::current_exe().expect("this benchmark");
+        let tls = offers.tls.as_ref().map(|file| file.display().to_string());
+        let words = format!(
+            "{} {} {}",
+            offers.delay.as_millis(),
+            offers.pipelining,
+            tls.unwrap_or_default()
+        );
         let mut child = Command::new(program)
-            .env(CHILD, delay.as_millis().to_string())
+            .env(CHILD, words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -36,10 +64,17 @@ impl Meter {
         answers.read_line(&mut line).expect("the sink's address");
         Meter {
             address: line.trim().parse().expect("an address"),
+            tls: offers.tls.clone(),
             child,
             orders,
             answers,
         }
+    }
+
+    /// As a relay's `url`.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "smtps" } else { "smtp" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Forgets what came so far.
@@ -49,10 +84,21 @@ impl Meter {
 
     /// Messages per second since [`Meter::begin`], of which there must have been `count`.
     pub fn end(&mut self, count: usize) -> f64 {
+        let seen = self.seen();
+        assert_eq!(seen.accepted, count, "messages that the sink took");
+        seen.rate
+    }
+
+    /// What came since [`Meter::begin`].
+    pub fn seen(&mut self) -> Seen {
         let answer = self.order("end");
-        let (accepted, rate) = answer.split_once(' ').expect("two numbers");
-        assert_eq!(accepted, count.to_string(), "messages that the sink took");
-        rate.parse().expect("a rate")
+        let mut words = answer.split(' ');
+        let mut next = || words.next().expect("three numbers");
+        Seen {
+            accepted: next().parse().expect("a count"),
+            rate: next().parse().expect("a rate"),
+            first: next().parse().expect("a time"),
+        }
     }
 
     fn order(&mut self, word: &str) -> String {
@@ -75,19 +121,28 @@ pub fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 
+/// Milliseconds since 1970.
+pub fn unix_millis() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.expect("a clock after 1970").as_secs_f64() * 1e3
+}
+
 /// When the first message since `base` was seen, and the last change after it.
 #[derive(Default)]
-struct Seen {
+struct Watch {
     base: u64,
     first: Option<(Instant, u64)>,
+    /// The same first moment by the wall clock.
+    wall: f64,
     last: Option<(Instant, u64)>,
 }
 
-impl Seen {
+impl Watch {
     fn look(&mut self, accepted: u64) {
         let now = Instant::now();
         if accepted > self.base && self.first.is_none() {
             self.first = Some((now, accepted));
+            self.wall = unix_millis();
         }
         if self.last.is_none_or(|(_, known)| known != accepted) {
             self.last = Some((now, accepted));
@@ -102,19 +157,38 @@ impl Seen {
     }
 }
 
+fn options(words: &str) -> SinkOptions {
+    let mut words = words.splitn(3, ' ');
+    let mut next = || words.next().unwrap_or_default();
+    let delay = next().parse().expect("milliseconds");
+    let pipelining = next().parse().expect("true or false");
+    let tls = match next() {
+        "" => SinkTls::None,
+        file => {
+            let certificate = Certificate::loopback().expect("a certificate");
+            std::fs::write(file, certificate.ca_pem()).expect("the authority's file");
+            SinkTls::Implicit(certificate)
+        }
+    };
+    SinkOptions {
+        keep: Keep::Nothing,
+        delay: Duration::from_millis(delay),
+        chunking: true,
+        pipelining,
+        tls,
+        ..SinkOptions::default()
+    }
+}
+
 /// Is the sink until stdin ends.
 pub fn serve() {
-    let delay = std::env::var(CHILD).expect("it made us the sink");
-    let options = SinkOptions {
-        keep: Keep::Nothing,
-        delay: Duration::from_millis(delay.parse().expect("milliseconds")),
-        ..SinkOptions::default()
-    };
+    let words = std::env::var(CHILD).expect("it made us the sink");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let sink = Arc::new(runtime.block_on(Sink::bind(options)).expect("a sink"));
+    let sink = runtime.block_on(Sink::bind(options(&words)));
+    let sink = Arc::new(sink.expect("a sink"));
     println!("{}", sink.address());
-    let seen = Arc::new(Mutex::new(Seen::default()));
-    let (watched, watching) = (Arc::clone(&sink), Arc::clone(&seen));
+    let watch = Arc::new(Mutex::new(Watch::default()));
+    let (watched, watching) = (Arc::clone(&sink), Arc::clone(&watch));
     std::thread::spawn(move || {
         loop {
             let accepted = watched.counts().accepted;
@@ -123,17 +197,17 @@ pub fn serve() {
         }
     });
     for order in std::io::stdin().lines() {
-        let mut seen = seen.lock().expect("no panic held it");
+        let mut watch = watch.lock().expect("no panic held it");
         let accepted = sink.counts().accepted;
         if order.expect("a line") == "begin" {
-            *seen = Seen {
+            *watch = Watch {
                 base: accepted,
-                ..Seen::default()
+                ..Watch::default()
             };
             println!("begun");
         } else {
-            seen.look(accepted);
-            println!("{} {}", accepted - seen.base, seen.rate());
+            watch.look(accepted);
+            println!("{} {} {}", accepted - watch.base, watch.rate(), watch.wall);
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -31,6 +30,25 @@ pub struct Press {
     /// Issues sent so far: each measurement sends one of its own.
     issues: usize,
     postgres: Option<String>,
+}
+
+/// How messages are handed over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Data,
+    Windows,
+}
+
+/// The default of `window`.
+pub const WINDOW: usize = 4;
+
+impl Way {
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Data => "pipelined DATA",
+            Way::Windows => "BDAT x4",
+        }
+    }
 }
 
 /// Where the ledger is kept.
@@ -67,7 +85,7 @@ fn address(number: usize) -> String {
     format!("reader{number}@example.org")
 }
 
-fn list(size: usize) -> String {
+pub fn list(size: usize) -> String {
     format!("list-{size}")
 }
 
@@ -130,20 +148,23 @@ impl Press {
         Config::load(&self.folder.join("pressrun.toml")).expect("a configuration")
     }
 
-    /// The relay of the configuration, but at `address`, in clear text.
-    pub fn relay(&self, address: SocketAddr) -> Relay {
+    /// The relay of the configuration, but at the meter.
+    pub fn relay(&self, meter: &Meter) -> Relay {
         let mut relay = self
             .config()
             .relay
             .remove("main")
             .expect("a relay called main");
-        relay.url = format!("smtp://{address}");
-        relay.tls = TlsPolicy::None;
+        relay.url = meter.url();
+        relay.ca_file.clone_from(&meter.tls);
+        if meter.tls.is_none() {
+            relay.tls = TlsPolicy::None;
+        }
         relay
     }
 
     /// Writes another issue; gives its slug.
-    fn new_issue(&mut self) -> String {
+    pub fn new_issue(&mut self) -> String {
         self.issues += 1;
         self.write_issue(&format!("bench-{}", self.issues))
     }
@@ -200,21 +221,11 @@ impl Press {
         count: usize,
         signed: bool,
         database: Database,
+        way: Way,
     ) -> Sample {
         let slug = self.new_issue();
-        let mut command = self.command(database, "send --yes");
+        let mut command = self.sending(meter, connections, signed, database, way);
         command.arg(&slug).arg("--list").arg(list(count));
-        command
-            .env(
-                "PRESSRUN_RELAY__MAIN__URL",
-                format!("smtp://{}", meter.address),
-            )
-            .env("PRESSRUN_RELAY__MAIN__TLS", "none")
-            .env("PRESSRUN_RELAY__MAIN__CONNECTIONS", connections.to_string())
-            .env("PRESSRUN_DATABASE__CONNECTIONS", "8")
-            .env("PRESSRUN_DKIM__SELECTOR", "bench")
-            .env("PRESSRUN_DKIM__KEY", if signed { "dkim.pem" } else { "" });
-        command.stderr(Stdio::null());
         meter.begin();
         let mut child = command.spawn().expect("the binary");
         let cost = process::wait(&mut child, "send");
@@ -223,6 +234,53 @@ impl Press {
             cpu: cost.seconds * 1e6 / count as f64,
             peak_mib: cost.peak_mib,
         }
+    }
+
+    /// The command that sends, but for what and to whom.
+    pub fn sending(
+        &self,
+        meter: &Meter,
+        connections: usize,
+        signed: bool,
+        database: Database,
+        way: Way,
+    ) -> Command {
+        let mut command = self.command(database, "send --yes");
+        match &meter.tls {
+            Some(file) => command.env("PRESSRUN_RELAY__MAIN__CA_FILE", file),
+            None => command.env("PRESSRUN_RELAY__MAIN__TLS", "none"),
+        };
+        let window = match way {
+            Way::Data => 0,
+            Way::Windows => WINDOW,
+        };
+        command
+            .env("PRESSRUN_RELAY__MAIN__URL", meter.url())
+            .env("PRESSRUN_RELAY__MAIN__CONNECTIONS", connections.to_string())
+            .env("PRESSRUN_RELAY__MAIN__WINDOW", window.to_string())
+            .env("PRESSRUN_DATABASE__CONNECTIONS", "8")
+            .env("PRESSRUN_DKIM__SELECTOR", "bench")
+            .env("PRESSRUN_DKIM__KEY", if signed { "dkim.pem" } else { "" })
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// What `pressrun status` knows of the run of `slug`; nothing while there is none.
+    pub fn status(&self, database: Database, slug: &str) -> serde_json::Value {
+        let mut command = self.command(database, "status --json");
+        let output = command
+            .arg(slug)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .output();
+        let rows: serde_json::Value =
+            serde_json::from_slice(&output.expect("the binary").stdout).unwrap_or_default();
+        rows[0]["run"].clone()
+    }
+
+    /// Ends the run of `slug`, so that the next one is alone.
+    pub fn cancel(&self, database: Database, slug: &str) {
+        done(self.command(database, "cancel --yes").arg(slug));
     }
 }
 

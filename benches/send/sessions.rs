@@ -9,7 +9,7 @@ use pressrun::smtp::tls::TlsClient;
 
 use crate::Sample;
 use crate::meter::Meter;
-use crate::press::{Letters, Press};
+use crate::press::{Letters, Press, WINDOW, Way};
 use crate::process::cost;
 
 /// Sends `count` messages over `connections` sessions in this process.
@@ -19,9 +19,10 @@ pub fn run(
     connections: usize,
     count: usize,
     signed: bool,
+    way: Way,
 ) -> Sample {
     let letters = Arc::new(press.letters(signed));
-    let relay = Arc::new(press.relay(meter.address));
+    let relay = Arc::new(press.relay(meter));
     let next = Arc::new(AtomicUsize::new(0));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     meter.begin();
@@ -30,7 +31,12 @@ pub fn run(
         let tasks: Vec<_> = (0..connections)
             .map(|_| {
                 let (letters, relay, next) = (letters.clone(), relay.clone(), next.clone());
-                tokio::spawn(async move { drive(&letters, &relay, &next, count).await })
+                tokio::spawn(async move {
+                    match way {
+                        Way::Data => drive(&letters, &relay, &next, count).await,
+                        Way::Windows => drive_windows(&letters, &relay, &next, count).await,
+                    }
+                })
             })
             .collect();
         for task in tasks {
@@ -45,12 +51,47 @@ pub fn run(
     }
 }
 
+async fn connect(relay: &Relay) -> Session {
+    let tls = TlsClient::new(relay.ca_file.as_deref()).expect("a TLS client");
+    let session = Session::connect(relay, "bench.example.com", &tls).await;
+    session.expect("a session")
+}
+
+/// One connection, a window at a time: while its answers are on their way, the next one is made.
+async fn drive_windows(letters: &Letters, relay: &Relay, next: &AtomicUsize, count: usize) {
+    let mut session = connect(relay).await;
+    let mut window = vec![(String::new(), Vec::new()); WINDOW];
+    let make = |window: &mut Vec<(String, Vec<u8>)>| {
+        let mut made = 0;
+        while made < WINDOW {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                break;
+            }
+            let (address, message) = &mut window[made];
+            message.clear();
+            *address = letters.render(number, message);
+            made += 1;
+        }
+        made
+    };
+    let mut made = make(&mut window);
+    while made > 0 {
+        for (address, message) in &window[..made] {
+            session.put(&envelope(address, message.len()), message);
+        }
+        let (answers, following) = tokio::join!(session.settle(), async { make(&mut window) });
+        for answer in answers {
+            assert_eq!(answer.expect("an answer").reply.code, 250);
+        }
+        made = following;
+    }
+    session.quit().await;
+}
+
 /// One connection: while a message's answer is on its way, the next is made.
 async fn drive(letters: &Letters, relay: &Relay, next: &AtomicUsize, count: usize) {
-    let tls = TlsClient::new(None).expect("a TLS client");
-    let mut session = Session::connect(relay, "bench.example.com", &tls)
-        .await
-        .expect("a session");
+    let mut session = connect(relay).await;
     let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&number| number < count);
     let mut message = Vec::new();
     let mut coming = Vec::new();
@@ -77,9 +118,13 @@ async fn drive(letters: &Letters, relay: &Relay, next: &AtomicUsize, count: usiz
 }
 
 fn offer(session: &mut Session, recipient: &str, size: usize) {
-    session.offer(&Envelope {
+    session.offer(&envelope(recipient, size));
+}
+
+fn envelope(recipient: &str, size: usize) -> Envelope<'_> {
+    Envelope {
         sender: "bounce@example.com",
         recipient,
         size,
-    });
+    }
 }
