@@ -275,7 +275,7 @@ impl Press {
             .output();
         let rows: serde_json::Value =
             serde_json::from_slice(&output.expect("the binary").stdout).unwrap_or_default();
-        rows[0]["run"].clone()
+        rows[0].clone()
     }
 
     /// Ends the run of `slug`, so that the next one is alone.
