@@ -178,12 +178,13 @@ impl Signer {
     pub fn prepare(&self, present: &[&str]) -> Seal {
         let signed = present.iter().filter(|name| is_signed(name));
         let names: Vec<&str> = signed.chain(&OVERSIGNED).copied().collect();
-        let algorithm = match &self.key {
-            Key::Rsa(_) => "rsa-sha256",
-            Key::Ed25519(_) => "ed25519-sha256",
+        // The longer name leaves no room for a domain on its line.
+        let (algorithm, fold) = match &self.key {
+            Key::Rsa(_) => ("rsa-sha256", ""),
+            Key::Ed25519(_) => ("ed25519-sha256", "\r\n"),
         };
         let mut text = format!(
-            "DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed; d={};\r\n s={}; t={NO_TIME};\r\n h=",
+            "DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed;{fold} d={};\r\n s={}; t={NO_TIME};\r\n h=",
             self.domain, self.selector
         );
         let mut column = " h=".len();

@@ -160,7 +160,7 @@ fn a_wrong_file_is_told_by_line_with_what_was_expected() {
             "[relay.main.more]",
             "pressrun.toml:9: `relay.main.more` is not a section; there are `kind`, `url`, `tls`, \
              `connections`, `priority`, `weight`, `username`, `password`, `dkim`, `ca_file`, `ehlo`, \
-             `messages_per_connection`, `connect_timeout`, `command_timeout`, `dot_timeout`",
+             `messages_per_connection`, `window`, `connect_timeout`, `command_timeout`, `dot_timeout`",
         ),
     ] {
         assert_eq!(error(&format!("{MINIMAL}{more}\n"), &[]), expected);
