@@ -190,7 +190,7 @@ impl Worker<'_> {
             }
             session.body(&current.prepared.message);
             let message = std::mem::take(&mut current.prepared.message);
-            self.relay.copies.reuse(message);
+            self.seat.relay.copies.reuse(message);
             if let Some(ready) = &upcoming {
                 session.offer(&ready.envelope());
             }

@@ -39,7 +39,7 @@ impl Worker<'_> {
                 session.put(&ready.envelope(), &ready.prepared.message);
                 // It stands in the session's buffer now.
                 let message = std::mem::take(&mut ready.prepared.message);
-                self.relay.copies.reuse(message);
+                self.seat.relay.copies.reuse(message);
             }
             if marked.is_empty() {
                 window = self.fill(Vec::new(), left).await;
