@@ -30,6 +30,7 @@ mod stats;
 mod subscribers;
 mod suppressions;
 mod theme;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,7 +46,8 @@ const EXIT_CODES: &str = "Exit codes:
   2  the command line was wrong
   3  done, and something needs a person: rejected rows, uncertain or held deliveries,
      a ledger that does not balance
-  4  interrupted; the command that goes on is printed";
+  4  interrupted; the command that goes on is printed
+  5  nothing was sent: a guard asks, and the flag that answers it is printed";
 
 /// Sends an email newsletter: one copy to every subscriber, none lost, none doubled.
 #[derive(Debug, Parser)]
@@ -98,12 +100,13 @@ pub enum Command {
     Preview(preview::Preview),
     Diff(diff::Diff),
     Rehearse(rehearse::Rehearse),
-    Test(send::Test),
+    Test(send::test::Test),
     Send(send::Send),
     Pause(control::Pause),
-    Resume(send::Resume),
+    Resume(send::resume::Resume),
     Cancel(control::Cancel),
     Status(control::Status),
+    Why(why::Arguments),
     Verify(control::Verify),
     Deliveries(deliveries::Deliveries),
     Stats(stats::Args),
@@ -126,6 +129,8 @@ pub enum Exit {
     Attention = 3,
     /// Interrupted; what remains goes on with the command printed.
     Interrupted = 4,
+    /// Nothing was sent: a guard asks, and nobody was there to answer.
+    Unanswered = 5,
 }
 
 impl From<Exit> for ExitCode {
@@ -174,12 +179,13 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Preview(preview) => preview::run(cli, preview).await,
         Command::Diff(arguments) => diff::run(&cli.config, arguments),
         Command::Rehearse(arguments) => rehearse::run(cli, arguments).await,
-        Command::Test(test) => send::test(cli, test).await,
+        Command::Test(test) => send::test::run(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,
         Command::Pause(pause) => control::pause(cli, pause).await,
-        Command::Resume(resume) => send::resume(cli, resume).await,
+        Command::Resume(resume) => send::resume::run(cli, resume).await,
         Command::Cancel(cancel) => control::cancel(cli, cancel).await,
         Command::Status(status) => control::status(cli, status).await,
+        Command::Why(arguments) => why::run(cli, arguments).await,
         Command::Verify(verify) => control::verify(cli, verify).await,
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
         Command::Serve(serve) => serve::run(cli, serve).await,

@@ -159,6 +159,8 @@ pub struct Publication {
     pub description: String,
     /// The theme of the system mails, and of issues that name none.
     pub theme: String,
+    /// The zone of every time of day that is said without one.
+    pub timezone: String,
 }
 
 /// The one author mailbox of every mail.
@@ -283,6 +285,14 @@ pub struct Send {
     /// How long an interrupted sender waits for answers to final dots already sent.
     #[serde(with = "duration")]
     pub drain: Duration,
+    /// How long a run waits after Send, so that it can be taken back.
+    #[serde(with = "duration")]
+    pub undo: Duration,
+    /// A scheduled run that is later than this is held.
+    #[serde(with = "duration")]
+    pub late_start: Duration,
+    /// The field in which a reader's time zone stands; all readers have the publication's without it.
+    pub timezone_field: Option<String>,
 }
 
 /// How much a lint weighs.

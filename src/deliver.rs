@@ -16,6 +16,7 @@ mod queue;
 mod relays;
 mod seat;
 mod standing;
+mod starter;
 pub mod trouble;
 mod worker;
 
@@ -170,11 +171,20 @@ impl Engine {
         if let Some(why) = self.generation.objection(app).await? {
             for run in under_way {
                 app.store
-                    .set_run_status(run.id(), &run.status, "held", Some(&why))
+                    .set_run_status(run.id(), &run.status, "held", Some(&why), app.clock.now())
                     .await?;
             }
         }
         Ok(())
+    }
+}
+
+/// Whether any process sends from this database now.
+pub async fn is_sending(app: &App) -> anyhow::Result<bool> {
+    match app.store.sqlite_path() {
+        // The lock is let go again at once: nobody had it.
+        Some(path) => Ok(SendingLock::try_take(&path.with_extension("sending"), 0)?.is_none()),
+        None => Ok(app.store.senders_alive().await?),
     }
 }
 
@@ -233,10 +243,10 @@ impl Shared {
 
     /// Holds a run and forgets its jobs, which stay queued in the ledger.
     pub(crate) async fn hold(&self, run: RunId, why: &str) {
-        let held = self
-            .app
-            .store
-            .set_run_status(run, "sending", "held", Some(why));
+        let held =
+            self.app
+                .store
+                .set_run_status(run, "sending", "held", Some(why), self.app.clock.now());
         if let Err(error) = held.await {
             tracing::error!(%error, run.id = run.0, "the run could not be held");
         }

@@ -27,8 +27,10 @@ pub mod lint;
 pub mod message;
 pub mod mjml;
 pub mod mx;
+pub mod pace;
 pub mod reply;
 pub mod retry;
+pub mod schedule;
 pub mod stats;
 pub mod subscriber;
 

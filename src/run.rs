@@ -17,10 +17,14 @@ use crate::message::copy::CopyRecord;
 use crate::message::{self, ListHeaders, RunHeaders};
 use crate::publication::{self, Built};
 use crate::store::revisions::NewRevision;
-use crate::store::runs::{Begun, NewRun, Run};
+use crate::store::runs::{Begun, NewRun, Plan, Run};
 
+pub mod guards;
+pub mod plan;
+pub mod replace;
 pub mod sample;
 pub mod test_copy;
+pub mod why;
 
 /// Blocks cancelled in one transaction: 2,048 deliveries, well under 50 ms.
 const CANCEL_STEP: u32 = 8;
@@ -46,6 +50,17 @@ pub async fn begin_built(
     list: &str,
     again: bool,
 ) -> anyhow::Result<Started> {
+    begin_planned(app, built, list, &Plan::default(), again).await
+}
+
+/// [`begin_built`] in its time, at its pace, to its part of the list.
+pub async fn begin_planned(
+    app: &App,
+    built: Built,
+    list: &str,
+    plan: &Plan,
+    again: bool,
+) -> anyhow::Result<Started> {
     let list = lists::find(app, list).await?;
     let revision = keep_revision(app, &built.compiled, &built.images).await?;
     let slug = built.compiled.slug.clone();
@@ -59,7 +74,8 @@ pub async fn begin_built(
         relay: "",
         policy: policy_name(app.config.send.uncertain),
     };
-    let begun = app.store.begin_run(&new, again, app.clock.now()).await?;
+    let now = app.clock.now();
+    let begun = app.store.begin_planned(&new, plan, again, now).await?;
     Ok(Started { begun, built })
 }
 
@@ -153,11 +169,11 @@ pub async fn find(app: &App, issue: &str) -> anyhow::Result<Run> {
 /// Pauses a run. What stands at the dot finishes; the rest waits.
 pub async fn pause(app: &App, run: &Run) -> anyhow::Result<()> {
     let why = Some("paused by hand");
-    // A freeze may end between two looks.
-    for status in ["freezing", "sending"] {
+    // A start or a freeze may come between two looks.
+    for status in ["scheduled", "freezing", "sending"] {
         if app
             .store
-            .set_run_status(run.id(), status, "paused", why)
+            .set_run_status(run.id(), status, "paused", why, app.clock.now())
             .await?
         {
             return Ok(());
@@ -178,21 +194,25 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
             run.reason.as_deref().unwrap_or("no reason kept"),
             run.slug
         ),
-        "freezing" | "sending" => return Ok(()),
+        "scheduled" | "freezing" | "sending" => return Ok(()),
         other => bail!(
             "the run of `{}` is {other}; there is nothing to resume",
             run.slug
         ),
     }
-    // A run held while it froze has no start yet, and goes on freezing.
-    let to = if run.started_at.is_none() {
-        "freezing"
-    } else {
-        "sending"
+    let now = app.clock.now();
+    let to = match run.started_at {
+        Some(_) => "sending",
+        // Its hour is still to come.
+        None if run.recipients == 0 && run.start_at.is_some_and(|start| start > now.0) => {
+            "scheduled"
+        }
+        // A run held while it froze goes on freezing.
+        None => "freezing",
     };
     let changed = app
         .store
-        .set_run_status(run.id(), &run.status, to, None)
+        .set_run_status(run.id(), &run.status, to, None, now)
         .await?;
     ensure!(
         changed,
@@ -207,11 +227,12 @@ pub async fn cancel(app: &App, run: &Run) -> anyhow::Result<Counts> {
     let why = Some("cancelled by hand");
     let mut cancelled = false;
     // In the order in which a run goes through them, so that none is missed.
-    for status in ["freezing", "sending", "paused", "held"] {
+    for status in ["scheduled", "freezing", "sending", "paused", "held"] {
+        let now = app.clock.now();
         cancelled = cancelled
             || app
                 .store
-                .set_run_status(run.id(), status, "cancelled", why)
+                .set_run_status(run.id(), status, "cancelled", why, now)
                 .await?;
     }
     let now = app.store.run(run.id()).await?.context("the run is gone")?;
@@ -228,6 +249,16 @@ pub async fn cancel(app: &App, run: &Run) -> anyhow::Result<Counts> {
         > 0
     {}
     Ok(app.store.counts(run.id()).await?)
+}
+
+/// Takes a run back whose hour has not come: nothing of it is sent. False when it has begun.
+pub async fn take_back(app: &App, run: &Run) -> anyhow::Result<bool> {
+    let why = Some("taken back before it began");
+    let now = app.clock.now();
+    let taken = app
+        .store
+        .set_run_status(run.id(), "scheduled", "cancelled", why, now);
+    Ok(taken.await?)
 }
 
 /// The policy of this name; an unknown one holds.

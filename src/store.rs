@@ -129,8 +129,11 @@ macro_rules! transact {
 }
 
 pub mod audience;
+pub mod begin;
 pub(crate) mod blocks;
 pub mod events;
+pub mod freeze;
+pub mod history;
 pub mod import;
 pub mod leases;
 pub mod leave;

@@ -78,6 +78,14 @@ impl Complaints {
                 format!("`{}`: {error}", publication.list),
             );
         }
+        // Names alone: an offset would be wrong for half of the year.
+        if jiff::tz::TimeZone::get(&publication.timezone).is_err() {
+            let what = format!(
+                "no time zone is named `{}`; expected one such as `Europe/Berlin`",
+                publication.timezone
+            );
+            self.say("publication.timezone", what);
+        }
         if let Err(error) = check_public_url(&publication.url) {
             self.say("publication.url", error);
         }

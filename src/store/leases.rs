@@ -53,8 +53,9 @@ const LEASE: &str = "
     returning block";
 
 const LOAD: &str = "
-    select d.seq, d.attempts, r.created_at, d.subscriber_id, u.address, u.name, u.fields,
-        s.key as subscription, cast(null as text) as kind, cast(null as text) as revision,
+    select d.seq, d.attempts, coalesce(r.started_at, r.created_at) as created_at, d.subscriber_id,
+        u.address, u.name, u.fields, s.key as subscription, cast(null as text) as kind,
+        cast(null as text) as revision,
         cast(null as text) as data, cast(null as bigint) as list_id
     from deliveries d
         join runs r on r.id = d.run_id
@@ -143,6 +144,15 @@ impl Store {
             .execute(conn)
             .await?;
             kept == 1
+        })
+    }
+
+    /// Whether any sender's lease holds, by the database's clock.
+    pub async fn senders_alive(&self) -> Result<bool> {
+        read!(self, conn => {
+            let text = self.sql("select count(*) from senders where until > db_now()");
+            let number: i64 = sqlx::query_scalar(text).fetch_one(conn).await?;
+            Ok(number > 0)
         })
     }
 

@@ -268,12 +268,14 @@ impl Store {
         transact!(self, conn => {
             // The last of its deliveries may have finished it meanwhile.
             sqlx::query(
-                "update runs set status = $3, reason = $2, finished_at = null
+                "update runs set status = $3, reason = $2, finished_at = null,
+                     since = case when $3 = 'held' then $4 else since end
                  where id = $1 and kind = 'issue' and status in ('sending', 'finished')",
             )
             .bind(run.0)
             .bind(held)
             .bind(if held.is_some() { "held" } else { "sending" })
+            .bind(due.0)
             .execute(&mut *conn)
             .await?;
             let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))

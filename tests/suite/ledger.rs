@@ -458,7 +458,7 @@ on_both!(
         );
         assert!(
             store
-                .set_run_status(run, "sending", "cancelled", None)
+                .set_run_status(run, "sending", "cancelled", None, NOW)
                 .await
                 .expect("a change")
         );
@@ -490,7 +490,7 @@ on_both!(
             panic!("a new run");
         };
         // Cancelled before it reached anyone, it leaves the one before it to be found.
-        let gone = store.set_run_status(third, "freezing", "cancelled", None);
+        let gone = store.set_run_status(third, "freezing", "cancelled", None, NOW);
         assert!(gone.await.expect("a change"));
         assert_eq!(begin(&store, false).await, Begun::Before(again));
         // Cancelled afterwards, a run still counts: nobody gets the issue twice unasked.

@@ -2,6 +2,7 @@
 
 mod check;
 mod compile;
+mod control;
 mod deliver;
 mod dkim;
 mod dns;
