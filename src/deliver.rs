@@ -41,6 +41,9 @@ use crate::keyfile;
 /// The meta key under which other processes read which relays fail: see [`trouble`].
 pub const TROUBLE: &str = "trouble";
 
+/// A look at the sending lock is over within this time.
+const LOOKED: Duration = Duration::from_millis(20);
+
 /// The sending engine of one process.
 pub struct Engine {
     shared: Arc<Shared>,
@@ -75,6 +78,11 @@ impl Engine {
         if let Some(database) = app.store.sqlite_path() {
             let path = database.with_extension("sending");
             lock = SendingLock::try_take(&path, boot)?;
+            if lock.is_none() {
+                // Somebody may only have looked whether it is held.
+                tokio::time::sleep(LOOKED).await;
+                lock = SendingLock::try_take(&path, boot)?;
+            }
             if lock.is_none() {
                 return Ok(Taken::Busy);
             }
@@ -135,6 +143,7 @@ impl Engine {
         }
         committing.await.context("the ledger's task ended early")?;
         self.give_back_finished().await?;
+        self.shared.app.store.leave_sender(self.boot).await?;
         dispatched
     }
 
@@ -182,8 +191,7 @@ impl Engine {
 /// Whether any process sends from this database now.
 pub async fn is_sending(app: &App) -> anyhow::Result<bool> {
     match app.store.sqlite_path() {
-        // The lock is let go again at once: nobody had it.
-        Some(path) => Ok(SendingLock::try_take(&path.with_extension("sending"), 0)?.is_none()),
+        Some(path) => SendingLock::is_held(&path.with_extension("sending")),
         None => Ok(app.store.senders_alive().await?),
     }
 }

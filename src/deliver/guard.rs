@@ -46,6 +46,24 @@ impl SendingLock {
     }
 }
 
+impl SendingLock {
+    /// Whether any process holds the lock at `path`. Whoever tries to take it at this very moment may find
+    /// it taken, and has to try again.
+    pub(crate) fn is_held(path: &Path) -> anyhow::Result<bool> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => {
+                return Err(error).with_context(|| format!("the sending lock `{}`", path.display()));
+            }
+        };
+        Ok(matches!(
+            file.try_lock_shared(),
+            Err(fs::TryLockError::WouldBlock)
+        ))
+    }
+}
+
 /// The generation of the database, counted up in it and in a file beside the keyring.
 #[derive(Debug)]
 pub(crate) struct Generation {

@@ -18,6 +18,8 @@ use crate::store::runs::Run;
 #[cfg(test)]
 mod tests;
 
+/// A database that takes writes answers one within this time, also beside a large import.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// What goes on while one run stands still.
 const OTHERS: &str = "other runs, mails to those who sign up, and all links in mails go on";
 /// What goes on while nothing can be sent.
@@ -90,7 +92,14 @@ struct Facts<'a> {
 pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
     let (store, now) = (&app.store, app.clock.now());
     let (deferred, next_due) = store.deferred(run.id(), now).await?;
-    let written = store.take_a_write(now).await;
+    let open = is_open(run);
+    let refusal = match open {
+        true => match tokio::time::timeout(PATIENCE, store.take_a_write(now)).await {
+            Ok(written) => written.err().map(|error| error.to_string()),
+            Err(_) => Some(format!("none within {}", span(PATIENCE))),
+        },
+        false => None,
+    };
     Ok(tell(&Facts {
         run,
         counts: store.counts(run.id()).await?,
@@ -101,8 +110,8 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
             .meta(TROUBLE_SINCE)
             .await?
             .and_then(|since| since.parse().ok()),
-        sending: deliver::is_sending(app).await?,
-        refusal: written.err().map(|error| error.to_string()),
+        sending: open && deliver::is_sending(app).await?,
+        refusal,
         now,
         zone: &app.config.publication.timezone,
     }))
@@ -112,11 +121,15 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
 pub async fn all(app: &App, limit: u32) -> anyhow::Result<Vec<Why>> {
     let mut found = Vec::new();
     for run in app.store.runs(limit).await? {
-        if !matches!(run.status.as_str(), "finished" | "cancelled") {
+        if is_open(&run) {
             found.push(why(app, &run).await?);
         }
     }
     Ok(found)
+}
+
+fn is_open(run: &Run) -> bool {
+    !matches!(run.status.as_str(), "finished" | "cancelled")
 }
 
 fn tell(facts: &Facts<'_>) -> Why {
@@ -133,7 +146,7 @@ fn tell(facts: &Facts<'_>) -> Why {
         command: None,
     };
     let said = match run.status.as_str() {
-        _ if facts.refusal.is_some() && facts.is_open() => facts.store(&mut why),
+        _ if facts.refusal.is_some() => facts.store(&mut why),
         "scheduled" => facts.scheduled(&mut why),
         "freezing" => facts.freezing(&mut why),
         "sending" => facts.sending(&mut why),
@@ -171,10 +184,6 @@ fn tell(facts: &Facts<'_>) -> Why {
 }
 
 impl Facts<'_> {
-    fn is_open(&self) -> bool {
-        !matches!(self.run.status.as_str(), "finished" | "cancelled")
-    }
-
     fn at(&self, at: i64) -> String {
         shown(Timestamp(at), self.zone)
     }
