@@ -190,12 +190,7 @@ impl Engine {
 
     /// Gives out no more of a run than its pace allows now. Nothing of it waits in memory: a block is leased
     /// for what may go out at once, and what is not due or not allowed yet goes back with it.
-    async fn feed_paced(
-        &self,
-        run: &Arc<Run>,
-        via: Via,
-        wanted: usize,
-    ) -> Result<(), StoreError> {
+    async fn feed_paced(&self, run: &Arc<Run>, via: Via, wanted: usize) -> Result<(), StoreError> {
         let app = &self.shared.app;
         let queued = app.store.counts(run.id()).await?.queued;
         let now = app.clock.now();

@@ -54,7 +54,8 @@ impl SendingLock {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => {
-                return Err(error).with_context(|| format!("the sending lock `{}`", path.display()));
+                return Err(error)
+                    .with_context(|| format!("the sending lock `{}`", path.display()));
             }
         };
         Ok(matches!(

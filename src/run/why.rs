@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::deliver::{self, TROUBLE, TROUBLE_SINCE};
+use crate::deliver;
+use crate::deliver::trouble::{RelayTrouble, Trouble};
 use crate::delivery::Counts;
 use crate::pace;
 use crate::schedule::{shown, span};
@@ -78,8 +79,7 @@ struct Facts<'a> {
     /// Queued deliveries that are not due yet, and when the next is.
     deferred: i64,
     next_due: Option<i64>,
-    trouble: String,
-    trouble_since: Option<i64>,
+    trouble: Option<Trouble>,
     /// Whether any process sends.
     sending: bool,
     /// Why the database takes no writes.
@@ -105,11 +105,7 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
         counts: store.counts(run.id()).await?,
         deferred,
         next_due,
-        trouble: store.meta(TROUBLE).await?.unwrap_or_default(),
-        trouble_since: store
-            .meta(TROUBLE_SINCE)
-            .await?
-            .and_then(|since| since.parse().ok()),
+        trouble: Trouble::told(app).await?,
         sending: open && deliver::is_sending(app).await?,
         refusal,
         now,
@@ -267,16 +263,12 @@ impl Facts<'_> {
         if !self.sending {
             return self.nobody(why);
         }
-        if !self.trouble.is_empty() {
-            why.cause = Cause::Relay;
-            why.since = self.trouble_since;
-            why.unaffected = Some(LINKS);
-            return format!(
-                "does not get on{}: {}; {}",
-                self.since(why.since),
-                self.trouble,
-                self.progress()
-            );
+        let standstill = self
+            .trouble
+            .as_ref()
+            .filter(|trouble| trouble.is_standstill());
+        if let Some(trouble) = standstill {
+            return self.relay(why, trouble);
         }
         let (open, due) = (
             self.counts.queued + self.counts.at_dot,
@@ -300,9 +292,41 @@ impl Facts<'_> {
         if self.run.is_paced() {
             return self.paced(why, due);
         }
+        // One relay of several: the others carry on.
+        let limps = match &self.trouble {
+            Some(trouble) => format!("; {}", trouble.sentence()),
+            None => String::new(),
+        };
         format!(
-            "is being sent{}: {}",
+            "is being sent{}: {}{limps}",
             self.since(why.since),
+            self.progress()
+        )
+    }
+
+    fn relay(&self, why: &mut Why, trouble: &Trouble) -> String {
+        // An older sender told neither.
+        let times = |at: fn(&RelayTrouble) -> Timestamp| {
+            let times = trouble.relays.iter().map(move |relay| at(relay).0);
+            times.filter(|&at| at > 0).min()
+        };
+        why.cause = Cause::Relay;
+        why.since = times(|relay| relay.since);
+        why.next = times(|relay| relay.next);
+        why.unaffected = Some(LINKS);
+        let each: Vec<String> = trouble
+            .relays
+            .iter()
+            .map(|relay| format!("relay {}: {}", relay.relay, relay.why))
+            .collect();
+        let next = match why.next {
+            Some(next) => format!(", next try {}", self.then(next)),
+            None => String::new(),
+        };
+        format!(
+            "does not get on{}: {}{next}; {}",
+            self.since(why.since),
+            each.join("; "),
             self.progress()
         )
     }

@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 
 use super::{Cause, Facts, tell};
 use crate::clock::Timestamp;
+use crate::deliver::trouble::{RelayTrouble, Trouble};
 use crate::delivery::Counts;
 use crate::store::runs::Run;
 
@@ -54,8 +55,7 @@ fn facts(run: &Run) -> Facts<'_> {
         },
         deferred: 0,
         next_due: None,
-        trouble: String::new(),
-        trouble_since: None,
+        trouble: None,
         sending: true,
         refusal: None,
         now: Timestamp(NOW),
@@ -86,9 +86,22 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
     say(&facts(&run("freezing")));
     let sending = run("sending");
     say(&facts(&sending));
+    let mut trouble = Trouble {
+        relays: vec![RelayTrouble {
+            relay: "main".into(),
+            why: "connection refused".into(),
+            since: Timestamp(NOW - 4 * MINUTE),
+            next: Timestamp(NOW + 12_000),
+        }],
+        working: Vec::new(),
+    };
     say(&Facts {
-        trouble: "relay main: connection refused; next try in 12 s".into(),
-        trouble_since: Some(NOW - 4 * MINUTE),
+        trouble: Some(trouble.clone()),
+        ..facts(&sending)
+    });
+    trouble.working.push("spare".into());
+    say(&Facts {
+        trouble: Some(trouble),
         ..facts(&sending)
     });
     let counts = Counts {
@@ -141,6 +154,7 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
         Cause::Freezing,
         Cause::Sending,
         Cause::Relay,
+        Cause::Sending,
         Cause::Waiting,
         Cause::Pace,
         Cause::Pace,

@@ -56,8 +56,12 @@ on_both!(
         let replaced = desk.run(&["send", "bees", "--replace", "--yes"]).await;
         assert_eq!(replaced.code, 0, "{replaced:?}");
         assert!(
-            replaced.out.contains("- Hello [[first_name|there]], these are the bees.")
-                && replaced.out.contains("+ Hello [[first_name|there]], these are the wasps.")
+            replaced
+                .out
+                .contains("- Hello [[first_name|there]], these are the bees.")
+                && replaced
+                    .out
+                    .contains("+ Hello [[first_name|there]], these are the wasps.")
                 && replaced.out.contains("starts Mon 20 Jul 2037 07:00"),
             "{replaced:?}"
         );

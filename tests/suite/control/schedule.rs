@@ -82,7 +82,10 @@ on_both!(
         let sending = rig.start().await;
         let held = rig.wait_status(run, "held").await;
         let reason = held.reason.clone().expect("a reason");
-        assert!(reason.contains("min late, more than `send.late_start`"), "{reason}");
+        assert!(
+            reason.contains("min late, more than `send.late_start`"),
+            "{reason}"
+        );
         assert_eq!(rig.sink.counts().accepted, 10);
         run::resume(&rig.app, &held, false)
             .await
