@@ -124,7 +124,7 @@ impl Planned {
         let store = &app.store;
         let (audience, origin) = match &wishes.part {
             Part::All => {
-                self.readers = i64::try_from(store.confirmed_on(list).await?).unwrap_or(i64::MAX);
+                self.readers = store.confirmed_on(list).await?;
                 return Ok(());
             }
             Part::Continue => (Audience::Continue, to_continue(app, slug, list).await?),
