@@ -180,8 +180,8 @@ impl Rig {
 
     /// The same through the relays named; those of `send.relay` when none is.
     pub async fn begin_through(&self, relay: &str) -> RunId {
-        let asked = self.ask_through(relay, &Plan::default(), "Little", true);
-        new_run(asked.await)
+        let plan = Plan::default();
+        new_run(self.ask_through(relay, &plan, "Little", true).await)
     }
 
     /// A run of the small issue with this preheader, as planned.
