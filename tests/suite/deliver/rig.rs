@@ -197,7 +197,7 @@ impl Rig {
     async fn ask_through(&self, relay: &str, plan: &Plan, preheader: &str, again: bool) -> Begun {
         let app = &self.app;
         let compiled = Compiled {
-            preheader: preheader.into(),
+            preheader: Template(vec![Segment::Literal(preheader.into())]),
             ..small_issue()
         };
         let revision = run::keep_revision(app, &compiled, &[])
