@@ -112,7 +112,11 @@ macro_rules! transact {
                     let $conn = &mut *held;
                     $body
                 };
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::Before)
+                    .map_err(sqlx::Error::from)?;
                 held.commit().await?;
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::After)
+                    .map_err(sqlx::Error::from)?;
                 Ok(value)
             }
             $crate::store::Store::Postgres(pool) => {
@@ -121,7 +125,11 @@ macro_rules! transact {
                     let $conn = &mut *held;
                     $body
                 };
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::Before)
+                    .map_err(sqlx::Error::from)?;
                 held.commit().await?;
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::After)
+                    .map_err(sqlx::Error::from)?;
                 Ok(value)
             }
         }
@@ -131,6 +139,7 @@ macro_rules! transact {
 pub mod audience;
 pub(crate) mod blocks;
 pub mod events;
+pub mod failures;
 pub mod import;
 pub mod leases;
 pub mod leave;
@@ -288,6 +297,9 @@ impl SqliteStore {
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(BUSY + ACQUIRE)
+            // A full disk makes SQLite end the transaction by itself. The driver does not notice, its rollback
+            // fails, and this connection would refuse every `begin` from then on.
+            .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
             .connect_with(options.clone())
             .await?;
         let readers = SqlitePoolOptions::new()

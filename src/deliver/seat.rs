@@ -8,7 +8,7 @@ use crate::deliver::direct::line::Line;
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
 use crate::id::DeliveryKey;
-use crate::reply::Reply;
+use crate::reply::{Reply, hint};
 use crate::smtp::error::SessionError;
 use crate::store::runs::Run;
 
@@ -102,6 +102,9 @@ impl Seat<'_> {
         match self.line {
             Some(line) => line.failed(&text, true),
             None => {
+                if let Some(wait) = hint::pause(reply) {
+                    return self.shared.relay_paused(self.relay, &text, wait);
+                }
                 let permanent = reply.class() == 5;
                 self.shared.relay_failed(self.relay, &text, permanent).await;
             }

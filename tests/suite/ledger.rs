@@ -75,10 +75,8 @@ fn key(run: RunId, seq: u32) -> DeliveryKey {
 }
 
 fn marker(run: RunId, seq: u32) -> Marker {
-    Marker {
-        key: key(run, seq),
-        copy: format!("{{\"to\":{seq}}}"),
-    }
+    let (key, copy) = (key(run, seq), format!("{{\"to\":{seq}}}"));
+    Marker { key, copy }
 }
 
 fn settled(run: RunId, seq: u32, marked: bool, outcome: Outcome) -> Settled {
@@ -89,6 +87,7 @@ fn settled(run: RunId, seq: u32, marked: bool, outcome: Outcome) -> Settled {
         at: NOW,
         charged: true,
         suppress: false,
+        failure: None,
     }
 }
 
@@ -489,9 +488,10 @@ on_both!(
         let Begun::New(third) = begin(&store, true).await else {
             panic!("a new run");
         };
-        // Cancelled before it reached anyone, it leaves the one before it to be found.
-        let gone = store.set_run_status(third, "freezing", "cancelled", None);
-        assert!(gone.await.expect("a change"));
+        let gone = store
+            .set_run_status(third, "freezing", "cancelled", None)
+            .await;
+        assert!(gone.expect("a change"));
         assert_eq!(begin(&store, false).await, Begun::Before(again));
         // Cancelled afterwards, a run still counts: nobody gets the issue twice unasked.
         database.raw("update runs set status = 'cancelled'").await;
