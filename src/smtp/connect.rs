@@ -214,7 +214,25 @@ impl<'a> Opening<'a> {
         }
     }
 
+    /// Each step has its deadline, and all together have one: a relay that answers every question at the
+    /// last moment must not keep a connection for half an hour.
     async fn begin(
+        self,
+        tcp: TcpStream,
+        implicit_tls: bool,
+        name: &str,
+    ) -> Result<(Wire, Capabilities), SessionError> {
+        let limit = deadline(self.relay.command_timeout.saturating_mul(2));
+        match timeout_at(limit, self.steps(tcp, implicit_tls, name)).await {
+            Ok(opened) => opened,
+            Err(_) => {
+                let detail = "the relay took too long over the opening of a session";
+                Err(Fault::new(ErrorKind::Timeout, detail)).map_err(phase(Phase::Greeting))
+            }
+        }
+    }
+
+    async fn steps(
         mut self,
         tcp: TcpStream,
         implicit_tls: bool,

@@ -23,6 +23,7 @@ mod world;
 
 mod crashes;
 mod points;
+mod postfix;
 mod power;
 mod relays;
 mod stops;
