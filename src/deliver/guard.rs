@@ -124,9 +124,8 @@ impl Generation {
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
         // The rename itself must survive a power cut.
-        match self.path.parent() {
-            Some(folder) => File::open(folder)?.sync_all()?,
-            None => {}
+        if let Some(folder) = self.path.parent() {
+            File::open(folder)?.sync_all()?;
         }
         failpoint::pass(module_path!(), When::After)
     }

@@ -62,10 +62,10 @@ impl Unsynced {
                 }
                 false => self.synced(&file, covered, call),
             }
-        } else if call.starts_with("<... fdatasync") || call.starts_with("<... fsync") {
-            if let Some((file, covered)) = self.begun.remove(thread) {
-                self.synced(&file, covered, call);
-            }
+        } else if (call.starts_with("<... fdatasync") || call.starts_with("<... fsync"))
+            && let Some((file, covered)) = self.begun.remove(thread)
+        {
+            self.synced(&file, covered, call);
         }
     }
 
