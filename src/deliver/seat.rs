@@ -100,6 +100,8 @@ impl Seat<'_> {
     pub(crate) async fn relay_refused(&self, reply: &Reply) {
         let text = reply.masked();
         match self.line {
+            // A rate that was too high is the pace's matter (`heard`), and not the hosts' failure.
+            Some(_) if reply.code == 421 => {}
             Some(line) => line.failed(&text, true),
             None => {
                 if let Some(wait) = hint::pause(reply) {

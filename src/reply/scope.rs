@@ -252,7 +252,8 @@ mod tests {
             ("452 4.3.1 system storage", Verdict::Relay),
             ("451 4.3.2 not accepting", Verdict::Relay),
             ("452 insufficient system storage", Verdict::Relay),
-            ("421 4.7.28 unusual rate", Verdict::Connection),
+            ("421 4.7.28 unusual rate", Verdict::Relay),
+            ("421 4.7.0 closing", Verdict::Connection),
             ("421 5.7.32 not aligned", Verdict::Connection),
             ("250 fine", Verdict::OutOfStep),
         ];
