@@ -7,6 +7,7 @@ pub mod address;
 pub mod chance;
 pub mod clock;
 pub mod config;
+pub mod failpoint;
 pub mod id;
 pub mod keyfile;
 pub mod keyring;

@@ -5,6 +5,7 @@
 
 pub mod capabilities;
 pub mod connect;
+mod dialogue;
 pub mod error;
 pub mod session;
 pub mod sink;

@@ -112,7 +112,11 @@ macro_rules! transact {
                     let $conn = &mut *held;
                     $body
                 };
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::Before)
+                    .map_err(sqlx::Error::from)?;
                 held.commit().await?;
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::After)
+                    .map_err(sqlx::Error::from)?;
                 Ok(value)
             }
             $crate::store::Store::Postgres(pool) => {
@@ -121,7 +125,11 @@ macro_rules! transact {
                     let $conn = &mut *held;
                     $body
                 };
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::Before)
+                    .map_err(sqlx::Error::from)?;
                 held.commit().await?;
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::After)
+                    .map_err(sqlx::Error::from)?;
                 Ok(value)
             }
         }
@@ -132,6 +140,7 @@ pub mod audience;
 pub mod begin;
 pub(crate) mod blocks;
 pub mod events;
+pub mod failures;
 pub mod freeze;
 pub mod history;
 pub mod import;
@@ -291,6 +300,9 @@ impl SqliteStore {
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(BUSY + ACQUIRE)
+            // A full disk makes SQLite end the transaction by itself. The driver does not notice, its rollback
+            // fails, and this connection would refuse every `begin` from then on.
+            .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
             .connect_with(options.clone())
             .await?;
         let readers = SqlitePoolOptions::new()

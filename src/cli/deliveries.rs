@@ -1,5 +1,8 @@
 //! `pressrun deliveries`: single deliveries of a run, and what a person decides about uncertain ones.
 
+mod show;
+
+use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::app::App;
@@ -11,11 +14,13 @@ use crate::run;
 /// Deliveries read from the database at a time.
 const PAGE: u32 = 1000;
 
-/// Lists deliveries of a run, or settles uncertain ones.
+/// Lists deliveries of a run, shows one, or settles uncertain ones.
 #[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true)]
 pub struct Deliveries {
     /// Slug or folder of the issue.
-    issue: String,
+    #[arg(required = true)]
+    issue: Option<String>,
     /// Only those in this state, such as `uncertain` or `bounced`.
     #[arg(long, value_parser = parse_state)]
     state: Option<State>,
@@ -28,6 +33,8 @@ pub struct Deliveries {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Shows everything known of one delivery, with what was said when it last failed.
+    Show(show::Show),
     /// Settles uncertain deliveries by hand.
     Resolve {
         /// `sent` believes that the relay took them; `queued` sends them again.
@@ -52,7 +59,13 @@ pub(super) async fn run(cli: &Cli, deliveries: &Deliveries) -> anyhow::Result<Ex
 
 impl Deliveries {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let found = run::find(app, &self.issue).await?;
+        if let Some(Action::Show(show)) = &self.action {
+            return show.run(app).await;
+        }
+        let issue = self.issue.as_deref();
+        let issue =
+            issue.context("name the issue: `pressrun deliveries ISSUE resolve --as ...`")?;
+        let found = run::find(app, issue).await?;
         if let Some(Action::Resolve { to, seq }) = &self.action {
             let state = match to {
                 Resolution::Sent => State::Sent,

@@ -12,6 +12,7 @@ use anyhow::Context;
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::failpoint::{self, When};
 
 /// A sender that was away for longer may be a machine restored from an image.
 const GAP: Duration = Duration::from_secs(3600);
@@ -135,16 +136,17 @@ impl Generation {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
+        failpoint::pass(module_path!(), When::Before)?;
         let fresh = self.path.with_extension("new");
         let mut file = File::create(&fresh)?;
         writeln!(file, "{generation}")?;
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
         // The rename itself must survive a power cut.
-        match self.path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
+        if let Some(folder) = self.path.parent() {
+            File::open(folder)?.sync_all()?;
         }
+        failpoint::pass(module_path!(), When::After)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
@@ -154,10 +155,13 @@ impl Shared {
     }
 
     fn works(&self, relay: &LiveRelay) {
-        lock(&relay.failure).take();
         if relay.standing.breaker.succeeded() {
             tracing::info!(relay = relay.name, "the relay works again");
             self.queue.look_again();
+        }
+        // A pause that it asked for goes on.
+        if !relay.standing.breaker.is_open() {
+            lock(&relay.failure).take();
         }
     }
 
@@ -222,14 +226,7 @@ impl Shared {
     pub(crate) async fn relay_failed(&self, relay: &LiveRelay, why: &str, permanent: bool) {
         let wait = relay.standing.breaker.failed();
         tracing::warn!(relay = relay.name, wait = ?wait, "the relay failed: {why}");
-        {
-            let mut failure = lock(&relay.failure);
-            let since = failure.as_ref().map(|(since, _)| *since);
-            let since = since.unwrap_or_else(|| self.app.clock.now());
-            *failure = Some((since, why.to_owned()));
-        }
-        // Others may have to take over.
-        self.queue.look_again();
+        self.note_failure(relay, why);
         let refusals = {
             let mut refusals = lock(&relay.refusals);
             *refusals = if permanent { *refusals + 1 } else { 0 };
@@ -239,6 +236,24 @@ impl Shared {
             self.hold_refused(&format!("relay {}: {why}", relay.name))
                 .await;
         }
+    }
+
+    /// `relay` asked to be left alone for a while.
+    pub(crate) fn relay_paused(&self, relay: &LiveRelay, why: &str, wait: Duration) {
+        relay.standing.breaker.pause(wait);
+        tracing::warn!(relay = relay.name, wait = ?wait, "the relay asks for a pause: {why}");
+        self.note_failure(relay, &format!("asks for a pause: {why}"));
+        *lock(&relay.refusals) = 0;
+    }
+
+    fn note_failure(&self, relay: &LiveRelay, why: &str) {
+        let mut failure = lock(&relay.failure);
+        let since = failure.as_ref().map(|(since, _)| *since);
+        let since = since.unwrap_or_else(|| self.app.clock.now());
+        *failure = Some((since, why.to_owned()));
+        drop(failure);
+        // Others may have to take over.
+        self.queue.look_again();
     }
 
     /// Holds the runs that every relay of theirs has refused.

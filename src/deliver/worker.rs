@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use crate::deliver::Shared;
 use crate::deliver::copies::{Fault, Prepared};
-use crate::deliver::judge::{Attempt, Concerns, judge, uncertain};
+use crate::deliver::judge::{Attempt, Concerns, judge, unanswered, uncertain};
 use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
 use crate::deliver::seat::Seat;
-use crate::delivery::{Outcome, Settled};
+use crate::delivery::{Failure, Outcome, Settled};
 use crate::id::RunId;
+use crate::reply::reason::Reason;
 use crate::reply::{Reply, Stage};
 use crate::smtp::error::{SessionError, Terminator};
 use crate::smtp::session::{Envelope, Offer, Session};
@@ -139,7 +140,7 @@ impl Worker<'_> {
                 Ok(Offer::Go) => {}
                 Ok(Offer::Refused { stage, reply }) => {
                     let next = self
-                        .judge(current, stage, reply, false, &mut settling)
+                        .judge(&session, current, stage, reply, false, &mut settling)
                         .await;
                     self.ledger
                         .commit(std::mem::take(&mut settling), None)
@@ -191,7 +192,7 @@ impl Worker<'_> {
                 Ok(reply) => {
                     offered = upcoming;
                     let next = self
-                        .judge(current, Stage::Dot, reply, true, &mut settling)
+                        .judge(&session, current, Stage::Dot, reply, true, &mut settling)
                         .await;
                     if next != Next::GoOn {
                         self.put_back(offered);
@@ -208,7 +209,7 @@ impl Worker<'_> {
                     if error.terminator == Terminator::NotSent {
                         self.give_back(current).await;
                     } else {
-                        self.unanswered(current, &error).await;
+                        self.unanswered(&session, current, &error).await;
                     }
                     self.seat.broke(&error);
                     self.ended(useful, &error.to_string()).await;
@@ -294,6 +295,11 @@ impl Worker<'_> {
                     at: self.shared.app.clock.now(),
                     charged: true,
                     suppress: false,
+                    failure: Some(Failure {
+                        stage: None,
+                        reason: Reason::Unrenderable,
+                        dialogue: String::new(),
+                    }),
                 };
                 let guard = Some(job.guard);
                 self.ledger
@@ -307,6 +313,7 @@ impl Worker<'_> {
     /// Judges an answer, and says what becomes of the connection.
     async fn judge(
         &self,
+        session: &Session,
         ready: Ready,
         stage: Stage,
         reply: Reply,
@@ -326,7 +333,10 @@ impl Worker<'_> {
         if reply.class() >= 4 {
             self.seat.heard(&reply);
         }
-        let judged = judge(&shared.app.config.send, &attempt, stage, reply);
+        let mut judged = judge(&shared.app.config.send, &attempt, stage, reply);
+        if let Some(failure) = &mut judged.settled.failure {
+            failure.dialogue = session.dialogue(&ready.prepared.recipient);
+        }
         let run = ready.job.run.clone();
         let concerns = judged.concerns;
         let sent = matches!(judged.settled.outcome, Outcome::Sent(_));
@@ -368,23 +378,28 @@ impl Worker<'_> {
     /// Takes a marker back after which no octet of the terminator was written. Where the marker was never
     /// granted, this changes nothing.
     async fn give_back(&self, ready: Ready) {
-        self.settle(ready, Outcome::Released, false).await;
+        self.settle(ready, Outcome::Released, None).await;
     }
 
     /// The dot went out and no answer came.
-    async fn unanswered(&self, ready: Ready, error: &SessionError) {
-        let outcome = uncertain(ready.job.policy(), error.to_string());
-        self.settle(ready, outcome, true).await;
+    async fn unanswered(&self, session: &Session, ready: Ready, error: &SessionError) {
+        let why = error.to_string();
+        let said = session.dialogue(&ready.prepared.recipient);
+        let failure = unanswered(Stage::Dot, said, &why);
+        let outcome = uncertain(ready.job.policy(), why);
+        self.settle(ready, outcome, Some(failure)).await;
     }
 
-    async fn settle(&self, ready: Ready, outcome: Outcome, charged: bool) {
+    /// Charged only where something failed.
+    async fn settle(&self, ready: Ready, outcome: Outcome, failure: Option<Failure>) {
         let settled = Settled {
             key: ready.prepared.key,
             outcome,
             marked: true,
             at: self.shared.app.clock.now(),
-            charged,
+            charged: failure.is_some(),
             suppress: false,
+            failure,
         };
         let guard = Some(ready.job.guard);
         self.ledger

@@ -151,6 +151,12 @@ impl Session {
         }
     }
 
+    /// What both ends said in the last transaction for `recipient`, with the opening before it; without
+    /// secrets and messages.
+    pub fn dialogue(&self, recipient: &str) -> String {
+        self.wire.dialogue().about(recipient)
+    }
+
     /// Queues one transaction behind what is outstanding. No I/O. Its answer comes by [`Session::answer`].
     pub fn offer(&mut self, envelope: &Envelope<'_>) {
         if self.open || self.offered.is_some() {

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{Outcome, Settled, State};
 use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
-use crate::store::{Result, Store};
+use crate::store::{Result, Store, failures};
 
 /// The wish to write the terminator of one message.
 #[derive(Clone, Debug)]
@@ -161,6 +161,7 @@ impl Store {
             .map(|s| key_row(s.key))
             .collect();
         let (rows, late, suppress) = (json(&rows), json(&late), (json(&suppress), suppress.len()));
+        let failed = failures::batch(settled);
         let marks: Vec<_> = markers
             .iter()
             .map(|marker| MarkerRow {
@@ -201,6 +202,9 @@ impl Store {
                         moves.add(key_of(row.get(0), row.get(1)), State::Uncertain, State::Sent);
                     }
                 }
+            }
+            if let Some(failed) = &failed {
+                sqlx::query(self.sql(failures::KEEP)).bind(failed.as_str()).execute(&mut *conn).await?;
             }
             if suppress.1 > 0 {
                 sqlx::query(self.sql(SUPPRESS))

@@ -22,6 +22,8 @@ pub struct DeliveryRow {
     pub code: Option<i64>,
     pub enhanced: Option<String>,
     pub reply: Option<String>,
+    /// Why its last failed attempt failed, in one word.
+    pub reason: Option<String>,
 }
 
 /// What one delivery's copy was made of.
@@ -94,10 +96,12 @@ impl Store {
         read!(self, conn => {
             let rows = sqlx::query_as::<_, DeliveryRow>(
                 "select d.seq, d.subscriber_id, coalesce(m.address, u.address) as address, d.state,
-                     d.attempts, d.due_at, d.marked_at, d.settled_at, d.code, d.enhanced, d.reply
+                     d.attempts, d.due_at, d.marked_at, d.settled_at, d.code, d.enhanced, d.reply,
+                     f.reason
                  from deliveries d
                      left join subscribers u on u.id = d.subscriber_id
                      left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
+                     left join failures f on f.run_id = d.run_id and f.seq = d.seq
                  where d.run_id = $1 and d.seq > $2 and ($3 = '' or d.state = $3)
                  order by d.seq
                  limit $4",

@@ -75,10 +75,8 @@ fn key(run: RunId, seq: u32) -> DeliveryKey {
 }
 
 fn marker(run: RunId, seq: u32) -> Marker {
-    Marker {
-        key: key(run, seq),
-        copy: format!("{{\"to\":{seq}}}"),
-    }
+    let (key, copy) = (key(run, seq), format!("{{\"to\":{seq}}}"));
+    Marker { key, copy }
 }
 
 fn settled(run: RunId, seq: u32, marked: bool, outcome: Outcome) -> Settled {
@@ -89,6 +87,7 @@ fn settled(run: RunId, seq: u32, marked: bool, outcome: Outcome) -> Settled {
         at: NOW,
         charged: true,
         suppress: false,
+        failure: None,
     }
 }
 
