@@ -27,6 +27,7 @@ pub mod lint;
 pub mod message;
 pub mod mjml;
 pub mod mx;
+pub mod rate;
 pub mod reply;
 pub mod retry;
 pub mod stats;

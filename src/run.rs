@@ -36,16 +36,21 @@ pub struct Started {
 /// Compiles `issue` and begins its run to the list `list`; nothing begins when the issue has errors.
 pub async fn begin(app: &App, issue: &str, list: &str, again: bool) -> anyhow::Result<Started> {
     let built = publication::compile_for(&app.config, &app.emails(), issue, Some(list))?;
-    begin_built(app, built, list, again).await
+    begin_built(app, built, list, "", again).await
 }
 
-/// [`begin`] for an issue that was compiled before, and perhaps looked at since.
+/// [`begin`] for an issue that was compiled before, and perhaps looked at since. It goes through the relays
+/// that `relay` names, or through those of `send.relay` where it names none.
 pub async fn begin_built(
     app: &App,
     built: Built,
     list: &str,
+    relay: &str,
     again: bool,
 ) -> anyhow::Result<Started> {
+    if let Err(name) = app.config.relays_of(relay) {
+        bail!("there is no [relay.{name}]; `pressrun relay list` shows those there are");
+    }
     let list = lists::find(app, list).await?;
     let revision = keep_revision(app, &built.compiled, &built.images).await?;
     let slug = built.compiled.slug.clone();
@@ -56,7 +61,7 @@ pub async fn begin_built(
         list: list.id,
         revision: &revision,
         headers: &serde_json::to_string(&headers)?,
-        relay: "",
+        relay,
         policy: policy_name(app.config.send.uncertain),
     };
     let begun = app.store.begin_run(&new, again, app.clock.now()).await?;

@@ -6,6 +6,7 @@
 pub mod capabilities;
 pub mod connect;
 pub mod error;
+pub mod probe;
 pub mod session;
 pub mod sink;
 mod stream;

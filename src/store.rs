@@ -130,6 +130,7 @@ macro_rules! transact {
 
 pub mod audience;
 pub(crate) mod blocks;
+pub mod budgets;
 pub mod events;
 pub mod import;
 pub mod leases;
@@ -137,6 +138,7 @@ pub mod leave;
 pub mod ledger;
 pub mod lists;
 pub mod meta;
+pub mod relays;
 pub mod revisions;
 pub mod runs;
 pub mod signup;

@@ -39,6 +39,15 @@ pub struct Send {
     /// Sends although this issue went to this list before.
     #[arg(long)]
     again: bool,
+    /// The relay that carries this run: one name, several with commas, or `all`; those of `send.relay` when
+    /// not said.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    relay: String,
     /// Sends although some readers' copies lack a value, are cut or are too large. What cannot be sent at
     /// all (an address that is none, a value that would break a header) still stops the run.
     #[arg(long)]
@@ -100,7 +109,7 @@ impl Send {
         if !self.is_under_way(app, &built, list).await? {
             self.preflight(app, &built, list).await?;
         }
-        let started = run::begin_built(app, built, list, self.again).await?;
+        let started = run::begin_built(app, built, list, &self.relay, self.again).await?;
         let id = match started.begun {
             Begun::New(id) => id,
             Begun::UnderWay(id) => {

@@ -1,5 +1,6 @@
 //! The engine from outside: real sockets, a scripted sink whose log is the oracle, both databases.
 
+mod caps;
 mod control;
 mod direct;
 mod fate;
