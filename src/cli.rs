@@ -22,6 +22,7 @@ mod new;
 mod output;
 mod preview;
 mod rehearse;
+mod relay;
 mod send;
 mod serve;
 mod signal;
@@ -114,6 +115,9 @@ pub enum Command {
     Serve(serve::Serve),
     Keys(keys::Keys),
     Dns(dns::Dns),
+    /// Lists, shows and tests relays.
+    #[command(subcommand)]
+    Relay(relay::Command),
 }
 
 /// How a command ended, as a number for scripts.
@@ -193,5 +197,6 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys),
         Command::Dns(dns) => dns::run(cli, dns),
+        Command::Relay(command) => relay::run(cli, command).await,
     }
 }

@@ -10,11 +10,13 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::address::EmailAddress;
+use crate::clock::Timestamp;
 use crate::config::load::{Problems, Settings};
 use crate::config::mx::Mx;
 use crate::config::tree::Node;
 
 mod check;
+pub mod kind;
 pub mod load;
 pub mod mx;
 mod schema;
@@ -239,12 +241,21 @@ pub struct Relay {
     pub password: Option<SecretString>,
     /// Whether Pressrun signs; by kind when not said (`ses` does not).
     pub dkim: Option<bool>,
+    /// What the relay files the messages under: a configuration set, a message stream, a tag, a category.
+    pub stream: Option<String>,
     /// Extra trusted certificates in PEM, for a relay with a private authority.
     pub ca_file: Option<PathBuf>,
     /// Name in EHLO; the public URL's host when not said.
     pub ehlo: Option<String>,
     /// Messages over one connection before it is renewed.
     pub messages_per_connection: u32,
+    /// Caps, for all nodes together; 0 is none.
+    pub per_second: u32,
+    pub per_minute: u32,
+    pub per_hour: u32,
+    pub per_day: u32,
+    /// The day on which the warm-up of the sending domain began.
+    pub warmup: Option<jiff::civil::Date>,
     #[serde(with = "duration")]
     pub connect_timeout: Duration,
     #[serde(with = "duration")]
@@ -252,6 +263,17 @@ pub struct Relay {
     /// Wait for the answer to the final dot; RFC 5321, section 4.5.3.2.6 asks for 10 minutes.
     #[serde(with = "duration")]
     pub dot_timeout: Duration,
+}
+
+impl Relay {
+    /// When the warm-up began: midnight UTC.
+    pub fn warm_up_began(&self) -> Option<Timestamp> {
+        let midnight = self
+            .warmup?
+            .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+            .ok()?;
+        Some(Timestamp(midnight.timestamp().as_millisecond()))
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

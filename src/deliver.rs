@@ -12,8 +12,10 @@ mod dispatch;
 mod guard;
 mod judge;
 mod ledger;
+mod purse;
 mod queue;
 mod relays;
+pub mod report;
 mod seat;
 mod standing;
 mod starter;
@@ -29,7 +31,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::config::{Config, Relay, RelayKind, UncertainPolicy};
+use crate::clock::Timestamp;
+use crate::config::{Config, Relay, UncertainPolicy};
 use crate::deliver::guard::{Generation, SendingLock};
 use crate::deliver::ledger::Ledger;
 use crate::deliver::queue::{Done, Job, Queue};
@@ -67,6 +70,7 @@ pub(crate) struct Shared {
     pub queue: Queue,
     done: Arc<Done>,
     stop: watch::Receiver<bool>,
+    begun: Timestamp,
 }
 
 impl Engine {
@@ -113,7 +117,9 @@ impl Engine {
         let (ledger, mut committing) =
             Ledger::start(shared.app.clone(), self.boot, shared.connections());
         let mut workers = JoinSet::new();
+        let mut purses = JoinSet::new();
         for relay in &shared.relays {
+            purses.spawn(purse::keep(shared.clone(), relay.clone()));
             if let Some(direct) = relay.direct.clone() {
                 workers.spawn(direct.work(shared.clone(), relay.clone(), ledger.clone()));
                 continue;
@@ -126,6 +132,7 @@ impl Engine {
         let dispatched = tokio::select! {
             dispatched = self.dispatch() => dispatched,
             fault = panicked(&mut workers) => Err(fault.context("a connection's task panicked")),
+            fault = panicked(&mut purses) => Err(fault.context("a budget's task panicked")),
             ended = &mut committing => {
                 return Err(anyhow::anyhow!("the ledger's task ended early: {ended:?}"));
             }
@@ -142,6 +149,8 @@ impl Engine {
             workers.shutdown().await;
         }
         committing.await.context("the ledger's task ended early")?;
+        purses.shutdown().await;
+        purse::empty(&shared).await;
         self.give_back_finished().await?;
         self.shared.app.store.leave_sender(self.boot).await?;
         dispatched
@@ -213,6 +222,7 @@ impl Shared {
             queue: Queue::new(done.clone(), standings, connections * 8),
             done,
             stop,
+            begun: app.clock.now(),
         })
     }
 
@@ -281,8 +291,7 @@ impl Job {
 /// The key's path starts at `base`, the folder of the configuration file.
 pub fn signer(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Option<Signer>> {
     let dkim = &config.dkim;
-    let wanted = relay.dkim.unwrap_or(relay.kind != RelayKind::Ses);
-    let Some(file) = dkim.key.as_ref().filter(|_| wanted) else {
+    let Some(file) = dkim.key.as_ref().filter(|_| relay.is_signed()) else {
         return Ok(None);
     };
     let pem = keyfile::read(&base.join(file), "DKIM key", "pressrun keys dkim")?;

@@ -29,6 +29,7 @@ pub mod message;
 pub mod mjml;
 pub mod mx;
 pub mod pace;
+pub mod rate;
 pub mod reply;
 pub mod retry;
 pub mod schedule;

@@ -40,20 +40,11 @@ pub struct Started {
 /// Compiles `issue` and begins its run to the list `list`; nothing begins when the issue has errors.
 pub async fn begin(app: &App, issue: &str, list: &str, again: bool) -> anyhow::Result<Started> {
     let built = publication::compile_for(&app.config, &app.emails(), issue, Some(list))?;
-    begin_built(app, built, list, again).await
-}
-
-/// [`begin`] for an issue that was compiled before, and perhaps looked at since.
-pub async fn begin_built(
-    app: &App,
-    built: Built,
-    list: &str,
-    again: bool,
-) -> anyhow::Result<Started> {
     begin_planned(app, built, list, &Plan::default(), again).await
 }
 
-/// [`begin_built`] in its time, at its pace, to its part of the list.
+/// [`begin`] for an issue that was compiled before, and perhaps looked at since: in its time, at its pace,
+/// to its part of the list, through the relays that the plan names.
 pub async fn begin_planned(
     app: &App,
     built: Built,
@@ -61,6 +52,9 @@ pub async fn begin_planned(
     plan: &Plan,
     again: bool,
 ) -> anyhow::Result<Started> {
+    if let Err(name) = app.config.relays_of(&plan.relay) {
+        bail!("there is no [relay.{name}]; `pressrun relay list` shows those there are");
+    }
     let list = lists::find(app, list).await?;
     let revision = keep_revision(app, &built.compiled, &built.images).await?;
     let slug = built.compiled.slug.clone();
@@ -71,7 +65,7 @@ pub async fn begin_planned(
         list: list.id,
         revision: &revision,
         headers: &serde_json::to_string(&headers)?,
-        relay: "",
+        relay: &plan.relay,
         policy: policy_name(app.config.send.uncertain),
     };
     let now = app.clock.now();

@@ -139,6 +139,7 @@ macro_rules! transact {
 pub mod audience;
 pub mod begin;
 pub(crate) mod blocks;
+pub mod budgets;
 pub mod events;
 pub mod failures;
 pub mod freeze;
@@ -149,6 +150,7 @@ pub mod leave;
 pub mod ledger;
 pub mod lists;
 pub mod meta;
+pub mod relays;
 pub mod revisions;
 pub mod runs;
 pub mod signup;

@@ -4,12 +4,15 @@ mod show;
 
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use crate::app::App;
 use crate::cli::output::{plain, print_json};
 use crate::cli::{Cli, Exit};
+use crate::deliver::report::{self, Carried};
 use crate::delivery::State;
 use crate::run;
+use crate::store::verify::DeliveryRow;
 
 /// Deliveries read from the database at a time.
 const PAGE: u32 = 1000;
@@ -52,6 +55,14 @@ enum Resolution {
     Queued,
 }
 
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    row: DeliveryRow,
+    #[serde(flatten)]
+    carried: Carried,
+}
+
 /// Runs `pressrun deliveries`.
 pub(super) async fn run(cli: &Cli, deliveries: &Deliveries) -> anyhow::Result<Exit> {
     deliveries.run(&cli.open().await?).await
@@ -88,7 +99,10 @@ impl Deliveries {
             let Some(last) = rows.last() else { break };
             after = last.seq;
             if self.json {
-                all.extend(rows);
+                all.extend(rows.into_iter().map(|row| Shown {
+                    carried: report::carried(app, &row),
+                    row,
+                }));
                 continue;
             }
             for row in rows {

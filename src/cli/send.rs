@@ -47,6 +47,15 @@ pub struct Send {
     /// Sends although this issue went to this list before; the same as `--accept same-issue`.
     #[arg(long)]
     again: bool,
+    /// The relay that carries this run: one name, several with commas, or `all`; those of `send.relay` when
+    /// not said.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    relay: String,
     /// Sends although some readers' copies lack a value, are cut or are too large. What cannot be sent at
     /// all (an address that is none, a value that would break a header) still stops the run.
     #[arg(long)]
@@ -142,7 +151,8 @@ impl Send {
             return Ok(exit);
         }
         self.confirm(&slug, list, &planned)?;
-        let planned = planned.from(app.clock.now(), &wishes);
+        let mut planned = planned.from(app.clock.now(), &wishes);
+        planned.plan.relay.clone_from(&self.relay);
         // A guard was asked about it, or found nobody who has it.
         let again = self.again || self.accepts(Guard::SameIssue);
         let started = run::begin_planned(app, built, list, &planned.plan, again).await?;

@@ -161,6 +161,20 @@ impl Complaints {
             let what = format!("`{}` is not between 1 and 10000", relay.connections);
             self.say(&key("connections"), what);
         }
+        if !(1..=1000).contains(&relay.priority) {
+            let what = format!("`{}` is not between 1 and 1000", relay.priority);
+            self.say(&key("priority"), what);
+        }
+        if let Some(stream) = &relay.stream {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+            if !relay.kind.traits().has_streams() {
+                let what = format!("a relay of kind `{}` knows no streams", relay.kind.name());
+                self.say(&key("stream"), what);
+            } else if !stream.bytes().all(plain) || stream.len() > 64 {
+                let what = format!("`{stream}` is not up to 64 letters, digits, `-`, `_` and `.`");
+                self.say(&key("stream"), what);
+            }
+        }
         if relay.messages_per_connection == 0 {
             self.say(&key("messages_per_connection"), "must be 1 at least");
         }

@@ -16,6 +16,7 @@ use crate::deliver::{Engine, TROUBLE, guard};
 use crate::id::RunId;
 use crate::pace;
 use crate::store::StoreError;
+use crate::store::relays::RelayState;
 use crate::store::runs::{Frozen, Run};
 
 /// A change made by another process (pause, cancel, a new run) is seen within this time.
@@ -34,6 +35,7 @@ struct Memory {
     /// Issue runs at the last heartbeat.
     under_way: HashSet<RunId>,
     told: Option<Trouble>,
+    states: Vec<RelayState>,
     beat: Option<Instant>,
     /// The wall clock at the last round: it shows a sleep that no other clock does.
     awake: Option<Timestamp>,
@@ -351,10 +353,25 @@ impl Engine {
 
     /// Tells other processes which relays fail, when that changes.
     async fn tell(&self, memory: &mut Memory, trouble: Option<Trouble>) {
+        let app: &App = &self.shared.app;
+        let states = match self.shared.is_stopped() {
+            true => Vec::new(),
+            false => self.shared.relay_states(),
+        };
+        if memory.states != states {
+            let now = app.clock.now();
+            if app
+                .store
+                .tell_relays(&self.node, &states, now)
+                .await
+                .is_ok()
+            {
+                memory.states = states;
+            }
+        }
         if memory.told == trouble {
             return;
         }
-        let app: &App = &self.shared.app;
         let text = trouble.as_ref().map(Trouble::to_json).unwrap_or_default();
         if app.store.set_meta(TROUBLE, &text).await.is_ok() {
             memory.told = trouble;

@@ -168,6 +168,11 @@ impl Wire {
         }
     }
 
+    /// The version of TLS that is spoken; none in clear.
+    pub fn tls_version(&self) -> Option<String> {
+        self.stream.tls_version()
+    }
+
     /// Closes our direction, and tells TLS so.
     pub async fn shutdown(&mut self) {
         // The connection is over either way.

@@ -121,6 +121,8 @@ pub struct Plan {
     pub audience: Audience,
     /// The earlier run that gives the audience.
     pub origin: Option<RunId>,
+    /// The relays that carry it; those of the configuration when empty.
+    pub relay: String,
 }
 
 /// What came of asking for a run.

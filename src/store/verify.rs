@@ -24,6 +24,9 @@ pub struct DeliveryRow {
     pub reply: Option<String>,
     /// Why its last failed attempt failed, in one word.
     pub reason: Option<String>,
+    /// What its copy was made of, if one was.
+    #[serde(skip)]
+    pub copy: Option<String>,
 }
 
 /// What one delivery's copy was made of.
@@ -97,7 +100,7 @@ impl Store {
             let rows = sqlx::query_as::<_, DeliveryRow>(
                 "select d.seq, d.subscriber_id, coalesce(m.address, u.address) as address, d.state,
                      d.attempts, d.due_at, d.marked_at, d.settled_at, d.code, d.enhanced, d.reply,
-                     f.reason
+                     d.copy, f.reason
                  from deliveries d
                      left join subscribers u on u.id = d.subscriber_id
                      left join system_mails m on m.run_id = d.run_id and m.seq = d.seq

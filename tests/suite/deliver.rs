@@ -1,6 +1,7 @@
 //! The engine from outside: real sockets, a scripted sink whose log is the oracle, both databases.
 
 mod asked;
+mod caps;
 mod control;
 mod direct;
 mod fate;
