@@ -10,6 +10,7 @@ mod deliveries;
 mod demo;
 mod diff;
 mod dns;
+mod doctor;
 mod explain;
 mod follow;
 mod import_issue;
@@ -30,6 +31,7 @@ mod stats;
 mod subscribers;
 mod suppressions;
 mod theme;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -104,13 +106,14 @@ pub enum Command {
     Resume(send::Resume),
     Cancel(control::Cancel),
     Status(control::Status),
-    Verify(control::Verify),
+    Verify(verify::Verify),
     Deliveries(deliveries::Deliveries),
     Stats(stats::Args),
     Sink(sink::SinkArgs),
     Serve(serve::Serve),
     Keys(keys::Keys),
     Dns(dns::Dns),
+    Doctor(doctor::Doctor),
 }
 
 /// How a command ended, as a number for scripts.
@@ -180,12 +183,13 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Resume(resume) => send::resume(cli, resume).await,
         Command::Cancel(cancel) => control::cancel(cli, cancel).await,
         Command::Status(status) => control::status(cli, status).await,
-        Command::Verify(verify) => control::verify(cli, verify).await,
+        Command::Verify(verify) => verify::run(cli, verify).await,
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
         Command::Serve(serve) => serve::run(cli, serve).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
         Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys),
         Command::Dns(dns) => dns::run(cli, dns),
+        Command::Doctor(doctor) => doctor::run(cli, doctor).await,
     }
 }

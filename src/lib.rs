@@ -16,10 +16,12 @@ pub mod token;
 
 // Domain: pure.
 pub mod appearance;
+pub mod certificate;
 pub mod compile;
 pub mod delivery;
 pub mod diagnostic;
 pub mod dkim;
+pub mod dmarc;
 pub mod draft;
 pub mod event;
 pub mod issue;
@@ -29,6 +31,7 @@ pub mod mjml;
 pub mod mx;
 pub mod reply;
 pub mod retry;
+pub mod spf;
 pub mod stats;
 pub mod subscriber;
 
@@ -39,6 +42,7 @@ pub mod store;
 pub mod app;
 pub mod deliver;
 pub mod dns;
+pub mod doctor;
 pub mod import;
 pub mod lists;
 pub mod preflight;

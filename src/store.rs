@@ -130,6 +130,7 @@ macro_rules! transact {
 
 pub mod audience;
 pub(crate) mod blocks;
+pub mod durability;
 pub mod events;
 pub mod import;
 pub mod leases;
@@ -239,6 +240,12 @@ impl Store {
         }
     }
 
+    /// The newest migration that this program knows; both databases have the same numbers.
+    pub(crate) fn newest_migration() -> i64 {
+        let versions = SQLITE_MIGRATIONS.iter().map(|migration| migration.version);
+        versions.max().unwrap_or(0)
+    }
+
     async fn migrate(&self) -> anyhow::Result<()> {
         match self {
             Store::Sqlite(db) => {
@@ -312,11 +319,7 @@ impl SqliteStore {
         }
         let last = "select coalesce(max(version), 0) from _sqlx_migrations";
         let version: i64 = sqlx::query(last).fetch_one(&mut *conn).await?.get(0);
-        let newest = SQLITE_MIGRATIONS
-            .iter()
-            .map(|migration| migration.version)
-            .max();
-        if newest.is_some_and(|newest| newest > version) {
+        if Store::newest_migration() > version {
             let copy = self
                 .path
                 .with_extension(format!("before-{}.db", version + 1));
