@@ -37,6 +37,8 @@ use crate::subscriber::Status;
 const LOOK: Duration = Duration::from_millis(100);
 /// In a rehearsal nobody waits five minutes for a second try; the forecast adds the real wait.
 const RETRY: Duration = Duration::from_secs(1);
+/// Messages over each connection before anything can be told of it.
+const FEW: u64 = 10;
 /// What is near enough to a limit to be held up by it.
 const NEAR: f64 = 0.8;
 
@@ -176,7 +178,7 @@ pub async fn run(
             0 => first_pass,
             _ => first_pass + retry.as_secs_f64(),
         },
-        bottleneck: if elapsed < 0.5 {
+        bottleneck: if sent < FEW * relay.connections as u64 {
             Bottleneck::None
         } else if per_second > NEAR * connection_limit {
             Bottleneck::Connections
