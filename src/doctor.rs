@@ -190,8 +190,9 @@ pub struct Desk<'a> {
 impl<'a> Desk<'a> {
     /// Reads what can be read; what cannot is told by the checks.
     pub fn new(config: &'a Config, base: &'a Path, offline: bool) -> Desk<'a> {
-        let relay = config.relay.get(&config.send.relay);
-        let signer = relay.and_then(|relay| deliver::signer(config, base, relay).ok().flatten());
+        let names = config.relays_of("").unwrap_or_default();
+        let mut relays = names.into_iter().filter_map(|name| config.relay.get(name));
+        let signer = relays.find_map(|relay| deliver::signer(config, base, relay).ok().flatten());
         Desk {
             config,
             base,

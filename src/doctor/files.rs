@@ -44,7 +44,7 @@ pub(super) fn modes(desk: &Desk<'_>, path: &Path, out: &mut Findings) {
             "without it no link works and nobody can be sent to; a backup must hold it too",
         ),
     }
-    if let Some(relay) = desk.config.relay.get(&desk.config.send.relay) {
+    if let Some((_, relay)) = desk.config.first_relay() {
         match deliver::signer(desk.config, desk.base, relay) {
             Ok(Some(signer)) => out.ok(
                 "dkim-key",

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -20,7 +20,8 @@ use super::PAGE;
 use super::providers::{self, DIRECT, USUAL};
 use crate::app::App;
 use crate::config::{Config, TlsPolicy};
-use crate::deliver::{Engine, TROUBLE, Taken};
+use crate::deliver::trouble::Trouble;
+use crate::deliver::{Engine, Taken};
 use crate::delivery::Counts;
 use crate::doctor;
 use crate::id::{RunId, SubscriberId};
@@ -134,12 +135,12 @@ pub async fn run(
     let used = processor_time();
     let id = match run::begin_built(&stage, built, list, true).await?.begun {
         Begun::New(id) => id,
-        _ => anyhow::bail!("the rehearsal's own database holds a run already"),
+        _ => bail!("the rehearsal's own database holds a run already"),
     };
     let mut watched = Watched::default();
     let (stop, stopped) = watch::channel(false);
     let Taken::Engine(engine) = Engine::take(stage.clone(), stopped).await? else {
-        anyhow::bail!("another process sends from the rehearsal's database");
+        bail!("another process sends from the rehearsal's database");
     };
     let engine = tokio::spawn(engine.run());
     let until = begun + wish.at_most;
@@ -151,12 +152,12 @@ pub async fn run(
     stage.store.close().await;
     sink.shutdown().await;
     watching?;
-    let relay = &app.config.relay[&app.config.send.relay];
+    let connections = connections(&app.config);
     let elapsed = watched.elapsed.saturating_sub(watched.frozen).as_secs_f64();
     let sent = watched.sent;
     let per_second = sent as f64 / elapsed.max(0.001);
     let wait = mean_wait(&providers, &mix, wish.direct);
-    let connection_limit = relay.connections as f64 / wait.as_secs_f64().max(1e-6);
+    let connection_limit = connections as f64 / wait.as_secs_f64().max(1e-6);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let processor = used.as_secs_f64() / watched.elapsed.as_secs_f64().max(0.001) / cores as f64;
     let freeze = watched.frozen.as_secs_f64();
@@ -169,7 +170,7 @@ pub async fn run(
         list: list.to_owned(),
         recipients,
         sent,
-        connections: relay.connections,
+        connections,
         freeze_seconds: freeze,
         measured_seconds: elapsed,
         per_second,
@@ -178,7 +179,7 @@ pub async fn run(
             0 => first_pass,
             _ => first_pass + retry.as_secs_f64(),
         },
-        bottleneck: if sent < FEW * relay.connections as u64 {
+        bottleneck: if sent < FEW * connections as u64 {
             Bottleneck::None
         } else if per_second > NEAR * connection_limit {
             Bottleneck::Connections
@@ -233,14 +234,21 @@ async fn mix(app: &App, list: &str, wanted: Option<u64>) -> anyhow::Result<[u64;
 }
 
 fn providers(app: &App, direct: bool) -> anyhow::Result<Vec<Provider>> {
-    let name = &app.config.send.relay;
-    let relay = app.config.relay.get(name);
-    let relay = relay
-        .with_context(|| format!("`send.relay` names `{name}`, and there is no [relay.{name}]"))?;
+    let first = app.config.first_relay();
+    let (_, relay) = first.context("`send.relay` names no relay that is described")?;
     Ok(match direct {
         true => DIRECT.to_vec(),
         false => vec![providers::relay(relay.kind)],
     })
+}
+
+/// Connections of the relays that carry the run while none of them is broken.
+fn connections(config: &Config) -> usize {
+    let names = config.relays_of("").unwrap_or_default();
+    let relays = names.into_iter().filter_map(|name| config.relay.get(name));
+    let first = config.first_relay().map(|(_, relay)| relay.priority);
+    let first = relays.filter(|relay| Some(relay.priority) == first);
+    first.map(|relay| relay.connections).sum()
 }
 
 /// What one message costs a connection, on average.
@@ -374,16 +382,15 @@ impl Watched {
             match run.status.as_str() {
                 "freezing" | "sending" => {}
                 "finished" => return Ok(()),
-                other => anyhow::bail!(
+                other => bail!(
                     "the rehearsal's run is {other}: {}",
                     run.reason.unwrap_or_default()
                 ),
             }
-            let trouble = stage.store.meta(TROUBLE).await?.unwrap_or_default();
-            ensure!(
-                trouble.is_empty(),
-                "the rehearsal came to a stop: {trouble}"
-            );
+            let trouble = Trouble::told(stage).await?;
+            if let Some(trouble) = trouble.filter(Trouble::is_standstill) {
+                bail!("the rehearsal came to a stop: {}", trouble.sentence());
+            }
             if Instant::now() >= until {
                 return Ok(());
             }

@@ -126,7 +126,11 @@ on_both!(
         let whole = String::from_utf8(std::fs::read(mail).expect("a mail")).expect("ASCII");
         let saved = clinic.folder.join("saved.eml");
         for (text, check, says) in [
-            (format!("{whole}footer\r\n"), "dkim-verifies", "body was changed"),
+            (
+                format!("{whole}footer\r\n"),
+                "dkim-verifies",
+                "body was changed",
+            ),
             (
                 whole.replacen("\r\nSubject: ", "\r\nX-Subject: ", 1),
                 "dkim-verifies",
