@@ -10,7 +10,7 @@ use crate::address::EmailAddress;
 use crate::cli::{Cli, signal};
 use crate::doctor::{Desk, Findings, message};
 use crate::message::copy::Values;
-use crate::publication::Publication;
+use crate::publication::{self, Publication};
 use crate::run::test_copy;
 use crate::smtp::sink::{Keep, Sink, SinkOptions};
 
@@ -72,7 +72,8 @@ pub(super) async fn send(
     let stop = signal::stop();
     let one = std::slice::from_ref(to);
     let values = Values::default();
-    let sent = test_copy::send(&app, &issue, one, &values, stop.subscribe()).await;
+    let built = publication::compile_issue(&app.config, &app.emails(), &issue)?;
+    let sent = test_copy::send(&app, built, one, &values, stop.subscribe()).await;
     app.store.close().await;
     let tested = sent?.tested;
     let Some(tested) = tested.first() else {
