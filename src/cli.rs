@@ -10,6 +10,7 @@ mod deliveries;
 mod demo;
 mod diff;
 mod dns;
+mod doctor;
 mod explain;
 mod follow;
 mod import_issue;
@@ -31,6 +32,7 @@ mod stats;
 mod subscribers;
 mod suppressions;
 mod theme;
+mod verify;
 mod why;
 
 use std::path::PathBuf;
@@ -108,13 +110,14 @@ pub enum Command {
     Cancel(control::Cancel),
     Status(control::Status),
     Why(why::Arguments),
-    Verify(control::Verify),
+    Verify(verify::Verify),
     Deliveries(deliveries::Deliveries),
     Stats(stats::Args),
     Sink(sink::SinkArgs),
     Serve(serve::Serve),
     Keys(keys::Keys),
     Dns(dns::Dns),
+    Doctor(doctor::Doctor),
     /// Lists, shows and tests relays.
     #[command(subcommand)]
     Relay(relay::Command),
@@ -190,13 +193,14 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Cancel(cancel) => control::cancel(cli, cancel).await,
         Command::Status(status) => control::status(cli, status).await,
         Command::Why(arguments) => why::run(cli, arguments).await,
-        Command::Verify(verify) => control::verify(cli, verify).await,
+        Command::Verify(verify) => verify::run(cli, verify).await,
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
         Command::Serve(serve) => serve::run(cli, serve).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
         Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys),
         Command::Dns(dns) => dns::run(cli, dns),
+        Command::Doctor(doctor) => doctor::run(cli, doctor).await,
         Command::Relay(command) => relay::run(cli, command).await,
     }
 }

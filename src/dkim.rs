@@ -7,6 +7,8 @@
 
 pub mod publish;
 pub mod relaxed;
+pub mod tags;
+pub mod verify;
 
 use std::fmt;
 use std::sync::Arc;

@@ -17,10 +17,12 @@ pub mod token;
 
 // Domain: pure.
 pub mod appearance;
+pub mod certificate;
 pub mod compile;
 pub mod delivery;
 pub mod diagnostic;
 pub mod dkim;
+pub mod dmarc;
 pub mod draft;
 pub mod event;
 pub mod issue;
@@ -33,6 +35,7 @@ pub mod rate;
 pub mod reply;
 pub mod retry;
 pub mod schedule;
+pub mod spf;
 pub mod stats;
 pub mod subscriber;
 
@@ -43,6 +46,7 @@ pub mod store;
 pub mod app;
 pub mod deliver;
 pub mod dns;
+pub mod doctor;
 pub mod import;
 pub mod lists;
 pub mod preflight;

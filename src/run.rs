@@ -1,17 +1,16 @@
-//! Runs: begun, paused, resumed, cancelled, verified.
+//! Runs: begun, paused, resumed, cancelled.
 //!
 //! Promises: an issue goes to a list once unless someone says again; what a run sends is fixed when it
-//! begins. Leaves the sending to `deliver`.
+//! begins. Leaves the sending to `deliver`, and the proof of it to `verify`.
 
 use anyhow::{Context, bail, ensure};
-use serde::Serialize;
 
 use crate::app::App;
 use crate::compile::{Compiled, Image};
 use crate::config::{Config, UncertainPolicy};
 use crate::deliver;
 use crate::delivery::{Counts, State};
-use crate::id::{DeliveryKey, ListId, RunId};
+use crate::id::{DeliveryKey, ListId};
 use crate::lists;
 use crate::message::copy::CopyRecord;
 use crate::message::{self, ListHeaders, RunHeaders};
@@ -24,6 +23,7 @@ pub mod plan;
 pub mod replace;
 pub mod sample;
 pub mod test_copy;
+pub mod verify;
 pub mod why;
 
 /// Blocks cancelled in one transaction: 2,048 deliveries, well under 50 ms.
@@ -296,65 +296,6 @@ pub async fn resolve(app: &App, run: &Run, seq: Option<u32>, to: State) -> anyho
         .store
         .resolve_uncertain(run.id(), seq, to, app.clock.now())
         .await?)
-}
-
-/// What `verify` found: the identity from counters and from rows.
-#[derive(Clone, Debug, Serialize)]
-pub struct Verified {
-    pub issue: String,
-    pub run: i64,
-    pub status: String,
-    pub recipients: i64,
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// The identity holds, and counters, rows and markers agree.
-    pub balanced: bool,
-    /// What does not hold, in words.
-    pub faults: Vec<String>,
-}
-
-/// Counts a run row by row and holds it against its counters.
-pub async fn verify(app: &App, run: &Run) -> anyhow::Result<Verified> {
-    let store = &app.store;
-    let rows = store.count_deliveries(run.id()).await?;
-    let counters = store.counts(run.id()).await?;
-    let fresh = store.run(run.id()).await?.context("the run is gone")?;
-    let mut faults = Vec::new();
-    if rows.total() != fresh.recipients {
-        faults.push(format!(
-            "{} recipients, {} deliveries",
-            fresh.recipients,
-            rows.total()
-        ));
-    }
-    for state in State::ALL {
-        let (row, counter) = (rows.get(state), counters.get(state));
-        // While a run sends, the two reads see two moments.
-        if row != counter && !matches!(fresh.status.as_str(), "sending" | "freezing") {
-            faults.push(format!(
-                "{}: {row} deliveries, the counters say {counter}",
-                state.name()
-            ));
-        }
-    }
-    if run.id() != RunId::SYSTEM && !store.recipients_are_distinct(run.id()).await? {
-        faults.push("a reader stands twice in the run, or a number is missing".into());
-    }
-    let odd = store.inconsistent_deliveries(run.id()).await?;
-    if odd > 0 {
-        faults.push(format!(
-            "{odd} deliveries without a marker or open in a finished run"
-        ));
-    }
-    Ok(Verified {
-        issue: fresh.slug,
-        run: fresh.id,
-        status: fresh.status,
-        recipients: fresh.recipients,
-        counts: rows,
-        balanced: faults.is_empty(),
-        faults,
-    })
 }
 
 /// The copy of one delivery as HTML, made again from what is kept with it; none where no copy was made.

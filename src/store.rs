@@ -140,6 +140,7 @@ pub mod audience;
 pub mod begin;
 pub(crate) mod blocks;
 pub mod budgets;
+pub mod durability;
 pub mod events;
 pub mod failures;
 pub mod freeze;
@@ -253,6 +254,12 @@ impl Store {
         }
     }
 
+    /// The newest migration that this program knows; both databases have the same numbers.
+    pub(crate) fn newest_migration() -> i64 {
+        let versions = SQLITE_MIGRATIONS.iter().map(|migration| migration.version);
+        versions.max().unwrap_or(0)
+    }
+
     async fn migrate(&self) -> anyhow::Result<()> {
         match self {
             Store::Sqlite(db) => {
@@ -329,11 +336,7 @@ impl SqliteStore {
         }
         let last = "select coalesce(max(version), 0) from _sqlx_migrations";
         let version: i64 = sqlx::query(last).fetch_one(&mut *conn).await?.get(0);
-        let newest = SQLITE_MIGRATIONS
-            .iter()
-            .map(|migration| migration.version)
-            .max();
-        if newest.is_some_and(|newest| newest > version) {
+        if Store::newest_migration() > version {
             let copy = self
                 .path
                 .with_extension(format!("before-{}.db", version + 1));

@@ -1,4 +1,4 @@
-//! `pressrun pause`, `pressrun cancel`, `pressrun status` and `pressrun verify`.
+//! `pressrun pause`, `pressrun cancel` and `pressrun status`.
 
 use clap::Args;
 use serde::Serialize;
@@ -42,16 +42,6 @@ pub struct Status {
     json: bool,
 }
 
-/// Counts a run row by row and holds it against its counters.
-#[derive(Debug, Args)]
-pub struct Verify {
-    /// Slug or folder of the issue.
-    issue: String,
-    /// Prints JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 #[derive(Serialize)]
 struct StatusRow {
     #[serde(flatten)]
@@ -76,11 +66,6 @@ pub(super) async fn cancel(cli: &Cli, cancel: &Cancel) -> anyhow::Result<Exit> {
 /// Runs `pressrun status`.
 pub(super) async fn status(cli: &Cli, status: &Status) -> anyhow::Result<Exit> {
     status.run(&cli.open().await?).await
-}
-
-/// Runs `pressrun verify`.
-pub(super) async fn verify(cli: &Cli, verify: &Verify) -> anyhow::Result<Exit> {
-    verify.run(&cli.open().await?).await
 }
 
 impl Pause {
@@ -178,40 +163,5 @@ impl Status {
             }
         }
         Ok(exit)
-    }
-}
-
-impl Verify {
-    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let found = run::find(app, &self.issue).await?;
-        let verified = run::verify(app, &found).await?;
-        if self.json {
-            print_json(&verified)?;
-        } else {
-            println!(
-                "{} (run {}): {}",
-                verified.issue, verified.run, verified.status
-            );
-            println!("  recipients    {:>9}", verified.recipients);
-            for state in State::ALL {
-                println!("  {:<13} {:>9}", state.name(), verified.counts.get(state));
-            }
-            println!(
-                "  {}",
-                if verified.balanced {
-                    "balanced"
-                } else {
-                    "does not balance:"
-                }
-            );
-            for fault in &verified.faults {
-                println!("  - {fault}");
-            }
-        }
-        Ok(if verified.balanced {
-            Exit::Done
-        } else {
-            Exit::Attention
-        })
     }
 }

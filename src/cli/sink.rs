@@ -82,6 +82,7 @@ pub async fn run(args: &SinkArgs) -> anyhow::Result<Exit> {
         pipelining: !args.no_pipelining,
         size: Some(args.size.unwrap_or(0)),
         script: args.script.clone().unwrap_or_default(),
+        mailboxes: None,
         clock: Clock::System,
     })
     .await?;

@@ -142,6 +142,16 @@ impl Session {
         &self.capabilities
     }
 
+    /// Whether the connection is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.wire.stream().is_encrypted()
+    }
+
+    /// The certificate that the relay showed (DER); none in clear.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        self.wire.stream().certificate()
+    }
+
     /// Whether the dot of the message given last may have left without an answer: for a caller that gives
     /// up waiting.
     pub fn terminator(&self) -> Terminator {

@@ -31,6 +31,17 @@ impl Stream {
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Stream::Tls(_))
     }
+
+    /// The certificate that the other end showed (DER).
+    pub fn certificate(&self) -> Option<&[u8]> {
+        match self {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => {
+                let chain = stream.get_ref().1.peer_certificates()?;
+                chain.first().map(|certificate| certificate.as_ref())
+            }
+        }
+    }
 }
 
 impl AsyncRead for Stream {

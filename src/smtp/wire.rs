@@ -89,6 +89,11 @@ impl Wire {
         self.outgoing.len()
     }
 
+    /// The connection itself.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
     /// Whether the octet at `offset` of the unfinished write may have left us.
     pub fn may_have_left(&self, offset: usize) -> bool {
         self.handed > offset

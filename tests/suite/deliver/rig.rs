@@ -283,7 +283,7 @@ impl Rig {
     /// The counters, after they were held against rows and recipients.
     pub async fn balanced(&self, run: RunId) -> Counts {
         let found = self.run(run).await;
-        let verified = run::verify(&self.app, &found).await.expect("a look");
+        let verified = run::verify::one(&self.app, &found).await.expect("a look");
         assert!(verified.balanced, "{:?}", verified.faults);
         verified.counts
     }
