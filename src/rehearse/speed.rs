@@ -32,7 +32,7 @@ use crate::publication::Built;
 use crate::run;
 use crate::smtp::sink::mailboxes::{Mailboxes, Provider};
 use crate::smtp::sink::{Keep, Sink, SinkOptions};
-use crate::store::runs::Begun;
+use crate::store::runs::{Begun, Plan};
 use crate::subscriber::Status;
 
 const LOOK: Duration = Duration::from_millis(100);
@@ -133,7 +133,7 @@ pub async fn run(
     let slug = built.compiled.slug.clone();
     let begun = Instant::now();
     let used = processor_time();
-    let id = match run::begin_built(&stage, built, list, true).await?.begun {
+    let id = match run::begin_planned(&stage, built, list, &Plan::default(), true).await?.begun {
         Begun::New(id) => id,
         _ => bail!("the rehearsal's own database holds a run already"),
     };

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::{Cause, Facts, tell};
 use crate::clock::Timestamp;
-use crate::deliver::trouble::{RelayTrouble, Trouble};
+use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::delivery::Counts;
 use crate::store::runs::Run;
 
@@ -89,6 +89,7 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
     let mut trouble = Trouble {
         relays: vec![RelayTrouble {
             relay: "main".into(),
+            ail: Ail::Broken,
             why: "connection refused".into(),
             since: Timestamp(NOW - 4 * MINUTE),
             next: Timestamp(NOW + 12_000),
