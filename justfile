@@ -24,6 +24,10 @@ suite WORD="":
 kill SEEDS="3":
     PRESSRUN_KILL_SEEDS={{SEEDS}} cargo test --test kill -- --nocapture
 
+# The fault tests whose names contain WORD, at full size; `just faults r6`.
+faults WORD="":
+    PRESSRUN_FAULTS=long cargo test --test faults -- --nocapture --test-threads 1 {{WORD}}
+
 # What CI runs.
 ci:
     ./.ci/run

@@ -10,6 +10,7 @@ mod deliveries;
 mod demo;
 mod diff;
 mod dns;
+mod doctor;
 mod explain;
 mod follow;
 mod import_issue;
@@ -22,6 +23,7 @@ mod new;
 mod output;
 mod preview;
 mod rehearse;
+mod relay;
 mod send;
 mod serve;
 mod signal;
@@ -30,6 +32,8 @@ mod stats;
 mod subscribers;
 mod suppressions;
 mod theme;
+mod verify;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,7 +49,8 @@ const EXIT_CODES: &str = "Exit codes:
   2  the command line was wrong
   3  done, and something needs a person: rejected rows, uncertain or held deliveries,
      a ledger that does not balance
-  4  interrupted; the command that goes on is printed";
+  4  interrupted; the command that goes on is printed
+  5  nothing was sent: a guard asks, and the flag that answers it is printed";
 
 /// Sends an email newsletter: one copy to every subscriber, none lost, none doubled.
 #[derive(Debug, Parser)]
@@ -98,19 +103,24 @@ pub enum Command {
     Preview(preview::Preview),
     Diff(diff::Diff),
     Rehearse(rehearse::Rehearse),
-    Test(send::Test),
+    Test(send::test::Test),
     Send(send::Send),
     Pause(control::Pause),
-    Resume(send::Resume),
+    Resume(send::resume::Resume),
     Cancel(control::Cancel),
     Status(control::Status),
-    Verify(control::Verify),
+    Why(why::Arguments),
+    Verify(verify::Verify),
     Deliveries(deliveries::Deliveries),
     Stats(stats::Args),
     Sink(sink::SinkArgs),
     Serve(serve::Serve),
     Keys(keys::Keys),
     Dns(dns::Dns),
+    Doctor(doctor::Doctor),
+    /// Lists, shows and tests relays.
+    #[command(subcommand)]
+    Relay(relay::Command),
 }
 
 /// How a command ended, as a number for scripts.
@@ -126,6 +136,8 @@ pub enum Exit {
     Attention = 3,
     /// Interrupted; what remains goes on with the command printed.
     Interrupted = 4,
+    /// Nothing was sent: a guard asks, and nobody was there to answer.
+    Unanswered = 5,
 }
 
 impl From<Exit> for ExitCode {
@@ -174,18 +186,21 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Preview(preview) => preview::run(cli, preview).await,
         Command::Diff(arguments) => diff::run(&cli.config, arguments),
         Command::Rehearse(arguments) => rehearse::run(cli, arguments).await,
-        Command::Test(test) => send::test(cli, test).await,
+        Command::Test(test) => send::test::run(cli, test).await,
         Command::Send(send) => send::run(cli, send).await,
         Command::Pause(pause) => control::pause(cli, pause).await,
-        Command::Resume(resume) => send::resume(cli, resume).await,
+        Command::Resume(resume) => send::resume::run(cli, resume).await,
         Command::Cancel(cancel) => control::cancel(cli, cancel).await,
         Command::Status(status) => control::status(cli, status).await,
-        Command::Verify(verify) => control::verify(cli, verify).await,
+        Command::Why(arguments) => why::run(cli, arguments).await,
+        Command::Verify(verify) => verify::run(cli, verify).await,
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
         Command::Serve(serve) => serve::run(cli, serve).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
         Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys),
         Command::Dns(dns) => dns::run(cli, dns),
+        Command::Doctor(doctor) => doctor::run(cli, doctor).await,
+        Command::Relay(command) => relay::run(cli, command).await,
     }
 }

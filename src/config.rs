@@ -10,11 +10,13 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::address::EmailAddress;
+use crate::clock::Timestamp;
 use crate::config::load::{Problems, Settings};
 use crate::config::mx::Mx;
 use crate::config::tree::Node;
 
 mod check;
+pub mod kind;
 pub mod load;
 pub mod mx;
 mod schema;
@@ -159,6 +161,8 @@ pub struct Publication {
     pub description: String,
     /// The theme of the system mails, and of issues that name none.
     pub theme: String,
+    /// The zone of every time of day that is said without one.
+    pub timezone: String,
 }
 
 /// The one author mailbox of every mail.
@@ -237,6 +241,8 @@ pub struct Relay {
     pub password: Option<SecretString>,
     /// Whether Pressrun signs; by kind when not said (`ses` does not).
     pub dkim: Option<bool>,
+    /// What the relay files the messages under: a configuration set, a message stream, a tag, a category.
+    pub stream: Option<String>,
     /// Extra trusted certificates in PEM, for a relay with a private authority.
     pub ca_file: Option<PathBuf>,
     /// Name in EHLO; the public URL's host when not said.
@@ -245,6 +251,13 @@ pub struct Relay {
     pub messages_per_connection: u32,
     /// Messages in one write where the relay offers CHUNKING; 0 leaves CHUNKING alone.
     pub window: usize,
+    /// Caps, for all nodes together; 0 is none.
+    pub per_second: u32,
+    pub per_minute: u32,
+    pub per_hour: u32,
+    pub per_day: u32,
+    /// The day on which the warm-up of the sending domain began.
+    pub warmup: Option<jiff::civil::Date>,
     #[serde(with = "duration")]
     pub connect_timeout: Duration,
     #[serde(with = "duration")]
@@ -252,6 +265,17 @@ pub struct Relay {
     /// Wait for the answer to the final dot; RFC 5321, section 4.5.3.2.6 asks for 10 minutes.
     #[serde(with = "duration")]
     pub dot_timeout: Duration,
+}
+
+impl Relay {
+    /// When the warm-up began: midnight UTC.
+    pub fn warm_up_began(&self) -> Option<Timestamp> {
+        let midnight = self
+            .warmup?
+            .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+            .ok()?;
+        Some(Timestamp(midnight.timestamp().as_millisecond()))
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -285,6 +309,14 @@ pub struct Send {
     /// How long an interrupted sender waits for answers to final dots already sent.
     #[serde(with = "duration")]
     pub drain: Duration,
+    /// How long a run waits after Send, so that it can be taken back.
+    #[serde(with = "duration")]
+    pub undo: Duration,
+    /// A scheduled run that is later than this is held.
+    #[serde(with = "duration")]
+    pub late_start: Duration,
+    /// The field in which a reader's time zone stands; all readers have the publication's without it.
+    pub timezone_field: Option<String>,
 }
 
 /// How much a lint weighs.

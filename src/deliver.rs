@@ -12,10 +12,13 @@ mod dispatch;
 mod guard;
 mod judge;
 mod ledger;
+mod purse;
 mod queue;
 mod relays;
+pub mod report;
 mod seat;
 mod standing;
+mod starter;
 pub mod trouble;
 mod worker;
 
@@ -28,7 +31,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::config::{Config, Relay, RelayKind, UncertainPolicy};
+use crate::clock::Timestamp;
+use crate::config::{Config, Relay, UncertainPolicy};
 use crate::deliver::guard::{Generation, SendingLock};
 use crate::deliver::ledger::Ledger;
 use crate::deliver::queue::{Done, Job, Queue};
@@ -39,6 +43,9 @@ use crate::keyfile;
 
 /// The meta key under which other processes read which relays fail: see [`trouble`].
 pub const TROUBLE: &str = "trouble";
+
+/// A look at the sending lock is over within this time.
+const LOOKED: Duration = Duration::from_millis(20);
 
 /// The sending engine of one process.
 pub struct Engine {
@@ -63,6 +70,7 @@ pub(crate) struct Shared {
     pub queue: Queue,
     done: Arc<Done>,
     stop: watch::Receiver<bool>,
+    begun: Timestamp,
 }
 
 impl Engine {
@@ -74,6 +82,11 @@ impl Engine {
         if let Some(database) = app.store.sqlite_path() {
             let path = database.with_extension("sending");
             lock = SendingLock::try_take(&path, boot)?;
+            if lock.is_none() {
+                // Somebody may only have looked whether it is held.
+                tokio::time::sleep(LOOKED).await;
+                lock = SendingLock::try_take(&path, boot)?;
+            }
             if lock.is_none() {
                 return Ok(Taken::Busy);
             }
@@ -104,7 +117,9 @@ impl Engine {
         let (ledger, mut committing) =
             Ledger::start(shared.app.clone(), self.boot, shared.connections());
         let mut workers = JoinSet::new();
+        let mut purses = JoinSet::new();
         for relay in &shared.relays {
+            purses.spawn(purse::keep(shared.clone(), relay.clone()));
             if let Some(direct) = relay.direct.clone() {
                 workers.spawn(direct.work(shared.clone(), relay.clone(), ledger.clone()));
                 continue;
@@ -117,6 +132,7 @@ impl Engine {
         let dispatched = tokio::select! {
             dispatched = self.dispatch() => dispatched,
             fault = panicked(&mut workers) => Err(fault.context("a connection's task panicked")),
+            fault = panicked(&mut purses) => Err(fault.context("a budget's task panicked")),
             ended = &mut committing => {
                 return Err(anyhow::anyhow!("the ledger's task ended early: {ended:?}"));
             }
@@ -133,7 +149,10 @@ impl Engine {
             workers.shutdown().await;
         }
         committing.await.context("the ledger's task ended early")?;
+        purses.shutdown().await;
+        purse::empty(&shared).await;
         self.give_back_finished().await?;
+        self.shared.app.store.leave_sender(self.boot).await?;
         dispatched
     }
 
@@ -170,11 +189,19 @@ impl Engine {
         if let Some(why) = self.generation.objection(app).await? {
             for run in under_way {
                 app.store
-                    .set_run_status(run.id(), &run.status, "held", Some(&why))
+                    .set_run_status(run.id(), &run.status, "held", Some(&why), app.clock.now())
                     .await?;
             }
         }
         Ok(())
+    }
+}
+
+/// Whether any process sends from this database now.
+pub async fn is_sending(app: &App) -> anyhow::Result<bool> {
+    match app.store.sqlite_path() {
+        Some(path) => SendingLock::is_held(&path.with_extension("sending")),
+        None => Ok(app.store.senders_alive().await?),
     }
 }
 
@@ -195,6 +222,7 @@ impl Shared {
             queue: Queue::new(done.clone(), standings, connections * 8),
             done,
             stop,
+            begun: app.clock.now(),
         })
     }
 
@@ -233,10 +261,10 @@ impl Shared {
 
     /// Holds a run and forgets its jobs, which stay queued in the ledger.
     pub(crate) async fn hold(&self, run: RunId, why: &str) {
-        let held = self
-            .app
-            .store
-            .set_run_status(run, "sending", "held", Some(why));
+        let held =
+            self.app
+                .store
+                .set_run_status(run, "sending", "held", Some(why), self.app.clock.now());
         if let Err(error) = held.await {
             tracing::error!(%error, run.id = run.0, "the run could not be held");
         }
@@ -264,12 +292,8 @@ impl Job {
 /// configuration file.
 pub fn signers(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Vec<Signer>> {
     let dkim = &config.dkim;
-    let wanted = relay.dkim.unwrap_or(relay.kind != RelayKind::Ses);
-    // Services that put a signature of their own beside ours take one, and no more.
-    let second = !matches!(
-        relay.kind,
-        RelayKind::Ses | RelayKind::Mailgun | RelayKind::Postmark | RelayKind::Sendgrid
-    );
+    let wanted = relay.is_signed();
+    let second = relay.kind.traits().signatures > 1;
     let domain = dkim
         .domain
         .as_deref()

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::DeliveryKey;
-use crate::reply::Reply;
+use crate::reply::reason::Reason;
+use crate::reply::{Reply, Stage};
 
 /// Where a delivery stands. `queued` and `at_dot` are open; all else is final until someone resolves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -130,6 +131,16 @@ pub enum Outcome {
     Released,
 }
 
+/// Why an attempt did not end in `sent`, for whoever asks later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The command that was refused or not answered; none where nothing was said.
+    pub stage: Option<Stage>,
+    pub reason: Reason,
+    /// What both ends said, without secrets and bodies; empty where nothing was said.
+    pub dialogue: String,
+}
+
 /// A delivery's outcome on its way into the ledger.
 #[derive(Clone, Debug)]
 pub struct Settled {
@@ -142,6 +153,8 @@ pub struct Settled {
     pub charged: bool,
     /// Whether the address is to be suppressed with the bounce.
     pub suppress: bool,
+    /// Kept as the delivery's last failure, unless it is none.
+    pub failure: Option<Failure>,
 }
 
 impl Outcome {

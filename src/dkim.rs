@@ -8,6 +8,8 @@
 
 pub mod publish;
 pub mod relaxed;
+pub mod tags;
+pub mod verify;
 
 use std::fmt;
 use std::sync::Arc;

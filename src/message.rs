@@ -101,9 +101,22 @@ impl MessageTemplate {
         headers: &RunHeaders,
         signers: impl IntoIterator<Item = Signer>,
     ) -> anyhow::Result<MessageTemplate> {
+        MessageTemplate::for_relay(compiled, headers, signers, &[])
+    }
+
+    /// [`MessageTemplate::new`] with header fields that one relay wants besides.
+    pub fn for_relay(
+        compiled: &Compiled,
+        headers: &RunHeaders,
+        signers: impl IntoIterator<Item = Signer>,
+        more: &[(&str, String)],
+    ) -> anyhow::Result<MessageTemplate> {
         fields::check(headers)?;
         let boundary = boundary(headers);
-        let (opening, closing) = fields::shared(headers, &boundary);
+        let (opening, mut closing) = fields::shared(headers, &boundary);
+        for (name, value) in more {
+            closing.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
         let parts = Parts::new(compiled, &headers.public_url, &boundary)?;
         let templates: [&Template; 3] = [&compiled.subject, &compiled.text, &compiled.html];
         let one_click = headers.list.is_some();

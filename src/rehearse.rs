@@ -24,6 +24,8 @@ use crate::run;
 use crate::store::audience::Listener;
 
 mod inspect;
+mod providers;
+pub mod speed;
 
 /// Readers in one page: a few megabytes of values at most.
 const PAGE: u32 = 4_000;

@@ -3,7 +3,9 @@
 //! Promises: text is printable ASCII, escaped and capped, whatever the relay sent. Leaves reading bytes to
 //! `reply::parser` and judging a refusal to `reply::scope`.
 
+pub mod hint;
 pub mod parser;
+pub mod reason;
 pub mod scope;
 
 use std::fmt;
@@ -32,6 +34,22 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// The stage of this short name, as the database keeps it.
+    pub fn parse(word: &str) -> Option<Stage> {
+        let mut all = [Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot].into_iter();
+        all.find(|stage| stage.word() == word)
+    }
+
+    /// The short name in the database and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Stage::Mail => "mail",
+            Stage::Rcpt => "rcpt",
+            Stage::Data => "data",
+            Stage::Dot => "dot",
+        }
+    }
+
     /// The name in logs and on the command line.
     pub fn name(self) -> &'static str {
         match self {

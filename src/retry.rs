@@ -33,6 +33,29 @@ pub fn due(
     now.after(wait.mul_f64(1.0 + jitter * (2.0 * fraction - 1.0)))
 }
 
+/// When to try again after the server named a wait itself. Never earlier than it said: the jitter only adds.
+/// A hint does not shorten the schedule from its third wait on, so that "try again in 1 second" said for ever
+/// is not a loop.
+pub fn due_by_hint(
+    hint: Duration,
+    schedule: &[Duration],
+    attempts: u32,
+    jitter: f64,
+    fraction: f64,
+    now: Timestamp,
+) -> Timestamp {
+    let share = if jitter.is_finite() && fraction.is_finite() {
+        jitter.clamp(0.0, 1.0) * fraction.clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    let hinted = now.after(hint.saturating_add(hint.mul_f64(share)));
+    match attempts {
+        0..=2 => hinted,
+        _ => hinted.max(due(schedule, attempts, jitter, fraction, now)),
+    }
+}
+
 /// What the first `attempts` tries have made a delivery wait, by the schedule alone.
 pub fn waited(schedule: &[Duration], attempts: u32) -> Duration {
     let listed: Duration = schedule.iter().take(attempts as usize).sum();
@@ -52,7 +75,7 @@ mod tests {
 
     use proptest::prelude::{any, prop_assert, proptest};
 
-    use super::{due, expired, waited};
+    use super::{due, due_by_hint, expired, waited};
     use crate::clock::Timestamp;
 
     const NOW: Timestamp = Timestamp(1_000_000);
@@ -80,6 +103,21 @@ mod tests {
         assert_eq!(at(0.0), Duration::from_secs(8 * 60));
         assert_eq!(at(0.5), Duration::from_secs(10 * 60));
         assert_eq!(at(1.0), Duration::from_secs(12 * 60));
+    }
+
+    #[test]
+    fn the_servers_own_wait_is_kept_and_never_cut_short() {
+        let schedule = minutes(&[5, 10, 20]);
+        let at = |hint: u64, attempts, fraction| {
+            let hint = Duration::from_secs(hint);
+            due_by_hint(hint, &schedule, attempts, 0.2, fraction, NOW).since(NOW)
+        };
+        assert_eq!(at(300, 1, 0.0), Duration::from_secs(300));
+        assert_eq!(at(300, 1, 1.0), Duration::from_secs(360));
+        assert_eq!(at(3600, 1, 0.0), Duration::from_secs(3600));
+        assert_eq!(at(1, 2, 0.0), Duration::from_secs(1));
+        assert_eq!(at(1, 3, 0.5), Duration::from_secs(20 * 60), "no loop");
+        assert_eq!(at(86400, 9, 0.0), Duration::from_secs(86400));
     }
 
     #[test]

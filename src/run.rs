@@ -1,26 +1,30 @@
-//! Runs: begun, paused, resumed, cancelled, verified.
+//! Runs: begun, paused, resumed, cancelled.
 //!
 //! Promises: an issue goes to a list once unless someone says again; what a run sends is fixed when it
-//! begins. Leaves the sending to `deliver`.
+//! begins. Leaves the sending to `deliver`, and the proof of it to `verify`.
 
 use anyhow::{Context, bail, ensure};
-use serde::Serialize;
 
 use crate::app::App;
 use crate::compile::{Compiled, Image};
 use crate::config::{Config, UncertainPolicy};
 use crate::deliver;
 use crate::delivery::{Counts, State};
-use crate::id::{DeliveryKey, ListId, RunId};
+use crate::id::{DeliveryKey, ListId};
 use crate::lists;
 use crate::message::copy::CopyRecord;
 use crate::message::{self, ListHeaders, RunHeaders};
 use crate::publication::{self, Built};
 use crate::store::revisions::NewRevision;
-use crate::store::runs::{Begun, NewRun, Run};
+use crate::store::runs::{Begun, NewRun, Plan, Run};
 
+pub mod guards;
+pub mod plan;
+pub mod replace;
 pub mod sample;
 pub mod test_copy;
+pub mod verify;
+pub mod why;
 
 /// Blocks cancelled in one transaction: 2,048 deliveries, well under 50 ms.
 const CANCEL_STEP: u32 = 8;
@@ -36,16 +40,21 @@ pub struct Started {
 /// Compiles `issue` and begins its run to the list `list`; nothing begins when the issue has errors.
 pub async fn begin(app: &App, issue: &str, list: &str, again: bool) -> anyhow::Result<Started> {
     let built = publication::compile_for(&app.config, &app.emails(), issue, Some(list))?;
-    begin_built(app, built, list, again).await
+    begin_planned(app, built, list, &Plan::default(), again).await
 }
 
-/// [`begin`] for an issue that was compiled before, and perhaps looked at since.
-pub async fn begin_built(
+/// [`begin`] for an issue that was compiled before, and perhaps looked at since: in its time, at its pace,
+/// to its part of the list, through the relays that the plan names.
+pub async fn begin_planned(
     app: &App,
     built: Built,
     list: &str,
+    plan: &Plan,
     again: bool,
 ) -> anyhow::Result<Started> {
+    if let Err(name) = app.config.relays_of(&plan.relay) {
+        bail!("there is no [relay.{name}]; `pressrun relay list` shows those there are");
+    }
     let list = lists::find(app, list).await?;
     let revision = keep_revision(app, &built.compiled, &built.images).await?;
     let slug = built.compiled.slug.clone();
@@ -56,10 +65,11 @@ pub async fn begin_built(
         list: list.id,
         revision: &revision,
         headers: &serde_json::to_string(&headers)?,
-        relay: "",
+        relay: &plan.relay,
         policy: policy_name(app.config.send.uncertain),
     };
-    let begun = app.store.begin_run(&new, again, app.clock.now()).await?;
+    let now = app.clock.now();
+    let begun = app.store.begin_planned(&new, plan, again, now).await?;
     Ok(Started { begun, built })
 }
 
@@ -153,11 +163,11 @@ pub async fn find(app: &App, issue: &str) -> anyhow::Result<Run> {
 /// Pauses a run. What stands at the dot finishes; the rest waits.
 pub async fn pause(app: &App, run: &Run) -> anyhow::Result<()> {
     let why = Some("paused by hand");
-    // A freeze may end between two looks.
-    for status in ["freezing", "sending"] {
+    // A start or a freeze may come between two looks.
+    for status in ["scheduled", "freezing", "sending"] {
         if app
             .store
-            .set_run_status(run.id(), status, "paused", why)
+            .set_run_status(run.id(), status, "paused", why, app.clock.now())
             .await?
         {
             return Ok(());
@@ -178,21 +188,25 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
             run.reason.as_deref().unwrap_or("no reason kept"),
             run.slug
         ),
-        "freezing" | "sending" => return Ok(()),
+        "scheduled" | "freezing" | "sending" => return Ok(()),
         other => bail!(
             "the run of `{}` is {other}; there is nothing to resume",
             run.slug
         ),
     }
-    // A run held while it froze has no start yet, and goes on freezing.
-    let to = if run.started_at.is_none() {
-        "freezing"
-    } else {
-        "sending"
+    let now = app.clock.now();
+    let to = match run.started_at {
+        Some(_) => "sending",
+        // Its hour is still to come.
+        None if run.recipients == 0 && run.start_at.is_some_and(|start| start > now.0) => {
+            "scheduled"
+        }
+        // A run held while it froze goes on freezing.
+        None => "freezing",
     };
     let changed = app
         .store
-        .set_run_status(run.id(), &run.status, to, None)
+        .set_run_status(run.id(), &run.status, to, None, now)
         .await?;
     ensure!(
         changed,
@@ -207,11 +221,12 @@ pub async fn cancel(app: &App, run: &Run) -> anyhow::Result<Counts> {
     let why = Some("cancelled by hand");
     let mut cancelled = false;
     // In the order in which a run goes through them, so that none is missed.
-    for status in ["freezing", "sending", "paused", "held"] {
+    for status in ["scheduled", "freezing", "sending", "paused", "held"] {
+        let now = app.clock.now();
         cancelled = cancelled
             || app
                 .store
-                .set_run_status(run.id(), status, "cancelled", why)
+                .set_run_status(run.id(), status, "cancelled", why, now)
                 .await?;
     }
     let now = app.store.run(run.id()).await?.context("the run is gone")?;
@@ -228,6 +243,16 @@ pub async fn cancel(app: &App, run: &Run) -> anyhow::Result<Counts> {
         > 0
     {}
     Ok(app.store.counts(run.id()).await?)
+}
+
+/// Takes a run back whose hour has not come: nothing of it is sent. False when it has begun.
+pub async fn take_back(app: &App, run: &Run) -> anyhow::Result<bool> {
+    let why = Some("taken back before it began");
+    let now = app.clock.now();
+    let taken = app
+        .store
+        .set_run_status(run.id(), "scheduled", "cancelled", why, now);
+    Ok(taken.await?)
 }
 
 /// The policy of this name; an unknown one holds.
@@ -271,65 +296,6 @@ pub async fn resolve(app: &App, run: &Run, seq: Option<u32>, to: State) -> anyho
         .store
         .resolve_uncertain(run.id(), seq, to, app.clock.now())
         .await?)
-}
-
-/// What `verify` found: the identity from counters and from rows.
-#[derive(Clone, Debug, Serialize)]
-pub struct Verified {
-    pub issue: String,
-    pub run: i64,
-    pub status: String,
-    pub recipients: i64,
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// The identity holds, and counters, rows and markers agree.
-    pub balanced: bool,
-    /// What does not hold, in words.
-    pub faults: Vec<String>,
-}
-
-/// Counts a run row by row and holds it against its counters.
-pub async fn verify(app: &App, run: &Run) -> anyhow::Result<Verified> {
-    let store = &app.store;
-    let rows = store.count_deliveries(run.id()).await?;
-    let counters = store.counts(run.id()).await?;
-    let fresh = store.run(run.id()).await?.context("the run is gone")?;
-    let mut faults = Vec::new();
-    if rows.total() != fresh.recipients {
-        faults.push(format!(
-            "{} recipients, {} deliveries",
-            fresh.recipients,
-            rows.total()
-        ));
-    }
-    for state in State::ALL {
-        let (row, counter) = (rows.get(state), counters.get(state));
-        // While a run sends, the two reads see two moments.
-        if row != counter && !matches!(fresh.status.as_str(), "sending" | "freezing") {
-            faults.push(format!(
-                "{}: {row} deliveries, the counters say {counter}",
-                state.name()
-            ));
-        }
-    }
-    if run.id() != RunId::SYSTEM && !store.recipients_are_distinct(run.id()).await? {
-        faults.push("a reader stands twice in the run, or a number is missing".into());
-    }
-    let odd = store.inconsistent_deliveries(run.id()).await?;
-    if odd > 0 {
-        faults.push(format!(
-            "{odd} deliveries without a marker or open in a finished run"
-        ));
-    }
-    Ok(Verified {
-        issue: fresh.slug,
-        run: fresh.id,
-        status: fresh.status,
-        recipients: fresh.recipients,
-        counts: rows,
-        balanced: faults.is_empty(),
-        faults,
-    })
 }
 
 /// The copy of one delivery as HTML, made again from what is kept with it; none where no copy was made.

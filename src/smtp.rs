@@ -5,7 +5,9 @@
 
 pub mod capabilities;
 pub mod connect;
+mod dialogue;
 pub mod error;
+pub mod probe;
 pub mod session;
 pub mod sink;
 mod stream;

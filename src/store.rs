@@ -112,7 +112,11 @@ macro_rules! transact {
                     let $conn = &mut *held;
                     $body
                 };
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::Before)
+                    .map_err(sqlx::Error::from)?;
                 held.commit().await?;
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::After)
+                    .map_err(sqlx::Error::from)?;
                 Ok(value)
             }
             $crate::store::Store::Postgres(pool) => {
@@ -121,7 +125,11 @@ macro_rules! transact {
                     let $conn = &mut *held;
                     $body
                 };
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::Before)
+                    .map_err(sqlx::Error::from)?;
                 held.commit().await?;
+                $crate::failpoint::pass(module_path!(), $crate::failpoint::When::After)
+                    .map_err(sqlx::Error::from)?;
                 Ok(value)
             }
         }
@@ -129,14 +137,21 @@ macro_rules! transact {
 }
 
 pub mod audience;
+pub mod begin;
 pub(crate) mod blocks;
+pub mod budgets;
+pub mod durability;
 pub mod events;
+pub mod failures;
+pub mod freeze;
+pub mod history;
 pub mod import;
 pub mod leases;
 pub mod leave;
 pub mod ledger;
 pub mod lists;
 pub mod meta;
+pub mod relays;
 pub mod revisions;
 pub mod runs;
 pub mod signup;
@@ -239,6 +254,12 @@ impl Store {
         }
     }
 
+    /// The newest migration that this program knows; both databases have the same numbers.
+    pub(crate) fn newest_migration() -> i64 {
+        let versions = SQLITE_MIGRATIONS.iter().map(|migration| migration.version);
+        versions.max().unwrap_or(0)
+    }
+
     async fn migrate(&self) -> anyhow::Result<()> {
         match self {
             Store::Sqlite(db) => {
@@ -288,6 +309,9 @@ impl SqliteStore {
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(BUSY + ACQUIRE)
+            // A full disk makes SQLite end the transaction by itself. The driver does not notice, its rollback
+            // fails, and this connection would refuse every `begin` from then on.
+            .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
             .connect_with(options.clone())
             .await?;
         let readers = SqlitePoolOptions::new()
@@ -312,11 +336,7 @@ impl SqliteStore {
         }
         let last = "select coalesce(max(version), 0) from _sqlx_migrations";
         let version: i64 = sqlx::query(last).fetch_one(&mut *conn).await?.get(0);
-        let newest = SQLITE_MIGRATIONS
-            .iter()
-            .map(|migration| migration.version)
-            .max();
-        if newest.is_some_and(|newest| newest > version) {
+        if Store::newest_migration() > version {
             let copy = self
                 .path
                 .with_extension(format!("before-{}.db", version + 1));

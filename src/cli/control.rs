@@ -1,4 +1,4 @@
-//! `pressrun pause`, `pressrun cancel`, `pressrun status` and `pressrun verify`.
+//! `pressrun pause`, `pressrun cancel` and `pressrun status`.
 
 use clap::Args;
 use serde::Serialize;
@@ -7,9 +7,9 @@ use crate::app::App;
 use crate::cli::output::{plain, print_json};
 use crate::cli::{Cli, Exit, follow};
 use crate::clock::Timestamp;
-use crate::deliver::trouble::Trouble;
 use crate::delivery::{Counts, State};
 use crate::run;
+use crate::run::why::{self, Why};
 use crate::store::runs::Run;
 
 /// Runs shown by `status`: the newest ones.
@@ -42,16 +42,6 @@ pub struct Status {
     json: bool,
 }
 
-/// Counts a run row by row and holds it against its counters.
-#[derive(Debug, Args)]
-pub struct Verify {
-    /// Slug or folder of the issue.
-    issue: String,
-    /// Prints JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 #[derive(Serialize)]
 struct StatusRow {
     #[serde(flatten)]
@@ -59,6 +49,8 @@ struct StatusRow {
     #[serde(flatten)]
     counts: Counts,
     balanced: bool,
+    /// Why it stands where it stands.
+    why: Why,
 }
 
 /// Runs `pressrun pause`.
@@ -76,11 +68,6 @@ pub(super) async fn status(cli: &Cli, status: &Status) -> anyhow::Result<Exit> {
     status.run(&cli.open().await?).await
 }
 
-/// Runs `pressrun verify`.
-pub(super) async fn verify(cli: &Cli, verify: &Verify) -> anyhow::Result<Exit> {
-    verify.run(&cli.open().await?).await
-}
-
 impl Pause {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let found = run::find(app, &self.issue).await?;
@@ -93,6 +80,11 @@ impl Pause {
 impl Cancel {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let found = run::find(app, &self.issue).await?;
+        // Nobody has got anything of it, so there is nothing to be sure of.
+        if run::take_back(app, &found).await? {
+            println!("taken back: nothing was sent");
+            return Ok(Exit::Done);
+        }
         let open = app.store.counts(found.id()).await?.queued;
         if !self.yes {
             anyhow::bail!(
@@ -105,6 +97,12 @@ impl Cancel {
             "cancelled: {} sent, {} never sent",
             counts.sent, counts.cancelled
         );
+        if counts.sent > 0 && counts.cancelled > 0 {
+            println!(
+                "mended, it goes to the others with: pressrun send {} --continue",
+                found.slug
+            );
+        }
         Ok(Exit::Done)
     }
 }
@@ -121,10 +119,12 @@ impl Status {
             // Read again: a freeze moves the recipients between two reads.
             let run = app.store.run(run.id()).await?.unwrap_or(run);
             let balanced = run.status == "freezing" || counts.total() == run.recipients;
+            let why = why::why(app, &run).await?;
             rows.push(StatusRow {
                 run,
                 counts,
                 balanced,
+                why,
             });
         }
         let exit = if rows.iter().all(|row| row.balanced) {
@@ -138,7 +138,7 @@ impl Status {
         }
         if let (Some(_), [row]) = (&self.issue, rows.as_slice()) {
             let exit = follow::summary(app, &row.run).await?;
-            self.trouble(app).await?;
+            println!("{}", plain(&row.why.sentence));
             return Ok(exit);
         }
         if rows.is_empty() {
@@ -155,56 +155,13 @@ impl Status {
                 .map(|state| format!("{} {}", state.name(), counts.get(state)))
                 .collect();
             println!("      {} recipients: {}", run.recipients, states.join(", "));
-            if let Some(reason) = &run.reason {
-                println!("      {}", plain(reason));
+            if !matches!(run.status.as_str(), "finished" | "cancelled") {
+                println!("      {}", plain(&row.why.sentence));
             }
             if !row.balanced {
                 println!("      does not balance: run `pressrun verify {}`", run.slug);
             }
         }
-        self.trouble(app).await?;
         Ok(exit)
-    }
-
-    async fn trouble(&self, app: &App) -> anyhow::Result<()> {
-        if let Some(trouble) = Trouble::told(app).await? {
-            println!("{}", plain(&trouble.sentence()));
-        }
-        Ok(())
-    }
-}
-
-impl Verify {
-    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let found = run::find(app, &self.issue).await?;
-        let verified = run::verify(app, &found).await?;
-        if self.json {
-            print_json(&verified)?;
-        } else {
-            println!(
-                "{} (run {}): {}",
-                verified.issue, verified.run, verified.status
-            );
-            println!("  recipients    {:>9}", verified.recipients);
-            for state in State::ALL {
-                println!("  {:<13} {:>9}", state.name(), verified.counts.get(state));
-            }
-            println!(
-                "  {}",
-                if verified.balanced {
-                    "balanced"
-                } else {
-                    "does not balance:"
-                }
-            );
-            for fault in &verified.faults {
-                println!("  - {fault}");
-            }
-        }
-        Ok(if verified.balanced {
-            Exit::Done
-        } else {
-            Exit::Attention
-        })
     }
 }

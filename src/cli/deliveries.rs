@@ -1,21 +1,29 @@
 //! `pressrun deliveries`: single deliveries of a run, and what a person decides about uncertain ones.
 
+mod show;
+
+use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use crate::app::App;
 use crate::cli::output::{plain, print_json};
 use crate::cli::{Cli, Exit};
+use crate::deliver::report::{self, Carried};
 use crate::delivery::State;
 use crate::run;
+use crate::store::verify::DeliveryRow;
 
 /// Deliveries read from the database at a time.
 const PAGE: u32 = 1000;
 
-/// Lists deliveries of a run, or settles uncertain ones.
+/// Lists deliveries of a run, shows one, or settles uncertain ones.
 #[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true)]
 pub struct Deliveries {
     /// Slug or folder of the issue.
-    issue: String,
+    #[arg(required = true)]
+    issue: Option<String>,
     /// Only those in this state, such as `uncertain` or `bounced`.
     #[arg(long, value_parser = parse_state)]
     state: Option<State>,
@@ -28,6 +36,8 @@ pub struct Deliveries {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Shows everything known of one delivery, with what was said when it last failed.
+    Show(show::Show),
     /// Settles uncertain deliveries by hand.
     Resolve {
         /// `sent` believes that the relay took them; `queued` sends them again.
@@ -45,6 +55,14 @@ enum Resolution {
     Queued,
 }
 
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    row: DeliveryRow,
+    #[serde(flatten)]
+    carried: Carried,
+}
+
 /// Runs `pressrun deliveries`.
 pub(super) async fn run(cli: &Cli, deliveries: &Deliveries) -> anyhow::Result<Exit> {
     deliveries.run(&cli.open().await?).await
@@ -52,7 +70,13 @@ pub(super) async fn run(cli: &Cli, deliveries: &Deliveries) -> anyhow::Result<Ex
 
 impl Deliveries {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let found = run::find(app, &self.issue).await?;
+        if let Some(Action::Show(show)) = &self.action {
+            return show.run(app).await;
+        }
+        let issue = self.issue.as_deref();
+        let issue =
+            issue.context("name the issue: `pressrun deliveries ISSUE resolve --as ...`")?;
+        let found = run::find(app, issue).await?;
         if let Some(Action::Resolve { to, seq }) = &self.action {
             let state = match to {
                 Resolution::Sent => State::Sent,
@@ -75,7 +99,10 @@ impl Deliveries {
             let Some(last) = rows.last() else { break };
             after = last.seq;
             if self.json {
-                all.extend(rows);
+                all.extend(rows.into_iter().map(|row| Shown {
+                    carried: report::carried(app, &row),
+                    row,
+                }));
                 continue;
             }
             for row in rows {

@@ -378,7 +378,7 @@ impl Show<'_> {
             left: counted.departed,
         };
         let same = counted == *played;
-        let verified = run::verify(self.app, run).await?;
+        let verified = run::verify::one(self.app, run).await?;
         println!("\nProving (`pressrun verify {ISSUE}`)");
         let states: Vec<String> = State::ALL
             .into_iter()

@@ -10,7 +10,7 @@ use crate::cli::Exit;
 use crate::cli::check::{configuration, findings};
 use crate::cli::output::{plain, print, print_json};
 use crate::compile::diff::{Difference, Target, diff};
-use crate::publication::{Built, Publication, Rejected, compile_issue};
+use crate::publication::{Publication, Rejected, compile_issue};
 
 /// Shows what changed in text, links and size since another issue.
 #[derive(Debug, Args)]
@@ -58,13 +58,13 @@ pub(super) fn run(config: &Path, arguments: &Diff) -> anyhow::Result<Exit> {
             "difference": found,
         }))?;
     } else {
-        print(&report(&before, &after, &found))?;
+        print(&report(&before.compiled.slug, slug, &found))?;
     }
     Ok(Exit::Done)
 }
 
-fn report(before: &Built, after: &Built, found: &Difference) -> String {
-    let (old, new) = (&before.compiled.slug, &after.compiled.slug);
+/// What differs between the contents named `old` and `new`.
+pub(super) fn report(old: &str, new: &str, found: &Difference) -> String {
     let mut out = format!("--- {old}\n+++ {new}\n");
     for (name, before, after) in &found.headers {
         out.push_str(&format!(

@@ -26,7 +26,7 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     let config = Config::load(&path)?;
     let from = &config.from.address;
     let (name, relay) = config.first_relay().context("send.relay names no relay")?;
-    let signs = relay.dkim.unwrap_or(relay.kind != RelayKind::Ses);
+    let signs = relay.is_signed();
     let base = path
         .parent()
         .context("the configuration file stands in no folder")?;

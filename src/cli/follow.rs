@@ -21,7 +21,7 @@ use crate::store::runs::Run;
 const LOOK: Duration = Duration::from_millis(200);
 const LINE: Duration = Duration::from_secs(5);
 
-/// Follows `run` until it is neither freezing nor sending, or until told to stop.
+/// Follows `run` until it neither waits for its hour, freezes nor sends, or until told to stop.
 pub(crate) async fn follow(
     app: &App,
     run: RunId,
@@ -47,10 +47,11 @@ pub(crate) async fn follow(
         let (deferred, next) = app.store.deferred(run, app.clock.now()).await?;
         let text = status_line(&now, &counts, deferred, next, &trouble);
         bar.set_message(text.clone());
-        let over = !matches!(now.status.as_str(), "freezing" | "sending");
+        let over = !matches!(now.status.as_str(), "scheduled" | "freezing" | "sending");
         if bar.is_hidden() && text != line && (over || line.is_empty() || told.elapsed() > LINE) {
             match now.status.as_str() {
                 "freezing" => eprintln!("freezing the recipients"),
+                "scheduled" => eprintln!("waiting for its hour"),
                 _ => eprintln!("{done} of {}: {text}", now.recipients),
             }
             told = Instant::now();

@@ -1,5 +1,7 @@
 //! `pressrun rehearse`: every reader's message made in memory, and what is wrong with whose.
 
+mod speed;
+
 use std::fmt::Write;
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
@@ -10,7 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::app::App;
 use crate::cli::output::{plain, print, print_json};
 use crate::cli::{Cli, Exit, check};
+use crate::config::parse_duration;
 use crate::publication::{Built, Rejected, compile_for};
+use crate::rehearse::speed::Wish;
 use crate::rehearse::{self, Group, Report};
 
 /// How often a line is printed where no bar can be drawn.
@@ -24,6 +28,19 @@ pub struct Rehearse {
     /// Short name of the list; the one of the front matter when not said, else the publication's own.
     #[arg(long)]
     list: Option<String>,
+    /// Sends to as many made-up readers through the real engine into a sink on this machine, and tells when
+    /// the run would end, and what holds it up.
+    #[arg(long)]
+    speed: bool,
+    /// Rehearses the speed for this many readers instead of the list's own number.
+    #[arg(long, requires = "speed", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    recipients: Option<u64>,
+    /// Rehearses the speed as if each mailbox provider was sent to directly.
+    #[arg(long, requires = "speed")]
+    direct: bool,
+    /// Breaks the rehearsal of the speed off after this time, and reckons the rest from its rate.
+    #[arg(long, requires = "speed", default_value = "10m", value_name = "TIME", value_parser = parse_duration)]
+    at_most: Duration,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -41,6 +58,15 @@ pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit>
             return Ok(Exit::Failed);
         }
     };
+    if arguments.speed {
+        let wish = Wish {
+            recipients: arguments.recipients,
+            direct: arguments.direct,
+            at_most: arguments.at_most,
+        };
+        let list = built.list.clone();
+        return speed::run(&app, built, &list, &wish, arguments.json).await;
+    }
     let list = &built.list;
     let started = Instant::now();
     let report = with_bar(&app, &built, list).await?;

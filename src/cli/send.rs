@@ -1,25 +1,33 @@
-//! `pressrun send`, `pressrun resume` and `pressrun test`: the engine in the foreground.
+//! `pressrun send`: an issue on its way, now or in its time.
+//!
+//! Promises: nothing is begun before the issue is fit to be sent, every guard is answered, and a person
+//! has said yes.
 
-use std::io::{BufRead, IsTerminal, Write};
+mod ask;
+pub(crate) mod foreground;
+mod replace;
+pub(crate) mod resume;
+pub(crate) mod test;
+
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use serde_json::json;
-use tokio::sync::watch;
 
-use crate::address::EmailAddress;
 use crate::app::App;
-use crate::cli::output::{plain, print_json};
-use crate::cli::{Cli, Exit, follow, rehearse, signal};
-use crate::deliver::trouble::Trouble;
-use crate::deliver::{Engine, Taken};
+use crate::cli::send::foreground::send_and_follow;
+use crate::cli::{Cli, Exit, rehearse};
+use crate::clock::Timestamp;
+use crate::config::parse_duration;
+use crate::deliver;
 use crate::diagnostic::Diagnostic;
-use crate::id::RunId;
-use crate::message::copy::Values;
+use crate::lists;
 use crate::preflight;
 use crate::publication::{self, Built};
-use crate::run;
-use crate::run::test_copy::{self, Tested};
+use crate::run::guards::{self, Guard, PROMO_LINT};
+use crate::run::plan::{self, Part, Planned, Wishes};
+use crate::run::{self, why};
+use crate::schedule::on_the_wall;
 use crate::store::runs::{Begun, Run};
 
 /// Sends an issue to the confirmed readers of a list.
@@ -30,48 +38,90 @@ pub struct Send {
     /// Short name of the list; the one of the front matter when not said, else the publication's own.
     #[arg(long)]
     list: Option<String>,
-    /// Sends without asking.
+    /// Sends without asking. Guards are still asked: `--accept` answers them.
     #[arg(long)]
     yes: bool,
     /// Begins the run and leaves the sending to `pressrun serve`.
     #[arg(long)]
     detach: bool,
-    /// Sends although this issue went to this list before.
+    /// Sends although this issue went to this list before; the same as `--accept same-issue`.
     #[arg(long)]
     again: bool,
+    /// The relay that carries this run: one name, several with commas, or `all`; those of `send.relay` when
+    /// not said.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    relay: String,
     /// Sends although some readers' copies lack a value, are cut or are too large. What cannot be sent at
     /// all (an address that is none, a value that would break a header) still stops the run.
     #[arg(long)]
     skip_rehearsal: bool,
-}
-
-/// Lets a paused, held or interrupted run go on.
-#[derive(Debug, Args)]
-pub struct Resume {
-    /// Slug or folder of the issue.
-    issue: String,
-    /// Goes on although the run was held: someone has read why.
-    #[arg(long)]
-    yes: bool,
-    /// Leaves the sending to `pressrun serve`.
-    #[arg(long)]
-    detach: bool,
-}
-
-/// Sends a test copy of an issue: real engine, `[TEST]` in the subject, links that change nothing.
-#[derive(Debug, Args)]
-pub struct Test {
-    /// Slug or folder of the issue.
-    issue: String,
-    /// Who gets it; need not be a subscriber. May be said several times.
-    #[arg(long, required = true, value_name = "ADDRESS")]
-    to: Vec<EmailAddress>,
-    /// Fills the copy with the values of this reader; without it slots show their defaults.
-    #[arg(long = "as", value_name = "SUBSCRIBER")]
-    reader: Option<EmailAddress>,
-    /// Prints JSON.
-    #[arg(long)]
-    json: bool,
+    /// Answers a guard: `same-issue`, `same-subject`, `audience`, `hour` or `promo-date`. May be said
+    /// several times.
+    #[arg(long, value_name = "GUARD", value_parser = Guard::parse)]
+    accept: Vec<Guard>,
+    /// Starts then, such as "2026-02-20 07:00 Europe/Berlin" or "07:00"; without a zone in that of the
+    /// publication. The content is fixed now, the readers are those of that moment. Needs `pressrun serve`.
+    #[arg(long, value_name = "TIME", help_heading = "When and how fast")]
+    at: Option<String>,
+    /// Each reader gets it at this hour by their own clock (`send.timezone_field`), on the day of `--at` or
+    /// the next time it is that hour here.
+    #[arg(long, value_name = "HH:MM", help_heading = "When and how fast")]
+    at_local: Option<String>,
+    /// Waits so long before anything leaves: Ctrl-C or `pressrun cancel` takes it back meanwhile
+    /// [default: `send.undo`].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "When and how fast")]
+    undo: Option<Duration>,
+    /// Goes no faster than this: `20/s`, `1000/m`, `5000/h`, `50000/d`.
+    #[arg(long, value_name = "RATE", help_heading = "When and how fast")]
+    rate: Option<String>,
+    /// Spreads the messages evenly over this time, such as `2h`.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "When and how fast")]
+    over: Option<Duration>,
+    /// Gives the scheduled run of this issue the content it has now; its hour stays.
+    #[arg(
+        long,
+        help_heading = "After the first time",
+        conflicts_with_all = ["at", "at_local", "undo", "rate", "over", "again"]
+    )]
+    replace: bool,
+    /// Sends the mended issue to those whom its cancelled run did not reach.
+    #[arg(
+        long = "continue",
+        help_heading = "After the first time",
+        conflicts_with_all = ["replace", "correction", "resend", "to_unopened_of"]
+    )]
+    go_on: bool,
+    /// With `--to-reached`: sends the mended issue as a second mail.
+    #[arg(long, help_heading = "After the first time", requires = "to_reached")]
+    correction: bool,
+    /// To those who got an earlier content of this issue.
+    #[arg(
+        long,
+        help_heading = "After the first time",
+        requires = "correction",
+        conflicts_with_all = ["replace", "resend", "to_unopened_of"]
+    )]
+    to_reached: bool,
+    /// To those who got the issue SLUG and neither opened it nor clicked, and are still on the list.
+    #[arg(
+        long,
+        value_name = "SLUG",
+        help_heading = "After the first time",
+        conflicts_with = "replace"
+    )]
+    to_unopened_of: Option<String>,
+    /// The same as `--to-unopened-of` this issue.
+    #[arg(
+        long,
+        help_heading = "After the first time",
+        conflicts_with_all = ["replace", "to_unopened_of"]
+    )]
+    resend: bool,
 }
 
 /// Runs `pressrun send`.
@@ -79,88 +129,144 @@ pub(super) async fn run(cli: &Cli, send: &Send) -> anyhow::Result<Exit> {
     send.run(&cli.open().await?).await
 }
 
-/// Runs `pressrun resume`.
-pub(super) async fn resume(cli: &Cli, resume: &Resume) -> anyhow::Result<Exit> {
-    resume.run(&cli.open().await?).await
-}
-
-/// Runs `pressrun test`.
-pub(super) async fn test(cli: &Cli, test: &Test) -> anyhow::Result<Exit> {
-    test.run(&cli.open().await?).await
-}
-
 impl Send {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let asked = self.list.as_deref();
         let built = publication::compile_for(&app.config, &app.emails(), &self.issue, asked)?;
+        if self.replace {
+            return self.replace(app, built).await;
+        }
         let list = &built.list.clone();
-        if !self.yes {
-            self.ask(app, list).await?;
+        let wishes = self.wishes(app, &built.compiled.slug);
+        if let Some(run) = under_way(app, &built, list).await? {
+            return self.go_on_with(app, &run, &wishes).await;
         }
-        if !self.is_under_way(app, &built, list).await? {
-            self.preflight(app, &built, list).await?;
+        let found = lists::find(app, list).await?;
+        let (slug, revision) = (built.compiled.slug.clone(), built.compiled.hash());
+        let planned = plan::plan(app, &wishes, &slug, &revision, found.id).await?;
+        self.say_what(&slug, list, &planned)?;
+        let promos = self.preflight(app, &built, list, &planned).await?;
+        let questions = guards::questions(app, &built, found.id, &planned, &promos).await?;
+        if let Some(exit) = self.answer(&slug, &questions)? {
+            return Ok(exit);
         }
-        let started = run::begin_built(app, built, list, self.again).await?;
-        let id = match started.begun {
-            Begun::New(id) => id,
+        self.confirm(&slug, list, &planned)?;
+        let mut planned = planned.from(app.clock.now(), &wishes);
+        planned.plan.relay.clone_from(&self.relay);
+        // A guard was asked about it, or found nobody who has it.
+        let again = self.again || self.accepts(Guard::SameIssue);
+        let started = run::begin_planned(app, built, list, &planned.plan, again).await?;
+        match started.begun {
+            Begun::New(id) => {
+                let run = app.store.run(id).await?.context("the run is gone")?;
+                self.begun(app, &run, planned.is_scheduled(&wishes)).await
+            }
             Begun::UnderWay(id) => {
-                let found = app.store.run(id).await?.context("the run is gone")?;
-                match found.status.as_str() {
-                    "paused" | "held" => bail!(
-                        "run {id} of this issue is {}; go on with `pressrun resume {}`",
-                        found.status,
-                        found.slug
-                    ),
-                    _ => eprintln!("run {id} of this issue is under way and goes on"),
-                }
-                id
+                let run = app.store.run(id).await?.context("the run is gone")?;
+                self.go_on_with(app, &run, &wishes).await
             }
             Begun::Before(id) => bail!(
-                "this issue went to `{list}` before (run {id}); `--again` sends it to everyone once more"
+                "this issue went to `{list}` before (run {id}); `--again` sends it to everyone once more, \
+                 `--continue` to those whom a cancelled run did not reach"
             ),
+        }
+    }
+
+    fn wishes(&self, app: &App, slug: &str) -> Wishes {
+        let part = if self.go_on {
+            Part::Continue
+        } else if self.to_reached {
+            Part::Reached
+        } else if self.resend {
+            Part::UnopenedOf(slug.to_owned())
+        } else {
+            match &self.to_unopened_of {
+                Some(slug) => Part::UnopenedOf(slug.clone()),
+                None => Part::All,
+            }
         };
-        let slug = &started.built.compiled.slug;
+        Wishes {
+            at: self.at.clone(),
+            at_local: self.at_local.clone(),
+            undo: self.undo.unwrap_or(app.config.send.undo),
+            rate: self.rate.clone(),
+            over: self.over,
+            part,
+        }
+    }
+
+    /// What becomes of a run that was begun just now.
+    async fn begun(&self, app: &App, run: &Run, scheduled: bool) -> anyhow::Result<Exit> {
+        let slug = &run.slug;
+        if run.status == "scheduled" && scheduled {
+            println!("{}", why::why(app, run).await?.sentence);
+            return Ok(Exit::Done);
+        }
+        if self.detach || scheduled {
+            println!(
+                "run {} of `{slug}` is begun; `pressrun serve` sends it, `pressrun status` shows it",
+                run.id
+            );
+            if !deliver::is_sending(app).await? {
+                eprintln!("note: no process sends now");
+            }
+            return Ok(Exit::Done);
+        }
+        if run.status == "scheduled" {
+            let wait = Timestamp(run.start_at.unwrap_or(0)).since(app.clock.now());
+            eprintln!(
+                "it leaves in {}; Ctrl-C, or `pressrun cancel {slug}`, takes it back",
+                crate::schedule::span(wait)
+            );
+        }
+        send_and_follow(app, run.id(), slug).await
+    }
+
+    /// What becomes of the run that is under way already.
+    async fn go_on_with(&self, app: &App, run: &Run, wishes: &Wishes) -> anyhow::Result<Exit> {
+        let Run {
+            id, slug, status, ..
+        } = run;
+        match status.as_str() {
+            "paused" | "held" => {
+                bail!("run {id} of this issue is {status}; go on with `pressrun resume {slug}`")
+            }
+            "scheduled" => bail!(
+                "run {id} of this issue is scheduled; `pressrun send {slug} --replace` gives it the content of \
+                 now, `pressrun cancel {slug}` takes it back, `pressrun why {slug}` says when it starts"
+            ),
+            _ if wishes.part != Part::All => bail!(
+                "run {id} of this issue is {status}; let it end, or cancel it first with `pressrun cancel {slug}`"
+            ),
+            _ => eprintln!("run {id} of this issue is under way and goes on as it was begun"),
+        }
         if self.detach {
             println!(
                 "run {id} of `{slug}` is begun; `pressrun serve` sends it, `pressrun status` shows it"
             );
             return Ok(Exit::Done);
         }
-        send_and_follow(app, id, slug).await
+        send_and_follow(app, run.id(), slug).await
     }
 
-    /// Whether this goes on with a run that began before, and was looked at then.
-    async fn is_under_way(&self, app: &App, built: &Built, list: &str) -> anyhow::Result<bool> {
-        let list = app.store.list(list).await?.map(|list| list.id.0);
-        let run = app.store.run_of(&built.compiled.slug).await?;
-        Ok(run.is_some_and(|run| {
-            let open = !matches!(run.status.as_str(), "finished" | "cancelled");
-            open && run.list_id == list && list.is_some()
-        }))
-    }
-
-    /// Tells every finding, and refuses what is an error: by the lints, and in any reader's copy.
-    async fn preflight(&self, app: &App, built: &Built, list: &str) -> anyhow::Result<()> {
+    /// Tells every finding, and refuses what is an error: by the lints for the day of the start, and in any
+    /// reader's copy. Gives the offers that will be over by then, which a guard asks about.
+    async fn preflight(
+        &self,
+        app: &App,
+        built: &Built,
+        list: &str,
+        planned: &Planned,
+    ) -> anyhow::Result<Vec<Diagnostic>> {
+        let promos = findings(app, built, planned.start, &planned.zone).await?;
         let slug = &built.compiled.slug;
-        let (emails, now) = (app.emails(), app.clock.now());
-        let facts = preflight::facts(&emails, slug, Some(&app.store), now).await;
-        let found = preflight::findings(&app.config, built, &facts);
-        for finding in &found {
-            eprintln!("{finding}");
-        }
-        if found.iter().any(Diagnostic::is_error) {
-            bail!(
-                "`{slug}` was not sent; mend what is above, or change the level of a lint in `[lint]` of \
-                 the configuration"
-            );
-        }
         let report = rehearse::with_bar(app, built, list).await?;
         if !report.findings.is_empty() {
             eprint!("{}", rehearse::as_text(report.findings.iter()));
         }
         let refused: Vec<_> = report.refusals(self.skip_rehearsal).collect();
         if refused.is_empty() {
-            return Ok(());
+            return Ok(promos);
         }
         match refused.iter().all(|group| group.kind.may_be_skipped()) {
             true => bail!(
@@ -173,162 +279,41 @@ impl Send {
             ),
         }
     }
-
-    async fn ask(&self, app: &App, list: &str) -> anyhow::Result<()> {
-        let found = app.store.list(list).await?;
-        let found = found.with_context(|| format!("there is no list `{list}`"))?;
-        let readers = app.store.confirmed_on(found.id).await?;
-        if !std::io::stdin().is_terminal() {
-            bail!(
-                "`{}` would go to {readers} readers of `{list}`; say `--yes` to send it",
-                self.issue
-            );
-        }
-        print!(
-            "Send `{}` to {readers} readers of `{list}`? [y/N] ",
-            self.issue
-        );
-        std::io::stdout().flush()?;
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer)?;
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            bail!("nothing was sent");
-        }
-        Ok(())
-    }
 }
 
-impl Resume {
-    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let found = run::find(app, &self.issue).await?;
-        if found.status == "finished" {
-            println!(
-                "the run of `{}` is finished; there is nothing to resume",
-                found.slug
-            );
-            return follow::summary(app, &found).await;
-        }
-        run::resume(app, &found, self.yes).await?;
-        if self.detach {
-            println!(
-                "run {} of `{}` goes on under `pressrun serve`",
-                found.id, found.slug
-            );
-            return Ok(Exit::Done);
-        }
-        send_and_follow(app, found.id(), &found.slug).await
-    }
-}
-
-impl Test {
-    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let values = match &self.reader {
-            Some(reader) => test_copy::values_of(app, reader).await?,
-            None => Values::default(),
-        };
-        let stop = signal::stop();
-        let to = &self.to;
-        let built = publication::compile_issue(&app.config, &app.emails(), &self.issue)?;
-        let report = test_copy::send(app, built, to, &values, stop.subscribe()).await?;
-        for diagnostic in &report.built.diagnostics {
-            eprintln!("{diagnostic}");
-        }
-        let tested = &report.tested;
-        if self.json {
-            let found = &report.built.diagnostics;
-            print_json(
-                &json!({ "issue": report.built.compiled.slug, "tests": tested, "diagnostics": found }),
-            )?;
-        } else {
-            for one in tested {
-                let later = match one.outcome {
-                    "deferred" => "; the next `pressrun send` or `serve` tries again",
-                    _ => "",
-                };
-                let address = match to.len() {
-                    1 => String::new(),
-                    _ => format!("{}: ", one.to),
-                };
-                println!("{address}{}: {}{later}", one.outcome, plain(&one.reply));
-            }
-        }
-        Ok(match tested.iter().all(Tested::is_sent) {
-            true => Exit::Done,
-            false => Exit::Attention,
-        })
-    }
-}
-
-type Sending = tokio::task::JoinHandle<anyhow::Result<()>>;
-
-/// Starts the engine, unless another process has it.
-async fn start(app: &App, stop: watch::Receiver<bool>) -> anyhow::Result<Option<Sending>> {
-    match Engine::take(app.clone(), stop).await? {
-        Taken::Engine(engine) => Ok(Some(tokio::spawn(engine.run()))),
-        Taken::Busy => {
-            eprintln!("another pressrun sends from this database; following it");
-            Ok(None)
-        }
-    }
-}
-
-/// Sends run `id` here, or follows whoever does; ends when every delivery is final.
-pub(crate) async fn send_and_follow(app: &App, id: RunId, slug: &str) -> anyhow::Result<Exit> {
-    let stop = signal::stop();
-    let mut engine = start(app, stop.subscribe()).await?;
-    let mut watch = stop.subscribe();
-    let mut follow = std::pin::pin!(follow::follow(app, id, &mut watch));
-    let followed = loop {
-        tokio::select! {
-            run = &mut follow => break run,
-            end = ended(&mut engine) => match end {
-                // It drained before we heard of the stop.
-                Ok(()) if stop.is_stopped() => {}
-                Ok(()) => break Err(anyhow::anyhow!("the engine stopped by itself")),
-                Err(error) => break Err(error),
-            },
-        }
-    };
-    let interrupted = stop.is_stopped();
-    if followed.is_ok() && !interrupted {
-        finish_system_mails(app, &mut stop.subscribe(), engine.is_some()).await?;
-    }
-    stop.now();
-    if let Some(engine) = engine.take() {
-        engine.await??;
-    }
-    followed?;
-    let run: Run = app.store.run(id).await?.context("the run is gone")?;
-    let exit = follow::summary(app, &run).await?;
-    if interrupted && matches!(run.status.as_str(), "sending" | "freezing") {
-        println!("interrupted; go on with: pressrun resume {slug}");
-        return Ok(Exit::Interrupted);
-    }
-    Ok(exit)
-}
-
-/// The engine's own end, which comes before a stop only by a fault; told once.
-async fn ended(engine: &mut Option<Sending>) -> anyhow::Result<()> {
-    let Some(task) = engine else {
-        return std::future::pending().await;
-    };
-    let end = task.await;
-    *engine = None;
-    end?
-}
-
-/// What is due of the open run goes out before the foreground ends.
-async fn finish_system_mails(
+/// The lints for an issue that starts then: told, errors refused, ended offers given back.
+async fn findings(
     app: &App,
-    stop: &mut watch::Receiver<bool>,
-    ours: bool,
-) -> anyhow::Result<()> {
-    while ours && !*stop.borrow() && app.store.due(RunId::SYSTEM, app.clock.now()).await? > 0 {
-        let trouble = Trouble::told(app).await?;
-        if trouble.is_some_and(|trouble| trouble.is_standstill()) {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    built: &Built,
+    start: Timestamp,
+    zone: &str,
+) -> anyhow::Result<Vec<Diagnostic>> {
+    let slug = &built.compiled.slug;
+    let emails = app.emails();
+    let mut facts = preflight::facts(&emails, slug, Some(&app.store), app.clock.now()).await;
+    facts.today = Some(on_the_wall(start, zone).date());
+    let found = preflight::findings(&app.config, built, &facts);
+    let (promos, found): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|finding| finding.code == PROMO_LINT);
+    for finding in &found {
+        eprintln!("{finding}");
     }
-    Ok(())
+    if found.iter().any(Diagnostic::is_error) {
+        bail!(
+            "`{slug}` was not sent; mend what is above, or change the level of a lint in `[lint]` of \
+             the configuration"
+        );
+    }
+    Ok(promos)
+}
+
+/// The run of this issue to this list that is under way, and was looked at when it began.
+async fn under_way(app: &App, built: &Built, list: &str) -> anyhow::Result<Option<Run>> {
+    let list = app.store.list(list).await?.map(|list| list.id.0);
+    let run = app.store.run_of(&built.compiled.slug).await?;
+    Ok(run.filter(|run| {
+        let open = !matches!(run.status.as_str(), "finished" | "cancelled");
+        open && run.list_id == list && list.is_some()
+    }))
 }

@@ -86,6 +86,7 @@ pub async fn run(args: &SinkArgs) -> anyhow::Result<Exit> {
         chunking: args.chunking,
         size: Some(args.size.unwrap_or(0)),
         script: args.script.clone().unwrap_or_default(),
+        mailboxes: None,
         clock: Clock::System,
     })
     .await?;

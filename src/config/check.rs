@@ -81,6 +81,14 @@ impl Complaints {
                 format!("`{}`: {error}", publication.list),
             );
         }
+        // Names alone: an offset would be wrong for half of the year.
+        if jiff::tz::TimeZone::get(&publication.timezone).is_err() {
+            let what = format!(
+                "no time zone is named `{}`; expected one such as `Europe/Berlin`",
+                publication.timezone
+            );
+            self.say("publication.timezone", what);
+        }
         if let Err(error) = check_public_url(&publication.url) {
             self.say("publication.url", error);
         }
@@ -172,6 +180,20 @@ impl Complaints {
         if relay.window > LARGEST_WINDOW {
             let what = format!("`{}` is not between 0 and {LARGEST_WINDOW}", relay.window);
             self.say(&key("window"), what);
+        }
+        if !(1..=1000).contains(&relay.priority) {
+            let what = format!("`{}` is not between 1 and 1000", relay.priority);
+            self.say(&key("priority"), what);
+        }
+        if let Some(stream) = &relay.stream {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+            if !relay.kind.traits().has_streams() {
+                let what = format!("a relay of kind `{}` knows no streams", relay.kind.name());
+                self.say(&key("stream"), what);
+            } else if !stream.bytes().all(plain) || stream.len() > 64 {
+                let what = format!("`{stream}` is not up to 64 letters, digits, `-`, `_` and `.`");
+                self.say(&key("stream"), what);
+            }
         }
         if relay.messages_per_connection == 0 {
             self.say(&key("messages_per_connection"), "must be 1 at least");

@@ -29,6 +29,8 @@ enum State {
         until: Instant,
         /// The number of the probe under way.
         probe: Option<u64>,
+        /// The relay asked for this wait: neither an answer on an older connection ends it, nor a failure.
+        asked: bool,
     },
 }
 
@@ -108,7 +110,11 @@ impl Breaker {
     /// The relay answered as a relay does: everyone may connect. True if that is news.
     pub(crate) fn succeeded(&self) -> bool {
         let mut state = self.lock();
-        let news = matches!(*state, State::Open { .. });
+        let now = Instant::now();
+        let news = match &*state {
+            State::Closed => false,
+            State::Open { until, asked, .. } => !(*asked && *until > now),
+        };
         if news {
             *state = State::Closed;
             drop(state);
@@ -129,17 +135,46 @@ impl Breaker {
         let wait = match &*state {
             State::Closed => self.first,
             // Connections that were under way when it opened fail too: one doubling per probe.
-            State::Open { wait, until, probe } if probe.is_none() && *until > now => *wait,
+            State::Open {
+                wait, until, probe, ..
+            } if probe.is_none() && *until > now => *wait,
             State::Open { wait, .. } => (*wait * 2).min(LONGEST),
+        };
+        let (until, asked) = match &*state {
+            State::Open {
+                until, asked: true, ..
+            } if *until > now => ((now + wait).max(*until), true),
+            _ => (now + wait, false),
         };
         *state = State::Open {
             wait,
-            until: now + wait,
+            until,
             probe: None,
+            asked,
         };
         drop(state);
         self.changed.notify_waiters();
         wait
+    }
+
+    /// The relay asked to be left alone for `wait`; the probe comes after it, and the doubling begins anew.
+    pub(crate) fn pause(&self, wait: Duration) {
+        let mut state = self.lock();
+        let until = match &*state {
+            // Connections that were under way when it asked say the same: the longest holds.
+            State::Open { until, probe, .. } if probe.is_none() => {
+                (Instant::now() + wait).max(*until)
+            }
+            _ => Instant::now() + wait,
+        };
+        *state = State::Open {
+            wait: self.first,
+            until,
+            probe: None,
+            asked: true,
+        };
+        drop(state);
+        self.changed.notify_waiters();
     }
 
     /// How long until the next probe, while open.
@@ -204,6 +239,23 @@ mod tests {
             "an older probe does not free the place of a newer one"
         );
         drop(third);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_relay_that_asks_for_a_pause_gets_all_of_it() {
+        let breaker = Breaker::new(SECOND);
+        breaker.pause(600 * SECOND);
+        breaker.pause(60 * SECOND);
+        // What was under way ends one way or the other, and says nothing of the pause.
+        assert!(!breaker.succeeded());
+        breaker.failed();
+        assert!(timeout(599 * SECOND, breaker.enter()).await.is_err());
+        let probe = timeout(2 * SECOND, breaker.enter())
+            .await
+            .expect("its turn");
+        breaker.pause(60 * SECOND);
+        drop(probe);
+        assert!(timeout(59 * SECOND, breaker.enter()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

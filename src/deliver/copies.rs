@@ -13,6 +13,7 @@ use crate::address::EmailAddress;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::compile::Compiled;
+use crate::config::Relay;
 use crate::deliver::queue::Job;
 use crate::dkim::Signer;
 use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
@@ -68,7 +69,10 @@ impl fmt::Display for CopyError {
 #[derive(Debug)]
 pub(crate) struct Copies {
     app: App,
+    relay: String,
     signers: Vec<Signer>,
+    /// Header fields that the relay wants besides.
+    more: Vec<(&'static str, String)>,
     templates: Mutex<HashMap<TemplateKey, Arc<Made>>>,
     spare: Mutex<Vec<Vec<u8>>>,
 }
@@ -87,11 +91,13 @@ struct Made {
 }
 
 impl Copies {
-    /// A maker that signs with each of `signers`.
-    pub(crate) fn new(app: App, signers: Vec<Signer>) -> Copies {
+    /// A maker of copies for the relay `name`, that signs with each of `signers`.
+    pub(crate) fn new(app: App, name: &str, relay: &Relay, signers: Vec<Signer>) -> Copies {
         Copies {
             app,
+            relay: name.to_owned(),
             signers,
+            more: relay.fields(),
             templates: Mutex::default(),
             spare: Mutex::default(),
         }
@@ -125,6 +131,7 @@ impl Copies {
         let mut copy = CopyRecord::new(to, now, keyring.active());
         copy.name.clone_from(&row.name);
         copy.subscription = (row.subscription != 0).then_some(SubscriptionKey(row.subscription));
+        copy.relay = Some(self.relay.clone());
         copy.test = row.kind.as_deref() == Some("test");
         copy.fields = fields(&row.fields, made.template.fields())?;
         if let (true, Some(data)) = (copy.test, &row.data) {
@@ -192,7 +199,12 @@ impl Copies {
         let content = content.context("the revision is gone from the database")?;
         let compiled: Compiled = serde_json::from_str(content).context("the frozen revision")?;
         Ok(Made {
-            template: MessageTemplate::new(&compiled, headers, self.signers.clone())?,
+            template: MessageTemplate::for_relay(
+                &compiled,
+                headers,
+                self.signers.clone(),
+                &self.more,
+            )?,
             bounce_domain: headers.bounce_domain.clone(),
         })
     }

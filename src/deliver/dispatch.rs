@@ -9,10 +9,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::deliver::standing::Via;
+use crate::deliver::starter::Clocks;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, TROUBLE, guard};
 use crate::id::RunId;
+use crate::pace;
 use crate::store::StoreError;
+use crate::store::relays::RelayState;
 use crate::store::runs::{Frozen, Run};
 
 /// A change made by another process (pause, cancel, a new run) is seen within this time.
@@ -31,9 +35,12 @@ struct Memory {
     /// Issue runs at the last heartbeat.
     under_way: HashSet<RunId>,
     told: Option<Trouble>,
+    states: Vec<RelayState>,
     beat: Option<Instant>,
     /// The wall clock at the last round: it shows a sleep that no other clock does.
     awake: Option<Timestamp>,
+    /// Both clocks at the last round: they show a wall clock that was set.
+    clocks: Option<Clocks>,
 }
 
 impl Engine {
@@ -87,6 +94,7 @@ impl Engine {
     async fn round(&self, memory: &mut Memory) -> Result<(), StoreError> {
         let shared = &self.shared;
         self.give_back_finished().await?;
+        self.start_due(&mut memory.clocks).await?;
         let runs = shared.app.store.active_runs().await?;
         let before = std::mem::take(&mut memory.runs);
         memory.runs = runs
@@ -120,6 +128,7 @@ impl Engine {
     /// One step of a freeze; the rest follows in the next rounds, so that a stop is heard in between.
     async fn freeze(&self, run: &Run) -> Result<(), StoreError> {
         let app = &self.shared.app;
+        self.find_local_hours(run).await?;
         let until = Instant::now() + TICK;
         loop {
             match app
@@ -150,6 +159,9 @@ impl Engine {
         if shared.stands_still(via) && shared.queue.len(run.id()) > 0 {
             return Ok(());
         }
+        if run.is_paced() {
+            return self.feed_paced(run, via, wanted).await;
+        }
         while system || shared.queue.len(run.id()) < wanted {
             let lease = app.config.send.lease;
             let now = app.clock.now();
@@ -178,6 +190,65 @@ impl Engine {
         Ok(())
     }
 
+    /// Gives out no more of a run than its pace allows now. Nothing of it waits in memory: a block is leased
+    /// for what may go out at once, and what is not due or not allowed yet goes back with it.
+    async fn feed_paced(&self, run: &Arc<Run>, via: Via, wanted: usize) -> Result<(), StoreError> {
+        let app = &self.shared.app;
+        let queued = app.store.counts(run.id()).await?.queued;
+        let now = app.clock.now();
+        let left = run.spread_until.map(|until| Timestamp(until).since(now));
+        let spread = left.and_then(|left| pace::spread(queued, left));
+        // Once the time of a spread is over, what is left goes out as fast as it may.
+        let Some(per_day) = [run.per_day, spread].into_iter().flatten().min() else {
+            return self.give_out(run, via, usize::MAX, wanted).await;
+        };
+        let grant = pace::grant(per_day, run.paced_to.map(Timestamp), now);
+        if grant.messages == 0 || app.store.due(run.id(), now).await? == 0 {
+            return self.finish(run).await;
+        }
+        if app
+            .store
+            .move_pace(run.id(), run.paced_to, grant.paced_to)
+            .await?
+        {
+            self.give_out(run, via, grant.messages, wanted).await?;
+        }
+        Ok(())
+    }
+
+    /// Leases blocks of a run until `allowed` jobs, or as many as are wanted, wait for a connection.
+    async fn give_out(
+        &self,
+        run: &Arc<Run>,
+        via: Via,
+        mut allowed: usize,
+        wanted: usize,
+    ) -> Result<(), StoreError> {
+        let app = &self.shared.app;
+        while allowed > 0 && self.shared.queue.len(run.id()) < wanted {
+            let lease = app.config.send.lease;
+            let now = app.clock.now();
+            let blocks = app
+                .store
+                .lease_blocks(run.id(), &self.node, self.boot, lease, 1, now)
+                .await?;
+            let Some(&block) = blocks.first() else {
+                return self.finish(run).await;
+            };
+            let rows = app.store.load_block(run.id(), block, now).await;
+            let failed = rows.as_ref().err().map(ToString::to_string);
+            let mut rows = rows.unwrap_or_default();
+            rows.truncate(allowed);
+            allowed -= rows.len();
+            self.shared.queue.push_block(run, via, block, rows);
+            if let Some(error) = failed {
+                tracing::error!(error, run.id = run.id, "a block could not be read");
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     async fn finish(&self, run: &Run) -> Result<(), StoreError> {
         if run.status != "sending" {
             return Ok(());
@@ -197,7 +268,7 @@ impl Engine {
         if still && counts.finished() && fresh.is_some_and(|run| run.recipients != counts.total()) {
             let why = "the ledger does not balance; run `pressrun verify` and keep the database";
             app.store
-                .set_run_status(run.id(), "sending", "held", Some(why))
+                .set_run_status(run.id(), "sending", "held", Some(why), app.clock.now())
                 .await?;
         }
         Ok(())
@@ -243,7 +314,7 @@ impl Engine {
         for run in runs() {
             let held = app
                 .store
-                .set_run_status(run.id(), &run.status, "held", Some(&why));
+                .set_run_status(run.id(), &run.status, "held", Some(&why), now);
             if let Err(error) = held.await {
                 tracing::error!(%error, run.id = run.id, "the run could not be held");
             }
@@ -282,10 +353,25 @@ impl Engine {
 
     /// Tells other processes which relays fail, when that changes.
     async fn tell(&self, memory: &mut Memory, trouble: Option<Trouble>) {
+        let app: &App = &self.shared.app;
+        let states = match self.shared.is_stopped() {
+            true => Vec::new(),
+            false => self.shared.relay_states(),
+        };
+        if memory.states != states {
+            let now = app.clock.now();
+            if app
+                .store
+                .tell_relays(&self.node, &states, now)
+                .await
+                .is_ok()
+            {
+                memory.states = states;
+            }
+        }
         if memory.told == trouble {
             return;
         }
-        let app: &App = &self.shared.app;
         let text = trouble.as_ref().map(Trouble::to_json).unwrap_or_default();
         if app.store.set_meta(TROUBLE, &text).await.is_ok() {
             memory.told = trouble;

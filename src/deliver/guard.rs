@@ -12,6 +12,7 @@ use anyhow::Context;
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::failpoint::{self, When};
 
 /// A sender that was away for longer may be a machine restored from an image.
 const GAP: Duration = Duration::from_secs(3600);
@@ -43,6 +44,25 @@ impl SendingLock {
                 Err(error).with_context(|| format!("the sending lock `{name}` cannot be taken"))
             }
         }
+    }
+}
+
+impl SendingLock {
+    /// Whether any process holds the lock at `path`. Whoever tries to take it at this very moment may find
+    /// it taken, and has to try again.
+    pub(crate) fn is_held(path: &Path) -> anyhow::Result<bool> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("the sending lock `{}`", path.display()));
+            }
+        };
+        Ok(matches!(
+            file.try_lock_shared(),
+            Err(fs::TryLockError::WouldBlock)
+        ))
     }
 }
 
@@ -116,16 +136,17 @@ impl Generation {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
+        failpoint::pass(module_path!(), When::Before)?;
         let fresh = self.path.with_extension("new");
         let mut file = File::create(&fresh)?;
         writeln!(file, "{generation}")?;
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
         // The rename itself must survive a power cut.
-        match self.path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
+        if let Some(folder) = self.path.parent() {
+            File::open(folder)?.sync_all()?;
         }
+        failpoint::pass(module_path!(), When::After)
     }
 }
 

@@ -5,10 +5,11 @@
 
 use crate::clock::Timestamp;
 use crate::config::{Send, UncertainPolicy};
-use crate::delivery::{Outcome, Settled};
+use crate::delivery::{Failure, Outcome, Settled};
 use crate::id::DeliveryKey;
+use crate::reply::reason::{Reason, classify};
 use crate::reply::scope::{Verdict, scope};
-use crate::reply::{Reply, Stage};
+use crate::reply::{Reply, Stage, hint};
 use crate::retry;
 
 /// What is known of one attempt when its answer is judged.
@@ -50,6 +51,11 @@ pub(crate) enum Concerns {
 /// Judges the answer to `stage`.
 pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply) -> Judged {
     let verdict = scope(stage, &reply);
+    let failure = (verdict != Verdict::Sent).then(|| Failure {
+        stage: Some(stage),
+        reason: classify(stage, &reply),
+        dialogue: String::new(),
+    });
     let released = |concerns| (Outcome::Released, false, concerns);
     let (outcome, charged, concerns) = match verdict {
         Verdict::Sent => (Outcome::Sent(reply), true, Concerns::Nobody),
@@ -72,8 +78,22 @@ pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply
             at: attempt.now,
             charged,
             suppress: verdict == Verdict::Bounced { suppress: true },
+            failure,
         },
         concerns,
+    }
+}
+
+/// The failure of a dot that got no answer, or of a copy that was given back before it.
+pub(crate) fn unanswered(stage: Stage, dialogue: String, why: &str) -> Failure {
+    Failure {
+        stage: Some(stage),
+        reason: Reason::NoAnswer,
+        // The end of a transcript is what was not said.
+        dialogue: match dialogue.as_str() {
+            "" => String::new(),
+            _ => format!("{dialogue}({why})\n"),
+        },
     }
 }
 
@@ -99,12 +119,12 @@ fn deferred(config: &Send, attempt: &Attempt, reply: Reply) -> Outcome {
     if before > 0 && (aged || waited >= config.give_up) {
         return Outcome::Expired(reply);
     }
-    let due = retry::due(
-        &config.retry,
-        before.saturating_add(1),
-        config.jitter,
-        attempt.fraction,
-        attempt.now,
-    );
+    let (schedule, now) = (&config.retry, attempt.now);
+    let (jitter, fraction) = (config.jitter, attempt.fraction);
+    let attempts = before.saturating_add(1);
+    let due = match hint::wait(&reply) {
+        Some(wait) => retry::due_by_hint(wait, schedule, attempts, jitter, fraction, now),
+        None => retry::due(schedule, attempts, jitter, fraction, now),
+    };
     Outcome::Deferred { reply, due }
 }

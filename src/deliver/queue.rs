@@ -208,6 +208,7 @@ impl Queue {
     pub(crate) fn put_back(&self, relay: usize, job: Job) {
         let mut inner = lock(&self.inner);
         inner.turns.give_back(relay);
+        self.relays[relay].purse.give_back();
         if inner.closed {
             return;
         }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
@@ -15,8 +16,9 @@ use crate::deliver::blame::Blame;
 use crate::deliver::breaker::Breaker;
 use crate::deliver::copies::Copies;
 use crate::deliver::direct::Direct;
+use crate::deliver::purse::Purse;
 use crate::deliver::standing::{Standing, Via};
-use crate::deliver::trouble::{RelayTrouble, Trouble};
+use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::deliver::{Shared, lock, public_host, signers};
 use crate::id::{DeliveryKey, RunId};
 use crate::reply::Reply;
@@ -24,6 +26,7 @@ use crate::retry;
 use crate::smtp::error::SessionError;
 use crate::smtp::session::Session;
 use crate::smtp::tls::TlsClient;
+use crate::store::relays::RelayState;
 use crate::store::runs::Run;
 
 /// Permanent refusals of a relay in a row (login, sender) after which it is taken at its word.
@@ -44,8 +47,17 @@ pub(crate) struct LiveRelay {
     blame: Mutex<HashMap<RunId, Blame>>,
     /// Permanent refusals in a row, over all connections.
     refusals: Mutex<u32>,
-    /// While the breaker is open: since when, and the last reason.
-    failure: Mutex<Option<(Timestamp, String)>>,
+    /// While the breaker is open.
+    failure: Mutex<Option<Failure>>,
+}
+
+#[derive(Clone, Debug)]
+struct Failure {
+    since: Timestamp,
+    /// The last reason.
+    why: String,
+    /// When it is probed next.
+    next: Timestamp,
 }
 
 /// All relays that the configuration describes, whether a run uses them now or not.
@@ -69,12 +81,18 @@ impl LiveRelay {
     fn open(app: &App, index: usize, name: &str, config: &Relay) -> anyhow::Result<LiveRelay> {
         let ca_file = config.ca_file.as_ref().map(|file| app.path(file));
         let breaker = Breaker::new(app.config.send.probe);
+        let purse = Purse::new(name, config, app.config.from.address.domain());
         Ok(LiveRelay {
             index,
             name: name.to_owned(),
             config: config.clone(),
-            standing: Arc::new(Standing::new(config.priority, config.weight, breaker)),
-            copies: Copies::new(app.clone(), signers(&app.config, &app.base, config)?),
+            standing: Arc::new(Standing::new(config, breaker, purse)),
+            copies: Copies::new(
+                app.clone(),
+                name,
+                config,
+                signers(&app.config, &app.base, config)?,
+            ),
             direct: match config.kind {
                 RelayKind::Mx => Some(Arc::new(Direct::open(app, config)?)),
                 _ => None,
@@ -96,24 +114,24 @@ impl LiveRelay {
         *lock(&self.refusals) >= REFUSALS || self.standing.refuses(run)
     }
 
-    fn trouble(&self, now: Timestamp) -> Option<RelayTrouble> {
-        if let Some(direct) = &self.direct {
-            let (why, since, next) = direct.trouble()?;
-            return Some(RelayTrouble {
-                relay: self.name.clone(),
-                why,
-                since,
-                next,
-            });
-        }
-        let (since, why) = lock(&self.failure).clone()?;
-        let wait = self.standing.breaker.next_probe()?;
-        Some(RelayTrouble {
+    fn trouble(&self) -> Option<RelayTrouble> {
+        let told = |ail, why, since, next| RelayTrouble {
             relay: self.name.clone(),
+            ail,
             why,
             since,
-            next: now.after(wait),
-        })
+            next,
+        };
+        if let Some((why, since, next)) = self.direct.as_ref().and_then(|direct| direct.trouble()) {
+            return Some(told(Ail::Broken, why, since, next));
+        }
+        let failure = lock(&self.failure).clone();
+        if let Some(failure) = failure.filter(|_| self.standing.breaker.is_open()) {
+            let Failure { since, why, next } = failure;
+            return Some(told(Ail::Broken, why, since, next));
+        }
+        let (full, why) = self.standing.purse.trouble()?;
+        Some(told(Ail::Full, why, full.since, full.until))
     }
 }
 
@@ -154,10 +172,13 @@ impl Shared {
     }
 
     fn works(&self, relay: &LiveRelay) {
-        lock(&relay.failure).take();
         if relay.standing.breaker.succeeded() {
             tracing::info!(relay = relay.name, "the relay works again");
             self.queue.look_again();
+        }
+        // A pause that it asked for goes on.
+        if !relay.standing.breaker.is_open() {
+            lock(&relay.failure).take();
         }
     }
 
@@ -222,14 +243,7 @@ impl Shared {
     pub(crate) async fn relay_failed(&self, relay: &LiveRelay, why: &str, permanent: bool) {
         let wait = relay.standing.breaker.failed();
         tracing::warn!(relay = relay.name, wait = ?wait, "the relay failed: {why}");
-        {
-            let mut failure = lock(&relay.failure);
-            let since = failure.as_ref().map(|(since, _)| *since);
-            let since = since.unwrap_or_else(|| self.app.clock.now());
-            *failure = Some((since, why.to_owned()));
-        }
-        // Others may have to take over.
-        self.queue.look_again();
+        self.note_failure(relay, why, wait);
         let refusals = {
             let mut refusals = lock(&relay.refusals);
             *refusals = if permanent { *refusals + 1 } else { 0 };
@@ -239,6 +253,27 @@ impl Shared {
             self.hold_refused(&format!("relay {}: {why}", relay.name))
                 .await;
         }
+    }
+
+    /// `relay` asked to be left alone for a while.
+    pub(crate) fn relay_paused(&self, relay: &LiveRelay, why: &str, wait: Duration) {
+        relay.standing.breaker.pause(wait);
+        tracing::warn!(relay = relay.name, wait = ?wait, "the relay asks for a pause: {why}");
+        self.note_failure(relay, &format!("asks for a pause: {why}"), wait);
+        *lock(&relay.refusals) = 0;
+    }
+
+    fn note_failure(&self, relay: &LiveRelay, why: &str, wait: Duration) {
+        let mut failure = lock(&relay.failure);
+        let now = self.app.clock.now();
+        *failure = Some(Failure {
+            since: failure.as_ref().map_or(now, |failure| failure.since),
+            why: why.to_owned(),
+            next: now.after(wait),
+        });
+        drop(failure);
+        // Others may have to take over.
+        self.queue.look_again();
     }
 
     /// Holds the runs that every relay of theirs has refused.
@@ -257,13 +292,33 @@ impl Shared {
         }
     }
 
+    /// How each relay stands, for `relay list`.
+    pub(crate) fn relay_states(&self) -> Vec<RelayState> {
+        let state = |relay: &Arc<LiveRelay>| match relay.trouble() {
+            None => RelayState {
+                relay: relay.name.clone(),
+                state: "works".to_owned(),
+                since: self.begun.0,
+                why: None,
+                next_at: None,
+            },
+            Some(trouble) => RelayState {
+                relay: relay.name.clone(),
+                state: trouble.ail.name().to_owned(),
+                since: trouble.since.0,
+                why: Some(trouble.why),
+                next_at: Some(trouble.next.0),
+            },
+        };
+        self.relays.iter().map(state).collect()
+    }
+
     /// Which relays do not take mail now, and which do.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
-        let now = self.app.clock.now();
         let relays: Vec<_> = self
             .relays
             .iter()
-            .filter_map(|relay| relay.trouble(now))
+            .filter_map(|relay| relay.trouble())
             .collect();
         if relays.is_empty() {
             return None;

@@ -8,7 +8,7 @@ use crate::deliver::direct::line::Line;
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
 use crate::id::DeliveryKey;
-use crate::reply::Reply;
+use crate::reply::{Reply, hint};
 use crate::smtp::error::SessionError;
 use crate::store::runs::Run;
 
@@ -100,8 +100,13 @@ impl Seat<'_> {
     pub(crate) async fn relay_refused(&self, reply: &Reply) {
         let text = reply.masked();
         match self.line {
+            // A rate that was too high is the pace's matter (`heard`), and not the hosts' failure.
+            Some(_) if reply.code == 421 => {}
             Some(line) => line.failed(&text, true),
             None => {
+                if let Some(wait) = hint::pause(reply) {
+                    return self.shared.relay_paused(self.relay, &text, wait);
+                }
                 let permanent = reply.class() == 5;
                 self.shared.relay_failed(self.relay, &text, permanent).await;
             }

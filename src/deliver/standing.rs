@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::Relay;
 use crate::deliver::breaker::Breaker;
+use crate::deliver::purse::Purse;
 use crate::id::RunId;
 
 /// Messages by which a relay may run ahead of its share: some for each connection, so that none waits for
@@ -67,17 +69,19 @@ pub(crate) struct Standing {
     /// Its share beside others; 0 takes what it can carry.
     pub weight: u32,
     pub breaker: Breaker,
+    pub purse: Purse,
     /// Runs that it refuses whole.
     refused: Mutex<HashSet<RunId>>,
 }
 
 impl Standing {
     /// A relay that works so far.
-    pub(crate) fn new(priority: u32, weight: u32, breaker: Breaker) -> Standing {
+    pub(crate) fn new(relay: &Relay, breaker: Breaker, purse: Purse) -> Standing {
         Standing {
-            priority,
-            weight,
+            priority: relay.priority,
+            weight: relay.weight,
             breaker,
+            purse,
             refused: Mutex::default(),
         }
     }
@@ -146,11 +150,17 @@ impl Turns {
         if first.is_some_and(|first| first < own.priority) {
             return Err(Wait::Change);
         }
-        let peers = working()
-            .filter(|&other| relays[other].priority == own.priority && relays[other].weight > 0);
+        own.purse.take(now)?;
+        // Who has used up a cap is not waited for.
+        let peers = working().filter(|&other| {
+            let other = &relays[other];
+            other.priority == own.priority && other.weight > 0 && !other.purse.is_full()
+        });
         let peers = peers.fold(Via::default(), Via::with);
         if peers.has(relay) && peers != Via::default().with(relay) {
-            self.share(relays, relay, peers, now)?;
+            return self
+                .share(relays, relay, peers, now)
+                .inspect_err(|_| own.purse.give_back());
         }
         Ok(())
     }
@@ -208,16 +218,26 @@ mod tests {
     use tokio::time::{Instant, advance};
 
     use super::{AHEAD, PAUSE, STILL, Standing, Turns, Via, Wait};
+    use crate::config::Config;
     use crate::deliver::breaker::Breaker;
+    use crate::deliver::purse::Purse;
     use crate::id::RunId;
 
     const RUN: RunId = RunId(2);
 
     fn relays(of: &[(u32, u32)]) -> (Vec<Arc<Standing>>, Via) {
-        let breaker = || Breaker::new(Duration::from_secs(1));
-        let all = of.iter();
-        let all = all.map(|&(priority, weight)| Standing::new(priority, weight, breaker()));
-        let all: Vec<_> = all.map(Arc::new).collect();
+        let text = "[publication]\nname = \"N\"\nurl = \"https://n.example\"\npostal_address = \"A\"\n\
+                    [from]\naddress = \"a@n.example\"\n[relay.main]\nurl = \"smtp://r.example\"\n";
+        let mut config = Config::from_text(text).expect("a configuration");
+        let mut relay = config.relay.remove("main").expect("a relay");
+        let mut all = Vec::new();
+        for &(priority, weight) in of {
+            relay.priority = priority;
+            relay.weight = weight;
+            let breaker = Breaker::new(Duration::from_secs(1));
+            let purse = Purse::new("main", &relay, "n.example");
+            all.push(Arc::new(Standing::new(&relay, breaker, purse)));
+        }
         let via = (0..all.len()).fold(Via::default(), Via::with);
         (all, via)
     }

@@ -20,11 +20,32 @@ pub struct Trouble {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelayTrouble {
     pub relay: String,
+    pub ail: Ail,
     /// The relay's words or the system's, without addresses.
     pub why: String,
     pub since: Timestamp,
-    /// When it is tried next.
+    /// When it is tried next, or goes on.
     pub next: Timestamp,
+}
+
+/// What keeps a relay from taking mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ail {
+    /// It cannot be reached, or refuses everyone.
+    Broken,
+    /// A cap of the configuration is used up.
+    Full,
+}
+
+impl Ail {
+    /// The name in the database and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ail::Broken => "broken",
+            Ail::Full => "full",
+        }
+    }
 }
 
 impl Trouble {
@@ -43,6 +64,7 @@ impl Trouble {
         let sentence = || Trouble {
             relays: vec![RelayTrouble {
                 relay: String::new(),
+                ail: Ail::Broken,
                 why: text.to_owned(),
                 since: Timestamp(0),
                 next: Timestamp(0),
@@ -79,17 +101,23 @@ impl RelayTrouble {
         if self.relay.is_empty() {
             return self.why.clone();
         }
-        let (since, next) = (self.since.to_rfc3339(), self.next.to_rfc3339());
-        format!(
-            "relay {}: {}, since {since}, next try at {next}",
-            self.relay, self.why
-        )
+        let (relay, why) = (&self.relay, &self.why);
+        match self.ail {
+            Ail::Broken => {
+                let (since, next) = (self.since.to_rfc3339(), self.next.to_rfc3339());
+                format!("relay {relay}: {why}, since {since}, next try at {next}")
+            }
+            Ail::Full => {
+                let at = self.next.to_jiff().strftime("%H:%M UTC");
+                format!("relay {relay}: {why}; goes on at {at}")
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{RelayTrouble, Trouble};
+    use super::{Ail, RelayTrouble, Trouble};
     use crate::clock::Timestamp;
 
     #[test]
@@ -97,6 +125,7 @@ mod tests {
         let mut trouble = Trouble {
             relays: vec![RelayTrouble {
                 relay: "main".into(),
+                ail: Ail::Broken,
                 why: "smtp, connecting: refused".into(),
                 since: Timestamp(0),
                 next: Timestamp(4_000),
@@ -112,6 +141,16 @@ mod tests {
         trouble.working.clear();
         assert!(trouble.is_standstill());
         assert!(trouble.sentence().ends_with("no reader is charged"));
+        trouble.relays[0].ail = Ail::Full;
+        trouble.relays[0].why = "warm-up of news.example: 1,500 of 1,500 today".into();
+        trouble.relays[0].next = Timestamp(86_400_000);
+        let start =
+            "relay main: warm-up of news.example: 1,500 of 1,500 today; goes on at 00:00 UTC; ";
+        assert!(
+            trouble.sentence().starts_with(start),
+            "{}",
+            trouble.sentence()
+        );
         assert_eq!(Trouble::parse(""), None);
         let older = Trouble::parse("relay main: 421").expect("a sentence");
         assert!(older.sentence().starts_with("relay main: 421; "));

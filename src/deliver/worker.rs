@@ -13,13 +13,14 @@ use tokio::time::Instant;
 
 use crate::deliver::Shared;
 use crate::deliver::copies::{Fault, Prepared};
-use crate::deliver::judge::{Attempt, Concerns, judge, uncertain};
+use crate::deliver::judge::{Attempt, Concerns, judge, unanswered, uncertain};
 use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
 use crate::deliver::seat::Seat;
-use crate::delivery::{Outcome, Settled};
+use crate::delivery::{Failure, Outcome, Settled};
 use crate::id::RunId;
+use crate::reply::reason::Reason;
 use crate::reply::{Reply, Stage};
 use crate::smtp::error::{SessionError, Terminator};
 use crate::smtp::session::{Envelope, Offer, Session};
@@ -152,7 +153,7 @@ impl Worker<'_> {
                 Ok(Offer::Go) => {}
                 Ok(Offer::Refused { stage, reply }) => {
                     let next = self
-                        .judge(current, stage, reply, false, &mut settling)
+                        .judge(&session, current, stage, reply, false, &mut settling)
                         .await;
                     self.ledger.settle(std::mem::take(&mut settling)).await;
                     match next {
@@ -198,7 +199,7 @@ impl Worker<'_> {
                 Ok(reply) => {
                     offered = upcoming;
                     let next = self
-                        .judge(current, Stage::Dot, reply, true, &mut settling)
+                        .judge(&session, current, Stage::Dot, reply, true, &mut settling)
                         .await;
                     if next != Next::GoOn {
                         self.put_back(offered);
@@ -215,7 +216,7 @@ impl Worker<'_> {
                     if error.terminator == Terminator::NotSent {
                         self.give_back(current).await;
                     } else {
-                        self.unanswered(current, &error).await;
+                        self.unanswered(&session, current, &error).await;
                     }
                     self.seat.broke(&error);
                     self.ended(useful, &error.to_string()).await;
@@ -301,6 +302,11 @@ impl Worker<'_> {
                     at: self.shared.app.clock.now(),
                     charged: true,
                     suppress: false,
+                    failure: Some(Failure {
+                        stage: None,
+                        reason: Reason::Unrenderable,
+                        dialogue: String::new(),
+                    }),
                 };
                 let guard = Some(job.guard);
                 self.ledger.settle(vec![Settling { settled, guard }]).await;
@@ -312,6 +318,7 @@ impl Worker<'_> {
     /// Judges an answer, and says what becomes of the connection.
     async fn judge(
         &self,
+        session: &Session,
         ready: Ready,
         stage: Stage,
         reply: Reply,
@@ -331,7 +338,10 @@ impl Worker<'_> {
         if reply.class() >= 4 {
             self.seat.heard(&reply);
         }
-        let judged = judge(&shared.app.config.send, &attempt, stage, reply);
+        let mut judged = judge(&shared.app.config.send, &attempt, stage, reply);
+        if let Some(failure) = &mut judged.settled.failure {
+            failure.dialogue = session.dialogue(&ready.prepared.recipient);
+        }
         let run = ready.job.run.clone();
         let concerns = judged.concerns;
         let sent = matches!(judged.settled.outcome, Outcome::Sent(_));
@@ -373,29 +383,33 @@ impl Worker<'_> {
     /// Takes a marker back after which no octet of the terminator was written. Where the marker was never
     /// granted, this changes nothing.
     async fn give_back(&self, ready: Ready) {
-        self.settle(ready, Outcome::Released, false).await;
+        self.settle(ready, Outcome::Released, None).await;
     }
 
     /// The dot went out and no answer came.
-    async fn unanswered(&self, ready: Ready, error: &SessionError) {
-        let outcome = uncertain(ready.job.policy(), error.to_string());
-        self.settle(ready, outcome, true).await;
+    async fn unanswered(&self, session: &Session, ready: Ready, error: &SessionError) {
+        let why = error.to_string();
+        let said = session.dialogue(&ready.prepared.recipient);
+        let failure = unanswered(Stage::Dot, said, &why);
+        let outcome = uncertain(ready.job.policy(), why);
+        self.settle(ready, outcome, Some(failure)).await;
     }
 
-    async fn settle(&self, ready: Ready, outcome: Outcome, charged: bool) {
-        let settling = self.settling(ready, outcome, charged);
+    async fn settle(&self, ready: Ready, outcome: Outcome, failure: Option<Failure>) {
+        let settling = self.settling(ready, outcome, failure);
         self.ledger.settle(vec![settling]).await;
     }
 
-    /// An outcome that no answer gave.
-    fn settling(&self, ready: Ready, outcome: Outcome, charged: bool) -> Settling {
+    /// An outcome that no answer gave; charged only where something failed.
+    fn settling(&self, ready: Ready, outcome: Outcome, failure: Option<Failure>) -> Settling {
         let settled = Settled {
             key: ready.prepared.key,
             outcome,
             marked: true,
             at: self.shared.app.clock.now(),
-            charged,
+            charged: failure.is_some(),
             suppress: false,
+            failure,
         };
         Settling {
             settled,

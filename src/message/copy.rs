@@ -37,6 +37,9 @@ pub struct CopyRecord {
     /// Unix second from which a confirm link counts its age; the date when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_issued: Option<u32>,
+    /// The relay it was made for: another may sign otherwise, or want other header fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<String>,
     /// The key of the keyring that signs this copy's links, so that a rotation does not change it.
     pub kid: u8,
 }
@@ -62,6 +65,7 @@ impl CopyRecord {
             fields: BTreeMap::new(),
             test: false,
             confirm_issued: None,
+            relay: None,
             kid,
         }
     }

@@ -30,8 +30,12 @@ pub enum Verdict {
 /// refusal nor 250 to the dot is [`Verdict::OutOfStep`].
 pub fn scope(stage: Stage, reply: &Reply) -> Verdict {
     // RFC 5321, section 3.8: 421 may answer any command and announces the end of the connection.
+    // Gmail says 421 4.7.28 of a rate that a new connection would only go on with.
     if reply.code == 421 {
-        return Verdict::Connection;
+        return match reply.status() {
+            Some((_, 7, 28)) => Verdict::Relay,
+            _ => Verdict::Connection,
+        };
     }
     match reply.class() {
         2 if stage == Stage::Dot && reply.code == 250 => Verdict::Sent,
@@ -248,7 +252,8 @@ mod tests {
             ("452 4.3.1 system storage", Verdict::Relay),
             ("451 4.3.2 not accepting", Verdict::Relay),
             ("452 insufficient system storage", Verdict::Relay),
-            ("421 4.7.28 unusual rate", Verdict::Connection),
+            ("421 4.7.28 unusual rate", Verdict::Relay),
+            ("421 4.7.0 closing", Verdict::Connection),
             ("421 5.7.32 not aligned", Verdict::Connection),
             ("250 fine", Verdict::OutOfStep),
         ];
@@ -281,7 +286,8 @@ mod tests {
             ),
             (Stage::Data, "451 4.3.0 queue file", Verdict::Relay),
             (Stage::Data, "450 4.2.0 greylisted", Verdict::Deferred),
-            (Stage::Data, "421 4.7.28 unusual rate", Verdict::Connection),
+            (Stage::Data, "421 4.7.28 unusual rate", Verdict::Relay),
+            (Stage::Data, "421 4.7.0 closing", Verdict::Connection),
             (Stage::Dot, "554 5.6.0 malformed", Verdict::Content),
             (Stage::Dot, "550 5.1.1 no such user", Verdict::Content),
             (Stage::Dot, "452 4.3.1 full", Verdict::Relay),

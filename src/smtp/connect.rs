@@ -214,14 +214,32 @@ impl<'a> Opening<'a> {
         }
     }
 
+    /// Each step has its deadline, and all together have one: a relay that answers every question at the
+    /// last moment must not keep a connection for half an hour.
     async fn begin(
+        self,
+        tcp: TcpStream,
+        implicit_tls: bool,
+        name: &str,
+    ) -> Result<(Wire, Capabilities), SessionError> {
+        let limit = deadline(self.relay.command_timeout.saturating_mul(2));
+        match timeout_at(limit, self.steps(tcp, implicit_tls, name)).await {
+            Ok(opened) => opened,
+            Err(_) => {
+                let detail = "the relay took too long over the opening of a session";
+                Err(Fault::new(ErrorKind::Timeout, detail)).map_err(phase(Phase::Greeting))
+            }
+        }
+    }
+
+    async fn steps(
         mut self,
         tcp: TcpStream,
         implicit_tls: bool,
         name: &str,
     ) -> Result<(Wire, Capabilities), SessionError> {
         let mut wire = if implicit_tls {
-            self.encrypt(tcp).await?
+            Wire::new(self.encrypt(tcp).await?)
         } else {
             Wire::new(Stream::Plain(tcp))
         };
@@ -236,8 +254,8 @@ impl<'a> Opening<'a> {
                 .await
                 .map_err(phase(Phase::StartTls))?
         {
-            let tcp = wire.into_plain().map_err(phase(Phase::StartTls))?;
-            wire = self.encrypt(tcp).await?;
+            let (tcp, said) = wire.into_plain().map_err(phase(Phase::StartTls))?;
+            wire = Wire::resumed(self.encrypt(tcp).await?, said);
             // RFC 3207, section 4.2: forget what was offered in clear, and ask again.
             let hello = self.hello(&mut wire, name).await;
             capabilities = hello.map_err(phase(Phase::Ehlo))?;
@@ -302,7 +320,7 @@ impl<'a> Opening<'a> {
         }
     }
 
-    async fn encrypt(&mut self, tcp: TcpStream) -> Result<Wire, SessionError> {
+    async fn encrypt(&mut self, tcp: TcpStream) -> Result<Stream, SessionError> {
         let handshake = self.tls.handshake(self.host, self.demand, tcp);
         let fault = match timeout(self.relay.connect_timeout, handshake).await {
             Ok(Ok(stream)) => {
@@ -310,7 +328,7 @@ impl<'a> Opening<'a> {
                     Demand::Offered | Demand::Encrypted => Trust::Encrypted,
                     Demand::Clear | Demand::Verified | Demand::Dane(_) => Trust::Verified,
                 };
-                return Ok(Wire::new(Stream::Tls(Box::new(stream))));
+                return Ok(Stream::Tls(Box::new(stream)));
             }
             Ok(Err(error)) => {
                 let detail = format!("no TLS with `{}`: {error}", self.host);

@@ -148,6 +148,16 @@ impl Session {
         &self.capabilities
     }
 
+    /// Whether the connection is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.wire.stream().is_encrypted()
+    }
+
+    /// The certificate that the relay showed (DER); none in clear.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        self.wire.stream().certificate()
+    }
+
     /// Whether the dot of the message given last may have left without an answer: for a caller that gives
     /// up waiting.
     pub fn terminator(&self) -> Terminator {
@@ -155,6 +165,12 @@ impl Session {
             Some(dot) if dot.gone || self.wire.may_have_left(dot.at) => Terminator::MaybeSent,
             _ => Terminator::NotSent,
         }
+    }
+
+    /// What both ends said in the last transaction for `recipient`, with the opening before it; without
+    /// secrets and messages.
+    pub fn dialogue(&self, recipient: &str) -> String {
+        self.wire.dialogue().about(recipient)
     }
 
     /// Queues one transaction behind what is outstanding. No I/O. Its answer comes by [`Session::answer`].

@@ -6,6 +6,7 @@
 
 pub mod certificate;
 mod conversation;
+pub mod mailboxes;
 pub mod record;
 pub mod script;
 
@@ -24,6 +25,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::clock::Clock;
 use crate::smtp::sink::certificate::Certificate;
 use crate::smtp::sink::conversation::Conversation;
+use crate::smtp::sink::mailboxes::Mailboxes;
 use crate::smtp::sink::record::{Accepted, Recorder};
 use crate::smtp::sink::script::Script;
 
@@ -52,6 +54,8 @@ pub struct SinkOptions {
     pub size: Option<u64>,
     /// Faults for every message; those a recipient asks for come first.
     pub script: Script,
+    /// How the recipients' providers answer, where the script says nothing.
+    pub mailboxes: Option<Arc<Mailboxes>>,
     pub clock: Clock,
 }
 
@@ -69,6 +73,7 @@ impl Default for SinkOptions {
             chunking: false,
             size: Some(0),
             script: Script::default(),
+            mailboxes: None,
             clock: Clock::System,
         }
     }

@@ -16,9 +16,31 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// The version of TLS, such as `TLSv1_3`; none in clear.
+    pub fn tls_version(&self) -> Option<String> {
+        match self {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => {
+                let version = stream.get_ref().1.protocol_version()?;
+                Some(format!("{version:?}"))
+            }
+        }
+    }
+
     /// Whether TLS stands between the ends.
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Stream::Tls(_))
+    }
+
+    /// The certificate that the other end showed (DER).
+    pub fn certificate(&self) -> Option<&[u8]> {
+        match self {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => {
+                let chain = stream.get_ref().1.peer_certificates()?;
+                chain.first().map(|certificate| certificate.as_ref())
+            }
+        }
     }
 }
 

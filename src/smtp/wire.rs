@@ -12,8 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use crate::failpoint::{self, When};
 use crate::reply::Reply;
 use crate::reply::parser::ReplyParser;
+use crate::smtp::dialogue::Dialogue;
 use crate::smtp::error::{ErrorKind, Fault};
 use crate::smtp::stream::Stream;
 
@@ -48,6 +50,7 @@ pub struct Wire {
     written: usize,
     /// Octets of `outgoing` that may have left: more than `written` where TLS keeps a record half sent.
     handed: usize,
+    dialogue: Dialogue,
 }
 
 impl Wire {
@@ -63,13 +66,33 @@ impl Wire {
             outgoing: Vec::new(),
             written: 0,
             handed: 0,
+            dialogue: Dialogue::new(),
         }
+    }
+
+    /// Wraps the encrypted form of a connection on which `dialogue` was said in clear.
+    pub fn resumed(stream: Stream, dialogue: Dialogue) -> Wire {
+        Wire {
+            dialogue: dialogue.encrypted(),
+            ..Wire::new(stream)
+        }
+    }
+
+    /// What was said so far.
+    pub fn dialogue(&self) -> &Dialogue {
+        &self.dialogue
     }
 
     /// Puts bytes behind what is to be written; where they end, counted from the start of this write.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
+        self.dialogue.said(bytes);
         self.outgoing.extend_from_slice(bytes);
         self.outgoing.len()
+    }
+
+    /// The connection itself.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
     }
 
     /// Whether the octet at `offset` of the unfinished write may have left us.
@@ -104,10 +127,12 @@ impl Wire {
         if self.outgoing.is_empty() {
             return Ok(0);
         }
+        failpoint::pass(module_path!(), When::Before)?;
         match timeout_at(deadline, poll_fn(|cx| self.poll_flush(cx, needed))).await {
             Ok(done) => done?,
             Err(_) => return Err(late("the relay did not take our bytes in time")),
         }
+        failpoint::pass(module_path!(), When::After)?;
         let reached = self.handed;
         self.outgoing.clear();
         if self.outgoing.capacity() > OUTGOING_KEPT {
@@ -122,21 +147,24 @@ impl Wire {
     pub async fn reply(&mut self, deadline: Instant) -> Result<Reply, Fault> {
         loop {
             if let Some(reply) = self.buffered_reply()? {
+                self.dialogue.heard(&reply);
                 return Ok(reply);
             }
             if self.ended {
                 return Err(closed());
             }
+            failpoint::pass(module_path!(), When::BeforeRead)?;
             match timeout_at(deadline, poll_fn(|cx| self.poll_fill(cx))).await {
                 Ok(filled) => filled?,
                 Err(_) => return Err(late("the relay did not answer in time")),
             }
+            failpoint::pass(module_path!(), When::AfterRead)?;
         }
     }
 
-    /// The TCP connection, to be encrypted. RFC 3207, section 4.2, and the injection of CVE-2011-0411:
+    /// The TCP connection, to be encrypted, and what was said on it. RFC 3207, section 4.2, and the injection of CVE-2011-0411:
     /// what the relay said in clear after its go-ahead must never be read as if it came encrypted.
-    pub fn into_plain(self) -> Result<TcpStream, Fault> {
+    pub fn into_plain(self) -> Result<(TcpStream, Dialogue), Fault> {
         if self.has_surplus() {
             return Err(Fault::new(
                 ErrorKind::Protocol,
@@ -144,12 +172,17 @@ impl Wire {
             ));
         }
         match self.stream {
-            Stream::Plain(stream) => Ok(stream),
+            Stream::Plain(stream) => Ok((stream, self.dialogue)),
             Stream::Tls(_) => Err(Fault::new(
                 ErrorKind::Misuse,
                 "the connection is encrypted already",
             )),
         }
+    }
+
+    /// The version of TLS that is spoken; none in clear.
+    pub fn tls_version(&self) -> Option<String> {
+        self.stream.tls_version()
     }
 
     /// Closes our direction, and tells TLS so.

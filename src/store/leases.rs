@@ -56,8 +56,8 @@ const LEASE: &str = "
     returning block";
 
 const LOAD: &str = "
-    select d.seq, d.attempts, r.created_at, d.subscriber_id, u.address, u.name, u.fields,
-        s.key as subscription
+    select d.seq, d.attempts, coalesce(r.started_at, r.created_at) as created_at, d.subscriber_id,
+        u.address, u.name, u.fields, s.key as subscription
     from deliveries d
         join runs r on r.id = d.run_id
         join subscribers u on u.id = d.subscriber_id
@@ -145,6 +145,22 @@ impl Store {
             .execute(conn)
             .await?;
             kept == 1
+        })
+    }
+
+    /// Strikes a sender out that has ended in order, so that nobody waits for its lease to run out.
+    pub async fn leave_sender(&self, boot: i64) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query("delete from senders where boot = $1").bind(boot).execute(conn).await?;
+        })
+    }
+
+    /// Whether any sender's lease holds, by the database's clock.
+    pub async fn senders_alive(&self) -> Result<bool> {
+        read!(self, conn => {
+            let text = self.sql("select count(*) from senders where until > db_now()");
+            let number: i64 = sqlx::query_scalar(text).fetch_one(conn).await?;
+            Ok(number > 0)
         })
     }
 

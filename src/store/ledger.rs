@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{Outcome, Settled, State};
 use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
-use crate::store::{Result, Store};
+use crate::store::{Result, Store, failures};
 
 /// The wish to write the terminator of one message.
 #[derive(Clone, Debug)]
@@ -190,6 +190,7 @@ impl Store {
             .collect();
         let suppress = (json(&suppress), suppress.len());
         let sent_rows = json(&sent.iter().map(|s| sent_row(s)).collect::<Vec<_>>());
+        let failed = failures::batch(settled);
         let marks = json(&markers.iter().map(marker_row).collect::<Vec<_>>());
         transact!(self, conn => {
             let mut moves = Moves::default();
@@ -235,6 +236,9 @@ impl Store {
                         moves.add(key_of(row.get(0), row.get(1)), State::Uncertain, State::Sent);
                     }
                 }
+            }
+            if let Some(failed) = &failed {
+                sqlx::query(self.sql(failures::KEEP)).bind(failed.as_str()).execute(&mut *conn).await?;
             }
             if suppress.1 > 0 {
                 sqlx::query(self.sql(SUPPRESS))
@@ -314,12 +318,14 @@ impl Store {
         transact!(self, conn => {
             // The last of its deliveries may have finished it meanwhile.
             sqlx::query(
-                "update runs set status = $3, reason = $2, finished_at = null
+                "update runs set status = $3, reason = $2, finished_at = null,
+                     since = case when $3 = 'held' then $4 else since end
                  where id = $1 and kind = 'issue' and status in ('sending', 'finished')",
             )
             .bind(run.0)
             .bind(held)
             .bind(if held.is_some() { "held" } else { "sending" })
+            .bind(due.0)
             .execute(&mut *conn)
             .await?;
             let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))

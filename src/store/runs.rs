@@ -1,4 +1,7 @@
-//! Runs: their rows, their status, and the freeze that copies an audience into deliveries.
+//! Runs: their rows and their status. Their beginning stands in `begin`, the copying of their audience in
+//! `freeze`.
+
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -29,12 +32,38 @@ pub struct Run {
     pub created_at: i64,
     pub started_at: Option<i64>,
     pub finished_at: Option<i64>,
+    /// When it came into its status.
+    pub since: i64,
+    /// Not before this instant; none starts at once.
+    pub start_at: Option<i64>,
+    /// The zone in which the author said it.
+    pub zone: Option<String>,
+    /// Each reader's own time on the wall, and the field that names the zone.
+    pub local_at: Option<String>,
+    pub zone_field: Option<String>,
+    /// Messages a day at most.
+    pub per_day: Option<i64>,
+    /// Milliseconds over which the messages are to be spread, and when that ends.
+    pub spread: Option<i64>,
+    pub spread_until: Option<i64>,
+    /// The instant up to which the pace is used up.
+    #[serde(skip)]
+    pub paced_to: Option<i64>,
+    /// Who takes part: see [`Audience`].
+    pub audience: String,
+    /// The earlier run that gives the audience.
+    pub origin: Option<i64>,
 }
 
 impl Run {
     /// The run's number.
     pub fn id(&self) -> RunId {
         RunId(self.id)
+    }
+
+    /// Whether its messages are not to go as fast as they can.
+    pub fn is_paced(&self) -> bool {
+        self.per_day.is_some() || self.spread.is_some()
     }
 }
 
@@ -50,10 +79,56 @@ pub struct NewRun<'a> {
     pub policy: &'a str,
 }
 
+/// Who takes part in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// All confirmed readers of the list.
+    #[default]
+    List,
+    /// Those whom the cancelled run `origin` was for and did not reach.
+    Continue,
+    /// Those whom the run `origin` reached, and who have not got this revision.
+    Reached,
+    /// Those whom the run `origin` reached, and who neither opened nor clicked.
+    Unopened,
+}
+
+impl Audience {
+    /// The name in the database and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Audience::List => "list",
+            Audience::Continue => "continue",
+            Audience::Reached => "reached",
+            Audience::Unopened => "unopened",
+        }
+    }
+}
+
+/// When, how fast and to whom, where that is not at once, as fast as can be and to all of the list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Not before this instant, said in this zone.
+    pub start: Option<Timestamp>,
+    pub zone: Option<String>,
+    /// Each reader's own time on the wall, and the field that names the zone.
+    pub local_at: Option<String>,
+    pub zone_field: Option<String>,
+    /// Messages a day at most.
+    pub per_day: Option<i64>,
+    /// The time over which the messages are to be spread.
+    pub spread: Option<Duration>,
+    pub audience: Audience,
+    /// The earlier run that gives the audience.
+    pub origin: Option<RunId>,
+    /// The relays that carry it; those of the configuration when empty.
+    pub relay: String,
+}
+
 /// What came of asking for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// A new run stands in status `freezing`.
+    /// A new run stands in status `freezing`, or `scheduled` where its start is to come.
     New(RunId),
     /// The same issue for the same list is still under way.
     UnderWay(RunId),
@@ -72,144 +147,11 @@ pub enum Frozen {
     Not,
 }
 
-const COLUMNS: &str = "id, kind, slug, title, list_id, revision, headers, relay, policy, status,
-    recipients, reason, created_at, started_at, finished_at";
-
-/// The next recipients behind the cursor. Who is suppressed takes part as `suppressed`, so that the
-/// author sees it. Differs by necessity: PostgreSQL locks the rows it reads against a reader who leaves
-/// meanwhile; on SQLite there is one writer.
-const FREEZE: &str = "
-    with picked as materialized (
-        select s.subscriber_id as id,
-            exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
-        from subscriptions s join subscribers u on u.id = s.subscriber_id
-        where s.list_id = $1 and s.status = 'confirmed' and s.confirmed_at <= $2
-          and s.subscriber_id > $3
-        order by s.subscriber_id
-        limit $4
-        /* for share of s, u */
-    )
-    insert into deliveries (run_id, seq, subscriber_id, state, due_at, settled_at)
-    select $5, $6 + row_number() over (order by id) - 1, id,
-        case when suppressed then 'suppressed' else 'queued' end, $7,
-        case when suppressed then $7 end
-    from picked";
-
-const FREEZE_BLOCKS: &str = "
-    insert into blocks (run_id, block, next_due, queued, suppressed)
-    select run_id, seq / 256, $3,
-        cast(sum(case when state = 'queued' then 1 else 0 end) as bigint),
-        cast(sum(case when state = 'suppressed' then 1 else 0 end) as bigint)
-    from deliveries where run_id = $1 and seq >= $2
-    group by run_id, seq / 256";
+pub(crate) const COLUMNS: &str = "id, kind, slug, title, list_id, revision, headers, relay, policy, status,
+    recipients, reason, created_at, started_at, finished_at, since, start_at, zone, local_at, zone_field,
+    per_day, spread, spread_until, paced_to, audience, origin";
 
 impl Store {
-    /// Makes a run in status `freezing`, unless the same issue is under way or went to the same list
-    /// before; `again` allows the latter.
-    pub async fn begin_run(&self, new: &NewRun<'_>, again: bool, at: Timestamp) -> Result<Begun> {
-        transact!(self, conn => {
-            // Two callers at once: the second waits here and then finds the first one's run.
-            if !self.is_sqlite() {
-                sqlx::query("lock table runs in share row exclusive mode").execute(&mut *conn).await?;
-            }
-            let before = sqlx::query_as::<_, (i64, String)>(
-                "select id, status from runs
-                 where slug = $1 and list_id = $2
-                   -- A cancelled run counts once it has reached anyone.
-                   and (status <> 'cancelled' or exists (
-                     select 1 from blocks
-                     where blocks.run_id = runs.id and sent + at_dot + uncertain > 0))
-                 order by id desc limit 1",
-            )
-            .bind(new.slug)
-            .bind(new.list.0)
-            .fetch_optional(&mut *conn)
-            .await?;
-            match before {
-                Some((id, status)) if !matches!(status.as_str(), "finished" | "cancelled") => Begun::UnderWay(RunId(id)),
-                Some((id, _)) if !again => Begun::Before(RunId(id)),
-                _ => {
-                    let id: i64 = sqlx::query_scalar(
-                        "insert into runs (id, kind, slug, title, list_id, revision, headers, relay,
-                             policy, status, cutoff, frozen_to, recipients, created_at)
-                         select max(id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, 'freezing', $8, 0, 0, $8
-                         from runs
-                         returning id",
-                    )
-                    .bind(new.slug)
-                    .bind(new.title)
-                    .bind(new.list.0)
-                    .bind(new.revision)
-                    .bind(new.headers)
-                    .bind(new.relay)
-                    .bind(new.policy)
-                    .bind(at.0)
-                    .fetch_one(&mut *conn)
-                    .await?;
-                    Begun::New(RunId(id))
-                }
-            }
-        })
-    }
-
-    /// Freezes up to `limit` more recipients of a run, a multiple of the block length; the last step
-    /// moves the run to `sending`.
-    pub async fn freeze_some(&self, run: RunId, limit: u32, at: Timestamp) -> Result<Frozen> {
-        let block = i64::from(DeliveryKey::BLOCK);
-        let limit = i64::from(limit) / block * block;
-        transact!(self, conn => {
-            let lock = self.sql(
-                "select list_id, cutoff, frozen_to, recipients from runs
-                 where id = $1 and status = 'freezing' /* for update */",
-            );
-            let row = sqlx::query_as::<_, (i64, i64, i64, i64)>(lock)
-                .bind(run.0)
-                .fetch_optional(&mut *conn)
-                .await?;
-            match row {
-                None => Frozen::Not,
-                Some((list, cutoff, frozen_to, recipients)) => {
-                    let added = sqlx::query(self.sql(FREEZE))
-                        .bind(list)
-                        .bind(cutoff)
-                        .bind(frozen_to)
-                        .bind(limit)
-                        .bind(run.0)
-                        .bind(recipients)
-                        .bind(at.0)
-                        .execute(&mut *conn)
-                        .await?
-                        .rows_affected();
-                    let added = i64::try_from(added).unwrap_or(i64::MAX);
-                    if added > 0 {
-                        sqlx::query(FREEZE_BLOCKS)
-                            .bind(run.0)
-                            .bind(recipients)
-                            .bind(at.0)
-                            .execute(&mut *conn)
-                            .await?;
-                    }
-                    let all = added < limit;
-                    sqlx::query(
-                        "update runs set recipients = $2,
-                             frozen_to = coalesce((
-                                 select subscriber_id from deliveries where run_id = $1 and seq = $2 - 1
-                             ), frozen_to),
-                             status = $3, started_at = $4
-                         where id = $1",
-                    )
-                    .bind(run.0)
-                    .bind(recipients + added)
-                    .bind(if all { "sending" } else { "freezing" })
-                    .bind(all.then_some(at.0))
-                    .execute(&mut *conn)
-                    .await?;
-                    if all { Frozen::All(recipients + added) } else { Frozen::Some(recipients + added) }
-                }
-            }
-        })
-    }
-
     /// The run numbered `id`.
     pub async fn run(&self, id: RunId) -> Result<Option<Run>> {
         read!(self, conn => {
@@ -248,24 +190,30 @@ impl Store {
         })
     }
 
-    /// Moves a run from one status to another, with the reason a person may read. False if it was not in
-    /// `from`.
+    /// Moves a run from one status to another at `at`, with the reason a person may read. False if it was
+    /// not in `from`. What it stood still is added to the end of its spread; a freeze that has not begun
+    /// takes whoever is there now.
     pub async fn set_run_status(
         &self,
         run: RunId,
         from: &str,
         to: &str,
         reason: Option<&str>,
+        at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
             let changed = sqlx::query(
-                "update runs set status = $3, reason = $4
+                "update runs set status = $3, reason = $4, since = $5,
+                     spread_until = case when $3 = 'sending' and status in ('paused', 'held')
+                         then spread_until + ($5 - since) else spread_until end,
+                     cutoff = case when $3 = 'freezing' and recipients = 0 then $5 else cutoff end
                  where id = $1 and status = $2 and kind = 'issue'",
             )
             .bind(run.0)
             .bind(from)
             .bind(to)
             .bind(reason)
+            .bind(at.0)
             .execute(conn)
             .await?;
             changed.rows_affected() == 1
@@ -276,7 +224,7 @@ impl Store {
     pub async fn finish_run(&self, run: RunId, at: Timestamp) -> Result<bool> {
         transact!(self, conn => {
             let changed = sqlx::query(
-                "update runs set status = 'finished', finished_at = $2
+                "update runs set status = 'finished', finished_at = $2, since = $2
                  where id = $1 and status = 'sending'
                    and recipients = (
                        select coalesce(sum(sent + bounced + failed + expired + suppressed

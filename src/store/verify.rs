@@ -22,6 +22,30 @@ pub struct DeliveryRow {
     pub code: Option<i64>,
     pub enhanced: Option<String>,
     pub reply: Option<String>,
+    /// Why its last failed attempt failed, in one word.
+    pub reason: Option<String>,
+    /// What its copy was made of, if one was.
+    #[serde(skip)]
+    pub copy: Option<String>,
+}
+
+/// How many deliveries of a run say what cannot be, by what it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct LedgerFaults {
+    /// Sent, at the dot or uncertain without a marker.
+    pub unmarked: i64,
+    /// Queued or at the dot in a finished run.
+    pub open: i64,
+    /// Final without the time of the outcome.
+    pub unsettled: i64,
+    /// Not final, and with the time of an outcome.
+    pub settled: i64,
+    /// Marked in the future.
+    pub ahead: i64,
+    /// Sent without what the copy was made of, to a reader who was not erased since.
+    pub unmade: i64,
+    /// In the open run without the mail it carries.
+    pub system_alone: i64,
 }
 
 /// What one delivery's copy was made of.
@@ -66,15 +90,106 @@ impl Store {
         })
     }
 
-    /// Deliveries that say `sent` without a marker, or stand open in a finished run: 0 when all is well.
-    pub async fn inconsistent_deliveries(&self, run: RunId) -> Result<i64> {
+    /// Single deliveries of a run that say what cannot be; `ahead` is later than any marker may be.
+    pub async fn ledger_faults(&self, run: RunId, ahead: Timestamp) -> Result<LedgerFaults> {
+        read!(self, conn => {
+            let found = sqlx::query_as::<_, LedgerFaults>(
+                "select
+                     cast(coalesce(sum(case when d.state in ('sent', 'at_dot', 'uncertain')
+                         and d.marked_at is null then 1 else 0 end), 0) as bigint) as unmarked,
+                     cast(coalesce(sum(case when d.state in ('queued', 'at_dot')
+                         and r.status = 'finished' then 1 else 0 end), 0) as bigint) as open,
+                     cast(coalesce(sum(case when d.state not in ('queued', 'at_dot')
+                         and d.settled_at is null then 1 else 0 end), 0) as bigint) as unsettled,
+                     cast(coalesce(sum(case when d.state in ('queued', 'at_dot')
+                         and d.settled_at is not null then 1 else 0 end), 0) as bigint) as settled,
+                     cast(coalesce(sum(case when d.marked_at > $2 then 1 else 0 end), 0) as bigint)
+                         as ahead,
+                     cast(coalesce(sum(case when d.state = 'sent' and d.copy is null
+                         and (u.id is not null or d.run_id = 1) then 1 else 0 end), 0) as bigint)
+                         as unmade,
+                     cast(coalesce(sum(case when d.run_id = 1 and m.seq is null
+                         then 1 else 0 end), 0) as bigint) as system_alone
+                 from deliveries d
+                     join runs r on r.id = d.run_id
+                     left join subscribers u on u.id = d.subscriber_id
+                     left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
+                 where d.run_id = $1",
+            )
+            .bind(run.0)
+            .bind(ahead.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(found)
+        })
+    }
+
+    /// The keys under which the kept copies of a run are signed, with how many there are of each; -1 where
+    /// the copy names none.
+    pub async fn key_ids_of(&self, run: RunId) -> Result<Vec<(i64, i64)>> {
+        // Differs by necessity: a text is JSON to SQLite, and must be made so on PostgreSQL.
+        let kid = match self.is_sqlite() {
+            true => "copy->>'kid'",
+            false => "copy::jsonb->>'kid'",
+        };
+        let statement = format!(
+            "select k.kid, count(*) from (
+                 select coalesce(case when copy like '{{%' then cast({kid} as bigint) end, -1) as kid
+                 from deliveries where run_id = $1 and copy is not null
+             ) as k
+             group by k.kid order by k.kid"
+        );
+        read!(self, conn => {
+            let found = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+                .bind(run.0)
+                .fetch_all(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+
+    /// The revisions that a run's copies are made from.
+    pub async fn revisions_of(&self, run: RunId) -> Result<Vec<String>> {
+        read!(self, conn => {
+            let found = sqlx::query_scalar(
+                "select revision from runs where id = $1 and revision is not null
+                 union
+                 select revision from system_mails where run_id = $1",
+            )
+            .bind(run.0)
+            .fetch_all(conn)
+            .await?;
+            Ok(found)
+        })
+    }
+
+    /// The link table of a revision: index and URL.
+    pub async fn links_of(&self, revision: &str) -> Result<Vec<(i64, String)>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(
+                "select link, url from links where revision = $1 order by link",
+            )
+            .bind(revision)
+            .fetch_all(conn)
+            .await?;
+            Ok(found)
+        })
+    }
+
+    /// Clicked links of a run that no revision of it has.
+    pub async fn clicks_without_link(&self, run: RunId) -> Result<i64> {
         read!(self, conn => {
             let number = sqlx::query_scalar(
-                "select count(*) from deliveries d join runs r on r.id = d.run_id
-                 where d.run_id = $1 and (
-                     (d.state in ('sent', 'at_dot', 'uncertain') and d.marked_at is null)
-                     or (d.state in ('queued', 'at_dot') and r.status in ('finished'))
-                 )",
+                "select count(*) from link_counts c
+                 where c.run_id = $1
+                   and not exists (
+                       select 1 from links l
+                       where l.link = c.link and l.revision in (
+                           select revision from runs where id = $1 and revision is not null
+                           union all
+                           select revision from system_mails where run_id = $1
+                       )
+                   )",
             )
             .bind(run.0)
             .fetch_one(conn)
@@ -94,10 +209,12 @@ impl Store {
         read!(self, conn => {
             let rows = sqlx::query_as::<_, DeliveryRow>(
                 "select d.seq, d.subscriber_id, coalesce(m.address, u.address) as address, d.state,
-                     d.attempts, d.due_at, d.marked_at, d.settled_at, d.code, d.enhanced, d.reply
+                     d.attempts, d.due_at, d.marked_at, d.settled_at, d.code, d.enhanced, d.reply,
+                     d.copy, f.reason
                  from deliveries d
                      left join subscribers u on u.id = d.subscriber_id
                      left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
+                     left join failures f on f.run_id = d.run_id and f.seq = d.seq
                  where d.run_id = $1 and d.seq > $2 and ($3 = '' or d.state = $3)
                  order by d.seq
                  limit $4",

@@ -88,7 +88,11 @@ fn a_sender_killed_in_the_middle_loses_nobody_and_doubles_nobody() {
 fn run(seed: u64, mode: Mode) -> Report {
     let started = Instant::now();
     let mut chance = StdRng::seed_from_u64(seed);
-    let mut world = World::new(RECIPIENTS, CONNECTIONS, DELAY, mode == Mode::Windows);
+    let mut world = World::new(RECIPIENTS, CONNECTIONS, DELAY);
+    world.window = match mode {
+        Mode::Data => 0,
+        Mode::Windows => WINDOW,
+    };
     let mut landed = Vec::new();
     let mut doubt = 0;
     let mut known_doubt = 0;

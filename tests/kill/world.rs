@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,47 +28,46 @@ pub struct Counts {
 }
 
 pub struct World {
-    folder: tempfile::TempDir,
-    sink: Child,
+    pub(super) folder: tempfile::TempDir,
+    pub(super) port: u16,
+    pub(super) sink: Child,
     log: SinkLog,
     recipients: usize,
     connections: usize,
+    /// Messages in one write, by BDAT; 0 is DATA.
+    pub window: usize,
 }
 
 /// A sender that may be killed; it is when the test fails.
-pub struct Sender(Child);
+pub struct Sender(pub(super) Child);
 
 impl World {
-    /// A publication with `recipients` confirmed readers, and a sink that thinks `delay` over each dot, or
-    /// over each window where it offers CHUNKING.
-    pub fn new(recipients: usize, connections: usize, delay: Duration, chunking: bool) -> World {
+    /// A publication with `recipients` confirmed readers, and a sink that thinks `delay` over each dot.
+    pub fn new(recipients: usize, connections: usize, delay: Duration) -> World {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        World::within(folder, recipients, connections, delay)
+    }
+
+    /// [`World::new`] in a folder that was prepared.
+    pub(super) fn within(
+        folder: tempfile::TempDir,
+        recipients: usize,
+        connections: usize,
+        delay: Duration,
+    ) -> World {
         let port = free_port();
         let log = folder.path().join("sink.log");
-        let sink = Command::new(env!("CARGO_BIN_EXE_pressrun"))
-            .args(["sink", "--discard", "--listen"])
-            .arg(format!("127.0.0.1:{port}"))
-            .arg("--log")
-            .arg(&log)
-            .arg("--delay")
-            .arg(format!("{}ms", delay.as_millis()))
-            .args(chunking.then_some("--chunking"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("a sink");
         let world = World {
+            sink: sink(port, &log, delay),
             log: SinkLog::new(log),
-            sink,
             folder,
+            port,
             recipients,
             connections,
+            window: 0,
         };
-        wait_until("the sink listens", Duration::from_secs(20), || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
         let news = world.news();
-        let relay = format!("smtp://127.0.0.1:{port}");
+        let relay = format!("smtp://127.0.0.1:{}", world.port);
         let init = [
             "--name",
             "Kill test",
@@ -101,7 +100,7 @@ impl World {
         world
     }
 
-    fn news(&self) -> PathBuf {
+    pub(super) fn news(&self) -> PathBuf {
         self.folder.path().join("news")
     }
 
@@ -113,14 +112,17 @@ impl World {
         for name in ours.filter(|name| name.to_string_lossy().starts_with("PRESSRUN_")) {
             command.env_remove(name);
         }
-        command.env("PRESSRUN_RELAY__MAIN__TLS", "none").env(
-            "PRESSRUN_RELAY__MAIN__CONNECTIONS",
-            self.connections.to_string(),
-        );
+        command
+            .env("PRESSRUN_RELAY__MAIN__TLS", "none")
+            .env(
+                "PRESSRUN_RELAY__MAIN__CONNECTIONS",
+                self.connections.to_string(),
+            )
+            .env("PRESSRUN_RELAY__MAIN__WINDOW", self.window.to_string());
         command
     }
 
-    fn pressrun(&self, arguments: &[&str]) -> Command {
+    pub(super) fn pressrun(&self, arguments: &[&str]) -> Command {
         let mut command = self.bare();
         command
             .arg("--config")
@@ -138,8 +140,12 @@ impl World {
     }
 
     fn start(&self, arguments: &[&str]) -> Sender {
+        self.spawn(self.pressrun(arguments))
+    }
+
+    /// Starts a sender; what it says is kept for the case that it fails.
+    pub(super) fn spawn(&self, mut command: Command) -> Sender {
         let stderr = File::create(self.folder.path().join("sender.err")).expect("a file");
-        let mut command = self.pressrun(arguments);
         command.stdout(Stdio::null()).stderr(stderr);
         Sender(command.spawn().expect("a sender"))
     }
@@ -207,6 +213,25 @@ impl World {
         addresses(&json, &mut found);
         found
     }
+}
+
+/// A sink in a process of its own, which listens when this returns.
+pub(super) fn sink(port: u16, log: &Path, delay: Duration) -> Child {
+    let sink = Command::new(env!("CARGO_BIN_EXE_pressrun"))
+        .args(["sink", "--discard", "--chunking", "--listen"])
+        .arg(format!("127.0.0.1:{port}"))
+        .arg("--log")
+        .arg(log)
+        .arg("--delay")
+        .arg(format!("{}ms", delay.as_millis()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a sink");
+    wait_until("the sink listens", Duration::from_secs(20), || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    sink
 }
 
 impl Drop for World {

@@ -1,5 +1,7 @@
 //! The engine from outside: real sockets, a scripted sink whose log is the oracle, both databases.
 
+mod asked;
+mod caps;
 mod control;
 mod direct;
 mod fate;
@@ -220,7 +222,7 @@ on_both!(
         assert_eq!((counts.failed, counts.expired), (2, 3));
         rig.assert_true(run).await;
         let found: Run = rig.run(run).await;
-        let verified = pressrun::run::verify(&rig.app, &found)
+        let verified = pressrun::run::verify::one(&rig.app, &found)
             .await
             .expect("a look");
         let json = serde_json::to_value(&verified).expect("JSON");

@@ -75,10 +75,8 @@ fn key(run: RunId, seq: u32) -> DeliveryKey {
 }
 
 fn marker(run: RunId, seq: u32) -> Marker {
-    Marker {
-        key: key(run, seq),
-        copy: format!("{{\"to\":{seq}}}"),
-    }
+    let (key, copy) = (key(run, seq), format!("{{\"to\":{seq}}}"));
+    Marker { key, copy }
 }
 
 fn settled(run: RunId, seq: u32, marked: bool, outcome: Outcome) -> Settled {
@@ -89,6 +87,7 @@ fn settled(run: RunId, seq: u32, marked: bool, outcome: Outcome) -> Settled {
         at: NOW,
         charged: true,
         suppress: false,
+        failure: None,
     }
 }
 
@@ -458,7 +457,7 @@ on_both!(
         );
         assert!(
             store
-                .set_run_status(run, "sending", "cancelled", None)
+                .set_run_status(run, "sending", "cancelled", None, NOW)
                 .await
                 .expect("a change")
         );
@@ -490,7 +489,7 @@ on_both!(
             panic!("a new run");
         };
         // Cancelled before it reached anyone, it leaves the one before it to be found.
-        let gone = store.set_run_status(third, "freezing", "cancelled", None);
+        let gone = store.set_run_status(third, "freezing", "cancelled", None, NOW);
         assert!(gone.await.expect("a change"));
         assert_eq!(begin(&store, false).await, Begun::Before(again));
         // Cancelled afterwards, a run still counts: nobody gets the issue twice unasked.

@@ -2,9 +2,11 @@
 
 mod check;
 mod compile;
+mod control;
 mod deliver;
 mod dkim;
 mod dns;
+mod doctor;
 mod harness;
 mod hostile;
 mod house;
@@ -22,3 +24,4 @@ mod rehearse;
 mod setup;
 mod smtp;
 mod store;
+mod verify;

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use pressrun::publication::{Built, Publication, compile_issue};
-use pressrun::rehearse::{self, Kind, Report};
+use pressrun::rehearse::{self, Kind, Report, speed};
 
 use crate::deliver::rig::{Rig, Wish, readers};
 use crate::harness::Engine;
@@ -112,6 +113,70 @@ on_both!(
             .map(|one| one.subscriber)
             .collect();
         assert_eq!(first, [1, 2, 3, 4, 5]);
+    }
+);
+
+on_both!(
+    the_speed_of_a_run_is_forecast_and_the_publication_is_left_alone,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(40),
+            connections: 8,
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let before: Vec<_> = std::fs::read_dir(std::env::temp_dir())
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        let wish = speed::Wish {
+            recipients: Some(200),
+            direct: true,
+            at_most: Duration::from_secs(60),
+        };
+        let mut last = (0, 0);
+        let forecast = speed::run(&rig.app, built(&rig, ISSUE), "weekly", &wish, |done, of| {
+            last = (done, of);
+        })
+        .await
+        .expect("a forecast");
+        assert_eq!(
+            (forecast.recipients, forecast.sent, last),
+            (200, 200, (200, 200))
+        );
+        // All of the list's own readers are at nobody's in particular, so these are.
+        let other = forecast.providers.last().expect("a provider");
+        assert_eq!((other.provider, other.recipients), ("other", 200));
+        assert!(forecast.per_second > 1.0 && forecast.per_second < forecast.connection_limit * 1.2);
+        assert!(forecast.finish_seconds >= forecast.first_pass_seconds);
+        assert!(forecast.memory_mib > 1);
+        let begun = rig.app.store.run_of("bees").await.expect("a read");
+        assert_eq!(begun, None, "the publication's own database has no run");
+        assert_eq!(
+            rig.sink.counts().accepted,
+            0,
+            "the publication's own relay had no mail"
+        );
+        let left = std::fs::read_dir(std::env::temp_dir()).expect("a folder");
+        let left = left.map(|entry| entry.expect("an entry").file_name());
+        let left: Vec<_> = left
+            .filter(|name| !before.contains(name))
+            .filter(|name| name.to_string_lossy().starts_with("pressrun-rehearsal"))
+            .collect();
+        assert!(
+            left.len() <= 1,
+            "only another test's may be there: {left:?}"
+        );
+        let short = speed::Wish {
+            recipients: Some(5_000),
+            direct: true,
+            at_most: Duration::from_secs(2),
+        };
+        let forecast = speed::run(&rig.app, built(&rig, ISSUE), "weekly", &short, |_, _| ())
+            .await
+            .expect("a forecast");
+        assert!(forecast.sent < 5_000 && forecast.recipients == 5_000);
+        assert!(forecast.first_pass_seconds > 2.0, "{forecast:?}");
     }
 );
 
@@ -226,6 +291,46 @@ fn an_issue_goes_to_the_list_asked_for_else_its_own_else_the_publications() {
     std::fs::write(path.join("emails/issues/bees/issue.md"), FINE).expect("a file");
     let (_, first, _) = rehearse(&[]);
     assert!(first.starts_with(&head("weekly", 2)), "{first}");
+}
+
+#[test]
+fn a_forecast_reads_well_and_nobody_makes_none() {
+    let folder = publication(FINE);
+    let rehearse = [
+        "rehearse",
+        "bees",
+        "--speed",
+        "--recipients",
+        "60",
+        "--json",
+    ];
+    let (code, out, error) = pressrun(folder.path(), &rehearse);
+    assert_eq!(code, 0, "{error}");
+    let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(
+        (
+            json["sent"].as_u64(),
+            json["providers"][0]["provider"].as_str()
+        ),
+        (Some(60), Some("smtp"))
+    );
+    let (code, out, _) = pressrun(folder.path(), &["rehearse", "bees", "--speed"]);
+    assert_eq!(code, 0);
+    let head = out.lines().next().expect("a line");
+    assert_eq!(head, "`bees` to 2 readers of `weekly` over 10 connections");
+    assert!(
+        out.contains("held up by        nothing; it was over before anything could be told"),
+        "{out}"
+    );
+    let add = ["lists", "add", "monthly", "--title", "Monthly"];
+    assert_eq!(pressrun(folder.path(), &add).0, 0);
+    let none = ["rehearse", "bees", "--speed", "--list", "monthly"];
+    let (code, _, error) = pressrun(folder.path(), &none);
+    assert_eq!(code, 1);
+    assert!(
+        error.contains("`--recipients N` rehearses with as many made-up readers"),
+        "{error}"
+    );
 }
 
 #[test]

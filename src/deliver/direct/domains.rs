@@ -13,8 +13,9 @@ use crate::deliver::direct::resolve::Resolved;
 use crate::deliver::judge::{Attempt, judge};
 use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
-use crate::delivery::{Outcome, Settled};
+use crate::delivery::{Failure, Outcome, Settled};
 use crate::mx::health::Waits;
+use crate::reply::reason::classify;
 use crate::reply::{Reply, Stage};
 use crate::retry;
 
@@ -197,6 +198,12 @@ impl Direct {
         let created = Timestamp(job.row.created_at);
         let over = failing.is_some_and(|since| retry::expired(since, give_up, now))
             && retry::expired(created, give_up, now);
+        // A pause that somebody asked for is no failure.
+        let failure = failing.map(|_| Failure {
+            stage: None,
+            reason: classify(Stage::Rcpt, &reply),
+            dialogue: String::new(),
+        });
         let outcome = match over {
             true => Outcome::Expired(reply),
             false => Outcome::Deferred { reply, due: until },
@@ -208,6 +215,7 @@ impl Direct {
             at: now,
             charged: false,
             suppress: false,
+            failure,
         };
         Settling {
             settled,

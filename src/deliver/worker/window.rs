@@ -4,10 +4,12 @@
 //! The outcomes of the window before share that commit. So a kill leaves at most one window per connection
 //! in doubt.
 
+use crate::deliver::judge::{unanswered, uncertain};
 use crate::deliver::ledger::Settling;
 use crate::deliver::queue::Job;
 use crate::deliver::worker::{Next, Ready, Worker};
 use crate::delivery::Outcome;
+use crate::reply::Stage;
 use crate::smtp::error::{SessionError, Terminator};
 use crate::smtp::session::Session;
 use crate::smtp::session::window::Answer;
@@ -51,7 +53,10 @@ impl Worker<'_> {
             for (ready, answer) in marked.into_iter().zip(answers) {
                 match answer {
                     Ok(Answer { stage, reply }) => {
-                        match self.judge(ready, stage, reply, true, &mut settling).await {
+                        match self
+                            .judge(&session, ready, stage, reply, true, &mut settling)
+                            .await
+                        {
                             Next::GoOn => useful = true,
                             Next::Close => {
                                 end.get_or_insert(Some(
@@ -62,7 +67,7 @@ impl Worker<'_> {
                         }
                     }
                     Err(error) => {
-                        settling.push(self.broken_off(ready, &error));
+                        settling.push(self.broken_off(&session, ready, &error));
                         self.seat.broke(&error);
                         end.get_or_insert(Some(error.to_string()));
                     }
@@ -107,7 +112,7 @@ impl Worker<'_> {
             match granted {
                 true => marked.push(ready),
                 // Where the commit was in doubt, the marker may stand: it is taken back.
-                false => refused.push(self.settling(ready, Outcome::Released, false)),
+                false => refused.push(self.settling(ready, Outcome::Released, None)),
             }
         }
         self.ledger.settle(refused).await;
@@ -115,13 +120,14 @@ impl Worker<'_> {
     }
 
     /// The outcome of a message whose answer never came.
-    fn broken_off(&self, ready: Ready, error: &SessionError) -> Settling {
-        match error.terminator {
-            Terminator::NotSent => self.settling(ready, Outcome::Released, false),
-            Terminator::MaybeSent => {
-                let outcome = super::uncertain(ready.job.policy(), error.to_string());
-                self.settling(ready, outcome, true)
-            }
+    fn broken_off(&self, session: &Session, ready: Ready, error: &SessionError) -> Settling {
+        if error.terminator == Terminator::NotSent {
+            return self.settling(ready, Outcome::Released, None);
         }
+        let why = error.to_string();
+        let said = session.dialogue(&ready.prepared.recipient);
+        let failure = unanswered(Stage::Dot, said, &why);
+        let outcome = uncertain(ready.job.policy(), why);
+        self.settling(ready, outcome, Some(failure))
     }
 }

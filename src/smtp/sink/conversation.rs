@@ -10,6 +10,7 @@ mod transaction;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use memchr::{memchr, memmem};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,6 +40,8 @@ pub(super) struct Conversation {
     out: Vec<u8>,
     mode: Mode,
     pub(super) authenticated: bool,
+    /// A round trip's worth of waiting before each burst of replies.
+    pub(super) delay: Duration,
     transaction: Option<Transaction>,
     /// Messages taken on this connection.
     messages: u32,
@@ -94,6 +97,7 @@ impl Conversation {
 
     fn new(shared: Arc<Shared>, stream: Stream) -> Conversation {
         Conversation {
+            delay: shared.options.delay,
             shared,
             stream,
             buffer: vec![0; BUFFER],
@@ -321,8 +325,8 @@ impl Conversation {
         if self.out.is_empty() {
             return Ok(());
         }
-        if !self.shared.options.delay.is_zero() {
-            sleep(self.shared.options.delay).await;
+        if !self.delay.is_zero() {
+            sleep(self.delay).await;
         }
         count(&self.shared.counters.turns, 1);
         self.stream.write_all(&self.out).await?;

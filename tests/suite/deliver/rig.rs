@@ -17,7 +17,7 @@ use pressrun::keyring::Keyring;
 use pressrun::run;
 use pressrun::smtp::sink::script::Script;
 use pressrun::smtp::sink::{Sink, SinkOptions};
-use pressrun::store::runs::{Begun, NewRun, Run};
+use pressrun::store::runs::{Begun, NewRun, Plan, Run};
 use pressrun::store::verify::DeliveryRow;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -175,13 +175,31 @@ impl Rig {
 
     /// A run of a small issue to everyone on the list.
     pub async fn begin(&self) -> RunId {
-        self.begin_through("").await
+        self.begin_as(&Plan::default(), "Little").await
     }
 
     /// The same through the relays named; those of `send.relay` when none is.
     pub async fn begin_through(&self, relay: &str) -> RunId {
+        let plan = Plan::default();
+        new_run(self.ask_through(relay, &plan, "Little", true).await)
+    }
+
+    /// A run of the small issue with this preheader, as planned.
+    pub async fn begin_as(&self, plan: &Plan, preheader: &str) -> RunId {
+        new_run(self.ask(plan, preheader, true).await)
+    }
+
+    /// What comes of asking for a run of the small issue.
+    pub async fn ask(&self, plan: &Plan, preheader: &str, again: bool) -> Begun {
+        self.ask_through("", plan, preheader, again).await
+    }
+
+    async fn ask_through(&self, relay: &str, plan: &Plan, preheader: &str, again: bool) -> Begun {
         let app = &self.app;
-        let compiled = small_issue();
+        let compiled = Compiled {
+            preheader: Template(vec![Segment::Literal(preheader.into())]),
+            ..small_issue()
+        };
         let revision = run::keep_revision(app, &compiled, &[])
             .await
             .expect("a revision");
@@ -201,11 +219,11 @@ impl Rig {
                 pressrun::config::UncertainPolicy::Resend => "resend",
             },
         };
-        let begun = app.store.begin_run(&new, true, app.clock.now()).await;
-        match begun.expect("a run") {
-            Begun::New(run) => run,
-            other => panic!("no new run: {other:?}"),
-        }
+        let begun = app
+            .store
+            .begin_planned(&new, plan, again, app.clock.now())
+            .await;
+        begun.expect("an answer")
     }
 
     pub async fn start(&self) -> Sending {
@@ -265,7 +283,7 @@ impl Rig {
     /// The counters, after they were held against rows and recipients.
     pub async fn balanced(&self, run: RunId) -> Counts {
         let found = self.run(run).await;
-        let verified = run::verify(&self.app, &found).await.expect("a look");
+        let verified = run::verify::one(&self.app, &found).await.expect("a look");
         assert!(verified.balanced, "{:?}", verified.faults);
         verified.counts
     }
@@ -368,6 +386,13 @@ async fn open(database: &Database, relay: &str, send: &str, sections: &str) -> A
     );
     let config = Config::from_text(&text).expect("a configuration");
     App::open(config, database.path()).await.expect("an app")
+}
+
+fn new_run(begun: Begun) -> RunId {
+    match begun {
+        Begun::New(run) => run,
+        other => panic!("no new run: {other:?}"),
+    }
 }
 
 fn small_issue() -> Compiled {

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::{Conversation, Mode};
 use crate::smtp::sink::count;
+use crate::smtp::sink::mailboxes::{Manners, Verdict};
 use crate::smtp::sink::record::unstuff;
 use crate::smtp::sink::script::{Cut, Manner, Point, Script};
 
@@ -78,8 +79,15 @@ impl Conversation {
             return self.say("503 5.5.1 MAIL comes first");
         };
         if let Some(recipient) = path(rest, "TO:") {
-            let script = Script::of_address(recipient).or(&self.shared.script());
-            if script.grey > 0 && !self.shared.passes_grey(recipient, script.grey) {
+            let mut script = Script::of_address(recipient).or(&self.shared.script());
+            let manners = self.manners(recipient);
+            if let Some(manners) = manners {
+                self.delay = manners.round_trip;
+                script.slow = script.slow.max(manners.accept);
+            }
+            if let Some(refusal) = manners.and_then(refusal) {
+                self.say(refusal);
+            } else if script.grey > 0 && !self.shared.passes_grey(recipient, script.grey) {
                 self.say("450 4.7.1 greylisted, try again later");
             } else if self.answer(Point::Rcpt, &script, "250 2.1.5 ok") / 100 == 2 {
                 transaction.recipients.push(recipient.to_owned());
@@ -89,6 +97,12 @@ impl Conversation {
             self.say("501 5.5.4 expected RCPT TO:<address>");
         }
         self.transaction = Some(transaction);
+    }
+
+    /// How the recipient's provider answers, where this sink plays any.
+    fn manners(&self, recipient: &str) -> Option<Manners> {
+        let mailboxes = self.shared.options.mailboxes.as_ref()?;
+        mailboxes.answer(recipient, || !self.shared.passes_grey(recipient, 1))
     }
 
     pub(super) fn data(&mut self) {
@@ -206,6 +220,15 @@ impl Conversation {
             }
             Manner::Garbage => self.say("how do you do?"),
         }
+    }
+}
+
+/// What a provider says to a recipient whom it does not take now.
+fn refusal(manners: Manners) -> Option<&'static str> {
+    match manners.verdict {
+        Verdict::Taken => None,
+        Verdict::Deferred => Some("450 4.7.1 greylisted, try again later"),
+        Verdict::Capped => Some("450 4.7.28 too many messages, try again later"),
     }
 }
 

@@ -1,0 +1,169 @@
+//! `pressrun deliveries show`: everything known of one delivery.
+//!
+//! Promises: what a relay or a reader wrote reaches the terminal without control characters.
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::address::EmailAddress;
+use crate::app::App;
+use crate::cli::Exit;
+use crate::cli::output::{pairs, plain, print, print_json};
+use crate::clock::Timestamp;
+use crate::delivery::State;
+use crate::reply::reason::Reason;
+use crate::run;
+use crate::store::failures::Dossier;
+use crate::store::runs::Run;
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// Slug or folder of the issue.
+    issue: String,
+    /// The delivery's number, or its reader's address.
+    #[arg(value_name = "SEQ|ADDRESS")]
+    which: String,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    pub(super) async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let run = run::find(app, &self.issue).await?;
+        let found = match self.which.parse::<u32>() {
+            Ok(seq) => app.store.delivery(run.id(), seq).await?,
+            Err(_) => {
+                let address = EmailAddress::parse(&self.which).with_context(|| {
+                    format!("`{}` is neither a number nor an address", self.which)
+                })?;
+                let canonical = address.canonical();
+                app.store.delivery_to(run.id(), &canonical).await?
+            }
+        };
+        let Some(dossier) = found else {
+            bail!(
+                "the run of `{}` has no delivery `{}`; `pressrun deliveries {}` lists them",
+                run.slug,
+                plain(&self.which),
+                run.slug
+            );
+        };
+        match self.json {
+            true => print_json(&as_json(&run, &dossier))?,
+            false => print(&as_text(&run, &dossier))?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn as_text(run: &Run, dossier: &Dossier) -> String {
+    let address = dossier.address.as_deref().unwrap_or("(erased)");
+    let mut rows: Vec<(&str, String)> = vec![
+        ("state", state(dossier)),
+        ("attempts", dossier.attempts.to_string()),
+    ];
+    let times = [
+        ("marker taken", dossier.marked_at),
+        ("settled", dossier.settled_at),
+        ("opened", dossier.opened_at),
+        ("clicked", dossier.clicked_at),
+        ("left by it", dossier.departed_at),
+    ];
+    let known = times.into_iter().filter_map(|(name, at)| Some((name, at?)));
+    rows.extend(known.map(|(name, at)| (name, time(at))));
+    if let Some(reply) = answer(dossier) {
+        rows.push(("last answer", reply));
+    }
+    if let Some(name) = &dossier.reason {
+        let words = Reason::parse(name).map_or("", Reason::words);
+        rows.push(("last failure", format!("{name}: {words}")));
+    }
+    if let Some(at) = dossier.failed_at {
+        let stage = dossier.stage.as_deref().unwrap_or_default();
+        let stage = match stage {
+            "" => String::new(),
+            stage => format!(", at {}", stage.to_ascii_uppercase()),
+        };
+        rows.push(("failed", format!("{}{stage}", time(at))));
+    }
+    let mut text = format!(
+        "delivery {} of {} (run {}) to {}\n{}",
+        dossier.seq,
+        run.slug,
+        run.id,
+        plain(address),
+        pairs(&rows)
+    );
+    let dialogue = dossier.dialogue.as_deref().unwrap_or_default();
+    if !dialogue.is_empty() {
+        text.push_str("\nwhat was said (C: Pressrun, S: the relay):\n");
+        for line in dialogue.lines() {
+            text.push_str(&format!("  {}\n", plain(line)));
+        }
+    }
+    text
+}
+
+/// The state, and for a deferred one when it is tried again.
+fn state(dossier: &Dossier) -> String {
+    let queued = State::parse(&dossier.state) == Some(State::Queued);
+    match queued && dossier.attempts > 0 {
+        true => format!("deferred, tried again at {}", time(dossier.due_at)),
+        false => dossier.state.clone(),
+    }
+}
+
+fn answer(dossier: &Dossier) -> Option<String> {
+    let code = dossier.code.filter(|&code| code != 0);
+    let code = code.map(|code| code.to_string());
+    let parts = [
+        code.as_ref(),
+        dossier.enhanced.as_ref(),
+        dossier.reply.as_ref(),
+    ];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .map(|part| plain(part))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+fn as_json(run: &Run, dossier: &Dossier) -> Value {
+    let at = |at: Option<i64>| at.map(time);
+    let failure = dossier.reason.as_ref().map(|reason| {
+        let dialogue = dossier.dialogue.as_deref().unwrap_or_default();
+        json!({
+            "at": at(dossier.failed_at),
+            "stage": dossier.stage,
+            "reason": reason,
+            "dialogue": dialogue.lines().collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "issue": run.slug,
+        "run": run.id,
+        "seq": dossier.seq,
+        // As text: a script would round a number of 63 bits.
+        "subscriber_id": dossier.subscriber_id.to_string(),
+        "address": dossier.address,
+        "state": dossier.state,
+        "attempts": dossier.attempts,
+        "due_at": time(dossier.due_at),
+        "marked_at": at(dossier.marked_at),
+        "settled_at": at(dossier.settled_at),
+        "code": dossier.code,
+        "enhanced": dossier.enhanced,
+        "reply": dossier.reply,
+        "opened_at": at(dossier.opened_at),
+        "clicked_at": at(dossier.clicked_at),
+        "departed_at": at(dossier.departed_at),
+        "failure": failure,
+    })
+}
+
+fn time(at: i64) -> String {
+    Timestamp(at).to_rfc3339()
+}

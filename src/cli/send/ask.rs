@@ -1,0 +1,124 @@
+//! What a person is asked before Send: the guards one by one, then the whole.
+//!
+//! Promises: where nobody can be asked, nothing is sent without the flag that answers.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use anyhow::bail;
+
+use crate::cli::Exit;
+use crate::cli::output::plain;
+use crate::cli::send::Send;
+use crate::run::guards::{Guard, Question};
+use crate::run::plan::Planned;
+use crate::store::runs::Audience;
+
+impl Send {
+    /// Refuses to go on where nobody can be asked and nothing was said.
+    pub(super) fn say_what(&self, slug: &str, list: &str, planned: &Planned) -> anyhow::Result<()> {
+        if self.yes || std::io::stdin().is_terminal() {
+            return Ok(());
+        }
+        let mut what = sentence(slug, list, planned);
+        for note in &planned.notes {
+            what.push_str("; ");
+            what.push_str(note);
+        }
+        bail!("{what}; say `--yes` to send it")
+    }
+
+    /// Asks each guard that was not answered by its flag. An exit code where one is left unanswered.
+    pub(super) fn answer(
+        &self,
+        slug: &str,
+        questions: &[Question],
+    ) -> anyhow::Result<Option<Exit>> {
+        let open: Vec<&Question> = questions
+            .iter()
+            .filter(|question| !self.accepts(question.guard))
+            .collect();
+        if open.is_empty() {
+            return Ok(None);
+        }
+        if !self.yes && std::io::stdin().is_terminal() {
+            for question in open {
+                let (name, sentence) = (question.guard.name(), plain(&question.sentence));
+                if !yes(&format!("{name}: {sentence}. Send it all the same?"))? {
+                    bail!("nothing was sent");
+                }
+            }
+            return Ok(None);
+        }
+        let mut flags: Vec<String> = Vec::new();
+        for question in open {
+            let name = question.guard.name();
+            eprintln!("guard[{name}]: {}", plain(&question.sentence));
+            let flag = format!("--accept {name}");
+            if !flags.contains(&flag) {
+                flags.push(flag);
+            }
+        }
+        eprintln!(
+            "error: `{slug}` was not sent: `{}` sends it all the same",
+            flags.join(" ")
+        );
+        Ok(Some(Exit::Unanswered))
+    }
+
+    /// Whether the command line answers this guard.
+    pub(super) fn accepts(&self, guard: Guard) -> bool {
+        self.accept.contains(&guard) || (guard == Guard::SameIssue && self.again)
+    }
+
+    /// Tells the plan, and asks unless `--yes` was said.
+    pub(super) fn confirm(&self, slug: &str, list: &str, planned: &Planned) -> anyhow::Result<()> {
+        for note in &planned.notes {
+            eprintln!("{note}");
+        }
+        if planned.origin.is_some() {
+            eprintln!("{}", sentence(slug, list, planned));
+        }
+        if self.yes {
+            return Ok(());
+        }
+        let question = match planned.plan.audience {
+            Audience::List => {
+                format!("Send `{slug}` to {} readers of `{list}`?", planned.readers)
+            }
+            _ => "Send it?".to_owned(),
+        };
+        if !yes(&question)? {
+            bail!("nothing was sent");
+        }
+        Ok(())
+    }
+}
+
+/// To whom it would go, with numbers.
+fn sentence(slug: &str, list: &str, planned: &Planned) -> String {
+    let readers = planned.readers;
+    let origin = planned.origin.as_ref();
+    let (run, earlier) = origin.map_or((0, ""), |run| (run.id, run.slug.as_str()));
+    match planned.plan.audience {
+        Audience::List => format!("`{slug}` would go to {readers} readers of `{list}`"),
+        Audience::Continue => format!(
+            "`{slug}` would go to the {readers} readers of `{list}` whom its cancelled run {run} did not reach"
+        ),
+        Audience::Reached => format!(
+            "{readers} readers of `{list}` got `{slug}` in run {run} and would get it corrected, as a second mail"
+        ),
+        Audience::Unopened => format!(
+            "`{slug}` would go to the {readers} readers of `{list}` who got `{earlier}` in run {run} and neither \
+             opened it nor clicked"
+        ),
+    }
+}
+
+/// Asks on the terminal; anything but yes is no.
+pub(super) fn yes(question: &str) -> anyhow::Result<bool> {
+    print!("{question} [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

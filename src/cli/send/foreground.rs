@@ -1,0 +1,91 @@
+//! The engine in the foreground: it sends, or follows whoever does, until the run has come to its end.
+
+use anyhow::Context;
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::cli::{Exit, follow, signal};
+use crate::deliver::trouble::Trouble;
+use crate::deliver::{Engine, Taken};
+use crate::id::RunId;
+use crate::run;
+use crate::store::runs::Run;
+
+type Sending = tokio::task::JoinHandle<anyhow::Result<()>>;
+
+/// Starts the engine, unless another process has it.
+async fn start(app: &App, stop: watch::Receiver<bool>) -> anyhow::Result<Option<Sending>> {
+    match Engine::take(app.clone(), stop).await? {
+        Taken::Engine(engine) => Ok(Some(tokio::spawn(engine.run()))),
+        Taken::Busy => {
+            eprintln!("another pressrun sends from this database; following it");
+            Ok(None)
+        }
+    }
+}
+
+/// Sends run `id` here, or follows whoever does; ends when every delivery is final. A run that has not
+/// begun when it is interrupted is taken back.
+pub(crate) async fn send_and_follow(app: &App, id: RunId, slug: &str) -> anyhow::Result<Exit> {
+    let stop = signal::stop();
+    let mut engine = start(app, stop.subscribe()).await?;
+    let mut watch = stop.subscribe();
+    let mut follow = std::pin::pin!(follow::follow(app, id, &mut watch));
+    let followed = loop {
+        tokio::select! {
+            run = &mut follow => break run,
+            end = ended(&mut engine) => match end {
+                // It drained before we heard of the stop.
+                Ok(()) if stop.is_stopped() => {}
+                Ok(()) => break Err(anyhow::anyhow!("the engine stopped by itself")),
+                Err(error) => break Err(error),
+            },
+        }
+    };
+    let interrupted = stop.is_stopped();
+    if followed.is_ok() && !interrupted {
+        finish_system_mails(app, &mut stop.subscribe(), engine.is_some()).await?;
+    }
+    stop.now();
+    if let Some(engine) = engine.take() {
+        engine.await??;
+    }
+    followed?;
+    let run: Run = app.store.run(id).await?.context("the run is gone")?;
+    if interrupted && run::take_back(app, &run).await? {
+        println!("taken back: nothing was sent");
+        return Ok(Exit::Interrupted);
+    }
+    let exit = follow::summary(app, &run).await?;
+    if interrupted && matches!(run.status.as_str(), "sending" | "freezing") {
+        println!("interrupted; go on with: pressrun resume {slug}");
+        return Ok(Exit::Interrupted);
+    }
+    Ok(exit)
+}
+
+/// The engine's own end, which comes before a stop only by a fault; told once.
+async fn ended(engine: &mut Option<Sending>) -> anyhow::Result<()> {
+    let Some(task) = engine else {
+        return std::future::pending().await;
+    };
+    let end = task.await;
+    *engine = None;
+    end?
+}
+
+/// What is due of the open run goes out before the foreground ends.
+async fn finish_system_mails(
+    app: &App,
+    stop: &mut watch::Receiver<bool>,
+    ours: bool,
+) -> anyhow::Result<()> {
+    while ours && !*stop.borrow() && app.store.due(RunId::SYSTEM, app.clock.now()).await? > 0 {
+        let trouble = Trouble::told(app).await?;
+        if trouble.is_some_and(|trouble| trouble.is_standstill()) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    Ok(())
+}

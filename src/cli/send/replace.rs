@@ -1,0 +1,62 @@
+//! `pressrun send --replace`: another content for a run that waits for its hour.
+
+use std::io::IsTerminal;
+
+use anyhow::bail;
+
+use crate::app::App;
+use crate::cli::output::print;
+use crate::cli::send::ask::yes;
+use crate::cli::send::{Send, findings};
+use crate::cli::{Exit, diff};
+use crate::clock::Timestamp;
+use crate::compile::diff::diff as compare;
+use crate::publication::Built;
+use crate::run::guards::{Guard, Question};
+use crate::run::{replace, why};
+
+impl Send {
+    /// Shows what differs, asks, and swaps the content; the hour and the readers stay.
+    pub(super) async fn replace(&self, app: &App, built: Built) -> anyhow::Result<Exit> {
+        let slug = &built.compiled.slug;
+        let waiting = replace::waiting(app, slug).await?;
+        let public_url = app.config.publication.url.trim_end_matches('/');
+        let found = compare(&waiting.content, &built.compiled, public_url);
+        let before = format!("{slug} (run {})", waiting.run.id);
+        print(&diff::report(&before, slug, &found))?;
+        if waiting.run.revision.as_deref() == Some(built.compiled.hash().as_str()) {
+            println!(
+                "nothing to replace: run {} has this content",
+                waiting.run.id
+            );
+            return Ok(Exit::Done);
+        }
+        let start = Timestamp(waiting.run.start_at.unwrap_or(app.clock.now().0));
+        let zone = &app.config.publication.timezone;
+        let promos = findings(app, &built, start, zone).await?;
+        let questions: Vec<Question> = promos
+            .iter()
+            .map(|finding| Question {
+                guard: Guard::PromoDate,
+                sentence: finding.message.clone(),
+            })
+            .collect();
+        if let Some(exit) = self.answer(slug, &questions)? {
+            return Ok(exit);
+        }
+        if !self.yes {
+            if !std::io::stdin().is_terminal() {
+                bail!(
+                    "nothing was replaced; say `--yes` to give run {} this content",
+                    waiting.run.id
+                );
+            }
+            if !yes(&format!("Give run {} this content?", waiting.run.id))? {
+                bail!("nothing was replaced");
+            }
+        }
+        replace::replace(app, &waiting, &built).await?;
+        println!("replaced; {}", why::why(app, &waiting.run).await?.sentence);
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,55 @@
+//! `pressrun resume`: a run goes on.
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::app::App;
+use crate::cli::send::foreground::send_and_follow;
+use crate::cli::{Cli, Exit, follow};
+use crate::run::{self, why};
+
+/// Lets a paused, held or interrupted run go on.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// Slug or folder of the issue.
+    issue: String,
+    /// Goes on although the run was held: someone has read why.
+    #[arg(long)]
+    yes: bool,
+    /// Leaves the sending to `pressrun serve`.
+    #[arg(long)]
+    detach: bool,
+}
+
+/// Runs `pressrun resume`.
+pub(crate) async fn run(cli: &Cli, resume: &Resume) -> anyhow::Result<Exit> {
+    resume.run(&cli.open().await?).await
+}
+
+impl Resume {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let found = run::find(app, &self.issue).await?;
+        if found.status == "finished" {
+            println!(
+                "the run of `{}` is finished; there is nothing to resume",
+                found.slug
+            );
+            return follow::summary(app, &found).await;
+        }
+        run::resume(app, &found, self.yes).await?;
+        let now = app.store.run(found.id()).await?;
+        let now = now.context("the run is gone")?;
+        if now.status == "scheduled" {
+            println!("{}", why::why(app, &now).await?.sentence);
+            return Ok(Exit::Done);
+        }
+        if self.detach {
+            println!(
+                "run {} of `{}` goes on under `pressrun serve`",
+                found.id, found.slug
+            );
+            return Ok(Exit::Done);
+        }
+        send_and_follow(app, found.id(), &found.slug).await
+    }
+}

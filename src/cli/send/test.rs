@@ -1,0 +1,72 @@
+//! `pressrun test`: an issue to the author's own addresses.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::address::EmailAddress;
+use crate::app::App;
+use crate::cli::output::{plain, print_json};
+use crate::cli::{Cli, Exit, signal};
+use crate::message::copy::Values;
+use crate::publication;
+use crate::run::test_copy::{self, Tested};
+
+/// Sends a test copy of an issue: real engine, `[TEST]` in the subject, links that change nothing.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Slug or folder of the issue.
+    issue: String,
+    /// Who gets it; need not be a subscriber. May be said several times.
+    #[arg(long, required = true, value_name = "ADDRESS")]
+    to: Vec<EmailAddress>,
+    /// Fills the copy with the values of this reader; without it slots show their defaults.
+    #[arg(long = "as", value_name = "SUBSCRIBER")]
+    reader: Option<EmailAddress>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `pressrun test`.
+pub(crate) async fn run(cli: &Cli, test: &Test) -> anyhow::Result<Exit> {
+    test.run(&cli.open().await?).await
+}
+
+impl Test {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let values = match &self.reader {
+            Some(reader) => test_copy::values_of(app, reader).await?,
+            None => Values::default(),
+        };
+        let stop = signal::stop();
+        let to = &self.to;
+        let built = publication::compile_issue(&app.config, &app.emails(), &self.issue)?;
+        let report = test_copy::send(app, built, to, &values, stop.subscribe()).await?;
+        for diagnostic in &report.built.diagnostics {
+            eprintln!("{diagnostic}");
+        }
+        let tested = &report.tested;
+        if self.json {
+            let found = &report.built.diagnostics;
+            print_json(
+                &json!({ "issue": report.built.compiled.slug, "tests": tested, "diagnostics": found }),
+            )?;
+        } else {
+            for one in tested {
+                let later = match one.outcome {
+                    "deferred" => "; the next `pressrun send` or `serve` tries again",
+                    _ => "",
+                };
+                let address = match to.len() {
+                    1 => String::new(),
+                    _ => format!("{}: ", one.to),
+                };
+                println!("{address}{}: {}{later}", one.outcome, plain(&one.reply));
+            }
+        }
+        Ok(match tested.iter().all(Tested::is_sent) {
+            true => Exit::Done,
+            false => Exit::Attention,
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! `pressrun verify`: the proof of one run or of all.
+
+use clap::Args;
+
+use crate::app::App;
+use crate::cli::output::{print, print_json};
+use crate::cli::{Cli, Exit};
+use crate::delivery::State;
+use crate::run;
+use crate::run::verify::{self, Verified};
+
+/// Proves runs: rows against counters, markers against outcomes, links and keys. Fails where they differ.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Slug or folder of the issue; all runs and the system mails when not said.
+    issue: Option<String>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `pressrun verify`.
+pub(super) async fn run(cli: &Cli, verify: &Verify) -> anyhow::Result<Exit> {
+    let app = cli.open().await?;
+    let balanced = match &verify.issue {
+        Some(issue) => one(&app, issue, verify.json).await?,
+        None => all(&app, verify.json).await?,
+    };
+    Ok(match balanced {
+        true => Exit::Done,
+        false => Exit::Attention,
+    })
+}
+
+async fn one(app: &App, issue: &str, json: bool) -> anyhow::Result<bool> {
+    let found = run::find(app, issue).await?;
+    let verified = verify::one(app, &found).await?;
+    if json {
+        print_json(&verified)?;
+        return Ok(verified.balanced);
+    }
+    let mut text = head(&verified);
+    text += &format!("  recipients    {:>9}\n", verified.recipients);
+    for state in State::ALL {
+        text += &format!("  {:<13} {:>9}\n", state.name(), verified.counts.get(state));
+    }
+    text += match verified.balanced {
+        true => "  balanced\n",
+        false => "  does not balance:\n",
+    };
+    print(&format!("{text}{}", faults(&verified)))?;
+    Ok(verified.balanced)
+}
+
+async fn all(app: &App, json: bool) -> anyhow::Result<bool> {
+    let found = verify::all(app).await?;
+    let balanced = found.iter().all(|run| run.balanced);
+    if json {
+        print_json(&found)?;
+        return Ok(balanced);
+    }
+    let mut text = String::new();
+    for run in &found {
+        text += &head(run);
+        let states = State::ALL
+            .into_iter()
+            .map(|state| (state, run.counts.get(state)));
+        let states = states.filter(|(_, count)| *count > 0);
+        let states: Vec<String> = states
+            .map(|(state, count)| format!("{count} {}", state.name()))
+            .collect();
+        let sum = match states.is_empty() {
+            true => String::new(),
+            false => format!(" = {}", states.join(" + ")),
+        };
+        let end = match run.balanced {
+            true => ", balanced",
+            false => ", does not balance:",
+        };
+        text += &format!("  {} recipients{sum}{end}\n{}", run.recipients, faults(run));
+    }
+    print(&text)?;
+    Ok(balanced)
+}
+
+fn head(run: &Verified) -> String {
+    format!("{} (run {}): {}\n", run.issue, run.run, run.status)
+}
+
+fn faults(run: &Verified) -> String {
+    let line = |fault: &String| format!("  - {fault}\n");
+    run.faults.iter().map(line).collect()
+}

@@ -1,0 +1,43 @@
+//! `pressrun why`: in one sentence, why a run stands where it stands.
+
+use clap::Args;
+
+use crate::cli::output::{plain, print, print_json};
+use crate::cli::{Cli, Exit};
+use crate::run::{self, why};
+
+/// Runs looked at: the newest ones.
+const SHOWN: u32 = 20;
+
+/// Says why a run stands where it stands: the cause, since when, what goes on, when it is next tried.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Slug or folder of the issue; every run that is not over when not said.
+    issue: Option<String>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `pressrun why`.
+pub(super) async fn run(cli: &Cli, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let app = cli.open().await?;
+    let found = match &arguments.issue {
+        Some(issue) => vec![why::why(&app, &run::find(&app, issue).await?).await?],
+        None => why::all(&app, SHOWN).await?,
+    };
+    if arguments.json {
+        print_json(&found)?;
+        return Ok(Exit::Done);
+    }
+    if found.is_empty() {
+        return print("no run is under way; nothing waits\n").map(|()| Exit::Done);
+    }
+    let mut text = String::new();
+    for one in &found {
+        text.push_str(&plain(&one.sentence));
+        text.push('\n');
+    }
+    print(&text)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,301 @@
+//! A relay's budget: what this node may send through it now, taken from the store in portions.
+//!
+//! Promises: no message goes out that is not counted under every cap of its relay, so that caps hold across
+//! restarts and for all nodes together; a message costs no statement of its own. The caps per second are
+//! spread out besides. Whoever finds the purse empty waits, and one task fills it ([`keep`]).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::clock::Timestamp;
+use crate::config::Relay;
+use crate::deliver::Shared;
+use crate::deliver::relays::LiveRelay;
+use crate::deliver::standing::Wait;
+use crate::rate::cap::{Cap, Grant, Unused};
+use crate::rate::{Bucket, Rate, Span, warm_up};
+
+/// A portion is this part of the smallest cap: what a crash may waste, and what one node may have while
+/// another has nothing left.
+const PART: u64 = 16;
+/// A portion at most.
+const PORTION: u64 = 500;
+/// Between two looks at the clock while a cap is used up; the wall clock may be set meanwhile.
+const LOOK: Duration = Duration::from_millis(200);
+/// Before the store is asked again that could not answer.
+const RETRY: Duration = Duration::from_secs(1);
+/// Of a second's cap, what may go out at once.
+const BURST: u32 = 4;
+
+/// The caps of one relay, and what is at hand of them.
+#[derive(Debug)]
+pub(crate) struct Purse {
+    /// Under the relay's own name.
+    caps: Vec<Cap>,
+    /// The day on which its warm-up began, and the sending domain that is warmed up.
+    warm_up: Option<(Timestamp, String)>,
+    state: Mutex<State>,
+    /// Somebody found it empty.
+    wanted: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    left: u32,
+    /// Since and until when what is left may be used.
+    since: Timestamp,
+    until: Instant,
+    full: Option<Full>,
+    bucket: Option<Bucket>,
+    /// The bucket's clock begins here: it does not follow a wall clock that is set.
+    begun: Instant,
+}
+
+/// A cap that is used up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Full {
+    pub cap: Cap,
+    pub since: Timestamp,
+    pub until: Timestamp,
+    /// The same by our own clock, which may differ from the database's.
+    ask_at: Timestamp,
+}
+
+impl Full {
+    /// Which cap, in words: "1,500 of 1,500 today".
+    pub(crate) fn sentence(&self, domain: Option<&str>) -> String {
+        let most = grouped(self.cap.most);
+        let when = match self.cap.span {
+            Span::Day => "today",
+            Span::Hour => "in this hour",
+            Span::Minute => "in this minute",
+            Span::Second => "in this second",
+        };
+        match domain {
+            Some(domain) => format!("warm-up of {domain}: {most} of {most} {when}"),
+            None => format!("{most} of {most} messages {when}"),
+        }
+    }
+}
+
+impl Purse {
+    /// The purse of the relay `name`; `domain` is what its mail is sent from.
+    pub(crate) fn new(name: &str, relay: &Relay, domain: &str) -> Purse {
+        let each = [
+            (Span::Second, relay.per_second),
+            (Span::Minute, relay.per_minute),
+            (Span::Hour, relay.per_hour),
+            (Span::Day, relay.per_day),
+        ];
+        let caps = each.into_iter().filter(|&(_, most)| most > 0);
+        let cap = |(span, most)| Cap {
+            name: name.to_owned(),
+            span,
+            most: u64::from(most),
+        };
+        let rate = Rate::new(relay.per_second, Duration::from_secs(1));
+        let burst = relay.per_second / BURST;
+        let began = relay.warm_up_began();
+        Purse {
+            caps: caps.map(cap).collect(),
+            warm_up: began.map(|began| (began, domain.to_owned())),
+            state: Mutex::new(State {
+                left: 0,
+                since: Timestamp(0),
+                until: Instant::now(),
+                full: None,
+                bucket: rate.map(|rate| Bucket::new(rate, burst, Timestamp(0))),
+                begun: Instant::now(),
+            }),
+            wanted: Notify::new(),
+        }
+    }
+
+    /// Whether there is no cap.
+    fn is_bottomless(&self) -> bool {
+        self.caps.is_empty() && self.warm_up.is_none()
+    }
+
+    /// Whether a cap is used up.
+    pub(crate) fn is_full(&self) -> bool {
+        !self.is_bottomless() && self.state().full.is_some()
+    }
+
+    /// The cap that is used up, where it takes long enough to be told.
+    pub(crate) fn trouble(&self) -> Option<(Full, String)> {
+        let full = self.state().full.clone()?;
+        let domain = self.warm_up.as_ref().map(|(_, domain)| domain.as_str());
+        let domain = domain.filter(|domain| full.cap.name == warm_up_name(domain));
+        let sentence = full.sentence(domain);
+        (full.cap.span >= Span::Hour).then_some((full, sentence))
+    }
+
+    /// Takes the leave for one message.
+    pub(crate) fn take(&self, now: Instant) -> Result<(), Wait> {
+        if self.is_bottomless() {
+            return Ok(());
+        }
+        let mut state = self.state();
+        if state.left == 0 || state.until <= now {
+            drop(state);
+            self.wanted.notify_one();
+            return Err(Wait::Change);
+        }
+        let since = now.saturating_duration_since(state.begun);
+        if let Some(bucket) = &mut state.bucket {
+            bucket.take(Timestamp(0).after(since)).map_err(Wait::For)?;
+        }
+        state.left -= 1;
+        Ok(())
+    }
+
+    /// Gives back the leave for a message that did not go out.
+    pub(crate) fn give_back(&self) {
+        if self.is_bottomless() {
+            return;
+        }
+        let mut state = self.state();
+        state.left += 1;
+        if let Some(bucket) = &mut state.bucket {
+            bucket.give_back();
+        }
+    }
+
+    /// All caps as of `now`, those of the warm-up too.
+    pub(crate) fn caps(&self, now: Timestamp) -> Vec<Cap> {
+        let warm_up = self.warm_up.iter().map(|(began, domain)| Cap {
+            name: warm_up_name(domain),
+            span: Span::Day,
+            most: warm_up(*began, now),
+        });
+        self.caps.iter().cloned().chain(warm_up).collect()
+    }
+
+    /// What is left and may not be used any more; with `all`, what may be, too.
+    fn unused(&self, all: bool) -> Option<Unused> {
+        let mut state = self.state();
+        if !all && state.until > Instant::now() {
+            return None;
+        }
+        let number = std::mem::take(&mut state.left);
+        let since = state.since;
+        (number > 0).then_some(Unused { number, since })
+    }
+
+    fn fill(&self, grant: &Grant, caps: &[Cap], now: Timestamp) {
+        let mut state = self.state();
+        state.left += grant.number;
+        state.since = grant.now;
+        state.until = Instant::now() + grant.until.since(grant.now);
+        let since = state.full.as_ref().map_or(grant.now, |full| full.since);
+        state.full = grant.full.and_then(|index| {
+            Some(Full {
+                cap: caps.get(index)?.clone(),
+                since,
+                until: grant.until,
+                ask_at: now.after(grant.until.since(grant.now)),
+            })
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Under which name the messages of a domain that is warmed up are counted, through whichever relay.
+pub(crate) fn warm_up_name(domain: &str) -> String {
+    format!("warm-up of {domain}")
+}
+
+/// Fills the purse of `relay` whenever it is found empty, until the engine stops.
+pub(crate) async fn keep(shared: Arc<Shared>, relay: Arc<LiveRelay>) {
+    let purse = &relay.standing.purse;
+    if purse.is_bottomless() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            () = purse.wanted.notified() => {}
+            () = shared.stopped() => return,
+        }
+        while let Some(wait) = refill(&shared, &relay).await {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = shared.stopped() => return,
+            }
+        }
+    }
+}
+
+/// Takes one portion. Where there is none, gives the time after which to look again.
+async fn refill(shared: &Shared, relay: &LiveRelay) -> Option<Duration> {
+    let app = &shared.app;
+    let purse = &relay.standing.purse;
+    let now = app.clock.now();
+    let before = purse.state().full.clone();
+    if let Some(full) = before.as_ref().filter(|full| full.ask_at > now) {
+        return Some(full.ask_at.since(now).min(LOOK));
+    }
+    let caps = purse.caps(now);
+    let smallest = caps.iter().map(|cap| cap.most).min().unwrap_or(0);
+    let portion = (smallest / PART).clamp(1, PORTION);
+    let portion = u32::try_from(portion).unwrap_or(1);
+    let unused = purse.unused(false);
+    match app.store.take_budget(&caps, portion, unused, now).await {
+        Ok((grant, _)) => {
+            purse.fill(&grant, &caps, now);
+            let full = purse.state().full.clone();
+            if full.is_some() != before.is_some() || grant.number > 0 {
+                shared.queue.look_again();
+            }
+            full.map(|full| full.ask_at.since(now).min(LOOK))
+        }
+        Err(error) => {
+            tracing::error!(%error, relay = relay.name, "the relay's budget cannot be asked for");
+            Some(RETRY)
+        }
+    }
+}
+
+/// Gives back what was taken and not used, at the end.
+pub(crate) async fn empty(shared: &Shared) {
+    for relay in &shared.relays {
+        let Some(unused) = relay.standing.purse.unused(true) else {
+            continue;
+        };
+        let now = shared.app.clock.now();
+        let caps = relay.standing.purse.caps(now);
+        let given = shared.app.store.take_budget(&caps, 0, Some(unused), now);
+        if let Err(error) = given.await {
+            tracing::warn!(%error, relay = relay.name, "unused budget could not be given back");
+        }
+    }
+}
+
+/// `1500` as `1,500`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_are_grouped() {
+        let shown: Vec<_> = [0, 999, 1_000, 1_234_567].map(grouped).into();
+        assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
+    }
+}

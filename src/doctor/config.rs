@@ -1,0 +1,162 @@
+//! The configuration: values that are well formed and still cannot be meant.
+
+use url::Url;
+
+use super::{Desk, Findings};
+use crate::config::RelayKind;
+
+/// Texts that stand in examples and nowhere else.
+const EXAMPLES: [&str; 5] = [
+    "example.org",
+    "example.com",
+    "example.net",
+    ".example",
+    ".invalid",
+];
+/// Domains whose owners let nobody else send from them (their DMARC policy says so).
+const FREE_MAIL: [&str; 14] = [
+    "gmail.com",
+    "googlemail.com",
+    "yahoo.com",
+    "ymail.com",
+    "outlook.com",
+    "hotmail.com",
+    "live.com",
+    "msn.com",
+    "aol.com",
+    "icloud.com",
+    "me.com",
+    "gmx.de",
+    "gmx.net",
+    "web.de",
+];
+
+pub(super) fn look(desk: &Desk<'_>, out: &mut Findings) {
+    placeholders(desk, out);
+    address(desk, out);
+    url(desk, out);
+    listeners(desk, out);
+    signing(desk, out);
+}
+
+fn placeholders(desk: &Desk<'_>, out: &mut Findings) {
+    let config = desk.config;
+    let host = desk.public_host();
+    let hosts = [
+        ("from.address", config.from.address.domain()),
+        ("publication.url", host.as_str()),
+        ("send.bounce_domain", desk.bounce_domain()),
+    ];
+    let example = |host: &str| {
+        EXAMPLES.iter().any(|end| {
+            let bare = end.trim_start_matches('.');
+            host == bare || host.ends_with(&format!(".{bare}"))
+        })
+    };
+    let mut left: Vec<&str> = hosts
+        .iter()
+        .filter(|(_, host)| example(host))
+        .map(|(key, _)| *key)
+        .collect();
+    let postal = config.publication.postal_address.to_lowercase();
+    if postal.contains("example") || postal.contains("your ") || postal.contains("set ") {
+        left.push("publication.postal_address");
+    }
+    if left.is_empty() {
+        return out.ok("placeholders", "no example value is left");
+    }
+    out.error(
+        "placeholders",
+        format!(
+            "{} still hold{} an example",
+            list(&left),
+            if left.len() == 1 { "s" } else { "" }
+        ),
+        "write your own values into the configuration",
+    );
+}
+
+fn list(keys: &[&str]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    keys.join(", ")
+}
+
+fn address(desk: &Desk<'_>, out: &mut Findings) {
+    let domain = desk.config.from.address.domain();
+    if FREE_MAIL.contains(&domain) {
+        return out.error(
+            "from-domain",
+            format!("`{domain}` is a free-mail domain, whose owner has receivers refuse mail from others"),
+            "send from an address in a domain of your own",
+        );
+    }
+    out.ok("from-domain", format!("mail comes from `{domain}`"));
+}
+
+fn url(desk: &Desk<'_>, out: &mut Findings) {
+    let text = &desk.config.publication.url;
+    if text.starts_with("http:") {
+        return out.error(
+            "public-url",
+            format!("`{text}` is this machine: no reader can follow a link or leave the list"),
+            "set `publication.url` to the https address of the public site",
+        );
+    }
+    out.ok("public-url", format!("links lead to `{text}`"));
+}
+
+fn listeners(desk: &Desk<'_>, out: &mut Findings) {
+    let http = &desk.config.http;
+    if !http.admin.ip().is_loopback() {
+        out.error(
+            "admin-listener",
+            format!(
+                "the author's pages listen on `{}`, where others may reach them",
+                http.admin
+            ),
+            "bind `http.admin` to 127.0.0.1 and come by SSH or a proxy that asks for a password",
+        );
+    } else {
+        out.ok(
+            "admin-listener",
+            format!("the author's pages listen on `{}` only", http.admin),
+        );
+    }
+    let secure = Url::parse(&desk.config.publication.url).is_ok_and(|url| url.scheme() == "https");
+    if secure && http.trusted_proxies.is_empty() {
+        out.warn(
+            "public-listener",
+            format!(
+                "the public site listens on `{}` without TLS, and no proxy before it is trusted: \
+                 all readers look like one",
+                http.public
+            ),
+            "name the proxy's address in `http.trusted_proxies`",
+        );
+    } else {
+        out.ok(
+            "public-listener",
+            format!("the public site listens on `{}`", http.public),
+        );
+    }
+}
+
+fn signing(desk: &Desk<'_>, out: &mut Findings) {
+    for (name, relay) in &desk.config.relay {
+        let signs = relay.dkim.unwrap_or(relay.kind != RelayKind::Ses);
+        if signs && desk.config.dkim.key.is_none() {
+            out.error(
+                "signing",
+                format!("mail through relay `{name}` is not signed with DKIM: there is no key"),
+                "make one with `pressrun keys dkim --selector NAME`, or say `dkim = false` if the relay signs",
+            );
+        } else if signs {
+            out.ok(
+                "signing",
+                format!("mail through relay `{name}` is signed here"),
+            );
+        } else {
+            out.ok("signing", format!("relay `{name}` signs itself"));
+        }
+    }
+}

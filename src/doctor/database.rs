@@ -1,0 +1,206 @@
+//! The database and the clocks: a commit must be durable, and time must be one.
+
+use secrecy::ExposeSecret;
+
+use super::{Desk, Findings};
+use crate::clock::Timestamp;
+use crate::store::Store;
+use crate::store::durability::Durability;
+
+/// Opened for a look: nothing is migrated, nothing is made.
+async fn open(desk: &Desk<'_>) -> anyhow::Result<Option<Store>> {
+    let url = desk.config.database.url.expose_secret();
+    if let Some(file) = url.strip_prefix("sqlite:")
+        && !desk.base.join(file.trim_start_matches("//")).is_file()
+    {
+        return Ok(None);
+    }
+    Store::connect(url, desk.base, 2).await.map(Some)
+}
+
+pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
+    let store = match open(desk).await {
+        Ok(Some(store)) => store,
+        Ok(None) => {
+            return out.warn(
+                "database",
+                "there is no database yet",
+                "the first command that needs one makes it, for example `pressrun lists show`",
+            );
+        }
+        Err(error) => {
+            return out.error(
+                "database",
+                format!("the database cannot be opened: {error:#}"),
+                "start it, or correct `database.url`",
+            );
+        }
+    };
+    match store.durability().await {
+        Ok(found) => tell(&found, out),
+        Err(error) => out.error(
+            "database",
+            format!("the database does not answer: {error}"),
+            "look at its own log",
+        ),
+    }
+    store.close().await;
+}
+
+fn tell(found: &Durability, out: &mut Findings) {
+    match found {
+        Durability::Sqlite {
+            version,
+            journal,
+            synchronous,
+            octets,
+            integrity,
+            ahead,
+        } => {
+            out.ok(
+                "database",
+                format!("SQLite {version}, {} MiB", octets / (1024 * 1024)),
+            );
+            if journal == "wal" && *synchronous >= 2 {
+                out.ok(
+                    "commit",
+                    "a commit is on the disk before anything leaves (WAL, synchronous full)",
+                );
+            } else {
+                out.error(
+                    "commit",
+                    format!("a commit may be lost in a power cut (journal {journal}, synchronous {synchronous})"),
+                    "the file may lie where WAL is not possible; move it to a disk of this machine",
+                );
+            }
+            match integrity.as_deref() {
+                Some("ok") => out.ok("integrity", "every page of the file is sound"),
+                Some(fault) => out.error(
+                    "integrity",
+                    format!("the file is damaged: {fault}"),
+                    "stop sending and go back to the last backup",
+                ),
+                None => out.unknown(
+                    "integrity",
+                    "the file is too large for a look through all its pages",
+                ),
+            }
+            if *ahead {
+                out.error(
+                    "schema",
+                    "a newer pressrun has used this database",
+                    "use that version; an older one does not know what it reads",
+                );
+            }
+        }
+        Durability::Postgres {
+            version,
+            settings,
+            standby,
+            followers,
+        } => {
+            out.ok("database", format!("PostgreSQL {version}"));
+            let setting = |name: &str| {
+                let found = settings.iter().find(|(known, _)| known == name);
+                found.map_or("", |(_, setting)| setting.as_str())
+            };
+            let off: Vec<&str> = ["fsync", "full_page_writes"]
+                .into_iter()
+                .filter(|name| setting(name) != "on")
+                .collect();
+            let commit = setting("synchronous_commit");
+            if !off.is_empty() {
+                out.error(
+                    "commit",
+                    format!(
+                        "a power cut may damage the database: {} is off",
+                        off.join(" and ")
+                    ),
+                    "switch it on in postgresql.conf and restart the server",
+                );
+            } else if matches!(commit, "off") {
+                out.error(
+                    "commit",
+                    "a commit may be lost in a crash: synchronous_commit is off",
+                    "the connection asks for `on`; something between here and the server takes it back",
+                );
+            } else {
+                out.ok(
+                    "commit",
+                    format!("a commit is on the disk before anything leaves (synchronous_commit {commit})"),
+                );
+            }
+            if *standby {
+                out.error(
+                    "replication",
+                    "the server is a standby and takes no writes",
+                    "let `database.url` name the primary",
+                );
+            } else if *followers > 0 && setting("synchronous_standby_names").is_empty() {
+                out.warn(
+                    "replication",
+                    "standbys follow asynchronously: after a failover, the last markers may be missing",
+                    "after a failover say `pressrun resume --yes` only when you know which mails left",
+                );
+            } else {
+                out.ok("replication", format!("{followers} standbys follow"));
+            }
+        }
+    }
+}
+
+/// Seconds by which clocks may differ before anyone minds, and before times are wrong.
+const DRIFT: i64 = 5;
+const WRONG: i64 = 60;
+
+pub(super) async fn clock(desk: &Desk<'_>, out: &mut Findings) {
+    let Ok(Some(store)) = open(desk).await else {
+        return out.unknown(
+            "newest-row",
+            "there is no database to hold the clock against",
+        );
+    };
+    let now = desk.clock.now();
+    match store.instants().await {
+        Ok(found) => {
+            let ahead = found.newest - now.0;
+            if ahead > WRONG * 1000 {
+                out.error(
+                    "newest-row",
+                    format!(
+                        "the clock says {}, and the database holds something of {}",
+                        now.to_rfc3339(),
+                        Timestamp(found.newest).to_rfc3339()
+                    ),
+                    "set the clock (NTP); the database may also be another machine's",
+                );
+            } else {
+                out.ok("newest-row", "nothing in the database is of the future");
+            }
+            if let Some(database) = found.database {
+                differ(
+                    "database-clock",
+                    "PostgreSQL's clock",
+                    database - now.0,
+                    out,
+                );
+            }
+        }
+        Err(_) => out.unknown("newest-row", "the database holds no tables yet"),
+    }
+    store.close().await;
+}
+
+/// Tells how far another clock is ahead, in milliseconds.
+pub(super) fn differ(check: &'static str, whose: &str, ahead: i64, out: &mut Findings) {
+    let seconds = ahead.abs() / 1000;
+    let says = format!("{whose} is {seconds} s away from this machine's");
+    let advice = "let both machines follow NTP";
+    if seconds > WRONG {
+        out.error(check, says, advice);
+    } else if seconds > DRIFT {
+        out.warn(check, says, advice);
+    } else {
+        out.ok(check, format!("{whose} and this machine's agree"));
+    }
+}

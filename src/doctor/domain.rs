@@ -1,0 +1,270 @@
+//! What stands in the DNS: SPF of the envelope sender, the DKIM key, DMARC, and where answers arrive.
+
+use std::net::IpAddr;
+
+use super::spf::{self, Trouble};
+use super::{Desk, Findings, dmarc};
+use crate::config::RelayKind;
+use crate::dkim::tags;
+use crate::dns::Dns;
+use crate::spf::{Client, LOOKUPS, Verdict};
+
+pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
+    let Some(dns) = &desk.dns else {
+        return out.error(
+            "nameserver",
+            "there is no nameserver to ask",
+            "set `dns.nameserver`, or write one into /etc/resolv.conf",
+        );
+    };
+    spf_of(desk, dns, out).await;
+    dkim(desk, dns, out).await;
+    dmarc::look(desk, dns, out).await;
+    answers(desk, dns, out).await;
+}
+
+/// Where each kind of relay sends from, by its own documentation.
+fn include_of(kind: RelayKind) -> Option<&'static str> {
+    match kind {
+        RelayKind::Ses => Some("amazonses.com"),
+        RelayKind::Mailgun => Some("mailgun.org"),
+        RelayKind::Postmark => Some("spf.mtasv.net"),
+        RelayKind::Sendgrid => Some("sendgrid.net"),
+        _ => None,
+    }
+}
+
+async fn spf_of(desk: &Desk<'_>, dns: &Dns, out: &mut Findings) {
+    let domain = desk.bounce_domain();
+    let survey = match spf::survey(dns, domain).await {
+        Ok(survey) => survey,
+        Err(Trouble::None) => {
+            return out.error(
+                "spf",
+                format!("`{domain}`, the envelope sender's domain, has no SPF record"),
+                "publish one; `pressrun dns` prints it",
+            );
+        }
+        Err(Trouble::Permanent(why)) => {
+            return out.error(
+                "spf",
+                format!("receivers take the SPF record for wrong: {why}"),
+                "correct it",
+            );
+        }
+        Err(Trouble::Temporary(why)) => return out.unknown("spf", why),
+    };
+    if survey.lookups > LOOKUPS {
+        out.error(
+            "spf-lookups",
+            format!("the SPF record of `{domain}` asks the DNS {} times; after {LOOKUPS} it counts as wrong", survey.lookups),
+            "take out what no longer sends, or write ip4: and ip6: in place of include:",
+        );
+    } else {
+        out.ok(
+            "spf-lookups",
+            format!(
+                "the SPF record of `{domain}` asks the DNS {} times",
+                survey.lookups
+            ),
+        );
+    }
+    for (name, relay) in &desk.config.relay {
+        match include_of(relay.kind) {
+            Some(include) => {
+                if survey.domains.iter().any(|domain| domain == include) {
+                    out.ok(
+                        "spf",
+                        format!(
+                            "the SPF record of `{domain}` includes `{include}` for relay `{name}`"
+                        ),
+                    );
+                } else {
+                    out.error(
+                        "spf",
+                        format!("the SPF record of `{domain}` does not include `{include}`, from where relay `{name}` sends"),
+                        format!("add `include:{include}` to it"),
+                    );
+                }
+            }
+            None => by_address(desk, dns, (name, &relay.url), out).await,
+        }
+    }
+}
+
+/// A relay of unknown kind most likely sends from its own address; it need not.
+async fn by_address(desk: &Desk<'_>, dns: &Dns, (name, url): (&str, &str), out: &mut Findings) {
+    let domain = desk.bounce_domain();
+    let host = url::Url::parse(url).ok();
+    let host = host
+        .as_ref()
+        .and_then(url::Url::host_str)
+        .unwrap_or_default();
+    let host = host.trim_matches(['[', ']']);
+    let addresses = match host.parse::<IpAddr>() {
+        Ok(address) => vec![address],
+        Err(_) => match dns.addresses(host).await {
+            Ok(found) => found.records,
+            Err(error) => return out.unknown("spf", error.to_string()),
+        },
+    };
+    if addresses.iter().all(|address| address.is_loopback()) {
+        return out.unknown(
+            "spf",
+            format!("relay `{name}` is on this machine, so it is not seen from where it sends"),
+        );
+    }
+    let sender = format!("bounce@{domain}");
+    for address in addresses {
+        let client = Client {
+            address,
+            sender: &sender,
+            helo: host,
+        };
+        match spf::check(dns, domain, &client).await {
+            Ok(Verdict::Pass) => {
+                out.ok(
+                    "spf",
+                    format!("the SPF record of `{domain}` allows relay `{name}` at {address}"),
+                );
+            }
+            Ok(verdict) => out.warn(
+                "spf",
+                format!(
+                    "the SPF record of `{domain}` says {} of relay `{name}` at {address}",
+                    verdict.name()
+                ),
+                format!(
+                    "add `a:{host}` to it, unless the relay sends from other hosts that it allows"
+                ),
+            ),
+            Err(Trouble::None) => {}
+            Err(Trouble::Permanent(why)) => {
+                out.error(
+                    "spf",
+                    format!("receivers take the SPF record for wrong: {why}"),
+                    "correct it",
+                );
+            }
+            Err(Trouble::Temporary(why)) => out.unknown("spf", why),
+        }
+    }
+}
+
+/// The record under the selector must be the public half of the very key that signs.
+async fn dkim(desk: &Desk<'_>, dns: &Dns, out: &mut Findings) {
+    let Some(signer) = &desk.signer else {
+        return;
+    };
+    let name = signer.record_name();
+    let found = match dns.txt(&name).await {
+        Ok(found) => found.records,
+        Err(error) => return out.unknown("dkim", error.to_string()),
+    };
+    let key = |text: &str| {
+        let tags = tags::parse(text)?;
+        let key = tags::value(&tags, "p")?;
+        Some(key.split_ascii_whitespace().collect::<String>())
+    };
+    let keys: Vec<String> = found.iter().filter_map(|text| key(text)).collect();
+    let advice = "publish the record that `pressrun dns` prints, and wait until the DNS shows it";
+    match keys.as_slice() {
+        [] => out.error(
+            "dkim",
+            format!("no DKIM key stands at `{name}`: every signature is void"),
+            advice,
+        ),
+        [one] if Some(one) == key(&signer.record()).as_ref() => {
+            out.ok("dkim", format!("the key at `{name}` is the one that signs"));
+        }
+        [one] if one.is_empty() => {
+            out.error(
+                "dkim",
+                format!("the key at `{name}` is revoked: every signature is void"),
+                advice,
+            );
+        }
+        [_] => out.error(
+            "dkim",
+            format!(
+                "the key at `{name}` is another than the one that signs: every signature is void"
+            ),
+            advice,
+        ),
+        _ => out.error(
+            "dkim",
+            format!("several keys stand at `{name}`, and receivers choose any"),
+            "leave only the one that `pressrun dns` prints",
+        ),
+    }
+}
+
+/// Can replies and bounces come back?
+async fn answers(desk: &Desk<'_>, dns: &Dns, out: &mut Findings) {
+    let from = &desk.config.from;
+    let replies = from.reply_to.as_ref().unwrap_or(&from.address).domain();
+    let mut wanted = vec![("mx-replies", replies, "a reader's answer")];
+    let bounces = desk.bounce_domain();
+    if bounces != replies {
+        wanted.push(("mx-bounces", bounces, "a bounce"));
+    }
+    if from.address.domain() != replies {
+        wanted.push(("mx-from", from.address.domain(), "mail to the author"));
+    }
+    for (check, domain, what) in wanted {
+        arrives(dns, check, domain, what, out).await;
+    }
+}
+
+async fn arrives(dns: &Dns, check: &'static str, domain: &str, what: &str, out: &mut Findings) {
+    let found = match dns.mx(domain).await {
+        Ok(found) => found,
+        Err(error) => return out.unknown(check, error.to_string()),
+    };
+    let advice = "publish an MX record with the host that takes its mail; `pressrun dns` prints one for bounces";
+    if found.records.is_empty() {
+        // RFC 5321, section 5.1: without an MX, the domain's own address is taken.
+        let own = dns.addresses(domain).await;
+        return match own {
+            Err(error) => out.unknown(check, error.to_string()),
+            Ok(own) if own.records.is_empty() => out.error(
+                check,
+                format!(
+                    "`{domain}` takes no mail, so {what} is lost; receivers distrust such a sender"
+                ),
+                advice,
+            ),
+            Ok(_) => out.warn(
+                check,
+                format!(
+                    "`{domain}` has no MX; {what} goes to its web address, if anyone takes it there"
+                ),
+                advice,
+            ),
+        };
+    }
+    for mx in &found.records {
+        if mx.host.is_empty() {
+            return out.error(
+                check,
+                format!("`{domain}` says that it takes no mail (null MX), so {what} is lost"),
+                advice,
+            );
+        }
+        match dns.addresses(&mx.host).await {
+            Err(error) => return out.unknown(check, error.to_string()),
+            Ok(host) if !host.records.is_empty() => {
+                return out.ok(
+                    check,
+                    format!("{what} to `{domain}` arrives at `{}`", mx.host),
+                );
+            }
+            Ok(_) => {}
+        }
+    }
+    out.error(
+        check,
+        format!("no mail host of `{domain}` has an address, so {what} is lost"),
+        "correct the MX records, or give their hosts addresses",
+    );
+}

@@ -1,0 +1,182 @@
+//! How fast a run may go: `20/s`, or spread over a time.
+//!
+//! Promises: pure, and never faster than said over any stretch longer than a second; what was not used
+//! is not saved up. Leaves the giving out to `deliver` and the keeping to `store`.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+const DAY: i64 = 86_400_000;
+/// What may go out at once after a silence: a second's worth.
+const BURST: i64 = 1_000;
+/// Machines may differ by so much; a mark farther ahead comes from a clock that was set back.
+const SKEW: i64 = 60_000;
+
+/// How many messages may go out now, and the mark to keep with the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub messages: usize,
+    /// The instant up to which the pace is used up.
+    pub paced_to: Timestamp,
+}
+
+/// Reads `20/s`, `1000/m`, `5000/h` or `100000/d`; gives messages per day.
+pub fn parse(text: &str) -> Result<i64, String> {
+    let wrong = || {
+        format!("`{text}` is no rate; expected one such as `20/s`, `1000/m`, `5000/h` or `50000/d`")
+    };
+    let (number, unit) = text.split_once('/').ok_or_else(wrong)?;
+    let number: i64 = number.trim().parse().map_err(|_| wrong())?;
+    let times = match unit.trim() {
+        "s" | "sec" | "second" => 86_400,
+        "m" | "min" | "minute" => 1_440,
+        "h" | "hour" => 24,
+        "d" | "day" => 1,
+        _ => return Err(wrong()),
+    };
+    match number.checked_mul(times) {
+        // A thousand million a day is beyond any relay, and far from where the arithmetic ends.
+        Some(per_day @ 1..=86_400_000_000) => Ok(per_day),
+        _ => Err(wrong()),
+    }
+}
+
+/// `20 a second`, in the largest unit that gives a whole number.
+pub fn shown(per_day: i64) -> String {
+    for (unit, times) in [("a second", 86_400), ("a minute", 1_440), ("an hour", 24)] {
+        if per_day % times == 0 {
+            return format!("{} {unit}", per_day / times);
+        }
+    }
+    match per_day {
+        2_400.. => format!("about {} an hour", per_day / 24),
+        _ => format!("{per_day} a day"),
+    }
+}
+
+/// The pace at which `queued` messages take `left`; none where the time is over.
+pub fn spread(queued: i64, left: Duration) -> Option<i64> {
+    let left = i64::try_from(left.as_millis())
+        .ok()
+        .filter(|&left| left > 0)?;
+    let per_day = i128::from(queued.max(1)) * i128::from(DAY) / i128::from(left);
+    Some(i64::try_from(per_day).unwrap_or(i64::MAX).max(1))
+}
+
+/// What may go out at `now` at this pace, when it is used up to `paced_to`.
+pub fn grant(per_day: i64, paced_to: Option<Timestamp>, now: Timestamp) -> Grant {
+    let per_day = i128::from(per_day.max(1));
+    let interval = ceil(i128::from(DAY), per_day);
+    let oldest = now.0 - BURST.max(interval);
+    let from = match paced_to {
+        None => now.0 - interval,
+        Some(mark) if mark.0 > now.0 + SKEW => now.0,
+        Some(mark) => mark.0.max(oldest),
+    };
+    let open = i128::from((now.0 - from).max(0));
+    let messages = open * per_day / i128::from(DAY);
+    Grant {
+        messages: usize::try_from(messages).unwrap_or(usize::MAX),
+        paced_to: Timestamp(from + ceil(messages * i128::from(DAY), per_day)),
+    }
+}
+
+/// Rounded up, so that the pace is never exceeded.
+fn ceil(dividend: i128, divisor: i128) -> i64 {
+    i64::try_from((dividend + divisor - 1) / divisor).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::{grant, parse, shown, spread};
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn a_rate_is_read_and_said_again() {
+        for (text, said) in [
+            ("20/s", "20 a second"),
+            ("1000/m", "1000 a minute"),
+            ("1200/min", "20 a second"),
+            ("5000/h", "5000 an hour"),
+            ("100/d", "100 a day"),
+            ("100000/day", "about 4166 an hour"),
+        ] {
+            assert_eq!(parse(text).map(shown), Ok(said.to_owned()), "{text}");
+        }
+        for text in [
+            "20",
+            "0/s",
+            "-1/s",
+            "many/s",
+            "20/w",
+            "20/s/s",
+            "999999999999/s",
+        ] {
+            parse(text).expect_err(text);
+        }
+    }
+
+    #[test]
+    fn a_slow_pace_gives_one_at_a_time_and_nothing_is_saved_up() {
+        let at = |seconds: i64| Timestamp(1_000_000_000 + seconds * 1000);
+        let hourly = parse("2/h").expect("a rate");
+        let first = grant(hourly, None, at(0));
+        assert_eq!((first.messages, first.paced_to), (1, at(0)));
+        assert_eq!(grant(hourly, Some(at(0)), at(1799)).messages, 0);
+        assert_eq!(grant(hourly, Some(at(0)), at(1800)).messages, 1);
+        let late = grant(hourly, Some(at(0)), at(90_000));
+        assert_eq!((late.messages, late.paced_to), (1, at(90_000)));
+        let fast = parse("20/s").expect("a rate");
+        assert_eq!(grant(fast, Some(at(0)), at(3600)).messages, 20);
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_stop_a_run_for_as_long() {
+        let now = Timestamp(1_000_000_000);
+        let hour = Duration::from_secs(3600);
+        let fast = parse("20/s").expect("a rate");
+        let back = grant(fast, Some(now.after(hour)), now);
+        assert_eq!((back.messages, back.paced_to), (0, now));
+        // A machine whose clock is a little behind waits for the other's mark.
+        let ahead = now.after(Duration::from_secs(5));
+        assert_eq!(grant(fast, Some(ahead), now).messages, 0);
+    }
+
+    #[test]
+    fn a_spread_takes_the_time_that_is_left() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(spread(3600, hour), Some(86_400));
+        assert_eq!(spread(0, hour), Some(24));
+        assert_eq!(spread(3600, Duration::ZERO), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_second_takes_more_than_its_share(
+            per_second in 1i64..5000,
+            steps in proptest::collection::vec(1i64..700, 1..200),
+        ) {
+            let per_day = per_second * 86_400;
+            let (mut now, mut mark, mut total) = (Timestamp(1_800_000_000_000), None, 0usize);
+            let begin = now;
+            for step in steps {
+                now = Timestamp(now.0 + step);
+                let given = grant(per_day, mark, now);
+                prop_assert!(given.paced_to <= now);
+                mark = Some(given.paced_to);
+                total += given.messages;
+            }
+            let allowed = (now.0 - begin.0) * per_second / 1000 + 2;
+            prop_assert!(i64::try_from(total).expect("a number") <= allowed + per_second, "{total}");
+            if per_second < 1000 {
+                // Rounding to whole milliseconds loses little.
+                prop_assert!(i64::try_from(total).expect("a number") * 100 >= (allowed - 4) * 60, "{total}");
+            }
+        }
+    }
+}

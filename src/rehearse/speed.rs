@@ -1,0 +1,426 @@
+//! The coming run at full size against the embedded sink: when would it end, and what holds it up?
+//!
+//! Promises: the real engine, ledger, signer and settings, on a database of its own in a temporary folder
+//! that is gone afterwards; the publication's database is read once, for where its readers have their
+//! mailboxes, and nothing leaves this machine. Memory is bounded as in a run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::PAGE;
+use super::providers::{self, DIRECT, USUAL};
+use crate::app::App;
+use crate::config::{Config, TlsPolicy};
+use crate::deliver::trouble::Trouble;
+use crate::deliver::{Engine, Taken};
+use crate::delivery::Counts;
+use crate::doctor;
+use crate::id::{RunId, SubscriberId};
+use crate::import::{self, Import};
+use crate::keyring::Keyring;
+use crate::lists;
+use crate::publication::Built;
+use crate::run;
+use crate::smtp::sink::mailboxes::{Mailboxes, Provider};
+use crate::smtp::sink::{Keep, Sink, SinkOptions};
+use crate::store::runs::{Begun, Plan};
+use crate::subscriber::Status;
+
+const LOOK: Duration = Duration::from_millis(100);
+/// In a rehearsal nobody waits five minutes for a second try; the forecast adds the real wait.
+const RETRY: Duration = Duration::from_secs(1);
+/// Messages over each connection before anything can be told of it.
+const FEW: u64 = 10;
+/// What is near enough to a limit to be held up by it.
+const NEAR: f64 = 0.8;
+
+/// What to rehearse.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// As many recipients, instead of the list's own.
+    pub recipients: Option<u64>,
+    /// As if every mailbox provider was connected to, instead of a relay that takes everything.
+    pub direct: bool,
+    /// The rehearsal ends here, and the rest is reckoned from its rate.
+    pub at_most: Duration,
+}
+
+/// What holds a run up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bottleneck {
+    /// Every connection waits for answers all the time.
+    Connections,
+    Processor,
+    /// Neither connections nor processor are busy: commits wait for the disk.
+    Disk,
+    /// It was over before anything could be told.
+    None,
+}
+
+/// Recipients at one provider, and how many of them it turned away at first.
+#[derive(Clone, Debug, Serialize)]
+pub struct Share {
+    pub provider: &'static str,
+    pub recipients: u64,
+    pub deferred: u64,
+}
+
+/// How the run is going to be.
+#[derive(Clone, Debug, Serialize)]
+pub struct Forecast {
+    pub issue: String,
+    pub list: String,
+    pub recipients: u64,
+    /// Messages that were sent in the rehearsal; fewer than `recipients` when it was broken off.
+    pub sent: u64,
+    pub connections: usize,
+    /// Until the recipients stand in the ledger.
+    pub freeze_seconds: f64,
+    /// What the rehearsal took from there.
+    pub measured_seconds: f64,
+    pub per_second: f64,
+    /// From Send until everyone was tried once.
+    pub first_pass_seconds: f64,
+    /// From Send until those turned away at first have their mail, too.
+    pub finish_seconds: f64,
+    pub bottleneck: Bottleneck,
+    /// Messages a second that the connections allow at these answers.
+    pub connection_limit: f64,
+    /// The share of this machine's processors that sender and sink used together.
+    pub processor: f64,
+    pub durable_write_ms: f64,
+    /// Of this process, the sink in it too.
+    pub memory_mib: u64,
+    pub providers: Vec<Share>,
+}
+
+/// Rehearses `built` for `list`. `progress` hears how many of how many are done.
+pub async fn run(
+    app: &App,
+    built: Built,
+    list: &str,
+    wish: &Wish,
+    mut progress: impl FnMut(u64, u64),
+) -> anyhow::Result<Forecast> {
+    let mix = mix(app, list, wish.recipients).await?;
+    let recipients: u64 = mix.iter().sum();
+    ensure!(
+        recipients > 0,
+        "nobody is on `{list}` yet; `--recipients N` rehearses with as many made-up readers"
+    );
+    let providers = providers(app, wish.direct)?;
+    let folder = Folder::new(app)?;
+    let mailboxes = Arc::new(Mailboxes::new(&providers));
+    let sink = Sink::bind(SinkOptions {
+        keep: Keep::Nothing,
+        mailboxes: Some(mailboxes.clone()),
+        ..SinkOptions::default()
+    });
+    let sink = sink.await?;
+    let stage = stage(app, &folder.0, &sink.url()).await?;
+    people(&stage, &folder.0, list, &mix).await?;
+    let write = doctor::files::measure(&folder.0.join("durable"))?;
+    let slug = built.compiled.slug.clone();
+    let begun = Instant::now();
+    let used = processor_time();
+    let id = match run::begin_planned(&stage, built, list, &Plan::default(), true)
+        .await?
+        .begun
+    {
+        Begun::New(id) => id,
+        _ => bail!("the rehearsal's own database holds a run already"),
+    };
+    let mut watched = Watched::default();
+    let (stop, stopped) = watch::channel(false);
+    let Taken::Engine(engine) = Engine::take(stage.clone(), stopped).await? else {
+        bail!("another process sends from the rehearsal's database");
+    };
+    let engine = tokio::spawn(engine.run());
+    let until = begun + wish.at_most;
+    let watching = watched.watch(&stage, id, begun, until, |done| progress(done, recipients));
+    let watching = watching.await;
+    stop.send(true).ok();
+    engine.await??;
+    let used = processor_time().saturating_sub(used);
+    stage.store.close().await;
+    sink.shutdown().await;
+    watching?;
+    let connections = connections(&app.config);
+    let elapsed = watched.elapsed.saturating_sub(watched.frozen).as_secs_f64();
+    let sent = watched.sent;
+    let per_second = sent as f64 / elapsed.max(0.001);
+    let wait = mean_wait(&providers, &mix, wish.direct);
+    let connection_limit = connections as f64 / wait.as_secs_f64().max(1e-6);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let processor = used.as_secs_f64() / watched.elapsed.as_secs_f64().max(0.001) / cores as f64;
+    let freeze = watched.frozen.as_secs_f64();
+    let first_pass = freeze + recipients as f64 / per_second.max(0.001);
+    let shares = shares(&mailboxes, &mix, wish.direct, recipients);
+    let deferred: u64 = shares.iter().map(|share| share.deferred).sum();
+    let retry = app.config.send.retry.first().copied().unwrap_or_default();
+    Ok(Forecast {
+        issue: slug,
+        list: list.to_owned(),
+        recipients,
+        sent,
+        connections,
+        freeze_seconds: freeze,
+        measured_seconds: elapsed,
+        per_second,
+        first_pass_seconds: first_pass,
+        finish_seconds: match deferred {
+            0 => first_pass,
+            _ => first_pass + retry.as_secs_f64(),
+        },
+        bottleneck: if sent < FEW * connections as u64 {
+            Bottleneck::None
+        } else if per_second > NEAR * connection_limit {
+            Bottleneck::Connections
+        } else if processor > NEAR {
+            Bottleneck::Processor
+        } else {
+            Bottleneck::Disk
+        },
+        connection_limit,
+        processor,
+        durable_write_ms: write.as_secs_f64() * 1000.0,
+        memory_mib: memory_peak(),
+        providers: shares,
+    })
+}
+
+/// How many readers of the list there are at each provider of [`DIRECT`].
+async fn mix(app: &App, list: &str, wanted: Option<u64>) -> anyhow::Result<[u64; 4]> {
+    let mut mix = [0; 4];
+    if let Some(list) = app.store.list(list).await? {
+        let now = app.clock.now();
+        let mut after = SubscriberId(0);
+        loop {
+            let page = app.store.audience(list.id, now, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = SubscriberId(last.id);
+            for reader in &page {
+                let domain = reader
+                    .address
+                    .rsplit_once('@')
+                    .map_or("", |(_, domain)| domain);
+                let at = DIRECT.iter().position(|one| one.domains.contains(&domain));
+                mix[at.unwrap_or(DIRECT.len() - 1)] += 1;
+            }
+        }
+    }
+    let Some(wanted) = wanted else {
+        return Ok(mix);
+    };
+    // The same shares, for another number of readers; the usual ones where nobody is known.
+    let shares = if mix.iter().sum::<u64>() == 0 {
+        USUAL
+    } else {
+        mix
+    };
+    let all: u64 = shares.iter().sum();
+    let mut scaled =
+        shares.map(|share| (u128::from(share) * u128::from(wanted) / u128::from(all)) as u64);
+    let largest = (0..scaled.len()).max_by_key(|&at| shares[at]).unwrap_or(0);
+    scaled[largest] += wanted - scaled.iter().sum::<u64>();
+    Ok(scaled)
+}
+
+fn providers(app: &App, direct: bool) -> anyhow::Result<Vec<Provider>> {
+    let first = app.config.first_relay();
+    let (_, relay) = first.context("`send.relay` names no relay that is described")?;
+    Ok(match direct {
+        true => DIRECT.to_vec(),
+        false => vec![providers::relay(relay.kind)],
+    })
+}
+
+/// Connections of the relays that carry the run while none of them is broken.
+fn connections(config: &Config) -> usize {
+    let names = config.relays_of("").unwrap_or_default();
+    let relays = names.into_iter().filter_map(|name| config.relay.get(name));
+    let first = config.first_relay().map(|(_, relay)| relay.priority);
+    let first = relays.filter(|relay| Some(relay.priority) == first);
+    first.map(|relay| relay.connections).sum()
+}
+
+/// What one message costs a connection, on average.
+fn mean_wait(providers: &[Provider], mix: &[u64; 4], direct: bool) -> Duration {
+    let one = |provider: &Provider| provider.round_trip + provider.accept;
+    if !direct {
+        return one(&providers[0]);
+    }
+    let all: u64 = mix.iter().sum::<u64>().max(1);
+    let weighted = providers
+        .iter()
+        .zip(mix)
+        .map(|(provider, share)| one(provider).mul_f64(*share as f64 / all as f64));
+    weighted.sum()
+}
+
+fn shares(mailboxes: &Mailboxes, mix: &[u64; 4], direct: bool, all: u64) -> Vec<Share> {
+    let seen = mailboxes.seen().into_iter().enumerate();
+    seen.map(|(index, seen)| Share {
+        provider: seen.name,
+        recipients: if direct { mix[index] } else { all },
+        deferred: seen.turned_away + seen.capped,
+    })
+    .collect()
+}
+
+/// A folder of the rehearsal's own, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(app: &App) -> anyhow::Result<Folder> {
+        let name = format!("pressrun-rehearsal-{:016x}", app.chance.key());
+        let folder = std::env::temp_dir().join(name);
+        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        made.with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
+        Ok(Folder(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left in a temporary folder is the system's to clear.
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// The same publication with another database, keyring and relay.
+async fn stage(app: &App, folder: &Path, sink: &str) -> anyhow::Result<App> {
+    let mut config = Config::clone(&app.config);
+    config.database.url = "sqlite:rehearsal.db".to_owned().into();
+    config.paths.keyring = "keyring.toml".into();
+    config.paths.state = "state".into();
+    config.paths.emails = app.emails();
+    config.dkim.key = config.dkim.key.map(|key| app.path(&key));
+    config.send.retry = vec![RETRY];
+    for relay in config.relay.values_mut() {
+        sink.clone_into(&mut relay.url);
+        relay.tls = TlsPolicy::None;
+        (relay.username, relay.password, relay.ca_file) = (None, None, None);
+    }
+    Keyring::generate(&app.chance, app.clock.now()).create(&folder.join("keyring.toml"))?;
+    App::open(config, folder).await
+}
+
+/// Made-up readers at the providers of the real ones.
+async fn people(stage: &App, folder: &Path, list: &str, mix: &[u64; 4]) -> anyhow::Result<()> {
+    let slug = crate::slug::Slug::parse(list)?;
+    lists::add(stage, &slug, "Rehearsal").await?;
+    let file = folder.join("readers.csv");
+    let mut out = std::io::BufWriter::new(fs::File::create(&file)?);
+    writeln!(out, "email,name")?;
+    let mut number = 0_u64;
+    for (provider, count) in DIRECT.iter().zip(mix) {
+        for _ in 0..*count {
+            match provider.domains.first() {
+                Some(domain) => writeln!(out, "reader{number}@{domain},Reader {number}")?,
+                None => writeln!(out, "reader@host{number}.example,Reader {number}")?,
+            }
+            number += 1;
+        }
+    }
+    out.flush()?;
+    drop(out);
+    let import = Import {
+        file,
+        list: list.to_owned(),
+        status: Status::Confirmed,
+        confirm: true,
+        map: Vec::new(),
+        dry_run: false,
+    };
+    let summary = import::run(stage, &import, |_| ()).await?;
+    ensure!(
+        summary.added == number,
+        "{} of {number} readers could be made up",
+        summary.added
+    );
+    Ok(())
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    frozen: Duration,
+    elapsed: Duration,
+    sent: u64,
+}
+
+impl Watched {
+    /// Looks at the run until it ends, or until the time is over.
+    async fn watch(
+        &mut self,
+        stage: &App,
+        id: RunId,
+        begun: Instant,
+        until: Instant,
+        mut progress: impl FnMut(u64),
+    ) -> anyhow::Result<()> {
+        loop {
+            let run = stage
+                .store
+                .run(id)
+                .await?
+                .context("the rehearsal's run is gone")?;
+            let counts: Counts = stage.store.counts(id).await?;
+            self.elapsed = begun.elapsed();
+            self.sent = u64::try_from(counts.sent).unwrap_or_default();
+            if run.status == "freezing" {
+                self.frozen = self.elapsed;
+            }
+            progress(self.sent);
+            match run.status.as_str() {
+                "freezing" | "sending" => {}
+                "finished" => return Ok(()),
+                other => bail!(
+                    "the rehearsal's run is {other}: {}",
+                    run.reason.unwrap_or_default()
+                ),
+            }
+            let trouble = Trouble::told(stage).await?;
+            if let Some(trouble) = trouble.filter(Trouble::is_standstill) {
+                bail!("the rehearsal came to a stop: {}", trouble.sentence());
+            }
+            if Instant::now() >= until {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+/// The processor time of this process, in user and system mode.
+fn processor_time() -> Duration {
+    // Fields 14 and 15 of the line, the 12th and 13th behind the name, in hundredths of a second.
+    let line = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let behind = line.rsplit_once(')').map_or("", |(_, behind)| behind);
+    let ticks = behind.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.filter_map(|text| text.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// The most memory that this process held at a time, in MiB; 0 where the system does not tell.
+fn memory_peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let values: BTreeMap<&str, &str> = status
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .collect();
+    let peak = values
+        .get("VmHWM")
+        .and_then(|text| text.trim().strip_suffix(" kB"));
+    peak.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0) / 1024
+}

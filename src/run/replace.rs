@@ -1,0 +1,60 @@
+//! Another content for a run that has not begun.
+//!
+//! Promises: the hour and the audience stay; what began is never changed. Leaves the showing of the
+//! difference to its caller.
+
+use anyhow::{Context, bail, ensure};
+
+use crate::app::App;
+use crate::compile::Compiled;
+use crate::publication::Built;
+use crate::run::{headers, keep_revision};
+use crate::store::runs::Run;
+
+/// A run that waits for its hour, with the content it would send.
+pub struct Waiting {
+    pub run: Run,
+    pub content: Compiled,
+}
+
+/// The run of the issue `slug` whose content may still be changed.
+pub async fn waiting(app: &App, slug: &str) -> anyhow::Result<Waiting> {
+    let run = super::find(app, slug).await?;
+    let waits = run.start_at.is_some() && run.started_at.is_none() && run.recipients == 0;
+    if !waits || !matches!(run.status.as_str(), "scheduled" | "paused" | "held") {
+        bail!(
+            "run {} of `{slug}` is {} and keeps its content; `pressrun cancel` and `send --continue` give a \
+             mended one to those it has not reached",
+            run.id,
+            run.status
+        );
+    }
+    let revision = run.revision.as_deref().context("the run has no content")?;
+    let content = app.store.revision(revision).await?;
+    let content = content.context("the revision is gone")?;
+    let content = serde_json::from_str(&content).context("the frozen revision")?;
+    Ok(Waiting { run, content })
+}
+
+/// Puts `built` in the place of what `waiting` would send.
+pub async fn replace(app: &App, waiting: &Waiting, built: &Built) -> anyhow::Result<()> {
+    let run = &waiting.run;
+    let list = run.list_id.map(crate::id::ListId);
+    let to = keep_revision(app, &built.compiled, &built.images).await?;
+    let headers = headers(app, list, &built.compiled.slug).await?;
+    let headers = serde_json::to_string(&headers)?;
+    let changed = app.store.replace_revision(
+        run.id(),
+        run.revision.as_deref().unwrap_or_default(),
+        &to,
+        &built.compiled.title,
+        &headers,
+    );
+    ensure!(
+        changed.await?,
+        "run {} of `{}` began or changed meanwhile and keeps its content; look with `pressrun status`",
+        run.id,
+        run.slug
+    );
+    Ok(())
+}

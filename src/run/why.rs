@@ -1,0 +1,391 @@
+//! Why a run stands where it stands, in one sentence.
+//!
+//! Promises: the cause, since when, what goes on all the same, and when something will next be tried; the
+//! same sentence on the terminal, in JSON and in a notice. Reads only what every process can read.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::deliver;
+use crate::deliver::trouble::{RelayTrouble, Trouble};
+use crate::delivery::Counts;
+use crate::pace;
+use crate::schedule::{shown, span};
+use crate::store::runs::Run;
+
+#[cfg(test)]
+mod tests;
+
+/// A database that takes writes answers one within this time, also beside a large import.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What goes on while one run stands still.
+const OTHERS: &str = "other runs, mails to those who sign up, and all links in mails go on";
+/// What goes on while nothing can be sent.
+const LINKS: &str =
+    "links in mails work, who leaves is gone at once, and no reader is charged with it";
+
+/// What holds a run up, or does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// Its hour has not come.
+    Scheduled,
+    /// Its audience is being copied.
+    Freezing,
+    /// Nothing: it goes as fast as it can.
+    Sending,
+    /// It keeps the pace that it was given.
+    Pace,
+    /// What is left waits for its readers' own hour, or for the next try.
+    Waiting,
+    /// The relay does not take mail.
+    Relay,
+    /// No process sends.
+    NobodySends,
+    /// The database takes no writes.
+    Store,
+    Paused,
+    Held,
+    Finished,
+    Cancelled,
+}
+
+/// The answer to why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Why {
+    pub issue: String,
+    pub run: i64,
+    pub status: String,
+    pub cause: Cause,
+    /// The whole answer as one sentence.
+    pub sentence: String,
+    /// Since when, in Unix milliseconds.
+    pub since: Option<i64>,
+    /// When something will next be tried or happens.
+    pub next: Option<i64>,
+    /// What goes on all the same.
+    pub unaffected: Option<&'static str>,
+    /// The command that goes on, where a person has to say it.
+    pub command: Option<String>,
+}
+
+/// What the answer is made of.
+struct Facts<'a> {
+    run: &'a Run,
+    counts: Counts,
+    /// Queued deliveries that are not due yet, and when the next is.
+    deferred: i64,
+    next_due: Option<i64>,
+    trouble: Option<Trouble>,
+    /// Whether any process sends.
+    sending: bool,
+    /// Why the database takes no writes.
+    refusal: Option<String>,
+    now: Timestamp,
+    zone: &'a str,
+}
+
+/// Says why `run` stands where it stands.
+pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
+    let (store, now) = (&app.store, app.clock.now());
+    let (deferred, next_due) = store.deferred(run.id(), now).await?;
+    let open = is_open(run);
+    let refusal = match open {
+        true => match tokio::time::timeout(PATIENCE, store.take_a_write(now)).await {
+            Ok(written) => written.err().map(|error| error.to_string()),
+            Err(_) => Some(format!("none within {}", span(PATIENCE))),
+        },
+        false => None,
+    };
+    Ok(tell(&Facts {
+        run,
+        counts: store.counts(run.id()).await?,
+        deferred,
+        next_due,
+        trouble: Trouble::told(app).await?,
+        sending: open && deliver::is_sending(app).await?,
+        refusal,
+        now,
+        zone: &app.config.publication.timezone,
+    }))
+}
+
+/// [`why`] for every run that is neither finished nor cancelled.
+pub async fn all(app: &App, limit: u32) -> anyhow::Result<Vec<Why>> {
+    let mut found = Vec::new();
+    for run in app.store.runs(limit).await? {
+        if is_open(&run) {
+            found.push(why(app, &run).await?);
+        }
+    }
+    Ok(found)
+}
+
+fn is_open(run: &Run) -> bool {
+    !matches!(run.status.as_str(), "finished" | "cancelled")
+}
+
+fn tell(facts: &Facts<'_>) -> Why {
+    let run = facts.run;
+    let mut why = Why {
+        issue: run.slug.clone(),
+        run: run.id,
+        status: run.status.clone(),
+        cause: Cause::Sending,
+        sentence: String::new(),
+        since: (run.since > 0).then_some(run.since),
+        next: None,
+        unaffected: None,
+        command: None,
+    };
+    let said = match run.status.as_str() {
+        _ if facts.refusal.is_some() => facts.store(&mut why),
+        "scheduled" => facts.scheduled(&mut why),
+        "freezing" => facts.freezing(&mut why),
+        "sending" => facts.sending(&mut why),
+        "paused" => facts.paused(&mut why),
+        "held" => facts.held(&mut why),
+        "cancelled" => {
+            why.cause = Cause::Cancelled;
+            format!(
+                "is cancelled{}: {} were sent, {} never will be",
+                facts.since(why.since),
+                facts.counts.sent,
+                facts.counts.cancelled
+            )
+        }
+        _ => {
+            why.cause = Cause::Finished;
+            format!(
+                "is finished{}: {} of {} were sent",
+                facts.since(why.since),
+                facts.counts.sent,
+                run.recipients
+            )
+        }
+    };
+    let mut sentence = format!("`{}` (run {}) {said}", run.slug, run.id);
+    if let Some(unaffected) = why.unaffected {
+        sentence.push_str("; ");
+        sentence.push_str(unaffected);
+    }
+    if let Some(command) = &why.command {
+        sentence.push_str(&format!("; go on with `{command}`"));
+    }
+    why.sentence = sentence;
+    why
+}
+
+impl Facts<'_> {
+    fn at(&self, at: i64) -> String {
+        shown(Timestamp(at), self.zone)
+    }
+
+    /// ` since ... (5 min ago)`, where it is known.
+    fn since(&self, since: Option<i64>) -> String {
+        since.map_or(String::new(), |since| {
+            let ago = self.now.since(Timestamp(since));
+            format!(" since {} ({} ago)", self.at(since), span(ago))
+        })
+    }
+
+    /// `at ... (in 5 min)`.
+    fn then(&self, at: i64) -> String {
+        let wait = Timestamp(at).since(self.now);
+        format!("{} (in {})", self.at(at), span(wait))
+    }
+
+    /// How many are through, and how many wait.
+    fn progress(&self) -> String {
+        let open = self.counts.queued + self.counts.at_dot;
+        format!(
+            "{} of {} are done",
+            self.counts.total() - open,
+            self.run.recipients
+        )
+    }
+
+    fn store(&self, why: &mut Why) -> String {
+        why.cause = Cause::Store;
+        why.since = None;
+        format!(
+            "stands still: the database takes no writes ({}); what was sent is on record, nothing is sent \
+             twice, and the sender tries again by itself every moment",
+            self.refusal.as_deref().unwrap_or_default()
+        )
+    }
+
+    fn scheduled(&self, why: &mut Why) -> String {
+        let start = self.run.start_at.unwrap_or(self.now.0);
+        why.cause = Cause::Scheduled;
+        why.next = Some(start);
+        why.since = None;
+        let zone = self.run.zone.as_deref().unwrap_or(self.zone);
+        let shown = shown(Timestamp(start), zone);
+        let wait = span(Timestamp(start).since(self.now));
+        let local = match &self.run.local_at {
+            Some(local) => format!(
+                ", for each reader at {} by their own clock",
+                local.replace('T', " ")
+            ),
+            None => String::new(),
+        };
+        let who = match self.sending {
+            true => "",
+            false => {
+                "; no process that would send it is there now: `pressrun serve` must run by then"
+            }
+        };
+        format!(
+            "is scheduled and starts {shown} (in {wait}){local}: its content is fixed, its readers are those \
+             of that moment, and `pressrun cancel {}` takes it back{who}",
+            self.run.slug
+        )
+    }
+
+    fn freezing(&self, why: &mut Why) -> String {
+        if !self.sending {
+            return self.nobody(why);
+        }
+        why.cause = Cause::Freezing;
+        why.unaffected = Some(OTHERS);
+        format!(
+            "is copying its readers{}: {} so far, and sends when all are there",
+            self.since(why.since),
+            self.run.recipients
+        )
+    }
+
+    fn sending(&self, why: &mut Why) -> String {
+        if !self.sending {
+            return self.nobody(why);
+        }
+        let standstill = self
+            .trouble
+            .as_ref()
+            .filter(|trouble| trouble.is_standstill());
+        if let Some(trouble) = standstill {
+            return self.relay(why, trouble);
+        }
+        let (open, due) = (
+            self.counts.queued + self.counts.at_dot,
+            self.counts.queued - self.deferred,
+        );
+        if let (Some(next), true) = (self.next_due, open == self.deferred && open > 0) {
+            why.cause = Cause::Waiting;
+            why.next = Some(next);
+            why.unaffected = Some(OTHERS);
+            let what = match &self.run.local_at {
+                Some(_) => "wait for their own hour or their next try",
+                None => "were deferred and wait for their next try",
+            };
+            return format!(
+                "waits: {} {what}, the first {}; {}",
+                self.deferred,
+                self.then(next),
+                self.progress()
+            );
+        }
+        if self.run.is_paced() {
+            return self.paced(why, due);
+        }
+        // One relay of several: the others carry on.
+        let limps = match &self.trouble {
+            Some(trouble) => format!("; {}", trouble.sentence()),
+            None => String::new(),
+        };
+        format!(
+            "is being sent{}: {}{limps}",
+            self.since(why.since),
+            self.progress()
+        )
+    }
+
+    fn relay(&self, why: &mut Why, trouble: &Trouble) -> String {
+        // An older sender told neither.
+        let times = |at: fn(&RelayTrouble) -> Timestamp| {
+            let times = trouble.relays.iter().map(move |relay| at(relay).0);
+            times.filter(|&at| at > 0).min()
+        };
+        why.cause = Cause::Relay;
+        why.since = times(|relay| relay.since);
+        why.next = times(|relay| relay.next);
+        why.unaffected = Some(LINKS);
+        let each: Vec<String> = trouble
+            .relays
+            .iter()
+            .map(|relay| format!("relay {}: {}", relay.relay, relay.why))
+            .collect();
+        let next = match why.next {
+            Some(next) => format!(", next try {}", self.then(next)),
+            None => String::new(),
+        };
+        format!(
+            "does not get on{}: {}{next}; {}",
+            self.since(why.since),
+            each.join("; "),
+            self.progress()
+        )
+    }
+
+    fn paced(&self, why: &mut Why, due: i64) -> String {
+        why.cause = Cause::Pace;
+        why.unaffected = Some(OTHERS);
+        let left = self
+            .run
+            .spread_until
+            .map(|until| Timestamp(until).since(self.now));
+        let spread = left.and_then(|left| pace::spread(due, left));
+        let Some(per_day) = [self.run.per_day, spread].into_iter().flatten().min() else {
+            return format!(
+                "is being sent; the time of its spread is over, so the rest goes as fast as it can: {}",
+                self.progress()
+            );
+        };
+        let takes = i128::from(due.max(0)) * 86_400_000 / i128::from(per_day.max(1));
+        let takes = Duration::from_millis(u64::try_from(takes).unwrap_or(u64::MAX));
+        why.next = Some(self.now.after(takes).0);
+        format!(
+            "keeps its pace of {}: {}, the rest by {}",
+            pace::shown(per_day),
+            self.progress(),
+            self.then(self.now.after(takes).0)
+        )
+    }
+
+    fn nobody(&self, why: &mut Why) -> String {
+        why.cause = Cause::NobodySends;
+        why.unaffected = Some("nothing is lost meanwhile");
+        why.command = Some(format!("pressrun resume {}", self.run.slug));
+        format!(
+            "stands still: no process sends, neither `pressrun serve` nor a `send`; {}",
+            self.progress()
+        )
+    }
+
+    fn paused(&self, why: &mut Why) -> String {
+        why.cause = Cause::Paused;
+        why.unaffected = Some(OTHERS);
+        why.command = Some(format!("pressrun resume {}", self.run.slug));
+        format!(
+            "is paused by hand{}: {}",
+            self.since(why.since),
+            self.progress()
+        )
+    }
+
+    fn held(&self, why: &mut Why) -> String {
+        why.cause = Cause::Held;
+        why.unaffected = Some(OTHERS);
+        why.command = Some(format!("pressrun resume {} --yes", self.run.slug));
+        let reason = self.run.reason.as_deref().unwrap_or("no reason was kept");
+        format!(
+            "is held{}: {reason}; {}, and nothing is tried until a person says so",
+            self.since(why.since),
+            self.progress()
+        )
+    }
+}

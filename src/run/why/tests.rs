@@ -1,0 +1,170 @@
+//! One sentence per cause, as a person reads it.
+
+use insta::assert_snapshot;
+
+use super::{Cause, Facts, tell};
+use crate::clock::Timestamp;
+use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
+use crate::delivery::Counts;
+use crate::store::runs::Run;
+
+/// Thursday, 19 February 2026, 12:00 UTC.
+const NOW: i64 = 1_771_502_400_000;
+const MINUTE: i64 = 60_000;
+
+fn run(status: &str) -> Run {
+    Run {
+        id: 7,
+        kind: "issue".into(),
+        slug: "bees".into(),
+        title: "Bees".into(),
+        list_id: Some(1),
+        revision: None,
+        headers: "{}".into(),
+        relay: "main".into(),
+        policy: "hold".into(),
+        status: status.into(),
+        recipients: 30_000,
+        reason: None,
+        created_at: NOW - 30 * MINUTE,
+        started_at: Some(NOW - 20 * MINUTE),
+        finished_at: None,
+        since: NOW - 20 * MINUTE,
+        start_at: None,
+        zone: None,
+        local_at: None,
+        zone_field: None,
+        per_day: None,
+        spread: None,
+        spread_until: None,
+        paced_to: None,
+        audience: "list".into(),
+        origin: None,
+    }
+}
+
+fn facts(run: &Run) -> Facts<'_> {
+    Facts {
+        run,
+        counts: Counts {
+            sent: 12_000,
+            bounced: 40,
+            queued: 17_950,
+            at_dot: 10,
+            ..Counts::default()
+        },
+        deferred: 0,
+        next_due: None,
+        trouble: None,
+        sending: true,
+        refusal: None,
+        now: Timestamp(NOW),
+        zone: "Europe/Berlin",
+    }
+}
+
+#[test]
+fn every_cause_is_one_sentence_that_says_what_to_expect() {
+    let mut told = String::new();
+    let mut causes = Vec::new();
+    let mut say = |facts: &Facts<'_>| {
+        let why = tell(facts);
+        told += &why.sentence;
+        told += "\n\n";
+        causes.push(why.cause);
+    };
+    let mut scheduled = run("scheduled");
+    scheduled.recipients = 0;
+    scheduled.start_at = Some(NOW + 18 * 60 * MINUTE);
+    scheduled.zone = Some("America/New_York".into());
+    say(&facts(&scheduled));
+    scheduled.local_at = Some("2026-02-20T07:00:00".into());
+    say(&Facts {
+        sending: false,
+        ..facts(&scheduled)
+    });
+    say(&facts(&run("freezing")));
+    let sending = run("sending");
+    say(&facts(&sending));
+    let mut trouble = Trouble {
+        relays: vec![RelayTrouble {
+            relay: "main".into(),
+            ail: Ail::Broken,
+            why: "connection refused".into(),
+            since: Timestamp(NOW - 4 * MINUTE),
+            next: Timestamp(NOW + 12_000),
+        }],
+        working: Vec::new(),
+    };
+    say(&Facts {
+        trouble: Some(trouble.clone()),
+        ..facts(&sending)
+    });
+    trouble.working.push("spare".into());
+    say(&Facts {
+        trouble: Some(trouble),
+        ..facts(&sending)
+    });
+    let counts = Counts {
+        sent: 29_962,
+        queued: 38,
+        ..Counts::default()
+    };
+    say(&Facts {
+        counts,
+        deferred: 38,
+        next_due: Some(NOW + 5 * MINUTE),
+        ..facts(&sending)
+    });
+    let mut paced = run("sending");
+    paced.per_day = Some(20 * 86_400);
+    say(&facts(&paced));
+    paced.per_day = None;
+    paced.spread = Some(120 * MINUTE);
+    paced.spread_until = Some(NOW + 100 * MINUTE);
+    say(&facts(&paced));
+    say(&Facts {
+        sending: false,
+        ..facts(&sending)
+    });
+    say(&Facts {
+        refusal: Some("database or disk is full".into()),
+        ..facts(&sending)
+    });
+    say(&facts(&run("paused")));
+    let mut held = run("held");
+    held.reason = Some("the relay refuses this run: 554 5.7.1 rejected".into());
+    say(&facts(&held));
+    let over = Counts {
+        sent: 12_000,
+        cancelled: 18_000,
+        ..Counts::default()
+    };
+    say(&Facts {
+        counts: over,
+        ..facts(&run("cancelled"))
+    });
+    say(&Facts {
+        counts,
+        ..facts(&run("finished"))
+    });
+    assert_snapshot!("sentences", told);
+    let expected = [
+        Cause::Scheduled,
+        Cause::Scheduled,
+        Cause::Freezing,
+        Cause::Sending,
+        Cause::Relay,
+        Cause::Sending,
+        Cause::Waiting,
+        Cause::Pace,
+        Cause::Pace,
+        Cause::NobodySends,
+        Cause::Store,
+        Cause::Paused,
+        Cause::Held,
+        Cause::Cancelled,
+        Cause::Finished,
+    ];
+    assert_eq!(causes, expected);
+}

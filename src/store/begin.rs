@@ -1,0 +1,197 @@
+//! The beginning of a run: made once, started in its time, and its content changed before that.
+
+use crate::clock::Timestamp;
+use crate::id::{ListId, RunId};
+use crate::store::runs::{Audience, Begun, COLUMNS, NewRun, Plan, Run};
+use crate::store::{Result, Store};
+
+/// A node whose clock is ahead of the database's by more than this does not start a run.
+const AHEAD: i64 = 60_000;
+
+impl Store {
+    /// Makes a run that starts at once and goes to all of its list: [`Store::begin_planned`].
+    pub async fn begin_run(&self, new: &NewRun<'_>, again: bool, at: Timestamp) -> Result<Begun> {
+        self.begin_planned(new, &Plan::default(), again, at).await
+    }
+
+    /// Makes a run in status `freezing`, or `scheduled` when its start is to come, unless the same issue is
+    /// under way or went to all of the same list before; `again` allows the latter.
+    pub async fn begin_planned(
+        &self,
+        new: &NewRun<'_>,
+        plan: &Plan,
+        again: bool,
+        at: Timestamp,
+    ) -> Result<Begun> {
+        let anew = again || plan.audience != Audience::List;
+        let waits = plan.start.is_some_and(|start| start > at);
+        let status = if waits { "scheduled" } else { "freezing" };
+        let spread = plan
+            .spread
+            .map(|spread| i64::try_from(spread.as_millis()).unwrap_or(i64::MAX));
+        transact!(self, conn => {
+            // Two callers at once: the second waits here and then finds the first one's run.
+            if !self.is_sqlite() {
+                sqlx::query("lock table runs in share row exclusive mode").execute(&mut *conn).await?;
+            }
+            let before = sqlx::query_as::<_, (i64, String)>(
+                "select id, status from runs
+                 where slug = $1 and list_id = $2
+                   -- A cancelled run counts once it has reached anyone.
+                   and (status <> 'cancelled' or exists (
+                     select 1 from blocks
+                     where blocks.run_id = runs.id and sent + at_dot + uncertain > 0))
+                 order by id desc limit 1",
+            )
+            .bind(new.slug)
+            .bind(new.list.0)
+            .fetch_optional(&mut *conn)
+            .await?;
+            match before {
+                Some((id, status)) if !matches!(status.as_str(), "finished" | "cancelled") => Begun::UnderWay(RunId(id)),
+                Some((id, _)) if !anew => Begun::Before(RunId(id)),
+                _ => {
+                    let id: i64 = sqlx::query_scalar(
+                        "insert into runs (id, kind, slug, title, list_id, revision, headers, relay,
+                             policy, status, cutoff, frozen_to, recipients, created_at, since,
+                             start_at, zone, local_at, zone_field, per_day, spread, audience, origin)
+                         select max(id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $9, $9,
+                             $10, $11, $12, $13, $14, $15, $16, $17
+                         from runs
+                         returning id",
+                    )
+                    .bind(new.slug)
+                    .bind(new.title)
+                    .bind(new.list.0)
+                    .bind(new.revision)
+                    .bind(new.headers)
+                    .bind(new.relay)
+                    .bind(new.policy)
+                    .bind(status)
+                    .bind(at.0)
+                    .bind(plan.start.map(|start| start.0))
+                    .bind(plan.zone.as_deref())
+                    .bind(plan.local_at.as_deref())
+                    .bind(plan.zone_field.as_deref())
+                    .bind(plan.per_day)
+                    .bind(spread)
+                    .bind(plan.audience.name())
+                    .bind(plan.origin.map(|origin| origin.0))
+                    .fetch_one(&mut *conn)
+                    .await?;
+                    Begun::New(RunId(id))
+                }
+            }
+        })
+    }
+
+    /// Runs whose hour has come by `now`, the earliest first.
+    pub async fn runs_to_start(&self, now: Timestamp) -> Result<Vec<Run>> {
+        read!(self, conn => {
+            let text = sqlx::AssertSqlSafe(format!(
+                "select {COLUMNS} from runs where status = 'scheduled' and start_at <= $1
+                 order by start_at, id"
+            ));
+            Ok(sqlx::query_as::<_, Run>(text).bind(now.0).fetch_all(conn).await?)
+        })
+    }
+
+    /// Starts a scheduled run whose hour has come: it freezes who is there now. False if it was started or
+    /// changed meanwhile, or if the database's own clock says that it is too early.
+    pub async fn start_run(&self, run: RunId, now: Timestamp) -> Result<bool> {
+        transact!(self, conn => {
+            // Differs by necessity: `db_now()` is 0 on SQLite, whose clock is the caller's.
+            let changed = sqlx::query(self.sql(
+                "update runs set status = 'freezing', cutoff = $2, since = $2
+                 where id = $1 and status = 'scheduled' and start_at <= $2
+                   and (db_now() = 0 or start_at <= db_now() + $3)",
+            ))
+            .bind(run.0)
+            .bind(now.0)
+            .bind(AHEAD)
+            .execute(conn)
+            .await?;
+            changed.rows_affected() == 1
+        })
+    }
+
+    /// Keeps when it is the readers' own time in each zone, before their freeze begins.
+    pub async fn set_dues(&self, run: RunId, dues: &str) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query("update runs set dues = $2 where id = $1 and dues is null and recipients = 0")
+                .bind(run.0)
+                .bind(dues)
+                .execute(conn)
+                .await?;
+        })
+    }
+
+    /// The zones that the confirmed readers of `list` name in their `field`, with how many readers each.
+    pub async fn zones_of(&self, list: ListId, field: &str) -> Result<Vec<(Option<String>, i64)>> {
+        let value = self.field_value("$2");
+        let text = format!(
+            "select cast({value} as text) as zone, count(*)
+             from subscriptions s join subscribers u on u.id = s.subscriber_id
+             where s.list_id = $1 and s.status = 'confirmed'
+             group by 1 order by 2 desc, 1 limit 2000"
+        );
+        read!(self, conn => {
+            let rows = sqlx::query_as(sqlx::AssertSqlSafe(text))
+                .bind(list.0)
+                .bind(field)
+                .fetch_all(conn)
+                .await?;
+            Ok(rows)
+        })
+    }
+
+    /// A reader's field by name. Differs by necessity: to PostgreSQL the fields are a text.
+    pub(crate) fn field_value(&self, parameter: &str) -> String {
+        match self {
+            Store::Sqlite(_) => format!("u.fields->>{parameter}"),
+            Store::Postgres(_) => format!("(cast(u.fields as jsonb)->>cast({parameter} as text))"),
+        }
+    }
+
+    /// Puts another content under a run that has not begun. False if it has, or was changed meanwhile.
+    pub async fn replace_revision(
+        &self,
+        run: RunId,
+        from: &str,
+        to: &str,
+        title: &str,
+        headers: &str,
+    ) -> Result<bool> {
+        transact!(self, conn => {
+            let changed = sqlx::query(
+                "update runs set revision = $3, title = $4, headers = $5
+                 where id = $1 and revision = $2 and recipients = 0 and started_at is null
+                   and start_at is not null and status in ('scheduled', 'paused', 'held')",
+            )
+            .bind(run.0)
+            .bind(from)
+            .bind(to)
+            .bind(title)
+            .bind(headers)
+            .execute(conn)
+            .await?;
+            changed.rows_affected() == 1
+        })
+    }
+
+    /// Moves the mark of a run's pace from where the caller saw it. False if another node moved it first.
+    pub async fn move_pace(&self, run: RunId, from: Option<i64>, to: Timestamp) -> Result<bool> {
+        transact!(self, conn => {
+            let changed = sqlx::query(
+                "update runs set paced_to = $3
+                 where id = $1 and coalesce(paced_to, -1) = coalesce(cast($2 as bigint), -1)",
+            )
+            .bind(run.0)
+            .bind(from)
+            .bind(to.0)
+            .execute(conn)
+            .await?;
+            changed.rows_affected() == 1
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! What the database does with a commit, as it says itself.
+
+use sqlx::Row;
+
+use crate::store::{Result, Store};
+
+/// A SQLite file on which a look through all pages takes longer than a person waits.
+const LARGE: i64 = 2 << 30;
+
+/// Settings and state on which durability rests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Durability {
+    Sqlite {
+        version: String,
+        journal: String,
+        /// 2 is `full`, 3 is `extra`.
+        synchronous: i64,
+        octets: i64,
+        /// The first thing that the check of all pages found; none when the file is too large to look.
+        integrity: Option<String>,
+        /// Migrations of a newer program.
+        ahead: bool,
+    },
+    Postgres {
+        version: String,
+        /// Name and setting: `fsync`, `full_page_writes`, `synchronous_commit`, `synchronous_standby_names`.
+        settings: Vec<(String, String)>,
+        /// The server follows another and takes no writes.
+        standby: bool,
+        /// Servers that follow this one.
+        followers: i64,
+    },
+}
+
+/// The newest instants that the database holds, and its own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instants {
+    /// Unix milliseconds of the newest row that says when it came.
+    pub newest: i64,
+    /// Unix milliseconds by PostgreSQL's clock; SQLite has none of its own.
+    pub database: Option<i64>,
+}
+
+impl Store {
+    /// Asks the database what it does with a commit. On SQLite the writing connection is asked.
+    pub async fn durability(&self) -> Result<Durability> {
+        match self {
+            Store::Sqlite(db) => {
+                let mut conn = db.writer.acquire().await?;
+                let version = sqlx::query_scalar("select sqlite_version()")
+                    .fetch_one(&mut *conn)
+                    .await?;
+                let journal = sqlx::query_scalar("pragma journal_mode")
+                    .fetch_one(&mut *conn)
+                    .await?;
+                let synchronous = sqlx::query_scalar("pragma synchronous")
+                    .fetch_one(&mut *conn)
+                    .await?;
+                let pages: i64 = sqlx::query_scalar("pragma page_count")
+                    .fetch_one(&mut *conn)
+                    .await?;
+                let size: i64 = sqlx::query_scalar("pragma page_size")
+                    .fetch_one(&mut *conn)
+                    .await?;
+                let octets = pages.saturating_mul(size);
+                let integrity = match octets > LARGE {
+                    true => None,
+                    false => {
+                        let look = sqlx::query_scalar("pragma quick_check(1)");
+                        Some(look.fetch_one(&mut *conn).await?)
+                    }
+                };
+                let newest: i64 =
+                    sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations")
+                        .fetch_one(&mut *conn)
+                        .await
+                        .unwrap_or(0);
+                Ok(Durability::Sqlite {
+                    version,
+                    journal,
+                    synchronous,
+                    octets,
+                    integrity,
+                    ahead: newest > Store::newest_migration(),
+                })
+            }
+            Store::Postgres(pool) => {
+                let version = sqlx::query_scalar("select current_setting('server_version')")
+                    .fetch_one(pool)
+                    .await?;
+                let settings = sqlx::query_as(
+                    "select name, setting from pg_settings
+                     where name in ('fsync', 'full_page_writes', 'synchronous_commit',
+                         'synchronous_standby_names')
+                     order by name",
+                )
+                .fetch_all(pool)
+                .await?;
+                let row = sqlx::query(
+                    "select pg_is_in_recovery(), (select count(*) from pg_stat_replication)",
+                )
+                .fetch_one(pool)
+                .await?;
+                Ok(Durability::Postgres {
+                    version,
+                    settings,
+                    standby: row.get(0),
+                    followers: row.get(1),
+                })
+            }
+        }
+    }
+
+    /// The newest instants in the database, and its clock.
+    pub async fn instants(&self) -> Result<Instants> {
+        let newest = read!(self, conn => {
+            sqlx::query_scalar(
+                "select max(at) from (
+                     select coalesce(max(created_at), 0) as at from runs
+                     union all select coalesce(max(started_at), 0) from runs
+                     union all select coalesce(max(started_at), 0) from senders
+                     union all select coalesce(max(at), 0) from events
+                         where id = (select max(id) from events)
+                     union all select coalesce(max(created_at), 0) from suppressions
+                 ) as every",
+            )
+            .fetch_one(conn)
+            .await?
+        });
+        let database = match self {
+            Store::Sqlite(_) => None,
+            Store::Postgres(pool) => {
+                let now = "select cast(extract(epoch from clock_timestamp()) * 1000 as bigint)";
+                Some(sqlx::query_scalar(now).fetch_one(pool).await?)
+            }
+        };
+        Ok(Instants { newest, database })
+    }
+}

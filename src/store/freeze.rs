@@ -1,0 +1,225 @@
+//! The freeze: an audience copied into deliveries, step by step.
+//!
+//! Promises: a step is one transaction that holds the writer well under 50 ms, and the next goes on behind
+//! it, also after a crash; nothing starts half frozen.
+
+use serde::Deserialize;
+
+use crate::clock::Timestamp;
+use crate::id::{DeliveryKey, RunId};
+use crate::store::runs::Frozen;
+use crate::store::{Result, Store};
+
+/// The next recipients behind the cursor. Who is suppressed takes part as `suppressed`, so that the
+/// author sees it. Differs by necessity: PostgreSQL locks the rows it reads against a reader who leaves
+/// meanwhile; on SQLite there is one writer.
+const OF_LIST: &str = "
+        select s.subscriber_id as id, <due> as due,
+            exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
+        from subscriptions s join subscribers u on u.id = s.subscriber_id <zones>
+        where s.list_id = $1 and s.status = 'confirmed' and s.confirmed_at <= $2
+          and s.subscriber_id > $3
+        order by s.subscriber_id
+        limit $4
+        /* for share of s, u */";
+
+/// The same from an earlier run, by its numbers: who left since is not there any more.
+const OF_RUN: &str = "
+        select s.subscriber_id as id, <due> as due,
+            exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
+        from deliveries d
+            join subscriptions s on s.list_id = $1 and s.subscriber_id = d.subscriber_id
+            join subscribers u on u.id = s.subscriber_id <zones>
+        where d.run_id = $8 and d.seq >= $3 and d.seq < $3 + $4
+          and s.status = 'confirmed' and s.confirmed_at <= $2
+          and <whom>
+        /* for share of s, u */";
+
+/// Whom a cancelled run left out. Invariant: never one whom any run of this issue has reached or may have
+/// reached since.
+const LEFT_OUT: &str = "d.state in ('cancelled', 'failed', 'expired')
+          and not exists (
+              select 1 from deliveries e join runs r on r.id = e.run_id join runs o on o.id = <origin>
+              where e.subscriber_id = d.subscriber_id and e.run_id >= <origin>
+                and r.slug = o.slug and r.list_id = o.list_id
+                and e.state in ('sent', 'at_dot', 'uncertain', 'queued')
+          )";
+
+/// Whom it reached, and who has not got the corrected revision.
+const REACHED: &str = "d.state = 'sent'
+          and not exists (
+              select 1 from deliveries e join runs r on r.id = e.run_id
+              where e.subscriber_id = d.subscriber_id and r.revision = <revision>
+                and e.state in ('sent', 'at_dot', 'uncertain', 'queued')
+          )";
+
+const UNOPENED: &str = "d.state = 'sent' and d.opened_at is null and d.clicked_at is null";
+
+const INSERT: &str = "
+    insert into deliveries (run_id, seq, subscriber_id, state, due_at, settled_at)
+    select $5, $6 + row_number() over (order by id) - 1, id,
+        case when suppressed then 'suppressed' else 'queued' end,
+        case when due > $7 then due else $7 end,
+        case when suppressed then $7 end
+    from picked";
+
+/// Blocks that an earlier step began go on.
+const BLOCKS: &str = "
+    insert into blocks (run_id, block, next_due, queued, suppressed)
+    select run_id, seq / 256, min(case when state = 'queued' then due_at end),
+        cast(sum(case when state = 'queued' then 1 else 0 end) as bigint),
+        cast(sum(case when state = 'suppressed' then 1 else 0 end) as bigint)
+    from deliveries where run_id = $1 and seq >= $2
+    group by run_id, seq / 256
+    on conflict (run_id, block) do update set
+        queued = blocks.queued + excluded.queued,
+        suppressed = blocks.suppressed + excluded.suppressed,
+        next_due = case
+            when blocks.next_due is null or excluded.next_due < blocks.next_due then excluded.next_due
+            else blocks.next_due
+        end";
+
+/// Which deliveries `d` of the run `origin` such an audience is made of; both are given as SQL.
+pub(crate) fn whom(audience: &str, origin: &str, revision: &str) -> String {
+    let whom = match audience {
+        "continue" => LEFT_OUT,
+        "reached" => REACHED,
+        "unopened" => UNOPENED,
+        // What nobody asked for goes to nobody.
+        _ => "d.seq < 0",
+    };
+    whom.replace("<origin>", origin)
+        .replace("<revision>", revision)
+}
+
+/// A run on its way through the freeze.
+#[derive(sqlx::FromRow)]
+struct Freezing {
+    list_id: i64,
+    cutoff: i64,
+    frozen_to: i64,
+    recipients: i64,
+    zone_field: Option<String>,
+    dues: Option<String>,
+    audience: String,
+    origin: Option<i64>,
+    /// How many recipients the earlier run has.
+    of: Option<i64>,
+}
+
+/// When it is the readers' own time in one zone; the first has no name and is for all others.
+#[derive(Deserialize)]
+struct Due {
+    due: i64,
+}
+
+impl Freezing {
+    /// The first due time of `dues`.
+    fn usual_due(&self) -> Option<i64> {
+        let dues: Vec<Due> = serde_json::from_str(self.dues.as_deref()?).ok()?;
+        dues.first().map(|first| first.due)
+    }
+}
+
+impl Store {
+    /// Freezes up to `limit` more recipients of a run; the last step moves the run to `sending`.
+    pub async fn freeze_some(&self, run: RunId, limit: u32, at: Timestamp) -> Result<Frozen> {
+        // Whole blocks, so that each is written once.
+        let block = i64::from(DeliveryKey::BLOCK);
+        let limit = i64::from(limit) / block * block;
+        transact!(self, conn => {
+            let lock = self.sql(
+                "select list_id, cutoff, frozen_to, recipients, zone_field, dues, audience, origin,
+                     (select o.recipients from runs o where o.id = runs.origin) as of
+                 from runs where id = $1 and status = 'freezing' /* for update */",
+            );
+            let row = sqlx::query_as::<_, Freezing>(lock)
+                .bind(run.0)
+                .fetch_optional(&mut *conn)
+                .await?;
+            match row {
+                None => Frozen::Not,
+                Some(row) => {
+                    let due = row.usual_due().unwrap_or(at.0);
+                    let added = sqlx::query(self.sql(&self.freeze_sql(&row)))
+                        .bind(row.list_id)
+                        .bind(row.cutoff)
+                        .bind(row.frozen_to)
+                        .bind(limit)
+                        .bind(run.0)
+                        .bind(row.recipients)
+                        .bind(at.0)
+                        .bind(row.origin)
+                        .bind(row.dues.as_deref().unwrap_or("[]"))
+                        .bind(row.zone_field.as_deref().unwrap_or_default())
+                        .bind(due)
+                        .execute(&mut *conn)
+                        .await?
+                        .rows_affected();
+                    let added = i64::try_from(added).unwrap_or(i64::MAX);
+                    if added > 0 {
+                        sqlx::query(BLOCKS)
+                            .bind(run.0)
+                            .bind(row.recipients)
+                            .execute(&mut *conn)
+                            .await?;
+                    }
+                    let next = row.origin.map(|_| row.frozen_to + limit);
+                    let all = match next {
+                        None => added < limit,
+                        Some(next) => next >= row.of.unwrap_or(0),
+                    };
+                    sqlx::query(
+                        "update runs set recipients = $2,
+                             frozen_to = coalesce(cast($5 as bigint), (
+                                 select subscriber_id from deliveries where run_id = $1 and seq = $2 - 1
+                             ), frozen_to),
+                             status = $3, started_at = $4, since = coalesce($4, since),
+                             spread_until = $4 + spread
+                         where id = $1",
+                    )
+                    .bind(run.0)
+                    .bind(row.recipients + added)
+                    .bind(if all { "sending" } else { "freezing" })
+                    .bind(all.then_some(at.0))
+                    .bind(next)
+                    .execute(&mut *conn)
+                    .await?;
+                    match all {
+                        true => Frozen::All(row.recipients + added),
+                        false => Frozen::Some(row.recipients + added),
+                    }
+                }
+            }
+        })
+    }
+
+    /// The statement that freezes the next recipients of such a run. Every parameter stands in each form of
+    /// it, so that they are bound alike.
+    fn freeze_sql(&self, run: &Freezing) -> String {
+        let (due, zones) = match &run.dues {
+            None => ("cast($11 as bigint)".to_owned(), String::new()),
+            Some(_) => (
+                "coalesce(z.due, cast($11 as bigint))".to_owned(),
+                format!(" left join zones z on z.zone = {}", self.field_value("$10")),
+            ),
+        };
+        let picked = match run.origin {
+            Some(_) => {
+                let revision = "(select o.revision from runs o where o.id = $5)";
+                OF_RUN.replace("<whom>", &whom(&run.audience, "$8", revision))
+            }
+            None => OF_LIST.to_owned(),
+        };
+        let picked = picked.replace("<due>", &due).replace("<zones>", &zones);
+        format!(
+            "with zones as materialized (
+                 select cast(value->>'zone' as text) as zone, cast(value->>'due' as bigint) as due
+                 from json_each($9) where value->>'zone' <> ''
+             ),
+             given as (select cast($8 as bigint) as origin, cast($10 as text) as field),
+             picked as materialized ({picked}
+             ){INSERT}"
+        )
+    }
+}

@@ -1,0 +1,137 @@
+//! What went out before: the facts that the questions before Send are asked by.
+
+use crate::clock::Timestamp;
+use crate::id::{ListId, RunId};
+use crate::store::freeze::whom;
+use crate::store::runs::{Audience, COLUMNS, Run};
+use crate::store::{Result, Store};
+
+/// An earlier run to the same list, as much of it as a later one is compared with.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Earlier {
+    pub id: i64,
+    pub slug: String,
+    pub audience: String,
+    pub recipients: i64,
+    pub started_at: i64,
+    /// Whether its readers got it at their own hours.
+    pub local: bool,
+    /// The compiled issue, as JSON.
+    pub content: String,
+}
+
+impl Store {
+    /// The newest `limit` runs that were sent to `list`, the newest first.
+    pub async fn sent_to(&self, list: ListId, limit: u32) -> Result<Vec<Earlier>> {
+        read!(self, conn => {
+            let rows = sqlx::query_as(
+                "select r.id, r.slug, r.audience, r.recipients, r.started_at,
+                     r.local_at is not null as local, v.content
+                 from runs r join revisions v on v.hash = r.revision
+                 where r.kind = 'issue' and r.list_id = $1 and r.started_at is not null
+                   and (r.status <> 'cancelled' or exists (
+                     select 1 from blocks b
+                     where b.run_id = r.id and b.sent + b.at_dot + b.uncertain > 0))
+                 order by r.id desc limit $2",
+            )
+            .bind(list.0)
+            .bind(i64::from(limit))
+            .fetch_all(conn)
+            .await?;
+            Ok(rows)
+        })
+    }
+
+    /// The newest run of the issue `slug` to `list` that began to send.
+    pub async fn last_started(&self, slug: &str, list: ListId) -> Result<Option<Run>> {
+        read!(self, conn => {
+            let text = sqlx::AssertSqlSafe(format!(
+                "select {COLUMNS} from runs
+                 where slug = $1 and list_id = $2 and kind = 'issue' and started_at is not null
+                 order by id desc limit 1"
+            ));
+            Ok(sqlx::query_as::<_, Run>(text).bind(slug).bind(list.0).fetch_optional(conn).await?)
+        })
+    }
+
+    /// The newest run of the issue `slug` to `list` that reached anyone, under another revision than
+    /// `revision`.
+    pub async fn last_reached(
+        &self,
+        slug: &str,
+        list: ListId,
+        revision: &str,
+    ) -> Result<Option<Run>> {
+        read!(self, conn => {
+            let text = sqlx::AssertSqlSafe(format!(
+                "select {COLUMNS} from runs
+                 where slug = $1 and list_id = $2 and kind = 'issue' and revision <> $3
+                   and exists (select 1 from blocks b where b.run_id = runs.id and b.sent > 0)
+                 order by id desc limit 1"
+            ));
+            let run = sqlx::query_as::<_, Run>(text)
+                .bind(slug)
+                .bind(list.0)
+                .bind(revision)
+                .fetch_optional(conn)
+                .await?;
+            Ok(run)
+        })
+    }
+
+    /// How many readers a run with this audience of `origin` would go to now: on the list still, and not
+    /// suppressed.
+    pub async fn part_of(
+        &self,
+        list: ListId,
+        audience: Audience,
+        origin: RunId,
+        revision: &str,
+    ) -> Result<i64> {
+        let whom = whom(audience.name(), "$1", "$3");
+        let text = format!(
+            "with given as (select cast($3 as text) as revision)
+             select count(*)
+             from deliveries d
+                 join subscriptions s on s.list_id = $2 and s.subscriber_id = d.subscriber_id
+                 join subscribers u on u.id = s.subscriber_id
+             where d.run_id = $1 and s.status = 'confirmed'
+               and not exists (select 1 from suppressions x where x.hash = u.hash)
+               and {whom}"
+        );
+        read!(self, conn => {
+            let number = sqlx::query_scalar(sqlx::AssertSqlSafe(text))
+                .bind(origin.0)
+                .bind(list.0)
+                .bind(revision)
+                .fetch_one(conn)
+                .await?;
+            Ok(number)
+        })
+    }
+
+    /// How many confirmed readers of `list` have a copy of the issue `slug` already, by whatever list, and
+    /// the newest run that brought it.
+    pub async fn have_got(&self, list: ListId, slug: &str) -> Result<(i64, Option<i64>)> {
+        read!(self, conn => {
+            let row = sqlx::query_as(
+                "select count(distinct s.subscriber_id), max(d.run_id)
+                 from runs r
+                     join deliveries d on d.run_id = r.id
+                     join subscriptions s on s.list_id = $1 and s.subscriber_id = d.subscriber_id
+                 where r.slug = $2 and r.kind = 'issue' and s.status = 'confirmed'
+                   and d.state in ('sent', 'at_dot', 'uncertain')",
+            )
+            .bind(list.0)
+            .bind(slug)
+            .fetch_one(conn)
+            .await?;
+            Ok(row)
+        })
+    }
+
+    /// Whether the database takes a write now; the error says why not.
+    pub async fn take_a_write(&self, at: Timestamp) -> Result<()> {
+        self.set_meta("looked_at", &at.0.to_string()).await
+    }
+}

@@ -1,0 +1,70 @@
+//! How each node finds its relays, for whoever asks.
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::store::{Result, Store};
+
+/// One relay as one node finds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct RelayState {
+    pub relay: String,
+    /// `works`, `broken` or `full`.
+    pub state: String,
+    pub since: i64,
+    pub why: Option<String>,
+    /// When it is tried, or goes on.
+    pub next_at: Option<i64>,
+}
+
+/// [`RelayState`] with who told it, and when.
+#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
+pub struct ToldState {
+    pub node: String,
+    #[sqlx(flatten)]
+    #[serde(flatten)]
+    pub state: RelayState,
+    pub told_at: i64,
+}
+
+impl Store {
+    /// Puts what `node` finds in the place of what it told before; nothing when it stops sending.
+    pub async fn tell_relays(
+        &self,
+        node: &str,
+        states: &[RelayState],
+        at: Timestamp,
+    ) -> Result<()> {
+        let rows = serde_json::to_string(states).expect("numbers and texts always serialise");
+        transact!(self, conn => {
+            sqlx::query("delete from relay_states where node = $1")
+                .bind(node)
+                .execute(&mut *conn)
+                .await?;
+            sqlx::query(self.sql(
+                "insert into relay_states (node, relay, state, since, why, next_at, told_at)
+                 select $2, s.value->>'relay', s.value->>'state', cast(s.value->>'since' as bigint),
+                     s.value->>'why', cast(s.value->>'next_at' as bigint), $3
+                 from json_each($1) as s",
+            ))
+            .bind(rows)
+            .bind(node)
+            .bind(at.0)
+            .execute(conn)
+            .await?;
+        })
+    }
+
+    /// What every node told last of its relays.
+    pub async fn told_relays(&self) -> Result<Vec<ToldState>> {
+        read!(self, conn => {
+            let rows = sqlx::query_as::<_, ToldState>(
+                "select node, relay, state, since, why, next_at, told_at from relay_states
+                 order by relay, node",
+            )
+            .fetch_all(conn)
+            .await?;
+            Ok(rows)
+        })
+    }
+}

@@ -1,0 +1,26 @@
+//! When a run starts, how fast it goes, to whom, and how it is stopped: from outside, on both databases.
+
+mod commands;
+mod desk;
+mod pace;
+mod part;
+mod schedule;
+mod signals;
+
+use pressrun::smtp::sink::SinkOptions;
+
+use crate::deliver::rig::{Rig, Wish, readers};
+use crate::harness::Engine;
+
+/// A rig with `count` readers whose relay takes its time.
+async fn slow(engine: Engine, count: usize, millis: u64) -> Rig {
+    let wish = Wish {
+        readers: readers(count),
+        sink: SinkOptions {
+            delay: std::time::Duration::from_millis(millis),
+            ..SinkOptions::default()
+        },
+        ..Wish::default()
+    };
+    Rig::new(engine, wish).await
+}

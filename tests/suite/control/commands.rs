@@ -1,0 +1,252 @@
+//! What an author says and hears: plans, guards, another content, and why.
+
+use insta::assert_snapshot;
+use pressrun::smtp::sink::SinkOptions;
+
+use crate::control::desk::{Desk, ISSUE, Said};
+use crate::harness::{Engine, block_on};
+use crate::on_both;
+
+impl Said {
+    fn as_text(&self) -> String {
+        format!(
+            "exit {}\n--- stdout\n{}--- stderr\n{}",
+            self.code, self.out, self.error
+        )
+    }
+}
+
+on_both!(
+    a_run_is_scheduled_replaced_explained_and_taken_back,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        let said = desk.run(&[
+            "send",
+            "bees",
+            "--yes",
+            "--at",
+            "2037-07-20 07:00 Europe/Berlin",
+        ]);
+        let said = said.await;
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(
+            said.out
+                .contains("starts Mon 20 Jul 2037 07:00 Europe/Berlin (in "),
+            "{said:?}"
+        );
+        assert!(
+            said.out.contains("`pressrun serve` must run by then"),
+            "{said:?}"
+        );
+        let again = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(again.code, 1);
+        assert!(
+            again.error.contains("`pressrun send bees --replace`"),
+            "{again:?}"
+        );
+        let same = desk.run(&["send", "bees", "--replace", "--yes"]).await;
+        assert!(same.out.contains("nothing to replace"), "{same:?}");
+        desk.write(
+            "bees",
+            &ISSUE.replace("these are the bees", "these are the wasps"),
+        );
+        let unsaid = desk.run(&["send", "bees", "--replace"]).await;
+        assert_eq!(unsaid.code, 1);
+        assert!(unsaid.error.contains("say `--yes`"), "{unsaid:?}");
+        let replaced = desk.run(&["send", "bees", "--replace", "--yes"]).await;
+        assert_eq!(replaced.code, 0, "{replaced:?}");
+        assert!(
+            replaced
+                .out
+                .contains("- Hello [[first_name|there]], these are the bees.")
+                && replaced
+                    .out
+                    .contains("+ Hello [[first_name|there]], these are the wasps.")
+                && replaced.out.contains("starts Mon 20 Jul 2037 07:00"),
+            "{replaced:?}"
+        );
+        let why = desk.run(&["why", "bees", "--json"]).await;
+        let why: serde_json::Value = serde_json::from_str(&why.out).expect("JSON");
+        assert_eq!(why[0]["cause"], "scheduled");
+        assert_eq!(why[0]["next"], 2_131_678_800_000_i64);
+        let status = desk.run(&["status"]).await;
+        assert!(
+            status.out.contains("scheduled") && status.out.contains("(in "),
+            "{status:?}"
+        );
+        let taken = desk.run(&["cancel", "bees"]).await;
+        assert_eq!(taken.out, "taken back: nothing was sent\n");
+        let sent = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(sent.code, 0, "{sent:?}");
+        let first = &desk.sink.accepted()[0];
+        let message = String::from_utf8_lossy(&first.message).into_owned();
+        assert!(message.contains("wasps"), "{message}");
+        assert_eq!(desk.sink.counts().accepted, 3);
+        let late = desk.run(&["send", "bees", "--replace", "--yes"]).await;
+        assert!(late.error.contains("keeps its content"), "{late:?}");
+    }
+);
+
+on_both!(
+    a_run_begun_for_later_is_sent_by_serve_in_its_time,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        let mut serve = desk.start(&["serve", "--role", "sender"]);
+        let at = pressrun::clock::Clock::System
+            .now()
+            .after(std::time::Duration::from_secs(4));
+        let at = at.to_jiff().strftime("%Y-%m-%d %H:%M:%S").to_string();
+        let said = desk.run(&["send", "bees", "--yes", "--at", &at]).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let app = desk.app().await;
+        let finished = crate::deliver::rig::until(async || {
+            let run = app.store.run_of("bees").await.expect("a read");
+            run.is_some_and(|run| run.status == "finished")
+        });
+        let finished = finished.await;
+        serve.kill().expect("a child");
+        serve.wait().expect("an end");
+        assert!(finished);
+        assert_eq!(desk.sink.counts().accepted, 3);
+    }
+);
+
+on_both!(
+    what_was_sent_can_be_taken_back_for_a_while,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        let sending = desk.start(&["send", "bees", "--yes", "--undo", "60s"]);
+        let app = desk.app().await;
+        let waits = crate::deliver::rig::until(async || {
+            let run = app.store.run_of("bees").await.expect("a read");
+            run.is_some_and(|run| run.status == "scheduled")
+        });
+        assert!(waits.await);
+        let code = crate::control::signals::interrupt(sending).await;
+        assert_eq!(code, 4);
+        let run = app.store.run_of("bees").await.expect("a read");
+        let run = run.expect("a run");
+        assert_eq!((run.status.as_str(), run.recipients), ("cancelled", 0));
+        // Nobody says stop: it leaves.
+        let said = desk.run(&["send", "bees", "--yes", "--undo", "1s"]).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(said.error.contains("takes it back"), "{said:?}");
+        assert_eq!(desk.sink.counts().accepted, 3);
+    }
+);
+
+on_both!(
+    a_cancelled_run_is_mended_and_continued_by_its_command,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 200, SinkOptions::default()).await;
+        let early = desk.run(&["send", "bees", "--yes", "--continue"]).await;
+        assert!(early.error.contains("no run of `bees`"), "{early:?}");
+        let sending = desk.start(&["send", "bees", "--yes", "--rate", "20/s"]);
+        let some = crate::deliver::rig::until(async || desk.sink.counts().accepted >= 10);
+        assert!(some.await);
+        let cancelled = desk.run(&["cancel", "bees", "--yes"]).await;
+        assert!(
+            cancelled.out.contains("pressrun send bees --continue"),
+            "{cancelled:?}"
+        );
+        crate::control::signals::ended(sending).await;
+        let reached = desk.sink.counts().accepted;
+        let plain = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(plain.code, 5, "{plain:?}");
+        assert!(plain.error.contains("guard[same-issue]"), "{plain:?}");
+        desk.write("bees", &ISSUE.replace("bees.", "mended bees."));
+        let unsaid = desk.run(&["send", "bees", "--continue"]).await;
+        let said = format!(
+            "error: `bees` would go to the {} readers of `weekly` whom its cancelled run 2 did not reach; say \
+             `--yes` to send it\n",
+            200 - reached
+        );
+        assert_eq!((unsaid.code, unsaid.error), (1, said));
+        let sent = desk.run(&["send", "bees", "--yes", "--continue"]).await;
+        assert_eq!(sent.code, 0, "{sent:?}");
+        assert_eq!(desk.sink.counts().accepted, 200);
+        let over = desk.run(&["send", "bees", "--yes", "--continue"]).await;
+        assert!(over.error.contains("is finished"), "{over:?}");
+        let reached_first = ["send", "bees", "--correction", "--to-reached"];
+        let unsaid = desk.run(&reached_first).await;
+        let sentence = format!("{reached} readers of `weekly` got `bees` in run 2");
+        assert!(unsaid.error.contains(&sentence), "{unsaid:?}");
+        let sent = desk.run(&[&reached_first[..], &["--yes"]].concat()).await;
+        assert_eq!(sent.code, 0, "{sent:?}");
+        assert_eq!(desk.sink.counts().accepted, 200 + reached);
+    }
+);
+
+#[test]
+fn guards_ask_by_name_and_are_answered_by_name() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite, 4, SinkOptions::default()).await;
+        for slug in ["one", "two", "three"] {
+            let issue = ISSUE.replace("Bees", &format!("Issue {slug}"));
+            desk.write(slug, &issue);
+            let sent = desk.run(&["send", slug, "--yes"]).await;
+            assert_eq!(sent.code, 0, "{sent:?}");
+        }
+        // Three runs of weeks ago, in the morning, to a hundred readers each.
+        let morning = 1_760_508_000_000_i64;
+        desk.raw(&format!(
+            "update runs set recipients = 100, started_at = {morning} where id > 1"
+        ))
+        .await;
+        let promo = ":::promo {code=BEES until=2026-12-24 url=https://example.org/}\n\nTen percent off.\n\n:::\n";
+        desk.write(
+            "four",
+            &format!("{}\n{promo}", ISSUE.replace("Bees", "ISSUE  Two")),
+        );
+        let at = ["send", "four", "--yes", "--at", "2037-01-20 19:00"];
+        assert_snapshot!("guards", desk.run(&at).await.as_text());
+        let some = [&at[..], &["--accept", "hour", "--accept", "audience"]].concat();
+        let said = desk.run(&some).await;
+        assert_eq!(said.code, 5);
+        assert!(
+            said.error
+                .ends_with("`--accept same-subject --accept promo-date` sends it all the same\n"),
+            "{said:?}"
+        );
+        let all = [
+            &some[..],
+            &["--accept", "same-subject", "--accept", "promo-date"],
+        ]
+        .concat();
+        assert_eq!(desk.run(&all).await.code, 0);
+        let unknown = desk
+            .run(&[&at[..], &["--accept", "everything"]].concat())
+            .await;
+        assert_eq!(unknown.code, 2);
+        assert_snapshot!("help", desk.run(&["send", "--help"]).await.as_text());
+    });
+}
+
+#[test]
+fn what_is_no_plan_is_told_before_anything_is_begun() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite, 2, SinkOptions::default()).await;
+        let mut told = String::new();
+        for wrong in [
+            &["--at", "soon"][..],
+            &["--at", "2020-01-01 07:00"],
+            &["--at", "2037-02-20 07:00 Europe/Belrin"],
+            &["--at", "2037-02-20"],
+            &["--at-local", "07:00 UTC"],
+            &["--rate", "fast"],
+            &["--over", "0s"],
+            &["--resend"],
+            &["--correction", "--to-reached"],
+            &["--replace"],
+        ] {
+            let said = desk
+                .run(&[&["send", "bees", "--yes"][..], wrong].concat())
+                .await;
+            assert_eq!(said.code, 1, "{said:?}");
+            told += &format!("{}\n  {}", wrong.join(" "), said.error);
+        }
+        assert_snapshot!("no_plan", told);
+        let runs = desk.run(&["why"]).await;
+        assert_eq!(runs.out, "no run is under way; nothing waits\n");
+    });
+}

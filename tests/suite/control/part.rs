@@ -1,0 +1,155 @@
+//! Runs to a part of those whom an earlier one was for.
+
+use std::collections::BTreeMap;
+
+use pressrun::id::{RunId, SubscriptionKey};
+use pressrun::run;
+use pressrun::store::runs::{Audience, Plan};
+
+use crate::control::slow;
+use crate::deliver::rig::Rig;
+use crate::harness::Engine;
+use crate::on_both;
+
+fn part(audience: Audience, origin: RunId) -> Plan {
+    Plan {
+        audience,
+        origin: Some(origin),
+        ..Plan::default()
+    }
+}
+
+/// Sends until a third is through, and cancels.
+async fn cancelled(rig: &Rig, plan: &Plan, preheader: &str, third: usize) -> RunId {
+    let run = rig.begin_as(plan, preheader).await;
+    let before = usize::try_from(rig.sink.counts().accepted).expect("a number");
+    let sending = rig.start().await;
+    rig.wait_accepted(before + third).await;
+    run::cancel(&rig.app, &rig.run(run).await)
+        .await
+        .expect("a cancel");
+    sending.stop().await;
+    run
+}
+
+async fn leave(rig: &Rig, subscription: i64) {
+    let now = rig.app.clock.now();
+    let key = SubscriptionKey(subscription);
+    rig.app.store.leave(key, now).await.expect("a change");
+}
+
+on_both!(
+    the_mended_issue_goes_to_those_alone_whom_the_cancelled_run_did_not_reach,
+    async |engine: Engine| {
+        let rig = slow(engine, 600, 5).await;
+        let first = cancelled(&rig, &Plan::default(), "Little", 100).await;
+        let reached = rig.balanced(first).await.sent;
+        assert!((100..500).contains(&reached), "{reached}");
+        leave(&rig, 600).await;
+        let hash = rig.app.keyring.address_hash("reader598@example.org");
+        let now = rig.app.clock.now();
+        rig.app
+            .store
+            .suppress("reader598@example.org", &hash, "manual", now)
+            .await
+            .expect("a change");
+        // One whose fate nobody knows gets no second copy.
+        rig.database
+            .raw(&format!(
+                "update deliveries set state = 'uncertain' where run_id = {first} and seq = 597;
+                 update blocks set cancelled = cancelled - 1, uncertain = uncertain + 1
+                 where run_id = {first} and block = 2"
+            ))
+            .await;
+        // The rest is cancelled once more on the way.
+        let second = cancelled(&rig, &part(Audience::Continue, first), "Mended", 100).await;
+        let counts = rig.balanced(second).await;
+        assert_eq!(counts.total(), 600 - reached - 2, "{counts:?}");
+        assert_eq!(counts.suppressed, 1);
+        let third = rig
+            .begin_as(&part(Audience::Continue, second), "Mended")
+            .await;
+        let rest = rig.finish(third).await;
+        assert_eq!(rest.sent, 600 - reached - 3 - counts.sent);
+        let taken = rig.accepted();
+        assert!(taken.values().all(|&times| times == 1), "{taken:?}");
+        assert_eq!(taken.len(), 597);
+        for nobody in ["reader597", "reader598", "reader599"] {
+            assert!(!taken.contains_key(&format!("{nobody}@example.org")));
+        }
+        assert_eq!(rig.run(third).await.origin, Some(second.0));
+    }
+);
+
+on_both!(
+    a_correction_goes_to_those_alone_who_got_the_first,
+    async |engine: Engine| {
+        let rig = slow(engine, 300, 5).await;
+        let first = cancelled(&rig, &Plan::default(), "Little", 60).await;
+        let reached = rig.balanced(first).await.sent;
+        let got: Vec<String> = rig.accepted().into_keys().collect();
+        leave(&rig, 1).await;
+        let store = &rig.app.store;
+        let correction = rig
+            .begin_as(&part(Audience::Reached, first), "Mended")
+            .await;
+        let counts = rig.finish(correction).await;
+        let left = i64::from(got.contains(&"reader0@example.org".to_owned()));
+        assert_eq!(counts.total(), reached - left);
+        assert_eq!(counts.sent, reached - left);
+        let twice: BTreeMap<_, _> = rig
+            .accepted()
+            .into_iter()
+            .filter(|&(_, times)| times > 1)
+            .collect();
+        assert!(
+            twice
+                .iter()
+                .all(|(address, &times)| times == 2 && got.contains(address))
+        );
+        assert_eq!(twice.len() as i64, reached - left);
+        // Whoever has the mended content does not get it once more.
+        let list = pressrun::id::ListId(1);
+        let revision = rig.run(correction).await.revision.expect("a content");
+        let more = store
+            .part_of(list, Audience::Reached, first, &revision)
+            .await;
+        assert_eq!(more.expect("a count"), 0);
+    }
+);
+
+on_both!(
+    a_second_mail_goes_to_who_neither_opened_nor_clicked_and_is_still_there,
+    async |engine: Engine| {
+        let rig = slow(engine, 600, 0).await;
+        let first = rig.begin().await;
+        rig.finish(first).await;
+        rig.database
+            .raw(&format!(
+                "update deliveries set opened_at = 1 where run_id = {first} and seq % 2 = 0;
+                 update deliveries set clicked_at = 1 where run_id = {first} and seq % 3 = 0"
+            ))
+            .await;
+        // Neither opened nor clicked: 1, 5, 7, 11, ... and of these the first left.
+        leave(&rig, 2).await;
+        let list = pressrun::id::ListId(1);
+        let asked = rig
+            .app
+            .store
+            .part_of(list, Audience::Unopened, first, "")
+            .await;
+        assert_eq!(asked.expect("a count"), 199);
+        let second = rig
+            .begin_as(&part(Audience::Unopened, first), "Little")
+            .await;
+        let counts = rig.finish(second).await;
+        assert_eq!((counts.sent, counts.total()), (199, 199));
+        let expected: Vec<i64> = (0..600)
+            .filter(|seq| seq % 2 != 0 && seq % 3 != 0 && *seq != 1)
+            .map(|seq| seq + 1)
+            .collect();
+        let rows = rig.rows(second).await;
+        let readers: Vec<i64> = rows.iter().map(|row| row.subscriber_id).collect();
+        assert_eq!(readers, expected);
+    }
+);

@@ -1,0 +1,109 @@
+//! SIGTERM and Ctrl-C to the whole program.
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use pressrun::smtp::sink::SinkOptions;
+use pressrun::smtp::sink::script::Script;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::control::desk::Desk;
+use crate::deliver::rig::{script, until};
+use crate::harness::Engine;
+use crate::on_both;
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("a process"), signal).expect("a signal");
+}
+
+/// Says Ctrl-C, and gives the exit code.
+pub async fn interrupt(child: Child) -> i32 {
+    signal(&child, Signal::INT);
+    ended(child).await
+}
+
+/// Waits for the end, and gives the exit code.
+pub async fn ended(mut child: Child) -> i32 {
+    let ended = tokio::task::spawn_blocking(move || child.wait());
+    let status = ended.await.expect("no panic").expect("an end");
+    status.code().expect("an exit code")
+}
+
+on_both!(
+    sigterm_drains_within_five_seconds_and_leaves_nothing_uncertain,
+    async |engine: Engine| {
+        let options = SinkOptions {
+            delay: Duration::from_millis(20),
+            ..SinkOptions::default()
+        };
+        let desk = Desk::new(engine, 400, options).await;
+        let sending = desk.start(&["send", "bees", "--yes"]);
+        assert!(until(async || desk.sink.counts().accepted >= 40).await);
+        let asked = Instant::now();
+        signal(&sending, Signal::TERM);
+        assert_eq!(ended(sending).await, 4);
+        println!("drained in {:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(5));
+        let app = desk.app().await;
+        let run = app.store.run_of("bees").await.expect("a read");
+        let run = run.expect("a run");
+        let counts = app.store.counts(run.id()).await.expect("counters");
+        assert_eq!((counts.at_dot, counts.uncertain), (0, 0), "{counts:?}");
+        assert_eq!(
+            u64::try_from(counts.sent).expect("a number"),
+            desk.sink.counts().accepted
+        );
+        let why = desk.run(&["why", "bees"]).await;
+        assert!(why.out.contains("no process sends"), "{why:?}");
+        let resumed = desk.run(&["resume", "bees"]).await;
+        assert_eq!(resumed.code, 0, "{resumed:?}");
+        assert_eq!(desk.sink.counts().accepted, 400);
+    }
+);
+
+on_both!(
+    a_second_sigterm_ends_at_once_and_nobody_is_mailed_twice,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 40, SinkOptions::default()).await;
+        desk.sink.set_script(script("slow-60s"));
+        let sending = desk.start(&["send", "bees", "--yes"]);
+        let app = desk.app().await;
+        let at_dot = until(
+            async || match app.store.run_of("bees").await.expect("a read") {
+                Some(run) => app.store.counts(run.id()).await.expect("counters").at_dot == 4,
+                None => false,
+            },
+        );
+        assert!(at_dot.await);
+        let asked = Instant::now();
+        signal(&sending, Signal::TERM);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        signal(&sending, Signal::TERM);
+        assert_eq!(ended(sending).await, 4);
+        assert!(
+            asked.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            asked.elapsed()
+        );
+        desk.sink.set_script(Script::default());
+        if engine == Engine::Postgres {
+            // The lease of the dead sender runs out by the database's clock.
+            desk.raw("update senders set until = 0").await;
+        }
+        let resumed = desk.run(&["resume", "bees"]).await;
+        assert_eq!(resumed.code, 3, "{resumed:?}");
+        let run = app
+            .store
+            .run_of("bees")
+            .await
+            .expect("a read")
+            .expect("a run");
+        let counts = app.store.counts(run.id()).await.expect("counters");
+        assert_eq!((counts.sent, counts.uncertain), (36, 4), "{counts:?}");
+        let mut seen = std::collections::BTreeSet::new();
+        for message in desk.sink.accepted() {
+            assert!(seen.insert(message.rcpt), "nobody twice");
+        }
+    }
+);

@@ -1,0 +1,258 @@
+//! SPF, DKIM, DMARC and MX against a zone in which one thing is wrong.
+
+use insta::assert_snapshot;
+
+use super::{Clinic, Wish, dkim_record, level};
+use crate::dns::Nameserver;
+use crate::harness::block_on;
+
+/// A zone in which all is well.
+fn zone() -> String {
+    format!(
+        "bounce.bees.house TXT v=spf1 include:_spf.bees.house -all
+         _spf.bees.house TXT v=spf1 a:relay.bees.house ip6:2001:db8::/32 ~all
+         relay.bees.house A 192.0.2.7
+         relay.bees.house AAAA 2001:db8::7
+         s1._domainkey.bees.house TXT {}
+         _dmarc.bees.house TXT v=DMARC1; p=reject; rua=mailto:dmarc@bees.house
+         bees.house MX 10 mx.bees.house
+         bounce.bees.house MX 10 mx.bees.house
+         mx.bees.house A 192.0.2.8
+         ",
+        dkim_record()
+    )
+}
+
+async fn clinic(zone: &str, relay: &str) -> (Nameserver, Clinic) {
+    let server = Nameserver::start(zone).await;
+    let clinic = Clinic::new(&Wish {
+        nameserver: server.address.to_string(),
+        relay: relay.to_owned(),
+        ..Wish::default()
+    });
+    (server, clinic)
+}
+
+const RELAY: &str = "url = \"smtp://relay.bees.house\"";
+
+#[test]
+fn a_domain_in_order_is_called_so() {
+    block_on(async {
+        let (_server, clinic) = clinic(&zone(), RELAY).await;
+        let (code, out, error) = clinic.run(&["doctor", "--only", "dns"]).await;
+        assert_eq!((code, error.as_str()), (0, ""), "{out}");
+        assert_snapshot!(out);
+    });
+}
+
+#[test]
+fn a_domain_in_disorder_is_told_what_to_do() {
+    block_on(async {
+        let zone = "bounce.bees.house TXT v=spf1 ip4:198.51.100.1 -all
+            relay.bees.house A 192.0.2.7
+            s1._domainkey.bees.house TXT v=DKIM1; k=rsa; p=AAAA
+            _dmarc.house TXT v=DMARC1; p=none; pct=20
+            bees.house MX 0 .";
+        let (_server, clinic) = clinic(zone, RELAY).await;
+        let (code, out, error) = clinic.run(&["doctor", "--only", "dns"]).await;
+        assert_eq!((code, error.as_str()), (1, ""), "{out}");
+        assert_snapshot!(out);
+    });
+}
+
+#[test]
+fn each_record_that_is_wrong_alone_is_told() {
+    block_on(async {
+        let good = zone();
+        let server = Nameserver::start(&good).await;
+        let many: String = (0..11).map(|n| format!(" a:h{n}.bees.house")).collect();
+        let many = format!("_spf.bees.house TXT v=spf1{many} -all");
+        for (from, to, check, expected, says) in [
+            (
+                "bounce.bees.house TXT v=spf1",
+                "bounce.bees.house TXT v=spf2",
+                "spf",
+                "error",
+                "has no SPF record",
+            ),
+            (
+                "include:_spf.bees.house",
+                "include:gone.bees.house",
+                "spf",
+                "error",
+                "`gone.bees.house` is included and has no SPF record",
+            ),
+            (
+                "include:_spf.bees.house",
+                "include:bounce.bees.house",
+                "spf",
+                "error",
+                "in a circle",
+            ),
+            (
+                "include:_spf.bees.house",
+                "inclde:x",
+                "spf",
+                "error",
+                "`inclde:x` is no term of SPF",
+            ),
+            (
+                "_spf.bees.house TXT v=spf1 a:relay.bees.house ip6:2001:db8::/32 ~all",
+                &many,
+                "spf-lookups",
+                "error",
+                "asks the DNS 12 times",
+            ),
+            (
+                "s1._domainkey",
+                "s2._domainkey",
+                "dkim",
+                "error",
+                "no DKIM key stands at",
+            ),
+            (
+                "p=MII",
+                "p=MIJ",
+                "dkim",
+                "error",
+                "another than the one that signs",
+            ),
+            (
+                "_dmarc.bees.house",
+                "_dmrc.bees.house",
+                "dmarc",
+                "error",
+                "has no DMARC record",
+            ),
+            (
+                "p=reject",
+                "p=none",
+                "dmarc",
+                "warning",
+                "others may mail in its name",
+            ),
+            (
+                "p=reject",
+                "p=reject; t=y",
+                "dmarc",
+                "warning",
+                "one level less",
+            ),
+            (
+                "; rua=mailto:dmarc@bees.house",
+                "",
+                "dmarc-reports",
+                "warning",
+                "nobody gets the reports",
+            ),
+            (
+                "p=reject",
+                "p=reject; aspf=s",
+                "alignment",
+                "warning",
+                "does not",
+            ),
+            (
+                "bees.house MX 10 mx.bees.house",
+                "bees.house MX 0 .",
+                "mx-replies",
+                "error",
+                "null MX",
+            ),
+            (
+                "mx.bees.house A 192.0.2.8",
+                "my.bees.house A 192.0.2.8",
+                "mx-bounces",
+                "error",
+                "has an address",
+            ),
+            (
+                "_dmarc.bees.house TXT",
+                "_dmarc.bees.house SILENT TXT",
+                "dmarc",
+                "unknown",
+                "gives no answer",
+            ),
+            (
+                "s1._domainkey.bees.house TXT",
+                "s1._domainkey.bees.house FAIL TXT",
+                "dkim",
+                "unknown",
+                "gives no answer",
+            ),
+        ] {
+            let zone = good.replacen(from, to, 1);
+            assert_ne!(zone, good, "{from}");
+            server.set(&zone);
+            let clinic = Clinic::new(&Wish {
+                nameserver: server.address.to_string(),
+                relay: RELAY.to_owned(),
+                ..Wish::default()
+            });
+            let (code, told) = clinic.doctor(&["--only", "dns"]).await;
+            let expected_code = if expected == "error" { 1 } else { 3 };
+            let found = told
+                .iter()
+                .find(|one| one.check == check && one.level == expected);
+            let found = found.unwrap_or_else(|| panic!("{to}: no {check} {expected} in {told:?}"));
+            assert!(found.says.contains(says), "{to}: {}", found.says);
+            assert_eq!(code, expected_code, "{to}: {told:?}");
+        }
+    });
+}
+
+#[test]
+fn a_provider_is_allowed_by_its_include() {
+    block_on(async {
+        let relay = "kind = \"mailgun\"\nurl = \"smtp://relay.bees.house\"";
+        let (server, clinic) = clinic(&zone(), relay).await;
+        let (_, told) = clinic.doctor(&["--only", "dns"]).await;
+        assert_eq!(level(&told, "spf"), "error");
+        server.set(&format!(
+            "{}\nmailgun.org TXT v=spf1 ip4:192.0.2.0/24 ~all",
+            zone().replace("include:_spf.bees.house", "include:mailgun.org")
+        ));
+        let (code, told) = clinic.doctor(&["--only", "dns"]).await;
+        assert_eq!((level(&told, "spf"), code), ("ok", 0), "{told:?}");
+    });
+}
+
+#[test]
+fn the_walk_finds_the_record_of_a_parent_and_a_foreign_signature_is_not_aligned() {
+    block_on(async {
+        let server = Nameserver::start(&format!(
+            "{}\ns1._domainkey.other.house TXT {}",
+            zone(),
+            dkim_record()
+        ))
+        .await;
+        let clinic = Clinic::new(&Wish {
+            nameserver: server.address.to_string(),
+            ..Wish::default()
+        });
+        let path = clinic.folder.join("pressrun.toml");
+        let text = std::fs::read_to_string(&path).expect("a configuration");
+        let below = text.replace("ada@bees.house", "ada@a.b.bees.house");
+        std::fs::write(&path, &below).expect("a file");
+        let (_, told) = clinic.doctor(&["--only", "dns"]).await;
+        assert_eq!(level(&told, "dmarc"), "ok", "{told:?}");
+        let asked = server.asked();
+        let names = [
+            "_dmarc.a.b.bees.house TXT",
+            "_dmarc.b.bees.house TXT",
+            "_dmarc.bees.house TXT",
+            "_dmarc.house TXT",
+        ];
+        assert!(
+            names.iter().all(|name| asked.iter().any(|one| one == name)),
+            "{asked:?}"
+        );
+        let foreign = text
+            .replace("[dkim]", "[dkim]\ndomain = \"other.house\"")
+            .replace("bounce.bees.house", "bounce.other.house");
+        std::fs::write(&path, foreign).expect("a file");
+        let (_, told) = clinic.doctor(&["--only", "dns"]).await;
+        assert_eq!(level(&told, "alignment"), "error", "{told:?}");
+        assert_eq!(level(&told, "dkim"), "ok", "{told:?}");
+    });
+}

@@ -1,0 +1,212 @@
+//! The machine's own side: configuration, files, disk, database, clock, and the relay's door.
+
+use pressrun::smtp::sink::certificate::Certificate;
+use pressrun::smtp::sink::{Sink, SinkOptions, SinkTls};
+
+use super::{Clinic, Wish, chmod, level};
+use crate::harness::{Database, Engine, block_on};
+use crate::on_both;
+
+on_both!(
+    a_machine_in_order_is_called_so_without_asking_anyone,
+    async |engine: Engine| {
+        let database = Database::new(engine).await;
+        let clinic = Clinic::at(
+            database.path(),
+            &Wish {
+                database: &database.url,
+                more: "[http]\ntrusted_proxies = [\"127.0.0.1\"]",
+                ..Wish::default()
+            },
+            None,
+        );
+        let (code, _, error) = clinic.run(&["lists", "show"]).await;
+        assert_eq!(code, 0, "{error}");
+        if engine == Engine::Sqlite {
+            chmod(&database.path().join("pressrun.db"), 0o600);
+        }
+        let areas = "configuration,files,database,clock";
+        let (_, told) = clinic.doctor(&["--offline", "--only", areas]).await;
+        let bad: Vec<_> = told.iter().filter(|one| one.level != "ok").collect();
+        // The server of the tests runs without fsync, for speed.
+        let expected = |check: &str| engine == Engine::Postgres && check == "commit";
+        assert!(bad.iter().all(|one| expected(&one.check)), "{bad:?}");
+        for check in [
+            "placeholders",
+            "keyring",
+            "dkim-key",
+            "commit",
+            "newest-row",
+            "signing",
+        ] {
+            level(&told, check);
+        }
+        let day = 86_400_000_i64;
+        let ahead = pressrun::clock::Clock::System.now().0 + day;
+        database
+            .raw(&format!(
+                "insert into suppressions values ('{}', 'x', {ahead})",
+                match engine {
+                    Engine::Sqlite => "00",
+                    Engine::Postgres => "\\x00",
+                }
+            ))
+            .await;
+        let (code, told) = clinic.doctor(&["--offline", "--only", "clock"]).await;
+        assert_eq!((level(&told, "newest-row"), code), ("error", 1));
+    }
+);
+
+#[test]
+fn each_fault_of_configuration_and_files_is_told() {
+    block_on(async {
+        for (from, to, check, expected) in [
+            ("ada@bees.house", "ada@gmail.com", "from-domain", "error"),
+            (
+                "ada@bees.house",
+                "ada@news.example.org",
+                "placeholders",
+                "error",
+            ),
+            (
+                "https://news.bees.house",
+                "http://127.0.0.1:8080",
+                "public-url",
+                "error",
+            ),
+            (
+                "[dkim]",
+                "[http]\nadmin = \"0.0.0.0:8081\"\n[dkim]",
+                "admin-listener",
+                "error",
+            ),
+            ("key = \"dkim.pem\"", "key = \"\"", "signing", "error"),
+            ("[dkim]", "[dkim]", "public-listener", "warning"),
+        ] {
+            let clinic = Clinic::new(&Wish::default());
+            let path = clinic.folder.join("pressrun.toml");
+            let text = std::fs::read_to_string(&path).expect("a configuration");
+            std::fs::write(&path, text.replace(from, to)).expect("a file");
+            let (_, told) = clinic.doctor(&["--only", "configuration"]).await;
+            assert_eq!(level(&told, check), expected, "{to}");
+        }
+        let clinic = Clinic::new(&Wish::default());
+        for (file, check) in [("keyring.toml", "keyring"), ("dkim.pem", "dkim-key")] {
+            chmod(&clinic.folder.join(file), 0o644);
+            let (code, told) = clinic.doctor(&["--only", "files"]).await;
+            assert_eq!((level(&told, check), code), ("error", 1));
+        }
+        let (code, told) = clinic.doctor(&["--only", "database"]).await;
+        assert_eq!((level(&told, "database"), code), ("warning", 3));
+        assert!(
+            !clinic.folder.join("pressrun.db").exists(),
+            "a look makes nothing"
+        );
+        std::fs::write(clinic.folder.join("pressrun.toml"), "nonsense").expect("a file");
+        let (code, told) = clinic.doctor(&[]).await;
+        assert_eq!((level(&told, "configuration"), code), ("error", 1));
+    });
+}
+
+#[test]
+fn the_disk_is_written_to_and_left_as_it_was() {
+    block_on(async {
+        let clinic = Clinic::new(&Wish::default());
+        let (_, told) = clinic.doctor(&["--only", "disk"]).await;
+        for check in ["room", "file-system", "durable-write"] {
+            assert!(["ok", "warning"].contains(&level(&told, check)), "{told:?}");
+        }
+        let left: Vec<_> = std::fs::read_dir(&clinic.folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        assert_eq!(left.len(), 3, "{left:?}");
+    });
+}
+
+#[test]
+fn a_damaged_database_is_told() {
+    block_on(async {
+        let clinic = Clinic::new(&Wish::default());
+        clinic.run(&["lists", "show"]).await;
+        let path = clinic.folder.join("pressrun.db");
+        let mut octets = std::fs::read(&path).expect("a database");
+        let pages = octets.len() / 4096;
+        assert!(pages > 12, "{pages} pages");
+        octets[4096 * 4..4096 * 10].fill(0x5a);
+        std::fs::write(&path, octets).expect("a file");
+        let (code, told) = clinic.doctor(&["--only", "database"]).await;
+        assert_eq!(code, 1, "{told:?}");
+        assert!(told.iter().any(|one| one.level == "error"), "{told:?}");
+    });
+}
+
+#[test]
+fn each_step_of_the_relays_door_is_told_apart() {
+    block_on(async {
+        let certificate = Certificate::loopback().expect("a certificate");
+        let options = |tls| SinkOptions {
+            tls,
+            auth: Some(("bees".into(), "honey".into())),
+            ..SinkOptions::default()
+        };
+        let sink = Sink::bind(options(SinkTls::StartTls(certificate.clone()))).await;
+        let sink = sink.expect("a sink");
+        let relay = |password: &str, ca: &str| {
+            format!(
+                "url = \"{}\"\nusername = \"bees\"\npassword = \"{password}\"\nca_file = \"{ca}\"",
+                sink.url()
+            )
+        };
+        for (password, ca, code, says) in [
+            ("honey", "ca.pem", 0, "is logged in to"),
+            (
+                "wax",
+                "ca.pem",
+                1,
+                "does not accept `username` and `password`",
+            ),
+            ("honey", "", 1, "no TLS with"),
+        ] {
+            let clinic = Clinic::new(&Wish {
+                relay: relay(password, ca),
+                ..Wish::default()
+            });
+            std::fs::write(clinic.folder.join("ca.pem"), certificate.ca_pem()).expect("a file");
+            let (found, told) = clinic.doctor(&["--only", "relay"]).await;
+            assert_eq!(found, code, "{told:?}");
+            assert!(told[0].says.contains(says), "{told:?}");
+            assert!(
+                !told
+                    .iter()
+                    .any(|one| one.says.contains("honey") || one.says.contains("wax"))
+            );
+            if code == 0 {
+                assert_eq!(level(&told, "relay-certificate"), "ok");
+                assert_eq!(level(&told, "relay-speed"), "ok");
+            }
+        }
+        let plain = Sink::bind(SinkOptions {
+            pipelining: false,
+            ..SinkOptions::default()
+        });
+        let plain = plain.await.expect("a sink");
+        let clinic = Clinic::new(&Wish {
+            relay: format!("url = \"{}\"\ntls = \"none\"", plain.url()),
+            ..Wish::default()
+        });
+        let (code, told) = clinic.doctor(&["--only", "relay"]).await;
+        assert_eq!((level(&told, "relay-certificate"), code), ("warning", 3));
+        assert_eq!(level(&told, "relay-login"), "ok");
+        let closed = plain.url();
+        plain.shutdown().await;
+        let clinic = Clinic::new(&Wish {
+            relay: format!("url = \"{closed}\"\ntls = \"none\""),
+            ..Wish::default()
+        });
+        let (code, told) = clinic.doctor(&["--only", "relay"]).await;
+        assert_eq!((level(&told, "relay-login"), code), ("error", 1));
+        let (code, told) = clinic.doctor(&["--only", "relay", "--offline"]).await;
+        assert_eq!((told.len(), code), (0, 0));
+    });
+}
