@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use pressrun::clock::Clock;
 use pressrun::smtp::sink::certificate::Certificate;
 use pressrun::smtp::sink::{Keep, Sink, SinkOptions, SinkTls};
 
@@ -123,8 +124,7 @@ pub fn is_child() -> bool {
 
 /// Milliseconds since 1970.
 pub fn unix_millis() -> f64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.expect("a clock after 1970").as_secs_f64() * 1e3
+    Clock::System.now().0 as f64
 }
 
 /// When the first message since `base` was seen, and the last change after it.

@@ -22,8 +22,6 @@ pub enum Phase {
     Body,
     /// While the answer to the final dot, or to the last BDAT, was awaited.
     Dot,
-    /// The synchronisation point behind a window.
-    Noop,
 }
 
 /// What kind of thing happened.
@@ -92,7 +90,6 @@ impl Phase {
             Phase::StartTls => "STARTTLS",
             Phase::Tls => "TLS handshake",
             Phase::Auth => "AUTH",
-            Phase::Noop => "NOOP",
             Phase::Reset => "RSET",
             Phase::Mail => "MAIL",
             Phase::Rcpt => "RCPT",
