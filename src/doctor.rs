@@ -10,6 +10,7 @@ mod dmarc;
 mod domain;
 pub mod files;
 pub mod message;
+mod ptr;
 mod relay;
 mod site;
 mod spf;

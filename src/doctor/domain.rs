@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::spf::{self, Trouble};
-use super::{Desk, Findings, dmarc};
-use crate::config::RelayKind;
+use super::{Desk, Findings, dmarc, ptr};
+use crate::config::{Relay, RelayKind};
 use crate::dkim::tags;
 use crate::dns::Dns;
 use crate::spf::{Client, LOOKUPS, Verdict};
@@ -21,6 +21,7 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
     dkim(desk, dns, out).await;
     dmarc::look(desk, dns, out).await;
     answers(desk, dns, out).await;
+    ptr::look(desk, dns, out).await;
 }
 
 /// Where each kind of relay sends from, by its own documentation.
@@ -87,21 +88,29 @@ async fn spf_of(desk: &Desk<'_>, dns: &Dns, out: &mut Findings) {
                     );
                 }
             }
-            None => by_address(desk, dns, (name, &relay.url), out).await,
+            None => by_address(desk, dns, (name, relay), out).await,
         }
     }
 }
 
 /// A relay of unknown kind most likely sends from its own address; it need not.
-async fn by_address(desk: &Desk<'_>, dns: &Dns, (name, url): (&str, &str), out: &mut Findings) {
+async fn by_address(desk: &Desk<'_>, dns: &Dns, (name, relay): (&str, &Relay), out: &mut Findings) {
     let domain = desk.bounce_domain();
-    let host = url::Url::parse(url).ok();
+    let host = url::Url::parse(&relay.url).ok();
     let host = host
         .as_ref()
         .and_then(url::Url::host_str)
         .unwrap_or_default();
     let host = host.trim_matches(['[', ']']);
+    // Who sends straight to the recipients' hosts sends from this machine.
+    let own = desk.public_host();
+    let straight = relay.kind == RelayKind::Mx;
+    let host = match straight {
+        true => relay.ehlo.as_deref().unwrap_or(&own),
+        false => host,
+    };
     let addresses = match host.parse::<IpAddr>() {
+        _ if straight && !desk.config.mx.sources.is_empty() => desk.config.mx.sources.clone(),
         Ok(address) => vec![address],
         Err(_) => match dns.addresses(host).await {
             Ok(found) => found.records,

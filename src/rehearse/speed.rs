@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::PAGE;
 use super::providers::{self, DIRECT, USUAL};
 use crate::app::App;
-use crate::config::{Config, TlsPolicy};
+use crate::config::{Config, RelayKind, TlsPolicy};
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, Taken};
 use crate::delivery::Counts;
@@ -118,7 +118,13 @@ pub async fn run(
         recipients > 0,
         "nobody is on `{list}` yet; `--recipients N` rehearses with as many made-up readers"
     );
-    let providers = providers(app, wish.direct)?;
+    let first = app.config.first_relay();
+    let (_, first) = first.context("`send.relay` names no relay that is described")?;
+    let direct = wish.direct || first.kind == RelayKind::Mx;
+    let providers = match direct {
+        true => DIRECT.to_vec(),
+        false => vec![providers::relay(first.kind)],
+    };
     let folder = Folder::new(app)?;
     let mailboxes = Arc::new(Mailboxes::new(&providers));
     let sink = Sink::bind(SinkOptions {
@@ -159,13 +165,13 @@ pub async fn run(
     let elapsed = watched.elapsed.saturating_sub(watched.frozen).as_secs_f64();
     let sent = watched.sent;
     let per_second = sent as f64 / elapsed.max(0.001);
-    let wait = mean_wait(&providers, &mix, wish.direct);
+    let wait = mean_wait(&providers, &mix, direct);
     let connection_limit = connections as f64 / wait.as_secs_f64().max(1e-6);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let processor = used.as_secs_f64() / watched.elapsed.as_secs_f64().max(0.001) / cores as f64;
     let freeze = watched.frozen.as_secs_f64();
     let first_pass = freeze + recipients as f64 / per_second.max(0.001);
-    let shares = shares(&mailboxes, &mix, wish.direct, recipients);
+    let shares = shares(&mailboxes, &mix, direct, recipients);
     let deferred: u64 = shares.iter().map(|share| share.deferred).sum();
     let retry = app.config.send.retry.first().copied().unwrap_or_default();
     Ok(Forecast {
@@ -236,15 +242,6 @@ async fn mix(app: &App, list: &str, wanted: Option<u64>) -> anyhow::Result<[u64;
     Ok(scaled)
 }
 
-fn providers(app: &App, direct: bool) -> anyhow::Result<Vec<Provider>> {
-    let first = app.config.first_relay();
-    let (_, relay) = first.context("`send.relay` names no relay that is described")?;
-    Ok(match direct {
-        true => DIRECT.to_vec(),
-        false => vec![providers::relay(relay.kind)],
-    })
-}
-
 /// Connections of the relays that carry the run while none of them is broken.
 fn connections(config: &Config) -> usize {
     let names = config.relays_of("").unwrap_or_default();
@@ -309,6 +306,9 @@ async fn stage(app: &App, folder: &Path, sink: &str) -> anyhow::Result<App> {
     config.send.retry = vec![RETRY];
     for relay in config.relay.values_mut() {
         sink.clone_into(&mut relay.url);
+        if relay.kind == RelayKind::Mx {
+            relay.kind = RelayKind::Smtp;
+        }
         relay.tls = TlsPolicy::None;
         (relay.username, relay.password, relay.ca_file) = (None, None, None);
     }

@@ -256,3 +256,41 @@ fn the_walk_finds_the_record_of_a_parent_and_a_foreign_signature_is_not_aligned(
         assert_eq!(level(&told, "dkim"), "ok", "{told:?}");
     });
 }
+
+#[test]
+fn who_sends_straight_to_the_hosts_has_a_name_that_leads_there_and_back() {
+    block_on(async {
+        let good = format!(
+            "{}\nout.bees.house A 192.0.2.9\n192.0.2.9 PTR out.bees.house",
+            zone().replace("a:relay.bees.house", "ip4:192.0.2.9")
+        );
+        let server = Nameserver::start(&good).await;
+        for (from, to, check, expected, says) in [
+            ("", "", "ptr", "ok", "192.0.2.9 is `out.bees.house`, there and back"),
+            ("192.0.2.9 PTR", "192.0.2.10 PTR", "ptr", "error", "has no name (PTR)"),
+            ("PTR out.", "PTR mx.", "ptr", "error", "does not lead back"),
+            (
+                "192.0.2.9 PTR out",
+                "alt.bees.house A 192.0.2.9\n192.0.2.9 PTR alt",
+                "ptr",
+                "warning",
+                "EHLO says `out.bees.house`",
+            ),
+            ("out.bees.house A", "oud.bees.house A", "ehlo", "error", "has no address"),
+            ("ip4:192.0.2.9", "ip4:192.0.2.7", "spf", "warning", "says fail of relay `main`"),
+        ] {
+            server.set(&good.replacen(from, to, 1));
+            let clinic = Clinic::new(&Wish {
+                nameserver: server.address.to_string(),
+                relay: "kind = \"mx\"\nurl = \"mx:\"\nehlo = \"out.bees.house\"".into(),
+                more: "[mx]\nsources = [\"192.0.2.9\"]",
+                ..Wish::default()
+            });
+            let (code, told) = clinic.doctor(&["--only", "dns,relay"]).await;
+            let found = told.iter().find(|one| one.check == check && one.level == expected);
+            let found = found.unwrap_or_else(|| panic!("{to}: no {check} {expected} in {told:?}"));
+            assert!(found.says.contains(says), "{to}: {}", found.says);
+            assert_eq!(code == 0, expected == "ok", "{to}: {told:?}");
+        }
+    });
+}
