@@ -121,7 +121,7 @@ fn a_wrong_file_is_told_by_line_with_what_was_expected() {
         (
             "[send]\nretry = [5]",
             "pressrun.toml:10: `send.retry` takes a list of texts such as \
-             `[\"5m\", \"15m\", \"30m\", \"1h\", \"2h\", \"4h\"]`, and this is another list",
+             `[\"5m\", \"10m\", \"20m\", \"40m\", \"67m\"]`, and this is another list",
         ),
         (
             "[relay.spare]\nkind = \"ses\"",
