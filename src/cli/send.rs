@@ -16,7 +16,8 @@ use clap::Args;
 
 use crate::app::App;
 use crate::cli::send::foreground::send_and_follow;
-use crate::cli::{Cli, Exit, rehearse};
+use crate::cli::signal::Stop;
+use crate::cli::{Cli, Exit, rehearse, signal};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
 use crate::deliver;
@@ -139,7 +140,7 @@ impl Send {
         let list = &built.list.clone();
         let wishes = self.wishes(app, &built.compiled.slug);
         if let Some(run) = under_way(app, &built, list).await? {
-            return self.go_on_with(app, &run, &wishes).await;
+            return self.go_on_with(app, &run, &wishes, signal::stop()).await;
         }
         let found = lists::find(app, list).await?;
         let (slug, revision) = (built.compiled.slug.clone(), built.compiled.hash());
@@ -153,17 +154,20 @@ impl Send {
         self.confirm(&slug, list, &planned)?;
         let mut planned = planned.from(app.clock.now(), &wishes);
         planned.plan.relay.clone_from(&self.relay);
+        // From here on Ctrl-C takes the run back, where it has time for that.
+        let stop = signal::stop();
         // A guard was asked about it, or found nobody who has it.
         let again = self.again || self.accepts(Guard::SameIssue);
         let started = run::begin_planned(app, built, list, &planned.plan, again).await?;
         match started.begun {
             Begun::New(id) => {
                 let run = app.store.run(id).await?.context("the run is gone")?;
-                self.begun(app, &run, planned.is_scheduled(&wishes)).await
+                self.begun(app, &run, planned.is_scheduled(&wishes), stop)
+                    .await
             }
             Begun::UnderWay(id) => {
                 let run = app.store.run(id).await?.context("the run is gone")?;
-                self.go_on_with(app, &run, &wishes).await
+                self.go_on_with(app, &run, &wishes, stop).await
             }
             Begun::Before(id) => bail!(
                 "this issue went to `{list}` before (run {id}); `--again` sends it to everyone once more, \
@@ -196,7 +200,13 @@ impl Send {
     }
 
     /// What becomes of a run that was begun just now.
-    async fn begun(&self, app: &App, run: &Run, scheduled: bool) -> anyhow::Result<Exit> {
+    async fn begun(
+        &self,
+        app: &App,
+        run: &Run,
+        scheduled: bool,
+        stop: Stop,
+    ) -> anyhow::Result<Exit> {
         let slug = &run.slug;
         if run.status == "scheduled" && scheduled {
             println!("{}", why::why(app, run).await?.sentence);
@@ -219,11 +229,17 @@ impl Send {
                 crate::schedule::span(wait)
             );
         }
-        send_and_follow(app, run.id(), slug).await
+        send_and_follow(app, run.id(), slug, stop).await
     }
 
     /// What becomes of the run that is under way already.
-    async fn go_on_with(&self, app: &App, run: &Run, wishes: &Wishes) -> anyhow::Result<Exit> {
+    async fn go_on_with(
+        &self,
+        app: &App,
+        run: &Run,
+        wishes: &Wishes,
+        stop: Stop,
+    ) -> anyhow::Result<Exit> {
         let Run {
             id, slug, status, ..
         } = run;
@@ -246,7 +262,7 @@ impl Send {
             );
             return Ok(Exit::Done);
         }
-        send_and_follow(app, run.id(), slug).await
+        send_and_follow(app, run.id(), slug, stop).await
     }
 
     /// Tells every finding, and refuses what is an error: by the lints for the day of the start, and in any

@@ -257,7 +257,7 @@ fn an_issue_goes_to_the_list_asked_for_else_its_own_else_the_publications() {
     assert!(error.contains("there is no list `insiders`"), "{error}");
     let (code, _, error) = pressrun(path, &["send", "bees", "--yes", "--detach"]);
     assert_eq!(code, 1);
-    assert!(error.contains("no list `insiders`"), "{error}");
+    assert!(error.contains("no list is named `insiders`"), "{error}");
 
     let add = ["lists", "add", "insiders", "--title", "The Insiders"];
     assert_eq!(pressrun(path, &add).0, 0);

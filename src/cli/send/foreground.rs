@@ -4,7 +4,8 @@ use anyhow::Context;
 use tokio::sync::watch;
 
 use crate::app::App;
-use crate::cli::{Exit, follow, signal};
+use crate::cli::signal::Stop;
+use crate::cli::{Exit, follow};
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, Taken};
 use crate::id::RunId;
@@ -25,9 +26,13 @@ async fn start(app: &App, stop: watch::Receiver<bool>) -> anyhow::Result<Option<
 }
 
 /// Sends run `id` here, or follows whoever does; ends when every delivery is final. A run that has not
-/// begun when it is interrupted is taken back.
-pub(crate) async fn send_and_follow(app: &App, id: RunId, slug: &str) -> anyhow::Result<Exit> {
-    let stop = signal::stop();
+/// begun when it is interrupted is taken back: so `stop` listens before the run is begun.
+pub(crate) async fn send_and_follow(
+    app: &App,
+    id: RunId,
+    slug: &str,
+    stop: Stop,
+) -> anyhow::Result<Exit> {
     let mut engine = start(app, stop.subscribe()).await?;
     let mut watch = stop.subscribe();
     let mut follow = std::pin::pin!(follow::follow(app, id, &mut watch));

@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::app::App;
 use crate::cli::send::foreground::send_and_follow;
-use crate::cli::{Cli, Exit, follow};
+use crate::cli::{Cli, Exit, follow, signal};
 use crate::run::{self, why};
 
 /// Lets a paused, held or interrupted run go on.
@@ -50,6 +50,6 @@ impl Resume {
             );
             return Ok(Exit::Done);
         }
-        send_and_follow(app, found.id(), &found.slug).await
+        send_and_follow(app, found.id(), &found.slug, signal::stop()).await
     }
 }
