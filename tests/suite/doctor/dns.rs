@@ -266,8 +266,20 @@ fn who_sends_straight_to_the_hosts_has_a_name_that_leads_there_and_back() {
         );
         let server = Nameserver::start(&good).await;
         for (from, to, check, expected, says) in [
-            ("", "", "ptr", "ok", "192.0.2.9 is `out.bees.house`, there and back"),
-            ("192.0.2.9 PTR", "192.0.2.10 PTR", "ptr", "error", "has no name (PTR)"),
+            (
+                "",
+                "",
+                "ptr",
+                "ok",
+                "192.0.2.9 is `out.bees.house`, there and back",
+            ),
+            (
+                "192.0.2.9 PTR",
+                "192.0.2.10 PTR",
+                "ptr",
+                "error",
+                "has no name (PTR)",
+            ),
             ("PTR out.", "PTR mx.", "ptr", "error", "does not lead back"),
             (
                 "192.0.2.9 PTR out",
@@ -276,8 +288,20 @@ fn who_sends_straight_to_the_hosts_has_a_name_that_leads_there_and_back() {
                 "warning",
                 "EHLO says `out.bees.house`",
             ),
-            ("out.bees.house A", "oud.bees.house A", "ehlo", "error", "has no address"),
-            ("ip4:192.0.2.9", "ip4:192.0.2.7", "spf", "warning", "says fail of relay `main`"),
+            (
+                "out.bees.house A",
+                "oud.bees.house A",
+                "ehlo",
+                "error",
+                "has no address",
+            ),
+            (
+                "ip4:192.0.2.9",
+                "ip4:192.0.2.7",
+                "spf",
+                "warning",
+                "says fail of relay `main`",
+            ),
         ] {
             server.set(&good.replacen(from, to, 1));
             let clinic = Clinic::new(&Wish {
@@ -287,7 +311,9 @@ fn who_sends_straight_to_the_hosts_has_a_name_that_leads_there_and_back() {
                 ..Wish::default()
             });
             let (code, told) = clinic.doctor(&["--only", "dns,relay"]).await;
-            let found = told.iter().find(|one| one.check == check && one.level == expected);
+            let found = told
+                .iter()
+                .find(|one| one.check == check && one.level == expected);
             let found = found.unwrap_or_else(|| panic!("{to}: no {check} {expected} in {told:?}"));
             assert!(found.says.contains(says), "{to}: {}", found.says);
             assert_eq!(code == 0, expected == "ok", "{to}: {told:?}");
