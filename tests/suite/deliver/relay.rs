@@ -2,6 +2,7 @@
 
 use pressrun::delivery::Counts;
 use pressrun::run;
+use pressrun::run::verify;
 use pressrun::smtp::sink::script::Script;
 use pressrun::smtp::sink::{Sink, SinkOptions};
 
@@ -218,7 +219,12 @@ on_both!(
         let reason = held.reason.expect("a reason");
         assert!(reason.contains("frozen revision"), "{reason}");
         sending.stop().await;
-        assert_eq!(rig.balanced(run).await.queued, 40);
+        let found = rig.run(run).await;
+        let verified = verify::one(&rig.app, &found).await.expect("a look");
+        assert_eq!(verified.counts.queued, 40);
+        // What was done to the revision is the only thing that does not hold.
+        assert_eq!(verified.faults.len(), 1, "{:?}", verified.faults);
+        assert!(verified.faults[0].contains("cannot be read"));
         assert_eq!(rig.sink.counts().accepted, 0);
     }
 );
