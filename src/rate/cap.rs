@@ -153,7 +153,8 @@ mod tests {
         ) {
             let (caps, mut counts) = caps(&[(Span::Second, most), (Span::Minute, most * 3)]);
             let mut now = Timestamp(100 * DAY);
-            let mut highest = now;
+            // A clock that goes back stays in the latest window that it has seen.
+            let mut highest = Timestamp(0);
             let mut granted: Vec<(Timestamp, u64)> = Vec::new();
             for (wanted, step) in asks {
                 now = Timestamp(now.0 + step);
