@@ -39,6 +39,7 @@ pub struct Config {
     pub http: Http,
     pub relay: BTreeMap<String, Relay>,
     pub send: Send,
+    pub stages: Stages,
     pub dkim: Dkim,
     pub dns: Dns,
     pub mx: Mx,
@@ -315,6 +316,20 @@ pub struct Send {
     pub late_start: Duration,
     /// The field in which a reader's time zone stands; all readers have the publication's without it.
     pub timezone_field: Option<String>,
+    /// The author's own readers, who get a run first that begins with `seed`.
+    pub seed: Vec<EmailAddress>,
+}
+
+/// Shares beyond which a run that opens in stages is held, whatever its list is used to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stages {
+    /// Of the messages, those that bounce.
+    pub bounces: f64,
+    /// Of the messages to one provider, those that it puts off at the first try.
+    pub deferrals: f64,
+    /// Of the readers, those who leave.
+    pub unsubscribes: f64,
 }
 
 /// How much a lint weighs.

@@ -17,6 +17,7 @@ mod queue;
 mod relays;
 pub mod report;
 mod seat;
+mod stages;
 mod standing;
 mod starter;
 pub mod trouble;
@@ -68,6 +69,8 @@ pub(crate) struct Shared {
     pub app: App,
     pub relays: Vec<Arc<LiveRelay>>,
     pub queue: Queue,
+    /// First answers that are not written down yet.
+    counted: Mutex<stages::Counted>,
     done: Arc<Done>,
     stop: watch::Receiver<bool>,
     begun: Timestamp,
@@ -152,6 +155,7 @@ impl Engine {
         purses.shutdown().await;
         purse::empty(&shared).await;
         self.give_back_finished().await?;
+        self.write_answers().await?;
         self.shared.app.store.leave_sender(self.boot).await?;
         dispatched
     }
@@ -220,6 +224,7 @@ impl Shared {
             app: app.clone(),
             relays,
             queue: Queue::new(done.clone(), standings, connections * 8),
+            counted: Mutex::default(),
             done,
             stop,
             begun: app.clock.now(),

@@ -34,6 +34,7 @@ pub mod pace;
 pub mod rate;
 pub mod reply;
 pub mod retry;
+pub mod rollout;
 pub mod schedule;
 pub mod spf;
 pub mod stats;

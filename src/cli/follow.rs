@@ -92,6 +92,10 @@ fn status_line(
     trouble: &str,
 ) -> String {
     let mut parts = vec![run.status.clone()];
+    if let (Some(stages), Some(_)) = (run.stages(), run.open_to) {
+        let (step, of) = (run.step() + 1, stages.steps.len());
+        parts.push(format!("stage {step} of {of}"));
+    }
     for state in State::ALL {
         let number = counts.get(state);
         if number > 0 && !matches!(state, State::Queued | State::AtDot) {

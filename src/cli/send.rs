@@ -82,11 +82,16 @@ pub struct Send {
     /// Spreads the messages evenly over this time, such as `2h`.
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "When and how fast")]
     over: Option<Duration>,
+    /// Opens it step by step and holds it when bounces, deferrals or unsubscribes leave what the list is
+    /// used to: "seed,1%,10m,10%,20m,rest". `seed` is `send.seed`, shares count from the beginning, and a
+    /// wait follows the share that it looks at.
+    #[arg(long, value_name = "STAGES", help_heading = "When and how fast")]
+    stages: Option<String>,
     /// Gives the scheduled run of this issue the content it has now; its hour stays.
     #[arg(
         long,
         help_heading = "After the first time",
-        conflicts_with_all = ["at", "at_local", "undo", "rate", "over", "again"]
+        conflicts_with_all = ["at", "at_local", "undo", "rate", "over", "again", "stages"]
     )]
     replace: bool,
     /// Sends the mended issue to those whom its cancelled run did not reach.
@@ -191,6 +196,7 @@ impl Send {
             undo: self.undo.unwrap_or(app.config.send.undo),
             rate: self.rate.clone(),
             over: self.over,
+            stages: self.stages.clone(),
             part,
         }
     }

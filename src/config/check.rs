@@ -108,11 +108,16 @@ impl Complaints {
                 self.say(key, format!("`{number}` is not between 1 and 100000"));
             }
         }
-        if !(0.0..=1.0).contains(&send.jitter) {
-            self.say(
-                "send.jitter",
-                format!("`{}` is not between 0 and 1", send.jitter),
-            );
+        let stages = &config.stages;
+        for (key, share) in [
+            ("send.jitter", send.jitter),
+            ("stages.bounces", stages.bounces),
+            ("stages.deferrals", stages.deferrals),
+            ("stages.unsubscribes", stages.unsubscribes),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                self.say(key, format!("`{share}` is not between 0 and 1"));
+            }
         }
         if send.retry.is_empty() {
             self.say("send.retry", "needs one wait at least, such as \"15m\"");

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::deliver::stages::Watched;
 use crate::deliver::standing::Via;
 use crate::deliver::starter::Clocks;
 use crate::deliver::trouble::Trouble;
@@ -41,6 +42,7 @@ struct Memory {
     awake: Option<Timestamp>,
     /// Both clocks at the last round: they show a wall clock that was set.
     clocks: Option<Clocks>,
+    watched: Watched,
 }
 
 impl Engine {
@@ -113,10 +115,12 @@ impl Engine {
         let mut order: Vec<_> = memory.runs.values().cloned().collect();
         order.sort_by_key(|run| run.id);
         let sending = order.iter().filter(|run| run.status == "sending").count();
-        for run in order {
+        let runs = order.iter().map(Arc::as_ref);
+        let changed = self.mind_stages(&mut memory.watched, runs).await?;
+        for run in order.iter().filter(|run| !changed.contains(&run.id())) {
             match run.status.as_str() {
-                "freezing" => self.freeze(&run).await?,
-                "sending" | "open" => self.feed(&run, sending).await?,
+                "freezing" => self.freeze(run).await?,
+                "sending" | "open" => self.feed(run, sending).await?,
                 _ => {}
             }
         }

@@ -39,6 +39,8 @@ pub enum Cause {
     Sending,
     /// It keeps the pace that it was given.
     Pace,
+    /// A stage of it is out and looked at before the next opens.
+    Stage,
     /// What is left waits for its readers' own hour, or for the next try.
     Waiting,
     /// The relay does not take mail.
@@ -270,6 +272,9 @@ impl Facts<'_> {
         if let Some(trouble) = standstill {
             return self.relay(why, trouble);
         }
+        if let Some(said) = self.stage(why) {
+            return said;
+        }
         let (open, due) = (
             self.counts.queued + self.counts.at_dot,
             self.counts.queued - self.deferred,
@@ -302,6 +307,35 @@ impl Facts<'_> {
             self.since(why.since),
             self.progress()
         )
+    }
+
+    /// Which stage a run is in that does not go to all yet.
+    fn stage(&self, why: &mut Why) -> Option<String> {
+        let (stages, open_to) = (self.run.stages()?, self.run.open_to?);
+        let step = self.run.step();
+        let this = stages.steps.get(step)?;
+        why.cause = Cause::Stage;
+        why.unaffected = Some(OTHERS);
+        let said = format!(
+            "opens in stages: {} of {} ({}, {open_to} readers)",
+            step + 1,
+            stages.steps.len(),
+            stages.name(step)
+        );
+        let next = stages.name(step + 1);
+        let Some(tried) = self.run.staged_at else {
+            return Some(format!("{said} is on its way; {}", self.progress()));
+        };
+        // A person let it go on: the next opens at once.
+        why.since = Some(tried).filter(|&tried| tried > 0);
+        let opens = tried.saturating_add(this.wait);
+        why.next = Some(opens.max(self.now.0));
+        Some(format!(
+            "{said} is out{}; {next} follows {} unless its numbers leave their band; {}",
+            self.since(why.since),
+            self.then(opens.max(self.now.0)),
+            self.progress()
+        ))
     }
 
     fn relay(&self, why: &mut Why, trouble: &Trouble) -> String {

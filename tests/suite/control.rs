@@ -6,6 +6,7 @@ mod pace;
 mod part;
 mod schedule;
 mod signals;
+mod stages;
 
 use pressrun::smtp::sink::SinkOptions;
 

@@ -40,6 +40,12 @@ fn run(status: &str) -> Run {
         paced_to: None,
         audience: "list".into(),
         origin: None,
+        stages: None,
+        stage: None,
+        staged_at: None,
+        open_to: None,
+        stage_base: None,
+        trial: None,
     }
 }
 
