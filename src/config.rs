@@ -19,6 +19,7 @@ mod check;
 pub mod kind;
 pub mod load;
 pub mod mx;
+pub mod notify;
 mod schema;
 pub mod show;
 #[cfg(test)]
@@ -39,7 +40,8 @@ pub struct Config {
     pub http: Http,
     pub relay: BTreeMap<String, Relay>,
     pub send: Send,
-    pub stages: Stages,
+    pub stages: notify::Stages,
+    pub notify: notify::Notify,
     pub dkim: Dkim,
     pub dns: Dns,
     pub mx: Mx,
@@ -318,18 +320,6 @@ pub struct Send {
     pub timezone_field: Option<String>,
     /// The author's own readers, who get a run first that begins with `seed`.
     pub seed: Vec<EmailAddress>,
-}
-
-/// Shares beyond which a run that opens in stages is held, whatever its list is used to.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stages {
-    /// Of the messages, those that bounce.
-    pub bounces: f64,
-    /// Of the messages to one provider, those that it puts off at the first try.
-    pub deferrals: f64,
-    /// Of the readers, those who leave.
-    pub unsubscribes: f64,
 }
 
 /// How much a lint weighs.

@@ -20,6 +20,7 @@ mod seat;
 mod stages;
 mod standing;
 mod starter;
+mod teller;
 pub mod trouble;
 mod worker;
 
@@ -41,6 +42,7 @@ use crate::deliver::relays::LiveRelay;
 use crate::dkim::Signer;
 use crate::id::{DeliveryKey, RunId};
 use crate::keyfile;
+use crate::notice;
 
 /// The meta key under which other processes read which relays fail: see [`trouble`].
 pub const TROUBLE: &str = "trouble";
@@ -131,6 +133,7 @@ impl Engine {
                 workers.spawn(worker::work(shared.clone(), relay.clone(), ledger.clone()));
             }
         }
+        let hook = tokio::spawn(notice::hook::work(shared.app.clone(), shared.stop.clone()));
         // A task that panics takes the engine with it: a half-dead sender helps nobody.
         let dispatched = tokio::select! {
             dispatched = self.dispatch() => dispatched,
@@ -157,6 +160,8 @@ impl Engine {
         self.give_back_finished().await?;
         self.write_answers().await?;
         self.shared.app.store.leave_sender(self.boot).await?;
+        // It ends within its own waits.
+        hook.await.context("the webhook's task ended early")?;
         dispatched
     }
 

@@ -50,6 +50,7 @@ pub mod dns;
 pub mod doctor;
 pub mod import;
 pub mod lists;
+pub mod notice;
 pub mod preflight;
 pub mod publication;
 pub mod rehearse;

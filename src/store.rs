@@ -151,6 +151,7 @@ pub mod leave;
 pub mod ledger;
 pub mod lists;
 pub mod meta;
+pub mod notices;
 pub mod relays;
 pub mod revisions;
 pub mod runs;

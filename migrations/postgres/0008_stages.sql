@@ -15,10 +15,10 @@ alter table runs add column pivot bigint;
 alter table runs add column lap bigint not null default 0;
 -- The two subjects and, once decided, which one won by which numbers, as JSON.
 alter table runs add column trial text;
--- The last status that was told to the author.
+-- The last status that was told to the author, and since when it was so: `held@1771502400000`.
 alter table runs add column told text;
 
-update runs set told = status;
+update runs set told = status || '@' || since;
 
 -- First answers about recipients by the group of their domains, for the band of later runs.
 create table answers (

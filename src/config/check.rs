@@ -18,6 +18,7 @@ pub(super) fn check(config: &Config) -> Vec<Complaint> {
     let mut all = Complaints(Vec::new());
     all.publication(config);
     all.ranges(config);
+    all.notify(&config.notify);
     for (name, relay) in &config.relay {
         all.relay(name, relay);
     }
@@ -114,6 +115,7 @@ impl Complaints {
             ("stages.bounces", stages.bounces),
             ("stages.deferrals", stages.deferrals),
             ("stages.unsubscribes", stages.unsubscribes),
+            ("notify.bounce_rate", config.notify.bounce_rate),
         ] {
             if !(0.0..=1.0).contains(&share) {
                 self.say(key, format!("`{share}` is not between 0 and 1"));
@@ -153,6 +155,37 @@ impl Complaints {
         let selector = &config.dkim.selector;
         if !selector.split('.').all(is_label) {
             self.say("dkim.selector", format!("`{selector}` is not a DNS name"));
+        }
+    }
+
+    fn notify(&mut self, notify: &super::notify::Notify) {
+        if notify.webhook_retry.is_empty() {
+            self.say(
+                "notify.webhook_retry",
+                "needs one wait at least, such as \"1m\"",
+            );
+        }
+        let Some(webhook) = &notify.webhook else {
+            return;
+        };
+        // Its path is often a secret, so it is not shown.
+        let key = "notify.webhook";
+        match Url::parse(webhook.expose_secret()) {
+            Ok(url) if url.scheme() == "https" && url.has_host() => {}
+            Ok(url) if url.scheme() == "http" && notify.webhook_private => {}
+            Ok(url) if url.scheme() == "http" => self.say(
+                key,
+                "must begin with https; `notify.webhook_private` allows http within a private network",
+            ),
+            _ => self.say(key, "is no address of a webhook; expected `https://host/path`"),
+        }
+        let secret = notify
+            .webhook_secret
+            .as_ref()
+            .map(ExposeSecret::expose_secret);
+        if secret.is_none_or(|secret| secret.len() < 16) {
+            let what = "needs 16 characters at least: the webhook knows by it that we ask";
+            self.say("notify.webhook_secret", what);
         }
     }
 

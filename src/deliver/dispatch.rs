@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::deliver::stages::Watched;
 use crate::deliver::standing::Via;
 use crate::deliver::starter::Clocks;
+use crate::deliver::teller::Telling;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, TROUBLE, guard};
 use crate::id::RunId;
@@ -43,6 +44,7 @@ struct Memory {
     /// Both clocks at the last round: they show a wall clock that was set.
     clocks: Option<Clocks>,
     watched: Watched,
+    telling: Telling,
 }
 
 impl Engine {
@@ -67,6 +69,14 @@ impl Engine {
                 () = self.shared.stopped() => {}
             }
         }
+        let trouble = self.shared.trouble();
+        self.tell_author(
+            &mut memory.telling,
+            std::iter::empty(),
+            trouble.as_ref(),
+            true,
+        )
+        .await;
         self.tell(&mut memory, None).await;
         Ok(())
     }
@@ -125,6 +135,9 @@ impl Engine {
             }
         }
         let trouble = shared.trouble();
+        let runs = order.iter().map(Arc::as_ref);
+        self.tell_author(&mut memory.telling, runs, trouble.as_ref(), false)
+            .await;
         self.tell(memory, trouble).await;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod commands;
 mod desk;
+mod notices;
 mod pace;
 mod part;
 mod schedule;
