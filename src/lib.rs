@@ -39,6 +39,7 @@ pub mod schedule;
 pub mod spf;
 pub mod stats;
 pub mod subscriber;
+pub mod trial;
 
 // Store: all the SQL.
 pub mod store;

@@ -162,6 +162,7 @@ pub mod stats;
 pub mod subscribers;
 pub mod suppressions;
 pub mod system_mail;
+pub mod trials;
 pub mod verify;
 
 impl Store {

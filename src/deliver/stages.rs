@@ -16,6 +16,7 @@ use crate::store::StoreError;
 use crate::store::leases::Queued;
 use crate::store::runs::Run;
 use crate::store::stages::AnswersRow;
+use crate::trial::Trial;
 
 /// Between two looks at the numbers of a run: they are sums over all of its blocks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -122,16 +123,14 @@ impl Engine {
                 return self.open(run, step, bound).await;
             }
         }
-        let watch = match watched.runs.entry(run.id()) {
-            std::collections::btree_map::Entry::Occupied(found) => found.into_mut(),
-            std::collections::btree_map::Entry::Vacant(new) => {
-                let list = ListId(list);
-                let before = app.store.numbers_before(list, run.id(), BAND).await?;
-                new.insert(Watch {
-                    looked: None,
-                    before,
-                })
-            }
+        if !watched.runs.contains_key(&run.id()) {
+            let list = ListId(list);
+            let before = app.store.numbers_before(list, run.id(), BAND).await?;
+            let looked = None;
+            watched.runs.insert(run.id(), Watch { looked, before });
+        }
+        let Some(watch) = watched.runs.get_mut(&run.id()) else {
+            return Ok(false);
         };
         if watch.looked.is_some_and(|at| at.elapsed() < LOOK) {
             return Ok(false);
@@ -170,9 +169,31 @@ impl Engine {
         if now.0 < tried.saturating_add(this.wait) {
             return Ok(false);
         }
+        if let Some(trial) = run.trial().filter(|trial| trial.decision.is_none()) {
+            return self.decide(run, trial).await;
+        }
         let next = step + 1;
         self.open(run, next, stages.open_to(next, run.recipients, open_to))
             .await
+    }
+
+    /// Decides a subject test whose time has come; the rest opens in the next round.
+    async fn decide(&self, run: &Run, mut trial: Trial) -> Result<bool, StoreError> {
+        let app = &self.shared.app;
+        let (a, b) = app
+            .store
+            .trial_scores(run.id(), trial.test_to(run.recipients), trial.by)
+            .await?;
+        trial.decision = Some(trial.decide(a, b, app.clock.now().0));
+        let before = run.trial.as_deref().unwrap_or_default();
+        if app
+            .store
+            .decide_trial(run.id(), before, &trial.to_json())
+            .await?
+        {
+            tracing::info!(run.id = run.id, "the subject test is decided");
+        }
+        Ok(true)
     }
 
     async fn open(&self, run: &Run, step: usize, open_to: Option<i64>) -> Result<bool, StoreError> {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::config::notify::NoticeKind;
 use crate::deliver::Engine;
-use crate::deliver::trouble::Trouble;
+use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::id::RunId;
 use crate::notice;
 use crate::store::runs::Run;
@@ -77,11 +77,12 @@ impl Engine {
             telling.down = Some(app.store.relays_told_down().await?.into_iter().collect());
         }
         let down = telling.down.get_or_insert_default();
-        let failing = trouble
-            .map(|trouble| trouble.relays.as_slice())
-            .unwrap_or_default();
+        // One whose cap is used up rests as it was told to.
+        let all = trouble.map(|trouble| trouble.relays.as_slice());
+        let broken = |relay: &&RelayTrouble| relay.ail == Ail::Broken;
+        let failing: Vec<&RelayTrouble> = all.unwrap_or_default().iter().filter(broken).collect();
         let now = app.clock.now();
-        for relay in failing {
+        for &relay in &failing {
             let long = now.since(relay.since) >= app.config.notify.relay_after;
             if long && !down.contains(&relay.relay) {
                 notice::tell_relay_down(app, relay).await?;

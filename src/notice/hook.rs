@@ -41,7 +41,10 @@ pub async fn work(app: App, mut stop: watch::Receiver<bool>) {
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            _ = stop.wait_for(|stopped| *stopped) => {}
+            // Whoever could say stop is gone: that is a stop too.
+            changed = stop.changed() => if changed.is_err() {
+                return;
+            },
         }
     }
 }

@@ -9,15 +9,16 @@ use anyhow::{Context, anyhow, bail, ensure};
 use jiff::civil::DateTime;
 use serde_json::json;
 
-use crate::address::EmailAddress;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::id::ListId;
 use crate::pace;
 use crate::publication::Publication;
-use crate::rollout::Stages;
 use crate::schedule::{self, shown, span};
 use crate::store::runs::{Audience, Plan, Run};
+use crate::trial::By;
+
+mod stages;
 
 /// What an author may wish for a run.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +35,22 @@ pub struct Wishes {
     pub over: Option<Duration>,
     /// `seed,1%,10m,10%,20m,rest`.
     pub stages: Option<String>,
+    pub test: Option<SubjectTest>,
     pub part: Part,
+}
+
+/// Two subjects to be tried on a part of the readers.
+#[derive(Clone, Debug)]
+pub struct SubjectTest {
+    /// Both as they were written.
+    pub a: String,
+    pub b: String,
+    /// The same issue under the second.
+    pub revision_b: String,
+    /// How much of the run, such as `20%`.
+    pub share: String,
+    pub after: Duration,
+    pub by: By,
 }
 
 /// To whom of the list a run goes.
@@ -102,6 +118,7 @@ pub async fn plan(
     planned.undo(wishes, now);
     planned.pace(wishes)?;
     planned.stages(app, wishes, list).await?;
+    planned.test(app, wishes, revision)?;
     planned.plan.zone = planned.plan.start.map(|_| planned.zone.clone());
     Ok(planned)
 }
@@ -235,83 +252,6 @@ impl Planned {
         // The zone is kept also where it starts at once: it is the one of readers without their own.
         self.plan.start = Some(self.start);
         Ok(())
-    }
-
-    /// In which stages it opens, and to how many.
-    async fn stages(&mut self, app: &App, wishes: &Wishes, list: ListId) -> anyhow::Result<()> {
-        let Some(said) = &wishes.stages else {
-            return Ok(());
-        };
-        let mut stages = Stages::parse(said).map_err(|what| anyhow!("`--stages`: {what}"))?;
-        ensure!(
-            wishes.at_local.is_none(),
-            "`--stages` and `--at-local` do not go together: a stage is looked at as a whole"
-        );
-        if stages.has_seed() {
-            stages.seeds = self.seeds(app, wishes, list).await?;
-        }
-        let mut open = i64::try_from(stages.seeds.len()).unwrap_or(0);
-        let mut said = Vec::new();
-        for (step, this) in stages.steps.iter().enumerate() {
-            let wait = match Duration::from_millis(u64::try_from(this.wait).unwrap_or(0)) {
-                Duration::ZERO => String::new(),
-                wait => format!(", then {} to look at it", span(wait)),
-            };
-            match stages.open_to(step, self.readers, open) {
-                Some(to) => {
-                    open = to;
-                    said.push(format!("{} ({to} readers{wait})", stages.name(step)));
-                }
-                None => said.push(stages.name(step)),
-            }
-        }
-        self.notes.push(format!(
-            "it opens in stages, each counted from the beginning: {}; it is held when its numbers leave what \
-             this list is used to",
-            said.join(", ")
-        ));
-        if self.plan.audience == Audience::List {
-            self.plan.pivot = Some(app.chance.key());
-        }
-        self.plan.stages = Some(stages);
-        Ok(())
-    }
-
-    /// The keys of the author's own readers.
-    async fn seeds(
-        &mut self,
-        app: &App,
-        wishes: &Wishes,
-        list: ListId,
-    ) -> anyhow::Result<Vec<i64>> {
-        ensure!(
-            wishes.part == Part::All,
-            "a run to a part of the list has no `seed` stage; begin with a share such as `1%`"
-        );
-        let seed = &app.config.send.seed;
-        ensure!(
-            !seed.is_empty(),
-            "`send.seed` names no address; name your own there, or begin with a share such as `1%`"
-        );
-        let canonical: Vec<String> = seed.iter().map(EmailAddress::canonical).collect();
-        let found = app.store.confirmed_among(list, &canonical).await?;
-        let missing = canonical.iter().zip(seed);
-        let missing =
-            missing.filter(|(canonical, _)| !found.iter().any(|(has, _)| has == *canonical));
-        let missing: Vec<String> = missing.map(|(_, seed)| seed.to_string()).collect();
-        ensure!(
-            !found.is_empty(),
-            "no address of `send.seed` is a confirmed reader of this list: {}; `pressrun subscribers add` \
-             makes them readers",
-            missing.join(", ")
-        );
-        if !missing.is_empty() {
-            self.notes.push(format!(
-                "of `send.seed`, {} is no confirmed reader of this list and gets nothing",
-                missing.join(", ")
-            ));
-        }
-        Ok(found.into_iter().map(|(_, key)| key).collect())
     }
 
     fn undo(&mut self, wishes: &Wishes, now: Timestamp) {

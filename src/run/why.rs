@@ -13,6 +13,7 @@ use crate::deliver;
 use crate::deliver::trouble::{RelayTrouble, Trouble};
 use crate::delivery::Counts;
 use crate::pace;
+use crate::run::trial;
 use crate::schedule::{shown, span};
 use crate::store::runs::Run;
 
@@ -82,6 +83,8 @@ struct Facts<'a> {
     deferred: i64,
     next_due: Option<i64>,
     trouble: Option<Trouble>,
+    /// What its subject test says, decided or so far.
+    test: Option<String>,
     /// Whether any process sends.
     sending: bool,
     /// Why the database takes no writes.
@@ -108,6 +111,7 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
         deferred,
         next_due,
         trouble: Trouble::told(app).await?,
+        test: trial::sentence(app, run).await?,
         sending: open && deliver::is_sending(app).await?,
         refusal,
         now,
@@ -170,6 +174,10 @@ fn tell(facts: &Facts<'_>) -> Why {
         }
     };
     let mut sentence = format!("`{}` (run {}) {said}", run.slug, run.id);
+    if let Some(test) = &facts.test {
+        sentence.push_str("; ");
+        sentence.push_str(test);
+    }
     if let Some(unaffected) = why.unaffected {
         sentence.push_str("; ");
         sentence.push_str(unaffected);

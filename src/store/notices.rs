@@ -44,7 +44,7 @@ const KNOWN: &str = "
             select count(*) from (
                 select kind from notices where about = $2 and kind in ('relay-down', 'relay-up')
                 order by at desc, id desc limit 1
-            ) as last where last.kind = 'relay-down'
+            ) as newest where newest.kind = 'relay-down'
         ) = 0
         else exists (
             select 1 from notices

@@ -11,6 +11,7 @@ use crate::id::{DeliveryKey, ListId, RunId};
 use crate::rollout::Stages;
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::{Result, Store};
+use crate::trial::Trial;
 
 /// A run as it stands in the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
@@ -92,6 +93,11 @@ impl Run {
     /// The stages in which it opens, where it has any.
     pub fn stages(&self) -> Option<Stages> {
         Stages::from_json(self.stages.as_deref()?)
+    }
+
+    /// Its subject test, where it has one.
+    pub fn trial(&self) -> Option<Trial> {
+        Trial::from_json(self.trial.as_deref()?)
     }
 
     /// The stage it is in, from 0.

@@ -8,6 +8,7 @@ mod part;
 mod schedule;
 mod signals;
 mod stages;
+mod trial;
 
 use pressrun::smtp::sink::SinkOptions;
 

@@ -62,6 +62,7 @@ fn facts(run: &Run) -> Facts<'_> {
         deferred: 0,
         next_due: None,
         trouble: None,
+        test: None,
         sending: true,
         refusal: None,
         now: Timestamp(NOW),
