@@ -55,19 +55,11 @@ fn masked(address: IpAddr, v4: u32, v6: u32) -> IpAddr {
     }
 }
 
-/// Whether an address belongs to the public network (or, `at_home`, to this machine).
-pub fn is_public(ip: IpAddr, at_home: bool) -> bool {
-    match ip.to_canonical().is_loopback() {
-        true => at_home,
-        false => network::is_public(ip),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
 
-    use super::{client, is_public, wide};
+    use super::{client, wide};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -80,36 +72,5 @@ mod tests {
         assert_eq!(wide(ip("::ffff:203.0.113.9")), ip("203.0.113.0"));
         assert_eq!(client(ip("2001:db8:1:2:3::4")), ip("2001:db8:1:2::"));
         assert_eq!(wide(ip("2001:db8:1:2:3::4")), ip("2001:db8:1::"));
-    }
-
-    #[test]
-    fn no_address_of_the_inside_is_public() {
-        for text in [
-            "127.0.0.1",
-            "10.0.0.1",
-            "172.16.0.1",
-            "192.168.0.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "255.255.255.255",
-            "224.0.0.1",
-            "::1",
-            "::",
-            "fe80::1",
-            "fc00::1",
-            "::ffff:10.0.0.1",
-            "2002:a00:1::",
-            "64:ff9b::a00:1",
-        ] {
-            let ip = text.parse().expect("an address");
-            assert!(!is_public(ip, false), "{text}");
-        }
-        for text in ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"] {
-            assert!(
-                is_public(text.parse().expect("an address"), false),
-                "{text}"
-            );
-        }
     }
 }

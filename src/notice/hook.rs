@@ -133,7 +133,7 @@ async fn address(url: &Url, private: bool) -> anyhow::Result<SocketAddr> {
         }
         None => Vec::new(),
     };
-    let public = |address: &&SocketAddr| private || is_public(address.ip(), false);
+    let public = |address: &&SocketAddr| private || is_public(address.ip());
     let fine = found.iter().find(public).copied();
     fine.with_context(|| match found.is_empty() {
         true => "its host has no address",

@@ -17,7 +17,6 @@ use reqwest::{Client, Method, StatusCode, Url};
 
 use crate::lint::Unreachable;
 use crate::network;
-use crate::network::is_public;
 
 /// Links asked at the same time: enough to be done in a minute, few enough to disturb nobody.
 const AT_ONCE: usize = 6;
@@ -216,12 +215,47 @@ fn may_ask(url: &Url, at_home: bool) -> bool {
     matches!(url.scheme(), "http" | "https") && ip.is_none_or(|ip| is_public(ip, at_home))
 }
 
+/// Whether an address belongs to the public network (or, `at_home`, to this machine).
+fn is_public(ip: IpAddr, at_home: bool) -> bool {
+    match ip.to_canonical().is_loopback() {
+        true => at_home,
+        false => network::is_public(ip),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::may_ask;
+    use super::{is_public, may_ask};
 
     #[test]
     fn no_address_of_the_inside_is_asked() {
+        for text in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "::ffff:10.0.0.1",
+            "2002:a00:1::",
+            "64:ff9b::a00:1",
+        ] {
+            let ip = text.parse().expect("an address");
+            assert!(!is_public(ip, false), "{text}");
+        }
+        for text in ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"] {
+            assert!(
+                is_public(text.parse().expect("an address"), false),
+                "{text}"
+            );
+        }
         let url = |text: &str| reqwest::Url::parse(text).expect("a URL");
         assert!(!may_ask(&url("http://127.0.0.1:1/"), false));
         assert!(may_ask(&url("http://127.0.0.1:1/"), true));
