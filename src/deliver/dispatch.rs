@@ -70,13 +70,8 @@ impl Engine {
             }
         }
         let trouble = self.shared.trouble();
-        self.tell_author(
-            &mut memory.telling,
-            std::iter::empty(),
-            trouble.as_ref(),
-            true,
-        )
-        .await;
+        self.tell_author(&mut memory.telling, &[], trouble.as_ref(), true)
+            .await;
         self.tell(&mut memory, None).await;
         Ok(())
     }
@@ -125,9 +120,12 @@ impl Engine {
         let mut order: Vec<_> = memory.runs.values().cloned().collect();
         order.sort_by_key(|run| run.id);
         let sending = order.iter().filter(|run| run.status == "sending").count();
-        let runs = order.iter().map(Arc::as_ref);
-        let changed = self.mind_stages(&mut memory.watched, runs).await?;
-        for run in order.iter().filter(|run| !changed.contains(&run.id())) {
+        let known: Vec<&Run> = order.iter().map(Arc::as_ref).collect();
+        let changed = self.mind_stages(&mut memory.watched, &known).await?;
+        for run in &order {
+            if changed.contains(&run.id()) {
+                continue;
+            }
             match run.status.as_str() {
                 "freezing" => self.freeze(run).await?,
                 "sending" | "open" => self.feed(run, sending).await?,
@@ -135,8 +133,7 @@ impl Engine {
             }
         }
         let trouble = shared.trouble();
-        let runs = order.iter().map(Arc::as_ref);
-        self.tell_author(&mut memory.telling, runs, trouble.as_ref(), false)
+        self.tell_author(&mut memory.telling, &known, trouble.as_ref(), false)
             .await;
         self.tell(memory, trouble).await;
         Ok(())

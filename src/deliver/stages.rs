@@ -86,10 +86,10 @@ impl Engine {
 
     /// Looks after the stages of all that is being sent. Gives the runs that changed by it, which this
     /// round must not feed as it knew them.
-    pub(super) async fn mind_stages<'a>(
+    pub(super) async fn mind_stages(
         &self,
         watched: &mut Watched,
-        runs: impl Iterator<Item = &'a Run>,
+        runs: &[&Run],
     ) -> Result<Vec<RunId>, StoreError> {
         if watched.written.is_none_or(|at| at.elapsed() >= WRITE) {
             watched.written = Some(Instant::now());
@@ -97,7 +97,7 @@ impl Engine {
         }
         let mut changed = Vec::new();
         let mut seen = Vec::new();
-        for run in runs {
+        for &run in runs {
             seen.push(run.id());
             if run.status == "sending" && run.stages.is_some() && self.mind(watched, run).await? {
                 changed.push(run.id());

@@ -33,10 +33,10 @@ pub(super) struct Telling {
 
 impl Engine {
     /// Tells what has changed; `now` does not wait for the next look.
-    pub(super) async fn tell_author<'a>(
+    pub(super) async fn tell_author(
         &self,
         telling: &mut Telling,
-        runs: impl Iterator<Item = &'a Run>,
+        runs: &[&Run],
         trouble: Option<&Trouble>,
         now: bool,
     ) {
@@ -47,8 +47,9 @@ impl Engine {
         let told = async {
             // A small run may be over before anybody looked at it.
             let untold = self.shared.app.store.untold_runs().await?;
-            let all: Vec<&Run> = runs.chain(&untold).collect();
-            self.tell_bounces(telling, all).await?;
+            let mut all = runs.to_vec();
+            all.extend(&untold);
+            self.tell_bounces(telling, &all).await?;
             self.tell_relays(telling, trouble).await?;
             self.tell_statuses(&untold).await
         };
@@ -102,14 +103,14 @@ impl Engine {
         Ok(())
     }
 
-    async fn tell_bounces(&self, telling: &mut Telling, runs: Vec<&Run>) -> anyhow::Result<()> {
+    async fn tell_bounces(&self, telling: &mut Telling, runs: &[&Run]) -> anyhow::Result<()> {
         let app = &self.shared.app;
         if !notice::wanted(app, NoticeKind::Bounces) {
             return Ok(());
         }
-        let told = |run: &&Run| matches!(run.status.as_str(), "sending" | "finished");
-        for run in runs.into_iter().filter(told) {
-            if telling.bouncing.contains(&run.id()) {
+        for &run in runs {
+            let goes = matches!(run.status.as_str(), "sending" | "finished");
+            if !goes || telling.bouncing.contains(&run.id()) {
                 continue;
             }
             let counts = app.store.counts(run.id()).await?;

@@ -116,8 +116,8 @@ on_both!(
         click(&rig, run, &odd[..20], 60, None).await;
         click(&rig, run, &odd[..5], 90, None).await;
         click(&rig, run, &even[..4], 60, None).await;
-        // Scanners follow every link of A: at once, or saying that they only look ahead.
-        click(&rig, run, &even, 0, None).await;
+        // Scanners follow every link of A: before a reader could, or saying that they only look ahead.
+        click(&rig, run, &even, -3_600, None).await;
         click(&rig, run, &even, 60, Some("prefetch")).await;
         let said = why::why(&rig.app, &rig.run(run).await)
             .await
