@@ -19,6 +19,7 @@ mod check;
 pub mod kind;
 pub mod load;
 pub mod mx;
+pub mod notify;
 mod schema;
 pub mod show;
 #[cfg(test)]
@@ -39,6 +40,8 @@ pub struct Config {
     pub http: Http,
     pub relay: BTreeMap<String, Relay>,
     pub send: Send,
+    pub stages: notify::Stages,
+    pub notify: notify::Notify,
     pub dkim: Dkim,
     pub dns: Dns,
     pub mx: Mx,
@@ -317,6 +320,8 @@ pub struct Send {
     pub late_start: Duration,
     /// The field in which a reader's time zone stands; all readers have the publication's without it.
     pub timezone_field: Option<String>,
+    /// The author's own readers, who get a run first that begins with `seed`.
+    pub seed: Vec<EmailAddress>,
 }
 
 /// How much a lint weighs.

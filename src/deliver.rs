@@ -17,8 +17,10 @@ mod queue;
 mod relays;
 pub mod report;
 mod seat;
+mod stages;
 mod standing;
 mod starter;
+mod teller;
 pub mod trouble;
 mod worker;
 
@@ -40,6 +42,7 @@ use crate::deliver::relays::LiveRelay;
 use crate::dkim::Signer;
 use crate::id::{DeliveryKey, RunId};
 use crate::keyfile;
+use crate::notice;
 
 /// The meta key under which other processes read which relays fail: see [`trouble`].
 pub const TROUBLE: &str = "trouble";
@@ -68,6 +71,8 @@ pub(crate) struct Shared {
     pub app: App,
     pub relays: Vec<Arc<LiveRelay>>,
     pub queue: Queue,
+    /// First answers that are not written down yet.
+    counted: Mutex<stages::Counted>,
     done: Arc<Done>,
     stop: watch::Receiver<bool>,
     begun: Timestamp,
@@ -128,6 +133,7 @@ impl Engine {
                 workers.spawn(worker::work(shared.clone(), relay.clone(), ledger.clone()));
             }
         }
+        let hook = tokio::spawn(notice::hook::work(shared.app.clone(), shared.stop.clone()));
         // A task that panics takes the engine with it: a half-dead sender helps nobody.
         let dispatched = tokio::select! {
             dispatched = self.dispatch() => dispatched,
@@ -152,7 +158,10 @@ impl Engine {
         purses.shutdown().await;
         purse::empty(&shared).await;
         self.give_back_finished().await?;
+        self.write_answers().await?;
         self.shared.app.store.leave_sender(self.boot).await?;
+        // It ends within its own waits.
+        hook.await.context("the webhook's task ended early")?;
         dispatched
     }
 
@@ -220,6 +229,7 @@ impl Shared {
             app: app.clone(),
             relays,
             queue: Queue::new(done.clone(), standings, connections * 8),
+            counted: Mutex::default(),
             done,
             stop,
             begun: app.clock.now(),

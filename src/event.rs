@@ -73,6 +73,24 @@ pub struct Evidence {
     pub one_click: bool,
 }
 
+/// A reader needs longer to see a mail, open it and press on a link; scanners on the way do not.
+const HUMAN: i64 = 5;
+/// What Apple's proxy calls itself, which loads the images of every mail whether it is read or not.
+const PREFETCHING: &str = "Mozilla/5.0";
+
+/// Whether an open or a click was a machine's, as far as its evidence says. Where it says nothing (a delivery
+/// that was not settled yet), nobody can have read it.
+pub fn by_machine(kind: EventKind, evidence: &Evidence) -> bool {
+    let early = evidence.after.is_none_or(|after| after < HUMAN);
+    let odd = match kind {
+        EventKind::Open => evidence.agent == PREFETCHING,
+        // Every browser says which languages its reader knows.
+        EventKind::Click => !evidence.language,
+        _ => false,
+    };
+    early || odd || evidence.purpose.is_some() || evidence.agent.is_empty()
+}
+
 /// A header's value as evidence: without control characters (PostgreSQL's JSON refuses NUL), and cut.
 pub fn clean_header(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
@@ -173,7 +191,7 @@ pub fn tally(events: &[Event], standing: &HashMap<DeliveryKey, Standing>) -> Tal
 mod tests {
     use std::collections::HashMap;
 
-    use super::{Event, EventKind, Evidence, Standing, clean_header, tally};
+    use super::{Event, EventKind, Evidence, Standing, by_machine, clean_header, tally};
     use crate::clock::Timestamp;
     use crate::id::{DeliveryKey, RunId};
 
@@ -235,6 +253,55 @@ mod tests {
         let tally = tally(&events, &HashMap::from([(key(1), uncertain)]));
         assert_eq!(tally.blocks[&(RunId(2), 0)].settled, 1);
         assert!(tally.runs[&RunId(2)].settled.contains(&1));
+    }
+
+    #[test]
+    fn what_comes_too_early_or_says_so_is_a_machines() {
+        let reader = Evidence {
+            after: Some(60),
+            agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0".into(),
+            language: true,
+            ..Evidence::default()
+        };
+        let machine = |evidence: Evidence| by_machine(EventKind::Click, &evidence);
+        assert!(!machine(reader.clone()));
+        for other in [
+            Evidence {
+                after: Some(2),
+                ..reader.clone()
+            },
+            Evidence {
+                after: None,
+                ..reader.clone()
+            },
+            Evidence {
+                purpose: Some("prefetch".into()),
+                ..reader.clone()
+            },
+            Evidence {
+                agent: String::new(),
+                ..reader.clone()
+            },
+            Evidence {
+                language: false,
+                ..reader.clone()
+            },
+        ] {
+            assert!(machine(other.clone()), "{other:?}");
+        }
+        let quiet = Evidence {
+            language: false,
+            ..reader.clone()
+        };
+        assert!(
+            !by_machine(EventKind::Open, &quiet),
+            "image proxies of readers say none"
+        );
+        let apple = Evidence {
+            agent: "Mozilla/5.0".into(),
+            ..reader
+        };
+        assert!(by_machine(EventKind::Open, &apple));
     }
 
     #[test]

@@ -34,10 +34,12 @@ pub mod pace;
 pub mod rate;
 pub mod reply;
 pub mod retry;
+pub mod rollout;
 pub mod schedule;
 pub mod spf;
 pub mod stats;
 pub mod subscriber;
+pub mod trial;
 
 // Store: all the SQL.
 pub mod store;
@@ -49,6 +51,7 @@ pub mod dns;
 pub mod doctor;
 pub mod import;
 pub mod lists;
+pub mod notice;
 pub mod preflight;
 pub mod publication;
 pub mod rehearse;

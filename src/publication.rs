@@ -94,6 +94,24 @@ pub fn compile_for(
     Ok(publication.build(&order)?.built)
 }
 
+/// As [`compile_for`], under another subject than the issue's own.
+pub fn compile_under(
+    config: &Config,
+    emails: &Path,
+    issue: &str,
+    list: Option<&str>,
+    subject: &str,
+) -> anyhow::Result<Built> {
+    let publication = Publication::load(emails)?;
+    let (slug, folder) = publication.find_issue(issue)?;
+    let order = Order {
+        chosen: list,
+        subject: Some(subject),
+        ..Order::new(config, Mail::Issue, &slug, &folder)
+    };
+    Ok(publication.build(&order)?.built)
+}
+
 /// As [`compile_issue`], with the places of its blocks.
 pub fn preview_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Previewed> {
     let publication = Publication::load(emails)?;
@@ -306,6 +324,7 @@ impl Publication {
             url: &order.site.url,
             list: order.list,
             chosen: order.chosen,
+            subject: order.subject,
             language: &order.site.language,
         };
         let name = |name: &str| order.folder.shown(name);
@@ -361,6 +380,8 @@ struct Order<'a> {
     list: &'a str,
     /// The list it is sent to, whatever the issue says.
     chosen: Option<&'a str>,
+    /// The subject, whatever the issue says.
+    subject: Option<&'a str>,
     slug: &'a str,
     folder: &'a Folder,
     /// The theme of an issue that names none.
@@ -382,6 +403,7 @@ impl<'a> Order<'a> {
             },
             list: &config.publication.list,
             chosen: None,
+            subject: None,
             slug,
             folder,
             theme: &config.publication.theme,

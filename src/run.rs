@@ -17,12 +17,14 @@ use crate::message::{self, ListHeaders, RunHeaders};
 use crate::publication::{self, Built};
 use crate::store::revisions::NewRevision;
 use crate::store::runs::{Begun, NewRun, Plan, Run};
+use crate::trial::Variant;
 
 pub mod guards;
 pub mod plan;
 pub mod replace;
 pub mod sample;
 pub mod test_copy;
+pub mod trial;
 pub mod verify;
 pub mod why;
 
@@ -306,13 +308,17 @@ pub async fn view(app: &App, key: DeliveryKey) -> anyhow::Result<Option<String>>
     let (Some(revision), Some(copy)) = (row.revision, row.copy) else {
         return Ok(None);
     };
+    let copy = CopyRecord::from_json(&copy)?;
+    let revision = match copy.variant {
+        Some(Variant::B) => trial::revision_b(app, key.run).await?,
+        _ => revision,
+    };
     let content = app
         .store
         .revision(&revision)
         .await?
         .context("the revision is gone")?;
     let compiled: Compiled = serde_json::from_str(&content).context("the frozen revision")?;
-    let copy = CopyRecord::from_json(&copy)?;
     let public_url = app.public_url("");
     Ok(message::html(
         &compiled,

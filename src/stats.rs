@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::delivery::Counts;
 use crate::id::RunId;
+use crate::trial::{Decision, Variant};
 
 /// One run in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,6 +38,9 @@ pub struct RunNumbers {
     /// Every click, machines' among them.
     pub clicks: i64,
     pub rates: Rates,
+    /// Its subject test, decided or so far; none in a list of runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestNumbers>,
     /// In the order of the issue; empty in a list of runs.
     pub links: Vec<LinkNumbers>,
 }
@@ -48,6 +52,35 @@ pub struct Rates {
     pub clicked: Option<f64>,
     pub departed: Option<f64>,
     pub bounced: Option<f64>,
+}
+
+/// A subject test in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TestNumbers {
+    /// The subjects A and B.
+    pub a: String,
+    pub b: String,
+    /// Decided, or as it would be decided now.
+    pub decided: bool,
+    pub decision: Decision,
+}
+
+impl TestNumbers {
+    /// The whole in one sentence.
+    pub fn sentence(&self) -> String {
+        let said = &self.decision.sentence;
+        match (self.decided, self.decision.winner) {
+            (false, _) => format!("subject test so far: {said}"),
+            (true, winner) => {
+                let subject = if winner == Variant::A {
+                    &self.a
+                } else {
+                    &self.b
+                };
+                format!("subject test: {said}; the rest got \"{subject}\"")
+            }
+        }
+    }
 }
 
 /// One link of a run's issue in numbers.
@@ -121,6 +154,7 @@ mod tests {
             opens: 9,
             clicks: 1,
             rates: Rates::default(),
+            test: None,
             links: Vec::new(),
         }
         .with_rates()

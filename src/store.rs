@@ -151,15 +151,18 @@ pub mod leave;
 pub mod ledger;
 pub mod lists;
 pub mod meta;
+pub mod notices;
 pub mod relays;
 pub mod revisions;
 pub mod runs;
 pub mod signup;
 pub mod site;
+pub mod stages;
 pub mod stats;
 pub mod subscribers;
 pub mod suppressions;
 pub mod system_mail;
+pub mod trials;
 pub mod verify;
 
 impl Store {
@@ -281,7 +284,7 @@ impl Store {
             Store::Sqlite(_) => statement.replace("db_now()", "0"),
             Store::Postgres(_) => {
                 let mut text = statement.replace("/* for", "for").replace(" */", "");
-                for number in 1..=9 {
+                for number in 1..=13 {
                     text = text.replace(
                         &format!("json_each(${number})"),
                         &format!("jsonb_array_elements(${number}::jsonb)"),

@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::deliver::trouble::Trouble;
 use crate::delivery::{Counts, State};
 use crate::id::RunId;
+use crate::run::trial;
 use crate::store::runs::Run;
 
 const LOOK: Duration = Duration::from_millis(200);
@@ -92,6 +93,10 @@ fn status_line(
     trouble: &str,
 ) -> String {
     let mut parts = vec![run.status.clone()];
+    if let (Some(stages), Some(_)) = (run.stages(), run.open_to) {
+        let (step, of) = (run.step() + 1, stages.steps.len());
+        parts.push(format!("stage {step} of {of}"));
+    }
     for state in State::ALL {
         let number = counts.get(state);
         if number > 0 && !matches!(state, State::Queued | State::AtDot) {
@@ -129,6 +134,9 @@ pub(crate) async fn summary(app: &App, run: &Run) -> anyhow::Result<Exit> {
             "  took          {took:>8.1} s ({:.0} sent per second)",
             sent / took
         );
+    }
+    if let Some(test) = trial::sentence(app, run).await? {
+        println!("  {}", plain(&test));
     }
     let balanced = counts.total() == run.recipients;
     if !balanced {

@@ -26,10 +26,11 @@ use crate::lists;
 use crate::preflight;
 use crate::publication::{self, Built};
 use crate::run::guards::{self, Guard, PROMO_LINT};
-use crate::run::plan::{self, Part, Planned, Wishes};
+use crate::run::plan::{self, Part, Planned, SubjectTest, Wishes};
 use crate::run::{self, why};
 use crate::schedule::on_the_wall;
 use crate::store::runs::{Begun, Run};
+use crate::trial::By;
 
 /// Sends an issue to the confirmed readers of a list.
 #[derive(Debug, Args)]
@@ -83,11 +84,48 @@ pub struct Send {
     /// Spreads the messages evenly over this time, such as `2h`.
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "When and how fast")]
     over: Option<Duration>,
+    /// Opens it step by step and holds it when bounces, deferrals or unsubscribes leave what the list is
+    /// used to: "seed,1%,10m,10%,20m,rest". `seed` is `send.seed`, shares count from the beginning, and a
+    /// wait follows the share that it looks at.
+    #[arg(long, value_name = "STAGES", help_heading = "When and how fast")]
+    stages: Option<String>,
+    /// Tries this subject beside the issue's own on a part of the readers; the better one goes to the rest.
+    #[arg(long, value_name = "SUBJECT", help_heading = "Two subjects", conflicts_with_all = ["stages", "at_local", "replace"])]
+    subject_b: Option<String>,
+    /// How much of the readers the test takes.
+    #[arg(
+        long = "test",
+        value_name = "SHARE",
+        default_value = "20%",
+        help_heading = "Two subjects",
+        requires = "subject_b"
+    )]
+    share: String,
+    /// How long after the test went out it is decided.
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = parse_duration,
+        default_value = "4h",
+        help_heading = "Two subjects",
+        requires = "subject_b"
+    )]
+    after: Duration,
+    /// What decides: `clicks` or `opens`, those of machines left out.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_parser = By::parse,
+        default_value = "clicks",
+        help_heading = "Two subjects",
+        requires = "subject_b"
+    )]
+    by: By,
     /// Gives the scheduled run of this issue the content it has now; its hour stays.
     #[arg(
         long,
         help_heading = "After the first time",
-        conflicts_with_all = ["at", "at_local", "undo", "rate", "over", "again"]
+        conflicts_with_all = ["at", "at_local", "undo", "rate", "over", "again", "stages"]
     )]
     replace: bool,
     /// Sends the mended issue to those whom its cancelled run did not reach.
@@ -138,7 +176,8 @@ impl Send {
             return self.replace(app, built).await;
         }
         let list = &built.list.clone();
-        let wishes = self.wishes(app, &built.compiled.slug);
+        let other = self.other(app)?;
+        let wishes = self.wishes(app, &built, other.as_ref());
         if let Some(run) = under_way(app, &built, list).await? {
             return self.go_on_with(app, &run, &wishes, signal::stop()).await;
         }
@@ -146,7 +185,15 @@ impl Send {
         let (slug, revision) = (built.compiled.slug.clone(), built.compiled.hash());
         let planned = plan::plan(app, &wishes, &slug, &revision, found.id).await?;
         self.say_what(&slug, list, &planned)?;
-        let promos = self.preflight(app, &built, list, &planned).await?;
+        let mut promos = self.preflight(app, &built, list, &planned).await?;
+        if let Some(other) = &other {
+            eprintln!(
+                "under \"{}\":",
+                other.issue.front.subject.as_deref().unwrap_or_default()
+            );
+            promos.extend(self.preflight(app, other, list, &planned).await?);
+            promos.dedup();
+        }
         let questions = guards::questions(app, &built, found.id, &planned, &promos).await?;
         if let Some(exit) = self.answer(&slug, &questions)? {
             return Ok(exit);
@@ -158,6 +205,9 @@ impl Send {
         let stop = signal::stop();
         // A guard was asked about it, or found nobody who has it.
         let again = self.again || self.accepts(Guard::SameIssue);
+        if let Some(other) = &other {
+            run::keep_revision(app, &other.compiled, &other.images).await?;
+        }
         let started = run::begin_planned(app, built, list, &planned.plan, again).await?;
         match started.begun {
             Begun::New(id) => {
@@ -176,13 +226,36 @@ impl Send {
         }
     }
 
-    fn wishes(&self, app: &App, slug: &str) -> Wishes {
+    /// The issue under its second subject.
+    fn other(&self, app: &App) -> anyhow::Result<Option<Built>> {
+        let Some(subject) = &self.subject_b else {
+            return Ok(None);
+        };
+        let (list, emails) = (self.list.as_deref(), app.emails());
+        let built = publication::compile_under(&app.config, &emails, &self.issue, list, subject);
+        built.context("`--subject-b`").map(Some)
+    }
+
+    fn wishes(&self, app: &App, built: &Built, other: Option<&Built>) -> Wishes {
+        let slug = &built.compiled.slug;
+        let said = |built: &Built| {
+            let front = &built.issue.front;
+            front.subject.clone().unwrap_or_else(|| front.title.clone())
+        };
+        let test = other.map(|other| SubjectTest {
+            a: said(built),
+            b: said(other),
+            revision_b: other.compiled.hash(),
+            share: self.share.clone(),
+            after: self.after,
+            by: self.by,
+        });
         let part = if self.go_on {
             Part::Continue
         } else if self.to_reached {
             Part::Reached
         } else if self.resend {
-            Part::UnopenedOf(slug.to_owned())
+            Part::UnopenedOf(slug.clone())
         } else {
             match &self.to_unopened_of {
                 Some(slug) => Part::UnopenedOf(slug.clone()),
@@ -195,6 +268,8 @@ impl Send {
             undo: self.undo.unwrap_or(app.config.send.undo),
             rate: self.rate.clone(),
             over: self.over,
+            stages: self.stages.clone(),
+            test,
             part,
         }
     }

@@ -10,6 +10,7 @@ use anyhow::Context;
 use crate::app::App;
 use crate::cli::Exit;
 use crate::delivery::State;
+use crate::run::trial;
 use crate::stats::{RunNumbers, percent};
 
 /// Runs in the table without an issue.
@@ -47,7 +48,8 @@ pub async fn run(app: &App, args: &Args) -> anyhow::Result<Exit> {
         )
     })?;
     let numbers = app.store.run_in_numbers(run).await?;
-    let numbers = numbers.context("the run was removed just now; try again")?;
+    let mut numbers = numbers.context("the run was removed just now; try again")?;
+    numbers.test = trial::numbers_of(app, run).await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&numbers)?);
     } else {
@@ -123,6 +125,10 @@ fn run_report(run: &RunNumbers) -> String {
         ],
         1,
     ));
+    if let Some(test) = &run.test {
+        text.push('\n');
+        line(&mut text, &printable(&test.sentence()));
+    }
     if !run.links.is_empty() {
         let mut rows = vec![
             ["readers", "clicks", "link", ""]

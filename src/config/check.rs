@@ -21,6 +21,7 @@ pub(super) fn check(config: &Config) -> Vec<Complaint> {
     let mut all = Complaints(Vec::new());
     all.publication(config);
     all.ranges(config);
+    all.notify(&config.notify);
     for (name, relay) in &config.relay {
         all.relay(name, relay);
     }
@@ -111,11 +112,17 @@ impl Complaints {
                 self.say(key, format!("`{number}` is not between 1 and 100000"));
             }
         }
-        if !(0.0..=1.0).contains(&send.jitter) {
-            self.say(
-                "send.jitter",
-                format!("`{}` is not between 0 and 1", send.jitter),
-            );
+        let stages = &config.stages;
+        for (key, share) in [
+            ("send.jitter", send.jitter),
+            ("stages.bounces", stages.bounces),
+            ("stages.deferrals", stages.deferrals),
+            ("stages.unsubscribes", stages.unsubscribes),
+            ("notify.bounce_rate", config.notify.bounce_rate),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                self.say(key, format!("`{share}` is not between 0 and 1"));
+            }
         }
         if send.retry.is_empty() {
             self.say("send.retry", "needs one wait at least, such as \"15m\"");
@@ -164,6 +171,37 @@ impl Complaints {
         if dkim.ed25519_key.is_some() && dkim.ed25519_selector == dkim.selector {
             let what = "is `dkim.selector` too; each key needs a name of its own";
             self.say("dkim.ed25519_selector", what);
+        }
+    }
+
+    fn notify(&mut self, notify: &super::notify::Notify) {
+        if notify.webhook_retry.is_empty() {
+            self.say(
+                "notify.webhook_retry",
+                "needs one wait at least, such as \"1m\"",
+            );
+        }
+        let Some(webhook) = &notify.webhook else {
+            return;
+        };
+        // Its path is often a secret, so it is not shown.
+        let key = "notify.webhook";
+        match Url::parse(webhook.expose_secret()) {
+            Ok(url) if url.scheme() == "https" && url.has_host() => {}
+            Ok(url) if url.scheme() == "http" && notify.webhook_private => {}
+            Ok(url) if url.scheme() == "http" => self.say(
+                key,
+                "must begin with https; `notify.webhook_private` allows http within a private network",
+            ),
+            _ => self.say(key, "is no address of a webhook; expected `https://host/path`"),
+        }
+        let secret = notify
+            .webhook_secret
+            .as_ref()
+            .map(ExposeSecret::expose_secret);
+        if secret.is_none_or(|secret| secret.len() < 16) {
+            let what = "needs 16 characters at least: the webhook knows by it that we ask";
+            self.say("notify.webhook_secret", what);
         }
     }
 

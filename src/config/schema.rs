@@ -12,7 +12,12 @@ use toml::de::{DeTable, DeValue};
 pub(super) const REFERENCE: &str = include_str!("../../deploy/pressrun.toml");
 
 /// Keys whose values are never shown, and which may come from a file of their own.
-const SECRETS: [&str; 2] = ["database.url", "relay.*.password"];
+const SECRETS: [&str; 4] = [
+    "database.url",
+    "relay.*.password",
+    "notify.webhook",
+    "notify.webhook_secret",
+];
 
 /// The known keys, in the order of the reference file.
 #[derive(Debug)]

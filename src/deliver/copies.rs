@@ -20,6 +20,7 @@ use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
 use crate::message::copy::{CopyRecord, Values};
 use crate::message::{MessageTemplate, RunHeaders, envelope_sender};
 use crate::run;
+use crate::trial::Variant;
 
 /// Templates kept at a time: a handful of runs and the system mails of each list.
 const TEMPLATES: usize = 64;
@@ -117,14 +118,22 @@ impl Copies {
 
     /// Makes the copy of `job` as of `now`.
     pub(crate) async fn prepare(&self, job: &Job, now: Timestamp) -> Result<Prepared, CopyError> {
-        let made = self.template(job).await?;
-        self.fill(job, &made, now).map_err(|reason| CopyError {
-            fault: Fault::Reader,
-            reason,
-        })
+        let (variant, revision) = of_test(job)?;
+        let made = self.template(job, revision).await?;
+        self.fill(job, &made, variant, now)
+            .map_err(|reason| CopyError {
+                fault: Fault::Reader,
+                reason,
+            })
     }
 
-    fn fill(&self, job: &Job, made: &Made, now: Timestamp) -> anyhow::Result<Prepared> {
+    fn fill(
+        &self,
+        job: &Job,
+        made: &Made,
+        variant: Option<Variant>,
+        now: Timestamp,
+    ) -> anyhow::Result<Prepared> {
         let row = &job.row;
         let keyring = &self.app.keyring;
         let to = EmailAddress::parse(&row.address).context("the address is not valid any more")?;
@@ -133,6 +142,7 @@ impl Copies {
         copy.subscription = (row.subscription != 0).then_some(SubscriptionKey(row.subscription));
         copy.relay = Some(self.relay.clone());
         copy.test = row.kind.as_deref() == Some("test");
+        copy.variant = variant;
         copy.fields = fields(&row.fields, made.template.fields())?;
         if let (true, Some(data)) = (copy.test, &row.data) {
             // A test copy belongs to nobody and may show somebody's values.
@@ -152,11 +162,17 @@ impl Copies {
         })
     }
 
-    async fn template(&self, job: &Job) -> Result<Arc<Made>, CopyError> {
-        let revision = job.row.revision.as_ref().or(job.run.revision.as_ref());
+    async fn template(&self, job: &Job, revision: Option<String>) -> Result<Arc<Made>, CopyError> {
+        let own = || {
+            job.row
+                .revision
+                .as_ref()
+                .or(job.run.revision.as_ref())
+                .cloned()
+        };
         let key = TemplateKey {
             run: job.run.id(),
-            revision: revision.cloned().unwrap_or_default(),
+            revision: revision.or_else(own).unwrap_or_default(),
             list: job.row.list_id,
         };
         if let Some(made) = self.cached(&key) {
@@ -212,6 +228,25 @@ impl Copies {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Which subject of its run's test a job has, and the revision where that is not the run's own.
+fn of_test(job: &Job) -> Result<(Option<Variant>, Option<String>), CopyError> {
+    if job.run.trial.is_none() {
+        return Ok((None, None));
+    }
+    let fault = |fault, what: &'static str| CopyError {
+        fault,
+        reason: anyhow::anyhow!(what),
+    };
+    let trial = job.run.trial();
+    let trial = trial.ok_or_else(|| fault(Fault::Run, "its subject test cannot be read"))?;
+    match trial.variant(job.row.seq, job.run.recipients) {
+        Some(Variant::A) => Ok((Some(Variant::A), None)),
+        Some(Variant::B) => Ok((Some(Variant::B), Some(trial.revision_b))),
+        // The bound of the run's first stage stands before it; were it not so, it would wait.
+        None => Err(fault(Fault::Passing, "its subject is not decided yet")),
+    }
 }
 
 /// The values of the fields that the template asks for, as text.

@@ -9,8 +9,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::deliver::stages::Watched;
 use crate::deliver::standing::Via;
 use crate::deliver::starter::Clocks;
+use crate::deliver::teller::Telling;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, TROUBLE, guard};
 use crate::id::RunId;
@@ -41,6 +43,8 @@ struct Memory {
     awake: Option<Timestamp>,
     /// Both clocks at the last round: they show a wall clock that was set.
     clocks: Option<Clocks>,
+    watched: Watched,
+    telling: Telling,
 }
 
 impl Engine {
@@ -65,6 +69,9 @@ impl Engine {
                 () = self.shared.stopped() => {}
             }
         }
+        let trouble = self.shared.trouble();
+        self.tell_author(&mut memory.telling, &[], trouble.as_ref(), true)
+            .await;
         self.tell(&mut memory, None).await;
         Ok(())
     }
@@ -113,14 +120,21 @@ impl Engine {
         let mut order: Vec<_> = memory.runs.values().cloned().collect();
         order.sort_by_key(|run| run.id);
         let sending = order.iter().filter(|run| run.status == "sending").count();
-        for run in order {
+        let known: Vec<&Run> = order.iter().map(Arc::as_ref).collect();
+        let changed = self.mind_stages(&mut memory.watched, &known).await?;
+        for run in &order {
+            if changed.contains(&run.id()) {
+                continue;
+            }
             match run.status.as_str() {
-                "freezing" => self.freeze(&run).await?,
-                "sending" | "open" => self.feed(&run, sending).await?,
+                "freezing" => self.freeze(run).await?,
+                "sending" | "open" => self.feed(run, sending).await?,
                 _ => {}
             }
         }
         let trouble = shared.trouble();
+        self.tell_author(&mut memory.telling, &known, trouble.as_ref(), false)
+            .await;
         self.tell(memory, trouble).await;
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! run; a run is held only when every relay that may carry it has refused for good.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub(crate) struct LiveRelay {
     blame: Mutex<HashMap<RunId, Blame>>,
     /// Permanent refusals in a row, over all connections.
     refusals: Mutex<u32>,
+    /// Whether it has answered as a relay does since this process began.
+    answered: AtomicBool,
     /// While the breaker is open.
     failure: Mutex<Option<Failure>>,
 }
@@ -101,6 +104,7 @@ impl LiveRelay {
             ehlo: public_host(&app.config.publication.url),
             blame: Mutex::default(),
             refusals: Mutex::default(),
+            answered: AtomicBool::new(false),
             failure: Mutex::default(),
         })
     }
@@ -172,6 +176,7 @@ impl Shared {
     }
 
     fn works(&self, relay: &LiveRelay) {
+        relay.answered.store(true, Ordering::Relaxed);
         if relay.standing.breaker.succeeded() {
             tracing::info!(relay = relay.name, "the relay works again");
             self.queue.look_again();
@@ -311,6 +316,12 @@ impl Shared {
             },
         };
         self.relays.iter().map(state).collect()
+    }
+
+    /// Whether the relay of this name has answered as a relay does since this process began.
+    pub(crate) fn has_answered(&self, name: &str) -> bool {
+        let mut relays = self.relays.iter();
+        relays.any(|relay| relay.name == name && relay.answered.load(Ordering::Relaxed))
     }
 
     /// Which relays do not take mail now, and which do.

@@ -343,6 +343,7 @@ impl Worker<'_> {
             failure.dialogue = session.dialogue(&ready.prepared.recipient);
         }
         let run = ready.job.run.clone();
+        shared.count_answer(&run, &ready.job.row, &judged.settled);
         let concerns = judged.concerns;
         let sent = matches!(judged.settled.outcome, Outcome::Sent(_));
         let released = judged.settled.outcome == Outcome::Released;

@@ -42,6 +42,7 @@ fn given(fields: &FieldTable) -> Given<'_> {
         url: "https://news.example.org",
         list: "weekly",
         chosen: None,
+        subject: None,
         language: "en",
     }
 }

@@ -17,7 +17,8 @@ use crate::http::Admin;
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::RunId;
-use crate::stats::{LinkNumbers, RunNumbers, percent};
+use crate::run::trial;
+use crate::stats::{LinkNumbers, RunNumbers, TestNumbers, percent};
 
 /// Runs on the first page: two years of weekly issues.
 const RUNS: u32 = 104;
@@ -37,7 +38,9 @@ pub async fn runs(State(admin): State<Arc<Admin>>) -> Result<Response, Fault> {
 pub async fn run(State(admin): State<Arc<Admin>>, Tail(id): Tail) -> Result<Response, Fault> {
     let id = id.parse().map_err(|_| Fault::NotFound)?;
     let numbers = admin.app.store.run_in_numbers(RunId(id)).await?;
-    let run = RunView::new(&numbers.ok_or(Fault::NotFound)?);
+    let mut numbers = numbers.ok_or(Fault::NotFound)?;
+    numbers.test = trial::numbers_of(&admin.app, RunId(id)).await?;
+    let run = RunView::new(&numbers);
     Ok(admin
         .pages
         .render("run.html", context! { run => Serde(run) }))
@@ -52,6 +55,7 @@ struct RunView {
     list: Option<String>,
     status: String,
     reason: Option<String>,
+    test: Option<String>,
     created: String,
     finished: Option<String>,
     recipients: String,
@@ -117,6 +121,7 @@ impl RunView {
             list: run.list.clone(),
             status: run.status.clone(),
             reason: run.reason.clone(),
+            test: run.test.as_ref().map(TestNumbers::sentence),
             created: minute(run.started_at.unwrap_or(run.created_at)),
             finished: run.finished_at.map(minute),
             recipients: grouped(run.recipients),

@@ -272,6 +272,7 @@ mod tests {
             url: "",
             list: "",
             chosen: None,
+            subject: None,
             language: "en",
         };
         let slots = Slots::new(source, "a", &Front::default(), given);

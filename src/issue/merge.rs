@@ -34,6 +34,8 @@ pub struct Given<'a> {
     pub list: &'a str,
     /// The list it is sent to, whatever the front matter says.
     pub chosen: Option<&'a str>,
+    /// The subject, whatever the front matter says.
+    pub subject: Option<&'a str>,
     /// BCP 47; the front matter may say another.
     pub language: &'a str,
 }

@@ -76,7 +76,10 @@ impl Issue {
             .ok()?;
         let source = Source { file, text: &text };
         let told = found.len();
-        let (front, base) = front::read(source, found)?;
+        let (mut front, base) = front::read(source, found)?;
+        if let Some(subject) = given.subject {
+            front.subject = Some(subject.to_owned());
+        }
         let slots = Slots::new(source, slug, &front, given);
         let heads = slots.heads(&front, found);
         let mut reading = Reading {

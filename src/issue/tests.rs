@@ -28,6 +28,7 @@ fn octets(octets: &[u8], mail: Mail, found: &mut Vec<Diagnostic>) -> Option<Issu
         url: "https://news.example",
         list: "weekly",
         chosen: None,
+        subject: None,
         language: "en",
     };
     let mut issue = Issue::read("a", "a.md", octets, given, found)?;

@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::compile::notation::Notation;
 use crate::compile::{Segment, Slot, Template};
 use crate::id::SubscriptionKey;
+use crate::trial::Variant;
 
 /// One reader's values, and the moment of sending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct CopyRecord {
     /// Puts `[TEST]` before the subject.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
+    /// Which subject of a subject test it has: with it goes the revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
     /// Unix second from which a confirm link counts its age; the date when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_issued: Option<u32>,
@@ -64,6 +68,7 @@ impl CopyRecord {
             subscription: None,
             fields: BTreeMap::new(),
             test: false,
+            variant: None,
             confirm_issued: None,
             relay: None,
             kid,

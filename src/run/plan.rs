@@ -16,6 +16,9 @@ use crate::pace;
 use crate::publication::Publication;
 use crate::schedule::{self, shown, span};
 use crate::store::runs::{Audience, Plan, Run};
+use crate::trial::By;
+
+mod stages;
 
 /// What an author may wish for a run.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +33,24 @@ pub struct Wishes {
     pub rate: Option<String>,
     /// Time over which the messages are spread.
     pub over: Option<Duration>,
+    /// `seed,1%,10m,10%,20m,rest`.
+    pub stages: Option<String>,
+    pub test: Option<SubjectTest>,
     pub part: Part,
+}
+
+/// Two subjects to be tried on a part of the readers.
+#[derive(Clone, Debug)]
+pub struct SubjectTest {
+    /// Both as they were written.
+    pub a: String,
+    pub b: String,
+    /// The same issue under the second.
+    pub revision_b: String,
+    /// How much of the run, such as `20%`.
+    pub share: String,
+    pub after: Duration,
+    pub by: By,
 }
 
 /// To whom of the list a run goes.
@@ -97,6 +117,8 @@ pub async fn plan(
     }
     planned.undo(wishes, now);
     planned.pace(wishes)?;
+    planned.stages(app, wishes, list).await?;
+    planned.test(app, wishes, revision)?;
     planned.plan.zone = planned.plan.start.map(|_| planned.zone.clone());
     Ok(planned)
 }

@@ -29,6 +29,12 @@ pub async fn waiting(app: &App, slug: &str) -> anyhow::Result<Waiting> {
             run.status
         );
     }
+    ensure!(
+        run.trial.is_none(),
+        "run {} of `{slug}` tests two subjects of its content; `pressrun cancel {slug}` takes it back, then \
+         send it anew",
+        run.id
+    );
     let revision = run.revision.as_deref().context("the run has no content")?;
     let content = app.store.revision(revision).await?;
     let content = content.context("the revision is gone")?;

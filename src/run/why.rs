@@ -13,6 +13,7 @@ use crate::deliver;
 use crate::deliver::trouble::{RelayTrouble, Trouble};
 use crate::delivery::Counts;
 use crate::pace;
+use crate::run::trial;
 use crate::schedule::{shown, span};
 use crate::store::runs::Run;
 
@@ -39,6 +40,8 @@ pub enum Cause {
     Sending,
     /// It keeps the pace that it was given.
     Pace,
+    /// A stage of it is out and looked at before the next opens.
+    Stage,
     /// What is left waits for its readers' own hour, or for the next try.
     Waiting,
     /// The relay does not take mail.
@@ -80,6 +83,8 @@ struct Facts<'a> {
     deferred: i64,
     next_due: Option<i64>,
     trouble: Option<Trouble>,
+    /// What its subject test says, decided or so far.
+    test: Option<String>,
     /// Whether any process sends.
     sending: bool,
     /// Why the database takes no writes.
@@ -106,6 +111,7 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
         deferred,
         next_due,
         trouble: Trouble::told(app).await?,
+        test: trial::sentence(app, run).await?,
         sending: open && deliver::is_sending(app).await?,
         refusal,
         now,
@@ -168,6 +174,10 @@ fn tell(facts: &Facts<'_>) -> Why {
         }
     };
     let mut sentence = format!("`{}` (run {}) {said}", run.slug, run.id);
+    if let Some(test) = &facts.test {
+        sentence.push_str("; ");
+        sentence.push_str(test);
+    }
     if let Some(unaffected) = why.unaffected {
         sentence.push_str("; ");
         sentence.push_str(unaffected);
@@ -270,6 +280,9 @@ impl Facts<'_> {
         if let Some(trouble) = standstill {
             return self.relay(why, trouble);
         }
+        if let Some(said) = self.stage(why) {
+            return said;
+        }
         let (open, due) = (
             self.counts.queued + self.counts.at_dot,
             self.counts.queued - self.deferred,
@@ -302,6 +315,35 @@ impl Facts<'_> {
             self.since(why.since),
             self.progress()
         )
+    }
+
+    /// Which stage a run is in that does not go to all yet.
+    fn stage(&self, why: &mut Why) -> Option<String> {
+        let (stages, open_to) = (self.run.stages()?, self.run.open_to?);
+        let step = self.run.step();
+        let this = stages.steps.get(step)?;
+        why.cause = Cause::Stage;
+        why.unaffected = Some(OTHERS);
+        let said = format!(
+            "opens in stages: {} of {} ({}, {open_to} readers)",
+            step + 1,
+            stages.steps.len(),
+            stages.name(step)
+        );
+        let next = stages.name(step + 1);
+        let Some(tried) = self.run.staged_at else {
+            return Some(format!("{said} is on its way; {}", self.progress()));
+        };
+        // A person let it go on: the next opens at once.
+        why.since = Some(tried).filter(|&tried| tried > 0);
+        let opens = tried.saturating_add(this.wait);
+        why.next = Some(opens.max(self.now.0));
+        Some(format!(
+            "{said} is out{}; {next} follows {} unless its numbers leave their band; {}",
+            self.since(why.since),
+            self.then(opens.max(self.now.0)),
+            self.progress()
+        ))
     }
 
     fn relay(&self, why: &mut Why, trouble: &Trouble) -> String {

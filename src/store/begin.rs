@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::id::{ListId, RunId};
+use crate::rollout::Stages;
 use crate::store::runs::{Audience, Begun, COLUMNS, NewRun, Plan, Run};
 use crate::store::{Result, Store};
 
@@ -29,6 +30,7 @@ impl Store {
         let spread = plan
             .spread
             .map(|spread| i64::try_from(spread.as_millis()).unwrap_or(i64::MAX));
+        let stages = plan.stages.as_ref().map(Stages::to_json);
         transact!(self, conn => {
             // Two callers at once: the second waits here and then finds the first one's run.
             if !self.is_sqlite() {
@@ -54,9 +56,12 @@ impl Store {
                     let id: i64 = sqlx::query_scalar(
                         "insert into runs (id, kind, slug, title, list_id, revision, headers, relay,
                              policy, status, cutoff, frozen_to, recipients, created_at, since,
-                             start_at, zone, local_at, zone_field, per_day, spread, audience, origin)
-                         select max(id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $9, $9,
-                             $10, $11, $12, $13, $14, $15, $16, $17
+                             start_at, zone, local_at, zone_field, per_day, spread, audience, origin,
+                             stages, stage, open_to, pivot, trial)
+                         select max(id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9,
+                             coalesce(cast($19 as bigint), 0), 0, $9, $9,
+                             $10, $11, $12, $13, $14, $15, $16, $17,
+                             $18, $20, $20, cast($19 as bigint), $21
                          from runs
                          returning id",
                     )
@@ -77,6 +82,11 @@ impl Store {
                     .bind(spread)
                     .bind(plan.audience.name())
                     .bind(plan.origin.map(|origin| origin.0))
+                    .bind(stages.as_deref())
+                    .bind(plan.pivot)
+                    // Nothing leaves before the first stage opens.
+                    .bind(stages.as_ref().map(|_| 0_i64))
+                    .bind(plan.trial.as_deref())
                     .fetch_one(&mut *conn)
                     .await?;
                     Begun::New(RunId(id))
@@ -165,7 +175,7 @@ impl Store {
         transact!(self, conn => {
             let changed = sqlx::query(
                 "update runs set revision = $3, title = $4, headers = $5
-                 where id = $1 and revision = $2 and recipients = 0 and started_at is null
+                 where id = $1 and revision = $2 and recipients = 0 and started_at is null and trial is null
                    and start_at is not null and status in ('scheduled', 'paused', 'held')",
             )
             .bind(run.0)

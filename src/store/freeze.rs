@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::clock::Timestamp;
 use crate::id::{DeliveryKey, RunId};
+use crate::rollout::Stages;
 use crate::store::runs::Frozen;
 use crate::store::{Result, Store};
 
@@ -18,10 +19,19 @@ const OF_LIST: &str = "
             exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
         from subscriptions s join subscribers u on u.id = s.subscriber_id <zones>
         where s.list_id = $1 and s.status = 'confirmed' and s.confirmed_at <= $2
-          and s.subscriber_id > $3
+          and <range>
         order by s.subscriber_id
         limit $4
         /* for share of s, u */";
+
+/// Of a list read in the order of its keys, what comes next: all of it from the smallest key on, or first
+/// the seeds, then what stands behind the pivot, then what stands before it.
+const ALL: &str = "s.subscriber_id > $3";
+const SEEDS: &str = "s.subscriber_id in (select cast(value as bigint) from json_each($12))";
+const BEHIND: &str = "s.subscriber_id > $3
+          and s.subscriber_id not in (select cast(value as bigint) from json_each($12))";
+const BEFORE: &str = "s.subscriber_id > $3 and s.subscriber_id <= $13
+          and s.subscriber_id not in (select cast(value as bigint) from json_each($12))";
 
 /// The same from an earlier run, by its numbers: who left since is not there any more.
 const OF_RUN: &str = "
@@ -105,6 +115,9 @@ struct Freezing {
     origin: Option<i64>,
     /// How many recipients the earlier run has.
     of: Option<i64>,
+    stages: Option<String>,
+    pivot: Option<i64>,
+    lap: i64,
 }
 
 /// When it is the readers' own time in one zone; the first has no name and is for all others.
@@ -119,6 +132,28 @@ impl Freezing {
         let dues: Vec<Due> = serde_json::from_str(self.dues.as_deref()?).ok()?;
         dues.first().map(|first| first.due)
     }
+
+    /// The keys of the seeds, as a JSON array.
+    fn seeds(&self) -> String {
+        let stages = self.stages.as_deref().and_then(Stages::from_json);
+        let seeds = stages.map(|stages| stages.seeds).unwrap_or_default();
+        serde_json::to_string(&seeds).expect("numbers always serialise")
+    }
+
+    /// Where the freeze goes on after `added` of at most `limit`: the cursor where it is not the last reader
+    /// frozen, the lap, and whether this was the last step.
+    fn next(&self, added: i64, limit: i64) -> (Option<i64>, i64, bool) {
+        let short = added < limit;
+        match (self.origin, self.pivot, self.lap) {
+            (Some(_), _, lap) => {
+                let next = self.frozen_to + limit;
+                (Some(next), lap, next >= self.of.unwrap_or(0))
+            }
+            (None, Some(pivot), 0) => (Some(pivot), 1, false),
+            (None, Some(_), 1) if short => (Some(0), 2, false),
+            (None, _, lap) => (None, lap, short && (self.pivot.is_none() || lap == 2)),
+        }
+    }
 }
 
 impl Store {
@@ -130,6 +165,7 @@ impl Store {
         transact!(self, conn => {
             let lock = self.sql(
                 "select list_id, cutoff, frozen_to, recipients, zone_field, dues, audience, origin,
+                     stages, pivot, lap,
                      (select o.recipients from runs o where o.id = runs.origin) as of
                  from runs where id = $1 and status = 'freezing' /* for update */",
             );
@@ -153,6 +189,8 @@ impl Store {
                         .bind(row.dues.as_deref().unwrap_or("[]"))
                         .bind(row.zone_field.as_deref().unwrap_or_default())
                         .bind(due)
+                        .bind(row.seeds())
+                        .bind(row.pivot)
                         .execute(&mut *conn)
                         .await?
                         .rows_affected();
@@ -164,18 +202,17 @@ impl Store {
                             .execute(&mut *conn)
                             .await?;
                     }
-                    let next = row.origin.map(|_| row.frozen_to + limit);
-                    let all = match next {
-                        None => added < limit,
-                        Some(next) => next >= row.of.unwrap_or(0),
-                    };
+                    let (next, lap, all) = row.next(added, limit);
+                    // The seeds are the first stage, where there are any.
+                    let seeded = row.pivot.filter(|_| row.lap == 0).map(|_| added);
                     sqlx::query(
                         "update runs set recipients = $2,
                              frozen_to = coalesce(cast($5 as bigint), (
                                  select subscriber_id from deliveries where run_id = $1 and seq = $2 - 1
                              ), frozen_to),
                              status = $3, started_at = $4, since = coalesce($4, since),
-                             spread_until = $4 + spread
+                             spread_until = $4 + spread, lap = $6,
+                             open_to = coalesce(cast($7 as bigint), open_to)
                          where id = $1",
                     )
                     .bind(run.0)
@@ -183,6 +220,8 @@ impl Store {
                     .bind(if all { "sending" } else { "freezing" })
                     .bind(all.then_some(at.0))
                     .bind(next)
+                    .bind(lap)
+                    .bind(seeded)
                     .execute(&mut *conn)
                     .await?;
                     match all {
@@ -211,13 +250,23 @@ impl Store {
             }
             None => OF_LIST.to_owned(),
         };
+        let range = match (run.pivot, run.lap) {
+            (None, _) => ALL,
+            (Some(_), 0) => SEEDS,
+            (Some(_), 1) => BEHIND,
+            (Some(_), _) => BEFORE,
+        };
+        let picked = picked.replace("<range>", range);
         let picked = picked.replace("<due>", &due).replace("<zones>", &zones);
         format!(
             "with zones as materialized (
                  select cast(value->>'zone' as text) as zone, cast(value->>'due' as bigint) as due
                  from json_each($9) where value->>'zone' <> ''
              ),
-             given as (select cast($8 as bigint) as origin, cast($10 as text) as field),
+             given as (
+                 select cast($3 as bigint) as behind, cast($8 as bigint) as origin, cast($10 as text) as field,
+                     cast($12 as text) as seeds, cast($13 as bigint) as pivot
+             ),
              picked as materialized ({picked}
              ){INSERT}"
         )

@@ -45,6 +45,9 @@ const LEASE: &str = "
     with free as materialized (
         select block from blocks
         where run_id = $1 and queued > 0 and next_due <= $2
+          and block * 256 < (
+              select coalesce(open_to, 9223372036854775807) from runs where id = $1
+          )
           and (boot is null or (boot <> $4 and until < db_now()))
           and exists (select 1 from senders where senders.boot = $4)
         order by block
@@ -63,6 +66,7 @@ const LOAD: &str = "
         join subscribers u on u.id = d.subscriber_id
         join subscriptions s on s.list_id = r.list_id and s.subscriber_id = d.subscriber_id
     where d.run_id = $1 and d.seq >= $2 and d.seq < $3 and d.state = 'queued' and d.due_at <= $4
+      and d.seq < coalesce(r.open_to, 9223372036854775807)
     order by d.seq";
 
 const LOAD_SYSTEM: &str = "
@@ -248,6 +252,10 @@ impl Store {
                      select min(d.due_at) from deliveries d
                      where d.run_id = blocks.run_id and d.state = 'queued'
                        and d.seq >= blocks.block * 256 and d.seq < (blocks.block + 1) * 256
+                       -- What is not open yet is not due: the opening of the next stage sees to it.
+                       and d.seq < (
+                           select coalesce(open_to, 9223372036854775807) from runs where id = $2
+                       )
                  )
                  where run_id = $2 and boot = $3 and block in (
                      select cast(b.value->>'block' as bigint) from json_each($1) as b

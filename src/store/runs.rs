@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::id::{DeliveryKey, ListId, RunId};
+use crate::rollout::Stages;
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::{Result, Store};
+use crate::trial::Trial;
 
 /// A run as it stands in the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
@@ -53,6 +55,28 @@ pub struct Run {
     pub audience: String,
     /// The earlier run that gives the audience.
     pub origin: Option<i64>,
+    /// The stages in which it opens, as JSON.
+    #[serde(serialize_with = "as_json")]
+    pub stages: Option<String>,
+    /// The stage it is in, and since when all of that has been tried.
+    pub stage: Option<i64>,
+    pub staged_at: Option<i64>,
+    /// Only deliveries of a lower number may leave; none is all of them.
+    pub open_to: Option<i64>,
+    /// What had come of it when a person last let it go on.
+    #[serde(skip)]
+    pub stage_base: Option<String>,
+    /// Its subject test, as JSON.
+    #[serde(serialize_with = "as_json")]
+    pub trial: Option<String>,
+}
+
+/// JSON that stands in a column, as JSON again.
+fn as_json<S: Serializer>(text: &Option<String>, to: S) -> std::result::Result<S::Ok, S::Error> {
+    let value = text
+        .as_ref()
+        .and_then(|text| serde_json::from_str(text).ok());
+    serde_json::Value::serialize(&value.unwrap_or_default(), to)
 }
 
 impl Run {
@@ -64,6 +88,21 @@ impl Run {
     /// Whether its messages are not to go as fast as they can.
     pub fn is_paced(&self) -> bool {
         self.per_day.is_some() || self.spread.is_some()
+    }
+
+    /// The stages in which it opens, where it has any.
+    pub fn stages(&self) -> Option<Stages> {
+        Stages::from_json(self.stages.as_deref()?)
+    }
+
+    /// Its subject test, where it has one.
+    pub fn trial(&self) -> Option<Trial> {
+        Trial::from_json(self.trial.as_deref()?)
+    }
+
+    /// The stage it is in, from 0.
+    pub fn step(&self) -> usize {
+        usize::try_from(self.stage.unwrap_or(0)).unwrap_or(0)
     }
 }
 
@@ -123,6 +162,11 @@ pub struct Plan {
     pub origin: Option<RunId>,
     /// The relays that carry it; those of the configuration when empty.
     pub relay: String,
+    /// The stages in which it opens, and the key at which its freeze begins.
+    pub stages: Option<Stages>,
+    pub pivot: Option<i64>,
+    /// Its subject test, as JSON.
+    pub trial: Option<String>,
 }
 
 /// What came of asking for a run.
@@ -149,7 +193,8 @@ pub enum Frozen {
 
 pub(crate) const COLUMNS: &str = "id, kind, slug, title, list_id, revision, headers, relay, policy, status,
     recipients, reason, created_at, started_at, finished_at, since, start_at, zone, local_at, zone_field,
-    per_day, spread, spread_until, paced_to, audience, origin";
+    per_day, spread, spread_until, paced_to, audience, origin, stages, stage, staged_at, open_to, stage_base,
+    trial";
 
 impl Store {
     /// The run numbered `id`.

@@ -161,6 +161,7 @@ fn numbers(row: RunRow) -> RunNumbers {
         opens: row.opens,
         clicks: row.clicks,
         rates: Rates::default(),
+        test: None,
         links: Vec::new(),
     }
     .with_rates()

@@ -249,7 +249,10 @@ impl Store {
         read!(self, conn => {
             let number = sqlx::query_scalar(
                 "select cast(coalesce(sum(queued), 0) as bigint) from blocks
-                 where run_id = $1 and queued > 0 and next_due <= $2",
+                 where run_id = $1 and queued > 0 and next_due <= $2
+                   and block * 256 < (
+                       select coalesce(open_to, 9223372036854775807) from runs where id = $1
+                   )",
             )
             .bind(run.0)
             .bind(now.0)

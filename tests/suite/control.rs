@@ -2,10 +2,13 @@
 
 mod commands;
 mod desk;
+mod notices;
 mod pace;
 mod part;
 mod schedule;
 mod signals;
+mod stages;
+mod trial;
 
 use pressrun::smtp::sink::SinkOptions;
 

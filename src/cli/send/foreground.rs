@@ -9,8 +9,12 @@ use crate::cli::{Exit, follow};
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, Taken};
 use crate::id::RunId;
+use crate::notice;
 use crate::run;
 use crate::store::runs::Run;
+
+/// The foreground waits so long for a webhook; the next sender asks it again.
+const NOTICES: std::time::Duration = std::time::Duration::from_secs(15);
 
 type Sending = tokio::task::JoinHandle<anyhow::Result<()>>;
 
@@ -49,7 +53,9 @@ pub(crate) async fn send_and_follow(
     };
     let interrupted = stop.is_stopped();
     if followed.is_ok() && !interrupted {
-        finish_system_mails(app, &mut stop.subscribe(), engine.is_some()).await?;
+        let ours = engine.is_some();
+        finish_notices(app, &mut stop.subscribe(), ours).await?;
+        finish_system_mails(app, &mut stop.subscribe(), ours).await?;
     }
     stop.now();
     if let Some(engine) = engine.take() {
@@ -77,6 +83,22 @@ async fn ended(engine: &mut Option<Sending>) -> anyhow::Result<()> {
     let end = task.await;
     *engine = None;
     end?
+}
+
+/// What there is to tell the author is written down before the foreground ends, and the webhook is asked.
+async fn finish_notices(
+    app: &App,
+    stop: &mut watch::Receiver<bool>,
+    ours: bool,
+) -> anyhow::Result<()> {
+    let end = tokio::time::Instant::now() + NOTICES;
+    while ours && !*stop.borrow() && notice::is_outstanding(app).await? {
+        if tokio::time::Instant::now() > end {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 /// What is due of the open run goes out before the foreground ends.

@@ -32,6 +32,7 @@ fn with<T>(
         url: "https://p.example",
         list: "weekly",
         chosen: None,
+        subject: None,
         language: "en",
     };
     let front = Front {
@@ -217,6 +218,7 @@ fn the_list_of_a_slot_is_the_one_that_is_sent_to() {
             url: "https://p.example",
             list: "weekly",
             chosen,
+            subject: None,
             language: "en",
         };
         let text = "[[list.name]]";

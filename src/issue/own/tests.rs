@@ -18,6 +18,7 @@ fn read(body: &str) -> (Option<Issue>, Vec<String>) {
         url: "https://p.example",
         list: "weekly",
         chosen: None,
+        subject: None,
         language: "en",
     };
     let issue = Issue::read_mjml("a", ("a.mjml", text.as_bytes()), None, given, &mut found);

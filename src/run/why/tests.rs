@@ -40,6 +40,12 @@ fn run(status: &str) -> Run {
         paced_to: None,
         audience: "list".into(),
         origin: None,
+        stages: None,
+        stage: None,
+        staged_at: None,
+        open_to: None,
+        stage_base: None,
+        trial: None,
     }
 }
 
@@ -56,6 +62,7 @@ fn facts(run: &Run) -> Facts<'_> {
         deferred: 0,
         next_due: None,
         trouble: None,
+        test: None,
         sending: true,
         refusal: None,
         now: Timestamp(NOW),

@@ -8,7 +8,7 @@ use crate::harness::{Engine, block_on};
 use crate::on_both;
 
 impl Said {
-    fn as_text(&self) -> String {
+    pub fn as_text(&self) -> String {
         format!(
             "exit {}\n--- stdout\n{}--- stderr\n{}",
             self.code, self.out, self.error

@@ -80,6 +80,19 @@ impl Desk {
         std::fs::write(folder.join("issue.md"), text).expect("a file");
     }
 
+    /// Sets one key of the configuration file to a value as it stands in TOML.
+    pub fn configure(&self, key: &str, value: &str) {
+        let file = self.news().join("pressrun.toml");
+        let mut text = std::fs::read_to_string(&file).expect("a file");
+        let (section, key) = key.split_once('.').expect("a section");
+        let heading = format!("[{section}]\n");
+        if !text.contains(&heading) {
+            text.push_str(&format!("\n{heading}"));
+        }
+        let line = format!("{heading}{key} = {value}\n");
+        std::fs::write(&file, text.replacen(&heading, &line, 1)).expect("a file");
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pressrun"));
         command

@@ -395,7 +395,7 @@ fn new_run(begun: Begun) -> RunId {
     }
 }
 
-fn small_issue() -> Compiled {
+pub fn small_issue() -> Compiled {
     let text = |text: &str| Segment::Literal(text.into());
     let name = |context| {
         Segment::Slot(Slot::Field {

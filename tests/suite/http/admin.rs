@@ -1,5 +1,7 @@
 //! The author's pages: who may ask, what they show, and that nothing in them is markup.
 
+use pressrun::trial::{By, Score, Trial};
+
 use super::site::TestSite;
 use super::wire::request;
 use crate::harness::Engine;
@@ -91,6 +93,44 @@ on_both!(
                 "{missing}"
             );
         }
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_runs_page_shows_how_its_subject_test_was_decided,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(5).await;
+        let mut trial = Trial {
+            a: "Bees".into(),
+            b: HOSTILE.into(),
+            revision_b: "none".into(),
+            share: 200_000,
+            after: 0,
+            by: By::Clicks,
+            decision: None,
+        };
+        let score = |readers| Score {
+            sent: 1_000,
+            readers,
+        };
+        trial.decision = Some(trial.decide(score(42), score(54), 7));
+        let json = trial.to_json().replace('\'', "''");
+        site.db
+            .exec(&format!("update runs set trial = '{json}' where id = 2"))
+            .await;
+        let page = site.ask_admin("/runs/2", "localhost").await;
+        let text = page.text();
+        assert_eq!(page.status, 200, "{text}");
+        assert!(
+            text.contains("subject test: B ahead by 1.2 points, could be chance"),
+            "{text}"
+        );
+        assert!(
+            text.contains("&lt;script&gt;") && !text.contains("<script"),
+            "{text}"
+        );
         site.stop().await;
     }
 );

@@ -1,0 +1,219 @@
+//! Stages of a run: opened one by one while its numbers keep their band, and held when they leave it.
+//!
+//! Promises: the bound rises only after the stage was tried whole and its wait is over; a hold says which
+//! number left which band, and a person who lets the run go on has seen it: it counts from there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::deliver::{Engine, Shared, lock};
+use crate::delivery::{Outcome, Settled};
+use crate::id::{ListId, RunId};
+use crate::rollout::{self, Answers, BAND, Limits, Numbers, provider};
+use crate::store::StoreError;
+use crate::store::leases::Queued;
+use crate::store::runs::Run;
+use crate::store::stages::AnswersRow;
+use crate::trial::Trial;
+
+/// Between two looks at the numbers of a run: they are sums over all of its blocks.
+const LOOK: Duration = Duration::from_millis(500);
+/// Between two writes of what was counted here.
+const WRITE: Duration = Duration::from_millis(500);
+
+/// First answers by run and group of domains that are not written down yet.
+pub(super) type Counted = BTreeMap<(RunId, &'static str), Answers>;
+
+/// What the dispatcher remembers of stages between two rounds.
+#[derive(Default)]
+pub(super) struct Watched {
+    written: Option<Instant>,
+    runs: BTreeMap<RunId, Watch>,
+}
+
+struct Watch {
+    looked: Option<Instant>,
+    /// What this list's earlier runs came to.
+    before: Vec<Numbers>,
+}
+
+impl Shared {
+    /// Counts the first answer about a recipient.
+    pub(super) fn count_answer(&self, run: &Run, row: &Queued, settled: &Settled) {
+        if row.attempts > 0 || run.id() == RunId::SYSTEM {
+            return;
+        }
+        let deferred = match settled.outcome {
+            Outcome::Sent(_) | Outcome::Bounced(_) => 0,
+            Outcome::Deferred { .. } | Outcome::Expired(_) => 1,
+            _ => return,
+        };
+        let key = (run.id(), provider::of(&row.address));
+        let mut counted = lock(&self.counted);
+        let answers = counted.entry(key).or_default();
+        answers.answered += 1;
+        answers.deferred += deferred;
+    }
+}
+
+impl Engine {
+    /// Writes down what was counted here. A crash loses half a second of it, which no band notices.
+    pub(super) async fn write_answers(&self) -> Result<(), StoreError> {
+        let counted = std::mem::take(&mut *lock(&self.shared.counted));
+        if counted.is_empty() {
+            return Ok(());
+        }
+        let row = |(&(run, provider), answers): (&(RunId, &'static str), &Answers)| AnswersRow {
+            run: run.0,
+            provider,
+            answered: answers.answered,
+            deferred: answers.deferred,
+        };
+        let rows: Vec<AnswersRow> = counted.iter().map(row).collect();
+        let written = self.shared.app.store.add_answers(&rows).await;
+        if written.is_err() {
+            let mut now = lock(&self.shared.counted);
+            for (key, answers) in counted {
+                let sum = now.entry(key).or_default();
+                sum.answered += answers.answered;
+                sum.deferred += answers.deferred;
+            }
+        }
+        written
+    }
+
+    /// Looks after the stages of all that is being sent. Gives the runs that changed by it, which this
+    /// round must not feed as it knew them.
+    pub(super) async fn mind_stages(
+        &self,
+        watched: &mut Watched,
+        runs: &[&Run],
+    ) -> Result<Vec<RunId>, StoreError> {
+        if watched.written.is_none_or(|at| at.elapsed() >= WRITE) {
+            watched.written = Some(Instant::now());
+            self.write_answers().await?;
+        }
+        let mut changed = Vec::new();
+        let mut seen = Vec::new();
+        for &run in runs {
+            seen.push(run.id());
+            if run.status == "sending" && run.stages.is_some() && self.mind(watched, run).await? {
+                changed.push(run.id());
+            }
+        }
+        watched.runs.retain(|id, _| seen.contains(id));
+        Ok(changed)
+    }
+
+    /// Opens the next stage of a run, or holds it. True if it changed.
+    async fn mind(&self, watched: &mut Watched, run: &Run) -> Result<bool, StoreError> {
+        let app = &self.shared.app;
+        let (Some(stages), Some(list)) = (run.stages(), run.list_id) else {
+            let why = "its stages cannot be read; was the database edited by hand?";
+            self.shared.hold(run.id(), why).await;
+            return Ok(true);
+        };
+        let step = run.step();
+        if let Some(open_to) = run.open_to {
+            // It has just been frozen: the first stage opens.
+            let bound = stages.open_to(step, run.recipients, open_to);
+            if bound.is_some_and(|bound| bound > open_to) {
+                return self.open(run, step, bound).await;
+            }
+        }
+        if !watched.runs.contains_key(&run.id()) {
+            let list = ListId(list);
+            let before = app.store.numbers_before(list, run.id(), BAND).await?;
+            let looked = None;
+            watched.runs.insert(run.id(), Watch { looked, before });
+        }
+        let Some(watch) = watched.runs.get_mut(&run.id()) else {
+            return Ok(false);
+        };
+        if watch.looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return Ok(false);
+        }
+        watch.looked = Some(Instant::now());
+        let numbers = app.store.run_numbers(run.id()).await?;
+        let base = run.stage_base.as_deref();
+        let base = base.and_then(|text| serde_json::from_str(text).ok());
+        let since = numbers.since(&base.unwrap_or_default());
+        let now = app.clock.now();
+        if let Some(why) = rollout::outside(&since, &watch.before, &self.limits()) {
+            let why = format!(
+                "stage {} of {} ({}): {why}",
+                step + 1,
+                stages.steps.len(),
+                stages.name(step)
+            );
+            if app.store.hold_stage(run.id(), &why, &numbers, now).await? {
+                tracing::warn!(run.id = run.id, "a run left its band and is held: {why}");
+            }
+            self.shared.queue.retain(|id| id != run.id());
+            return Ok(true);
+        }
+        let (Some(open_to), Some(this)) = (run.open_to, stages.steps.get(step)) else {
+            return Ok(false);
+        };
+        let Some(tried) = run.staged_at else {
+            if app.store.stage_is_tried(run.id(), open_to).await? {
+                app.store
+                    .stage_tried(run.id(), run.stage.unwrap_or(0), now)
+                    .await?;
+                return Ok(true);
+            }
+            return Ok(false);
+        };
+        if now.0 < tried.saturating_add(this.wait) {
+            return Ok(false);
+        }
+        if let Some(trial) = run.trial().filter(|trial| trial.decision.is_none()) {
+            return self.decide(run, trial).await;
+        }
+        let next = step + 1;
+        self.open(run, next, stages.open_to(next, run.recipients, open_to))
+            .await
+    }
+
+    /// Decides a subject test whose time has come; the rest opens in the next round.
+    async fn decide(&self, run: &Run, mut trial: Trial) -> Result<bool, StoreError> {
+        let app = &self.shared.app;
+        let (a, b) = app
+            .store
+            .trial_scores(run.id(), trial.test_to(run.recipients), trial.by)
+            .await?;
+        trial.decision = Some(trial.decide(a, b, app.clock.now().0));
+        let before = run.trial.as_deref().unwrap_or_default();
+        if app
+            .store
+            .decide_trial(run.id(), before, &trial.to_json())
+            .await?
+        {
+            tracing::info!(run.id = run.id, "the subject test is decided");
+        }
+        Ok(true)
+    }
+
+    async fn open(&self, run: &Run, step: usize, open_to: Option<i64>) -> Result<bool, StoreError> {
+        let from = run.stage.unwrap_or(0);
+        let to = i64::try_from(step).unwrap_or(from);
+        let store = &self.shared.app.store;
+        let opened = store.open_stage(run.id(), from, to, open_to).await?;
+        if opened {
+            tracing::info!(run.id = run.id, stage = to + 1, "a stage opens");
+            self.shared.done.wake.notify_one();
+        }
+        Ok(true)
+    }
+
+    fn limits(&self) -> Limits {
+        let limits = &self.shared.app.config.stages;
+        Limits {
+            bounces: limits.bounces,
+            deferrals: limits.deferrals,
+            unsubscribes: limits.unsubscribes,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A run's subject test in numbers: decided and frozen, or as it stands so far.
+
+use anyhow::Context;
+
+use crate::app::App;
+use crate::id::RunId;
+use crate::stats::TestNumbers;
+use crate::store::StoreError;
+use crate::store::runs::Run;
+
+/// The subject test of run `id`, where it has one.
+pub async fn numbers_of(app: &App, id: RunId) -> Result<Option<TestNumbers>, StoreError> {
+    match app.store.run(id).await? {
+        Some(run) => numbers(app, &run).await,
+        None => Ok(None),
+    }
+}
+
+/// The subject test of `run`, where it has one.
+pub async fn numbers(app: &App, run: &Run) -> Result<Option<TestNumbers>, StoreError> {
+    let Some(trial) = run.trial() else {
+        return Ok(None);
+    };
+    let (decided, decision) = match &trial.decision {
+        Some(decision) => (true, decision.clone()),
+        None => {
+            let to = trial.test_to(run.recipients);
+            let (a, b) = app.store.trial_scores(run.id(), to, trial.by).await?;
+            (false, trial.decide(a, b, app.clock.now().0))
+        }
+    };
+    Ok(Some(TestNumbers {
+        a: trial.a,
+        b: trial.b,
+        decided,
+        decision,
+    }))
+}
+
+/// The same in one sentence.
+pub async fn sentence(app: &App, run: &Run) -> Result<Option<String>, StoreError> {
+    let numbers = numbers(app, run).await?;
+    Ok(numbers.map(|numbers| numbers.sentence()))
+}
+
+/// The revision under the second subject of run `id`.
+pub(super) async fn revision_b(app: &App, id: RunId) -> anyhow::Result<String> {
+    let run = app.store.run(id).await?.context("the run is gone")?;
+    let trial = run
+        .trial()
+        .context("the run's subject test cannot be read")?;
+    Ok(trial.revision_b)
+}
