@@ -51,6 +51,13 @@ pub struct Config {
 }
 
 impl Config {
+    /// Short names of the lists that readers may choose from.
+    pub fn offered_lists(&self) -> impl Iterator<Item = &str> {
+        let own = self.signup.lists.is_empty();
+        let own = own.then_some(self.publication.list.as_str());
+        own.into_iter().chain(self.signup.lists.iter().map(String::as_str))
+    }
+
     /// Reads the configuration file at `path` and the environment over it.
     pub fn load(path: &Path) -> anyhow::Result<Config> {
         Ok(Config::load_with_origins(path)?.0)
@@ -388,6 +395,8 @@ pub struct Signup {
     /// How long a confirm link works.
     #[serde(with = "duration")]
     pub confirm_window: Duration,
+    /// Slugs of the lists that the public site offers; the publication's own when empty.
+    pub lists: Vec<String>,
     /// Whether a reader who leaves on our page gets the goodbye mail.
     pub goodbye: bool,
 }

@@ -32,6 +32,7 @@ pub mod images;
 pub mod leave;
 pub mod listener;
 pub mod pages;
+pub mod preferences;
 pub mod preview;
 pub mod ready;
 pub mod shield;
@@ -49,6 +50,8 @@ pub struct Site {
     pub view: ViewRenderer,
     /// Revision of the compiled confirm mail.
     pub confirm_revision: String,
+    /// Revision of the compiled mail that confirms another address of a reader.
+    pub address_revision: String,
     /// Revision of the compiled welcome mail; `None` sends none.
     pub welcome_revision: Option<String>,
     /// Revision of the compiled goodbye mail; `None` sends none.
@@ -126,7 +129,7 @@ pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router 
         .route("/u/{token}", get(leave::page).post(leave::press))
         .route(
             "/preferences/{token}",
-            get(leave::preferences).post(leave::press_preferences),
+            get(preferences::page).post(preferences::press),
         )
         .route("/o/{token}", get(trace::open))
         .route("/c/{token}", get(trace::click))

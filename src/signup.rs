@@ -20,6 +20,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::event::Evidence;
 use crate::id::SubscriptionKey;
 use crate::network;
+use crate::store::identity::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
 use crate::token::{Claim, Purpose, sign, verify};
 use crate::track::event_id;
@@ -162,6 +163,34 @@ impl Signups {
             SignedUp::NoList => Answer::Closed,
             SignedUp::Used | SignedUp::Mailed | SignedUp::Quiet => Answer::Received,
         })
+    }
+
+    /// Takes a reader's wish for another address. `revision` is the compiled mail's.
+    pub async fn request_move(
+        &self,
+        reader: SubscriptionKey,
+        address: &EmailAddress,
+        revision: &str,
+    ) -> anyhow::Result<()> {
+        let now = self.app.clock.now();
+        let signup = &self.app.config.signup;
+        let canonical = address.canonical();
+        let keyring = &self.app.keyring;
+        let wish = Move {
+            subscription: reader,
+            key: self.app.chance.key(),
+            address: address.as_str(),
+            canonical: &canonical,
+            hash: keyring.address_hash(&canonical),
+            limit: keyring.address_hash(&format!("limit\0{}", fold(address))),
+            mailed_after: now.before(signup.address_window),
+            per_hour: signup.confirms_per_hour,
+            revision,
+            at: now,
+        };
+        let mailed = self.app.store.request_move(&wish).await?;
+        tracing::debug!(mailed, "a wish for another address");
+        Ok(())
     }
 
     /// The subscription behind a confirm link that still works.

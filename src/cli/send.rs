@@ -82,6 +82,9 @@ pub struct Send {
     /// Spreads the messages evenly over this time, such as `2h`.
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "When and how fast")]
     over: Option<Duration>,
+    /// The digest of the month: goes also to readers who want nothing else.
+    #[arg(long)]
+    monthly: bool,
     /// Gives the scheduled run of this issue the content it has now; its hour stays.
     #[arg(
         long,
@@ -192,6 +195,7 @@ impl Send {
             rate: self.rate.clone(),
             over: self.over,
             part,
+            monthly: self.monthly,
         }
     }
 

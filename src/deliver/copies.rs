@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
+use serde::Deserialize;
 
 use crate::address::EmailAddress;
 use crate::app::App;
@@ -75,6 +76,7 @@ struct TemplateKey {
     run: RunId,
     revision: String,
     list: Option<i64>,
+    untracked: bool,
 }
 
 #[derive(Debug)]
@@ -113,6 +115,14 @@ impl Copies {
         copy.subscription = (row.subscription != 0).then_some(SubscriptionKey(row.subscription));
         copy.relay = Some(self.relay.clone());
         copy.test = row.kind.as_deref() == Some("test");
+        copy.untracked = is_untracked(job);
+        if let (Some("confirm"), Some(data)) = (row.kind.as_deref(), &row.data)
+            && copy.subscription.is_none()
+        {
+            // The mail to a reader's new address: its link carries the key of the wish.
+            let wish: Wish = serde_json::from_str(data).context("the key of the new address")?;
+            copy.subscription = wish.subscription;
+        }
         copy.fields = fields(&row.fields, made.template.fields())?;
         if let (true, Some(data)) = (copy.test, &row.data) {
             // A test copy belongs to nobody and may show somebody's values.
@@ -138,6 +148,7 @@ impl Copies {
             run: job.run.id(),
             revision: revision.cloned().unwrap_or_default(),
             list: job.row.list_id,
+            untracked: is_untracked(job),
         };
         if let Some(made) = self.cached(&key) {
             return Ok(made);
@@ -150,7 +161,7 @@ impl Copies {
             .map_err(fault(Fault::Passing))?;
         let headers = self.headers(job).await.map_err(fault(Fault::Passing))?;
         let made = self
-            .build(content.as_deref(), &headers)
+            .build(content.as_deref(), &headers, key.untracked)
             .map_err(fault(Fault::Run))?;
         let made = Arc::new(made);
         let mut templates = self
@@ -182,9 +193,18 @@ impl Copies {
         run::headers(&self.app, list, kind).await
     }
 
-    fn build(&self, content: Option<&str>, headers: &RunHeaders) -> anyhow::Result<Made> {
+    fn build(
+        &self,
+        content: Option<&str>,
+        headers: &RunHeaders,
+        untracked: bool,
+    ) -> anyhow::Result<Made> {
         let content = content.context("the revision is gone from the database")?;
-        let compiled: Compiled = serde_json::from_str(content).context("the frozen revision")?;
+        let mut compiled: Compiled =
+            serde_json::from_str(content).context("the frozen revision")?;
+        if untracked {
+            compiled = compiled.untracked();
+        }
         Ok(Made {
             template: MessageTemplate::for_relay(
                 &compiled,
@@ -195,6 +215,16 @@ impl Copies {
             bounce_domain: headers.bounce_domain.clone(),
         })
     }
+}
+
+/// What the mail to a reader's new address carries.
+#[derive(Debug, Deserialize)]
+struct Wish {
+    subscription: Option<SubscriptionKey>,
+}
+
+fn is_untracked(job: &Job) -> bool {
+    job.row.tracking == "off"
 }
 
 /// The values of the fields that the template asks for, as text.

@@ -13,7 +13,7 @@ use url::Url;
 use crate::config::Config;
 
 /// Name and source of every template.
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 18] = [
     ("layout.html", include_str!("pages/layout.html")),
     ("subscribe.html", include_str!("pages/subscribe.html")),
     ("received.html", include_str!("pages/received.html")),
@@ -22,6 +22,11 @@ const TEMPLATES: [(&str, &str); 13] = [
     ("not_me.html", include_str!("pages/not_me.html")),
     ("leave.html", include_str!("pages/leave.html")),
     ("left.html", include_str!("pages/left.html")),
+    ("returned.html", include_str!("pages/returned.html")),
+    ("preferences.html", include_str!("pages/preferences.html")),
+    ("erase.html", include_str!("pages/erase.html")),
+    ("erased.html", include_str!("pages/erased.html")),
+    ("moved.html", include_str!("pages/moved.html")),
     ("fault.html", include_str!("pages/fault.html")),
     ("admin.html", include_str!("pages/admin.html")),
     ("bar.html", include_str!("pages/bar.html")),

@@ -34,6 +34,9 @@ pub struct CopyRecord {
     /// Puts `[TEST]` before the subject.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
+    /// The reader wants nothing counted: the copy has direct links and no pixel.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untracked: bool,
     /// Unix second from which a confirm link counts its age; the date when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_issued: Option<u32>,
@@ -64,6 +67,7 @@ impl CopyRecord {
             subscription: None,
             fields: BTreeMap::new(),
             test: false,
+            untracked: false,
             confirm_issued: None,
             relay: None,
             kid,

@@ -31,6 +31,8 @@ pub struct Wishes {
     /// Time over which the messages are spread.
     pub over: Option<Duration>,
     pub part: Part,
+    /// Also to readers who want the digest of the month alone.
+    pub monthly: bool,
 }
 
 /// To whom of the list a run goes.
@@ -80,6 +82,7 @@ pub async fn plan(
         readers: 0,
         origin: None,
     };
+    planned.plan.monthly = wishes.monthly;
     planned.audience(app, wishes, slug, revision, list).await?;
     if let Some(hour) = &wishes.at_local {
         planned.local(app, hour, wishes, list, now).await?;
@@ -124,7 +127,7 @@ impl Planned {
         let store = &app.store;
         let (audience, origin) = match &wishes.part {
             Part::All => {
-                self.readers = store.confirmed_on(list).await?;
+                self.readers = store.confirmed_on(list, wishes.monthly).await?;
                 return Ok(());
             }
             Part::Continue => (Audience::Continue, to_continue(app, slug, list).await?),

@@ -54,9 +54,9 @@ impl Store {
                     let id: i64 = sqlx::query_scalar(
                         "insert into runs (id, kind, slug, title, list_id, revision, headers, relay,
                              policy, status, cutoff, frozen_to, recipients, created_at, since,
-                             start_at, zone, local_at, zone_field, per_day, spread, audience, origin)
+                             start_at, zone, local_at, zone_field, per_day, spread, audience, origin, monthly)
                          select max(id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $9, $9,
-                             $10, $11, $12, $13, $14, $15, $16, $17
+                             $10, $11, $12, $13, $14, $15, $16, $17, $18
                          from runs
                          returning id",
                     )
@@ -77,6 +77,7 @@ impl Store {
                     .bind(spread)
                     .bind(plan.audience.name())
                     .bind(plan.origin.map(|origin| origin.0))
+                    .bind(i64::from(plan.monthly))
                     .fetch_one(&mut *conn)
                     .await?;
                     Begun::New(RunId(id))

@@ -26,6 +26,8 @@ pub struct Queued {
     pub fields: String,
     /// The subscription's key, 0 where the mail belongs to none.
     pub subscription: i64,
+    /// `off` where the reader wants nothing counted.
+    pub tracking: String,
     /// The open run only: what this delivery carries.
     pub kind: Option<String>,
     pub revision: Option<String>,
@@ -54,7 +56,7 @@ const LEASE: &str = "
 
 const LOAD: &str = "
     select d.seq, d.attempts, coalesce(r.started_at, r.created_at) as created_at, d.subscriber_id,
-        u.address, u.name, u.fields, s.key as subscription, cast(null as text) as kind,
+        u.address, u.name, u.fields, u.tracking, s.key as subscription, cast(null as text) as kind,
         cast(null as text) as revision,
         cast(null as text) as data, cast(null as bigint) as list_id
     from deliveries d
@@ -68,6 +70,7 @@ const LOAD_SYSTEM: &str = "
     select d.seq, d.attempts, d.due_at as created_at, d.subscriber_id,
         coalesce(m.address, u.address) as address, coalesce(u.name, '') as name,
         coalesce(u.fields, '{}') as fields, coalesce(s.key, 0) as subscription,
+        coalesce(u.tracking, 'unset') as tracking,
         m.kind, m.revision, m.data, m.list_id
     from deliveries d
         join system_mails m on m.run_id = d.run_id and m.seq = d.seq

@@ -7,6 +7,7 @@
 
 use crate::clock::Timestamp;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
+use crate::store::consents::note_consent;
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
 
@@ -219,6 +220,7 @@ impl Store {
                 let already = status.is_some_and(|status| status == "confirmed");
                 return Ok(if already { Confirmed::Already } else { Confirmed::No });
             };
+            note_consent!(conn, subscriber, list, "confirm", confirm.at);
             sqlx::query("insert into events (id, at, kind, evidence) values ($1, $2, 'confirm', $3)")
                 .bind(confirm.event_id)
                 .bind(confirm.at.0)
