@@ -55,3 +55,6 @@ create table confirm_log (
 ) without rowid;
 
 create index confirm_log_by_time on confirm_log (at);
+
+-- Signups that wait for their confirmation, so that the forgotten ones are found.
+create index subscriptions_pending on subscriptions (created_at) where status = 'pending';

@@ -113,7 +113,7 @@ async fn show(
     let lists: Vec<_> = shown
         .map(|on| {
             let on_it = matches!(on.status.as_str(), "confirmed" | "paused");
-            context! { slug => on.slug, title => on.title, on => on_it }
+            context! { slug => &on.slug, title => &on.title, on => on_it }
         })
         .collect();
     let paused = reader.standings.iter().filter(|on| on.status == "paused");
@@ -176,7 +176,8 @@ async fn choose(
 /// Midnight (UTC) at the start of the day `YYYY-MM-DD`, if it is in the coming year.
 fn until(day: &str, now: Timestamp) -> Option<Timestamp> {
     let day: jiff::civil::Date = day.trim().parse().ok()?;
-    let at = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    let midnight = day.at(0, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    let at = midnight.timestamp().as_millisecond();
     (at > now.0 && at <= now.0 + LONGEST_PAUSE * DAY).then_some(Timestamp(at))
 }
 

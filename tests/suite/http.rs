@@ -5,6 +5,7 @@ mod counters;
 mod leaving;
 mod links;
 mod listener;
+mod preferences;
 mod signup;
 mod site;
 mod wire;
