@@ -19,7 +19,7 @@ use crate::http::images::ImageShelf;
 use crate::http::pages::Pages;
 use crate::http::ready::Readiness;
 use crate::id::DeliveryKey;
-use crate::signup::Signups;
+use crate::signup::{self, Signups};
 use crate::track::Tracker;
 use crate::track::targets::Targets;
 
@@ -88,6 +88,7 @@ pub async fn serve_public(
 ) -> anyhow::Result<()> {
     let limits = listener::Limits::new(&app.config.http);
     let tracker = site.tracker.clone();
+    let house = tokio::spawn(signup::house::keep(app.clone()));
     listener::run(
         listener,
         public_router(app, site, &limits),
@@ -95,6 +96,7 @@ pub async fn serve_public(
         shutdown,
     )
     .await;
+    house.abort();
     tracker.close().await;
     Ok(())
 }
@@ -123,8 +125,11 @@ pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router 
     });
     let finish = shield::Finish::new(state.pages.clone(), &state.app.config);
     Router::new()
-        .route("/", get(subscribe::page))
+        .route("/", get(subscribe::page).post(subscribe::begin))
         .route("/subscribe", get(subscribe::page).post(subscribe::submit))
+        .route("/subscribe/form", get(subscribe::fresh))
+        .route("/embed", get(subscribe::embed))
+        .route("/proof.js", get(pages::proof))
         .route("/confirm/{token}", get(confirm::page).post(confirm::press))
         .route("/u/{token}", get(leave::page).post(leave::press))
         .route(

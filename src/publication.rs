@@ -123,7 +123,9 @@ pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Res
         "welcome" => Mail::Welcome,
         "goodbye" => Mail::Goodbye,
         _ => {
-            bail!("there is no system mail `{kind}`; there are `confirm`, `address`, `welcome` and `goodbye`")
+            bail!(
+                "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome` and `goodbye`"
+            )
         }
     };
     let publication = Publication::load(emails)?;

@@ -311,8 +311,7 @@ pub async fn view(app: &App, key: DeliveryKey) -> anyhow::Result<Option<String>>
         .revision(&revision)
         .await?
         .context("the revision is gone")?;
-    let mut compiled: Compiled =
-        serde_json::from_str(&content).context("the frozen revision")?;
+    let mut compiled: Compiled = serde_json::from_str(&content).context("the frozen revision")?;
     let copy = CopyRecord::from_json(&copy)?;
     if copy.untracked {
         compiled = compiled.untracked();

@@ -154,6 +154,7 @@ pub mod ledger;
 pub mod lists;
 pub mod meta;
 pub mod preferences;
+pub mod pressure;
 pub mod relays;
 pub mod revisions;
 pub mod runs;

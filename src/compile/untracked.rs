@@ -49,7 +49,9 @@ fn without_pixel(template: Template) -> Template {
 
 /// As it may stand in a double-quoted attribute.
 fn escaped(url: &str) -> String {
-    url.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
+    url.replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;")
 }
 
 #[cfg(test)]
@@ -73,7 +75,10 @@ mod tests {
                 Segment::Slot(Slot::Unsubscribe),
             ]),
             text: Template(vec![literal("x: "), Segment::Slot(Slot::Click(0))]),
-            links: vec![Link { url: "https://x.example/?a=1&b=2".into(), name: "1".into() }],
+            links: vec![Link {
+                url: "https://x.example/?a=1&b=2".into(),
+                name: "1".into(),
+            }],
             images: Vec::new(),
         };
         let plain = compiled.untracked();

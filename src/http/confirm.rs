@@ -19,6 +19,7 @@ use crate::http::form::{Form, Tail};
 use crate::http::listener::Client;
 use crate::id::SubscriptionKey;
 use crate::store::signup::Confirmed;
+use crate::token::{Claim, sign};
 
 /// `GET /confirm/{token}`: asks.
 pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
@@ -55,7 +56,8 @@ pub async fn press(
                 Confirmed::Already => {}
                 Confirmed::No => return Err(Fault::NotFound),
             }
-            let values = context! { list => view.list_title };
+            let manage = sign(&site.app.keyring, &Claim::Manage(claim.0));
+            let values = context! { list => view.list_title, manage };
             Ok(site.pages.render("confirmed.html", values))
         }
         "not-me" => {

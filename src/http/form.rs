@@ -74,6 +74,41 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
+/// The same fields from a form or from a program: whoever speaks JSON is answered in JSON.
+#[derive(Clone, Debug, Default)]
+pub struct Spoken {
+    pub form: Form,
+    pub json: bool,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Spoken {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, state: &S) -> Result<Spoken, Fault> {
+        let kind = request.headers().get(CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            let form = Form::from_request(request, state).await?;
+            return Ok(Spoken { form, json: false });
+        }
+        let body = read(request).await?;
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&body).map_err(|_| Fault::Form)?;
+        let mut fields = Vec::new();
+        for (name, value) in object.into_iter().take(FIELDS) {
+            let serde_json::Value::String(value) = value else {
+                return Err(Fault::Form);
+            };
+            fields.push((name, value));
+        }
+        Ok(Spoken {
+            form: Form(fields),
+            json: true,
+        })
+    }
+}
+
 async fn read(request: Request) -> Result<Bytes, Fault> {
     let body = request.into_body();
     to_bytes(body, LIMIT).await.map_err(|_| Fault::TooLarge)

@@ -70,7 +70,8 @@ async fn ask(site: &Public, subscription: SubscriptionKey, path: &str) -> Result
     if view.status == "unsubscribed" {
         return Ok(left(site, Some(&view), path));
     }
-    let reasons = Reason::ALL.map(|reason| context! { name => reason.name(), words => reason.words() });
+    let reasons =
+        Reason::ALL.map(|reason| context! { name => reason.name(), words => reason.words() });
     let values = context! {
         list => view.list_title,
         address => view.address,
@@ -94,7 +95,11 @@ pub(super) async fn decide(
     // RFC 8058, section 3.1: the body is this key and value; the buttons of the page say `leave` and the
     // like. One click leaves the list it was for, whatever else the reader is on.
     let one_click = form.get("List-Unsubscribe") == "One-Click";
-    let answer = if one_click { "leave" } else { form.get("answer") };
+    let answer = if one_click {
+        "leave"
+    } else {
+        form.get("answer")
+    };
     if !matches!(answer, "leave" | "leave-all" | "return") {
         let page = ask(site, subscription, path).await?;
         return Ok((StatusCode::BAD_REQUEST, page).into_response());

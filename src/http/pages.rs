@@ -13,9 +13,10 @@ use url::Url;
 use crate::config::Config;
 
 /// Name and source of every template.
-const TEMPLATES: [(&str, &str); 18] = [
+const TEMPLATES: [(&str, &str); 19] = [
     ("layout.html", include_str!("pages/layout.html")),
     ("subscribe.html", include_str!("pages/subscribe.html")),
+    ("embed.html", include_str!("pages/embed.html")),
     ("received.html", include_str!("pages/received.html")),
     ("confirm.html", include_str!("pages/confirm.html")),
     ("confirmed.html", include_str!("pages/confirmed.html")),
@@ -33,6 +34,7 @@ const TEMPLATES: [(&str, &str); 18] = [
     ("runs.html", include_str!("pages/runs.html")),
     ("run.html", include_str!("pages/run.html")),
 ];
+const PROOF: &str = include_str!("pages/proof.js");
 const STYLE: &str = include_str!("pages/style.css");
 
 /// Every page of both sites; cheap to clone.
@@ -85,6 +87,15 @@ impl Pages {
             }
         }
     }
+}
+
+/// `GET /proof.js`: the proof of work, asked for under attack only.
+pub async fn proof() -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    (headers, PROOF)
 }
 
 /// `GET /style.css`.

@@ -56,7 +56,9 @@ pub async fn press(
         }
         "pause" => match until(form.get("until"), at) {
             None => "Please choose a day within the coming year.",
-            Some(until) if store.pause(key, until, at).await? => "Paused. Nothing comes until then.",
+            Some(until) if store.pause(key, until, at).await? => {
+                "Paused. Nothing comes until then."
+            }
             Some(_) => "There is nothing to pause: you are on no list.",
         },
         "unpause" => {
@@ -118,7 +120,10 @@ async fn show(
         .collect();
     let paused = reader.standings.iter().filter(|on| on.status == "paused");
     let paused = paused.filter_map(|on| on.paused_until).max();
-    let active = reader.standings.iter().any(|on| matches!(on.status.as_str(), "confirmed" | "paused"));
+    let active = reader
+        .standings
+        .iter()
+        .any(|on| matches!(on.status.as_str(), "confirmed" | "paused"));
     let monthly = reader.standings.iter().any(|on| on.frequency == "monthly");
     let values = context! {
         address => reader.address.masked(),
@@ -176,8 +181,10 @@ async fn choose(
 /// Midnight (UTC) at the start of the day `YYYY-MM-DD`, if it is in the coming year.
 fn until(day: &str, now: Timestamp) -> Option<Timestamp> {
     let day: jiff::civil::Date = day.trim().parse().ok()?;
-    let midnight = day.at(0, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    let at = midnight.timestamp().as_millisecond();
+    let midnight = jiff::tz::TimeZone::UTC
+        .to_timestamp(day.at(0, 0, 0, 0))
+        .ok()?;
+    let at = midnight.as_millisecond();
     (at > now.0 && at <= now.0 + LONGEST_PAUSE * DAY).then_some(Timestamp(at))
 }
 
@@ -185,7 +192,9 @@ async fn move_to(site: &Public, key: SubscriptionKey, email: &str) -> Result<&'s
     Ok(match EmailAddress::parse(email) {
         Err(_) => "That is no address: nothing was changed.",
         Ok(address) => {
-            site.signups.request_move(key, &address, &site.site.address_revision).await?;
+            site.signups
+                .request_move(key, &address, &site.site.address_revision)
+                .await?;
             site.site.mail_waiting.notify_one();
             "If that address can be used, a mail is on its way to it. Until its link is pressed, \
              everything stays as it is."
@@ -194,7 +203,12 @@ async fn move_to(site: &Public, key: SubscriptionKey, email: &str) -> Result<&'s
 }
 
 async fn export(site: &Public, key: SubscriptionKey) -> Result<Response, Fault> {
-    let export = site.app.store.export_reader(key).await?.ok_or(Fault::NotFound)?;
+    let export = site
+        .app
+        .store
+        .export_reader(key)
+        .await?
+        .ok_or(Fault::NotFound)?;
     let text = serde_json::to_string_pretty(&export).map_err(|_| Fault::Broken)?;
     let headers = [
         (CONTENT_TYPE, "application/json"),

@@ -139,7 +139,10 @@ pub async fn run(
     let slug = built.compiled.slug.clone();
     let begun = Instant::now();
     let used = processor_time();
-    let id = match run::begin_planned(&stage, built, list, &Plan::default(), true).await?.begun {
+    let id = match run::begin_planned(&stage, built, list, &Plan::default(), true)
+        .await?
+        .begun
+    {
         Begun::New(id) => id,
         _ => bail!("the rehearsal's own database holds a run already"),
     };

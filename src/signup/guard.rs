@@ -32,8 +32,8 @@ impl Guard {
     /// How the door must stand under this pressure. `brake` is how far above the mean of the week an hour
     /// may be.
     pub fn under(pressure: &Pressure, brake: u32) -> Guard {
-        let bounces = pressure.settled >= LAST
-            && pressure.bounced * 100 > pressure.settled * SHUT_PERCENT;
+        let bounces =
+            pressure.settled >= LAST && pressure.bounced * 100 > pressure.settled * SHUT_PERCENT;
         if bounces {
             return Guard::Shut;
         }
@@ -76,7 +76,9 @@ pub fn is_proven(token: &str, proof: &str, bits: u32) -> bool {
         return false;
     }
     let hash = Sha256::digest(format!("{token}.{proof}"));
-    let head = hash.first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
+    let head = hash
+        .first_chunk()
+        .map_or(0, |head| u64::from_be_bytes(*head));
     head.leading_zeros() >= bits
 }
 
@@ -120,7 +122,9 @@ mod tests {
     #[test]
     fn a_proof_holds_for_its_own_form_only() {
         let proof = (0_u64..).map(|n| n.to_string());
-        let proof = { proof }.find(|proof| is_proven("form", proof, 10)).expect("one in a thousand");
+        let proof = { proof }
+            .find(|proof| is_proven("form", proof, 10))
+            .expect("one in a thousand");
         assert!(!is_proven("other", &proof, 10) || !is_proven("third", &proof, 10));
         assert!(!is_proven("form", "", 0));
         assert!(!is_proven("form", &"0".repeat(21), 0));

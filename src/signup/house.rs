@@ -16,7 +16,10 @@ const STEP: u32 = 200;
 pub async fn keep(app: App) {
     loop {
         if let Err(error) = round(&app).await {
-            tracing::warn!(error = format!("{error:#}"), "forgotten signups stay until the next round");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "forgotten signups stay until the next round"
+            );
         }
         tokio::time::sleep(ROUND).await;
     }

@@ -53,7 +53,18 @@ pub struct Export {
     pub events: Vec<serde_json::Value>,
 }
 
-type SubscriptionColumns = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>, String, Option<String>, Option<String>);
+type SubscriptionColumns = (
+    String,
+    String,
+    String,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    String,
+    Option<String>,
+    Option<String>,
+);
 
 /// The copies of the mails that went to an address which the reader wished for.
 const CLEAR_MOVES: &str = "
@@ -346,7 +357,8 @@ impl Store {
 }
 
 fn subscription(columns: SubscriptionColumns) -> serde_json::Value {
-    let (list, status, source, created, confirmed, left, paused, frequency, reason, words) = columns;
+    let (list, status, source, created, confirmed, left, paused, frequency, reason, words) =
+        columns;
     serde_json::json!({
         "list": list, "status": status, "source": source, "asked_at": time(created),
         "confirmed_at": confirmed.map(time), "left_at": left.map(time),

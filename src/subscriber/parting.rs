@@ -65,7 +65,10 @@ mod tests {
     fn only_known_answers_and_short_sentences_are_kept() {
         assert_eq!(given("", " \n "), None);
         assert_eq!(given("bored", ""), None);
-        assert_eq!(given("bored", "So\nlong"), Some((Reason::Other, "So long".into())));
+        assert_eq!(
+            given("bored", "So\nlong"),
+            Some((Reason::Other, "So long".into()))
+        );
         for reason in Reason::ALL {
             assert_eq!(given(reason.name(), ""), Some((reason, String::new())));
         }

@@ -220,7 +220,9 @@ on_both!(
         assert_eq!(site.status(1001).await, "unsubscribed");
         // Nobody comes back who never came, or who must not be mailed.
         site.db
-            .exec("update subscriptions set status = 'pending', confirmed_at = null where key = 1002")
+            .exec(
+                "update subscriptions set status = 'pending', confirmed_at = null where key = 1002",
+            )
             .await;
         assert_eq!(site.post(&path(2), "answer=leave").await.status, 200);
         site.post(&path(2), "answer=return").await;
@@ -277,7 +279,10 @@ on_both!(
             assert_eq!(site.db.number(&counters).await, 11);
         }
         let kept = "select reason || ': ' || words from leave_reasons where subscription = 1000";
-        assert_eq!(site.db.text(kept).await.as_deref(), Some("too-much: a b<script>"));
+        assert_eq!(
+            site.db.text(kept).await.as_deref(),
+            Some("too-much: a b<script>")
+        );
         assert_eq!(site.status(1001).await, "confirmed");
         assert_eq!(site.post(&path, "answer=return").await.status, 200);
         assert_eq!(site.status(1000).await, "confirmed");
