@@ -171,9 +171,8 @@ async fn choose(
             store.leave_list(key, ListId(on.list_id), at).await?;
         }
     }
-    match form.get("frequency") {
-        frequency @ ("every" | "monthly") => store.set_frequency(key, frequency).await?,
-        _ => {}
+    if let frequency @ ("every" | "monthly") = form.get("frequency") {
+        store.set_frequency(key, frequency).await?;
     }
     Ok("Saved.")
 }
