@@ -24,6 +24,7 @@ mod sizes;
 mod text;
 mod text_of_mjml;
 pub mod theme;
+mod untracked;
 
 /// Gmail cuts a message off at 102 KiB of HTML; the author is warned well before that.
 pub const HTML_WARNING: usize = 90 * 1024;

@@ -54,6 +54,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Short names of the lists that readers may choose from.
+    pub fn offered_lists(&self) -> impl Iterator<Item = &str> {
+        let own = self.signup.lists.is_empty();
+        let own = own.then_some(self.publication.list.as_str());
+        own.into_iter()
+            .chain(self.signup.lists.iter().map(String::as_str))
+    }
+
     /// Reads the configuration file at `path` and the environment over it.
     pub fn load(path: &Path) -> anyhow::Result<Config> {
         Ok(Config::load_with_origins(path)?.0)
@@ -398,6 +406,15 @@ pub struct Signup {
     /// How long a confirm link works.
     #[serde(with = "duration")]
     pub confirm_window: Duration,
+    /// How many more confirm mails than the mean of a week an hour may have before forms cost work.
+    pub brake: u32,
+    /// Zero bits that the work must show.
+    pub proof_bits: u32,
+    /// How long a signup that nobody confirms is kept.
+    #[serde(with = "duration")]
+    pub keep_unconfirmed: Duration,
+    /// Slugs of the lists that the public site offers; the publication's own when empty.
+    pub lists: Vec<String>,
     /// Whether a reader who leaves on our page gets the goodbye mail.
     pub goodbye: bool,
 }

@@ -19,7 +19,7 @@ use crate::http::images::ImageShelf;
 use crate::http::pages::Pages;
 use crate::http::ready::Readiness;
 use crate::id::DeliveryKey;
-use crate::signup::Signups;
+use crate::signup::{self, Signups};
 use crate::track::Tracker;
 use crate::track::targets::Targets;
 
@@ -32,6 +32,7 @@ pub mod images;
 pub mod leave;
 pub mod listener;
 pub mod pages;
+pub mod preferences;
 pub mod preview;
 pub mod ready;
 pub mod shield;
@@ -49,6 +50,8 @@ pub struct Site {
     pub view: ViewRenderer,
     /// Revision of the compiled confirm mail.
     pub confirm_revision: String,
+    /// Revision of the compiled mail that confirms another address of a reader.
+    pub address_revision: String,
     /// Revision of the compiled welcome mail; `None` sends none.
     pub welcome_revision: Option<String>,
     /// Revision of the compiled goodbye mail; `None` sends none.
@@ -85,6 +88,7 @@ pub async fn serve_public(
 ) -> anyhow::Result<()> {
     let limits = listener::Limits::new(&app.config.http);
     let tracker = site.tracker.clone();
+    let house = tokio::spawn(signup::house::keep(app.clone()));
     listener::run(
         listener,
         public_router(app, site, &limits),
@@ -92,6 +96,7 @@ pub async fn serve_public(
         shutdown,
     )
     .await;
+    house.abort();
     tracker.close().await;
     Ok(())
 }
@@ -120,13 +125,16 @@ pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router 
     });
     let finish = shield::Finish::new(state.pages.clone(), &state.app.config);
     Router::new()
-        .route("/", get(subscribe::page))
+        .route("/", get(subscribe::page).post(subscribe::begin))
         .route("/subscribe", get(subscribe::page).post(subscribe::submit))
+        .route("/subscribe/form", get(subscribe::fresh))
+        .route("/embed", get(subscribe::embed))
+        .route("/proof.js", get(pages::proof))
         .route("/confirm/{token}", get(confirm::page).post(confirm::press))
         .route("/u/{token}", get(leave::page).post(leave::press))
         .route(
             "/preferences/{token}",
-            get(leave::preferences).post(leave::press_preferences),
+            get(preferences::page).post(preferences::press),
         )
         .route("/o/{token}", get(trace::open))
         .route("/c/{token}", get(trace::click))

@@ -133,14 +133,17 @@ pub fn folder_of(emails: &Path, issue: &str) -> PathBuf {
     }
 }
 
-/// Compiles the system mail `confirm`, `welcome` or `goodbye`.
+/// Compiles the system mail `confirm`, `address`, `welcome` or `goodbye`.
 pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Result<Compiled> {
     let mail = match kind {
-        "confirm" => Mail::Confirm,
+        // A second address is confirmed as the first one was.
+        "confirm" | "address" => Mail::Confirm,
         "welcome" => Mail::Welcome,
         "goodbye" => Mail::Goodbye,
         _ => {
-            bail!("there is no system mail `{kind}`; there are `confirm`, `welcome` and `goodbye`")
+            bail!(
+                "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome` and `goodbye`"
+            )
         }
     };
     let publication = Publication::load(emails)?;

@@ -152,7 +152,7 @@ pub async fn run(
         app: app.clone(),
         now: app.clock.now(),
     });
-    let total = u64::try_from(app.store.confirmed_on(list.id).await?).unwrap_or_default();
+    let total = u64::try_from(app.store.confirmed_on(list.id, false).await?).unwrap_or_default();
     everyone(maker, list.id, total, &mut progress).await
 }
 

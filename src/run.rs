@@ -318,7 +318,10 @@ pub async fn view(app: &App, key: DeliveryKey) -> anyhow::Result<Option<String>>
         .revision(&revision)
         .await?
         .context("the revision is gone")?;
-    let compiled: Compiled = serde_json::from_str(&content).context("the frozen revision")?;
+    let mut compiled: Compiled = serde_json::from_str(&content).context("the frozen revision")?;
+    if copy.untracked {
+        compiled = compiled.untracked();
+    }
     let public_url = app.public_url("");
     Ok(message::html(
         &compiled,

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock as LimitClock;
@@ -20,14 +21,21 @@ use crate::clock::{Clock, Timestamp};
 use crate::event::Evidence;
 use crate::id::SubscriptionKey;
 use crate::network;
+use crate::signup::guard::Guard;
+use crate::store::identity::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
 use crate::token::{Claim, Purpose, sign, verify};
 use crate::track::event_id;
+
+pub mod guard;
+pub mod house;
 
 /// A neighbourhood (/24 or /48) gets this many times what one client gets in an hour.
 const WIDE: u32 = 5;
 /// Checks between two clearings of clients that have been quiet.
 const CLEAR_EVERY: u32 = 1_000;
+/// How long a look at the instance's numbers is believed.
+const LOOK: Duration = Duration::from_secs(1);
 /// A clock may be this far ahead of the one that signed: several nodes sign.
 const SKEW: Duration = Duration::from_secs(60);
 
@@ -37,6 +45,8 @@ pub struct Submission {
     pub address: String,
     /// The signed form token.
     pub form: String,
+    /// The work that the form asked for, when it asked for any.
+    pub proof: String,
     /// A field that people do not see; whatever fills it is no person.
     pub trap: String,
 }
@@ -46,6 +56,8 @@ pub struct Submission {
 pub enum Answer {
     /// "Look into your inbox": for every address alike.
     Received,
+    /// More sign up than usually, and this form came without its work: here is one with.
+    Unproven,
     /// The form is too old, too young or from elsewhere: here is a fresh one.
     Stale,
     /// That is no address.
@@ -62,6 +74,18 @@ pub struct Signups {
     hour: Limiter,
     wide: Limiter,
     checks: AtomicU32,
+    /// How the door stood at the last look.
+    door: Mutex<Option<(Timestamp, Guard)>>,
+}
+
+/// A fresh form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FreshForm {
+    pub token: String,
+    /// Zero bits that its work must show; none asks for no work.
+    pub bits: Option<u32>,
+    /// False while no form is taken.
+    pub open: bool,
 }
 
 type Limiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, WallClock, NoOpMiddleware<Duration>>;
@@ -91,12 +115,47 @@ impl Signups {
             hour: limiter(Quota::per_hour(at_least_one(hour))),
             wide: limiter(Quota::per_hour(at_least_one(hour.saturating_mul(WIDE)))),
             checks: AtomicU32::new(0),
+            door: Mutex::new(None),
             app,
         }
     }
 
+    /// A fresh form for `client`.
+    pub async fn form(&self, client: IpAddr) -> anyhow::Result<FreshForm> {
+        let guard = self.guard().await?;
+        Ok(FreshForm {
+            token: self.form_token(client),
+            bits: (guard == Guard::Proof).then_some(self.app.config.signup.proof_bits),
+            open: self.app.config.signup.open && guard != Guard::Shut,
+        })
+    }
+
+    /// How the door stands, looked at once a second and after each mail.
+    async fn guard(&self) -> anyhow::Result<Guard> {
+        let now = self.app.clock.now();
+        let known = *self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, guard)) = known
+            && now.since(at) < LOOK
+            && at <= now
+        {
+            return Ok(guard);
+        }
+        let guard = guard::look(&self.app).await?;
+        let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        *door = Some((now, guard));
+        let before = known.map_or(Guard::Calm, |(_, guard)| guard);
+        if let (Some(notice), true) = (guard.notice(), guard != before) {
+            tracing::warn!("{notice}");
+        }
+        Ok(guard)
+    }
+
+    fn look_again(&self) {
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The token of a fresh form for `client`.
-    pub fn form_token(&self, client: IpAddr) -> String {
+    fn form_token(&self, client: IpAddr) -> String {
         let now = self.app.clock.now();
         let mut nonce = [0; 8];
         self.app.chance.fill(&mut nonce);
@@ -124,9 +183,18 @@ impl Signups {
             return Ok(Answer::Received);
         }
         let now = self.app.clock.now();
-        let Some(nonce) = self.nonce(client, &form.form, now) else {
+        let guard = self.guard().await?;
+        if guard == Guard::Shut {
+            return Ok(Answer::Closed);
+        }
+        let Some((nonce, served)) = self.nonce(client, &form.form, now) else {
             return Ok(Answer::Stale);
         };
+        let proven = guard::is_fresh(served, now)
+            && guard::is_proven(&form.form, &form.proof, signup.proof_bits);
+        if guard == Guard::Proof && !proven {
+            return Ok(Answer::Unproven);
+        }
         let address = match EmailAddress::parse(&form.address) {
             Ok(address) => address,
             Err(error) => return Ok(Answer::BadAddress(error)),
@@ -157,11 +225,42 @@ impl Signups {
                 at: now,
             })
             .await?;
+        if done == SignedUp::Mailed {
+            self.look_again();
+        }
         tracing::debug!(outcome = ?done, "signup");
         Ok(match done {
             SignedUp::NoList => Answer::Closed,
             SignedUp::Used | SignedUp::Mailed | SignedUp::Quiet => Answer::Received,
         })
+    }
+
+    /// Takes a reader's wish for another address. `revision` is the compiled mail's.
+    pub async fn request_move(
+        &self,
+        reader: SubscriptionKey,
+        address: &EmailAddress,
+        revision: &str,
+    ) -> anyhow::Result<()> {
+        let now = self.app.clock.now();
+        let signup = &self.app.config.signup;
+        let canonical = address.canonical();
+        let keyring = &self.app.keyring;
+        let wish = Move {
+            subscription: reader,
+            key: self.app.chance.key(),
+            address: address.as_str(),
+            canonical: &canonical,
+            hash: keyring.address_hash(&canonical),
+            limit: keyring.address_hash(&format!("limit\0{}", fold(address))),
+            mailed_after: now.before(signup.address_window),
+            per_hour: signup.confirms_per_hour,
+            revision,
+            at: now,
+        };
+        let mailed = self.app.store.request_move(&wish).await?;
+        tracing::debug!(mailed, "a wish for another address");
+        Ok(())
     }
 
     /// The subscription behind a confirm link that still works.
@@ -203,7 +302,7 @@ impl Signups {
         }
     }
 
-    fn nonce(&self, client: IpAddr, token: &str, now: Timestamp) -> Option<i64> {
+    fn nonce(&self, client: IpAddr, token: &str, now: Timestamp) -> Option<(i64, Timestamp)> {
         let claim = verify(&self.app.keyring, Purpose::Form, token)?;
         let Claim::Form {
             issued,
@@ -219,7 +318,7 @@ impl Signups {
         let fits = age >= signup.form_min_age
             && age <= signup.form_max_age
             && network == self.network_mark(issued, client);
-        fits.then_some(nonce.cast_signed())
+        fits.then_some((nonce.cast_signed(), served))
     }
 
     fn network_mark(&self, issued: u32, client: IpAddr) -> u32 {

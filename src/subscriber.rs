@@ -9,6 +9,7 @@ use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::subscriber::field::Fields;
 
 pub mod field;
+pub mod parting;
 
 /// Longest name that is kept, in characters; a longer one is cut, because no header needs it.
 pub const NAME_LIMIT: usize = 200;

@@ -121,6 +121,9 @@ pub struct Send {
         requires = "subject_b"
     )]
     by: By,
+    /// The digest of the month: goes also to readers who want nothing else.
+    #[arg(long)]
+    monthly: bool,
     /// Gives the scheduled run of this issue the content it has now; its hour stays.
     #[arg(
         long,
@@ -271,6 +274,7 @@ impl Send {
             stages: self.stages.clone(),
             test,
             part,
+            monthly: self.monthly,
         }
     }
 

@@ -108,7 +108,7 @@ impl Web {
 
 /// What the readers' site needs: system mails compiled, the event writer started.
 async fn site(app: &App) -> anyhow::Result<Site> {
-    let mut kinds = vec!["confirm", "welcome"];
+    let mut kinds = vec!["confirm", "address", "welcome"];
     if app.config.signup.goodbye {
         kinds.push("goodbye");
     }
@@ -121,6 +121,8 @@ async fn site(app: &App) -> anyhow::Result<Site> {
     let mut revisions = revisions.into_iter();
     let confirm_revision = revisions.next();
     let confirm_revision = confirm_revision.context("the confirm mail was compiled above")?;
+    let address_revision = revisions.next();
+    let address_revision = address_revision.context("the address mail was compiled above")?;
     let welcome_revision = revisions.next();
     let goodbye_revision = revisions.next();
     let viewing = app.clone();
@@ -131,6 +133,7 @@ async fn site(app: &App) -> anyhow::Result<Site> {
             Box::pin(async move { run::view(&app, key).await })
         }),
         confirm_revision,
+        address_revision,
         welcome_revision,
         goodbye_revision,
         mail_waiting: Arc::new(Notify::new()),

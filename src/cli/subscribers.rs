@@ -13,15 +13,20 @@ use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::output::print;
 use crate::cli::{Cli, Exit};
+use crate::clock::Timestamp;
 use crate::import::columns::Row;
 use crate::import::{export, field_table};
 use crate::lists;
+use crate::signup::house;
 use crate::store::import::Beginning;
 use crate::subscriber::field::Fields;
 use crate::subscriber::{List, Status, clean_name};
 
 mod import;
 mod show;
+
+/// Signups that are counted before anyone says yes.
+const COUNTED: u32 = 100_000;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -47,6 +52,8 @@ pub enum Command {
     },
     /// Writes the readers of a list as CSV.
     Export(Export),
+    /// Takes back the form's signups of some hours that nobody has confirmed, and their waiting mails.
+    UndoSignups(UndoSignups),
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +72,19 @@ pub struct Add {
     /// How the subscription begins: confirmed when not said.
     #[arg(long, value_parser = beginning())]
     status: Option<Status>,
+}
+
+#[derive(Debug, Args)]
+pub struct UndoSignups {
+    /// From this instant on, such as 2026-11-26T10:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    from: Timestamp,
+    /// Up to this instant; up to now when not said.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    to: Option<Timestamp>,
+    /// Does it; without, it is only told how many there are.
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -91,6 +111,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
         Command::Show { address, json } => show::run(&app, address, *json).await?,
         Command::Remove { address, list } => remove(&app, address, list).await?,
         Command::Export(export) => write_out(&app, export).await?,
+        Command::UndoSignups(undo) => undo_signups(&app, undo).await?,
     };
     app.store.close().await;
     Ok(exit)
@@ -158,6 +179,27 @@ async fn remove(app: &App, address: &EmailAddress, slug: &str) -> anyhow::Result
     Ok(Exit::Done)
 }
 
+async fn undo_signups(app: &App, undo: &UndoSignups) -> anyhow::Result<Exit> {
+    let to = undo.to.unwrap_or_else(|| app.clock.now());
+    let never = Timestamp(i64::MAX);
+    if undo.yes {
+        let gone = house::forget(app, undo.from, to, never).await?;
+        print(&format!("unconfirmed signups taken back: {gone}\n"))?;
+        return Ok(Exit::Done);
+    }
+    let found = app.store.unconfirmed(undo.from, to, never, COUNTED).await?;
+    let more = if found.len() as u64 == u64::from(COUNTED) {
+        " or more"
+    } else {
+        ""
+    };
+    print(&format!(
+        "unconfirmed signups: {}{more}; `--yes` takes them back\n",
+        found.len()
+    ))?;
+    Ok(Exit::Done)
+}
+
 async fn write_out(app: &App, export: &Export) -> anyhow::Result<Exit> {
     let list = lists::find(app, &export.list).await?;
     let format = match export.json {
@@ -195,6 +237,13 @@ fn create(path: &Path) -> anyhow::Result<std::fs::File> {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let cause = error.downcast_ref::<std::io::Error>();
     cause.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// An instant in RFC 3339.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let parsed: Result<jiff::Timestamp, _> = text.parse();
+    let at = parsed.map_err(|_| "expected an instant such as 2026-11-26T10:00:00Z".to_owned())?;
+    Ok(Timestamp(at.as_millisecond()))
 }
 
 /// `name=value`.

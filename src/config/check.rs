@@ -138,6 +138,9 @@ impl Complaints {
                 "neither `sqlite:FILE` nor `postgres://user@host/name`",
             );
         }
+        if !(1..=24).contains(&config.signup.proof_bits) {
+            self.say("signup.proof_bits", "must be between 1 and 24");
+        }
         if config.signup.form_min_age >= config.signup.form_max_age {
             self.say(
                 "signup.form_min_age",

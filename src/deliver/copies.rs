@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
+use serde::Deserialize;
 
 use crate::address::EmailAddress;
 use crate::app::App;
@@ -83,6 +84,7 @@ struct TemplateKey {
     run: RunId,
     revision: String,
     list: Option<i64>,
+    untracked: bool,
 }
 
 #[derive(Debug)]
@@ -143,6 +145,14 @@ impl Copies {
         copy.relay = Some(self.relay.clone());
         copy.test = row.kind.as_deref() == Some("test");
         copy.variant = variant;
+        copy.untracked = is_untracked(job);
+        if let (Some("confirm"), Some(data)) = (row.kind.as_deref(), &row.data)
+            && copy.subscription.is_none()
+        {
+            // The mail to a reader's new address: its link carries the key of the wish.
+            let wish: Wish = serde_json::from_str(data).context("the key of the new address")?;
+            copy.subscription = wish.subscription;
+        }
         copy.fields = fields(&row.fields, made.template.fields())?;
         if let (true, Some(data)) = (copy.test, &row.data) {
             // A test copy belongs to nobody and may show somebody's values.
@@ -174,6 +184,7 @@ impl Copies {
             run: job.run.id(),
             revision: revision.or_else(own).unwrap_or_default(),
             list: job.row.list_id,
+            untracked: is_untracked(job),
         };
         if let Some(made) = self.cached(&key) {
             return Ok(made);
@@ -186,7 +197,7 @@ impl Copies {
             .map_err(fault(Fault::Passing))?;
         let headers = self.headers(job).await.map_err(fault(Fault::Passing))?;
         let made = self
-            .build(content.as_deref(), &headers)
+            .build(content.as_deref(), &headers, key.untracked)
             .map_err(fault(Fault::Run))?;
         let made = Arc::new(made);
         let mut templates = lock(&self.templates);
@@ -211,9 +222,18 @@ impl Copies {
         run::headers(&self.app, list, kind).await
     }
 
-    fn build(&self, content: Option<&str>, headers: &RunHeaders) -> anyhow::Result<Made> {
+    fn build(
+        &self,
+        content: Option<&str>,
+        headers: &RunHeaders,
+        untracked: bool,
+    ) -> anyhow::Result<Made> {
         let content = content.context("the revision is gone from the database")?;
-        let compiled: Compiled = serde_json::from_str(content).context("the frozen revision")?;
+        let mut compiled: Compiled =
+            serde_json::from_str(content).context("the frozen revision")?;
+        if untracked {
+            compiled = compiled.untracked();
+        }
         Ok(Made {
             template: MessageTemplate::for_relay(
                 &compiled,
@@ -247,6 +267,16 @@ fn of_test(job: &Job) -> Result<(Option<Variant>, Option<String>), CopyError> {
         // The bound of the run's first stage stands before it; were it not so, it would wait.
         None => Err(fault(Fault::Passing, "its subject is not decided yet")),
     }
+}
+
+/// What the mail to a reader's new address carries.
+#[derive(Debug, Deserialize)]
+struct Wish {
+    subscription: Option<SubscriptionKey>,
+}
+
+fn is_untracked(job: &Job) -> bool {
+    job.row.tracking == "off"
 }
 
 /// The values of the fields that the template asks for, as text.

@@ -18,6 +18,7 @@ use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::RunId;
 use crate::run::trial;
+use crate::signup::guard;
 use crate::stats::{LinkNumbers, RunNumbers, TestNumbers, percent};
 
 /// Runs on the first page: two years of weekly issues.
@@ -28,10 +29,12 @@ const WIDTH: i64 = 1_000;
 /// `GET /`: the newest runs.
 pub async fn runs(State(admin): State<Arc<Admin>>) -> Result<Response, Fault> {
     let runs = admin.app.store.runs_in_numbers(RUNS).await?;
+    let notice = guard::look(&admin.app).await?.notice();
     let runs: Vec<RunView> = runs.iter().map(RunView::new).collect();
-    Ok(admin
-        .pages
-        .render("runs.html", context! { runs => Serde(runs) }))
+    Ok(admin.pages.render(
+        "runs.html",
+        context! { runs => Serde(runs), notice => notice },
+    ))
 }
 
 /// `GET /runs/{id}`: one run with every state and link.

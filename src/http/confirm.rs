@@ -11,18 +11,24 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use minijinja::context;
 
+use crate::address::EmailAddress;
 use crate::http::Public;
 use crate::http::evidence::gather;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::http::listener::Client;
+use crate::id::SubscriptionKey;
 use crate::store::signup::Confirmed;
+use crate::token::{Claim, sign};
 
 /// `GET /confirm/{token}`: asks.
 pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
     let (subscription, _) = site.signups.confirm_claim(&token).ok_or(Fault::NotFound)?;
     let view = site.app.store.subscription_view(subscription).await?;
-    let view = view.ok_or(Fault::NotFound)?;
+    let Some(view) = view else {
+        let address = waiting(&site, subscription).await?;
+        return Ok(moved(&site, &address, &token, false, false));
+    };
     let values = context! { list => view.list_title, address => view.address, token };
     Ok(site.pages.render("confirm.html", values))
 }
@@ -37,11 +43,10 @@ pub async fn press(
 ) -> Result<Response, Fault> {
     let claim = site.signups.confirm_claim(&token).ok_or(Fault::NotFound)?;
     let store = &site.app.store;
-    let view = store
-        .subscription_view(claim.0)
-        .await?
-        .ok_or(Fault::NotFound)?;
     let now = site.app.clock.now();
+    let Some(view) = store.subscription_view(claim.0).await? else {
+        return press_move(&site, claim.0, &token, form.get("answer")).await;
+    };
     match form.get("answer") {
         "confirm" => {
             let evidence = gather(&site.app.keyring, client, &headers, now);
@@ -51,7 +56,8 @@ pub async fn press(
                 Confirmed::Already => {}
                 Confirmed::No => return Err(Fault::NotFound),
             }
-            let values = context! { list => view.list_title };
+            let manage = sign(&site.app.keyring, &Claim::Manage(claim.0));
+            let values = context! { list => view.list_title, manage };
             Ok(site.pages.render("confirmed.html", values))
         }
         "not-me" => {
@@ -63,4 +69,38 @@ pub async fn press(
         }
         _ => Err(Fault::Form),
     }
+}
+
+/// The button of the mail that went to a reader's new address; its key names no subscription.
+async fn press_move(
+    site: &Public,
+    key: SubscriptionKey,
+    token: &str,
+    answer: &str,
+) -> Result<Response, Fault> {
+    let address = waiting(site, key).await?;
+    let store = &site.app.store;
+    match answer {
+        "confirm" => match store.finish_move(key.0, site.app.clock.now()).await? {
+            true => Ok(moved(site, &address, token, true, false)),
+            false => Err(Fault::NotFound),
+        },
+        "not-me" => {
+            store.drop_move(key.0).await?;
+            Ok(moved(site, &address, token, false, true))
+        }
+        _ => Err(Fault::Form),
+    }
+}
+
+/// The address that waits under the key of a link, masked.
+async fn waiting(site: &Public, key: SubscriptionKey) -> Result<String, Fault> {
+    let address = site.app.store.waiting_address(key.0).await?;
+    let address = address.and_then(|address| EmailAddress::parse(&address).ok());
+    Ok(address.ok_or(Fault::NotFound)?.masked())
+}
+
+fn moved(site: &Public, address: &str, token: &str, done: bool, dropped: bool) -> Response {
+    let values = context! { address, token, done, dropped };
+    site.pages.render("moved.html", values)
 }

@@ -42,6 +42,12 @@ impl Form {
         let found = self.0.iter().find(|(field, _)| field == name);
         found.map_or("", |(_, value)| value)
     }
+
+    /// Every value of `name`.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self.0.iter().filter(move |(field, _)| field == name);
+        found.map(|(_, value)| value.as_str())
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for Form {
@@ -65,6 +71,41 @@ impl<S: Send + Sync> FromRequest<S> for Form {
             "multipart/form-data" => multipart(request, state).await,
             _ => Err(Fault::Form),
         }
+    }
+}
+
+/// The same fields from a form or from a program: whoever speaks JSON is answered in JSON.
+#[derive(Clone, Debug, Default)]
+pub struct Spoken {
+    pub form: Form,
+    pub json: bool,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Spoken {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, state: &S) -> Result<Spoken, Fault> {
+        let kind = request.headers().get(CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            let form = Form::from_request(request, state).await?;
+            return Ok(Spoken { form, json: false });
+        }
+        let body = read(request).await?;
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&body).map_err(|_| Fault::Form)?;
+        let mut fields = Vec::new();
+        for (name, value) in object.into_iter().take(FIELDS) {
+            let serde_json::Value::String(value) = value else {
+                return Err(Fault::Form);
+            };
+            fields.push((name, value));
+        }
+        Ok(Spoken {
+            form: Form(fields),
+            json: true,
+        })
     }
 }
 

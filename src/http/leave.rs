@@ -1,10 +1,11 @@
-//! Leaving: the page behind the unsubscribe link, and the one-click POST of RFC 8058.
+//! Leaving: the page behind the unsubscribe link, the one-click POST of RFC 8058, and the way back.
 //!
 //! Promises: GET and HEAD change nothing; a POST needs nothing but the link (no cookie, no Referer), is
 //! never answered by a redirect, and gets its 200 once the change is durable; doing it again is fine.
 //! Invariant: nobody who saw this 200 is mailed on that list again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
@@ -21,15 +22,19 @@ use crate::http::listener::Client;
 use crate::id::{DeliveryKey, SubscriptionKey};
 use crate::store::StoreError;
 use crate::store::events::Departure;
+use crate::store::site::SubscriptionView;
+use crate::subscriber::parting::{Reason, WORDS_LIMIT, given};
 use crate::token::{Claim, Purpose, verify};
 use crate::track::event_id;
 
 /// The subscription key in the links of a test mail: there is none to end.
-const TEST: SubscriptionKey = SubscriptionKey(0);
+pub(super) const TEST: SubscriptionKey = SubscriptionKey(0);
+/// How long the page itself takes a leaving back; later, the subscribe page and a fresh confirmation do.
+const UNDO: Duration = Duration::from_secs(24 * 3_600);
 
 /// `GET /u/{token}`: asks.
 pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
-    let (subscription, _) = claim(&site, Purpose::Unsubscribe, &token)?;
+    let (subscription, _) = claim(&site, &token)?;
     ask(&site, subscription, &format!("/u/{token}")).await
 }
 
@@ -41,71 +46,45 @@ pub async fn press(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Fault> {
-    let claim = claim(&site, Purpose::Unsubscribe, &token)?;
-    decide(
-        &site,
-        client,
-        &headers,
-        &form,
-        claim,
-        &format!("/u/{token}"),
-    )
-    .await
+    let claim = claim(&site, &token)?;
+    let path = format!("/u/{token}");
+    decide(&site, client, &headers, &form, claim, &path).await
 }
 
-/// `GET /preferences/{token}`: for now, a subscription can be ended there.
-pub async fn preferences(
-    State(site): State<Arc<Public>>,
-    Tail(token): Tail,
-) -> Result<Response, Fault> {
-    let (subscription, _) = claim(&site, Purpose::Manage, &token)?;
-    ask(&site, subscription, &format!("/preferences/{token}")).await
-}
+/// A subscription, and the copy whose link was used.
+pub(super) type Leaver = (SubscriptionKey, Option<DeliveryKey>);
 
-/// `POST /preferences/{token}`: the button of that page.
-pub async fn press_preferences(
-    State(site): State<Arc<Public>>,
-    Extension(client): Extension<Client>,
-    Tail(token): Tail,
-    headers: HeaderMap,
-    form: Form,
-) -> Result<Response, Fault> {
-    let claim = claim(&site, Purpose::Manage, &token)?;
-    decide(
-        &site,
-        client,
-        &headers,
-        &form,
-        claim,
-        &format!("/preferences/{token}"),
-    )
-    .await
-}
-
-type Leaver = (SubscriptionKey, Option<DeliveryKey>);
-
-fn claim(site: &Public, purpose: Purpose, token: &str) -> Result<Leaver, Fault> {
-    match verify(&site.app.keyring, purpose, token) {
+fn claim(site: &Public, token: &str) -> Result<Leaver, Fault> {
+    match verify(&site.app.keyring, Purpose::Unsubscribe, token) {
         Some(Claim::Unsubscribe(subscription, delivery)) => Ok((subscription, Some(delivery))),
-        Some(Claim::Manage(subscription)) => Ok((subscription, None)),
         _ => Err(Fault::NotFound),
     }
 }
 
 async fn ask(site: &Public, subscription: SubscriptionKey, path: &str) -> Result<Response, Fault> {
     if subscription == TEST {
-        return Ok(left(site, true));
+        return Ok(left(site, None, path));
     }
     let view = site.app.store.subscription_view(subscription).await?;
     let view = view.ok_or(Fault::NotFound)?;
     if view.status == "unsubscribed" {
-        return Ok(left(site, false));
+        return Ok(left(site, Some(&view), path));
     }
-    let values = context! { list => view.list_title, address => view.address, path };
+    let reasons =
+        Reason::ALL.map(|reason| context! { name => reason.name(), words => reason.words() });
+    let values = context! {
+        list => view.list_title,
+        address => view.address,
+        others => view.others,
+        reasons => reasons.to_vec(),
+        words_limit => WORDS_LIMIT,
+        path,
+    };
     Ok(site.pages.render("leave.html", values))
 }
 
-async fn decide(
+/// What one of the page's buttons, or a mailbox provider, asks for. `path` is that of the page.
+pub(super) async fn decide(
     site: &Public,
     client: Client,
     headers: &HeaderMap,
@@ -113,17 +92,47 @@ async fn decide(
     (subscription, delivery): Leaver,
     path: &str,
 ) -> Result<Response, Fault> {
-    // RFC 8058, section 3.1: the body is this key and value; the button of the page says `leave`.
+    // RFC 8058, section 3.1: the body is this key and value; the buttons of the page say `leave` and the
+    // like. One click leaves the list it was for, whatever else the reader is on.
     let one_click = form.get("List-Unsubscribe") == "One-Click";
-    if !one_click && form.get("answer") != "leave" {
+    let answer = if one_click {
+        "leave"
+    } else {
+        form.get("answer")
+    };
+    if !matches!(answer, "leave" | "leave-all" | "return") {
         let page = ask(site, subscription, path).await?;
         return Ok((StatusCode::BAD_REQUEST, page).into_response());
     }
     if subscription == TEST {
-        return Ok(left(site, true));
+        return Ok(left(site, None, path));
     }
+    let store = &site.app.store;
     let at = site.app.clock.now();
-    let changed = site.app.store.leave(subscription, at).await?;
+    if answer == "return" {
+        // A copy that was forwarded holds this link too, so that it brings nobody back after a day.
+        let back = store.come_back(subscription, at.before(UNDO), at).await?;
+        let view = store.subscription_view(subscription).await?;
+        let view = view.ok_or(Fault::NotFound)?;
+        return Ok(match back || view.status == "confirmed" {
+            true => {
+                let values = context! { list => view.list_title, address => view.address };
+                site.pages.render("returned.html", values)
+            }
+            false => left(site, Some(&view), path),
+        });
+    }
+    let changed = match answer {
+        "leave-all" => store.leave_all(subscription, at).await?,
+        _ => store.leave(subscription, at).await?,
+    };
+    if !one_click && let Some((reason, words)) = given(form.get("reason"), form.get("words")) {
+        // The reader has left, whether it is known why or not.
+        let kept = store.keep_reason(subscription, reason.name(), &words, at);
+        if let Err(error) = kept.await {
+            tracing::error!(%error, "a reader left and the reason is lost");
+        }
+    }
     if changed && !one_click {
         // Whoever leaves by the mail program's button wants no further mail, not even a kind one.
         say_goodbye(site, subscription).await;
@@ -138,7 +147,15 @@ async fn decide(
             tracing::error!(%error, "a reader left and was not counted");
         }
     }
-    Ok(left(site, false))
+    let view = match one_click {
+        // No machine reads the page.
+        true => None,
+        false => store.subscription_view(subscription).await?,
+    };
+    Ok(match view {
+        Some(view) => left(site, Some(&view), path),
+        None => gone(site),
+    })
 }
 
 /// Queues the goodbye mail where one is sent. The reader has left, whatever becomes of it.
@@ -181,6 +198,22 @@ async fn count(
     }
 }
 
-fn left(site: &Public, test: bool) -> Response {
-    site.pages.render("left.html", context! { test })
+/// "You have left", with the way back while it is open; without a view, "this was a test".
+pub(super) fn left(site: &Public, view: Option<&SubscriptionView>, path: &str) -> Response {
+    let since = site.app.clock.now().before(UNDO);
+    let undo = view.is_some_and(|view| view.confirmed && view.left_at >= Some(since));
+    let values = context! {
+        test => view.is_none(),
+        list => view.map(|view| &view.list_title),
+        address => view.map(|view| &view.address),
+        undo,
+        path,
+    };
+    site.pages.render("left.html", values)
+}
+
+/// The same for a reader of whom nothing is known any more, and for machines.
+fn gone(site: &Public) -> Response {
+    let values = context! { test => false, list => (), address => (), undo => false, path => "" };
+    site.pages.render("left.html", values)
 }

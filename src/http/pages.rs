@@ -13,21 +13,28 @@ use url::Url;
 use crate::config::Config;
 
 /// Name and source of every template.
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 19] = [
     ("layout.html", include_str!("pages/layout.html")),
     ("subscribe.html", include_str!("pages/subscribe.html")),
+    ("embed.html", include_str!("pages/embed.html")),
     ("received.html", include_str!("pages/received.html")),
     ("confirm.html", include_str!("pages/confirm.html")),
     ("confirmed.html", include_str!("pages/confirmed.html")),
     ("not_me.html", include_str!("pages/not_me.html")),
     ("leave.html", include_str!("pages/leave.html")),
     ("left.html", include_str!("pages/left.html")),
+    ("returned.html", include_str!("pages/returned.html")),
+    ("preferences.html", include_str!("pages/preferences.html")),
+    ("erase.html", include_str!("pages/erase.html")),
+    ("erased.html", include_str!("pages/erased.html")),
+    ("moved.html", include_str!("pages/moved.html")),
     ("fault.html", include_str!("pages/fault.html")),
     ("admin.html", include_str!("pages/admin.html")),
     ("bar.html", include_str!("pages/bar.html")),
     ("runs.html", include_str!("pages/runs.html")),
     ("run.html", include_str!("pages/run.html")),
 ];
+const PROOF: &str = include_str!("pages/proof.js");
 const STYLE: &str = include_str!("pages/style.css");
 
 /// Every page of both sites; cheap to clone.
@@ -80,6 +87,15 @@ impl Pages {
             }
         }
     }
+}
+
+/// `GET /proof.js`: the proof of work, asked for under attack only.
+pub async fn proof() -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    (headers, PROOF)
 }
 
 /// `GET /style.css`.

@@ -25,7 +25,7 @@ use crate::http::fault::Fault;
 use crate::http::pages::Pages;
 
 /// Nothing but our own stylesheet and images; no script at all; in nobody's frame.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
+pub(super) const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Headers of every answer, unless the handler named its own.

@@ -38,6 +38,9 @@ pub struct CopyRecord {
     /// Which subject of a subject test it has: with it goes the revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<Variant>,
+    /// The reader wants nothing counted: the copy has direct links and no pixel.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untracked: bool,
     /// Unix second from which a confirm link counts its age; the date when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_issued: Option<u32>,
@@ -69,6 +72,7 @@ impl CopyRecord {
             fields: BTreeMap::new(),
             test: false,
             variant: None,
+            untracked: false,
             confirm_issued: None,
             relay: None,
             kid,

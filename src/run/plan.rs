@@ -37,6 +37,8 @@ pub struct Wishes {
     pub stages: Option<String>,
     pub test: Option<SubjectTest>,
     pub part: Part,
+    /// Also to readers who want the digest of the month alone.
+    pub monthly: bool,
 }
 
 /// Two subjects to be tried on a part of the readers.
@@ -100,6 +102,7 @@ pub async fn plan(
         readers: 0,
         origin: None,
     };
+    planned.plan.monthly = wishes.monthly;
     planned.audience(app, wishes, slug, revision, list).await?;
     if let Some(hour) = &wishes.at_local {
         planned.local(app, hour, wishes, list, now).await?;
@@ -146,7 +149,7 @@ impl Planned {
         let store = &app.store;
         let (audience, origin) = match &wishes.part {
             Part::All => {
-                self.readers = store.confirmed_on(list).await?;
+                self.readers = store.confirmed_on(list, wishes.monthly).await?;
                 return Ok(());
             }
             Part::Continue => (Audience::Continue, to_continue(app, slug, list).await?),

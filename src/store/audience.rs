@@ -18,7 +18,7 @@ pub struct Listener {
 
 impl Store {
     /// Up to `limit` readers of `list` behind the reader `after`, in the order of their keys, whom a
-    /// freeze at `at` would queue: confirmed by then, and not suppressed.
+    /// freeze at `at` would queue: confirmed by then or with a pause that is over, and not suppressed.
     pub async fn audience(
         &self,
         list: ListId,
@@ -30,8 +30,9 @@ impl Store {
             let found = sqlx::query_as(
                 "select u.id, u.address, u.name, u.fields, s.key as subscription
                  from subscriptions s join subscribers u on u.id = s.subscriber_id
-                 where s.list_id = $1 and s.status = 'confirmed' and s.confirmed_at <= $2
-                   and s.subscriber_id > $3
+                 where s.list_id = $1 and s.confirmed_at <= $2 and s.subscriber_id > $3
+                   and (s.status = 'confirmed' or (s.status = 'paused' and s.paused_until <= $2))
+                   and s.frequency = 'every'
                    and not exists (select 1 from suppressions x where x.hash = u.hash)
                  order by s.subscriber_id
                  limit $4",

@@ -57,11 +57,11 @@ impl Store {
                         "insert into runs (id, kind, slug, title, list_id, revision, headers, relay,
                              policy, status, cutoff, frozen_to, recipients, created_at, since,
                              start_at, zone, local_at, zone_field, per_day, spread, audience, origin,
-                             stages, stage, open_to, pivot, trial)
+                             stages, stage, open_to, pivot, trial, monthly)
                          select max(id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9,
                              coalesce(cast($19 as bigint), 0), 0, $9, $9,
                              $10, $11, $12, $13, $14, $15, $16, $17,
-                             $18, $20, $20, cast($19 as bigint), $21
+                             $18, $20, $20, cast($19 as bigint), $21, $22
                          from runs
                          returning id",
                     )
@@ -87,6 +87,7 @@ impl Store {
                     // Nothing leaves before the first stage opens.
                     .bind(stages.as_ref().map(|_| 0_i64))
                     .bind(plan.trial.as_deref())
+                    .bind(i64::from(plan.monthly))
                     .fetch_one(&mut *conn)
                     .await?;
                     Begun::New(RunId(id))

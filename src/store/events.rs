@@ -5,7 +5,7 @@
 //! it, whatever its size.
 //! Leaves what counts to `event::tally`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
@@ -71,10 +71,16 @@ pub struct Departure<'a> {
     pub evidence: &'a Evidence,
 }
 
+/// Deliveries of readers who want nothing counted.
+const MUTED: &str = "
+    select d.seq from deliveries d
+    join subscribers u on u.id = d.subscriber_id and u.tracking = 'off'
+    where d.run_id = $1 and d.seq in (select cast(value as bigint) from json_each($2))";
+
 impl Store {
     /// Stores `events` under `ids` (of the same length) and moves every counter they move. The time
     /// since the delivery was settled is added to each event's evidence. A duplicate id is an error
-    /// that stores nothing.
+    /// that stores nothing. Events of readers who want nothing counted are left out.
     pub async fn record_events(&self, ids: &[i64], events: &mut [Event]) -> Result<()> {
         again!(self.try_events(ids, events).await)
     }
@@ -82,6 +88,33 @@ impl Store {
     async fn try_events(&self, ids: &[i64], events: &mut [Event]) -> Result<()> {
         let keys = keys_by_run(events);
         transact!(self, conn => {
+            // Invariant: whoever withdrew is not counted, by old mail neither. Nearly always there is
+            // nobody, and this one look into a small index is all that it costs.
+            let mut muted = HashSet::new();
+            let anyone: i64 = sqlx::query_scalar(
+                "select count(*) from (select 1 from subscribers where tracking = 'off' limit 1) some_",
+            )
+            .fetch_one(&mut *conn)
+            .await?;
+            for (run, seqs) in keys.iter().filter(|_| anyone > 0) {
+                let found: Vec<i64> = sqlx::query_scalar(self.sql(MUTED))
+                    .bind(run.0)
+                    .bind(json(seqs.iter()))
+                    .fetch_all(&mut *conn)
+                    .await?;
+                muted.extend(found.into_iter().map(|seq| (*run, seq)));
+            }
+            let mut kept: Vec<Event> = Vec::new();
+            let events = if muted.is_empty() {
+                &mut *events
+            } else {
+                let told = |event: &&Event| {
+                    let key = event.delivery;
+                    !muted.contains(&(key.run, i64::from(key.seq)))
+                };
+                kept.extend(events.iter().filter(told).cloned());
+                &mut kept[..]
+            };
             let mut standing = HashMap::new();
             for (run, seqs) in &keys {
                 let found: Vec<StandingRow> = sqlx::query_as(self.locking(

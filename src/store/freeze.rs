@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::clock::Timestamp;
 use crate::id::{DeliveryKey, RunId};
 use crate::rollout::Stages;
+use crate::store::preferences::WAKE_PAUSED;
 use crate::store::runs::Frozen;
 use crate::store::{Result, Store};
 
@@ -20,6 +21,7 @@ const OF_LIST: &str = "
         from subscriptions s join subscribers u on u.id = s.subscriber_id <zones>
         where s.list_id = $1 and s.status = 'confirmed' and s.confirmed_at <= $2
           and <range>
+          and (s.frequency = 'every' or exists (select 1 from runs m where m.id = $5 and m.monthly = 1))
         order by s.subscriber_id
         limit $4
         /* for share of s, u */";
@@ -176,6 +178,8 @@ impl Store {
             match row {
                 None => Frozen::Not,
                 Some(row) => {
+                    // Whoever paused until today is a reader like any other again.
+                    sqlx::query(WAKE_PAUSED).bind(at.0).execute(&mut *conn).await?;
                     let due = row.usual_due().unwrap_or(at.0);
                     let added = sqlx::query(self.sql(&self.freeze_sql(&row)))
                         .bind(row.list_id)

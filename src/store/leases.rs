@@ -26,6 +26,8 @@ pub struct Queued {
     pub fields: String,
     /// The subscription's key, 0 where the mail belongs to none.
     pub subscription: i64,
+    /// `off` where the reader wants nothing counted.
+    pub tracking: String,
     /// The open run only: what this delivery carries.
     pub kind: Option<String>,
     pub revision: Option<String>,
@@ -34,7 +36,7 @@ pub struct Queued {
 }
 
 /// The columns of [`LOAD`], read by place: one row for each message of a run.
-type IssueRow = (i64, i64, i64, i64, String, String, String, i64);
+type IssueRow = (i64, i64, i64, i64, String, String, String, String, i64);
 
 #[derive(Serialize)]
 struct BlockRow {
@@ -60,7 +62,7 @@ const LEASE: &str = "
 
 const LOAD: &str = "
     select d.seq, d.attempts, coalesce(r.started_at, r.created_at) as created_at, d.subscriber_id,
-        u.address, u.name, u.fields, s.key as subscription
+        u.address, u.name, u.fields, u.tracking, s.key as subscription
     from deliveries d
         join runs r on r.id = d.run_id
         join subscribers u on u.id = d.subscriber_id
@@ -73,6 +75,7 @@ const LOAD_SYSTEM: &str = "
     select d.seq, d.attempts, d.due_at as created_at, d.subscriber_id,
         coalesce(m.address, u.address) as address, coalesce(u.name, '') as name,
         coalesce(u.fields, '{}') as fields, coalesce(s.key, 0) as subscription,
+        coalesce(u.tracking, 'unset') as tracking,
         m.kind, m.revision, m.data, m.list_id
     from deliveries d
         join system_mails m on m.run_id = d.run_id and m.seq = d.seq
@@ -330,7 +333,8 @@ fn queued(row: IssueRow) -> Queued {
         address: row.4,
         name: row.5,
         fields: row.6,
-        subscription: row.7,
+        tracking: row.7,
+        subscription: row.8,
         kind: None,
         revision: None,
         data: None,

@@ -1,18 +1,17 @@
 //! Leaving wins: the transaction that ends a subscription or suppresses an address also takes that
-//! reader's queued deliveries, so that no marker commits after it.
+//! reader's queued deliveries, so that no marker commits after it. And the way back, from the same page.
 //!
 //! Invariant: after `leave` or `suppress` has returned, no copy that had no marker yet reaches smtp.
-
-use sqlx::Row;
 
 use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId, SubscriptionKey};
 use crate::store::blocks::{Moves, apply_moves};
+use crate::store::consents::note_consent;
 use crate::store::{Result, Store};
 
 /// Queued mail of one reader for one list: its issue runs, and system mails sent on its behalf.
-const TAKE_FROM_LIST: &str = "
+pub(crate) const TAKE_FROM_LIST: &str = "
     update deliveries set state = 'unsubscribed', settled_at = $3
     where subscriber_id = $1 and state = 'queued' and (
         run_id in (select id from runs where kind = 'issue' and list_id = $2)
@@ -31,39 +30,131 @@ const TAKE_SUPPRESSED: &str = "
       and subscriber_id in (select id from subscribers where canonical = $1)
     returning run_id, seq";
 
+/// One subscription.
+const LEAVE: &str = "
+    update subscriptions set status = 'unsubscribed', left_at = $2, paused_until = null
+    where key = $1 and status <> 'unsubscribed'
+    returning list_id, subscriber_id";
+
+/// Every subscription of the reader behind one.
+const LEAVE_ALL: &str = "
+    update subscriptions set status = 'unsubscribed', left_at = $2, paused_until = null
+    where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
+      and status <> 'unsubscribed'
+    returning list_id, subscriber_id";
+
+/// What ended together with one subscription, not before `$3`; nobody who never confirmed is brought back.
+const RETURN: &str = "
+    update subscriptions set status = 'confirmed', confirmed_at = $2, left_at = null
+    where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
+      and status = 'unsubscribed' and confirmed_at is not null and left_at >= $3
+      and left_at = (select n.left_at from subscriptions n where n.key = $1)
+      and not exists (
+          select 1 from suppressions x join subscribers s on s.hash = x.hash
+          where s.id = subscriptions.subscriber_id
+      )
+    returning list_id, subscriber_id";
+
 impl Store {
     /// Ends the subscription `key` and takes its queued deliveries. True if the status changed; an
     /// unknown key and one that had left before give false.
     pub async fn leave(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
-        again!(self.try_leave(key, at).await)
+        again!(self.try_leave(LEAVE, key, at).await)
     }
 
-    async fn try_leave(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
+    /// As [`Store::leave`], for every list of the reader behind `key`.
+    pub async fn leave_all(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
+        again!(self.try_leave(LEAVE_ALL, key, at).await)
+    }
+
+    async fn try_leave(
+        &self,
+        statement: &'static str,
+        key: SubscriptionKey,
+        at: Timestamp,
+    ) -> Result<bool> {
         transact!(self, conn => {
-            let ended = sqlx::query(
-                "update subscriptions set status = 'unsubscribed', left_at = $2
-                 where key = $1 and status <> 'unsubscribed'
-                 returning list_id, subscriber_id",
+            let ended = sqlx::query_as::<_, (i64, i64)>(statement)
+                .bind(key.0)
+                .bind(at.0)
+                .fetch_all(&mut *conn)
+                .await?;
+            let mut taken = Vec::new();
+            for &(list, subscriber) in &ended {
+                let rows = sqlx::query_as::<_, (i64, i64)>(TAKE_FROM_LIST)
+                    .bind(subscriber)
+                    .bind(list)
+                    .bind(at.0)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                taken.extend(rows);
+            }
+            let moves = moved(&taken, State::Unsubscribed);
+            apply_moves!(self, conn, moves);
+            !ended.is_empty()
+        })
+    }
+
+    /// Keeps why the reader of `key` left; the last word counts. Nothing is kept of who has not left.
+    pub async fn keep_reason(
+        &self,
+        key: SubscriptionKey,
+        reason: &str,
+        words: &str,
+        at: Timestamp,
+    ) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query(
+                "insert into leave_reasons (subscription, at, reason, words)
+                 select key, $2, $3, $4 from subscriptions
+                 where key = $1 and status = 'unsubscribed'
+                 on conflict (subscription) do update
+                 set at = excluded.at, reason = excluded.reason, words = excluded.words",
             )
             .bind(key.0)
             .bind(at.0)
-            .fetch_optional(&mut *conn)
+            .bind(reason)
+            .bind(words)
+            .execute(conn)
             .await?;
-            match ended {
-                None => false,
-                Some(row) => {
-                    let (list, subscriber): (i64, i64) = (row.get(0), row.get(1));
-                    let taken = sqlx::query_as::<_, (i64, i64)>(TAKE_FROM_LIST)
-                        .bind(subscriber)
-                        .bind(list)
-                        .bind(at.0)
-                        .fetch_all(&mut *conn)
-                        .await?;
-                    let moves = moved(&taken, State::Unsubscribed);
-                    apply_moves!(self, conn, moves);
-                    true
-                }
+        })
+    }
+
+    /// Takes a leaving back, and that of the lists left in the same moment, unless it was before `since`
+    /// or the address is suppressed. Noted as a consent. True if the reader is back by this call.
+    pub async fn come_back(
+        &self,
+        key: SubscriptionKey,
+        since: Timestamp,
+        at: Timestamp,
+    ) -> Result<bool> {
+        again!(self.try_come_back(key, since, at).await)
+    }
+
+    async fn try_come_back(
+        &self,
+        key: SubscriptionKey,
+        since: Timestamp,
+        at: Timestamp,
+    ) -> Result<bool> {
+        transact!(self, conn => {
+            let back = sqlx::query_as::<_, (i64, i64)>(RETURN)
+                .bind(key.0)
+                .bind(at.0)
+                .bind(since.0)
+                .fetch_all(&mut *conn)
+                .await?;
+            for &(list, subscriber) in &back {
+                note_consent!(conn, subscriber, list, "return", at);
             }
+            sqlx::query(
+                "delete from leave_reasons where subscription in (
+                     select key from subscriptions where key = $1 and status = 'confirmed')",
+            )
+            .bind(key.0)
+            .execute(&mut *conn)
+            .await?;
+            !back.is_empty()
         })
     }
 
@@ -115,7 +206,7 @@ impl Store {
     }
 }
 
-fn moved(taken: &[(i64, i64)], to: State) -> Moves {
+pub(crate) fn moved(taken: &[(i64, i64)], to: State) -> Moves {
     let mut moves = Moves::default();
     for &(run, seq) in taken {
         let run = RunId(run);

@@ -98,13 +98,15 @@ impl Store {
         })
     }
 
-    /// How many readers a run to this list would find now.
-    pub async fn confirmed_on(&self, id: ListId) -> Result<i64> {
+    /// How many readers a run to this list would find now; `monthly` runs find those of the digest too.
+    pub async fn confirmed_on(&self, id: ListId, monthly: bool) -> Result<i64> {
         read!(self, conn => {
             let number = sqlx::query_scalar(
-                "select count(*) from subscriptions where list_id = $1 and status = 'confirmed'",
+                "select count(*) from subscriptions
+                 where list_id = $1 and status = 'confirmed' and (frequency = 'every' or $2 = 1)",
             )
             .bind(id.0)
+            .bind(i64::from(monthly))
             .fetch_one(conn)
             .await?;
             Ok(number)

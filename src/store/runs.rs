@@ -158,6 +158,8 @@ pub struct Plan {
     /// The time over which the messages are to be spread.
     pub spread: Option<Duration>,
     pub audience: Audience,
+    /// Whether readers who want the digest of the month alone take part.
+    pub monthly: bool,
     /// The earlier run that gives the audience.
     pub origin: Option<RunId>,
     /// The relays that carry it; those of the configuration when empty.

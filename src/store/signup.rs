@@ -7,12 +7,18 @@
 
 use crate::clock::Timestamp;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
+use crate::store::consents::note_consent;
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
 
 /// Confirm mails wait at most this many hours; beyond, a signup is dropped as the flood it is.
 const HOURS_AHEAD: i64 = 24;
 const HOUR: i64 = 3_600_000;
+/// Hours that are remembered: the present one is held against the mean of a week.
+const HOURS_KEPT: i64 = 170;
+/// Confirm mails of one address in a month, whatever lists it is typed for.
+const MONTHLY: i64 = 3;
+const MONTH: i64 = 30 * 24 * HOUR;
 
 /// A form that came back, checked and parsed.
 #[derive(Clone, Debug)]
@@ -105,7 +111,7 @@ impl Store {
                 .execute(&mut *conn)
                 .await?;
             sqlx::query("delete from confirm_hours where hour < $1")
-                .bind(hour)
+                .bind(hour - HOURS_KEPT)
                 .execute(&mut *conn)
                 .await?;
             // The row of this hour is written even when nothing changes: that locks it, so that
@@ -174,7 +180,26 @@ impl Store {
                 .bind(form.mailed_after.0)
                 .execute(&mut *conn)
                 .await?;
-            let wanted = i64::from(waiting.is_some() && !lately && slot.is_some());
+            sqlx::query("delete from confirm_log where at < $1")
+                .bind(form.at.0 - MONTH)
+                .execute(&mut *conn)
+                .await?;
+            let mailed: i64 = sqlx::query_scalar("select count(*) from confirm_log where hash = $1")
+                .bind(&form.limit[..])
+                .fetch_one(&mut *conn)
+                .await?;
+            let wanted = i64::from(
+                waiting.is_some() && !lately && slot.is_some() && mailed < MONTHLY,
+            );
+            sqlx::query(
+                "insert into confirm_log (hash, at) select $1, $2 where $3 = 1
+                 on conflict do nothing",
+            )
+            .bind(&form.limit[..])
+            .bind(form.at.0)
+            .bind(wanted)
+            .execute(&mut *conn)
+            .await?;
             let slot = slot.unwrap_or(hour);
             sqlx::query(
                 "insert into confirm_hours (hour, mails) values ($1, $2)
@@ -219,6 +244,7 @@ impl Store {
                 let already = status.is_some_and(|status| status == "confirmed");
                 return Ok(if already { Confirmed::Already } else { Confirmed::No });
             };
+            note_consent!(conn, subscriber, list, "confirm", confirm.at);
             sqlx::query("insert into events (id, at, kind, evidence) values ($1, $2, 'confirm', $3)")
                 .bind(confirm.event_id)
                 .bind(confirm.at.0)

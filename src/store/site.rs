@@ -11,6 +11,11 @@ pub struct SubscriptionView {
     pub list: ListId,
     pub list_title: String,
     pub status: String,
+    pub left_at: Option<Timestamp>,
+    /// Whether the subscription was ever confirmed.
+    pub confirmed: bool,
+    /// Other lists on which the reader has not ended the subscription.
+    pub others: i64,
     /// `m***@example.org`: enough for its owner to know it, too little for anyone else.
     pub address: String,
     /// The whole address in canonical form, never for a page, and the name under which it may be suppressed.
@@ -81,8 +86,13 @@ impl Store {
         key: SubscriptionKey,
     ) -> Result<Option<SubscriptionView>> {
         read!(self, conn => {
-            let found: Option<(i64, String, String, String, String, Vec<u8>)> = sqlx::query_as(
-                "select n.list_id, l.title, n.status, s.address, s.canonical, s.hash from subscriptions n
+            let found: Option<ViewColumns> = sqlx::query_as(
+                "select n.list_id, l.title, n.status, n.left_at, n.confirmed_at is not null,
+                        (select count(*) from subscriptions o
+                         where o.subscriber_id = n.subscriber_id and o.key <> n.key
+                             and o.status <> 'unsubscribed'),
+                        s.address, s.canonical, s.hash
+                 from subscriptions n
                  join lists l on l.id = n.list_id
                  join subscribers s on s.id = n.subscriber_id
                  where n.key = $1",
@@ -90,16 +100,7 @@ impl Store {
             .bind(key.0)
             .fetch_optional(conn)
             .await?;
-            Ok(found.and_then(|(list, list_title, status, address, canonical, hash)| {
-                Some(SubscriptionView {
-                    list: ListId(list),
-                    list_title,
-                    status,
-                    address: EmailAddress::parse(&address).ok()?.masked(),
-                    canonical,
-                    hash: hash.try_into().ok()?,
-                })
-            }))
+            Ok(found.and_then(view))
         })
     }
 
@@ -111,4 +112,32 @@ impl Store {
 
 fn indexed((link, url): (i64, String)) -> Option<(u32, String)> {
     Some((u32::try_from(link).ok()?, url))
+}
+
+/// List and its title, status, when left, whether confirmed, other lists; address, canonical form, hash.
+type ViewColumns = (
+    i64,
+    String,
+    String,
+    Option<i64>,
+    bool,
+    i64,
+    String,
+    String,
+    Vec<u8>,
+);
+
+fn view(columns: ViewColumns) -> Option<SubscriptionView> {
+    let (list, list_title, status, left_at, confirmed, others, address, canonical, hash) = columns;
+    Some(SubscriptionView {
+        list: ListId(list),
+        list_title,
+        status,
+        left_at: left_at.map(Timestamp),
+        confirmed,
+        others,
+        address: EmailAddress::parse(&address).ok()?.masked(),
+        canonical,
+        hash: hash.try_into().ok()?,
+    })
 }

@@ -148,6 +148,40 @@ def a_reader_leaves_with_one_button(it, chromium):
     press(chromium, "unsubscribe", "leave")
     assert it.status(address) == "unsubscribed"
     assert it.status("other@example.org") == "confirmed"
+    # A mistake: the very page takes it back.
+    press(chromium, "mistake")
+    assert it.status(address) == "confirmed"
+    chromium.open(url)
+    press(chromium, "unsubscribe")
+    assert it.status(address) == "unsubscribed"
+
+
+def a_reader_pauses_chooses_and_is_erased_by_keyboard(it, chromium):
+    address = "other@example.org"
+    url = it.link(it.mail_to(address), "/preferences/")
+    looks_right(chromium, "preferences", url)
+    assert it.status(address) == "confirmed", "looking at the page changed something"
+    chromium.open(url)
+    press(chromium, "count nothing")
+    look = chromium.run(LOOK, "light", 375)
+    assert not look["faults"], look["faults"]
+    chromium.run(
+        "const d = new Date(Date.now() + 9e8); document.getElementById('until').value ="
+        " d.toISOString().slice(0, 10)"
+    )
+    press(chromium, "pause")
+    assert it.status(address) == "paused"
+    press(chromium, "end the pause")
+    assert it.status(address) == "confirmed"
+    press(chromium, "erase me")
+    look = chromium.run(LOOK, "light", 375)
+    assert not look["faults"], look["faults"]
+    press(chromium, "erase everything")
+    assert it.status(address) is None
+
+
+def a_form_for_other_sites_is_shown(it, chromium):
+    looks_right(chromium, "embed", it.site + "/embed")
 
 
 def a_wrong_link_says_nothing_but_how_to_go_on(it, chromium):
@@ -174,8 +208,10 @@ TESTS = [
     a_page_that_looks_wrong_is_found,
     a_reader_joins_by_keyboard_and_confirms_by_mail,
     a_reader_leaves_with_one_button,
+    a_form_for_other_sites_is_shown,
     a_wrong_link_says_nothing_but_how_to_go_on,
     the_author_sees_the_run_and_its_numbers,
+    a_reader_pauses_chooses_and_is_erased_by_keyboard,
 ]
 
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pressrun::address::EmailAddress;
-use pressrun::id::{DeliveryKey, ListId, RunId, SubscriberId};
+use pressrun::id::{DeliveryKey, ListId, RunId, SubscriberId, SubscriptionKey};
 use pressrun::message::copy::Values;
 use pressrun::publication::{Publication, compile_issue};
 use pressrun::run;
@@ -148,6 +148,12 @@ on_both!(
         assert_eq!(test.rcpt, ["author@example.org"]);
         assert!(text.contains("\r\nSubject: [TEST]"), "{}", &text[..2000]);
         assert!(rig.app.store.runs(9).await.expect("a read").is_empty());
+        // One reader wants nothing counted: the copy has direct links and no pixel.
+        let keys = "select key, subscriber_id from subscriptions order by key";
+        let key = SubscriptionKey(rig.pairs(keys).await[0].0);
+        let now = rig.app.clock.now();
+        let silent = rig.app.store.set_tracking(key, false, now);
+        silent.await.expect("a change");
         let started = run::begin(&rig.app, SAMPLE, "weekly", false).await;
         let Begun::New(id) = started.expect("a start").begun else {
             panic!("a new run");
@@ -158,6 +164,14 @@ on_both!(
         rig.assert_true(id).await;
         let again = run::begin(&rig.app, SAMPLE, "weekly", false).await;
         assert_eq!(again.expect("an answer").begun, Begun::Before(id));
+        let copies = rig.sink.accepted();
+        for (path, number) in [("/o/", 5), ("/c/", 5), ("/u/", 6), ("/preferences/", 6)] {
+            let link = format!("https://news.example.org{path}");
+            let with = copies[1..]
+                .iter()
+                .filter(|copy| String::from_utf8_lossy(&copy.message).contains(&link));
+            assert_eq!(with.count(), number, "{path}");
+        }
         let message = rig.sink.accepted().remove(1);
         let text = String::from_utf8_lossy(&message.message).into_owned();
         assert!(text.contains("\r\nList-Unsubscribe: <https://news.example.org/u/"));

@@ -191,3 +191,108 @@ on_both!(a_deleted_reader_can_still_leave, async |engine: Engine| {
     assert_eq!(site.counter("departed").await, 0);
     site.stop().await;
 });
+
+on_both!(
+    a_leaving_is_taken_back_from_its_own_page_and_only_for_a_day,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(3).await;
+        let path = |seq| format!("/u/{}", site.token(unsubscribe(seq)));
+        let left = site.post(&path(0), "answer=leave").await;
+        assert!(left.text().contains("R***@example.org"), "{}", left.text());
+        assert!(left.text().contains("value=\"return\""), "{}", left.text());
+        // Looking brings nobody back; the button does, once and for good.
+        site.app.clock.advance(Duration::from_secs(3_600));
+        assert_eq!(site.get(&path(0)).await.body, left.body);
+        assert_eq!(site.status(1000).await, "unsubscribed");
+        let back = site.post(&path(0), "answer=return").await;
+        assert_eq!(back.status, 200);
+        assert_eq!(site.status(1000).await, "confirmed");
+        assert_eq!(site.post(&path(0), "answer=return").await, back);
+        let noted = "select count(*) from consents where subscriber_id = 1000 and what = 'return'";
+        assert_eq!(site.db.number(noted).await, 1);
+        // The same by the mail program's button, and much later: then only the subscribe page helps.
+        assert_eq!(site.post(&path(1), ONE_CLICK).await.status, 200);
+        site.app.clock.advance(Duration::from_secs(24 * 3_600 + 1));
+        let late = site.post(&path(1), "answer=return").await;
+        assert_eq!(late.status, 200);
+        assert!(!late.text().contains("value=\"return\""), "{}", late.text());
+        assert_eq!(site.status(1001).await, "unsubscribed");
+        // Nobody comes back who never came, or who must not be mailed.
+        site.db
+            .exec(
+                "update subscriptions set status = 'pending', confirmed_at = null where key = 1002",
+            )
+            .await;
+        assert_eq!(site.post(&path(2), "answer=leave").await.status, 200);
+        site.post(&path(2), "answer=return").await;
+        assert_eq!(site.status(1002).await, "unsubscribed");
+        assert_eq!(site.post(&path(0), "answer=leave").await.status, 200);
+        site.db
+            .exec(
+                "insert into suppressions (hash, reason, created_at)
+                 select hash, 'complained', 0 from subscribers where id = 1000",
+            )
+            .await;
+        site.post(&path(0), "answer=return").await;
+        assert_eq!(site.status(1000).await, "unsubscribed");
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_reader_leaves_all_lists_at_once_says_why_and_takes_it_all_back,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        // A run to each list is under way.
+        site.db
+            .exec(
+                "insert into runs (id, kind, slug, title, list_id, revision, headers, relay, policy,
+                     status, cutoff, frozen_to, recipients, created_at, started_at)
+                 values (3, 'issue', 'week-2', 'Week 2', 1, 'rev', '{}', 'main', 'hold', 'sending',
+                     0, 0, 2, 0, 0),
+                     (4, 'issue', 'day-2', 'Day 2', 2, 'rev', '{}', 'main', 'hold', 'sending',
+                     0, 0, 2, 0, 0);
+                 insert into blocks (run_id, block, queued, next_due) values (3, 0, 2, 0), (4, 0, 2, 0);
+                 insert into deliveries (run_id, seq, subscriber_id, state, due_at)
+                 values (3, 0, 1000, 'queued', 0), (3, 1, 1001, 'queued', 0),
+                        (4, 0, 1000, 'queued', 0), (4, 1, 1001, 'queued', 0)",
+            )
+            .await;
+        let path = format!("/u/{}", site.token(unsubscribe(0)));
+        assert!(site.get(&path).await.text().contains("value=\"leave-all\""));
+        let words = "a%0D%0A%20b%3Cscript%3E";
+        let body = format!("answer=leave-all&reason=too-much&words={words}");
+        assert_eq!(site.post(&path, &body).await.status, 200);
+        assert_eq!(site.status(1000).await, "unsubscribed");
+        assert_eq!(site.status(101_000).await, "unsubscribed");
+        for run in [3, 4] {
+            let taken = format!(
+                "select count(*) from deliveries where run_id = {run} and subscriber_id = 1000
+                 and state = 'unsubscribed'"
+            );
+            assert_eq!(site.db.number(&taken).await, 1);
+            let counters = format!(
+                "select queued * 10 + unsubscribed from blocks where run_id = {run} and block = 0"
+            );
+            assert_eq!(site.db.number(&counters).await, 11);
+        }
+        let kept = "select reason || ': ' || words from leave_reasons where subscription = 1000";
+        assert_eq!(
+            site.db.text(kept).await.as_deref(),
+            Some("too-much: a b<script>")
+        );
+        assert_eq!(site.status(1001).await, "confirmed");
+        assert_eq!(site.post(&path, "answer=return").await.status, 200);
+        assert_eq!(site.status(1000).await, "confirmed");
+        assert_eq!(site.status(101_000).await, "confirmed");
+        assert_eq!(site.db.text(kept).await, None);
+        // A machine's click names no reason, whatever stands beside it.
+        let body = format!("{ONE_CLICK}&reason=other&words=x&answer=leave-all");
+        assert_eq!(site.post(&path, &body).await.status, 200);
+        assert_eq!(site.status(101_000).await, "confirmed");
+        assert_eq!(site.db.text(kept).await, None);
+        site.stop().await;
+    }
+);

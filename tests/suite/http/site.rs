@@ -133,6 +133,7 @@ impl TestSite {
             tracker: tracker.clone(),
             view: renderer(),
             confirm_revision: "confirm".into(),
+            address_revision: "address".into(),
             welcome_revision: Some("welcome".into()),
             goodbye_revision: Some("goodbye".into()),
             mail_waiting: Arc::new(Notify::new()),
@@ -166,7 +167,7 @@ impl TestSite {
         db.exec(
             "insert into revisions (hash, slug, content, created_at)
              values ('rev', 'week-1', '{}', 0), ('confirm', 'confirm', '{}', 0),
-                    ('welcome', 'welcome', '{}', 0), ('goodbye', 'goodbye', '{}', 0)",
+                    ('welcome', 'welcome', '{}', 0), ('address', 'address', '{}', 0), ('goodbye', 'goodbye', '{}', 0)",
         )
         .await;
         TestSite {
@@ -188,6 +189,7 @@ impl TestSite {
             tracker: tracker.clone(),
             view: renderer(),
             confirm_revision: "confirm".into(),
+            address_revision: "address".into(),
             welcome_revision: None,
             goodbye_revision: None,
             mail_waiting: Arc::new(Notify::new()),

@@ -1,0 +1,217 @@
+//! The preferences page behind the manage link: lists, pause, frequency, address, tracking, one's own data,
+//! and the way out for good.
+//!
+//! Promises: GET changes nothing; every wish is one POST with the link alone; a wish for another address
+//! gets the same answer whoever has it; erasing is asked twice. Leaves leaving to `leave`.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use minijinja::context;
+
+use crate::address::EmailAddress;
+use crate::clock::Timestamp;
+use crate::http::Public;
+use crate::http::fault::Fault;
+use crate::http::form::{Form, Tail};
+use crate::http::leave;
+use crate::http::listener::Client;
+use crate::id::{ListId, SubscriptionKey};
+use crate::store::preferences::{Reader, StandingOn};
+use crate::token::{Claim, Purpose, verify};
+
+/// A pause ends within a year: whoever wants longer wants to leave.
+const LONGEST_PAUSE: i64 = 366;
+const DAY: i64 = 86_400_000;
+
+/// `GET /preferences/{token}`: everything that can be chosen.
+pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
+    let key = claim(&site, &token)?;
+    show(&site, key, &token, "").await
+}
+
+/// `POST /preferences/{token}`: one of its buttons.
+pub async fn press(
+    State(site): State<Arc<Public>>,
+    Extension(client): Extension<Client>,
+    Tail(token): Tail,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, Fault> {
+    let key = claim(&site, &token)?;
+    let store = &site.app.store;
+    let at = site.app.clock.now();
+    let notice = match form.get("answer") {
+        "leave" | "leave-all" | "return" => {
+            let path = format!("/preferences/{token}");
+            return leave::decide(&site, client, &headers, &form, (key, None), &path).await;
+        }
+        "lists" => {
+            let reader = store.reader(key).await?.ok_or(Fault::NotFound)?;
+            choose(&site, key, &reader, &form, at).await?
+        }
+        "pause" => match until(form.get("until"), at) {
+            None => "Please choose a day within the coming year.",
+            Some(until) if store.pause(key, until, at).await? => {
+                "Paused. Nothing comes until then."
+            }
+            Some(_) => "There is nothing to pause: you are on no list.",
+        },
+        "unpause" => {
+            store.unpause(key).await?;
+            "Welcome back: the next issue comes to you again."
+        }
+        "tracking-on" | "tracking-off" => {
+            let on = form.get("answer") == "tracking-on";
+            store.set_tracking(key, on, at).await?;
+            match on {
+                true => "What you open and click may be counted.",
+                false => "Nothing you open or click is counted any more, in old mails neither.",
+            }
+        }
+        "address" => move_to(&site, key, form.get("email")).await?,
+        "export" => return export(&site, key).await,
+        "erase" => {
+            let reader = store.reader(key).await?.ok_or(Fault::NotFound)?;
+            let values = context! { address => reader.address.masked(), token };
+            return Ok(site.pages.render("erase.html", values));
+        }
+        "erase-for-good" => {
+            store.erase(key, at).await?;
+            return Ok(site.pages.render("erased.html", context! {}));
+        }
+        _ => {
+            let page = show(&site, key, &token, "").await?;
+            return Ok((StatusCode::BAD_REQUEST, page).into_response());
+        }
+    };
+    show(&site, key, &token, notice).await
+}
+
+fn claim(site: &Public, token: &str) -> Result<SubscriptionKey, Fault> {
+    match verify(&site.app.keyring, Purpose::Manage, token) {
+        Some(Claim::Manage(subscription)) => Ok(subscription),
+        _ => Err(Fault::NotFound),
+    }
+}
+
+async fn show(
+    site: &Public,
+    key: SubscriptionKey,
+    token: &str,
+    notice: &str,
+) -> Result<Response, Fault> {
+    if key == leave::TEST {
+        return Ok(leave::left(site, None, ""));
+    }
+    let reader = site.app.store.reader(key).await?.ok_or(Fault::NotFound)?;
+    let now = site.app.clock.now();
+    let day = |at: i64| Timestamp(at).to_jiff().strftime("%Y-%m-%d").to_string();
+    let shown = reader.standings.iter().filter(|on| is_shown(site, on));
+    let lists: Vec<_> = shown
+        .map(|on| {
+            let on_it = matches!(on.status.as_str(), "confirmed" | "paused");
+            context! { slug => &on.slug, title => &on.title, on => on_it }
+        })
+        .collect();
+    let paused = reader.standings.iter().filter(|on| on.status == "paused");
+    let paused = paused.filter_map(|on| on.paused_until).max();
+    let active = reader
+        .standings
+        .iter()
+        .any(|on| matches!(on.status.as_str(), "confirmed" | "paused"));
+    let monthly = reader.standings.iter().any(|on| on.frequency == "monthly");
+    let values = context! {
+        address => reader.address.masked(),
+        suppressed => reader.suppressed,
+        lists,
+        monthly,
+        active,
+        paused => paused.map(day),
+        first_day => day(now.0 + DAY),
+        last_day => day(now.0 + LONGEST_PAUSE * DAY),
+        tracking => is_tracked(site, &reader),
+        moving => reader.moving,
+        notice,
+        token,
+    };
+    Ok(site.pages.render("preferences.html", values))
+}
+
+fn is_tracked(site: &Public, reader: &Reader) -> bool {
+    let tracking = &site.app.config.tracking;
+    (tracking.opens || tracking.clicks) && reader.tracking != "off"
+}
+
+/// Lists that are offered, and those the reader is or was on.
+fn is_shown(site: &Public, on: &StandingOn) -> bool {
+    !on.status.is_empty() || site.app.config.offered_lists().any(|slug| slug == on.slug)
+}
+
+/// Takes the boxes of the lists, and how often.
+async fn choose(
+    site: &Public,
+    key: SubscriptionKey,
+    reader: &Reader,
+    form: &Form,
+    at: Timestamp,
+) -> Result<&'static str, Fault> {
+    let store = &site.app.store;
+    for on in reader.standings.iter().filter(|on| is_shown(site, on)) {
+        let wanted = form.all("list").any(|slug| slug == on.slug);
+        let has = matches!(on.status.as_str(), "confirmed" | "paused");
+        if wanted && !has && reader.is_proven() {
+            let fresh = site.app.chance.key();
+            store.join(key, ListId(on.list_id), fresh, at).await?;
+        } else if !wanted && has {
+            store.leave_list(key, ListId(on.list_id), at).await?;
+        }
+    }
+    if let frequency @ ("every" | "monthly") = form.get("frequency") {
+        store.set_frequency(key, frequency).await?;
+    }
+    Ok("Saved.")
+}
+
+/// Midnight (UTC) at the start of the day `YYYY-MM-DD`, if it is in the coming year.
+fn until(day: &str, now: Timestamp) -> Option<Timestamp> {
+    let day: jiff::civil::Date = day.trim().parse().ok()?;
+    let midnight = jiff::tz::TimeZone::UTC
+        .to_timestamp(day.at(0, 0, 0, 0))
+        .ok()?;
+    let at = midnight.as_millisecond();
+    (at > now.0 && at <= now.0 + LONGEST_PAUSE * DAY).then_some(Timestamp(at))
+}
+
+async fn move_to(site: &Public, key: SubscriptionKey, email: &str) -> Result<&'static str, Fault> {
+    Ok(match EmailAddress::parse(email) {
+        Err(_) => "That is no address: nothing was changed.",
+        Ok(address) => {
+            site.signups
+                .request_move(key, &address, &site.site.address_revision)
+                .await?;
+            site.site.mail_waiting.notify_one();
+            "If that address can be used, a mail is on its way to it. Until its link is pressed, \
+             everything stays as it is."
+        }
+    })
+}
+
+async fn export(site: &Public, key: SubscriptionKey) -> Result<Response, Fault> {
+    let export = site
+        .app
+        .store
+        .export_reader(key)
+        .await?
+        .ok_or(Fault::NotFound)?;
+    let text = serde_json::to_string_pretty(&export).map_err(|_| Fault::Broken)?;
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\""),
+    ];
+    Ok((headers, text).into_response())
+}

@@ -1,0 +1,382 @@
+//! What readers decide for themselves behind the manage link, and what it does to mail on its way.
+
+use std::time::Duration;
+
+use pressrun::id::{ListId, RunId, SubscriptionKey};
+use pressrun::store::runs::{Begun, Frozen, NewRun, Plan};
+use pressrun::token::Claim;
+
+use super::site::{NOON, TestSite, delivery};
+use crate::harness::Engine;
+use crate::on_both;
+
+const DAY: u64 = 86_400;
+
+fn manage(site: &TestSite, seq: i64) -> String {
+    let token = site.token(Claim::Manage(SubscriptionKey(1000 + seq)));
+    format!("/preferences/{token}")
+}
+
+/// Freezes a run of the issue `slug` to the weekly and gives its number and how many take part.
+async fn freeze(site: &TestSite, slug: &str, monthly: bool) -> (RunId, i64) {
+    let new = NewRun {
+        slug,
+        title: slug,
+        list: ListId(1),
+        revision: "rev",
+        headers: "{}",
+        relay: "",
+        policy: "hold",
+    };
+    let plan = Plan {
+        monthly,
+        ..Plan::default()
+    };
+    let now = site.app.clock.now();
+    let store = &site.app.store;
+    let begun = store.begin_planned(&new, &plan, false, now).await;
+    let Begun::New(run) = begun.expect("a run") else {
+        panic!("the run is not new");
+    };
+    let frozen = store.freeze_some(run, 1024, now).await.expect("a freeze");
+    let Frozen::All(recipients) = frozen else {
+        panic!("the freeze takes more than one step");
+    };
+    (run, recipients)
+}
+
+on_both!(
+    a_reader_chooses_lists_without_a_further_mail,
+    async |engine: Engine| {
+        let config = TestSite::config(&[(
+            "open = true",
+            "open = true\nlists = [\"weekly\", \"daily\"]",
+        )]);
+        let site = TestSite::with(engine, &config, |_| {}).await;
+        site.seed_run(2).await;
+        site.db
+            .exec("delete from subscriptions where key = 101000")
+            .await;
+        let path = manage(&site, 0);
+        let page = site.get(&path).await;
+        assert_eq!(page.status, 200);
+        let text = page.text();
+        assert!(
+            text.contains("R***@example.org") && !text.contains("Reader0"),
+            "{text}"
+        );
+        assert!(text.contains("value=\"weekly\" checked"), "{text}");
+        assert!(text.contains("value=\"daily\">"), "{text}");
+        // The daily instead of the weekly.
+        let daily = "select status from subscriptions where subscriber_id = 1000 and list_id = 2";
+        let answer = site
+            .post(&path, "answer=lists&list=daily&frequency=monthly")
+            .await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(site.db.text(daily).await.as_deref(), Some("confirmed"));
+        assert_eq!(site.status(1000).await, "unsubscribed");
+        let noted = "select count(*) from consents where subscriber_id = 1000 and what = 'join' and list_id = 2";
+        assert_eq!(site.db.number(noted).await, 1);
+        let monthly = "select count(*) from subscriptions where subscriber_id = 1000 and frequency = 'monthly'";
+        assert_eq!(site.db.number(monthly).await, 2);
+        assert_eq!(site.db.number("select count(*) from system_mails").await, 0);
+        // The link still works, and brings the reader back to the first list as well.
+        let answer = site
+            .post(&path, "answer=lists&list=daily&list=weekly&frequency=every")
+            .await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(site.status(1000).await, "confirmed");
+        // A list that is neither offered nor the reader's cannot be had, and the others stay as they are.
+        let answer = site
+            .post(&path, "answer=lists&list=daily&list=weekly&list=secret")
+            .await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(
+            site.db.number("select count(*) from subscriptions").await,
+            4
+        );
+        // Nobody who must not be mailed joins anything.
+        site.db
+            .exec(
+                "insert into suppressions (hash, reason, created_at)
+                 select hash, 'complained', 0 from subscribers where id = 1001;
+                 update subscriptions set status = 'unsubscribed', left_at = 1 where subscriber_id = 1001",
+            )
+            .await;
+        site.post(&manage(&site, 1), "answer=lists&list=weekly")
+            .await;
+        assert_eq!(site.status(1001).await, "unsubscribed");
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_paused_reader_gets_nothing_and_wakes_in_time,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let (run, recipients) = freeze(&site, "before", false).await;
+        assert_eq!(recipients, 2);
+        let path = manage(&site, 0);
+        for wrong in ["", "2026-11-01", "2026-13-01", "2028-01-01", "x"] {
+            let answer = site
+                .post(&path, &format!("answer=pause&until={wrong}"))
+                .await;
+            assert!(answer.text().contains("within the coming year"), "{wrong}");
+            assert_eq!(site.status(1000).await, "confirmed");
+        }
+        let answer = site.post(&path, "answer=pause&until=2026-11-11").await;
+        assert!(
+            answer.text().contains("before 2026-11-11"),
+            "{}",
+            answer.text()
+        );
+        assert_eq!(site.status(1000).await, "paused");
+        // Out of the run that is under way, and out of the next.
+        let taken = format!(
+            "select count(*) from deliveries where run_id = {run} and subscriber_id = 1000
+             and state = 'unsubscribed'"
+        );
+        assert_eq!(site.db.number(&taken).await, 1);
+        assert_eq!(freeze(&site, "during", false).await.1, 1);
+        // Midnight before the eleventh: awake, with nobody's help.
+        site.app
+            .clock
+            .advance(Duration::from_secs(9 * DAY + 12 * 3_600));
+        assert_eq!(freeze(&site, "after", false).await.1, 2);
+        assert_eq!(site.status(1000).await, "confirmed");
+        site.post(&path, "answer=pause&until=2026-12-24").await;
+        assert_eq!(site.status(101_000).await, "paused");
+        site.post(&path, "answer=unpause").await;
+        assert_eq!(site.status(101_000).await, "confirmed");
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_monthly_reader_is_taken_by_monthly_runs_alone,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        site.post(
+            &manage(&site, 0),
+            "answer=lists&list=weekly&list=daily&frequency=monthly",
+        )
+        .await;
+        assert_eq!(freeze(&site, "weekly", false).await.1, 1);
+        assert_eq!(freeze(&site, "digest", true).await.1, 2);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    an_address_is_changed_by_its_new_owner_only,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(4).await;
+        let gone = site.hash_hex("gone@example.org");
+        site.db
+            .exec(&format!(
+                "insert into suppressions (hash, reason, created_at) values (unhex('{gone}'), 'bounced', 0)"
+            ))
+            .await;
+        let mails =
+            "select count(*) from system_mails where kind = 'confirm' and revision = 'address'";
+        // Known, suppressed, new: the same words, and one mail.
+        let mut answers = Vec::new();
+        for (seq, email, sent) in [
+            (1, "reader0%40example.org", 0),
+            (2, "gone%40example.org", 0),
+            (3, "New%40example.org", 1),
+        ] {
+            let answer = site
+                .post(
+                    &manage(&site, seq),
+                    &format!("answer=address&email={email}"),
+                )
+                .await;
+            let text = answer.text();
+            let (_, notice) = text.split_once("role=\"status\">").expect("a notice");
+            answers.push((
+                answer.status,
+                notice.split_once('<').expect("its end").0.to_owned(),
+            ));
+            assert_eq!(site.db.number(mails).await, sent, "{email}");
+        }
+        assert!(
+            answers.iter().all(|answer| answer == &answers[0]),
+            "{answers:?}"
+        );
+        // Another wish at once causes no further mail.
+        site.post(
+            &manage(&site, 3),
+            "answer=address&email=other%40example.org",
+        )
+        .await;
+        assert_eq!(site.db.number(mails).await, 1);
+        let address = "select address from subscribers where id = 1003";
+        assert_eq!(
+            site.db.text(address).await.as_deref(),
+            Some("Reader3@example.org")
+        );
+        let key = site.db.number("select key from address_changes").await;
+        let row = format!(
+            "select count(*) from system_mails where data = '{{\"subscription\":{key}}}'
+             and address = 'New@example.org' and list_id is null"
+        );
+        assert_eq!(site.db.number(&row).await, 1);
+        let issued = u32::try_from(site.app.clock.now().seconds()).expect("before 2106");
+        let link = format!(
+            "/confirm/{}",
+            site.token(Claim::Confirm(SubscriptionKey(key), issued))
+        );
+        let page = site.get(&link).await;
+        assert!(page.text().contains("N***@example.org"), "{}", page.text());
+        assert_eq!(
+            site.db.text(address).await.as_deref(),
+            Some("Reader3@example.org")
+        );
+        assert_eq!(site.post(&link, "answer=confirm").await.status, 200);
+        assert_eq!(
+            site.db.text(address).await.as_deref(),
+            Some("New@example.org")
+        );
+        let hash = format!(
+            "select count(*) from subscribers where id = 1003 and canonical = 'new@example.org'
+             and hash = unhex('{}')",
+            site.hash_hex("new@example.org")
+        );
+        assert_eq!(site.db.number(&hash).await, 1);
+        assert_eq!(site.post(&link, "answer=confirm").await.status, 404);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    whoever_withdraws_is_not_counted_in_old_mail_neither,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let opens = ["/o/", "/c/", "/view/"];
+        let path = |seq, what: &str| {
+            let claim = match what {
+                "/o/" => Claim::Open(delivery(seq)),
+                "/c/" => Claim::Click(delivery(seq), 0),
+                _ => Claim::View(delivery(seq)),
+            };
+            format!("{what}{}", site.token(claim))
+        };
+        site.post(&manage(&site, 0), "answer=tracking-off").await;
+        let before = site.get(&path(1, "/o/")).await;
+        for what in opens {
+            let answer = site.get(&path(0, what)).await;
+            assert!(matches!(answer.status, 200 | 302), "{what}");
+        }
+        // The same pixel, whoever is asked for.
+        assert_eq!(site.get(&path(0, "/o/")).await, before);
+        assert_eq!(
+            site.db
+                .number("select count(*) from events where seq = 0")
+                .await,
+            0
+        );
+        assert_eq!(
+            site.db
+                .number("select count(*) from events where seq = 1")
+                .await,
+            1
+        );
+        assert_eq!(
+            (site.counter("opened").await, site.counter("clicked").await),
+            (1, 0)
+        );
+        site.post(&manage(&site, 0), "answer=tracking-on").await;
+        for what in opens {
+            site.get(&path(0, what)).await;
+        }
+        assert_eq!(
+            site.db
+                .number("select count(*) from events where seq = 0")
+                .await,
+            3
+        );
+        let noted =
+            "select count(*) from consents where subscriber_id = 1000 and what like 'tracking-%'";
+        assert_eq!(site.db.number(noted).await, 2);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    an_erased_reader_leaves_a_hash_and_comes_by_no_import,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        site.db
+            .exec("update deliveries set copy = '{\"to\":\"Reader0@example.org\"}', reply = '<Reader0@example.org> ok'")
+            .await;
+        let (run, _) = freeze(&site, "under-way", false).await;
+        site.get(&format!("/o/{}", site.token(Claim::Open(delivery(0)))))
+            .await;
+        let path = manage(&site, 0);
+        let data = site.post(&path, "answer=export").await;
+        assert_eq!(data.header("content-type"), Some("application/json"));
+        let json: serde_json::Value = serde_json::from_str(&data.text()).expect("JSON");
+        assert_eq!(json["address"], "Reader0@example.org");
+        assert_eq!(json["subscriptions"][0]["list"], "weekly");
+        assert_eq!(json["mails"][0]["title"], "Week 1");
+        assert_eq!(json["events"][0]["kind"], "open");
+        // Asked twice.
+        assert_eq!(site.post(&path, "answer=erase").await.status, 200);
+        assert_eq!(site.db.number("select count(*) from subscribers").await, 2);
+        assert_eq!(site.post(&path, "answer=erase-for-good").await.status, 200);
+        for (what, left) in [
+            (
+                "select count(*) from subscribers where canonical = 'reader0@example.org'",
+                0,
+            ),
+            (
+                "select count(*) from subscriptions where subscriber_id = 1000",
+                0,
+            ),
+            (
+                "select count(*) from deliveries where subscriber_id = 1000",
+                0,
+            ),
+            (
+                "select count(*) from deliveries where run_id = 2 and seq = 0 and copy is null and reply is null",
+                1,
+            ),
+            (
+                "select count(*) from deliveries where copy like '%Reader0%' and seq = 1",
+                1,
+            ),
+            (
+                "select count(*) from suppressions where reason = 'erased'",
+                1,
+            ),
+        ] {
+            assert_eq!(site.db.number(what).await, left, "{what}");
+        }
+        let taken = format!(
+            "select count(*) from deliveries where run_id = {run} and seq = 0 and state = 'suppressed'"
+        );
+        assert_eq!(site.db.number(&taken).await, 1);
+        let counters = format!("select queued * 10 + suppressed from blocks where run_id = {run}");
+        assert_eq!(site.db.number(&counters).await, 11);
+        let nowhere = site.get("/nowhere").await;
+        assert_eq!(site.get(&path).await.body, nowhere.body);
+        let add = [
+            "subscribers",
+            "add",
+            "reader0@example.org",
+            "--list",
+            "weekly",
+        ];
+        let (code, _, told) = site.command(&add);
+        assert_ne!(code, Some(0));
+        assert!(told.contains("suppressed"), "{told}");
+        assert!(site.app.clock.now() == NOON);
+        site.stop().await;
+    }
+);
