@@ -15,7 +15,7 @@ use crate::deliver::starter::Clocks;
 use crate::deliver::teller::Telling;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, TROUBLE, guard};
-use crate::id::RunId;
+use crate::id::{DeliveryKey, RunId};
 use crate::pace;
 use crate::store::StoreError;
 use crate::store::relays::RelayState;
@@ -25,7 +25,7 @@ use crate::store::runs::{Frozen, Run};
 const TICK: Duration = Duration::from_millis(200);
 /// Recipients frozen in one transaction: a step stays well under 50 ms.
 const FREEZE_STEP: u32 = 4096;
-/// Blocks leased at a time.
+/// Blocks leased at a time, at most.
 const LEASES: u32 = 4;
 /// The heartbeat of the generation guard.
 const BEAT: Duration = Duration::from_secs(30);
@@ -179,9 +179,10 @@ impl Engine {
         while system || shared.queue.len(run.id()) < wanted {
             let lease = app.config.send.lease;
             let now = app.clock.now();
+            let limit = self.blocks_for(wanted.saturating_sub(shared.queue.len(run.id())));
             let blocks = app
                 .store
-                .lease_blocks(run.id(), &self.node, self.boot, lease, LEASES, now)
+                .lease_blocks(run.id(), &self.node, self.boot, lease, limit, now)
                 .await?;
             if blocks.is_empty() {
                 return self.finish(run).await;
@@ -202,6 +203,15 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// How many blocks to lease for so many jobs: what one node hoards, the others cannot send.
+    fn blocks_for(&self, jobs: usize) -> u32 {
+        if self.shared.app.store.is_sqlite() {
+            return LEASES;
+        }
+        let jobs = u32::try_from(jobs).unwrap_or(u32::MAX);
+        jobs.div_ceil(DeliveryKey::BLOCK).clamp(1, LEASES)
     }
 
     /// Gives out no more of a run than its pace allows now. Nothing of it waits in memory: a block is leased

@@ -5,7 +5,7 @@
 //!
 //! Long: `PRESSRUN_FAULTS=long cargo test --test faults -- --nocapture r6`; `PRESSRUN_FAULTS_SEED=7` chooses
 //! another schedule. Each test prints its line of the table with its seed; with `PRESSRUN_FAULTS_TABLE=FILE`
-//! the lines are written there, too. R3 (several nodes) has a place of its own and is not here.
+//! the lines are written there, too.
 
 #[path = "../suite/harness.rs"]
 #[expect(dead_code, reason = "the suite uses more of it")]
@@ -22,6 +22,7 @@ mod sample;
 mod world;
 
 mod crashes;
+mod nodes;
 mod points;
 mod postfix;
 mod power;

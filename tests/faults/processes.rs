@@ -31,7 +31,7 @@ impl World {
 
     /// Watches the identity from now on.
     pub fn sample(&self) -> Sampling {
-        Sampling::start("sqlite:pressrun.db", &self.news())
+        Sampling::start(&self.url(), &self.news())
     }
 
     /// The books, held against the sink's log once nothing moves any more.

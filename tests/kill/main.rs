@@ -1,18 +1,24 @@
 //! The kill test: a sender is killed again and again in the middle of a run, and nobody is lost or doubled.
 //!
-//! Black box: the real binary, a real SQLite file, and a sink in a process of its own that is never
+//! Black box: the real binary, a real database of either kind, and a sink in a process of its own that is never
 //! killed. The judge is the sink's log, written before each of its answers; what the ledger says is
 //! only ever held against it. `PRESSRUN_KILL_SEEDS` asks for more schedules than three.
 
+#[path = "../suite/harness.rs"]
+#[expect(dead_code, reason = "the suite uses more of it")]
+mod harness;
 mod oracle;
 mod world;
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use harness::Engine;
 use oracle::{Judgement, judge};
 use world::World;
 
@@ -57,16 +63,30 @@ struct Report {
 
 #[test]
 fn a_sender_killed_in_the_middle_loses_nobody_and_doubles_nobody() {
-    let seeds: u64 = std::env::var("PRESSRUN_KILL_SEEDS").ok().map_or(3, |text| {
-        text.parse().expect("PRESSRUN_KILL_SEEDS is a number")
-    });
+    kill_by_many_schedules(Engine::Sqlite, "SQLite", 3);
+}
+
+#[test]
+fn a_sender_killed_in_the_middle_loses_nobody_and_doubles_nobody_on_postgresql() {
+    kill_by_many_schedules(Engine::Postgres, "PostgreSQL", 1);
+}
+
+/// So many schedules as the environment asks for, or else `usual`.
+fn kill_by_many_schedules(engine: Engine, name: &str, usual: u64) {
+    let seeds: u64 = std::env::var("PRESSRUN_KILL_SEEDS")
+        .ok()
+        .map_or(usual, |text| {
+            text.parse().expect("PRESSRUN_KILL_SEEDS is a number")
+        });
     let modes = [Mode::Data, Mode::Windows];
-    let each = (1..=seeds).flat_map(|seed| modes.map(|mode| run(seed, mode)));
+    let each = (1..=seeds).flat_map(|seed| modes.map(|mode| run(engine, seed, mode)));
     let reports: Vec<Report> = each.collect();
-    let table = table(&reports);
+    let table = table(name, &reports);
     println!("{table}");
     if let Some(file) = std::env::var_os("PRESSRUN_KILL_TABLE") {
-        std::fs::write(file, &table).expect("the table's file");
+        let file = File::options().create(true).append(true).open(file);
+        let mut file = file.expect("the table's file");
+        file.write_all(table.as_bytes()).expect("the table");
     }
     for report in &reports {
         let Judgement {
@@ -85,10 +105,10 @@ fn a_sender_killed_in_the_middle_loses_nobody_and_doubles_nobody() {
 }
 
 /// Sends to everyone while being killed; panics when a kill missed the run or left too much in doubt.
-fn run(seed: u64, mode: Mode) -> Report {
+fn run(engine: Engine, seed: u64, mode: Mode) -> Report {
     let started = Instant::now();
     let mut chance = StdRng::seed_from_u64(seed);
-    let mut world = World::new(RECIPIENTS, CONNECTIONS, DELAY);
+    let mut world = World::on(engine, RECIPIENTS, CONNECTIONS, DELAY);
     world.window = match mode {
         Mode::Data => 0,
         Mode::Windows => WINDOW,
@@ -169,9 +189,9 @@ fn run(seed: u64, mode: Mode) -> Report {
     }
 }
 
-fn table(reports: &[Report]) -> String {
+fn table(engine: &str, reports: &[Report]) -> String {
     let mut text = format!(
-        "kill test: {RECIPIENTS} recipients, {CONNECTIONS} connections, {} ms to each dot, {KILLS} x SIGKILL\n",
+        "kill test on {engine}: {RECIPIENTS} recipients, {CONNECTIONS} connections, {} ms to each dot, {KILLS} x SIGKILL\n",
         DELAY.as_millis()
     );
     text += "by       seed  accepted  lost  doubled  false-sent  uncertain (of them accepted)  most per kill      s  killed at\n";

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::harness::{Database, Engine, block_on};
+
 const SLUG: &str = "kill";
 const LIST: &str = "weekly";
 
@@ -32,6 +34,8 @@ pub struct World {
     pub(super) port: u16,
     pub(super) sink: Child,
     log: SinkLog,
+    /// The test's own on PostgreSQL; on SQLite it is the file that `init` names.
+    database: Option<Database>,
     recipients: usize,
     connections: usize,
     /// Messages in one write, by BDAT; 0 is DATA.
@@ -44,13 +48,33 @@ pub struct Sender(pub(super) Child);
 impl World {
     /// A publication with `recipients` confirmed readers, and a sink that thinks `delay` over each dot.
     pub fn new(recipients: usize, connections: usize, delay: Duration) -> World {
+        World::on(Engine::Sqlite, recipients, connections, delay)
+    }
+
+    /// [`World::new`] on either database.
+    pub fn on(engine: Engine, recipients: usize, connections: usize, delay: Duration) -> World {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        World::within(folder, recipients, connections, delay)
+        let database = (engine == Engine::Postgres).then(|| {
+            let mut made = None;
+            block_on(async { made = Some(Database::new(engine).await) });
+            made.expect("a database")
+        });
+        World::made(folder, database, recipients, connections, delay)
     }
 
     /// [`World::new`] in a folder that was prepared.
     pub(super) fn within(
         folder: tempfile::TempDir,
+        recipients: usize,
+        connections: usize,
+        delay: Duration,
+    ) -> World {
+        World::made(folder, None, recipients, connections, delay)
+    }
+
+    fn made(
+        folder: tempfile::TempDir,
+        database: Option<Database>,
         recipients: usize,
         connections: usize,
         delay: Duration,
@@ -62,6 +86,7 @@ impl World {
             log: SinkLog::new(log),
             folder,
             port,
+            database,
             recipients,
             connections,
             window: 0,
@@ -119,7 +144,16 @@ impl World {
                 self.connections.to_string(),
             )
             .env("PRESSRUN_RELAY__MAIN__WINDOW", self.window.to_string());
+        if let Some(database) = &self.database {
+            command.env("PRESSRUN_DATABASE__URL", &database.url);
+        }
         command
+    }
+
+    /// Where everything is kept, and the folder to which a file's name is relative.
+    pub(super) fn url(&self) -> String {
+        let own = self.database.as_ref().map(|database| database.url.clone());
+        own.unwrap_or_else(|| "sqlite:pressrun.db".into())
     }
 
     pub(super) fn pressrun(&self, arguments: &[&str]) -> Command {
