@@ -8,6 +8,7 @@
 #[expect(dead_code, reason = "the suite uses more of it")]
 mod harness;
 mod oracle;
+#[expect(dead_code, reason = "tests/faults uses the rest of it")]
 mod world;
 
 use std::fmt::Write as _;
