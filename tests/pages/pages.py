@@ -149,10 +149,10 @@ def a_reader_leaves_with_one_button(it, chromium):
     assert it.status(address) == "unsubscribed"
     assert it.status("other@example.org") == "confirmed"
     # A mistake: the very page takes it back.
-    press(chromium, "mistake")
+    press(chromium, "return")
     assert it.status(address) == "confirmed"
     chromium.open(url)
-    press(chromium, "unsubscribe")
+    press(chromium, "leave")
     assert it.status(address) == "unsubscribed"
 
 
@@ -162,7 +162,7 @@ def a_reader_pauses_chooses_and_is_erased_by_keyboard(it, chromium):
     looks_right(chromium, "preferences", url)
     assert it.status(address) == "confirmed", "looking at the page changed something"
     chromium.open(url)
-    press(chromium, "count nothing")
+    press(chromium, "tracking-off")
     look = chromium.run(LOOK, "light", 375)
     assert not look["faults"], look["faults"]
     chromium.run(
@@ -171,12 +171,12 @@ def a_reader_pauses_chooses_and_is_erased_by_keyboard(it, chromium):
     )
     press(chromium, "pause")
     assert it.status(address) == "paused"
-    press(chromium, "end the pause")
+    press(chromium, "unpause")
     assert it.status(address) == "confirmed"
-    press(chromium, "erase me")
+    press(chromium, "erase")
     look = chromium.run(LOOK, "light", 375)
     assert not look["faults"], look["faults"]
-    press(chromium, "erase everything")
+    press(chromium, "erase-for-good")
     assert it.status(address) is None
 
 
