@@ -4,6 +4,7 @@
 //! number left which band, and a person who lets the run go on has seen it: it counts from there.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -123,14 +124,15 @@ impl Engine {
                 return self.open(run, step, bound).await;
             }
         }
-        if !watched.runs.contains_key(&run.id()) {
-            let list = ListId(list);
-            let before = app.store.numbers_before(list, run.id(), BAND).await?;
-            let looked = None;
-            watched.runs.insert(run.id(), Watch { looked, before });
-        }
-        let Some(watch) = watched.runs.get_mut(&run.id()) else {
-            return Ok(false);
+        let watch = match watched.runs.entry(run.id()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let before = app.store.numbers_before(ListId(list), run.id(), BAND);
+                new.insert(Watch {
+                    looked: None,
+                    before: before.await?,
+                })
+            }
         };
         if watch.looked.is_some_and(|at| at.elapsed() < LOOK) {
             return Ok(false);

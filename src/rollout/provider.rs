@@ -50,9 +50,7 @@ pub fn of(address: &str) -> &'static str {
         }
         None => domain == **pattern,
     };
-    let found = GROUPS
-        .iter()
-        .find(|(_, domains)| domains.iter().any(|pattern| is(&pattern)));
+    let found = GROUPS.iter().find(|(_, domains)| domains.iter().any(&is));
     found.map_or(OTHERS, |(name, _)| name)
 }
 
