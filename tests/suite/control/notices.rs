@@ -54,7 +54,8 @@ impl Hook {
             url: format!("http://127.0.0.1:{port}/hook/of/ours"),
             asked: Arc::default(),
         };
-        let (asked, mut answers) = (hook.asked.clone(), answers.to_vec().into_iter());
+        let asked = hook.asked.clone();
+        let mut answers = answers.iter().copied().collect::<Vec<_>>().into_iter();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let answer = answers.next().unwrap_or("204 No Content");
