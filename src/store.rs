@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+
+use crate::store::postgres::PostgresStore;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -34,7 +36,7 @@ const ACQUIRE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub enum Store {
     Sqlite(SqliteStore),
-    Postgres(PgPool),
+    Postgres(PostgresStore),
 }
 
 /// A SQLite file: many readers and one writer, as SQLite itself allows.
@@ -93,8 +95,8 @@ macro_rules! read {
                 let $conn = &mut *held;
                 $body
             }
-            $crate::store::Store::Postgres(pool) => {
-                let mut held = pool.acquire().await?;
+            $crate::store::Store::Postgres(db) => {
+                let mut held = db.reading().await?;
                 let $conn = &mut *held;
                 $body
             }
@@ -119,8 +121,8 @@ macro_rules! transact {
                     .map_err(sqlx::Error::from)?;
                 Ok(value)
             }
-            $crate::store::Store::Postgres(pool) => {
-                let mut held = pool.begin().await?;
+            $crate::store::Store::Postgres(db) => {
+                let mut held = db.begin().await?;
                 let value = {
                     let $conn = &mut *held;
                     $body
@@ -154,6 +156,7 @@ pub mod ledger;
 pub mod lists;
 pub mod meta;
 pub mod notices;
+pub(crate) mod postgres;
 pub mod preferences;
 pub mod pressure;
 pub mod relays;
@@ -186,25 +189,8 @@ impl Store {
             let sqlite = sqlite.with_context(|| format!("database `{}`", path.display()))?;
             return Ok(Store::Sqlite(sqlite));
         }
-        // The URL holds the password: only the host and the database are ever named.
-        let options = PgConnectOptions::from_str(url)
-            .ok()
-            .context("`database.url` is neither `sqlite:FILE` nor `postgres://user@host/name`")?
-            .application_name("pressrun")
-            .options([("synchronous_commit", "on")])
-            .disable_statement_logging();
-        let place = format!(
-            "PostgreSQL database `{}` on `{}`",
-            options.get_database().unwrap_or_default(),
-            options.get_host()
-        );
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE)
-            .connect_with(options)
-            .await
-            .with_context(|| place)?;
-        Ok(Store::Postgres(pool))
+        let postgres = PostgresStore::connect(url, connections).await?;
+        Ok(Store::Postgres(postgres))
     }
 
     /// Opens `url` for reading alone, as it stands; none where there is no database yet.
@@ -244,7 +230,7 @@ impl Store {
                 db.readers.close().await;
                 db.writer.close().await;
             }
-            Store::Postgres(pool) => pool.close().await,
+            Store::Postgres(db) => db.close().await,
         }
     }
 
@@ -274,7 +260,7 @@ impl Store {
                 let mut conn = db.writer.acquire().await?;
                 SQLITE_MIGRATIONS.run(&mut *conn).await?;
             }
-            Store::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await?,
+            Store::Postgres(db) => db.migrate().await?,
         }
         Ok(())
     }

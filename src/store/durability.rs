@@ -84,9 +84,10 @@ impl Store {
                     ahead: newest > Store::newest_migration(),
                 })
             }
-            Store::Postgres(pool) => {
+            Store::Postgres(db) => {
+                let conn = &mut *db.reading().await?;
                 let version = sqlx::query_scalar("select current_setting('server_version')")
-                    .fetch_one(pool)
+                    .fetch_one(&mut *conn)
                     .await?;
                 let settings = sqlx::query_as(
                     "select name, setting from pg_settings
@@ -94,12 +95,12 @@ impl Store {
                          'synchronous_standby_names')
                      order by name",
                 )
-                .fetch_all(pool)
+                .fetch_all(&mut *conn)
                 .await?;
                 let row = sqlx::query(
                     "select pg_is_in_recovery(), (select count(*) from pg_stat_replication)",
                 )
-                .fetch_one(pool)
+                .fetch_one(&mut *conn)
                 .await?;
                 Ok(Durability::Postgres {
                     version,
@@ -129,9 +130,10 @@ impl Store {
         });
         let database = match self {
             Store::Sqlite(_) => None,
-            Store::Postgres(pool) => {
+            Store::Postgres(db) => {
+                let conn = &mut *db.reading().await?;
                 let now = "select cast(extract(epoch from clock_timestamp()) * 1000 as bigint)";
-                Some(sqlx::query_scalar(now).fetch_one(pool).await?)
+                Some(sqlx::query_scalar(now).fetch_one(conn).await?)
             }
         };
         Ok(Instants { newest, database })

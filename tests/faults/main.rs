@@ -24,6 +24,7 @@ mod world;
 mod crashes;
 mod nodes;
 mod points;
+mod pooler;
 mod postfix;
 mod power;
 mod relays;

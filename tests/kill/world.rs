@@ -36,6 +36,8 @@ pub struct World {
     log: SinkLog,
     /// The test's own on PostgreSQL; on SQLite it is the file that `init` names.
     database: Option<Database>,
+    /// Another way to the same database, once everything is prepared.
+    pub(super) through: Option<String>,
     recipients: usize,
     connections: usize,
     /// Messages in one write, by BDAT; 0 is DATA.
@@ -87,6 +89,7 @@ impl World {
             folder,
             port,
             database,
+            through: None,
             recipients,
             connections,
             window: 0,
@@ -144,8 +147,8 @@ impl World {
                 self.connections.to_string(),
             )
             .env("PRESSRUN_RELAY__MAIN__WINDOW", self.window.to_string());
-        if let Some(database) = &self.database {
-            command.env("PRESSRUN_DATABASE__URL", &database.url);
+        if self.database.is_some() {
+            command.env("PRESSRUN_DATABASE__URL", self.url());
         }
         command
     }
@@ -153,6 +156,7 @@ impl World {
     /// Where everything is kept, and the folder to which a file's name is relative.
     pub(super) fn url(&self) -> String {
         let own = self.database.as_ref().map(|database| database.url.clone());
+        let own = self.through.clone().or(own);
         own.unwrap_or_else(|| "sqlite:pressrun.db".into())
     }
 

@@ -30,8 +30,8 @@ async fn seeded(engine: Engine, readers: u32) -> (Database, Store) {
         };
         let status = if id % 10 == 0 { "pending" } else { "confirmed" };
         sql += &format!(
-            "insert into subscribers values ({id}, 'R{id}@x.example', 'r{id}@x.example', {hash}, 'R {id}', '{{}}', 0);
-             insert into subscriptions values ({id}, 1, {id}, '{status}', 'cli', 0, 5, null);\n"
+            "insert into subscribers (id, address, canonical, hash, name, fields, created_at) values ({id}, 'R{id}@x.example', 'r{id}@x.example', {hash}, 'R {id}', '{{}}', 0);
+             insert into subscriptions (key, list_id, subscriber_id, status, source, created_at, confirmed_at, left_at) values ({id}, 1, {id}, '{status}', 'cli', 0, 5, null);\n"
         );
     }
     sql += "insert into revisions values ('rev', 'issue', '{}', 0);";

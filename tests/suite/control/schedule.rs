@@ -52,8 +52,10 @@ on_both!(
         };
         rig.database
             .raw(&format!(
-                "insert into subscribers values (99, 'late@example.org', 'late@example.org', {hash}, '', '{{}}', 0);
-                 insert into subscriptions values (99, 1, 99, 'confirmed', 'cli', 0, {now}, null);
+                "insert into subscribers (id, address, canonical, hash, name, fields, created_at)
+                 values (99, 'late@example.org', 'late@example.org', {hash}, '', '{{}}', 0);
+                 insert into subscriptions (key, list_id, subscriber_id, status, source, created_at, confirmed_at, left_at)
+                 values (99, 1, 99, 'confirmed', 'cli', 0, {now}, null);
                  update subscriptions set status = 'unsubscribed' where subscriber_id = 3"
             ))
             .await;

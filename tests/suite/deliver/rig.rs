@@ -138,8 +138,10 @@ impl Rig {
                 Engine::Postgres => format!("'\\x{hash}'"),
             };
             sql += &format!(
-                "insert into subscribers values ({id}, '{address}', '{address}', {hash}, 'R {id}', '{{}}', 0);
-                 insert into subscriptions values ({id}, 1, {id}, 'confirmed', 'cli', 0, 5, null);\n"
+                "insert into subscribers (id, address, canonical, hash, name, fields, created_at)
+                 values ({id}, '{address}', '{address}', {hash}, 'R {id}', '{{}}', 0);
+                 insert into subscriptions (key, list_id, subscriber_id, status, source, created_at, confirmed_at, left_at)
+                 values ({id}, 1, {id}, 'confirmed', 'cli', 0, 5, null);\n"
             );
         }
         database.raw(&sql).await;
