@@ -347,7 +347,8 @@ on_both!(
         let tried = "select max(hook_tries), count(*) from notices";
         assert!(until(async || rig.pairs(tried).await[0].0 >= 2).await);
         sending.stop().await;
-        let private = "select count(*), count(*) from notices where hook_answer like '%private address%'";
+        let private =
+            "select count(*), count(*) from notices where hook_answer like '%private address%'";
         assert!(rig.pairs(private).await[0].0 >= 1);
         assert!(hook.asked().is_empty(), "{:?}", hook.kinds());
     }
