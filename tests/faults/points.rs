@@ -12,9 +12,11 @@ use crate::{seed, size, tell};
 const CONNECTIONS: usize = 4;
 
 /// Every point, and how many times it is passed at least while some dozens of messages are sent.
-const POINTS: [(&str, u64); 14] = [
-    ("store::runs/before", 1),
-    ("store::runs/after", 1),
+const POINTS: [(&str, u64); 16] = [
+    ("store::begin/before", 1),
+    ("store::begin/after", 1),
+    ("store::freeze/before", 1),
+    ("store::freeze/after", 1),
     ("store::leases/before", 2),
     ("store::leases/after", 2),
     ("store::meta/before", 2),
