@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use pressrun::smtp::error::ErrorKind;
 use pressrun::smtp::sink::{Sink, SinkOptions};
 use proptest::prelude::{Just, Strategy, prop_assert, prop_oneof};
 use proptest::test_runner::{Config, TestRunner};
@@ -108,7 +109,12 @@ async fn converse(words: &[String], mode: Mode) -> Result<(Vec<Fate>, Vec<String
     let mut hasty = relay(&sink.url());
     hasty.command_timeout = Duration::from_millis(100);
     hasty.dot_timeout = Duration::from_millis(100);
-    let mut session = open(&hasty).await.map_err(|error| error.to_string())?;
+    let mut session = match open(&hasty).await {
+        Ok(session) => session,
+        // A busy machine is late already with the greeting: then nothing was said, and nothing is judged.
+        Err(error) if error.kind == ErrorKind::Timeout => return Ok((Vec::new(), Vec::new())),
+        Err(error) => return Err(error.to_string()),
+    };
     let names = words.iter().enumerate();
     let names: Vec<String> = names
         .map(|(index, words)| format!("r{index}{words}@x.example"))
@@ -140,7 +146,7 @@ async fn converse(words: &[String], mode: Mode) -> Result<(Vec<Fate>, Vec<String
 }
 
 /// Conversations mostly wait for a deadline, so many go on side by side.
-const SIDE_BY_SIDE: u32 = 32;
+const SIDE_BY_SIDE: u32 = 12;
 
 #[test]
 fn what_the_session_calls_accepted_the_relay_has_accepted() {

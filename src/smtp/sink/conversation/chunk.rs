@@ -84,8 +84,10 @@ impl Conversation {
             self.transaction = Some(transaction);
             return Ok(());
         }
-        // Where there is no DATA, its words are heard here.
-        if script.answer(Point::Data).is_some() {
+        // Where there is no DATA, its words are heard here; but a 2xx would say that the message was taken, and
+        // a sink does not lie.
+        let refused = script.answer(Point::Data);
+        if refused.is_some_and(|answer| answer.code / 100 != 2) {
             self.answer(Point::Data, &script, "");
             transaction.recipients.clear();
             self.transaction = Some(transaction);
