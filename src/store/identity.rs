@@ -269,6 +269,14 @@ impl Store {
             .bind(subscriber)
             .execute(&mut *conn)
             .await?;
+            // What both ends said of a failed attempt names the reader; its class may stay.
+            sqlx::query(
+                "update failures set dialogue = ''
+                 where (run_id, seq) in (select run_id, seq from deliveries where subscriber_id = $1)",
+            )
+            .bind(subscriber)
+            .execute(&mut *conn)
+            .await?;
             // A number of its own in the run instead of the reader's key: numbers begin at -1, keys at 1.
             sqlx::query(
                 "update deliveries set subscriber_id = -1 - seq, copy = null, reply = null

@@ -315,6 +315,13 @@ on_both!(
         site.db
             .exec("update deliveries set copy = '{\"to\":\"Reader0@example.org\"}', reply = '<Reader0@example.org> ok'")
             .await;
+        site.db
+            .exec(
+                "insert into failures (run_id, seq, at, stage, reason, dialogue)
+                 select run_id, seq, 1, 'rcpt', 'policy', 'RCPT TO:<Reader0@example.org>'
+                 from deliveries where run_id = 2",
+            )
+            .await;
         let (run, _) = freeze(&site, "under-way", false).await;
         site.get(&format!("/o/{}", site.token(Claim::Open(delivery(0)))))
             .await;
@@ -349,6 +356,14 @@ on_both!(
             ),
             (
                 "select count(*) from deliveries where copy like '%Reader0%' and seq = 1",
+                1,
+            ),
+            (
+                "select count(*) from failures where dialogue = '' and seq = 0",
+                1,
+            ),
+            (
+                "select count(*) from failures where dialogue <> '' and seq = 1",
                 1,
             ),
             (
