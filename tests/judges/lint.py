@@ -18,9 +18,9 @@ import sys
 ONCE = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"]
 AT_MOST_ONCE = [
     "Reply-To", "Cc", "Sender", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Help",
-    "Feedback-ID", "Precedence", "Auto-Submitted", "DKIM-Signature",
+    "Feedback-ID", "Precedence", "Auto-Submitted",
 ]
-KNOWN = {name.lower() for name in ONCE + AT_MOST_ONCE} | {"x-auto-response-suppress"}
+KNOWN = {name.lower() for name in ONCE + AT_MOST_ONCE} | {"x-auto-response-suppress", "dkim-signature"}
 DATE = re.compile(
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d "
     r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d \+0000"
@@ -108,21 +108,27 @@ class Lint:
             shown = str(email.header.make_header(email.header.decode_header(phrase)))
             self.expect(shown == expected, f"To is called {shown!r}, not {expected!r}")
 
+    def signature(self, message, value):
+        """Checks one signature's tags, and gives its algorithm."""
+        tags = dict(tag.split("=", 1) for tag in re.sub(r"\s+", "", str(value)).split(";") if "=" in tag)
+        signed = tags["h"].lower().split(":")
+        self.expect(tags["c"] == "relaxed/relaxed", "DKIM c=")
+        self.expect("l" not in tags and tags.get("t", "").isdigit(), "DKIM l= or t=")
+        for name in ONCE + ["Reply-To", "Cc", "Sender", "List-Unsubscribe", "List-Unsubscribe-Post"]:
+            present = len(message.get_all(name, []))
+            self.expect(signed.count(name.lower()) == present + 1, f"{name} is not oversigned")
+        for name in ("return-path", "received", "comments", "keywords", "dkim-signature"):
+            self.expect(name not in signed, f"{name} is signed")
+        return tags["a"]
+
     def unsubscribe(self, message):
         listed = "List-Id" in message
         for name in ("List-Unsubscribe", "List-Unsubscribe-Post", "Feedback-ID", "Precedence"):
             self.expect((name in message) == listed, f"{name} without List-Id, or List-Id without it")
-        signature = re.sub(r"\s+", "", str(message.get("DKIM-Signature", "")))
-        tags = dict(tag.split("=", 1) for tag in signature.split(";") if "=" in tag)
-        if tags:
-            signed = tags["h"].lower().split(":")
-            self.expect(tags["c"] == "relaxed/relaxed" and tags["a"] == "rsa-sha256", "DKIM a= or c=")
-            self.expect("l" not in tags and tags.get("t", "").isdigit(), "DKIM l= or t=")
-            for name in ONCE + ["Reply-To", "Cc", "Sender", "List-Unsubscribe", "List-Unsubscribe-Post"]:
-                present = len(message.get_all(name, []))
-                self.expect(signed.count(name.lower()) == present + 1, f"{name} is not oversigned")
-            for name in ("return-path", "received", "comments", "keywords", "dkim-signature"):
-                self.expect(name not in signed, f"{name} is signed")
+        algorithms = [self.signature(message, value) for value in message.get_all("DKIM-Signature", [])]
+        # One of each at most, and the one that few verifiers know never alone (RFC 8463).
+        known = sorted(algorithms) in ([], ["rsa-sha256"], ["ed25519-sha256", "rsa-sha256"])
+        self.expect(known, f"DKIM signatures by {algorithms}")
         if not listed:
             return
         value = str(message["List-Unsubscribe"])
