@@ -55,7 +55,7 @@ impl Hook {
             asked: Arc::default(),
         };
         let asked = hook.asked.clone();
-        let mut answers = answers.iter().copied().collect::<Vec<_>>().into_iter();
+        let mut answers = Vec::from(answers).into_iter();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let answer = answers.next().unwrap_or("204 No Content");
