@@ -3,6 +3,7 @@
 //! Promises: the masked text is as long as the original, octet for octet, so that the parser's offsets
 //! are the author's. Code is left as it is.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
@@ -83,6 +84,9 @@ impl Masked {
     }
 
     fn hide_slots(&mut self, slots: &Slots<'_>, base: usize, found: &mut Vec<Diagnostic>) {
+        if !self.text.contains("[[") {
+            return;
+        }
         let code = unread_ranges(&self.text);
         let mut from = 0;
         let mut out = String::with_capacity(self.text.len());
@@ -208,12 +212,16 @@ fn unread_ranges(text: &str) -> Vec<Range<usize>> {
 
 /// Hides the `<` of what looks like a tag and is none of HTML's, such as `<CALL>`.
 fn hide_tags(text: &mut String, source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>) {
-    let code = code_ranges(text);
+    // Read only once something looks like such a tag: few issues have one.
+    let code = OnceCell::new();
+    let in_code = |at: usize| {
+        let code = code.get_or_init(|| code_ranges(text));
+        code.iter().any(|range: &Range<usize>| range.contains(&at))
+    };
     let mut hidden = Vec::new();
     for (at, _) in text.match_indices('<') {
-        let in_code = code.iter().any(|range| range.contains(&at));
         let backslashes = text[..at].bytes().rev().take_while(|b| *b == b'\\').count();
-        if in_code || backslashes % 2 == 1 || text[..at].ends_with("](") {
+        if backslashes % 2 == 1 || text[..at].ends_with("](") {
             continue;
         }
         let inside = text[at + 1..].trim_start_matches('/');
@@ -224,7 +232,7 @@ fn hide_tags(text: &mut String, source: Source<'_>, base: usize, found: &mut Vec
         let tag_like = name.starts_with(|c: char| c.is_ascii_alphabetic())
             && rest.starts_with(['>', ' ', '/', '\n'])
             && rest.find('>').is_some_and(|end| !rest[..end].contains('<'));
-        if tag_like && !is_html(name) {
+        if tag_like && !is_html(name) && !in_code(at) {
             hidden.push(at);
             let message = format!("`<{name}>` is no HTML tag and is shown as it stands");
             found.push(
