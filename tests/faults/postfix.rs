@@ -1,4 +1,4 @@
-//! A relay that we did not write: Postfix takes a run over DATA and over what else it offers, each copy once.
+//! A relay that we did not write: Postfix takes a run by DATA, and another by windows of BDAT, each copy once.
 //!
 //! An instance of its own in a temporary folder, on loopback, that discards what it takes. Its log is the judge.
 
@@ -145,7 +145,8 @@ fn postfix_takes_each_copy_once_with_and_without_chunks() {
     let recipients = size(200, 2_000);
     let mut verbs = Vec::new();
     for (index, port) in postfix.ports.into_iter().enumerate() {
-        let world = World::new(recipients, 5, Duration::ZERO);
+        let mut world = World::new(recipients, 5, Duration::ZERO);
+        world.window = 4;
         let url = format!("smtp://127.0.0.1:{port}");
         let sender = world.start_any(&[("PRESSRUN_RELAY__MAIN__URL", &url)]);
         sender.finish(PATIENCE);
@@ -176,6 +177,8 @@ fn postfix_takes_each_copy_once_with_and_without_chunks() {
             postfix.verbs("data="),
             postfix.verbs("bdat=")
         ));
+        let chunked = postfix.verbs("bdat=");
+        assert_eq!(chunked > 0, index == 1, "{chunked} by BDAT");
     }
     tell(
         "POST",
