@@ -47,6 +47,8 @@ use crate::notice;
 /// The meta key under which other processes read which relays fail: see [`trouble`].
 pub const TROUBLE: &str = "trouble";
 
+/// After a lost connection, listening begins anew this much later.
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 /// A look at the sending lock is over within this time.
 const LOOKED: Duration = Duration::from_millis(20);
 
@@ -133,6 +135,8 @@ impl Engine {
                 workers.spawn(worker::work(shared.clone(), relay.clone(), ledger.clone()));
             }
         }
+        let mut listening = JoinSet::new();
+        listening.spawn(listen(shared.clone()));
         let hook = tokio::spawn(notice::hook::work(shared.app.clone(), shared.stop.clone()));
         // A task that panics takes the engine with it: a half-dead sender helps nobody.
         let dispatched = tokio::select! {
@@ -143,6 +147,7 @@ impl Engine {
                 return Err(anyhow::anyhow!("the ledger's task ended early: {ended:?}"));
             }
         };
+        listening.shutdown().await;
         // Kept until here: workers that wait for a relay end before the dispatcher does.
         drop(ledger);
         shared.queue.close();
@@ -321,6 +326,17 @@ pub fn signers(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Ve
         signers.push(Signer::from_pem(domain, selector, &pem)?);
     }
     Ok(signers)
+}
+
+/// Wakes the dispatcher at what other processes do. Where that is not told, its own looks see it a little later.
+async fn listen(shared: Arc<Shared>) {
+    loop {
+        let told = shared.app.store.listen(|| shared.done.wake.notify_one());
+        if let Err(error) = told.await {
+            tracing::warn!(%error, "what other processes do is seen later: the database does not tell");
+        }
+        tokio::time::sleep(LISTEN_AGAIN).await;
+    }
 }
 
 /// The first panic of a worker; while none panics, never.

@@ -171,6 +171,7 @@ pub mod suppressions;
 pub mod system_mail;
 pub mod trials;
 pub mod verify;
+pub mod wake;
 
 impl Store {
     /// Opens `url` (`sqlite:FILE` relative to `base`, or `postgres://...`), and brings the schema up to
@@ -310,7 +311,12 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
-            .connect_with(options.pragma("query_only", "on"))
+            .connect_with(
+                options
+                    .pragma("query_only", "on")
+                    // Every commit of the writer empties the cache of a reader: a larger one only takes memory.
+                    .pragma("cache_size", "-2048"),
+            )
             .await?;
         Ok(SqliteStore {
             readers,

@@ -32,6 +32,8 @@ const POOLER: &str = "pooler";
 pub struct PostgresStore {
     pool: PgPool,
     pooled: bool,
+    /// One connection beside the pool's, made when somebody listens: it is held for as long.
+    listening: PgPool,
 }
 
 /// A connection that only reads.
@@ -85,10 +87,23 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .with_context(|| place)?;
-        Ok(PostgresStore { pool, pooled })
+        let listening = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE)
+            .connect_lazy_with(options);
+        Ok(PostgresStore {
+            pool,
+            pooled,
+            listening,
+        })
+    }
+
+    /// Where to listen; nowhere behind a pooler.
+    pub(super) fn listening(&self) -> Option<&PgPool> {
+        (!self.pooled).then_some(&self.listening)
     }
 
     pub(crate) async fn begin(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
@@ -106,6 +121,7 @@ impl PostgresStore {
     }
 
     pub(super) async fn close(&self) {
+        self.listening.close().await;
         self.pool.close().await;
     }
 

@@ -1,6 +1,11 @@
 //! The store behaves the same on both databases.
 
-use crate::harness::{Database, Engine};
+use std::time::Duration;
+
+use pressrun::clock::Timestamp;
+use pressrun::id::RunId;
+
+use crate::harness::{Database, Engine, block_on};
 use crate::on_both;
 
 on_both!(
@@ -18,3 +23,49 @@ on_both!(
         store.close().await;
     }
 );
+
+/// A word on the channel comes within this time, or not at all.
+const HEARD: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_listener_hears_of_a_run_that_another_process_pauses() {
+    block_on(async {
+        let database = Database::new(Engine::Postgres).await;
+        let (store, other) = (database.store().await, database.store().await);
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let listening = tokio::spawn(async move {
+            store
+                .listen(|| tell.send(()).expect("the test waits"))
+                .await
+        });
+        let begin = "insert into runs (id, kind, slug, title, headers, relay, policy, status, cutoff, frozen_to,
+                recipients, created_at)
+            values (2, 'issue', 'a', 'A', '{}', '', 'hold', 'sending', 0, 0, 0, 0)";
+        // Listening begins at some moment: until it is heard, the run begins again and again.
+        tokio::time::timeout(HEARD, async {
+            loop {
+                database
+                    .raw(&format!("delete from runs where id = 2; {begin}"))
+                    .await;
+                if let Ok(heard) =
+                    tokio::time::timeout(Duration::from_millis(200), told.recv()).await
+                {
+                    break heard;
+                }
+            }
+        })
+        .await
+        .expect("the beginning is heard");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        while told.try_recv().is_ok() {}
+        let paused = other
+            .set_run_status(RunId(2), "sending", "paused", None, Timestamp(1))
+            .await;
+        assert!(paused.expect("a write"));
+        tokio::time::timeout(HEARD, told.recv())
+            .await
+            .expect("the pause is heard");
+        listening.abort();
+        other.close().await;
+    });
+}
