@@ -23,6 +23,7 @@ mod world;
 
 mod crashes;
 mod nodes;
+mod outages;
 mod points;
 mod pooler;
 mod postfix;

@@ -36,7 +36,7 @@ pub struct World {
     log: SinkLog,
     /// The test's own on PostgreSQL; on SQLite it is the file that `init` names.
     database: Option<Database>,
-    /// Another way to the same database, once everything is prepared.
+    /// Another way to the same database, once everything is prepared; or a database that the test has made.
     pub(super) through: Option<String>,
     recipients: usize,
     connections: usize,
@@ -61,7 +61,13 @@ impl World {
             block_on(async { made = Some(Database::new(engine).await) });
             made.expect("a database")
         });
-        World::made(folder, database, recipients, connections, delay)
+        World::made(folder, database, None, recipients, connections, delay)
+    }
+
+    /// [`World::new`] on a database that the test has made.
+    pub(super) fn at(url: String, recipients: usize, connections: usize, delay: Duration) -> World {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        World::made(folder, None, Some(url), recipients, connections, delay)
     }
 
     /// [`World::new`] in a folder that was prepared.
@@ -71,12 +77,13 @@ impl World {
         connections: usize,
         delay: Duration,
     ) -> World {
-        World::made(folder, None, recipients, connections, delay)
+        World::made(folder, None, None, recipients, connections, delay)
     }
 
     fn made(
         folder: tempfile::TempDir,
         database: Option<Database>,
+        through: Option<String>,
         recipients: usize,
         connections: usize,
         delay: Duration,
@@ -89,7 +96,7 @@ impl World {
             folder,
             port,
             database,
-            through: None,
+            through,
             recipients,
             connections,
             window: 0,
@@ -147,7 +154,7 @@ impl World {
                 self.connections.to_string(),
             )
             .env("PRESSRUN_RELAY__MAIN__WINDOW", self.window.to_string());
-        if self.database.is_some() {
+        if self.database.is_some() || self.through.is_some() {
             command.env("PRESSRUN_DATABASE__URL", self.url());
         }
         command
