@@ -15,6 +15,7 @@ use crate::config::load::{Problems, Settings};
 use crate::config::mx::Mx;
 use crate::config::tree::Node;
 
+pub mod archive;
 mod check;
 pub mod kind;
 pub mod load;
@@ -47,6 +48,7 @@ pub struct Config {
     pub mx: Mx,
     pub tracking: Tracking,
     pub signup: Signup,
+    pub archive: archive::Archive,
     pub paths: Paths,
     pub log: Log,
     /// The level of each lint by its code.

@@ -25,6 +25,7 @@ pub mod dkim;
 pub mod dmarc;
 pub mod draft;
 pub mod event;
+pub mod feed;
 pub mod issue;
 pub mod lint;
 pub mod message;
@@ -46,6 +47,7 @@ pub mod store;
 
 // Services.
 pub mod app;
+pub mod archive;
 pub mod deliver;
 pub mod dns;
 pub mod doctor;

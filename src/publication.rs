@@ -112,6 +112,22 @@ pub fn compile_under(
     Ok(publication.build(&order)?.built)
 }
 
+/// Compiles the text of an issue that is not in the author's folder, for the archive alone: nothing of it is
+/// counted. Images come from the folder `images`.
+pub fn compile_text(
+    config: &Config,
+    emails: &Path,
+    slug: &str,
+    markdown: Vec<u8>,
+    images: &Path,
+) -> anyhow::Result<Built> {
+    let publication = Publication::load(emails)?;
+    let folder = Folder::Disk(images.to_owned());
+    let mut order = Order::new(config, Mail::Issue, slug, &folder);
+    (order.options.clicks, order.options.opens) = (false, false);
+    Ok(publication.build_from(&order, &Written::Markdown(markdown))?.built)
+}
+
 /// As [`compile_issue`], with the places of its blocks.
 pub fn preview_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Previewed> {
     let publication = Publication::load(emails)?;
@@ -301,8 +317,12 @@ impl Publication {
             }
             (None, None) => bail!("`{slug}` has no `issue.md` and no `issue.mjml`"),
         };
+        self.build_from(order, &written)
+    }
+
+    fn build_from(&self, order: &Order<'_>, written: &Written) -> anyhow::Result<Previewed> {
         let mut found = Vec::new();
-        match self.press(order, &written, &mut found) {
+        match self.press(order, written, &mut found) {
             Some(previewed) if !found.iter().any(Diagnostic::is_error) => Ok(Previewed {
                 built: Built {
                     diagnostics: found,

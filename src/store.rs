@@ -138,6 +138,7 @@ macro_rules! transact {
     };
 }
 
+pub mod archive;
 pub mod audience;
 pub mod begin;
 pub(crate) mod blocks;
@@ -160,6 +161,7 @@ pub(crate) mod postgres;
 pub mod preferences;
 pub mod pressure;
 pub mod relays;
+pub mod repairs;
 pub mod revisions;
 pub mod runs;
 pub mod signup;

@@ -1,6 +1,7 @@
 //! The two sites from outside: real sockets, both databases.
 
 mod admin;
+mod archive;
 mod bombing;
 mod counters;
 mod leaving;
