@@ -189,9 +189,7 @@ async fn content(app: &App, page: &Page) -> anyhow::Result<(Compiled, Vec<(u32, 
     if page.repair > 0 {
         let repairs = app.store.repairs_of(&page.revision).await?;
         let rows = repairs.into_iter();
-        corrected.extend(
-            rows.filter_map(|row| Some((u32::try_from(row.link).ok()?, row.new_url))),
-        );
+        corrected.extend(rows.filter_map(|row| Some((u32::try_from(row.link).ok()?, row.new_url))));
     }
     Ok((compiled, corrected))
 }

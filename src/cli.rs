@@ -26,6 +26,7 @@ mod output;
 mod preview;
 mod rehearse;
 mod relay;
+mod retention;
 mod send;
 mod serve;
 mod signal;
@@ -116,6 +117,9 @@ pub enum Command {
     Deliveries(deliveries::Deliveries),
     Stats(stats::Args),
     Links(links::Links),
+    /// Forgets what is older than the configuration keeps it.
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// Shows and changes what anyone may read of the issues sent.
     #[command(subcommand)]
     Archive(archive::Command),
@@ -203,6 +207,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
         Command::Serve(serve) => serve::run(cli, serve).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
+        Command::Retention(command) => retention::run(cli, command).await,
         Command::Links(arguments) => links::run(cli, arguments).await,
         Command::Archive(command) => archive::run(cli, command).await,
         Command::Sink(sink) => sink::run(sink).await,

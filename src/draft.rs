@@ -123,12 +123,19 @@ pub fn front_matter(octets: &[u8]) -> Vec<(String, String)> {
 }
 
 impl Draft {
+    /// Whether the text says how it is called.
+    pub fn is_titled(&self) -> bool {
+        self.title != links::TODO
+    }
+
     /// The text below the front matter, without the marks that ask an author to look: links that lack their
     /// target are words.
     pub fn finished_text(&self) -> String {
         let body = self.markdown.strip_prefix("---\n");
         let body = body.and_then(|rest| rest.split_once("\n---\n"));
-        let mut text = body.map_or(self.markdown.as_str(), |(_, body)| body).to_owned();
+        let mut text = body
+            .map_or(self.markdown.as_str(), |(_, body)| body)
+            .to_owned();
         let open = format!("]({})", links::TODO);
         while let Some(end) = text.find(&open) {
             text.replace_range(end..end + open.len(), "");
@@ -143,9 +150,10 @@ impl Draft {
 /// Where the bracket stands that is still open at the end of `text`.
 fn opening(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
-    let mut brackets = text.char_indices().rev().filter(|(at, c)| {
-        matches!(c, '[' | ']') && !text[..*at].ends_with('\\')
-    });
+    let mut brackets = text
+        .char_indices()
+        .rev()
+        .filter(|(at, c)| matches!(c, '[' | ']') && !text[..*at].ends_with('\\'));
     brackets.find_map(|(at, c)| match c {
         ']' => {
             depth += 1;

@@ -63,10 +63,7 @@ pub fn atom(feed: &Feed, own: &str) -> String {
         element("name", &feed.author).trim_end()
     ));
     for entry in &feed.entries {
-        out.push_str(&format!(
-            "<entry xml:lang=\"{}\">\n",
-            xml(&entry.language)
-        ));
+        out.push_str(&format!("<entry xml:lang=\"{}\">\n", xml(&entry.language)));
         out.push_str(&element("title", &entry.title));
         out.push_str(&element("id", &entry.url));
         out.push_str(&link("alternate", "text/html", &entry.url));

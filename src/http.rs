@@ -19,6 +19,7 @@ use crate::http::images::ImageShelf;
 use crate::http::pages::Pages;
 use crate::http::ready::Readiness;
 use crate::id::DeliveryKey;
+use crate::retention;
 use crate::signup::{self, Signups};
 use crate::track::Tracker;
 use crate::track::targets::Targets;
@@ -92,6 +93,7 @@ pub async fn serve_public(
     let limits = listener::Limits::new(&app.config.http);
     let tracker = site.tracker.clone();
     let house = tokio::spawn(signup::house::keep(app.clone()));
+    let retention = tokio::spawn(retention::keep(app.clone()));
     listener::run(
         listener,
         public_router(app, site, &limits),
@@ -100,6 +102,7 @@ pub async fn serve_public(
     )
     .await;
     house.abort();
+    retention.abort();
     tracker.close().await;
     Ok(())
 }

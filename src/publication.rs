@@ -14,6 +14,7 @@ use crate::compile::press::{Mail, Options, Pressed, Site, press};
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
+use crate::config::privacy::Tracking;
 use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
 use crate::issue::merge::{self, Given};
 use crate::issue::{Issue, front};
@@ -125,7 +126,9 @@ pub fn compile_text(
     let folder = Folder::Disk(images.to_owned());
     let mut order = Order::new(config, Mail::Issue, slug, &folder);
     (order.options.clicks, order.options.opens) = (false, false);
-    Ok(publication.build_from(&order, &Written::Markdown(markdown))?.built)
+    Ok(publication
+        .build_from(&order, &Written::Markdown(markdown))?
+        .built)
 }
 
 /// As [`compile_issue`], with the places of its blocks.
@@ -416,12 +419,13 @@ struct Order<'a> {
 impl<'a> Order<'a> {
     /// A mail as the configuration wants it.
     fn new(config: &'a Config, mail: Mail, slug: &'a str, folder: &'a Folder) -> Order<'a> {
+        let counted = config.privacy.tracking != Tracking::Off;
         Order {
             site: site(config),
             mail,
             options: Options {
-                clicks: config.tracking.clicks,
-                opens: config.tracking.opens,
+                clicks: config.tracking.clicks && counted,
+                opens: config.tracking.opens && counted,
                 annotate: false,
             },
             list: &config.publication.list,

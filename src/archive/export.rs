@@ -62,7 +62,9 @@ pub struct Export {
 pub fn read(path: &Path, origin: Option<Origin>) -> anyhow::Result<Export> {
     let shown = path.display();
     ensure!(path.exists(), "there is no `{shown}`");
-    let zip = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("zip"));
+    let zip = path
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("zip"));
     ensure!(!zip, "`{shown}` is packed; unpack it and give the folder");
     let origin = origin.unwrap_or_else(|| looks_like(path));
     let mut export = Export {
@@ -112,7 +114,8 @@ struct Line {
 fn substack(path: &Path, export: &mut Export) -> anyhow::Result<()> {
     let file = path.join("posts.csv");
     let shown = file.display().to_string();
-    let lines = csv::Reader::from_path(&file).with_context(|| format!("`{shown}` cannot be read"))?;
+    let lines =
+        csv::Reader::from_path(&file).with_context(|| format!("`{shown}` cannot be read"))?;
     for line in lines.into_deserialize::<Line>() {
         let line = line.with_context(|| format!("`{shown}` is not as Substack exports it"))?;
         let name = line.post_id.clone();
@@ -129,8 +132,14 @@ fn substack(path: &Path, export: &mut Export) -> anyhow::Result<()> {
         let html = ["posts", ""].map(|below| path.join(below).join(format!("{name}.html")));
         // The name comes from a file: it must not lead elsewhere.
         let plain = !name.contains(['/', '\\']) && !name.starts_with('.');
-        let Some(octets) = html.iter().filter(|_| plain).find_map(|file| fs::read(file).ok()) else {
-            export.skipped.push((name, "its HTML is not in the export".into()));
+        let Some(octets) = html
+            .iter()
+            .filter(|_| plain)
+            .find_map(|file| fs::read(file).ok())
+        else {
+            export
+                .skipped
+                .push((name, "its HTML is not in the export".into()));
             continue;
         };
         export.posts.push(Post {
@@ -184,7 +193,11 @@ fn ghost(path: &Path, export: &mut Export) -> anyhow::Result<()> {
     let octets = fs::read(path).with_context(|| format!("`{shown}` cannot be read"))?;
     let ghost: Ghost = serde_json::from_slice(&octets)
         .with_context(|| format!("`{shown}` is not as Ghost exports it"))?;
-    for post in ghost.db.into_iter().flat_map(|database| database.data.posts) {
+    for post in ghost
+        .db
+        .into_iter()
+        .flat_map(|database| database.data.posts)
+    {
         let name = post.slug.clone();
         if post.r#type.as_deref() == Some("page") {
             export.skipped.push((name, "a page and no issue".into()));
@@ -195,7 +208,9 @@ fn ghost(path: &Path, export: &mut Export) -> anyhow::Result<()> {
             continue;
         }
         let Some(html) = post.html.filter(|html| !html.trim().is_empty()) else {
-            export.skipped.push((name, "its HTML is not in the export".into()));
+            export
+                .skipped
+                .push((name, "its HTML is not in the export".into()));
             continue;
         };
         export.posts.push(Post {
@@ -228,31 +243,46 @@ fn folder(path: &Path, export: &mut Export) -> anyhow::Result<()> {
     };
     files.sort();
     for file in files {
-        let name = file.strip_prefix(home).unwrap_or(&file).display().to_string();
-        let end = file.extension().map(|end| end.to_string_lossy().to_ascii_lowercase());
+        let name = file
+            .strip_prefix(home)
+            .unwrap_or(&file)
+            .display()
+            .to_string();
+        let end = file
+            .extension()
+            .map(|end| end.to_string_lossy().to_ascii_lowercase());
         if !matches!(end.as_deref(), Some("md" | "markdown" | "html" | "htm")) {
             continue;
         }
-        let octets = fs::read(&file).with_context(|| format!("`{}` cannot be read", file.display()))?;
+        let octets =
+            fs::read(&file).with_context(|| format!("`{}` cannot be read", file.display()))?;
         let keys = draft::front_matter(&octets);
         let key = |names: &[&str]| {
             let found = keys.iter().find(|(key, _)| names.contains(&key.as_str()));
             found.map(|(_, value)| value.clone())
         };
-        if key(&["draft"]).is_some_and(|draft| draft == "true") || key(&["status"]).is_some_and(|s| s == "draft") {
+        if key(&["draft"]).is_some_and(|draft| draft == "true")
+            || key(&["status"]).is_some_and(|s| s == "draft")
+        {
             export.skipped.push((name, "a draft".into()));
             continue;
         }
-        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let stem = file
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
         let stem = stem.unwrap_or_default();
         // `2023-05-01-the-name.md`, as many site generators want it.
         let dated = stem.get(..10).and_then(|day| day.parse::<Date>().ok());
-        let bare = stem.get(11..).filter(|rest| dated.is_some() && !rest.is_empty());
+        let bare = stem
+            .get(11..)
+            .filter(|rest| dated.is_some() && !rest.is_empty());
         let date = key(&["date", "published", "publish_date", "pubdate"]);
         let date = date.as_deref().and_then(instant);
         export.posts.push(Post {
             slug: key(&["slug"]).or_else(|| Some(bare.unwrap_or(&stem).to_owned())),
-            path: key(&["permalink", "url", "absolute_url"]).as_deref().and_then(path_of),
+            path: key(&["permalink", "url", "absolute_url"])
+                .as_deref()
+                .and_then(path_of),
             title: key(&["title", "subject"]),
             teaser: key(&["teaser", "description", "subtitle", "excerpt", "summary"]),
             date: date.or_else(|| dated.and_then(midnight)),
@@ -270,7 +300,8 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result
     if depth > 8 {
         return Ok(());
     }
-    let entries = fs::read_dir(folder).with_context(|| format!("`{}` cannot be read", folder.display()))?;
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("`{}` cannot be read", folder.display()))?;
     for entry in entries {
         let path = entry?.path();
         if path.is_dir() {
@@ -308,7 +339,8 @@ fn instant(text: &str) -> Option<Timestamp> {
     exact.or_else(|| midnight(text.get(..10)?.parse().ok()?))
 }
 
-fn midnight(day: Date) -> Option<Timestamp> {
+/// When `day` begins, in UTC.
+pub fn midnight(day: Date) -> Option<Timestamp> {
     let zoned = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
     Some(Timestamp(zoned.timestamp().as_millisecond()))
 }

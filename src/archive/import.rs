@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::archive::export::{self, Export, Origin, Post};
 use crate::archive::wish;
+use crate::clock::Timestamp;
 use crate::config::archive::Visibility;
 use crate::diagnostic::Diagnostic;
 use crate::draft::{self, quoted};
@@ -89,9 +90,15 @@ pub async fn import(
                 name: post.name,
                 why,
             }),
-            Ok(built) => {
+            Ok((built, date)) => {
                 taken.insert(slug.clone());
-                let fate = shelve(app, &post, &slug, &source, &built, known, dry).await?;
+                let back = Back {
+                    post: &post,
+                    slug: &slug,
+                    source: &source,
+                    date,
+                };
+                let fate = shelve(app, back, &built, known, dry).await?;
                 report.shelved.push(Done {
                     title: built.compiled.title,
                     fate,
@@ -127,13 +134,18 @@ async fn free_slug(app: &App, post: &Post, taken: &HashSet<String>) -> anyhow::R
     Ok(slug)
 }
 
-/// From the tool's words to an issue like any other; why not, in a sentence, else.
-fn compile(app: &App, post: &Post, slug: &str) -> Result<Built, String> {
-    if post.date.is_none() {
-        return Err("it says nowhere when it came out; give it a `date`".into());
-    }
+/// From the tool's words to an issue like any other, with the time at which it came out; why not, in a
+/// sentence, else.
+fn compile(app: &App, post: &Post, slug: &str) -> Result<(Built, Timestamp), String> {
     let draft = draft::read(&post.octets)?;
-    let title = post.title.as_ref().unwrap_or(&draft.title);
+    let day = draft.dates.and_then(|(from, _)| export::midnight(from));
+    let date = post.date.or(day);
+    let date = date.ok_or("it says nowhere when it came out; give it a `date`")?;
+    let title = post
+        .title
+        .as_ref()
+        .or(draft.is_titled().then_some(&draft.title));
+    let title = title.ok_or("it has no title")?;
     let mut text = format!("---\ntitle: {}\n", quoted(&one_line(title)));
     if let Some(teaser) = post.teaser.as_ref().or(draft.teaser.as_ref()) {
         text.push_str(&format!("teaser: {}\n", quoted(&one_line(teaser))));
@@ -141,14 +153,23 @@ fn compile(app: &App, post: &Post, slug: &str) -> Result<Built, String> {
     text.push_str("---\n");
     text.push_str(&encrypted(&draft.finished_text()));
     let (config, emails) = (&app.config, app.emails());
+    if text
+        .lines()
+        .any(|line| line.trim_start().starts_with(":::mjml"))
+    {
+        return Err(
+            "it holds components in MJML, which come from an author's own folder alone".into(),
+        );
+    }
     let built = publication::compile_text(config, &emails, slug, text.into_bytes(), &post.folder);
-    built.map_err(|error| match error.downcast::<Rejected>() {
+    let built = built.map_err(|error| match error.downcast::<Rejected>() {
         Ok(rejected) => {
             let error = rejected.0.iter().find(|found| found.is_error());
             error.map_or_else(String::new, Diagnostic::to_string)
         }
         Err(error) => format!("{error:#}"),
-    })
+    })?;
+    Ok((built, date))
 }
 
 /// Images of the web by https: nearly all that were ever served without are served so today.
@@ -167,16 +188,24 @@ fn encrypted(text: &str) -> String {
 
 /// A slot that the text of a title happens to look like is none.
 fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .collect();
     let words = words.into_iter().filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ").replace("[[", "[ [")
 }
 
+/// A back issue on its way to the shelf.
+struct Back<'a> {
+    post: &'a Post,
+    slug: &'a str,
+    source: &'a str,
+    date: Timestamp,
+}
+
 async fn shelve(
     app: &App,
-    post: &Post,
-    slug: &str,
-    source: &str,
+    back: Back<'_>,
     built: &Built,
     known: Option<(String, String)>,
     dry: bool,
@@ -191,17 +220,17 @@ async fn shelve(
     }
     let revision = run::keep_revision(app, &built.compiled, &built.images).await?;
     let mut page = wish(app, built, &app.config.publication.list);
-    if post.restricted {
+    if back.post.restricted {
         page.visibility = Visibility::Never;
     }
     let now = app.clock.now();
     let issue = BackIssue {
-        slug,
+        slug: back.slug,
         page: page.page(),
         revision: &revision,
-        dated_at: post.date.unwrap_or(now),
-        source,
-        moved_from: post.path.as_deref(),
+        dated_at: back.date,
+        source: back.source,
+        moved_from: back.post.path.as_deref(),
     };
     Ok(app.store.shelve(&issue, now).await?)
 }

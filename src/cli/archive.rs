@@ -55,7 +55,7 @@ pub enum Command {
         export: PathBuf,
         /// Whose export it is; recognised when not said.
         #[arg(long, value_enum)]
-        from: Option<From>,
+        from: Option<Tool>,
         /// Says what would happen and changes nothing.
         #[arg(long)]
         dry_run: bool,
@@ -66,7 +66,7 @@ pub enum Command {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum From {
+pub enum Tool {
     Substack,
     Ghost,
     Folder,
@@ -108,9 +108,9 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
             json,
         } => {
             let origin = from.map(|from| match from {
-                From::Substack => Origin::Substack,
-                From::Ghost => Origin::Ghost,
-                From::Folder => Origin::Folder,
+                Tool::Substack => Origin::Substack,
+                Tool::Ghost => Origin::Ghost,
+                Tool::Folder => Origin::Folder,
             });
             let report = import(&app, export, origin, *dry_run).await?;
             match json {
@@ -134,12 +134,16 @@ async fn set(
     embargo: Option<Timestamp>,
 ) -> anyhow::Result<()> {
     let Some(page) = archive::set(app, issue, visibility, embargo).await? else {
-        return print(&format!("`{issue}` is kept so; its page comes when its run sends to all\n"));
+        return print(&format!(
+            "`{issue}` is kept so; its page comes when its run sends to all\n"
+        ));
     };
     let who = match Visibility::named(&page.visibility) {
         Some(Visibility::Public) => "everyone may read it",
         Some(Visibility::Unlisted) => "whoever knows its address may read it",
-        Some(Visibility::Never) | None => return print(&format!("`{}` is in no archive\n", page.slug)),
+        Some(Visibility::Never) | None => {
+            return print(&format!("`{}` is in no archive\n", page.slug));
+        }
     };
     let held = held(app, &page).map_or(String::new(), |until| format!(" from {until} on"));
     let address = archive::address(app, &page);
@@ -162,18 +166,36 @@ fn imported(report: &Report, dry: bool) -> String {
         report.skipped.len(),
         report.rejected.len()
     );
-    for done in report.shelved.iter().filter(|done| done.fate != Shelved::Known) {
+    for done in report
+        .shelved
+        .iter()
+        .filter(|done| done.fate != Shelved::Known)
+    {
         let from = done.moved_from.as_ref();
         let from = from.map_or(String::new(), |path| format!(", from {}", plain(path)));
         let hidden = match done.hidden {
-            true => format!("; not everyone had it: `pressrun archive publish {}` shows it", done.slug),
+            true => format!(
+                "; not everyone had it: `pressrun archive publish {}` shows it",
+                done.slug
+            ),
             false => String::new(),
         };
-        text.push_str(&format!("  {}: {}{from}{hidden}\n", done.slug, plain(&done.title)));
+        text.push_str(&format!(
+            "  {}: {}{from}{hidden}\n",
+            done.slug,
+            plain(&done.title)
+        ));
     }
-    for (what, told) in [("left out", &report.skipped), ("rejected", &report.rejected)] {
+    for (what, told) in [
+        ("left out", &report.skipped),
+        ("rejected", &report.rejected),
+    ] {
         for told in told {
-            text.push_str(&format!("  {what}: {}: {}\n", plain(&told.name), plain(&told.why)));
+            text.push_str(&format!(
+                "  {what}: {}: {}\n",
+                plain(&told.name),
+                plain(&told.why)
+            ));
         }
     }
     text
@@ -184,7 +206,11 @@ fn as_table(app: &App, pages: &[Page]) -> String {
     let row = |page: &Page| {
         let published = schedule::on_the_wall(Timestamp(page.published_at), zone);
         let open = page.visibility != Visibility::Never.name();
-        let address = if open { archive::address(app, page) } else { String::new() };
+        let address = if open {
+            archive::address(app, page)
+        } else {
+            String::new()
+        };
         vec![
             page.slug.clone(),
             published.date().to_string(),

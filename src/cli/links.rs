@@ -97,7 +97,11 @@ fn as_text(links: &[LinkRow], repairs: &[Repair]) -> String {
     let mut text = table(&header, &links.iter().map(row).collect::<Vec<_>>());
     if !repairs.is_empty() {
         text.push_str("\ncorrected\n");
-        text.extend(repairs.iter().map(|repair| format!("  {}\n", sentence(repair))));
+        text.extend(
+            repairs
+                .iter()
+                .map(|repair| format!("  {}\n", sentence(repair))),
+        );
     }
     text
 }

@@ -77,7 +77,11 @@ async fn all(app: &App, json: bool) -> anyhow::Result<bool> {
             true => ", balanced",
             false => ", does not balance:",
         };
-        text += &format!("  {} recipients{sum}{end}\n{}", run.recipients, remarks(run));
+        text += &format!(
+            "  {} recipients{sum}{end}\n{}",
+            run.recipients,
+            remarks(run)
+        );
     }
     print(&text)?;
     Ok(balanced)
@@ -92,5 +96,7 @@ fn remarks(run: &Verified) -> String {
     let line = |fault: &String| format!("  - {fault}\n");
     let corrected = |repair| format!("  corrected {}\n", links::sentence(repair));
     let faults = run.faults.iter().map(line);
-    faults.chain(run.corrections.iter().map(corrected)).collect()
+    faults
+        .chain(run.corrections.iter().map(corrected))
+        .collect()
 }

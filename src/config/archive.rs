@@ -35,6 +35,8 @@ impl Visibility {
 
     /// The one of this name.
     pub fn named(name: &str) -> Option<Visibility> {
-        Visibility::ALL.into_iter().find(|known| known.name() == name)
+        Visibility::ALL
+            .into_iter()
+            .find(|known| known.name() == name)
     }
 }

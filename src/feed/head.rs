@@ -45,7 +45,11 @@ impl Head<'_> {
         put("property", "og:title", self.title);
         put("property", "og:url", self.url);
         put("property", "og:site_name", self.publication);
-        put("property", "article:published_time", &self.published.to_rfc3339());
+        put(
+            "property",
+            "article:published_time",
+            &self.published.to_rfc3339(),
+        );
         if !self.teaser.is_empty() {
             put("property", "og:description", self.teaser);
             put("name", "description", self.teaser);

@@ -13,13 +13,28 @@ const DEPTH: usize = 150;
 
 /// What never holds words.
 const SKIPPED: [&str; 14] = [
-    "script", "style", "head", "title", "noscript", "template", "svg", "math", "iframe", "form", "object",
-    "embed", "input", "select",
+    "script", "style", "head", "title", "noscript", "template", "svg", "math", "iframe", "form",
+    "object", "embed", "input", "select",
 ];
 /// Blocks that stay as they are.
 const BLOCKS: [&str; 17] = [
-    "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "dl", "dt", "dd",
-    "figure", "figcaption",
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "li",
+    "blockquote",
+    "pre",
+    "dl",
+    "dt",
+    "dd",
+    "figure",
+    "figcaption",
 ];
 /// Boxes: they part one text from another, and are nothing themselves.
 const BOXES: [&str; 11] = [
@@ -27,7 +42,8 @@ const BOXES: [&str; 11] = [
 ];
 const TABLE: [&str; 6] = ["table", "thead", "tbody", "tr", "th", "td"];
 const WORDS: [&str; 15] = [
-    "strong", "b", "em", "i", "u", "s", "del", "ins", "code", "sub", "sup", "kbd", "mark", "small", "abbr",
+    "strong", "b", "em", "i", "u", "s", "del", "ins", "code", "sub", "sup", "kbd", "mark", "small",
+    "abbr",
 ];
 const SCHEMES: [&str; 4] = ["http://", "https://", "mailto:", "tel:"];
 
@@ -93,7 +109,9 @@ impl Writer<'_> {
         }
         let start = self.out.len();
         let open = match (name, element.value().attr("start")) {
-            ("ol", Some(start)) if start.parse::<u32>().is_ok() => format!("<ol start=\"{start}\">"),
+            ("ol", Some(start)) if start.parse::<u32>().is_ok() => {
+                format!("<ol start=\"{start}\">")
+            }
             _ => format!("<{name}>"),
         };
         self.out.push_str(&open);
@@ -119,7 +137,8 @@ impl Writer<'_> {
         if !is_address(target) {
             return self.inside(element, depth, data);
         }
-        self.out.push_str(&format!("<a href=\"{}\">", escape_html(target)));
+        self.out
+            .push_str(&format!("<a href=\"{}\">", escape_html(target)));
         self.inside(element, depth, data);
         self.out.push_str("</a>");
     }

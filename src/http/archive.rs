@@ -69,7 +69,10 @@ impl Shelf {
     pub fn new(app: &App) -> Shelf {
         let tokens = themes::tokens(&app.emails(), &app.config.publication.theme);
         let tokens = tokens.unwrap_or_else(|error| {
-            tracing::warn!(error = format!("{error:#}"), "the archive goes without the theme's colours");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the archive goes without the theme's colours"
+            );
             Tokens::default()
         });
         Shelf {
@@ -127,7 +130,10 @@ pub async fn index(
     let number = number.ok_or(Fault::NotFound)?;
     let app = &site.app;
     let skip = (number - 1) * PER_PAGE;
-    let shelf = app.store.public_pages(app.clock.now(), skip, PER_PAGE).await?;
+    let shelf = app
+        .store
+        .public_pages(app.clock.now(), skip, PER_PAGE)
+        .await?;
     if shelf.pages.is_empty() && number > 1 {
         return Err(Fault::NotFound);
     }
@@ -142,7 +148,9 @@ pub async fn index(
     );
     let page = page.ok_or(Fault::Broken)?;
     let newest = shelf.pages.iter().map(archive::updated).max();
-    let newest = newest.unwrap_or(Timestamp(0)).max(Timestamp(shelf.changed_at));
+    let newest = newest
+        .unwrap_or(Timestamp(0))
+        .max(Timestamp(shelf.changed_at));
     Ok(listed(answer(&headers, HTML, newest, page)))
 }
 
@@ -175,7 +183,9 @@ pub async fn issue(
     let html = archive::html(app, &page).await?;
     let mut response = answer(&headers, HTML, archive::updated(&page), html);
     let policy = mail_policy(&app.config.publication.url).ok_or(Fault::Broken)?;
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, policy);
     Ok(match page.visibility == Visibility::Public.name() {
         true => listed(response),
         false => response,
@@ -276,6 +286,9 @@ fn open(mut response: Response) -> Response {
     let any = HeaderValue::from_static("*");
     headers.insert(HeaderName::from_static("access-control-allow-origin"), any);
     let policy = HeaderValue::from_static("cross-origin");
-    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), policy);
+    headers.insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        policy,
+    );
     response
 }

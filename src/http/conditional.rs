@@ -24,7 +24,10 @@ pub fn answer(
     body: impl Into<axum::body::Body> + AsRef<[u8]>,
 ) -> Response {
     let hash = Sha256::digest(body.as_ref());
-    let tag: String = hash[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag: String = hash[..12]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let tag = format!("\"{tag}\"");
     let date = DateTimePrinter::new()
         .timestamp_to_rfc9110_string(&changed.to_jiff())
@@ -77,12 +80,19 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::try_from(value).expect("a header"));
         let changed = Timestamp(1_793_534_400_500);
-        answer(&headers, "text/plain", changed, "abc").status().as_u16()
+        answer(&headers, "text/plain", changed, "abc")
+            .status()
+            .as_u16()
     }
 
     #[test]
     fn a_reader_who_has_it_gets_304() {
-        let first = answer(&HeaderMap::new(), "text/plain", Timestamp(1_793_534_400_500), "abc");
+        let first = answer(
+            &HeaderMap::new(),
+            "text/plain",
+            Timestamp(1_793_534_400_500),
+            "abc",
+        );
         let header = |name: HeaderName| first.headers()[name].to_str().expect("ASCII").to_owned();
         let (tag, date) = (header(ETAG), header(LAST_MODIFIED));
         assert_eq!(date, "Sun, 01 Nov 2026 12:00:00 GMT");
@@ -92,7 +102,11 @@ mod tests {
             (IF_NONE_MATCH, "*".into(), 304),
             (IF_NONE_MATCH, "\"x\"".into(), 200),
             (IF_MODIFIED_SINCE, date, 304),
-            (IF_MODIFIED_SINCE, "Sun, 01 Nov 2026 11:59:59 GMT".into(), 200),
+            (
+                IF_MODIFIED_SINCE,
+                "Sun, 01 Nov 2026 11:59:59 GMT".into(),
+                200,
+            ),
             (IF_MODIFIED_SINCE, "yesterday".into(), 200),
         ] {
             assert_eq!(ask(name.clone(), &value), status, "{name}: {value}");

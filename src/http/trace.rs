@@ -13,6 +13,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 
+use crate::config::privacy::Tracking;
 use crate::event::{Event, EventKind};
 use crate::http::Public;
 use crate::http::evidence::gather;
@@ -120,6 +121,9 @@ async fn record(
     delivery: DeliveryKey,
     link: Option<u32>,
 ) {
+    if site.app.config.privacy.tracking == Tracking::Off {
+        return;
+    }
     let at = site.app.clock.now();
     let event = Event {
         kind,

@@ -237,9 +237,7 @@ impl Reading<'_> {
         if known.is_none() {
             let (at, length) = (value.range.start, value.range.len());
             let message = format!("`archive` is not `{text}`");
-            let error = self
-                .source
-                .at(Severity::Error, at, length, CODE, message);
+            let error = self.source.at(Severity::Error, at, length, CODE, message);
             let names = Visibility::ALL.map(Visibility::name);
             self.found.push(match nearest(&text, names) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),

@@ -24,12 +24,21 @@ pub async fn table(app: &App, run: &Run) -> anyhow::Result<(Vec<LinkRow>, Vec<Re
 }
 
 /// Leads link `number` of `run`, counted from 1, to `url` from now on. Gives where it led before.
-pub async fn fix(app: &App, run: &Run, number: usize, url: &str, who: &str) -> anyhow::Result<String> {
+pub async fn fix(
+    app: &App,
+    run: &Run,
+    number: usize,
+    url: &str,
+    who: &str,
+) -> anyhow::Result<String> {
     let target = target(url)?;
     let (links, _) = table(app, run).await?;
     let slug = &run.slug;
     if links.is_empty() {
-        bail!("run {} of `{slug}` has no link table: its links lead straight to their targets", run.id);
+        bail!(
+            "run {} of `{slug}` has no link table: its links lead straight to their targets",
+            run.id
+        );
     }
     let link = number.checked_sub(1).and_then(|index| links.get(index));
     let link = link.with_context(|| {
@@ -43,7 +52,9 @@ pub async fn fix(app: &App, run: &Run, number: usize, url: &str, who: &str) -> a
     ensure!(*old != target, "link {number} leads to `{target}` already");
     let revision = run.revision.as_deref().context("the run has no content")?;
     let now = app.clock.now();
-    let done = app.store.repair_link(revision, link.link, old, &target, who, now);
+    let done = app
+        .store
+        .repair_link(revision, link.link, old, &target, who, now);
     ensure!(
         done.await?,
         "link {number} was changed meanwhile; look again with `pressrun links {slug}`"
@@ -53,7 +64,9 @@ pub async fn fix(app: &App, run: &Run, number: usize, url: &str, who: &str) -> a
 
 /// The address as it is kept, if it is one to send readers to.
 fn target(text: &str) -> anyhow::Result<String> {
-    let wrong = || format!("`{text}` is no address to send readers to; write `https://...` or `mailto:...`");
+    let wrong = || {
+        format!("`{text}` is no address to send readers to; write `https://...` or `mailto:...`")
+    };
     let parsed = Url::parse(text.trim()).with_context(wrong)?;
     let fine = match parsed.scheme() {
         "http" | "https" => {
@@ -76,8 +89,14 @@ mod tests {
     fn readers_are_sent_to_web_and_mail_addresses_only() {
         for (text, kept) in [
             (" https://a.example", "https://a.example/"),
-            ("http://b\u{fc}cher.example/\u{e4}", "http://xn--bcher-kva.example/%C3%A4"),
-            ("mailto:a@b.example?subject=x", "mailto:a@b.example?subject=x"),
+            (
+                "http://b\u{fc}cher.example/\u{e4}",
+                "http://xn--bcher-kva.example/%C3%A4",
+            ),
+            (
+                "mailto:a@b.example?subject=x",
+                "mailto:a@b.example?subject=x",
+            ),
         ] {
             assert_eq!(target(text).expect(text), kept);
         }

@@ -258,7 +258,13 @@ impl Store {
     }
 
     /// Gives the issue of a run a page that was begun without one. False if it has one.
-    pub async fn add_page(&self, slug: &str, run: RunId, page: &NewPage<'_>, at: Timestamp) -> Result<bool> {
+    pub async fn add_page(
+        &self,
+        slug: &str,
+        run: RunId,
+        page: &NewPage<'_>,
+        at: Timestamp,
+    ) -> Result<bool> {
         transact!(self, conn => put_page!(conn, slug, run.0, page, at) > 0)
     }
 

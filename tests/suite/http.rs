@@ -2,12 +2,15 @@
 
 mod admin;
 mod archive;
+mod back_issues;
 mod bombing;
 mod counters;
 mod leaving;
 mod links;
 mod listener;
 mod preferences;
+mod privacy;
+mod repairs;
 mod signup;
 mod site;
-mod wire;
+pub mod wire;
