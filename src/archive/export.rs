@@ -341,8 +341,10 @@ fn instant(text: &str) -> Option<Timestamp> {
 
 /// When `day` begins, in UTC.
 pub fn midnight(day: Date) -> Option<Timestamp> {
-    let zoned = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    Some(Timestamp(zoned.timestamp().as_millisecond()))
+    let start = jiff::tz::TimeZone::UTC
+        .to_timestamp(day.at(0, 0, 0, 0))
+        .ok()?;
+    Some(Timestamp(start.as_millisecond()))
 }
 
 #[cfg(test)]

@@ -71,7 +71,11 @@ impl Writer<'_> {
         for child in element.children() {
             if let Node::Text(text) = child.value() {
                 let text = text.replace(['\u{200b}', '\u{34f}', '\u{200c}'], "");
-                self.out.push_str(&escape_html(&text));
+                // Blanks between two blocks were for whoever wrote the layout.
+                let between = self.out.is_empty() || self.out.ends_with('\n');
+                if !(between && text.trim().is_empty()) {
+                    self.out.push_str(&escape_html(&text));
+                }
             } else if let Some(child) = ElementRef::wrap(child) {
                 self.element(child, depth + 1, data);
             }

@@ -10,9 +10,8 @@ use axum::extract::{Query, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, LOCATION};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use minijinja::context;
+use minijinja::{Value, context};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::archive;
@@ -158,14 +157,14 @@ fn shown(app: &App, page: &Page) -> Value {
     let published = Timestamp(page.published_at);
     let zone = &app.config.publication.timezone;
     let day = schedule::on_the_wall(published, zone).date();
-    json!({
-        "slug": page.slug,
-        "title": page.title,
-        "teaser": page.teaser,
-        "language": page.language,
-        "date": dates::shown(day, &app.config.publication.language),
-        "day": day.to_string(),
-    })
+    context! {
+        slug => page.slug.as_str(),
+        title => page.title.as_str(),
+        teaser => page.teaser.as_str(),
+        language => page.language.as_str(),
+        date => dates::shown(day, &app.config.publication.language),
+        day => day.to_string(),
+    }
 }
 
 /// `GET /archive/{slug}`: one issue.

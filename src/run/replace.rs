@@ -51,13 +51,14 @@ pub async fn replace(app: &App, waiting: &Waiting, built: &Built) -> anyhow::Res
     let headers = headers(app, list, &built.compiled.slug).await?;
     let headers = serde_json::to_string(&headers)?;
     let wish = archive::wish(app, built, &built.list);
+    let page = wish.page();
     let changed = app.store.replace_revision(
         run.id(),
         run.revision.as_deref().unwrap_or_default(),
         &to,
         &built.compiled.title,
         &headers,
-        &wish.page(),
+        &page,
     );
     ensure!(
         changed.await?,

@@ -150,7 +150,8 @@ on_both!(
         secrets.push(form);
         assert!(
             until(async || desk.sink.accepted().len() > mails.len()).await,
-            "no confirm mail"
+            "no confirm mail: {}",
+            fs::read_to_string(&log).unwrap_or_default()
         );
         let mails = desk.sink.accepted();
         let confirm = mails
