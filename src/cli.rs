@@ -2,6 +2,7 @@
 //!
 //! Promises: errors say what, where and what to do, on stderr; exit codes are those of [`Exit`].
 
+mod archive;
 mod build;
 mod check;
 mod config;
@@ -16,6 +17,7 @@ mod follow;
 mod import_issue;
 mod init;
 mod keys;
+mod links;
 mod lists;
 mod logs;
 mod mjml;
@@ -24,6 +26,7 @@ mod output;
 mod preview;
 mod rehearse;
 mod relay;
+mod retention;
 mod send;
 mod serve;
 mod signal;
@@ -113,6 +116,13 @@ pub enum Command {
     Verify(verify::Verify),
     Deliveries(deliveries::Deliveries),
     Stats(stats::Args),
+    Links(links::Links),
+    /// Forgets what is older than the configuration keeps it.
+    #[command(subcommand)]
+    Retention(retention::Command),
+    /// Shows and changes what anyone may read of the issues sent.
+    #[command(subcommand)]
+    Archive(archive::Command),
     Sink(sink::SinkArgs),
     Serve(serve::Serve),
     Keys(keys::Keys),
@@ -197,6 +207,9 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
         Command::Serve(serve) => serve::run(cli, serve).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
+        Command::Retention(command) => retention::run(cli, command).await,
+        Command::Links(arguments) => links::run(cli, arguments).await,
+        Command::Archive(command) => archive::run(cli, command).await,
         Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys),
         Command::Dns(dns) => dns::run(cli, dns),

@@ -15,11 +15,13 @@ use crate::config::load::{Problems, Settings};
 use crate::config::mx::Mx;
 use crate::config::tree::Node;
 
+pub mod archive;
 mod check;
 pub mod kind;
 pub mod load;
 pub mod mx;
 pub mod notify;
+pub mod privacy;
 mod schema;
 pub mod show;
 #[cfg(test)]
@@ -45,8 +47,11 @@ pub struct Config {
     pub dkim: Dkim,
     pub dns: Dns,
     pub mx: Mx,
-    pub tracking: Tracking,
+    pub tracking: privacy::Counted,
+    pub privacy: privacy::Privacy,
+    pub retention: privacy::Retention,
     pub signup: Signup,
+    pub archive: archive::Archive,
     pub paths: Paths,
     pub log: Log,
     /// The level of each lint by its code.
@@ -374,15 +379,6 @@ pub struct Dns {
     /// Wait for the answer to one question.
     #[serde(with = "duration")]
     pub timeout: Duration,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tracking {
-    /// Puts a pixel into issues.
-    pub opens: bool,
-    /// Sends links of issues through the public site.
-    pub clicks: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]

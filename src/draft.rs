@@ -116,6 +116,57 @@ pub fn read(octets: &[u8]) -> Result<Draft, String> {
     Ok(write::draft(format, found))
 }
 
+/// The front matter of Markdown that was written for another tool: each key in lower case with its value.
+pub fn front_matter(octets: &[u8]) -> Vec<(String, String)> {
+    let text = decode(octets).unwrap_or_default();
+    markdown::keys(&text).map_or_else(Vec::new, |(keys, _)| keys)
+}
+
+impl Draft {
+    /// Whether the text says how it is called.
+    pub fn is_titled(&self) -> bool {
+        self.title != links::TODO
+    }
+
+    /// The text below the front matter, without the marks that ask an author to look: links that lack their
+    /// target are words.
+    pub fn finished_text(&self) -> String {
+        let body = self.markdown.strip_prefix("---\n");
+        let body = body.and_then(|rest| rest.split_once("\n---\n"));
+        let mut text = body
+            .map_or(self.markdown.as_str(), |(_, body)| body)
+            .to_owned();
+        let open = format!("]({})", links::TODO);
+        while let Some(end) = text.find(&open) {
+            text.replace_range(end..end + open.len(), "");
+            if let Some(start) = opening(&text[..end]) {
+                text.replace_range(start..=start, "");
+            }
+        }
+        text
+    }
+}
+
+/// Where the bracket stands that is still open at the end of `text`.
+fn opening(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut brackets = text
+        .char_indices()
+        .rev()
+        .filter(|(at, c)| matches!(c, '[' | ']') && !text[..*at].ends_with('\\'));
+    brackets.find_map(|(at, c)| match c {
+        ']' => {
+            depth += 1;
+            None
+        }
+        _ if depth > 0 => {
+            depth -= 1;
+            None
+        }
+        _ => Some(at),
+    })
+}
+
 /// UTF-8 with or without a byte order mark, UTF-16 with one; `\n` only, no other control characters.
 fn decode(octets: &[u8]) -> Result<String, String> {
     let units = |rest: &[u8], of: fn([u8; 2]) -> u16| -> Vec<u16> {

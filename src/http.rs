@@ -19,11 +19,14 @@ use crate::http::images::ImageShelf;
 use crate::http::pages::Pages;
 use crate::http::ready::Readiness;
 use crate::id::DeliveryKey;
+use crate::retention;
 use crate::signup::{self, Signups};
 use crate::track::Tracker;
 use crate::track::targets::Targets;
 
 pub mod admin;
+pub mod archive;
+pub mod conditional;
 pub mod confirm;
 pub mod evidence;
 pub mod fault;
@@ -68,6 +71,7 @@ pub struct Public {
     signups: Signups,
     pages: Pages,
     images: ImageShelf,
+    archive: archive::Shelf,
     ready: Readiness,
 }
 
@@ -89,6 +93,7 @@ pub async fn serve_public(
     let limits = listener::Limits::new(&app.config.http);
     let tracker = site.tracker.clone();
     let house = tokio::spawn(signup::house::keep(app.clone()));
+    let retention = tokio::spawn(retention::keep(app.clone()));
     listener::run(
         listener,
         public_router(app, site, &limits),
@@ -97,6 +102,7 @@ pub async fn serve_public(
     )
     .await;
     house.abort();
+    retention.abort();
     tracker.close().await;
     Ok(())
 }
@@ -119,6 +125,7 @@ pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router 
         signups: Signups::new(app.clone()),
         pages: Pages::new(&app.config),
         images: ImageShelf::default(),
+        archive: archive::Shelf::new(&app),
         ready: Readiness::new(app.clone()),
         site,
         app,
@@ -140,10 +147,17 @@ pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router 
         .route("/c/{token}", get(trace::click))
         .route("/view/{token}", get(trace::view))
         .route("/i/{hash}", get(images::image))
+        .route("/archive", get(archive::index))
+        .route("/archive/{slug}", get(archive::issue))
+        .route("/feed.xml", get(archive::atom))
+        .route("/feed.json", get(archive::json_feed))
+        .route("/sitemap.xml", get(archive::site_map))
+        .route("/robots.txt", get(archive::robots))
+        .route("/theme.css", get(archive::theme))
         .route("/style.css", get(pages::stylesheet))
         .route("/healthz", get(ready::health))
         .route("/readyz", get(ready::public))
-        .fallback(fault::not_found)
+        .fallback(archive::elsewhere)
         .method_not_allowed_fallback(fault::method_not_allowed)
         .with_state(state)
         .layer(from_fn(shield::deadline(limits.request_deadline)))

@@ -14,6 +14,7 @@ use crate::compile::press::{Mail, Options, Pressed, Site, press};
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
+use crate::config::privacy::Tracking;
 use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
 use crate::issue::merge::{self, Given};
 use crate::issue::{Issue, front};
@@ -110,6 +111,24 @@ pub fn compile_under(
         ..Order::new(config, Mail::Issue, &slug, &folder)
     };
     Ok(publication.build(&order)?.built)
+}
+
+/// Compiles the text of an issue that is not in the author's folder, for the archive alone: nothing of it is
+/// counted. Images come from the folder `images`.
+pub fn compile_text(
+    config: &Config,
+    emails: &Path,
+    slug: &str,
+    markdown: Vec<u8>,
+    images: &Path,
+) -> anyhow::Result<Built> {
+    let publication = Publication::load(emails)?;
+    let folder = Folder::Disk(images.to_owned());
+    let mut order = Order::new(config, Mail::Issue, slug, &folder);
+    (order.options.clicks, order.options.opens) = (false, false);
+    Ok(publication
+        .build_from(&order, &Written::Markdown(markdown))?
+        .built)
 }
 
 /// As [`compile_issue`], with the places of its blocks.
@@ -301,8 +320,12 @@ impl Publication {
             }
             (None, None) => bail!("`{slug}` has no `issue.md` and no `issue.mjml`"),
         };
+        self.build_from(order, &written)
+    }
+
+    fn build_from(&self, order: &Order<'_>, written: &Written) -> anyhow::Result<Previewed> {
         let mut found = Vec::new();
-        match self.press(order, &written, &mut found) {
+        match self.press(order, written, &mut found) {
             Some(previewed) if !found.iter().any(Diagnostic::is_error) => Ok(Previewed {
                 built: Built {
                     diagnostics: found,
@@ -396,12 +419,13 @@ struct Order<'a> {
 impl<'a> Order<'a> {
     /// A mail as the configuration wants it.
     fn new(config: &'a Config, mail: Mail, slug: &'a str, folder: &'a Folder) -> Order<'a> {
+        let counted = config.privacy.tracking != Tracking::Off;
         Order {
             site: site(config),
             mail,
             options: Options {
-                clicks: config.tracking.clicks,
-                opens: config.tracking.opens,
+                clicks: config.tracking.clicks && counted,
+                opens: config.tracking.opens && counted,
                 annotate: false,
             },
             list: &config.publication.list,

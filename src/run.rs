@@ -6,6 +6,7 @@
 use anyhow::{Context, bail, ensure};
 
 use crate::app::App;
+use crate::archive;
 use crate::compile::{Compiled, Image};
 use crate::config::{Config, UncertainPolicy};
 use crate::deliver;
@@ -20,6 +21,7 @@ use crate::store::runs::{Begun, NewRun, Plan, Run};
 use crate::trial::Variant;
 
 pub mod guards;
+pub mod links;
 pub mod plan;
 pub mod replace;
 pub mod sample;
@@ -71,7 +73,11 @@ pub async fn begin_planned(
         policy: policy_name(app.config.send.uncertain),
     };
     let now = app.clock.now();
-    let begun = app.store.begin_planned(&new, plan, again, now).await?;
+    let wish = archive::wish(app, &built, &list.slug);
+    let begun = app
+        .store
+        .begin_with_page(&new, plan, Some(&wish.page()), again, now)
+        .await?;
     Ok(Started { begun, built })
 }
 

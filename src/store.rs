@@ -138,6 +138,7 @@ macro_rules! transact {
     };
 }
 
+pub mod archive;
 pub mod audience;
 pub mod begin;
 pub(crate) mod blocks;
@@ -159,7 +160,10 @@ pub mod notices;
 pub(crate) mod postgres;
 pub mod preferences;
 pub mod pressure;
+pub mod pseudonyms;
 pub mod relays;
+pub mod repairs;
+pub mod retention;
 pub mod revisions;
 pub mod runs;
 pub mod signup;

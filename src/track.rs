@@ -11,8 +11,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
+use crate::app::App;
 use crate::chance::Chance;
 use crate::clock::Timestamp;
+use crate::config::privacy::Tracking;
 use crate::event::Event;
 use crate::id::RunId;
 use crate::store::{Result, Store};
@@ -53,11 +55,22 @@ enum Job {
 impl Tracker {
     /// Starts the writer; it ends when every clone is dropped or at [`Tracker::close`].
     pub fn start(store: Store, chance: Chance) -> Tracker {
+        Tracker::begin(store, chance, false)
+    }
+
+    /// [`Tracker::start`] as the configuration wants it: with readers' names in the events, or without.
+    pub fn of(app: &App) -> Tracker {
+        let anonymous = app.config.privacy.tracking == Tracking::Anonymous;
+        Tracker::begin(app.store.clone(), app.chance.clone(), anonymous)
+    }
+
+    fn begin(store: Store, chance: Chance, anonymous: bool) -> Tracker {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let behind = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             store,
+            anonymous: anonymous.then(|| chance.clone()),
             ids: EventIds::new(chance),
             lost: Arc::clone(&lost),
             behind: Arc::clone(&behind),
@@ -104,6 +117,8 @@ impl Tracker {
 
 struct Writer {
     store: Store,
+    /// Where the keys of pseudonyms come from, when events name nobody.
+    anonymous: Option<Chance>,
     ids: EventIds,
     lost: Arc<AtomicU64>,
     behind: Arc<AtomicBool>,
@@ -169,7 +184,10 @@ impl Writer {
 
     async fn try_commit(&mut self, events: &mut [Event]) -> Result<()> {
         let ids: Vec<i64> = events.iter().map(|event| self.ids.next(event.at)).collect();
-        self.store.record_events(&ids, events).await
+        match &self.anonymous {
+            Some(chance) => self.store.record_anonymously(&ids, events, chance).await,
+            None => self.store.record_events(&ids, events).await,
+        }
     }
 }
 

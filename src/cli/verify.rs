@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::app::App;
 use crate::cli::output::{print, print_json};
-use crate::cli::{Cli, Exit};
+use crate::cli::{Cli, Exit, links};
 use crate::delivery::State;
 use crate::run;
 use crate::run::verify::{self, Verified};
@@ -48,7 +48,7 @@ async fn one(app: &App, issue: &str, json: bool) -> anyhow::Result<bool> {
         true => "  balanced\n",
         false => "  does not balance:\n",
     };
-    print(&format!("{text}{}", faults(&verified)))?;
+    print(&format!("{text}{}", remarks(&verified)))?;
     Ok(verified.balanced)
 }
 
@@ -77,7 +77,11 @@ async fn all(app: &App, json: bool) -> anyhow::Result<bool> {
             true => ", balanced",
             false => ", does not balance:",
         };
-        text += &format!("  {} recipients{sum}{end}\n{}", run.recipients, faults(run));
+        text += &format!(
+            "  {} recipients{sum}{end}\n{}",
+            run.recipients,
+            remarks(run)
+        );
     }
     print(&text)?;
     Ok(balanced)
@@ -87,7 +91,12 @@ fn head(run: &Verified) -> String {
     format!("{} (run {}): {}\n", run.issue, run.run, run.status)
 }
 
-fn faults(run: &Verified) -> String {
+/// What does not hold, and which links were corrected since.
+fn remarks(run: &Verified) -> String {
     let line = |fault: &String| format!("  - {fault}\n");
-    run.faults.iter().map(line).collect()
+    let corrected = |repair| format!("  corrected {}\n", links::sentence(repair));
+    let faults = run.faults.iter().map(line);
+    faults
+        .chain(run.corrections.iter().map(corrected))
+        .collect()
 }

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::compile::Compiled;
 use crate::config::Relay;
+use crate::config::privacy::Tracking;
 use crate::deliver::queue::Job;
 use crate::dkim::Signer;
 use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
@@ -145,7 +146,7 @@ impl Copies {
         copy.relay = Some(self.relay.clone());
         copy.test = row.kind.as_deref() == Some("test");
         copy.variant = variant;
-        copy.untracked = is_untracked(job);
+        copy.untracked = self.is_untracked(job);
         if let (Some("confirm"), Some(data)) = (row.kind.as_deref(), &row.data)
             && copy.subscription.is_none()
         {
@@ -184,7 +185,7 @@ impl Copies {
             run: job.run.id(),
             revision: revision.or_else(own).unwrap_or_default(),
             list: job.row.list_id,
-            untracked: is_untracked(job),
+            untracked: self.is_untracked(job),
         };
         if let Some(made) = self.cached(&key) {
             return Ok(made);
@@ -206,6 +207,17 @@ impl Copies {
         }
         templates.insert(key, made.clone());
         Ok(made)
+    }
+
+    /// Whether the copy counts nothing: no pixel, and links that lead straight to their targets.
+    fn is_untracked(&self, job: &Job) -> bool {
+        let privacy = &self.app.config.privacy;
+        match job.row.tracking.as_str() {
+            _ if privacy.tracking == Tracking::Off => true,
+            "off" => true,
+            "on" => false,
+            _ => !privacy.unasked,
+        }
     }
 
     fn cached(&self, key: &TemplateKey) -> Option<Arc<Made>> {
@@ -273,10 +285,6 @@ fn of_test(job: &Job) -> Result<(Option<Variant>, Option<String>), CopyError> {
 #[derive(Debug, Deserialize)]
 struct Wish {
     subscription: Option<SubscriptionKey>,
-}
-
-fn is_untracked(job: &Job) -> bool {
-    job.row.tracking == "off"
 }
 
 /// The values of the fields that the template asks for, as text.

@@ -110,43 +110,49 @@ pub(super) fn read(text: &str) -> Found {
     found
 }
 
-/// Takes the front matter of another tool: `title`, `description`, `date` and their like.
-fn front<'a>(text: &'a str, found: &mut Found) -> &'a str {
+/// The front matter of another tool, each key in lower case with its value, and the text behind it.
+pub(super) fn keys(text: &str) -> Option<(Vec<(String, String)>, &str)> {
     let fence = if text.starts_with("+++\n") {
         "+++"
     } else {
         "---"
     };
-    let inside = text
-        .strip_prefix(fence)
-        .and_then(|rest| rest.strip_prefix('\n'));
-    let split = inside.and_then(|rest| rest.split_once(&format!("\n{fence}")));
-    let Some((keys, body)) = split else {
-        return text;
-    };
-    for line in keys.lines() {
+    let inside = text.strip_prefix(fence)?.strip_prefix('\n')?;
+    let (lines, body) = inside.split_once(&format!("\n{fence}"))?;
+    let mut keys = Vec::new();
+    for line in lines.lines() {
         let pair = line.split_once(':').or_else(|| line.split_once('='));
         let Some((key, value)) = pair.filter(|_| !line.starts_with([' ', '\t', '-'])) else {
             continue;
         };
         let value = value.trim().trim_matches(['"', '\'']);
-        if value.is_empty() {
-            continue;
+        if !value.is_empty() {
+            keys.push((key.trim().to_ascii_lowercase(), value.to_owned()));
         }
-        match key.trim().to_ascii_lowercase().as_str() {
-            "title" => found.title = Some(value.to_owned()),
+    }
+    Some((keys, body.split_once('\n').map_or("", |(_, body)| body)))
+}
+
+/// Takes the front matter of another tool: `title`, `description`, `date` and their like.
+fn front<'a>(text: &'a str, found: &mut Found) -> &'a str {
+    let Some((keys, body)) = keys(text) else {
+        return text;
+    };
+    for (key, value) in keys {
+        match key.as_str() {
+            "title" => found.title = Some(value),
             "description" | "subtitle" | "teaser" | "excerpt" | "summary" => {
-                found.teaser = Some(value.to_owned())
+                found.teaser = Some(value)
             }
             "date" | "dates" | "published" | "publish_date" | "pubdate" => {
-                found.dates = dates::line(value)
+                found.dates = dates::line(&value)
             }
             other => found
                 .notes
                 .push(format!("`{other}` of the front matter was left out")),
         }
     }
-    body.split_once('\n').map_or("", |(_, body)| body)
+    body
 }
 
 fn atx(line: &str) -> Option<(usize, String)> {

@@ -13,7 +13,7 @@ use url::Url;
 use crate::config::Config;
 
 /// Name and source of every template.
-const TEMPLATES: [(&str, &str); 19] = [
+const TEMPLATES: [(&str, &str); 20] = [
     ("layout.html", include_str!("pages/layout.html")),
     ("subscribe.html", include_str!("pages/subscribe.html")),
     ("embed.html", include_str!("pages/embed.html")),
@@ -30,6 +30,7 @@ const TEMPLATES: [(&str, &str); 19] = [
     ("moved.html", include_str!("pages/moved.html")),
     ("fault.html", include_str!("pages/fault.html")),
     ("admin.html", include_str!("pages/admin.html")),
+    ("archive.html", include_str!("pages/archive.html")),
     ("bar.html", include_str!("pages/bar.html")),
     ("runs.html", include_str!("pages/runs.html")),
     ("run.html", include_str!("pages/run.html")),
@@ -63,6 +64,7 @@ impl Pages {
                 description => publication.description.as_str(),
                 language => publication.language.as_str(),
                 postal_address => publication.postal_address.as_str(),
+                url => publication.url.trim_end_matches('/'),
                 base => base.trim_end_matches('/'),
             },
         );
@@ -73,19 +75,27 @@ impl Pages {
 
     /// The page `name` with `values`; status 200.
     pub fn render(&self, name: &str, values: Value) -> Response {
-        let template = self.templates.get_template(name);
-        match template.and_then(|template| template.render(values)) {
-            Ok(page) => Html(page).into_response(),
-            Err(error) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    page = name,
-                    "a page did not render"
-                );
+        match self.text(name, values) {
+            Some(page) => Html(page).into_response(),
+            None => {
                 let status = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
                 (status, "something broke here; please try again later").into_response()
             }
         }
+    }
+
+    /// The same as a text; none where it does not render, which is logged.
+    pub fn text(&self, name: &str, values: Value) -> Option<String> {
+        let template = self.templates.get_template(name);
+        let page = template.and_then(|template| template.render(values));
+        let told = page.inspect_err(|error| {
+            tracing::error!(
+                error = format!("{error:#}"),
+                page = name,
+                "a page did not render"
+            );
+        });
+        told.ok()
     }
 }
 

@@ -15,6 +15,7 @@ use minijinja::context;
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
+use crate::config::privacy::Tracking;
 use crate::http::Public;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
@@ -144,7 +145,10 @@ async fn show(
 
 fn is_tracked(site: &Public, reader: &Reader) -> bool {
     let tracking = &site.app.config.tracking;
-    (tracking.opens || tracking.clicks) && reader.tracking != "off"
+    let privacy = &site.app.config.privacy;
+    (tracking.opens || tracking.clicks)
+        && privacy.tracking != Tracking::Off
+        && (reader.tracking == "on" || (reader.tracking == "unset" && privacy.unasked))
 }
 
 /// Lists that are offered, and those the reader is or was on.

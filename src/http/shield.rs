@@ -19,6 +19,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use minijinja::context;
 use tokio::time::timeout;
+use url::Url;
 
 use crate::config::{Config, Http};
 use crate::http::fault::Fault;
@@ -27,6 +28,18 @@ use crate::http::pages::Pages;
 /// Nothing but our own stylesheet and images; no script at all; in nobody's frame.
 pub(super) const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The policy of a page that is a mail: it is styled inline and shows pictures; it runs nothing, sends nothing
+/// and is of no origin. Its links open, as mails have them open, in a new tab. None where `site` is no URL.
+pub(super) fn mail_policy(site: &str) -> Option<HeaderValue> {
+    let origin = Url::parse(site).ok()?.origin().ascii_serialization();
+    let policy = format!(
+        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; \
+         img-src {origin} https: data:; style-src 'unsafe-inline'; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).ok()
+}
 
 /// Headers of every answer, unless the handler named its own.
 const HEADERS: [(HeaderName, &str); 7] = [

@@ -12,14 +12,15 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
-use url::Url;
 
+use crate::config::privacy::Tracking;
 use crate::event::{Event, EventKind};
 use crate::http::Public;
 use crate::http::evidence::gather;
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::http::listener::Client;
+use crate::http::shield::mail_policy;
 use crate::id::DeliveryKey;
 use crate::token::{Claim, Purpose, verify};
 
@@ -107,16 +108,7 @@ pub async fn view(
     if method == Method::GET {
         record(&site, client, &headers, EventKind::View, delivery, None).await;
     }
-    // A mail is styled inline and shows pictures; it runs nothing, sends nothing and is of no origin.
-    // Its links open, as mails have them open, in a new tab.
-    let origin = Url::parse(&site.app.config.publication.url).map(|url| url.origin());
-    let origin = origin.map_or(String::new(), |origin| origin.ascii_serialization());
-    let policy = format!(
-        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; \
-         img-src {origin} https: data:; style-src 'unsafe-inline'; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'"
-    );
-    let policy = HeaderValue::try_from(policy).map_err(|_| Fault::Broken)?;
+    let policy = mail_policy(&site.app.config.publication.url).ok_or(Fault::Broken)?;
     Ok(([(CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response())
 }
 
@@ -129,6 +121,9 @@ async fn record(
     delivery: DeliveryKey,
     link: Option<u32>,
 ) {
+    if site.app.config.privacy.tracking == Tracking::Off {
+        return;
+    }
     let at = site.app.clock.now();
     let event = Event {
         kind,

@@ -256,23 +256,35 @@ impl Merge {
 
 /// The words without their looks, on one line.
 pub fn plain_text(inlines: &[Inline]) -> String {
+    words(inlines, &Merge::written)
+}
+
+/// The same for a reader of whom nothing is known: each slot gives its default.
+pub fn impersonal_text(inlines: &[Inline]) -> String {
+    words(inlines, &|merge| match merge {
+        Merge::Field { default, .. } => default.clone(),
+        Merge::Page(_) => String::new(),
+    })
+}
+
+fn words(inlines: &[Inline], fill: &dyn Fn(&Merge) -> String) -> String {
     let mut out = String::new();
-    collect(inlines, &mut out);
+    collect(inlines, fill, &mut out);
     out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn collect(inlines: &[Inline], out: &mut String) {
+fn collect(inlines: &[Inline], fill: &dyn Fn(&Merge) -> String, out: &mut String) {
     for inline in inlines {
         match inline {
             Inline::Text(text) | Inline::Code(text) => out.push_str(text),
-            Inline::Merge(merge) => out.push_str(&merge.written()),
+            Inline::Merge(merge) => out.push_str(&fill(merge)),
             Inline::Strong(inner)
             | Inline::Emphasis(inner)
             | Inline::Strike(inner)
             | Inline::Sub(inner)
             | Inline::Sup(inner)
             | Inline::Marked { text: inner, .. }
-            | Inline::Link { text: inner, .. } => collect(inner, out),
+            | Inline::Link { text: inner, .. } => collect(inner, fill, out),
             Inline::Image(picture) => out.push_str(&picture.alt),
             Inline::Note(_) => {}
             Inline::Break => out.push(' '),

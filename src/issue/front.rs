@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
+use crate::config::archive::Visibility;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::issue::dates::Dates;
 use crate::issue::yaml::{self, Entry, Node, Placed};
@@ -32,6 +33,10 @@ pub struct Front {
     pub authors: Vec<Author>,
     /// Where "share this issue" leads.
     pub share: Option<String>,
+    /// Who may read it in the archive; the configuration says when absent.
+    pub archive: Option<Visibility>,
+    /// The day on which its page in the archive may be shown first.
+    pub embargo: Option<Date>,
     /// Offset in the file of each value that is given, by its key (`title`, `authors.0.url`).
     pub places: BTreeMap<String, usize>,
 }
@@ -43,7 +48,7 @@ pub struct Author {
 }
 
 /// Every key there is.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "title",
     "subject",
     "preheader",
@@ -55,6 +60,8 @@ const KEYS: [&str; 11] = [
     "lang",
     "authors",
     "share",
+    "archive",
+    "embargo",
 ];
 const CODE: &str = "front-matter";
 
@@ -133,6 +140,8 @@ impl Reading<'_> {
                 "date" => self.front.date = self.day("date", value),
                 "dates" => self.front.dates = self.dates(value),
                 "authors" => self.authors(value),
+                "archive" => self.front.archive = self.visibility(value),
+                "embargo" => self.front.embargo = self.day("embargo", value),
                 _ => self.unknown(entry, &KEYS),
             }
         }
@@ -220,6 +229,22 @@ impl Reading<'_> {
             self.error(value, message);
         }
         day
+    }
+
+    fn visibility(&mut self, value: &Placed) -> Option<Visibility> {
+        let text = self.line("archive", value)?;
+        let known = Visibility::named(&text);
+        if known.is_none() {
+            let (at, length) = (value.range.start, value.range.len());
+            let message = format!("`archive` is not `{text}`");
+            let error = self.source.at(Severity::Error, at, length, CODE, message);
+            let names = Visibility::ALL.map(Visibility::name);
+            self.found.push(match nearest(&text, names) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error.help(format!("there are: {}", names.join(", "))),
+            });
+        }
+        known
     }
 
     fn dates(&mut self, value: &Placed) -> Option<Dates> {

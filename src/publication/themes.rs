@@ -13,6 +13,7 @@ use crate::compile::press::Mail;
 use crate::compile::theme::Theme;
 use crate::compile::theme::inspect::{Contrast, contrasts, inspect};
 use crate::compile::theme::look::Look;
+use crate::compile::theme::tokens::Tokens;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::publication::folder::{self, Folder};
@@ -49,6 +50,12 @@ pub fn themes(emails: &Path) -> anyhow::Result<Vec<Listed>> {
         name,
     });
     Ok(listed.collect())
+}
+
+/// The colours, type and spaces of a theme.
+pub fn tokens(emails: &Path, name: &str) -> anyhow::Result<Tokens> {
+    let theme = Publication::load(emails)?.theme(name);
+    Ok(theme.map_err(|error| Rejected(vec![error]))?.look.tokens)
 }
 
 /// Copies the theme `from` into the author's folder as `name`, and gives the files written.

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::config::privacy::Tracking;
 use crate::id::ListId;
 use crate::pace;
 use crate::publication::Publication;
@@ -164,6 +165,10 @@ impl Planned {
                 ensure!(
                     app.config.tracking.opens || app.config.tracking.clicks,
                     "`[tracking]` counts neither opens nor clicks, so nobody knows who did not open"
+                );
+                ensure!(
+                    app.config.privacy.tracking == Tracking::Individual,
+                    "`privacy.tracking` is not \"individual\", so nobody knows who did not open"
                 );
                 let run = store.last_started(earlier, list).await?;
                 let run =

@@ -6,6 +6,7 @@
 use anyhow::{Context, bail, ensure};
 
 use crate::app::App;
+use crate::archive;
 use crate::compile::Compiled;
 use crate::publication::Built;
 use crate::run::{headers, keep_revision};
@@ -49,12 +50,15 @@ pub async fn replace(app: &App, waiting: &Waiting, built: &Built) -> anyhow::Res
     let to = keep_revision(app, &built.compiled, &built.images).await?;
     let headers = headers(app, list, &built.compiled.slug).await?;
     let headers = serde_json::to_string(&headers)?;
+    let wish = archive::wish(app, built, &built.list);
+    let page = wish.page();
     let changed = app.store.replace_revision(
         run.id(),
         run.revision.as_deref().unwrap_or_default(),
         &to,
         &built.compiled.title,
         &headers,
+        &page,
     );
     ensure!(
         changed.await?,

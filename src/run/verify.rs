@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::compile::Compiled;
 use crate::delivery::{Counts, State};
 use crate::id::RunId;
+use crate::store::repairs::Repair;
 use crate::store::runs::Run;
 
 /// A marker this far ahead of the clock was set by a clock that was wrong.
@@ -31,6 +32,9 @@ pub struct Verified {
     pub balanced: bool,
     /// What does not hold, in words.
     pub faults: Vec<String>,
+    /// Links that lead elsewhere than when they were sent, each change of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<Repair>,
 }
 
 /// Every run there is, the system run too, the oldest first.
@@ -84,6 +88,10 @@ pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
     faults.extend(markers(app, &fresh).await?);
     faults.extend(links(app, &fresh).await?);
     faults.extend(keys(app, &fresh).await?);
+    let corrections = match &fresh.revision {
+        Some(revision) => store.repairs_of(revision).await?,
+        None => Vec::new(),
+    };
     Ok(Verified {
         issue: match system {
             true => "system mails".to_owned(),
@@ -95,6 +103,7 @@ pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
         counts: rows,
         balanced: faults.is_empty(),
         faults,
+        corrections,
     })
 }
 

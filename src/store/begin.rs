@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::id::{ListId, RunId};
 use crate::rollout::Stages;
+use crate::store::archive::{NewPage, put_page};
 use crate::store::runs::{Audience, Begun, COLUMNS, NewRun, Plan, Run};
 use crate::store::{Result, Store};
 
@@ -21,6 +22,18 @@ impl Store {
         &self,
         new: &NewRun<'_>,
         plan: &Plan,
+        again: bool,
+        at: Timestamp,
+    ) -> Result<Begun> {
+        self.begin_with_page(new, plan, None, again, at).await
+    }
+
+    /// [`Store::begin_planned`], with what is frozen for the issue's page in the archive.
+    pub async fn begin_with_page(
+        &self,
+        new: &NewRun<'_>,
+        plan: &Plan,
+        page: Option<&NewPage<'_>>,
         again: bool,
         at: Timestamp,
     ) -> Result<Begun> {
@@ -90,6 +103,9 @@ impl Store {
                     .bind(i64::from(plan.monthly))
                     .fetch_one(&mut *conn)
                     .await?;
+                    if let Some(page) = page {
+                        put_page!(conn, new.slug, id, page, at);
+                    }
                     Begun::New(RunId(id))
                 }
             }
@@ -172,6 +188,7 @@ impl Store {
         to: &str,
         title: &str,
         headers: &str,
+        page: &NewPage<'_>,
     ) -> Result<bool> {
         transact!(self, conn => {
             let changed = sqlx::query(
@@ -184,9 +201,26 @@ impl Store {
             .bind(to)
             .bind(title)
             .bind(headers)
-            .execute(conn)
-            .await?;
-            changed.rows_affected() == 1
+            .execute(&mut *conn)
+            .await?
+            .rows_affected();
+            if changed == 1 {
+                sqlx::query(
+                    "update archive_pages set title = $2, teaser = $3, language = $4, picture = $5,
+                         visibility = $6, embargo_until = $7
+                     where run_id = $1",
+                )
+                .bind(run.0)
+                .bind(page.title)
+                .bind(page.teaser)
+                .bind(page.language)
+                .bind(page.picture)
+                .bind(page.visibility.name())
+                .bind(page.embargo.map(|until| until.0))
+                .execute(&mut *conn)
+                .await?;
+            }
+            changed == 1
         })
     }
 

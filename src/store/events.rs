@@ -72,7 +72,7 @@ pub struct Departure<'a> {
 }
 
 /// Deliveries of readers who want nothing counted.
-const MUTED: &str = "
+pub(crate) const MUTED: &str = "
     select d.seq from deliveries d
     join subscribers u on u.id = d.subscriber_id and u.tracking = 'off'
     where d.run_id = $1 and d.seq in (select cast(value as bigint) from json_each($2))";

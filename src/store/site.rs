@@ -31,7 +31,7 @@ pub struct StoredImage {
 }
 
 impl Store {
-    /// The frozen link table of a run by index; `None` when the run is unknown or not yet frozen.
+    /// Where the links of a run lead, by index; `None` when the run is unknown or not yet frozen.
     pub async fn run_links(&self, run: RunId) -> Result<Option<Vec<(u32, String)>>> {
         read!(self, conn => {
             let revision: Option<Option<String>> =
@@ -43,7 +43,15 @@ impl Store {
                 return Ok(None);
             };
             let links: Vec<(i64, String)> =
-                sqlx::query_as("select link, url from links where revision = $1 order by link")
+                // A corrected target goes before the frozen one.
+                sqlx::query_as(
+                    "select l.link, coalesce((
+                         select x.new_url from link_repairs x
+                         where x.revision = l.revision and x.link = l.link
+                         order by x.id desc limit 1
+                     ), l.url)
+                     from links l where l.revision = $1 order by l.link",
+                )
                     .bind(revision)
                     .fetch_all(&mut *conn)
                     .await?;

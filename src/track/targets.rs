@@ -1,11 +1,14 @@
 //! Where a click goes: the frozen link tables, kept in memory once read.
 //!
-//! Promises: a target comes from a run's link table by index and from nowhere else, is http or https,
-//! and fits a header; once a run's table has been read, clicks are answered without the database.
+//! Promises: a target comes from a run's link table by index and from nowhere else, is http, https or, once
+//! corrected, mailto, and fits a header; once a run's table has been read, clicks are answered whether the
+//! database does or not; a corrected target is followed within seconds.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
 use url::Url;
 
 use crate::id::{DeliveryKey, RunId};
@@ -14,13 +17,26 @@ use crate::store::{Result, Store};
 /// Runs whose tables are kept: old issues are clicked for years, but rarely many at once.
 const RUNS: usize = 256;
 
+/// How old the knowledge may be that no link was corrected.
+const FRESH: Duration = Duration::from_secs(2);
+/// How long a click waits for that; a database that is slower, or down, is asked again later.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 type Table = HashMap<u32, String>;
 
 /// Link tables by run; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Targets {
     store: Store,
-    runs: Arc<Mutex<HashMap<RunId, Arc<Table>>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    runs: HashMap<RunId, Arc<Table>>,
+    /// The newest correction when it was last asked for, and when that was.
+    repair: i64,
+    asked: Option<Instant>,
 }
 
 impl Targets {
@@ -28,7 +44,7 @@ impl Targets {
     pub fn new(store: Store) -> Targets {
         Targets {
             store,
-            runs: Arc::default(),
+            kept: Arc::default(),
         }
     }
 
@@ -38,26 +54,55 @@ impl Targets {
             let url = self.store.system_link(delivery, link).await?;
             return Ok(url.as_deref().and_then(safe_target));
         }
+        self.look_for_repairs().await;
         if let Some(table) = self.kept(delivery.run) {
             return Ok(table.get(&link).cloned());
         }
+        let seen = self.lock().repair;
         let Some(links) = self.store.run_links(delivery.run).await? else {
             return Ok(None);
         };
         let safe = |(link, url): (u32, String)| Some((link, safe_target(&url)?));
         let table: Arc<Table> = Arc::new(links.into_iter().filter_map(safe).collect());
         let url = table.get(&link).cloned();
-        self.keep(delivery.run, table);
+        self.keep(delivery.run, table, seen);
         Ok(url)
     }
 
-    fn kept(&self, run: RunId) -> Option<Arc<Table>> {
-        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.get(&run).cloned()
+    /// Forgets all tables when a link was corrected since they were read.
+    async fn look_for_repairs(&self) {
+        {
+            let mut kept = self.lock();
+            if kept.asked.is_some_and(|asked| asked.elapsed() < FRESH) {
+                return;
+            }
+            // Whoever comes meanwhile need not ask as well.
+            kept.asked = Some(Instant::now());
+        }
+        if let Ok(Ok(repair)) = timeout(PATIENCE, self.store.last_repair()).await {
+            let mut kept = self.lock();
+            if kept.repair != repair {
+                kept.repair = repair;
+                kept.runs.clear();
+            }
+        }
     }
 
-    fn keep(&self, run: RunId, table: Arc<Table>) {
-        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self, run: RunId) -> Option<Arc<Table>> {
+        self.lock().runs.get(&run).cloned()
+    }
+
+    /// Keeps a table that was read after the correction `seen`.
+    fn keep(&self, run: RunId, table: Arc<Table>, seen: i64) {
+        let mut kept = self.lock();
+        if kept.repair != seen {
+            return;
+        }
+        let runs = &mut kept.runs;
         if runs.len() >= RUNS {
             // The oldest run is the one least clicked.
             let oldest = runs.keys().min().copied();
@@ -71,7 +116,12 @@ impl Targets {
 /// such links into a table; this is the second lock on the door.
 fn safe_target(url: &str) -> Option<String> {
     let parsed = Url::parse(url).ok()?;
-    let fine = matches!(parsed.scheme(), "http" | "https") && parsed.has_host();
+    let fine = match parsed.scheme() {
+        "http" | "https" => parsed.has_host(),
+        // Only a person's correction brings one here.
+        "mailto" => parsed.path().contains('@'),
+        _ => false,
+    };
     let text = String::from(parsed);
     (fine && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(text)
 }
@@ -81,7 +131,7 @@ mod tests {
     use super::safe_target;
 
     #[test]
-    fn only_web_addresses_that_fit_a_header_are_targets() {
+    fn only_addresses_that_fit_a_header_are_targets() {
         assert_eq!(
             safe_target("https://b\u{fc}cher.example/\u{e4}?q=1#a").as_deref(),
             Some("https://xn--bcher-kva.example/%C3%A4?q=1#a")
@@ -90,7 +140,7 @@ mod tests {
             "javascript:alert(1)",
             "data:text/html,x",
             "//evil.example",
-            "mailto:a@b.example",
+            "mailto:nobody",
             "/c/x",
             "https://",
             "",

@@ -204,6 +204,66 @@ def the_author_sees_the_run_and_its_numbers(it, chromium):
         assert f"{label}\n{stats[name]}" in text.lower(), f"`stats` says {stats[name]} {name}: {text}"
 
 
+def an_archived_issue_is_read_and_runs_nothing(it, chromium):
+    looks_right(chromium, "archive", it.site + "/archive")
+    chromium.open(it.site + "/archive")
+    tab_to(chromium, lambda tag, _, text: tag == "a" and "page tests" in text)
+    chromium.keys(ENTER)
+    page = it.site + "/archive/" + SLUG
+    wait_for("the issue", lambda: chromium.url() == page)
+    for scheme in ("light", "dark"):
+        chromium.scheme(scheme)
+        for width in (375, 1280):
+            chromium.width(width)
+            chromium.open(page)
+            shot = SHOTS / f"archived-{scheme}-{width}.png"
+            shot.write_bytes(base64.b64decode(chromium.screenshot()))
+            wide = chromium.run("return document.documentElement.scrollWidth")
+            assert wide <= width, f"{wide} px wide on a screen of {width}"
+    links = chromium.run("return [...document.links].map((a) => a.href)")
+    assert "https://example.com/first" in links, links
+    assert not [link for link in links if "/c/" in link or "/u/" in link], links
+    chromium.scheme("light")
+    chromium.width(375)
+    # What a hostile issue would try: each is refused by the page's own policy, not by the test's browser.
+    refused = """
+        const done = arguments[0], told = {};
+        try { told.cookie = 'read ' + document.cookie; } catch (e) { told.cookie = e.name; }
+        try { told.storage = 'read ' + localStorage.length; } catch (e) { told.storage = e.name; }
+        told.origin = self.origin;
+        document.addEventListener('securitypolicyviolation', (e) => { told[e.effectiveDirective] = 'refused'; });
+        const script = document.createElement('script');
+        script.text = 'window.ran = true';
+        document.body.append(script);
+        const frame = document.createElement('iframe');
+        frame.src = '/';
+        document.body.append(frame);
+        const form = document.createElement('form');
+        form.method = 'post'; form.action = '/subscribe';
+        document.body.append(form);
+        form.submit();
+        fetch('/').then(() => 'answered', () => 'refused').then((fetched) => {
+            told.fetch = fetched;
+            told.ran = window.ran === true;
+            setTimeout(() => { told.url = location.href; done(told); }, 500);
+        });
+    """
+    chromium.scripts(True)
+    chromium.open(page)
+    told = chromium.call("POST", "/execute/async", {"script": refused, "args": []})
+    chromium.scripts(False)
+    expected = {
+        "cookie": "SecurityError",
+        "storage": "SecurityError",
+        "origin": "null",
+        "fetch": "refused",
+        "ran": False,
+        "url": page,
+    }
+    wrong = {name: told.get(name) for name, value in expected.items() if told.get(name) != value}
+    assert not wrong, f"{wrong} of {told}"
+
+
 TESTS = [
     a_page_that_looks_wrong_is_found,
     a_reader_joins_by_keyboard_and_confirms_by_mail,
@@ -211,6 +271,7 @@ TESTS = [
     a_form_for_other_sites_is_shown,
     a_wrong_link_says_nothing_but_how_to_go_on,
     the_author_sees_the_run_and_its_numbers,
+    an_archived_issue_is_read_and_runs_nothing,
     a_reader_pauses_chooses_and_is_erased_by_keyboard,
 ]
 

@@ -5,6 +5,7 @@ mod desk;
 mod notices;
 mod pace;
 mod part;
+mod privacy;
 mod schedule;
 mod signals;
 mod stages;

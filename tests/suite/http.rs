@@ -1,12 +1,16 @@
 //! The two sites from outside: real sockets, both databases.
 
 mod admin;
+mod archive;
+mod back_issues;
 mod bombing;
 mod counters;
 mod leaving;
 mod links;
 mod listener;
 mod preferences;
+mod privacy;
+mod repairs;
 mod signup;
 mod site;
-mod wire;
+pub mod wire;

@@ -6,6 +6,7 @@ use anyhow::{anyhow, bail, ensure};
 
 use crate::address::EmailAddress;
 use crate::app::App;
+use crate::config::privacy::Tracking;
 use crate::id::ListId;
 use crate::rollout::{self, Share, Stages};
 use crate::run::plan::{Part, Planned, Wishes};
@@ -89,6 +90,10 @@ impl Planned {
         ensure!(
             counted,
             "`tracking.{key}` is off, so nothing would decide; try `--by` the other"
+        );
+        ensure!(
+            app.config.privacy.tracking == Tracking::Individual,
+            "`privacy.tracking` is not \"individual\", so nobody knows which subject was opened or clicked"
         );
         let readers = rollout::part_of(self.readers, share);
         let wait = span(test.after);

@@ -93,7 +93,7 @@ impl Desk {
         std::fs::write(&file, text.replacen(&heading, &line, 1)).expect("a file");
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pressrun"));
         command
             .args(arguments)

@@ -126,9 +126,9 @@ impl TestSite {
             store: database.store().await,
             keyring: Arc::new(keyring),
             clock: Clock::fixed(NOON),
-            chance: chance.clone(),
+            chance,
         };
-        let tracker = Tracker::start(app.store.clone(), chance);
+        let tracker = Tracker::of(&app);
         let site = Site {
             tracker: tracker.clone(),
             view: renderer(),

@@ -1,0 +1,129 @@
+//! `pressrun links`: the links of an issue sent, what readers did with them, and a wrong one put right.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::cli::output::{plain, print, print_json, table};
+use crate::cli::{Cli, Exit};
+use crate::clock::Timestamp;
+use crate::run::{self, links};
+use crate::store::repairs::{LinkRow, Repair};
+
+/// Shows the links of an issue with their clicks, and corrects where one leads.
+///
+/// What readers got stays as it was sent. The redirect behind a tracked link, the archive and the feeds
+/// follow a correction within seconds.
+#[derive(Debug, Args)]
+pub struct Links {
+    /// Slug or folder of the issue; its newest run is meant.
+    issue: String,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    change: Option<Change>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Change {
+    /// Leads a link to another address from now on.
+    Fix {
+        /// The link's number, as `pressrun links ISSUE` shows it.
+        number: usize,
+        /// Where it is to lead: http, https or mailto.
+        url: String,
+    },
+}
+
+/// Runs `pressrun links`.
+pub(super) async fn run(cli: &Cli, arguments: &Links) -> anyhow::Result<Exit> {
+    let app = cli.open().await?;
+    let run = run::find(&app, &arguments.issue).await?;
+    if let Some(Change::Fix { number, url }) = &arguments.change {
+        let old = links::fix(&app, &run, *number, url, &whoever()).await?;
+        print(&format!("link {number} led to {old}\n"))?;
+    }
+    let (links, repairs) = links::table(&app, &run).await?;
+    if arguments.json {
+        let link = |row: &LinkRow| {
+            json!({
+                "number": row.link + 1,
+                "name": row.name,
+                "url": row.corrected.as_ref().unwrap_or(&row.url),
+                "sent": row.url,
+                "readers": row.readers,
+                "clicks": row.clicks,
+            })
+        };
+        print_json(&json!({
+            "issue": run.slug,
+            "run": run.id,
+            "links": links.iter().map(link).collect::<Vec<_>>(),
+            "corrections": repairs.iter().map(as_json).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        print(&as_text(&links, &repairs))?;
+    }
+    app.store.close().await;
+    Ok(Exit::Done)
+}
+
+/// Who sits here, for the audit line.
+fn whoever() -> String {
+    let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let name = name.unwrap_or_default();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+    match name.is_empty() {
+        true => "command line".to_owned(),
+        false => format!("{name} at the command line"),
+    }
+}
+
+fn as_text(links: &[LinkRow], repairs: &[Repair]) -> String {
+    if links.is_empty() {
+        return "no link of this run is tracked: they lead straight to their targets\n".to_owned();
+    }
+    let row = |row: &LinkRow| {
+        let url = row.corrected.as_ref().unwrap_or(&row.url);
+        vec![
+            (row.link + 1).to_string(),
+            row.readers.to_string(),
+            row.clicks.to_string(),
+            plain(&row.name),
+            plain(url),
+        ]
+    };
+    let header = ["link", "readers", "clicks", "name", "leads to"];
+    let mut text = table(&header, &links.iter().map(row).collect::<Vec<_>>());
+    if !repairs.is_empty() {
+        text.push_str("\ncorrected\n");
+        text.extend(
+            repairs
+                .iter()
+                .map(|repair| format!("  {}\n", sentence(repair))),
+        );
+    }
+    text
+}
+
+/// One correction in one line.
+pub(super) fn sentence(repair: &Repair) -> String {
+    format!(
+        "{} link {} by {}: {} -> {}",
+        Timestamp(repair.at).to_rfc3339(),
+        repair.link + 1,
+        plain(&repair.who),
+        plain(&repair.old_url),
+        plain(&repair.new_url)
+    )
+}
+
+fn as_json(repair: &Repair) -> serde_json::Value {
+    json!({
+        "number": repair.link + 1,
+        "old": repair.old_url,
+        "new": repair.new_url,
+        "at": Timestamp(repair.at).to_rfc3339(),
+        "who": repair.who,
+    })
+}

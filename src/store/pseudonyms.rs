@@ -1,0 +1,269 @@
+//! Events without anyone's name, and the keys of their pseudonyms.
+//!
+//! Promises: an event of this kind never names a delivery, and no delivery says that it was opened or
+//! clicked; each reader counts once while the run's key is there. The counters stand in the first block of
+//! the run, for a block of few readers would name them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Serialize;
+
+use crate::chance::Chance;
+use crate::clock::Timestamp;
+use crate::event::{Event, EventKind};
+use crate::id::RunId;
+use crate::pseudonym::{KEY, impersonal, pseudonym};
+use crate::store::events::MUTED;
+use crate::store::{Result, Store};
+
+const OPEN: i64 = -2;
+const CLICK: i64 = -1;
+
+#[derive(Serialize)]
+struct Row {
+    id: i64,
+    at: i64,
+    kind: &'static str,
+    run: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pseudonym: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<u32>,
+    evidence: String,
+}
+
+#[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Mark {
+    run: i64,
+    pseudonym: i64,
+    mark: i64,
+}
+
+/// What a run's counters gain.
+#[derive(Clone, Copy, Default)]
+struct Gain {
+    opened: i64,
+    clicked: i64,
+    opens: i64,
+    clicks: i64,
+}
+
+#[derive(Serialize)]
+struct LinkRow {
+    run: i64,
+    link: i64,
+    readers: i64,
+    clicks: i64,
+}
+
+impl Store {
+    /// Stores `events` under `ids` (of the same length) without the deliveries they are of, and moves the
+    /// counters. Events of readers who want nothing counted are left out.
+    pub async fn record_anonymously(
+        &self,
+        ids: &[i64],
+        events: &[Event],
+        chance: &Chance,
+    ) -> Result<()> {
+        again!(self.try_anonymously(ids, events, chance).await)
+    }
+
+    async fn try_anonymously(&self, ids: &[i64], events: &[Event], chance: &Chance) -> Result<()> {
+        let mut seqs = BTreeMap::<RunId, BTreeSet<u32>>::new();
+        for event in events {
+            seqs.entry(event.delivery.run)
+                .or_default()
+                .insert(event.delivery.seq);
+        }
+        transact!(self, conn => {
+            let mut settled = HashMap::new();
+            let mut keys = HashMap::new();
+            for (run, seqs) in &seqs {
+                let seqs = json(seqs);
+                // Invariant: whoever withdrew is not counted, by old mail neither.
+                let muted: Vec<i64> = sqlx::query_scalar(self.sql(MUTED))
+                    .bind(run.0)
+                    .bind(&seqs)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                let known: Vec<(i64, Option<i64>)> = sqlx::query_as(self.sql(
+                    "select seq, settled_at from deliveries
+                     where run_id = $1 and seq in (select cast(value as bigint) from json_each($2))",
+                ))
+                .bind(run.0)
+                .bind(&seqs)
+                .fetch_all(&mut *conn)
+                .await?;
+                for (seq, at) in known.into_iter().filter(|(seq, _)| !muted.contains(seq)) {
+                    settled.insert((*run, seq), at);
+                }
+                let mut fresh = [0; KEY];
+                chance.fill(&mut fresh);
+                let first = events.iter().map(|event| event.at.0).min().unwrap_or(0);
+                sqlx::query(
+                    "insert into pseudonym_keys (run_id, key, made_at)
+                     select id, $2, $3 from runs where id = $1
+                     on conflict (run_id) do nothing",
+                )
+                .bind(run.0)
+                .bind(&fresh[..])
+                .bind(first)
+                .execute(&mut *conn)
+                .await?;
+                // The row is read after the insert: another node may have drawn the key.
+                let key: Option<Option<Vec<u8>>> =
+                    sqlx::query_scalar("select key from pseudonym_keys where run_id = $1")
+                        .bind(run.0)
+                        .fetch_optional(&mut *conn)
+                        .await?;
+                let key = key.flatten().and_then(|key| <[u8; KEY]>::try_from(key).ok());
+                keys.extend(key.map(|key| (*run, key)));
+            }
+            let mut rows = Vec::new();
+            let mut marks = BTreeSet::new();
+            let mut gains = BTreeMap::<i64, Gain>::new();
+            let mut clicks = BTreeMap::<(i64, i64), (i64, i64)>::new();
+            for (id, event) in ids.iter().zip(events) {
+                let (run, seq) = (event.delivery.run, event.delivery.seq);
+                let Some(settled_at) = settled.get(&(run, i64::from(seq))) else {
+                    continue;
+                };
+                let after = settled_at.map(|settled| (event.at.0 - settled).div_euclid(1000));
+                let name = keys.get(&run).map(|key| pseudonym(key, seq));
+                let gain = gains.entry(run.0).or_default();
+                let mut mark = |mark| {
+                    let own = name.map(|pseudonym| Mark { run: run.0, pseudonym, mark });
+                    marks.extend(own);
+                };
+                match event.kind {
+                    EventKind::Open => {
+                        gain.opens += 1;
+                        mark(OPEN);
+                    }
+                    EventKind::Click => {
+                        gain.clicks += 1;
+                        mark(CLICK);
+                        if let Some(link) = event.link {
+                            mark(i64::from(link));
+                            clicks.entry((run.0, i64::from(link))).or_default().1 += 1;
+                        }
+                    }
+                    _ => {}
+                }
+                let evidence = impersonal(&event.evidence, after);
+                rows.push(Row {
+                    id: *id,
+                    at: event.at.0,
+                    kind: event.kind.name(),
+                    run: run.0,
+                    pseudonym: name,
+                    link: event.link,
+                    evidence: json(&evidence),
+                });
+            }
+            let first: Vec<(i64, i64)> = sqlx::query_as(self.sql(
+                "insert into pseudonym_marks (run_id, pseudonym, mark)
+                 select cast(value->>'run' as bigint), cast(value->>'pseudonym' as bigint),
+                        cast(value->>'mark' as bigint)
+                 from json_each($1) where true
+                 on conflict (run_id, pseudonym, mark) do nothing
+                 returning run_id, mark",
+            ))
+            .bind(json(&marks))
+            .fetch_all(&mut *conn)
+            .await?;
+            for (run, mark) in first {
+                let gain = gains.entry(run).or_default();
+                match mark {
+                    OPEN => gain.opened += 1,
+                    CLICK => gain.clicked += 1,
+                    link => clicks.entry((run, link)).or_default().0 += 1,
+                }
+            }
+            sqlx::query(self.sql(
+                "insert into events (id, at, kind, run_id, link, pseudonym, evidence)
+                 select cast(value->>'id' as bigint), cast(value->>'at' as bigint), value->>'kind',
+                        cast(value->>'run' as bigint), cast(value->>'link' as bigint),
+                        cast(value->>'pseudonym' as bigint), value->>'evidence'
+                 from json_each($1)",
+            ))
+            .bind(json(&rows))
+            .execute(&mut *conn)
+            .await?;
+            let links: Vec<LinkRow> = clicks
+                .into_iter()
+                .map(|((run, link), (readers, clicks))| LinkRow { run, link, readers, clicks })
+                .collect();
+            sqlx::query(self.sql(
+                "insert into link_counts (run_id, link, readers, clicks)
+                 select cast(value->>'run' as bigint), cast(value->>'link' as bigint),
+                        cast(value->>'readers' as bigint), cast(value->>'clicks' as bigint)
+                 from json_each($1) where true
+                 on conflict (run_id, link) do update set
+                     readers = link_counts.readers + excluded.readers,
+                     clicks = link_counts.clicks + excluded.clicks",
+            ))
+            .bind(json(&links))
+            .execute(&mut *conn)
+            .await?;
+            for (run, gain) in gains {
+                sqlx::query(
+                    "update blocks set opened = opened + $2, clicked = clicked + $3, opens = opens + $4,
+                         clicks = clicks + $5
+                     where run_id = $1 and block = 0",
+                )
+                .bind(run)
+                .bind(gain.opened)
+                .bind(gain.clicked)
+                .bind(gain.opens)
+                .bind(gain.clicks)
+                .execute(&mut *conn)
+                .await?;
+            }
+        })
+    }
+
+    /// Destroys the keys that were made before `before`, and what was kept under their pseudonyms. Gives how
+    /// many there were; at most `limit`.
+    pub async fn destroy_pseudonyms(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        transact!(self, conn => {
+            let runs: Vec<i64> = sqlx::query_scalar(
+                "update pseudonym_keys set key = null
+                 where run_id in (
+                     select run_id from pseudonym_keys where key is not null and made_at < $1
+                     order by run_id limit $2
+                 )
+                 returning run_id",
+            )
+            .bind(before.0)
+            .bind(i64::from(limit))
+            .fetch_all(&mut *conn)
+            .await?;
+            sqlx::query(self.sql(
+                "delete from pseudonym_marks
+                 where run_id in (select cast(value as bigint) from json_each($1))",
+            ))
+            .bind(json(&runs))
+            .execute(&mut *conn)
+            .await?;
+            runs.len() as u64
+        })
+    }
+
+    /// How many keys were made before `before` and are there still.
+    pub async fn old_pseudonyms(&self, before: Timestamp) -> Result<i64> {
+        read!(self, conn => {
+            let number = sqlx::query_scalar(
+                "select count(*) from pseudonym_keys where key is not null and made_at < $1",
+            )
+            .bind(before.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(number)
+        })
+    }
+}
+
+fn json(rows: &impl Serialize) -> String {
+    serde_json::to_string(rows).expect("rows are plain data")
+}

@@ -1,0 +1,90 @@
+//! Forgetting by age, a step at a time.
+
+use sqlx::AssertSqlSafe;
+
+use crate::clock::Timestamp;
+use crate::store::{Result, Store};
+
+/// A kind of data that is forgotten by its age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Opens, clicks and leavings one by one; the sums stay.
+    Events,
+    /// What servers said of single deliveries.
+    Failures,
+    /// What the author was told.
+    Notices,
+    /// That an address got a confirm mail.
+    ConfirmLog,
+    /// Why readers left.
+    LeaveReasons,
+    /// What readers agreed to who are on no list any more.
+    Consents,
+    /// Tombstones of erased readers.
+    Erased,
+}
+
+/// Table, key and age of a kind; `$1` is the instant before which it is old.
+struct Words {
+    table: &'static str,
+    key: &'static str,
+    old: &'static str,
+}
+
+impl Kind {
+    fn words(self) -> Words {
+        let (table, key, old) = match self {
+            // Ids are in the order of time: 42 bits of milliseconds and 21 others.
+            Kind::Events => ("events", "id", "id < $1 * 2097152"),
+            Kind::Failures => ("failures", "run_id, seq", "at < $1"),
+            Kind::Notices => ("notices", "id", "at < $1 and hook_due is null"),
+            Kind::ConfirmLog => ("confirm_log", "hash, at", "at < $1"),
+            Kind::LeaveReasons => ("leave_reasons", "subscription", "at < $1"),
+            Kind::Consents => (
+                "consents",
+                "subscriber_id, at, what, list_id",
+                "at < $1 and not exists (
+                     select 1 from subscriptions n
+                     where n.subscriber_id = consents.subscriber_id and n.status <> 'unsubscribed'
+                 )",
+            ),
+            Kind::Erased => (
+                "suppressions",
+                "hash",
+                "created_at < $1 and reason = 'erased'",
+            ),
+        };
+        Words { table, key, old }
+    }
+}
+
+impl Store {
+    /// Forgets up to `limit` of a kind that are older than `before`; gives how many.
+    pub async fn forget_some(&self, kind: Kind, before: Timestamp, limit: u32) -> Result<u64> {
+        let Words { table, key, old } = kind.words();
+        let text = format!(
+            "delete from {table} where ({key}) in (select {key} from {table} where {old} limit $2)"
+        );
+        transact!(self, conn => {
+            let gone = sqlx::query(AssertSqlSafe(text))
+                .bind(before.0)
+                .bind(i64::from(limit))
+                .execute(conn)
+                .await?;
+            gone.rows_affected()
+        })
+    }
+
+    /// How many of a kind are older than `before`.
+    pub async fn old(&self, kind: Kind, before: Timestamp) -> Result<i64> {
+        let Words { table, old, .. } = kind.words();
+        let text = format!("select count(*) from {table} where {old}");
+        read!(self, conn => {
+            let number = sqlx::query_scalar(AssertSqlSafe(text))
+                .bind(before.0)
+                .fetch_one(conn)
+                .await?;
+            Ok(number)
+        })
+    }
+}

@@ -1,0 +1,188 @@
+//! What is counted of whom, and how long it is kept.
+
+use std::time::Duration;
+
+use pressrun::retention;
+use pressrun::token::Claim;
+
+use super::site::{NOON, TestSite, delivery};
+use crate::harness::Engine;
+use crate::on_both;
+
+fn config(words: &str) -> String {
+    TestSite::config(&[("[signup]", &format!("[privacy]\n{words}\n[signup]"))])
+}
+
+on_both!(
+    anonymous_numbers_count_each_reader_once_and_name_nobody,
+    async |engine: Engine| {
+        let site = TestSite::with(engine, &config("tracking = \"anonymous\""), |_| {}).await;
+        // The second block holds one reader: its counters would name her.
+        site.seed_run(257).await;
+        let agent = "Mozilla/5.0 (X11; Linux) Firefox/133.0";
+        let person = [("User-Agent", agent), ("Accept-Language", "en")];
+        for (seq, link) in [(0, 0), (0, 0), (0, 1), (256, 0)] {
+            let open = format!("/o/{}", site.token(Claim::Open(delivery(seq))));
+            site.send("GET", &open, &person, "").await;
+            let click = format!("/c/{}", site.token(Claim::Click(delivery(seq), link)));
+            assert_eq!(site.send("GET", &click, &person, "").await.status, 302);
+        }
+        for (column, number) in [("opened", 2), ("clicked", 2), ("opens", 4), ("clicks", 4)] {
+            assert_eq!(site.counter(column).await, number, "{column}");
+            let late = format!("select {column} from blocks where run_id = 2 and block = 1");
+            assert_eq!(
+                site.db.number(&late).await,
+                0,
+                "{column} of a block of one reader"
+            );
+        }
+        let links = "select readers * 100 + clicks from link_counts where run_id = 2 and link = ";
+        assert_eq!(site.db.number(&format!("{links}0")).await, 203);
+        assert_eq!(site.db.number(&format!("{links}1")).await, 101);
+        for clear in [
+            "select count(*) from events where seq is not null",
+            "select count(*) from deliveries where opened_at is not null or clicked_at is not null",
+            "select count(*) from reader_clicks",
+            "select count(*) from events where evidence like '%133%' or evidence like '%\"network\"%'",
+        ] {
+            assert_eq!(site.db.number(clear).await, 0, "{clear}");
+        }
+        let names = "select count(distinct pseudonym) from events where pseudonym is not null";
+        assert_eq!(site.db.number(names).await, 2);
+        assert_eq!(site.db.number("select count(*) from events").await, 8);
+        // Whoever withdraws is not counted, as little as by name.
+        site.db
+            .exec("update subscribers set tracking = 'off' where id = 1001")
+            .await;
+        site.get(&format!("/o/{}", site.token(Claim::Open(delivery(1)))))
+            .await;
+        assert_eq!(site.counter("opens").await, 4);
+        // The key goes; what was counted stays, and another open is nobody's.
+        site.app.clock.advance(Duration::from_secs(31 * 86_400));
+        retention::run(&site.app).await.expect("forgotten");
+        assert_eq!(
+            site.db
+                .number("select count(*) from pseudonym_keys where key is null")
+                .await,
+            1
+        );
+        assert_eq!(
+            site.db.number("select count(*) from pseudonym_marks").await,
+            0
+        );
+        site.get(&format!("/o/{}", site.token(Claim::Open(delivery(0)))))
+            .await;
+        assert_eq!(
+            (site.counter("opened").await, site.counter("opens").await),
+            (2, 5)
+        );
+        assert_eq!(
+            site.db
+                .number("select count(*) from events where pseudonym is null")
+                .await,
+            1
+        );
+        site.stop().await;
+    }
+);
+
+on_both!(
+    nothing_is_counted_when_it_is_off_and_every_link_still_leads_on,
+    async |engine: Engine| {
+        let site = TestSite::with(engine, &config("tracking = \"off\""), |_| {}).await;
+        site.seed_run(1).await;
+        let open = format!("/o/{}", site.token(Claim::Open(delivery(0))));
+        assert_eq!(site.get(&open).await.body.len(), 43);
+        let click = format!("/c/{}", site.token(Claim::Click(delivery(0), 0)));
+        assert_eq!(site.get(&click).await.status, 302);
+        assert_eq!(site.db.number("select count(*) from events").await, 0);
+        assert_eq!(
+            site.counter("opens").await + site.counter("clicks").await,
+            0
+        );
+        site.stop().await;
+    }
+);
+
+on_both!(
+    what_is_older_than_its_kind_is_kept_is_forgotten_in_steps,
+    async |engine: Engine| {
+        let words = "tracking = \"individual\"\n[retention]\nevents = \"10d\"\nfailures = \"0s\"\n\
+            consents = \"10d\"\nerased = \"10d\"";
+        let site = TestSite::with(engine, &config(words), |_| {}).await;
+        site.seed_run(2).await;
+        let day = 86_400_000;
+        let (old, young) = (NOON.0 - 11 * day, NOON.0 - 9 * day);
+        for (number, at) in [(0..2_500, old), (2_500..2_600, young)] {
+            let rows = number.map(|n| {
+                format!(
+                    "({}, {at}, 'open', 2, 0, '{{}}')",
+                    (at + n64(n)) * 2_097_152
+                )
+            });
+            let rows: Vec<String> = rows.collect();
+            let into = "insert into events (id, at, kind, run_id, seq, evidence) values ";
+            site.db.exec(&format!("{into}{}", rows.join(","))).await;
+        }
+        site.db
+            .exec(&format!(
+                "insert into failures (run_id, seq, at, reason, dialogue) values (2, 0, 1, 'other', '');
+                 insert into suppressions (hash, reason, created_at) values (unhex('01'), 'erased', {old}),
+                     (unhex('02'), 'erased', {young}), (unhex('03'), 'bounced', {old});
+                 update subscriptions set status = 'unsubscribed' where subscriber_id = 1001;
+                 insert into consents (subscriber_id, at, what, list_id) values (1000, {old}, 'confirm', 1),
+                     (1001, {old}, 'confirm', 1), (1001, {young}, 'leave', 1)"
+            ))
+            .await;
+        let plan = retention::plan(&site.app).await.expect("a plan");
+        let older = |kind: &str| {
+            plan.iter()
+                .find(|kept| kept.kind == kind)
+                .expect("a kind")
+                .old
+        };
+        assert_eq!(
+            (
+                older("events"),
+                older("consents"),
+                older("erased"),
+                older("failures")
+            ),
+            (2_500, 1, 1, 0)
+        );
+        let count = async |table: &str| {
+            site.db
+                .number(&format!("select count(*) from {table}"))
+                .await
+        };
+        assert_eq!(count("events").await, 2_600, "a plan forgets nothing");
+        let gone = retention::run(&site.app).await.expect("forgotten");
+        assert_eq!(gone, plan);
+        let left = (
+            count("events").await,
+            count("consents").await,
+            count("suppressions").await,
+        );
+        assert_eq!((left, count("failures").await), ((100, 2, 2), 1));
+        assert_eq!(
+            retention::run(&site.app)
+                .await
+                .expect("nothing")
+                .iter()
+                .map(|k| k.old)
+                .sum::<u64>(),
+            0
+        );
+        let (code, out, error) = site.command(&["retention", "run", "--dry-run"]);
+        assert_eq!(code, Some(0), "{error}");
+        assert!(
+            out.contains("events") && out.contains("10 days") && out.contains("for ever"),
+            "{out}"
+        );
+        site.stop().await;
+    }
+);
+
+fn n64(number: i32) -> i64 {
+    i64::from(number)
+}
