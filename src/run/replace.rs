@@ -55,6 +55,7 @@ pub async fn replace(app: &App, waiting: &Waiting, built: &Built) -> anyhow::Res
         &to,
         &built.compiled.title,
         &headers,
+        &built.compiled.only,
     );
     ensure!(
         changed.await?,

@@ -6,6 +6,7 @@ mod notices;
 mod pace;
 mod part;
 mod schedule;
+mod segments;
 mod signals;
 mod stages;
 mod trial;
