@@ -27,6 +27,7 @@ mod preview;
 mod rehearse;
 mod relay;
 mod retention;
+mod segments;
 mod send;
 mod serve;
 mod signal;
@@ -91,6 +92,9 @@ pub enum Command {
     /// Adds, imports, shows, removes and exports readers.
     #[command(subcommand)]
     Subscribers(subscribers::Command),
+    /// Shows segments and who is in them.
+    #[command(subcommand)]
+    Segments(segments::Command),
     /// Adds, counts, checks and removes addresses that are never mailed.
     #[command(subcommand)]
     Suppressions(suppressions::Command),
@@ -186,6 +190,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Config(command) => config::run(cli, command),
         Command::Lists(command) => lists::run(cli, command).await,
         Command::Subscribers(command) => subscribers::run(cli, command).await,
+        Command::Segments(command) => segments::run(cli, command).await,
         Command::Suppressions(command) => suppressions::run(cli, command).await,
         Command::New(new) => new::run(&cli.config, new),
         Command::ImportIssue(arguments) => import_issue::run(&cli.config, arguments),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::compile::notation::Notation;
+use crate::segment::Sieve;
 use crate::token::Purpose;
 
 pub mod archived;
@@ -17,6 +18,7 @@ pub mod image;
 mod layout;
 mod markup;
 pub mod notation;
+pub mod only;
 mod own;
 mod placeholder;
 pub mod press;
@@ -46,6 +48,9 @@ pub struct Compiled {
     /// Click targets; [`Slot::Click`] holds an index into this table.
     pub links: Vec<Link>,
     pub images: Vec<Image>,
+    /// Whom parts of it are for; [`Segment::Only`] holds an index into this table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<Sieve>,
 }
 
 /// Text with holes.
@@ -53,12 +58,17 @@ pub struct Compiled {
 #[serde(transparent)]
 pub struct Template(pub Vec<Segment>);
 
-/// A stretch of text that every copy shares, or a hole that each copy fills.
+/// A stretch of text that every copy shares, a hole that each copy fills, or where a part begins or ends
+/// that some copies have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Segment {
     Literal(String),
     Slot(Slot),
+    /// What follows, up to its own end, is for the readers of this segment of the table.
+    Only(u32),
+    /// The end of what began last.
+    End,
 }
 
 /// What fills a hole, and how it must be escaped there.
@@ -135,6 +145,7 @@ impl Compiled {
         let address =
             |path: &str, purpose: Purpose| public_url.len() + path.len() + purpose.length();
         let segment = |segment: &Segment| match segment {
+            Segment::Only(_) | Segment::End => 0,
             Segment::Literal(text) => text.len(),
             Segment::Slot(slot) => match slot {
                 Slot::Field { default, .. } => default.len().max(8),
@@ -153,11 +164,17 @@ impl Compiled {
 impl Template {
     /// Fills every hole: `value` gives the raw value of a slot, and it is escaped here for the place it
     /// lands in. An empty field becomes its default. URLs are inserted as they are: ours are made of
-    /// letters, digits and `/:.-_` only.
-    pub fn fill(&self, mut value: impl FnMut(&Slot) -> String) -> String {
+    /// letters, digits and `/:.-_` only. What is for some readers only is left out.
+    pub fn fill(&self, value: impl FnMut(&Slot) -> String) -> String {
+        self.fill_for(only::NOBODY, value)
+    }
+
+    /// [`Template::fill`] for a reader who is in `segments`.
+    pub fn fill_for(&self, segments: u32, mut value: impl FnMut(&Slot) -> String) -> String {
         let mut out = String::new();
-        for segment in &self.0 {
+        for segment in self.shown_to(segments) {
             match segment {
+                Segment::Only(_) | Segment::End => {}
                 Segment::Literal(text) => out.push_str(text),
                 Segment::Slot(slot) => match slot {
                     Slot::Field {
@@ -178,7 +195,7 @@ impl Template {
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.0.iter().filter_map(|segment| match segment {
             Segment::Slot(slot) => Some(slot),
-            Segment::Literal(_) => None,
+            Segment::Literal(_) | Segment::Only(_) | Segment::End => None,
         })
     }
 }
@@ -296,6 +313,7 @@ mod tests {
                 name: "1 - Read more".into(),
             }],
             images: Vec::new(),
+            only: Vec::new(),
         };
         let first = compiled.hash();
         assert_eq!(first.len(), 64);

@@ -74,9 +74,9 @@ pub struct Evidence {
 }
 
 /// A reader needs longer to see a mail, open it and press on a link; scanners on the way do not.
-const HUMAN: i64 = 5;
+pub(crate) const HUMAN: i64 = 5;
 /// What Apple's proxy calls itself, which loads the images of every mail whether it is read or not.
-const PREFETCHING: &str = "Mozilla/5.0";
+pub(crate) const PREFETCHING: &str = "Mozilla/5.0";
 
 /// Whether an open or a click was a machine's, as far as its evidence says. Where it says nothing (a delivery
 /// that was not settled yet), nobody can have read it.

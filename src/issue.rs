@@ -102,6 +102,7 @@ impl Issue {
             reader,
             slots: &slots,
             masked: &masked,
+            given,
             language: front.lang.as_deref().unwrap_or(given.language).to_owned(),
             sequence: 0,
         }
@@ -193,6 +194,7 @@ struct Assembly<'a> {
     reader: Reader<'a>,
     slots: &'a Slots<'a>,
     masked: &'a Masked,
+    given: Given<'a>,
     /// BCP 47.
     language: String,
     /// Number of the last numbered item.

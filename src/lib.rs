@@ -38,6 +38,7 @@ pub mod reply;
 pub mod retry;
 pub mod rollout;
 pub mod schedule;
+pub mod segment;
 pub mod spf;
 pub mod stats;
 pub mod subscriber;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
+use crate::compile::only::EVERY;
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image, Slot, Template};
 use crate::config::Level;
@@ -346,7 +347,7 @@ impl<'a> Desk<'a> {
 
 /// A template as a reader without any fields gets it; each link stands as its target.
 fn filled(compiled: &Compiled, template: &Template) -> String {
-    template.fill(|slot| match slot {
+    template.fill_for(EVERY, |slot| match slot {
         Slot::Click(index) => {
             let link = compiled.links.get(*index as usize);
             link.map(|link| link.url.clone()).unwrap_or_default()

@@ -209,5 +209,6 @@ fn compiled(app: &App, told: &Told<'_>) -> Compiled {
         text: literal(text),
         links: Vec::new(),
         images: Vec::new(),
+        only: Vec::new(),
     }
 }

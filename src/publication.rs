@@ -20,6 +20,7 @@ use crate::issue::merge::{self, Given};
 use crate::issue::{Issue, front};
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::picture::read_pictures;
+use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
 
 mod folder;
@@ -197,6 +198,20 @@ impl Publication {
         })
     }
 
+    /// The segments that `segments.toml` declares; none without it. A day begins in `zone`.
+    pub fn segments(&self, zone: &str) -> anyhow::Result<Segments> {
+        let folder = Folder::Disk(self.emails.clone());
+        let Some(octets) = folder.read("segments.toml")? else {
+            return Ok(Segments::default());
+        };
+        let text = String::from_utf8(octets).context("`segments.toml` is not UTF-8")?;
+        let source = Source {
+            file: "segments.toml",
+            text: &text,
+        };
+        merge::segments(source, &self.fields, zone).map_err(|error| Rejected(vec![error]).into())
+    }
+
     /// Writes the default themes, system mails, fields and the sample issue into `emails`. What is there
     /// already stays as it is. Gives the paths written.
     pub fn write_defaults(emails: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -343,6 +358,14 @@ impl Publication {
         written: &Written,
         found: &mut Vec<Diagnostic>,
     ) -> Option<Previewed> {
+        let segments = match self.segments(order.zone) {
+            Ok(segments) => segments,
+            Err(error) => {
+                let rejected = error.downcast::<Rejected>();
+                found.extend(rejected.map_or_else(|error| vec![unread(&error)], |all| all.0));
+                return None;
+            }
+        };
         let given = Given {
             fields: &self.fields,
             mail: order.mail,
@@ -352,6 +375,8 @@ impl Publication {
             chosen: order.chosen,
             subject: order.subject,
             language: &order.site.language,
+            segments: &segments,
+            zone: order.zone,
         };
         let name = |name: &str| order.folder.shown(name);
         let issue = match written {
@@ -414,6 +439,8 @@ struct Order<'a> {
     theme: &'a str,
     /// That theme, whatever the issue says.
     forced: bool,
+    /// The publication's time zone.
+    zone: &'a str,
 }
 
 impl<'a> Order<'a> {
@@ -435,6 +462,7 @@ impl<'a> Order<'a> {
             folder,
             theme: &config.publication.theme,
             forced: false,
+            zone: &config.publication.timezone,
         }
     }
 
@@ -443,6 +471,12 @@ impl<'a> Order<'a> {
         self.options.annotate = annotate;
         self
     }
+}
+
+/// A file of the folder that cannot be read.
+fn unread(error: &anyhow::Error) -> Diagnostic {
+    let message = format!("{error:#}");
+    Diagnostic::about(Severity::Error, "segments", "segments.toml", message)
 }
 
 /// What the configuration says of the publication.

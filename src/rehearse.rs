@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::address::EmailAddress;
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::compile::only::NOBODY;
 use crate::deliver::copies;
 use crate::id::{DeliveryKey, ListId, RunId, SubscriberId, SubscriptionKey};
 use crate::message::copy::CopyRecord;
@@ -21,7 +22,7 @@ use crate::message::{ListHeaders, MessageTemplate};
 use crate::publication::Built;
 use crate::rehearse::inspect::{Inspector, Value};
 use crate::run;
-use crate::store::audience::Listener;
+use crate::store::audience::{Listener, Whom};
 
 mod inspect;
 mod providers;
@@ -119,12 +120,13 @@ impl Report {
     }
 }
 
-/// Makes the message of every reader whom a run to `list` would reach now. `progress` hears how many of
+/// Makes the message of every reader of `list` whom a run to `whom` would reach now. `progress` hears how many of
 /// how many are done.
 pub async fn run(
     app: &App,
     built: &Built,
     list: &str,
+    whom: Whom<'_>,
     mut progress: impl FnMut(u64, u64),
 ) -> anyhow::Result<Report> {
     let Some(list) = app.store.list(list).await? else {
@@ -152,13 +154,21 @@ pub async fn run(
         app: app.clone(),
         now: app.clock.now(),
     });
-    let total = u64::try_from(app.store.confirmed_on(list.id, false).await?).unwrap_or_default();
-    everyone(maker, list.id, total, &mut progress).await
+    let total = match whom.segment {
+        Some(filter) => {
+            let (monthly, now) = (whom.monthly, app.clock.now());
+            app.store.in_segment(list.id, filter, monthly, now).await?
+        }
+        None => app.store.confirmed_on(list.id, whom.monthly).await?,
+    };
+    let total = u64::try_from(total).unwrap_or_default();
+    everyone(maker, list.id, whom, total, &mut progress).await
 }
 
 async fn everyone(
     maker: Arc<Maker>,
     list: ListId,
+    whom: Whom<'_>,
     total: u64,
     progress: &mut impl FnMut(u64, u64),
 ) -> anyhow::Result<Report> {
@@ -166,7 +176,7 @@ async fn everyone(
     let mut tally = Tally::default();
     let mut readers = 0;
     let mut page = store
-        .audience(list, maker.now, SubscriberId(0), PAGE)
+        .audience(list, whom, maker.now, SubscriberId(0), PAGE)
         .await?;
     while let Some(last) = page.last() {
         let after = SubscriberId(last.id);
@@ -175,7 +185,7 @@ async fn everyone(
         let now = maker.now;
         let work = tokio::task::spawn_blocking(move || maker.page(&page));
         // The next page is read while this one is made.
-        let next = store.audience(list, now, after, PAGE).await;
+        let next = store.audience(list, whom, now, after, PAGE).await;
         tally.join(work.await.context("a thread of the rehearsal failed")?);
         page = next?;
         progress(readers, total.max(readers));
@@ -252,6 +262,7 @@ impl Maker {
         copy.name.clone_from(&reader.name);
         copy.subscription = Some(SubscriptionKey(reader.subscription));
         copy.fields = fields;
+        copy.segments = u32::try_from(reader.parts).unwrap_or(NOBODY);
         let values = Value::of(&copy);
         self.inspector.look(&values, &mut tell);
         let key = DeliveryKey {

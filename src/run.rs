@@ -28,6 +28,7 @@ pub mod sample;
 pub mod test_copy;
 pub mod trial;
 pub mod verify;
+pub mod whom;
 pub mod why;
 
 /// Blocks cancelled in one transaction: 2,048 deliveries, well under 50 ms.
@@ -71,6 +72,7 @@ pub async fn begin_planned(
         headers: &serde_json::to_string(&headers)?,
         relay: &plan.relay,
         policy: policy_name(app.config.send.uncertain),
+        parts: &built.compiled.only,
     };
     let now = app.clock.now();
     let wish = archive::wish(app, &built, &list.slug);

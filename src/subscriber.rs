@@ -10,6 +10,7 @@ use crate::subscriber::field::Fields;
 
 pub mod field;
 pub mod parting;
+pub mod tag;
 
 /// Longest name that is kept, in characters; a longer one is cut, because no header needs it.
 pub const NAME_LIMIT: usize = 200;

@@ -154,6 +154,9 @@ impl Status {
             let states: Vec<_> = states
                 .map(|state| format!("{} {}", state.name(), counts.get(state)))
                 .collect();
+            if let Some(to) = run.said_segment() {
+                println!("      to {}", plain(&to));
+            }
             println!("      {} recipients: {}", run.recipients, states.join(", "));
             if !matches!(run.status.as_str(), "finished" | "cancelled") {
                 println!("      {}", plain(&row.why.sentence));

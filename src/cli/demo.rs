@@ -365,6 +365,7 @@ impl Show<'_> {
         println!("\nCounting (`pressrun stats {ISSUE}`)");
         let args = stats::Args {
             issue: Some(ISSUE.to_owned()),
+            segment: None,
             json: false,
         };
         stats::run(self.app, &args).await?;

@@ -117,6 +117,9 @@ fn status_line(
 pub(crate) async fn summary(app: &App, run: &Run) -> anyhow::Result<Exit> {
     let counts = app.store.counts(run.id()).await?;
     println!("{} (run {}): {}", run.slug, run.id, run.status);
+    if let Some(to) = run.said_segment() {
+        println!("  to {}", plain(&to));
+    }
     println!("  recipients    {:>9}", run.recipients);
     for state in State::ALL {
         let number = counts.get(state);

@@ -16,6 +16,8 @@ use crate::config::parse_duration;
 use crate::publication::{Built, Rejected, compile_for};
 use crate::rehearse::speed::Wish;
 use crate::rehearse::{self, Group, Report};
+use crate::run::whom;
+use crate::store::audience::Whom;
 
 /// How often a line is printed where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -28,6 +30,9 @@ pub struct Rehearse {
     /// Short name of the list; the one of the front matter when not said, else the publication's own.
     #[arg(long)]
     list: Option<String>,
+    /// Only the readers who are in this segment: a name of `segments.toml`, or an expression.
+    #[arg(long, value_name = "SEGMENT", conflicts_with = "speed")]
+    to: Option<String>,
     /// Sends to as many made-up readers through the real engine into a sink on this machine, and tells when
     /// the run would end, and what holds it up.
     #[arg(long)]
@@ -69,7 +74,22 @@ pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit>
     }
     let list = &built.list;
     let started = Instant::now();
-    let report = with_bar(&app, &built, list).await?;
+    let segment = match &arguments.to {
+        Some(said) => {
+            let sieve = whom::read(&app, "`--to`", said)?;
+            for note in whom::check(&app, &sieve).await? {
+                eprintln!("note: {}", plain(&note));
+            }
+            Some(sieve)
+        }
+        None => None,
+    };
+    let whom = Whom {
+        segment: segment.as_ref().map(|sieve| &sieve.filter),
+        monthly: false,
+        parts: &built.compiled.only,
+    };
+    let report = with_bar(&app, &built, list, whom).await?;
     match arguments.json {
         true => print_json(&report)?,
         false => {
@@ -89,7 +109,12 @@ pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit>
 }
 
 /// Rehearses with a bar on a terminal, and plain lines elsewhere.
-pub(super) async fn with_bar(app: &App, built: &Built, list: &str) -> anyhow::Result<Report> {
+pub(super) async fn with_bar(
+    app: &App,
+    built: &Built,
+    list: &str,
+    whom: Whom<'_>,
+) -> anyhow::Result<Report> {
     let bar = stderr().is_terminal().then(|| {
         let style =
             ProgressStyle::with_template("{bar:30} {pos}/{len} readers rehearsed, {eta} left")
@@ -97,7 +122,7 @@ pub(super) async fn with_bar(app: &App, built: &Built, list: &str) -> anyhow::Re
         ProgressBar::new(0).with_style(style)
     });
     let mut told = Instant::now();
-    let report = rehearse::run(app, built, list, |done, total| match &bar {
+    let report = rehearse::run(app, built, list, whom, |done, total| match &bar {
         Some(bar) => {
             bar.set_length(total);
             bar.set_position(done);

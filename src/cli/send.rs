@@ -27,8 +27,9 @@ use crate::preflight;
 use crate::publication::{self, Built};
 use crate::run::guards::{self, Guard, PROMO_LINT};
 use crate::run::plan::{self, Part, Planned, SubjectTest, Wishes};
-use crate::run::{self, why};
+use crate::run::{self, whom, why};
 use crate::schedule::on_the_wall;
+use crate::store::audience::Whom;
 use crate::store::runs::{Begun, Run};
 use crate::trial::By;
 
@@ -121,6 +122,10 @@ pub struct Send {
         requires = "subject_b"
     )]
     by: By,
+    /// To the readers of the list who are in this segment: a name of `segments.toml`, or an expression such
+    /// as "tag:paid and not opened:last-3". Who is in it is found when the run starts.
+    #[arg(long, value_name = "SEGMENT", conflicts_with_all = ["replace", "go_on", "to_reached", "resend", "to_unopened_of"])]
+    to: Option<String>,
     /// The digest of the month: goes also to readers who want nothing else.
     #[arg(long)]
     monthly: bool,
@@ -180,7 +185,10 @@ impl Send {
         }
         let list = &built.list.clone();
         let other = self.other(app)?;
-        let wishes = self.wishes(app, &built, other.as_ref());
+        let mut wishes = self.wishes(app, &built, other.as_ref());
+        if let Some(said) = &self.to {
+            wishes.to = Some(whom::read(app, "`--to`", said)?);
+        }
         if let Some(run) = under_way(app, &built, list).await? {
             return self.go_on_with(app, &run, &wishes, signal::stop()).await;
         }
@@ -224,7 +232,8 @@ impl Send {
             }
             Begun::Before(id) => bail!(
                 "this issue went to `{list}` before (run {id}); `--again` sends it to everyone once more, \
-                 `--continue` to those whom a cancelled run did not reach"
+                 `--continue` to those whom a cancelled run did not reach, `--to \"not sent:{slug}\"` to those \
+                 who have not got it"
             ),
         }
     }
@@ -274,6 +283,7 @@ impl Send {
             stages: self.stages.clone(),
             test,
             part,
+            to: None,
             monthly: self.monthly,
         }
     }
@@ -330,7 +340,7 @@ impl Send {
                 "run {id} of this issue is scheduled; `pressrun send {slug} --replace` gives it the content of \
                  now, `pressrun cancel {slug}` takes it back, `pressrun why {slug}` says when it starts"
             ),
-            _ if wishes.part != Part::All => bail!(
+            _ if wishes.part != Part::All || wishes.to.is_some() => bail!(
                 "run {id} of this issue is {status}; let it end, or cancel it first with `pressrun cancel {slug}`"
             ),
             _ => eprintln!("run {id} of this issue is under way and goes on as it was begun"),
@@ -355,7 +365,12 @@ impl Send {
     ) -> anyhow::Result<Vec<Diagnostic>> {
         let promos = findings(app, built, planned.start, &planned.zone).await?;
         let slug = &built.compiled.slug;
-        let report = rehearse::with_bar(app, built, list).await?;
+        let whom = Whom {
+            segment: planned.plan.segment.as_ref().map(|sieve| &sieve.filter),
+            monthly: planned.plan.monthly,
+            parts: &built.compiled.only,
+        };
+        let report = rehearse::with_bar(app, built, list, whom).await?;
         if !report.findings.is_empty() {
             eprint!("{}", rehearse::as_text(report.findings.iter()));
         }

@@ -3,6 +3,8 @@
 //! Promises: reads counters only, so it is quick for any run; no control character of an issue, a link
 //! or a relay's reply reaches the terminal.
 
+mod segment;
+
 use std::fmt::Write;
 
 use anyhow::Context;
@@ -24,6 +26,9 @@ const URL: usize = 60;
 pub struct Args {
     /// Slug of the issue, whose newest run is shown; all runs when not said.
     pub issue: Option<String>,
+    /// Only among its readers who are in this segment now: a name of `segments.toml`, or an expression.
+    #[arg(long, value_name = "SEGMENT", requires = "issue")]
+    pub segment: Option<String>,
     /// Prints JSON.
     #[arg(long)]
     pub json: bool,
@@ -47,6 +52,9 @@ pub async fn run(app: &App, args: &Args) -> anyhow::Result<Exit> {
             printable(issue)
         )
     })?;
+    if let Some(said) = &args.segment {
+        return segment::run(app, run, said, args.json).await;
+    }
     let numbers = app.store.run_in_numbers(run).await?;
     let mut numbers = numbers.context("the run was removed just now; try again")?;
     numbers.test = trial::numbers_of(app, run).await?;

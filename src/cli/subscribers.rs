@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::output::print;
+use crate::cli::subscribers::tag::Change;
 use crate::cli::{Cli, Exit};
 use crate::clock::Timestamp;
 use crate::import::columns::Row;
@@ -20,10 +21,14 @@ use crate::lists;
 use crate::signup::house;
 use crate::store::import::Beginning;
 use crate::subscriber::field::Fields;
+use crate::subscriber::tag::Tag;
 use crate::subscriber::{List, Status, clean_name};
 
 mod import;
+mod inactive;
 mod show;
+mod sunset;
+mod tag;
 
 /// Signups that are counted before anyone says yes.
 const COUNTED: u32 = 100_000;
@@ -52,6 +57,14 @@ pub enum Command {
     },
     /// Writes the readers of a list as CSV.
     Export(Export),
+    /// Puts a tag on readers, by their addresses or by a segment.
+    Tag(tag::Arguments),
+    /// Takes a tag off readers, by their addresses or by a segment.
+    Untag(tag::Arguments),
+    /// Shows the readers of a list who did nothing with its last issues.
+    Inactive(inactive::Arguments),
+    /// Pauses or takes off those whom a run asked to stay and who did not answer.
+    Sunset(sunset::Arguments),
     /// Takes back the form's signups of some hours that nobody has confirmed, and their waiting mails.
     UndoSignups(UndoSignups),
 }
@@ -69,6 +82,9 @@ pub struct Add {
     /// A declared field, as NAME=VALUE; may be said several times.
     #[arg(long = "field", value_name = "NAME=VALUE", value_parser = pair)]
     fields: Vec<(String, String)>,
+    /// A tag; may be said several times.
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<Tag>,
     /// How the subscription begins: confirmed when not said.
     #[arg(long, value_parser = beginning())]
     status: Option<Status>,
@@ -111,6 +127,10 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
         Command::Show { address, json } => show::run(&app, address, *json).await?,
         Command::Remove { address, list } => remove(&app, address, list).await?,
         Command::Export(export) => write_out(&app, export).await?,
+        Command::Tag(arguments) => tag::run(&app, arguments, Change::On).await?,
+        Command::Untag(arguments) => tag::run(&app, arguments, Change::Off).await?,
+        Command::Inactive(arguments) => inactive::run(&app, arguments).await?,
+        Command::Sunset(arguments) => sunset::run(&app, arguments).await?,
         Command::UndoSignups(undo) => undo_signups(&app, undo).await?,
     };
     app.store.close().await;
@@ -137,6 +157,7 @@ async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
         name: clean_name(&add.name),
         fields,
     };
+    let canonical = row.address.canonical();
     let confirm = add.status == Some(Status::Confirmed);
     let tally = crate::import::add_one(app, &beginning, row, confirm).await?;
     let slug = &add.list;
@@ -149,6 +170,11 @@ async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
         bail!(
             "the reader left `{slug}` and was not added; only the reader can come back, by the subscribe page"
         );
+    }
+    for tag in &add.tags {
+        let reader = app.store.subscriber(&canonical).await?;
+        let reader = reader.map(|reader| reader.id);
+        app.store.tag(reader.as_slice(), tag.as_str()).await?;
     }
     let status = beginning.status.name();
     print(&match (tally.added, tally.confirmed, tally.updated) {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
+use crate::compile::only::EVERY;
 use crate::compile::{Compiled, Slot, Template};
 
 /// Lines shown around a change.
@@ -107,7 +108,7 @@ fn count(text: &str) -> usize {
 
 /// A template as words: fields by name and default, links by their targets.
 fn words(compiled: &Compiled, template: &Template) -> String {
-    template.fill(|slot| match slot {
+    template.fill_for(EVERY, |slot| match slot {
         Slot::Field { name, default, .. } if default.is_empty() => format!("[[{name}]]"),
         Slot::Field { name, default, .. } => format!("[[{name}|{default}]]"),
         Slot::Click(index) => {
@@ -197,6 +198,7 @@ mod tests {
             text: Template(text),
             links: links.iter().map(link).collect(),
             images: Vec::new(),
+            only: Vec::new(),
         }
     }
 

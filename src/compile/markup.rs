@@ -15,6 +15,7 @@ use crate::compile::theme::trace::{Marks, Origin};
 use crate::compile::{Context, Image, Segment, escape_html};
 use crate::issue::Issue;
 use crate::issue::block::{Align, Block, Inline, LinkId, Mark, Picture, Promo};
+use crate::segment::Sieve;
 
 /// Begins the class that holds the offset of a block; `layout` turns it into the number of a place.
 pub(crate) const PLACE: &str = "pr-src-";
@@ -26,6 +27,8 @@ pub(crate) struct Markup<'a> {
     /// The address of each link of the issue.
     pub(crate) addresses: &'a [Vec<Segment>],
     pub(crate) images: &'a BTreeMap<String, Image>,
+    /// Whom parts of the issue are for.
+    pub(crate) only: &'a [Sieve],
     pub(crate) public_url: &'a str,
     pub(crate) places: &'a mut Placeholders,
     pub(crate) marks: &'a mut Marks,
@@ -39,8 +42,13 @@ impl Markup<'_> {
     /// The parts a theme loops over: `text`, `image`, `button`, `promo` and `mjml` by their `kind`.
     pub(crate) fn parts(&mut self, blocks: &[Block]) -> Vec<Value> {
         let mut parts = Vec::new();
+        self.parts_from(0, blocks, &mut parts);
+        parts
+    }
+
+    /// The same behind `parts`; until a block says where it stands, it stands at `here`.
+    fn parts_from(&mut self, mut here: usize, blocks: &[Block], parts: &mut Vec<Value>) {
         let mut text = String::new();
-        let mut here = 0;
         for block in blocks {
             let part = match block {
                 Block::Here(offset) => {
@@ -58,6 +66,15 @@ impl Markup<'_> {
                     let source = safe(self.raw(source, *offset));
                     context! { kind => "mjml", source }
                 }
+                Block::Only {
+                    segment, blocks, ..
+                } => {
+                    flush(&mut text, parts);
+                    let begin = self.only.iter().position(|known| known == segment);
+                    parts.push(self.edge(here, Segment::Only(table_index(begin.unwrap_or(0)))));
+                    self.parts_from(here, blocks, parts);
+                    self.edge(here, Segment::End)
+                }
                 other => {
                     let html = self.block(other, false);
                     text.push_str(&self.mark(here));
@@ -65,11 +82,19 @@ impl Markup<'_> {
                     continue;
                 }
             };
-            flush(&mut text, &mut parts);
+            flush(&mut text, parts);
             parts.push(part);
         }
-        flush(&mut text, &mut parts);
-        parts
+        flush(&mut text, parts);
+    }
+
+    /// Where a part begins or ends that some readers get: between components, so that each copy is whole.
+    fn edge(&mut self, here: usize, edge: Segment) -> Value {
+        let mark = self.mark(here);
+        let place = self
+            .places
+            .put(Filling::Mark(edge), Wanted::Once, "`:::only`");
+        context! { kind => "mjml", source => safe(format!("{mark}<mj-raw>{place}</mj-raw>")) }
     }
 
     /// Words on one line.
@@ -127,6 +152,7 @@ impl Markup<'_> {
         let mut out = String::new();
         for segment in &self.addresses[link.0] {
             match segment {
+                Segment::Only(_) | Segment::End => {}
                 Segment::Literal(text) => out.push_str(&escape_html(text)),
                 Segment::Slot(slot) => {
                     let what = format!("the link `{name}`");
@@ -196,12 +222,12 @@ impl Markup<'_> {
                 let side = align.name();
                 format!("<div align=\"{side}\" style=\"text-align:{side}\">{inner}</div>")
             }
-            // The press refuses an issue with one, see `proof`.
-            Block::Only { blocks, .. } => self.blocks(blocks),
-            // Components, which `parts` takes out before.
-            Block::Image(_) | Block::Promo(_) | Block::Button { .. } | Block::Mjml { .. } => {
-                String::new()
-            }
+            // Components and their edges, which `parts` takes out before.
+            Block::Only { .. }
+            | Block::Image(_)
+            | Block::Promo(_)
+            | Block::Button { .. }
+            | Block::Mjml { .. } => String::new(),
         }
     }
 
@@ -370,6 +396,11 @@ pub(crate) fn shown_size(picture: &Picture, own: Option<&Image>) -> (Option<u32>
 /// Marks text as markup that needs no escaping.
 pub(crate) fn safe(markup: String) -> Value {
     Value::from_safe_string(markup)
+}
+
+/// A place in a table that the format of a revision counts in 32 bits.
+pub(crate) fn table_index(place: usize) -> u32 {
+    u32::try_from(place).expect("an issue has a size limit")
 }
 
 fn flush(text: &mut String, parts: &mut Vec<Value>) {

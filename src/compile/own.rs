@@ -91,6 +91,7 @@ impl Press<'_> {
             Part::Link(id) => {
                 let what = format!("the link `{}`", self.issue.links[id.0].name);
                 let address = self.addresses[id.0].iter().map(|segment| match segment {
+                    Segment::Only(_) | Segment::End => String::new(),
                     Segment::Literal(text) => escape_html(text),
                     Segment::Slot(slot) => places.put(Filling::Slot(slot.clone()), wanted, &*what),
                 });
@@ -150,6 +151,7 @@ impl Press<'_> {
             words: &self.theme.look.words,
             addresses: &self.addresses,
             places: &mut places,
+            only: &self.only,
             out: String::new(),
             waiting: Vec::new(),
             listed: 0,

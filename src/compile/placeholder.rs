@@ -14,6 +14,8 @@ pub(crate) enum Filling {
     Slot(Slot),
     /// The same in every copy; a placeholder only so that its presence can be checked.
     Literal(String),
+    /// Where a part begins or ends that some copies have.
+    Mark(Segment),
 }
 
 /// How often a placeholder must come out.
@@ -93,11 +95,9 @@ impl Placeholders {
             match &placed.filling {
                 Filling::Literal(text) => literal.push_str(text),
                 Filling::Slot(slot) => {
-                    if !literal.is_empty() {
-                        segments.push(Segment::Literal(std::mem::take(&mut literal)));
-                    }
-                    segments.push(Segment::Slot(slot.clone()));
+                    cut(&mut literal, &mut segments, Segment::Slot(slot.clone()))
                 }
+                Filling::Mark(mark) => cut(&mut literal, &mut segments, mark.clone()),
             }
             literal.push_str(&piece[DIGITS..]);
         }
@@ -126,6 +126,7 @@ impl Placeholders {
             let shown = match filling.map(|placed| &placed.filling) {
                 Some(Filling::Slot(Slot::Field { default, .. })) => default.chars().count().max(6),
                 Some(Filling::Literal(text)) => text.chars().count(),
+                Some(Filling::Mark(_)) => 0,
                 // A link of ours: base and token.
                 Some(Filling::Slot(_)) | None => 76,
             };
@@ -133,6 +134,14 @@ impl Placeholders {
         }
         width
     }
+}
+
+/// Ends the text so far, and puts `next` behind it.
+fn cut(literal: &mut String, segments: &mut Vec<Segment>, next: Segment) {
+    if !literal.is_empty() {
+        segments.push(Segment::Literal(std::mem::take(literal)));
+    }
+    segments.push(next);
 }
 
 fn problem(placed: &Placed, seen: usize) -> Option<String> {

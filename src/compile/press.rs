@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use minijinja::context;
 use minijinja::value::Value;
 
-use crate::compile::markup::{Markup, safe};
+use crate::compile::markup::{Markup, safe, table_index};
 use crate::compile::own::{own_place, own_places, own_theme};
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::text::{Text, WIDTH};
@@ -18,6 +18,7 @@ use crate::compile::{Compiled, Context, Image, Link, Segment, Slot, Template, es
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, Piece, Target};
+use crate::segment::Sieve;
 
 /// What the configuration says of the publication.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,12 +123,13 @@ pub fn press(
         options,
         links: Vec::new(),
         addresses: Vec::new(),
+        only: Vec::new(),
         plain: false,
         pixel: String::new(),
         found,
     };
     press.address_links();
-    press.check_segments();
+    press.find_segments();
     press.check_components(&inputs);
     if press.found.iter().any(Diagnostic::is_error) {
         return None;
@@ -148,6 +150,7 @@ pub fn press(
         text,
         links: std::mem::take(&mut press.links),
         images: images.values().cloned().collect(),
+        only: std::mem::take(&mut press.only),
     };
     press.check_slots(&compiled);
     (!found.iter().any(Diagnostic::is_error)).then_some(Pressed { compiled, places })
@@ -164,6 +167,8 @@ pub(super) struct Press<'a> {
     links: Vec<Link>,
     /// The address of each link of the issue.
     pub(super) addresses: Vec<Vec<Segment>>,
+    /// Whom parts of the issue are for.
+    pub(super) only: Vec<Sieve>,
     /// It is the text part that is made of the author's own layout.
     pub(super) plain: bool,
     /// What stands for the address of the open pixel.
@@ -187,8 +192,7 @@ impl Press<'_> {
             url: url.to_owned(),
             name: name.to_owned(),
         });
-        let index = u32::try_from(self.links.len() - 1).expect("an issue has a size limit");
-        Segment::Slot(Slot::Click(index))
+        Segment::Slot(Slot::Click(table_index(self.links.len() - 1)))
     }
 
     fn address_links(&mut self) {
@@ -228,6 +232,7 @@ impl Press<'_> {
             theme: self.theme,
             addresses: &self.addresses,
             images: self.images,
+            only: &self.only,
             public_url: &self.site.url,
             places,
             marks,
@@ -326,6 +331,7 @@ impl Press<'_> {
             words,
             addresses: &self.addresses,
             places: &mut places,
+            only: &self.only,
             out: String::new(),
             waiting: Vec::new(),
             listed: 0,

@@ -1,29 +1,35 @@
 //! Proof-reading: what is checked before and after a page is pressed.
 
+use crate::compile::only::SEGMENTS_LIMIT;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::{Mail, Press};
 use crate::compile::{Compiled, Segment, Slot};
 use crate::issue::block::Block;
 use crate::issue::merge::misplaced;
 use crate::issue::target;
+use crate::segment::Sieve;
 
 impl Press<'_> {
-    /// What is for a segment only cannot be left out of a copy: all copies share their text.
-    pub(super) fn check_segments(&mut self) {
+    /// Whom parts of the issue are for, each segment once.
+    pub(super) fn find_segments(&mut self) {
         let issue = self.issue;
         let items = issue.items.iter().map(|item| &item.blocks);
         let parts = std::iter::once(&issue.intro).chain(items);
+        let mut found = Vec::new();
         for block in parts.chain(std::iter::once(&issue.outro)).flatten() {
-            if let Block::Only {
-                segment, offset, ..
-            } = block
-            {
-                let message =
-                    format!("`:::only {segment}` cannot be sent: there are no segments yet");
-                let error = issue.source().error(*offset, "only-unsupported", message);
-                let help = "take it out, or send an issue of its own to a list of those readers";
-                self.found.push(error.help(help));
+            segments_of(block, &mut found);
+        }
+        for (segment, offset) in found {
+            if self.only.contains(segment) {
+                continue;
             }
+            if self.only.len() == SEGMENTS_LIMIT {
+                let message = format!("an issue has parts for {SEGMENTS_LIMIT} segments at most");
+                let error = issue.source().error(offset, "segment", message);
+                self.found.push(error);
+                return;
+            }
+            self.only.push(segment.clone());
         }
     }
 
@@ -59,7 +65,7 @@ impl Press<'_> {
         let short = url.split_once("://").map_or(url, |(_, short)| short);
         let name = format!("theme - {}", short.trim_end_matches('/'));
         match self.tracked(url, &name) {
-            Segment::Literal(_) => None,
+            Segment::Literal(_) | Segment::Only(_) | Segment::End => None,
             Segment::Slot(slot) => {
                 let what = format!("the link `{name}`");
                 Some(places.put(Filling::Slot(slot), Wanted::Once, what))
@@ -92,6 +98,13 @@ impl Press<'_> {
     /// What the parts hold is what this kind of mail must and may hold.
     pub(super) fn check_slots(&mut self, compiled: &Compiled) {
         for (part, template) in [("HTML", &compiled.html), ("text", &compiled.text)] {
+            if !template.is_nested(compiled.only.len()) {
+                let message = format!("what is for a segment is out of order in the {part} part");
+                self.error(
+                    "theme",
+                    format!("{message}; the theme must print parts in their order"),
+                );
+            }
             let has = |wanted: &Slot| template.slots().any(|slot| slot == wanted);
             if self.mail == Mail::Confirm {
                 if !has(&Slot::Confirm) {
@@ -118,5 +131,18 @@ impl Press<'_> {
         {
             self.error("slot", "a subject cannot hold an address");
         }
+    }
+}
+
+/// The segments that `block` and those within it are for, and where each is named.
+fn segments_of<'a>(block: &'a Block, found: &mut Vec<(&'a Sieve, usize)>) {
+    if let Block::Only {
+        segment,
+        blocks,
+        offset,
+    } = block
+    {
+        found.push((segment, *offset));
+        blocks.iter().for_each(|block| segments_of(block, found));
     }
 }

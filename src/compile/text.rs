@@ -3,11 +3,13 @@
 //! Promises: made from the blocks, never from HTML; lines of at most 72 characters where words allow it;
 //! links among words are numbered and listed below their item. No line ends in a blank.
 
+use crate::compile::markup::table_index;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::theme::look::Words;
 use crate::compile::{Context, Segment};
 use crate::issue::Issue;
 use crate::issue::block::{Align, Block, Inline, LinkId, Mark, Promo};
+use crate::segment::Sieve;
 
 /// RFC 5322, section 2.1.1 asks for 78; the rest is room for quoting.
 pub(crate) const WIDTH: usize = 72;
@@ -18,6 +20,8 @@ pub(crate) struct Text<'a> {
     pub(crate) words: &'a Words,
     pub(crate) addresses: &'a [Vec<Segment>],
     pub(crate) places: &'a mut Placeholders,
+    /// Whom parts of the issue are for.
+    pub(crate) only: &'a [Sieve],
     /// What is written so far.
     pub(crate) out: String,
     /// Links of the current item that wait to be listed.
@@ -29,7 +33,18 @@ pub(crate) struct Text<'a> {
 impl Text<'_> {
     /// Blocks, and the links among their words below them.
     pub(crate) fn section(&mut self, blocks: &[Block]) {
-        let lines = self.blocks(blocks, WIDTH);
+        let mut rest = blocks;
+        while let Some(place) = rest
+            .iter()
+            .position(|block| matches!(block, Block::Only { .. }))
+        {
+            let (before, behind) = rest.split_at(place);
+            let lines = self.blocks(before, WIDTH);
+            self.lines(&lines);
+            self.part(&behind[0]);
+            rest = &behind[1..];
+        }
+        let lines = self.blocks(rest, WIDTH);
         self.lines(&lines);
         let waiting = std::mem::take(&mut self.waiting);
         let list: Vec<String> = waiting
@@ -37,6 +52,29 @@ impl Text<'_> {
             .map(|(number, address)| format!("[{number}] {address}"))
             .collect();
         self.lines(&list);
+    }
+
+    /// What some readers get, with its own links below it, and the blank line above it.
+    fn part(&mut self, block: &Block) {
+        let Block::Only {
+            segment, blocks, ..
+        } = block
+        else {
+            return;
+        };
+        let around = std::mem::take(&mut self.waiting);
+        let place = self.only.iter().position(|known| known == segment);
+        self.edge(Segment::Only(table_index(place.unwrap_or(0))));
+        self.section(blocks);
+        self.edge(Segment::End);
+        self.waiting = around;
+    }
+
+    fn edge(&mut self, edge: Segment) {
+        let edge = self
+            .places
+            .put(Filling::Mark(edge), Wanted::Once, "`:::only`");
+        self.out.push_str(&edge);
     }
 
     /// A headline with a line of `mark` below it.
@@ -80,6 +118,7 @@ impl Text<'_> {
         let mut out = String::new();
         for segment in &self.addresses[link.0] {
             match segment {
+                Segment::Only(_) | Segment::End => {}
                 Segment::Literal(text) => out.push_str(text),
                 Segment::Slot(slot) => {
                     let what = format!("the link `{name}`");
@@ -139,9 +178,9 @@ impl Text<'_> {
             }
             Block::Rule => vec!["* * *".into()],
             Block::Here(_) => Vec::new(),
-            Block::Aligned { blocks, .. } | Block::Only { blocks, .. } => {
-                self.blocks(blocks, width)
-            }
+            Block::Aligned { blocks, .. } => self.blocks(blocks, width),
+            // `section` writes these, which stand at the top of an intro, an item or an outro.
+            Block::Only { .. } => Vec::new(),
             Block::Promo(promo) => self.promo(promo, width),
             Block::Button { link, label } => {
                 let text = self.led(label, *link);

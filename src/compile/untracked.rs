@@ -80,6 +80,7 @@ mod tests {
                 name: "1".into(),
             }],
             images: Vec::new(),
+            only: Vec::new(),
         };
         let plain = compiled.untracked();
         assert_eq!(

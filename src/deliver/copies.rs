@@ -14,6 +14,7 @@ use crate::address::EmailAddress;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::compile::Compiled;
+use crate::compile::only::NOBODY;
 use crate::config::Relay;
 use crate::config::privacy::Tracking;
 use crate::deliver::queue::Job;
@@ -147,6 +148,8 @@ impl Copies {
         copy.test = row.kind.as_deref() == Some("test");
         copy.variant = variant;
         copy.untracked = self.is_untracked(job);
+        // A revision names too few segments for more bits than these.
+        copy.segments = u32::try_from(row.parts).unwrap_or(NOBODY);
         if let (Some("confirm"), Some(data)) = (row.kind.as_deref(), &row.data)
             && copy.subscription.is_none()
         {
@@ -160,6 +163,7 @@ impl Copies {
             let values: Values = serde_json::from_str(data).context("the values of the test")?;
             copy.name = values.name;
             copy.fields = values.fields;
+            copy.segments = values.segments;
         }
         let key = job.key();
         let mut message = lock(&self.spare).pop().unwrap_or_default();

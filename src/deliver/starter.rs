@@ -82,7 +82,12 @@ impl Engine {
         };
         let zones = match &run.zone_field {
             None => Vec::new(),
-            Some(field) => store.zones_of(ListId(list), field).await?,
+            // A zone that no reader of the run's segment has costs nothing here.
+            Some(field) => {
+                store
+                    .zones_of(ListId(list), field, None, Timestamp(0))
+                    .await?
+            }
         };
         let usual = run.zone.as_deref().unwrap_or("UTC");
         let dues = plan::local_dues(local, usual, zones.iter().map(|(zone, _)| zone.as_deref()));

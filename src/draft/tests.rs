@@ -44,6 +44,8 @@ fn given(fields: &FieldTable) -> Given<'_> {
         chosen: None,
         subject: None,
         language: "en",
+        segments: Box::leak(Box::default()),
+        zone: "UTC",
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Promises: bounded memory for any list; no cell that a spreadsheet would take for a formula.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Context;
@@ -34,7 +35,15 @@ pub async fn run(
 ) -> anyhow::Result<u64> {
     let table = super::field_table(app)?;
     if format == Format::Csv {
-        let header = ["email", "name", "status", "source", "created", "confirmed"];
+        let header = [
+            "email",
+            "name",
+            "status",
+            "source",
+            "created",
+            "confirmed",
+            "tags",
+        ];
         write_csv(&mut out, header.into_iter().chain(table.names()))?;
     }
     let mut after = SubscriberId(0);
@@ -47,11 +56,17 @@ pub async fn run(
         };
         after = last.id;
         count += page.len() as u64;
+        let keys: Vec<SubscriberId> = page.iter().map(|(reader, _)| reader.id).collect();
+        let mut tags: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for (reader, tag) in app.store.tags_of(&keys).await? {
+            tags.entry(reader).or_default().push(tag);
+        }
         for (reader, subscription) in &page {
+            let tags = tags.remove(&reader.id.0).unwrap_or_default();
             match format {
-                Format::Csv => write_reader(&mut out, reader, subscription, &table)?,
+                Format::Csv => write_reader(&mut out, reader, subscription, &tags, &table)?,
                 Format::Json => {
-                    let line = as_json(reader, subscription);
+                    let line = as_json(reader, subscription, &tags);
                     writeln!(out, "{line}").context("the export cannot be written")?;
                 }
             }
@@ -63,6 +78,7 @@ fn write_reader(
     out: &mut impl Write,
     reader: &Subscriber,
     subscription: &Subscription,
+    tags: &[String],
     table: &FieldTable,
 ) -> anyhow::Result<()> {
     let confirmed = subscription.confirmed_at.map(|at| at.to_rfc3339());
@@ -71,6 +87,7 @@ fn write_reader(
         .map(|field| reader.fields.text(field).unwrap_or_default())
         .collect();
     let created = subscription.created_at.to_rfc3339();
+    let tags = tags.join(", ");
     let cells = [
         reader.address.as_str(),
         &reader.name,
@@ -78,6 +95,7 @@ fn write_reader(
         &subscription.source,
         &created,
         confirmed.as_deref().unwrap_or_default(),
+        &tags,
     ];
     write_csv(
         out,
@@ -85,7 +103,7 @@ fn write_reader(
     )
 }
 
-fn as_json(reader: &Subscriber, subscription: &Subscription) -> Value {
+fn as_json(reader: &Subscriber, subscription: &Subscription, tags: &[String]) -> Value {
     let mut object = Map::new();
     object.insert("email".into(), json!(reader.address));
     object.insert("name".into(), json!(reader.name));
@@ -97,6 +115,7 @@ fn as_json(reader: &Subscriber, subscription: &Subscription) -> Value {
     );
     let confirmed = subscription.confirmed_at.map(|at| at.to_rfc3339());
     object.insert("confirmed_at".into(), json!(confirmed));
+    object.insert("tags".into(), json!(tags));
     object.insert("fields".into(), json!(reader.fields));
     Value::Object(object)
 }

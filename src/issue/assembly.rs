@@ -5,11 +5,14 @@
 
 use pulldown_cmark::Event;
 
+use crate::compile::press::Mail;
+use crate::diagnostic::Severity;
 use crate::issue::Assembly;
 use crate::issue::block::{Block, Inline, LinkId, Promo, plain_text};
 use crate::issue::dates;
 use crate::issue::directive::{Directive, Kind};
 use crate::issue::front::iso_day;
+use crate::segment::{self, Sieve};
 
 impl Assembly<'_> {
     /// What a directive whose opening line comes next makes of its content.
@@ -45,14 +48,45 @@ impl Assembly<'_> {
             }),
             Kind::Promo => Some(self.promo(directive, blocks, offset)),
             Kind::Button => self.button(directive, blocks, offset),
-            Kind::Only => directive.segment.as_ref().map(|segment| Block::Only {
-                segment: segment.value.clone(),
-                blocks,
-                offset: self.reader.base + segment.offset,
-            }),
+            Kind::Only => self.only(directive, blocks),
         };
         self.reader.place = place;
         block
+    }
+
+    /// What some readers get, if the segment means something.
+    fn only(&mut self, directive: &Directive, blocks: Vec<Block>) -> Option<Block> {
+        let said = directive.segment.as_ref()?;
+        let offset = self.reader.base + said.offset;
+        let source = self.reader.source;
+        if self.given.mail != Mail::Issue {
+            let message = "`:::only` stands in issues only: a mail like this has one reader";
+            self.reader
+                .found
+                .push(source.error(offset, "segment", message));
+            return None;
+        }
+        let given = segment::Given {
+            fields: self.given.fields,
+            named: self.given.segments,
+            zone: self.given.zone,
+        };
+        match Sieve::parse(&said.value, &given) {
+            Ok(segment) => Some(Block::Only {
+                segment,
+                blocks,
+                offset,
+            }),
+            Err(error) => {
+                let (at, severity) = (offset + error.at, Severity::Error);
+                let told = source.at(severity, at, error.length, "segment", error.message);
+                self.reader.found.push(match error.help {
+                    Some(help) => told.help(help),
+                    None => told,
+                });
+                None
+            }
+        }
     }
 
     fn mjml(&mut self, directive: &Directive) -> Vec<Inline> {

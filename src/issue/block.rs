@@ -6,6 +6,7 @@ use jiff::civil::Date;
 
 use crate::compile::notation::Notation;
 use crate::compile::{Context, Slot};
+use crate::segment::Sieve;
 
 /// A block of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub enum Block {
     },
     /// For the readers of a segment only.
     Only {
-        segment: String,
+        segment: Sieve,
         blocks: Vec<Block>,
         /// Where the segment is named in the file.
         offset: usize,

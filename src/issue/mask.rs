@@ -268,6 +268,7 @@ mod tests {
     use crate::issue::block::{Inline, Merge};
     use crate::issue::front::Front;
     use crate::issue::merge::{Given, Slots};
+    use crate::segment::named::Segments;
     use crate::subscriber::field::FieldTable;
 
     fn mask(text: &str) -> (Masked, Vec<String>) {
@@ -282,6 +283,8 @@ mod tests {
             chosen: None,
             subject: None,
             language: "en",
+            segments: &Segments::default(),
+            zone: "UTC",
         };
         let slots = Slots::new(source, "a", &Front::default(), given);
         let masked = Masked::of(&slots, 0, &mut found);

@@ -11,6 +11,7 @@ use crate::compile::{Context, Slot};
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::issue::block::{Inline, Merge, Piece};
 use crate::issue::front::Front;
+use crate::segment::named::Segments;
 use crate::subscriber::field::{BUILT_IN, FieldError, FieldTable};
 
 /// Pages of our own that an author may link to.
@@ -38,6 +39,9 @@ pub struct Given<'a> {
     pub subject: Option<&'a str>,
     /// BCP 47; the front matter may say another.
     pub language: &'a str,
+    /// The declared segments, and the zone in which their days begin.
+    pub segments: &'a Segments,
+    pub zone: &'a str,
 }
 
 impl<'a> Given<'a> {
@@ -61,6 +65,22 @@ pub fn fields(source: Source<'_>) -> Result<FieldTable, Diagnostic> {
             _ => (0, error.to_string()),
         };
         source.error(offset, "fields", message)
+    })
+}
+
+/// Reads `segments.toml`; what is wrong in it is told at its place.
+pub fn segments(
+    source: Source<'_>,
+    fields: &FieldTable,
+    zone: &str,
+) -> Result<Segments, Diagnostic> {
+    Segments::parse(source.text, fields, zone).map_err(|flaw| {
+        let (severity, length) = (Severity::Error, flaw.length);
+        let error = source.at(severity, flaw.offset, length, "segments", flaw.message);
+        match flaw.help {
+            Some(help) => error.help(help),
+            None => error,
+        }
     })
 }
 

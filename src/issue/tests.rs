@@ -6,6 +6,7 @@ use crate::diagnostic::{Diagnostic, Source};
 use crate::issue::block::{Block, Inline, Merge, Target, plain_text};
 use crate::issue::merge::{self, Given};
 use crate::issue::{Issue, Item};
+use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
 
 mod any_text;
@@ -30,6 +31,8 @@ fn octets(octets: &[u8], mail: Mail, found: &mut Vec<Diagnostic>) -> Option<Issu
         chosen: None,
         subject: None,
         language: "en",
+        segments: &Segments::default(),
+        zone: "UTC",
     };
     let mut issue = Issue::read("a", "a.md", octets, given, found)?;
     // Signposts for the preview would stand between all that is looked at here.
@@ -439,7 +442,8 @@ fn the_last_day_of_an_offer_is_a_day_or_whatever_the_author_says() {
 
 #[test]
 fn blocks_for_a_segment_hold_others_and_keep_their_place() {
-    let read = issue(":::only gold\n\n![a](a.png)\n\n:::button {url=view_url}\nb\n:::\n:::\n\nc\n");
+    let read =
+        issue(":::only tag:gold\n\n![a](a.png)\n\n:::button {url=view_url}\nb\n:::\n:::\n\nc\n");
     let [
         Block::Only {
             segment,
@@ -451,12 +455,12 @@ fn blocks_for_a_segment_hold_others_and_keep_their_place() {
     else {
         panic!("{:?}", read.intro);
     };
-    assert_eq!(segment, "gold");
+    assert_eq!(segment.said, "tag:gold");
     assert!(matches!(
         blocks.as_slice(),
         [Block::Image(_), Block::Button { .. }]
     ));
-    assert!(read.text[*offset..].starts_with("gold"));
+    assert!(read.text[*offset..].starts_with("tag:gold"));
     assert_eq!(read.pictures().len(), 1);
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
 use crate::compile::notation::Notation;
+use crate::compile::only::{EVERY, NOBODY};
 use crate::compile::{Segment, Slot, Template};
 use crate::id::SubscriptionKey;
 use crate::trial::Variant;
@@ -32,6 +33,9 @@ pub struct CopyRecord {
     /// Values of the fields that the template asks for; absent ones take the slot's default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
+    /// Which of the issue's segments the reader was in: bit n is the nth of its table.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub segments: u32,
     /// Puts `[TEST]` before the subject.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
@@ -59,6 +63,23 @@ pub struct Values {
     pub name: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
+    /// Which of the issue's segments the reader is in.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub segments: u32,
+}
+
+impl Values {
+    /// Of whom nothing is known: no value, and every part of the issue, so that the author sees it all.
+    pub fn of_nobody() -> Values {
+        Values {
+            segments: EVERY,
+            ..Values::default()
+        }
+    }
+}
+
+fn is_none(segments: &u32) -> bool {
+    *segments == NOBODY
 }
 
 impl CopyRecord {
@@ -70,6 +91,7 @@ impl CopyRecord {
             name: String::new(),
             subscription: None,
             fields: BTreeMap::new(),
+            segments: NOBODY,
             test: false,
             variant: None,
             untracked: false,

@@ -196,6 +196,7 @@ impl Subject {
                     shared = false;
                     filled |= !one_line(default).is_empty();
                 }
+                Segment::Only(_) | Segment::End => {}
                 Segment::Slot(_) => Err(anyhow::anyhow!("it holds a link"))
                     .context("the subject cannot be sent; take the link out of it")?,
             }
@@ -237,6 +238,7 @@ impl Subject {
         let mut text = String::new();
         for segment in &self.template.0 {
             match segment {
+                Segment::Only(_) | Segment::End => {}
                 Segment::Literal(literal) => text.push_str(literal),
                 Segment::Slot(slot) => text.push_str(cut(&line(slot), VALUE)),
             }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use anyhow::ensure;
 
 use crate::compile::notation::Notation;
-use crate::compile::{Compiled, Context, Segment, Slot, Template};
+use crate::compile::{Compiled, Context, Segment, Slot, Template, only};
 use crate::message::Links;
 use crate::message::escape::escape;
 use crate::token::Claim;
@@ -30,6 +30,11 @@ pub(super) struct Parts {
 enum Piece {
     Literal(Vec<u8>),
     Slot(usize),
+    /// For the readers of a segment; for others the copy goes on with the piece `behind`.
+    Only {
+        segment: u32,
+        behind: usize,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -65,8 +70,14 @@ impl Parts {
             template.0.iter().any(|segment| match segment {
                 Segment::Literal(text) => !text.trim().is_empty(),
                 Segment::Slot(_) => true,
+                Segment::Only(_) | Segment::End => false,
             })
         };
+        let nested = |template: &Template| template.is_nested(compiled.only.len());
+        ensure!(
+            nested(&compiled.text) && nested(&compiled.html),
+            "the parts for segments do not stand within each other"
+        );
         ensure!(filled(&compiled.text), "the text part is empty");
         ensure!(filled(&compiled.html), "the HTML part is empty");
         let mut builder = Builder {
@@ -75,6 +86,7 @@ impl Parts {
             kinds: Vec::new(),
             slots: Vec::new(),
             literal: Vec::new(),
+            open: Vec::new(),
         };
         // RFC 2046, section 5.1.4: the richest part last.
         for (media_type, template) in [("plain", &compiled.text), ("html", &compiled.html)] {
@@ -93,6 +105,7 @@ impl Parts {
         let literals = builder.pieces.iter().map(|piece| match piece {
             Piece::Literal(text) => text.len(),
             Piece::Slot(_) => 100,
+            Piece::Only { .. } => 0,
         });
         Ok(Parts {
             length: literals.sum(),
@@ -110,9 +123,16 @@ impl Parts {
     pub(super) fn write(&self, links: &Links<'_>, out: &mut Vec<u8>) {
         // A value that stands in several places is made once and copied from its first place.
         let mut made: Vec<Option<Range<usize>>> = vec![None; self.slots.len()];
-        for piece in &self.pieces {
+        let mut next = 0;
+        while let Some(piece) = self.pieces.get(next) {
+            next += 1;
             match piece {
                 Piece::Literal(text) => out.extend_from_slice(text),
+                Piece::Only { segment, behind } => {
+                    if !only::gets(links.copy.segments, *segment) {
+                        next = *behind;
+                    }
+                }
                 Piece::Slot(slot) => {
                     if let Some(range) = made[*slot].clone() {
                         out.extend_from_within(range);
@@ -200,7 +220,9 @@ impl Filler {
 
 /// One part of one copy, decoded: for a browser.
 pub(super) fn decoded(template: &Template, public_url: &str, links: &Links<'_>) -> String {
-    let each = template.0.iter().map(|segment| match segment {
+    let each = template.shown_to(links.copy.segments);
+    let each = each.map(|segment| match segment {
+        Segment::Only(_) | Segment::End => Cow::Borrowed(""),
         Segment::Literal(text) => Cow::Borrowed(text.as_str()),
         Segment::Slot(slot) => Cow::Owned(Filler::new(slot, public_url).text(links)),
     });
@@ -213,6 +235,8 @@ struct Builder<'a> {
     kinds: Vec<Slot>,
     slots: Vec<Filler>,
     literal: Vec<u8>,
+    /// Pieces that begin parts for a segment and have no end yet.
+    open: Vec<usize>,
 }
 
 impl Builder<'_> {
@@ -222,12 +246,27 @@ impl Builder<'_> {
             match segment {
                 Segment::Literal(text) => column = quote(text, column, &mut self.literal),
                 Segment::Slot(slot) => {
-                    if column > 0 {
-                        self.literal.extend_from_slice(b"=\r\n");
-                    }
-                    column = 0;
-                    self.close();
+                    self.cut(&mut column);
                     self.slot(slot);
+                }
+                // A part begins and ends at the start of a line as a slot does: the lines of a copy are the
+                // same whether it is there or not.
+                Segment::Only(segment) => {
+                    self.cut(&mut column);
+                    self.open.push(self.pieces.len());
+                    self.pieces.push(Piece::Only {
+                        segment: *segment,
+                        behind: 0,
+                    });
+                }
+                Segment::End => {
+                    self.cut(&mut column);
+                    let end = self.pieces.len();
+                    if let Some(Piece::Only { behind, .. }) =
+                        self.open.pop().and_then(|open| self.pieces.get_mut(open))
+                    {
+                        *behind = end;
+                    }
                 }
             }
         }
@@ -236,6 +275,15 @@ impl Builder<'_> {
         }
         // RFC 2046, section 5.1.1: this line end belongs to the delimiter, not to the part.
         self.literal.extend_from_slice(b"\r\n");
+    }
+
+    /// Ends the literal with the start of a line.
+    fn cut(&mut self, column: &mut usize) {
+        if *column > 0 {
+            self.literal.extend_from_slice(b"=\r\n");
+        }
+        *column = 0;
+        self.close();
     }
 
     fn slot(&mut self, slot: &Slot) {

@@ -175,7 +175,7 @@ impl Inspector {
                         longest = (name, length);
                     }
                 }
-                Segment::Slot(_) => {}
+                Segment::Slot(_) | Segment::Only(_) | Segment::End => {}
             }
         }
         if count > SUBJECT || longest.1 > SUBJECT_VALUE {

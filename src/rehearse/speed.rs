@@ -32,6 +32,7 @@ use crate::publication::Built;
 use crate::run;
 use crate::smtp::sink::mailboxes::{Mailboxes, Provider};
 use crate::smtp::sink::{Keep, Sink, SinkOptions};
+use crate::store::audience::Whom;
 use crate::store::runs::{Begun, Plan};
 use crate::subscriber::Status;
 
@@ -212,7 +213,12 @@ async fn mix(app: &App, list: &str, wanted: Option<u64>) -> anyhow::Result<[u64;
         let now = app.clock.now();
         let mut after = SubscriberId(0);
         loop {
-            let page = app.store.audience(list.id, now, after, PAGE).await?;
+            let page = {
+                let everybody = Whom::default();
+                app.store
+                    .audience(list.id, everybody, now, after, PAGE)
+                    .await?
+            };
             let Some(last) = page.last() else { break };
             after = SubscriberId(last.id);
             for reader in &page {

@@ -87,6 +87,8 @@ struct Facts<'a> {
     subject: String,
     readers: i64,
     whole: bool,
+    /// To whom of the list, as it was said.
+    segment: Option<String>,
     start: Timestamp,
     /// Whether the start is an hour of the author's choice.
     timed: bool,
@@ -100,6 +102,7 @@ struct Past {
     subject: String,
     readers: i64,
     whole: bool,
+    segment: Option<String>,
     timed: bool,
     started: Timestamp,
 }
@@ -116,7 +119,9 @@ pub async fn questions(
     let slug = &built.compiled.slug;
     let mut found = Vec::new();
     if planned.plan.audience == Audience::List {
-        let (readers, run) = app.store.have_got(list, slug).await?;
+        let segment = planned.plan.segment.as_ref().map(|sieve| &sieve.filter);
+        let now = app.clock.now();
+        let (readers, run) = app.store.have_got(list, slug, segment, now).await?;
         if let Some(run) = run.filter(|_| readers > 0) {
             found.push(Question {
                 guard: Guard::SameIssue,
@@ -134,6 +139,11 @@ pub async fn questions(
         subject: built.compiled.subject.fill(|_| String::new()),
         readers: planned.readers,
         whole: planned.plan.audience == Audience::List,
+        segment: planned
+            .plan
+            .segment
+            .as_ref()
+            .map(|sieve| sieve.said.clone()),
         start: planned.start,
         timed: planned.plan.local_at.is_none(),
         zone: &app.config.publication.timezone,
@@ -154,12 +164,14 @@ impl Past {
             subject: Template,
         }
         let head: Head = serde_json::from_str(&earlier.content).context("a frozen revision")?;
+        let segment = earlier.said_segment();
         Ok(Past {
             run: earlier.id,
             slug: earlier.slug,
             subject: head.subject.fill(|_| String::new()),
             readers: earlier.recipients,
             whole: earlier.audience == Audience::List.name(),
+            segment,
             timed: !earlier.local,
             started: Timestamp(earlier.started_at),
         })
@@ -188,7 +200,9 @@ fn same_subject(facts: &Facts<'_>) -> Option<Question> {
 }
 
 fn audience(facts: &Facts<'_>) -> Option<Question> {
+    // A run to a segment is compared with runs to the same segment.
     let past = facts.past.iter().filter(|past| past.whole);
+    let past = past.filter(|past| past.segment == facts.segment);
     let mut sizes: Vec<i64> = past.map(|past| past.readers).take(HABIT).collect();
     if !facts.whole || sizes.len() < ENOUGH {
         return None;
@@ -213,6 +227,7 @@ fn hour(facts: &Facts<'_>) -> Option<Question> {
         i32::from(wall.hour()) * 60 + i32::from(wall.minute())
     };
     let past = facts.past.iter().filter(|past| past.whole && past.timed);
+    let past = past.filter(|past| past.segment == facts.segment);
     let past: Vec<&Past> = past.take(HABIT).collect();
     if !facts.timed || !facts.whole || past.len() < ENOUGH {
         return None;
@@ -256,6 +271,7 @@ mod tests {
             subject: format!("Subject  {week}"),
             readers: 100 + week,
             whole: true,
+            segment: None,
             timed: true,
             started: Timestamp(20_000 * DAY + 6 * HOUR - week * 7 * DAY),
         });
@@ -264,6 +280,7 @@ mod tests {
             subject: "Bees".into(),
             readers,
             whole: true,
+            segment: None,
             start: Timestamp(20_000 * DAY + start),
             timed: true,
             zone: "UTC",
@@ -315,6 +332,19 @@ mod tests {
         let mut part = facts(6 * HOUR, 3);
         part.whole = false;
         assert_eq!(asked(&part), []);
+    }
+
+    #[test]
+    fn a_run_to_a_segment_is_compared_with_runs_to_the_same() {
+        let mut paid = facts(14 * HOUR, 3);
+        paid.segment = Some("tag:paid".into());
+        assert_eq!(asked(&paid), [], "nothing went to it before");
+        for past in &mut paid.past {
+            past.segment = Some("tag:paid".into());
+        }
+        assert_eq!(asked(&paid), [Guard::Audience, Guard::Hour]);
+        paid.segment = None;
+        assert_eq!(asked(&paid), []);
     }
 
     #[test]

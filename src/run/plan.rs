@@ -15,7 +15,9 @@ use crate::config::privacy::Tracking;
 use crate::id::ListId;
 use crate::pace;
 use crate::publication::Publication;
+use crate::run::whom;
 use crate::schedule::{self, shown, span};
+use crate::segment::Sieve;
 use crate::store::runs::{Audience, Plan, Run};
 use crate::trial::By;
 
@@ -38,6 +40,8 @@ pub struct Wishes {
     pub stages: Option<String>,
     pub test: Option<SubjectTest>,
     pub part: Part,
+    /// To whom of the list; all of it when none.
+    pub to: Option<Sieve>,
     /// Also to readers who want the digest of the month alone.
     pub monthly: bool,
 }
@@ -150,8 +154,13 @@ impl Planned {
         let store = &app.store;
         let (audience, origin) = match &wishes.part {
             Part::All => {
-                self.readers = store.confirmed_on(list, wishes.monthly).await?;
-                return Ok(());
+                return match &wishes.to {
+                    Some(sieve) => self.segment(app, sieve, wishes, list).await,
+                    None => {
+                        self.readers = store.confirmed_on(list, wishes.monthly).await?;
+                        Ok(())
+                    }
+                };
             }
             Part::Continue => (Audience::Continue, to_continue(app, slug, list).await?),
             Part::Reached => {
@@ -188,6 +197,38 @@ impl Planned {
         Ok(())
     }
 
+    /// All of the list that is in a segment.
+    async fn segment(
+        &mut self,
+        app: &App,
+        sieve: &Sieve,
+        wishes: &Wishes,
+        list: ListId,
+    ) -> anyhow::Result<()> {
+        let store = &app.store;
+        self.notes.extend(whom::check(app, sieve).await?);
+        let all = store.confirmed_on(list, wishes.monthly).await?;
+        let now = app.clock.now();
+        let filter = &sieve.filter;
+        self.readers = store.in_segment(list, filter, wishes.monthly, now).await?;
+        let waits = wishes.at.is_some() || wishes.at_local.is_some();
+        ensure!(
+            self.readers > 0 || waits,
+            "no reader of the list is in `{}`; `pressrun segments test` shows who would be",
+            sieve.said
+        );
+        let then = match waits {
+            true => " now; who is in it is found when it starts",
+            false => "",
+        };
+        self.notes.push(format!(
+            "it goes to `{}`: {} of {all} readers{then}",
+            sieve.said, self.readers
+        ));
+        self.plan.segment = Some(sieve.clone());
+        Ok(())
+    }
+
     async fn local(
         &mut self,
         app: &App,
@@ -209,7 +250,10 @@ impl Planned {
                     fields.kind(field).is_some(),
                     "`send.timezone_field` names `{field}`, which `fields.toml` does not declare"
                 );
-                app.store.zones_of(list, field).await?
+                {
+                    let segment = self.plan.segment.as_ref().map(|sieve| &sieve.filter);
+                    app.store.zones_of(list, field, segment, now).await?
+                }
             }
         };
         let usual_due =

@@ -10,6 +10,7 @@ use crate::archive;
 use crate::compile::Compiled;
 use crate::publication::Built;
 use crate::run::{headers, keep_revision};
+use crate::store::begin::NewContent;
 use crate::store::runs::Run;
 
 /// A run that waits for its hour, with the content it would send.
@@ -52,14 +53,15 @@ pub async fn replace(app: &App, waiting: &Waiting, built: &Built) -> anyhow::Res
     let headers = serde_json::to_string(&headers)?;
     let wish = archive::wish(app, built, &built.list);
     let page = wish.page();
-    let changed = app.store.replace_revision(
-        run.id(),
-        run.revision.as_deref().unwrap_or_default(),
-        &to,
-        &built.compiled.title,
-        &headers,
-        &page,
-    );
+    let content = NewContent {
+        revision: &to,
+        title: &built.compiled.title,
+        headers: &headers,
+        page: &page,
+        parts: &built.compiled.only,
+    };
+    let from = run.revision.as_deref().unwrap_or_default();
+    let changed = app.store.replace_revision(run.id(), from, &content);
     ensure!(
         changed.await?,
         "run {} of `{}` began or changed meanwhile and keeps its content; look with `pressrun status`",

@@ -20,7 +20,7 @@ use crate::message::{self, ListHeaders, MessageTemplate};
 use crate::publication::Built;
 use crate::run::headers_of;
 
-/// The sample reader, who has no values: slots show their defaults.
+/// The sample reader, who has no values: slots show their defaults, and every part of the issue is there.
 pub const READER: &str = "reader@example.org";
 
 /// For whom a sample is made.
@@ -35,7 +35,7 @@ impl Reader {
     pub fn emptiest() -> Reader {
         Reader {
             address: EmailAddress::parse(READER).expect("a plain address"),
-            values: Values::default(),
+            values: Values::of_nobody(),
         }
     }
 
@@ -43,6 +43,7 @@ impl Reader {
         let mut copy = CopyRecord::new(self.address.clone(), Clock::System.now(), kid);
         copy.name.clone_from(&self.values.name);
         copy.fields.clone_from(&self.values.fields);
+        copy.segments = self.values.segments;
         copy
     }
 }
@@ -130,7 +131,7 @@ fn fill(
     escape: fn(&str) -> String,
 ) -> String {
     let copy = reader.copy(0);
-    template.fill(|slot| match slot {
+    template.fill_for(copy.segments, |slot| match slot {
         Slot::Field { .. } => copy.line(slot),
         Slot::Click(index) => {
             let link = compiled.links.get(*index as usize);

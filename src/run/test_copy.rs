@@ -12,13 +12,16 @@ use tokio::sync::watch;
 
 use crate::address::EmailAddress;
 use crate::app::App;
+use crate::clock::Timestamp;
+use crate::compile::only::NOBODY;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, Taken};
 use crate::delivery::State;
-use crate::id::{DeliveryKey, SubscriberId};
+use crate::id::{DeliveryKey, ListId, SubscriberId};
 use crate::message::copy::Values;
 use crate::publication::Built;
 use crate::run::keep_revision;
+use crate::store::Store;
 use crate::store::system_mail::NewSystemMail;
 use crate::subscriber::Subscriber;
 
@@ -53,21 +56,37 @@ pub struct Report {
     pub built: Built,
 }
 
-/// The values of the reader with this address, for a test copy or a preview.
-pub async fn values_of(app: &App, reader: &EmailAddress) -> anyhow::Result<Values> {
+/// The values of the reader with this address for a test copy of `built`.
+pub async fn values_of(app: &App, reader: &EmailAddress, built: &Built) -> anyhow::Result<Values> {
     let found = app.store.subscriber(&reader.canonical()).await?;
-    found.map(|found| values(&found)).with_context(|| {
+    let found = found.with_context(|| {
         format!("there is no reader `{reader}`; look with `pressrun subscribers show`")
-    })
+    })?;
+    values(&app.store, &found, built, app.clock.now()).await
 }
 
-/// The values that a reader's copies are filled with.
-pub fn values(reader: &Subscriber) -> Values {
+/// The values that the copy of `built` for a reader is filled with at `now`, and which parts it has.
+pub async fn values(
+    store: &Store,
+    reader: &Subscriber,
+    built: &Built,
+    now: Timestamp,
+) -> anyhow::Result<Values> {
     let text = |name: &String| Some((name.clone(), reader.fields.text(name)?));
-    Values {
+    let mut values = Values {
         name: reader.name.clone(),
         fields: reader.fields.0.keys().filter_map(text).collect(),
+        segments: NOBODY,
+    };
+    let only = &built.compiled.only;
+    if !only.is_empty() {
+        // Whoever is on no list, or not on this one, is still in segments of tags and fields.
+        let list = store.list(&built.list).await?;
+        let list = list.map_or(ListId(0), |list| list.id);
+        let segments = store.segments_of(reader.id, list, only, now).await?;
+        values.segments = u32::try_from(segments).unwrap_or(NOBODY);
     }
+    Ok(values)
 }
 
 /// Puts one test copy of `built` with `values` into the open run for each address.

@@ -173,7 +173,9 @@ fn tell(facts: &Facts<'_>) -> Why {
             )
         }
     };
-    let mut sentence = format!("`{}` (run {}) {said}", run.slug, run.id);
+    let to = run.said_segment();
+    let to = to.map_or(String::new(), |to| format!(" to `{to}`"));
+    let mut sentence = format!("`{}` (run {}){to} {said}", run.slug, run.id);
     if let Some(test) = &facts.test {
         sentence.push_str("; ");
         sentence.push_str(test);

@@ -3,12 +3,24 @@
 use crate::clock::Timestamp;
 use crate::id::{ListId, RunId};
 use crate::rollout::Stages;
+use crate::segment::{Filter, Sieve};
 use crate::store::archive::{NewPage, put_page};
 use crate::store::runs::{Audience, Begun, COLUMNS, NewRun, Plan, Run};
+use crate::store::segments::{Frame, NEXT_RUN, Predicates, bind_values};
 use crate::store::{Result, Store};
 
 /// A node whose clock is ahead of the database's by more than this does not start a run.
 const AHEAD: i64 = 60_000;
+
+/// What a run that waits for its hour is to send instead.
+pub struct NewContent<'a> {
+    pub revision: &'a str,
+    pub title: &'a str,
+    pub headers: &'a str,
+    pub page: &'a NewPage<'a>,
+    /// The segments that parts of the issue are for.
+    pub parts: &'a [Sieve],
+}
 
 impl Store {
     /// Makes a run that starts at once and goes to all of its list: [`Store::begin_planned`].
@@ -37,13 +49,16 @@ impl Store {
         again: bool,
         at: Timestamp,
     ) -> Result<Begun> {
-        let anew = again || plan.audience != Audience::List;
+        // Whoever says to whom was asked by a guard whether any of these have it.
+        let anew = again || plan.audience != Audience::List || plan.segment.is_some();
         let waits = plan.start.is_some_and(|start| start > at);
         let status = if waits { "scheduled" } else { "freezing" };
         let spread = plan
             .spread
             .map(|spread| i64::try_from(spread.as_millis()).unwrap_or(i64::MAX));
         let stages = plan.stages.as_ref().map(Stages::to_json);
+        let segment = plan.segment.as_ref().map(Sieve::to_json);
+        let parts = (!new.parts.is_empty()).then(|| Sieve::list_to_json(new.parts));
         transact!(self, conn => {
             // Two callers at once: the second waits here and then finds the first one's run.
             if !self.is_sqlite() {
@@ -70,11 +85,11 @@ impl Store {
                         "insert into runs (id, kind, slug, title, list_id, revision, headers, relay,
                              policy, status, cutoff, frozen_to, recipients, created_at, since,
                              start_at, zone, local_at, zone_field, per_day, spread, audience, origin,
-                             stages, stage, open_to, pivot, trial, monthly)
+                             stages, stage, open_to, pivot, trial, monthly, segment, parts)
                          select max(id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9,
                              coalesce(cast($19 as bigint), 0), 0, $9, $9,
                              $10, $11, $12, $13, $14, $15, $16, $17,
-                             $18, $20, $20, cast($19 as bigint), $21, $22
+                             $18, $20, $20, cast($19 as bigint), $21, $22, $23, $24
                          from runs
                          returning id",
                     )
@@ -101,6 +116,8 @@ impl Store {
                     .bind(stages.as_ref().map(|_| 0_i64))
                     .bind(plan.trial.as_deref())
                     .bind(i64::from(plan.monthly))
+                    .bind(segment.as_deref())
+                    .bind(parts.as_deref())
                     .fetch_one(&mut *conn)
                     .await?;
                     if let Some(page) = page {
@@ -153,22 +170,38 @@ impl Store {
         })
     }
 
-    /// The zones that the confirmed readers of `list` name in their `field`, with how many readers each.
-    pub async fn zones_of(&self, list: ListId, field: &str) -> Result<Vec<(Option<String>, i64)>> {
+    /// The zones that the confirmed readers of `list`, of a segment of it where one is given, name in their
+    /// `field`, with how many readers each.
+    pub async fn zones_of(
+        &self,
+        list: ListId,
+        field: &str,
+        segment: Option<&Filter>,
+        at: Timestamp,
+    ) -> Result<Vec<(Option<String>, i64)>> {
         let value = self.field_value("$2");
+        let frame = Frame {
+            list: "$1",
+            at: "$3",
+            before: "$4",
+            free: 5,
+        };
+        let mut predicates = Predicates::new(self, frame);
+        let holds = predicates.holds_all(segment);
         let text = format!(
-            "select cast({value} as text) as zone, count(*)
+            "with given as (select cast($3 as bigint) as at, cast($4 as bigint) as before)
+             select cast({value} as text) as zone, count(*)
              from subscriptions s join subscribers u on u.id = s.subscriber_id
-             where s.list_id = $1 and s.status = 'confirmed'
+             where s.list_id = $1 and s.status = 'confirmed' and {holds}
              group by 1 order by 2 desc, 1 limit 2000"
         );
         read!(self, conn => {
-            let rows = sqlx::query_as(sqlx::AssertSqlSafe(text))
+            let query = sqlx::query_as(self.sql(&text))
                 .bind(list.0)
                 .bind(field)
-                .fetch_all(conn)
-                .await?;
-            Ok(rows)
+                .bind(at.0)
+                .bind(NEXT_RUN);
+            Ok(bind_values!(query, predicates.values).fetch_all(conn).await?)
         })
     }
 
@@ -185,22 +218,22 @@ impl Store {
         &self,
         run: RunId,
         from: &str,
-        to: &str,
-        title: &str,
-        headers: &str,
-        page: &NewPage<'_>,
+        to: &NewContent<'_>,
     ) -> Result<bool> {
+        let parts = (!to.parts.is_empty()).then(|| Sieve::list_to_json(to.parts));
+        let page = to.page;
         transact!(self, conn => {
             let changed = sqlx::query(
-                "update runs set revision = $3, title = $4, headers = $5
+                "update runs set revision = $3, title = $4, headers = $5, parts = $6
                  where id = $1 and revision = $2 and recipients = 0 and started_at is null and trial is null
                    and start_at is not null and status in ('scheduled', 'paused', 'held')",
             )
             .bind(run.0)
             .bind(from)
-            .bind(to)
-            .bind(title)
-            .bind(headers)
+            .bind(to.revision)
+            .bind(to.title)
+            .bind(to.headers)
+            .bind(parts.as_deref())
             .execute(&mut *conn)
             .await?
             .rows_affected();

@@ -8,19 +8,21 @@ use serde::Deserialize;
 use crate::clock::Timestamp;
 use crate::id::{DeliveryKey, RunId};
 use crate::rollout::Stages;
+use crate::segment::Sieve;
 use crate::store::preferences::WAKE_PAUSED;
 use crate::store::runs::Frozen;
+use crate::store::segments::{Frame, Predicates, bind_values};
 use crate::store::{Result, Store};
 
 /// The next recipients behind the cursor. Who is suppressed takes part as `suppressed`, so that the
 /// author sees it. Differs by necessity: PostgreSQL locks the rows it reads against a reader who leaves
 /// meanwhile; on SQLite there is one writer.
 const OF_LIST: &str = "
-        select s.subscriber_id as id, <due> as due,
+        select s.subscriber_id as id, <due> as due, <parts> as parts,
             exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
         from subscriptions s join subscribers u on u.id = s.subscriber_id <zones>
         where s.list_id = $1 and s.status = 'confirmed' and s.confirmed_at <= $2
-          and <range>
+          and <range> and <segment>
           and (s.frequency = 'every' or exists (select 1 from runs m where m.id = $5 and m.monthly = 1))
         order by s.subscriber_id
         limit $4
@@ -28,23 +30,23 @@ const OF_LIST: &str = "
 
 /// Of a list read in the order of its keys, what comes next: all of it from the smallest key on, or first
 /// the seeds, then what stands behind the pivot, then what stands before it.
-const ALL: &str = "s.subscriber_id > $3";
+const ALL: &str = "s.subscriber_id > $3 and s.subscriber_id <= $14";
 const SEEDS: &str = "s.subscriber_id in (select cast(value as bigint) from json_each($12))";
-const BEHIND: &str = "s.subscriber_id > $3
+const BEHIND: &str = "s.subscriber_id > $3 and s.subscriber_id <= $14
           and s.subscriber_id not in (select cast(value as bigint) from json_each($12))";
-const BEFORE: &str = "s.subscriber_id > $3 and s.subscriber_id <= $13
+const BEFORE: &str = "s.subscriber_id > $3 and s.subscriber_id <= $13 and s.subscriber_id <= $14
           and s.subscriber_id not in (select cast(value as bigint) from json_each($12))";
 
 /// The same from an earlier run, by its numbers: who left since is not there any more.
 const OF_RUN: &str = "
-        select s.subscriber_id as id, <due> as due,
+        select s.subscriber_id as id, <due> as due, <parts> as parts,
             exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
         from deliveries d
             join subscriptions s on s.list_id = $1 and s.subscriber_id = d.subscriber_id
             join subscribers u on u.id = s.subscriber_id <zones>
         where d.run_id = $8 and d.seq >= $3 and d.seq < $3 + $4
           and s.status = 'confirmed' and s.confirmed_at <= $2
-          and <whom>
+          and <whom> and <segment>
         /* for share of s, u */";
 
 /// Whom a cancelled run left out. Invariant: never one whom any run of this issue has reached or may have
@@ -68,12 +70,21 @@ const REACHED: &str = "d.state = 'sent'
 const UNOPENED: &str = "d.state = 'sent' and d.opened_at is null and d.clicked_at is null";
 
 const INSERT: &str = "
-    insert into deliveries (run_id, seq, subscriber_id, state, due_at, settled_at)
+    insert into deliveries (run_id, seq, subscriber_id, state, due_at, settled_at, parts)
     select $5, $6 + row_number() over (order by id) - 1, id,
         case when suppressed then 'suppressed' else 'queued' end,
         case when due > $7 then due else $7 end,
-        case when suppressed then $7 end
+        case when suppressed then $7 end, parts
     from picked";
+
+/// What a segment is asked of: it counts what happened before the freeze began, so that it is the same in
+/// each step.
+const FRAME: Frame = Frame {
+    list: "$1",
+    at: "$2",
+    before: "$5",
+    free: 15,
+};
 
 /// Blocks that an earlier step began go on.
 const BLOCKS: &str = "
@@ -90,6 +101,15 @@ const BLOCKS: &str = "
             when blocks.next_due is null or excluded.next_due < blocks.next_due then excluded.next_due
             else blocks.next_due
         end";
+
+/// The next readers of a list that a segment is asked of, whoever of them is in it: so many and no more are
+/// looked at in one step.
+const LOOKED_AT: &str = "
+    select coalesce(max(id), $2), count(*) from (
+        select s.subscriber_id as id from subscriptions s
+        where s.list_id = $1 and s.status = 'confirmed' and s.subscriber_id > $2
+        order by s.subscriber_id limit $3
+    ) some_";
 
 /// Which deliveries `d` of the run `origin` such an audience is made of; both are given as SQL.
 pub(crate) fn whom(audience: &str, origin: &str, revision: &str) -> String {
@@ -120,6 +140,9 @@ struct Freezing {
     stages: Option<String>,
     pivot: Option<i64>,
     lap: i64,
+    /// To whom of the list, and whom parts of the issue are for, as JSON.
+    segment: Option<String>,
+    parts: Option<String>,
 }
 
 /// When it is the readers' own time in one zone; the first has no name and is for all others.
@@ -142,10 +165,22 @@ impl Freezing {
         serde_json::to_string(&seeds).expect("numbers always serialise")
     }
 
+    /// How many readers one step looks at, of at most `limit`: the more is asked of each, the fewer.
+    fn step(&self, limit: i64) -> i64 {
+        // Whole blocks, so that each is written once.
+        let block = i64::from(DeliveryKey::BLOCK);
+        let segment = self.segment.as_deref().and_then(Sieve::from_json);
+        let parts = self.parts.as_deref().map(Sieve::list).unwrap_or_default();
+        let all = segment.iter().chain(&parts);
+        let cost: i64 = all.map(|sieve| sieve.filter.cost()).sum();
+        (limit / (1 + cost / CHEAP) / block).max(1) * block
+    }
+
     /// Where the freeze goes on after `added` of at most `limit`: the cursor where it is not the last reader
     /// frozen, the lap, and whether this was the last step.
-    fn next(&self, added: i64, limit: i64) -> (Option<i64>, i64, bool) {
-        let short = added < limit;
+    fn next(&self, added: i64, limit: i64, looked: Option<Looked>) -> (Option<i64>, i64, bool) {
+        let (upto, rows) = looked.map_or((None, added), |looked| (Some(looked.upto), looked.rows));
+        let short = rows < limit;
         match (self.origin, self.pivot, self.lap) {
             (Some(_), _, lap) => {
                 let next = self.frozen_to + limit;
@@ -153,21 +188,29 @@ impl Freezing {
             }
             (None, Some(pivot), 0) => (Some(pivot), 1, false),
             (None, Some(_), 1) if short => (Some(0), 2, false),
-            (None, _, lap) => (None, lap, short && (self.pivot.is_none() || lap == 2)),
+            (None, _, lap) => (upto, lap, short && (self.pivot.is_none() || lap == 2)),
         }
     }
 }
 
+/// How far a step looked.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    /// The last reader.
+    upto: i64,
+    rows: i64,
+}
+
+/// Looks into the database for one reader that cost no more than the copying.
+const CHEAP: i64 = 2;
+
 impl Store {
     /// Freezes up to `limit` more recipients of a run; the last step moves the run to `sending`.
     pub async fn freeze_some(&self, run: RunId, limit: u32, at: Timestamp) -> Result<Frozen> {
-        // Whole blocks, so that each is written once.
-        let block = i64::from(DeliveryKey::BLOCK);
-        let limit = i64::from(limit) / block * block;
         transact!(self, conn => {
             let lock = self.sql(
                 "select list_id, cutoff, frozen_to, recipients, zone_field, dues, audience, origin,
-                     stages, pivot, lap,
+                     stages, pivot, lap, segment, parts,
                      (select o.recipients from runs o where o.id = runs.origin) as of
                  from runs where id = $1 and status = 'freezing' /* for update */",
             );
@@ -181,7 +224,22 @@ impl Store {
                     // Whoever paused until today is a reader like any other again.
                     sqlx::query(WAKE_PAUSED).bind(at.0).execute(&mut *conn).await?;
                     let due = row.usual_due().unwrap_or(at.0);
-                    let added = sqlx::query(self.sql(&self.freeze_sql(&row)))
+                    let limit = row.step(i64::from(limit));
+                    let looked = match &row.segment {
+                        Some(_) if row.origin.is_none() && (row.pivot.is_none() || row.lap > 0) => {
+                            let (upto, rows) = sqlx::query_as(LOOKED_AT)
+                                .bind(row.list_id)
+                                .bind(row.frozen_to)
+                                .bind(limit)
+                                .fetch_one(&mut *conn)
+                                .await?;
+                            Some(Looked { upto, rows })
+                        }
+                        _ => None,
+                    };
+                    let mut predicates = Predicates::new(self, FRAME);
+                    let text = self.freeze_sql(&row, &mut predicates);
+                    let insert = sqlx::query(self.sql(&text))
                         .bind(row.list_id)
                         .bind(row.cutoff)
                         .bind(row.frozen_to)
@@ -195,6 +253,8 @@ impl Store {
                         .bind(due)
                         .bind(row.seeds())
                         .bind(row.pivot)
+                        .bind(looked.map_or(i64::MAX, |looked| looked.upto));
+                    let added = bind_values!(insert, predicates.values)
                         .execute(&mut *conn)
                         .await?
                         .rows_affected();
@@ -206,7 +266,7 @@ impl Store {
                             .execute(&mut *conn)
                             .await?;
                     }
-                    let (next, lap, all) = row.next(added, limit);
+                    let (next, lap, all) = row.next(added, limit, looked);
                     // The seeds are the first stage, where there are any.
                     let seeded = row.pivot.filter(|_| row.lap == 0).map(|_| added);
                     sqlx::query(
@@ -239,7 +299,7 @@ impl Store {
 
     /// The statement that freezes the next recipients of such a run. Every parameter stands in each form of
     /// it, so that they are bound alike.
-    fn freeze_sql(&self, run: &Freezing) -> String {
+    fn freeze_sql(&self, run: &Freezing, predicates: &mut Predicates<'_>) -> String {
         let (due, zones) = match &run.dues {
             None => ("cast($11 as bigint)".to_owned(), String::new()),
             Some(_) => (
@@ -261,7 +321,16 @@ impl Store {
             (Some(_), _) => BEFORE,
         };
         let picked = picked.replace("<range>", range);
-        let picked = picked.replace("<due>", &due).replace("<zones>", &zones);
+        let segment = predicates.wanted(run.segment.as_deref());
+        let parts = match &run.parts {
+            None => "cast(null as bigint)".to_owned(),
+            Some(parts) => predicates.bits(&Sieve::list(parts)),
+        };
+        let picked = picked
+            .replace("<due>", &due)
+            .replace("<zones>", &zones)
+            .replace("<segment>", &segment)
+            .replace("<parts>", &parts);
         format!(
             "with zones as materialized (
                  select cast(value->>'zone' as text) as zone, cast(value->>'due' as bigint) as due
@@ -269,7 +338,8 @@ impl Store {
              ),
              given as (
                  select cast($3 as bigint) as behind, cast($8 as bigint) as origin, cast($10 as text) as field,
-                     cast($12 as text) as seeds, cast($13 as bigint) as pivot
+                     cast($12 as text) as seeds, cast($13 as bigint) as pivot,
+                     cast($14 as bigint) as upto
              ),
              picked as materialized ({picked}
              ){INSERT}"

@@ -2,8 +2,10 @@
 
 use crate::clock::Timestamp;
 use crate::id::{ListId, RunId};
+use crate::segment::Filter;
 use crate::store::freeze::whom;
-use crate::store::runs::{Audience, COLUMNS, Run};
+use crate::store::runs::{Audience, COLUMNS, Run, said};
+use crate::store::segments::{Frame, NEXT_RUN, Predicates, bind_values};
 use crate::store::{Result, Store};
 
 /// An earlier run to the same list, as much of it as a later one is compared with.
@@ -16,8 +18,17 @@ pub struct Earlier {
     pub started_at: i64,
     /// Whether its readers got it at their own hours.
     pub local: bool,
+    /// To whom of the list, as JSON.
+    pub segment: Option<String>,
     /// The compiled issue, as JSON.
     pub content: String,
+}
+
+impl Earlier {
+    /// To whom of the list it went, as it was said.
+    pub fn said_segment(&self) -> Option<String> {
+        said(self.segment.as_deref())
+    }
 }
 
 impl Store {
@@ -26,7 +37,7 @@ impl Store {
         read!(self, conn => {
             let rows = sqlx::query_as(
                 "select r.id, r.slug, r.audience, r.recipients, r.started_at,
-                     r.local_at is not null as local, v.content
+                     r.local_at is not null as local, r.segment, v.content
                  from runs r join revisions v on v.hash = r.revision
                  where r.kind = 'issue' and r.list_id = $1 and r.started_at is not null
                    and (r.status <> 'cancelled' or exists (
@@ -110,23 +121,52 @@ impl Store {
         })
     }
 
-    /// How many confirmed readers of `list` have a copy of the issue `slug` already, by whatever list, and
-    /// the newest run that brought it.
-    pub async fn have_got(&self, list: ListId, slug: &str) -> Result<(i64, Option<i64>)> {
+    /// How many confirmed readers of `list`, of a segment of it where one is given, have a copy of the issue
+    /// `slug` already, by whatever list, and the newest run that brought it.
+    pub async fn have_got(
+        &self,
+        list: ListId,
+        slug: &str,
+        segment: Option<&Filter>,
+        at: Timestamp,
+    ) -> Result<(i64, Option<i64>)> {
+        let frame = Frame {
+            list: "$1",
+            at: "$3",
+            before: "$4",
+            free: 5,
+        };
+        let mut predicates = Predicates::new(self, frame);
+        let holds = predicates.holds_all(segment);
+        let text = format!(
+            "with given as (select cast($3 as bigint) as at, cast($4 as bigint) as before)
+             select count(distinct s.subscriber_id), max(d.run_id)
+             from runs r
+                 join deliveries d on d.run_id = r.id
+                 join subscriptions s on s.list_id = $1 and s.subscriber_id = d.subscriber_id
+                 join subscribers u on u.id = s.subscriber_id
+             where r.slug = $2 and r.kind = 'issue' and s.status = 'confirmed'
+               and d.state in ('sent', 'at_dot', 'uncertain') and {holds}"
+        );
         read!(self, conn => {
-            let row = sqlx::query_as(
-                "select count(distinct s.subscriber_id), max(d.run_id)
-                 from runs r
-                     join deliveries d on d.run_id = r.id
-                     join subscriptions s on s.list_id = $1 and s.subscriber_id = d.subscriber_id
-                 where r.slug = $2 and r.kind = 'issue' and s.status = 'confirmed'
-                   and d.state in ('sent', 'at_dot', 'uncertain')",
+            let query = sqlx::query_as(self.sql(&text))
+                .bind(list.0)
+                .bind(slug)
+                .bind(at.0)
+                .bind(NEXT_RUN);
+            Ok(bind_values!(query, predicates.values).fetch_one(conn).await?)
+        })
+    }
+
+    /// Every issue that a run was ever begun of, in alphabetical order.
+    pub async fn begun_issues(&self) -> Result<Vec<String>> {
+        read!(self, conn => {
+            let found = sqlx::query_scalar(
+                "select distinct slug from runs where kind = 'issue' order by slug",
             )
-            .bind(list.0)
-            .bind(slug)
-            .fetch_one(conn)
+            .fetch_all(conn)
             .await?;
-            Ok(row)
+            Ok(found)
         })
     }
 

@@ -28,6 +28,8 @@ pub struct Queued {
     pub subscription: i64,
     /// `off` where the reader wants nothing counted.
     pub tracking: String,
+    /// Which of the issue's segments the reader was in: bit n is the nth.
+    pub parts: i64,
     /// The open run only: what this delivery carries.
     pub kind: Option<String>,
     pub revision: Option<String>,
@@ -36,7 +38,7 @@ pub struct Queued {
 }
 
 /// The columns of [`LOAD`], read by place: one row for each message of a run.
-type IssueRow = (i64, i64, i64, i64, String, String, String, String, i64);
+type IssueRow = (i64, i64, i64, i64, String, String, String, String, i64, i64);
 
 #[derive(Serialize)]
 struct BlockRow {
@@ -62,7 +64,8 @@ const LEASE: &str = "
 
 const LOAD: &str = "
     select d.seq, d.attempts, coalesce(r.started_at, r.created_at) as created_at, d.subscriber_id,
-        u.address, u.name, u.fields, u.tracking, s.key as subscription
+        u.address, u.name, u.fields, u.tracking, s.key as subscription,
+        coalesce(d.parts, 0) as parts
     from deliveries d
         join runs r on r.id = d.run_id
         join subscribers u on u.id = d.subscriber_id
@@ -75,7 +78,7 @@ const LOAD_SYSTEM: &str = "
     select d.seq, d.attempts, d.due_at as created_at, d.subscriber_id,
         coalesce(m.address, u.address) as address, coalesce(u.name, '') as name,
         coalesce(u.fields, '{}') as fields, coalesce(s.key, 0) as subscription,
-        coalesce(u.tracking, 'unset') as tracking,
+        coalesce(u.tracking, 'unset') as tracking, coalesce(d.parts, 0) as parts,
         m.kind, m.revision, m.data, m.list_id
     from deliveries d
         join system_mails m on m.run_id = d.run_id and m.seq = d.seq
@@ -335,6 +338,7 @@ fn queued(row: IssueRow) -> Queued {
         fields: row.6,
         tracking: row.7,
         subscription: row.8,
+        parts: row.9,
         kind: None,
         revision: None,
         data: None,

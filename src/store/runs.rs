@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::id::{DeliveryKey, ListId, RunId};
 use crate::rollout::Stages;
+use crate::segment::Sieve;
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::{Result, Store};
 use crate::trial::Trial;
@@ -69,6 +70,9 @@ pub struct Run {
     /// Its subject test, as JSON.
     #[serde(serialize_with = "as_json")]
     pub trial: Option<String>,
+    /// To whom of the list, as JSON: what was said, and how it was understood; none is all of it.
+    #[serde(serialize_with = "as_json")]
+    pub segment: Option<String>,
 }
 
 /// JSON that stands in a column, as JSON again.
@@ -77,6 +81,12 @@ fn as_json<S: Serializer>(text: &Option<String>, to: S) -> std::result::Result<S
         .as_ref()
         .and_then(|text| serde_json::from_str(text).ok());
     serde_json::Value::serialize(&value.unwrap_or_default(), to)
+}
+
+/// A segment as it was said, of the JSON that a run keeps.
+pub(crate) fn said(json: Option<&str>) -> Option<String> {
+    let said = Sieve::from_json(json?).map(|sieve| sieve.said);
+    Some(said.unwrap_or_else(|| "a segment that cannot be read".to_owned()))
 }
 
 impl Run {
@@ -100,6 +110,11 @@ impl Run {
         Trial::from_json(self.trial.as_deref()?)
     }
 
+    /// To whom of the list it goes, as it was said; none is all of it.
+    pub fn said_segment(&self) -> Option<String> {
+        said(self.segment.as_deref())
+    }
+
     /// The stage it is in, from 0.
     pub fn step(&self) -> usize {
         usize::try_from(self.stage.unwrap_or(0)).unwrap_or(0)
@@ -116,6 +131,8 @@ pub struct NewRun<'a> {
     pub headers: &'a str,
     pub relay: &'a str,
     pub policy: &'a str,
+    /// The segments that parts of the revision are for.
+    pub parts: &'a [Sieve],
 }
 
 /// Who takes part in a run.
@@ -169,6 +186,8 @@ pub struct Plan {
     pub pivot: Option<i64>,
     /// Its subject test, as JSON.
     pub trial: Option<String>,
+    /// To whom of the list; none is all of it.
+    pub segment: Option<Sieve>,
 }
 
 /// What came of asking for a run.
@@ -196,7 +215,7 @@ pub enum Frozen {
 pub(crate) const COLUMNS: &str = "id, kind, slug, title, list_id, revision, headers, relay, policy, status,
     recipients, reason, created_at, started_at, finished_at, since, start_at, zone, local_at, zone_field,
     per_day, spread, spread_until, paced_to, audience, origin, stages, stage, staged_at, open_to, stage_base,
-    trial";
+    trial, segment";
 
 impl Store {
     /// The run numbered `id`.

@@ -8,6 +8,7 @@ use crate::compile::desk::Desk;
 
 mod commands;
 pub mod desk;
+mod only;
 mod own;
 mod slots;
 mod themes;

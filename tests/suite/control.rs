@@ -7,6 +7,7 @@ mod pace;
 mod part;
 mod privacy;
 mod schedule;
+mod segments;
 mod signals;
 mod stages;
 mod trial;

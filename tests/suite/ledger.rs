@@ -48,6 +48,7 @@ async fn begin(store: &Store, again: bool) -> Begun {
         headers: "{}",
         relay: "main",
         policy: "hold",
+        parts: &[],
     };
     store.begin_run(&new, again, NOW).await.expect("a run")
 }

@@ -21,6 +21,7 @@ mod mjml_page;
 mod preview;
 mod readers;
 mod rehearse;
+mod segments;
 mod setup;
 mod smtp;
 mod store;

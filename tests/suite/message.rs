@@ -15,6 +15,7 @@ use pressrun::token::{self, Claim, Purpose};
 use crate::dkim::unfold;
 
 mod notation;
+mod only;
 
 /// The key of RFC 8463, appendix A.2.
 const SECOND: &str = "-----BEGIN PRIVATE KEY-----\n\
@@ -145,6 +146,7 @@ fn compiled() -> Compiled {
         text: Template(text),
         links: vec![link("1 - Read more"), link("promo")],
         images: Vec::new(),
+        only: Vec::new(),
     }
 }
 

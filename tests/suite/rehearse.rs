@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pressrun::publication::{Built, Publication, compile_issue};
 use pressrun::rehearse::{self, Kind, Report, speed};
+use pressrun::store::audience::Whom;
 
 use crate::deliver::rig::{Rig, Wish, readers};
 use crate::harness::Engine;
@@ -55,9 +56,11 @@ on_both!(
             ))
             .await;
         let mut last = (0, 0);
-        let report = rehearse::run(&rig.app, &built, "weekly", |done, of| last = (done, of))
-            .await
-            .expect("a rehearsal");
+        let report = rehearse::run(&rig.app, &built, "weekly", Whom::default(), |done, of| {
+            last = (done, of)
+        })
+        .await
+        .expect("a rehearsal");
         assert_eq!((report.readers, last), (11, (11, 11)));
         assert_eq!(
             told(&report),
@@ -103,7 +106,7 @@ on_both!(
         rig.database
             .raw("update subscribers set name = 'null'")
             .await;
-        let report = rehearse::run(&rig.app, &built, "weekly", |_, _| {}).await;
+        let report = rehearse::run(&rig.app, &built, "weekly", Whom::default(), |_, _| {}).await;
         let report = report.expect("a rehearsal");
         assert_eq!(report.readers, 4_100);
         assert_eq!(told(&report), [(Kind::Suspicious, "name", 4_100)]);

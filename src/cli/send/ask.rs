@@ -100,7 +100,12 @@ fn sentence(slug: &str, list: &str, planned: &Planned) -> String {
     let origin = planned.origin.as_ref();
     let (run, earlier) = origin.map_or((0, ""), |run| (run.id, run.slug.as_str()));
     match planned.plan.audience {
-        Audience::List => format!("`{slug}` would go to {readers} readers of `{list}`"),
+        Audience::List => {
+            let segment = planned.plan.segment.as_ref();
+            let part = segment.map(|sieve| format!(" who are in `{}`", plain(&sieve.said)));
+            let part = part.unwrap_or_default();
+            format!("`{slug}` would go to {readers} readers of `{list}`{part}")
+        }
         Audience::Continue => format!(
             "`{slug}` would go to the {readers} readers of `{list}` whom its cancelled run {run} did not reach"
         ),

@@ -19,7 +19,8 @@ pub struct Test {
     /// Who gets it; need not be a subscriber. May be said several times.
     #[arg(long, required = true, value_name = "ADDRESS")]
     to: Vec<EmailAddress>,
-    /// Fills the copy with the values of this reader; without it slots show their defaults.
+    /// Fills the copy with the values of this reader; without it slots show their defaults, and every
+    /// `:::only` is there.
     #[arg(long = "as", value_name = "SUBSCRIBER")]
     reader: Option<EmailAddress>,
     /// Prints JSON.
@@ -34,13 +35,13 @@ pub(crate) async fn run(cli: &Cli, test: &Test) -> anyhow::Result<Exit> {
 
 impl Test {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let values = match &self.reader {
-            Some(reader) => test_copy::values_of(app, reader).await?,
-            None => Values::default(),
-        };
         let stop = signal::stop();
         let to = &self.to;
         let built = publication::compile_issue(&app.config, &app.emails(), &self.issue)?;
+        let values = match &self.reader {
+            Some(reader) => test_copy::values_of(app, reader, &built).await?,
+            None => Values::of_nobody(),
+        };
         let report = test_copy::send(app, built, to, &values, stop.subscribe()).await?;
         for diagnostic in &report.built.diagnostics {
             eprintln!("{diagnostic}");

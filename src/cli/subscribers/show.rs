@@ -10,13 +10,14 @@ use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::output::{pairs, print, print_json};
 use crate::clock::Timestamp;
-use crate::id::ListId;
+use crate::id::{ListId, SubscriberId};
 use crate::subscriber::{Subscriber, Subscription};
 
 /// What is known of an address.
 struct Dossier {
     reader: Option<Subscriber>,
     subscriptions: Vec<Subscription>,
+    tags: Vec<String>,
     lists: BTreeMap<ListId, String>,
     suppression: Option<(String, Timestamp)>,
 }
@@ -28,10 +29,13 @@ pub(super) async fn run(app: &App, address: &EmailAddress, json: bool) -> anyhow
         Some(reader) => app.store.subscriptions(reader.id).await?,
         None => Vec::new(),
     };
+    let known: Vec<SubscriberId> = reader.iter().map(|reader| reader.id).collect();
+    let tags = app.store.tags_of(&known).await?;
     let lists = app.store.lists().await?.into_iter();
     let dossier = Dossier {
         reader,
         subscriptions,
+        tags: tags.into_iter().map(|(_, tag)| tag).collect(),
         lists: lists.map(|list| (list.id, list.slug)).collect(),
         suppression: app
             .store
@@ -61,6 +65,9 @@ impl Dossier {
             for name in reader.fields.0.keys() {
                 rows.push((name, reader.fields.text(name).unwrap_or_default()));
             }
+        }
+        if !self.tags.is_empty() {
+            rows.push(("tags", self.tags.join(", ")));
         }
         if let Some((reason, at)) = &self.suppression {
             rows.push(("suppressed", format!("{reason}, since {}", at.to_rfc3339())));
@@ -99,6 +106,7 @@ impl Dossier {
             "id": reader.map(|reader| reader.id.to_string()),
             "name": reader.map(|reader| &reader.name),
             "fields": reader.map(|reader| &reader.fields),
+            "tags": self.tags,
             "created_at": reader.map(|reader| reader.created_at.to_rfc3339()),
             "subscriptions": self.subscriptions.iter().map(subscription).collect::<Vec<_>>(),
             "suppressed": suppression.map(|(reason, at)| {

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use url::form_urlencoded;
 
 use crate::address::EmailAddress;
+use crate::clock::Clock;
 use crate::compile::{Compiled, Slot};
 use crate::http::preview::look::Look;
 use crate::http::preview::{Desk, Shown};
@@ -16,7 +17,7 @@ use crate::message::copy::Values;
 use crate::run::sample::Reader;
 use crate::run::test_copy;
 use crate::store::Store;
-use crate::subscriber::clean_name;
+use crate::subscriber::{Subscriber, clean_name};
 
 /// Addresses that a search gives.
 const FOUND: u32 = 8;
@@ -63,7 +64,7 @@ async fn of_address(desk: &Desk, shown: &Shown, typed: &str) -> Seen {
     };
     let found = match store(desk, shown).await {
         Ok(Some(store)) => match store.subscriber(&address.canonical()).await {
-            Ok(Some(reader)) => Ok(test_copy::values(&reader)),
+            Ok(Some(reader)) => values(&store, shown, &reader).await,
             Ok(None) => Err(format!(
                 "there is no reader `{address}`; all values are empty"
             )),
@@ -74,12 +75,21 @@ async fn of_address(desk: &Desk, shown: &Shown, typed: &str) -> Seen {
     };
     let (values, note) = match found {
         Ok(values) => (values, None),
-        Err(note) => (Values::default(), Some(note)),
+        Err(note) => (Values::of_nobody(), Some(note)),
     };
     Seen {
         reader: Reader { address, values },
         note,
     }
+}
+
+/// The values of a reader, and which parts of the issue the reader gets.
+async fn values(store: &Store, shown: &Shown, reader: &Subscriber) -> Result<Values, String> {
+    let Some(good) = &shown.good else {
+        return Ok(Values::default());
+    };
+    let values = test_copy::values(store, reader, &good.built, Clock::System.now()).await;
+    values.map_err(|error| format!("the readers cannot be read: {error:#}"))
 }
 
 /// The database, for reading; opened when it is first asked for.

@@ -87,7 +87,12 @@ impl Paths {
         let file = real(desk.file.clone());
         Paths {
             trees,
-            files: vec![emails.join("fields.toml"), emails.join("themes"), file],
+            files: vec![
+                emails.join("fields.toml"),
+                emails.join("segments.toml"),
+                emails.join("themes"),
+                file,
+            ],
         }
     }
 

@@ -7,6 +7,7 @@ use crate::compile::{Context, Slot};
 use crate::diagnostic::Source;
 use crate::issue::block::{Inline, Merge, Piece};
 use crate::issue::front::Front;
+use crate::segment::named::Segments;
 use crate::subscriber::field::{FieldKind, FieldTable};
 
 fn fields() -> FieldTable {
@@ -34,6 +35,8 @@ fn with<T>(
         chosen: None,
         subject: None,
         language: "en",
+        segments: &Segments::default(),
+        zone: "UTC",
     };
     let front = Front {
         title: "A title".into(),
@@ -220,6 +223,8 @@ fn the_list_of_a_slot_is_the_one_that_is_sent_to() {
             chosen,
             subject: None,
             language: "en",
+            segments: &Segments::default(),
+            zone: "UTC",
         };
         let text = "[[list.name]]";
         let slots = Slots::new(Source { file: "a.md", text }, "one", front, given);

@@ -6,6 +6,7 @@ use crate::issue::Issue;
 use crate::issue::block::{Merge, Target};
 use crate::issue::merge::Given;
 use crate::issue::own::Part;
+use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
 
 fn read(body: &str) -> (Option<Issue>, Vec<String>) {
@@ -20,6 +21,8 @@ fn read(body: &str) -> (Option<Issue>, Vec<String>) {
         chosen: None,
         subject: None,
         language: "en",
+        segments: &Segments::default(),
+        zone: "UTC",
     };
     let issue = Issue::read_mjml("a", ("a.mjml", text.as_bytes()), None, given, &mut found);
     (issue, found.iter().map(ToString::to_string).collect())

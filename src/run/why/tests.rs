@@ -46,6 +46,7 @@ fn run(status: &str) -> Run {
         open_to: None,
         stage_base: None,
         trial: None,
+        segment: None,
     }
 }
 

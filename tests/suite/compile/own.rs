@@ -210,12 +210,3 @@ fn everything_at_once_becomes_html_and_text() {
         .collect();
     assert_eq!(sources, ["small.png", "sharp.png", "sharp@2x.png"]);
 }
-
-#[test]
-fn what_is_for_a_segment_only_is_refused_at_its_line() {
-    let refused = Desk::new().refused("a\n\n:::only gold\nb\n:::");
-    assert!(
-        refused.contains("issue.md:6:9: error[only-unsupported]: `:::only gold` cannot be sent"),
-        "{refused}"
-    );
-}

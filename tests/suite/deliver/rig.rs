@@ -215,6 +215,7 @@ impl Rig {
             revision: &revision,
             headers: &serde_json::to_string(&headers).expect("JSON"),
             relay,
+            parts: &[],
             policy: match app.config.send.uncertain {
                 pressrun::config::UncertainPolicy::Hold => "hold",
                 pressrun::config::UncertainPolicy::AssumeSent => "assume-sent",
@@ -433,5 +434,6 @@ pub fn small_issue() -> Compiled {
             name: "1 - more".into(),
         }],
         images: Vec::new(),
+        only: Vec::new(),
     }
 }

@@ -218,6 +218,7 @@ on_both!(
         let values = Values {
             name: "Zoe Q".into(),
             fields: [("first_name".to_owned(), "Zoe".to_owned())].into(),
+            ..Values::default()
         };
         let (_say, stop) = tokio::sync::watch::channel(false);
         let built = compile_issue(&rig.app.config, &rig.app.emails(), "one").expect("an issue");
@@ -247,7 +248,8 @@ on_both!(
         let copy = copy.copy.expect("a record");
         assert!(!copy.contains("subscription"), "{copy}");
         let missing = EmailAddress::parse("nobody@example.org").expect("an address");
-        let error = test_copy::values_of(&rig.app, &missing)
+        let built = compile_issue(&rig.app.config, &rig.app.emails(), "one").expect("an issue");
+        let error = test_copy::values_of(&rig.app, &missing, &built)
             .await
             .expect_err("nobody");
         assert!(

@@ -27,6 +27,7 @@ async fn freeze(site: &TestSite, slug: &str, monthly: bool) -> (RunId, i64) {
         headers: "{}",
         relay: "",
         policy: "hold",
+        parts: &[],
     };
     let plan = Plan {
         monthly,

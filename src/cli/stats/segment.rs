@@ -1,0 +1,63 @@
+//! `pressrun stats ISSUE --segment SEGMENT`: what a run came to among the readers of a segment.
+
+use anyhow::Context;
+use serde_json::json;
+
+use crate::app::App;
+use crate::cli::Exit;
+use crate::cli::output::{plain, print, print_json, table};
+use crate::id::RunId;
+use crate::run::whom;
+
+/// Prints the numbers of `run` for the segment `said`.
+pub(super) async fn run(app: &App, run: RunId, said: &str, as_json: bool) -> anyhow::Result<Exit> {
+    let sieve = whom::read(app, "`--segment`", said)?;
+    for note in whom::check(app, &sieve).await? {
+        eprintln!("note: {}", plain(&note));
+    }
+    let found = app.store.run(run).await?;
+    let found = found.context("the run was removed just now; try again")?;
+    let now = app.clock.now();
+    let came = app.store.run_in_segment(run, &sieve.filter, now).await?;
+    if as_json {
+        print_json(&json!({
+            "issue": found.slug,
+            "run": found.id,
+            "to": found.said_segment(),
+            "segment": sieve.said,
+            "numbers": came,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    let head = format!(
+        "{} (run {}, {}), readers in `{}`\n\n",
+        plain(&found.title),
+        found.id,
+        found.status,
+        plain(&sieve.said)
+    );
+    let row = |name: &str, number: i64, of: i64| {
+        vec![name.to_owned(), number.to_string(), share(number, of)]
+    };
+    let rows = [
+        row("recipients", came.recipients, 0),
+        row("sent", came.sent, came.recipients),
+        row("opened", came.opened, came.sent),
+        row("clicked", came.clicked, came.sent),
+        row("unsubscribes", came.departed, came.sent),
+    ];
+    let rows = table(&["", "readers", ""], &rows);
+    print(&format!("{head}{rows}"))?;
+    Ok(Exit::Done)
+}
+
+/// `12.3 %`; nothing where there is nothing to be a share of.
+fn share(number: i64, of: i64) -> String {
+    match of {
+        0 => String::new(),
+        of => {
+            let tenths = (i128::from(number) * 2_000 + i128::from(of)) / (2 * i128::from(of));
+            format!("{}.{} %", tenths / 10, tenths % 10)
+        }
+    }
+}

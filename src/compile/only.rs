@@ -1,0 +1,106 @@
+//! Parts of an issue that some readers get: which ones a copy shows.
+//!
+//! Promises: a reader is described by one number whose bit n says that the reader is in the nth segment of
+//! the issue's table; parts stand within each other, and an inner one needs all around it.
+
+use std::ops::Not;
+
+use crate::compile::{Segment, Template};
+
+/// Segments that one issue may name: bits of the number that describes a reader.
+pub const SEGMENTS_LIMIT: usize = 16;
+/// Whoever is in none of the issue's segments: what every copy has.
+pub const NOBODY: u32 = 0;
+/// Whoever is in all of them: what stands in the issue.
+pub const EVERY: u32 = u32::MAX;
+
+/// Whether the reader described by `segments` gets what is for the segment `index`.
+pub fn gets(segments: u32, index: u32) -> bool {
+    segments
+        .checked_shr(index)
+        .is_some_and(|bits| bits & 1 == 1)
+}
+
+impl Template {
+    /// The stretches and holes of a copy for the reader described by `segments`, in order.
+    pub fn shown_to(&self, segments: u32) -> impl Iterator<Item = &Segment> {
+        // How many parts around are left out, from the outermost of them on.
+        let mut out: usize = 0;
+        self.0.iter().filter(move |segment| match segment {
+            Segment::Only(index) => {
+                if out > 0 || gets(segments, *index).not() {
+                    out += 1;
+                }
+                false
+            }
+            Segment::End => {
+                out = out.saturating_sub(1);
+                false
+            }
+            Segment::Literal(_) | Segment::Slot(_) => out == 0,
+        })
+    }
+
+    /// Whether each part that begins also ends, and names a segment of a table of `known`.
+    pub(crate) fn is_nested(&self, known: usize) -> bool {
+        let mut open: usize = 0;
+        for segment in &self.0 {
+            match segment {
+                Segment::Only(index) if (*index as usize) < known => open += 1,
+                Segment::Only(_) => return false,
+                Segment::End if open == 0 => return false,
+                Segment::End => open -= 1,
+                Segment::Literal(_) | Segment::Slot(_) => {}
+            }
+        }
+        open == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EVERY, NOBODY, gets};
+    use crate::compile::{Segment, Template};
+
+    fn template() -> Template {
+        let literal = |text: &str| Segment::Literal(text.into());
+        Template(vec![
+            literal("a"),
+            Segment::Only(0),
+            literal("b"),
+            Segment::Only(1),
+            literal("c"),
+            Segment::End,
+            literal("d"),
+            Segment::End,
+            Segment::Only(1),
+            literal("e"),
+            Segment::End,
+            literal("f"),
+        ])
+    }
+
+    #[test]
+    fn a_part_within_another_needs_both() {
+        for (segments, expected) in [
+            (NOBODY, "af"),
+            (0b01, "abdf"),
+            (0b10, "aef"),
+            (0b11, "abcdef"),
+            (EVERY, "abcdef"),
+        ] {
+            let shown = template().fill_for(segments, |_| String::new());
+            assert_eq!(shown, expected, "{segments:b}");
+        }
+        assert_eq!(template().fill(|_| String::new()), "af");
+        assert!(!gets(EVERY, 32));
+    }
+
+    #[test]
+    fn what_is_not_nested_is_noticed() {
+        assert!(template().is_nested(2));
+        assert!(!template().is_nested(1));
+        assert!(!Template(vec![Segment::End, Segment::Only(0)]).is_nested(1));
+        assert!(!Template(vec![Segment::Only(0)]).is_nested(1));
+    }
+}

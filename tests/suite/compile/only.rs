@@ -1,0 +1,196 @@
+//! Parts for a segment, compiled: each copy is a whole page, whatever parts it has.
+
+use pressrun::compile::{Compiled, Slot, Template, only};
+use pressrun::segment::{Filter, Test};
+
+use super::desk::Desk;
+
+const BODY: &str = "Words for all.\n\n:::only tag:paid\nA [first link](https://one.example/) for those who paid.\n\n\
+    | a | b |\n|---|---|\n| c | d |\n\n:::promo {code=X url=https://shop.example/}\nAn offer.\n:::\n\n\
+    :::only tag:new\n![Bees](https://img.example/bees.png)\n\nNew ones.\n:::\n:::\n\n## First\n\n\
+    :::only not tag:paid\n:::button {url=https://join.example/}\nJoin us\n:::\n:::\n\nA [second](https://two.example/) link.\n\n\
+    ## Second\n\nShort.\n\n## Third\n\nShort, too.\n\n***\n\n:::only tag:paid\nThanks for paying.\n:::\n\nBye.\n";
+
+fn filled(template: &Template, segments: u32) -> String {
+    template.fill_for(segments, |slot| match slot {
+        Slot::Click(link) => format!("https://link.example/{link}"),
+        _ => "https://page.example/".into(),
+    })
+}
+
+/// Every element that opens also closes, in the order of their opening.
+fn assert_whole(html: &str, what: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at..];
+        if rest.starts_with("<!--") {
+            let end = rest.find("-->").expect("an end of the comment");
+            rest = &rest[end + 3..];
+            continue;
+        }
+        let end = rest.find('>').expect("an end of the tag");
+        let (tag, behind) = (&rest[1..end], &rest[end + 1..]);
+        rest = behind;
+        let name = |tag: &'_ str| -> usize {
+            tag.find(|c: char| !c.is_ascii_alphanumeric())
+                .unwrap_or(tag.len())
+        };
+        if let Some(closed) = tag.strip_prefix('/') {
+            assert_eq!(
+                open.pop(),
+                Some(&closed[..name(closed)]),
+                "{what}: {}",
+                &rest[..40.min(rest.len())]
+            );
+            continue;
+        }
+        let own = &tag[..name(tag)];
+        let void = ["meta", "img", "br", "hr", "link", "input"].contains(&own);
+        if !(own.is_empty() || void || tag.ends_with('/')) {
+            open.push(own);
+        }
+    }
+    assert_eq!(open, Vec::<&str>::new(), "{what}");
+}
+
+/// Which of the parts stand in a text, which stands in every copy.
+fn parts(text: &str) -> [bool; 5] {
+    assert!(
+        text.contains("Words for all.") && text.contains("Bye."),
+        "{text}"
+    );
+    [
+        "first link",
+        "An offer.",
+        "New ones.",
+        "Join us",
+        "Thanks for paying.",
+    ]
+    .map(|part| text.contains(part))
+}
+
+fn compiled(theme: &str) -> Compiled {
+    let desk = Desk::new();
+    let text = format!("---\ntitle: One\ntheme: {theme}\n---\n{BODY}");
+    desk.write("issues/one/issue.md", text);
+    desk.compile("one").expect("an issue").compiled
+}
+
+#[test]
+fn each_copy_is_whole_in_every_theme() {
+    for theme in ["digest", "letter", "magazine"] {
+        let compiled = compiled(theme);
+        let said: Vec<&str> = compiled
+            .only
+            .iter()
+            .map(|sieve| sieve.said.as_str())
+            .collect();
+        assert_eq!(said, ["tag:paid", "tag:new", "not tag:paid"], "{theme}");
+        let links: Vec<&str> = compiled
+            .links
+            .iter()
+            .map(|link| link.url.as_str())
+            .collect();
+        for url in [
+            "https://one.example/",
+            "https://shop.example/",
+            "https://join.example/",
+        ] {
+            assert!(links.contains(&url), "{links:?}");
+        }
+        for (segments, expected) in [
+            (0b000, [false, false, false, false, false]),
+            (0b001, [true, true, false, false, true]),
+            (0b011, [true, true, true, false, true]),
+            (0b110, [false, false, false, true, false]),
+            (only::EVERY, [true; 5]),
+        ] {
+            let html = filled(&compiled.html, segments);
+            assert_whole(&html, &format!("{theme} {segments:b}"));
+            assert_eq!(parts(&html), expected, "{theme} {segments:b}");
+            let text = filled(&compiled.text, segments);
+            assert_eq!(parts(&text), expected, "{theme} {segments:b}: {text}");
+            assert!(!text.contains("\n\n\n") && text.ends_with('\n'), "{text}");
+        }
+        // What everybody may see is what every copy has.
+        let public = compiled.html.fill(|_| String::new());
+        assert_eq!(parts(&public), [false; 5]);
+    }
+}
+
+#[test]
+fn links_of_a_part_are_listed_within_it() {
+    let text = filled(&compiled("digest").text, 0b001);
+    let paid = "A first link [1] for those who paid.";
+    let (_, behind) = text.split_once(paid).expect("the part");
+    let (listed, item) = behind.split_once("1. First").expect("the next item");
+    assert!(listed.contains("\n[1] https://link.example/"), "{listed}");
+    assert!(
+        item.contains("A second [2] link.") && item.contains("\n[2] "),
+        "{item}"
+    );
+    let none = filled(&compiled("digest").text, 0);
+    assert!(!none.contains("[1] "), "{none}");
+}
+
+#[test]
+fn the_content_address_knows_the_segments() {
+    let desk = Desk::new();
+    let hash = |segment: &str| {
+        let built = desk
+            .body(&format!("a\n\n:::only {segment}\nb\n:::"))
+            .expect("an issue");
+        (built.compiled.hash(), built.compiled.only.clone())
+    };
+    let (paid, only) = hash("tag:paid");
+    assert_eq!(only[0].filter, Filter::Is(Test::Tag("paid".into())));
+    assert_eq!(paid, hash("tag:paid").0);
+    assert_ne!(paid, hash("tag:free").0);
+    // A name is what it means: when that changes, so does the issue.
+    desk.write("segments.toml", "[segments]\ngold = \"tag:paid\"\n");
+    let before = hash("gold").0;
+    desk.write("segments.toml", "[segments]\ngold = \"tag:gold\"\n");
+    assert_ne!(before, hash("gold").0);
+}
+
+#[test]
+fn a_part_for_nobody_that_is_known_is_refused_at_its_place() {
+    let desk = Desk::new();
+    desk.write("segments.toml", "[segments]\ngold = \"tag:gold\"\n");
+    for (segment, expected) in [
+        (
+            "gald",
+            "issue.md:6:9: error[segment]: no segment is named `gald`",
+        ),
+        (
+            "gold and tag:X",
+            "issue.md:6:22: error[segment]: `X` is no tag",
+        ),
+        (
+            "gold or",
+            "issue.md:6:16: error[segment]: a test is missing at the end",
+        ),
+    ] {
+        let refused = desk.refused(&format!("a\n\n:::only {segment}\nb\n:::"));
+        assert!(refused.contains(expected), "{refused}");
+    }
+    assert!(
+        desk.refused("a\n\n:::only gald\nb\n:::")
+            .contains("did you mean `gold`?")
+    );
+    let many: String = (0..17)
+        .map(|n| format!(":::only tag:t{n}\nb\n:::\n\n"))
+        .collect();
+    assert!(
+        desk.refused(&many)
+            .contains("an issue has parts for 16 segments at most")
+    );
+    desk.write(
+        "system/welcome/issue.md",
+        "---\ntitle: Hi\n---\n:::only gold\nb\n:::\n",
+    );
+    let welcome = pressrun::publication::compile_system(&desk.config, &desk.emails(), "welcome");
+    let error = welcome.expect_err("no parts here").to_string();
+    assert!(error.contains("`:::only` stands in issues only"), "{error}");
+}
