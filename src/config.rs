@@ -16,6 +16,7 @@ use crate::config::mx::Mx;
 use crate::config::tree::Node;
 
 mod check;
+pub mod inbound;
 pub mod kind;
 pub mod load;
 pub mod mx;
@@ -47,6 +48,7 @@ pub struct Config {
     pub mx: Mx,
     pub tracking: Tracking,
     pub signup: Signup,
+    pub inbound: inbound::Inbound,
     pub paths: Paths,
     pub log: Log,
     /// The level of each lint by its code.
@@ -415,6 +417,10 @@ pub struct Signup {
     pub keep_unconfirmed: Duration,
     /// Slugs of the lists that the public site offers; the publication's own when empty.
     pub lists: Vec<String>,
+    /// Fields that the form asks for besides the address: `name`, or declared ones.
+    pub fields: Vec<String>,
+    /// Whether the domain of an address is asked if it takes mail.
+    pub check_mx: bool,
     /// Whether a reader who leaves on our page gets the goodbye mail.
     pub goodbye: bool,
 }

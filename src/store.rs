@@ -150,6 +150,7 @@ pub mod freeze;
 pub mod history;
 pub mod identity;
 pub mod import;
+pub mod imports;
 pub mod leases;
 pub mod leave;
 pub mod ledger;
@@ -160,6 +161,7 @@ pub(crate) mod postgres;
 pub mod preferences;
 pub mod pressure;
 pub mod relays;
+pub mod returned;
 pub mod revisions;
 pub mod runs;
 pub mod signup;
@@ -172,6 +174,7 @@ pub mod system_mail;
 pub mod trials;
 pub mod verify;
 pub mod wake;
+pub mod whole;
 
 impl Store {
     /// Opens `url` (`sqlite:FILE` relative to `base`, or `postgres://...`), and brings the schema up to
