@@ -150,7 +150,7 @@ fn as_text(summary: &Summary) -> String {
             "pending, and mailed nothing before they confirm: {pending}"
         ));
         text.push_str(match summary.consent.is_empty() {
-            true => "; `--consent \"...\"` states how they agreed, and imports them as confirmed\n",
+            true => "; `--status confirmed --consent \"how they agreed\"` confirms them\n",
             false => "\n",
         });
     }
