@@ -15,6 +15,7 @@ mod doctor;
 mod explain;
 mod follow;
 mod import_issue;
+mod inbound;
 mod init;
 mod keys;
 mod links;
@@ -54,7 +55,8 @@ const EXIT_CODES: &str = "Exit codes:
   3  done, and something needs a person: rejected rows, uncertain or held deliveries,
      a ledger that does not balance
   4  interrupted; the command that goes on is printed
-  5  nothing was sent: a guard asks, and the flag that answers it is printed";
+  5  nothing was sent: a guard asks, and the flag that answers it is printed
+ 75  `inbound` could not take the message now; the mail server should come again";
 
 /// Sends an email newsletter: one copy to every subscriber, none lost, none doubled.
 #[derive(Debug, Parser)]
@@ -129,6 +131,7 @@ pub enum Command {
     Archive(archive::Command),
     Sink(sink::SinkArgs),
     Serve(serve::Serve),
+    Inbound(inbound::Inbound),
     Keys(keys::Keys),
     Dns(dns::Dns),
     Doctor(doctor::Doctor),
@@ -152,6 +155,8 @@ pub enum Exit {
     Interrupted = 4,
     /// Nothing was sent: a guard asks, and nobody was there to answer.
     Unanswered = 5,
+    /// A mail server's pipe should come again (EX_TEMPFAIL of sysexits.h).
+    Later = 75,
 }
 
 impl From<Exit> for ExitCode {
@@ -211,6 +216,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Verify(verify) => verify::run(cli, verify).await,
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
         Command::Serve(serve) => serve::run(cli, serve).await,
+        Command::Inbound(inbound) => inbound::run(cli, inbound).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
         Command::Retention(command) => retention::run(cli, command).await,
         Command::Links(arguments) => links::run(cli, arguments).await,

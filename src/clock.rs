@@ -50,6 +50,43 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// RFC 3339 to the millisecond: for files that are read back.
+pub mod exact {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::Timestamp;
+
+    pub fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&at.to_jiff())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        let at = jiff::Timestamp::deserialize(from).map_err(D::Error::custom)?;
+        Ok(Timestamp(at.as_millisecond()))
+    }
+
+    /// The same for an instant that may be none.
+    pub mod option {
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        use super::Timestamp;
+
+        pub fn serialize<S: Serializer>(at: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
+            match at {
+                Some(at) => to.collect_str(&at.to_jiff()),
+                None => to.serialize_none(),
+            }
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<Timestamp>, D::Error> {
+            let at = Option::<jiff::Timestamp>::deserialize(from)?;
+            Ok(at.map(|at| Timestamp(at.as_millisecond())))
+        }
+    }
+}
+
 /// How long the machine has run, its sleep counted where the system tells it: what the wall clock is held
 /// against, since nobody sets this one.
 pub fn uptime() -> Duration {

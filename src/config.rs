@@ -17,6 +17,7 @@ use crate::config::tree::Node;
 
 pub mod archive;
 mod check;
+pub mod inbound;
 pub mod kind;
 pub mod load;
 pub mod mx;
@@ -52,6 +53,7 @@ pub struct Config {
     pub retention: privacy::Retention,
     pub signup: Signup,
     pub archive: archive::Archive,
+    pub inbound: inbound::Inbound,
     pub paths: Paths,
     pub log: Log,
     /// The level of each lint by its code.
@@ -411,6 +413,10 @@ pub struct Signup {
     pub keep_unconfirmed: Duration,
     /// Slugs of the lists that the public site offers; the publication's own when empty.
     pub lists: Vec<String>,
+    /// Fields that the form asks for besides the address: `name`, or declared ones.
+    pub fields: Vec<String>,
+    /// Whether the domain of an address is asked if it takes mail.
+    pub check_mx: bool,
     /// Whether a reader who leaves on our page gets the goodbye mail.
     pub goodbye: bool,
 }

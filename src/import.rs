@@ -1,24 +1,27 @@
-//! Importing readers from CSV: streaming, in bounded memory, and never against a reader's will.
+//! Importing readers: streaming, in bounded memory, and never against a reader's will.
 //!
 //! Promises: a bad row goes to the rejects file and the rest is imported; what was imported stays when
-//! the import is broken off, and importing again goes on from there; nobody is mailed. One thread reads
-//! and parses, the caller's task writes batches of [`BATCH`] rows, each in one short transaction.
+//! the import is broken off, and importing again goes on from there; nobody is mailed, and nobody is confirmed
+//! without a stated consent. One thread reads and parses, the caller's task writes batches of [`BATCH`] rows, each
+//! in one short transaction.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::chance::Chance;
 use crate::id::ListId;
 use crate::import::columns::Row;
-use crate::import::decide::{Tally, decide};
+use crate::import::decide::{Tally, Terms, decide};
 use crate::import::parse::{Batch, Parsed, Parser, wanted};
 use crate::lists;
-use crate::store::import::{Beginning, Known, Wanted};
+use crate::store::import::{Known, Origin, Step, Wanted};
+use crate::store::imports::NewImport;
 use crate::subscriber::Status;
 use crate::subscriber::field::FieldTable;
 
@@ -26,8 +29,15 @@ pub mod columns;
 pub mod csv;
 pub mod decide;
 pub mod export;
+pub mod formula;
 mod parse;
+mod rejects;
+pub mod restore;
 mod seen;
+pub mod services;
+mod source;
+pub mod undo;
+mod when;
 
 /// Rows in one transaction: a sender beside the import waits for the writer no longer than this takes.
 pub const BATCH: usize = 2_000;
@@ -35,6 +45,8 @@ pub const BATCH: usize = 2_000;
 const AHEAD: usize = 2;
 /// How often a batch is tried when other processes change the same readers.
 const TRIES: usize = 5;
+/// After a batch that held known readers, so many are looked up before new ones are taken for granted again.
+const WARY: u32 = 8;
 
 /// What to import, and how.
 #[derive(Clone, Debug)]
@@ -46,37 +58,40 @@ pub struct Import {
     pub status: Status,
     /// Whether pending subscriptions of this list become confirmed.
     pub confirm: bool,
+    /// How these readers agreed, in the author's words; empty confirms nobody.
+    pub consent: String,
     /// What columns mean, where their header does not say it.
     pub map: Vec<(String, String)>,
     /// Count only, write nothing.
     pub dry_run: bool,
 }
 
-/// What came of it. Every row is counted once: `rows` is the sum of the eight counters behind it.
+/// What came of it. Every row is counted once: `rows` is the sum of the tally's counters (but `pending`, which is a
+/// part of `added`), of `duplicates` and of `rejected`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
+    /// Its number, by which it is taken back; none for a dry run.
+    pub import: Option<i64>,
     pub file: String,
+    /// The service whose export it is; empty for any table.
+    pub service: String,
+    /// Tables of an archive that were imported, and that were not.
+    pub tables: Vec<String>,
+    pub passed_over: Vec<String>,
     pub list: String,
     pub status: &'static str,
+    pub consent: String,
     pub dry_run: bool,
+    /// Batches that an earlier, broken try had taken.
+    pub resumed: u64,
     pub rows: u64,
-    /// New on the list.
-    pub added: u64,
-    /// Pending before, confirmed now.
-    pub confirmed: u64,
-    /// On the list before, with another name or other fields.
-    pub updated: u64,
-    /// On the list before, unchanged.
-    pub known: u64,
-    /// Left the list before, and left alone.
-    pub unsubscribed: u64,
-    /// Never to be mailed, and left alone.
-    pub suppressed: u64,
+    #[serde(flatten)]
+    pub tally: Tally,
     /// Named before in the same file.
     pub duplicates: u64,
     pub rejected: u64,
     /// Where the rejected rows are.
-    pub rejects_file: Option<String>,
+    pub rejects_files: Vec<String>,
     /// The first rejected rows: line and reason.
     pub rejects: Vec<Reject>,
     /// Headers that mean nothing here.
@@ -86,6 +101,9 @@ pub struct Summary {
 /// A row that was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reject {
+    /// Of which table of an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
     pub line: u64,
     pub reason: String,
 }
@@ -105,6 +123,10 @@ pub async fn run(
     import: &Import,
     mut progress: impl FnMut(Progress),
 ) -> anyhow::Result<Summary> {
+    ensure!(
+        import.status == Status::Pending || !import.consent.is_empty(),
+        "nobody is confirmed without a consent; say how these readers agreed"
+    );
     let list = match import.dry_run {
         // A list that does not exist yet has no readers, and a dry run does not make it.
         true if import.list == app.config.publication.list => {
@@ -113,32 +135,62 @@ pub async fn run(
         }
         _ => lists::find(app, &import.list).await?.id,
     };
-    let name = file_name(&import.file);
-    let beginning = Beginning {
+    let now = app.clock.now();
+    let parser = Parser::open(import, field_table(app)?, app.keyring.clone(), now)?;
+    let mut summary = summary(import, &parser);
+    let mut origin = Origin {
         list,
-        status: import.status,
-        source: format!("import:{name}"),
-        at: app.clock.now(),
+        source: format!("import:{}", summary.file),
+        import: None,
+        at: now,
     };
-    let (mut summary, mut batches, reader) = open(app, import)?;
+    if !import.dry_run {
+        let known = known_again(import, &parser.source.fingerprint);
+        let new = NewImport {
+            list,
+            file: &summary.file,
+            service: &summary.service,
+            fingerprint: &known,
+            status: import.status,
+            consent: &import.consent,
+            at: now,
+        };
+        let begun = app.store.begin_import(&new).await?;
+        (origin.import, origin.at) = (Some(begun.id), begun.at);
+        summary.import = Some(begun.id);
+        summary.resumed = begun.done;
+        if begun.done > 0 {
+            summary.tally = serde_json::from_str(&begun.tally).context("the import's tally")?;
+        }
+    }
+    let (sender, mut batches) = mpsc::channel(AHEAD);
+    let (name, skip) = (import.file.display().to_string(), summary.resumed);
+    let reader = tokio::task::spawn_blocking(move || parser.run(skip, &sender).context(name));
     app.store.begin_bulk().await?;
+    let mut writer = Writer {
+        app,
+        origin: &origin,
+        import,
+        wary: 0,
+    };
     let mut taken = Ok(());
     while let (true, Some(batch)) = (taken.is_ok(), batches.recv().await) {
-        taken = take(app, &beginning, import, &batch, &mut summary).await;
+        taken = writer.take(&batch, &mut summary).await;
         progress(batch.progress);
     }
     app.store.end_bulk().await?;
     drop(batches);
     taken?;
     let parsed = reader.await.context("the reading thread")?;
-    let added = summary.added;
-    let parsed =
-        parsed.with_context(|| format!("broken off; readers added before and kept: {added}"))?;
-    summary.rows = parsed.rows;
-    summary.duplicates = parsed.duplicates;
-    summary.rejected = parsed.rejected;
-    summary.rejects = parsed.rejects;
-    summary.rejects_file = parsed.rejects_file.map(|path| path.display().to_string());
+    let added = summary.tally.added;
+    let parsed = parsed.with_context(|| {
+        format!("broken off; readers added before and kept: {added}; importing again goes on")
+    })?;
+    summary.take(parsed);
+    if let Some(id) = origin.import {
+        let tally = serde_json::to_string(&summary)?;
+        app.store.finish_import(id, &tally, app.clock.now()).await?;
+    }
     Ok(summary)
 }
 
@@ -156,103 +208,165 @@ pub fn field_table(app: &App) -> anyhow::Result<FieldTable> {
 /// One reader, as `subscribers add` gives it, by the rules of an import.
 pub async fn add_one(
     app: &App,
-    beginning: &Beginning,
+    origin: &Origin,
     row: Row,
+    status: Status,
     confirm: bool,
 ) -> anyhow::Result<Tally> {
     let wanted = wanted(&app.keyring, &row);
-    write(app, beginning, &[row], &[wanted], confirm).await
+    let terms = Terms {
+        status,
+        confirm,
+        at: origin.at,
+    };
+    let mut wary = WARY;
+    write(app, origin, (&[row], &[wanted]), terms, &mut wary, |_| None).await
 }
 
-impl Summary {
-    fn count(&mut self, tally: Tally) {
-        self.added += tally.added;
-        self.confirmed += tally.confirmed;
-        self.updated += tally.updated;
-        self.known += tally.known;
-        self.unsubscribed += tally.unsubscribed;
-        self.suppressed += tally.suppressed;
+fn summary(import: &Import, parser: &Parser) -> Summary {
+    let tables = &parser.source.tables;
+    let mut ignored: Vec<String> = Vec::new();
+    for name in tables.iter().flat_map(|table| &table.columns.ignored) {
+        if !ignored.contains(name) {
+            ignored.push(name.clone());
+        }
+    }
+    let service = tables
+        .first()
+        .map(|table| table.columns.service.name.clone());
+    let names = tables.iter().map(|table| table.name.clone());
+    Summary {
+        file: file_name(&import.file),
+        service: service.unwrap_or_default(),
+        tables: names.filter(|name| !name.is_empty()).collect(),
+        passed_over: parser.source.passed_over.clone(),
+        list: import.list.clone(),
+        status: import.status.name(),
+        consent: import.consent.clone(),
+        dry_run: import.dry_run,
+        ignored_columns: ignored,
+        ..Summary::default()
     }
 }
 
-type Reading = tokio::task::JoinHandle<anyhow::Result<Parsed>>;
-
-/// Reads the header and starts the thread that reads the rows.
-fn open(app: &App, import: &Import) -> anyhow::Result<(Summary, mpsc::Receiver<Batch>, Reading)> {
-    let name = import.file.display().to_string();
-    let parser = Parser::open(import, field_table(app)?, app.keyring.clone())?;
-    let summary = Summary {
-        file: file_name(&import.file),
-        list: import.list.clone(),
-        status: import.status.name(),
-        dry_run: import.dry_run,
-        ignored_columns: parser.ignored_columns().to_vec(),
-        ..Summary::default()
-    };
-    let (sender, receiver) = mpsc::channel(AHEAD);
-    let reading = tokio::task::spawn_blocking(move || parser.run(&sender).context(name));
-    Ok((summary, receiver, reading))
+impl Summary {
+    fn take(&mut self, parsed: Parsed) {
+        self.rows = parsed.rows;
+        self.duplicates = parsed.duplicates;
+        self.rejected = parsed.rejected;
+        self.rejects = parsed.rejects;
+        self.rejects_files = parsed.rejects_files;
+    }
 }
 
-/// Takes one batch, and gives way to a sender as long as that took.
-async fn take(
-    app: &App,
-    beginning: &Beginning,
-    import: &Import,
-    batch: &Batch,
-    summary: &mut Summary,
-) -> anyhow::Result<()> {
-    let began = Instant::now();
-    let Batch { rows, wanted, .. } = batch;
-    let tally = match import.dry_run {
-        true => look(app, beginning.list, rows, wanted, import.confirm).await?,
-        false => write(app, beginning, rows, wanted, import.confirm).await?,
-    };
-    summary.count(tally);
-    give_way(app, began.elapsed()).await
+/// What an import that was broken off is known by: its file and all that decides what becomes of a row.
+fn known_again(import: &Import, file: &[u8; 32]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(file);
+    let options = (import.status, import.confirm, &import.consent, &import.map);
+    hash.update(serde_json::to_string(&options).expect("texts are JSON"));
+    hash.finalize().into()
 }
 
+/// The writing side.
+struct Writer<'a> {
+    app: &'a App,
+    origin: &'a Origin,
+    import: &'a Import,
+    /// Batches that are still to be looked up before new readers are taken for granted.
+    wary: u32,
+}
+
+impl Writer<'_> {
+    /// Takes one batch, and gives way to a sender as long as that took.
+    async fn take(&mut self, batch: &Batch, summary: &mut Summary) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let terms = Terms {
+            status: self.import.status,
+            confirm: self.import.confirm,
+            at: self.origin.at,
+        };
+        let before = summary.tally;
+        let rows = (&batch.rows[..], &batch.wanted[..]);
+        let tally = match self.origin.import {
+            None => look(self.app, self.origin.list, rows, terms).await?,
+            Some(import) => {
+                let step = |tally: Tally| {
+                    let mut sum = before;
+                    sum.add(tally);
+                    Some(Step {
+                        import,
+                        done: batch.number - 1,
+                        tally: serde_json::to_string(&sum).expect("numbers are JSON"),
+                    })
+                };
+                write(self.app, self.origin, rows, terms, &mut self.wary, step).await?
+            }
+        };
+        summary.tally.add(tally);
+        give_way(self.app, began.elapsed()).await
+    }
+}
+
+/// Writes a batch. Most imports bring new readers only, so nothing is looked up as long as that holds: the
+/// schema's own uniqueness says when it does not.
 async fn write(
     app: &App,
-    beginning: &Beginning,
-    rows: &[Row],
-    wanted: &[Wanted],
-    confirm: bool,
+    origin: &Origin,
+    (rows, wanted): (&[Row], &[Wanted]),
+    terms: Terms,
+    wary: &mut u32,
+    step: impl Fn(Tally) -> Option<Step>,
 ) -> anyhow::Result<Tally> {
+    // Whoever is to be barred or has left there may be a reader here.
+    let plain = rows.iter().all(|row| row.standing.suppressed().is_none());
+    let mut blind = *wary == 0 && plain;
     for _ in 0..TRIES {
         let mut tally = Ok(Tally::default());
+        let mut met = 0;
         let mut keys = Keys::draw(&app.chance, rows.len());
         let decided = |known: Vec<Known>| {
             if known.iter().any(|known| known.foreign) {
                 tally = Err(foreign());
                 return None;
             }
-            let (changes, counted) = decide(rows, wanted, known, confirm, || keys.next());
+            met = known.len();
+            let (mut changes, counted) = decide(rows, wanted, known, terms, || keys.next());
+            changes.step = step(counted);
             tally = Ok(counted);
             Some(changes)
         };
-        match app.store.import_batch(beginning, wanted, decided).await {
-            Ok(true) => return tally,
+        match app.store.import_batch(origin, wanted, blind, decided).await {
+            Ok(true) => {
+                *wary = match (blind, met) {
+                    (true, _) => 0,
+                    (false, 0) => wary.saturating_sub(1),
+                    (false, _) => WARY,
+                };
+                return tally;
+            }
             Ok(false) => drop(tally?),
             Err(error) if error.is_duplicate() => {}
             Err(error) => return Err(error.into()),
         }
+        if blind {
+            (blind, *wary) = (false, WARY);
+        }
     }
-    bail!("another program changes these readers all the time; try again later")
+    bail!("another program changes these readers or does this import; try again later")
 }
 
 async fn look(
     app: &App,
     list: ListId,
-    rows: &[Row],
-    wanted: &[Wanted],
-    confirm: bool,
+    (rows, wanted): (&[Row], &[Wanted]),
+    terms: Terms,
 ) -> anyhow::Result<Tally> {
     let known = app.store.known_readers(list, wanted).await?;
     if known.iter().any(|known| known.foreign) {
         return Err(foreign());
     }
-    Ok(decide(rows, wanted, known, confirm, || 0).1)
+    Ok(decide(rows, wanted, known, terms, || 0).1)
 }
 
 /// With another keyring, a suppressed address would not be recognised.
@@ -301,7 +415,7 @@ async fn give_way(app: &App, took: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn file_name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     crate::subscriber::clean_name(&name.to_string_lossy())
 }

@@ -32,7 +32,7 @@ type HmacSha256 = Hmac<Sha256>;
 pub struct Keyring {
     file: KeyringFile,
     /// Prepared HMAC states, so that a token costs two compressions and no key schedule.
-    keys: BTreeMap<u8, [HmacSha256; 8]>,
+    keys: BTreeMap<u8, [HmacSha256; 9]>,
     active: u8,
     suppression: HmacSha256,
 }

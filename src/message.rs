@@ -43,6 +43,9 @@ pub struct RunHeaders {
     pub campaign: String,
     /// Domain of the VERP envelope sender.
     pub bounce_domain: String,
+    /// Whether mail to that domain is read, so that a mail program may ask for leaving by mail.
+    #[serde(default)]
+    pub mailto: bool,
     /// Base of every link, without a trailing slash.
     pub public_url: String,
     /// The name of this installation, random and kept in its database: two installations, or a database
@@ -72,6 +75,8 @@ pub enum RenderError {
 /// One run's message, encoded but for the readers' values.
 #[derive(Clone, Debug)]
 pub struct MessageTemplate {
+    /// Domain of the address by which a reader may leave, where mail to it is read.
+    leave_domain: Option<String>,
     public_url: String,
     /// Header fields that all copies share, before and after the reader's own.
     opening: Vec<u8>,
@@ -121,6 +126,7 @@ impl MessageTemplate {
         let templates: [&Template; 3] = [&compiled.subject, &compiled.text, &compiled.html];
         let one_click = headers.list.is_some();
         Ok(MessageTemplate {
+            leave_domain: headers.mailto.then(|| headers.bounce_domain.clone()),
             public_url: headers.public_url.clone(),
             subject: Subject::new(&compiled.subject)?,
             message_id: format!(
@@ -188,7 +194,14 @@ impl MessageTemplate {
         if self.one_click {
             // RFC 8058, section 3.1: one https URI. Never folded: a URI has no place for it.
             let url = format!("{}/u/{}", self.public_url, links.unsubscribe());
-            let field = format!("List-Unsubscribe: <{url}>\r\n");
+            let field = match &self.leave_domain {
+                None => format!("List-Unsubscribe: <{url}>\r\n"),
+                // Another URI may stand beside it, if it is not https; folded at the comma only.
+                Some(domain) => {
+                    let leave = links.leave();
+                    format!("List-Unsubscribe: <{url}>,\r\n <mailto:leave+{leave}@{domain}>\r\n")
+                }
+            };
             out.extend_from_slice(field.as_bytes());
         }
         start..out.len()
@@ -269,6 +282,11 @@ impl Links<'_> {
 
     fn unsubscribe(&self) -> String {
         self.sign(&Claim::Unsubscribe(self.subscription(), self.key))
+    }
+
+    fn leave(&self) -> String {
+        let claim = Claim::Leave(self.subscription());
+        token::sign_local_part_with(self.keyring, self.copy.kid, &claim)
     }
 
     /// A copy for someone without a subscription (a test) has links that name none: keys begin at 1.

@@ -144,6 +144,7 @@ pub fn headers_of(
         list,
         campaign: campaign.to_owned(),
         bounce_domain: bounces.to_owned(),
+        mailto: config.inbound.mailto,
         public_url: config.publication.url.trim_end_matches('/').to_owned(),
         instance,
     }

@@ -2,7 +2,8 @@
 //!
 //! Promises: whoever asks about an address gets the same answer after the same work, whether it is
 //! known, new, suppressed or over a limit; a form is bound to a time and a network and works once; a
-//! stranger can cause one mail to an address within the window. Leaves pages to `http`, rows to `store`.
+//! stranger can cause one mail to an address within the window. Leaves pages to `http`, rows to `store`, and
+//! what is asked besides the address to `offer`.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -14,14 +15,17 @@ use governor::clock::Clock as LimitClock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+use tokio::time::{Instant, sleep_until};
 
 use crate::address::{AddressError, EmailAddress};
 use crate::app::App;
 use crate::clock::{Clock, Timestamp};
+use crate::dns::Dns;
 use crate::event::Evidence;
-use crate::id::SubscriptionKey;
+use crate::id::{ListId, SubscriptionKey};
 use crate::network;
 use crate::signup::guard::Guard;
+use crate::signup::offer::{Asked, Offer, Typed};
 use crate::store::identity::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
 use crate::token::{Claim, Purpose, sign, verify};
@@ -29,6 +33,7 @@ use crate::track::event_id;
 
 pub mod guard;
 pub mod house;
+pub mod offer;
 
 /// A neighbourhood (/24 or /48) gets this many times what one client gets in an hour.
 const WIDE: u32 = 5;
@@ -36,6 +41,10 @@ const WIDE: u32 = 5;
 const CLEAR_EVERY: u32 = 1_000;
 /// How long a look at the instance's numbers is believed.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long the DNS may take to say that a domain takes no mail; without a word, it does.
+const DNS_WAIT: Duration = Duration::from_millis(1_500);
+/// Answers to a form leave at multiples of this: several times what the work takes.
+const BEAT: Duration = Duration::from_millis(25);
 /// A clock may be this far ahead of the one that signed: several nodes sign.
 const SKEW: Duration = Duration::from_secs(60);
 
@@ -49,10 +58,15 @@ pub struct Submission {
     pub proof: String,
     /// A field that people do not see; whatever fills it is no person.
     pub trap: String,
+    /// The lists that were chosen, by their short names, and whether the form asked for them.
+    pub lists: Vec<String>,
+    pub asked_lists: bool,
+    /// What was typed into the other fields, by their names.
+    pub values: Vec<(String, String)>,
 }
 
 /// What the page says next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// "Look into your inbox": for every address alike.
     Received,
@@ -62,6 +76,8 @@ pub enum Answer {
     Stale,
     /// That is no address.
     BadAddress(AddressError),
+    /// No list was chosen, or a field holds what it cannot: what to do.
+    BadValue(String),
     /// The site takes no signups, or its list is missing.
     Closed,
 }
@@ -76,6 +92,10 @@ pub struct Signups {
     checks: AtomicU32,
     /// How the door stood at the last look.
     door: Mutex<Option<(Timestamp, Guard)>>,
+    /// What the form asks besides the address.
+    asked: Asked,
+    /// None where the domains of addresses are not looked up.
+    dns: Option<Dns>,
 }
 
 /// A fresh form.
@@ -86,6 +106,7 @@ pub struct FreshForm {
     pub bits: Option<u32>,
     /// False while no form is taken.
     pub open: bool,
+    pub offer: Offer,
 }
 
 type Limiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, WallClock, NoOpMiddleware<Duration>>;
@@ -116,6 +137,11 @@ impl Signups {
             wide: limiter(Quota::per_hour(at_least_one(hour.saturating_mul(WIDE)))),
             checks: AtomicU32::new(0),
             door: Mutex::new(None),
+            asked: Asked::of(&app),
+            dns: signup
+                .check_mx
+                .then(|| Dns::new(&app.config.dns).ok())
+                .flatten(),
             app,
         }
     }
@@ -127,6 +153,7 @@ impl Signups {
             token: self.form_token(client),
             bits: (guard == Guard::Proof).then_some(self.app.config.signup.proof_bits),
             open: self.app.config.signup.open && guard != Guard::Shut,
+            offer: self.asked.offer(&self.app).await?,
         })
     }
 
@@ -168,8 +195,23 @@ impl Signups {
         sign(&self.app.keyring, &claim)
     }
 
-    /// Takes a form that came back from `client`. `revision` is the compiled confirm mail's.
+    /// Takes a form that came back from `client`. `revision` is the compiled confirm mail's. The answer is given at
+    /// the next beat after the work: a row written more or less is no time that anybody could measure.
     pub async fn submit(
+        &self,
+        client: IpAddr,
+        form: &Submission,
+        revision: &str,
+    ) -> anyhow::Result<Answer> {
+        let begun = Instant::now();
+        let answer = self.take(client, form, revision).await;
+        let beats = begun.elapsed().as_millis() / BEAT.as_millis() + 1;
+        let beats = u32::try_from(beats).unwrap_or(u32::MAX);
+        sleep_until(begun + BEAT.saturating_mul(beats)).await;
+        answer
+    }
+
+    async fn take(
         &self,
         client: IpAddr,
         form: &Submission,
@@ -199,9 +241,24 @@ impl Signups {
             Ok(address) => address,
             Err(error) => return Ok(Answer::BadAddress(error)),
         };
-        if !self.within_limits(client) {
+        let offer = self.asked.offer(&self.app).await?;
+        if offer.lists.is_empty() {
+            return Ok(Answer::Closed);
+        }
+        let typed = match self.asked.read(&offer, form) {
+            Ok(typed) => typed,
+            Err(what) => return Ok(Answer::BadValue(what)),
+        };
+        if !self.within_limits(client) || !self.takes_mail(&address).await {
             return Ok(Answer::Received);
         }
+        let Typed {
+            name,
+            fields,
+            lists,
+        } = typed;
+        let draw = |list: ListId| (list, self.app.chance.key());
+        let lists: Vec<(ListId, i64)> = lists.into_iter().map(draw).collect();
         let canonical = address.canonical();
         let folded = fold(&address);
         let keyring = &self.app.keyring;
@@ -209,14 +266,15 @@ impl Signups {
             .app
             .store
             .sign_up(&SignUp {
-                list: &self.app.config.publication.list,
+                lists: &lists,
                 address: address.as_str(),
                 canonical: &canonical,
                 hash: keyring.address_hash(&canonical),
                 // No address holds a NUL, so no folded address is ever taken for a suppressed one.
                 limit: keyring.address_hash(&format!("limit\0{folded}")),
+                name: &name,
+                fields: &fields,
                 subscriber: self.app.chance.key(),
-                subscription: self.app.chance.key(),
                 nonce,
                 nonces_before: now.before(signup.form_max_age + SKEW),
                 mailed_after: now.before(signup.address_window),
@@ -229,10 +287,23 @@ impl Signups {
             self.look_again();
         }
         tracing::debug!(outcome = ?done, "signup");
-        Ok(match done {
-            SignedUp::NoList => Answer::Closed,
-            SignedUp::Used | SignedUp::Mailed | SignedUp::Quiet => Answer::Received,
-        })
+        Ok(Answer::Received)
+    }
+
+    /// Whether mail to the address's domain is worth a try: not when there is no such domain, or when it states
+    /// that it takes none (RFC 7505). Asked for every address alike, before anything is known of it, and a DNS
+    /// that does not answer in time is no reason to turn anybody away.
+    async fn takes_mail(&self, address: &EmailAddress) -> bool {
+        let Some(dns) = &self.dns else {
+            return true;
+        };
+        let domain = address.domain();
+        match tokio::time::timeout(DNS_WAIT, dns.mx(domain)).await {
+            Ok(Ok(answer)) => {
+                answer.exists && !matches!(&answer.records[..], [mx] if mx.host.is_empty())
+            }
+            Ok(Err(_)) | Err(_) => true,
+        }
     }
 
     /// Takes a reader's wish for another address. `revision` is the compiled mail's.

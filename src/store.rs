@@ -151,6 +151,7 @@ pub mod freeze;
 pub mod history;
 pub mod identity;
 pub mod import;
+pub mod imports;
 pub mod leases;
 pub mod leave;
 pub mod ledger;
@@ -165,6 +166,7 @@ pub mod pseudonyms;
 pub mod relays;
 pub mod repairs;
 pub mod retention;
+pub mod returned;
 pub mod revisions;
 pub mod runs;
 pub mod segments;
@@ -180,6 +182,7 @@ pub mod tags;
 pub mod trials;
 pub mod verify;
 pub mod wake;
+pub mod whole;
 
 impl Store {
     /// Opens `url` (`sqlite:FILE` relative to `base`, or `postgres://...`), and brings the schema up to

@@ -26,11 +26,12 @@ pub enum Purpose {
     View = 6,
     Bounce = 7,
     Form = 8,
+    Leave = 9,
 }
 
 impl Purpose {
     /// Every purpose, in the order of its number.
-    pub const ALL: [Purpose; 8] = [
+    pub const ALL: [Purpose; 9] = [
         Purpose::Open,
         Purpose::Click,
         Purpose::Unsubscribe,
@@ -39,6 +40,7 @@ impl Purpose {
         Purpose::View,
         Purpose::Bounce,
         Purpose::Form,
+        Purpose::Leave,
     ];
 
     /// The name that separates the derived keys.
@@ -52,6 +54,7 @@ impl Purpose {
             Purpose::View => "view",
             Purpose::Bounce => "bounce",
             Purpose::Form => "form",
+            Purpose::Leave => "leave",
         }
     }
 
@@ -61,7 +64,7 @@ impl Purpose {
             Purpose::Open | Purpose::View | Purpose::Bounce => 12,
             Purpose::Click => 16,
             Purpose::Unsubscribe => 21,
-            Purpose::Manage => 9,
+            Purpose::Manage | Purpose::Leave => 9,
             Purpose::Confirm => 12,
             Purpose::Form => 16,
         }
@@ -91,6 +94,8 @@ pub enum Claim {
     View(DeliveryKey),
     /// A bounce belongs to this delivery (VERP).
     Bounce(DeliveryKey),
+    /// A mail program may end one subscription by writing to an address.
+    Leave(SubscriptionKey),
     /// The subscribe form was served: Unix second, nonce, keyed hash of the client's network.
     Form {
         issued: u32,
@@ -111,6 +116,7 @@ impl Claim {
             Claim::View(_) => Purpose::View,
             Claim::Bounce(_) => Purpose::Bounce,
             Claim::Form { .. } => Purpose::Form,
+            Claim::Leave(_) => Purpose::Leave,
         }
     }
 
@@ -127,7 +133,9 @@ impl Claim {
                 out.extend(subscription.0.to_be_bytes());
                 write_delivery(out, delivery);
             }
-            Claim::Manage(subscription) => out.extend(subscription.0.to_be_bytes()),
+            Claim::Manage(subscription) | Claim::Leave(subscription) => {
+                out.extend(subscription.0.to_be_bytes());
+            }
             Claim::Confirm(subscription, issued) => {
                 out.extend(subscription.0.to_be_bytes());
                 out.extend(issued.to_be_bytes());
@@ -157,6 +165,7 @@ impl Claim {
             Purpose::Click => Claim::Click(rest.delivery()?, rest.u32()?),
             Purpose::Unsubscribe => Claim::Unsubscribe(rest.subscription()?, rest.delivery()?),
             Purpose::Manage => Claim::Manage(rest.subscription()?),
+            Purpose::Leave => Claim::Leave(rest.subscription()?),
             Purpose::Confirm => Claim::Confirm(rest.subscription()?, rest.u32()?),
             Purpose::Form => Claim::Form {
                 issued: rest.u32()?,
@@ -182,10 +191,15 @@ pub fn sign_with(keyring: &Keyring, kid: u8, claim: &Claim) -> String {
 /// Signs `claim` for the local part of an envelope sender: lower-case base32 (RFC 4648, section 6)
 /// without padding, because relays may change the case of a local part.
 pub fn sign_local_part(keyring: &Keyring, claim: &Claim) -> String {
+    sign_local_part_with(keyring, keyring.active(), claim)
+}
+
+/// As [`sign_local_part`], with a key that was active when the copy was first made.
+pub fn sign_local_part_with(keyring: &Keyring, kid: u8, claim: &Claim) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut text = String::new();
     let (mut bits, mut held) = (0_u32, 0_u32);
-    for byte in seal(keyring, keyring.active(), claim) {
+    for byte in seal(keyring, kid, claim) {
         bits = bits << 8 | u32::from(byte);
         held += 8;
         while held >= 5 {
@@ -314,6 +328,7 @@ mod tests {
                 nonce: 9,
                 network: 5,
             },
+            Claim::Leave(subscription),
         ]
     }
 
@@ -358,6 +373,8 @@ mod tests {
     #[test]
     fn an_envelope_sender_survives_a_change_of_case_and_fits_sixty_four_octets() {
         let keyring = keyring();
+        let leave = sign_local_part(&keyring, &claims()[8]);
+        assert!("leave+".len() + leave.len() <= 64, "{leave}");
         let claim = claims()[6];
         let text = sign_local_part(&keyring, &claim);
         assert!("bounce+".len() + text.len() <= 64, "{text}");

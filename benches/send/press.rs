@@ -117,7 +117,7 @@ impl Press {
                 (0..size).for_each(|number| writeln!(csv, "{}", address(number)).expect("a line"));
                 fs::write(&file, csv).expect("the readers");
                 let import =
-                    format!("subscribers import {name}.csv --list {name} --status confirmed");
+                    format!("subscribers import {name}.csv --list {name} --consent made-up");
                 done(&mut press.command(database, &import));
             }
         }
@@ -192,6 +192,7 @@ impl Press {
             }),
             campaign: slug,
             bounce_domain: "example.com".to_owned(),
+            mailto: false,
             public_url: config.publication.url.clone(),
             instance: "0123456789abcdef".to_owned(),
         };

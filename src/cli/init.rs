@@ -115,7 +115,7 @@ fn next(init: &Init) -> String {
     };
     format!(
         "{sink}next, in that folder:\n  \
-         pressrun subscribers import readers.csv --list {list}\n  \
+         pressrun subscribers import readers.csv --list {list} --consent \"how they agreed\"\n  \
          pressrun check this-week-in-ai-research\n  \
          pressrun send this-week-in-ai-research --list {list} --yes\n",
         list = init.list

@@ -1,13 +1,13 @@
 //! `pressrun subscribers`: readers in, out, and one by one. None of it mails anyone.
 
 use std::fs::OpenOptions;
-use std::io::{BufWriter, ErrorKind, stdout};
+use std::io::{BufWriter, ErrorKind, Write, stdout};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::address::EmailAddress;
 use crate::app::App;
@@ -19,12 +19,13 @@ use crate::import::columns::Row;
 use crate::import::{export, field_table};
 use crate::lists;
 use crate::signup::house;
-use crate::store::import::Beginning;
+use crate::store::import::Origin;
 use crate::subscriber::field::Fields;
 use crate::subscriber::tag::Tag;
 use crate::subscriber::{List, Status, clean_name};
 
 mod import;
+mod imports;
 mod inactive;
 mod show;
 mod sunset;
@@ -35,8 +36,26 @@ const COUNTED: u32 = 100_000;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Imports readers from a CSV file; the rows that cannot be taken go to a file beside it.
+    /// Imports readers from a table, or from the export of another service; rows that cannot be taken go to a
+    /// file beside it.
     Import(import::Import),
+    /// Shows every import: what was stated about consent, what it came to, whether it was taken back.
+    Imports {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Takes a whole import back: everyone it brought, except who was mailed or did something since.
+    UndoImport {
+        /// The import\'s number, as `subscribers imports` shows it.
+        id: i64,
+        /// Counts who would go and changes nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Puts one reader on a list.
     Add(Add),
     /// Shows one reader: fields, subscriptions, suppression.
@@ -55,7 +74,8 @@ pub enum Command {
         #[arg(long)]
         list: String,
     },
-    /// Writes the readers of a list as CSV.
+    /// Writes the readers of a list as CSV, or all that is kept of readers as JSON lines, which `subscribers
+    /// import` reads again.
     Export(Export),
     /// Puts a tag on readers, by their addresses or by a segment.
     Tag(tag::Arguments),
@@ -105,24 +125,38 @@ pub struct UndoSignups {
 
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Short name of the list.
+    /// Short name of the list; JSON lines hold every list when not said.
     #[arg(long)]
-    list: String,
+    list: Option<String>,
     /// Only readers of this status.
     #[arg(long, value_parser = any_status())]
     status: Option<Status>,
     /// The file to write, which must not be there; standard output when not said.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Prints JSON, one reader a line.
+    /// `csv`, or `jsonl`: one JSON object a line, with fields, consents, suppressions and every time.
+    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    format: Format,
+    /// The same as `--format jsonl`.
     #[arg(long)]
     json: bool,
+}
+
+/// How readers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Csv,
+    Jsonl,
 }
 
 pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
     let app = cli.open().await?;
     let exit = match command {
         Command::Import(import) => import::run(&app, import).await?,
+        Command::Imports { json } => imports::list(&app, *json).await?,
+        Command::UndoImport { id, dry_run, json } => {
+            imports::undo(&app, *id, *dry_run, *json).await?
+        }
         Command::Add(add) => put(&app, add).await?,
         Command::Show { address, json } => show::run(&app, address, *json).await?,
         Command::Remove { address, list } => remove(&app, address, list).await?,
@@ -146,20 +180,21 @@ async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
         }
     }
     let list = lists::find(app, &add.list).await?;
-    let beginning = Beginning {
+    let origin = Origin {
         list: list.id,
-        status: add.status.unwrap_or(Status::Confirmed),
         source: "cli".to_owned(),
+        import: None,
         at: app.clock.now(),
     };
     let row = Row {
-        address: add.address.clone(),
         name: clean_name(&add.name),
         fields,
+        ..Row::new(add.address.clone())
     };
     let canonical = row.address.canonical();
+    let status = add.status.unwrap_or(Status::Confirmed);
     let confirm = add.status == Some(Status::Confirmed);
-    let tally = crate::import::add_one(app, &beginning, row, confirm).await?;
+    let tally = crate::import::add_one(app, &origin, row, status, confirm).await?;
     let slug = &add.list;
     if tally.suppressed > 0 {
         bail!(
@@ -176,7 +211,7 @@ async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
         let reader = reader.map(|reader| reader.id);
         app.store.tag(reader.as_slice(), tag.as_str()).await?;
     }
-    let status = beginning.status.name();
+    let status = status.name();
     print(&match (tally.added, tally.confirmed, tally.updated) {
         (1, _, _) => format!("added to `{slug}` as {status}\n"),
         (_, 1, _) => format!("confirmed on `{slug}`\n"),
@@ -227,26 +262,40 @@ async fn undo_signups(app: &App, undo: &UndoSignups) -> anyhow::Result<Exit> {
 }
 
 async fn write_out(app: &App, export: &Export) -> anyhow::Result<Exit> {
-    let list = lists::find(app, &export.list).await?;
-    let format = match export.json {
-        true => export::Format::Json,
-        false => export::Format::Csv,
+    let list = match &export.list {
+        Some(slug) => Some(lists::find(app, slug).await?),
+        None => None,
     };
     let Some(path) = &export.out else {
-        let out = BufWriter::new(stdout());
-        let written = export::run(app, list.id, export.status, format, out).await;
+        let written = written(app, export, list.as_ref(), BufWriter::new(stdout())).await;
         return match written {
             Err(error) if is_broken_pipe(&error) => Ok(Exit::Done),
             other => other.map(|_| Exit::Done),
         };
     };
     let out = BufWriter::new(create(path)?);
-    let count = export::run(app, list.id, export.status, format, out).await?;
-    let (list, file) = (&export.list, path.display());
-    print(&format!(
-        "readers of `{list}` written to `{file}`: {count}\n"
-    ))?;
+    let count = written(app, export, list.as_ref(), out).await?;
+    let file = path.display();
+    print(&match &export.list {
+        Some(list) => format!("readers of `{list}` written to `{file}`: {count}\n"),
+        None => format!("readers written to `{file}`: {count}\n"),
+    })?;
     Ok(Exit::Done)
+}
+
+async fn written(
+    app: &App,
+    export: &Export,
+    list: Option<&List>,
+    out: impl Write,
+) -> anyhow::Result<u64> {
+    if export.json || export.format == Format::Jsonl {
+        return export::lines(app, list, export.status, out).await;
+    }
+    let Some(list) = list else {
+        bail!("a CSV file holds one list; say which by `--list NAME`, or ask for `--format jsonl`");
+    };
+    export::csv(app, list.id, export.status, out).await
 }
 
 /// A new file that only its owner reads: it holds addresses.

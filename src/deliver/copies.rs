@@ -158,6 +158,11 @@ impl Copies {
             copy.subscription = wish.subscription;
         }
         copy.fields = fields(&row.fields, made.template.fields())?;
+        if row.kind.as_deref() == Some("confirm") {
+            // A stranger may have typed them: a mail that nobody has asked for yet says nothing of anybody's.
+            copy.name.clear();
+            copy.fields.clear();
+        }
         if let (true, Some(data)) = (copy.test, &row.data) {
             // A test copy belongs to nobody and may show somebody's values.
             let values: Values = serde_json::from_str(data).context("the values of the test")?;

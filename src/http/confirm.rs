@@ -29,7 +29,8 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
         let address = waiting(&site, subscription).await?;
         return Ok(moved(&site, &address, &token, false, false));
     };
-    let values = context! { list => view.list_title, address => view.address, token };
+    let lists = site.app.store.asked_titles(subscription).await?;
+    let values = context! { lists, address => view.address, token };
     Ok(site.pages.render("confirm.html", values))
 }
 
@@ -49,6 +50,7 @@ pub async fn press(
     };
     match form.get("answer") {
         "confirm" => {
+            let lists = store.asked_titles(claim.0).await?;
             let evidence = gather(&site.app.keyring, client, &headers, now);
             let welcome = site.site.welcome_revision.as_deref();
             match site.signups.confirm(claim, &evidence, welcome).await? {
@@ -57,7 +59,7 @@ pub async fn press(
                 Confirmed::No => return Err(Fault::NotFound),
             }
             let manage = sign(&site.app.keyring, &Claim::Manage(claim.0));
-            let values = context! { list => view.list_title, manage };
+            let values = context! { lists, manage };
             Ok(site.pages.render("confirmed.html", values))
         }
         "not-me" => {

@@ -43,6 +43,12 @@ impl Form {
         found.map_or("", |(_, value)| value)
     }
 
+    /// Every field whose name begins with `prefix`, named without it.
+    pub fn named<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let found = self.0.iter();
+        found.filter_map(move |(field, value)| Some((field.strip_prefix(prefix)?, value.as_str())))
+    }
+
     /// Every value of `name`.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         let found = self.0.iter().filter(move |(field, _)| field == name);
@@ -97,11 +103,19 @@ impl<S: Send + Sync> FromRequest<S> for Spoken {
             serde_json::from_slice(&body).map_err(|_| Fault::Form)?;
         let mut fields = Vec::new();
         for (name, value) in object.into_iter().take(FIELDS) {
-            let serde_json::Value::String(value) = value else {
-                return Err(Fault::Form);
+            // A list of texts is a field that came several times.
+            let values = match value {
+                serde_json::Value::Array(values) => values,
+                value => vec![value],
             };
-            fields.push((name, value));
+            for value in values {
+                let serde_json::Value::String(value) = value else {
+                    return Err(Fault::Form);
+                };
+                fields.push((name.clone(), value));
+            }
         }
+        fields.truncate(FIELDS);
         Ok(Spoken {
             form: Form(fields),
             json: true,

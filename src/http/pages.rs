@@ -17,6 +17,7 @@ const TEMPLATES: [(&str, &str); 20] = [
     ("layout.html", include_str!("pages/layout.html")),
     ("subscribe.html", include_str!("pages/subscribe.html")),
     ("embed.html", include_str!("pages/embed.html")),
+    ("snippet.html", include_str!("pages/snippet.html")),
     ("received.html", include_str!("pages/received.html")),
     ("confirm.html", include_str!("pages/confirm.html")),
     ("confirmed.html", include_str!("pages/confirmed.html")),
@@ -71,6 +72,11 @@ impl Pages {
         Pages {
             templates: Arc::new(templates),
         }
+    }
+
+    /// The text that `name` makes of `values`.
+    pub fn text(&self, name: &str, values: Value) -> anyhow::Result<String> {
+        Ok(self.templates.get_template(name)?.render(values)?)
     }
 
     /// The page `name` with `values`; status 200.

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use minijinja::context;
+use minijinja::{Value, context};
 use serde_json::json;
 
 use crate::http::Public;
@@ -18,9 +18,11 @@ use crate::http::fault::Fault;
 use crate::http::form::{Form, Spoken};
 use crate::http::listener::Client;
 use crate::http::shield::PAGE_POLICY;
+use crate::signup::offer::{AskedField, Offer, OfferedList};
 use crate::signup::{Answer, FreshForm, Submission};
+use crate::subscriber::field::FieldKind;
 
-/// An address is cut to this before it is shown again: longer ones are none.
+/// What was typed is cut to this before it is shown again.
 const SHOWN: usize = 254;
 
 /// `GET /`: what the newsletter is, and the form.
@@ -28,7 +30,7 @@ pub async fn page(
     State(site): State<Arc<Public>>,
     Extension(client): Extension<Client>,
 ) -> Result<Response, Fault> {
-    form_page(&site, client, "", "").await
+    form_page(&site, client, &Submission::default(), "").await
 }
 
 /// `POST /`: a form on another site; the address stands in ours, and nothing has happened yet.
@@ -37,7 +39,7 @@ pub async fn begin(
     Extension(client): Extension<Client>,
     form: Form,
 ) -> Result<Response, Fault> {
-    form_page(&site, client, form.get("email"), "").await
+    form_page(&site, client, &submission(&form), "").await
 }
 
 /// `GET /subscribe/form`: a form for programs.
@@ -50,14 +52,15 @@ pub async fn fresh(
 }
 
 /// `GET /embed`: HTML for the author's own site.
-pub async fn embed(State(site): State<Arc<Public>>) -> Response {
+pub async fn embed(
+    State(site): State<Arc<Public>>,
+    Extension(client): Extension<Client>,
+) -> Result<Response, Fault> {
     let action = site.app.public_url("/");
-    let snippet = format!(
-        "<form method=\"post\" action=\"{action}\">\n  <label>Email address\n    \
-         <input type=\"email\" name=\"email\" autocomplete=\"email\" required></label>\n  \
-         <button type=\"submit\">Subscribe</button>\n</form>"
-    );
-    site.pages.render("embed.html", context! { snippet })
+    let offer = site.signups.form(client.0).await?.offer;
+    let values = context! { action, lists => lists(&offer, &[]), fields => fields(&offer, &[]) };
+    let snippet = site.pages.text("snippet.html", values)?;
+    Ok(site.pages.render("embed.html", context! { snippet }))
 }
 
 /// `POST /subscribe`: the same page for every address.
@@ -66,12 +69,7 @@ pub async fn submit(
     Extension(client): Extension<Client>,
     Spoken { form, json }: Spoken,
 ) -> Result<Response, Fault> {
-    let submission = Submission {
-        address: form.get("email").to_owned(),
-        form: form.get("form").to_owned(),
-        proof: form.get("proof").to_owned(),
-        trap: form.get("website").to_owned(),
-    };
+    let submission = submission(&form);
     let revision = &site.site.confirm_revision;
     let answer = site.signups.submit(client.0, &submission, revision).await?;
     let (name, notice) = match answer {
@@ -96,11 +94,14 @@ pub async fn submit(
             "address",
             format!("Please look at the address again: {error}."),
         ),
+        Answer::BadValue(ref what) => ("value", what.clone()),
         Answer::Closed => ("closed", String::new()),
     };
     let status = match answer {
         Answer::Received | Answer::Closed => StatusCode::OK,
-        Answer::Unproven | Answer::Stale | Answer::BadAddress(_) => StatusCode::BAD_REQUEST,
+        Answer::Unproven | Answer::Stale | Answer::BadAddress(_) | Answer::BadValue(_) => {
+            StatusCode::BAD_REQUEST
+        }
     };
     if json {
         let mut told = json!({ "answer": name });
@@ -112,23 +113,87 @@ pub async fn submit(
     }
     let page = match answer {
         Answer::Received => site.pages.render("received.html", context! {}),
-        Answer::Closed => form_page(&site, client, "", "").await?,
-        _ => form_page(&site, client, &submission.address, &notice).await?,
+        Answer::Closed => form_page(&site, client, &Submission::default(), "").await?,
+        _ => form_page(&site, client, &submission, &notice).await?,
     };
     Ok((status, page).into_response())
 }
 
+/// What came, from whichever form. A field of the author's is called `field_NAME` in it.
+fn submission(form: &Form) -> Submission {
+    let values = form.named("field_");
+    Submission {
+        address: form.get("email").to_owned(),
+        form: form.get("form").to_owned(),
+        proof: form.get("proof").to_owned(),
+        trap: form.get("website").to_owned(),
+        lists: form.all("list").map(str::to_owned).collect(),
+        asked_lists: !form.get("asks").is_empty(),
+        values: values
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+    }
+}
+
 fn form_json(form: &FreshForm) -> serde_json::Value {
-    json!({ "open": form.open, "form": form.token, "proof_bits": form.bits })
+    let list = |list: &OfferedList| json!({ "list": list.slug, "title": list.title });
+    let field = |field: &AskedField| {
+        json!({
+            "name": format!("field_{}", field.name),
+            "label": field.label,
+            "type": field.kind,
+        })
+    };
+    json!({
+        "open": form.open,
+        "form": form.token,
+        "proof_bits": form.bits,
+        "lists": form.offer.lists.iter().map(list).collect::<Vec<_>>(),
+        "fields": form.offer.fields.iter().map(field).collect::<Vec<_>>(),
+    })
+}
+
+/// The lists for a template, with what was chosen; nothing when there is no choice. The first is chosen before
+/// anybody has.
+fn lists(offer: &Offer, chosen: &[String]) -> Vec<Value> {
+    if offer.lists.len() < 2 {
+        return Vec::new();
+    }
+    let each = offer.lists.iter().enumerate();
+    let each = each.map(|(place, list)| {
+        let on = match chosen {
+            [] => place == 0,
+            chosen => chosen.contains(&list.slug),
+        };
+        context! { slug => list.slug.as_str(), title => list.title.as_str(), on }
+    });
+    each.collect()
+}
+
+/// The fields for a template, with what was typed.
+fn fields(offer: &Offer, typed: &[(String, String)]) -> Vec<Value> {
+    let field = |field: &AskedField| {
+        let typed = typed.iter().find(|(name, _)| *name == field.name);
+        let value = typed.map_or("", |(_, value)| value);
+        let value: String = value.chars().take(SHOWN).collect();
+        let kind = match field.kind {
+            FieldKind::Text => "text",
+            FieldKind::Number => "number",
+            FieldKind::Date => "date",
+            FieldKind::Bool => "checkbox",
+        };
+        context! { name => format!("field_{}", field.name), label => field.label.as_str(), kind, value }
+    };
+    offer.fields.iter().map(field).collect()
 }
 
 async fn form_page(
     site: &Public,
     client: Client,
-    address: &str,
+    typed: &Submission,
     notice: &str,
 ) -> Result<Response, Fault> {
-    let address: String = address.chars().take(SHOWN).collect();
+    let address: String = typed.address.chars().take(SHOWN).collect();
     let form = site.signups.form(client.0).await?;
     let page = site.pages.render(
         "subscribe.html",
@@ -138,6 +203,8 @@ async fn form_page(
             bits => form.bits,
             address,
             notice,
+            lists => lists(&form.offer, &typed.lists),
+            fields => fields(&form.offer, &typed.values),
         },
     );
     if form.bits.is_none() {

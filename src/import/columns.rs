@@ -1,99 +1,117 @@
 //! What each column of a file means, and what a row says about a reader.
 //!
-//! Promises: a row becomes a whole [`Row`] or a reason that names no address. Leaves the question
-//! whether the reader is known to the store.
+//! Promises: a row becomes a whole [`Row`] or a reason that names no address. Leaves what services call their
+//! columns to `services`, and the question whether the reader is known to the store.
 
 use anyhow::{Context, bail};
 
 use crate::address::EmailAddress;
+use crate::clock::Timestamp;
 use crate::import::csv::Record;
+use crate::import::formula::restored;
+use crate::import::services::{Service, Standing, folded};
+use crate::import::when;
 use crate::subscriber::clean_name;
 use crate::subscriber::field::{BUILT_IN, FieldTable, Fields};
 
-/// Spellings of a header, without case, blanks and punctuation.
-const EMAIL: [&str; 8] = [
-    "email",
-    "emailaddress",
-    "mail",
-    "mailaddress",
-    "subscriberemail",
-    "emailadresse",
-    "emails",
-    "useremail",
-];
-const NAME: [&str; 4] = ["name", "fullname", "displayname", "subscribername"];
-const FIRST: [&str; 4] = ["firstname", "givenname", "forename", "fname"];
-const LAST: [&str; 4] = ["lastname", "surname", "familyname", "lname"];
+/// Tags of one reader at most; the rest is left out.
+const TAGS: usize = 64;
+/// Characters of an unknown status that are told.
+const SHOWN: usize = 40;
 
 /// Which column holds what.
 #[derive(Debug)]
 pub struct Columns {
+    /// Whose export this is.
+    pub service: &'static Service,
     email: usize,
     name: Option<usize>,
     /// Given and family name, when no column holds the whole name.
     parts: [Option<usize>; 2],
     fields: Vec<(usize, String)>,
-    width: usize,
+    /// Fields that may stand in an object, and where that is.
+    inner: Vec<String>,
+    json: Option<usize>,
+    status: Option<usize>,
+    joined: Vec<usize>,
+    left: Vec<usize>,
+    bounced: Vec<usize>,
+    tags: Option<usize>,
+    /// How readers stand who say nothing themselves.
+    standing: Standing,
+    header: Vec<String>,
     /// Headers that mean nothing here.
     pub ignored: Vec<String>,
 }
 
 /// One reader as a file gives it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     pub address: EmailAddress,
     pub name: String,
     pub fields: Fields,
+    pub standing: Standing,
+    /// When the reader joined there.
+    pub joined: Option<Timestamp>,
+    /// When the reader left there.
+    pub left: Option<Timestamp>,
+    pub tags: Vec<String>,
+}
+
+impl Row {
+    /// A reader who joined, and of whom nothing else is known.
+    pub fn new(address: EmailAddress) -> Row {
+        Row {
+            address,
+            name: String::new(),
+            fields: Fields::default(),
+            standing: Standing::Joined,
+            joined: None,
+            left: None,
+            tags: Vec::new(),
+        }
+    }
 }
 
 impl Columns {
-    /// Reads the header. `map` says what a column means, as `(column, email | name | field)`, where the
-    /// header alone does not.
+    /// Reads the header of the file `file`. `map` says what a column means, as `(column, email | name |
+    /// field)`, where the header alone does not.
     pub fn read(
         header: &Record,
+        file: &str,
         table: &FieldTable,
         map: &[(String, String)],
     ) -> anyhow::Result<Columns> {
-        let mut names = Vec::new();
-        for cell in header.cells() {
-            let name = std::str::from_utf8(cell)
-                .context("the header is not UTF-8; save the file as UTF-8 (Excel: `CSV UTF-8`)")?;
-            names.push(clean_name(name));
-        }
+        let names = names(header)?;
+        check_map(&names, table, map)?;
+        let service = Service::of(&names);
         let mut columns = Finder {
             names: &names,
             taken: vec![false; names.len()],
         };
-        for (column, target) in map {
-            if !BUILT_IN.contains(&target.as_str()) && table.kind(target).is_none() {
-                let known: Vec<&str> = BUILT_IN.into_iter().chain(table.names()).collect();
-                bail!("`{target}` is no field; there are `{}`", known.join("`, `"));
-            }
-            if !names.contains(column) {
-                bail!(
-                    "no column is named `{column}`; there are `{}`",
-                    names.join("`, `")
-                );
-            }
-        }
-        let email = columns.find("email", map, &EMAIL)?;
-        let name = columns.find("name", map, &NAME)?;
+        let email = columns.find("email", map, &service.email)?;
+        let name = columns.find("name", map, &service.name_of)?;
         let mut fields = Vec::new();
+        let mut inner = Vec::new();
         for field in table.names() {
-            if let Some(column) = columns.find(field, map, &[&folded(field)])? {
-                fields.push((column, field.to_owned()));
+            match columns.find(field, map, &[folded(field)])? {
+                Some(column) => fields.push((column, field.to_owned())),
+                None => inner.push(field.to_owned()),
             }
         }
-        let mut part = |names: &[&str]| {
-            let mut known =
-                (0..columns.names.len()).filter(|&c| names.contains(&columns.folded(c).as_str()));
-            let column = known.next();
-            if let Some(column) = column {
-                columns.taken[column] = true;
-            }
+        // A declared field of the author's may be called `status`, too; what a service says is read anyway.
+        let twice = service.is_known();
+        let status = columns.first(&service.status, twice);
+        let joined = columns.all(&service.joined, twice);
+        let left = columns.all(&service.left, twice);
+        let bounced = columns.all(&service.bounced, twice);
+        let tags = columns.first(&service.tags, twice);
+        let json = columns.first(&service.json, twice);
+        let mut part = |spellings: &[String]| {
+            let column = columns.first(spellings, true);
             column.filter(|_| name.is_none())
         };
-        let parts = [part(&FIRST), part(&LAST)];
+        let parts = [part(&service.first), part(&service.last)];
         let Some(email) = email else {
             if header.cells().any(|cell| cell.contains(&b'@')) {
                 bail!(
@@ -105,34 +123,43 @@ impl Columns {
                 names.join("`, `")
             );
         };
-        let free = columns
-            .taken
-            .iter()
-            .zip(&names)
-            .filter(|(taken, _)| !**taken);
+        let taken = columns.taken.iter().zip(&names);
+        let free = taken.filter(|(taken, _)| !**taken);
         let ignored = free.map(|(_, name)| name.clone()).collect();
         Ok(Columns {
+            service,
             email,
             name,
             parts,
             fields,
-            width: names.len(),
+            inner,
+            json,
+            status,
+            joined,
+            left,
+            bounced,
+            tags,
+            standing: service.standing_of_file(file),
+            header: names,
             ignored,
         })
     }
 
-    /// What `record` says, or why it is refused.
-    pub fn row(&self, record: &Record, table: &FieldTable) -> Result<Row, String> {
+    /// How readers stand in this file who say nothing themselves.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// What `record` says, or why it is refused. Times after `now` are none.
+    pub fn row(&self, record: &Record, table: &FieldTable, now: Timestamp) -> Result<Row, String> {
         if record.unclosed {
             return Err("a quote is opened and never closed".to_owned());
         }
-        if record.width() > self.width
-            && (self.width..record.width()).any(|c| !record.cell(c).is_empty())
-        {
+        let width = self.header.len();
+        if record.width() > width && (width..record.width()).any(|c| !record.cell(c).is_empty()) {
             return Err(format!(
-                "the row has {} cells and the header {}",
-                record.width(),
-                self.width
+                "the row has {} cells and the header {width}",
+                record.width()
             ));
         }
         let address =
@@ -156,36 +183,125 @@ impl Columns {
                 fields.0.insert(field.clone(), value);
             }
         }
+        self.inner_fields(record, table, &mut fields)?;
+        let standing = self.standing_in(record)?;
         Ok(Row {
             address,
             name,
             fields,
+            standing,
+            joined: time(record, &self.joined, now),
+            left: time(record, &self.left, now),
+            tags: self.tags_in(record)?,
         })
     }
-}
 
-/// A cell that a spreadsheet would take for a formula, made plain text by a leading apostrophe;
-/// [`restored`] undoes it.
-pub fn neutralised(cell: &str) -> std::borrow::Cow<'_, str> {
-    if is_formula(cell) {
-        format!("'{cell}").into()
-    } else {
-        cell.into()
+    fn standing_in(&self, record: &Record) -> Result<Standing, String> {
+        let filled = |columns: &[usize]| {
+            let mut cells = columns.iter().map(|&column| record.cell(column));
+            cells.any(|cell| !cell.trim_ascii().is_empty())
+        };
+        if filled(&self.bounced) {
+            return Ok(Standing::Bounced);
+        }
+        if filled(&self.left) {
+            return Ok(Standing::Left);
+        }
+        let Some(column) = self.status else {
+            return Ok(self.standing);
+        };
+        let word = text(record, column)?.trim();
+        if word.is_empty() {
+            return Ok(self.standing);
+        }
+        self.service.standing(word).ok_or_else(|| {
+            let (name, word) = (&self.header[column], clean_name(word));
+            let word: String = word.chars().take(SHOWN).collect();
+            format!("`{name}` is `{word}`, and nobody knows whether such a reader wants mail")
+        })
+    }
+
+    fn tags_in(&self, record: &Record) -> Result<Vec<String>, String> {
+        let Some(column) = self.tags else {
+            return Ok(Vec::new());
+        };
+        let mut tags = Vec::new();
+        for tag in text(record, column)?.split(',') {
+            let tag = clean_name(tag.trim_matches(['"', '[', ']', ' ']));
+            if !tag.is_empty() && !tags.contains(&tag) && tags.len() < TAGS {
+                tags.push(tag);
+            }
+        }
+        Ok(tags)
+    }
+
+    /// Declared fields that have no column but stand in the object of further fields.
+    fn inner_fields(
+        &self,
+        record: &Record,
+        table: &FieldTable,
+        fields: &mut Fields,
+    ) -> Result<(), String> {
+        let Some(column) = self.json.filter(|_| !self.inner.is_empty()) else {
+            return Ok(());
+        };
+        let object = text(record, column)?.trim();
+        if object.is_empty() {
+            return Ok(());
+        }
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(object)
+            .map_err(|_| format!("`{}` holds no JSON object", self.header[column]))?;
+        for field in &self.inner {
+            let found = object.iter().find(|(key, _)| folded(key) == folded(field));
+            let value = match found.map(|(_, value)| value) {
+                Some(serde_json::Value::String(text)) => text.clone(),
+                Some(value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => {
+                    value.to_string()
+                }
+                _ => continue,
+            };
+            let value = table.value(field, &value);
+            if let Some(value) = value.map_err(|error| error.to_string())? {
+                fields.0.insert(field.clone(), value);
+            }
+        }
+        Ok(())
     }
 }
 
-/// The cell as it was before [`neutralised`].
-pub fn restored(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(rest) if is_formula(rest) => rest,
-        _ => cell,
+/// The cells of a header as texts.
+pub(super) fn names(header: &Record) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for cell in header.cells() {
+        let name = std::str::from_utf8(cell)
+            .context("the header is not UTF-8; save the file as UTF-8 (Excel: `CSV UTF-8`)")?;
+        names.push(clean_name(name));
     }
+    Ok(names)
 }
 
-/// Apostrophes in front are passed over, so that neutralising twice is undone twice.
-fn is_formula(cell: &str) -> bool {
-    let inner = cell.trim_start_matches('\'');
-    inner.starts_with(['=', '+', '-', '@', '\t', '\r'])
+/// Whether `map` speaks of columns and fields that are there.
+fn check_map(names: &[String], table: &FieldTable, map: &[(String, String)]) -> anyhow::Result<()> {
+    for (column, target) in map {
+        if !BUILT_IN.contains(&target.as_str()) && table.kind(target).is_none() {
+            let known: Vec<&str> = BUILT_IN.into_iter().chain(table.names()).collect();
+            bail!("`{target}` is no field; there are `{}`", known.join("`, `"));
+        }
+        if !names.contains(column) {
+            bail!(
+                "no column is named `{column}`; there are `{}`",
+                names.join("`, `")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The first time that is filled and understood.
+fn time(record: &Record, columns: &[usize], now: Timestamp) -> Option<Timestamp> {
+    let cells = columns.iter().map(|&column| record.cell(column));
+    let mut times = cells.filter_map(|cell| when::parse(std::str::from_utf8(cell).ok()?, now));
+    times.next()
 }
 
 struct Finder<'a> {
@@ -198,12 +314,32 @@ impl Finder<'_> {
         folded(&self.names[column])
     }
 
+    /// The columns of these spellings, in the order of the spellings; also ones that something else is read
+    /// from, if `twice`.
+    fn all(&mut self, spellings: &[String], twice: bool) -> Vec<usize> {
+        let mut found = Vec::new();
+        for spelling in spellings {
+            let fits = |&c: &usize| (twice || !self.taken[c]) && self.folded(c) == *spelling;
+            found.extend((0..self.names.len()).find(fits));
+        }
+        for &column in &found {
+            self.taken[column] = true;
+        }
+        found
+    }
+
+    /// The first of [`Finder::all`].
+    fn first(&mut self, spellings: &[String], twice: bool) -> Option<usize> {
+        let found = self.all(spellings, twice);
+        found.first().copied()
+    }
+
     /// The one column that holds `target`: as `map` says, else by its header.
     fn find(
         &mut self,
         target: &str,
         map: &[(String, String)],
-        spellings: &[&str],
+        spellings: &[String],
     ) -> anyhow::Result<Option<usize>> {
         let said: Vec<&str> = map
             .iter()
@@ -213,9 +349,7 @@ impl Finder<'_> {
         let fits = |column: &usize| {
             if said.is_empty() {
                 let mapped = map.iter().any(|(name, _)| *name == self.names[*column]);
-                !mapped
-                    && !self.taken[*column]
-                    && spellings.contains(&self.folded(*column).as_str())
+                !mapped && !self.taken[*column] && spellings.contains(&self.folded(*column))
             } else {
                 said.contains(&self.names[*column].as_str())
             }
@@ -238,11 +372,6 @@ impl Finder<'_> {
     }
 }
 
-fn folded(header: &str) -> String {
-    let letters = header.chars().filter(|c| c.is_alphanumeric());
-    letters.flat_map(char::to_lowercase).collect()
-}
-
 fn text(record: &Record, column: usize) -> Result<&str, String> {
     let text = std::str::from_utf8(record.cell(column));
     let text = text.map_err(|_| "the row is not UTF-8; save the file as UTF-8".to_owned())?;
@@ -250,143 +379,4 @@ fn text(record: &Record, column: usize) -> Result<&str, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::{any, proptest};
-
-    use super::{Columns, Row, neutralised, restored};
-    use crate::import::csv::Records;
-    use crate::subscriber::field::FieldTable;
-
-    fn fields() -> FieldTable {
-        let text = "[fields.first_name]\ntype = \"text\"\n[fields.issues]\ntype = \"number\"\n";
-        FieldTable::parse(text).expect("two declarations")
-    }
-
-    /// The columns of the header, and what each row says.
-    fn read(
-        text: &str,
-        map: &[(&str, &str)],
-    ) -> anyhow::Result<(Columns, Vec<Result<Row, String>>)> {
-        let map: Vec<_> = map
-            .iter()
-            .map(|(c, f)| ((*c).to_owned(), (*f).to_owned()))
-            .collect();
-        let mut records = Records::open(text.as_bytes())?;
-        records.read()?;
-        let columns = Columns::read(records.record(), &fields(), &map)?;
-        let mut rows = Vec::new();
-        while let Some(record) = records.read()? {
-            rows.push(columns.row(record, &fields()));
-        }
-        Ok((columns, rows))
-    }
-
-    fn header_error(text: &str, map: &[(&str, &str)]) -> String {
-        format!(
-            "{:#}",
-            read(text, map).expect_err("a header that is refused")
-        )
-    }
-
-    #[test]
-    fn headers_are_known_in_the_spellings_people_use() {
-        for header in ["email", "E-Mail", "Email Address", "EMAIL_ADDRESS", "mail"] {
-            let (columns, rows) =
-                read(&format!("{header},Full Name\na@x.example, Ada \n"), &[]).expect(header);
-            assert!(columns.ignored.is_empty());
-            assert_eq!(rows[0].as_ref().expect("a row").name, "Ada");
-        }
-        let (columns, rows) = read(
-            "First Name,Surname,E-mail,Issues,Colour\nAda,Lovelace,a@x.example,7,red\n",
-            &[],
-        )
-        .expect("a header");
-        assert_eq!(columns.ignored, ["Colour"]);
-        let row = rows[0].as_ref().expect("a row");
-        assert_eq!(row.name, "Ada Lovelace");
-        assert_eq!(row.fields.to_json(), r#"{"first_name":"Ada","issues":7}"#);
-    }
-
-    #[test]
-    fn a_map_says_what_a_header_does_not() {
-        let text = "Kontakt,email,Vorname\na@x.example,old@x.example,Ada\n";
-        let map = [("Kontakt", "email"), ("Vorname", "first_name")];
-        let (columns, rows) = read(text, &map).expect("a header");
-        assert_eq!(columns.ignored, ["email"]);
-        let row = rows[0].as_ref().expect("a row");
-        assert_eq!(row.address.as_str(), "a@x.example");
-        assert_eq!(row.fields.text("first_name").as_deref(), Some("Ada"));
-    }
-
-    #[test]
-    fn a_header_that_leaves_a_doubt_is_refused() {
-        for (text, map, expected) in [
-            (
-                "a@x.example\n",
-                &[][..],
-                "a header line such as `email,name` is missing",
-            ),
-            (
-                "Adresse,Ort\n",
-                &[],
-                "no column holds the address; there are `Adresse`, `Ort`",
-            ),
-            (
-                "email,E-Mail\n",
-                &[],
-                "several columns hold `email`: `email`, `E-Mail`",
-            ),
-            (
-                "email\n",
-                &[("mail", "email")],
-                "no column is named `mail`; there are `email`",
-            ),
-            (
-                "email\n",
-                &[("email", "town")],
-                "`town` is no field; there are `email`, `name`",
-            ),
-        ] {
-            let said = header_error(text, map);
-            assert!(said.contains(expected), "{said}");
-        }
-    }
-
-    #[test]
-    fn a_bad_row_gives_a_reason_that_names_no_address() {
-        let text = "email,issues\nnobody\na@x.example,many\nb@x.example,1,2\nc@x.example\nd@x.example,1,,\n";
-        let (_, rows) = read(text, &[]).expect("a header");
-        let reasons: Vec<_> = rows
-            .iter()
-            .map(|row| row.as_ref().err().map(String::as_str))
-            .collect();
-        assert_eq!(
-            reasons,
-            [
-                Some("an address needs one `@` between the mailbox and the domain"),
-                Some("`issues` takes a number such as `3` or `3.5`"),
-                Some("the row has 3 cells and the header 2"),
-                None,
-                None,
-            ]
-        );
-    }
-
-    #[test]
-    fn a_cell_that_begins_like_a_formula_is_plain_text() {
-        for cell in ["=1+1", "+49 30", "-1", "@x", "\tx", "\rx", "'=1"] {
-            assert_eq!(neutralised(cell), format!("'{cell}"));
-        }
-        for cell in ["", "Ada", "O'Hara", "'tis", "a=b"] {
-            assert_eq!(neutralised(cell), cell);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_neutralised_comes_back(cell in "['=+@a-]{0,6}", any in any::<String>()) {
-            assert_eq!(restored(&neutralised(&cell)), cell);
-            assert_eq!(restored(&neutralised(&any)), any);
-        }
-    }
-}
+mod tests;

@@ -1,33 +1,69 @@
 //! The rules of an import: what becomes of each reader, and how it is counted.
 //!
 //! Promises: a reader who left, or whose address is suppressed, is left alone; a confirmed subscription
-//! stays; a second import of the same file changes nothing. Every row is counted once.
+//! stays, unless the file says that its reader left or must not be mailed; a second import of the same file
+//! changes nothing. Every row is counted once.
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::import::columns::Row;
-use crate::store::import::{Changes, Known, NewReader, Wanted};
+use crate::import::services::Standing;
+use crate::store::import::{Changes, Held, Known, NewReader, NewSubscription, Wanted};
 use crate::subscriber::Status;
 
-/// What a batch came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What rows came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     pub added: u64,
+    /// Of the added: pending.
+    pub pending: u64,
     pub confirmed: u64,
     pub updated: u64,
     pub known: u64,
+    /// Left, as the file says, and so here.
+    pub left: u64,
+    /// Never to be mailed from now on, as the file says.
+    pub barred: u64,
     pub unsubscribed: u64,
     pub suppressed: u64,
 }
 
-/// What to change for `batch` (whose addresses are `wanted`), given what is `known` of it. New readers and subscriptions take their
-/// keys from `keys`; pending ones are confirmed only if `confirm` says so.
+impl Tally {
+    /// Adds what other rows came to.
+    pub fn add(&mut self, other: Tally) {
+        self.added += other.added;
+        self.pending += other.pending;
+        self.confirmed += other.confirmed;
+        self.updated += other.updated;
+        self.known += other.known;
+        self.left += other.left;
+        self.barred += other.barred;
+        self.unsubscribed += other.unsubscribed;
+        self.suppressed += other.suppressed;
+    }
+}
+
+/// On what terms readers are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// How the subscriptions of those begin who joined there.
+    pub status: Status,
+    /// Whether pending subscriptions become confirmed.
+    pub confirm: bool,
+    pub at: Timestamp,
+}
+
+/// What to change for `batch` (whose addresses are `wanted`), given what is `known` of it. New readers and
+/// subscriptions take their keys from `keys`.
 pub fn decide(
     batch: &[Row],
     wanted: &[Wanted],
     known: Vec<Known>,
-    confirm: bool,
+    terms: Terms,
     mut keys: impl FnMut() -> i64,
 ) -> (Changes, Tally) {
     let known: BTreeMap<usize, Known> = known.into_iter().map(|k| (k.position, k)).collect();
@@ -39,16 +75,37 @@ pub fn decide(
             tally.suppressed += 1;
             continue;
         }
+        if let Some(reason) = row.standing.suppressed() {
+            changes.suppressions.push((wanted.hash, reason));
+            let reader = held.and_then(|known| known.reader.as_ref());
+            changes.barred.extend(reader.map(|(reader, ..)| *reader));
+            tally.barred += 1;
+            continue;
+        }
         let Some((reader, name, fields)) = held.and_then(|known| known.reader.as_ref()) else {
             let id = SubscriberId(keys());
-            changes.readers.push(new_reader(id, row, wanted));
-            changes.subscriptions.push((SubscriptionKey(keys()), id));
-            tally.added += 1;
+            changes.readers.push(new_reader(id, row, wanted, terms.at));
+            let key = SubscriptionKey(keys());
+            join(
+                &mut changes,
+                &mut tally,
+                new_subscription(key, id, row, terms),
+            );
             continue;
         };
-        let subscription = held.and_then(|known| known.subscription);
-        if let Some((_, Status::Unsubscribed)) = subscription {
+        let subscription = held.and_then(|known| known.subscription.as_ref());
+        if subscription.is_some_and(|held| held.status == Status::Unsubscribed) {
             tally.unsubscribed += 1;
+            continue;
+        }
+        if let (Some(held), Standing::Left) = (subscription, row.standing) {
+            match came_later(held, row.left) {
+                true => tally.known += 1,
+                false => {
+                    changes.leaves.push(held.key);
+                    tally.left += 1;
+                }
+            }
             continue;
         }
         let mut merged = fields.clone();
@@ -62,13 +119,19 @@ pub fn decide(
         }
         match subscription {
             None => {
-                changes
-                    .subscriptions
-                    .push((SubscriptionKey(keys()), *reader));
-                tally.added += 1;
+                let key = SubscriptionKey(keys());
+                join(
+                    &mut changes,
+                    &mut tally,
+                    new_subscription(key, *reader, row, terms),
+                );
             }
-            Some((key, Status::Pending)) if confirm => {
-                changes.confirms.push(key);
+            Some(held)
+                if held.status == Status::Pending
+                    && terms.confirm
+                    && row.standing == Standing::Joined =>
+            {
+                changes.confirms.push(held.key);
                 tally.confirmed += 1;
             }
             Some(_) if updated => tally.updated += 1,
@@ -78,7 +141,49 @@ pub fn decide(
     (changes, tally)
 }
 
-fn new_reader(id: SubscriberId, row: &Row, wanted: &Wanted) -> NewReader {
+/// Whether a reader joined here by her own hand after the file says she left there; a file without times is taken
+/// for the older word.
+fn came_later(held: &Held, left: Option<Timestamp>) -> bool {
+    held.own && left.is_none_or(|left| held.since > left)
+}
+
+fn join(changes: &mut Changes, tally: &mut Tally, new: NewSubscription) {
+    match new.status {
+        Status::Unsubscribed => tally.left += 1,
+        Status::Pending => {
+            tally.added += 1;
+            tally.pending += 1;
+        }
+        Status::Confirmed | Status::Paused => tally.added += 1,
+    }
+    changes.subscriptions.push(new);
+}
+
+fn new_subscription(
+    key: SubscriptionKey,
+    reader: SubscriberId,
+    row: &Row,
+    terms: Terms,
+) -> NewSubscription {
+    let status = match (row.standing, terms.status) {
+        (Standing::Left, _) => Status::Unsubscribed,
+        (Standing::Pending, _) => Status::Pending,
+        (Standing::Paused, Status::Confirmed) => Status::Paused,
+        (_, status) => status,
+    };
+    let confirmed = matches!(status, Status::Confirmed | Status::Paused);
+    NewSubscription {
+        key,
+        reader,
+        status,
+        created_at: row.joined.unwrap_or(terms.at),
+        // The time of the import: a run under way asks who was confirmed before it began.
+        confirmed_at: confirmed.then_some(terms.at),
+        left_at: (status == Status::Unsubscribed).then_some(row.left.unwrap_or(terms.at)),
+    }
+}
+
+fn new_reader(id: SubscriberId, row: &Row, wanted: &Wanted, at: Timestamp) -> NewReader {
     NewReader {
         id,
         address: row.address.as_str().to_owned(),
@@ -86,5 +191,6 @@ fn new_reader(id: SubscriberId, row: &Row, wanted: &Wanted) -> NewReader {
         hash: wanted.hash,
         name: row.name.clone(),
         fields: row.fields.to_json(),
+        created_at: row.joined.unwrap_or(at),
     }
 }

@@ -1,51 +1,67 @@
-//! Writing a list's readers as CSV or as JSON lines, page by page.
+//! Writing readers out: a list as CSV, or all that is kept of them as JSON lines.
 //!
-//! Promises: bounded memory for any list; no cell that a spreadsheet would take for a formula.
+//! Promises: bounded memory for any list; no CSV cell that a spreadsheet would take for a formula; the JSON lines
+//! of a database, read into an empty one, come out of it octet for octet the same.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Context;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::clock::{Timestamp, exact};
 use crate::id::{ListId, SubscriberId};
-use crate::import::columns::neutralised;
+use crate::import::formula::neutralised;
+use crate::store::imports::WholeImport;
+use crate::store::whole::{WholeReader, WholeSuppression};
 use crate::subscriber::field::FieldTable;
-use crate::subscriber::{Status, Subscriber, Subscription};
+use crate::subscriber::{List, Status, Subscriber, Subscription};
 
 /// Readers in one page.
 const PAGE: u32 = 2_000;
+/// What the lines are, for whoever reads them later.
+pub(super) const VERSION: u32 = 1;
 
-/// How the readers are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Csv,
-    /// One object a line.
-    Json,
+/// One line: what kind of thing it is, and the thing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Line {
+    /// The first one: the version of the lines, and a mark of the keyring that hashed the suppressed addresses.
+    Pressrun {
+        version: u32,
+        keyring: String,
+    },
+    List {
+        slug: String,
+        title: String,
+        label: String,
+        #[serde(with = "exact")]
+        created_at: Timestamp,
+    },
+    Import(WholeImport),
+    Suppression(WholeSuppression),
+    Reader(WholeReader),
 }
 
-/// Writes the readers of `list`, only those of `status` when one is given, and gives their number.
-pub async fn run(
+/// Writes the readers of `list` as CSV, only those of `status` when one is given, and gives their number.
+pub async fn csv(
     app: &App,
     list: ListId,
     status: Option<Status>,
-    format: Format,
     mut out: impl Write,
 ) -> anyhow::Result<u64> {
     let table = super::field_table(app)?;
-    if format == Format::Csv {
-        let header = [
-            "email",
-            "name",
-            "status",
-            "source",
-            "created",
-            "confirmed",
-            "tags",
-        ];
-        write_csv(&mut out, header.into_iter().chain(table.names()))?;
-    }
+    let header = [
+        "email",
+        "name",
+        "status",
+        "source",
+        "created",
+        "confirmed",
+        "tags",
+    ];
+    write_csv(&mut out, header.into_iter().chain(table.names()))?;
     let mut after = SubscriberId(0);
     let mut count = 0;
     loop {
@@ -63,15 +79,84 @@ pub async fn run(
         }
         for (reader, subscription) in &page {
             let tags = tags.remove(&reader.id.0).unwrap_or_default();
-            match format {
-                Format::Csv => write_reader(&mut out, reader, subscription, &tags, &table)?,
-                Format::Json => {
-                    let line = as_json(reader, subscription, &tags);
-                    writeln!(out, "{line}").context("the export cannot be written")?;
-                }
-            }
+            write_reader(&mut out, reader, subscription, &tags, &table)?;
         }
     }
+}
+
+/// Writes all that is kept of readers as JSON lines, and gives their number: everything, or what concerns one list
+/// (and there the readers of one status).
+pub async fn lines(
+    app: &App,
+    list: Option<&List>,
+    status: Option<Status>,
+    mut out: impl Write,
+) -> anyhow::Result<u64> {
+    let store = &app.store;
+    write_line(
+        &mut out,
+        &Line::Pressrun {
+            version: VERSION,
+            keyring: mark(app),
+        },
+    )?;
+    let concerns = |slug: &str| list.is_none_or(|list| list.slug == slug);
+    for one in store.lists().await? {
+        if concerns(&one.slug) {
+            write_line(
+                &mut out,
+                &Line::List {
+                    slug: one.slug,
+                    title: one.title,
+                    label: one.label,
+                    created_at: one.created_at,
+                },
+            )?;
+        }
+    }
+    for import in store.whole_imports().await? {
+        if concerns(&import.list) {
+            write_line(&mut out, &Line::Import(import))?;
+        }
+    }
+    let mut after = Vec::new();
+    while let Some((last, page)) = some(store.whole_suppressions(&after, PAGE).await?) {
+        after = last.0.clone();
+        for (_, suppression) in page.into_iter().chain([last]) {
+            write_line(&mut out, &Line::Suppression(suppression))?;
+        }
+    }
+    let list = list.map(|list| list.id);
+    let (mut after, mut count) = (0, 0);
+    while let Some((last, page)) = some(store.whole_readers(list, status, after, PAGE).await?) {
+        after = last.id;
+        for reader in page.into_iter().chain([last]) {
+            write_line(&mut out, &Line::Reader(reader))?;
+            count += 1;
+        }
+    }
+    out.flush().context("the export cannot be written")?;
+    Ok(count)
+}
+
+/// What the keyring is known by: with another one, a suppressed address would not be recognised.
+pub(super) fn mark(app: &App) -> String {
+    // No address holds a NUL.
+    let hash = app.keyring.address_hash("mark\0");
+    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The last of a page, and those before it.
+fn some<T>(mut page: Vec<T>) -> Option<(T, Vec<T>)> {
+    let last = page.pop()?;
+    Some((last, page))
+}
+
+fn write_line(out: &mut impl Write, line: &Line) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    out.write_all(text.as_bytes())
+        .context("the export cannot be written")
 }
 
 fn write_reader(
@@ -101,23 +186,6 @@ fn write_reader(
         out,
         cells.into_iter().chain(fields.iter().map(String::as_str)),
     )
-}
-
-fn as_json(reader: &Subscriber, subscription: &Subscription, tags: &[String]) -> Value {
-    let mut object = Map::new();
-    object.insert("email".into(), json!(reader.address));
-    object.insert("name".into(), json!(reader.name));
-    object.insert("status".into(), json!(subscription.status));
-    object.insert("source".into(), json!(subscription.source));
-    object.insert(
-        "created_at".into(),
-        json!(subscription.created_at.to_rfc3339()),
-    );
-    let confirmed = subscription.confirmed_at.map(|at| at.to_rfc3339());
-    object.insert("confirmed_at".into(), json!(confirmed));
-    object.insert("tags".into(), json!(tags));
-    object.insert("fields".into(), json!(reader.fields));
-    Value::Object(object)
 }
 
 /// One record (RFC 4180, section 2), with cells neutralised; a line ends in LF.
@@ -153,13 +221,15 @@ mod tests {
             "+1",
             "-x@x.example",
             "@a",
+            "\tx",
+            "\rx",
             "plain",
             "a,b",
         ];
         write_csv(&mut out, cells.into_iter()).expect("memory takes it");
         assert_eq!(
             String::from_utf8(out).expect("text"),
-            "\"'=HYPERLINK(\"\"http://x.example\"\")\",'+1,'-x@x.example,'@a,plain,\"a,b\"\n"
+            "\"'=HYPERLINK(\"\"http://x.example\"\")\",'+1,'-x@x.example,'@a,\"'\tx\",\"'\rx\",plain,\"a,b\"\n"
         );
     }
 }

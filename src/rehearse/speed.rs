@@ -346,14 +346,15 @@ async fn people(stage: &App, folder: &Path, list: &str, mix: &[u64; 4]) -> anyho
         list: list.to_owned(),
         status: Status::Confirmed,
         confirm: true,
+        consent: "made up for this measurement".to_owned(),
         map: Vec::new(),
         dry_run: false,
     };
     let summary = import::run(stage, &import, |_| ()).await?;
     ensure!(
-        summary.added == number,
+        summary.tally.added == number,
         "{} of {number} readers could be made up",
-        summary.added
+        summary.tally.added
     );
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::consents::note_consent;
 use crate::store::leave::moved;
+use crate::store::pressure::note_signup;
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
 
@@ -107,17 +108,10 @@ impl Store {
             .bind(i64::from(wish.per_hour))
             .fetch_one(&mut *conn)
             .await?;
-            let fresh = sqlx::query(
-                "insert into signups (hash, list_id, at) values ($1, $2, $3)
-                 on conflict (hash, list_id) do update set at = excluded.at where signups.at <= $4",
-            )
-            .bind(&wish.limit[..])
-            .bind(list)
-            .bind(wish.at.0)
-            .bind(wish.mailed_after.0)
-            .execute(&mut *conn)
-            .await?
-            .rows_affected() > 0;
+            let noted = note_signup!(
+                self, conn, [list].into_iter(), &wish.limit, wish.at, wish.mailed_after
+            );
+            let fresh = !noted.is_empty();
             // One wish a day for each reader: a link that got into wrong hands mails no crowd.
             let noted = sqlx::query(
                 "insert into address_changes (key, subscriber_id, address, canonical, hash, at)

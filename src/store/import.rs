@@ -6,7 +6,10 @@
 use serde_json::to_string;
 
 use crate::clock::Timestamp;
+use crate::delivery::State;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
+use crate::store::blocks::apply_moves;
+use crate::store::leave::moved;
 use crate::store::{CHECKPOINT, Result, Store};
 use crate::subscriber::Status;
 use crate::subscriber::field::Fields;
@@ -19,11 +22,22 @@ pub struct Known {
     /// The reader, with name and fields, if there is one.
     pub reader: Option<(SubscriberId, String, Fields)>,
     /// The reader's subscription to the list, if there is one.
-    pub subscription: Option<(SubscriptionKey, Status)>,
+    pub subscription: Option<Held>,
     pub suppressed: bool,
     /// The reader's address stands under another hash: it was made with another keyring, so nothing is
     /// known of its suppression.
     pub foreign: bool,
+}
+
+/// A subscription that is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    pub key: SubscriptionKey,
+    pub status: Status,
+    /// By the reader's own act here, not only by an import or the author's hand.
+    pub own: bool,
+    /// When it was confirmed, or else asked for.
+    pub since: Timestamp,
 }
 
 /// An address of a batch.
@@ -37,11 +51,39 @@ pub struct Wanted {
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     pub readers: Vec<NewReader>,
-    pub subscriptions: Vec<(SubscriptionKey, SubscriberId)>,
+    pub subscriptions: Vec<NewSubscription>,
     /// New name and fields of readers that are there.
     pub updates: Vec<(SubscriberId, String, String)>,
     /// Pending subscriptions that become confirmed.
     pub confirms: Vec<SubscriptionKey>,
+    /// Subscriptions whose readers have left elsewhere.
+    pub leaves: Vec<SubscriptionKey>,
+    /// Addresses never to be mailed again, with the reason, and those of them who are readers.
+    pub suppressions: Vec<([u8; 32], &'static str)>,
+    pub barred: Vec<SubscriberId>,
+    /// How far the import is with this batch.
+    pub step: Option<Step>,
+}
+
+/// One batch more of an import.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub import: i64,
+    /// Batches before this one.
+    pub done: u64,
+    /// What all of them came to, as JSON.
+    pub tally: String,
+}
+
+/// A subscription that is not there yet.
+#[derive(Clone, Debug)]
+pub struct NewSubscription {
+    pub key: SubscriptionKey,
+    pub reader: SubscriberId,
+    pub status: Status,
+    pub created_at: Timestamp,
+    pub confirmed_at: Option<Timestamp>,
+    pub left_at: Option<Timestamp>,
 }
 
 /// A reader who is not there yet.
@@ -54,19 +96,21 @@ pub struct NewReader {
     pub name: String,
     /// The fields as one JSON object.
     pub fields: String,
+    pub created_at: Timestamp,
 }
 
-/// How new subscriptions of a batch begin.
+/// Where the subscriptions of a batch come from.
 #[derive(Clone, Debug)]
-pub struct Beginning {
+pub struct Origin {
     pub list: ListId,
-    pub status: Status,
     pub source: String,
+    /// The import, if it is one.
+    pub import: Option<i64>,
     pub at: Timestamp,
 }
 
 /// Position, reader's id, name and fields, whether the reader's hash is another one, subscription's key
-/// and status, and whether suppressed.
+/// and status, whether it is the reader's own doing and since when, and whether suppressed.
 type KnownColumns = (
     i64,
     Option<i64>,
@@ -76,6 +120,8 @@ type KnownColumns = (
     Option<i64>,
     Option<String>,
     i64,
+    Option<i64>,
+    i64,
 );
 
 /// Wanted are the addresses of a batch: position, canonical form and hash.
@@ -83,12 +129,73 @@ const KNOWN: &str = "
     select cast(b.value->>0 as bigint), s.id, s.name, s.fields,
            cast(case when s.hash <> unhex(b.value->>2) then 1 else 0 end as bigint),
            t.key, t.status,
+           cast(case when t.source = 'form' or exists (
+               select 1 from consents c where c.subscriber_id = s.id and c.list_id = $2
+           ) then 1 else 0 end as bigint),
+           coalesce(t.confirmed_at, t.created_at),
            cast(case when x.hash is null then 0 else 1 end as bigint)
     from json_each($1) b
     left join subscribers s on s.canonical = b.value->>1
     left join subscriptions t on t.subscriber_id = s.id and t.list_id = $2
     left join suppressions x on x.hash = unhex(b.value->>2)
     where s.id is not null or x.hash is not null";
+
+/// A suppression that came since the look keeps its reader out, and the batch is taken back.
+const NEW_READERS: &str = "
+    insert into subscribers (id, address, canonical, hash, name, fields, created_at)
+    select cast(value->>0 as bigint), value->>1, value->>2, unhex(value->>3),
+           value->>4, value->>5, cast(value->>6 as bigint)
+    from json_each($1)
+    where not exists (select 1 from suppressions x where x.hash = unhex(value->>3))
+    on conflict do nothing";
+
+const NEW_SUBSCRIPTIONS: &str = "
+    insert into subscriptions (
+        key, list_id, subscriber_id, status, source, created_at, confirmed_at, left_at, import_id
+    )
+    select cast(value->>0 as bigint), $2, cast(value->>1 as bigint), value->>2, $3,
+           cast(value->>3 as bigint), cast(value->>4 as bigint), cast(value->>5 as bigint), $4
+    from json_each($1)
+    where true
+    on conflict do nothing";
+
+const UPDATES: &str = "
+    update subscribers set name = b.name, fields = b.fields
+    from (
+        select cast(value->>0 as bigint) as id, value->>1 as name, value->>2 as fields
+        from json_each($1)
+    ) b
+    where subscribers.id = b.id";
+
+const CONFIRMS: &str = "
+    update subscriptions set status = 'confirmed', confirmed_at = $2
+    where status = 'pending' and key in (select cast(value as bigint) from json_each($1))";
+
+const LEAVES: &str = "
+    update subscriptions set status = 'unsubscribed', left_at = $2, paused_until = null
+    where status <> 'unsubscribed' and key in (select cast(value as bigint) from json_each($1))
+    returning subscriber_id";
+
+/// Queued mail of these readers for one list, as [`crate::store::leave::TAKE_FROM_LIST`] takes that of one.
+const TAKE_MANY_FROM_LIST: &str = "
+    update deliveries set state = 'unsubscribed', settled_at = $3
+    where state = 'queued'
+      and subscriber_id in (select cast(value as bigint) from json_each($1))
+      and (
+        run_id in (select id from runs where kind = 'issue' and list_id = $2)
+        or (run_id = 1 and exists (
+            select 1 from system_mails
+            where system_mails.run_id = 1 and system_mails.seq = deliveries.seq
+              and system_mails.list_id = $2
+        ))
+    )
+    returning run_id, seq";
+
+const SUPPRESSIONS: &str = "
+    insert into suppressions (hash, reason, created_at)
+    select unhex(value->>0), value->>1, $2 from json_each($1)
+    where true
+    on conflict do nothing";
 
 impl Store {
     /// What is known of these addresses: nothing of most of them.
@@ -104,87 +211,126 @@ impl Store {
     }
 
     /// Looks the addresses of `batch` up, asks `decide` what to change, and changes it: all in one
-    /// transaction. False, and nothing changed, when another process came between, or `decide` wants
-    /// nothing of it: the caller tries again, or knows why not.
+    /// transaction. With `blind`, nothing is looked up: the caller believes that all of them are new, and is told
+    /// if they are not. False, and nothing changed, when another process came between, one of them was not new,
+    /// or `decide` wants nothing of it: the caller tries again, or knows why not.
     pub async fn import_batch(
         &self,
-        beginning: &Beginning,
+        origin: &Origin,
         batch: &[Wanted],
+        blind: bool,
         decide: impl FnOnce(Vec<Known>) -> Option<Changes>,
     ) -> Result<bool> {
         transact!(self, conn => {
-            let found: Vec<KnownColumns> = sqlx::query_as(self.sql(KNOWN))
-                .bind(wanted(batch))
-                .bind(beginning.list.0)
-                .fetch_all(&mut *conn)
-                .await?;
+            let found: Vec<KnownColumns> = match blind {
+                true => Vec::new(),
+                false => {
+                    sqlx::query_as(self.sql(KNOWN))
+                        .bind(wanted(batch))
+                        .bind(origin.list.0)
+                        .fetch_all(&mut *conn)
+                        .await?
+                }
+            };
             let Some(changes) = decide(found.into_iter().map(known).collect()) else {
                 return Ok(false);
             };
             if !changes.readers.is_empty() {
-                let made = sqlx::query(self.sql(
-                    "insert into subscribers (id, address, canonical, hash, name, fields, created_at)
-                     select cast(value->>0 as bigint), value->>1, value->>2, unhex(value->>3),
-                            value->>4, value->>5, $2
-                     from json_each($1)
-                     where true
-                     on conflict do nothing",
-                ))
-                .bind(new_readers(&changes.readers))
-                .bind(beginning.at.0)
-                .execute(&mut *conn)
-                .await?;
+                let made = sqlx::query(self.sql(NEW_READERS))
+                    .bind(new_readers(&changes.readers))
+                    .execute(&mut *conn)
+                    .await?;
                 if made.rows_affected() != changes.readers.len() as u64 {
                     return Ok(false);
                 }
             }
             if !changes.subscriptions.is_empty() {
-                let made = sqlx::query(self.sql(
-                    "insert into subscriptions (
-                         key, list_id, subscriber_id, status, source, created_at, confirmed_at
-                     )
-                     select cast(value->>0 as bigint), $2, cast(value->>1 as bigint), $3, $4, $5, $6
-                     from json_each($1)
-                     where true
-                     on conflict do nothing",
-                ))
-                .bind(json(&changes.subscriptions))
-                .bind(beginning.list.0)
-                .bind(beginning.status.name())
-                .bind(&beginning.source)
-                .bind(beginning.at.0)
-                .bind((beginning.status == Status::Confirmed).then_some(beginning.at.0))
-                .execute(&mut *conn)
-                .await?;
+                let made = sqlx::query(self.sql(NEW_SUBSCRIPTIONS))
+                    .bind(new_subscriptions(&changes.subscriptions))
+                    .bind(origin.list.0)
+                    .bind(&origin.source)
+                    .bind(origin.import)
+                    .execute(&mut *conn)
+                    .await?;
                 if made.rows_affected() != changes.subscriptions.len() as u64 {
                     return Ok(false);
                 }
             }
             if !changes.updates.is_empty() {
-                sqlx::query(self.sql(
-                    "update subscribers set name = b.name, fields = b.fields
-                     from (
-                         select cast(value->>0 as bigint) as id, value->>1 as name,
-                                value->>2 as fields
-                         from json_each($1)
-                     ) b
-                     where subscribers.id = b.id",
-                ))
-                .bind(json(&changes.updates))
-                .execute(&mut *conn)
-                .await?;
+                sqlx::query(self.sql(UPDATES))
+                    .bind(json(&changes.updates))
+                    .execute(&mut *conn)
+                    .await?;
             }
             if !changes.confirms.is_empty() {
-                let confirmed = sqlx::query(self.sql(
-                    "update subscriptions set status = 'confirmed', confirmed_at = $2
-                     where status = 'pending'
-                       and key in (select cast(value->>0 as bigint) from json_each($1))",
+                let confirmed = sqlx::query(self.sql(CONFIRMS))
+                    .bind(json(&changes.confirms))
+                    .bind(origin.at.0)
+                    .execute(&mut *conn)
+                    .await?;
+                if confirmed.rows_affected() != changes.confirms.len() as u64 {
+                    return Ok(false);
+                }
+            }
+            if !changes.leaves.is_empty() {
+                let readers: Vec<i64> = sqlx::query_scalar(self.sql(LEAVES))
+                    .bind(json(&changes.leaves))
+                    .bind(origin.at.0)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                if readers.len() != changes.leaves.len() {
+                    return Ok(false);
+                }
+                let taken = sqlx::query_as::<_, (i64, i64)>(self.sql(TAKE_MANY_FROM_LIST))
+                    .bind(json(&readers))
+                    .bind(origin.list.0)
+                    .bind(origin.at.0)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                let moves = moved(&taken, State::Unsubscribed);
+                apply_moves!(self, conn, moves);
+            }
+            if !changes.suppressions.is_empty() {
+                sqlx::query(self.sql(SUPPRESSIONS))
+                    .bind(suppressions(&changes.suppressions))
+                    .bind(origin.at.0)
+                    .execute(&mut *conn)
+                    .await?;
+            }
+            if !changes.barred.is_empty() {
+                let readers = json(&changes.barred);
+                // As a single suppression does: a freeze that has just read these readers is waited for.
+                sqlx::query(self.sql(
+                    "update subscribers set hash = hash
+                     where id in (select cast(value as bigint) from json_each($1))",
                 ))
-                .bind(json(&changes.confirms.iter().map(|key| [key]).collect::<Vec<_>>()))
-                .bind(beginning.at.0)
+                .bind(&readers)
                 .execute(&mut *conn)
                 .await?;
-                if confirmed.rows_affected() != changes.confirms.len() as u64 {
+                let taken = sqlx::query_as::<_, (i64, i64)>(self.sql(
+                    "update deliveries set state = 'suppressed', settled_at = $2
+                     where state = 'queued'
+                       and subscriber_id in (select cast(value as bigint) from json_each($1))
+                     returning run_id, seq",
+                ))
+                .bind(&readers)
+                .bind(origin.at.0)
+                .fetch_all(&mut *conn)
+                .await?;
+                let moves = moved(&taken, State::Suppressed);
+                apply_moves!(self, conn, moves);
+            }
+            if let Some(step) = &changes.step {
+                let stepped = sqlx::query(
+                    "update imports set done = done + 1, tally = $3
+                     where id = $1 and done = $2 and finished_at is null",
+                )
+                .bind(step.import)
+                .bind(i64::try_from(step.done).unwrap_or(i64::MAX))
+                .bind(&step.tally)
+                .execute(&mut *conn)
+                .await?;
+                if stepped.rows_affected() != 1 {
                     return Ok(false);
                 }
             }
@@ -227,16 +373,22 @@ impl Store {
 }
 
 fn known(columns: KnownColumns) -> Known {
-    let (position, id, name, fields, foreign, key, status, suppressed) = columns;
+    let (position, id, name, fields, foreign, key, status, own, since, suppressed) = columns;
     let reader = id.map(|id| {
         let fields = Fields::from_json(&fields.unwrap_or_default());
         (SubscriberId(id), name.unwrap_or_default(), fields)
     });
     let status = status.as_deref().and_then(Status::parse);
+    let held = |(key, status): (i64, Status)| Held {
+        key: SubscriptionKey(key),
+        status,
+        own: own != 0,
+        since: Timestamp(since.unwrap_or_default()),
+    };
     Known {
         position: usize::try_from(position).expect("the statement gives back what it was given"),
         reader,
-        subscription: key.map(SubscriptionKey).zip(status),
+        subscription: key.zip(status).map(held),
         suppressed: suppressed != 0,
         foreign: foreign != 0,
     }
@@ -258,6 +410,7 @@ fn new_readers(readers: &[NewReader]) -> String {
             hash,
             &new.name,
             &new.fields,
+            new.created_at,
         ))
         .expect("text and numbers are JSON")
     };
@@ -265,12 +418,33 @@ fn new_readers(readers: &[NewReader]) -> String {
     format!("[{}]", rows.join(","))
 }
 
+fn new_subscriptions(subscriptions: &[NewSubscription]) -> String {
+    let row = |new: &NewSubscription| {
+        (
+            new.key,
+            new.reader,
+            new.status,
+            new.created_at,
+            new.confirmed_at,
+            new.left_at,
+        )
+    };
+    json(&subscriptions.iter().map(row).collect::<Vec<_>>())
+}
+
+fn suppressions(suppressions: &[([u8; 32], &'static str)]) -> String {
+    let rows = suppressions
+        .iter()
+        .map(|(hash, reason)| (hex(hash), reason));
+    json(&rows.collect::<Vec<_>>())
+}
+
 fn json<T: serde::Serialize>(rows: &[T]) -> String {
     to_string(rows).expect("text and numbers are JSON")
 }
 
 /// Lower-case hex: how octets travel in a JSON batch.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {

@@ -12,6 +12,30 @@ const DAY: i64 = 24 * HOUR;
 /// System mails looked at for the last confirm mails: a bound, whatever else is sent.
 const LOOK_BACK: i64 = 2_000;
 
+/// Notes inside a transaction that an address asked for a confirm mail on these lists, and gives those on which it
+/// had not within the window: `note_signup!(self, conn, lists, limit, at, mailed_after)`.
+macro_rules! note_signup {
+    ($store:expr, $conn:expr, $lists:expr, $limit:expr, $at:expr, $mailed_after:expr) => {{
+        let lists: Vec<i64> = $lists.collect();
+        let limit: &[u8; 32] = $limit;
+        sqlx::query_scalar::<_, i64>($store.sql($crate::store::pressure::NOTE_SIGNUP))
+            .bind(serde_json::to_string(&lists).expect("numbers are JSON"))
+            .bind(&limit[..])
+            .bind($at.0)
+            .bind($mailed_after.0)
+            .fetch_all(&mut *$conn)
+            .await?
+    }};
+}
+pub(crate) use note_signup;
+
+pub(crate) const NOTE_SIGNUP: &str = "
+    insert into signups (hash, list_id, at)
+    select $2, cast(value as bigint), $3 from json_each($1)
+    where true
+    on conflict (hash, list_id) do update set at = excluded.at where signups.at <= $4
+    returning list_id";
+
 /// Confirm mails by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pressure {

@@ -5,9 +5,12 @@
 //! answer says nothing; a form works once; nobody suppressed or confirmed is mailed. Leaves the limits'
 //! sizes and the sending to others.
 
+use serde::Serialize;
+
 use crate::clock::Timestamp;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
+use crate::store::pressure::note_signup;
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
 
@@ -23,17 +26,19 @@ const MONTH: i64 = 30 * 24 * HOUR;
 /// A form that came back, checked and parsed.
 #[derive(Clone, Debug)]
 pub struct SignUp<'a> {
-    /// Slug of the list.
-    pub list: &'a str,
+    /// The lists that were chosen, each with a random key for a new subscription.
+    pub lists: &'a [(ListId, i64)],
     pub address: &'a str,
     pub canonical: &'a str,
     /// Keyed hash of the canonical address: the name under which it may be suppressed.
     pub hash: [u8; 32],
     /// Keyed hash of the folded address: what the limit counts by.
     pub limit: [u8; 32],
-    /// Random keys for a new reader and a new subscription.
+    /// What was typed into the other fields, the values as one JSON object.
+    pub name: &'a str,
+    pub fields: &'a str,
+    /// Random key for a new reader.
     pub subscriber: i64,
-    pub subscription: i64,
     pub nonce: i64,
     /// Nonces used before this are forgotten: their forms are too old by now.
     pub nonces_before: Timestamp,
@@ -45,11 +50,9 @@ pub struct SignUp<'a> {
     pub at: Timestamp,
 }
 
-/// What a signup came to; the answer to the reader is the same for all but the first.
+/// What a signup came to; the answer to the reader is the same for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignedUp {
-    /// There is no such list.
-    NoList,
     /// This form has been used.
     Used,
     /// A confirm mail waits to be sent.
@@ -83,16 +86,58 @@ pub struct Confirm<'a> {
     pub evidence: &'a str,
 }
 
+/// What was typed belongs to a reader only as long as nobody but this form knows her: a stranger changes nothing of
+/// a reader's.
+const FILL_IN: &str = "
+    update subscribers
+    set name = case when $2 = '' then name else $2 end,
+        fields = case when $3 = '{}' then fields else $3 end
+    where canonical = $1 and not exists (
+        select 1 from subscriptions n
+        where n.subscriber_id = subscribers.id and (n.source <> 'form' or n.confirmed_at is not null)
+    )";
+
+const ASK: &str = "
+    insert into subscriptions (key, list_id, subscriber_id, status, source, created_at)
+    select cast(b.value->>1 as bigint), cast(b.value->>0 as bigint), s.id, 'pending', 'form', $2
+    from json_each($1) b join subscribers s on s.canonical = $3
+    where not exists (select 1 from suppressions x where x.hash = s.hash)
+    on conflict do nothing";
+
+/// Key, reader and list of what waits to be confirmed, in the order of the lists.
+const WAITING: &str = "
+    select n.key, n.subscriber_id, n.list_id from subscribers s
+    join subscriptions n on n.subscriber_id = s.id
+    where s.canonical = $2 and n.status in ('pending', 'unsubscribed')
+      and n.list_id in (select cast(value->>0 as bigint) from json_each($1))
+      and not exists (select 1 from suppressions x where x.hash = s.hash)
+    order by n.list_id";
+
+/// The subscription of a link and those asked for with it. A link whose own subscription has ended since confirms
+/// none of them.
+const CONFIRM: &str = "
+    update subscriptions
+    set status = 'confirmed', confirmed_at = $2, left_at = null, asked_with = null
+    where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
+      and (key = $1 or asked_with = $1)
+      and (status = 'pending' or (status = 'unsubscribed' and left_at < $3))
+      and exists (
+          select 1 from subscriptions n
+          where n.key = $1 and (n.status <> 'unsubscribed' or n.left_at < $3)
+      )
+      and not exists (
+          select 1 from suppressions x join subscribers s on s.hash = x.hash
+          where s.id = subscriptions.subscriber_id
+      )
+    returning key, subscriber_id, list_id";
+
 impl Store {
     /// Takes a signup: a new address becomes a pending subscriber with a confirm mail waiting, in one
     /// transaction. A reader who left keeps that status until the link in the mail is used, so that
     /// nobody is brought back by a stranger's form.
     pub async fn sign_up(&self, form: &SignUp<'_>) -> Result<SignedUp> {
-        let list = self.offered_list(form.list).await?;
-        let Some((ListId(list), _)) = list else {
-            return Ok(SignedUp::NoList);
-        };
         let hour = form.at.0.div_euclid(HOUR);
+        let chosen = json(form.lists);
         transact!(self, conn => {
             let fresh = sqlx::query(
                 "insert into form_nonces (nonce, used_at) values ($1, $2)
@@ -142,40 +187,27 @@ impl Store {
             .bind(form.at.0)
             .execute(&mut *conn)
             .await?;
-            sqlx::query(
-                "insert into subscriptions (key, list_id, subscriber_id, status, source, created_at)
-                 select $1, $2, s.id, 'pending', 'form', $3 from subscribers s
-                 where s.canonical = $4
-                     and not exists (select 1 from suppressions x where x.hash = s.hash)
-                 on conflict do nothing",
-            )
-            .bind(form.subscription)
-            .bind(list)
-            .bind(form.at.0)
-            .bind(form.canonical)
-            .execute(&mut *conn)
-            .await?;
-            let waiting: Option<i64> = sqlx::query_scalar(
-                "select s.id from subscribers s
-                 join subscriptions n on n.subscriber_id = s.id and n.list_id = $2
-                 where s.canonical = $1 and n.status in ('pending', 'unsubscribed')
-                     and not exists (select 1 from suppressions x where x.hash = s.hash)",
-            )
-            .bind(form.canonical)
-            .bind(list)
-            .fetch_optional(&mut *conn)
-            .await?;
-            let lately = sqlx::query(
-                "insert into signups (hash, list_id, at) values ($1, $2, $3)
-                 on conflict (hash, list_id) do update set at = excluded.at where signups.at <= $4",
-            )
-            .bind(&form.limit[..])
-            .bind(list)
-            .bind(form.at.0)
-            .bind(form.mailed_after.0)
-            .execute(&mut *conn)
-            .await?
-            .rows_affected() == 0;
+            sqlx::query(FILL_IN)
+                .bind(form.canonical)
+                .bind(form.name)
+                .bind(form.fields)
+                .execute(&mut *conn)
+                .await?;
+            sqlx::query(self.sql(ASK))
+                .bind(&chosen)
+                .bind(form.at.0)
+                .bind(form.canonical)
+                .execute(&mut *conn)
+                .await?;
+            let waiting: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(WAITING))
+                .bind(&chosen)
+                .bind(form.canonical)
+                .fetch_all(&mut *conn)
+                .await?;
+            let fresh = note_signup!(
+                self, conn, form.lists.iter().map(|(list, _)| list.0), &form.limit, form.at, form.mailed_after
+            );
+            let leader = waiting.iter().find(|(_, _, list)| fresh.contains(list)).copied();
             sqlx::query("delete from signups where at < $1")
                 .bind(form.mailed_after.0)
                 .execute(&mut *conn)
@@ -188,9 +220,21 @@ impl Store {
                 .bind(&form.limit[..])
                 .fetch_one(&mut *conn)
                 .await?;
-            let wanted = i64::from(
-                waiting.is_some() && !lately && slot.is_some() && mailed < MONTHLY,
-            );
+            let wanted = i64::from(leader.is_some() && slot.is_some() && mailed < MONTHLY);
+            let (key, subscriber, list) = leader.unwrap_or_default();
+            // One mail for all of them: its link confirms what was asked for with it.
+            let together: Vec<i64> = match wanted {
+                1 => waiting.iter().map(|(key, ..)| *key).collect(),
+                _ => Vec::new(),
+            };
+            sqlx::query(self.sql(
+                "update subscriptions set asked_with = case when key = $2 then null else $2 end
+                 where key in (select cast(value as bigint) from json_each($1))",
+            ))
+            .bind(json(&together))
+            .bind(key)
+            .execute(&mut *conn)
+            .await?;
             sqlx::query(
                 "insert into confirm_log (hash, at) select $1, $2 where $3 = 1
                  on conflict do nothing",
@@ -210,7 +254,6 @@ impl Store {
             .execute(&mut *conn)
             .await?;
             let due = if slot == hour { form.at.0 } else { slot * HOUR };
-            let subscriber = waiting.unwrap_or(0);
             let mail = system_mail("confirm", form.revision, subscriber, list);
             enqueue_system_mail!(conn, wanted, &mail, due);
             if wanted == 1 { SignedUp::Mailed } else { SignedUp::Quiet }
@@ -220,22 +263,15 @@ impl Store {
     /// Confirms a pending subscription, or one that had ended before the link was made.
     pub async fn confirm(&self, confirm: &Confirm<'_>) -> Result<Confirmed> {
         transact!(self, conn => {
-            let done: Option<(i64, i64)> = sqlx::query_as(
-                "update subscriptions set status = 'confirmed', confirmed_at = $2, left_at = null
-                 where key = $1
-                     and (status = 'pending' or (status = 'unsubscribed' and left_at < $3))
-                     and not exists (
-                         select 1 from suppressions x join subscribers s on s.hash = x.hash
-                         where s.id = subscriptions.subscriber_id
-                     )
-                 returning subscriber_id, list_id",
-            )
-            .bind(confirm.subscription.0)
-            .bind(confirm.at.0)
-            .bind(confirm.issued.0)
-            .fetch_optional(&mut *conn)
-            .await?;
-            let Some((subscriber, list)) = done else {
+            let done: Vec<(i64, i64, i64)> = sqlx::query_as(CONFIRM)
+                .bind(confirm.subscription.0)
+                .bind(confirm.at.0)
+                .bind(confirm.issued.0)
+                .fetch_all(&mut *conn)
+                .await?;
+            // The link's own list, if it is among them, is the one that says welcome.
+            let own = done.iter().find(|(key, ..)| *key == confirm.subscription.0);
+            let Some(&(_, subscriber, list)) = own.or(done.first()) else {
                 let status: Option<String> =
                     sqlx::query_scalar("select status from subscriptions where key = $1")
                         .bind(confirm.subscription.0)
@@ -244,7 +280,9 @@ impl Store {
                 let already = status.is_some_and(|status| status == "confirmed");
                 return Ok(if already { Confirmed::Already } else { Confirmed::No });
             };
-            note_consent!(conn, subscriber, list, "confirm", confirm.at);
+            for &(_, subscriber, list) in &done {
+                note_consent!(conn, subscriber, list, "confirm", confirm.at);
+            }
             sqlx::query("insert into events (id, at, kind, evidence) values ($1, $2, 'confirm', $3)")
                 .bind(confirm.event_id)
                 .bind(confirm.at.0)
@@ -259,17 +297,41 @@ impl Store {
         })
     }
 
-    /// Id and title of the list that the subscribe page offers.
-    pub async fn offered_list(&self, slug: &str) -> Result<Option<(ListId, String)>> {
+    /// Those of the lists `slugs` that are there, in the order of `slugs`: id, slug and title.
+    pub async fn offered_lists(&self, slugs: &[&str]) -> Result<Vec<(ListId, String, String)>> {
+        let mut found: Vec<(i64, String, String)> = read!(self, conn => {
+            sqlx::query_as(self.sql(
+                "select id, slug, title from lists
+                 where slug in (select value->>0 from json_each($1))",
+            ))
+            .bind(json(&slugs.iter().map(|slug| [slug]).collect::<Vec<_>>()))
+            .fetch_all(conn)
+            .await?
+        });
+        found.sort_by_key(|(_, slug, _)| slugs.iter().position(|known| known == slug));
+        let list = |(id, slug, title)| (ListId(id), slug, title);
+        Ok(found.into_iter().map(list).collect())
+    }
+
+    /// Titles of the lists that the confirm link of `key` confirms, its own first.
+    pub async fn asked_titles(&self, key: SubscriptionKey) -> Result<Vec<String>> {
         read!(self, conn => {
-            let found: Option<(i64, String)> =
-                sqlx::query_as("select id, title from lists where slug = $1")
-                    .bind(slug)
-                    .fetch_optional(conn)
-                    .await?;
-            Ok(found.map(|(id, title)| (ListId(id), title)))
+            let titles = sqlx::query_scalar(
+                "select l.title from subscriptions n join lists l on l.id = n.list_id
+                 where n.subscriber_id = (select subscriber_id from subscriptions where key = $1)
+                   and (n.key = $1 or (n.asked_with = $1 and n.status in ('pending', 'unsubscribed')))
+                 order by case when n.key = $1 then 0 else 1 end, l.id",
+            )
+            .bind(key.0)
+            .fetch_all(conn)
+            .await?;
+            Ok(titles)
         })
     }
+}
+
+fn json<T: Serialize>(rows: &[T]) -> String {
+    serde_json::to_string(rows).expect("text and numbers are JSON")
 }
 
 /// The first hour from `now` on that has room for one more confirm mail.

@@ -130,7 +130,7 @@ impl World {
         let mut command = world.pressrun(&["subscribers", "import"]);
         command
             .arg(&file)
-            .args(["--list", LIST, "--status", "confirmed"]);
+            .args(["--list", LIST, "--consent", "made up for a test"]);
         done(command);
         world
     }

@@ -271,7 +271,7 @@ def main():
         (folder / "chart.png").write_bytes(source.read_bytes())
         readers = it.folder / "named.csv"
         readers.write_text("email,first_name\nnamed@example.org,<Zo\u00eb>\n")
-        it.run("subscribers", "import", readers, "--list", "weekly", "--status", "confirmed")
+        it.run("subscribers", "import", readers, "--list", "weekly", "--consent", "made up for a test")
         port = free_port()
         editor = "editor://{file}:{line}:{column}"
         process = it.start(

@@ -122,7 +122,7 @@ def world():
             (issue / "issue.md").write_text(ISSUE)
             readers = it.folder / "readers.csv"
             readers.write_text("email\nleaver@example.org\nother@example.org\n")
-            it.run("subscribers", "import", readers, "--list", LIST, "--status", "confirmed")
+            it.run("subscribers", "import", readers, "--list", LIST, "--consent", "made up for a test")
             it.run("send", SLUG, "--list", LIST, "--yes")
             serve = it.start("serve", "--config", it.news / "pressrun.toml", "serve")
             wait_for("the site listens", lambda: listens(it.public) and listens(it.admin))

@@ -1,13 +1,16 @@
 //! The two sites from outside: real sockets, both databases.
 
 mod admin;
+mod alike;
 mod archive;
 mod back_issues;
 mod bombing;
 mod counters;
+mod inbound;
 mod leaving;
 mod links;
 mod listener;
+mod offer;
 mod preferences;
 mod privacy;
 mod repairs;

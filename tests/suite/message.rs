@@ -14,6 +14,7 @@ use pressrun::token::{self, Claim, Purpose};
 
 use crate::dkim::unfold;
 
+mod mailto;
 mod notation;
 mod only;
 
@@ -166,6 +167,7 @@ fn headers() -> RunHeaders {
         }),
         campaign: "week-1".into(),
         bounce_domain: "bounce.example.com".into(),
+        mailto: false,
         public_url: "https://news.example.com".into(),
         instance: "3f9c".into(),
     }

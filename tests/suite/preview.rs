@@ -418,8 +418,8 @@ fn the_issue_is_seen_as_a_reader_of_the_database_or_with_typed_values_escaped() 
                 "readers.csv",
                 "--list",
                 "weekly",
-                "--status",
-                "confirmed",
+                "--consent",
+                "made up for a test",
             ],
         ] {
             let (code, out, error) = shown.desk.run(arguments);

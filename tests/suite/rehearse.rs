@@ -207,7 +207,15 @@ fn publication(issue: &str) -> tempfile::TempDir {
     std::fs::write(path.join("readers.csv"), readers).expect("a file");
     let (code, out, error) = pressrun(
         path,
-        &["subscribers", "import", "readers.csv", "--list", "weekly"],
+        &[
+            "subscribers",
+            "import",
+            "readers.csv",
+            "--list",
+            "weekly",
+            "--consent",
+            "made up for a test",
+        ],
     );
     assert_eq!(code, 0, "{out}{error}");
     folder

@@ -4,27 +4,41 @@ use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::output::{pairs, print, print_json};
-use crate::import::{Import as Job, Progress, Summary};
-use crate::subscriber::Status;
+use crate::cli::output::{print, print_json};
+use crate::import::{Import as Job, Progress, Summary, restore};
+use crate::subscriber::{Status, clean_name};
 
+/// Rejected rows that are told one by one; JSON has a thousand of them, and the file all.
+const TOLD: usize = 5;
 /// How often a line is printed where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub struct Import {
-    /// A CSV file in UTF-8 with a header line; one column holds the address.
+    /// A CSV file in UTF-8 with a header line, or the export of Substack, Mailchimp, Kit, Ghost, Buttondown,
+    /// beehiiv or listmonk as it comes, zip or CSV; one column holds the address. Or the JSON lines of
+    /// `subscribers export`, which come back as they were.
     file: PathBuf,
-    /// Short name of the list.
+    /// Short name of the list; JSON lines name their own.
     #[arg(long)]
-    list: String,
-    /// How new subscriptions begin: confirmed when not said. When said, `confirmed` also confirms
-    /// readers who were pending.
+    list: Option<String>,
+    /// How these readers agreed to get the newsletter, such as "double opt-in at Mailchimp, 2021 to 2026"; it
+    /// is kept. Without it, they come as pending and get no mail before they confirm.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    consent: String,
+    /// How new subscriptions begin: confirmed with a consent and pending without, when not said. When said,
+    /// `confirmed` also confirms readers who were pending.
     #[arg(long, value_parser = super::beginning())]
     status: Option<Status>,
     /// What a column holds, where its header does not say it: `email`, `name` or a declared field.
@@ -39,11 +53,28 @@ pub struct Import {
 }
 
 pub(super) async fn run(app: &App, import: &Import) -> anyhow::Result<Exit> {
+    if restore::is_lines(&import.file) {
+        return restored(app, import).await;
+    }
+    let Some(list) = &import.list else {
+        bail!("say which list these readers are for: `--list NAME`");
+    };
+    let consent = clean_name(&import.consent);
+    if import.status == Some(Status::Confirmed) && consent.is_empty() {
+        bail!(
+            "nobody is confirmed without a stated consent; say how these readers agreed: `--consent \"...\"`"
+        );
+    }
+    let begin = match consent.is_empty() {
+        true => Status::Pending,
+        false => Status::Confirmed,
+    };
     let job = Job {
         file: import.file.clone(),
-        list: import.list.clone(),
-        status: import.status.unwrap_or(Status::Confirmed),
+        list: list.clone(),
+        status: import.status.unwrap_or(begin),
         confirm: import.status == Some(Status::Confirmed),
+        consent,
         map: import.map.clone(),
         dry_run: import.dry_run,
     };
@@ -62,33 +93,76 @@ pub(super) async fn run(app: &App, import: &Import) -> anyhow::Result<Exit> {
     })
 }
 
+/// JSON lines of our own come back as they were.
+async fn restored(app: &App, import: &Import) -> anyhow::Result<Exit> {
+    let said = import.list.is_some() || import.status.is_some() || !import.map.is_empty();
+    if said || !import.consent.is_empty() {
+        bail!(
+            "JSON lines say themselves on which lists their readers are, and how; name no more than the file"
+        );
+    }
+    let mut meter = Meter::new();
+    let show = |progress| meter.show(progress);
+    let summary = restore::run(app, &import.file, import.dry_run, show).await;
+    meter.end();
+    let summary = summary?;
+    if import.json {
+        print_json(&summary)?;
+        return Ok(Exit::Done);
+    }
+    let done = match summary.dry_run {
+        true => "a dry run: nothing was written of",
+        false => "read back",
+    };
+    let mut text = format!("{done} `{}`\n+{} readers", summary.file, summary.added);
+    for (count, what) in [
+        (summary.known, "known, and left as they are"),
+        (summary.lists, "lists"),
+        (summary.imports, "imports"),
+        (summary.suppressions, "suppressed addresses"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    text.push('\n');
+    print(&text)?;
+    Ok(Exit::Done)
+}
+
 fn as_text(summary: &Summary) -> String {
     let Summary { file, list, .. } = summary;
-    let mut text = match summary.dry_run {
-        true => format!("a dry run: nothing of `{file}` was written to `{list}`\n"),
-        false => format!("imported `{file}` into `{list}` as {}\n", summary.status),
+    let whose = match summary.service.as_str() {
+        "" => String::new(),
+        service => format!(", an export of {service},"),
     };
-    let counts = [
-        ("rows", summary.rows),
-        ("added", summary.added),
-        ("confirmed", summary.confirmed),
-        ("updated", summary.updated),
-        ("known", summary.known),
-        ("unsubscribed", summary.unsubscribed),
-        ("suppressed", summary.suppressed),
-        ("duplicates", summary.duplicates),
-        ("rejected", summary.rejected),
-    ];
-    // What did not happen is not worth a line, except that nothing was added.
-    let told = counts
-        .iter()
-        .filter(|(name, count)| *count > 0 || matches!(*name, "rows" | "added"));
-    let told: Vec<(&str, String)> = told
-        .map(|(name, count)| (*name, count.to_string()))
-        .collect();
-    text.push_str(&pairs(&told));
-    if summary.unsubscribed + summary.suppressed > 0 {
-        text.push_str("who left or is suppressed was left alone\n");
+    let mut text = match summary.dry_run {
+        true => format!("a dry run: nothing of `{file}`{whose} was written to `{list}`\n"),
+        false => format!(
+            "imported `{file}`{whose} into `{list}` as {}\n",
+            summary.status
+        ),
+    };
+    text.push_str(&format!("{}\n", diff(summary)));
+    if summary.tally.pending > 0 {
+        let pending = summary.tally.pending;
+        text.push_str(&format!(
+            "pending, and mailed nothing before they confirm: {pending}"
+        ));
+        text.push_str(match summary.consent.is_empty() {
+            true => "; `--status confirmed --consent \"how they agreed\"` confirms them\n",
+            false => "\n",
+        });
+    }
+    if !summary.tables.is_empty() {
+        let names = summary.tables.join("`, `");
+        text.push_str(&format!("tables in the archive: `{names}`\n"));
+    }
+    if !summary.passed_over.is_empty() {
+        text.push_str(&format!(
+            "tables of other things were passed over: {}\n",
+            summary.passed_over.len()
+        ));
     }
     if !summary.ignored_columns.is_empty() {
         let names = summary.ignored_columns.join("`, `");
@@ -96,24 +170,55 @@ fn as_text(summary: &Summary) -> String {
             "columns without a field were ignored: `{names}`\n"
         ));
     }
-    for reject in &summary.rejects {
-        text.push_str(&format!(
-            "rejected: line {}: {}\n",
-            reject.line, reject.reason
-        ));
+    let told = summary.rejects.len().min(TOLD);
+    for reject in &summary.rejects[..told] {
+        let place = match &reject.table {
+            Some(table) => format!("`{table}`, line {}", reject.line),
+            None => format!("line {}", reject.line),
+        };
+        text.push_str(&format!("rejected: {place}: {}\n", reject.reason));
     }
-    let more = summary
-        .rejected
-        .saturating_sub(summary.rejects.len() as u64);
+    let more = summary.rejected.saturating_sub(told as u64);
     if more > 0 {
         text.push_str(&format!("rejected: {more} more\n"));
     }
-    if let Some(path) = &summary.rejects_file {
+    for path in &summary.rejects_files {
         text.push_str(&format!(
             "rejected rows are in `{path}`; mend them and import that file\n"
         ));
     }
+    if let Some(id) = summary.import {
+        if summary.resumed > 0 {
+            text.push_str("an import that was broken off went on\n");
+        }
+        text.push_str(&format!(
+            "`pressrun subscribers undo-import {id}` takes it back\n"
+        ));
+    }
     text
+}
+
+/// What changes, in one line: `+412 new, 88 known, 19 stay unsubscribed, 6 rejected`.
+fn diff(summary: &Summary) -> String {
+    let tally = &summary.tally;
+    let mut parts = vec![format!("+{} new", tally.added)];
+    for (count, what) in [
+        (tally.confirmed, "confirmed now"),
+        (tally.updated, "updated"),
+        (tally.known, "known"),
+        (tally.left, "left there and so here"),
+        (tally.barred, "never to be mailed from now on"),
+        (tally.unsubscribed, "stay unsubscribed"),
+        (tally.suppressed, "stay suppressed"),
+        (summary.duplicates, "named twice"),
+        (summary.rejected, "rejected"),
+    ] {
+        // What did not happen is not worth a word.
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.join(", ")
 }
 
 /// A bar on a terminal; elsewhere a line now and then.

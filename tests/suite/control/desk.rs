@@ -64,8 +64,8 @@ impl Desk {
             file,
             "--list",
             "weekly",
-            "--status",
-            "confirmed",
+            "--consent",
+            "made up for a test",
         ]);
         desk
     }

@@ -16,7 +16,7 @@ fn path(purpose: Purpose) -> Option<&'static str> {
         Purpose::Manage => "/preferences/",
         Purpose::Confirm => "/confirm/",
         Purpose::View => "/view/",
-        Purpose::Bounce | Purpose::Form => return None,
+        Purpose::Bounce | Purpose::Form | Purpose::Leave => return None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! A test site: both listeners on port 0 over a database of its own, a fixed clock, seeded chance.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +86,7 @@ confirms_per_hour = 600
 form_max_age = "2h"
 form_min_age = "3s"
 confirm_window = "72h"
+check_mx = false
 [paths]
 keyring = "keyring.toml"
 emails = "emails"
@@ -113,6 +115,22 @@ impl TestSite {
     /// With other words in the configuration and other limits.
     pub async fn with(engine: Engine, config: &str, limit: impl Fn(&mut Limits)) -> TestSite {
         let database = Database::new(engine).await;
+        TestSite::begin(database, engine, config, limit).await
+    }
+
+    /// With files of the author's in its folder.
+    pub async fn prepared(engine: Engine, config: &str, prepare: impl Fn(&Path)) -> TestSite {
+        let database = Database::new(engine).await;
+        prepare(database.path());
+        TestSite::begin(database, engine, config, |_| {}).await
+    }
+
+    async fn begin(
+        database: Database,
+        engine: Engine,
+        config: &str,
+        limit: impl Fn(&mut Limits),
+    ) -> TestSite {
         let file = database.path().join("pressrun.toml");
         let config = config.replace("sqlite:pressrun.db", &database.url);
         std::fs::write(&file, config).expect("a configuration");

@@ -1,0 +1,104 @@
+//! `pressrun subscribers imports` and `undo-import`: imports as a whole.
+
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::cli::Exit;
+use crate::cli::output::{print, print_json, table};
+use crate::clock::Timestamp;
+use crate::import::undo;
+use crate::store::imports::Import;
+
+pub(super) async fn list(app: &App, json: bool) -> anyhow::Result<Exit> {
+    let imports = app.store.imports().await?;
+    if json {
+        print_json(&imports.iter().map(as_json).collect::<Vec<_>>())?;
+        return Ok(Exit::Done);
+    }
+    if imports.is_empty() {
+        print("nothing was imported yet\n")?;
+        return Ok(Exit::Done);
+    }
+    let row = |import: &Import| {
+        let state = match (import.undone_at, import.finished_at) {
+            (Some(_), _) => format!(
+                "taken back: {} gone, {} stayed",
+                import.removed, import.stayed
+            ),
+            (None, Some(_)) => "done".to_owned(),
+            (None, None) => "broken off; importing again goes on".to_owned(),
+        };
+        let consent = match import.consent.as_str() {
+            "" => "none stated".to_owned(),
+            stated => stated.to_owned(),
+        };
+        let new = tally(import)["added"].as_u64().unwrap_or_default();
+        vec![
+            import.id.to_string(),
+            import.begun_at.to_rfc3339(),
+            import.list.clone(),
+            import.file.clone(),
+            format!("+{new}"),
+            import.status.clone(),
+            state,
+            consent,
+        ]
+    };
+    let header = [
+        "import", "began", "list", "file", "new", "as", "state", "consent",
+    ];
+    let rows: Vec<Vec<String>> = imports.iter().map(row).collect();
+    print(&table(&header, &rows))?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn undo(app: &App, id: i64, dry_run: bool, json: bool) -> anyhow::Result<Exit> {
+    let undone = undo::run(app, id, dry_run).await?;
+    if json {
+        print_json(&undone)?;
+        return Ok(Exit::Done);
+    }
+    let stayed = match undone.stayed {
+        0 => String::new(),
+        stayed => format!("; {stayed} stay, who were mailed or did something since"),
+    };
+    print(&match dry_run {
+        true => format!("import {id} would go: {} readers{stayed}\n", undone.removed),
+        false => format!(
+            "import {id} is taken back: {} readers gone{stayed}\n",
+            undone.removed
+        ),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// What the import came to, as it noted it.
+fn tally(import: &Import) -> Value {
+    serde_json::from_str(&import.tally).unwrap_or_default()
+}
+
+fn as_json(import: &Import) -> Value {
+    let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
+    let mut object = json!(import);
+    object["begun_at"] = json!(import.begun_at.to_rfc3339());
+    object["finished_at"] = json!(time(import.finished_at));
+    object["undone_at"] = json!(time(import.undone_at));
+    let tally = tally(import);
+    for name in [
+        "added",
+        "pending",
+        "confirmed",
+        "updated",
+        "known",
+        "left",
+        "barred",
+        "unsubscribed",
+        "suppressed",
+        "duplicates",
+        "rejected",
+        "rows",
+    ] {
+        object[name] = tally.get(name).cloned().unwrap_or_default();
+    }
+    object
+}

@@ -1,0 +1,187 @@
+//! Headers and rows as people and services write them.
+
+use super::{Columns, Row};
+use crate::clock::Timestamp;
+use crate::import::csv::Records;
+use crate::import::services::Standing;
+use crate::subscriber::field::FieldTable;
+
+const NOW: Timestamp = Timestamp(1_785_484_800_000);
+
+fn fields() -> FieldTable {
+    let text = "[fields.first_name]\ntype = \"text\"\n[fields.issues]\ntype = \"number\"\n";
+    FieldTable::parse(text).expect("two declarations")
+}
+
+/// The columns of the header, and what each row says.
+fn read(text: &str, map: &[(&str, &str)]) -> anyhow::Result<(Columns, Vec<Result<Row, String>>)> {
+    let map: Vec<_> = map
+        .iter()
+        .map(|(c, f)| ((*c).to_owned(), (*f).to_owned()))
+        .collect();
+    let mut records = Records::open(text.as_bytes())?;
+    records.read()?;
+    let columns = Columns::read(records.record(), "readers.csv", &fields(), &map)?;
+    let mut rows = Vec::new();
+    while let Some(record) = records.read()? {
+        rows.push(columns.row(record, &fields(), NOW));
+    }
+    Ok((columns, rows))
+}
+
+fn header_error(text: &str, map: &[(&str, &str)]) -> String {
+    format!(
+        "{:#}",
+        read(text, map).expect_err("a header that is refused")
+    )
+}
+
+#[test]
+fn headers_are_known_in_the_spellings_people_use() {
+    for header in ["email", "E-Mail", "Email Address", "EMAIL_ADDRESS", "mail"] {
+        let (columns, rows) =
+            read(&format!("{header},Full Name\na@x.example, Ada \n"), &[]).expect(header);
+        assert!(columns.ignored.is_empty());
+        assert_eq!(rows[0].as_ref().expect("a row").name, "Ada");
+    }
+    let (columns, rows) = read(
+        "First Name,Surname,E-mail,Issues,Colour\nAda,Lovelace,a@x.example,7,red\n",
+        &[],
+    )
+    .expect("a header");
+    assert_eq!(columns.ignored, ["Colour"]);
+    let row = rows[0].as_ref().expect("a row");
+    assert_eq!(row.name, "Ada Lovelace");
+    assert_eq!(row.fields.to_json(), r#"{"first_name":"Ada","issues":7}"#);
+}
+
+#[test]
+fn a_map_says_what_a_header_does_not() {
+    let text = "Kontakt,email,Vorname\na@x.example,old@x.example,Ada\n";
+    let map = [("Kontakt", "email"), ("Vorname", "first_name")];
+    let (columns, rows) = read(text, &map).expect("a header");
+    assert_eq!(columns.ignored, ["email"]);
+    let row = rows[0].as_ref().expect("a row");
+    assert_eq!(row.address.as_str(), "a@x.example");
+    assert_eq!(row.fields.text("first_name").as_deref(), Some("Ada"));
+}
+
+#[test]
+fn a_header_that_leaves_a_doubt_is_refused() {
+    for (text, map, expected) in [
+        (
+            "a@x.example\n",
+            &[][..],
+            "a header line such as `email,name` is missing",
+        ),
+        (
+            "Adresse,Ort\n",
+            &[],
+            "no column holds the address; there are `Adresse`, `Ort`",
+        ),
+        (
+            "email,E-Mail\n",
+            &[],
+            "several columns hold `email`: `email`, `E-Mail`",
+        ),
+        (
+            "email\n",
+            &[("mail", "email")],
+            "no column is named `mail`; there are `email`",
+        ),
+        (
+            "email\n",
+            &[("email", "town")],
+            "`town` is no field; there are `email`, `name`",
+        ),
+    ] {
+        let said = header_error(text, map);
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn a_bad_row_gives_a_reason_that_names_no_address() {
+    let text =
+        "email,issues\nnobody\na@x.example,many\nb@x.example,1,2\nc@x.example\nd@x.example,1,,\n";
+    let (_, rows) = read(text, &[]).expect("a header");
+    let reasons: Vec<_> = rows
+        .iter()
+        .map(|row| row.as_ref().err().map(String::as_str))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            Some("an address needs one `@` between the mailbox and the domain"),
+            Some("`issues` takes a number such as `3` or `3.5`"),
+            Some("the row has 3 cells and the header 2"),
+            None,
+            None,
+        ]
+    );
+}
+
+/// The only row below the header.
+fn one(text: &str) -> Result<Row, String> {
+    let (_, mut rows) = read(text, &[]).expect("a header");
+    assert_eq!(rows.len(), 1);
+    rows.remove(0)
+}
+
+#[test]
+fn a_row_says_how_its_reader_stands_there() {
+    for (text, standing) in [
+        (
+            "email,active_subscription,expiry,email_disabled,created_at\na@x.example,false,,true,\n",
+            Standing::Left,
+        ),
+        (
+            "email,active_subscription,expiry,email_disabled,created_at\na@x.example,false,,false,\n",
+            Standing::Joined,
+        ),
+        (
+            "Email Address,MEMBER_RATING,CLEAN_TIME\na@x.example,1,2024-01-01 00:00:00\n",
+            Standing::Bounced,
+        ),
+        (
+            "first_name,email_address,state\nA,a@x.example,inactive\n",
+            Standing::Pending,
+        ),
+        (
+            "uuid,email,name,attributes,status\n1,a@x.example,A,{},blocklisted\n",
+            Standing::Blocked,
+        ),
+        ("email,status\na@x.example,Unsubscribed\n", Standing::Left),
+        ("email,status\na@x.example,\n", Standing::Joined),
+    ] {
+        assert_eq!(one(text).expect(text).standing, standing, "{text}");
+    }
+    let odd = one("email,status\na@x.example,\"gold\u{1b}[2J member\"\n").expect_err("a doubt");
+    assert_eq!(
+        odd,
+        "`status` is `gold [2J member`, and nobody knows whether such a reader wants mail"
+    );
+}
+
+#[test]
+fn times_tags_and_further_fields_are_read_from_where_a_service_puts_them() {
+    let text = "Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,UNSUB_TIME,TAGS\n\
+                a@x.example,Ada,Lovelace,2,2020-02-03 04:05:06,,2021-01-01 00:00:00,\
+                \"\"\"VIP\"\",\"\"Blog\"\",\"\"VIP\"\"\"\n";
+    let row = one(text).expect("a row");
+    assert_eq!(row.name, "Ada Lovelace");
+    assert_eq!(row.joined, Some(Timestamp(1_580_702_706_000)));
+    assert_eq!(row.left, Some(Timestamp(1_609_459_200_000)));
+    assert_eq!(row.tags, ["VIP", "Blog"]);
+    let text = "uuid,email,name,attributes,status,created_at\n\
+                1,a@x.example,A,\"{\"\"Issues\"\": 7, \"\"first_name\"\": \"\"Ada\"\", \"\"x\"\": []}\",enabled,\
+                2024-01-05 12:11:12.5 +0000 UTC\n";
+    let row = one(text).expect("a row");
+    assert_eq!(row.fields.to_json(), r#"{"first_name":"Ada","issues":7}"#);
+    assert_eq!(row.joined, Some(Timestamp(1_704_456_672_500)));
+    let broken = text.replace("\"\"x\"\": []}", "");
+    assert_eq!(
+        one(&broken).expect_err("no object"),
+        "`attributes` holds no JSON object"
+    );
+}

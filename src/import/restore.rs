@@ -1,0 +1,213 @@
+//! Reading the JSON lines of an export into a database.
+//!
+//! Promises: in an empty database everything comes back as it was; in another, who is there already stays as it
+//! is there, and who was erased stays away. Broken off, it is simply done again: what is there is known.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use serde::Serialize;
+
+use crate::address::EmailAddress;
+use crate::app::App;
+use crate::id::ListId;
+use crate::import::export::{Line, VERSION, mark};
+use crate::import::{Progress, file_name};
+use crate::store::import::Wanted;
+use crate::store::whole::{Restored, WholeReader, WholeSuppression};
+
+/// Lines of one transaction.
+const STEP: usize = 500;
+/// Longest line in octets: a reader on a hundred lists with a hundred consents takes a fiftieth of it.
+const LINE: u64 = 4 << 20;
+
+/// What came of it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    pub file: String,
+    pub dry_run: bool,
+    pub readers: u64,
+    /// New here.
+    pub added: u64,
+    /// Here before, or erased here, and left alone.
+    pub known: u64,
+    pub lists: u64,
+    pub imports: u64,
+    pub suppressions: u64,
+    /// Of them: new here.
+    pub suppressed: u64,
+}
+
+/// Whether the file holds the JSON lines of an export.
+pub fn is_lines(file: &Path) -> bool {
+    let mut start = [0];
+    let read = File::open(file).and_then(|mut file| file.read(&mut start));
+    matches!(read, Ok(1)) && start[0] == b'{'
+}
+
+/// Reads `file`; `progress` is called after each step.
+pub async fn run(
+    app: &App,
+    file: &Path,
+    dry_run: bool,
+    mut progress: impl FnMut(Progress),
+) -> anyhow::Result<Summary> {
+    ensure!(
+        dry_run || !app.store.is_busy().await?,
+        "a run is on its way, and readers put in now would be half in it; try again when it is done"
+    );
+    let name = file.display().to_string();
+    let input = File::open(file).with_context(|| format!("`{name}` cannot be opened"))?;
+    let size = input.metadata()?.len();
+    let mut restore = Restore {
+        app,
+        summary: Summary {
+            file: file_name(file),
+            dry_run,
+            ..Summary::default()
+        },
+        readers: Vec::new(),
+        suppressions: Vec::new(),
+        imports: Vec::new(),
+    };
+    let mut input = BufReader::with_capacity(1 << 16, input);
+    let (mut number, mut bytes) = (0_u64, 0_u64);
+    let mut text = Vec::new();
+    loop {
+        text.clear();
+        let read = (&mut input).take(LINE).read_until(b'\n', &mut text)? as u64;
+        if read == 0 {
+            break;
+        }
+        (number, bytes) = (number + 1, bytes + read);
+        ensure!(read < LINE, "{name}: line {number} is longer than 4 MiB");
+        let line = serde_json::from_slice(&text)
+            .with_context(|| format!("{name}: line {number} is no line of an export"))?;
+        let taken = restore.take(line, number).await;
+        if taken.with_context(|| format!("{name}: line {number}"))? {
+            progress(Progress {
+                rows: restore.summary.readers,
+                bytes,
+                size,
+            });
+        }
+    }
+    ensure!(number > 0, "{name}: the file is empty");
+    restore.flush().await?;
+    Ok(restore.summary)
+}
+
+struct Restore<'a> {
+    app: &'a App,
+    summary: Summary,
+    readers: Vec<Restored>,
+    suppressions: Vec<WholeSuppression>,
+    /// Numbers of imports there and here.
+    imports: Vec<(i64, i64)>,
+}
+
+impl Restore<'_> {
+    /// Takes one line; true when a step was made with it.
+    async fn take(&mut self, line: Line, number: u64) -> anyhow::Result<bool> {
+        let store = &self.app.store;
+        let dry_run = self.summary.dry_run;
+        match line {
+            Line::Pressrun { version, keyring } => {
+                ensure!(
+                    version == VERSION,
+                    "the lines are of version {version}; this program reads version {VERSION}"
+                );
+                ensure!(
+                    keyring == mark(self.app),
+                    "the readers stand under hashes of another keyring; put that one in place \
+                     (`paths.keyring`), or suppressed addresses would be mailed again"
+                );
+            }
+            _ if number == 1 => bail!("the first line says nothing of Pressrun"),
+            Line::List {
+                slug,
+                title,
+                label,
+                created_at,
+            } => {
+                self.summary.lists += 1;
+                if !dry_run {
+                    store.add_list(&slug, &title, &label, created_at).await?;
+                }
+            }
+            Line::Import(import) => {
+                self.summary.imports += 1;
+                if !dry_run {
+                    let here = store.put_import(&import).await?;
+                    self.imports.push((import.id, here));
+                }
+            }
+            Line::Suppression(suppression) => {
+                let fits = suppression.hash.len() == 64
+                    && suppression.hash.bytes().all(|b| b.is_ascii_hexdigit());
+                ensure!(fits, "a suppression's hash is 64 hexadecimal digits");
+                self.suppressions.push(suppression);
+            }
+            Line::Reader(reader) => {
+                let restored = self.restored(reader)?;
+                self.readers.push(restored);
+                self.summary.readers += 1;
+            }
+        }
+        let full = self.readers.len() == STEP || self.suppressions.len() == STEP;
+        if full {
+            self.flush().await?;
+        }
+        Ok(full)
+    }
+
+    fn restored(&self, mut reader: WholeReader) -> anyhow::Result<Restored> {
+        let address = EmailAddress::parse(&reader.address)?;
+        ensure!(reader.id > 0, "a reader's key is a positive number");
+        for subscription in &mut reader.subscriptions {
+            let number = subscription.import;
+            let here = self
+                .imports
+                .iter()
+                .find(|(there, _)| Some(*there) == number);
+            subscription.import = here.map(|(_, here)| *here);
+        }
+        let canonical = address.canonical();
+        Ok(Restored {
+            hash: self.app.keyring.address_hash(&canonical),
+            canonical,
+            reader,
+        })
+    }
+
+    async fn flush(&mut self) -> anyhow::Result<()> {
+        let store = &self.app.store;
+        let readers = std::mem::take(&mut self.readers);
+        let suppressions = std::mem::take(&mut self.suppressions);
+        self.summary.suppressions += suppressions.len() as u64;
+        let added = if self.summary.dry_run {
+            let wanted = |restored: &Restored| Wanted {
+                canonical: restored.canonical.clone(),
+                hash: restored.hash,
+            };
+            let wanted: Vec<Wanted> = readers.iter().map(wanted).collect();
+            let found = store.known_readers(ListId(0), &wanted).await?;
+            let known = found.iter().filter(|known| known.reader.is_some()).count();
+            (readers.len() - known) as u64
+        } else {
+            // The erased first: they keep their readers out.
+            if !suppressions.is_empty() {
+                self.summary.suppressed += store.put_suppressions(&suppressions).await?;
+            }
+            match readers.is_empty() {
+                true => 0,
+                false => store.put_readers(&readers).await?,
+            }
+        };
+        self.summary.added += added;
+        self.summary.known += readers.len() as u64 - added;
+        Ok(())
+    }
+}

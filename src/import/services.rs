@@ -1,0 +1,246 @@
+//! The exports of other services, recognised by their header rows.
+//!
+//! Promises: what a service calls its columns and statuses is data (`services.toml`, with its sources); a header
+//! is recognised by whole sets of names, so that one stray column makes no Mailchimp of a table. Leaves what a
+//! row says to `columns`.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+const TABLE: &str = include_str!("services.toml");
+
+/// How a reader stands in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// Gets the newsletter there.
+    Joined,
+    /// Asked for it and never confirmed.
+    Pending,
+    /// Wants none for now.
+    Paused,
+    /// Has left.
+    Left,
+    Bounced,
+    Complained,
+    /// Kept out by the service or its owner.
+    Blocked,
+}
+
+impl Standing {
+    /// Why the address is never to be mailed again, if it is not.
+    pub fn suppressed(self) -> Option<&'static str> {
+        match self {
+            Standing::Bounced => Some("bounced"),
+            Standing::Complained => Some("complained"),
+            Standing::Blocked => Some("blocked"),
+            Standing::Joined | Standing::Pending | Standing::Paused | Standing::Left => None,
+        }
+    }
+}
+
+/// One service: its columns by what they hold. Every name and word is folded.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Empty for a table of nobody in particular.
+    pub name: String,
+    known_by: Vec<Vec<String>>,
+    pub email: Vec<String>,
+    #[serde(default)]
+    pub(super) name_of: Vec<String>,
+    #[serde(default)]
+    pub(super) first: Vec<String>,
+    #[serde(default)]
+    pub(super) last: Vec<String>,
+    #[serde(default)]
+    pub(super) status: Vec<String>,
+    #[serde(default)]
+    statuses: BTreeMap<Standing, Vec<String>>,
+    #[serde(default)]
+    pub(super) joined: Vec<String>,
+    #[serde(default)]
+    pub(super) left: Vec<String>,
+    #[serde(default)]
+    pub(super) bounced: Vec<String>,
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
+    #[serde(default)]
+    pub(super) json: Vec<String>,
+    #[serde(default)]
+    files: BTreeMap<Standing, String>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    service: Vec<Service>,
+}
+
+impl Service {
+    /// The service that writes such a header; the last entry of the table fits any.
+    pub fn of(header: &[String]) -> &'static Service {
+        let names: Vec<String> = header.iter().map(|name| folded(name)).collect();
+        let fits = |service: &&Service| {
+            let holds = |set: &Vec<String>| set.iter().all(|name| names.contains(name));
+            service.known_by.iter().any(holds)
+        };
+        services()
+            .iter()
+            .find(fits)
+            .expect("the last entry asks for no column")
+    }
+
+    /// Whether the header was that of a service, and not of just any table.
+    pub fn is_known(&self) -> bool {
+        !self.name.is_empty()
+    }
+
+    /// What the word in the status column means; none when it is not known.
+    pub(super) fn standing(&self, word: &str) -> Option<Standing> {
+        let word = folded(word);
+        if word.is_empty() {
+            return Some(Standing::Joined);
+        }
+        let means = |(_, words): &(&Standing, &Vec<String>)| words.contains(&word);
+        self.statuses
+            .iter()
+            .find(means)
+            .map(|(&standing, _)| standing)
+    }
+
+    /// How readers stand in a file of this name who say nothing themselves.
+    pub(super) fn standing_of_file(&self, name: &str) -> Standing {
+        let name = folded(name);
+        let begins = |(_, prefix): &(&Standing, &String)| name.starts_with(prefix.as_str());
+        let found = self.files.iter().find(begins);
+        found.map_or(Standing::Joined, |(&standing, _)| standing)
+    }
+}
+
+/// A header or a word without case, blanks and punctuation.
+pub(super) fn folded(text: &str) -> String {
+    let letters = text.chars().filter(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+fn services() -> &'static [Service] {
+    static SERVICES: OnceLock<Vec<Service>> = OnceLock::new();
+    SERVICES.get_or_init(|| {
+        let file: File = toml::from_str(TABLE).expect("a test reads the table of this build");
+        file.service.into_iter().map(fold).collect()
+    })
+}
+
+fn fold(mut service: Service) -> Service {
+    let lists = [
+        &mut service.email,
+        &mut service.name_of,
+        &mut service.first,
+        &mut service.last,
+        &mut service.status,
+        &mut service.joined,
+        &mut service.left,
+        &mut service.bounced,
+        &mut service.tags,
+        &mut service.json,
+    ];
+    let sets = service.known_by.iter_mut();
+    let words = service.statuses.values_mut();
+    for list in lists.into_iter().chain(sets).chain(words) {
+        for name in list {
+            *name = folded(name);
+        }
+    }
+    for name in service.files.values_mut() {
+        *name = folded(name);
+    }
+    service
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Service, Standing, services};
+
+    fn of(header: &str) -> &'static Service {
+        let header: Vec<String> = header.split(',').map(str::to_owned).collect();
+        Service::of(&header)
+    }
+
+    #[test]
+    fn each_service_is_known_by_its_own_header() {
+        for (header, name) in [
+            (
+                "email,active_subscription,expiry,plan,email_disabled,created_at,first_payment_at",
+                "Substack",
+            ),
+            (
+                "Email,Name,Stripe plan,Cancel date,Start date,Paid upgrade date,Activity,Type",
+                "Substack",
+            ),
+            (
+                "Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,CONFIRM_TIME,\
+                 CONFIRM_IP,LATITUDE,LONGITUDE,GMTOFF,DSTOFF,TIMEZONE,CC,REGION,LAST_CHANGED,LEID,EUID,\
+                 NOTES,TAGS",
+                "Mailchimp",
+            ),
+            ("first_name,email_address,state,created_at,tags", "Kit"),
+            (
+                "id,email,name,note,subscribed_to_emails,complimentary_plan,stripe_customer_id,\
+                 created_at,deleted_at,labels,tiers",
+                "Ghost",
+            ),
+            (
+                "id,email_address,notes,metadata,tags,type,creation_date",
+                "Buttondown",
+            ),
+            ("Email,Status,Created At,Subscription Tier", "beehiiv"),
+            (
+                "uuid,email,name,attributes,status,created_at,updated_at",
+                "listmonk",
+            ),
+            (
+                "email,name,status,source,created,confirmed,city",
+                "Pressrun",
+            ),
+            ("email,name", ""),
+            ("Email,Status", ""),
+        ] {
+            assert_eq!(of(header).name, name, "{header}");
+        }
+    }
+
+    #[test]
+    fn every_entry_names_an_address_and_no_word_means_two_things() {
+        for service in services() {
+            assert!(!service.email.is_empty(), "{}", service.name);
+            let mut words: Vec<&String> = service.statuses.values().flatten().collect();
+            let all = words.len();
+            words.sort();
+            words.dedup();
+            assert_eq!(words.len(), all, "{}", service.name);
+        }
+        assert!(services().last().is_some_and(|last| !last.is_known()));
+    }
+
+    #[test]
+    fn a_status_is_read_and_an_unknown_one_is_none() {
+        let kit = of("first_name,email_address,state");
+        assert_eq!(kit.standing("Cancelled"), Some(Standing::Left));
+        assert_eq!(kit.standing(""), Some(Standing::Joined));
+        assert_eq!(kit.standing("elsewhere"), None);
+        let mailchimp = of("Email Address,MEMBER_RATING");
+        for (file, standing) in [
+            (
+                "unsubscribed_email_audience_export_1a2b.csv",
+                Standing::Left,
+            ),
+            ("cleaned_members_export_1a2b.csv", Standing::Bounced),
+            ("nonsubscribed_members.csv", Standing::Pending),
+            ("subscribed_members.csv", Standing::Joined),
+        ] {
+            assert_eq!(mailchimp.standing_of_file(file), standing, "{file}");
+        }
+    }
+}

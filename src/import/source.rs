@@ -1,0 +1,265 @@
+//! The tables of readers in a file: the file itself, or those entries of an archive that are recognised.
+//!
+//! Promises: nothing of an archive is ever written, and the name of an entry only shown; an archive that unpacks
+//! into more than it says, or into more than any list of readers, ends with an error and not with the memory.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use sha2::{Digest, Sha256};
+use zip::ZipArchive;
+
+use crate::import::columns::{Columns, names};
+use crate::import::csv::Records;
+use crate::import::services::{Service, Standing};
+use crate::subscriber::clean_name;
+use crate::subscriber::field::FieldTable;
+
+/// Entries of an archive: a publication of ten years has a few thousand.
+const ENTRIES: usize = 20_000;
+/// Octets of all tables together, by what they say themselves (an entry that holds more is an error of its own):
+/// ten million readers take a quarter of it.
+const UNPACKED: u64 = 4 << 30;
+/// Octets at either end of a file by which it is known again.
+const EDGE: u64 = 64 * 1024;
+const BUFFER: usize = 1 << 16;
+
+/// An opened file whose headers are understood.
+pub(super) struct Source {
+    path: PathBuf,
+    /// Those whose readers have left or bounced come first, so that leaving wins when an address is in two.
+    pub(super) tables: Vec<Table>,
+    /// Tables of the archive that are none of readers.
+    pub(super) passed_over: Vec<String>,
+    /// Octets to read.
+    pub(super) size: u64,
+    /// What the file is known by when its import goes on.
+    pub(super) fingerprint: [u8; 32],
+}
+
+/// One table of readers.
+pub(super) struct Table {
+    /// Place in the archive; none is the file itself.
+    entry: Option<usize>,
+    /// Name of the entry without folders; empty for the file itself.
+    pub(super) name: String,
+    /// The header as it stands there, and what is between two cells.
+    pub(super) header: Vec<u8>,
+    pub(super) delimiter: u8,
+    pub(super) columns: Columns,
+    size: u64,
+}
+
+type Input<'a> = Records<Box<dyn BufRead + 'a>>;
+
+impl Source {
+    /// Opens `path` and reads its headers.
+    pub(super) fn open(
+        path: &Path,
+        table: &FieldTable,
+        map: &[(String, String)],
+    ) -> anyhow::Result<Source> {
+        let name = path.display().to_string();
+        let mut file = File::open(path).with_context(|| format!("`{name}` cannot be opened"))?;
+        let fingerprint = fingerprint(&mut file).context(name.clone())?;
+        let mut source = Source {
+            path: path.to_owned(),
+            tables: Vec::new(),
+            passed_over: Vec::new(),
+            size: 0,
+            fingerprint,
+        };
+        match is_archive(&mut file)? {
+            true => source.look_into(file, table, map).context(name)?,
+            false => {
+                let size = file.metadata()?.len();
+                let mut records = open_records(file).context(name.clone())?;
+                let shown = path.file_name().unwrap_or_default().to_string_lossy();
+                let found = header(&mut records, &shown, table, map).context(name)?;
+                source.tables.push(Table { size, ..found });
+            }
+        }
+        source.size = source.tables.iter().map(|table| table.size).sum();
+        Ok(source)
+    }
+
+    /// Reads `table` from behind its header.
+    pub(super) fn read<T>(
+        &self,
+        table: &Table,
+        with: impl FnOnce(&mut Input<'_>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let file = File::open(&self.path)?;
+        let Some(entry) = table.entry else {
+            let mut records = open_records(file)?;
+            records.read()?;
+            return with(&mut records);
+        };
+        let mut archive = ZipArchive::new(BufReader::new(file))?;
+        let mut records = open_records(archive.by_index(entry)?)?;
+        records.read()?;
+        with(&mut records)
+    }
+
+    /// Finds the tables of readers in an archive.
+    fn look_into(
+        &mut self,
+        file: File,
+        table: &FieldTable,
+        map: &[(String, String)],
+    ) -> anyhow::Result<()> {
+        let broken = "the archive cannot be read; unpack it and import its tables";
+        let mut archive = ZipArchive::new(BufReader::new(file)).context(broken)?;
+        ensure!(
+            archive.len() <= ENTRIES,
+            "the archive has more than {ENTRIES} entries; unpack it and import its tables"
+        );
+        let mut plain = Vec::new();
+        for index in 0..archive.len() {
+            let entry = archive.by_index(index).context(broken)?;
+            let path = entry.name().context(broken)?.into_owned();
+            if path.ends_with("xl/workbook.xml") {
+                bail!("the file is a workbook; save the sheet as CSV in UTF-8");
+            }
+            let Some(name) = table_name(&path).filter(|_| entry.is_file()) else {
+                continue;
+            };
+            let size = entry.size();
+            match probe(entry, &name, table, map) {
+                Ok((known, found)) => {
+                    let found = Table {
+                        entry: Some(index),
+                        name,
+                        size,
+                        ..found
+                    };
+                    match known {
+                        true => self.tables.push(found),
+                        false => plain.push(found),
+                    }
+                }
+                Err(_) => self.passed_over.push(name),
+            }
+        }
+        // A table of nobody's in particular counts only when it is the only one: that is a file which
+        // somebody packed.
+        if self.tables.is_empty() && plain.len() == 1 {
+            self.tables.append(&mut plain);
+        }
+        self.passed_over
+            .extend(plain.into_iter().map(|table| table.name));
+        ensure!(
+            !self.tables.is_empty(),
+            "the archive holds no table of readers that is known; unpack it and import the right one"
+        );
+        let size: u64 = self.tables.iter().map(|table| table.size).sum();
+        ensure!(
+            size <= UNPACKED,
+            "the archive unpacks into more than {} GiB; no list of readers is so long",
+            UNPACKED >> 30
+        );
+        let gone = |table: &Table| match table.columns.standing() {
+            Standing::Joined | Standing::Pending | Standing::Paused => 1,
+            _ => 0,
+        };
+        self.tables.sort_by_key(gone);
+        Ok(())
+    }
+}
+
+/// Whether an entry is a known service's table, and the table.
+fn probe(
+    entry: impl Read,
+    name: &str,
+    table: &FieldTable,
+    map: &[(String, String)],
+) -> anyhow::Result<(bool, Table)> {
+    let mut records = open_records(entry)?;
+    let found = header(&mut records, name, table, map)?;
+    Ok((found.columns.service.is_known(), found))
+}
+
+/// Reads the header; the place of the table is left to the caller.
+fn header(
+    records: &mut Input<'_>,
+    name: &str,
+    table: &FieldTable,
+    map: &[(String, String)],
+) -> anyhow::Result<Table> {
+    if records.read()?.is_none() {
+        bail!("there is no header line");
+    }
+    let record = records.record();
+    // What is mapped may be a column of one table and not of the next.
+    let header = names(record)?;
+    let map: Vec<(String, String)> = match Service::of(&header).is_known() {
+        true => map
+            .iter()
+            .filter(|(column, _)| header.contains(column))
+            .cloned()
+            .collect(),
+        false => map.to_vec(),
+    };
+    Ok(Table {
+        entry: None,
+        name: String::new(),
+        header: record.raw.clone(),
+        delimiter: records.delimiter(),
+        columns: Columns::read(record, name, table, &map)?,
+        size: 0,
+    })
+}
+
+fn open_records<'a>(input: impl Read + 'a) -> anyhow::Result<Input<'a>> {
+    let input: Box<dyn BufRead + 'a> = Box::new(BufReader::with_capacity(BUFFER, input));
+    Records::open(input)
+}
+
+/// The name of an entry that may be a table: no folder, nothing hidden, nothing of the machine it was packed on.
+fn table_name(path: &str) -> Option<String> {
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let fits = name.to_ascii_lowercase().ends_with(".csv") && !name.starts_with('.');
+    (fits && !path.starts_with("__MACOSX")).then(|| clean_name(name))
+}
+
+fn is_archive(file: &mut File) -> anyhow::Result<bool> {
+    let mut start = [0; 4];
+    let length = file.read(&mut start)?;
+    file.rewind()?;
+    Ok(&start[..length] == b"PK\x03\x04" || &start[..length] == b"PK\x05\x06")
+}
+
+fn fingerprint(file: &mut File) -> anyhow::Result<[u8; 32]> {
+    let size = file.metadata()?.len();
+    let mut hash = Sha256::new();
+    hash.update(size.to_be_bytes());
+    for start in [0, size.saturating_sub(EDGE)] {
+        file.seek(SeekFrom::Start(start))?;
+        let mut edge = Vec::new();
+        (&mut *file).take(EDGE).read_to_end(&mut edge)?;
+        hash.update(&edge);
+    }
+    file.rewind()?;
+    Ok(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table_name;
+
+    #[test]
+    fn an_entry_is_named_without_its_folders_and_only_if_it_may_be_a_table() {
+        for (path, name) in [
+            ("email_list.weekly.csv", Some("email_list.weekly.csv")),
+            ("../../etc/cron.d/x.CSV", Some("x.CSV")),
+            ("C:\\temp\\\u{1b}[2Jx.csv", Some("[2Jx.csv")),
+            ("__MACOSX/._x.csv", None),
+            ("posts/.hidden.csv", None),
+            ("posts/1.html", None),
+        ] {
+            assert_eq!(table_name(path).as_deref(), name, "{path}");
+        }
+    }
+}

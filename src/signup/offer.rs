@@ -1,0 +1,152 @@
+//! What the subscribe form asks besides the address: which lists, and fields of the author's choice.
+//!
+//! Promises: only lists that the configuration offers, only fields it names, only values of their kind. All of it
+//! is optional but a list, and none of it depends on who asks.
+
+use crate::app::App;
+use crate::id::ListId;
+use crate::import::field_table;
+use crate::signup::Submission;
+use crate::subscriber::clean_name;
+use crate::subscriber::field::{FieldKind, FieldTable, Fields};
+
+/// The name a reader has without any declaration.
+const NAME: &str = "name";
+
+/// The form's questions, as they are configured.
+#[derive(Debug)]
+pub(super) struct Asked {
+    table: FieldTable,
+    fields: Vec<AskedField>,
+}
+
+/// What a form offers now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    pub lists: Vec<OfferedList>,
+    pub fields: Vec<AskedField>,
+}
+
+/// A list that may be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedList {
+    pub(super) id: ListId,
+    pub slug: String,
+    pub title: String,
+}
+
+/// A field that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedField {
+    pub name: String,
+    /// What people read: `first_name` is `First name`.
+    pub label: String,
+    pub kind: FieldKind,
+}
+
+/// A form's answers, read.
+#[derive(Clone, Debug)]
+pub(super) struct Typed {
+    pub(super) name: String,
+    /// As one JSON object.
+    pub(super) fields: String,
+    pub(super) lists: Vec<ListId>,
+}
+
+impl Asked {
+    /// The questions that the configuration names. A field that is not declared is not asked for, and the author is
+    /// told.
+    pub(super) fn of(app: &App) -> Asked {
+        let names = &app.config.signup.fields;
+        let table = match names.is_empty() {
+            true => FieldTable::default(),
+            false => field_table(app).unwrap_or_else(|error| {
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    error,
+                    "the form asks for no field: `fields.toml` cannot be read"
+                );
+                FieldTable::default()
+            }),
+        };
+        let mut fields = Vec::new();
+        for name in names {
+            let kind = match name.as_str() {
+                NAME => Some(FieldKind::Text),
+                declared => table.kind(declared),
+            };
+            match kind {
+                Some(kind) => fields.push(AskedField {
+                    name: name.clone(),
+                    label: label(name),
+                    kind,
+                }),
+                None => tracing::warn!(
+                    field = name,
+                    "the form does not ask for a field that `fields.toml` does not declare"
+                ),
+            }
+        }
+        Asked { table, fields }
+    }
+
+    /// The questions, with the lists that are there now.
+    pub(super) async fn offer(&self, app: &App) -> anyhow::Result<Offer> {
+        let slugs: Vec<&str> = app.config.offered_lists().collect();
+        let lists = app.store.offered_lists(&slugs).await?;
+        let list = |(id, slug, title)| OfferedList { id, slug, title };
+        Ok(Offer {
+            lists: lists.into_iter().map(list).collect(),
+            fields: self.fields.clone(),
+        })
+    }
+
+    /// Reads the answers; the error says what to do.
+    pub(super) fn read(&self, offer: &Offer, form: &Submission) -> Result<Typed, String> {
+        let chosen = |list: &&OfferedList| form.lists.contains(&list.slug);
+        let mut lists: Vec<ListId> = offer.lists.iter().filter(chosen).map(|l| l.id).collect();
+        if lists.is_empty() {
+            if offer.lists.len() > 1 && form.asked_lists {
+                return Err("Please choose at least one of the lists.".to_owned());
+            }
+            // A form that did not ask means the publication's own list, which is offered first.
+            lists.extend(offer.lists.first().map(|list| list.id));
+        }
+        let mut name = String::new();
+        let mut fields = Fields::default();
+        for asked in &self.fields {
+            let typed = form.values.iter().find(|(field, _)| *field == asked.name);
+            let Some((_, text)) = typed else {
+                continue;
+            };
+            if asked.name == NAME {
+                name = clean_name(text);
+                continue;
+            }
+            match self.table.value(&asked.name, text) {
+                Ok(Some(value)) => {
+                    fields.0.insert(asked.name.clone(), value);
+                }
+                Ok(None) => {}
+                Err(_) => {
+                    let AskedField { label, kind, .. } = asked;
+                    let kind = kind.to_string().replace('`', "");
+                    return Err(format!("Please look at “{label}” again: it takes {kind}."));
+                }
+            }
+        }
+        Ok(Typed {
+            name,
+            fields: fields.to_json(),
+            lists,
+        })
+    }
+}
+
+/// A field's name as people read it.
+fn label(name: &str) -> String {
+    let words = name.replace('_', " ");
+    let mut letters = words.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}

@@ -1,0 +1,447 @@
+//! Imports as a whole: what was stated, how far each came, and taking one back.
+//!
+//! Promises: an import that was broken off is found again by its file and its options; undone, it takes exactly
+//! the subscriptions that it brought and that nothing has happened to since, and the readers who then stand on no
+//! list. Leaves the batches to `import`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Timestamp, exact};
+use crate::id::ListId;
+use crate::store::import::hex;
+use crate::store::{Result, Store};
+use crate::subscriber::Status;
+
+/// An import as it begins.
+#[derive(Clone, Debug)]
+pub struct NewImport<'a> {
+    pub list: ListId,
+    pub file: &'a str,
+    pub service: &'a str,
+    pub fingerprint: &'a [u8],
+    pub status: Status,
+    pub consent: &'a str,
+    pub at: Timestamp,
+}
+
+/// An import under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    pub id: i64,
+    /// When it began first.
+    pub at: Timestamp,
+    /// Batches taken before, and what they came to, as JSON.
+    pub done: u64,
+    pub tally: String,
+}
+
+/// An import as a person sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Import {
+    pub id: i64,
+    /// Slug of the list.
+    pub list: String,
+    pub file: String,
+    pub service: String,
+    pub status: String,
+    pub consent: String,
+    #[serde(skip)]
+    pub list_id: ListId,
+    #[serde(skip)]
+    pub begun_at: Timestamp,
+    #[serde(skip)]
+    pub finished_at: Option<Timestamp>,
+    #[serde(skip)]
+    pub undone_at: Option<Timestamp>,
+    /// What it came to, as JSON.
+    #[serde(skip)]
+    pub tally: String,
+    pub removed: i64,
+    pub stayed: i64,
+}
+
+/// What became of one page of an import's subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UndonePage {
+    /// The last reader looked at; none when there was none.
+    pub last: Option<i64>,
+    pub removed: u64,
+    pub stayed: u64,
+}
+
+/// An import, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WholeImport {
+    pub id: i64,
+    /// Slug of the list.
+    pub list: String,
+    pub file: String,
+    pub service: String,
+    /// In hex.
+    pub fingerprint: String,
+    pub status: String,
+    pub consent: String,
+    #[serde(with = "exact")]
+    pub begun_at: Timestamp,
+    #[serde(with = "exact::option")]
+    pub finished_at: Option<Timestamp>,
+    pub done: i64,
+    pub tally: String,
+    #[serde(with = "exact::option")]
+    pub undone_at: Option<Timestamp>,
+    pub removed: i64,
+    pub stayed: i64,
+}
+
+type Columns = (
+    i64,
+    String,
+    String,
+    String,
+    String,
+    String,
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    String,
+    i64,
+    i64,
+);
+
+type WholeColumns = (
+    i64,
+    String,
+    String,
+    String,
+    Vec<u8>,
+    String,
+    String,
+    i64,
+    Option<i64>,
+    i64,
+    String,
+    Option<i64>,
+    i64,
+    i64,
+);
+
+const IMPORTS: &str = "
+    select i.id, l.slug, i.file, i.service, i.status, i.consent, i.list_id, i.begun_at, i.finished_at,
+           i.undone_at, i.tally, i.removed, i.stayed
+    from imports i join lists l on l.id = i.list_id
+    where $1 = 0 or i.id = $1
+    order by i.id";
+
+const WHOLE: &str = "
+    select i.id, l.slug, i.file, i.service, i.fingerprint, i.status, i.consent, i.begun_at,
+           i.finished_at, i.done, i.tally, i.undone_at, i.removed, i.stayed
+    from imports i join lists l on l.id = i.list_id order by i.id";
+
+/// The subscriptions of a page, in the order of their readers.
+const PAGE: &str = "
+    select key, subscriber_id from subscriptions
+    where list_id = $1 and subscriber_id > $2 and import_id = $3
+    order by subscriber_id limit $4
+    /* for update */";
+
+/// Of these subscriptions, those nothing has happened to since the import at `$2`: they stand as it left them, the
+/// list has mailed nothing to their readers, and these have said nothing.
+const UNTOUCHED: &str = "
+    key in (select cast(value as bigint) from json_each($1))
+    and frequency = 'every' and paused_until is null
+    and (
+        (status in ('confirmed', 'paused') and confirmed_at = $2)
+        or (status = 'pending' and confirmed_at is null)
+        or (status = 'unsubscribed' and confirmed_at is null and left_at <= $2)
+    )
+    and not exists (
+        select 1 from deliveries d join runs r on r.id = d.run_id
+        where d.subscriber_id = subscriptions.subscriber_id
+          and (r.list_id = subscriptions.list_id or (d.run_id = 1 and d.due_at >= $2))
+    )
+    and not exists (
+        select 1 from consents c
+        where c.subscriber_id = subscriptions.subscriber_id and c.at >= $2
+          and c.list_id in (0, subscriptions.list_id)
+    )
+    and not exists (select 1 from leave_reasons l where l.subscription = subscriptions.key)
+    and not exists (
+        select 1 from address_changes a where a.subscriber_id = subscriptions.subscriber_id
+    )";
+
+impl Store {
+    /// Goes on with the import of this file and these options that was broken off, or begins a new one.
+    pub async fn begin_import(&self, new: &NewImport<'_>) -> Result<Begun> {
+        transact!(self, conn => {
+            let before: Option<(i64, i64, i64, String)> = sqlx::query_as(
+                "select id, begun_at, done, tally from imports
+                 where list_id = $1 and fingerprint = $2 and finished_at is null and undone_at is null
+                 order by id desc limit 1",
+            )
+            .bind(new.list.0)
+            .bind(new.fingerprint)
+            .fetch_optional(&mut *conn)
+            .await?;
+            if let Some((id, at, done, tally)) = before {
+                let done = u64::try_from(done).unwrap_or_default();
+                return Ok(Begun { id, at: Timestamp(at), done, tally });
+            }
+            let id: i64 = sqlx::query_scalar(
+                "insert into imports (
+                     id, list_id, file, service, fingerprint, status, consent, begun_at, done, tally
+                 )
+                 select coalesce(max(id), 0) + 1, $1, $2, $3, $4, $5, $6, $7, 0, '' from imports
+                 returning id",
+            )
+            .bind(new.list.0)
+            .bind(new.file)
+            .bind(new.service)
+            .bind(new.fingerprint)
+            .bind(new.status.name())
+            .bind(new.consent)
+            .bind(new.at.0)
+            .fetch_one(&mut *conn)
+            .await?;
+            Begun { id, at: new.at, done: 0, tally: String::new() }
+        })
+    }
+
+    /// Notes that the import came to its end, and what it came to.
+    pub async fn finish_import(&self, id: i64, tally: &str, at: Timestamp) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query("update imports set finished_at = $2, tally = $3 where id = $1")
+                .bind(id)
+                .bind(at.0)
+                .bind(tally)
+                .execute(conn)
+                .await?;
+        })
+    }
+
+    /// Every import in the order of their beginning.
+    pub async fn imports(&self) -> Result<Vec<Import>> {
+        self.imports_of(0).await
+    }
+
+    /// The import numbered `id`.
+    pub async fn import(&self, id: i64) -> Result<Option<Import>> {
+        let found = self.imports_of(id).await?;
+        Ok(found.into_iter().find(|import| import.id == id))
+    }
+
+    async fn imports_of(&self, id: i64) -> Result<Vec<Import>> {
+        read!(self, conn => {
+            let found: Vec<Columns> = sqlx::query_as(IMPORTS).bind(id).fetch_all(conn).await?;
+            Ok(found.into_iter().map(import).collect())
+        })
+    }
+
+    /// Every import in the order of their numbers.
+    pub async fn whole_imports(&self) -> Result<Vec<WholeImport>> {
+        read!(self, conn => {
+            let found: Vec<WholeColumns> = sqlx::query_as(WHOLE).fetch_all(conn).await?;
+            Ok(found.into_iter().map(whole).collect())
+        })
+    }
+
+    /// Puts an import in under the next number, which is given; one that is there keeps its own.
+    pub async fn put_import(&self, import: &WholeImport) -> Result<i64> {
+        transact!(self, conn => {
+            let known: Option<i64> = sqlx::query_scalar(
+                "select i.id from imports i join lists l on l.id = i.list_id
+                 where l.slug = $1 and i.fingerprint = unhex($2) and i.begun_at = $3",
+            )
+            .bind(&import.list)
+            .bind(&import.fingerprint)
+            .bind(import.begun_at.0)
+            .fetch_optional(&mut *conn)
+            .await?;
+            if let Some(id) = known {
+                return Ok(id);
+            }
+            let id: i64 = sqlx::query_scalar(
+                "insert into imports (
+                     id, list_id, file, service, fingerprint, status, consent, begun_at, finished_at,
+                     done, tally, undone_at, removed, stayed
+                 )
+                 select (select coalesce(max(id), 0) + 1 from imports), l.id, $2, $3, unhex($4), $5, $6, $7,
+                        $8, $9, $10, $11, $12, $13
+                 from lists l where l.slug = $1
+                 returning id",
+            )
+            .bind(&import.list)
+            .bind(&import.file)
+            .bind(&import.service)
+            .bind(&import.fingerprint)
+            .bind(&import.status)
+            .bind(&import.consent)
+            .bind(import.begun_at.0)
+            .bind(import.finished_at.map(|at| at.0))
+            .bind(import.done)
+            .bind(&import.tally)
+            .bind(import.undone_at.map(|at| at.0))
+            .bind(import.removed)
+            .bind(import.stayed)
+            .fetch_one(conn)
+            .await?;
+            id
+        })
+    }
+
+    /// Takes back up to `limit` subscriptions of `import` behind the reader `after`; only counts them when
+    /// `dry_run`.
+    pub async fn undo_page(
+        &self,
+        import: &Import,
+        after: i64,
+        limit: u32,
+        dry_run: bool,
+    ) -> Result<UndonePage> {
+        again!(self.try_undo_page(import, after, limit, dry_run).await)
+    }
+
+    async fn try_undo_page(
+        &self,
+        import: &Import,
+        after: i64,
+        limit: u32,
+        dry_run: bool,
+    ) -> Result<UndonePage> {
+        transact!(self, conn => {
+            let page: Vec<(i64, i64)> = sqlx::query_as(self.sql(PAGE))
+                .bind(import.list_id.0)
+                .bind(after)
+                .bind(import.id)
+                .bind(i64::from(limit))
+                .fetch_all(&mut *conn)
+                .await?;
+            let keys: Vec<i64> = page.iter().map(|&(key, _)| key).collect();
+            let found = page.len() as u64;
+            let last = page.last().map(|&(_, reader)| reader);
+            if dry_run {
+                let count = format!("select count(*) from subscriptions where {UNTOUCHED}");
+                let removed: i64 = sqlx::query_scalar(self.sql(&count))
+                    .bind(json(&keys))
+                    .bind(import.begun_at.0)
+                    .fetch_one(&mut *conn)
+                    .await?;
+                let removed = u64::try_from(removed).unwrap_or_default();
+                return Ok(UndonePage { last, removed, stayed: found - removed });
+            }
+            let delete = format!("delete from subscriptions where {UNTOUCHED} returning subscriber_id");
+            let readers: Vec<i64> = sqlx::query_scalar(self.sql(&delete))
+                .bind(json(&keys))
+                .bind(import.begun_at.0)
+                .fetch_all(&mut *conn)
+                .await?;
+            sqlx::query(self.sql(
+                "delete from subscribers
+                 where id in (select cast(value as bigint) from json_each($1))
+                   and not exists (select 1 from subscriptions n where n.subscriber_id = subscribers.id)",
+            ))
+            .bind(json(&readers))
+            .execute(&mut *conn)
+            .await?;
+            let removed = readers.len() as u64;
+            UndonePage { last, removed, stayed: found - removed }
+        })
+    }
+
+    /// Notes that the import was taken back, and how far.
+    pub async fn note_undone(
+        &self,
+        id: i64,
+        removed: u64,
+        stayed: u64,
+        at: Timestamp,
+    ) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query(
+                "update imports
+                 set undone_at = $2, removed = removed + $3, stayed = $4,
+                     finished_at = coalesce(finished_at, $2)
+                 where id = $1",
+            )
+            .bind(id)
+            .bind(at.0)
+            .bind(i64::try_from(removed).unwrap_or(i64::MAX))
+            .bind(i64::try_from(stayed).unwrap_or(i64::MAX))
+            .execute(conn)
+            .await?;
+        })
+    }
+}
+
+fn import(columns: Columns) -> Import {
+    let (
+        id,
+        list,
+        file,
+        service,
+        status,
+        consent,
+        list_id,
+        begun,
+        finished,
+        undone,
+        tally,
+        removed,
+        stayed,
+    ) = columns;
+    Import {
+        id,
+        list,
+        file,
+        service,
+        status,
+        consent,
+        list_id: ListId(list_id),
+        begun_at: Timestamp(begun),
+        finished_at: finished.map(Timestamp),
+        undone_at: undone.map(Timestamp),
+        tally,
+        removed,
+        stayed,
+    }
+}
+
+fn whole(columns: WholeColumns) -> WholeImport {
+    let (
+        id,
+        list,
+        file,
+        service,
+        fingerprint,
+        status,
+        consent,
+        begun,
+        finished,
+        done,
+        tally,
+        undone,
+        removed,
+        stayed,
+    ) = columns;
+    WholeImport {
+        id,
+        list,
+        file,
+        service,
+        fingerprint: hex(&fingerprint),
+        status,
+        consent,
+        begun_at: Timestamp(begun),
+        finished_at: finished.map(Timestamp),
+        done,
+        tally,
+        undone_at: undone.map(Timestamp),
+        removed,
+        stayed,
+    }
+}
+
+fn json(numbers: &[i64]) -> String {
+    serde_json::to_string(numbers).expect("numbers are JSON")
+}

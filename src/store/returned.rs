@@ -1,0 +1,88 @@
+//! What came back by mail: a delivery that was sent, and was not delivered after all.
+
+use crate::clock::Timestamp;
+use crate::delivery::State;
+use crate::id::DeliveryKey;
+use crate::reply::Reply;
+use crate::store::blocks::{Moves, apply_moves};
+use crate::store::{Result, Store};
+
+/// A delivery report of a failure.
+#[derive(Clone, Debug)]
+pub struct Bounce<'a> {
+    pub key: DeliveryKey,
+    pub reply: &'a Reply,
+    pub event_id: i64,
+    pub at: Timestamp,
+}
+
+const STATE: &str = "
+    select state from deliveries
+    where run_id = $1 and seq = $2 and state in ('sent', 'uncertain')
+    /* for update */";
+
+const BOUNCED: &str = "
+    update deliveries
+    set state = 'bounced', settled_at = $3, code = $4, enhanced = $5, reply = $6
+    where run_id = $1 and seq = $2";
+
+impl Store {
+    /// Moves a delivery that counted as sent, or of which nobody knew, to bounced, and notes the event. True if it
+    /// did so by this call.
+    pub async fn note_bounce(&self, bounce: &Bounce<'_>) -> Result<bool> {
+        again!(self.try_note_bounce(bounce).await)
+    }
+
+    async fn try_note_bounce(&self, bounce: &Bounce<'_>) -> Result<bool> {
+        let (run, seq) = (bounce.key.run.0, i64::from(bounce.key.seq));
+        transact!(self, conn => {
+            let state: Option<String> = sqlx::query_scalar(self.sql(STATE))
+                .bind(run)
+                .bind(seq)
+                .fetch_optional(&mut *conn)
+                .await?;
+            let Some(from) = state.as_deref().and_then(State::parse) else {
+                return Ok(false);
+            };
+            sqlx::query(BOUNCED)
+                .bind(run)
+                .bind(seq)
+                .bind(bounce.at.0)
+                .bind(i64::from(bounce.reply.code))
+                .bind(&bounce.reply.enhanced)
+                .bind(&bounce.reply.text)
+                .execute(&mut *conn)
+                .await?;
+            let mut moves = Moves::default();
+            moves.add(bounce.key, from, State::Bounced);
+            apply_moves!(self, conn, moves);
+            sqlx::query(
+                "insert into events (id, at, kind, run_id, seq, evidence)
+                 values ($1, $2, 'bounce', $3, $4, '{}')",
+            )
+            .bind(bounce.event_id)
+            .bind(bounce.at.0)
+            .bind(run)
+            .bind(seq)
+            .execute(&mut *conn)
+            .await?;
+            true
+        })
+    }
+
+    /// The canonical address of a delivery's reader and its keyed hash; none of whoever is no reader any more.
+    pub async fn reader_of_delivery(&self, key: DeliveryKey) -> Result<Option<(String, [u8; 32])>> {
+        read!(self, conn => {
+            let found: Option<(String, Vec<u8>)> = sqlx::query_as(
+                "select s.canonical, s.hash from deliveries d
+                 join subscribers s on s.id = d.subscriber_id
+                 where d.run_id = $1 and d.seq = $2",
+            )
+            .bind(key.run.0)
+            .bind(i64::from(key.seq))
+            .fetch_optional(conn)
+            .await?;
+            Ok(found.and_then(|(canonical, hash)| Some((canonical, hash.try_into().ok()?))))
+        })
+    }
+}

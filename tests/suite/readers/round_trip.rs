@@ -1,0 +1,168 @@
+//! All that is kept of readers, out as JSON lines and in again.
+
+use pressrun::app::App;
+use pressrun::chance::Chance;
+use pressrun::import::restore;
+use pressrun::keyring::Keyring;
+use pressrun::store::Store;
+use pressrun::subscriber::Status;
+
+use super::desk::{Desk, NOON};
+use crate::harness::{Database, Engine};
+use crate::on_both;
+
+/// A desk with a reader of each kind.
+async fn furnished(engine: Engine) -> Desk {
+    let desk = Desk::new(engine).await;
+    let text = "email,name,city,issues,status,joined\n\
+                Ada@X.example,\"Ada \"\"the first\"\" Lovelace\",Zürich,7.5,,2019-05-06T07:08:09.123Z\n\
+                left@x.example,,,,unsubscribed,\n\
+                wait@x.example,,,,pending,\n\
+                paused@x.example,,,,paused,\n\
+                dead@x.example,,,,bounced,\n";
+    desk.import(text).await;
+    desk.import("email\nsecond@x.example\nsaid@x.example\n")
+        .await;
+    desk.leave("said@x.example").await;
+    desk.suppress("Never@x.example").await;
+    desk.database
+        .raw(
+            "insert into lists (id, slug, title, label, created_at)
+             values (2, 'monthly', 'The month in brief', 'feed', 17);
+             insert into subscriptions (key, list_id, subscriber_id, status, source, created_at)
+             select 99, 2, id, 'pending', 'form', 5 from subscribers where canonical = 'ada@x.example';
+             update subscriptions set frequency = 'monthly', paused_until = 1785484800123
+             where subscriber_id = (select id from subscribers where canonical = 'paused@x.example');
+             update subscribers set tracking = 'off' where canonical = 'ada@x.example';
+             insert into consents (subscriber_id, at, what, list_id)
+             select id, 1001, 'confirm', 1 from subscribers where canonical = 'ada@x.example';
+             insert into consents (subscriber_id, at, what, list_id)
+             select id, 1002, 'tracking-off', 0 from subscribers where canonical = 'ada@x.example';
+             insert into leave_reasons (subscription, at, reason, words)
+             select key, 1003, 'other', 'too =much' from subscriptions
+             where subscriber_id = (select id from subscribers where canonical = 'said@x.example')",
+        )
+        .await;
+    desk
+}
+
+/// The same publication on a fresh database.
+async fn elsewhere(desk: &Desk, engine: Engine) -> (App, Database) {
+    let database = Database::new(engine).await;
+    let store: Store = database.store().await;
+    let app = App {
+        store,
+        ..desk.app.clone()
+    };
+    (app, database)
+}
+
+async fn lines(app: &App) -> String {
+    let mut out = Vec::new();
+    let count = pressrun::import::export::lines(app, None, None, &mut out).await;
+    count.expect("an export");
+    String::from_utf8(out).expect("text")
+}
+
+on_both!(
+    an_export_read_into_an_empty_database_comes_out_octet_for_octet_the_same,
+    async |engine: Engine| {
+        let desk = furnished(engine).await;
+        let file = desk.database.path().join("all.jsonl");
+        let exported = desk.lines().await;
+        for expected in [
+            r#"{"pressrun":{"version":1,"#,
+            r#"{"list":{"slug":"monthly","title":"The month in brief","label":"feed""#,
+            r#""consent":"they asked""#,
+            r#""reason":"complained""#,
+            r#""name":"Ada \"the first\" Lovelace","fields":{"city":"Zürich","issues":7.5}"#,
+            r#""created_at":"2019-05-06T07:08:09.123Z""#,
+            r#""paused_until":"2026-07-31T08:00:00.123Z","frequency":"monthly""#,
+            r#""parting":{"at":"1970-01-01T00:00:01.003Z","reason":"other","words":"too =much"}"#,
+            r#""consents":[{"at":"1970-01-01T00:00:01.001Z","what":"confirm","list":"weekly"}"#,
+        ] {
+            assert!(exported.contains(expected), "{expected}\n{exported}");
+        }
+        assert!(!exported.contains("dead@x.example") && !exported.contains("ever@x.example"));
+        std::fs::write(&file, &exported).expect("a file");
+        let other = match engine {
+            Engine::Sqlite => Engine::Sqlite,
+            // From one database into the other kind.
+            Engine::Postgres => Engine::Sqlite,
+        };
+        for engine in [engine, other] {
+            let (app, _database) = elsewhere(&desk, engine).await;
+            let dry = restore::run(&app, &file, true, |_| {})
+                .await
+                .expect("a look");
+            assert_eq!((dry.added, dry.known), (6, 0));
+            assert_eq!(lines(&app).await.lines().count(), 1);
+            let done = restore::run(&app, &file, false, |_| {})
+                .await
+                .expect("a restore");
+            assert_eq!((done.added, done.known), (6, 0));
+            assert_eq!((done.lists, done.imports, done.suppressions), (2, 2, 2));
+            assert_eq!(lines(&app).await, exported);
+            // A second time, everything is known, and nothing changes.
+            let again = restore::run(&app, &file, false, |_| {})
+                .await
+                .expect("a restore");
+            assert_eq!((again.added, again.known), (0, 6));
+            assert_eq!(lines(&app).await, exported);
+            app.store.close().await;
+        }
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    who_is_here_already_stays_as_she_is_and_the_erased_stay_away,
+    async |engine: Engine| {
+        let desk = furnished(engine).await;
+        let file = desk.database.path().join("all.jsonl");
+        std::fs::write(&file, desk.lines().await).expect("a file");
+        desk.leave("second@x.example").await;
+        let (_, held) = desk.reader("ada@x.example").await.expect("a reader");
+        let erased = desk.app.store.erase(held[0].key, NOON).await;
+        assert!(erased.expect("a write"));
+        let done = restore::run(&desk.app, &file, false, |_| {}).await;
+        let done = done.expect("a restore");
+        assert_eq!((done.added, done.known, done.suppressed), (0, 6, 0));
+        assert!(desk.reader("ada@x.example").await.is_none());
+        assert_eq!(
+            desk.status("second@x.example").await,
+            Some(Status::Unsubscribed)
+        );
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    lines_that_are_not_ours_or_of_another_keyring_are_refused,
+    async |engine: Engine| {
+        let mut desk = furnished(engine).await;
+        let file = desk.database.path().join("all.jsonl");
+        let exported = desk.lines().await;
+        let said = async |desk: &Desk, text: &str| {
+            std::fs::write(&file, text).expect("a file");
+            let error = restore::run(&desk.app, &file, false, |_| {}).await;
+            format!("{:#}", error.expect_err("a refusal"))
+        };
+        let odd = said(&desk, "{\"reader\":{}}\n").await;
+        assert!(odd.contains("line 1 is no line of an export"), "{odd}");
+        let (_, rest) = exported.split_once('\n').expect("lines");
+        let odd = said(&desk, rest).await;
+        assert!(
+            odd.contains("the first line says nothing of Pressrun"),
+            "{odd}"
+        );
+        let odd = said(&desk, &exported.replace("\"version\":1", "\"version\":2")).await;
+        assert!(odd.contains("of version 2"), "{odd}");
+        let odd = said(&desk, &exported.replace("\"tracking\"", "\"tracked\"")).await;
+        assert!(odd.contains("is no line of an export"), "{odd}");
+        desk.app.keyring = std::sync::Arc::new(Keyring::generate(&Chance::seeded(8), NOON));
+        let odd = said(&desk, &exported).await;
+        assert!(odd.contains("hashes of another keyring"), "{odd}");
+        desk.app.store.close().await;
+    }
+);

@@ -1,0 +1,225 @@
+//! The exports of other services, as they come: who left there is not mailed here.
+
+use std::io::Write;
+
+use pressrun::import::{self, Import};
+use pressrun::subscriber::Status;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use super::desk::{Desk, NOON};
+use crate::harness::{Engine, block_on};
+use crate::on_both;
+
+const SUBSCRIBED: &str = "Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,CONFIRM_TIME,\
+    CONFIRM_IP,LEID,EUID,NOTES,TAGS\n\
+    ada@x.example,Ada,Lovelace,2,2020-02-03 04:05:06,192.0.2.1,2020-02-03 04:06:00,192.0.2.1,1,a,,\n\
+    both@x.example,,,2,,,,,2,b,,\n\
+    nobody,,,2,,,,,3,c,,\n";
+const UNSUBSCRIBED: &str = "Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,UNSUB_TIME,\
+    UNSUB_CAMPAIGN_TITLE,LEID,EUID\n\
+    gone@x.example,,,2,,,2021-01-01 00:00:00,Week 1,4,d\n\
+    both@x.example,,,2,,,2021-01-01 00:00:00,Week 1,5,e\n";
+const CLEANED: &str = "Email Address,First Name,Last Name,MEMBER_RATING,CLEAN_TIME,CLEAN_CAMPAIGN_TITLE,LEID,EUID\n\
+    dead@x.example,,,1,2022-01-01 00:00:00,Week 2,6,f\n";
+
+/// An archive of these entries.
+fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, content) in entries {
+        writer
+            .start_file(*name, SimpleFileOptions::default())
+            .expect("an entry");
+        writer.write_all(content).expect("its content");
+    }
+    writer.finish().expect("an archive").into_inner()
+}
+
+/// An import of an archive.
+fn packed(desk: &Desk, entries: &[(&str, &[u8])]) -> Import {
+    let file = desk.database.path().join("export.zip");
+    std::fs::write(&file, archive(entries)).expect("a file");
+    Import {
+        file,
+        ..desk.job("email\n")
+    }
+}
+
+on_both!(
+    a_mailchimp_zip_brings_those_who_stay_and_remembers_those_who_left,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let job = packed(
+            &desk,
+            &[
+                (
+                    "subscribed_email_audience_export_1a.csv",
+                    SUBSCRIBED.as_bytes(),
+                ),
+                (
+                    "unsubscribed_email_audience_export_1a.csv",
+                    UNSUBSCRIBED.as_bytes(),
+                ),
+                ("cleaned_email_audience_export_1a.csv", CLEANED.as_bytes()),
+                (
+                    "granular_activity/opens/1.csv",
+                    b"Email,Timestamp\nada@x.example,1\n",
+                ),
+                ("../../evil.csv", b"not,a,list\n1,2,3\n"),
+                ("readme.txt", b"hello"),
+            ],
+        );
+        let summary = desk.run(&job).await;
+        assert_eq!(summary.service, "Mailchimp");
+        assert_eq!(summary.tables.len(), 3);
+        assert_eq!(summary.passed_over, ["evil.csv", "1.csv"]);
+        let tally = summary.tally;
+        assert_eq!((tally.added, tally.left, tally.barred), (1, 2, 1));
+        assert_eq!((summary.duplicates, summary.rejected), (1, 1));
+        let table = summary.rejects[0].table.as_deref();
+        assert_eq!(table, Some("subscribed_email_audience_export_1a.csv"));
+        let (ada, held) = desk.reader("ada@x.example").await.expect("a reader");
+        assert_eq!(ada.name, "Ada Lovelace");
+        assert_eq!(held[0].status, Status::Confirmed);
+        assert_eq!(held[0].created_at.to_rfc3339(), "2020-02-03T04:06:00Z");
+        assert_eq!(held[0].confirmed_at, Some(NOON));
+        let (_, held) = desk.reader("gone@x.example").await.expect("a reader");
+        assert_eq!(held[0].status, Status::Unsubscribed);
+        let left = held[0].left_at.expect("a time").to_rfc3339();
+        assert_eq!(left, "2021-01-01T00:00:00Z");
+        assert_eq!(
+            desk.status("both@x.example").await,
+            Some(Status::Unsubscribed)
+        );
+        assert!(desk.reader("dead@x.example").await.is_none());
+        // Whoever is in a later file anyway is not brought back.
+        let again = desk
+            .import("email\ngone@x.example\ndead@x.example\n")
+            .await
+            .tally;
+        assert_eq!((again.unsubscribed, again.suppressed), (1, 1));
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    leaving_elsewhere_ends_a_subscription_here_unless_the_reader_came_later_herself,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        desk.import("email\na@x.example\nb@x.example\n").await;
+        desk.database
+            .raw(
+                "update subscriptions set source = 'form' where subscriber_id = (
+                      select id from subscribers where canonical = 'b@x.example')",
+            )
+            .await;
+        let ghost = "email,subscribed_to_emails,created_at,deleted_at\n\
+                     a@x.example,false,2020-01-01T00:00:00.000Z,\n\
+                     b@x.example,false,2020-01-01T00:00:00.000Z,\n\
+                     c@x.example,true,2020-01-01T00:00:00.000Z,\n";
+        let summary = desk.import(ghost).await;
+        assert_eq!(summary.service, "Ghost");
+        let tally = summary.tally;
+        assert_eq!((tally.added, tally.left, tally.known), (1, 1, 1));
+        assert_eq!(desk.status("a@x.example").await, Some(Status::Unsubscribed));
+        assert_eq!(desk.status("b@x.example").await, Some(Status::Confirmed));
+        // The second time nothing changes any more.
+        let tally = desk.import(ghost).await.tally;
+        assert_eq!((tally.known, tally.unsubscribed), (2, 1));
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    without_a_stated_consent_everyone_waits_for_a_confirmation,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let kit = "first_name,email_address,state\nA,a@x.example,active\nB,b@x.example,inactive\n";
+        let bare = Import {
+            consent: String::new(),
+            status: Status::Pending,
+            ..desk.job(kit)
+        };
+        let tally = desk.run(&bare).await.tally;
+        assert_eq!((tally.added, tally.pending), (2, 2));
+        let refused = Import {
+            status: Status::Confirmed,
+            ..bare
+        };
+        let error = import::run(&desk.app, &refused, |_| {}).await;
+        let error = error.expect_err("no consent").to_string();
+        assert!(
+            error.contains("nobody is confirmed without a consent"),
+            "{error}"
+        );
+        // Stated, it confirms those who had confirmed there, and no other.
+        let stated = Import {
+            confirm: true,
+            ..desk.job(kit)
+        };
+        let tally = desk.run(&stated).await.tally;
+        assert_eq!((tally.confirmed, tally.known), (1, 1));
+        assert_eq!(desk.status("b@x.example").await, Some(Status::Pending));
+        let imports = desk.app.store.imports().await.expect("a read");
+        let consents: Vec<&str> = imports.iter().map(|i| i.consent.as_str()).collect();
+        assert_eq!(consents, ["", "they asked"]);
+        assert!(imports.iter().all(|import| import.begun_at == NOON));
+        desk.app.store.close().await;
+    }
+);
+
+#[test]
+fn an_archive_that_is_none_of_readers_or_swells_is_refused() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite).await;
+        let refused = async |entries: &[(&str, &[u8])], expected: &str| {
+            let job = packed(&desk, entries);
+            let error = import::run(&desk.app, &job, |_| {})
+                .await
+                .expect_err(expected);
+            let said = format!("{error:#}");
+            assert!(said.contains(expected), "{said}");
+        };
+        refused(&[("a.txt", b"x")], "no table of readers that is known").await;
+        refused(&[("xl/workbook.xml", b"x")], "the file is a workbook").await;
+        let two: [(&str, &[u8]); 2] = [("a.csv", b"email\n"), ("b.csv", b"email\n")];
+        refused(&two, "no table of readers that is known").await;
+        // One packed table of nobody's in particular is what it looks like.
+        let one = packed(&desk, &[("list/readers.csv", b"email\na@x.example\n")]);
+        assert_eq!(desk.run(&one).await.tally.added, 1);
+        // A table that says it is shorter than it is.
+        let bomb = [b"email\n".to_vec(), b"b@x.example\n".repeat(100_000)].concat();
+        let mut lying = archive(&[("bomb.csv", &bomb)]);
+        let said = u32::try_from(bomb.len()).expect("small").to_le_bytes();
+        let places: Vec<usize> = (0..lying.len() - 4)
+            .filter(|&at| lying[at..at + 4] == said)
+            .collect();
+        assert!(!places.is_empty());
+        for at in places {
+            lying[at..at + 4].copy_from_slice(&300_000_u32.to_le_bytes());
+        }
+        let job = packed(&desk, &[("x.csv", b"email\n")]);
+        std::fs::write(&job.file, lying).expect("a file");
+        let error = import::run(&desk.app, &job, |_| {})
+            .await
+            .expect_err("a bomb");
+        let said = format!("{error:#}");
+        assert!(said.contains("`bomb.csv` in it"), "{said}");
+        assert!(desk.reader("b@x.example").await.is_none());
+        desk.app.store.close().await;
+    });
+}
+
+#[test]
+fn a_hostile_cell_is_told_without_its_controls() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite).await;
+        let text = "email,status\na@x.example,\"\u{1b}]0;x\u{7}<script>\u{202e}\"\n\u{1b}[2J,\n";
+        let summary = desk.import(text).await;
+        assert_eq!(summary.rejected, 2);
+        let json = serde_json::to_string(&summary.rejects).expect("JSON");
+        assert!(json.contains("`status` is `]0;x <script>`"), "{json}");
+        assert!(!json.chars().any(char::is_control), "{json}");
+        desk.app.store.close().await;
+    });
+}
