@@ -11,6 +11,7 @@ mod demo;
 mod diff;
 mod dns;
 mod doctor;
+mod events;
 mod explain;
 mod follow;
 mod import_issue;
@@ -113,6 +114,7 @@ pub enum Command {
     Verify(verify::Verify),
     Deliveries(deliveries::Deliveries),
     Stats(stats::Args),
+    Events(events::Events),
     Sink(sink::SinkArgs),
     Serve(serve::Serve),
     Keys(keys::Keys),
@@ -197,6 +199,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
         Command::Serve(serve) => serve::run(cli, serve).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
+        Command::Events(events) => events::run(cli, events).await,
         Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys),
         Command::Dns(dns) => dns::run(cli, dns),

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::compile::notation::Notation;
 use crate::token::Purpose;
 
+pub mod clickmap;
 pub mod diff;
 pub mod image;
 mod layout;

@@ -52,6 +52,7 @@ pub mod doctor;
 pub mod import;
 pub mod lists;
 pub mod notice;
+pub mod numbers;
 pub mod preflight;
 pub mod publication;
 pub mod rehearse;

@@ -365,7 +365,11 @@ impl Show<'_> {
         println!("\nCounting (`pressrun stats {ISSUE}`)");
         let args = stats::Args {
             issue: Some(ISSUE.to_owned()),
+            list: None,
             json: false,
+            csv: false,
+            watch: false,
+            until_finished: false,
         };
         stats::run(self.app, &args).await?;
         let counted = self.app.store.run_in_numbers(run.id()).await?;

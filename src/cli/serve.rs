@@ -127,7 +127,7 @@ async fn site(app: &App) -> anyhow::Result<Site> {
     let goodbye_revision = revisions.next();
     let viewing = app.clone();
     Ok(Site {
-        tracker: Tracker::start(app.store.clone(), app.chance.clone()),
+        tracker: Tracker::start(app.store.clone(), app.clock.clone()),
         view: Arc::new(move |key| {
             let app = viewing.clone();
             Box::pin(async move { run::view(&app, key).await })

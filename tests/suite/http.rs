@@ -6,6 +6,7 @@ mod counters;
 mod leaving;
 mod links;
 mod listener;
+mod numbers;
 mod preferences;
 mod signup;
 mod site;
