@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
 
 /// Weeks and months that are shown.
 pub const WEEKS: usize = 26;
@@ -123,9 +126,8 @@ fn month_of(day: i64) -> String {
 }
 
 fn date(day: i64) -> Date {
-    let seconds = day.saturating_mul(86_400);
-    let at = jiff::Timestamp::from_second(seconds).unwrap_or_default();
-    at.to_zoned(jiff::tz::TimeZone::UTC).date()
+    let at = Timestamp(day.saturating_mul(86_400_000)).to_jiff();
+    TimeZone::UTC.to_datetime(at).date()
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Store {
         );
         transact!(self, conn => {
             // First, as everyone does who writes events: two that wait for each other would both be undone.
-            let last = take_event_ids!(conn, &latest, by_copy.len());
+            let last = take_event_ids!(conn, latest, by_copy.len());
             let ended: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(END))
                 .bind(json(leavings.iter().map(|leaving| (leaving.subscription, leaving.at))))
                 .fetch_all(&mut *conn)

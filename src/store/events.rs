@@ -33,7 +33,7 @@ pub(crate) fn first_id(at: Timestamp) -> i64 {
 macro_rules! take_event_ids {
     ($conn:expr, $at:expr, $count:expr) => {
         sqlx::query_scalar::<_, i64>($crate::store::events::TAKE_IDS)
-            .bind($crate::store::events::first_id(*$at))
+            .bind($crate::store::events::first_id($at))
             .bind(i64::try_from($count).unwrap_or(i64::MAX >> 1))
             .fetch_one(&mut *$conn)
             .await?
@@ -67,7 +67,7 @@ impl Store {
             return Ok(());
         };
         transact!(self, conn => {
-            let last = take_event_ids!(conn, &at, events.len());
+            let last = take_event_ids!(conn, at, events.len());
             let guards: Vec<(i64, i64)> = sqlx::query_as(GUARDS).fetch_all(&mut *conn).await?;
             let withdrawn = guards.contains(&(-1, -1));
             // Invariant: whoever withdrew is not counted, by old mail neither.

@@ -100,7 +100,7 @@ impl Store {
                 .bind(parts);
             let kept = match &block.parts {
                 None => kept,
-                Some(before) => kept.bind(before),
+                Some(before) => kept.bind(before.as_str()),
             };
             if kept.execute(&mut *conn).await?.rows_affected() != 1 {
                 return Ok(false);

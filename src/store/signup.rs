@@ -245,7 +245,7 @@ impl Store {
                 return Ok(if already { Confirmed::Already } else { Confirmed::No });
             };
             note_consent!(conn, subscriber, list, "confirm", confirm.at);
-            let id = take_event_ids!(conn, &confirm.at, 1);
+            let id = take_event_ids!(conn, confirm.at, 1);
             sqlx::query("insert into events (id, at, kind, evidence) values ($1, $2, 'confirm', $3)")
                 .bind(id)
                 .bind(confirm.at.0)

@@ -145,7 +145,7 @@ impl Store {
     pub async fn count_list(&self, list: ListId) -> Result<Days> {
         read!(self, conn => {
             let joined: Vec<(i64, i64, i64)> = sqlx::query_as(
-                "select confirmed_at / $2, case when status = 'confirmed' or status = 'paused' then 1 else 0 end,
+                "select confirmed_at / $2, cast(case when status in ('confirmed', 'paused') then 1 else 0 end as bigint),
                      count(*)
                  from subscriptions where list_id = $1 and confirmed_at is not null group by 1, 2",
             )

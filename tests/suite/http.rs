@@ -3,6 +3,7 @@
 mod admin;
 mod bombing;
 mod counters;
+mod folding;
 mod leaving;
 mod links;
 mod listener;

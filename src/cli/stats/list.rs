@@ -2,7 +2,6 @@
 
 use crate::cli::stats::columns::{columns, grouped, line, printable, row};
 use crate::numbers::ListReport;
-use crate::stats::growth::Week;
 use crate::stats::interval::Share;
 use crate::stats::spark;
 
@@ -24,11 +23,12 @@ pub fn text(report: &ListReport) -> String {
         ),
     );
     text.push('\n');
-    for (name, of) in [
-        ("joined", (|week| week.joined) as fn(&Week) -> i64),
-        ("left", |week| week.left),
+    let joined = growth.weeks.iter().map(|week| week.joined);
+    let left = growth.weeks.iter().map(|week| week.left);
+    for (name, numbers) in [
+        ("joined", joined.collect::<Vec<i64>>()),
+        ("left", left.collect()),
     ] {
-        let numbers: Vec<i64> = growth.weeks.iter().map(of).collect();
         let all: i64 = numbers.iter().sum();
         let bars = spark::line(&numbers);
         let weeks = numbers.len();

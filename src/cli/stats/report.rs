@@ -106,7 +106,7 @@ fn readers(report: &Report) -> String {
         "readers",
         "of sent",
         "19 times of 20",
-        if before > 0 { &usually } else { "" },
+        if before > 0 { usually.as_str() } else { "" },
     ])];
     for (name, share, usual) in [
         ("clicked", &judged.clicked, &report.usual.clicked),
@@ -152,7 +152,9 @@ fn machines(judged: &Judged) -> String {
         if classes.total() == 0 {
             continue;
         }
-        text.push('\n');
+        if text.is_empty() {
+            text.push('\n');
+        }
         let machines = share.percent().unwrap_or_else(|| grouped(share.part));
         let parts = parts(classes);
         line(

@@ -10,10 +10,10 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::app::App;
+use crate::cli::Exit;
 use crate::cli::output::print;
 use crate::cli::stats::columns::{columns, grouped, printable, row};
 use crate::cli::stats::report;
-use crate::cli::{Exit, signal};
 use crate::id::RunId;
 use crate::numbers::{self, Report};
 use crate::stats::spark;
@@ -26,8 +26,6 @@ const AFRESH: &str = "\x1b[H\x1b[J";
 
 /// Shows the run until told to stop.
 pub async fn watch(app: &App, run: RunId, until_finished: bool) -> anyhow::Result<Exit> {
-    let stop = signal::stop();
-    let mut stopped = stop.subscribe();
     let terminal = std::io::stdout().is_terminal();
     let mut past = Past::default();
     let mut said = String::new();
@@ -55,7 +53,7 @@ pub async fn watch(app: &App, run: RunId, until_finished: bool) -> anyhow::Resul
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
-            _ = stopped.wait_for(|stopped| *stopped) => return Ok(Exit::Done),
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
         }
     }
 }

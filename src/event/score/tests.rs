@@ -1,3 +1,5 @@
+//! Each rule where it should speak, and what scanners and readers were seen to do.
+
 use serde::Deserialize;
 
 use super::{Rule, Verdict, Witness, judge};
