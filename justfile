@@ -32,7 +32,7 @@ faults WORD="":
 ci:
     ./.ci/run
 
-# One benchmark: send, compile, import or track.
+# One benchmark: send, compile, import, track or numbers.
 bench NAME:
     cargo bench --bench {{NAME}}
 

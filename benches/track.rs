@@ -1,9 +1,10 @@
-//! Storing opens before they are answered, beside a bare writer.
+//! Storing opens and clicks before they are answered, beside a bare writer; and readers who leave.
 //!
 //! Both take events through a queue, commit what waits in one group, and answer after the commit. The
-//! bare writer puts them into one table; ours also finds the delivery, marks its first open, moves the
-//! block's counters and settles what was uncertain. The readers form a closed loop: each sends its next
-//! event when the last is answered, so the group's size comes from their number.
+//! bare writer puts them into one table; ours also settles what was uncertain, leaves out who withdrew, and behind
+//! it, in the same file and meanwhile, the fold finds each delivery, judges it and moves every number. The readers form
+//! a closed loop: each sends its next event when the last is answered, so the group's size comes from their number.
+//! `counted` is the rate with the time until the last number had moved.
 
 mod measure;
 
@@ -18,14 +19,19 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use measure::{Reference, Row, median};
-use pressrun::chance::Chance;
-use pressrun::clock::Timestamp;
+use pressrun::clock::{Clock, Timestamp};
 use pressrun::event::{Event, EventKind, Evidence};
-use pressrun::id::{DeliveryKey, RunId};
+use pressrun::id::{DeliveryKey, RunId, SubscriptionKey};
 use pressrun::store::Store;
+use pressrun::store::departures::Leaving;
 use pressrun::track::Tracker;
+use pressrun::track::leavers::Leavers;
 
 const REPEATS: usize = 5;
+/// Readers who leave, and how many of them wait at the same time.
+const LEAVINGS: usize = 20_000;
+const LEAVING: usize = 64;
+const LINKS: u32 = 20;
 /// Deliveries of the run; each is opened once.
 const EVENTS: usize = 200_000;
 /// Readers who wait at the same time.
@@ -39,43 +45,65 @@ fn main() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut lines = Vec::new();
-    for readers in READERS {
-        let mut bare = Vec::new();
-        let mut ours = Vec::new();
-        let mut slowest = Vec::new();
-        for _ in 0..REPEATS {
-            bare.push(runtime.block_on(bare_writer(folder.path(), readers)).0);
-            let (rate, p99) = runtime.block_on(tracker(folder.path(), readers));
-            ours.push(rate);
-            slowest.push(p99.as_secs_f64() * 1e3);
+    for (kind, name) in [(EventKind::Open, "opens"), (EventKind::Click, "clicks")] {
+        for readers in READERS {
+            let mut bare = Vec::new();
+            let mut ours = Vec::new();
+            let mut counted = Vec::new();
+            let mut slowest = Vec::new();
+            for _ in 0..REPEATS {
+                bare.push(
+                    runtime
+                        .block_on(bare_writer(folder.path(), readers, kind))
+                        .0,
+                );
+                let (rate, p99, all) = runtime.block_on(tracker(folder.path(), readers, kind));
+                ours.push(rate);
+                counted.push(all);
+                slowest.push(p99.as_secs_f64() * 1e3);
+            }
+            let reference = median(&mut bare);
+            let p99 = median(&mut slowest);
+            let mut note = format!("p99 {p99:.1} ms");
+            if readers == READERS[0] {
+                let goal = P99_GOAL.as_millis();
+                let met = p99 <= goal as f64;
+                note += &format!(", goal <= {goal} {}", if met { "met" } else { "MISSED" });
+            }
+            note += &format!(", {} counted", measure::number(median(&mut counted)));
+            lines.push(Row::plain(
+                format!("bare writer, {readers} waiting"),
+                reference,
+            ));
+            let reference = Reference {
+                name: "bare writer",
+                value: reference,
+                goal: 0.7,
+            };
+            let work = format!("{name}, {readers} waiting");
+            lines.push(Row::against(work, median(&mut ours), reference).with(note));
         }
-        let reference = median(&mut bare);
-        let p99 = median(&mut slowest);
-        let mut note = format!("p99 {p99:.1} ms");
-        if readers == READERS[0] {
-            let goal = P99_GOAL.as_millis();
-            let met = p99 <= goal as f64;
-            note += &format!(", goal <= {goal} {}", if met { "met" } else { "MISSED" });
-        }
-        lines.push(Row::plain(
-            format!("bare writer, {readers} waiting"),
-            reference,
-        ));
-        let reference = Reference {
-            name: "bare writer",
-            value: reference,
-            goal: 0.7,
-        };
-        let work = format!("opens, {readers} waiting");
-        lines.push(Row::against(work, median(&mut ours), reference).with(note));
     }
-    let title = format!("track: {EVENTS} opens on SQLite, median of {REPEATS}");
+    let mut left: Vec<f64> = (0..REPEATS)
+        .map(|_| runtime.block_on(leavers(folder.path())))
+        .collect();
+    let goal = Reference {
+        name: "2,000 a second",
+        value: 2_000.0,
+        goal: 1.0,
+    };
+    lines.push(Row::against(
+        format!("one-click leavings, {LEAVING} waiting"),
+        median(&mut left),
+        goal,
+    ));
+    let title = format!("track: {EVENTS} events on SQLite, median of {REPEATS}");
     measure::print(&title, "events/s", &lines);
     measure::print_disk(folder.path());
 }
 
 /// Lets `readers` send all the events; gives the rate and the 99th percentile of the answers' time.
-async fn drive<F, W>(readers: usize, record: F) -> (f64, Duration)
+async fn drive<F, W>(readers: usize, kind: EventKind, record: F) -> (f64, Duration)
 where
     F: Fn(Event) -> W + Clone + Send + 'static,
     W: Future<Output = bool> + Send,
@@ -93,7 +121,7 @@ where
                         return times;
                     }
                     let asked = Instant::now();
-                    assert!(record(event(number)).await, "an event was not stored");
+                    assert!(record(event(kind, number)).await, "an event was not stored");
                     times.push(asked.elapsed());
                 }
             })
@@ -108,13 +136,13 @@ where
     (rate, times[times.len() * 99 / 100])
 }
 
-/// The opens come in no order of the deliveries, as readers wake in none. 7919 is prime to the number.
-fn event(number: usize) -> Event {
+/// The events come in no order of the deliveries, as readers wake in none. 7919 is prime to the number.
+fn event(kind: EventKind, number: usize) -> Event {
     let seq = (number * 7_919 % EVENTS) as u32;
     Event {
-        kind: EventKind::Open,
+        kind,
         delivery: DeliveryKey { run: RUN, seq },
-        link: None,
+        link: (kind == EventKind::Click).then_some(seq % LINKS),
         at: Timestamp(1_790_000_000_000 + number as i64),
         evidence: Evidence {
             agent: AGENT.to_owned(),
@@ -125,7 +153,8 @@ fn event(number: usize) -> Event {
     }
 }
 
-async fn tracker(folder: &Path, readers: usize) -> (f64, Duration) {
+/// Rate, 99th percentile of the answers' time, and the rate with everything counted.
+async fn tracker(folder: &Path, readers: usize, kind: EventKind) -> (f64, Duration, f64) {
     let file = folder.join("track.db");
     remove(&file);
     let store = Store::open("sqlite:track.db", folder, 4)
@@ -136,22 +165,79 @@ async fn tracker(folder: &Path, readers: usize) -> (f64, Duration) {
     let store = Store::open("sqlite:track.db", folder, 4)
         .await
         .expect("a store");
-    let tracker = Tracker::start(store.clone(), Chance::System);
+    let from = Instant::now();
+    let tracker = Tracker::start(store.clone(), Clock::System);
     let recorder = tracker.clone();
-    let measured = drive(readers, move |event| {
+    let (rate, p99) = drive(readers, kind, move |event| {
         let recorder = recorder.clone();
         async move { recorder.record(event).await }
     })
     .await;
     tracker.close().await;
+    let counted = EVENTS as f64 / from.elapsed().as_secs_f64();
     store.close().await;
-    let opened = "select sum(opened) from blocks";
-    let opened: i64 = sqlx::query_scalar(opened)
+    let all = "select (select sum(opened + clicked) from blocks)
+                   + (select count(*) from judged) + (select count(*) from delivery_events)
+                   + (select sum(number) from tallies where part = 'run' and what in ('opened:human', 'clicked:human'))";
+    let all: i64 = sqlx::query_scalar(all)
         .fetch_one(&mut connect(&file).await)
         .await
         .expect("the counters");
-    assert_eq!(opened, EVENTS as i64, "every open is counted, once");
-    measured
+    assert_eq!(
+        all,
+        4 * EVENTS as i64,
+        "every event is counted and judged, once"
+    );
+    (rate, p99, counted)
+}
+
+/// Readers who leave by the copy's own link, a second.
+async fn leavers(folder: &Path) -> f64 {
+    let file = folder.join("track.db");
+    remove(&file);
+    let store = Store::open("sqlite:track.db", folder, 4)
+        .await
+        .expect("a store");
+    store.close().await;
+    seed(&file).await;
+    let store = Store::open("sqlite:track.db", folder, 4)
+        .await
+        .expect("a store");
+    let leavers = Leavers::start(store.clone());
+    let next = Arc::new(AtomicUsize::new(0));
+    let from = Instant::now();
+    let tasks: Vec<_> = (0..LEAVING)
+        .map(|_| {
+            let (next, leavers) = (Arc::clone(&next), leavers.clone());
+            tokio::spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= LEAVINGS {
+                        return;
+                    }
+                    let event = event(EventKind::Unsubscribe, number);
+                    let leaving = Leaving {
+                        subscription: SubscriptionKey(i64::from(event.delivery.seq) + 1),
+                        delivery: Some(event.delivery),
+                        left: false,
+                        at: event.at,
+                        evidence: event.evidence,
+                    };
+                    let left = leavers.leave(leaving).await.expect("durable");
+                    assert!(
+                        left.changed && left.counted,
+                        "a reader left, and is counted"
+                    );
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("a reader");
+    }
+    let rate = LEAVINGS as f64 / from.elapsed().as_secs_f64();
+    store.close().await;
+    rate
 }
 
 /// A finished run whose deliveries were all sent.
@@ -159,17 +245,25 @@ async fn seed(file: &Path) {
     let mut conn = connect(file).await;
     let blocks = EVENTS.div_ceil(DeliveryKey::BLOCK as usize);
     let statements = [
-        "insert into runs (id, kind, slug, title, headers, relay, policy, status, cutoff, frozen_to,
+        "insert into lists (id, slug, title, label, created_at) values (1, 'bench', 'Bench', 'b', $1 * 0)",
+        "insert into runs (id, kind, slug, title, list_id, headers, relay, policy, status, cutoff, frozen_to,
              recipients, created_at)
-         values (2, 'issue', 'bench', 'Bench', '{}', 'main', 'hold', 'finished', 0, 0, $1, 0)",
+         values (2, 'issue', 'bench', 'Bench', 1, '{}', 'main', 'hold', 'finished', 0, 0, $1, 0)",
         "insert into deliveries (run_id, seq, subscriber_id, state, due_at, attempts, settled_at)
          with recursive n (seq) as (select 0 union all select seq + 1 from n where seq + 1 < $1)
-         select 2, seq, seq + 1, 'sent', 0, 1, 1789999990000 from n",
+         select 2, seq, seq + 1, 'sent', 0, 1, 1789999900000 from n",
+        "insert into subscribers (id, address, canonical, hash, name, fields, created_at)
+         with recursive n (seq) as (select 1 union all select seq + 1 from n where seq < $1)
+         select seq, 'r' || seq || '@example.org', 'r' || seq || '@example.org', '', '', '{}', 0 from n",
+        "insert into subscriptions (key, list_id, subscriber_id, status, source, created_at, confirmed_at)
+         with recursive n (seq) as (select 1 union all select seq + 1 from n where seq < $1)
+         select seq, 1, seq, 'confirmed', 'bench', 0, 0 from n",
         "insert into blocks (run_id, block, sent)
          with recursive n (block) as (select 0 union all select block + 1 from n where block + 1 < $1)
          select 2, block, 256 from n",
     ];
-    for (statement, count) in statements.into_iter().zip([EVENTS, EVENTS, blocks]) {
+    let counts = [1, EVENTS, EVENTS, EVENTS, EVENTS, blocks];
+    for (statement, count) in statements.into_iter().zip(counts) {
         sqlx::query(statement)
             .bind(count as i64)
             .execute(&mut conn)
@@ -180,7 +274,7 @@ async fn seed(file: &Path) {
 }
 
 /// The reference: the same queue, the same groups, one table.
-async fn bare_writer(folder: &Path, readers: usize) -> (f64, Duration) {
+async fn bare_writer(folder: &Path, readers: usize, kind: EventKind) -> (f64, Duration) {
     type Job = (Event, oneshot::Sender<bool>);
     let file = folder.join("bare.db");
     remove(&file);
@@ -228,7 +322,7 @@ async fn bare_writer(folder: &Path, readers: usize) -> (f64, Duration) {
         }
         conn.close().await.expect("a goodbye");
     });
-    let measured = drive(readers, move |event| {
+    let measured = drive(readers, kind, move |event| {
         let queue = queue.clone();
         async move {
             let (done, stored) = oneshot::channel();

@@ -12,6 +12,7 @@ mod demo;
 mod diff;
 mod dns;
 mod doctor;
+mod events;
 mod explain;
 mod follow;
 mod import_issue;
@@ -129,6 +130,7 @@ pub enum Command {
     /// Shows and changes what anyone may read of the issues sent.
     #[command(subcommand)]
     Archive(archive::Command),
+    Events(events::Events),
     Sink(sink::SinkArgs),
     Serve(serve::Serve),
     Inbound(inbound::Inbound),
@@ -221,6 +223,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Retention(command) => retention::run(cli, command).await,
         Command::Links(arguments) => links::run(cli, arguments).await,
         Command::Archive(command) => archive::run(cli, command).await,
+        Command::Events(events) => events::run(cli, events).await,
         Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys),
         Command::Dns(dns) => dns::run(cli, dns),

@@ -13,6 +13,7 @@ use crate::segment::Sieve;
 use crate::token::Purpose;
 
 pub mod archived;
+pub mod clickmap;
 pub mod diff;
 pub mod image;
 mod layout;

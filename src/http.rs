@@ -22,6 +22,7 @@ use crate::id::DeliveryKey;
 use crate::retention;
 use crate::signup::{self, Signups};
 use crate::track::Tracker;
+use crate::track::leavers::Leavers;
 use crate::track::targets::Targets;
 
 pub mod admin;
@@ -68,6 +69,7 @@ pub struct Public {
     app: App,
     site: Site,
     targets: Targets,
+    leavers: Leavers,
     signups: Signups,
     pages: Pages,
     images: ImageShelf,
@@ -122,6 +124,7 @@ pub async fn serve_admin(
 pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router {
     let state = Arc::new(Public {
         targets: Targets::new(app.store.clone()),
+        leavers: Leavers::start(app.store.clone()),
         signups: Signups::new(app.clone()),
         pages: Pages::new(&app.config),
         images: ImageShelf::default(),

@@ -58,6 +58,7 @@ pub mod import;
 pub mod inbound;
 pub mod lists;
 pub mod notice;
+pub mod numbers;
 pub mod preflight;
 pub mod publication;
 pub mod rehearse;

@@ -29,7 +29,6 @@ use crate::signup::offer::{Asked, Offer, Typed};
 use crate::store::identity::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
 use crate::token::{Claim, Purpose, sign, verify};
-use crate::track::event_id;
 
 pub mod guard;
 pub mod house;
@@ -355,22 +354,14 @@ impl Signups {
     ) -> anyhow::Result<Confirmed> {
         let at = self.app.clock.now();
         let evidence = serde_json::to_string(evidence)?;
-        let mut tries = 0;
-        loop {
-            let confirm = Confirm {
-                subscription,
-                issued,
-                at,
-                welcome,
-                event_id: event_id(&self.app.chance, at),
-                evidence: &evidence,
-            };
-            match self.app.store.confirm(&confirm).await {
-                // An event of the same id: draw another.
-                Err(error) if error.is_duplicate() && tries < 3 => tries += 1,
-                done => return Ok(done?),
-            }
-        }
+        let confirm = Confirm {
+            subscription,
+            issued,
+            at,
+            welcome,
+            evidence: &evidence,
+        };
+        Ok(self.app.store.confirm(&confirm).await?)
     }
 
     fn nonce(&self, client: IpAddr, token: &str, now: Timestamp) -> Option<(i64, Timestamp)> {

@@ -1,14 +1,22 @@
 //! The numbers of a run, as a person and a script read them.
 //!
 //! Promises: plain data read from counters; a rate is a share of what the relay took (`sent`), and is
-//! missing when nothing was. Leaves judging man or machine to the events themselves.
+//! missing when nothing was. What stands here counts machines too; `judged` leaves them out.
 
 use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::delivery::Counts;
 use crate::id::RunId;
+use crate::stats::judged::LinkJudged;
 use crate::trial::{Decision, Variant};
+
+pub mod growth;
+pub mod interval;
+pub mod judged;
+pub mod spark;
+pub mod tally;
+pub mod usual;
 
 /// One run in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -84,15 +92,17 @@ impl TestNumbers {
 }
 
 /// One link of a run's issue in numbers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LinkNumbers {
     /// Index into the frozen link table.
     pub link: i64,
     pub name: String,
     pub url: String,
-    /// Readers who clicked it at least once.
+    /// Readers who clicked it at least once, machines among them.
     pub readers: i64,
     pub clicks: i64,
+    /// The same, judged.
+    pub judged: LinkJudged,
 }
 
 impl RunNumbers {

@@ -368,7 +368,11 @@ impl Show<'_> {
         let args = stats::Args {
             issue: Some(ISSUE.to_owned()),
             segment: None,
+            list: None,
             json: false,
+            csv: false,
+            watch: false,
+            until_finished: false,
         };
         stats::run(self.app, &args).await?;
         let counted = self.app.store.run_in_numbers(run.id()).await?;

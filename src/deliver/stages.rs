@@ -17,6 +17,7 @@ use crate::store::StoreError;
 use crate::store::leases::Queued;
 use crate::store::runs::Run;
 use crate::store::stages::AnswersRow;
+use crate::track::fold;
 use crate::trial::Trial;
 
 /// Between two looks at the numbers of a run: they are sums over all of its blocks.
@@ -182,6 +183,7 @@ impl Engine {
     /// Decides a subject test whose time has come; the rest opens in the next round.
     async fn decide(&self, run: &Run, mut trial: Trial) -> Result<bool, StoreError> {
         let app = &self.shared.app;
+        fold::catch_up(&app.store).await?;
         let (a, b) = app
             .store
             .trial_scores(run.id(), trial.test_to(run.recipients), trial.by)

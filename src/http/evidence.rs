@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName};
 
 use crate::clock::Timestamp;
-use crate::event::{Evidence, clean_header};
+use crate::event::{Evidence, clean_header, known};
 use crate::http::listener::Client;
 use crate::keyring::Keyring;
 use crate::network;
@@ -28,6 +28,8 @@ pub fn gather(keyring: &Keyring, client: Client, headers: &HeaderMap, at: Timest
             .or_else(|| text("purpose"))
             .or_else(|| text("x-purpose")),
         language: headers.contains_key("accept-language"),
+        head: false,
+        known: known::network(client.0).map(str::to_owned),
         one_click: false,
     }
 }

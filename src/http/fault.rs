@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::store::StoreError;
+use crate::track::leavers::NotDurable;
 
 /// Why there is no other answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,13 @@ impl IntoResponse for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Fault {
         tracing::error!(%error, "the database did not answer a request");
+        Fault::Unavailable
+    }
+}
+
+impl From<NotDurable> for Fault {
+    fn from(_: NotDurable) -> Fault {
+        // The writer has said why.
         Fault::Unavailable
     }
 }

@@ -20,12 +20,10 @@ use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::http::listener::Client;
 use crate::id::{DeliveryKey, SubscriptionKey};
-use crate::store::StoreError;
-use crate::store::events::Departure;
+use crate::store::departures::Leaving;
 use crate::store::site::SubscriptionView;
 use crate::subscriber::parting::{Reason, WORDS_LIMIT, given};
 use crate::token::{Claim, Purpose, verify};
-use crate::track::event_id;
 
 /// The subscription key in the links of a test mail: there is none to end.
 pub(super) const TEST: SubscriptionKey = SubscriptionKey(0);
@@ -122,10 +120,21 @@ pub(super) async fn decide(
             false => left(site, Some(&view), path),
         });
     }
-    let changed = match answer {
-        "leave-all" => store.leave_all(subscription, at).await?,
-        _ => store.leave(subscription, at).await?,
+    let evidence = Evidence {
+        one_click,
+        ..gather(&site.app.keyring, client, headers, at)
     };
+    // One click leaves one list; what the page's other button ended is counted with this one.
+    let everywhere = answer == "leave-all" && store.leave_all(subscription, at).await?;
+    let leaving = Leaving {
+        subscription,
+        delivery,
+        left: everywhere,
+        at,
+        evidence,
+    };
+    let left_now = site.leavers.leave(leaving).await?;
+    let changed = everywhere || left_now.changed;
     if !one_click && let Some((reason, words)) = given(form.get("reason"), form.get("words")) {
         // The reader has left, whether it is known why or not.
         let kept = store.keep_reason(subscription, reason.name(), &words, at);
@@ -136,16 +145,6 @@ pub(super) async fn decide(
     if changed && !one_click {
         // Whoever leaves by the mail program's button wants no further mail, not even a kind one.
         say_goodbye(site, subscription).await;
-    }
-    if let Some(delivery) = delivery {
-        let evidence = Evidence {
-            one_click,
-            ..gather(&site.app.keyring, client, headers, at)
-        };
-        // The reader has left, whether it is counted or not.
-        if let Err(error) = count(site, subscription, delivery, changed, &evidence).await {
-            tracing::error!(%error, "a reader left and was not counted");
-        }
     }
     let view = match one_click {
         // No machine reads the page.
@@ -169,32 +168,6 @@ async fn say_goodbye(site: &Public, subscription: SubscriptionKey) {
         Ok(true) => site.site.mail_waiting.notify_one(),
         Ok(false) => {}
         Err(error) => tracing::error!(%error, "a reader left and gets no goodbye"),
-    }
-}
-
-async fn count(
-    site: &Public,
-    subscription: SubscriptionKey,
-    delivery: DeliveryKey,
-    left: bool,
-    evidence: &Evidence,
-) -> Result<(), StoreError> {
-    let at = site.app.clock.now();
-    let mut tries = 0;
-    loop {
-        let departure = Departure {
-            subscription,
-            delivery,
-            left,
-            at,
-            event_id: event_id(&site.app.chance, at),
-            evidence,
-        };
-        match site.app.store.record_departure(&departure).await {
-            // An event of the same id: draw another.
-            Err(error) if error.is_duplicate() && tries < 3 => tries += 1,
-            done => return done.map(|_| ()),
-        }
     }
 }
 

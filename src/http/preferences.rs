@@ -24,6 +24,7 @@ use crate::http::listener::Client;
 use crate::id::{ListId, SubscriptionKey};
 use crate::store::preferences::{Reader, StandingOn};
 use crate::token::{Claim, Purpose, verify};
+use crate::track::fold;
 
 /// A pause ends within a year: whoever wants longer wants to leave.
 const LONGEST_PAUSE: i64 = 366;
@@ -206,6 +207,8 @@ async fn move_to(site: &Public, key: SubscriptionKey, email: &str) -> Result<&'s
 }
 
 async fn export(site: &Public, key: SubscriptionKey) -> Result<Response, Fault> {
+    // What she did a moment ago is found by her deliveries once it is counted.
+    fold::catch_up(&site.app.store).await?;
     let export = site
         .app
         .store

@@ -1,7 +1,8 @@
 //! What a mail asks for by itself or at a tap: the pixel, the redirect, the copy in the browser.
 //!
 //! Promises: the pixel is the same 43 octets for every token; a redirect goes where the frozen link
-//! table says and nowhere else; both answer while the database is down; HEAD counts nothing.
+//! table says and nowhere else; both answer while the database is down; HEAD is kept as evidence
+//! and counts nothing.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 
 use crate::config::privacy::Tracking;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Evidence};
 use crate::http::Public;
 use crate::http::evidence::gather;
 use crate::http::fault::Fault;
@@ -45,10 +46,9 @@ pub async fn open(
     Tail(token): Tail,
 ) -> impl IntoResponse {
     let claim = verify(&site.app.keyring, Purpose::Open, &token);
-    if let Some(Claim::Open(delivery)) = claim
-        && method == Method::GET
-    {
-        record(&site, client, &headers, EventKind::Open, delivery, None).await;
+    if let Some(Claim::Open(delivery)) = claim {
+        let open = (EventKind::Open, delivery, None);
+        record(&site, client, &headers, &method, open).await;
     }
     let headers = [
         (CONTENT_TYPE, "image/gif"),
@@ -77,17 +77,8 @@ pub async fn click(
         .url(delivery, link)
         .await?
         .ok_or(Fault::NotFound)?;
-    if method == Method::GET {
-        record(
-            &site,
-            client,
-            &headers,
-            EventKind::Click,
-            delivery,
-            Some(link),
-        )
-        .await;
-    }
+    let click = (EventKind::Click, delivery, Some(link));
+    record(&site, client, &headers, &method, click).await;
     let target = HeaderValue::try_from(target).map_err(|_| Fault::NotFound)?;
     Ok((StatusCode::FOUND, [(LOCATION, target)]).into_response())
 }
@@ -105,9 +96,8 @@ pub async fn view(
         return Err(Fault::NotFound);
     };
     let page = (site.site.view)(delivery).await?.ok_or(Fault::NotFound)?;
-    if method == Method::GET {
-        record(&site, client, &headers, EventKind::View, delivery, None).await;
-    }
+    let look = (EventKind::View, delivery, None);
+    record(&site, client, &headers, &method, look).await;
     let policy = mail_policy(&site.app.config.publication.url).ok_or(Fault::Broken)?;
     Ok(([(CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response())
 }
@@ -117,9 +107,8 @@ async fn record(
     site: &Public,
     client: Client,
     headers: &HeaderMap,
-    kind: EventKind,
-    delivery: DeliveryKey,
-    link: Option<u32>,
+    method: &Method,
+    (kind, delivery, link): (EventKind, DeliveryKey, Option<u32>),
 ) {
     if site.app.config.privacy.tracking == Tracking::Off {
         return;
@@ -130,7 +119,10 @@ async fn record(
         delivery,
         link,
         at,
-        evidence: gather(&site.app.keyring, client, headers, at),
+        evidence: Evidence {
+            head: *method == Method::HEAD,
+            ..gather(&site.app.keyring, client, headers, at)
+        },
     };
     site.site.tracker.record(event).await;
 }

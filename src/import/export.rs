@@ -188,10 +188,17 @@ fn write_reader(
     )
 }
 
-/// One record (RFC 4180, section 2), with cells neutralised; a line ends in LF.
+/// Writes one record.
 fn write_csv<'a>(out: &mut impl Write, cells: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
+    let line = csv_record(&cells.collect::<Vec<_>>());
+    out.write_all(line.as_bytes())
+        .context("the export cannot be written")
+}
+
+/// One record (RFC 4180, section 2), with cells neutralised; a line ends in LF.
+pub fn csv_record(cells: &[&str]) -> String {
     let mut line = String::new();
-    for (index, cell) in cells.enumerate() {
+    for (index, cell) in cells.iter().enumerate() {
         if index > 0 {
             line.push(',');
         }
@@ -205,8 +212,7 @@ fn write_csv<'a>(out: &mut impl Write, cells: impl Iterator<Item = &'a str>) -> 
         }
     }
     line.push('\n');
-    out.write_all(line.as_bytes())
-        .context("the export cannot be written")
+    line
 }
 
 #[cfg(test)]

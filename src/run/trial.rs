@@ -7,6 +7,7 @@ use crate::id::RunId;
 use crate::stats::TestNumbers;
 use crate::store::StoreError;
 use crate::store::runs::Run;
+use crate::track::fold;
 
 /// The subject test of run `id`, where it has one.
 pub async fn numbers_of(app: &App, id: RunId) -> Result<Option<TestNumbers>, StoreError> {
@@ -25,6 +26,7 @@ pub async fn numbers(app: &App, run: &Run) -> Result<Option<TestNumbers>, StoreE
         Some(decision) => (true, decision.clone()),
         None => {
             let to = trial.test_to(run.recipients);
+            fold::catch_up(&app.store).await?;
             let (a, b) = app.store.trial_scores(run.id(), to, trial.by).await?;
             (false, trial.decide(a, b, app.clock.now().0))
         }

@@ -6,9 +6,11 @@
 use anyhow::{Context, bail, ensure};
 
 use crate::app::App;
+use crate::config::privacy::Tracking;
 use crate::diagnostic::nearest;
 use crate::publication::Publication;
 use crate::segment::{Given, Of, Sieve, Test};
+use crate::track;
 
 /// Reads `said`, an expression or the name of a declared segment. `what` names it for an error, such as
 /// "`--to`".
@@ -26,7 +28,13 @@ pub fn read(app: &App, what: &str, said: &str) -> anyhow::Result<Sieve> {
 
 /// Holds a segment against the database. Gives what a person should know of it, in sentences.
 pub async fn check(app: &App, sieve: &Sieve) -> anyhow::Result<Vec<String>> {
-    let (clicks, opens) = (app.config.tracking.clicks, app.config.tracking.opens);
+    let named = app.config.privacy.tracking == Tracking::Individual;
+    let (clicks, opens) = (
+        named && app.config.tracking.clicks,
+        named && app.config.tracking.opens,
+    );
+    // What stands in the log is to be counted by now.
+    track::fold::catch_up(&app.store).await?;
     let mut notes = Vec::new();
     for test in sieve.filter.tests() {
         if let Test::Opened(of) | Test::Clicked(of) | Test::Sent(of) = test
@@ -38,11 +46,12 @@ pub async fn check(app: &App, sieve: &Sieve) -> anyhow::Result<Vec<String>> {
             Test::List(slug) => list(app, slug).await?,
             Test::Opened(_) | Test::Inactive(_) => ensure!(
                 opens || clicks,
-                "`[tracking]` counts neither opens nor clicks, so nobody knows who opened"
+                "`[tracking]` counts neither opens nor clicks, or `privacy.tracking` names nobody, so nobody knows \
+                 who opened"
             ),
             Test::Clicked(_) => ensure!(
                 clicks,
-                "`tracking.clicks` is off, so nobody knows who clicked"
+                "`tracking.clicks` is off, or `privacy.tracking` names nobody, so nobody knows who clicked"
             ),
             Test::Tag(tag) => notes.extend(unborne(app, tag).await?),
             _ => {}

@@ -330,7 +330,8 @@ impl Store {
             .await?;
             let events: Vec<(i64, String, Option<i64>, String)> = sqlx::query_as(
                 "select e.at, e.kind, e.link, e.evidence from deliveries d
-                 join events e on e.run_id = d.run_id and e.seq = d.seq
+                 join delivery_events x on x.run_id = d.run_id and x.seq = d.seq
+                 join events e on e.id = x.event_id
                  where d.subscriber_id = $1 order by e.at limit $2",
             )
             .bind(id)

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::event::{Event, EventKind};
 use crate::id::RunId;
 use crate::pseudonym::{KEY, impersonal, pseudonym};
-use crate::store::events::MUTED;
+use crate::store::events::{MUTED, take_event_ids};
 use crate::store::{Result, Store};
 
 const OPEN: i64 = -2;
@@ -57,18 +57,16 @@ struct LinkRow {
 }
 
 impl Store {
-    /// Stores `events` under `ids` (of the same length) without the deliveries they are of, and moves the
-    /// counters. Events of readers who want nothing counted are left out.
-    pub async fn record_anonymously(
-        &self,
-        ids: &[i64],
-        events: &[Event],
-        chance: &Chance,
-    ) -> Result<()> {
-        again!(self.try_anonymously(ids, events, chance).await)
+    /// Stores `events` at the end of the log without the deliveries they are of, and moves the counters: the fold
+    /// leaves these alone. Events of readers who want nothing counted are left out.
+    pub async fn record_anonymously(&self, events: &[Event], chance: &Chance) -> Result<()> {
+        again!(self.try_anonymously(events, chance).await)
     }
 
-    async fn try_anonymously(&self, ids: &[i64], events: &[Event], chance: &Chance) -> Result<()> {
+    async fn try_anonymously(&self, events: &[Event], chance: &Chance) -> Result<()> {
+        let Some(begin) = events.iter().map(|event| event.at).min() else {
+            return Ok(());
+        };
         let mut seqs = BTreeMap::<RunId, BTreeSet<u32>>::new();
         for event in events {
             seqs.entry(event.delivery.run)
@@ -76,6 +74,8 @@ impl Store {
                 .insert(event.delivery.seq);
         }
         transact!(self, conn => {
+            let last = take_event_ids!(conn, begin, events.len());
+            let first_id = last + 1 - i64::try_from(events.len()).unwrap_or(0);
             let mut settled = HashMap::new();
             let mut keys = HashMap::new();
             for (run, seqs) in &seqs {
@@ -99,7 +99,6 @@ impl Store {
                 }
                 let mut fresh = [0; KEY];
                 chance.fill(&mut fresh);
-                let first = events.iter().map(|event| event.at.0).min().unwrap_or(0);
                 sqlx::query(
                     "insert into pseudonym_keys (run_id, key, made_at)
                      select id, $2, $3 from runs where id = $1
@@ -107,7 +106,7 @@ impl Store {
                 )
                 .bind(run.0)
                 .bind(&fresh[..])
-                .bind(first)
+                .bind(begin.0)
                 .execute(&mut *conn)
                 .await?;
                 // The row is read after the insert: another node may have drawn the key.
@@ -123,7 +122,7 @@ impl Store {
             let mut marks = BTreeSet::new();
             let mut gains = BTreeMap::<i64, Gain>::new();
             let mut clicks = BTreeMap::<(i64, i64), (i64, i64)>::new();
-            for (id, event) in ids.iter().zip(events) {
+            for (id, event) in (first_id..).zip(events) {
                 let (run, seq) = (event.delivery.run, event.delivery.seq);
                 let Some(settled_at) = settled.get(&(run, i64::from(seq))) else {
                     continue;
@@ -152,7 +151,7 @@ impl Store {
                 }
                 let evidence = impersonal(&event.evidence, after);
                 rows.push(Row {
-                    id: *id,
+                    id,
                     at: event.at.0,
                     kind: event.kind.name(),
                     run: run.0,

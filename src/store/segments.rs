@@ -6,7 +6,6 @@
 
 use std::fmt::Write;
 
-use crate::event;
 use crate::segment::{Filter, Of, Order, Sieve, Test};
 use crate::store::Store;
 
@@ -266,37 +265,11 @@ impl<'a> Predicates<'a> {
                 and r.kind = 'issue' and r.list_id = {list}
               order by e.run_id desc limit {number})"
         );
-        let person = self.by_person("l.run_id", "l.seq", "v.kind");
         // Of whoever wants nothing counted nobody knows.
         format!(
             "u.tracking <> 'off' and (select count(*) from {last} l) = {number}
-             and not exists (select 1 from {last} l where {person})"
-        )
-    }
-
-    /// Whether a person clicked in the delivery whose key these two expressions give.
-    pub(crate) fn clicked_by_person(&mut self, run: &str, seq: &str) -> String {
-        self.by_person(run, seq, "'click'")
-    }
-
-    /// Whether an event of this delivery, of the kind given as SQL, is a person's: [`event::by_machine`] in SQL.
-    /// Differs by necessity: to PostgreSQL the evidence is a text.
-    fn by_person(&mut self, run: &str, seq: &str, kind: &str) -> String {
-        let evidence = |key: &str| match self.store {
-            Store::Sqlite(_) => format!("v.evidence->>'{key}'"),
-            Store::Postgres(_) => format!("(cast(v.evidence as jsonb)->>'{key}')"),
-        };
-        let (after, agent) = (evidence("after"), evidence("agent"));
-        let (purpose, language) = (evidence("purpose"), evidence("language"));
-        let least = self.whole(event::HUMAN);
-        let proxy = self.text(event::PREFETCHING);
-        format!(
-            "exists (select 1 from events v where v.run_id = {run} and v.seq = {seq} and v.kind = {kind}
-             and coalesce(cast({after} as bigint) >= {least}, false) and coalesce({agent}, '') <> ''
-             and {purpose} is null
-             and case v.kind when 'open' then {agent} <> {proxy}
-                 when 'click' then coalesce(cast({language} as text), '') in ('1', 'true')
-                 else v.kind = 'view' end)"
+             and not exists (select 1 from {last} l join judged j on j.run_id = l.run_id and j.seq = l.seq
+                 where j.opened in ('human', 'gmail') or j.clicked = 'human')"
         )
     }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
+use crate::store::events::take_event_ids;
 use crate::store::pressure::note_signup;
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
@@ -81,7 +82,6 @@ pub struct Confirm<'a> {
     pub at: Timestamp,
     /// Revision of the compiled welcome mail, if one is sent.
     pub welcome: Option<&'a str>,
-    pub event_id: i64,
     /// Evidence as JSON.
     pub evidence: &'a str,
 }
@@ -283,8 +283,9 @@ impl Store {
             for &(_, subscriber, list) in &done {
                 note_consent!(conn, subscriber, list, "confirm", confirm.at);
             }
+            let id = take_event_ids!(conn, confirm.at, 1);
             sqlx::query("insert into events (id, at, kind, evidence) values ($1, $2, 'confirm', $3)")
-                .bind(confirm.event_id)
+                .bind(id)
                 .bind(confirm.at.0)
                 .bind(confirm.evidence)
                 .execute(&mut *conn)

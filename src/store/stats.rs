@@ -6,6 +6,7 @@
 use crate::clock::Timestamp;
 use crate::delivery::Counts;
 use crate::id::RunId;
+use crate::stats::judged::LinkJudged;
 use crate::stats::{LinkNumbers, Rates, RunNumbers};
 use crate::store::{Result, Store};
 
@@ -111,6 +112,7 @@ impl Store {
                 url,
                 readers,
                 clicks,
+                judged: LinkJudged::default(),
             });
             numbers.links = each.collect();
             Ok(Some(numbers))

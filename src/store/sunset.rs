@@ -8,7 +8,6 @@ use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::consents::note_consent;
 use crate::store::leave::TAKE_FROM_LIST;
-use crate::store::segments::{Frame, Predicates, bind_values};
 use crate::store::{Result, Store};
 
 /// A reader who did not answer.
@@ -44,13 +43,6 @@ impl End {
     }
 }
 
-const FRAME: Frame = Frame {
-    list: "0",
-    at: "0",
-    before: "0",
-    free: 5,
-};
-
 impl Store {
     /// Up to `limit` readers of `run` behind its delivery `after` who got it by `asked_by`, are confirmed since,
     /// and clicked nothing of it.
@@ -61,10 +53,8 @@ impl Store {
         asked_by: Timestamp,
         limit: u32,
     ) -> Result<Vec<Silent>> {
-        let mut predicates = Predicates::new(self, FRAME);
-        let clicked = predicates.clicked_by_person("d.run_id", "d.seq");
-        let text = format!(
-            "select d.seq, s.key as subscription, u.address
+        let text = "
+            select d.seq, s.key as subscription, u.address
              from deliveries d
                  join runs r on r.id = d.run_id
                  join subscriptions s on s.list_id = r.list_id and s.subscriber_id = d.subscriber_id
@@ -74,17 +64,20 @@ impl Store {
                and u.tracking <> 'off'
                and not exists (
                    select 1 from consents c where c.subscriber_id = u.id and c.at > d.settled_at)
-               and not {clicked}
+               and not exists (
+                   select 1 from judged j
+                   where j.run_id = d.run_id and j.seq = d.seq and j.clicked = 'human')
              order by d.seq
-             limit $4"
-        );
+             limit $4";
         read!(self, conn => {
-            let query = sqlx::query_as(self.sql(&text))
+            let silent = sqlx::query_as(text)
                 .bind(run.0)
                 .bind(after)
                 .bind(asked_by.0)
-                .bind(i64::from(limit));
-            Ok(bind_values!(query, predicates.values).fetch_all(conn).await?)
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?;
+            Ok(silent)
         })
     }
 

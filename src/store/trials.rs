@@ -1,57 +1,32 @@
 //! Subject tests: what each subject came to, and the decision, made once.
 
-use std::collections::HashSet;
-
-use crate::event::{self, Evidence};
 use crate::id::RunId;
 use crate::store::{Result, Store};
 use crate::trial::{By, Score, Variant};
 
-/// Deliveries whose events are read at a time.
-const PAGE: i64 = 4096;
-
 impl Store {
     /// What the two subjects came to among the deliveries below `test_to`: readers whom they reached, and
-    /// those of them who did what decides, machines left out.
+    /// those of them who did what decides, machines left out, as far as events are folded.
     pub async fn trial_scores(&self, run: RunId, test_to: i64, by: By) -> Result<(Score, Score)> {
-        let mut scores = [Score::default(), Score::default()];
-        let sent: Vec<(i64, i64)> = read!(self, conn => {
-            sqlx::query_as(
-                "select seq % 2, count(*) from deliveries
-                 where run_id = $1 and seq < $2 and state = 'sent' group by 1",
-            )
-            .bind(run.0)
-            .bind(test_to)
-            .fetch_all(conn)
-            .await?
-        });
-        for (variant, count) in sent {
-            scores[place(variant)].sent = count;
-        }
-        let mut first = 0;
-        while first < test_to {
-            let behind = (first + PAGE).min(test_to);
-            let events: Vec<(i64, String)> = read!(self, conn => {
-                sqlx::query_as(
-                    "select e.seq, e.evidence
-                     from events e join deliveries d on d.run_id = e.run_id and d.seq = e.seq
-                     where e.run_id = $1 and e.seq >= $2 and e.seq < $3 and e.kind = $4 and d.state = 'sent'",
-                )
+        let acted = match by {
+            By::Clicks => "j.clicked = 'human'",
+            By::Opens => "j.opened in ('human', 'gmail')",
+        };
+        let statement = format!(
+            "select d.seq % 2, count(*), cast(coalesce(sum(case when {acted} then 1 else 0 end), 0) as bigint)
+             from deliveries d left join judged j on j.run_id = d.run_id and j.seq = d.seq
+             where d.run_id = $1 and d.seq < $2 and d.state = 'sent' group by 1"
+        );
+        let found: Vec<(i64, i64, i64)> = read!(self, conn => {
+            sqlx::query_as(sqlx::AssertSqlSafe(statement))
                 .bind(run.0)
-                .bind(first)
-                .bind(behind)
-                .bind(by.kind().name())
+                .bind(test_to)
                 .fetch_all(conn)
                 .await?
-            });
-            let mut readers = HashSet::new();
-            for (seq, evidence) in events {
-                let evidence: Evidence = serde_json::from_str(&evidence).unwrap_or_default();
-                if !event::by_machine(by.kind(), &evidence) && readers.insert(seq) {
-                    scores[place(seq)].readers += 1;
-                }
-            }
-            first = behind;
+        });
+        let mut scores = [Score::default(), Score::default()];
+        for (seq, sent, readers) in found {
+            scores[place(seq)] = Score { sent, readers };
         }
         let [a, b] = scores;
         Ok((a, b))

@@ -13,9 +13,11 @@ use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::output::{print, print_json};
 use crate::config::parse_duration;
+use crate::config::privacy::Tracking;
 use crate::run;
 use crate::schedule::span;
 use crate::store::sunset::{End, Silent};
+use crate::track;
 
 /// Readers whose subscriptions change in one transaction.
 const STEP: u32 = 200;
@@ -44,9 +46,10 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> anyhow::Result<Exit
     let found = run::find(app, &arguments.issue).await?;
     let slug = &found.slug;
     ensure!(
-        app.config.tracking.clicks,
-        "`tracking.clicks` is off, so nobody knows who answered"
+        app.config.tracking.clicks && app.config.privacy.tracking == Tracking::Individual,
+        "`tracking.clicks` is off, or `privacy.tracking` names nobody, so nobody knows who answered"
     );
+    track::fold::catch_up(&app.store).await?;
     ensure!(
         found.segment.is_some(),
         "run {} of `{slug}` went to the whole list and asked nobody in particular; a run that asks goes to a \

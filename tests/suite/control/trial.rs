@@ -76,13 +76,9 @@ async fn click(rig: &Rig, run: RunId, seqs: &[u32], after: i64, purpose: Option<
             ..Evidence::default()
         },
     };
-    let mut events: Vec<Event> = seqs.iter().map(event).collect();
-    let ids: Vec<i64> = events.iter().map(|_| rig.app.chance.key()).collect();
-    rig.app
-        .store
-        .record_events(&ids, &mut events)
-        .await
-        .expect("a write");
+    let events: Vec<Event> = seqs.iter().map(event).collect();
+    let stored = rig.app.store.record_events(&events).await;
+    stored.expect("a write");
 }
 
 /// The subject of each message that was taken, by the number of its reader.

@@ -139,7 +139,10 @@ on_both!(
         assert!(kept.contains("Mozilla/5.0x"), "{kept}");
         assert!(!kept.contains("127.0.0.1"), "{kept}");
         let kept: serde_json::Value = serde_json::from_str(&kept).expect("JSON");
-        assert_eq!(kept["after"], 5);
+        let after = "select min(after) from delivery_events where run_id = 2 and seq = 0";
+        assert_eq!(site.db.number(after).await, 5);
+        let heads = "select count(*) from events where evidence like '%head%'";
+        assert_eq!(site.db.number(heads).await, 1, "kept as evidence");
         assert_eq!(kept["network"].as_str().map(str::len), Some(16));
         assert_eq!(kept["language"], false);
         site.stop().await;

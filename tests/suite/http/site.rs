@@ -18,7 +18,7 @@ use pressrun::http::{
 use pressrun::id::{DeliveryKey, RunId, SubscriptionKey};
 use pressrun::keyring::Keyring;
 use pressrun::token::{Claim, sign};
-use pressrun::track::Tracker;
+use pressrun::track::{Tracker, fold};
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{AssertSqlSafe, Row};
@@ -202,7 +202,7 @@ impl TestSite {
 
     /// Serves both sites once more by the program's own entrances: the public one, then the admin one.
     pub async fn serve_again(&self) -> (Served, Served) {
-        let tracker = Tracker::start(self.app.store.clone(), self.app.chance.clone());
+        let tracker = Tracker::start(self.app.store.clone(), self.app.clock.clone());
         let site = Site {
             tracker: tracker.clone(),
             view: renderer(),
@@ -329,8 +329,9 @@ impl TestSite {
         request(self.admin, "GET", path, &[("Host", host)], "").await
     }
 
-    /// One counter of the run's blocks, summed.
+    /// One counter of the run's blocks, summed, once all that is in the log is counted.
     pub async fn counter(&self, column: &str) -> i64 {
+        fold::catch_up(&self.app.store).await.expect("a fold");
         let sum = format!(
             "select cast(coalesce(sum({column}), 0) as bigint) from blocks where run_id = 2"
         );

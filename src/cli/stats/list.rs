@@ -1,0 +1,87 @@
+//! How a list grew, as text.
+
+use crate::cli::stats::columns::{columns, grouped, line, printable, row};
+use crate::numbers::ListReport;
+use crate::stats::interval::Share;
+use crate::stats::spark;
+
+/// Weeks one by one; the line above shows more.
+const WEEKS: usize = 12;
+
+/// Growth by week and readers by month of joining.
+pub fn text(report: &ListReport) -> String {
+    let growth = &report.growth;
+    let mut text = String::new();
+    line(
+        &mut text,
+        &format!(
+            "{} ({}): {} readers at {}",
+            printable(&report.title),
+            printable(&report.list),
+            grouped(growth.subscribed),
+            report.at.to_rfc3339()
+        ),
+    );
+    text.push('\n');
+    let joined = growth.weeks.iter().map(|week| week.joined);
+    let left = growth.weeks.iter().map(|week| week.left);
+    for (name, numbers) in [
+        ("joined", joined.collect::<Vec<i64>>()),
+        ("left", left.collect()),
+    ] {
+        let all: i64 = numbers.iter().sum();
+        let bars = spark::line(&numbers);
+        let weeks = numbers.len();
+        line(
+            &mut text,
+            &format!("{name:<6} {bars}|  {} in {weeks} weeks", grouped(all)),
+        );
+    }
+    let mut rows = vec![row(["week of", "joined", "left", "net", "why they left"])];
+    let skipped = growth.weeks.len().saturating_sub(WEEKS);
+    rows.extend(growth.weeks.iter().skip(skipped).map(|week| {
+        let why: Vec<String> = week
+            .why
+            .iter()
+            .map(|(why, number)| format!("{} {}", grouped(*number), printable(why)))
+            .collect();
+        vec![
+            week.monday.clone(),
+            grouped(week.joined),
+            grouped(week.left),
+            grouped(week.net),
+            why.join(", "),
+        ]
+    }));
+    text.push('\n');
+    text.push_str(&columns(&rows, |place| (1..4).contains(&place)));
+    if growth.cohorts.is_empty() {
+        return text;
+    }
+    let mut rows = vec![row([
+        "joined in",
+        "readers",
+        "still there",
+        "",
+        "clicking",
+        "",
+    ])];
+    rows.extend(growth.cohorts.iter().map(|cohort| {
+        let share = |part| Share::of(part, cohort.joined).percent();
+        vec![
+            cohort.month.clone(),
+            grouped(cohort.joined),
+            grouped(cohort.subscribed),
+            share(cohort.subscribed).unwrap_or_default(),
+            grouped(cohort.clicking),
+            share(cohort.clicking).unwrap_or_default(),
+        ]
+    }));
+    text.push('\n');
+    text.push_str(&columns(&rows, |place| place > 0));
+    line(
+        &mut text,
+        "clicking: clicked in one of the last 8 issues, machines left out",
+    );
+    text
+}

@@ -1,0 +1,301 @@
+//! One run, and all runs, as text: clicks first, opens second, machines apart.
+
+use crate::cli::stats::columns::{NAME, URL, columns, cut, grouped, line, printable, row};
+use crate::delivery::State;
+use crate::numbers::{Line, Report};
+use crate::stats::interval::{Share, percent};
+use crate::stats::judged::{Classes, Group, Judged};
+use crate::stats::spark;
+use crate::stats::usual::{Standing, Usual};
+
+/// All runs in a table.
+pub fn runs(runs: &[Line]) -> String {
+    if runs.is_empty() {
+        return "no run yet; `pressrun send ISSUE` starts the first\n".to_owned();
+    }
+    let mut rows = vec![row([
+        "run",
+        "issue",
+        "status",
+        "started",
+        "recipients",
+        "sent",
+        "clicked",
+        "opened",
+        "unsubscribes",
+        "machines",
+    ])];
+    rows.extend(runs.iter().map(|found| {
+        let run = &found.run;
+        vec![
+            run.run.to_string(),
+            cut(&printable(&run.slug), NAME),
+            run.status.clone(),
+            run.started_at.unwrap_or(run.created_at).to_rfc3339(),
+            run.recipients.to_string(),
+            run.counts.sent.to_string(),
+            short(&found.clicked_by_readers),
+            short(&found.opened_by_readers),
+            short(&Share::of(run.departed, run.counts.sent)),
+            found.machines.percent().unwrap_or_else(|| "-".to_owned()),
+        ]
+    }));
+    let mut text = columns(&rows, |place| place >= 4);
+    text.push('\n');
+    line(
+        &mut text,
+        "clicked and opened are readers; machines are their share of all clicks and opens",
+    );
+    text
+}
+
+/// `12 (3.4 %)`, or the number alone.
+fn short(share: &Share) -> String {
+    match share.percent() {
+        Some(percent) => format!("{} ({percent})", share.part),
+        None => share.part.to_string(),
+    }
+}
+
+/// One run.
+pub fn issue(report: &Report) -> String {
+    let run = &report.run;
+    let mut text = format!(
+        "{} (run {}, {})\n",
+        printable(&run.title),
+        run.run,
+        run.status
+    );
+    if let Some(reason) = &run.reason {
+        line(&mut text, &format!("  {}", printable(reason)));
+    }
+    text.push('\n');
+    text.push_str(&readers(report));
+    text.push_str(&machines(&report.judged));
+    if let Some(test) = &run.test {
+        text.push('\n');
+        line(&mut text, &printable(&test.sentence()));
+    }
+    text.push_str(&hours(&report.judged));
+    text.push_str(&links(report));
+    text.push_str(&groups("mailbox provider", &report.judged.providers));
+    text.push_str(&groups("subject", &report.judged.subjects));
+    text.push_str(&devices(&report.judged));
+    text.push_str(&states(report));
+    if !run.balanced() && run.status != "freezing" {
+        let all = run.counts.total();
+        text.push('\n');
+        line(
+            &mut text,
+            &format!(
+                "the states add up to {all} and the recipients are {}; run `pressrun verify {}`",
+                run.recipients,
+                printable(&run.slug)
+            ),
+        );
+    }
+    text
+}
+
+fn readers(report: &Report) -> String {
+    let judged = &report.judged;
+    let before = report.usual.issues.len();
+    let usually = format!("last {before} issues");
+    let mut rows = vec![row([
+        "",
+        "readers",
+        "of sent",
+        "19 times of 20",
+        if before > 0 { usually.as_str() } else { "" },
+    ])];
+    for (name, share, usual) in [
+        ("clicked", &judged.clicked, &report.usual.clicked),
+        ("opened", &judged.opened, &report.usual.opened),
+        ("unsubscribed", &judged.departed, &report.usual.departed),
+    ] {
+        let (said, range) = match share.interval {
+            Some(interval) => (percent(interval.share), interval.range()),
+            None => ("not enough data".to_owned(), String::new()),
+        };
+        let usual = if before > 0 {
+            usually_is(usual)
+        } else {
+            String::new()
+        };
+        rows.push(vec![
+            name.to_owned(),
+            grouped(share.part),
+            said,
+            range,
+            usual,
+        ]);
+    }
+    columns(&rows, |place| place == 1 || place == 2)
+}
+
+fn usually_is(usual: &Usual) -> String {
+    match (&usual.band, usual.standing) {
+        (Some(band), Standing::NotEnoughData) => format!("{} on average", percent(band.mean)),
+        (Some(band), standing) => {
+            format!("{} on average: {}", percent(band.mean), standing.words())
+        }
+        (None, standing) => standing.words().to_owned(),
+    }
+}
+
+fn machines(judged: &Judged) -> String {
+    let mut text = String::new();
+    for (name, classes, share) in [
+        ("clicks", &judged.clicks, &judged.machine_clicks),
+        ("opens", &judged.opens, &judged.machine_opens),
+    ] {
+        if classes.total() == 0 {
+            continue;
+        }
+        if text.is_empty() {
+            text.push('\n');
+        }
+        let machines = share.percent().unwrap_or_else(|| grouped(share.part));
+        let parts = parts(classes);
+        line(
+            &mut text,
+            &format!(
+                "{} {name} in all, {machines} of them by machines{parts}",
+                grouped(classes.total())
+            ),
+        );
+    }
+    let apple = judged.openers.apple;
+    if apple > 0 {
+        line(
+            &mut text,
+            &format!(
+                "{} more readers are counted by Apple's proxy alone, which opens every mail",
+                grouped(apple)
+            ),
+        );
+    }
+    text
+}
+
+fn parts(classes: &Classes) -> String {
+    let named = [
+        (classes.gmail, "through Gmail's proxy"),
+        (classes.apple, "through Apple's"),
+        (classes.unsure, "nobody knows"),
+    ];
+    let named = named.iter().filter(|(number, _)| *number > 0);
+    named
+        .map(|(number, words)| format!(", {} {words}", grouped(*number)))
+        .collect()
+}
+
+fn hours(judged: &Judged) -> String {
+    if judged.hours.is_empty() {
+        return String::new();
+    }
+    let (opened, clicked) = judged.curves();
+    let mut text = String::from("\n");
+    for (name, numbers) in [("clicked", clicked), ("opened", opened)] {
+        let most = numbers.iter().max().copied().unwrap_or(0);
+        let bars = spark::line(&numbers);
+        line(
+            &mut text,
+            &format!(
+                "{name:<8} by hour, 48 hours  {bars}|  {} at most",
+                grouped(most)
+            ),
+        );
+    }
+    text
+}
+
+fn links(report: &Report) -> String {
+    if report.run.links.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![row([
+        "readers",
+        "of sent",
+        "clicks",
+        "machines'",
+        "place",
+        "link",
+        "",
+    ])];
+    let all = report.run.links.len();
+    rows.extend(report.run.links.iter().map(|link| {
+        let judged = &link.judged;
+        vec![
+            grouped(judged.readers.part),
+            judged.readers.percent().unwrap_or_else(|| "-".to_owned()),
+            grouped(judged.clicks.total()),
+            grouped(judged.clicks.machine),
+            format!("{} of {all}", link.link + 1),
+            cut(&printable(&link.name), NAME),
+            cut(&printable(&link.url), URL),
+        ]
+    }));
+    format!("\n{}", columns(&rows, |place| place < 5))
+}
+
+fn groups(name: &str, groups: &[Group]) -> String {
+    if groups.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![row([
+        name,
+        "sent",
+        "bounced",
+        "clicked",
+        "opened",
+        "Apple's proxy",
+    ])];
+    rows.extend(groups.iter().map(|group| {
+        vec![
+            printable(&group.name),
+            grouped(group.sent),
+            grouped(group.bounced),
+            short(&group.clicked),
+            short(&group.opened),
+            grouped(group.apple),
+        ]
+    }));
+    format!("\n{}", columns(&rows, |place| place > 0))
+}
+
+fn devices(judged: &Judged) -> String {
+    if judged.devices.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![row(["device", "clicked", "opened"])];
+    rows.extend(judged.devices.iter().map(|device| {
+        vec![
+            device.name.clone(),
+            grouped(device.clicked),
+            grouped(device.opened),
+        ]
+    }));
+    format!("\n{}", columns(&rows, |place| place > 0))
+}
+
+fn states(report: &Report) -> String {
+    let run = &report.run;
+    let mut rows = vec![vec![
+        "recipients".to_owned(),
+        grouped(run.recipients),
+        String::new(),
+    ]];
+    for state in State::ALL {
+        let rate = match state {
+            State::Bounced => Share::of(run.counts.bounced, run.recipients).percent(),
+            _ => None,
+        };
+        rows.push(vec![
+            state.name().to_owned(),
+            grouped(run.counts.get(state)),
+            rate.unwrap_or_default(),
+        ]);
+    }
+    format!("\n{}", columns(&rows, |place| place > 0))
+}

@@ -1,0 +1,156 @@
+//! Numbers as rows for a spreadsheet (RFC 4180).
+//!
+//! Promises: one number a row, so that a pivot table takes it; a cell that a spreadsheet would take for a formula is
+//! made text.
+
+use crate::delivery::State;
+use crate::import::export::csv_record;
+use crate::numbers::{Line, ListReport, Report};
+use crate::stats::interval::Share;
+use crate::stats::judged::{Classes, Group};
+
+/// All runs, one a row.
+pub fn runs(runs: &[Line]) -> String {
+    let mut text = csv_record(&[
+        "run",
+        "issue",
+        "status",
+        "started",
+        "recipients",
+        "sent",
+        "bounced",
+        "clicked",
+        "opened",
+        "unsubscribed",
+        "machines",
+    ]);
+    for found in runs {
+        let run = &found.run;
+        let started = run.started_at.unwrap_or(run.created_at);
+        text.push_str(&csv_record(&[
+            &run.run.to_string(),
+            &run.slug,
+            &run.status,
+            &started.to_rfc3339(),
+            &run.recipients.to_string(),
+            &run.counts.sent.to_string(),
+            &run.counts.bounced.to_string(),
+            &found.clicked_by_readers.part.to_string(),
+            &found.opened_by_readers.part.to_string(),
+            &run.departed.to_string(),
+            &found.machines.part.to_string(),
+        ]));
+    }
+    text
+}
+
+/// One run: part, name, what is counted, the number and, where there is enough data, its share.
+pub fn issue(report: &Report) -> String {
+    let mut rows = Rows(csv_record(&[
+        "part", "name", "what", "number", "of", "share", "low", "high",
+    ]));
+    let (run, judged) = (&report.run, &report.judged);
+    for state in State::ALL {
+        rows.number("run", "", state.name(), run.counts.get(state));
+    }
+    rows.share("run", "", "clicked", &judged.clicked);
+    rows.share("run", "", "opened", &judged.opened);
+    rows.share("run", "", "unsubscribed", &judged.departed);
+    rows.classes("clicks", &judged.clicks);
+    rows.classes("opens", &judged.opens);
+    for link in &run.links {
+        let name = format!("{} {}", link.name, link.url);
+        rows.share("link", &name, "clicked", &link.judged.readers);
+        rows.number("link", &name, "place", link.link + 1);
+        rows.number("link", &name, "clicks", link.judged.clicks.total());
+        rows.number("link", &name, "clicks:machine", link.judged.clicks.machine);
+    }
+    for hour in &judged.hours {
+        rows.number("hour", &hour.hour.to_string(), "clicked", hour.clicked);
+        rows.number("hour", &hour.hour.to_string(), "opened", hour.opened);
+    }
+    rows.groups("provider", &judged.providers);
+    rows.groups("subject", &judged.subjects);
+    for device in &judged.devices {
+        rows.number("device", &device.name, "clicked", device.clicked);
+        rows.number("device", &device.name, "opened", device.opened);
+    }
+    for issue in &report.usual.issues {
+        rows.share("earlier", &issue.slug, "clicked", &issue.clicked);
+        rows.share("earlier", &issue.slug, "opened", &issue.opened);
+        rows.share("earlier", &issue.slug, "unsubscribed", &issue.departed);
+    }
+    rows.0
+}
+
+/// A list by week and by month of joining.
+pub fn list(report: &ListReport) -> String {
+    let mut rows = Rows(csv_record(&["part", "name", "what", "number"]));
+    for week in &report.growth.weeks {
+        for (what, number) in [("joined", week.joined), ("left", week.left)] {
+            rows.short("week", &week.monday, what, number);
+        }
+        for (why, number) in &week.why {
+            rows.short("week", &week.monday, &format!("left:{why}"), *number);
+        }
+    }
+    for cohort in &report.growth.cohorts {
+        for (what, number) in [
+            ("joined", cohort.joined),
+            ("subscribed", cohort.subscribed),
+            ("clicking", cohort.clicking),
+        ] {
+            rows.short("month", &cohort.month, what, number);
+        }
+    }
+    rows.0
+}
+
+struct Rows(String);
+
+impl Rows {
+    fn short(&mut self, part: &str, name: &str, what: &str, number: i64) {
+        self.0
+            .push_str(&csv_record(&[part, name, what, &number.to_string()]));
+    }
+
+    fn number(&mut self, part: &str, name: &str, what: &str, number: i64) {
+        let number = number.to_string();
+        self.0
+            .push_str(&csv_record(&[part, name, what, &number, "", "", "", ""]));
+    }
+
+    fn share(&mut self, part: &str, name: &str, what: &str, share: &Share) {
+        let interval = share
+            .interval
+            .map_or([const { String::new() }; 3], |found| {
+                [found.share, found.low, found.high].map(|share| format!("{share:.6}"))
+            });
+        let [middle, low, high] = &interval;
+        let (number, whole) = (share.part.to_string(), share.whole.to_string());
+        self.0.push_str(&csv_record(&[
+            part, name, what, &number, &whole, middle, low, high,
+        ]));
+    }
+
+    fn classes(&mut self, what: &str, classes: &Classes) {
+        for (class, number) in [
+            ("human", classes.human),
+            ("gmail", classes.gmail),
+            ("apple", classes.apple),
+            ("unsure", classes.unsure),
+            ("machine", classes.machine),
+        ] {
+            self.number("run", class, what, number);
+        }
+    }
+
+    fn groups(&mut self, part: &str, groups: &[Group]) {
+        for group in groups {
+            self.number(part, &group.name, "sent", group.sent);
+            self.number(part, &group.name, "bounced", group.bounced);
+            self.share(part, &group.name, "clicked", &group.clicked);
+            self.share(part, &group.name, "opened", &group.opened);
+        }
+    }
+}

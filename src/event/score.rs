@@ -1,0 +1,227 @@
+//! Man or machine: every event of a delivery judged by its evidence and its neighbours.
+//!
+//! Promises: pure, and the same for the same events, so that numbers can be thrown away and judged again; each verdict
+//! names its rule. Signs of a machine come before signs of a reader, because scanners borrow a browser's name and
+//! nobody borrows a scanner's. Leaves counting to `stats::tally`.
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::event::known::{self, Kind};
+use crate::event::{EventKind, Evidence};
+
+/// Counts up whenever a rule or its numbers change: all is then judged again from the log.
+pub const RULES: i64 = 1;
+/// Events of one delivery that are judged, the first ones; what comes after is one reader's loop, or malice.
+pub const JUDGED: usize = 500;
+/// A reader needs longer to see a mail, open it and press on a link; scanners on the way do not.
+const EARLY: i64 = 5;
+/// Seconds within which a click alone proves little.
+const QUICK: i64 = 20;
+/// So many links within so many milliseconds are nobody's reading.
+const BURST_LINKS: usize = 3;
+const BURST: i64 = 5_000;
+/// What the same network and agent does within so many milliseconds of a burst or a HEAD belongs to it.
+const COMPANY: i64 = 30_000;
+
+/// Who did it, as far as can be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Human,
+    Machine,
+    Unsure,
+}
+
+impl Verdict {
+    /// `human`, `machine` or `unsure`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Human => "human",
+            Verdict::Machine => "machine",
+            Verdict::Unsure => "unsure",
+        }
+    }
+}
+
+/// Why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// It said that it fetches ahead.
+    SaysPrefetch,
+    /// It asked for the head alone.
+    Head,
+    /// It does not say what it is.
+    NoAgent,
+    /// It calls itself a scanner or a robot.
+    KnownAgent,
+    /// It comes from a scanner's network.
+    KnownNetwork,
+    /// A provider that loads images ahead.
+    KnownPrefetch,
+    /// Apple's proxy loads every mail's images.
+    ApplePrivacy,
+    /// Before a reader can have read, or before the relay had taken the mail.
+    Early,
+    /// Many links within seconds.
+    Burst,
+    /// The same that asked for heads, or for many links.
+    Company,
+    /// A click without the languages that every browser names.
+    NoLanguage,
+    /// One click within the first seconds.
+    Quick,
+    /// Gmail's proxy loads images when a reader looks.
+    GmailProxy,
+    /// So does another provider's.
+    Proxy,
+    /// None of these.
+    Reader,
+}
+
+impl Rule {
+    /// The name as it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::SaysPrefetch => "says-prefetch",
+            Rule::Head => "head",
+            Rule::NoAgent => "no-agent",
+            Rule::KnownAgent => "known-agent",
+            Rule::KnownNetwork => "known-network",
+            Rule::KnownPrefetch => "known-prefetch",
+            Rule::ApplePrivacy => "apple-privacy",
+            Rule::Early => "early",
+            Rule::Burst => "burst",
+            Rule::Company => "company",
+            Rule::NoLanguage => "no-language",
+            Rule::Quick => "quick",
+            Rule::GmailProxy => "gmail-proxy",
+            Rule::Proxy => "proxy",
+            Rule::Reader => "reader",
+        }
+    }
+
+    /// What the rule says.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Rule::ApplePrivacy | Rule::Quick => Verdict::Unsure,
+            Rule::GmailProxy | Rule::Proxy | Rule::Reader => Verdict::Human,
+            _ => Verdict::Machine,
+        }
+    }
+}
+
+/// An event as a witness of it tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Witness<'a> {
+    pub kind: EventKind,
+    pub link: Option<u32>,
+    pub at: Timestamp,
+    /// Seconds since the delivery was settled; none where it was not.
+    pub after: Option<i64>,
+    pub evidence: &'a Evidence,
+}
+
+/// The rule that judges each of the events of one delivery, in their order.
+pub fn judge(events: &[Witness<'_>]) -> Vec<Rule> {
+    let bursts = bursts(events);
+    let each = events.iter().enumerate().map(|(place, event)| {
+        alone(event).unwrap_or_else(|| match company(events, &bursts, place) {
+            Some(rule) => rule,
+            None => kindly(event),
+        })
+    });
+    each.collect()
+}
+
+/// What an event's own evidence proves.
+fn alone(event: &Witness<'_>) -> Option<Rule> {
+    let evidence = event.evidence;
+    let known = known::agent(&evidence.agent);
+    let network = evidence.known.as_deref().and_then(known::network_kind);
+    if evidence.purpose.is_some() {
+        return Some(Rule::SaysPrefetch);
+    }
+    if evidence.head {
+        return Some(Rule::Head);
+    }
+    if evidence.agent.is_empty() {
+        return Some(Rule::NoAgent);
+    }
+    match known {
+        Some(Kind::Scanner | Kind::Robot) => return Some(Rule::KnownAgent),
+        Some(Kind::Prefetch) => return Some(Rule::KnownPrefetch),
+        _ => {}
+    }
+    if matches!(network, Some(Kind::Scanner | Kind::Robot)) {
+        return Some(Rule::KnownNetwork);
+    }
+    let open = event.kind == EventKind::Open;
+    if open && (known == Some(Kind::Apple) || network == Some(Kind::Apple)) {
+        return Some(Rule::ApplePrivacy);
+    }
+    event
+        .after
+        .is_none_or(|after| after < EARLY)
+        .then_some(Rule::Early)
+}
+
+/// Clicks that belong to a burst.
+fn bursts(events: &[Witness<'_>]) -> Vec<bool> {
+    let mut clicks: Vec<usize> = (0..events.len())
+        .filter(|&place| events[place].link.is_some())
+        .collect();
+    clicks.sort_by_key(|&place| events[place].at);
+    let mut within = vec![false; events.len()];
+    let mut first = 0;
+    for last in 0..clicks.len() {
+        while events[clicks[last]].at.0 - events[clicks[first]].at.0 > BURST {
+            first += 1;
+        }
+        let window = &clicks[first..=last];
+        let mut links: Vec<_> = window.iter().map(|&place| events[place].link).collect();
+        links.sort_unstable();
+        links.dedup();
+        if links.len() >= BURST_LINKS {
+            window.iter().for_each(|&place| within[place] = true);
+        }
+    }
+    within
+}
+
+/// What its neighbours prove of an event.
+fn company(events: &[Witness<'_>], bursts: &[bool], place: usize) -> Option<Rule> {
+    if bursts[place] {
+        return Some(Rule::Burst);
+    }
+    let event = &events[place];
+    // A reader's proxy is many readers'.
+    if known::agent(&event.evidence.agent).is_some() {
+        return None;
+    }
+    let same = |other: &Witness<'_>| {
+        other.evidence.network == event.evidence.network
+            && other.evidence.agent == event.evidence.agent
+            && (other.at.0 - event.at.0).abs() <= COMPANY
+    };
+    let caught = events
+        .iter()
+        .zip(bursts)
+        .any(|(other, burst)| (*burst || other.evidence.head) && same(other));
+    caught.then_some(Rule::Company)
+}
+
+/// What is left when nothing speaks for a machine outright.
+fn kindly(event: &Witness<'_>) -> Rule {
+    match (event.kind, known::agent(&event.evidence.agent)) {
+        (EventKind::Open, Some(Kind::Gmail)) => Rule::GmailProxy,
+        (EventKind::Open, Some(Kind::Proxy)) => Rule::Proxy,
+        (EventKind::Click | EventKind::View, _) if !event.evidence.language => Rule::NoLanguage,
+        (EventKind::Click | EventKind::View, _) if event.after < Some(QUICK) => Rule::Quick,
+        _ => Rule::Reader,
+    }
+}
+
+#[cfg(test)]
+mod tests;

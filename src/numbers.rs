@@ -1,0 +1,250 @@
+//! The author's numbers: one issue against those before it, all runs, one list.
+//!
+//! Promises: whatever stands in the event log is counted before it is read; a run costs its blocks and some hundred
+//! tallies. A large list is counted once an hour, and what was found is kept. Leaves the words to the edges.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::event::score::{Rule, Verdict, Witness, judge};
+use crate::event::{EventKind, Evidence};
+use crate::id::RunId;
+use crate::run::trial;
+use crate::stats::RunNumbers;
+use crate::stats::growth::{Growth, growth};
+use crate::stats::interval::Share;
+use crate::stats::judged::Judged;
+use crate::stats::tally::{Part, Tally};
+use crate::stats::usual::{Usual, usual};
+use crate::store::StoreError;
+use crate::store::tallies::RunEvent;
+use crate::subscriber::List;
+use crate::track::{fold, parts};
+
+/// Readers up to which a list is counted whenever it is asked for.
+const SMALL: i64 = 50_000;
+/// How old the count of a larger one may be.
+const OLD: Duration = Duration::from_secs(3600);
+
+/// One issue in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    #[serde(flatten)]
+    pub run: RunNumbers,
+    pub judged: Judged,
+    /// Against the last issues of its list.
+    pub usual: Against,
+}
+
+/// One issue against those before it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Against {
+    pub clicked: Usual,
+    pub opened: Usual,
+    pub departed: Usual,
+    /// Those before it, the newest first.
+    pub issues: Vec<Earlier>,
+}
+
+/// An earlier issue.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Earlier {
+    pub run: RunId,
+    pub slug: String,
+    pub title: String,
+    pub sent: i64,
+    pub clicked: Share,
+    pub opened: Share,
+    pub departed: Share,
+}
+
+/// A run in a list of runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Line {
+    #[serde(flatten)]
+    pub run: RunNumbers,
+    pub clicked_by_readers: Share,
+    pub opened_by_readers: Share,
+    /// How much of all opens and clicks machines made.
+    pub machines: Share,
+}
+
+/// A list in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ListReport {
+    pub list: String,
+    pub title: String,
+    /// When it was counted.
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub growth: Growth,
+}
+
+/// One event with what is thought of it, and why.
+#[derive(Clone, Debug, Serialize)]
+pub struct JudgedEvent {
+    pub id: i64,
+    pub at: Timestamp,
+    pub kind: EventKind,
+    pub delivery: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<u32>,
+    /// Seconds since the relay took the copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<i64>,
+    pub verdict: Verdict,
+    pub rule: Rule,
+    pub evidence: Evidence,
+}
+
+/// Counts what waits in the log, and the blocks of `run` that have moved.
+pub async fn catch_up(app: &App, run: RunId) -> Result<(), StoreError> {
+    fold::catch_up(&app.store).await?;
+    parts::catch_up(&app.store, Some(run), app.clock.now()).await
+}
+
+/// One run as it stands; none where there is no such run of an issue.
+pub async fn issue(app: &App, run: RunId) -> Result<Option<Report>, StoreError> {
+    let Some(mut numbers) = app.store.run_in_numbers(run).await? else {
+        return Ok(None);
+    };
+    let tally = app.store.tallies(run).await?;
+    let sent = numbers.counts.sent;
+    for link in &mut numbers.links {
+        link.judged = Judged::link(&tally, link.link, sent);
+    }
+    let judged = Judged::read(&tally, sent, numbers.departed);
+    let usual = against(app, run, &judged).await?;
+    numbers.test = trial::numbers_of(app, run).await?;
+    Ok(Some(Report {
+        run: numbers,
+        judged,
+        usual,
+    }))
+}
+
+async fn against(app: &App, run: RunId, judged: &Judged) -> Result<Against, StoreError> {
+    let before = app.store.issues_before(run).await?;
+    let ids: Vec<RunId> = before.iter().map(|run| RunId(run.id)).collect();
+    let mut tallies = app.store.tallies_of(&ids, Some(Part::Run)).await?;
+    let issues: Vec<Earlier> = before
+        .into_iter()
+        .map(|run| {
+            let tally = tallies.remove(&RunId(run.id)).unwrap_or_default();
+            let judged = Judged::read(&tally, run.sent, run.departed);
+            Earlier {
+                run: RunId(run.id),
+                slug: run.slug,
+                title: run.title,
+                sent: run.sent,
+                clicked: judged.clicked,
+                opened: judged.opened,
+                departed: judged.departed,
+            }
+        })
+        .collect();
+    let shares = |of: fn(&Earlier) -> Share| issues.iter().map(of).collect::<Vec<_>>();
+    Ok(Against {
+        clicked: usual(&judged.clicked, &shares(|issue| issue.clicked)),
+        opened: usual(&judged.opened, &shares(|issue| issue.opened)),
+        departed: usual(&judged.departed, &shares(|issue| issue.departed)),
+        issues,
+    })
+}
+
+/// The newest `limit` runs of issues, the newest first.
+pub async fn runs(app: &App, limit: u32) -> Result<Vec<Line>, StoreError> {
+    let runs = app.store.runs_in_numbers(limit).await?;
+    let ids: Vec<RunId> = runs.iter().map(|run| run.run).collect();
+    let mut tallies = app.store.tallies_of(&ids, Some(Part::Run)).await?;
+    let lines = runs.into_iter().map(|run| {
+        let tally: Tally = tallies.remove(&run.run).unwrap_or_default();
+        let judged = Judged::read(&tally, run.counts.sent, run.departed);
+        let machines = judged.clicks.machine + judged.opens.machine;
+        Line {
+            clicked_by_readers: judged.clicked,
+            opened_by_readers: judged.opened,
+            machines: Share::of(machines, judged.clicks.total() + judged.opens.total()),
+            run,
+        }
+    });
+    Ok(lines.collect())
+}
+
+/// How a list grew: counted now, or, where it is large, within the last hour.
+pub async fn list(app: &App, list: &List) -> anyhow::Result<ListReport> {
+    let now = app.clock.now();
+    let kept = app.store.list_numbers(list.id).await?;
+    let kept = kept.and_then(|(at, text)| Some((at, serde_json::from_str(&text).ok()?)));
+    let fresh = |(at, growth): &(Timestamp, Growth)| {
+        growth.subscribed > SMALL && now.since(*at) < OLD && *at <= now
+    };
+    let (at, growth) = match kept.filter(fresh) {
+        Some(kept) => kept,
+        None => {
+            let days = app.store.count_list(list.id).await?;
+            let found = growth(&days, now.seconds().div_euclid(86_400));
+            let text = serde_json::to_string(&found)?;
+            app.store.keep_list_numbers(list.id, now, &text).await?;
+            (now, found)
+        }
+    };
+    Ok(ListReport {
+        list: list.slug.clone(),
+        title: list.title.clone(),
+        at,
+        growth,
+    })
+}
+
+/// The events of the next deliveries of `run` behind the delivery `seq`, judged; empty at the end. The last one's
+/// delivery is where the next page begins.
+pub async fn events(
+    app: &App,
+    run: RunId,
+    seq: i64,
+    limit: u32,
+) -> Result<Vec<JudgedEvent>, StoreError> {
+    let found = app.store.run_events(run, seq, limit).await?;
+    let mut all = Vec::with_capacity(found.len());
+    for events in found.chunk_by(|one, other| one.delivery == other.delivery) {
+        all.extend(judge_delivery(events));
+    }
+    Ok(all)
+}
+
+fn judge_delivery(events: &[RunEvent]) -> Vec<JudgedEvent> {
+    let evidence: Vec<Evidence> = events
+        .iter()
+        .map(|event| serde_json::from_str(&event.evidence).unwrap_or_default())
+        .collect();
+    let witnesses: Vec<Witness<'_>> = events
+        .iter()
+        .zip(&evidence)
+        .map(|(event, evidence)| Witness {
+            kind: event.kind,
+            link: event.link,
+            at: event.at,
+            after: event.after.or(evidence.after),
+            evidence,
+        })
+        .collect();
+    let rules = judge(&witnesses);
+    let afters: Vec<Option<i64>> = witnesses.iter().map(|witness| witness.after).collect();
+    let each = events.iter().zip(evidence).zip(rules).zip(afters);
+    each.map(|(((event, evidence), rule), after)| JudgedEvent {
+        id: event.id,
+        at: event.at,
+        kind: event.kind,
+        delivery: event.delivery.seq,
+        link: event.link,
+        after,
+        verdict: rule.verdict(),
+        rule,
+        evidence,
+    })
+    .collect()
+}

@@ -1,0 +1,179 @@
+//! How a list grew, and what became of those who joined in one month.
+//!
+//! Promises: pure: days are put together to weeks, which begin on Monday, and to months, both in UTC. What is read is
+//! how things stand: who left and came back has not left.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// Weeks and months that are shown.
+pub const WEEKS: usize = 26;
+pub const MONTHS: usize = 24;
+
+/// A list in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Growth {
+    /// Readers who are subscribed now.
+    pub subscribed: i64,
+    /// The newest last.
+    pub weeks: Vec<Week>,
+    /// By month of joining, the newest last.
+    pub cohorts: Vec<Cohort>,
+}
+
+/// One week.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Week {
+    /// Its Monday, as `2026-03-02`.
+    pub monday: String,
+    pub joined: i64,
+    pub left: i64,
+    /// `joined` less `left`.
+    pub net: i64,
+    /// Why, where the reader said so.
+    pub why: BTreeMap<String, i64>,
+}
+
+/// Those who joined in one month.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cohort {
+    /// As `2026-03`.
+    pub month: String,
+    pub joined: i64,
+    pub subscribed: i64,
+    /// Subscribed, and clicked in one of the last issues.
+    pub clicking: i64,
+}
+
+/// Counts by day since 1970.
+#[derive(Clone, Debug, Default)]
+pub struct Days {
+    /// Joined, by whether they are subscribed still.
+    pub joined: Vec<(i64, bool, i64)>,
+    pub left: Vec<(i64, i64)>,
+    pub why: Vec<(i64, String, i64)>,
+    /// Subscribed readers who click, by the day they joined.
+    pub clicking: Vec<(i64, i64)>,
+}
+
+/// Puts days together, up to the day `today`.
+pub fn growth(days: &Days, today: i64) -> Growth {
+    let this_week = week_of(today);
+    let first = this_week - i64::try_from(WEEKS).unwrap_or(0) + 1;
+    let mut weeks: Vec<Week> = (first..=this_week)
+        .map(|week| Week {
+            monday: date(week * 7 - 3).to_string(),
+            ..Week::default()
+        })
+        .collect();
+    let place = |day: i64| {
+        let place = usize::try_from(week_of(day) - first).ok();
+        place.filter(|&place| place < WEEKS)
+    };
+    for &(day, _, number) in &days.joined {
+        if let Some(place) = place(day) {
+            weeks[place].joined += number;
+        }
+    }
+    for &(day, number) in &days.left {
+        if let Some(place) = place(day) {
+            weeks[place].left += number;
+        }
+    }
+    for (day, why, number) in &days.why {
+        if let Some(place) = place(*day) {
+            *weeks[place].why.entry(why.clone()).or_default() += number;
+        }
+    }
+    for week in &mut weeks {
+        week.net = week.joined - week.left;
+    }
+    let mut cohorts: BTreeMap<String, Cohort> = BTreeMap::new();
+    for &(day, subscribed, number) in &days.joined {
+        let cohort = cohorts.entry(month_of(day)).or_default();
+        cohort.joined += number;
+        cohort.subscribed += if subscribed { number } else { 0 };
+    }
+    for &(day, number) in &days.clicking {
+        cohorts.entry(month_of(day)).or_default().clicking += number;
+    }
+    let skipped = cohorts.len().saturating_sub(MONTHS);
+    let cohorts = cohorts
+        .into_iter()
+        .skip(skipped)
+        .map(|(month, cohort)| Cohort { month, ..cohort });
+    let still = days.joined.iter().filter(|(_, subscribed, _)| *subscribed);
+    Growth {
+        subscribed: still.map(|(_, _, number)| number).sum(),
+        weeks,
+        cohorts: cohorts.collect(),
+    }
+}
+
+/// Weeks since 1970 that begin on Monday; 1 January 1970 was a Thursday.
+fn week_of(day: i64) -> i64 {
+    (day + 3).div_euclid(7)
+}
+
+fn month_of(day: i64) -> String {
+    let date = date(day);
+    format!("{:04}-{:02}", date.year(), date.month())
+}
+
+fn date(day: i64) -> Date {
+    let at = Timestamp(day.saturating_mul(86_400_000)).to_jiff();
+    TimeZone::UTC.to_datetime(at).date()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Days, growth};
+
+    /// 1 November 2026, a Sunday.
+    const SUNDAY: i64 = 20_758;
+
+    #[test]
+    fn weeks_begin_on_monday_and_cohorts_by_month() {
+        let days = Days {
+            joined: vec![
+                (SUNDAY, true, 3),
+                (SUNDAY - 6, false, 2),
+                (SUNDAY - 7, true, 10),
+                (SUNDAY - 40, true, 5),
+            ],
+            left: vec![(SUNDAY - 1, 1), (SUNDAY - 7, 4), (SUNDAY - 4_000, 9)],
+            why: vec![(SUNDAY - 1, "too-often".into(), 1)],
+            clicking: vec![(SUNDAY - 7, 6)],
+        };
+        let found = growth(&days, SUNDAY);
+        assert_eq!(found.subscribed, 18);
+        assert_eq!(found.weeks.len(), 26);
+        let week = &found.weeks[25];
+        assert_eq!(week.monday, "2026-10-26");
+        assert_eq!((week.joined, week.left, week.net), (5, 1, 4));
+        assert_eq!(week.why["too-often"], 1);
+        let before = &found.weeks[24];
+        assert_eq!((before.joined, before.left, before.net), (10, 4, 6));
+        let months: Vec<_> = found
+            .cohorts
+            .iter()
+            .map(|cohort| {
+                let month = cohort.month.as_str();
+                (month, cohort.joined, cohort.subscribed, cohort.clicking)
+            })
+            .collect();
+        assert_eq!(
+            months,
+            [
+                ("2026-09", 5, 5, 0),
+                ("2026-10", 12, 10, 6),
+                ("2026-11", 3, 3, 0)
+            ]
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! Shares with the interval in which the truth lies, or the word that there is not enough to say.
+//!
+//! Promises: pure. The interval is Wilson's, which stays within 0 and 1 and holds for small shares, where the usual
+//! one would name shares below nothing.
+
+use serde::Serialize;
+
+/// Readers below which a share says nothing.
+pub const ENOUGH: i64 = 30;
+/// Standard deviations on either side within which the truth lies 19 times out of 20.
+const WIDTH: f64 = 1.959_964;
+
+/// So many of so many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Share {
+    pub part: i64,
+    pub whole: i64,
+    /// None where there is not enough data.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+}
+
+/// A share and between which the truth lies 19 times out of 20.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Interval {
+    pub share: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+impl Share {
+    /// `part` of `whole`.
+    pub fn of(part: i64, whole: i64) -> Share {
+        let interval = (whole >= ENOUGH).then(|| wilson(part, whole));
+        Share {
+            part,
+            whole,
+            interval,
+        }
+    }
+
+    /// `12.3 %`, or nothing where there is not enough data.
+    pub fn percent(&self) -> Option<String> {
+        self.interval.map(|interval| percent(interval.share))
+    }
+}
+
+impl Interval {
+    /// `10.1 to 14.9 %`.
+    pub fn range(&self) -> String {
+        format!("{:.1} to {}", self.low * 100.0, percent(self.high))
+    }
+}
+
+/// `12.3 %`.
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// E. B. Wilson, 1927: the shares under which so many of so many would not surprise.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn wilson(part: i64, whole: i64) -> Interval {
+    let n = whole as f64;
+    // A delivery may be opened that was counted as bounced.
+    let share = (part as f64 / n).clamp(0.0, 1.0);
+    let square = WIDTH * WIDTH;
+    let middle = share + square / (2.0 * n);
+    let half = WIDTH * (share * (1.0 - share) / n + square / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + square / n;
+    Interval {
+        share,
+        low: ((middle - half) / scale).max(0.0),
+        high: ((middle + half) / scale).min(1.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Share, wilson};
+
+    /// Newcombe, Statistics in Medicine 17 (1998), table I: the score method without continuity correction.
+    #[test]
+    fn intervals_are_those_of_the_literature() {
+        for (part, whole, low, high) in [
+            (81, 263, 0.2553, 0.3662),
+            (15, 148, 0.0624, 0.1605),
+            (0, 20, 0.0, 0.1611),
+            (1, 29, 0.0061, 0.1718),
+        ] {
+            let found = wilson(part, whole);
+            assert!((found.low - low).abs() < 5e-5, "{part}/{whole}: {found:?}");
+            assert!(
+                (found.high - high).abs() < 5e-5,
+                "{part}/{whole}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_few_readers_nothing_is_said() {
+        assert_eq!(Share::of(3, 29).interval, None);
+        assert_eq!(Share::of(0, 0).percent(), None);
+        let some = Share::of(3, 30);
+        assert_eq!(some.percent().as_deref(), Some("10.0 %"));
+        let range = some.interval.expect("enough").range();
+        assert_eq!(range, "3.5 to 25.6 %");
+        assert_eq!(Share::of(31, 30).percent().as_deref(), Some("100.0 %"));
+    }
+}

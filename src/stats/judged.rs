@@ -1,0 +1,251 @@
+//! The judged numbers of a run: readers told from machines, each share with its interval.
+//!
+//! Promises: read from the tallies alone, so that a run of a million costs what a small one does; what cannot be said
+//! is missing. Leaves the verdicts to `event::score` and the tallies to `track::fold`.
+
+use serde::Serialize;
+
+use crate::stats::interval::Share;
+use crate::stats::tally::{Class, HOURS, Part, Tally, What};
+
+/// Hours that are shown one by one: after two days hardly anything happens.
+pub const SHOWN: usize = 48;
+
+/// Readers or events by what is thought of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Classes {
+    pub human: i64,
+    /// Through Gmail's proxy: readers, whose devices nobody knows.
+    pub gmail: i64,
+    /// Through Apple's proxy, which loads every mail's images: perhaps.
+    pub apple: i64,
+    pub unsure: i64,
+    pub machine: i64,
+}
+
+impl Classes {
+    /// Those who read, or what they did.
+    pub fn readers(&self) -> i64 {
+        self.human + self.gmail
+    }
+
+    /// All of them.
+    pub fn total(&self) -> i64 {
+        self.readers() + self.apple + self.unsure + self.machine
+    }
+
+    fn read(tally: &Tally, part: Part, bucket: &str, what: fn(Class) -> What) -> Classes {
+        let number = |class| tally.get(part, bucket, what(class));
+        Classes {
+            human: number(Class::Human),
+            gmail: number(Class::Gmail),
+            apple: number(Class::Apple),
+            unsure: number(Class::Unsure),
+            machine: number(Class::Machine),
+        }
+    }
+}
+
+/// A run's judged numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Judged {
+    /// Readers who clicked, of those to whom it was sent.
+    pub clicked: Share,
+    /// Readers who opened it, Apple's proxy left out.
+    pub opened: Share,
+    /// Readers who left by it.
+    pub departed: Share,
+    /// Whoever clicked or opened at all, by the best of what they did.
+    pub clickers: Classes,
+    pub openers: Classes,
+    /// Every click and every open.
+    pub clicks: Classes,
+    pub opens: Classes,
+    /// How much of all clicks and opens machines made.
+    pub machine_clicks: Share,
+    pub machine_opens: Share,
+    pub hours: Vec<Hour>,
+    pub providers: Vec<Group>,
+    pub devices: Vec<Device>,
+    /// The two subjects of a test, and the rest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<Group>,
+}
+
+/// First opens and first clicks of readers in one hour since the relay took their copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Hour {
+    pub hour: i64,
+    pub opened: i64,
+    pub clicked: i64,
+}
+
+/// Readers of one provider, or of one subject.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Group {
+    pub name: String,
+    pub sent: i64,
+    pub bounced: i64,
+    pub clicked: Share,
+    pub opened: Share,
+    /// Opened by Apple's proxy alone.
+    pub apple: i64,
+}
+
+/// Readers of one family of devices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Device {
+    pub name: String,
+    pub opened: i64,
+    pub clicked: i64,
+}
+
+/// One link's judged numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct LinkJudged {
+    /// Readers who clicked it, of all to whom the issue was sent.
+    pub readers: Share,
+    pub clicks: Classes,
+}
+
+impl Judged {
+    /// From the tallies of a run that was sent to so many, of whom so many left by it.
+    pub fn read(tally: &Tally, sent: i64, departed: i64) -> Judged {
+        let classes = |what| Classes::read(tally, Part::Run, "", what);
+        let (clickers, openers) = (classes(What::Clicked), classes(What::Opened));
+        let (clicks, opens) = (classes(What::Clicks), classes(What::Opens));
+        Judged {
+            clicked: Share::of(clickers.readers(), sent),
+            opened: Share::of(openers.readers(), sent),
+            departed: Share::of(departed, sent),
+            machine_clicks: Share::of(clicks.machine, clicks.total()),
+            machine_opens: Share::of(opens.machine, opens.total()),
+            clickers,
+            openers,
+            clicks,
+            opens,
+            hours: hours(tally),
+            providers: groups(tally, Part::Provider),
+            devices: devices(tally),
+            subjects: groups(tally, Part::Subject),
+        }
+    }
+
+    /// Judged numbers of one link.
+    pub fn link(tally: &Tally, link: i64, sent: i64) -> LinkJudged {
+        let bucket = link.to_string();
+        let readers = Classes::read(tally, Part::Link, &bucket, What::Clicked);
+        LinkJudged {
+            readers: Share::of(readers.readers(), sent),
+            clicks: Classes::read(tally, Part::Link, &bucket, What::Clicks),
+        }
+    }
+
+    /// First opens and first clicks of the hours that are shown.
+    pub fn curves(&self) -> (Vec<i64>, Vec<i64>) {
+        let (mut opened, mut clicked) = (vec![0; SHOWN], vec![0; SHOWN]);
+        for hour in &self.hours {
+            if let Some(place) = usize::try_from(hour.hour).ok().filter(|&hour| hour < SHOWN) {
+                (opened[place], clicked[place]) = (hour.opened, hour.clicked);
+            }
+        }
+        (opened, clicked)
+    }
+}
+
+/// Hours in which anything happened; the last holds all that came later than a week.
+fn hours(tally: &Tally) -> Vec<Hour> {
+    let hour = |hour: i64| {
+        let bucket = format!("{hour:03}");
+        let number = |what| tally.get(Part::Hour, &bucket, what);
+        Hour {
+            hour,
+            opened: number(What::Opened(Class::Human)),
+            clicked: number(What::Clicked(Class::Human)),
+        }
+    };
+    let hours = (0..=HOURS).map(hour);
+    hours
+        .filter(|hour| hour.opened + hour.clicked > 0)
+        .collect()
+}
+
+/// The largest first.
+fn groups(tally: &Tally, part: Part) -> Vec<Group> {
+    let group = |name: &str| {
+        let sent = tally.get(part, name, What::Sent);
+        let opened = Classes::read(tally, part, name, What::Opened);
+        let clicked = Classes::read(tally, part, name, What::Clicked);
+        Group {
+            name: name.to_owned(),
+            sent,
+            bounced: tally.get(part, name, What::Bounced),
+            clicked: Share::of(clicked.readers(), sent),
+            opened: Share::of(opened.readers(), sent),
+            apple: opened.apple,
+        }
+    };
+    let mut groups: Vec<Group> = tally.buckets(part).into_iter().map(group).collect();
+    groups.sort_by(|one, other| other.sent.cmp(&one.sent).then(one.name.cmp(&other.name)));
+    groups
+}
+
+fn devices(tally: &Tally) -> Vec<Device> {
+    let device = |name: &str| Device {
+        name: name.to_owned(),
+        opened: tally.get(Part::Device, name, What::Opened(Class::Human)),
+        clicked: tally.get(Part::Device, name, What::Clicked(Class::Human)),
+    };
+    let mut devices: Vec<Device> = tally
+        .buckets(Part::Device)
+        .into_iter()
+        .map(device)
+        .collect();
+    devices.retain(|device| device.opened + device.clicked > 0);
+    devices.sort_by(|one, other| {
+        let order = (other.opened + other.clicked).cmp(&(one.opened + one.clicked));
+        order.then(one.name.cmp(&other.name))
+    });
+    devices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Judged;
+    use crate::stats::tally::{Class, Part, Tally, What};
+
+    #[test]
+    fn machines_are_counted_apart_and_groups_stand_by_size() {
+        let mut tally = Tally::default();
+        for (what, number) in [
+            (What::Opened(Class::Human), 30),
+            (What::Opened(Class::Gmail), 20),
+            (What::Opened(Class::Apple), 25),
+            (What::Clicked(Class::Human), 10),
+            (What::Clicked(Class::Machine), 40),
+            (What::Clicks(Class::Human), 12),
+            (What::Clicks(Class::Machine), 48),
+        ] {
+            tally.add(Part::Run, "", what, number);
+        }
+        tally.add(Part::Provider, "Apple", What::Sent, 40);
+        tally.add(Part::Provider, "Gmail", What::Sent, 60);
+        tally.add(Part::Provider, "Gmail", What::Opened(Class::Gmail), 20);
+        tally.add(Part::Hour, "001", What::Opened(Class::Human), 3);
+        tally.add(Part::Hour, "168", What::Clicked(Class::Human), 1);
+        let judged = Judged::read(&tally, 100, 1);
+        assert_eq!((judged.clicked.part, judged.opened.part), (10, 50));
+        assert_eq!(judged.machine_clicks.percent().as_deref(), Some("80.0 %"));
+        assert_eq!(judged.openers.apple, 25);
+        let names: Vec<&str> = judged
+            .providers
+            .iter()
+            .map(|group| group.name.as_str())
+            .collect();
+        assert_eq!(names, ["Gmail", "Apple"]);
+        assert_eq!(judged.providers[0].opened.part, 20);
+        assert_eq!(judged.hours.len(), 2);
+        assert_eq!(judged.curves().0[1], 3);
+        assert!(judged.subjects.is_empty());
+    }
+}

@@ -1,0 +1,377 @@
+//! What one delivery's events come to: its readers' classes, and its share of every number of the run.
+//!
+//! Promises: pure; a delivery's share is worked out from all of its events, so that it can be taken back and given
+//! anew when more come, or when the rules change. A reader counts once in each number, by the best of her events.
+//! Leaves the verdicts to `event::score`, and adding the shares up to `store`.
+
+use std::collections::BTreeMap;
+
+use crate::event::score::{Rule, Verdict, Witness, judge};
+use crate::event::{EventKind, device};
+
+/// Seconds of an hour, and hours that are told apart: a week of them, the last holds all that came later.
+const HOUR: i64 = 3600;
+pub const HOURS: i64 = 168;
+
+/// By what numbers are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    Run,
+    Link,
+    Hour,
+    Provider,
+    Device,
+    Subject,
+}
+
+impl Part {
+    /// The name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Run => "run",
+            Part::Link => "link",
+            Part::Hour => "hour",
+            Part::Provider => "provider",
+            Part::Device => "device",
+            Part::Subject => "subject",
+        }
+    }
+
+    /// The part of this name.
+    pub fn parse(name: &str) -> Option<Part> {
+        let all = [
+            Part::Run,
+            Part::Link,
+            Part::Hour,
+            Part::Provider,
+            Part::Device,
+            Part::Subject,
+        ];
+        all.into_iter().find(|part| part.name() == name)
+    }
+}
+
+/// What is thought of a reader's opens or clicks, the better first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    Human,
+    /// Through Gmail's proxy: a reader, whose device nobody knows.
+    Gmail,
+    /// Apple's proxy: perhaps.
+    Apple,
+    Unsure,
+    Machine,
+}
+
+impl Class {
+    /// Every class, the best first.
+    pub const ALL: [Class; 5] = [
+        Class::Human,
+        Class::Gmail,
+        Class::Apple,
+        Class::Unsure,
+        Class::Machine,
+    ];
+
+    /// The name in the database and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Human => "human",
+            Class::Gmail => "gmail",
+            Class::Apple => "apple",
+            Class::Unsure => "unsure",
+            Class::Machine => "machine",
+        }
+    }
+
+    /// What a rule makes of an event.
+    pub fn of(rule: Rule) -> Class {
+        match (rule, rule.verdict()) {
+            (Rule::GmailProxy, _) => Class::Gmail,
+            (Rule::ApplePrivacy, _) => Class::Apple,
+            (_, Verdict::Human) => Class::Human,
+            (_, Verdict::Unsure) => Class::Unsure,
+            (_, Verdict::Machine) => Class::Machine,
+        }
+    }
+
+    /// Whether a reader did it.
+    pub fn is_reader(self) -> bool {
+        matches!(self, Class::Human | Class::Gmail)
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum What {
+    /// Copies that the relay took, and that were refused for good.
+    Sent,
+    Bounced,
+    /// Readers whose best open or click is of this class.
+    Opened(Class),
+    Clicked(Class),
+    /// Opens and clicks of this class.
+    Opens(Class),
+    Clicks(Class),
+}
+
+impl What {
+    /// The name in the database.
+    pub fn name(self) -> String {
+        match self {
+            What::Sent => "sent".to_owned(),
+            What::Bounced => "bounced".to_owned(),
+            What::Opened(class) => format!("opened:{}", class.name()),
+            What::Clicked(class) => format!("clicked:{}", class.name()),
+            What::Opens(class) => format!("opens:{}", class.name()),
+            What::Clicks(class) => format!("clicks:{}", class.name()),
+        }
+    }
+
+    /// What has this name.
+    pub fn parse(name: &str) -> Option<What> {
+        let Some((what, class)) = name.split_once(':') else {
+            return match name {
+                "sent" => Some(What::Sent),
+                "bounced" => Some(What::Bounced),
+                _ => None,
+            };
+        };
+        let class = Class::ALL.into_iter().find(|known| known.name() == class)?;
+        Some(match what {
+            "opened" => What::Opened(class),
+            "clicked" => What::Clicked(class),
+            "opens" => What::Opens(class),
+            "clicks" => What::Clicks(class),
+            _ => return None,
+        })
+    }
+}
+
+/// Numbers by part, bucket (a link's index, an hour, a provider's name) and what they count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally(BTreeMap<(Part, String, What), i64>);
+
+impl Tally {
+    /// Adds `number`.
+    pub fn add(&mut self, part: Part, bucket: &str, what: What, number: i64) {
+        *self.0.entry((part, bucket.to_owned(), what)).or_default() += number;
+    }
+
+    /// Adds every number of `other`, `sign` times.
+    pub fn merge(&mut self, other: &Tally, sign: i64) {
+        for ((part, bucket, what), number) in &other.0 {
+            self.add(*part, bucket, *what, sign * number);
+        }
+    }
+
+    /// Everything that is not 0.
+    pub fn iter(&self) -> impl Iterator<Item = (Part, &str, What, i64)> {
+        let some = self.0.iter().filter(|(_, number)| **number != 0);
+        some.map(|((part, bucket, what), number)| (*part, bucket.as_str(), *what, *number))
+    }
+
+    /// One number.
+    pub fn get(&self, part: Part, bucket: &str, what: What) -> i64 {
+        let found = self.0.get(&(part, bucket.to_owned(), what));
+        found.copied().unwrap_or(0)
+    }
+
+    /// The buckets of a part, in their order.
+    pub fn buckets(&self, part: Part) -> Vec<&str> {
+        let keys = self.0.keys().filter(|key| key.0 == part);
+        let mut names: Vec<&str> = keys.map(|key| key.1.as_str()).collect();
+        names.dedup();
+        names
+    }
+}
+
+/// What a delivery's events come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    pub tally: Tally,
+    pub opened: Option<Class>,
+    pub clicked: Option<Class>,
+}
+
+/// The share of a delivery at `provider` that got the `subject` (of a test). `events` are those that are judged, in
+/// any order.
+pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> Share {
+    let rules = judge(events);
+    let mut tally = Tally::default();
+    let mut links: BTreeMap<u32, Class> = BTreeMap::new();
+    let mut first_open: Option<&Witness<'_>> = None;
+    let mut first_click: Option<&Witness<'_>> = None;
+    let (mut opened, mut clicked) = (None, None);
+    for (event, rule) in events.iter().zip(rules) {
+        if event.evidence.head {
+            continue;
+        }
+        let class = Class::of(rule);
+        match (event.kind, event.link) {
+            (EventKind::Open, _) => {
+                tally.add(Part::Run, "", What::Opens(class), 1);
+                opened = better(opened, class);
+                if class.is_reader() && first_open.is_none_or(|first| event.at < first.at) {
+                    first_open = Some(event);
+                }
+            }
+            (EventKind::Click, link) => {
+                tally.add(Part::Run, "", What::Clicks(class), 1);
+                clicked = better(clicked, class);
+                if let Some(link) = link {
+                    tally.add(Part::Link, &link.to_string(), What::Clicks(class), 1);
+                    let best = links.entry(link).or_insert(class);
+                    *best = class.min(*best);
+                }
+                if class.is_reader() && first_click.is_none_or(|first| event.at < first.at) {
+                    first_click = Some(event);
+                }
+            }
+            _ => {}
+        }
+    }
+    for (link, class) in links {
+        tally.add(Part::Link, &link.to_string(), What::Clicked(class), 1);
+    }
+    let readers = [opened.map(What::Opened), clicked.map(What::Clicked)];
+    for what in readers.into_iter().flatten() {
+        tally.add(Part::Run, "", what, 1);
+        tally.add(Part::Provider, provider, what, 1);
+        if let Some(subject) = subject {
+            tally.add(Part::Subject, subject, what, 1);
+        }
+    }
+    let firsts = [
+        (first_open, What::Opened(Class::Human)),
+        (first_click, What::Clicked(Class::Human)),
+    ];
+    for (event, what) in firsts {
+        let Some(event) = event else { continue };
+        let hour = event.after.unwrap_or(0).div_euclid(HOUR).clamp(0, HOURS);
+        tally.add(Part::Hour, &format!("{hour:03}"), what, 1);
+        tally.add(Part::Device, device::family(&event.evidence.agent), what, 1);
+    }
+    Share {
+        tally,
+        opened,
+        clicked,
+    }
+}
+
+fn better(known: Option<Class>, class: Class) -> Option<Class> {
+    Some(known.map_or(class, |known| known.min(class)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Class, Part, Tally, What, share};
+    use crate::clock::Timestamp;
+    use crate::event::score::Witness;
+    use crate::event::{EventKind, Evidence};
+
+    fn reader() -> Evidence {
+        Evidence {
+            agent: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X)".into(),
+            language: true,
+            ..Evidence::default()
+        }
+    }
+
+    fn seen(link: Option<u32>, second: i64, evidence: &Evidence) -> Witness<'_> {
+        Witness {
+            kind: match link {
+                Some(_) => EventKind::Click,
+                None => EventKind::Open,
+            },
+            link,
+            at: Timestamp(second * 1000),
+            after: Some(second),
+            evidence,
+        }
+    }
+
+    #[test]
+    fn a_reader_counts_once_by_the_best_of_her_events_and_every_event_counts() {
+        let (reader, apple) = (
+            reader(),
+            Evidence {
+                agent: "Mozilla/5.0".into(),
+                ..Evidence::default()
+            },
+        );
+        let events = [
+            seen(None, 2, &apple),
+            seen(None, 7_300, &reader),
+            seen(None, 9_000, &reader),
+            seen(Some(4), 7_400, &reader),
+            seen(Some(4), 90_000, &reader),
+        ];
+        let one = share(&events, "Gmail", Some("B"));
+        assert_eq!(
+            (one.opened, one.clicked),
+            (Some(Class::Human), Some(Class::Human))
+        );
+        let number = |part, bucket: &str, what| one.tally.get(part, bucket, what);
+        assert_eq!(number(Part::Run, "", What::Opened(Class::Human)), 1);
+        assert_eq!(number(Part::Run, "", What::Opened(Class::Apple)), 0);
+        assert_eq!(number(Part::Run, "", What::Opens(Class::Apple)), 1);
+        assert_eq!(number(Part::Run, "", What::Opens(Class::Human)), 2);
+        assert_eq!(number(Part::Link, "4", What::Clicked(Class::Human)), 1);
+        assert_eq!(number(Part::Link, "4", What::Clicks(Class::Human)), 2);
+        assert_eq!(number(Part::Hour, "002", What::Opened(Class::Human)), 1);
+        assert_eq!(number(Part::Hour, "002", What::Clicked(Class::Human)), 1);
+        assert_eq!(
+            number(Part::Device, "iPhone", What::Clicked(Class::Human)),
+            1
+        );
+        assert_eq!(
+            number(Part::Provider, "Gmail", What::Opened(Class::Human)),
+            1
+        );
+        assert_eq!(number(Part::Subject, "B", What::Clicked(Class::Human)), 1);
+    }
+
+    #[test]
+    fn a_share_taken_back_and_given_anew_is_the_share_of_all() {
+        let reader = reader();
+        let head = Evidence {
+            head: true,
+            ..reader.clone()
+        };
+        let mut events = vec![seen(Some(0), 100, &reader), seen(Some(1), 101, &reader)];
+        let before = share(&events, "Apple", None);
+        assert_eq!(before.clicked, Some(Class::Human));
+        let mut sum = before.tally.clone();
+        // The third link within seconds makes scanners' clicks of the first two.
+        events.push(seen(Some(2), 102, &reader));
+        events.push(seen(Some(2), 102, &head));
+        let after = share(&events, "Apple", None);
+        assert_eq!(after.clicked, Some(Class::Machine));
+        sum.merge(&before.tally, -1);
+        sum.merge(&after.tally, 1);
+        let mut alone = Tally::default();
+        alone.merge(&after.tally, 1);
+        assert!(sum.iter().eq(alone.iter()));
+        assert_eq!(sum.get(Part::Run, "", What::Clicks(Class::Machine)), 3);
+        assert_eq!(sum.get(Part::Run, "", What::Clicks(Class::Human)), 0);
+    }
+
+    #[test]
+    fn names_lead_back() {
+        for class in Class::ALL {
+            for what in [
+                What::Opened(class),
+                What::Clicked(class),
+                What::Opens(class),
+                What::Clicks(class),
+            ] {
+                assert_eq!(What::parse(&what.name()), Some(what));
+            }
+        }
+        assert_eq!(What::parse("sent"), Some(What::Sent));
+        assert_eq!(What::parse("opened:nobody"), None);
+        assert_eq!(Part::parse("device"), Some(Part::Device));
+        assert_eq!(Part::parse("planet"), None);
+    }
+}

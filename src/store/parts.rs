@@ -1,0 +1,116 @@
+//! Sent and bounced copies by mailbox provider and by subject, a block at a time: what shares are shares of.
+//!
+//! Promises: a block is counted again when its counters have moved since, and what it gave before is taken back in the
+//! same transaction; a look at a run costs a look at its blocks. Leaves who is whose to `track::parts`.
+
+use crate::clock::Timestamp;
+use crate::id::RunId;
+use crate::stats::tally::Tally;
+use crate::store::folds::{ADD_TALLIES, tally_rows};
+use crate::store::{Result, Store};
+
+/// A block whose counters are not those by which its parts are known.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct StaleBlock {
+    pub run_id: i64,
+    pub block: i64,
+    pub sent: i64,
+    pub bounced: i64,
+    /// What it gave so far, as JSON; none yet.
+    pub parts: Option<String>,
+}
+
+/// A copy that was sent or bounced.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Copied {
+    pub seq: i64,
+    pub state: String,
+    /// The canonical address; none where the reader was erased.
+    pub address: Option<String>,
+}
+
+impl Store {
+    /// Blocks to be counted: of the run `run`, or without one, of those under way or finished after `since`.
+    pub async fn stale_blocks(
+        &self,
+        run: Option<RunId>,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StaleBlock>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(
+                "select b.run_id, b.block, b.sent, b.bounced, p.parts
+                 from runs r
+                     join blocks b on b.run_id = r.id
+                     left join block_parts p on p.run_id = b.run_id and p.block = b.block
+                 where r.kind = 'issue'
+                   and (r.id = $1 or ($1 < 0 and (r.finished_at is null or r.finished_at > $2)))
+                   and (b.sent <> coalesce(p.sent, 0) or b.bounced <> coalesce(p.bounced, 0))
+                 limit $3",
+            )
+            .bind(run.map_or(-1, |run| run.0))
+            .bind(since.0)
+            .bind(i64::from(limit))
+            .fetch_all(conn)
+            .await?;
+            Ok(found)
+        })
+    }
+
+    /// The copies of a block that were sent or bounced.
+    pub async fn copied(&self, block: &StaleBlock) -> Result<Vec<Copied>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(
+                "select d.seq, d.state, u.canonical as address
+                 from deliveries d left join subscribers u on u.id = d.subscriber_id
+                 where d.run_id = $1 and d.seq >= $2 * 256 and d.seq < ($2 + 1) * 256
+                   and d.state in ('sent', 'bounced')",
+            )
+            .bind(block.run_id)
+            .bind(block.block)
+            .fetch_all(conn)
+            .await?;
+            Ok(found)
+        })
+    }
+
+    /// Keeps what a block gives, and adds `change` to the run's tallies. False if another counted it meanwhile.
+    pub async fn keep_parts(
+        &self,
+        block: &StaleBlock,
+        parts: &str,
+        change: &Tally,
+    ) -> Result<bool> {
+        transact!(self, conn => {
+            let kept = match &block.parts {
+                None => sqlx::query(
+                    "insert into block_parts (run_id, block, sent, bounced, parts)
+                     values ($1, $2, $3, $4, $5) on conflict (run_id, block) do nothing",
+                ),
+                Some(_) => sqlx::query(
+                    "update block_parts set sent = $3, bounced = $4, parts = $5
+                     where run_id = $1 and block = $2 and parts = $6",
+                ),
+            };
+            let kept = kept
+                .bind(block.run_id)
+                .bind(block.block)
+                .bind(block.sent)
+                .bind(block.bounced)
+                .bind(parts);
+            let kept = match &block.parts {
+                None => kept,
+                Some(before) => kept.bind(before.as_str()),
+            };
+            if kept.execute(&mut *conn).await?.rows_affected() != 1 {
+                return Ok(false);
+            }
+            sqlx::query(self.sql(ADD_TALLIES))
+                .bind(block.run_id)
+                .bind(tally_rows(change))
+                .execute(&mut *conn)
+                .await?;
+            true
+        })
+    }
+}

@@ -1,0 +1,235 @@
+//! The judged numbers of runs, and how lists grew, as they are kept.
+//!
+//! Promises: a run's tallies are some hundred rows, however many readers it had; only `count_list` counts a large
+//! table, and what it found is kept.
+
+use std::collections::HashMap;
+
+use crate::clock::Timestamp;
+use crate::event::EventKind;
+use crate::id::{DeliveryKey, ListId, RunId};
+use crate::stats::growth::Days;
+use crate::stats::tally::{Part, Tally, What};
+use crate::stats::usual::ISSUES;
+use crate::store::events::json;
+use crate::store::{Result, Store};
+
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
+/// A run as later ones are compared with it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct EarlierRun {
+    pub id: i64,
+    pub slug: String,
+    pub title: String,
+    pub sent: i64,
+    pub departed: i64,
+}
+
+/// One event of a run, with the seconds since its delivery was settled.
+#[derive(Clone, Debug)]
+pub struct RunEvent {
+    pub id: i64,
+    pub kind: EventKind,
+    pub delivery: DeliveryKey,
+    pub link: Option<u32>,
+    pub at: Timestamp,
+    pub after: Option<i64>,
+    /// JSON.
+    pub evidence: String,
+}
+
+impl Store {
+    /// The tallies of a run.
+    pub async fn tallies(&self, run: RunId) -> Result<Tally> {
+        let mut found = self.tallies_of(&[run], None).await?;
+        Ok(found.remove(&run).unwrap_or_default())
+    }
+
+    /// The tallies of several runs, all or only one part of them.
+    pub async fn tallies_of(
+        &self,
+        runs: &[RunId],
+        part: Option<Part>,
+    ) -> Result<HashMap<RunId, Tally>> {
+        let rows: Vec<(i64, String, String, String, i64)> = read!(self, conn => {
+            sqlx::query_as(self.sql(
+                "select t.run_id, t.part, t.bucket, t.what, t.number
+                 from json_each($1) as r
+                     join tallies t on t.run_id = cast(r.value->>0 as bigint)
+                 where $2 = '' or t.part = $2",
+            ))
+            .bind(json(runs.iter().map(|run| [run])))
+            .bind(part.map_or("", Part::name))
+            .fetch_all(conn)
+            .await?
+        });
+        let mut found: HashMap<RunId, Tally> = HashMap::new();
+        for (run, part, bucket, what, number) in rows {
+            if let (Some(part), Some(what)) = (Part::parse(&part), What::parse(&what)) {
+                found
+                    .entry(RunId(run))
+                    .or_default()
+                    .add(part, &bucket, what, number);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The last runs to the list of `run` before it that reached anyone, the newest first.
+    pub async fn issues_before(&self, run: RunId) -> Result<Vec<EarlierRun>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(
+                "select e.id, e.slug, e.title, cast(sum(b.sent) as bigint) as sent,
+                     cast(sum(b.departed) as bigint) as departed
+                 from (
+                     select r.id, r.slug, r.title from runs this
+                         join runs r on r.list_id = this.list_id and r.id < this.id and r.kind = 'issue'
+                     where this.id = $1 and r.started_at is not null
+                       and exists (select 1 from blocks b where b.run_id = r.id and b.sent > 0)
+                     order by r.id desc limit $2
+                 ) as e
+                     join blocks b on b.run_id = e.id
+                 group by e.id, e.slug, e.title
+                 order by e.id desc",
+            )
+            .bind(run.0)
+            .bind(i64::from(ISSUES))
+            .fetch_all(conn)
+            .await?;
+            Ok(found)
+        })
+    }
+
+    /// The folded events of up to `limit` deliveries of a run behind `seq`, by delivery and then as they came.
+    pub async fn run_events(&self, run: RunId, seq: i64, limit: u32) -> Result<Vec<RunEvent>> {
+        type Row = (i64, String, i64, Option<i64>, i64, Option<i64>, String);
+        let rows: Vec<Row> = read!(self, conn => {
+            sqlx::query_as(
+                "select e.id, e.kind, x.seq, e.link, e.at, x.after, e.evidence
+                 from delivery_events x join events e on e.id = x.event_id
+                 where x.run_id = $1 and x.seq > $2 and x.seq <= (
+                     select max(seq) from (
+                         select distinct seq from delivery_events
+                         where run_id = $1 and seq > $2 order by seq limit $3
+                     ) as page
+                 )
+                 order by x.seq, x.event_id",
+            )
+            .bind(run.0)
+            .bind(seq)
+            .bind(i64::from(limit))
+            .fetch_all(conn)
+            .await?
+        });
+        let each = rows.into_iter().filter_map(|row| {
+            let (id, kind, seq, link, at, after, evidence) = row;
+            Some(RunEvent {
+                id,
+                kind: EventKind::parse(&kind)?,
+                delivery: DeliveryKey {
+                    run,
+                    seq: u32::try_from(seq).ok()?,
+                },
+                link: link.and_then(|link| u32::try_from(link).ok()),
+                at: Timestamp(at),
+                after,
+                evidence,
+            })
+        });
+        Ok(each.collect())
+    }
+
+    /// Counts who joined a list and who left it, by day: once through its subscriptions.
+    pub async fn count_list(&self, list: ListId) -> Result<Days> {
+        read!(self, conn => {
+            let joined: Vec<(i64, i64, i64)> = sqlx::query_as(
+                "select confirmed_at / $2, cast(case when status in ('confirmed', 'paused') then 1 else 0 end as bigint),
+                     count(*)
+                 from subscriptions where list_id = $1 and confirmed_at is not null group by 1, 2",
+            )
+            .bind(list.0)
+            .bind(DAY)
+            .fetch_all(&mut *conn)
+            .await?;
+            let left = sqlx::query_as(
+                "select left_at / $2, count(*) from subscriptions
+                 where list_id = $1 and status = 'unsubscribed' and left_at is not null
+                   and confirmed_at is not null
+                 group by 1",
+            )
+            .bind(list.0)
+            .bind(DAY)
+            .fetch_all(&mut *conn)
+            .await?;
+            let why = sqlx::query_as(
+                "select r.at / $2, r.reason, count(*)
+                 from leave_reasons r join subscriptions n on n.key = r.subscription
+                 where n.list_id = $1 group by 1, 2",
+            )
+            .bind(list.0)
+            .bind(DAY)
+            .fetch_all(&mut *conn)
+            .await?;
+            let clicking = sqlx::query_as(
+                "select n.confirmed_at / $2, count(distinct n.key)
+                 from judged j
+                     join deliveries d on d.run_id = j.run_id and d.seq = j.seq
+                     join subscriptions n on n.list_id = $1 and n.subscriber_id = d.subscriber_id
+                 where j.clicked = 'human' and n.status in ('confirmed', 'paused') and n.confirmed_at is not null
+                   and j.run_id in (
+                       select id from runs where list_id = $1 and kind = 'issue' and started_at is not null
+                       order by id desc limit $3
+                   )
+                 group by 1",
+            )
+            .bind(list.0)
+            .bind(DAY)
+            .bind(i64::from(ISSUES))
+            .fetch_all(&mut *conn)
+            .await?;
+            Ok(Days {
+                joined: joined
+                    .into_iter()
+                    .map(|(day, subscribed, number)| (day, subscribed == 1, number))
+                    .collect(),
+                left,
+                why,
+                clicking,
+            })
+        })
+    }
+
+    /// What was found of a list when it was last counted, and when.
+    pub async fn list_numbers(&self, list: ListId) -> Result<Option<(Timestamp, String)>> {
+        read!(self, conn => {
+            let found: Option<(i64, String)> =
+                sqlx::query_as("select at, numbers from list_numbers where list_id = $1")
+                    .bind(list.0)
+                    .fetch_optional(conn)
+                    .await?;
+            Ok(found.map(|(at, numbers)| (Timestamp(at), numbers)))
+        })
+    }
+
+    /// Keeps what was found of a list.
+    pub async fn keep_list_numbers(
+        &self,
+        list: ListId,
+        at: Timestamp,
+        numbers: &str,
+    ) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query(
+                "insert into list_numbers (list_id, at, numbers) values ($1, $2, $3)
+                 on conflict (list_id) do update set at = excluded.at, numbers = excluded.numbers",
+            )
+            .bind(list.0)
+            .bind(at.0)
+            .bind(numbers)
+            .execute(conn)
+            .await?;
+        })
+    }
+}

@@ -1,0 +1,400 @@
+//! The fold: counts what stands in the event log, a fraction of a second behind it.
+//!
+//! Promises: every event is counted once, whoever else folds and wherever the program is killed; what was judged by
+//! older rules is judged again from the log. A batch is sorted by delivery and written in pieces, so that the one
+//! writer of SQLite is never held long. Leaves the verdicts to `event::score` and the shares to `stats::tally`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::clock::{Clock, Timestamp};
+use crate::event::EventKind;
+use crate::event::score::{JUDGED, RULES, Witness};
+use crate::id::RunId;
+use crate::rollout::provider;
+use crate::stats::tally::share;
+use crate::store::folds::{BlockGain, Facts, Folded, JudgedRow, Logged, Position};
+use crate::store::{Result, Store};
+use crate::track::parts;
+use crate::trial::Trial;
+
+/// Events of one batch: so many are held in memory, and so many are sorted, so that neighbours are written together.
+const BATCH: u32 = 20_000;
+/// Events of one piece: a transaction of a few milliseconds.
+const PIECE: usize = 500;
+/// How far behind the log counters may be while events come.
+const BEHIND: Duration = Duration::from_millis(400);
+/// How often the parts of the runs under way are looked at.
+const PARTS: Duration = Duration::from_secs(5);
+/// After a fault of the database.
+const AGAIN: Duration = Duration::from_secs(2);
+/// While another process folds.
+const OTHERS: Duration = Duration::from_millis(20);
+
+/// What one step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Something was done, and more may be left.
+    Done,
+    /// Another process moved first.
+    Taken,
+    /// Nothing is left.
+    Idle,
+}
+
+/// Counts everything that is in the log now.
+pub async fn catch_up(store: &Store) -> Result<()> {
+    let end = store.log_end().await?;
+    let mut folder = Folder::new(store.clone());
+    loop {
+        let position = store.fold_position().await?;
+        if position.folded >= end && position.rules >= RULES {
+            return Ok(());
+        }
+        match folder.step(position).await? {
+            Step::Done => {}
+            Step::Taken => sleep(OTHERS).await,
+            Step::Idle => return Ok(()),
+        }
+    }
+}
+
+/// Judges every event again by the rules of this program. The numbers are incomplete until it returns.
+pub async fn judge_again(store: &Store) -> Result<()> {
+    loop {
+        let before = store.fold_position().await?;
+        if before.rules.abs() > RULES {
+            return Ok(());
+        }
+        let after = Position { rules: 0, ..before };
+        if store.move_fold(&before, &after).await? {
+            return catch_up(store).await;
+        }
+        sleep(OTHERS).await;
+    }
+}
+
+/// Folds whenever it is woken, until nobody can wake it any more; what waits then is counted, too.
+pub(super) async fn keep(store: Store, clock: Clock, mut wake: mpsc::Receiver<()>) {
+    let mut looked = Instant::now();
+    loop {
+        let woken = timeout(PARTS, wake.recv()).await;
+        let mut ended = woken == Ok(None);
+        if woken == Ok(Some(())) {
+            // More come, and are counted with it.
+            let until = Instant::now() + BEHIND;
+            while let Ok(woken) = timeout_at(until, wake.recv()).await {
+                ended = woken.is_none();
+                if ended {
+                    break;
+                }
+            }
+        }
+        let mut done = catch_up(&store).await;
+        if ended {
+            if let Err(error) = done {
+                tracing::error!(%error, "the last events are counted at the next start");
+            }
+            return;
+        }
+        if done.is_ok() && looked.elapsed() >= PARTS {
+            looked = Instant::now();
+            done = parts::catch_up(&store, None, clock.now()).await;
+        }
+        if let Err(error) = done {
+            tracing::warn!(%error, "the event log waits to be counted");
+            sleep(AGAIN).await;
+        }
+    }
+}
+
+struct Folder {
+    store: Store,
+    /// Below which number a run's deliveries took part in its subject test; none without one.
+    tests: HashMap<RunId, Option<i64>>,
+}
+
+impl Folder {
+    fn new(store: Store) -> Folder {
+        Folder {
+            store,
+            tests: HashMap::new(),
+        }
+    }
+
+    async fn step(&mut self, position: Position) -> Result<Step> {
+        if position.rules.abs() > RULES {
+            // A newer program has judged: its rules hold.
+            return Ok(Step::Idle);
+        }
+        if position.rules == -RULES {
+            return self.judge_next(position).await;
+        }
+        if position.folded < position.upto {
+            return self.finish(position).await;
+        }
+        if position.rules != RULES {
+            let after = Position {
+                rules: -RULES,
+                run_id: 0,
+                seq: -1,
+                ..position
+            };
+            let begun = self.store.forget_tallies(&position, &after).await?;
+            return Ok(if begun { Step::Done } else { Step::Taken });
+        }
+        let end = self.store.batch_end(position.folded, BATCH).await?;
+        let Some(upto) = end else {
+            return Ok(Step::Idle);
+        };
+        let after = Position {
+            upto,
+            run_id: 0,
+            seq: -1,
+            ..position
+        };
+        match self.store.move_fold(&position, &after).await? {
+            true => self.finish(after).await,
+            false => Ok(Step::Taken),
+        }
+    }
+
+    /// Counts what is left of the open batch.
+    async fn finish(&mut self, mut position: Position) -> Result<Step> {
+        let logged = self.store.logged(position.folded, position.upto).await?;
+        let key = |logged: &Logged| {
+            let key = logged.event.delivery;
+            (key.run.0, i64::from(key.seq))
+        };
+        let done = logged.partition_point(|event| key(event) <= (position.run_id, position.seq));
+        let mut rest = &logged[done..];
+        while let Some(first) = rest.first() {
+            let run = first.event.delivery.run;
+            let mut end = rest.partition_point(|event| event.event.delivery.run == run);
+            if end > PIECE {
+                // A delivery's events stay together.
+                let last = rest[PIECE - 1].event.delivery;
+                end = rest.partition_point(|event| event.event.delivery <= last);
+            }
+            let (piece, behind) = rest.split_at(end);
+            let folded = self.piece(run, piece).await?;
+            let (run_id, seq) = key(&piece[end - 1]);
+            let after = Position {
+                run_id,
+                seq,
+                ..position
+            };
+            if !self.store.fold(&position, &after, &folded).await? {
+                return Ok(Step::Taken);
+            }
+            (position, rest) = (after, behind);
+        }
+        let after = Position {
+            folded: position.upto,
+            run_id: 0,
+            seq: -1,
+            ..position
+        };
+        let closed = self.store.move_fold(&position, &after).await?;
+        Ok(if closed { Step::Done } else { Step::Taken })
+    }
+
+    /// What the events of a piece come to, all of them of `run` and by delivery.
+    async fn piece(&mut self, run: RunId, piece: &[Logged]) -> Result<Folded> {
+        let mut seqs: Vec<u32> = piece.iter().map(|event| event.event.delivery.seq).collect();
+        seqs.dedup();
+        let facts = self.store.delivery_facts(run, &seqs).await?;
+        let judged = |seq: &u32| facts.get(seq).is_some_and(|facts| facts.provider.is_some());
+        seqs.retain(judged);
+        let mut earlier: HashMap<u32, Vec<Logged>> = HashMap::new();
+        if !seqs.is_empty() {
+            for event in self.store.folded_events(run, &seqs, JUDGED).await? {
+                let seq = event.event.delivery.seq;
+                earlier.entry(seq).or_default().push(event);
+            }
+        }
+        let test = self.test_of(run).await?;
+        let mut folded = Folded::new(run);
+        for events in piece.chunk_by(|one, other| one.event.delivery == other.event.delivery) {
+            let key = events[0].event.delivery;
+            let Some(facts) = facts.get(&key.seq) else {
+                // Pruned, or of a database restored to an earlier day: the events stay and move no number.
+                let index = events.iter().map(|event| (key.seq, event.id, event.after));
+                folded.index.extend(index);
+                continue;
+            };
+            let mut events = events.to_vec();
+            for event in &mut events {
+                let settled = facts.settled_at;
+                let since = settled.map(|at| event.event.at.seconds() - at.seconds());
+                event.after = event.after.or(since);
+                folded.index.push((key.seq, event.id, event.after));
+            }
+            count(
+                &mut folded,
+                key.seq,
+                key.block(),
+                facts.opened,
+                facts.clicked,
+                &events,
+            );
+            let provider = provider_of(facts);
+            let subject = subject(test, key.seq);
+            let earlier = earlier.remove(&key.seq).unwrap_or_default();
+            if earlier.len() >= JUDGED {
+                continue;
+            }
+            let before = witnesses(&earlier);
+            let new = witnesses(&events);
+            let now: Vec<Witness<'_>> = before.iter().chain(&new).take(JUDGED).copied().collect();
+            let now = share(&now, &provider, subject);
+            if !before.is_empty() {
+                let before = share(&before, &provider, subject);
+                folded.tally.merge(&before.tally, -1);
+            }
+            folded.tally.merge(&now.tally, 1);
+            folded.judged.push(JudgedRow {
+                seq: key.seq,
+                provider,
+                opened: now.opened,
+                clicked: now.clicked,
+            });
+        }
+        Ok(folded)
+    }
+
+    /// Judges the next deliveries again, or ends it.
+    async fn judge_next(&mut self, position: Position) -> Result<Step> {
+        let limit = u32::try_from(PIECE).unwrap_or(u32::MAX);
+        let run = RunId(position.run_id);
+        let next = self
+            .store
+            .deliveries_with_events(run, position.seq, limit)
+            .await?;
+        let Some((run, seqs)) = next else {
+            let after = Position {
+                rules: RULES,
+                run_id: 0,
+                seq: -1,
+                ..position
+            };
+            let ended = self.store.move_fold(&position, &after).await?;
+            return Ok(if ended { Step::Done } else { Step::Taken });
+        };
+        let facts = self.store.delivery_facts(run, &seqs).await?;
+        let test = self.test_of(run).await?;
+        let mut events: BTreeMap<u32, Vec<Logged>> = BTreeMap::new();
+        for event in self.store.folded_events(run, &seqs, JUDGED).await? {
+            let seq = event.event.delivery.seq;
+            events.entry(seq).or_default().push(event);
+        }
+        let mut folded = Folded::new(run);
+        for (seq, events) in events {
+            let Some(facts) = facts.get(&seq) else {
+                continue;
+            };
+            let provider = provider_of(facts);
+            let share = share(&witnesses(&events), &provider, subject(test, seq));
+            folded.tally.merge(&share.tally, 1);
+            folded.judged.push(JudgedRow {
+                seq,
+                provider,
+                opened: share.opened,
+                clicked: share.clicked,
+            });
+        }
+        let after = Position {
+            run_id: run.0,
+            seq: seqs.last().map_or(position.seq, |&seq| i64::from(seq)),
+            ..position
+        };
+        let kept = self.store.fold_again(&position, &after, &folded).await?;
+        Ok(if kept { Step::Done } else { Step::Taken })
+    }
+
+    async fn test_of(&mut self, run: RunId) -> Result<Option<i64>> {
+        if let Some(test) = self.tests.get(&run) {
+            return Ok(*test);
+        }
+        let found = self.store.run(run).await?;
+        let test = found.and_then(|run| {
+            let test: Option<Trial> = run.trial();
+            test.map(|test| test.test_to(run.recipients))
+        });
+        self.tests.insert(run, test);
+        Ok(test)
+    }
+}
+
+/// The counters that need no verdict.
+fn count(
+    folded: &mut Folded,
+    seq: u32,
+    block: u32,
+    opened: bool,
+    clicked: bool,
+    events: &[Logged],
+) {
+    let (mut open, mut click): (Option<Timestamp>, Option<Timestamp>) = (None, None);
+    let mut gain = folded.blocks.get(&block).copied().unwrap_or_default();
+    for Logged { event, .. } in events.iter().filter(|event| !event.event.evidence.head) {
+        let earlier =
+            |known: Option<Timestamp>| Some(known.map_or(event.at, |at| at.min(event.at)));
+        match event.kind {
+            EventKind::Open => {
+                gain.opens += 1;
+                open = earlier(open);
+            }
+            EventKind::Click => {
+                gain.clicks += 1;
+                click = earlier(click);
+                if let Some(link) = event.link {
+                    *folded.link_clicks.entry(link).or_default() += 1;
+                    let first = folded.reader_clicks.entry((seq, link)).or_insert(event.at);
+                    *first = event.at.min(*first);
+                }
+            }
+            EventKind::Unsubscribe | EventKind::Confirm | EventKind::View | EventKind::Bounce => {}
+        }
+    }
+    let (open, click) = (open.filter(|_| !opened), click.filter(|_| !clicked));
+    gain.opened += i64::from(open.is_some());
+    gain.clicked += i64::from(click.is_some());
+    if open.is_some() || click.is_some() {
+        folded.firsts.push((seq, open, click));
+    }
+    if gain != BlockGain::default() {
+        folded.blocks.insert(block, gain);
+    }
+}
+
+/// Which subject the delivery `seq` got, as the numbers name it; none without a test.
+pub(super) fn subject(test_to: Option<i64>, seq: u32) -> Option<&'static str> {
+    let test_to = test_to?;
+    Some(match i64::from(seq) {
+        seq if seq < test_to => crate::trial::Variant::of(seq).name(),
+        _ => "rest",
+    })
+}
+
+/// Who keeps the mailbox: as it was when it was first asked.
+fn provider_of(facts: &Facts) -> String {
+    match (&facts.provider, &facts.address) {
+        (Some(known), _) => known.clone(),
+        (None, address) => provider::of(address.as_deref().unwrap_or_default()).to_owned(),
+    }
+}
+
+fn witnesses(events: &[Logged]) -> Vec<Witness<'_>> {
+    let each = events.iter().map(|logged| Witness {
+        kind: logged.event.kind,
+        link: logged.event.link,
+        at: logged.event.at,
+        after: logged.after,
+        evidence: &logged.event.evidence,
+    });
+    each.collect()
+}

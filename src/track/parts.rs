@@ -1,0 +1,87 @@
+//! Who keeps the mailboxes that a run's copies were sent to, and which subject they carried, counted by blocks.
+//!
+//! Promises: a block is counted once, and again when something in it was settled since. Leaves the counters to
+//! `store::parts`.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::id::RunId;
+use crate::rollout::provider;
+use crate::stats::tally::{Part, Tally, What};
+use crate::store::parts::StaleBlock;
+use crate::store::{Result, Store};
+use crate::track::fold::subject;
+
+/// Blocks of one look: 16,384 deliveries.
+const BLOCKS: u32 = 64;
+/// Looks in a row while a run sends and goes on to change; a run that is over is counted to its end.
+const LOOKS: usize = 8;
+/// For how long a run that is over is looked at without being asked for.
+const OVER: Duration = Duration::from_secs(3 * 86_400);
+
+/// One part of a block as it is kept: part, bucket, what, number.
+type Kept = (String, String, String, i64);
+
+/// Counts the blocks of `run`, or else of all runs under way or lately over, whose counters have moved.
+pub async fn catch_up(store: &Store, run: Option<RunId>, now: Timestamp) -> Result<()> {
+    let mut looks = 0;
+    loop {
+        let stale = store.stale_blocks(run, now.before(OVER), BLOCKS).await?;
+        let whole = stale.len() < usize::try_from(BLOCKS).unwrap_or(usize::MAX);
+        for block in &stale {
+            count(store, block).await?;
+        }
+        looks += 1;
+        if whole || (run.is_none() && looks >= LOOKS) {
+            return Ok(());
+        }
+    }
+}
+
+async fn count(store: &Store, block: &StaleBlock) -> Result<()> {
+    let found = store.run(RunId(block.run_id)).await?;
+    let test = found.and_then(|run| run.trial().map(|test| test.test_to(run.recipients)));
+    let mut parts = Tally::default();
+    for copy in store.copied(block).await? {
+        let what = match copy.state.as_str() {
+            "sent" => What::Sent,
+            _ => What::Bounced,
+        };
+        let provider = provider::of(copy.address.as_deref().unwrap_or_default());
+        parts.add(Part::Provider, provider, what, 1);
+        let seq = u32::try_from(copy.seq).ok();
+        if let Some(subject) = seq.and_then(|seq| subject(test, seq)) {
+            parts.add(Part::Subject, subject, what, 1);
+        }
+    }
+    let mut change = parts.clone();
+    if let Some(before) = &block.parts {
+        change.merge(&read(before), -1);
+    }
+    let kept: Vec<Kept> = parts
+        .iter()
+        .map(|(part, bucket, what, number)| {
+            (
+                part.name().to_owned(),
+                bucket.to_owned(),
+                what.name(),
+                number,
+            )
+        })
+        .collect();
+    let kept = serde_json::to_string(&kept).expect("names and numbers have a JSON form");
+    // Where another was quicker, it counted the same.
+    store.keep_parts(block, &kept, &change).await.map(|_| ())
+}
+
+fn read(text: &str) -> Tally {
+    let kept: Vec<Kept> = serde_json::from_str(text).unwrap_or_default();
+    let mut tally = Tally::default();
+    for (part, bucket, what, number) in kept {
+        if let (Some(part), Some(what)) = (Part::parse(&part), What::parse(&what)) {
+            tally.add(part, &bucket, what, number);
+        }
+    }
+    tally
+}
