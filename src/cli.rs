@@ -2,6 +2,7 @@
 //!
 //! Promises: errors say what, where and what to do, on stderr; exit codes are those of [`Exit`].
 
+mod admin;
 mod build;
 mod check;
 mod config;
@@ -107,6 +108,7 @@ pub enum Command {
     Send(send::Send),
     Pause(control::Pause),
     Resume(send::resume::Resume),
+    Reschedule(control::Reschedule),
     Cancel(control::Cancel),
     Status(control::Status),
     Why(why::Arguments),
@@ -115,6 +117,9 @@ pub enum Command {
     Stats(stats::Args),
     Sink(sink::SinkArgs),
     Serve(serve::Serve),
+    /// Says who may see the author's pages: password, login link, second factor.
+    #[command(subcommand)]
+    Admin(admin::Command),
     Keys(keys::Keys),
     Dns(dns::Dns),
     Doctor(doctor::Doctor),
@@ -190,12 +195,14 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Send(send) => send::run(cli, send).await,
         Command::Pause(pause) => control::pause(cli, pause).await,
         Command::Resume(resume) => send::resume::run(cli, resume).await,
+        Command::Reschedule(reschedule) => control::reschedule(cli, reschedule).await,
         Command::Cancel(cancel) => control::cancel(cli, cancel).await,
         Command::Status(status) => control::status(cli, status).await,
         Command::Why(arguments) => why::run(cli, arguments).await,
         Command::Verify(verify) => verify::run(cli, verify).await,
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
         Command::Serve(serve) => serve::run(cli, serve).await,
+        Command::Admin(command) => admin::run(cli, command).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
         Command::Sink(sink) => sink::run(sink).await,
         Command::Keys(keys) => keys::run(cli, keys),

@@ -45,6 +45,7 @@ pub mod trial;
 pub mod store;
 
 // Services.
+pub mod access;
 pub mod app;
 pub mod deliver;
 pub mod dns;

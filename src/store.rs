@@ -138,7 +138,9 @@ macro_rules! transact {
     };
 }
 
+pub mod access;
 pub mod audience;
+pub mod audit;
 pub mod begin;
 pub(crate) mod blocks;
 pub mod budgets;
@@ -159,6 +161,7 @@ pub mod notices;
 pub(crate) mod postgres;
 pub mod preferences;
 pub mod pressure;
+pub mod readers;
 pub mod relays;
 pub mod revisions;
 pub mod runs;
