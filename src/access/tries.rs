@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn the_first_few_cost_nothing_and_then_the_wait_doubles_up_to_a_quarter_of_an_hour() {
-        let after = |own, all, seconds| {
+        let after = |own, all, seconds: i64| {
             let last = 1_000_000;
             let tries = Tries {
                 own,

@@ -70,7 +70,7 @@ on_both!(
         assert_eq!(look(&site, "/healthz", "").await.status, 200);
         set(&site.app, PASSWORD).await;
         let away = look(&site, "/login?to=//evil.example", "").await.text();
-        assert!(away.contains("name=\"to\" value=\"/\""), "{away}");
+        assert!(away.contains("name=\"to\" value=\"&#x2f;\""), "{away}");
         let body = "password=correct+horse+battery+staple&to=/runs/2";
         let back = site.press_admin_as("/login", body, "").await;
         assert_eq!(back.header("location"), Some("/runs/2"));
@@ -343,7 +343,7 @@ on_both!(
             assert_eq!(look(&site, "/sessions", &busy).await.status, 200);
         }
         assert_eq!(look(&site, "/", &idle).await.status, 303);
-        while site.app.clock.now().since(super::site::NOON) < access::WHOLE - half {
+        while site.app.clock.now().since(crate::http::site::NOON) < access::WHOLE - half {
             site.app.clock.advance(half);
             assert_eq!(look(&site, "/sessions", &busy).await.status, 200);
         }

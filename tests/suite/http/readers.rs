@@ -113,7 +113,7 @@ on_both!(
             "2 events",
             "open, 7 s after it was sent",
             "Firefox",
-            "click of https://two.example/",
+            "click of https:&#x2f;&#x2f;two.example&#x2f;",
             "/deliveries/2-1",
         ] {
             assert!(page.contains(words), "{words}: {page}");
@@ -237,10 +237,10 @@ fn no_look_at_readers_reads_a_whole_table() {
             assert!(!steps.is_empty());
             for step in &steps {
                 assert!(!step.starts_with("SCAN"), "{statement}: {steps:?}");
-                assert!(
-                    !step.contains("USE TEMP B-TREE") || statement == readers::EVENTS,
-                    "{statement}: {steps:?}"
-                );
+                // What belongs to one reader may be sorted; of all readers nothing is.
+                let sorted = step.contains("USE TEMP B-TREE");
+                let whole = statement.contains("from subscribers");
+                assert!(!(sorted && whole), "{statement}: {steps:?}");
             }
         }
         let all = plan("select count(*) from subscribers where lower(name) = 'a'").await;
