@@ -2,6 +2,7 @@
 //!
 //! Promises: errors say what, where and what to do, on stderr; exit codes are those of [`Exit`].
 
+mod admin;
 mod archive;
 mod build;
 mod check;
@@ -117,6 +118,7 @@ pub enum Command {
     Send(send::Send),
     Pause(control::Pause),
     Resume(send::resume::Resume),
+    Reschedule(control::Reschedule),
     Cancel(control::Cancel),
     Status(control::Status),
     Why(why::Arguments),
@@ -134,6 +136,9 @@ pub enum Command {
     Sink(sink::SinkArgs),
     Serve(serve::Serve),
     Inbound(inbound::Inbound),
+    /// Says who may see the author's pages: password, login link, second factor.
+    #[command(subcommand)]
+    Admin(admin::Command),
     Keys(keys::Keys),
     Dns(dns::Dns),
     Doctor(doctor::Doctor),
@@ -212,6 +217,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Send(send) => send::run(cli, send).await,
         Command::Pause(pause) => control::pause(cli, pause).await,
         Command::Resume(resume) => send::resume::run(cli, resume).await,
+        Command::Reschedule(reschedule) => control::reschedule(cli, reschedule).await,
         Command::Cancel(cancel) => control::cancel(cli, cancel).await,
         Command::Status(status) => control::status(cli, status).await,
         Command::Why(arguments) => why::run(cli, arguments).await,
@@ -219,6 +225,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Deliveries(deliveries) => deliveries::run(cli, deliveries).await,
         Command::Serve(serve) => serve::run(cli, serve).await,
         Command::Inbound(inbound) => inbound::run(cli, inbound).await,
+        Command::Admin(command) => admin::run(cli, command).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
         Command::Retention(command) => retention::run(cli, command).await,
         Command::Links(arguments) => links::run(cli, arguments).await,

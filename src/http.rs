@@ -1,10 +1,12 @@
 //! The public site and the admin site.
 //!
 //! Promises: GET and HEAD change nothing but counters; bad, foreign and expired tokens look alike; an
-//! unsubscribe is answered only once it is durable, and a pixel or a known redirect always. Every route
-//! stands in this file. Leaves what the numbers mean to `stats`, and the mail to the sender.
+//! unsubscribe is answered only once it is durable, and a pixel or a known redirect always. Every route of
+//! the public site stands in this file, those of the author's in `admin`. Leaves what the numbers mean to
+//! `stats`, and the mail to the sender.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,7 +14,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::app::App;
 use crate::http::images::ImageShelf;
@@ -77,13 +79,6 @@ pub struct Public {
     ready: Readiness,
 }
 
-/// What the admin handlers share.
-pub struct Admin {
-    app: App,
-    pages: Pages,
-    ready: Readiness,
-}
-
 /// Serves the readers' site on `listener` until `shutdown` is done. The events taken by then are
 /// written when this returns.
 pub async fn serve_public(
@@ -109,14 +104,22 @@ pub async fn serve_public(
     Ok(())
 }
 
-/// Serves the author's site on `listener` until `shutdown` is done.
+/// Serves the author's site on `listener` until `shutdown` is done; `file` is the configuration's.
 pub async fn serve_admin(
     app: App,
+    file: PathBuf,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let limits = listener::Limits::new(&app.config.http);
-    listener::run(listener, admin_router(app, &limits), limits, shutdown).await;
+    let (open, closing) = watch::channel(());
+    let router = admin::router(app, file, closing, &limits);
+    // A page that follows a run would else keep the listener open for as long as it may.
+    let shutdown = async move {
+        shutdown.await;
+        drop(open);
+    };
+    listener::run(listener, router, limits, shutdown).await;
     Ok(())
 }
 
@@ -163,29 +166,6 @@ pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router 
         .fallback(archive::elsewhere)
         .method_not_allowed_fallback(fault::method_not_allowed)
         .with_state(state)
-        .layer(from_fn(shield::deadline(limits.request_deadline)))
-        .layer(from_fn_with_state(finish, shield::finish))
-}
-
-/// Every route of the author's site.
-pub fn admin_router(app: App, limits: &listener::Limits) -> Router {
-    let state = Arc::new(Admin {
-        pages: Pages::new(&app.config),
-        ready: Readiness::new(app.clone()),
-        app,
-    });
-    let finish = shield::Finish::new(state.pages.clone(), &state.app.config);
-    let hosts = shield::Hosts::new(&state.app.config.http);
-    Router::new()
-        .route("/", get(admin::runs))
-        .route("/runs/{id}", get(admin::run))
-        .route("/style.css", get(pages::stylesheet))
-        .route("/healthz", get(ready::health))
-        .route("/readyz", get(ready::admin))
-        .fallback(fault::not_found)
-        .method_not_allowed_fallback(fault::method_not_allowed)
-        .with_state(state)
-        .layer(from_fn_with_state(hosts, shield::check_host))
         .layer(from_fn(shield::deadline(limits.request_deadline)))
         .layer(from_fn_with_state(finish, shield::finish))
 }

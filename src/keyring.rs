@@ -209,6 +209,13 @@ impl Keyring {
         self.address_hash(&format!("network\0{day}\0{network}"))
     }
 
+    /// The secret of the author's second factor for this salt, 160 bits (RFC 4226, section 4): so that the
+    /// database holds the salt alone, and every machine with this file knows the secret.
+    pub fn totp_secret(&self, salt: &str) -> [u8; 20] {
+        let whole = self.address_hash(&format!("totp\0{salt}"));
+        *whole.first_chunk().expect("SHA-256 gives 32 octets")
+    }
+
     fn to_toml(&self) -> anyhow::Result<String> {
         let body = toml::to_string(&self.file)?;
         Ok(format!(

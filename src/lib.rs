@@ -49,6 +49,7 @@ pub mod trial;
 pub mod store;
 
 // Services.
+pub mod access;
 pub mod app;
 pub mod archive;
 pub mod deliver;

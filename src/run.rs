@@ -11,19 +11,19 @@ use crate::compile::{Compiled, Image};
 use crate::config::{Config, UncertainPolicy};
 use crate::deliver;
 use crate::delivery::{Counts, State};
-use crate::id::{DeliveryKey, ListId};
+use crate::id::ListId;
 use crate::lists;
-use crate::message::copy::CopyRecord;
-use crate::message::{self, ListHeaders, RunHeaders};
+use crate::message::{ListHeaders, RunHeaders};
 use crate::publication::{self, Built};
 use crate::store::revisions::NewRevision;
 use crate::store::runs::{Begun, NewRun, Plan, Run};
-use crate::trial::Variant;
 
+pub mod again;
 pub mod guards;
 pub mod links;
 pub mod plan;
 pub mod replace;
+pub mod reschedule;
 pub mod sample;
 pub mod test_copy;
 pub mod trial;
@@ -307,36 +307,4 @@ pub async fn resolve(app: &App, run: &Run, seq: Option<u32>, to: State) -> anyho
         .store
         .resolve_uncertain(run.id(), seq, to, app.clock.now())
         .await?)
-}
-
-/// The copy of one delivery as HTML, made again from what is kept with it; none where no copy was made.
-pub async fn view(app: &App, key: DeliveryKey) -> anyhow::Result<Option<String>> {
-    let Some(row) = app.store.copy_of(key).await? else {
-        return Ok(None);
-    };
-    let (Some(revision), Some(copy)) = (row.revision, row.copy) else {
-        return Ok(None);
-    };
-    let copy = CopyRecord::from_json(&copy)?;
-    let revision = match copy.variant {
-        Some(Variant::B) => trial::revision_b(app, key.run).await?,
-        _ => revision,
-    };
-    let content = app
-        .store
-        .revision(&revision)
-        .await?
-        .context("the revision is gone")?;
-    let mut compiled: Compiled = serde_json::from_str(&content).context("the frozen revision")?;
-    if copy.untracked {
-        compiled = compiled.untracked();
-    }
-    let public_url = app.public_url("");
-    Ok(message::html(
-        &compiled,
-        &public_url,
-        &app.keyring,
-        key,
-        &copy,
-    ))
 }

@@ -138,8 +138,10 @@ macro_rules! transact {
     };
 }
 
+pub mod access;
 pub mod archive;
 pub mod audience;
+pub mod audit;
 pub mod begin;
 pub(crate) mod blocks;
 pub mod budgets;
@@ -166,6 +168,7 @@ pub(crate) mod postgres;
 pub mod preferences;
 pub mod pressure;
 pub mod pseudonyms;
+pub mod readers;
 pub mod relays;
 pub mod repairs;
 pub mod retention;

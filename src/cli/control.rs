@@ -1,4 +1,4 @@
-//! `pressrun pause`, `pressrun cancel` and `pressrun status`.
+//! `pressrun pause`, `pressrun reschedule`, `pressrun cancel` and `pressrun status`.
 
 use clap::Args;
 use serde::Serialize;
@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{Counts, State};
 use crate::run;
 use crate::run::why::{self, Why};
+use crate::schedule;
 use crate::store::runs::Run;
 
 /// Runs shown by `status`: the newest ones.
@@ -20,6 +21,16 @@ const SHOWN: u32 = 20;
 pub struct Pause {
     /// Slug or folder of the issue.
     issue: String,
+}
+
+/// Moves a run that waits for its hour to another one; its content stays.
+#[derive(Debug, Args)]
+pub struct Reschedule {
+    /// Slug or folder of the issue.
+    issue: String,
+    /// When it starts instead: `2026-02-20 07:00`, in the publication's zone or one that is named.
+    #[arg(long, value_name = "TIME")]
+    at: String,
 }
 
 /// Cancels a run: what is queued is never sent.
@@ -58,6 +69,11 @@ pub(super) async fn pause(cli: &Cli, pause: &Pause) -> anyhow::Result<Exit> {
     pause.run(&cli.open().await?).await
 }
 
+/// Runs `pressrun reschedule`.
+pub(super) async fn reschedule(cli: &Cli, reschedule: &Reschedule) -> anyhow::Result<Exit> {
+    reschedule.run(&cli.open().await?).await
+}
+
 /// Runs `pressrun cancel`.
 pub(super) async fn cancel(cli: &Cli, cancel: &Cancel) -> anyhow::Result<Exit> {
     cancel.run(&cli.open().await?).await
@@ -73,6 +89,21 @@ impl Pause {
         let found = run::find(app, &self.issue).await?;
         run::pause(app, &found).await?;
         println!("paused; go on with: pressrun resume {}", found.slug);
+        Ok(Exit::Done)
+    }
+}
+
+impl Reschedule {
+    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+        let found = run::find(app, &self.issue).await?;
+        let zone = &app.config.publication.timezone;
+        let start = schedule::start(&self.at, zone, app.clock.now());
+        let start = start.map_err(|why| anyhow::anyhow!(why))?;
+        run::reschedule::reschedule(app, &found, &start).await?;
+        if let Some(note) = &start.note {
+            println!("{note}");
+        }
+        println!("it starts {}", schedule::shown(start.at, &start.zone));
         Ok(Exit::Done)
     }
 }

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::chance::Chance;
 use crate::cli::demo::mailbox::Letter;
 use crate::cli::demo::readers::write_readers;
-use crate::cli::{Exit, build, follow, serve, signal, stats};
+use crate::cli::{Exit, admin, build, follow, serve, signal, stats};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::deliver::{Engine, Taken};
@@ -72,8 +72,7 @@ pub(super) async fn run(demo: &Demo) -> anyhow::Result<Exit> {
     let app = set_up(&folder, sink.address()).await?;
     let stop = signal::stop();
     let web = serve::Web::open(&app).await?;
-    let admin = web.admin_address;
-    let web = tokio::spawn(web.run(app.clone(), stop.subscribe()));
+    let web = tokio::spawn(web.run(app.clone(), folder.join("pressrun.toml"), stop.subscribe()));
     let Taken::Engine(engine) = Engine::take(app.clone(), stop.subscribe()).await? else {
         anyhow::bail!("another process sends from the demo's database");
     };
@@ -97,15 +96,17 @@ pub(super) async fn run(demo: &Demo) -> anyhow::Result<Exit> {
         "  all of this took         {:.0} s",
         begun.elapsed().as_secs_f64()
     );
+    let again = format!("pressrun --config {shown}/pressrun.toml");
     if demo.serve {
-        println!("  the author's page        http://{admin}/");
+        println!("  the author's page        {}", admin::link(&app).await?);
+        println!("                           (good once; the next: {again} admin login-link)");
         println!("  the readers' page        {}/", app.public_url(""));
         println!("  Ctrl-C ends the demo");
         let mut stopped = stop.subscribe();
         stopped.wait_for(|stopped| *stopped).await.ok();
     } else {
-        println!("  the author's page        http://{admin}/ while this runs:");
-        println!("                           pressrun --config {shown}/pressrun.toml serve");
+        println!("  the author's page        {again} serve, and then");
+        println!("                           {again} admin login-link");
     }
     stop.now();
     engine.await??;

@@ -1,6 +1,7 @@
 //! `pressrun serve`: the readers' site, the author's site and the sender in one process, or each alone.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,11 +41,12 @@ enum Role {
 
 /// Runs `pressrun serve`.
 pub(super) async fn run(cli: &Cli, serve: &Serve) -> anyhow::Result<Exit> {
-    serve.run(&cli.open().await?).await
+    let file = std::path::absolute(&cli.config)?;
+    serve.run(&cli.open().await?, &file).await
 }
 
 impl Serve {
-    async fn run(&self, app: &App) -> anyhow::Result<Exit> {
+    async fn run(&self, app: &App, file: &Path) -> anyhow::Result<Exit> {
         let stop = signal::stop();
         let mut parts = tokio::task::JoinSet::new();
         if self.role != Role::Sender {
@@ -54,8 +56,11 @@ impl Serve {
                 web.public_address,
                 app.public_url("")
             );
-            println!("author's site on http://{}", web.admin_address);
-            parts.spawn(web.run(app.clone(), stop.subscribe()));
+            println!(
+                "author's site on http://{}; `pressrun admin login-link` opens it",
+                web.admin_address
+            );
+            parts.spawn(web.run(app.clone(), file.to_owned(), stop.subscribe()));
         }
         if self.role != Role::Web {
             println!("sending through relay `{}`", app.config.send.relay);
@@ -97,10 +102,15 @@ impl Web {
         })
     }
 
-    /// Serves until told to stop.
-    pub(crate) async fn run(self, app: App, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    /// Serves until told to stop; `file` is the configuration's.
+    pub(crate) async fn run(
+        self,
+        app: App,
+        file: PathBuf,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
         let public = http::serve_public(app.clone(), self.site, self.public, stopped(stop.clone()));
-        let admin = http::serve_admin(app, self.admin, stopped(stop));
+        let admin = http::serve_admin(app, file, self.admin, stopped(stop));
         tokio::try_join!(public, admin)?;
         Ok(())
     }
@@ -130,7 +140,7 @@ async fn site(app: &App) -> anyhow::Result<Site> {
         tracker: Tracker::of(app),
         view: Arc::new(move |key| {
             let app = viewing.clone();
-            Box::pin(async move { run::view(&app, key).await })
+            Box::pin(async move { run::again::html(&app, key).await })
         }),
         confirm_revision,
         address_revision,

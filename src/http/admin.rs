@@ -1,272 +1,154 @@
-//! The author's pages: runs, and one run in numbers.
+//! The author's site: what was sent, what is being sent, who reads it, and the buttons for it.
 //!
-//! Promises: everything is read from counters; every text from outside (titles, link names, a relay's
-//! words) is escaped by the templates. Reads only; nothing here changes anything.
+//! Promises: nothing but the login, the stylesheet and the health checks is shown without a session; nothing is
+//! changed by GET, nor by a form of another site; each change is one line of the audit. Every text from
+//! outside is escaped by the templates. Calls the services that the command line calls, and decides nothing.
+//!
+//! A page more takes four lines elsewhere:
+//! 1. its handler in `admin/NAME.rs`: `State(admin)` for what is shared, `Extension(session)` for who asks; it
+//!    ends with `admin.page("/name", "name.html", context! { .. })`, an action with [`Admin::note`] and a
+//!    redirect, or [`Admin::refused`] where a service says no;
+//! 2. its template `pages/name.html`, which extends `admin.html`, in the table of `pages.rs`;
+//! 3. its route in [`router`], below `signed_in`;
+//! 4. if it is found from everywhere, its line in [`NAVIGATION`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
-use minijinja::context;
+use axum::routing::{get, post};
 use minijinja::value::Serde;
-use serde::Serialize;
+use minijinja::{Value, context};
+use tokio::sync::watch;
 
-use crate::clock::Timestamp;
-use crate::delivery::State as DeliveryState;
-use crate::http::Admin;
-use crate::http::fault::Fault;
-use crate::http::form::Tail;
-use crate::id::RunId;
-use crate::run::trial;
-use crate::signup::guard;
-use crate::stats::{LinkNumbers, RunNumbers, TestNumbers, percent};
+use crate::access;
+use crate::app::App;
+use crate::http::fault;
+use crate::http::listener::Limits;
+use crate::http::pages::{self, Pages};
+use crate::http::ready::{self, Readiness};
+use crate::http::shield;
+use crate::store::access::Session;
 
-/// Runs on the first page: two years of weekly issues.
-const RUNS: u32 = 104;
-/// Units across a bar.
-const WIDTH: i64 = 1_000;
+mod audit;
+mod control;
+mod deliveries;
+mod door;
+mod issues;
+mod live;
+mod login;
+mod overview;
+mod reader_view;
+mod run_view;
+mod runs;
+mod sessions;
+mod settings;
+mod subscribers;
+mod wording;
 
-/// `GET /`: the newest runs.
-pub async fn runs(State(admin): State<Arc<Admin>>) -> Result<Response, Fault> {
-    let runs = admin.app.store.runs_in_numbers(RUNS).await?;
-    let notice = guard::look(&admin.app).await?.notice();
-    let runs: Vec<RunView> = runs.iter().map(RunView::new).collect();
-    Ok(admin.pages.render(
-        "runs.html",
-        context! { runs => Serde(runs), notice => notice },
-    ))
+/// What is found from everywhere: path and name, in the order in which it is shown.
+const NAVIGATION: &[(&str, &str)] = &[
+    ("/", "Overview"),
+    ("/issues", "Issues"),
+    ("/subscribers", "Subscribers"),
+    ("/settings", "Settings"),
+    ("/sessions", "Sessions"),
+    ("/audit", "Audit"),
+];
+
+/// What the admin handlers share.
+pub struct Admin {
+    pub(super) app: App,
+    pub(super) pages: Pages,
+    pub(super) ready: Readiness,
+    /// The configuration's file.
+    file: PathBuf,
+    /// Closed when the site ends: streams end with it.
+    closing: watch::Receiver<()>,
 }
 
-/// `GET /runs/{id}`: one run with every state and link.
-pub async fn run(State(admin): State<Arc<Admin>>, Tail(id): Tail) -> Result<Response, Fault> {
-    let id = id.parse().map_err(|_| Fault::NotFound)?;
-    let numbers = admin.app.store.run_in_numbers(RunId(id)).await?;
-    let mut numbers = numbers.ok_or(Fault::NotFound)?;
-    numbers.test = trial::numbers_of(&admin.app, RunId(id)).await?;
-    let run = RunView::new(&numbers);
-    Ok(admin
-        .pages
-        .render("run.html", context! { run => Serde(run) }))
+/// Every route of the author's site. `file` is the configuration's; streams end when `closing` closes.
+pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Limits) -> Router {
+    let admin = Arc::new(Admin {
+        pages: Pages::new(&app.config),
+        ready: Readiness::new(app.clone()),
+        app,
+        file,
+        closing,
+    });
+    let finish = shield::Finish::new(admin.pages.clone(), &admin.app.config);
+    let hosts = shield::Hosts::new(&admin.app.config.http);
+    let signed_in = Router::new()
+        .route("/", get(overview::page))
+        .route("/issues", get(issues::page))
+        .route("/issues/{slug}", get(issues::issue))
+        .route("/issues/{slug}/test", post(control::test))
+        .route("/runs/{id}", get(runs::page))
+        .route("/runs/{id}/live", get(live::stream))
+        .route("/runs/{id}/pause", post(control::pause))
+        .route("/runs/{id}/resume", post(control::resume))
+        .route("/runs/{id}/cancel", post(control::cancel))
+        .route("/runs/{id}/reschedule", post(control::move_start))
+        .route("/subscribers", get(subscribers::page))
+        .route("/subscribers/{id}", get(subscribers::reader))
+        .route(
+            "/subscribers/{id}/unsubscribe",
+            post(subscribers::unsubscribe),
+        )
+        .route("/subscribers/{id}/suppress", post(subscribers::suppress))
+        .route("/subscribers/{id}/erase", post(subscribers::erase))
+        .route("/deliveries/{key}", get(deliveries::page))
+        .route("/deliveries/{key}/view", get(deliveries::view))
+        .route("/deliveries/{key}/message.eml", get(deliveries::download))
+        .route("/settings", get(settings::page).post(settings::ask))
+        .route("/sessions", get(sessions::page))
+        .route("/sessions/end", post(sessions::end))
+        .route("/audit", get(audit::page))
+        .route("/logout", post(login::leave))
+        .route_layer(from_fn_with_state(admin.clone(), door::signed_in));
+    Router::new()
+        .route("/login", get(login::page).post(login::submit))
+        .route(
+            "/login/{token}",
+            get(login::link_page).post(login::use_link),
+        )
+        .route("/style.css", get(pages::stylesheet))
+        .route("/live.js", get(live::script))
+        .route("/healthz", get(ready::health))
+        .route("/readyz", get(ready::admin))
+        .merge(signed_in)
+        .fallback(fault::not_found)
+        .method_not_allowed_fallback(fault::method_not_allowed)
+        .with_state(admin)
+        .layer(from_fn(door::same_origin))
+        .layer(from_fn_with_state(hosts, shield::check_host))
+        .layer(from_fn(shield::deadline(limits.request_deadline)))
+        .layer(from_fn_with_state(finish, shield::finish))
 }
 
-/// A run as the templates show it.
-#[derive(Debug, Serialize)]
-struct RunView {
-    id: RunId,
-    slug: String,
-    title: String,
-    list: Option<String>,
-    status: String,
-    reason: Option<String>,
-    test: Option<String>,
-    created: String,
-    finished: Option<String>,
-    recipients: String,
-    /// The bar in words, for who does not see it.
-    summary: String,
-    balanced: bool,
-    opens: String,
-    clicks: String,
-    segments: Vec<Segment>,
-    figures: Vec<Figure>,
-    states: Vec<StateView>,
-    links: Vec<LinkView>,
-}
-
-#[derive(Debug, Serialize)]
-struct Segment {
-    name: &'static str,
-    x: i64,
-    width: i64,
-    title: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Figure {
-    label: &'static str,
-    value: String,
-    rate: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct StateView {
-    name: &'static str,
-    label: &'static str,
-    count: String,
-}
-
-#[derive(Debug, Serialize)]
-struct LinkView {
-    name: String,
-    url: String,
-    readers: String,
-    clicks: String,
-    width: i64,
-}
-
-impl RunView {
-    fn new(run: &RunNumbers) -> RunView {
-        let states = DeliveryState::ALL.map(|state| StateView {
-            name: state.name(),
-            label: label(state),
-            count: grouped(run.counts.get(state)),
-        });
-        let busiest = run.links.iter().map(|link| link.readers).max().unwrap_or(0);
-        RunView {
-            id: run.run,
-            slug: run.slug.clone(),
-            // An issue may have no title; there must be something to press on.
-            title: [run.title.as_str(), run.slug.as_str(), "Untitled"]
-                .into_iter()
-                .find(|text| !text.trim().is_empty())
-                .unwrap_or_default()
-                .to_owned(),
-            list: run.list.clone(),
-            status: run.status.clone(),
-            reason: run.reason.clone(),
-            test: run.test.as_ref().map(TestNumbers::sentence),
-            created: minute(run.started_at.unwrap_or(run.created_at)),
-            finished: run.finished_at.map(minute),
-            recipients: grouped(run.recipients),
-            summary: summary(run),
-            // While a run is frozen its recipients are still being written down.
-            balanced: run.balanced() || run.status == "freezing",
-            opens: grouped(run.opens),
-            clicks: grouped(run.clicks),
-            segments: segments(run),
-            figures: figures(run),
-            states: states.into(),
-            links: run
-                .links
-                .iter()
-                .map(|link| link_view(link, busiest))
-                .collect(),
-        }
+impl Admin {
+    /// The page `template` with `values` under the navigation, in which `at` is where we are.
+    fn page(&self, at: &str, template: &str, values: Value) -> Response {
+        let navigation = Serde(NAVIGATION);
+        self.pages
+            .render(template, context! { navigation, at, ..values })
     }
-}
 
-fn label(state: DeliveryState) -> &'static str {
-    match state {
-        DeliveryState::Queued => "Queued",
-        DeliveryState::AtDot => "At the dot",
-        DeliveryState::Sent => "Sent",
-        DeliveryState::Bounced => "Bounced",
-        DeliveryState::Failed => "Failed",
-        DeliveryState::Expired => "Expired",
-        DeliveryState::Suppressed => "Suppressed",
-        DeliveryState::Unsubscribed => "Unsubscribed before it was sent",
-        DeliveryState::Uncertain => "Uncertain",
-        DeliveryState::Cancelled => "Cancelled",
+    /// Why something was not done, in the words of the service that refused, and the way `back`.
+    fn refused(&self, at: &str, back: &str, why: &anyhow::Error) -> Response {
+        let values = context! { why => format!("{why:#}"), back };
+        let mut page = self.page(at, "refused.html", values);
+        *page.status_mut() = StatusCode::CONFLICT;
+        page
     }
-}
 
-fn figures(run: &RunNumbers) -> Vec<Figure> {
-    let figure = |label, value: i64, rate: Option<f64>| Figure {
-        label,
-        value: grouped(value),
-        rate: rate.map(|rate| percent(Some(rate))),
-    };
-    vec![
-        figure("Recipients", run.recipients, None),
-        figure("Sent", run.counts.sent, None),
-        figure("Opened", run.opened, run.rates.opened),
-        figure("Clicked", run.clicked, run.rates.clicked),
-        figure("Unsubscribes", run.departed, run.rates.departed),
-        figure("Bounced", run.counts.bounced, run.rates.bounced),
-    ]
-}
-
-/// One stretch of the bar for each state that holds anyone; a single reader is still one unit wide.
-fn segments(run: &RunNumbers) -> Vec<Segment> {
-    let order = [
-        DeliveryState::Sent,
-        DeliveryState::AtDot,
-        DeliveryState::Uncertain,
-    ];
-    let rest = DeliveryState::ALL
-        .into_iter()
-        .filter(|state| !order.contains(state) && *state != DeliveryState::Queued);
-    let order = order.into_iter().chain(rest).chain([DeliveryState::Queued]);
-    let whole = run.recipients.max(run.counts.total()).max(1);
-    let mut segments = Vec::new();
-    let (mut x, mut before) = (0, 0);
-    for state in order {
-        let count = run.counts.get(state);
-        if count <= 0 || x >= WIDTH {
-            continue;
-        }
-        before += count;
-        let end = (before.saturating_mul(WIDTH) / whole).clamp(x + 1, WIDTH);
-        segments.push(Segment {
-            name: state.name(),
-            x,
-            width: end - x,
-            title: format!("{}: {}", label(state), grouped(count)),
-        });
-        x = end;
-    }
-    segments
-}
-
-fn summary(run: &RunNumbers) -> String {
-    let held = DeliveryState::ALL
-        .into_iter()
-        .filter(|&state| run.counts.get(state) > 0);
-    let words: Vec<String> = held
-        .map(|state| {
-            format!(
-                "{} {}",
-                grouped(run.counts.get(state)),
-                state.name().replace('_', " ")
-            )
-        })
-        .collect();
-    let words = if words.is_empty() {
-        "none yet".to_owned()
-    } else {
-        words.join(", ")
-    };
-    format!("{} recipients: {words}", grouped(run.recipients))
-}
-
-fn link_view(link: &LinkNumbers, busiest: i64) -> LinkView {
-    LinkView {
-        name: link.name.clone(),
-        url: link.url.clone(),
-        readers: grouped(link.readers),
-        clicks: grouped(link.clicks),
-        width: link.readers.saturating_mul(WIDTH) / busiest.max(1),
-    }
-}
-
-fn minute(at: Timestamp) -> String {
-    at.to_jiff().strftime("%-d %B %Y, %H:%M UTC").to_string()
-}
-
-/// `12 345`: thousands apart, by a space that does not break.
-fn grouped(number: i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::new();
-    if number < 0 {
-        text.push('-');
-    }
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn thousands_stand_apart() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(-1_234_567), "-1\u{202f}234\u{202f}567");
+    /// The audit's line of an action: written before it, so that none is done unseen. `about` names a run or a
+    /// reader's key, never an address.
+    async fn note(&self, session: &Session, what: &str, about: &str) -> anyhow::Result<()> {
+        tracing::info!(session.id = session.id, what, about, "on the author's site");
+        access::note(&self.app, session.id, what, about).await
     }
 }

@@ -25,6 +25,8 @@ pub enum Fault {
     Late,
     /// Asked under a name that is not ours.
     Misdirected,
+    /// A form that another site made a browser send.
+    Foreign,
     /// The database does not answer; to be tried again.
     Unavailable,
     /// A fault of ours.
@@ -40,6 +42,7 @@ impl Fault {
             Fault::Form => StatusCode::BAD_REQUEST,
             Fault::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Fault::Late => StatusCode::REQUEST_TIMEOUT,
+            Fault::Foreign => StatusCode::FORBIDDEN,
             Fault::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Fault::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Broken => StatusCode::INTERNAL_SERVER_ERROR,
@@ -67,6 +70,11 @@ impl Fault {
             Fault::Misdirected => (
                 "Wrong name",
                 "This site is not asked under that host name; `http.admin_hosts` lists the others.",
+            ),
+            Fault::Foreign => (
+                "Not from here",
+                "That form was not sent by these pages, so nothing was changed. Please open the page \
+                 itself and send it from there.",
             ),
             Fault::Unavailable => (
                 "Not just now",

@@ -6,17 +6,21 @@
 
 use std::convert::Infallible;
 
+use anyhow::Context;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use url::form_urlencoded;
 
+use crate::address::EmailAddress;
 use crate::http::fault::Fault;
 
 /// No form here comes near it.
 const LIMIT: usize = 16 * 1024;
 const FIELDS: usize = 32;
+/// Addresses of one test copy.
+const MOST: usize = 10;
 
 /// The one parameter of a route's path: a token or a hash. One that is no UTF-8 is empty, so that it
 /// fails like every other bad token and not in a way of its own.
@@ -121,6 +125,18 @@ impl<S: Send + Sync> FromRequest<S> for Spoken {
             json: true,
         })
     }
+}
+
+/// The addresses typed into one field, between commas or blanks.
+pub(super) fn addresses(text: &str) -> anyhow::Result<Vec<EmailAddress>> {
+    let mut to = Vec::new();
+    for part in text.split([',', ' ', ';']).filter(|part| !part.is_empty()) {
+        let address = EmailAddress::parse(part);
+        to.push(address.with_context(|| format!("`{part}` is no address"))?);
+    }
+    anyhow::ensure!(!to.is_empty(), "no address was given");
+    anyhow::ensure!(to.len() <= MOST, "at most {MOST} addresses at a time");
+    Ok(to)
 }
 
 async fn read(request: Request) -> Result<Bytes, Fault> {

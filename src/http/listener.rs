@@ -72,6 +72,11 @@ impl Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client(pub IpAddr);
 
+/// Whether the client's own connection is encrypted, in each request's extensions: a trusted proxy says so, as
+/// this listener speaks no TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encrypted(pub bool);
+
 /// Serves `router` on `listener` until `shutdown` is done and the requests under way are answered.
 pub async fn run(
     listener: TcpListener,
@@ -169,7 +174,9 @@ impl Door {
         mut request: Request<Incoming>,
     ) -> Result<axum::response::Response, Infallible> {
         let client = client(peer, request.headers(), &self.limits.trusted_proxies);
+        let encrypted = is_encrypted(peer, request.headers(), &self.limits.trusted_proxies);
         request.extensions_mut().insert(Client(client));
+        request.extensions_mut().insert(Encrypted(encrypted));
         self.router.clone().oneshot(request).await
     }
 }
@@ -235,13 +242,22 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
     client
 }
 
+/// X-Forwarded-Proto, which the nearest proxy sets; of several words the last is its own.
+fn is_encrypted(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> bool {
+    let said = headers.get_all("x-forwarded-proto").iter().next_back();
+    let said = said.and_then(|line| line.to_str().ok());
+    let word = said.and_then(|line| line.rsplit(',').next());
+    let https = word.is_some_and(|word| word.trim().eq_ignore_ascii_case("https"));
+    https && trusted.contains(&peer.to_canonical())
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
 
     use axum::http::{HeaderMap, HeaderValue};
 
-    use super::client;
+    use super::{client, is_encrypted};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -269,6 +285,21 @@ mod tests {
             client(ip("::ffff:10.0.0.1"), &spoofed, &[proxy]),
             ip("203.0.113.9")
         );
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_that_a_connection_is_encrypted() {
+        let proxy = ip("10.0.0.1");
+        let said = |line: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.append("x-forwarded-proto", HeaderValue::from_static(line));
+            headers
+        };
+        assert!(is_encrypted(proxy, &said("https"), &[proxy]));
+        assert!(is_encrypted(proxy, &said("http, HTTPS"), &[proxy]));
+        assert!(!is_encrypted(proxy, &said("https, http"), &[proxy]));
+        assert!(!is_encrypted(proxy, &HeaderMap::new(), &[proxy]));
+        assert!(!is_encrypted(ip("198.51.100.7"), &said("https"), &[proxy]));
     }
 
     #[test]

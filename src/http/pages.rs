@@ -1,19 +1,19 @@
 //! Pages: templates beside the handlers, compiled once, escaped throughout.
 //!
-//! Promises: no value reaches a page unescaped; no page needs a script; a template that does not
+//! Promises: no value reaches a page unescaped, nor with a control character; no page needs a script; a template that does not
 //! render is a fault of ours and never half a page.
 
 use std::sync::Arc;
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
-use minijinja::{Environment, UndefinedBehavior, Value, context};
+use minijinja::{Environment, UndefinedBehavior, Value, context, escape_formatter};
 use url::Url;
 
 use crate::config::Config;
 
 /// Name and source of every template.
-const TEMPLATES: [(&str, &str); 20] = [
+const TEMPLATES: &[(&str, &str)] = &[
     ("layout.html", include_str!("pages/layout.html")),
     ("subscribe.html", include_str!("pages/subscribe.html")),
     ("embed.html", include_str!("pages/embed.html")),
@@ -33,11 +33,31 @@ const TEMPLATES: [(&str, &str); 20] = [
     ("admin.html", include_str!("pages/admin.html")),
     ("archive.html", include_str!("pages/archive.html")),
     ("bar.html", include_str!("pages/bar.html")),
-    ("runs.html", include_str!("pages/runs.html")),
+    ("run_item.html", include_str!("pages/run_item.html")),
+    ("login.html", include_str!("pages/login.html")),
+    ("login_link.html", include_str!("pages/login_link.html")),
+    ("refused.html", include_str!("pages/refused.html")),
+    ("overview.html", include_str!("pages/overview.html")),
+    ("issues.html", include_str!("pages/issues.html")),
+    ("issue.html", include_str!("pages/issue.html")),
     ("run.html", include_str!("pages/run.html")),
+    ("run_live.html", include_str!("pages/run_live.html")),
+    ("subscribers.html", include_str!("pages/subscribers.html")),
+    ("subscriber.html", include_str!("pages/subscriber.html")),
+    ("delivery.html", include_str!("pages/delivery.html")),
+    ("settings.html", include_str!("pages/settings.html")),
+    ("sessions.html", include_str!("pages/sessions.html")),
+    ("audit.html", include_str!("pages/audit.html")),
 ];
 const PROOF: &str = include_str!("pages/proof.js");
 const STYLE: &str = include_str!("pages/style.css");
+
+/// Whether a character shows nothing itself and changes how others are shown: controls, and what turns the
+/// direction of a text by force.
+fn is_unseen(c: char) -> bool {
+    let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+}
 
 /// Every page of both sites; cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,7 +70,14 @@ impl Pages {
     pub fn new(config: &Config) -> Pages {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        for (name, source) in TEMPLATES {
+        templates.set_formatter(|out, state, value| match value.as_str() {
+            Some(text) if !value.is_safe() && text.contains(is_unseen) => {
+                let seen = text.replace(is_unseen, "\u{fffd}");
+                escape_formatter(out, state, &Value::from(seen))
+            }
+            _ => escape_formatter(out, state, value),
+        });
+        for &(name, source) in TEMPLATES {
             templates
                 .add_template(name, source)
                 .expect("the templates are part of the program and tested");

@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::app::App;
-use crate::http::{Admin, Public};
+use crate::http::Public;
+use crate::http::admin::Admin;
 
 /// A probe that waits longer than this is a no.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -257,6 +257,30 @@ impl Store {
         })
     }
 
+    /// Moves the start of a run that has not begun. False if it has, or was moved meanwhile.
+    pub async fn move_start(
+        &self,
+        run: RunId,
+        from: Option<i64>,
+        to: Timestamp,
+        zone: &str,
+    ) -> Result<bool> {
+        transact!(self, conn => {
+            let changed = sqlx::query(
+                "update runs set start_at = $3, zone = $4
+                 where id = $1 and start_at = $2 and recipients = 0 and started_at is null
+                   and local_at is null and status in ('scheduled', 'paused', 'held')",
+            )
+            .bind(run.0)
+            .bind(from)
+            .bind(to.0)
+            .bind(zone)
+            .execute(conn)
+            .await?;
+            changed.rows_affected() == 1
+        })
+    }
+
     /// Moves the mark of a run's pace from where the caller saw it. False if another node moved it first.
     pub async fn move_pace(&self, run: RunId, from: Option<i64>, to: Timestamp) -> Result<bool> {
         transact!(self, conn => {

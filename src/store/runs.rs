@@ -236,6 +236,16 @@ impl Store {
         })
     }
 
+    /// The newest runs of the issue `slug`, the newest first.
+    pub async fn runs_of(&self, slug: &str) -> Result<Vec<Run>> {
+        read!(self, conn => {
+            let text = sqlx::AssertSqlSafe(format!(
+                "select {COLUMNS} from runs where slug = $1 and kind = 'issue' order by id desc limit 20"
+            ));
+            Ok(sqlx::query_as::<_, Run>(text).bind(slug).fetch_all(conn).await?)
+        })
+    }
+
     /// Issue runs, newest first.
     pub async fn runs(&self, limit: u32) -> Result<Vec<Run>> {
         read!(self, conn => {

@@ -84,6 +84,31 @@ impl Store {
         })
     }
 
+    /// Up to `limit` runs of issues before the run `before`, newest first, without their links.
+    pub async fn runs_before(&self, before: RunId, limit: u32) -> Result<Vec<RunNumbers>> {
+        read!(self, conn => {
+            let rows: Vec<RunRow> = sqlx::query_as(run_sums!(
+                "r.id in (select id from runs where kind = 'issue' and id < $1 order by id desc limit $2)
+                 group by r.id, l.title order by r.id desc"
+            ))
+            .bind(before.0)
+            .bind(i64::from(limit))
+            .fetch_all(conn)
+            .await?;
+            Ok(rows.into_iter().map(numbers).collect())
+        })
+    }
+
+    /// The slugs of all issues of which a run was ever begun.
+    pub async fn issue_slugs(&self) -> Result<Vec<String>> {
+        read!(self, conn => {
+            let slugs = sqlx::query_scalar("select distinct slug from runs where kind = 'issue'")
+                .fetch_all(conn)
+                .await?;
+            Ok(slugs)
+        })
+    }
+
     /// One run of an issue with its links.
     pub async fn run_in_numbers(&self, run: RunId) -> Result<Option<RunNumbers>> {
         read!(self, conn => {

@@ -24,7 +24,7 @@ for (const field of document.querySelectorAll('input, select, textarea'))
     faults.push(`no label for ${field.name}`);
 for (const image of document.images)
   if (!image.hasAttribute('alt')) faults.push(`no alt for ${image.src}`);
-if (document.scripts.length) faults.push('a script');
+if ([...document.scripts].some((s) => s.getAttribute('src') !== '/live.js')) faults.push('a script');
 
 const parse = (text) => {
   const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number);
@@ -189,8 +189,10 @@ def a_wrong_link_says_nothing_but_how_to_go_on(it, chromium):
 
 
 def the_author_sees_the_run_and_its_numbers(it, chromium):
-    looks_right(chromium, "runs", it.pages + "/")
-    chromium.open(it.pages + "/")
+    chromium.open(it.run("admin", "login-link").strip())
+    press(chromium, "log in")
+    looks_right(chromium, "issues", it.pages + "/issues")
+    chromium.open(it.pages + "/issues")
     link = chromium.run("return [...document.links].map((a) => a.href).find((h) => h.includes('/runs/'))")
     assert link, "no run to look at"
     looks_right(chromium, "run", link)

@@ -44,7 +44,7 @@ class World:
             "PRESSRUN_SIGNUP__FORM_MIN_AGE": "50ms",
         }
 
-    def run(self, *arguments, config=True, may_fail=()):
+    def run(self, *arguments, config=True, may_fail=(), typed=""):
         before = [BINARY]
         if config:
             before += ["--config", self.news / "pressrun.toml"]
@@ -52,7 +52,7 @@ class World:
             [*before, *arguments],
             env=self.environment,
             cwd=self.folder,
-            stdin=subprocess.DEVNULL,
+            input=typed,
             capture_output=True,
             text=True,
         )

@@ -1,12 +1,19 @@
 //! The two sites from outside: real sockets, both databases.
 
+mod access;
 mod admin;
 mod alike;
 mod archive;
+mod author;
 mod back_issues;
 mod bombing;
+mod bombing;
 mod counters;
+mod counters;
+mod db;
+mod desk;
 mod folding;
+mod hostile;
 mod inbound;
 mod leaving;
 mod links;
@@ -15,6 +22,7 @@ mod numbers;
 mod offer;
 mod preferences;
 mod privacy;
+mod readers;
 mod repairs;
 mod signup;
 mod site;

@@ -10,14 +10,11 @@ use tokio::runtime::Handle;
 use crate::address::EmailAddress;
 use crate::app::App;
 use crate::http::fault::Fault;
-use crate::http::form::Form;
+use crate::http::form::{Form, addresses};
 use crate::http::preview::look::Look;
 use crate::http::preview::reader::seen;
 use crate::http::preview::{Desk, Test, lock};
 use crate::run::test_copy::{self, Tested};
-
-/// Addresses of one test.
-const MOST: usize = 10;
 
 /// `POST /test`: sends, keeps how it went for the page, and goes back to it.
 pub(super) async fn send(State(desk): State<Arc<Desk>>, form: Form) -> Result<Response, Fault> {
@@ -56,18 +53,6 @@ async fn deliver(desk: Arc<Desk>, look: Look, to: String) -> anyhow::Result<Vec<
     let report = sent.await;
     app.store.close().await;
     Ok(report?.tested)
-}
-
-/// The addresses typed, between commas or blanks.
-fn addresses(text: &str) -> anyhow::Result<Vec<EmailAddress>> {
-    let mut to = Vec::new();
-    for part in text.split([',', ' ', ';']).filter(|part| !part.is_empty()) {
-        let address = EmailAddress::parse(part);
-        to.push(address.with_context(|| format!("`{part}` is no address"))?);
-    }
-    anyhow::ensure!(!to.is_empty(), "no address was given");
-    anyhow::ensure!(to.len() <= MOST, "at most {MOST} addresses at a time");
-    Ok(to)
 }
 
 /// Keeps the addresses for the next start. A convenience: where that fails they are typed again.

@@ -186,7 +186,12 @@ on_both!(
                 String::from_utf8_lossy(&again),
                 String::from_utf8_lossy(&sent.expect("a message").message)
             );
-            assert!(run::view(&rig.app, key).await.expect("a look").is_some());
+            assert!(
+                run::again::html(&rig.app, key)
+                    .await
+                    .expect("a look")
+                    .is_some()
+            );
         }
     }
 );

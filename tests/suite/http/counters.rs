@@ -133,7 +133,8 @@ on_both!(
         for _ in 0..3 {
             assert_eq!(request(public.at, "GET", &open, &[], "").await.status, 200);
         }
-        assert_eq!(request(admin.at, "GET", "/", &[], "").await.status, 200);
+        let login = request(admin.at, "GET", "/login", &[], "").await;
+        assert_eq!(login.status, 200);
         // Not waited for by anyone: only the end of serving makes it sure.
         let late = public.tracker.record(event(EventKind::Open, 0, None));
         let (_, ()) = tokio::join!(late, async {

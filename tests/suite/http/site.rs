@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use pressrun::access;
 use pressrun::app::App;
 use pressrun::chance::Chance;
 use pressrun::clock::{Clock, Timestamp};
 use pressrun::config::Config;
 use pressrun::http::listener::Limits;
 use pressrun::http::{
-    Site, ViewRenderer, admin_router, listener, public_router, serve_admin, serve_public,
+    Site, ViewRenderer, admin, listener, public_router, serve_admin, serve_public,
 };
 use pressrun::id::{DeliveryKey, RunId, SubscriptionKey};
 use pressrun::keyring::Keyring;
@@ -23,8 +24,9 @@ use sqlx::postgres::PgPool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{AssertSqlSafe, Row};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 
+use super::db::Db;
 use super::wire::{Answer, request};
 use crate::harness::{Database, Engine};
 
@@ -104,6 +106,7 @@ pub struct TestSite {
     pub tracker: Tracker,
     stop: watch::Sender<()>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    session: OnceCell<String>,
     _database: Database,
 }
 
@@ -156,14 +159,14 @@ impl TestSite {
             goodbye_revision: Some("goodbye".into()),
             mail_waiting: Arc::new(Notify::new()),
         };
-        let (stop, _) = watch::channel(());
+        let (stop, closing) = watch::channel(());
         let mut limits = Limits::new(&app.config.http);
         limit(&mut limits);
         let mut tasks = Vec::new();
         let mut bound = Vec::new();
         for router in [
             public_router(app.clone(), site, &limits),
-            admin_router(app.clone(), &limits),
+            admin::router(app.clone(), file.clone(), closing, &limits),
         ] {
             let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             bound.push(socket.local_addr().expect("an address"));
@@ -196,6 +199,7 @@ impl TestSite {
             tracker,
             stop,
             tasks,
+            session: OnceCell::new(),
             _database: database,
         }
     }
@@ -217,8 +221,9 @@ impl TestSite {
             serve_public(app, site, listener, stopped)
         });
         let app = self.app.clone();
+        let file = app.base.join("pressrun.toml");
         let admin = Served::start(tracker, |listener, stopped| {
-            serve_admin(app, listener, stopped)
+            serve_admin(app, file, listener, stopped)
         });
         tokio::join!(public, admin)
     }
@@ -324,9 +329,40 @@ impl TestSite {
         request(self.public, method, path, headers, body).await
     }
 
-    /// Asks the admin site under `host`.
+    /// Asks the admin site under `host`, logged in.
     pub async fn ask_admin(&self, path: &str, host: &str) -> Answer {
-        request(self.admin, "GET", path, &[("Host", host)], "").await
+        let cookie = self.cookie().await;
+        let headers = [("Host", host), ("Cookie", cookie.as_str())];
+        request(self.admin, "GET", path, &headers, "").await
+    }
+
+    /// Sends a form to the admin site as its own page does, logged in.
+    pub async fn press_admin(&self, path: &str, body: &str) -> Answer {
+        let cookie = self.cookie().await;
+        self.press_admin_as(path, body, &cookie).await
+    }
+
+    /// The same with this cookie.
+    pub async fn press_admin_as(&self, path: &str, body: &str, cookie: &str) -> Answer {
+        let origin = format!("http://{}", self.admin);
+        let headers = [
+            ("Content-Type", "application/x-www-form-urlencoded"),
+            ("Origin", origin.as_str()),
+            ("Cookie", cookie),
+        ];
+        request(self.admin, "POST", path, &headers, body).await
+    }
+
+    /// The cookie of a session on the admin site; begun by a link at the first call.
+    pub async fn cookie(&self) -> String {
+        let begin = async {
+            let token = access::new_link(&self.app).await.expect("a link");
+            let answer = self
+                .press_admin_as(&format!("/login/{token}"), "", "")
+                .await;
+            session_of(&answer).expect("a session")
+        };
+        self.session.get_or_init(|| begin).await.clone()
     }
 
     /// One counter of the run's blocks, summed, once all that is in the log is counted.
@@ -372,6 +408,12 @@ impl TestSite {
     }
 }
 
+/// The session's cookie that an answer sets, as the browser sends it back.
+pub fn session_of(answer: &Answer) -> Option<String> {
+    let (pair, _) = answer.header("set-cookie")?.split_once(';')?;
+    Some(pair.to_owned())
+}
+
 /// One site that serves until it is told to stop.
 pub struct Served {
     pub at: SocketAddr,
@@ -415,68 +457,4 @@ fn renderer() -> ViewRenderer {
             Ok((key.seq == 0).then(|| "<p style=\"color:red\">the copy</p>".to_owned()))
         })
     })
-}
-
-/// The test's own way into the database.
-pub enum Db {
-    Sqlite(SqlitePool),
-    Postgres(PgPool),
-}
-
-impl Db {
-    async fn open(engine: Engine, database: &Database) -> Db {
-        match engine {
-            Engine::Sqlite => {
-                let options = SqliteConnectOptions::new()
-                    .filename(database.path().join("pressrun.db"))
-                    .busy_timeout(Duration::from_secs(30));
-                Db::Sqlite(SqlitePool::connect_with(options).await.expect("a pool"))
-            }
-            Engine::Postgres => {
-                let options = sqlx::postgres::PgConnectOptions::from_str(&database.url);
-                let options = options.expect("a URL");
-                Db::Postgres(PgPool::connect_with(options).await.expect("a pool"))
-            }
-        }
-    }
-
-    pub async fn exec(&self, statement: &str) {
-        let sql = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
-        let done = match self {
-            Db::Sqlite(pool) => sql.execute(pool).await.map(|_| ()),
-            Db::Postgres(pool) => sql.execute(pool).await.map(|_| ()),
-        };
-        done.unwrap_or_else(|error| panic!("{statement}: {error}"));
-    }
-
-    pub async fn number(&self, query: &str) -> i64 {
-        let sql = AssertSqlSafe(query.to_owned());
-        let found = match self {
-            Db::Sqlite(pool) => sqlx::query(sql).fetch_one(pool).await.map(|row| row.get(0)),
-            Db::Postgres(pool) => sqlx::query(sql).fetch_one(pool).await.map(|row| row.get(0)),
-        };
-        found.unwrap_or_else(|error| panic!("{query}: {error}"))
-    }
-
-    pub async fn text(&self, query: &str) -> Option<String> {
-        let sql = AssertSqlSafe(query.to_owned());
-        let found = match self {
-            Db::Sqlite(pool) => {
-                let row = sqlx::query(sql).fetch_optional(pool).await;
-                row.map(|row| row.and_then(|row| row.get(0)))
-            }
-            Db::Postgres(pool) => {
-                let row = sqlx::query(sql).fetch_optional(pool).await;
-                row.map(|row| row.and_then(|row| row.get(0)))
-            }
-        };
-        found.unwrap_or_else(|error| panic!("{query}: {error}"))
-    }
-
-    async fn close(&self) {
-        match self {
-            Db::Sqlite(pool) => pool.close().await,
-            Db::Postgres(pool) => pool.close().await,
-        }
-    }
 }

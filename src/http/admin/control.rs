@@ -1,0 +1,163 @@
+//! The buttons of a run: pause, resume, cancel, another hour, a test copy.
+//!
+//! Promises: each does what the command of its name does, by the same service; what cannot be undone needs a
+//! tick that says so; work that takes long goes on though the browser leaves.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::address::EmailAddress;
+use crate::app::App;
+use crate::http::admin::{Admin, issues, runs};
+use crate::http::fault::Fault;
+use crate::http::form::{Form, Tail, addresses};
+use crate::message::copy::Values;
+use crate::publication;
+use crate::run::{self, reschedule, test_copy};
+use crate::schedule;
+use crate::store::access::Session;
+use crate::store::runs::Run;
+
+/// `POST /runs/{id}/pause`.
+pub(super) async fn pause(
+    State(admin): State<Arc<Admin>>,
+    Extension(session): Extension<Session>,
+    Tail(id): Tail,
+) -> Result<Response, Fault> {
+    let run = runs::find(&admin, &id).await?;
+    admin.note(&session, "paused a run", &about(&run)).await?;
+    let app = admin.app.clone();
+    finish(&admin, &id, async move { run::pause(&app, &run).await }).await
+}
+
+/// `POST /runs/{id}/resume`: a held one only with `sure`, as its reason has to be read.
+pub(super) async fn resume(
+    State(admin): State<Arc<Admin>>,
+    Extension(session): Extension<Session>,
+    Tail(id): Tail,
+    form: Form,
+) -> Result<Response, Fault> {
+    let run = runs::find(&admin, &id).await?;
+    admin.note(&session, "resumed a run", &about(&run)).await?;
+    let sure = form.get("sure") == "yes";
+    let app = admin.app.clone();
+    finish(
+        &admin,
+        &id,
+        async move { run::resume(&app, &run, sure).await },
+    )
+    .await
+}
+
+/// `POST /runs/{id}/cancel`: before its hour it is taken back; later only with `sure`.
+pub(super) async fn cancel(
+    State(admin): State<Arc<Admin>>,
+    Extension(session): Extension<Session>,
+    Tail(id): Tail,
+    form: Form,
+) -> Result<Response, Fault> {
+    let run = runs::find(&admin, &id).await?;
+    let sure = form.get("sure") == "yes";
+    if !sure && run.status != "scheduled" {
+        let why = anyhow!("nothing was cancelled: tick the box that says you are sure");
+        return Ok(admin.refused("/issues", &path(&id), &why));
+    }
+    admin
+        .note(&session, "cancelled a run", &about(&run))
+        .await?;
+    let app = admin.app.clone();
+    let work = async move {
+        if run::take_back(&app, &run).await? {
+            return Ok(());
+        }
+        // It began between the page and the button.
+        anyhow::ensure!(
+            sure,
+            "the run has begun; look at it again before you cancel it"
+        );
+        run::cancel(&app, &run).await.map(|_| ())
+    };
+    finish(&admin, &id, work).await
+}
+
+/// `POST /runs/{id}/reschedule`: another hour for a run that waits for one.
+pub(super) async fn move_start(
+    State(admin): State<Arc<Admin>>,
+    Extension(session): Extension<Session>,
+    Tail(id): Tail,
+    form: Form,
+) -> Result<Response, Fault> {
+    let run = runs::find(&admin, &id).await?;
+    let app = admin.app.clone();
+    // As a browser writes a day and an hour; the zone is the publication's.
+    let text = form.get("at").replacen('T', " ", 1);
+    let zone = &app.config.publication.timezone;
+    let start = match schedule::start(&text, zone, app.clock.now()) {
+        Ok(start) => start,
+        Err(why) => return Ok(admin.refused("/issues", &path(&id), &anyhow!(why))),
+    };
+    let what = format!("moved a run to {}", schedule::shown(start.at, &start.zone));
+    admin.note(&session, &what, &about(&run)).await?;
+    let work = async move { reschedule::reschedule(&app, &run, &start).await };
+    finish(&admin, &id, work).await
+}
+
+/// `POST /issues/{slug}/test`: test copies of the issue as it stands in the folder.
+pub(super) async fn test(
+    State(admin): State<Arc<Admin>>,
+    Extension(session): Extension<Session>,
+    Tail(slug): Tail,
+    form: Form,
+) -> Result<Response, Fault> {
+    let slug = issues::find(&admin.app, &slug).await?.slug;
+    let back = format!("/issues/{slug}");
+    let to = match addresses(form.get("to")) {
+        Ok(to) => to,
+        Err(why) => return Ok(admin.refused("/issues", &back, &why)),
+    };
+    admin
+        .note(&session, "sent a test copy", &format!("issue {slug}"))
+        .await?;
+    let sent = tokio::spawn(begin_test(admin.app.clone(), slug, to)).await;
+    match sent.context("the test copy broke").and_then(|sent| sent) {
+        Ok(keys) => Ok(Redirect::to(&format!("{back}?tested={keys}")).into_response()),
+        Err(why) => Ok(admin.refused("/issues", &back, &why)),
+    }
+}
+
+/// Puts the copies into the queue; whoever sends sends them. Gives their keys.
+async fn begin_test(app: App, slug: String, to: Vec<EmailAddress>) -> anyhow::Result<String> {
+    let (config, emails) = (app.config.clone(), app.emails());
+    let built = move || publication::compile_issue(&config, &emails, &slug);
+    let built = tokio::task::spawn_blocking(built).await;
+    let built = built.context("the compiler panicked")??;
+    let begun = test_copy::begin(&app, built, &to, &Values::default()).await?;
+    let keys: Vec<String> = begun.keys.iter().map(ToString::to_string).collect();
+    Ok(keys.join(","))
+}
+
+/// Does the work in a task of its own, and goes back to the run.
+async fn finish(
+    admin: &Admin,
+    id: &str,
+    work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) -> Result<Response, Fault> {
+    let done = tokio::spawn(work).await;
+    match done.context("it broke").and_then(|done| done) {
+        Ok(()) => Ok(Redirect::to(&path(id)).into_response()),
+        Err(why) => Ok(admin.refused("/issues", &path(id), &why)),
+    }
+}
+
+fn path(id: &str) -> String {
+    format!("/runs/{id}")
+}
+
+fn about(run: &Run) -> String {
+    format!("run {} of {}", run.id, run.slug)
+}

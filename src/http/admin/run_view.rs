@@ -1,0 +1,189 @@
+//! A run as the author's pages show it: its numbers, the bar of its states, its links.
+//!
+//! Promises: everything comes from counters; every text from outside (titles, link names, a relay's words) is
+//! escaped by the templates.
+
+use serde::Serialize;
+
+use crate::delivery::State as DeliveryState;
+use crate::http::admin::wording::{grouped, label, minute};
+use crate::id::RunId;
+use crate::stats::{LinkNumbers, RunNumbers, TestNumbers, percent};
+
+/// Units across a bar.
+const WIDTH: i64 = 1_000;
+
+/// A run as the templates show it.
+#[derive(Debug, Serialize)]
+pub(super) struct RunView {
+    pub(super) id: RunId,
+    slug: String,
+    pub(super) title: String,
+    list: Option<String>,
+    pub(super) status: String,
+    reason: Option<String>,
+    test: Option<String>,
+    created: String,
+    finished: Option<String>,
+    recipients: String,
+    /// The bar in words, for who does not see it.
+    summary: String,
+    balanced: bool,
+    opens: String,
+    clicks: String,
+    segments: Vec<Segment>,
+    figures: Vec<Figure>,
+    states: Vec<StateView>,
+    links: Vec<LinkView>,
+}
+
+#[derive(Debug, Serialize)]
+struct Segment {
+    name: &'static str,
+    x: i64,
+    width: i64,
+    title: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Figure {
+    label: &'static str,
+    value: String,
+    rate: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct StateView {
+    name: &'static str,
+    label: &'static str,
+    count: String,
+}
+
+#[derive(Debug, Serialize)]
+struct LinkView {
+    name: String,
+    url: String,
+    readers: String,
+    clicks: String,
+    width: i64,
+}
+
+impl RunView {
+    pub(super) fn new(run: &RunNumbers) -> RunView {
+        let states = DeliveryState::ALL.map(|state| StateView {
+            name: state.name(),
+            label: label(state),
+            count: grouped(run.counts.get(state)),
+        });
+        let busiest = run.links.iter().map(|link| link.readers).max().unwrap_or(0);
+        RunView {
+            id: run.run,
+            slug: run.slug.clone(),
+            // An issue may have no title; there must be something to press on.
+            title: [run.title.as_str(), run.slug.as_str(), "Untitled"]
+                .into_iter()
+                .find(|text| !text.trim().is_empty())
+                .unwrap_or_default()
+                .to_owned(),
+            list: run.list.clone(),
+            status: run.status.clone(),
+            reason: run.reason.clone(),
+            test: run.test.as_ref().map(TestNumbers::sentence),
+            created: minute(run.started_at.unwrap_or(run.created_at)),
+            finished: run.finished_at.map(minute),
+            recipients: grouped(run.recipients),
+            summary: summary(run),
+            // While a run is frozen its recipients are still being written down.
+            balanced: run.balanced() || run.status == "freezing",
+            opens: grouped(run.opens),
+            clicks: grouped(run.clicks),
+            segments: segments(run),
+            figures: figures(run),
+            states: states.into(),
+            links: run
+                .links
+                .iter()
+                .map(|link| link_view(link, busiest))
+                .collect(),
+        }
+    }
+}
+
+fn figures(run: &RunNumbers) -> Vec<Figure> {
+    let figure = |label, value: i64, rate: Option<f64>| Figure {
+        label,
+        value: grouped(value),
+        rate: rate.map(|rate| percent(Some(rate))),
+    };
+    vec![
+        figure("Recipients", run.recipients, None),
+        figure("Sent", run.counts.sent, None),
+        figure("Opened", run.opened, run.rates.opened),
+        figure("Clicked", run.clicked, run.rates.clicked),
+        figure("Unsubscribes", run.departed, run.rates.departed),
+        figure("Bounced", run.counts.bounced, run.rates.bounced),
+    ]
+}
+
+/// One stretch of the bar for each state that holds anyone; a single reader is still one unit wide.
+fn segments(run: &RunNumbers) -> Vec<Segment> {
+    let order = [
+        DeliveryState::Sent,
+        DeliveryState::AtDot,
+        DeliveryState::Uncertain,
+    ];
+    let rest = DeliveryState::ALL
+        .into_iter()
+        .filter(|state| !order.contains(state) && *state != DeliveryState::Queued);
+    let order = order.into_iter().chain(rest).chain([DeliveryState::Queued]);
+    let whole = run.recipients.max(run.counts.total()).max(1);
+    let mut segments = Vec::new();
+    let (mut x, mut before) = (0, 0);
+    for state in order {
+        let count = run.counts.get(state);
+        if count <= 0 || x >= WIDTH {
+            continue;
+        }
+        before += count;
+        let end = (before.saturating_mul(WIDTH) / whole).clamp(x + 1, WIDTH);
+        segments.push(Segment {
+            name: state.name(),
+            x,
+            width: end - x,
+            title: format!("{}: {}", label(state), grouped(count)),
+        });
+        x = end;
+    }
+    segments
+}
+
+fn summary(run: &RunNumbers) -> String {
+    let held = DeliveryState::ALL
+        .into_iter()
+        .filter(|&state| run.counts.get(state) > 0);
+    let words: Vec<String> = held
+        .map(|state| {
+            format!(
+                "{} {}",
+                grouped(run.counts.get(state)),
+                state.name().replace('_', " ")
+            )
+        })
+        .collect();
+    let words = if words.is_empty() {
+        "none yet".to_owned()
+    } else {
+        words.join(", ")
+    };
+    format!("{} recipients: {words}", grouped(run.recipients))
+}
+
+fn link_view(link: &LinkNumbers, busiest: i64) -> LinkView {
+    LinkView {
+        name: link.name.clone(),
+        url: link.url.clone(),
+        readers: grouped(link.readers),
+        clicks: grouped(link.clicks),
+        width: link.readers.saturating_mul(WIDTH) / busiest.max(1),
+    }
+}

@@ -1,0 +1,62 @@
+//! How the author's pages say what they say: numbers, times, the names of states; and what a query says.
+
+use url::form_urlencoded;
+
+use crate::clock::Timestamp;
+use crate::delivery::State as DeliveryState;
+
+/// A state's name for a person.
+pub(super) fn label(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Queued => "Queued",
+        DeliveryState::AtDot => "At the dot",
+        DeliveryState::Sent => "Sent",
+        DeliveryState::Bounced => "Bounced",
+        DeliveryState::Failed => "Failed",
+        DeliveryState::Expired => "Expired",
+        DeliveryState::Suppressed => "Suppressed",
+        DeliveryState::Unsubscribed => "Unsubscribed before it was sent",
+        DeliveryState::Uncertain => "Uncertain",
+        DeliveryState::Cancelled => "Cancelled",
+    }
+}
+
+/// `5 March 2026, 07:00 UTC`.
+pub(super) fn minute(at: Timestamp) -> String {
+    at.to_jiff().strftime("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+/// `12 345`: thousands apart, by a space that does not break.
+pub(super) fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::new();
+    if number < 0 {
+        text.push('-');
+    }
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The first value of `name` in a query, or nothing.
+pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
+    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let found = pairs.find(|(known, _)| known == name);
+    found.map_or(String::new(), |(_, value)| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(-1_234_567), "-1\u{202f}234\u{202f}567");
+    }
+}

@@ -1,0 +1,248 @@
+//! Readers as the author looks them up: by the beginning of an address, by a part of a name, and one reader's
+//! whole story.
+//!
+//! Promises: every look is by a key or an index, or reads a bounded number of rows; nothing is counted.
+
+use crate::id::{DeliveryKey, SubscriberId};
+use crate::store::{Result, Store};
+
+/// A reader in a list of them.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Found {
+    pub id: i64,
+    pub address: String,
+    pub canonical: String,
+    pub name: String,
+    pub created_at: i64,
+}
+
+/// A reader as she is kept.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Kept {
+    pub id: i64,
+    pub address: String,
+    pub canonical: String,
+    pub name: String,
+    /// Declared fields as one JSON object.
+    pub fields: String,
+    pub created_at: i64,
+    pub tracking: String,
+}
+
+/// One of her subscriptions.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Joined {
+    pub key: i64,
+    pub list: String,
+    pub title: String,
+    pub status: String,
+    pub source: String,
+    pub created_at: i64,
+    pub confirmed_at: Option<i64>,
+    pub left_at: Option<i64>,
+    pub paused_until: Option<i64>,
+    pub frequency: String,
+    pub reason: Option<String>,
+    pub words: Option<String>,
+}
+
+/// What she agreed to or took back.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Consent {
+    pub at: i64,
+    pub what: String,
+    /// None is all lists.
+    pub list: Option<String>,
+}
+
+/// One of her deliveries.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Got {
+    pub run_id: i64,
+    pub seq: i64,
+    /// Title of the issue; empty for a system mail.
+    pub title: String,
+    /// Kind of a system mail.
+    pub kind: Option<String>,
+    pub state: String,
+    pub attempts: i64,
+    pub due_at: i64,
+    pub settled_at: Option<i64>,
+    pub opened_at: Option<i64>,
+    pub clicked_at: Option<i64>,
+    pub departed_at: Option<i64>,
+}
+
+/// Something that happened with one of her deliveries.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Happened {
+    pub at: i64,
+    pub kind: String,
+    pub run_id: i64,
+    pub seq: i64,
+    /// Where the link led, for a click.
+    pub url: Option<String>,
+    pub evidence: String,
+}
+
+/// Behind every address that begins with what stands before it: the last code point there is.
+const LAST: char = '\u{10ffff}';
+
+impl Store {
+    /// Up to `limit` readers whose canonical address begins with `start`, behind `after` in its order.
+    pub async fn readers_from(&self, start: &str, after: &str, limit: u32) -> Result<Vec<Found>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(READERS_FROM)
+                .bind(start)
+                .bind(format!("{start}{LAST}"))
+                .bind(after)
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+
+    /// Those of the `looked_at` readers behind the key `after` whose name holds `part`, and the last key that
+    /// was looked at; none where there are no more.
+    pub async fn readers_named(
+        &self,
+        part: &str,
+        after: SubscriberId,
+        looked_at: u32,
+    ) -> Result<(Vec<Found>, Option<SubscriberId>)> {
+        let part = part
+            .to_lowercase()
+            .replace('!', "!!")
+            .replace('%', "!%")
+            .replace('_', "!_");
+        read!(self, conn => {
+            let last: Option<i64> = sqlx::query_scalar(LAST_LOOKED_AT)
+                .bind(after.0)
+                .bind(i64::from(looked_at) - 1)
+                .fetch_optional(&mut *conn)
+                .await?;
+            let found = sqlx::query_as(READERS_NAMED)
+                .bind(after.0)
+                .bind(last.unwrap_or(i64::MAX))
+                .bind(format!("%{part}%"))
+                .fetch_all(conn)
+                .await?;
+            Ok((found, last.map(SubscriberId)))
+        })
+    }
+
+    /// The reader of this key.
+    pub async fn kept_reader(&self, id: SubscriberId) -> Result<Option<Kept>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(READER).bind(id.0).fetch_optional(conn).await?;
+            Ok(found)
+        })
+    }
+
+    /// Her subscriptions, in the order of the lists, with why she left.
+    pub async fn joined(&self, reader: SubscriberId) -> Result<Vec<Joined>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(JOINED).bind(reader.0).fetch_all(conn).await?;
+            Ok(found)
+        })
+    }
+
+    /// The newest `limit` things she agreed to or took back.
+    pub async fn consents_of(&self, reader: SubscriberId, limit: u32) -> Result<Vec<Consent>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(CONSENTS)
+                .bind(reader.0)
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+
+    /// Up to `limit` of her deliveries before `before`, the newest first.
+    pub async fn deliveries_of(
+        &self,
+        reader: SubscriberId,
+        before: DeliveryKey,
+        limit: u32,
+    ) -> Result<Vec<Got>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(DELIVERIES)
+                .bind(reader.0)
+                .bind(before.run.0)
+                .bind(i64::from(before.seq))
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+
+    /// The newest `limit` events of one delivery.
+    pub async fn events_of(&self, delivery: DeliveryKey, limit: u32) -> Result<Vec<Happened>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(EVENTS)
+                .bind(delivery.run.0)
+                .bind(i64::from(delivery.seq))
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+}
+
+/// In the order of addresses.
+pub const READERS_FROM: &str = "
+    select id, address, canonical, name, created_at from subscribers
+    where canonical >= $1 and canonical < $2 and canonical > $3
+    order by canonical limit $4";
+
+/// Where a look at so many readers ends.
+pub const LAST_LOOKED_AT: &str = "
+    select id from subscribers where id > $1 order by id limit 1 offset $2";
+
+/// Between two keys.
+pub const READERS_NAMED: &str = "
+    select id, address, canonical, name, created_at from subscribers
+    where id > $1 and id <= $2 and lower(name) like $3 escape '!'
+    order by id";
+
+/// By key.
+pub const READER: &str = "
+    select id, address, canonical, name, fields, created_at, tracking
+    from subscribers where id = $1";
+
+/// By reader.
+pub const JOINED: &str = "
+    select n.key, l.slug as list, l.title, n.status, n.source, n.created_at, n.confirmed_at, n.left_at,
+        n.paused_until, n.frequency, r.reason, r.words
+    from subscriptions n
+        join lists l on l.id = n.list_id
+        left join leave_reasons r on r.subscription = n.key
+    where n.subscriber_id = $1 order by n.list_id";
+
+/// By reader.
+pub const CONSENTS: &str = "
+    select c.at, c.what, l.slug as list from consents c
+        left join lists l on l.id = c.list_id
+    where c.subscriber_id = $1 order by c.at desc, c.what limit $2";
+
+/// By reader, in the order of runs.
+pub const DELIVERIES: &str = "
+    select d.run_id, d.seq, r.title, m.kind, d.state, d.attempts, d.due_at, d.settled_at, d.opened_at,
+        d.clicked_at, d.departed_at
+    from deliveries d
+        join runs r on r.id = d.run_id
+        left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
+    where d.subscriber_id = $1 and (d.run_id, d.seq) < ($2, $3)
+    order by d.run_id desc, d.seq desc limit $4";
+
+/// By delivery.
+pub const EVENTS: &str = "
+    select e.at, e.kind, e.run_id, e.seq, k.url, e.evidence from events e
+        join runs r on r.id = e.run_id
+        left join system_mails m on m.run_id = e.run_id and m.seq = e.seq
+        left join links k on k.revision = coalesce(m.revision, r.revision) and k.link = e.link
+    where e.run_id = $1 and e.seq = $2 order by e.at desc, e.id limit $3";

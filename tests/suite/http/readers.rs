@@ -1,0 +1,253 @@
+//! Subscribers on the author's site: found, looked at, taken off, suppressed, erased.
+
+use pressrun::store::readers;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::db::Db;
+use super::site::TestSite;
+use crate::harness::Engine;
+use crate::on_both;
+
+on_both!(
+    a_reader_is_found_by_the_beginning_of_an_address_or_a_part_of_a_name,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(120).await;
+        site.db
+            .exec(
+                "update subscribers set name = 'Zo\u{eb} Quist' where id = 1117;
+                 update subscribers set name = '100% _sure_' where id = 1118",
+            )
+            .await;
+        let look = async |query: &str| {
+            let page = site
+                .ask_admin(&format!("/subscribers{query}"), "localhost")
+                .await;
+            assert_eq!(page.status, 200);
+            page.text()
+        };
+        let found = look("?q=Reader11%40EXAMPLE.org").await;
+        assert_eq!(
+            found.matches("<li><div class=\"head\"").count(),
+            1,
+            "{found}"
+        );
+        assert!(
+            found.contains("/subscribers/1011\">Reader11@example.org"),
+            "{found}"
+        );
+        let found = look("?q=reader11").await;
+        assert_eq!(
+            found.matches("<li><div class=\"head\"").count(),
+            11,
+            "11 and 110 to 119"
+        );
+        for name in ["quist", "Zo%C3%AB+Q", "ist"] {
+            let found = look(&format!("?q={name}")).await;
+            assert!(found.contains("/subscribers/1117\""), "{name}: {found}");
+            assert_eq!(
+                found.matches("<li><div class=\"head\"").count(),
+                1,
+                "{name}"
+            );
+        }
+        let found = look("?q=0%25+_").await;
+        assert!(found.contains("/subscribers/1118\""), "{found}");
+        // The wild cards of a search pattern are letters here.
+        assert!(!look("?q=%25&by=name").await.contains("/subscribers/1117\""));
+        assert!(
+            look("?q=_s%25e_&by=name")
+                .await
+                .contains("No reader is found so")
+        );
+        let (mut query, mut seen) = ("?q=".to_owned(), 0);
+        for page in 0.. {
+            let text = look(&query).await;
+            seen += text.matches("<li><div class=\"head\"").count();
+            let Some((_, rest)) = text.split_once("&amp;after=") else {
+                assert_eq!(page, 2, "120 readers on pages of 50");
+                break;
+            };
+            let (after, _) = rest.split_once('"').expect("the end of the link");
+            query = format!("?q=&after={after}");
+        }
+        assert_eq!(seen, 120);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    one_reader_has_a_whole_story_that_also_says_what_she_wished,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(3).await;
+        site.db
+            .exec(
+                "update subscribers set name = 'Ada', fields = '{\"city\":\"Ulm\"}', tracking = 'off' where id = 1001;
+                 insert into consents (subscriber_id, at, what, list_id) values (1001, 1000, 'tracking-off', 0), (1001, 500, 'confirm', 1);
+                 update subscriptions set status = 'unsubscribed', left_at = 2000 where key = 101001;
+                 insert into leave_reasons (subscription, at, reason, words) values (101001, 2000, 'often', 'far too often');
+                 update deliveries set opened_at = 5000, attempts = 2 where run_id = 2 and seq = 1;
+                 insert into events (id, at, kind, run_id, seq, link, evidence) values
+                     (1, 5000, 'open', 2, 1, null, '{\"after\":7,\"agent\":\"Firefox\"}'),
+                     (2, 6000, 'click', 2, 1, 1, '{}')",
+            )
+            .await;
+        let page = site
+            .ask_admin("/subscribers/1001", "localhost")
+            .await
+            .text();
+        for words in [
+            "Reader1@example.org",
+            "Ada",
+            "city",
+            "Ulm",
+            "tracking-off",
+            "all lists",
+            "The Weekly",
+            "The Daily",
+            "left because: often: far too often",
+            "Week 1",
+            "2 attempts",
+            "first opened",
+            "2 events",
+            "open, 7 s after it was sent",
+            "Firefox",
+            "click of https:&#x2f;&#x2f;two.example&#x2f;",
+            "/deliveries/2-1",
+        ] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
+        assert!(!page.contains("Reader2@example.org"));
+        for missing in ["/subscribers/1", "/subscribers/x", "/subscribers/-1"] {
+            assert_eq!(site.ask_admin(missing, "localhost").await.status, 404);
+        }
+        let delivery = site.ask_admin("/deliveries/2-1", "localhost").await.text();
+        assert!(delivery.contains("No copy was made"), "{delivery}");
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_reader_is_taken_off_suppressed_and_erased_and_the_audit_names_her_key_alone,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(4).await;
+        let queued = "update deliveries set state = 'queued', settled_at = null where run_id = 2;
+            update blocks set sent = 0, queued = 4 where run_id = 2";
+        site.db.exec(queued).await;
+        let off = site
+            .press_admin("/subscribers/1000/unsubscribe", "subscription=1000")
+            .await;
+        assert_eq!(
+            (off.status, off.header("location")),
+            (303, Some("/subscribers/1000"))
+        );
+        assert_eq!(site.status(1000).await, "unsubscribed");
+        assert_eq!(
+            site.status(101_000).await,
+            "confirmed",
+            "the other list stays"
+        );
+        assert_eq!(
+            site.counter("unsubscribed").await,
+            1,
+            "leaving wins in the run, too"
+        );
+        // Somebody else's subscription is not hers to end.
+        let foreign = site
+            .press_admin("/subscribers/1000/unsubscribe", "subscription=1001")
+            .await;
+        assert_eq!(foreign.status, 400);
+        assert_eq!(site.status(1001).await, "confirmed");
+
+        assert_eq!(
+            site.press_admin("/subscribers/1001/suppress", "reason=asked")
+                .await
+                .status,
+            409
+        );
+        assert_eq!(site.counter("suppressed").await, 0);
+        let gone = site
+            .press_admin("/subscribers/1001/suppress", "reason=asked&sure=yes")
+            .await;
+        assert_eq!(gone.status, 303);
+        assert_eq!(site.counter("suppressed").await, 1);
+        let page = site
+            .ask_admin("/subscribers/1001", "localhost")
+            .await
+            .text();
+        assert!(page.contains("Suppressed: asked, since"), "{page}");
+
+        assert_eq!(
+            site.press_admin("/subscribers/1002/erase", "").await.status,
+            409
+        );
+        let erased = site
+            .press_admin("/subscribers/1002/erase", "sure=yes")
+            .await;
+        assert_eq!(erased.header("location"), Some("/subscribers?done=erased"));
+        assert_eq!(
+            site.ask_admin("/subscribers/1002", "localhost")
+                .await
+                .status,
+            404
+        );
+        let left = "select count(*) from subscribers where id = 1002";
+        assert_eq!(site.db.number(left).await, 0);
+        assert_eq!(site.counter("suppressed").await, 2);
+
+        let audit = site.ask_admin("/audit", "localhost").await.text();
+        for line in [
+            "took a reader off `weekly`",
+            "suppressed a reader",
+            "erased a reader",
+            "reader 1002",
+        ] {
+            assert!(audit.contains(line), "{line}: {audit}");
+        }
+        assert!(!audit.contains("example.org"), "{audit}");
+        site.stop().await;
+    }
+);
+
+#[test]
+fn no_look_at_readers_reads_a_whole_table() {
+    crate::harness::block_on(async {
+        let site = TestSite::new(Engine::Sqlite).await;
+        let Db::Sqlite(pool) = &site.db else {
+            panic!("SQLite was asked for");
+        };
+        let plan = async |statement: &str| -> Vec<String> {
+            let text = AssertSqlSafe(format!("explain query plan {statement}"));
+            let rows = sqlx::query(text).fetch_all(pool).await.expect("a plan");
+            rows.iter().map(|row| row.get(3)).collect()
+        };
+        for statement in [
+            readers::READERS_FROM,
+            readers::LAST_LOOKED_AT,
+            readers::READERS_NAMED,
+            readers::READER,
+            readers::JOINED,
+            readers::CONSENTS,
+            readers::DELIVERIES,
+            readers::EVENTS,
+        ] {
+            let steps = plan(statement).await;
+            assert!(!steps.is_empty());
+            for step in &steps {
+                assert!(!step.starts_with("SCAN"), "{statement}: {steps:?}");
+                // What belongs to one reader may be sorted; of all readers nothing is.
+                let sorted = step.contains("USE TEMP B-TREE");
+                let whole = statement.contains("from subscribers");
+                assert!(!(sorted && whole), "{statement}: {steps:?}");
+            }
+        }
+        let all = plan("select count(*) from subscribers where lower(name) = 'a'").await;
+        assert!(
+            all[0].starts_with("SCAN"),
+            "what is looked for can be found: {all:?}"
+        );
+        site.stop().await;
+    });
+}
