@@ -12,7 +12,6 @@ use crate::reply::Stage;
 use crate::reply::scope::{Verdict, scope};
 use crate::store::returned::Bounce;
 use crate::token::{Claim, Purpose, verify, verify_local_part};
-use crate::track::event_id;
 
 /// What the local part of an address begins with to which a mail program sends a wish to leave.
 pub const LEAVE: &str = "leave+";
@@ -102,7 +101,6 @@ async fn bounced(
         .note_bounce(&Bounce {
             key,
             reply: &failed.reply,
-            event_id: event_id(&app.chance, now),
             at: now,
         })
         .await?;

@@ -133,6 +133,8 @@ struct Writer {
     store: Store,
     /// Where the keys of pseudonyms come from, when events name nobody.
     anonymous: Option<Chance>,
+    wake: mpsc::Sender<()>,
+    folding: JoinHandle<()>,
     lost: Arc<AtomicU64>,
     behind: Arc<AtomicBool>,
 }

@@ -102,6 +102,7 @@ mod tests {
                 literal("\">view</a>"),
             ]),
             text: Template::default(),
+            only: Vec::new(),
             links: ["https://one.example/?a=1&b=2", "https://wrong.example/"]
                 .map(|url| Link {
                     url: url.into(),

@@ -41,6 +41,8 @@ pub fn annotated(compiled: &Compiled, mut badge: impl FnMut(u32) -> Option<Strin
             }) => out.push_str(&context.escape(default)),
             Segment::Slot(Slot::Open) => out.push_str("data:,"),
             Segment::Slot(_) => out.push('#'),
+            // The author sees every part.
+            Segment::Only(_) | Segment::End => {}
         }
     }
     out
@@ -78,6 +80,7 @@ mod tests {
             text: Template::default(),
             links: Vec::new(),
             images: Vec::new(),
+            only: Vec::new(),
             html: Template(vec![
                 literal("<p>Dear "),
                 Segment::Slot(Slot::Field {

@@ -101,11 +101,6 @@ impl Pages {
         }
     }
 
-    /// The text that `name` makes of `values`.
-    pub fn text(&self, name: &str, values: Value) -> anyhow::Result<String> {
-        Ok(self.templates.get_template(name)?.render(values)?)
-    }
-
     /// The page `name` with `values`; status 200.
     pub fn render(&self, name: &str, values: Value) -> Response {
         match self.text(name, values) {

@@ -59,7 +59,8 @@ pub async fn embed(
     let action = site.app.public_url("/");
     let offer = site.signups.form(client.0).await?.offer;
     let values = context! { action, lists => lists(&offer, &[]), fields => fields(&offer, &[]) };
-    let snippet = site.pages.text("snippet.html", values)?;
+    let snippet = site.pages.text("snippet.html", values);
+    let snippet = snippet.ok_or(Fault::Broken)?;
     Ok(site.pages.render("embed.html", context! { snippet }))
 }
 

@@ -5,6 +5,7 @@ use crate::delivery::State;
 use crate::id::DeliveryKey;
 use crate::reply::Reply;
 use crate::store::blocks::{Moves, apply_moves};
+use crate::store::events::take_event_ids;
 use crate::store::{Result, Store};
 
 /// A delivery report of a failure.
@@ -12,7 +13,6 @@ use crate::store::{Result, Store};
 pub struct Bounce<'a> {
     pub key: DeliveryKey,
     pub reply: &'a Reply,
-    pub event_id: i64,
     pub at: Timestamp,
 }
 
@@ -56,11 +56,12 @@ impl Store {
             let mut moves = Moves::default();
             moves.add(bounce.key, from, State::Bounced);
             apply_moves!(self, conn, moves);
+            let id = take_event_ids!(conn, bounce.at, 1);
             sqlx::query(
                 "insert into events (id, at, kind, run_id, seq, evidence)
                  values ($1, $2, 'bounce', $3, $4, '{}')",
             )
-            .bind(bounce.event_id)
+            .bind(id)
             .bind(bounce.at.0)
             .bind(run)
             .bind(seq)

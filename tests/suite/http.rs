@@ -7,8 +7,6 @@ mod archive;
 mod author;
 mod back_issues;
 mod bombing;
-mod bombing;
-mod counters;
 mod counters;
 mod db;
 mod desk;

@@ -160,7 +160,10 @@ on_both!(
             let address = row.address.expect("an address");
             let expected = expected.iter().find(|(known, _)| *known == address);
             let (_, expected) = expected.expect("a reader");
-            let page = run::view(&app, key).await.expect("a view").expect("a page");
+            let page = run::again::html(&app, key)
+                .await
+                .expect("a view")
+                .expect("a page");
             assert_eq!(parts(&page), *expected, "{address}");
             let mail = mails.iter().find(|mail| mail.rcpt == [address.as_str()]);
             let message = String::from_utf8_lossy(&mail.expect("a mail").message);

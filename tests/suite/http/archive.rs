@@ -37,7 +37,7 @@ impl TestSite {
     }
 
     /// Begins a run of the issue to `list`; nothing of it leaves.
-    pub async fn begin(&self, slug: &str, list: &str) -> RunId {
+    pub async fn begin_issue(&self, slug: &str, list: &str) -> RunId {
         let started = run::begin(&self.app, slug, list, true)
             .await
             .expect("a run");
@@ -62,7 +62,7 @@ impl TestSite {
     /// The issue is written and sent.
     pub async fn publish(&self, slug: &str, front: &str) {
         self.write_issue(slug, front);
-        let run = self.begin(slug, "weekly").await;
+        let run = self.begin_issue(slug, "weekly").await;
         self.freeze(run).await;
     }
 
@@ -88,7 +88,7 @@ on_both!(
     async |engine: Engine| {
         let site = TestSite::new(engine).await;
         site.write_issue("bees", "");
-        let run = site.begin("bees", "weekly").await;
+        let run = site.begin_issue("bees", "weekly").await;
         assert_eq!(site.status_of("/archive/bees").await, 404, "not sent yet");
         assert!(!site.is_listed("bees").await);
         assert_eq!(
@@ -215,7 +215,7 @@ on_both!(
         site.publish("gone", "archive: never\n").await;
         site.publish("later", "embargo: 2026-11-03\n").await;
         site.write_issue("other", "");
-        let run = site.begin("other", "daily").await;
+        let run = site.begin_issue("other", "daily").await;
         site.freeze(run).await;
         for slug in ["quiet", "gone", "later", "other"] {
             let answer = site.get(&format!("/archive/{slug}")).await;
@@ -267,7 +267,7 @@ on_both!(
     async |engine: Engine| {
         let site = TestSite::new(engine).await;
         site.write_issue("bees", "");
-        let run = site.begin("bees", "weekly").await;
+        let run = site.begin_issue("bees", "weekly").await;
         site.freeze(run).await;
         let open = |bound: &str| format!("update runs set open_to = {bound} where id = {}", run.0);
         site.db.exec(&open("1")).await;
@@ -284,7 +284,7 @@ on_both!(
         site.db
             .exec("update runs set status = 'finished' where kind = 'issue'")
             .await;
-        let again = site.begin("bees", "weekly").await;
+        let again = site.begin_issue("bees", "weekly").await;
         assert_eq!(site.get("/archive/bees").await.text(), text);
         site.freeze(again).await;
         let corrected = site.get("/archive/bees").await.text();

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +19,6 @@ use pressrun::id::{DeliveryKey, RunId, SubscriptionKey};
 use pressrun::keyring::Keyring;
 use pressrun::token::{Claim, sign};
 use pressrun::track::{Tracker, fold};
-use sqlx::postgres::PgPool;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use sqlx::{AssertSqlSafe, Row};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, OnceCell, watch};
 
