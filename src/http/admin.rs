@@ -44,6 +44,7 @@ mod overview;
 mod reader_view;
 mod run_view;
 mod runs;
+mod segments;
 mod sessions;
 mod settings;
 mod subscribers;
@@ -54,6 +55,7 @@ const NAVIGATION: &[(&str, &str)] = &[
     ("/", "Overview"),
     ("/issues", "Issues"),
     ("/subscribers", "Subscribers"),
+    ("/segments", "Segments"),
     ("/settings", "Settings"),
     ("/sessions", "Sessions"),
     ("/audit", "Audit"),
@@ -103,6 +105,7 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         .route("/deliveries/{key}", get(deliveries::page))
         .route("/deliveries/{key}/view", get(deliveries::view))
         .route("/deliveries/{key}/message.eml", get(deliveries::download))
+        .route("/segments", get(segments::page))
         .route("/settings", get(settings::page).post(settings::ask))
         .route("/sessions", get(sessions::page))
         .route("/sessions/end", post(sessions::end))

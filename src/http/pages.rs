@@ -42,6 +42,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("issue.html", include_str!("pages/issue.html")),
     ("run.html", include_str!("pages/run.html")),
     ("run_live.html", include_str!("pages/run_live.html")),
+    ("segments.html", include_str!("pages/segments.html")),
     ("subscribers.html", include_str!("pages/subscribers.html")),
     ("subscriber.html", include_str!("pages/subscriber.html")),
     ("delivery.html", include_str!("pages/delivery.html")),

@@ -13,9 +13,8 @@ use crate::import::services::{Service, Standing, folded};
 use crate::import::when;
 use crate::subscriber::clean_name;
 use crate::subscriber::field::{BUILT_IN, FieldTable, Fields};
+use crate::subscriber::tag::{TAGS_LIMIT, Tag};
 
-/// Tags of one reader at most; the rest is left out.
-const TAGS: usize = 64;
 /// Characters of an unknown status that are told.
 const SHOWN: usize = 40;
 
@@ -55,7 +54,7 @@ pub struct Row {
     pub joined: Option<Timestamp>,
     /// When the reader left there.
     pub left: Option<Timestamp>,
-    pub tags: Vec<String>,
+    pub tags: Vec<Tag>,
 }
 
 impl Row {
@@ -221,16 +220,15 @@ impl Columns {
         })
     }
 
-    fn tags_in(&self, record: &Record) -> Result<Vec<String>, String> {
+    fn tags_in(&self, record: &Record) -> Result<Vec<Tag>, String> {
         let Some(column) = self.tags else {
             return Ok(Vec::new());
         };
         let mut tags = Vec::new();
         for tag in text(record, column)?.split(',') {
-            let tag = clean_name(tag.trim_matches(['"', '[', ']', ' ']));
-            if !tag.is_empty() && !tags.contains(&tag) && tags.len() < TAGS {
-                tags.push(tag);
-            }
+            // Whatever stands around a name in other exports is no part of it.
+            let tag = Tag::named(tag).filter(|tag| !tags.contains(tag));
+            tags.extend(tag.filter(|_| tags.len() < TAGS_LIMIT));
         }
         Ok(tags)
     }

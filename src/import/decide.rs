@@ -85,6 +85,7 @@ pub fn decide(
         let Some((reader, name, fields)) = held.and_then(|known| known.reader.as_ref()) else {
             let id = SubscriberId(keys());
             changes.readers.push(new_reader(id, row, wanted, terms.at));
+            tag(&mut changes, id, row);
             let key = SubscriptionKey(keys());
             join(
                 &mut changes,
@@ -108,6 +109,7 @@ pub fn decide(
             }
             continue;
         }
+        tag(&mut changes, *reader, row);
         let mut merged = fields.clone();
         let renamed = !row.name.is_empty() && row.name != *name;
         let updated = merged.merge(&row.fields) || renamed;
@@ -181,6 +183,12 @@ fn new_subscription(
         confirmed_at: confirmed.then_some(terms.at),
         left_at: (status == Status::Unsubscribed).then_some(row.left.unwrap_or(terms.at)),
     }
+}
+
+/// The tags that the file puts on a reader; those that are there stay.
+fn tag(changes: &mut Changes, reader: SubscriberId, row: &Row) {
+    let tags = row.tags.iter().map(|tag| (reader, tag.to_string()));
+    changes.tags.extend(tags);
 }
 
 fn new_reader(id: SubscriberId, row: &Row, wanted: &Wanted, at: Timestamp) -> NewReader {

@@ -17,6 +17,7 @@ use crate::import::export::{Line, VERSION, mark};
 use crate::import::{Progress, file_name};
 use crate::store::import::Wanted;
 use crate::store::whole::{Restored, WholeReader, WholeSuppression};
+use crate::subscriber::tag::Tag;
 
 /// Lines of one transaction.
 const STEP: usize = 500;
@@ -166,6 +167,9 @@ impl Restore<'_> {
     fn restored(&self, mut reader: WholeReader) -> anyhow::Result<Restored> {
         let address = EmailAddress::parse(&reader.address)?;
         ensure!(reader.id > 0, "a reader's key is a positive number");
+        for tag in &reader.tags {
+            Tag::parse(tag)?;
+        }
         for subscription in &mut reader.subscriptions {
             let number = subscription.import;
             let here = self

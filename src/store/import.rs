@@ -10,6 +10,7 @@ use crate::delivery::State;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::leave::moved;
+use crate::store::tags::PUT_TAGS;
 use crate::store::{CHECKPOINT, Result, Store};
 use crate::subscriber::Status;
 use crate::subscriber::field::Fields;
@@ -61,6 +62,8 @@ pub struct Changes {
     /// Addresses never to be mailed again, with the reason, and those of them who are readers.
     pub suppressions: Vec<([u8; 32], &'static str)>,
     pub barred: Vec<SubscriberId>,
+    /// Tags to be put on readers.
+    pub tags: Vec<(SubscriberId, String)>,
     /// How far the import is with this batch.
     pub step: Option<Step>,
 }
@@ -255,6 +258,12 @@ impl Store {
                 if made.rows_affected() != changes.subscriptions.len() as u64 {
                     return Ok(false);
                 }
+            }
+            if !changes.tags.is_empty() {
+                sqlx::query(self.sql(PUT_TAGS))
+                    .bind(json(&changes.tags))
+                    .execute(&mut *conn)
+                    .await?;
             }
             if !changes.updates.is_empty() {
                 sqlx::query(self.sql(UPDATES))

@@ -5,6 +5,18 @@
 use crate::id::SubscriberId;
 use crate::store::{Result, Store};
 
+/// The tags of some readers, in the order of their keys.
+pub(crate) const TAGS_OF: &str = "
+    select subscriber_id, tag from tags
+    where subscriber_id in (select cast(value as bigint) from json_each($1))
+    order by subscriber_id, tag";
+
+/// Tags by their readers, as pairs.
+pub(crate) const PUT_TAGS: &str = "
+    insert into tags (subscriber_id, tag)
+    select cast(value->>0 as bigint), value->>1 from json_each($1) where true
+    on conflict do nothing";
+
 impl Store {
     /// Every tag that anyone bears, with how many do, in alphabetical order.
     pub async fn tags(&self) -> Result<Vec<(String, i64)>> {
@@ -19,14 +31,10 @@ impl Store {
     /// The tags of each of `readers` that bears any, as pairs in the order of the readers' keys.
     pub async fn tags_of(&self, readers: &[SubscriberId]) -> Result<Vec<(i64, String)>> {
         read!(self, conn => {
-            let found = sqlx::query_as(self.sql(
-                "select subscriber_id, tag from tags
-                 where subscriber_id in (select cast(value as bigint) from json_each($1))
-                 order by subscriber_id, tag",
-            ))
-            .bind(keys(readers))
-            .fetch_all(conn)
-            .await?;
+            let found = sqlx::query_as(self.sql(TAGS_OF))
+                .bind(keys(readers))
+                .fetch_all(conn)
+                .await?;
             Ok(found)
         })
     }

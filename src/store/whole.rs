@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Timestamp, exact};
 use crate::id::ListId;
 use crate::store::import::hex;
+use crate::store::tags::{PUT_TAGS, TAGS_OF};
 use crate::store::{Result, Store};
 use crate::subscriber::Status;
 use crate::subscriber::field::Fields;
@@ -26,6 +27,8 @@ pub struct WholeReader {
     pub tracking: String,
     pub subscriptions: Vec<WholeSubscription>,
     pub consents: Vec<WholeConsent>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -201,6 +204,11 @@ impl Store {
                     .bind(list)
                     .fetch_all(&mut *conn)
                     .await?;
+            let tags: Vec<(i64, String)> = sqlx::query_as(self.sql(TAGS_OF))
+                .bind(&ids)
+                .fetch_all(&mut *conn)
+                .await?;
+            let mut tags = tags.into_iter().peekable();
             let mut subscriptions = subscriptions.into_iter().peekable();
             let mut consents = consents.into_iter().peekable();
             let mut readers = Vec::with_capacity(found.len());
@@ -214,12 +222,16 @@ impl Store {
                     tracking,
                     subscriptions: Vec::new(),
                     consents: Vec::new(),
+                    tags: Vec::new(),
                 };
                 while let Some(columns) = subscriptions.next_if(|columns| columns.0 == id) {
                     reader.subscriptions.extend(subscription(columns));
                 }
                 while let Some((_, at, what, list)) = consents.next_if(|columns| columns.0 == id) {
                     reader.consents.push(WholeConsent { at: Timestamp(at), what, list });
+                }
+                while let Some((_, tag)) = tags.next_if(|(reader, _)| *reader == id) {
+                    reader.tags.push(tag);
                 }
                 readers.push(reader);
             }
@@ -304,6 +316,7 @@ impl Store {
                 (PUT_SUBSCRIPTIONS, subscriptions_of(&new)),
                 (PUT_PARTINGS, partings_of(&new)),
                 (PUT_CONSENTS, consents_of(&new)),
+                (PUT_TAGS, tags_of(&new)),
             ] {
                 sqlx::query(self.sql(statement)).bind(rows).execute(&mut *conn).await?;
             }
@@ -347,6 +360,14 @@ fn consents_of(readers: &[&WholeReader]) -> String {
     let rows = readers.iter().flat_map(|reader| {
         let row = |c: &'_ WholeConsent| (reader.id, c.at, c.what.clone(), c.list.clone());
         reader.consents.iter().map(row)
+    });
+    json(&rows.collect::<Vec<_>>())
+}
+
+fn tags_of(readers: &[&WholeReader]) -> String {
+    let rows = readers.iter().flat_map(|reader| {
+        let row = |tag: &'_ String| (reader.id, tag.clone());
+        reader.tags.iter().map(row)
     });
     json(&rows.collect::<Vec<_>>())
 }

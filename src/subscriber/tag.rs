@@ -1,15 +1,16 @@
 //! Tags: short words that an author puts on readers.
 //!
-//! Promises: a tag has one spelling, a slug, so that it can be named in a segment without quotes.
+//! Promises: a tag has one spelling, lower-case words and hyphens, so that a segment names it without quotes.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::slug::Slug;
-
 /// Tags that one reader may bear: more is a mistake of an import, not a description.
 pub const TAGS_LIMIT: usize = 64;
+
+/// Longest tag, in octets.
+const OCTETS: usize = 64;
 
 /// One tag.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -19,40 +20,38 @@ pub struct Tag(String);
 /// Why a text is no tag.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no tag: it takes 1 to 64 lower-case letters, digits and single hyphens between them"
+    "`{0}` is no tag: it takes lower-case letters, digits and single hyphens between them, 64 octets at most"
 )]
 pub struct TagError(String);
 
 impl Tag {
     /// The tag that is written exactly so.
     pub fn parse(text: &str) -> Result<Tag, TagError> {
-        match Slug::parse(text) {
-            Ok(slug) => Ok(Tag(slug.to_string())),
-            Err(_) => Err(TagError(text.to_owned())),
+        let fine = |c: char| c.is_alphanumeric() && !c.is_uppercase();
+        let part = |part: &str| !part.is_empty() && part.chars().all(fine);
+        match text.len() <= OCTETS && text.split('-').all(part) {
+            true => Ok(Tag(text.to_owned())),
+            false => Err(TagError(text.to_owned())),
         }
     }
 
-    /// The tags of a cell such as `Paid, early bird`: words of other programs become `paid` and
-    /// `early-bird`; each comes once, in order.
-    pub fn list(cell: &str) -> Result<Vec<Tag>, String> {
-        let words = cell.split([',', ';', '|']).map(str::trim);
-        let mut tags = Vec::new();
-        for word in words.filter(|word| !word.is_empty()) {
-            let tag = Tag::parse(&folded(word)).map_err(|_| {
-                format!("`{word}` cannot be a tag; tags are letters, digits and hyphens")
-            })?;
-            if !tags.contains(&tag) {
-                tags.push(tag);
+    /// The tag for what another program calls so: `Early Bird!` is `early-bird`. None where no letter and no
+    /// digit is left.
+    pub fn named(words: &str) -> Option<Tag> {
+        let lower = words.to_lowercase();
+        let parts = lower.split(|c: char| !c.is_alphanumeric());
+        let mut name = String::new();
+        for part in parts.filter(|part| !part.is_empty()) {
+            let gap = usize::from(!name.is_empty());
+            if name.len() + gap + part.len() > OCTETS {
+                break;
             }
+            if gap > 0 {
+                name.push('-');
+            }
+            name.push_str(part);
         }
-        if tags.len() > TAGS_LIMIT {
-            return Err(format!(
-                "a reader bears at most {TAGS_LIMIT} tags, and here are {}",
-                tags.len()
-            ));
-        }
-        tags.sort();
-        Ok(tags)
+        Tag::parse(&name).ok()
     }
 
     pub fn as_str(&self) -> &str {
@@ -74,49 +73,48 @@ impl std::str::FromStr for Tag {
     }
 }
 
-/// Lower case, and one hyphen for whatever stands between letters and digits.
-fn folded(word: &str) -> String {
-    let lower = word.to_lowercase();
-    let parts = lower.split(|c: char| !c.is_alphanumeric());
-    let parts = parts.filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join("-")
-}
-
 #[cfg(test)]
 mod tests {
     use super::Tag;
 
     #[test]
     fn a_tag_has_one_spelling() {
-        assert_eq!(
-            Tag::parse("early-bird").expect("a tag").as_str(),
-            "early-bird"
-        );
-        for text in ["", "Paid", "a b", "-a", "a:b", "ä"] {
+        for text in [
+            "early-bird",
+            "2026",
+            "\u{e4}lteste",
+            "a".repeat(64).as_str(),
+        ] {
+            assert_eq!(Tag::parse(text).expect("a tag").as_str(), text);
+        }
+        for text in [
+            "",
+            "Paid",
+            "a b",
+            "-a",
+            "a:b",
+            "a--b",
+            "\u{c4}",
+            &"a".repeat(65),
+        ] {
             assert!(Tag::parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_cell_of_another_program_is_read() {
-        let read =
-            |cell| Tag::list(cell).map(|tags| tags.iter().map(Tag::to_string).collect::<Vec<_>>());
-        assert_eq!(
-            read(" Paid; Early Bird ,paid,,B2B|x_y "),
-            Ok(vec![
-                "b2b".into(),
-                "early-bird".into(),
-                "paid".into(),
-                "x-y".into()
-            ])
-        );
-        assert_eq!(read(" , "), Ok(Vec::new()));
-        let error = read("paid, ünlü").expect_err("no ASCII");
-        assert!(error.starts_with("`ünlü` cannot be a tag"), "{error}");
-        let many = (0..65)
-            .map(|n| format!("t{n}"))
-            .collect::<Vec<_>>()
-            .join(",");
-        assert!(read(&many).expect_err("too many").contains("at most 64"));
+    fn what_another_program_calls_so_is_read() {
+        let long = format!("{} b", "a".repeat(63));
+        for (words, expected) in [
+            (" Early  Bird! ", Some("early-bird")),
+            ("\u{1f525} VIP", Some("vip")),
+            ("B2B_2026", Some("b2b-2026")),
+            ("\u{dc}nl\u{fc}", Some("\u{fc}nl\u{fc}")),
+            (long.as_str(), Some(&long[..63])),
+            ("?!", None),
+            ("", None),
+        ] {
+            let tag = Tag::named(words);
+            assert_eq!(tag.as_ref().map(Tag::as_str), expected, "{words}");
+        }
     }
 }

@@ -22,6 +22,7 @@ mod preferences;
 mod privacy;
 mod readers;
 mod repairs;
+mod segments;
 mod signup;
 mod site;
 pub mod wire;

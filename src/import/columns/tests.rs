@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::import::csv::Records;
 use crate::import::services::Standing;
 use crate::subscriber::field::FieldTable;
+use crate::subscriber::tag::Tag;
 
 const NOW: Timestamp = Timestamp(1_785_484_800_000);
 
@@ -172,7 +173,8 @@ fn times_tags_and_further_fields_are_read_from_where_a_service_puts_them() {
     assert_eq!(row.name, "Ada Lovelace");
     assert_eq!(row.joined, Some(Timestamp(1_580_702_706_000)));
     assert_eq!(row.left, Some(Timestamp(1_609_459_200_000)));
-    assert_eq!(row.tags, ["VIP", "Blog"]);
+    let tags: Vec<&str> = row.tags.iter().map(Tag::as_str).collect();
+    assert_eq!(tags, ["vip", "blog"]);
     let text = "uuid,email,name,attributes,status,created_at\n\
                 1,a@x.example,A,\"{\"\"Issues\"\": 7, \"\"first_name\"\": \"\"Ada\"\", \"\"x\"\": []}\",enabled,\
                 2024-01-05 12:11:12.5 +0000 UTC\n";

@@ -263,7 +263,7 @@ fn what_means_nothing_is_told_by_column_with_what_was_expected() {
             "!tag:a",
             "column 1: `!` says nothing by itself; write `not`",
         ),
-        ("tag:\u{e4} and tag:A", "column 5: `\u{e4}` is no tag"),
+        ("tag:\u{e4} and tag:A", "column 15: `A` is no tag"),
         ("\"a\"", "column 1: `\"a\"` stands where a test is expected"),
         (many.as_str(), "more than 48 tests stand in the expression"),
         (deep.as_str(), "it is nested too deep; at most 16"),

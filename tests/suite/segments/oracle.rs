@@ -2,7 +2,6 @@
 
 use pressrun::chance::Chance;
 use pressrun::clock::Timestamp;
-use pressrun::event::{EventKind, Evidence, by_machine};
 use pressrun::segment::{Filter, Frequency, Of, Order, Test};
 use serde_json::{Value, json};
 
@@ -28,7 +27,8 @@ pub struct Delivery {
     pub state: &'static str,
     pub opened_at: Option<i64>,
     pub clicked_at: Option<i64>,
-    pub events: Vec<(EventKind, Evidence)>,
+    /// Who opened it and who clicked, as far as it is judged.
+    pub judged: (Option<&'static str>, Option<&'static str>),
 }
 
 #[derive(Clone, Debug)]
@@ -152,13 +152,12 @@ impl World {
                 let mut sent: Vec<&Delivery> = reader.deliveries.iter().filter(here).collect();
                 sent.sort_by_key(|row| -row.run);
                 sent.truncate(*issues as usize);
-                let person = |(kind, evidence): &(EventKind, Evidence)| {
-                    let counts = [EventKind::Open, EventKind::Click, EventKind::View];
-                    counts.contains(kind) && !by_machine(*kind, evidence)
+                let person = |row: &&Delivery| {
+                    matches!(row.judged.0, Some("human" | "gmail")) || row.judged.1 == Some("human")
                 };
                 reader.tracking != "off"
                     && sent.len() == *issues as usize
-                    && !sent.iter().any(|row| row.events.iter().any(person))
+                    && !sent.iter().any(person)
             }
             Test::Source(source) => {
                 let of_file = reader.source.strip_prefix(source.as_str());
@@ -214,7 +213,6 @@ impl World {
                 run.id, run.slug, run.list, run.started_at
             );
         }
-        let mut event = 0;
         for reader in &self.readers {
             sql += &self.reader_sql(reader);
             for row in &reader.deliveries {
@@ -230,17 +228,17 @@ impl World {
                     time(row.opened_at),
                     time(row.clicked_at)
                 );
-                for (kind, evidence) in &row.events {
-                    event += 1;
-                    let evidence = serde_json::to_string(evidence).expect("JSON");
-                    sql += &format!(
-                        "insert into events (id, at, kind, run_id, seq, evidence)
-                         values ({event}, 1, '{}', {}, {}, '{evidence}');\n",
-                        kind.name(),
-                        row.run,
-                        row.seq
-                    );
-                }
+                let class = |class: Option<&str>| {
+                    class.map_or("null".to_owned(), |class| format!("'{class}'"))
+                };
+                sql += &format!(
+                    "insert into judged (run_id, seq, provider, opened, clicked)
+                     values ({}, {}, '', {}, {});\n",
+                    row.run,
+                    row.seq,
+                    class(row.judged.0),
+                    class(row.judged.1)
+                );
             }
         }
         sql
@@ -370,29 +368,18 @@ fn delivery(dice: &Dice, run: &Run, seq: i64) -> Delivery {
     let sent = dice.is(8);
     let others = ["bounced", "uncertain", "unsubscribed", "at_dot"];
     let at = |is: bool| is.then_some(NOW.0 - DAY);
-    let kinds = [
-        EventKind::Open,
-        EventKind::Click,
-        EventKind::View,
-        EventKind::Unsubscribe,
-    ];
-    let mut events = Vec::new();
-    for _ in 0..if sent { dice.below(3) } else { 0 } {
-        let evidence = Evidence {
-            after: dice.one(&[None, Some(2), Some(5), Some(900)]),
-            agent: dice.one(&["", "Mozilla/5.0", "Firefox 140", "Mail"]).into(),
-            purpose: dice.is(1).then(|| "prefetch".into()),
-            language: dice.is(6),
-            ..Evidence::default()
-        };
-        events.push((dice.one(&kinds), evidence));
-    }
+    let opened = ["human", "gmail", "apple", "unsure", "machine"];
+    let clicked = ["human", "unsure", "machine"];
+    let judged = (
+        (sent && dice.is(3)).then(|| dice.one(&opened)),
+        (sent && dice.is(2)).then(|| dice.one(&clicked)),
+    );
     Delivery {
         run: run.id,
         seq,
         state: if sent { "sent" } else { dice.one(&others) },
         opened_at: at(sent && dice.is(5)),
         clicked_at: at(sent && dice.is(3)),
-        events,
+        judged,
     }
 }
