@@ -71,6 +71,8 @@ impl Pages {
     pub fn new(config: &Config) -> Pages {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        // An error would tell the values of the page, addresses among them, and it goes into the log.
+        templates.set_debug(false);
         templates.set_formatter(|out, state, value| match value.as_str() {
             Some(text) if !value.is_safe() && text.contains(is_unseen) => {
                 let seen = text.replace(is_unseen, "\u{fffd}");
