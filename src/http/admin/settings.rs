@@ -37,7 +37,7 @@ pub(super) async fn ask(
     admin
         .note(&session, "asked relay, DNS and site", "")
         .await?;
-    show_checks(&admin, false).await
+    show_checks(&admin, &Area::ALL).await
 }
 
 async fn show_checks(admin: &Admin, areas: &[Area]) -> Result<Response, Fault> {
