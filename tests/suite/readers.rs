@@ -3,6 +3,7 @@
 mod desk;
 mod round_trip;
 mod services;
+mod tags;
 mod undo;
 
 use std::path::Path;

@@ -25,7 +25,7 @@ on_both!(
                 "tag%3Apayd",
                 "no reader bears the tag `payd`; did you mean `paid`?",
             ),
-            ("tag%3A%3Cscript%3E", "column 5"),
+            ("tag%3A%3Cscript%3E", "column 1: `tag:` says nothing"),
             ("%3Cscript%3E", "column 1"),
         ] {
             let page = site
