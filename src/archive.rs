@@ -47,12 +47,12 @@ pub struct Wish {
     key: String,
 }
 
-/// What an issue sent to `list` says of its page, or else the configuration.
-pub fn wish(app: &App, built: &Built, list: &str) -> Wish {
+/// What an issue sent to `list`, or to a `part` of it, says of its page, or else the configuration.
+pub fn wish(app: &App, built: &Built, list: &str, part: bool) -> Wish {
     let (issue, config) = (&built.issue, &app.config);
-    let usual = match list == config.publication.list {
+    let usual = match list == config.publication.list && !part {
         true => config.archive.issues,
-        // Nobody published a paid list's issue by writing it.
+        // What is for paying readers is not published by sending it to them.
         false => Visibility::Never,
     };
     let language = issue.front.lang.as_ref();
@@ -82,10 +82,16 @@ impl Wish {
     }
 }
 
-/// The first image of the issue that the public site serves.
+/// The first image that everyone's page shows: one that is for some readers only does not stand there.
 fn picture(compiled: &Compiled) -> Option<String> {
+    let nowhere = Doors {
+        view: NOWHERE,
+        subscribe: NOWHERE,
+    };
+    let page = compiled.for_anyone(&[], nowhere);
     let mut images = compiled.images.iter();
-    let shown = images.find(|image| SHOWN.contains(&image.media_type.as_str()));
+    let shown = images
+        .find(|image| SHOWN.contains(&image.media_type.as_str()) && page.contains(&image.hash));
     shown.map(|image| image.hash.clone())
 }
 

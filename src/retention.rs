@@ -55,7 +55,7 @@ fn kinds(app: &App) -> [(&'static str, Kind, Duration); 7] {
 }
 
 fn kept(kind: &'static str, time: Duration, old: u64) -> Kept {
-    let days = (!time.is_zero()).then(|| time.as_secs() / 86_400);
+    let days = (!time.is_zero()).then_some(time.as_secs() / 86_400);
     Kept { kind, days, old }
 }
 

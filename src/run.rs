@@ -75,7 +75,7 @@ pub async fn begin_planned(
         parts: &built.compiled.only,
     };
     let now = app.clock.now();
-    let wish = archive::wish(app, &built, &list.slug);
+    let wish = archive::wish(app, &built, &list.slug, plan.segment.is_some());
     let begun = app
         .store
         .begin_with_page(&new, plan, Some(&wish.page()), again, now)

@@ -219,7 +219,7 @@ async fn shelve(
         });
     }
     let revision = run::keep_revision(app, &built.compiled, &built.images).await?;
-    let mut page = wish(app, built, &app.config.publication.list);
+    let mut page = wish(app, built, &app.config.publication.list, false);
     if back.post.restricted {
         page.visibility = Visibility::Never;
     }

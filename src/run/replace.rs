@@ -51,7 +51,7 @@ pub async fn replace(app: &App, waiting: &Waiting, built: &Built) -> anyhow::Res
     let to = keep_revision(app, &built.compiled, &built.images).await?;
     let headers = headers(app, list, &built.compiled.slug).await?;
     let headers = serde_json::to_string(&headers)?;
-    let wish = archive::wish(app, built, &built.list);
+    let wish = archive::wish(app, built, &built.list, run.segment.is_some());
     let page = wish.page();
     let content = NewContent {
         revision: &to,

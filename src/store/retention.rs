@@ -34,8 +34,12 @@ struct Words {
 impl Kind {
     fn words(self) -> Words {
         let (table, key, old) = match self {
-            // Ids are in the order of time: 42 bits of milliseconds and 21 others.
-            Kind::Events => ("events", "id", "id < $1 * 2097152"),
+            // Ids are in the order of time: 42 bits of milliseconds and 21 others. What is not counted yet stays.
+            Kind::Events => (
+                "events",
+                "id",
+                "id < $1 * 2097152 and id <= (select folded from event_fold)",
+            ),
             Kind::Failures => ("failures", "run_id, seq", "at < $1"),
             Kind::Notices => ("notices", "id", "at < $1 and hook_due is null"),
             Kind::ConfirmLog => ("confirm_log", "hash, at", "at < $1"),
@@ -61,6 +65,9 @@ impl Kind {
 impl Store {
     /// Forgets up to `limit` of a kind that are older than `before`; gives how many.
     pub async fn forget_some(&self, kind: Kind, before: Timestamp, limit: u32) -> Result<u64> {
+        if kind == Kind::Events {
+            return self.forget_events(before, limit).await;
+        }
         let Words { table, key, old } = kind.words();
         let text = format!(
             "delete from {table} where ({key}) in (select {key} from {table} where {old} limit $2)"
@@ -72,6 +79,32 @@ impl Store {
                 .execute(conn)
                 .await?;
             gone.rows_affected()
+        })
+    }
+
+    /// Events go with the rows by which a delivery finds its own.
+    async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        let old = Kind::Events.words().old;
+        let text = format!(
+            "delete from events where id in (select id from events where {old} order by id limit $2)
+             returning id, run_id, seq"
+        );
+        transact!(self, conn => {
+            let gone: Vec<(i64, Option<i64>, Option<i64>)> = sqlx::query_as(AssertSqlSafe(text))
+                .bind(before.0)
+                .bind(i64::from(limit))
+                .fetch_all(&mut *conn)
+                .await?;
+            sqlx::query(self.sql(
+                "delete from delivery_events where (run_id, seq, event_id) in (
+                     select cast(value->>1 as bigint), cast(value->>2 as bigint), cast(value->>0 as bigint)
+                     from json_each($1)
+                 )",
+            ))
+            .bind(serde_json::to_string(&gone).expect("numbers are JSON"))
+            .execute(&mut *conn)
+            .await?;
+            gone.len() as u64
         })
     }
 

@@ -100,6 +100,8 @@ on_both!(
         }
         let (out, log) = (desk.news().join("out"), desk.news().join("log"));
         let mut serve = desk.command(&["serve"]);
+        // Beside the `send` below it is another machine, as far as PostgreSQL is concerned.
+        serve.env("PRESSRUN_SEND__NODE", "server");
         serve.stdout(File::create(&out).expect("a file"));
         serve
             .stderr(File::create(&log).expect("a file"))

@@ -124,9 +124,12 @@ on_both!(
             let into = "insert into events (id, at, kind, run_id, seq, evidence) values ";
             site.db.exec(&format!("{into}{}", rows.join(","))).await;
         }
+        let counted = NOON.0 * 2_097_152;
         site.db
             .exec(&format!(
-                "insert into failures (run_id, seq, at, reason, dialogue) values (2, 0, 1, 'other', '');
+                "insert into delivery_events (run_id, seq, event_id) select run_id, seq, id from events;
+                 update event_fold set folded = {counted}, upto = {counted};
+                 insert into failures (run_id, seq, at, reason, dialogue) values (2, 0, 1, 'other', '');
                  insert into suppressions (hash, reason, created_at) values (unhex('01'), 'erased', {old}),
                      (unhex('02'), 'erased', {young}), (unhex('03'), 'bounced', {old});
                  update subscriptions set status = 'unsubscribed' where subscriber_id = 1001;
@@ -164,6 +167,11 @@ on_both!(
             count("suppressions").await,
         );
         assert_eq!((left, count("failures").await), ((100, 2, 2), 1));
+        assert_eq!(
+            count("delivery_events").await,
+            100,
+            "nothing names an event that is gone"
+        );
         assert_eq!(
             retention::run(&site.app)
                 .await
