@@ -83,6 +83,8 @@ pub struct Happened {
     /// Where the link led, for a click.
     pub url: Option<String>,
     pub evidence: String,
+    /// Seconds after the delivery was settled, where the evidence does not say it.
+    pub after: Option<i64>,
 }
 
 /// Behind every address that begins with what stands before it: the last code point there is.
@@ -241,8 +243,10 @@ pub const DELIVERIES: &str = "
 
 /// By delivery.
 pub const EVENTS: &str = "
-    select e.at, e.kind, e.run_id, e.seq, k.url, e.evidence from events e
-        join runs r on r.id = e.run_id
-        left join system_mails m on m.run_id = e.run_id and m.seq = e.seq
+    select e.at, e.kind, x.run_id, x.seq, k.url, e.evidence, x.after
+    from delivery_events x
+        join events e on e.id = x.event_id
+        join runs r on r.id = x.run_id
+        left join system_mails m on m.run_id = x.run_id and m.seq = x.seq
         left join links k on k.revision = coalesce(m.revision, r.revision) and k.link = e.link
-    where e.run_id = $1 and e.seq = $2 order by e.at desc, e.id limit $3";
+    where x.run_id = $1 and x.seq = $2 order by x.event_id desc limit $3";

@@ -98,6 +98,7 @@ def every_page_looks_right_and_is_reached_by_keyboard(it, chromium):
         "subscribers": it.pages + "/subscribers",
         "subscriber": reader,
         "delivery": delivery,
+        "suppressions": it.pages + "/suppressions",
         "settings": it.pages + "/settings",
         "sessions": it.pages + "/sessions",
         "audit": it.pages + "/audit",
