@@ -105,13 +105,14 @@ impl Store {
         })
     }
 
-    /// Those of the `looked_at` readers behind the key `after` whose name holds `part`, and the last key that
-    /// was looked at; none where there are no more.
+    /// Up to `limit` of the `looked_at` readers behind the key `after` whose name holds `part`, and the key
+    /// behind which to look further; none where there are no more.
     pub async fn readers_named(
         &self,
         part: &str,
         after: SubscriberId,
         looked_at: u32,
+        limit: u32,
     ) -> Result<(Vec<Found>, Option<SubscriberId>)> {
         let part = part
             .to_lowercase()
@@ -124,12 +125,18 @@ impl Store {
                 .bind(i64::from(looked_at) - 1)
                 .fetch_optional(&mut *conn)
                 .await?;
-            let found = sqlx::query_as(READERS_NAMED)
+            let found: Vec<Found> = sqlx::query_as(READERS_NAMED)
                 .bind(after.0)
                 .bind(last.unwrap_or(i64::MAX))
                 .bind(format!("%{part}%"))
+                .bind(i64::from(limit))
                 .fetch_all(conn)
                 .await?;
+            let full = u32::try_from(found.len()).is_ok_and(|found| found >= limit);
+            let last = match found.last() {
+                Some(found) if full => Some(found.id),
+                _ => last,
+            };
             Ok((found, last.map(SubscriberId)))
         })
     }
@@ -209,7 +216,7 @@ pub const LAST_LOOKED_AT: &str = "
 pub const READERS_NAMED: &str = "
     select id, address, canonical, name, created_at from subscribers
     where id > $1 and id <= $2 and lower(name) like $3 escape '!'
-    order by id";
+    order by id limit $4";
 
 /// By key.
 pub const READER: &str = "

@@ -60,6 +60,16 @@ on_both!(
                 .await
                 .contains("No reader is found so")
         );
+        // As many of one name as make more than a page.
+        site.db
+            .exec("update subscribers set name = 'Ada' where id < 1070")
+            .await;
+        let first = look("?q=ada&by=name").await;
+        assert_eq!(first.matches("<li><div class=\"head\"").count(), 50);
+        assert!(first.contains("&amp;after=1049&amp;by=name"), "{first}");
+        let next = look("?q=ada&by=name&after=1049").await;
+        assert_eq!(next.matches("<li><div class=\"head\"").count(), 20);
+        assert!(!next.contains("&amp;after="), "{next}");
         let (mut query, mut seen) = ("?q=".to_owned(), 0);
         for page in 0.. {
             let text = look(&query).await;
