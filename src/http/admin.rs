@@ -22,7 +22,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::access;
 use crate::app::App;
@@ -48,6 +48,7 @@ mod segments;
 mod sessions;
 mod settings;
 mod subscribers;
+mod suppressions;
 mod wording;
 
 /// What is found from everywhere: path and name, in the order in which it is shown.
@@ -56,6 +57,7 @@ const NAVIGATION: &[(&str, &str)] = &[
     ("/issues", "Issues"),
     ("/subscribers", "Subscribers"),
     ("/segments", "Segments"),
+    ("/suppressions", "Suppressions"),
     ("/settings", "Settings"),
     ("/sessions", "Sessions"),
     ("/audit", "Audit"),
@@ -70,6 +72,8 @@ pub struct Admin {
     file: PathBuf,
     /// Closed when the site ends: streams end with it.
     closing: watch::Receiver<()>,
+    /// Held while a list is counted: one at a time.
+    counting: Arc<Mutex<()>>,
 }
 
 /// Every route of the author's site. `file` is the configuration's; streams end when `closing` closes.
@@ -80,6 +84,7 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         app,
         file,
         closing,
+        counting: Arc::default(),
     });
     let finish = shield::Finish::new(admin.pages.clone(), &admin.app.config);
     let hosts = shield::Hosts::new(&admin.app.config.http);
@@ -102,6 +107,10 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         )
         .route("/subscribers/{id}/suppress", post(subscribers::suppress))
         .route("/subscribers/{id}/erase", post(subscribers::erase))
+        .route("/suppressions", get(suppressions::page))
+        .route("/suppressions/check", post(suppressions::check))
+        .route("/suppressions/add", post(suppressions::add))
+        .route("/suppressions/remove", post(suppressions::remove))
         .route("/deliveries/{key}", get(deliveries::page))
         .route("/deliveries/{key}/view", get(deliveries::view))
         .route("/deliveries/{key}/message.eml", get(deliveries::download))

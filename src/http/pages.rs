@@ -45,6 +45,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("segments.html", include_str!("pages/segments.html")),
     ("subscribers.html", include_str!("pages/subscribers.html")),
     ("subscriber.html", include_str!("pages/subscriber.html")),
+    ("suppressions.html", include_str!("pages/suppressions.html")),
     ("delivery.html", include_str!("pages/delivery.html")),
     ("settings.html", include_str!("pages/settings.html")),
     ("sessions.html", include_str!("pages/sessions.html")),

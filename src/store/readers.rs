@@ -83,6 +83,8 @@ pub struct Happened {
     /// Where the link led, for a click.
     pub url: Option<String>,
     pub evidence: String,
+    /// Seconds after the delivery was settled, where the evidence does not say it.
+    pub after: Option<i64>,
 }
 
 /// Behind every address that begins with what stands before it: the last code point there is.
@@ -103,13 +105,14 @@ impl Store {
         })
     }
 
-    /// Those of the `looked_at` readers behind the key `after` whose name holds `part`, and the last key that
-    /// was looked at; none where there are no more.
+    /// Up to `limit` of the `looked_at` readers behind the key `after` whose name holds `part`, and the key
+    /// behind which to look further; none where there are no more.
     pub async fn readers_named(
         &self,
         part: &str,
         after: SubscriberId,
         looked_at: u32,
+        limit: u32,
     ) -> Result<(Vec<Found>, Option<SubscriberId>)> {
         let part = part
             .to_lowercase()
@@ -122,12 +125,18 @@ impl Store {
                 .bind(i64::from(looked_at) - 1)
                 .fetch_optional(&mut *conn)
                 .await?;
-            let found = sqlx::query_as(READERS_NAMED)
+            let found: Vec<Found> = sqlx::query_as(READERS_NAMED)
                 .bind(after.0)
                 .bind(last.unwrap_or(i64::MAX))
                 .bind(format!("%{part}%"))
+                .bind(i64::from(limit))
                 .fetch_all(conn)
                 .await?;
+            let full = u32::try_from(found.len()).is_ok_and(|found| found >= limit);
+            let last = match found.last() {
+                Some(found) if full => Some(found.id),
+                _ => last,
+            };
             Ok((found, last.map(SubscriberId)))
         })
     }
@@ -207,7 +216,7 @@ pub const LAST_LOOKED_AT: &str = "
 pub const READERS_NAMED: &str = "
     select id, address, canonical, name, created_at from subscribers
     where id > $1 and id <= $2 and lower(name) like $3 escape '!'
-    order by id";
+    order by id limit $4";
 
 /// By key.
 pub const READER: &str = "
@@ -241,8 +250,10 @@ pub const DELIVERIES: &str = "
 
 /// By delivery.
 pub const EVENTS: &str = "
-    select e.at, e.kind, e.run_id, e.seq, k.url, e.evidence from events e
-        join runs r on r.id = e.run_id
-        left join system_mails m on m.run_id = e.run_id and m.seq = e.seq
+    select e.at, e.kind, x.run_id, x.seq, k.url, e.evidence, x.after
+    from delivery_events x
+        join events e on e.id = x.event_id
+        join runs r on r.id = x.run_id
+        left join system_mails m on m.run_id = x.run_id and m.seq = x.seq
         left join links k on k.revision = coalesce(m.revision, r.revision) and k.link = e.link
-    where e.run_id = $1 and e.seq = $2 order by e.at desc, e.id limit $3";
+    where x.run_id = $1 and x.seq = $2 order by x.event_id desc limit $3";

@@ -98,6 +98,7 @@ def every_page_looks_right_and_is_reached_by_keyboard(it, chromium):
         "subscribers": it.pages + "/subscribers",
         "subscriber": reader,
         "delivery": delivery,
+        "suppressions": it.pages + "/suppressions",
         "settings": it.pages + "/settings",
         "sessions": it.pages + "/sessions",
         "audit": it.pages + "/audit",
@@ -201,7 +202,10 @@ def main():
         more = it.folder / "more.csv"
         rows = "".join(f"reader{n}@example.org,Reader {n}\n" for n in range(400))
         more.write_text("email,name\n" + rows)
-        it.run("subscribers", "import", more, "--list", LIST, "--status", "confirmed")
+        it.run(
+            "subscribers", "import", more, "--list", LIST,
+            "--consent", "made up for a test",
+        )  # fmt: skip
         chromium.scripts(False)
         for test in TESTS:
             test(it, chromium)

@@ -136,7 +136,7 @@ async fn begin_test(app: App, slug: String, to: Vec<EmailAddress>) -> anyhow::Re
     let built = move || publication::compile_issue(&config, &emails, &slug);
     let built = tokio::task::spawn_blocking(built).await;
     let built = built.context("the compiler panicked")??;
-    let begun = test_copy::begin(&app, built, &to, &Values::default()).await?;
+    let begun = test_copy::begin(&app, built, &to, &Values::of_nobody()).await?;
     let keys: Vec<String> = begun.keys.iter().map(ToString::to_string).collect();
     Ok(keys.join(","))
 }

@@ -21,7 +21,7 @@ use crate::id::RunId;
 use crate::publication::Publication;
 
 /// Runs of a page: the numbers of one are a sum over some thousand blocks.
-const PAGE: u32 = 10;
+const PAGE: u32 = 6;
 
 /// An issue of the folder.
 #[derive(Clone, Debug, Serialize)]

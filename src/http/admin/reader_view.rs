@@ -27,6 +27,7 @@ pub(super) struct ReaderView {
     since: String,
     tracking: String,
     fields: Vec<(String, String)>,
+    tags: Vec<String>,
     suppressed: Option<String>,
     subscriptions: Vec<SubscriptionView>,
     consents: Vec<(String, String, String)>,
@@ -75,6 +76,7 @@ impl ReaderView {
         let store = &app.store;
         let hash = app.keyring.address_hash(&kept.canonical);
         let suppressed = store.suppression(&hash).await?;
+        let tags = store.tags_of(&[id]).await?;
         let joined = store.joined(id).await?;
         let consents = store.consents_of(id, CONSENTS).await?;
         let got = store.deliveries_of(id, before, MAILS).await?;
@@ -96,6 +98,7 @@ impl ReaderView {
             since: minute(Timestamp(kept.created_at)),
             tracking: kept.tracking,
             fields: fields.0.keys().map(text).collect(),
+            tags: tags.into_iter().map(|(_, tag)| tag).collect(),
             suppressed: suppressed.map(|(reason, at)| format!("{reason}, since {}", minute(at))),
             subscriptions: joined.into_iter().map(subscription).collect(),
             consents: consents.into_iter().map(consent).collect(),
@@ -211,6 +214,6 @@ fn event(happened: Happened) -> EventView {
         kind: happened.kind,
         url: happened.url,
         agent: evidence.agent,
-        after: evidence.after,
+        after: evidence.after.or(happened.after),
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn page(
     }
     if by_name {
         let after = SubscriberId(after.parse().unwrap_or(0));
-        let (named, last) = store.readers_named(&asked, after, LOOKED_AT).await?;
+        let (named, last) = store.readers_named(&asked, after, LOOKED_AT, PAGE).await?;
         (found, more) = (named, last.map(|last| last.to_string()));
     }
     let rows: Vec<Row> = found.into_iter().map(row).collect();

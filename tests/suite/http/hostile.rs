@@ -24,7 +24,7 @@ const PAYLOADS: [&str; 12] = [
     "a\r\nSet-Cookie: x=y\r\n\r\n<b>",
 ];
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/",
     "/issues",
     "/runs/2",
@@ -32,6 +32,7 @@ const PAGES: [&str; 12] = [
     "/subscribers?q=READER",
     "/subscribers/1000",
     "/deliveries/2-0",
+    "/suppressions",
     "/sessions",
     "/audit",
     "/settings",
@@ -73,6 +74,8 @@ async fn plant(site: &TestSite, payload: &str) {
              delete from events;
              insert into events (id, at, kind, run_id, seq, link, evidence)
                  values (1, 1, 'click', 2, 0, 0, '{json}');
+             delete from delivery_events;
+             insert into delivery_events (run_id, seq, event_id, after) values (2, 0, 1, null);
              delete from suppressions;
              insert into suppressions (hash, reason, created_at)
                  values (unhex('{hash}'), '{quoted}', 1);

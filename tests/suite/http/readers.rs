@@ -60,6 +60,16 @@ on_both!(
                 .await
                 .contains("No reader is found so")
         );
+        // As many of one name as make more than a page.
+        site.db
+            .exec("update subscribers set name = 'Ada' where id < 1070")
+            .await;
+        let first = look("?q=ada&by=name").await;
+        assert_eq!(first.matches("<li><div class=\"head\"").count(), 50);
+        assert!(first.contains("&amp;after=1049&amp;by=name"), "{first}");
+        let next = look("?q=ada&by=name&after=1049").await;
+        assert_eq!(next.matches("<li><div class=\"head\"").count(), 20);
+        assert!(!next.contains("&amp;after="), "{next}");
         let (mut query, mut seen) = ("?q=".to_owned(), 0);
         for page in 0.. {
             let text = look(&query).await;
@@ -84,13 +94,15 @@ on_both!(
         site.db
             .exec(
                 "update subscribers set name = 'Ada', fields = '{\"city\":\"Ulm\"}', tracking = 'off' where id = 1001;
+                 insert into tags (subscriber_id, tag) values (1001, 'paid'), (1001, 'founder');
                  insert into consents (subscriber_id, at, what, list_id) values (1001, 1000, 'tracking-off', 0), (1001, 500, 'confirm', 1);
                  update subscriptions set status = 'unsubscribed', left_at = 2000 where key = 101001;
                  insert into leave_reasons (subscription, at, reason, words) values (101001, 2000, 'often', 'far too often');
                  update deliveries set opened_at = 5000, attempts = 2 where run_id = 2 and seq = 1;
                  insert into events (id, at, kind, run_id, seq, link, evidence) values
                      (1, 5000, 'open', 2, 1, null, '{\"after\":7,\"agent\":\"Firefox\"}'),
-                     (2, 6000, 'click', 2, 1, 1, '{}')",
+                     (2, 6000, 'click', 2, 1, 1, '{}');
+                 insert into delivery_events (run_id, seq, event_id, after) values (2, 1, 1, null), (2, 1, 2, null)",
             )
             .await;
         let page = site
@@ -102,6 +114,7 @@ on_both!(
             "Ada",
             "city",
             "Ulm",
+            "founder, paid",
             "tracking-off",
             "all lists",
             "The Weekly",
@@ -207,6 +220,55 @@ on_both!(
             assert!(audit.contains(line), "{line}: {audit}");
         }
         assert!(!audit.contains("example.org"), "{audit}");
+        site.stop().await;
+    }
+);
+
+on_both!(
+    an_address_is_suppressed_asked_for_and_allowed_again_and_named_nowhere,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        let ask = async || {
+            let body = "address=Nobody%40Example.org";
+            site.press_admin("/suppressions/check", body).await.text()
+        };
+        assert!(ask().await.contains("is not suppressed"));
+        let body = "address=nobody%40example.org&reason=asked+by+phone";
+        let added = site.press_admin("/suppressions/add", body).await;
+        assert_eq!(added.header("location"), Some("/suppressions?done=added"));
+        let again = site.press_admin("/suppressions/add", body).await;
+        assert_eq!(again.header("location"), Some("/suppressions?done=known"));
+        assert!(ask().await.contains("asked by phone"));
+        let page = site.ask_admin("/suppressions", "localhost").await.text();
+        assert!(
+            page.contains("asked by phone") && !page.contains("nobody@"),
+            "{page}"
+        );
+        let unsure = site
+            .press_admin("/suppressions/remove", "address=nobody%40example.org")
+            .await;
+        assert_eq!(unsure.status, 409);
+        assert!(ask().await.contains("asked by phone"));
+        let body = "address=nobody%40example.org&sure=yes";
+        let allowed = site.press_admin("/suppressions/remove", body).await;
+        assert_eq!(
+            allowed.header("location"),
+            Some("/suppressions?done=removed")
+        );
+        assert!(ask().await.contains("is not suppressed"));
+        assert_eq!(
+            site.press_admin("/suppressions/remove", body).await.status,
+            409
+        );
+        assert_eq!(
+            site.press_admin("/suppressions/add", "address=x")
+                .await
+                .status,
+            409
+        );
+        let audit = site.ask_admin("/audit", "localhost").await.text();
+        assert!(audit.contains("suppressed an address"), "{audit}");
+        assert!(!audit.contains("nobody"), "{audit}");
         site.stop().await;
     }
 );
