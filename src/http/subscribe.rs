@@ -196,6 +196,8 @@ async fn form_page(
 ) -> Result<Response, Fault> {
     let address: String = typed.address.chars().take(SHOWN).collect();
     let form = site.signups.form(client.0).await?;
+    let now = site.app.clock.now();
+    let sample = site.app.store.newest_public_issue(now).await?;
     let page = site.pages.render(
         "subscribe.html",
         context! {
@@ -206,6 +208,7 @@ async fn form_page(
             notice,
             lists => lists(&form.offer, &typed.lists),
             fields => fields(&form.offer, &typed.values),
+            sample => sample.map(|issue| context! { slug => issue.slug, title => issue.title }),
         },
     );
     if form.bits.is_none() {

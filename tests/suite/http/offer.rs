@@ -258,3 +258,26 @@ on_both!(
         site.stop().await;
     }
 );
+
+on_both!(
+    the_page_shows_an_issue_once_there_is_one_that_anybody_may_read,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        assert!(!site.get("/").await.text().contains("/archive/"));
+        let page = |visibility: &str| {
+            format!(
+                "insert into archive (slug, key, changed_at) values ('{visibility}-1', '{visibility}', 0);
+                 insert into archive_pages (slug, run_id, revision, title, teaser, language, visibility,
+                     dated_at, made_at)
+                 values ('{visibility}-1', 0, 'rev', 'Bees & <b>', '', 'en', '{visibility}', 5, 5)"
+            )
+        };
+        site.db.exec(&page("unlisted")).await;
+        assert!(!site.get("/").await.text().contains("/archive/"));
+        site.db.exec(&page("public")).await;
+        let text = site.get("/").await.text();
+        let link = "<a href=\"/archive/public-1\">Bees &amp; &lt;b&gt;</a>";
+        assert!(text.contains(link), "{text}");
+        site.stop().await;
+    }
+);
