@@ -75,6 +75,7 @@ on_both!(
             ("http.public", "\"127.0.0.1:0\""),
             ("http.admin", "\"127.0.0.1:0\""),
             ("signup.form_min_age", "\"1ms\""),
+            ("signup.check_mx", "false"),
             ("send.retry", "[\"10ms\"]"),
             ("send.give_up", "\"1s\""),
         ] {
