@@ -241,8 +241,9 @@ pub const DELIVERIES: &str = "
 
 /// By delivery.
 pub const EVENTS: &str = "
-    select e.at, e.kind, e.run_id, e.seq, k.url, e.evidence from events e
+    select e.at, e.kind, e.run_id, e.seq, k.url, e.evidence from delivery_events x
+        join events e on e.id = x.event_id
         join runs r on r.id = e.run_id
         left join system_mails m on m.run_id = e.run_id and m.seq = e.seq
         left join links k on k.revision = coalesce(m.revision, r.revision) and k.link = e.link
-    where e.run_id = $1 and e.seq = $2 order by e.at desc, e.id limit $3";
+    where x.run_id = $1 and x.seq = $2 order by e.at desc, e.id limit $3";
