@@ -29,6 +29,7 @@ use crate::track::targets::Targets;
 
 pub mod admin;
 pub mod archive;
+pub mod chart;
 pub mod conditional;
 pub mod confirm;
 pub mod evidence;

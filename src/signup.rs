@@ -289,18 +289,16 @@ impl Signups {
         Ok(Answer::Received)
     }
 
-    /// Whether mail to the address's domain is worth a try: not when there is no such domain, or when it states
-    /// that it takes none (RFC 7505). Asked for every address alike, before anything is known of it, and a DNS
-    /// that does not answer in time is no reason to turn anybody away.
+    /// Whether mail to the address's domain is worth a try: not when it states that it takes none (RFC 7505). Asked
+    /// for every address alike, before anything is known of it. A DNS that does not answer in time, or that knows of
+    /// no such name (as one without a way out may say of all), is no reason to turn anybody away.
     async fn takes_mail(&self, address: &EmailAddress) -> bool {
         let Some(dns) = &self.dns else {
             return true;
         };
         let domain = address.domain();
         match tokio::time::timeout(DNS_WAIT, dns.mx(domain)).await {
-            Ok(Ok(answer)) => {
-                answer.exists && !matches!(&answer.records[..], [mx] if mx.host.is_empty())
-            }
+            Ok(Ok(answer)) => !matches!(&answer.records[..], [mx] if mx.host.is_empty()),
             Ok(Err(_)) | Err(_) => true,
         }
     }

@@ -40,6 +40,7 @@ mod door;
 mod issues;
 mod live;
 mod login;
+mod numbers;
 mod overview;
 mod reader_view;
 mod run_view;
@@ -55,6 +56,7 @@ mod wording;
 const NAVIGATION: &[(&str, &str)] = &[
     ("/", "Overview"),
     ("/issues", "Issues"),
+    ("/numbers", "Numbers"),
     ("/subscribers", "Subscribers"),
     ("/segments", "Segments"),
     ("/suppressions", "Suppressions"),
@@ -95,6 +97,10 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         .route("/issues/{slug}/test", post(control::test))
         .route("/runs/{id}", get(runs::page))
         .route("/runs/{id}/live", get(live::stream))
+        .route("/runs/{id}/numbers", get(numbers::issue))
+        .route("/runs/{id}/clicks", get(numbers::clicks))
+        .route("/runs/{id}/clicks/issue", get(numbers::clicked_issue))
+        .route("/numbers", get(numbers::lists))
         .route("/runs/{id}/pause", post(control::pause))
         .route("/runs/{id}/resume", post(control::resume))
         .route("/runs/{id}/cancel", post(control::cancel))

@@ -50,6 +50,10 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("settings.html", include_str!("pages/settings.html")),
     ("sessions.html", include_str!("pages/sessions.html")),
     ("audit.html", include_str!("pages/audit.html")),
+    ("chart.html", include_str!("pages/chart.html")),
+    ("numbers.html", include_str!("pages/numbers.html")),
+    ("growth.html", include_str!("pages/growth.html")),
+    ("clicks.html", include_str!("pages/clicks.html")),
 ];
 const PROOF: &str = include_str!("pages/proof.js");
 const STYLE: &str = include_str!("pages/style.css");

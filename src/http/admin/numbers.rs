@@ -1,0 +1,344 @@
+//! The numbers of an issue and of a list, with charts, and the issue with what was clicked.
+//!
+//! Promises: read from counters and tallies; readers are told from machines; every chart is drawn here, without a
+//! script, and stands beside its numbers in a table.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::response::{Html, IntoResponse, Response};
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+use serde::Serialize;
+
+use crate::compile::Compiled;
+use crate::compile::clickmap::annotated;
+use crate::http::admin::wording::{grouped, minute};
+use crate::http::admin::{Admin, runs};
+use crate::http::chart::{Bars, Dots, bars, dots};
+use crate::http::fault::Fault;
+use crate::http::form::Tail;
+use crate::numbers::{self, ListReport, Report};
+use crate::stats::LinkNumbers;
+use crate::stats::growth::{Cohort, Week};
+use crate::stats::interval::Share;
+use crate::stats::judged::{Group, SHOWN};
+use crate::stats::usual::{Standing, Usual};
+use crate::subscriber::List;
+
+/// Units across a thin bar.
+const WIDTH: i64 = 1_000;
+
+/// Runs in the table of all.
+const RUNS: u32 = 26;
+
+/// A share in words.
+#[derive(Debug, Serialize)]
+struct Figure {
+    label: &'static str,
+    number: String,
+    share: String,
+    range: String,
+    usual: String,
+}
+
+#[derive(Debug, Serialize)]
+struct LinkView {
+    place: i64,
+    name: String,
+    url: String,
+    readers: String,
+    share: String,
+    clicks: String,
+    machines: String,
+    width: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct GroupView {
+    name: String,
+    sent: String,
+    bounced: String,
+    clicked: String,
+    opened: String,
+    apple: String,
+    width: i64,
+}
+
+/// `GET /runs/{id}/numbers`: readers, machines, links, hours, providers, devices, and the issues before it.
+pub(super) async fn issue(
+    State(admin): State<Arc<Admin>>,
+    Tail(id): Tail,
+) -> Result<Response, Fault> {
+    let run = runs::find(&admin, &id).await?;
+    let report = numbers::issue(&admin.app, run.id()).await?;
+    let report = report.ok_or(Fault::NotFound)?;
+    let judged = &report.judged;
+    let (opened, clicked) = (&report.usual.opened, &report.usual.clicked);
+    let values = context! {
+        run => context! {
+            id => run.id,
+            title => report.run.title.clone(),
+            slug => report.run.slug.clone(),
+            status => report.run.status.clone(),
+            list => report.run.list.clone(),
+            test => report.run.test.as_ref().map(|test| test.sentence()),
+        },
+        figures => Serde(vec![
+            figure("Clicked", &judged.clicked, clicked),
+            figure("Opened", &judged.opened, opened),
+            figure("Unsubscribed", &judged.departed, &report.usual.departed),
+        ]),
+        before => report.usual.issues.len(),
+        clicks => Serde(compared(&report, |issue| issue.clicked, &judged.clicked)),
+        opens => Serde(compared(&report, |issue| issue.opened, &judged.opened)),
+        machines => Serde(machines(&report)),
+        hours => Serde(hours(&report)),
+        links => Serde(links(&report)),
+        providers => Serde(groups(&judged.providers)),
+        subjects => Serde(groups(&judged.subjects)),
+        devices => Serde(devices(&report)),
+    };
+    Ok(admin.page("/numbers", "numbers.html", values))
+}
+
+/// `GET /runs/{id}/clicks`: the page around the issue with its badges.
+pub(super) async fn clicks(
+    State(admin): State<Arc<Admin>>,
+    Tail(id): Tail,
+) -> Result<Response, Fault> {
+    let run = runs::find(&admin, &id).await?;
+    let report = numbers::issue(&admin.app, run.id()).await?;
+    let report = report.ok_or(Fault::NotFound)?;
+    let values = context! {
+        run => context! { id => run.id, title => report.run.title.clone() },
+        links => Serde(links(&report)),
+    };
+    Ok(admin.page("/numbers", "clicks.html", values))
+}
+
+/// `GET /runs/{id}/clicks/issue`: the issue with a badge on each link, for a frame.
+pub(super) async fn clicked_issue(
+    State(admin): State<Arc<Admin>>,
+    Tail(id): Tail,
+) -> Result<Response, Fault> {
+    let run = runs::find(&admin, &id).await?;
+    let report = numbers::issue(&admin.app, run.id()).await?;
+    let report = report.ok_or(Fault::NotFound)?;
+    let revision = run.revision.as_deref().ok_or(Fault::NotFound)?;
+    let content = admin.app.store.revision(revision).await?;
+    let content = content.ok_or(Fault::NotFound)?;
+    let compiled: Compiled = serde_json::from_str(&content).map_err(anyhow::Error::from)?;
+    let html = annotated(&compiled, |link| {
+        let found = report
+            .run
+            .links
+            .iter()
+            .find(|row| row.link == i64::from(link));
+        found.map(|row| share_of(&row.judged.readers))
+    });
+    // Its own images alone; it runs nothing, sends nothing and leads nowhere.
+    let images = admin.app.public_url("/i/");
+    let policy = format!(
+        "sandbox; default-src 'none'; img-src {images} data:; style-src 'unsafe-inline'; \
+         form-action 'none'; frame-ancestors 'self'"
+    );
+    let policy = HeaderValue::try_from(policy).map_err(|_| Fault::Broken)?;
+    Ok(([(CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response())
+}
+
+/// `GET /numbers`: every list, how it grew, and what became of each month's readers.
+pub(super) async fn lists(State(admin): State<Arc<Admin>>) -> Result<Response, Fault> {
+    let mut shown = Vec::new();
+    for list in admin.app.store.lists().await? {
+        shown.push(list_view(&admin, &list).await?);
+    }
+    let lines = numbers::runs(&admin.app, RUNS).await?;
+    let runs: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            context! {
+                id => line.run.run.0,
+                title => line.run.title.clone(),
+                slug => line.run.slug.clone(),
+                sent => grouped(line.run.counts.sent),
+                clicked => share_of(&line.clicked_by_readers),
+                opened => share_of(&line.opened_by_readers),
+                machines => line.machines.percent(),
+            }
+        })
+        .collect();
+    Ok(admin.page("/numbers", "growth.html", context! { lists => shown, runs }))
+}
+
+async fn list_view(admin: &Admin, list: &List) -> Result<Value, Fault> {
+    let report: ListReport = numbers::list(&admin.app, list).await?;
+    let growth = &report.growth;
+    let weeks: Vec<([i64; 2], [String; 2])> = growth.weeks.iter().map(week_bar).collect();
+    let newest: Vec<_> = growth.weeks.iter().rev().take(12).map(week_row).collect();
+    let cohorts: Vec<_> = growth.cohorts.iter().rev().map(cohort_row).collect();
+    Ok(context! {
+        title => report.title.clone(),
+        slug => report.list.clone(),
+        at => minute(report.at),
+        subscribed => grouped(growth.subscribed),
+        chart => Serde(bars(["joined", "left"], &weeks)),
+        weeks => newest,
+        cohorts => cohorts,
+    })
+}
+
+fn week_bar(week: &Week) -> ([i64; 2], [String; 2]) {
+    let title = |what: &str, number| format!("Week of {}: {} {what}", week.monday, grouped(number));
+    (
+        [week.joined, week.left],
+        [title("joined", week.joined), title("left", week.left)],
+    )
+}
+
+fn week_row(week: &Week) -> Value {
+    let why = week.why.iter();
+    let why: Vec<String> = why
+        .map(|(why, number)| format!("{} {why}", grouped(*number)))
+        .collect();
+    context! {
+        monday => week.monday.clone(),
+        joined => grouped(week.joined),
+        left => grouped(week.left),
+        net => grouped(week.net),
+        why => why.join(", "),
+    }
+}
+
+fn cohort_row(cohort: &Cohort) -> Value {
+    let share = |part| Share::of(part, cohort.joined);
+    let width = |part: i64| part.saturating_mul(WIDTH) / cohort.joined.max(1);
+    context! {
+        month => cohort.month.clone(),
+        joined => grouped(cohort.joined),
+        subscribed => share_of(&share(cohort.subscribed)),
+        clicking => share_of(&share(cohort.clicking)),
+        width => width(cohort.subscribed),
+        inner => width(cohort.clicking),
+    }
+}
+
+fn figure(label: &'static str, share: &Share, usual: &Usual) -> Figure {
+    let range = share.interval.map(|found| found.range());
+    let usual = match (usual.band, usual.standing) {
+        (None, _) | (_, Standing::NotEnoughData) => String::new(),
+        (_, standing) => standing.words().to_owned(),
+    };
+    Figure {
+        label,
+        number: grouped(share.part),
+        share: share
+            .percent()
+            .unwrap_or_else(|| "not enough data".to_owned()),
+        range: range.unwrap_or_default(),
+        usual,
+    }
+}
+
+/// `12 %` where there is enough data, else the number.
+fn share_of(share: &Share) -> String {
+    let number = grouped(share.part);
+    share
+        .percent()
+        .map_or(number.clone(), |percent| format!("{number} ({percent})"))
+}
+
+fn compared(report: &Report, of: fn(&numbers::Earlier) -> Share, this: &Share) -> Dots {
+    let mut rows = vec![(report.run.title.clone(), "value", *this)];
+    let before = report.usual.issues.iter();
+    rows.extend(before.map(|issue| (issue.title.clone(), "rest", of(issue))));
+    dots(&rows)
+}
+
+/// Opens and clicks by who made them, in words.
+fn machines(report: &Report) -> Vec<(&'static str, [String; 6])> {
+    let judged = &report.judged;
+    [
+        ("Clicks", &judged.clicks, &judged.machine_clicks),
+        ("Opens", &judged.opens, &judged.machine_opens),
+    ]
+    .map(|(name, classes, machines)| {
+        let numbers = [
+            grouped(classes.human),
+            grouped(classes.gmail),
+            grouped(classes.apple),
+            grouped(classes.unsure),
+            grouped(classes.machine),
+            machines.percent().unwrap_or_default(),
+        ];
+        (name, numbers)
+    })
+    .to_vec()
+}
+
+fn hours(report: &Report) -> Bars {
+    let (opened, clicked) = report.judged.curves();
+    let values: Vec<([i64; 2], [String; 2])> = (0..SHOWN)
+        .map(|hour| {
+            let title =
+                |what: &str, number| format!("Hour {}: {} {what}", hour + 1, grouped(number));
+            let (opened, clicked) = (opened[hour], clicked[hour]);
+            (
+                [opened, clicked],
+                [title("opened", opened), title("clicked", clicked)],
+            )
+        })
+        .collect();
+    bars(["opened", "clicked"], &values)
+}
+
+fn links(report: &Report) -> Vec<LinkView> {
+    let links = &report.run.links;
+    let busiest = links.iter().map(|link| link.judged.readers.part).max();
+    let busiest = busiest.unwrap_or(0).max(1);
+    let view = |link: &LinkNumbers| LinkView {
+        place: link.link + 1,
+        name: link.name.clone(),
+        url: link.url.clone(),
+        readers: grouped(link.judged.readers.part),
+        share: link.judged.readers.percent().unwrap_or_default(),
+        clicks: grouped(link.judged.clicks.total()),
+        machines: grouped(link.judged.clicks.machine),
+        width: link.judged.readers.part.saturating_mul(WIDTH) / busiest,
+    };
+    links.iter().map(view).collect()
+}
+
+fn groups(groups: &[Group]) -> Vec<GroupView> {
+    let largest = groups
+        .iter()
+        .map(|group| group.sent)
+        .max()
+        .unwrap_or(0)
+        .max(1);
+    let view = |group: &Group| GroupView {
+        name: group.name.clone(),
+        sent: grouped(group.sent),
+        bounced: grouped(group.bounced),
+        clicked: share_of(&group.clicked),
+        opened: share_of(&group.opened),
+        apple: grouped(group.apple),
+        width: group.sent.saturating_mul(WIDTH) / largest,
+    };
+    groups.iter().map(view).collect()
+}
+
+fn devices(report: &Report) -> Vec<(String, String, String)> {
+    let devices = report.judged.devices.iter();
+    devices
+        .map(|device| {
+            (
+                device.name.clone(),
+                grouped(device.clicked),
+                grouped(device.opened),
+            )
+        })
+        .collect()
+}
