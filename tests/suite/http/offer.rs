@@ -240,8 +240,8 @@ on_both!(
             ("fine.example", 1),
             ("null.example", 0),
             ("plain.example", 1),
-            ("missing.example", 0),
-            // What the DNS does not say speaks against nobody.
+            // What the DNS does not say, or does not know, speaks against nobody.
+            ("missing.example", 1),
             ("broken.example", 1),
         ]
         .into_iter()
