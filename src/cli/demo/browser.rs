@@ -8,7 +8,16 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+/// What the readers read with.
+pub(crate) const AGENTS: [&str; 4] = [
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+     Version/18.5 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Mobile \
+     Safari/537.36",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 \
+     Safari/537.36",
+];
 
 /// An answer of the site.
 pub(crate) struct Answer {
@@ -19,12 +28,17 @@ pub(crate) struct Answer {
 
 /// Asks for `url`.
 pub(crate) async fn get(url: &str) -> anyhow::Result<Answer> {
-    ask(Method::GET, url, "").await
+    get_as(url, AGENTS[0]).await
+}
+
+/// Asks for `url` with a program that calls itself `agent`.
+pub(crate) async fn get_as(url: &str, agent: &str) -> anyhow::Result<Answer> {
+    ask(Method::GET, url, "", agent).await
 }
 
 /// Sends a form to `url`.
 pub(crate) async fn post(url: &str, form: &str) -> anyhow::Result<Answer> {
-    ask(Method::POST, url, form).await
+    ask(Method::POST, url, form, AGENTS[0]).await
 }
 
 /// Fails unless the site answered so.
@@ -46,7 +60,7 @@ pub(crate) fn input(page: &str, name: &str) -> Option<String> {
     Some(value.split('"').next()?.to_owned())
 }
 
-async fn ask(method: Method, url: &str, form: &str) -> anyhow::Result<Answer> {
+async fn ask(method: Method, url: &str, form: &str, agent: &str) -> anyhow::Result<Answer> {
     let rest = url
         .strip_prefix("http://")
         .context("the demo's site is plain http on loopback")?;
@@ -60,7 +74,7 @@ async fn ask(method: Method, url: &str, form: &str) -> anyhow::Result<Answer> {
         .method(method)
         .uri(format!("/{path}"))
         .header("host", host)
-        .header("user-agent", AGENT)
+        .header("user-agent", agent)
         .header("accept-language", "en")
         .header("content-type", "application/x-www-form-urlencoded")
         .body(Full::new(Bytes::from(form.to_owned())))?;
