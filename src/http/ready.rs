@@ -12,8 +12,8 @@ use crate::app::App;
 use crate::http::Public;
 use crate::http::admin::Admin;
 
-/// A probe that waits longer than this is a no.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A probe that waits longer than this is a no: with the age of an answer, red within 5 s.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// An answer holds this long, so that strangers cannot make the database commit by asking.
 const HOLDS: Duration = Duration::from_secs(1);
 
@@ -48,7 +48,7 @@ impl Readiness {
                         false
                     }
                     Err(_) => {
-                        tracing::warn!("not ready: the database takes longer than 5 s to commit");
+                        tracing::warn!("not ready: the database takes longer than 3 s to commit");
                         false
                     }
                 };
