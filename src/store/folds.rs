@@ -202,18 +202,21 @@ impl Store {
             .execute(&mut *conn)
             .await?;
             if !folded.firsts.is_empty() {
+                // Each row names its run: by a run that stands alone, SQLite would go through all of its
+                // deliveries and look for each among the rows.
+                let firsts = folded.firsts.iter();
+                let firsts = firsts.map(|(seq, opened, clicked)| (run, seq, opened, clicked));
                 sqlx::query(self.sql(
                     "update deliveries set opened_at = coalesce(opened_at, v.opened),
                          clicked_at = coalesce(clicked_at, v.clicked)
                      from (
-                         select cast(value->>0 as bigint) as seq, cast(value->>1 as bigint) as opened,
-                                cast(value->>2 as bigint) as clicked
-                         from json_each($2)
+                         select cast(value->>0 as bigint) as run, cast(value->>1 as bigint) as seq,
+                                cast(value->>2 as bigint) as opened, cast(value->>3 as bigint) as clicked
+                         from json_each($1)
                      ) as v
-                     where deliveries.run_id = $1 and deliveries.seq = v.seq",
+                     where deliveries.run_id = v.run and deliveries.seq = v.seq",
                 ))
-                .bind(run)
-                .bind(json(folded.firsts.iter()))
+                .bind(json(firsts))
                 .execute(&mut *conn)
                 .await?;
             }
@@ -247,17 +250,17 @@ impl Store {
             }
             if !folded.blocks.is_empty() {
                 let blocks = json(folded.blocks.iter().map(|(block, gain)| {
-                    (block, gain.opened, gain.clicked, gain.opens, gain.clicks)
+                    (run, block, gain.opened, gain.clicked, gain.opens, gain.clicks)
                 }));
                 if !self.is_sqlite() {
                     // Differs by necessity: rows are locked one by one here, and a sender locks
                     // blocks too, so everyone takes them in one order.
                     sqlx::query(self.locking(
-                        "select 1 from json_each($2)
-                         join blocks b on b.run_id = $1 and b.block = cast(value->>0 as bigint)
+                        "select 1 from json_each($1)
+                         join blocks b on b.run_id = cast(value->>0 as bigint)
+                             and b.block = cast(value->>1 as bigint)
                          order by b.run_id, b.block for update of b",
                     ))
-                    .bind(run)
                     .bind(&blocks)
                     .execute(&mut *conn)
                     .await?;
@@ -267,14 +270,13 @@ impl Store {
                          opened = blocks.opened + v.opened, clicked = blocks.clicked + v.clicked,
                          opens = blocks.opens + v.opens, clicks = blocks.clicks + v.clicks
                      from (
-                         select cast(value->>0 as bigint) as block, cast(value->>1 as bigint) as opened,
-                                cast(value->>2 as bigint) as clicked, cast(value->>3 as bigint) as opens,
-                                cast(value->>4 as bigint) as clicks
-                         from json_each($2)
+                         select cast(value->>0 as bigint) as run, cast(value->>1 as bigint) as block,
+                                cast(value->>2 as bigint) as opened, cast(value->>3 as bigint) as clicked,
+                                cast(value->>4 as bigint) as opens, cast(value->>5 as bigint) as clicks
+                         from json_each($1)
                      ) as v
-                     where blocks.run_id = $1 and blocks.block = v.block",
+                     where blocks.run_id = v.run and blocks.block = v.block",
                 ))
-                .bind(run)
                 .bind(blocks)
                 .execute(&mut *conn)
                 .await?;
