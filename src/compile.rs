@@ -4,10 +4,10 @@
 //! revision. HTML, text and subject are literals and slots; only slots differ between two copies.
 //! Leaves the making of it to `compile::press`.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use crate::compile::escape::escape_html;
 use crate::compile::notation::Notation;
 use crate::segment::Sieve;
 use crate::token::Purpose;
@@ -15,6 +15,7 @@ use crate::token::Purpose;
 pub mod archived;
 pub mod clickmap;
 pub mod diff;
+pub mod escape;
 pub mod image;
 mod layout;
 mod markup;
@@ -216,46 +217,6 @@ fn plain_or_slots<'de, D: Deserializer<'de>>(from: D) -> Result<Template, D::Err
     })
 }
 
-/// RFC 3986, section 2.3: what needs no encoding in a path segment or a query value.
-const URL_VALUE: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-impl Context {
-    /// Makes a subscriber's value harmless in this context.
-    pub fn escape(self, value: &str) -> String {
-        match self {
-            Context::Html => escape_html(&without_controls(value)),
-            Context::Url => utf8_percent_encode(value, URL_VALUE).to_string(),
-            Context::Text | Context::Header => without_controls(value),
-        }
-    }
-}
-
-/// Control characters become spaces: a value stays on its line.
-fn without_controls(value: &str) -> String {
-    let calm = |c: char| if c.is_control() { ' ' } else { c };
-    value.chars().map(calm).collect()
-}
-
-/// Escapes for HTML text and for a quoted attribute.
-pub fn escape_html(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
 /// Lower-case hexadecimal.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -275,21 +236,6 @@ mod tests {
                 notation: None,
             }),
         ])
-    }
-
-    #[test]
-    fn a_value_is_escaped_for_the_place_it_lands_in() {
-        let hostile = "<b>\"O'Neil\" & co</b>\r\nBcc: x";
-        let filled = |context| field(context).fill(|_| hostile.into());
-        assert_eq!(
-            filled(Context::Html),
-            "<p>&lt;b&gt;&quot;O&#39;Neil&quot; &amp; co&lt;/b&gt;  Bcc: x"
-        );
-        assert_eq!(filled(Context::Header), "<p><b>\"O'Neil\" & co</b>  Bcc: x");
-        assert_eq!(
-            filled(Context::Url),
-            "<p>%3Cb%3E%22O%27Neil%22%20%26%20co%3C%2Fb%3E%0D%0ABcc%3A%20x"
-        );
     }
 
     #[test]

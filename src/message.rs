@@ -6,7 +6,6 @@
 //! Leaves the choice of the relay, of the envelope and of the moment to `deliver`.
 
 pub mod copy;
-pub mod escape;
 mod fields;
 mod lines;
 mod parts;

@@ -12,7 +12,6 @@ use crate::compile::{Compiled, Context, Segment, Template};
 use crate::config::notify::NoticeKind;
 use crate::deliver::trouble::RelayTrouble;
 use crate::id::SubscriberId;
-use crate::message::escape::escape;
 use crate::run::{self, why};
 use crate::store::notices::NewNotice;
 use crate::store::runs::Run;
@@ -184,7 +183,7 @@ fn compiled(app: &App, told: &Told<'_>) -> Compiled {
     );
     let html = |text: &str| {
         let mut out = String::new();
-        escape(text, Context::Html, &mut out);
+        out.push_str(&Context::Html.escape(text));
         out
     };
     let mut paragraphs = vec![format!("<p>{}</p>", html(&told.sentence))];

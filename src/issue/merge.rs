@@ -141,7 +141,7 @@ impl Filler {
         match self {
             Filler::Reader(merge) => Piece::Merge(merge),
             Filler::Fixed(fixed) if fixed.address => Piece::Literal(fixed.text),
-            Filler::Fixed(fixed) => Piece::Literal(Context::Url.escape(&fixed.text)),
+            Filler::Fixed(fixed) => Piece::Literal(Context::Url.escape(&fixed.text).into_owned()),
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
+use crate::compile::escape::one_line;
 use crate::compile::notation::Notation;
 use crate::compile::only::{EVERY, NOBODY};
 use crate::compile::{Segment, Slot, Template};
@@ -163,19 +164,4 @@ pub(crate) fn fields_of(templates: &[&Template]) -> Vec<String> {
         .filter(|name| !["email", "name"].contains(name))
         .collect();
     names.into_iter().map(str::to_owned).collect()
-}
-
-/// `value` on one line: control characters, line ends of any alphabet and runs of blanks become one
-/// blank, and none stands at either end.
-pub(crate) fn one_line(value: &str) -> Cow<'_, str> {
-    let blank = |c: char| c == ' ' || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    let clean = !value.starts_with(' ')
-        && !value.ends_with(' ')
-        && !value.contains("  ")
-        && !value.contains(|c: char| c != ' ' && blank(c));
-    if clean {
-        return Cow::Borrowed(value);
-    }
-    let words = value.split(blank).filter(|word| !word.is_empty());
-    Cow::Owned(words.collect::<Vec<_>>().join(" "))
 }

@@ -7,9 +7,10 @@ use lettre::message::Mailbox;
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
+use crate::compile::escape::one_line;
 use crate::compile::{Segment, Slot, Template};
 use crate::message::RunHeaders;
-use crate::message::copy::{CopyRecord, one_line};
+use crate::message::copy::CopyRecord;
 use crate::message::words::Field;
 
 /// Characters of a name or of a value in the subject; longer ones are cut. Nobody's name is longer, and

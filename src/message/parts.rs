@@ -11,7 +11,6 @@ use anyhow::ensure;
 use crate::compile::notation::Notation;
 use crate::compile::{Compiled, Context, Segment, Slot, Template, only};
 use crate::message::Links;
-use crate::message::escape::escape;
 use crate::token::Claim;
 
 /// RFC 2045, section 6.7, rule 5: 76 characters, of which the last may be the `=` of a soft break.
@@ -185,10 +184,8 @@ impl Filler {
                 context,
                 notation,
             } => {
-                let mut value = String::new();
                 let given = links.copy.value(name, default, notation.as_ref());
-                escape(&given, *context, &mut value);
-                value
+                context.escape(&given).into_owned()
             }
             Filler::Link { base, kind } => {
                 let subscription = links.subscription();
@@ -318,6 +315,16 @@ fn quote(text: &str, mut column: usize, out: &mut Vec<u8>) -> usize {
     let mut blank = false;
     while let Some(c) = rest.chars().next() {
         let here = rest;
+        // Most of a text: letters that stand for themselves wherever they stand.
+        let line = here.bytes().take(LINE - column);
+        let plain = line.take_while(|&octet| octet.is_ascii_alphanumeric() && octet != b'F');
+        let plain = plain.count();
+        if plain > 0 {
+            out.extend_from_slice(&here.as_bytes()[..plain]);
+            (column, blank) = (column + plain, false);
+            rest = &here[plain..];
+            continue;
+        }
         rest = &rest[c.len_utf8()..];
         if c == '\r' || c == '\n' {
             rest = if c == '\r' {

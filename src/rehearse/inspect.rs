@@ -5,9 +5,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::compile::escape::one_line;
 use crate::compile::notation::Notation;
 use crate::compile::{Compiled, Context, HTML_LIMIT, Segment, Slot, Template};
-use crate::message::copy::{CopyRecord, one_line};
+use crate::message::copy::CopyRecord;
 use crate::rehearse::Kind;
 
 /// Characters of a subject and of a value within it beyond which `message` cuts.

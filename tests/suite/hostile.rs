@@ -6,7 +6,6 @@ use base64::engine::general_purpose::STANDARD;
 use pressrun::address::EmailAddress;
 use pressrun::compile::{Context, Segment, Slot, Template};
 use pressrun::message::copy::CopyRecord;
-use pressrun::message::escape::escape;
 use proptest::prelude::{Strategy, any, prop, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
@@ -96,9 +95,7 @@ fn names(message: &str) -> Vec<String> {
 
 /// `value` as a header shows it: on one line, controls and line ends gone.
 fn shown(value: &str) -> String {
-    let mut out = String::new();
-    escape(value, Context::Header, &mut out);
-    out
+    Context::Header.escape(value).into_owned()
 }
 
 fn first(text: &str, most: usize) -> String {
@@ -283,9 +280,8 @@ fn every_part_decodes_to_its_literals_and_its_escaped_values() {
             check_form(&message);
             let blank = shown(&first_name).is_empty();
             let value = if blank { "=. there" } else { &first_name };
-            let expected = |[a, b, c]: &[String; 3], context| {
-                let mut slot = String::new();
-                escape(value, context, &mut slot);
+            let expected = |[a, b, c]: &[String; 3], context: Context| {
+                let slot = context.escape(value);
                 let [a, b, c] =
                     [a, b, c].map(|text| text.replace("\r\n", "\n").replace('\r', "\n"));
                 format!("!{a}{slot}{b}{slot}{c}")
