@@ -142,6 +142,31 @@ macro_rules! add_judged {
     };
 }
 
+/// First opens and clicks: run, seq, times. Each row names its run: by a run that stands alone, SQLite would go
+/// through all of its deliveries and look for each among the rows.
+pub const FIRSTS: &str = "
+    update deliveries set opened_at = coalesce(opened_at, v.opened),
+        clicked_at = coalesce(clicked_at, v.clicked)
+    from (
+        select cast(value->>0 as bigint) as run, cast(value->>1 as bigint) as seq,
+               cast(value->>2 as bigint) as opened, cast(value->>3 as bigint) as clicked
+        from json_each($1)
+    ) as v
+    where deliveries.run_id = v.run and deliveries.seq = v.seq";
+
+/// What blocks gain: run, block, and the numbers of a [`BlockGain`].
+pub const GAINS: &str = "
+    update blocks set
+        opened = blocks.opened + v.opened, clicked = blocks.clicked + v.clicked,
+        opens = blocks.opens + v.opens, clicks = blocks.clicks + v.clicks
+    from (
+        select cast(value->>0 as bigint) as run, cast(value->>1 as bigint) as block,
+               cast(value->>2 as bigint) as opened, cast(value->>3 as bigint) as clicked,
+               cast(value->>4 as bigint) as opens, cast(value->>5 as bigint) as clicks
+        from json_each($1)
+    ) as v
+    where blocks.run_id = v.run and blocks.block = v.block";
+
 const KEEP_JUDGED: &str = "
     insert into judged (run_id, seq, provider, opened, clicked)
     select $1, cast(value->>0 as bigint), value->>1, value->>2, value->>3
@@ -202,20 +227,9 @@ impl Store {
             .execute(&mut *conn)
             .await?;
             if !folded.firsts.is_empty() {
-                // Each row names its run: by a run that stands alone, SQLite would go through all of its
-                // deliveries and look for each among the rows.
                 let firsts = folded.firsts.iter();
                 let firsts = firsts.map(|(seq, opened, clicked)| (run, seq, opened, clicked));
-                sqlx::query(self.sql(
-                    "update deliveries set opened_at = coalesce(opened_at, v.opened),
-                         clicked_at = coalesce(clicked_at, v.clicked)
-                     from (
-                         select cast(value->>0 as bigint) as run, cast(value->>1 as bigint) as seq,
-                                cast(value->>2 as bigint) as opened, cast(value->>3 as bigint) as clicked
-                         from json_each($1)
-                     ) as v
-                     where deliveries.run_id = v.run and deliveries.seq = v.seq",
-                ))
+                sqlx::query(self.sql(FIRSTS))
                 .bind(json(firsts))
                 .execute(&mut *conn)
                 .await?;
@@ -265,18 +279,7 @@ impl Store {
                     .execute(&mut *conn)
                     .await?;
                 }
-                sqlx::query(self.sql(
-                    "update blocks set
-                         opened = blocks.opened + v.opened, clicked = blocks.clicked + v.clicked,
-                         opens = blocks.opens + v.opens, clicks = blocks.clicks + v.clicks
-                     from (
-                         select cast(value->>0 as bigint) as run, cast(value->>1 as bigint) as block,
-                                cast(value->>2 as bigint) as opened, cast(value->>3 as bigint) as clicked,
-                                cast(value->>4 as bigint) as opens, cast(value->>5 as bigint) as clicks
-                         from json_each($1)
-                     ) as v
-                     where blocks.run_id = v.run and blocks.block = v.block",
-                ))
+                sqlx::query(self.sql(GAINS))
                 .bind(blocks)
                 .execute(&mut *conn)
                 .await?;

@@ -147,7 +147,7 @@ impl Store {
         read!(self, conn => {
             let next: Option<i64> = sqlx::query_scalar(
                 "select run_id from delivery_events
-                 where run_id > $1 or (run_id = $1 and seq > $2)
+                 where (run_id, seq) > ($1, $2)
                  order by run_id, seq limit 1",
             )
             .bind(run.0)

@@ -6,8 +6,11 @@ use std::process::Command;
 use pressrun::chance::Chance;
 use pressrun::event::Event;
 use pressrun::numbers;
+use pressrun::store::folds;
 use pressrun::track::fold;
+use sqlx::{AssertSqlSafe, Row};
 
+use super::db::Db;
 use super::numbers::{reader, seen};
 use super::site::{RUN, TestSite};
 use crate::harness::Engine;
@@ -136,3 +139,32 @@ on_both!(
         site.stop().await;
     }
 );
+
+#[test]
+fn a_fold_finds_each_row_by_its_key() {
+    crate::harness::block_on(async {
+        let site = TestSite::new(Engine::Sqlite).await;
+        let Db::Sqlite(pool) = &site.db else {
+            panic!("SQLite was asked for");
+        };
+        let plan = async |statement: &str| -> Vec<String> {
+            let text = AssertSqlSafe(format!("explain query plan {statement}"));
+            let rows = sqlx::query(text).fetch_all(pool).await.expect("a plan");
+            rows.iter().map(|row| row.get(3)).collect()
+        };
+        for (statement, key) in [
+            (
+                folds::FIRSTS,
+                "SEARCH deliveries USING PRIMARY KEY (run_id=? AND seq=?)",
+            ),
+            (
+                folds::GAINS,
+                "SEARCH blocks USING PRIMARY KEY (run_id=? AND block=?)",
+            ),
+        ] {
+            let steps = plan(statement).await;
+            assert!(steps.iter().any(|step| step == key), "{steps:?}");
+        }
+        site.stop().await;
+    });
+}
