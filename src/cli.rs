@@ -183,7 +183,9 @@ impl Cli {
     }
 }
 
-/// Parses the arguments, runs the command, prints the error.
+/// Parses the arguments, runs the command, prints the error. The runtime starts here and not in the binary: who
+/// polls a future makes the machine code of all that it awaits.
+#[tokio::main]
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli).await {
