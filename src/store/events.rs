@@ -29,6 +29,14 @@ pub(crate) fn first_id(at: Timestamp) -> i64 {
     at.0.clamp(0, (1 << 42) - 1) << COUNT_BITS
 }
 
+/// A group takes its ids by its earliest event, and waits no longer than this for its commit.
+const GROUP: i64 = 60_000;
+
+/// No event of this id or a lower one came later.
+pub(crate) fn latest_of(id: i64) -> Timestamp {
+    Timestamp((id >> COUNT_BITS) + GROUP)
+}
+
 /// The last of `$count` fresh ids: `take_event_ids!(conn, at, count)`.
 macro_rules! take_event_ids {
     ($conn:expr, $at:expr, $count:expr) => {
@@ -185,7 +193,7 @@ fn event_rows(last: i64, events: &[&Event]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::first_id;
+    use super::{GROUP, first_id, latest_of};
     use crate::clock::Timestamp;
 
     #[test]
@@ -193,5 +201,6 @@ mod tests {
         assert_eq!(first_id(Timestamp(-5)), 0);
         assert_eq!(first_id(Timestamp(2)) - first_id(Timestamp(1)), 1 << 21);
         assert!(first_id(Timestamp(i64::MAX)) > 0);
+        assert_eq!(latest_of(first_id(Timestamp(7)) + 12), Timestamp(7 + GROUP));
     }
 }

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::id::RunId;
 use crate::stats::tally::{Class, Tally};
-use crate::store::events::json;
+use crate::store::events::{json, latest_of};
 use crate::store::{Result, Store};
 
 pub mod reading;
@@ -94,6 +94,9 @@ impl Folded {
         }
     }
 }
+
+/// The key in `meta` of the last event that is forgotten.
+pub(crate) const FORGOTTEN: &str = "events-forgotten";
 
 const POSITION: &str = "select rules, folded, upto, run_id, seq from event_fold";
 
@@ -191,17 +194,33 @@ impl Store {
         transact!(self, conn => advance!(conn, before, after))
     }
 
-    /// Begins to judge everything again: the tallies of events start at nothing. False if another did.
-    pub async fn forget_tallies(&self, before: &Position, after: &Position) -> Result<bool> {
+    /// Begins to judge everything again: the tallies of events start at nothing, but those of runs that began at
+    /// `kept` or before, of which events are forgotten. False if another did.
+    pub async fn forget_tallies(
+        &self,
+        before: &Position,
+        after: &Position,
+        kept: Option<Timestamp>,
+    ) -> Result<bool> {
         transact!(self, conn => {
             if !advance!(conn, before, after) {
                 return Ok(false);
             }
-            sqlx::query("delete from tallies where what not in ('sent', 'bounced')")
-                .execute(&mut *conn)
-                .await?;
+            sqlx::query(
+                "delete from tallies where what not in ('sent', 'bounced')
+                   and run_id not in (select id from runs where created_at <= $1)",
+            )
+            .bind(kept.map_or(i64::MIN, |kept| kept.0))
+            .execute(&mut *conn)
+            .await?;
             true
         })
+    }
+
+    /// No event that is forgotten came after this; none is where there is none.
+    pub async fn events_forgotten_to(&self) -> Result<Option<Timestamp>> {
+        let last = self.meta(FORGOTTEN).await?;
+        Ok(last.and_then(|last| last.parse().ok()).map(latest_of))
     }
 
     /// Counts events for the first time. False, and nothing done, if another did.

@@ -2,6 +2,12 @@
 
 use crate::store::{Result, Store};
 
+/// Key and a number, which stays where a higher one stands.
+pub(crate) const RAISE: &str = "
+    insert into meta (key, value) values ($1, $2)
+    on conflict (key) do update set value = excluded.value
+    where cast(meta.value as bigint) < cast(excluded.value as bigint)";
+
 impl Store {
     /// The value under `key`, if any.
     pub async fn meta(&self, key: &str) -> Result<Option<String>> {
@@ -31,15 +37,7 @@ impl Store {
     /// Puts the number `value` under `key`, unless a higher one stands there.
     pub async fn raise_meta(&self, key: &str, value: i64) -> Result<()> {
         transact!(self, conn => {
-            sqlx::query(
-                "insert into meta (key, value) values ($1, $2)
-                 on conflict (key) do update set value = excluded.value
-                 where cast(meta.value as bigint) < cast(excluded.value as bigint)",
-            )
-            .bind(key)
-            .bind(value.to_string())
-            .execute(conn)
-            .await?;
+            sqlx::query(RAISE).bind(key).bind(value.to_string()).execute(conn).await?;
         })
     }
 

@@ -3,6 +3,9 @@
 use sqlx::AssertSqlSafe;
 
 use crate::clock::Timestamp;
+use crate::store::events::json;
+use crate::store::folds::FORGOTTEN;
+use crate::store::meta::RAISE;
 use crate::store::{Result, Store};
 
 /// A kind of data that is forgotten by its age.
@@ -34,11 +37,12 @@ struct Words {
 impl Kind {
     fn words(self) -> Words {
         let (table, key, old) = match self {
-            // Ids are in the order of time: 42 bits of milliseconds and 21 others. What is not counted yet stays.
+            // Ids are in the order of time: 42 bits of milliseconds and 21 others. What is not counted yet stays, and
+            // everything while it is judged again.
             Kind::Events => (
                 "events",
                 "id",
-                "id < $1 * 2097152 and id <= (select folded from event_fold)",
+                "id < $1 * 2097152 and id <= (select folded from event_fold where rules > 0)",
             ),
             Kind::Failures => ("failures", "run_id, seq", "at < $1"),
             Kind::Notices => ("notices", "id", "at < $1 and hook_due is null"),
@@ -65,8 +69,10 @@ impl Kind {
 impl Store {
     /// Forgets up to `limit` of a kind that are older than `before`; gives how many.
     pub async fn forget_some(&self, kind: Kind, before: Timestamp, limit: u32) -> Result<u64> {
-        if kind == Kind::Events {
-            return self.forget_events(before, limit).await;
+        match kind {
+            Kind::Events => return self.forget_events(before, limit).await,
+            Kind::Consents => return self.forget_consents(before, limit).await,
+            _ => {}
         }
         let Words { table, key, old } = kind.words();
         let text = format!(
@@ -82,7 +88,36 @@ impl Store {
         })
     }
 
-    /// Events go with the rows by which a delivery finds its own.
+    /// Most consents stay, because their readers do: what is old among them is looked for where nobody waits to write.
+    async fn forget_consents(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        let Words { table, key, old } = Kind::Consents.words();
+        let text = format!("select {key} from {table} where {old} limit $2");
+        let found: Vec<(i64, i64, String, i64)> = read!(self, conn => {
+            sqlx::query_as(AssertSqlSafe(text))
+                .bind(before.0)
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?
+        });
+        let text = format!(
+            "delete from {table} where ({key}) in (
+                 select cast(value->>0 as bigint), cast(value->>1 as bigint), value->>2,
+                        cast(value->>3 as bigint)
+                 from json_each($2)
+             ) and {old}"
+        );
+        transact!(self, conn => {
+            let gone = sqlx::query(self.sql(&text))
+                .bind(before.0)
+                .bind(json(found.iter()))
+                .execute(conn)
+                .await?;
+            gone.rows_affected()
+        })
+    }
+
+    /// Events go with the rows by which a delivery finds its own, and it is noted how far they are gone: what was
+    /// counted of them cannot be counted again.
     async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u64> {
         let old = Kind::Events.words().old;
         let text = format!(
@@ -101,9 +136,16 @@ impl Store {
                      from json_each($1)
                  )",
             ))
-            .bind(serde_json::to_string(&gone).expect("numbers are JSON"))
+            .bind(json(gone.iter()))
             .execute(&mut *conn)
             .await?;
+            if let Some(last) = gone.iter().map(|(id, ..)| *id).max() {
+                sqlx::query(RAISE)
+                    .bind(FORGOTTEN)
+                    .bind(last.to_string())
+                    .execute(&mut *conn)
+                    .await?;
+            }
             gone.len() as u64
         })
     }

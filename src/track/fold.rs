@@ -1,7 +1,7 @@
 //! The fold: counts what stands in the event log, a fraction of a second behind it.
 //!
 //! Promises: every event is counted once, whoever else folds and wherever the program is killed; what was judged by
-//! older rules is judged again from the log. A batch is sorted by delivery and written in pieces, so that the one
+//! older rules is judged again from the log, and stays as it was where events of it are forgotten. A batch is sorted by delivery and written in pieces, so that the one
 //! writer of SQLite is never held long. Leaves the verdicts to `event::score` and the shares to `stats::tally`.
 
 use std::collections::{BTreeMap, HashMap};
@@ -48,7 +48,7 @@ enum Step {
 /// Counts everything that is in the log now.
 pub async fn catch_up(store: &Store) -> Result<()> {
     let end = store.log_end().await?;
-    let mut folder = Folder::new(store.clone());
+    let mut folder = Folder::new(store.clone()).await?;
     loop {
         let position = store.fold_position().await?;
         if position.folded >= end && position.rules >= RULES {
@@ -113,16 +113,27 @@ pub(super) async fn keep(store: Store, clock: Clock, mut wake: mpsc::Receiver<()
 
 struct Folder {
     store: Store,
-    /// Below which number a run's deliveries took part in its subject test; none without one.
-    tests: HashMap<RunId, Option<i64>>,
+    /// No event that is forgotten came after this.
+    forgotten: Option<Timestamp>,
+    runs: HashMap<RunId, Known>,
+}
+
+/// What judging must know of a run.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Below which number its deliveries took part in its subject test; none without one.
+    test: Option<i64>,
+    /// Every event of it is there still: what was counted can be taken back and counted anew.
+    whole: bool,
 }
 
 impl Folder {
-    fn new(store: Store) -> Folder {
-        Folder {
+    async fn new(store: Store) -> Result<Folder> {
+        Ok(Folder {
+            forgotten: store.events_forgotten_to().await?,
             store,
-            tests: HashMap::new(),
-        }
+            runs: HashMap::new(),
+        })
     }
 
     async fn step(&mut self, position: Position) -> Result<Step> {
@@ -143,7 +154,8 @@ impl Folder {
                 seq: -1,
                 ..position
             };
-            let begun = self.store.forget_tallies(&position, &after).await?;
+            let kept = self.forgotten;
+            let begun = self.store.forget_tallies(&position, &after, kept).await?;
             return Ok(if begun { Step::Done } else { Step::Taken });
         }
         let end = self.store.batch_end(position.folded, BATCH).await?;
@@ -207,8 +219,9 @@ impl Folder {
         let mut seqs: Vec<u32> = piece.iter().map(|event| event.event.delivery.seq).collect();
         seqs.dedup();
         let facts = self.store.delivery_facts(run, &seqs).await?;
+        let known = self.known(run).await?;
         let judged = |seq: &u32| facts.get(seq).is_some_and(|facts| facts.provider.is_some());
-        seqs.retain(judged);
+        seqs.retain(|seq| known.whole && judged(seq));
         let mut earlier: HashMap<u32, Vec<Logged>> = HashMap::new();
         if !seqs.is_empty() {
             for event in self.store.folded_events(run, &seqs, JUDGED).await? {
@@ -216,7 +229,6 @@ impl Folder {
                 earlier.entry(seq).or_default().push(event);
             }
         }
-        let test = self.test_of(run).await?;
         let mut folded = Folded::new(run);
         for events in piece.chunk_by(|one, other| one.event.delivery == other.event.delivery) {
             let key = events[0].event.delivery;
@@ -241,8 +253,12 @@ impl Folder {
                 facts.clicked,
                 &events,
             );
+            if !known.whole {
+                // Whatever it gave before cannot be taken back, so that nothing is given anew.
+                continue;
+            }
             let provider = provider_of(facts);
-            let subject = subject(test, key.seq);
+            let subject = subject(known.test, key.seq);
             let earlier = earlier.remove(&key.seq).unwrap_or_default();
             if earlier.len() >= JUDGED {
                 continue;
@@ -284,8 +300,17 @@ impl Folder {
             let ended = self.store.move_fold(&position, &after).await?;
             return Ok(if ended { Step::Done } else { Step::Taken });
         };
+        let known = self.known(run).await?;
+        if !known.whole {
+            let after = Position {
+                run_id: run.0,
+                seq: i64::MAX,
+                ..position
+            };
+            let passed = self.store.move_fold(&position, &after).await?;
+            return Ok(if passed { Step::Done } else { Step::Taken });
+        }
         let facts = self.store.delivery_facts(run, &seqs).await?;
-        let test = self.test_of(run).await?;
         let mut events: BTreeMap<u32, Vec<Logged>> = BTreeMap::new();
         for event in self.store.folded_events(run, &seqs, JUDGED).await? {
             let seq = event.event.delivery.seq;
@@ -297,7 +322,7 @@ impl Folder {
                 continue;
             };
             let provider = provider_of(facts);
-            let share = share(&witnesses(&events), &provider, subject(test, seq));
+            let share = share(&witnesses(&events), &provider, subject(known.test, seq));
             folded.tally.merge(&share.tally, 1);
             folded.judged.push(JudgedRow {
                 seq,
@@ -315,17 +340,22 @@ impl Folder {
         Ok(if kept { Step::Done } else { Step::Taken })
     }
 
-    async fn test_of(&mut self, run: RunId) -> Result<Option<i64>> {
-        if let Some(test) = self.tests.get(&run) {
-            return Ok(*test);
+    async fn known(&mut self, run: RunId) -> Result<Known> {
+        if let Some(known) = self.runs.get(&run) {
+            return Ok(*known);
         }
         let found = self.store.run(run).await?;
-        let test = found.and_then(|run| {
+        let test = found.as_ref().and_then(|run| {
             let test: Option<Trial> = run.trial();
             test.map(|test| test.test_to(run.recipients))
         });
-        self.tests.insert(run, test);
-        Ok(test)
+        let began = found.map_or(i64::MIN, |run| run.created_at);
+        let known = Known {
+            test,
+            whole: self.forgotten.is_none_or(|forgotten| began > forgotten.0),
+        };
+        self.runs.insert(run, known);
+        Ok(known)
     }
 }
 

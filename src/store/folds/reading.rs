@@ -113,15 +113,17 @@ impl Store {
         );
         let rows: Vec<Row> = read!(self, conn => {
             sqlx::query_as(self.sql(
+                // Whoever loads one pixel a million times has a million events: only the first are looked at.
                 "select x.after, e.id, e.at, e.kind, e.run_id, e.seq, e.link, e.evidence
-                 from (
-                     select seq, event_id, after,
-                         row_number() over (partition by seq order by event_id) as place
-                     from delivery_events
-                     where run_id = $1 and seq in (select cast(value as bigint) from json_each($2))
-                 ) as x
+                 from json_each($2) as v
+                     cross join delivery_events x
                      join events e on e.id = x.event_id
-                 where x.place <= $3
+                 where x.run_id = $1 and x.seq = cast(v.value as bigint)
+                   and x.event_id < coalesce((
+                       select y.event_id from delivery_events y
+                       where y.run_id = $1 and y.seq = cast(v.value as bigint)
+                       order by y.event_id limit 1 offset $3
+                   ), 9223372036854775807)
                  order by x.seq, x.event_id",
             ))
             .bind(run.0)
