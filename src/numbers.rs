@@ -16,7 +16,7 @@ use crate::run::trial;
 use crate::stats::RunNumbers;
 use crate::stats::growth::{Growth, growth};
 use crate::stats::interval::Share;
-use crate::stats::judged::Judged;
+use crate::stats::judged::{Judged, Nameless};
 use crate::stats::tally::{Part, Tally};
 use crate::stats::usual::{Usual, usual};
 use crate::store::StoreError;
@@ -112,11 +112,15 @@ pub async fn issue(app: &App, run: RunId) -> Result<Option<Report>, StoreError> 
         return Ok(None);
     };
     let tally = app.store.tallies(run).await?;
+    let nameless = app.store.nameless_of(&[run]).await?.contains(&run);
     let sent = numbers.counts.sent;
     for link in &mut numbers.links {
         link.judged = Judged::link(&tally, link.link, sent);
+        if nameless {
+            link.judged = Judged::nameless_link(link.judged, link.readers, link.clicks);
+        }
     }
-    let judged = Judged::read(&tally, sent, numbers.departed);
+    let judged = judged(&tally, &numbers, nameless);
     let usual = against(app, run, &judged).await?;
     numbers.test = trial::numbers_of(app, run).await?;
     Ok(Some(Report {
@@ -126,15 +130,38 @@ pub async fn issue(app: &App, run: RunId) -> Result<Option<Report>, StoreError> 
     }))
 }
 
+/// The judged numbers of a run; what is counted of it, where its events name nobody.
+fn judged(tally: &Tally, run: &RunNumbers, nameless: bool) -> Judged {
+    let judged = Judged::read(tally, run.counts.sent, run.departed);
+    let counted = Nameless {
+        opened: run.opened,
+        clicked: run.clicked,
+        opens: run.opens,
+        clicks: run.clicks,
+    };
+    match nameless {
+        true => judged.nameless(&counted),
+        false => judged,
+    }
+}
+
 async fn against(app: &App, run: RunId, judged: &Judged) -> Result<Against, StoreError> {
     let before = app.store.issues_before(run).await?;
     let ids: Vec<RunId> = before.iter().map(|run| RunId(run.id)).collect();
     let mut tallies = app.store.tallies_of(&ids, Some(Part::Run)).await?;
+    let nameless = app.store.nameless_of(&ids).await?;
     let issues: Vec<Earlier> = before
         .into_iter()
         .map(|run| {
             let tally = tallies.remove(&RunId(run.id)).unwrap_or_default();
-            let judged = Judged::read(&tally, run.sent, run.departed);
+            let mut judged = Judged::read(&tally, run.sent, run.departed);
+            if nameless.contains(&RunId(run.id)) {
+                judged = judged.nameless(&Nameless {
+                    opened: run.opened,
+                    clicked: run.clicked,
+                    ..Nameless::default()
+                });
+            }
             Earlier {
                 run: RunId(run.id),
                 slug: run.slug,
@@ -160,14 +187,18 @@ pub async fn runs(app: &App, limit: u32) -> Result<Vec<Line>, StoreError> {
     let runs = app.store.runs_in_numbers(limit).await?;
     let ids: Vec<RunId> = runs.iter().map(|run| run.run).collect();
     let mut tallies = app.store.tallies_of(&ids, Some(Part::Run)).await?;
+    let nameless = app.store.nameless_of(&ids).await?;
     let lines = runs.into_iter().map(|run| {
         let tally: Tally = tallies.remove(&run.run).unwrap_or_default();
-        let judged = Judged::read(&tally, run.counts.sent, run.departed);
+        let judged = judged(&tally, &run, nameless.contains(&run.run));
         let machines = judged.clicks.machine + judged.opens.machine;
         Line {
             clicked_by_readers: judged.clicked,
             opened_by_readers: judged.opened,
-            machines: Share::of(machines, judged.clicks.total() + judged.opens.total()),
+            machines: match judged.nameless {
+                true => Share::default(),
+                false => Share::of(machines, judged.clicks.total() + judged.opens.total()),
+            },
             run,
         }
     });

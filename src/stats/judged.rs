@@ -34,6 +34,11 @@ impl Classes {
         self.readers() + self.apple + self.unsure + self.machine
     }
 
+    /// So many in all: nobody knows who the others are.
+    fn fill_up(&mut self, all: i64) {
+        self.unsure += (all - self.total()).max(0);
+    }
+
     fn read(tally: &Tally, part: Part, bucket: &str, what: fn(Class) -> What) -> Classes {
         let number = |class| tally.get(part, bucket, what(class));
         Classes {
@@ -70,6 +75,18 @@ pub struct Judged {
     /// The two subjects of a test, and the rest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subjects: Vec<Group>,
+    /// Events of it name nobody: machines count with readers, and what is told apart by reader is not kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub nameless: bool,
+}
+
+/// What is counted of a run whose events name nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nameless {
+    pub opened: i64,
+    pub clicked: i64,
+    pub opens: i64,
+    pub clicks: i64,
 }
 
 /// First opens and first clicks of readers in one hour since the relay took their copy.
@@ -128,7 +145,23 @@ impl Judged {
             providers: groups(tally, Part::Provider),
             devices: devices(tally),
             subjects: groups(tally, Part::Subject),
+            nameless: false,
         }
+    }
+
+    /// The same of a run whose events name nobody, or some of them: whoever is not judged is counted, and nobody
+    /// knows who it was.
+    pub fn nameless(mut self, counted: &Nameless) -> Judged {
+        let sent = self.clicked.whole;
+        self.clickers.fill_up(counted.clicked);
+        self.openers.fill_up(counted.opened);
+        self.clicks.fill_up(counted.clicks);
+        self.opens.fill_up(counted.opens);
+        self.clicked = Share::of(counted.clicked, sent);
+        self.opened = Share::of(counted.opened, sent);
+        (self.machine_clicks, self.machine_opens) = (Share::default(), Share::default());
+        self.nameless = true;
+        self
     }
 
     /// Judged numbers of one link.
@@ -139,6 +172,13 @@ impl Judged {
             readers: Share::of(readers.readers(), sent),
             clicks: Classes::read(tally, Part::Link, &bucket, What::Clicks),
         }
+    }
+
+    /// The same of a link whose clicks name nobody: so many readers, so many clicks.
+    pub fn nameless_link(mut link: LinkJudged, readers: i64, clicks: i64) -> LinkJudged {
+        link.readers = Share::of(readers, link.readers.whole);
+        link.clicks.fill_up(clicks);
+        link
     }
 
     /// First opens and first clicks of the hours that are shown.
@@ -211,8 +251,30 @@ fn devices(tally: &Tally) -> Vec<Device> {
 
 #[cfg(test)]
 mod tests {
-    use super::Judged;
+    use super::{Judged, Nameless};
     use crate::stats::tally::{Class, Part, Tally, What};
+
+    #[test]
+    fn without_names_everybody_counts_and_nobody_is_known() {
+        let mut tally = Tally::default();
+        tally.add(Part::Run, "", What::Clicks(Class::Human), 2);
+        let counted = Nameless {
+            opened: 40,
+            clicked: 10,
+            opens: 60,
+            clicks: 12,
+        };
+        let judged = Judged::read(&tally, 100, 1).nameless(&counted);
+        assert_eq!((judged.opened.part, judged.clicked.part), (40, 10));
+        assert_eq!((judged.clicks.human, judged.clicks.unsure), (2, 10));
+        assert_eq!((judged.opens.unsure, judged.opens.machine), (60, 0));
+        assert_eq!(judged.machine_opens.percent(), None);
+        let link = Judged::nameless_link(Judged::link(&tally, 0, 100), 3, 4);
+        assert_eq!(
+            (link.readers.part, link.readers.whole, link.clicks.unsure),
+            (3, 100, 4)
+        );
+    }
 
     #[test]
     fn machines_are_counted_apart_and_groups_stand_by_size() {

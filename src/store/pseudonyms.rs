@@ -4,7 +4,7 @@
 //! clicked; each reader counts once while the run's key is there. The counters stand in the first block of
 //! the run, for a block of few readers would name them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -220,6 +220,20 @@ impl Store {
                 .await?;
             }
         })
+    }
+
+    /// Those of `runs` of which events were stored without a name.
+    pub async fn nameless_of(&self, runs: &[RunId]) -> Result<HashSet<RunId>> {
+        let found: Vec<i64> = read!(self, conn => {
+            sqlx::query_scalar(self.sql(
+                "select run_id from pseudonym_keys
+                 where run_id in (select cast(value as bigint) from json_each($1))",
+            ))
+            .bind(json(&runs))
+            .fetch_all(conn)
+            .await?
+        });
+        Ok(found.into_iter().map(RunId).collect())
     }
 
     /// Destroys the keys that were made before `before`, and what was kept under their pseudonyms. Gives how

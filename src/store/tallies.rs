@@ -25,6 +25,9 @@ pub struct EarlierRun {
     pub title: String,
     pub sent: i64,
     pub departed: i64,
+    /// Readers who opened and clicked, machines among them.
+    pub opened: i64,
+    pub clicked: i64,
 }
 
 /// One event of a run, with the seconds since its delivery was settled.
@@ -82,7 +85,8 @@ impl Store {
         read!(self, conn => {
             let found = sqlx::query_as(
                 "select e.id, e.slug, e.title, cast(sum(b.sent) as bigint) as sent,
-                     cast(sum(b.departed) as bigint) as departed
+                     cast(sum(b.departed) as bigint) as departed,
+                     cast(sum(b.opened) as bigint) as opened, cast(sum(b.clicked) as bigint) as clicked
                  from (
                      select r.id, r.slug, r.title from runs this
                          join runs r on r.list_id = this.list_id and r.id < this.id and r.kind = 'issue'

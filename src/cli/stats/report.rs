@@ -78,8 +78,13 @@ pub fn issue(report: &Report) -> String {
     }
     text.push_str(&hours(&report.judged));
     text.push_str(&links(report));
-    text.push_str(&groups("mailbox provider", &report.judged.providers));
-    text.push_str(&groups("subject", &report.judged.subjects));
+    let nameless = report.judged.nameless;
+    text.push_str(&groups(
+        "mailbox provider",
+        &report.judged.providers,
+        nameless,
+    ));
+    text.push_str(&groups("subject", &report.judged.subjects, nameless));
     text.push_str(&devices(&report.judged));
     text.push_str(&states(report));
     if !run.balanced() && run.status != "freezing" {
@@ -143,7 +148,14 @@ fn usually_is(usual: &Usual) -> String {
     }
 }
 
+/// What anonymous events cannot say.
+const NAMELESS: &str = "\nits events name nobody (`privacy.tracking = \"anonymous\"`): machines count with readers, and \
+    hours, devices and who keeps the\nmailboxes of those who clicked and opened are not kept in anonymous mode\n";
+
 fn machines(judged: &Judged) -> String {
+    if judged.nameless {
+        return NAMELESS.to_owned();
+    }
     let mut text = String::new();
     for (name, classes, share) in [
         ("clicks", &judged.clicks, &judged.machine_clicks),
@@ -230,7 +242,10 @@ fn links(report: &Report) -> String {
             grouped(judged.readers.part),
             judged.readers.percent().unwrap_or_else(|| "-".to_owned()),
             grouped(judged.clicks.total()),
-            grouped(judged.clicks.machine),
+            match report.judged.nameless {
+                true => "-".to_owned(),
+                false => grouped(judged.clicks.machine),
+            },
             format!("{} of {all}", link.link + 1),
             cut(&printable(&link.name), NAME),
             cut(&printable(&link.url), URL),
@@ -239,7 +254,7 @@ fn links(report: &Report) -> String {
     format!("\n{}", columns(&rows, |place| place < 5))
 }
 
-fn groups(name: &str, groups: &[Group]) -> String {
+fn groups(name: &str, groups: &[Group], nameless: bool) -> String {
     if groups.is_empty() {
         return String::new();
     }
@@ -251,14 +266,16 @@ fn groups(name: &str, groups: &[Group]) -> String {
         "opened",
         "Apple's proxy",
     ])];
+    // Of whom nothing is kept it is not said that they did nothing.
+    let kept = |text: String| if nameless { "-".to_owned() } else { text };
     rows.extend(groups.iter().map(|group| {
         vec![
             printable(&group.name),
             grouped(group.sent),
             grouped(group.bounced),
-            short(&group.clicked),
-            short(&group.opened),
-            grouped(group.apple),
+            kept(short(&group.clicked)),
+            kept(short(&group.opened)),
+            kept(grouped(group.apple)),
         ]
     }));
     format!("\n{}", columns(&rows, |place| place > 0))

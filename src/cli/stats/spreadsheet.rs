@@ -69,8 +69,8 @@ pub fn issue(report: &Report) -> String {
         rows.number("hour", &hour.hour.to_string(), "clicked", hour.clicked);
         rows.number("hour", &hour.hour.to_string(), "opened", hour.opened);
     }
-    rows.groups("provider", &judged.providers);
-    rows.groups("subject", &judged.subjects);
+    rows.groups("provider", &judged.providers, judged.nameless);
+    rows.groups("subject", &judged.subjects, judged.nameless);
     for device in &judged.devices {
         rows.number("device", &device.name, "clicked", device.clicked);
         rows.number("device", &device.name, "opened", device.opened);
@@ -145,10 +145,14 @@ impl Rows {
         }
     }
 
-    fn groups(&mut self, part: &str, groups: &[Group]) {
+    /// Of events that name nobody, only what was sent is known by group.
+    fn groups(&mut self, part: &str, groups: &[Group], nameless: bool) {
         for group in groups {
             self.number(part, &group.name, "sent", group.sent);
             self.number(part, &group.name, "bounced", group.bounced);
+            if nameless {
+                continue;
+            }
             self.share(part, &group.name, "clicked", &group.clicked);
             self.share(part, &group.name, "opened", &group.opened);
         }

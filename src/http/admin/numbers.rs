@@ -100,6 +100,7 @@ pub(super) async fn issue(
         providers => Serde(groups(&judged.providers)),
         subjects => Serde(groups(&judged.subjects)),
         devices => Serde(devices(&report)),
+        nameless => judged.nameless,
     };
     Ok(admin.page("/numbers", "numbers.html", values))
 }
@@ -115,6 +116,7 @@ pub(super) async fn clicks(
     let values = context! {
         run => context! { id => run.id, title => report.run.title.clone() },
         links => Serde(links(&report)),
+        nameless => report.judged.nameless,
     };
     Ok(admin.page("/numbers", "clicks.html", values))
 }

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use pressrun::clock::Timestamp;
+use pressrun::event::Event;
+use pressrun::id::RunId;
 use pressrun::retention;
 use pressrun::token::Claim;
+use pressrun::track::fold;
 
+use super::numbers::{reader, seen};
 use super::site::{NOON, TestSite, delivery};
 use crate::harness::Engine;
 use crate::on_both;
@@ -50,6 +55,22 @@ on_both!(
         let names = "select count(distinct pseudonym) from events where pseudonym is not null";
         assert_eq!(site.db.number(names).await, 2);
         assert_eq!(site.db.number("select count(*) from events").await, 8);
+        // The author is told what is known, and that the rest is not kept.
+        let (code, told, error) = site.command(&["stats", "week-1"]);
+        assert_eq!(code, Some(0), "{error}");
+        assert!(told.contains("not kept in anonymous mode"), "{told}");
+        let (_, json, _) = site.command(&["stats", "week-1", "--json"]);
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let judged = &json["judged"];
+        assert_eq!(judged["nameless"], true);
+        assert_eq!(
+            (&judged["clicked"]["part"], &judged["clicked"]["whole"]),
+            (&2.into(), &257.into())
+        );
+        assert_eq!(judged["clicks"]["unsure"], 4);
+        assert_eq!(json["links"][0]["judged"]["readers"]["part"], 2);
+        let page = site.ask_admin("/runs/2/numbers", "localhost").await.text();
+        assert!(page.contains("Not kept in anonymous mode."), "{page}");
         // Whoever withdraws is not counted, as little as by name.
         site.db
             .exec("update subscribers set tracking = 'off' where id = 1001")
@@ -128,7 +149,7 @@ on_both!(
         site.db
             .exec(&format!(
                 "insert into delivery_events (run_id, seq, event_id) select run_id, seq, id from events;
-                 update event_fold set folded = {counted}, upto = {counted};
+                 update event_fold set rules = 1, folded = {counted}, upto = {counted};
                  insert into failures (run_id, seq, at, reason, dialogue) values (2, 0, 1, 'other', '');
                  insert into suppressions (hash, reason, created_at) values (unhex('01'), 'erased', {old}),
                      (unhex('02'), 'erased', {young}), (unhex('03'), 'bounced', {old});
@@ -187,6 +208,67 @@ on_both!(
             out.contains("events") && out.contains("10 days") && out.contains("for ever"),
             "{out}"
         );
+        site.stop().await;
+    }
+);
+
+on_both!(
+    what_is_forgotten_stays_counted_and_is_never_counted_twice,
+    async |engine: Engine| {
+        let words = "tracking = \"individual\"\n[retention]\nevents = \"10d\"";
+        let site = TestSite::with(engine, &config(words), |_| {}).await;
+        site.seed_run(2).await;
+        let record = async |events: &[Event]| {
+            let stored = site.app.store.record_events(events).await;
+            stored.expect("a write");
+            fold::catch_up(&site.app.store).await.expect("a fold");
+        };
+        record(&[
+            seen(0, None, 900, &reader()),
+            seen(0, Some(1), 950, &reader()),
+        ])
+        .await;
+        let judged = "select cast(sum(number) as bigint) from tallies
+            where part = 'run' and what in ('opened:human', 'clicked:human', 'opens:human')";
+        assert_eq!(site.db.number(judged).await, 3);
+        site.app.clock.advance(Duration::from_secs(11 * 86_400));
+        retention::run(&site.app).await.expect("forgotten");
+        assert_eq!(site.db.number("select count(*) from events").await, 0);
+        fold::judge_again(&site.app.store)
+            .await
+            .expect("judged again");
+        assert_eq!(
+            site.db.number(judged).await,
+            3,
+            "there is nothing to judge again from"
+        );
+        // She opens it once more: that is counted, and she is no second reader.
+        record(&[seen(0, None, 900_000, &reader())]).await;
+        assert_eq!(site.counter("opens").await, 2);
+        assert_eq!(site.counter("opened").await, 1);
+        assert_eq!(site.db.number(judged).await, 3);
+        // A run that began since is judged, and judged again, as ever.
+        let now = site.app.clock.now().0;
+        site.db
+            .exec(&format!(
+                "insert into runs (id, kind, slug, title, list_id, revision, headers, relay, policy,
+                     status, cutoff, frozen_to, recipients, created_at, started_at)
+                 values (3, 'issue', 'week-2', 'Week 2', 1, 'rev', '{{}}', 'main', 'hold',
+                     'finished', 0, 0, 1, {now}, {now});
+                 insert into blocks (run_id, block, sent) values (3, 0, 1);
+                 insert into deliveries (run_id, seq, subscriber_id, state, due_at, settled_at)
+                 values (3, 0, 1000, 'sent', 0, {now})"
+            ))
+            .await;
+        let mut open = seen(0, None, 0, &reader());
+        open.delivery.run = RunId(3);
+        open.at = Timestamp(now + 900_000);
+        record(&[open]).await;
+        assert_eq!(site.db.number(judged).await, 5);
+        fold::judge_again(&site.app.store)
+            .await
+            .expect("judged again");
+        assert_eq!(site.db.number(judged).await, 5);
         site.stop().await;
     }
 );
