@@ -129,6 +129,19 @@ pub fn percent(rate: Option<f64>) -> String {
     rate.map_or("-".to_owned(), |rate| format!("{:.1} %", rate * 100.0))
 }
 
+/// `1,234,567`, with `mark` between the thousands.
+pub fn grouped(number: i64, mark: char) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::from(if number < 0 { "-" } else { "" });
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(mark);
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
 fn ratio(part: i64, whole: i64) -> f64 {
     part as f64 / whole as f64
@@ -136,7 +149,7 @@ fn ratio(part: i64, whole: i64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Rates, RunNumbers, percent};
+    use super::{Rates, RunNumbers, grouped, percent};
     use crate::clock::Timestamp;
     use crate::delivery::Counts;
     use crate::id::RunId;
@@ -180,6 +193,13 @@ mod tests {
         assert_eq!(none.rates, Rates::default());
         assert_eq!(percent(none.rates.opened), "-");
         assert!(!none.balanced());
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        let shown = [0, 999, 1_000, -1_234_567].map(|number| grouped(number, ','));
+        assert_eq!(shown, ["0", "999", "1,000", "-1,234,567"]);
+        assert_eq!(grouped(12_345, '\u{202f}'), "12\u{202f}345");
     }
 
     #[test]

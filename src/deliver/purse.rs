@@ -17,6 +17,7 @@ use crate::deliver::relays::LiveRelay;
 use crate::deliver::standing::Wait;
 use crate::rate::cap::{Cap, Grant, Unused};
 use crate::rate::{Bucket, Rate, Span, warm_up};
+use crate::stats::grouped;
 
 /// A portion is this part of the smallest cap: what a crash may waste, and what one node may have while
 /// another has nothing left.
@@ -67,7 +68,7 @@ pub(crate) struct Full {
 impl Full {
     /// Which cap, in words: "1,500 of 1,500 today".
     pub(crate) fn sentence(&self, domain: Option<&str>) -> String {
-        let most = grouped(self.cap.most);
+        let most = grouped(i64::try_from(self.cap.most).unwrap_or(i64::MAX), ',');
         let when = match self.cap.span {
             Span::Day => "today",
             Span::Hour => "in this hour",
@@ -273,29 +274,5 @@ pub(crate) async fn empty(shared: &Shared) {
         if let Err(error) = given.await {
             tracing::warn!(%error, relay = relay.name, "unused budget could not be given back");
         }
-    }
-}
-
-/// `1500` as `1,500`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn thousands_are_grouped() {
-        let shown: Vec<_> = [0, 999, 1_000, 1_234_567].map(grouped).into();
-        assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -5,9 +5,9 @@
 //! written and the replies as they come; decides nothing.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 
 use crate::reply::Reply;
+use crate::stats::grouped;
 
 /// Transactions kept of a connection: more than a window of BDAT has.
 const TALKS: usize = 32;
@@ -226,7 +226,14 @@ impl Talk {
     fn body_ended(&mut self) {
         let octets = std::mem::take(&mut self.octets);
         if octets > 0 {
-            self.line("C: ", &format!("[{} octets]", grouped(octets)), TALK);
+            self.line(
+                "C: ",
+                &format!(
+                    "[{} octets]",
+                    grouped(i64::try_from(octets).unwrap_or(i64::MAX), ',')
+                ),
+                TALK,
+            );
         }
     }
 }
@@ -240,23 +247,9 @@ fn printable(line: &[u8]) -> String {
     line.iter().map(shown).collect()
 }
 
-/// `70123` as `70,123`.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        // A string takes whatever is written.
-        write!(text, "{digit}").ok();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Dialogue, OPENING, TALK, TALKS, grouped};
+    use super::{Dialogue, OPENING, TALK, TALKS};
     use crate::reply::Reply;
 
     fn heard(dialogue: &mut Dialogue, code: u16, text: &str) {
@@ -366,18 +359,5 @@ mod tests {
         assert!(dialogue.about("r999@y").len() <= OPENING + TALK + 100);
         assert_eq!(dialogue.about("r1@y"), "");
         heard(&mut dialogue, 421, "said unasked");
-    }
-
-    #[test]
-    fn octets_are_grouped_by_thousands() {
-        let table = [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1_234_567, "1,234,567"),
-        ];
-        for (number, text) in table {
-            assert_eq!(grouped(number), text);
-        }
     }
 }

@@ -4,6 +4,8 @@
 
 use std::fmt::Write;
 
+use crate::stats;
+
 /// Characters of a link's name, of a slug and of a target in a table.
 pub const NAME: usize = 36;
 pub const URL: usize = 60;
@@ -61,20 +63,12 @@ pub fn cut(text: &str, limit: usize) -> String {
 
 /// `12,345`.
 pub fn grouped(number: i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::from(if number < 0 { "-" } else { "" });
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    stats::grouped(number, ',')
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{columns, cut, grouped, printable};
+    use super::{columns, cut, printable};
 
     #[test]
     fn nothing_moves_the_cursor_and_numbers_stand_to_the_right() {
@@ -85,10 +79,6 @@ mod tests {
         assert_eq!(
             columns(&rows, |place| place > 0),
             "sent      7\nat_dot  120\n"
-        );
-        assert_eq!(
-            (grouped(-1_234_567), grouped(999)),
-            ("-1,234,567".into(), "999".into())
         );
     }
 }

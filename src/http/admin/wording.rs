@@ -4,6 +4,7 @@ use url::form_urlencoded;
 
 use crate::clock::Timestamp;
 use crate::delivery::State as DeliveryState;
+use crate::stats;
 
 /// A state's name for a person.
 pub(super) fn label(state: DeliveryState) -> &'static str {
@@ -28,35 +29,12 @@ pub(super) fn minute(at: Timestamp) -> String {
 
 /// `12 345`: thousands apart, by a space that does not break.
 pub(super) fn grouped(number: i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::new();
-    if number < 0 {
-        text.push('-');
-    }
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
-    text
+    stats::grouped(number, '\u{202f}')
 }
 
-/// The first value of `name` in a query, or nothing.
+/// The first value of `name` in a query, or nothing; without a NUL, which PostgreSQL takes in no text.
 pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
     let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let found = pairs.find(|(known, _)| known == name);
-    found.map_or(String::new(), |(_, value)| value.into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn thousands_stand_apart() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(-1_234_567), "-1\u{202f}234\u{202f}567");
-    }
+    found.map_or(String::new(), |(_, value)| value.replace('\0', ""))
 }
