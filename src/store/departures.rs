@@ -10,9 +10,9 @@ use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::event::Evidence;
 use crate::id::{DeliveryKey, RunId, SubscriptionKey};
-use crate::store::blocks::{Moves, apply_moves};
+use crate::store::blocks::apply_moves;
 use crate::store::events::{json, take_event_ids};
-use crate::store::leave::moved;
+use crate::store::leave::take_queued;
 use crate::store::{Result, Store};
 
 /// A leaving that was answered by a fault is counted when it is asked again within this time; one that
@@ -48,24 +48,6 @@ const END: &str = "
     ) as v
     where subscriptions.key = v.wanted and subscriptions.status <> 'unsubscribed'
     returning key, list_id, subscriber_id";
-
-/// As `TAKE_FROM_LIST`, for readers who have left: subscriber, list, time.
-const TAKE: &str = "
-    update deliveries set state = 'unsubscribed', settled_at = $2
-    where state = 'queued' and (run_id, seq) in (
-        select d.run_id, d.seq
-        from json_each($1) as v cross join deliveries d
-        where d.subscriber_id = cast(v.value->>0 as bigint) and d.state = 'queued' and (
-            d.run_id in (
-                select id from runs where kind = 'issue' and list_id = cast(v.value->>1 as bigint)
-            )
-            or (d.run_id = 1 and exists (
-                select 1 from system_mails m
-                where m.run_id = 1 and m.seq = d.seq and m.list_id = cast(v.value->>1 as bigint)
-            ))
-        )
-    )
-    returning run_id, seq";
 
 /// Locks ended subscriptions by writing them unchanged, so that two copies' links used at the same moment are one
 /// leaving.
@@ -142,15 +124,8 @@ impl Store {
                 .bind(json(leavings.iter().map(|leaving| (leaving.subscription, leaving.at))))
                 .fetch_all(&mut *conn)
                 .await?;
-            let mut moves = Moves::default();
-            if !ended.is_empty() {
-                let taken: Vec<Key> = sqlx::query_as(self.sql(TAKE))
-                    .bind(json(ended.iter().map(|(_, list, subscriber)| (subscriber, list))))
-                    .bind(latest.0)
-                    .fetch_all(&mut *conn)
-                    .await?;
-                moves = moved(&taken, State::Unsubscribed);
-            }
+            let readers = ended.iter().map(|&(_, list, subscriber)| (subscriber, list));
+            let mut moves = take_queued!(self, conn, readers, latest);
             let ended: HashSet<i64> = ended.into_iter().map(|(key, ..)| key).collect();
             let fresh = |leaving: &Leaving| leaving.left || ended.contains(&leaving.subscription.0);
             let mut counted: HashSet<Key> = HashSet::new();

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
-use crate::store::leave::moved;
+use crate::store::leave::{moved, take_queued};
 use crate::store::tags::PUT_TAGS;
 use crate::store::{CHECKPOINT, Result, Store};
 use crate::subscriber::Status;
@@ -179,21 +179,6 @@ const LEAVES: &str = "
     where status <> 'unsubscribed' and key in (select cast(value as bigint) from json_each($1))
     returning subscriber_id";
 
-/// Queued mail of these readers for one list, as [`crate::store::leave::TAKE_FROM_LIST`] takes that of one.
-const TAKE_MANY_FROM_LIST: &str = "
-    update deliveries set state = 'unsubscribed', settled_at = $3
-    where state = 'queued'
-      and subscriber_id in (select cast(value as bigint) from json_each($1))
-      and (
-        run_id in (select id from runs where kind = 'issue' and list_id = $2)
-        or (run_id = 1 and exists (
-            select 1 from system_mails
-            where system_mails.run_id = 1 and system_mails.seq = deliveries.seq
-              and system_mails.list_id = $2
-        ))
-    )
-    returning run_id, seq";
-
 const SUPPRESSIONS: &str = "
     insert into suppressions (hash, reason, created_at)
     select unhex(value->>0), value->>1, $2 from json_each($1)
@@ -290,13 +275,8 @@ impl Store {
                 if readers.len() != changes.leaves.len() {
                     return Ok(false);
                 }
-                let taken = sqlx::query_as::<_, (i64, i64)>(self.sql(TAKE_MANY_FROM_LIST))
-                    .bind(json(&readers))
-                    .bind(origin.list.0)
-                    .bind(origin.at.0)
-                    .fetch_all(&mut *conn)
-                    .await?;
-                let moves = moved(&taken, State::Unsubscribed);
+                let readers = readers.into_iter().map(|reader| (reader, origin.list.0));
+                let moves = take_queued!(self, conn, readers, origin.at);
                 apply_moves!(self, conn, moves);
             }
             if !changes.suppressions.is_empty() {

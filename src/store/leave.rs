@@ -10,18 +10,44 @@ use crate::store::blocks::{Moves, apply_moves};
 use crate::store::consents::note_consent;
 use crate::store::{Result, Store};
 
-/// Queued mail of one reader for one list: its issue runs, and system mails sent on its behalf.
-pub(crate) const TAKE_FROM_LIST: &str = "
-    update deliveries set state = 'unsubscribed', settled_at = $3
-    where subscriber_id = $1 and state = 'queued' and (
-        run_id in (select id from runs where kind = 'issue' and list_id = $2)
-        or (run_id = 1 and exists (
-            select 1 from system_mails
-            where system_mails.run_id = 1 and system_mails.seq = deliveries.seq
-              and system_mails.list_id = $2
-        ))
+/// Queued mail of readers for lists, as pairs of reader and list: the lists' issue runs, and system mails sent on their
+/// behalf.
+pub(crate) const TAKE_QUEUED: &str = "
+    update deliveries set state = 'unsubscribed', settled_at = $2
+    where state = 'queued' and (run_id, seq) in (
+        select d.run_id, d.seq
+        from json_each($1) as v cross join deliveries d
+        where d.subscriber_id = cast(v.value->>0 as bigint) and d.state = 'queued' and (
+            d.run_id in (
+                select id from runs where kind = 'issue' and list_id = cast(v.value->>1 as bigint)
+            )
+            or (d.run_id = 1 and exists (
+                select 1 from system_mails m
+                where m.run_id = 1 and m.seq = d.seq and m.list_id = cast(v.value->>1 as bigint)
+            ))
+        )
     )
     returning run_id, seq";
+
+/// Takes the queued mail of readers, given as pairs of reader and list, inside the transaction that ends their
+/// subscriptions, and gives the moves: `take_queued!(self, conn, readers, at)`.
+macro_rules! take_queued {
+    ($store:expr, $conn:expr, $readers:expr, $at:expr) => {{
+        let readers: Vec<(i64, i64)> = $readers.collect();
+        let taken: Vec<(i64, i64)> = match readers.is_empty() {
+            true => Vec::new(),
+            false => {
+                sqlx::query_as($store.sql($crate::store::leave::TAKE_QUEUED))
+                    .bind(serde_json::to_string(&readers).expect("numbers are JSON"))
+                    .bind($at.0)
+                    .fetch_all(&mut *$conn)
+                    .await?
+            }
+        };
+        $crate::store::leave::moved(&taken, $crate::delivery::State::Unsubscribed)
+    }};
+}
+pub(crate) use take_queued;
 
 /// All queued mail of the reader behind one suppressed address.
 const TAKE_SUPPRESSED: &str = "
@@ -79,17 +105,8 @@ impl Store {
                 .bind(at.0)
                 .fetch_all(&mut *conn)
                 .await?;
-            let mut taken = Vec::new();
-            for &(list, subscriber) in &ended {
-                let rows = sqlx::query_as::<_, (i64, i64)>(TAKE_FROM_LIST)
-                    .bind(subscriber)
-                    .bind(list)
-                    .bind(at.0)
-                    .fetch_all(&mut *conn)
-                    .await?;
-                taken.extend(rows);
-            }
-            let moves = moved(&taken, State::Unsubscribed);
+            let readers = ended.iter().map(|&(list, subscriber)| (subscriber, list));
+            let moves = take_queued!(self, conn, readers, at);
             apply_moves!(self, conn, moves);
             !ended.is_empty()
         })

@@ -6,11 +6,10 @@
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
-use crate::delivery::State;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::consents::note_consent;
-use crate::store::leave::{TAKE_FROM_LIST, moved};
+use crate::store::leave::take_queued;
 use crate::store::{Result, Store};
 
 /// A reader behind a manage link.
@@ -184,17 +183,8 @@ impl Store {
             .bind(until.0)
             .fetch_all(&mut *conn)
             .await?;
-            let mut taken = Vec::new();
-            for &(list, subscriber) in &resting {
-                let rows = sqlx::query_as::<_, (i64, i64)>(TAKE_FROM_LIST)
-                    .bind(subscriber)
-                    .bind(list)
-                    .bind(at.0)
-                    .fetch_all(&mut *conn)
-                    .await?;
-                taken.extend(rows);
-            }
-            let moves = moved(&taken, State::Unsubscribed);
+            let readers = resting.iter().map(|&(list, subscriber)| (subscriber, list));
+            let moves = take_queued!(self, conn, readers, at);
             apply_moves!(self, conn, moves);
             !resting.is_empty()
         })

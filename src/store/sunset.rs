@@ -3,11 +3,10 @@
 //! Invariant: whoever wants nothing counted, or was heard of since, is never among them.
 
 use crate::clock::Timestamp;
-use crate::delivery::State;
-use crate::id::{DeliveryKey, RunId};
-use crate::store::blocks::{Moves, apply_moves};
+use crate::id::RunId;
+use crate::store::blocks::apply_moves;
 use crate::store::consents::note_consent;
-use crate::store::leave::TAKE_FROM_LIST;
+use crate::store::leave::take_queued;
 use crate::store::{Result, Store};
 
 /// A reader who did not answer.
@@ -101,21 +100,11 @@ impl Store {
             .bind(at.0)
             .fetch_all(&mut *conn)
             .await?;
-            let mut moves = Moves::default();
             for &(list, subscriber) in &ended {
                 note_consent!(conn, subscriber, list, "sunset", at);
-                let rows = sqlx::query_as::<_, (i64, i64)>(TAKE_FROM_LIST)
-                    .bind(subscriber)
-                    .bind(list)
-                    .bind(at.0)
-                    .fetch_all(&mut *conn)
-                    .await?;
-                for (run, seq) in rows {
-                    let seq = u32::try_from(seq).expect("a seq is written from a u32");
-                    let key = DeliveryKey { run: RunId(run), seq };
-                    moves.add(key, State::Queued, State::Unsubscribed);
-                }
             }
+            let readers = ended.iter().map(|&(list, subscriber)| (subscriber, list));
+            let moves = take_queued!(self, conn, readers, at);
             apply_moves!(self, conn, moves);
             ended.len() as u64
         })
