@@ -415,6 +415,8 @@ pub struct Signup {
     pub lists: Vec<String>,
     /// Fields that the form asks for besides the address: `name`, or declared ones.
     pub fields: Vec<String>,
+    /// Tags that a reader may choose on the form.
+    pub tags: Vec<String>,
     /// Whether the domain of an address is asked if it takes mail.
     pub check_mx: bool,
     /// Whether a reader who leaves on our page gets the goodbye mail.

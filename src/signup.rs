@@ -62,6 +62,8 @@ pub struct Submission {
     pub asked_lists: bool,
     /// What was typed into the other fields, by their names.
     pub values: Vec<(String, String)>,
+    /// The tags that were chosen.
+    pub tags: Vec<String>,
 }
 
 /// What the page says next.
@@ -255,6 +257,7 @@ impl Signups {
             name,
             fields,
             lists,
+            tags,
         } = typed;
         let draw = |list: ListId| (list, self.app.chance.key());
         let lists: Vec<(ListId, i64)> = lists.into_iter().map(draw).collect();
@@ -273,6 +276,7 @@ impl Signups {
                 limit: keyring.address_hash(&format!("limit\0{folded}")),
                 name: &name,
                 fields: &fields,
+                tags: &tags,
                 subscriber: self.app.chance.key(),
                 nonce,
                 nonces_before: now.before(signup.form_max_age + SKEW),

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use url::{Host, Url};
 
 use super::{ALL_RELAYS, Config, Relay, RelayKind, TlsPolicy};
+use crate::slug::Slug;
 
 /// Messages in one write: each stands in memory twice, and each is in doubt when the sender dies.
 const LARGEST_WINDOW: usize = 16;
@@ -140,6 +141,11 @@ impl Complaints {
         }
         if !(1..=24).contains(&config.signup.proof_bits) {
             self.say("signup.proof_bits", "must be between 1 and 24");
+        }
+        for tag in &config.signup.tags {
+            if let Err(error) = Slug::parse(tag) {
+                self.say("signup.tags", format!("`{tag}` is no tag: {error}"));
+            }
         }
         if config.signup.form_min_age >= config.signup.form_max_age {
             self.say(

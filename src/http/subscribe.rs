@@ -18,7 +18,7 @@ use crate::http::fault::Fault;
 use crate::http::form::{Form, Spoken};
 use crate::http::listener::Client;
 use crate::http::shield::PAGE_POLICY;
-use crate::signup::offer::{AskedField, Offer, OfferedList};
+use crate::signup::offer::{AskedField, AskedTag, Offer, OfferedList};
 use crate::signup::{Answer, FreshForm, Submission};
 use crate::subscriber::field::FieldKind;
 
@@ -58,7 +58,12 @@ pub async fn embed(
 ) -> Result<Response, Fault> {
     let action = site.app.public_url("/");
     let offer = site.signups.form(client.0).await?.offer;
-    let values = context! { action, lists => lists(&offer, &[]), fields => fields(&offer, &[]) };
+    let values = context! {
+        action,
+        lists => lists(&offer, &[]),
+        fields => fields(&offer, &[]),
+        tags => tags(&offer, &[]),
+    };
     let snippet = site.pages.text("snippet.html", values);
     let snippet = snippet.ok_or(Fault::Broken)?;
     Ok(site.pages.render("embed.html", context! { snippet }))
@@ -133,6 +138,7 @@ fn submission(form: &Form) -> Submission {
         values: values
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
+        tags: form.all("tag").map(str::to_owned).collect(),
     }
 }
 
@@ -145,12 +151,14 @@ fn form_json(form: &FreshForm) -> serde_json::Value {
             "type": field.kind,
         })
     };
+    let tag = |tag: &AskedTag| json!({ "tag": tag.name, "label": tag.label });
     json!({
         "open": form.open,
         "form": form.token,
         "proof_bits": form.bits,
         "lists": form.offer.lists.iter().map(list).collect::<Vec<_>>(),
         "fields": form.offer.fields.iter().map(field).collect::<Vec<_>>(),
+        "tags": form.offer.tags.iter().map(tag).collect::<Vec<_>>(),
     })
 }
 
@@ -169,6 +177,15 @@ fn lists(offer: &Offer, chosen: &[String]) -> Vec<Value> {
         context! { slug => list.slug.as_str(), title => list.title.as_str(), on }
     });
     each.collect()
+}
+
+/// The tags for a template, with what was chosen.
+fn tags(offer: &Offer, chosen: &[String]) -> Vec<Value> {
+    let tag = |tag: &AskedTag| {
+        let on = chosen.contains(&tag.name);
+        context! { name => tag.name.as_str(), label => tag.label.as_str(), on }
+    };
+    offer.tags.iter().map(tag).collect()
 }
 
 /// The fields for a template, with what was typed.
@@ -208,6 +225,7 @@ async fn form_page(
             notice,
             lists => lists(&form.offer, &typed.lists),
             fields => fields(&form.offer, &typed.values),
+            tags => tags(&form.offer, &typed.tags),
             sample => sample.map(|issue| context! { slug => issue.slug, title => issue.title }),
         },
     );

@@ -1,6 +1,6 @@
-//! What the subscribe form asks besides the address: which lists, and fields of the author's choice.
+//! What the subscribe form asks besides the address: which lists, and fields and tags of the author's choice.
 //!
-//! Promises: only lists that the configuration offers, only fields it names, only values of their kind. All of it
+//! Promises: only lists that the configuration offers, only fields and tags it names, only values of their kind. All of it
 //! is optional but a list, and none of it depends on who asks.
 
 use crate::app::App;
@@ -18,6 +18,7 @@ const NAME: &str = "name";
 pub(super) struct Asked {
     table: FieldTable,
     fields: Vec<AskedField>,
+    tags: Vec<AskedTag>,
 }
 
 /// What a form offers now.
@@ -25,6 +26,7 @@ pub(super) struct Asked {
 pub struct Offer {
     pub lists: Vec<OfferedList>,
     pub fields: Vec<AskedField>,
+    pub tags: Vec<AskedTag>,
 }
 
 /// A list that may be chosen.
@@ -44,6 +46,14 @@ pub struct AskedField {
     pub kind: FieldKind,
 }
 
+/// A tag that may be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedTag {
+    pub name: String,
+    /// What people read: `local-events` is `Local events`.
+    pub label: String,
+}
+
 /// A form's answers, read.
 #[derive(Clone, Debug)]
 pub(super) struct Typed {
@@ -51,6 +61,7 @@ pub(super) struct Typed {
     /// As one JSON object.
     pub(super) fields: String,
     pub(super) lists: Vec<ListId>,
+    pub(super) tags: Vec<String>,
 }
 
 impl Asked {
@@ -87,7 +98,16 @@ impl Asked {
                 ),
             }
         }
-        Asked { table, fields }
+        let tag = |name: &String| AskedTag {
+            name: name.clone(),
+            label: label(&name.replace('-', "_")),
+        };
+        let tags = app.config.signup.tags.iter().map(tag).collect();
+        Asked {
+            table,
+            fields,
+            tags,
+        }
     }
 
     /// The questions, with the lists that are there now.
@@ -98,6 +118,7 @@ impl Asked {
         Ok(Offer {
             lists: lists.into_iter().map(list).collect(),
             fields: self.fields.clone(),
+            tags: self.tags.clone(),
         })
     }
 
@@ -135,10 +156,13 @@ impl Asked {
                 }
             }
         }
+        let tags = self.tags.iter();
+        let tags = tags.filter(|tag| form.tags.contains(&tag.name));
         Ok(Typed {
             name,
             fields: fields.to_json(),
             lists,
+            tags: tags.map(|tag| tag.name.clone()).collect(),
         })
     }
 }

@@ -29,6 +29,42 @@ macro_rules! note_signup {
 }
 pub(crate) use note_signup;
 
+/// Confirm mails of one address in a month, whatever it is typed for.
+pub(crate) const MONTHLY: i64 = 3;
+pub(crate) const MONTH: i64 = 30 * DAY;
+
+/// How many confirm mails an address was sent in the last month: `confirms_lately!(conn, limit, at)`.
+macro_rules! confirms_lately {
+    ($conn:expr, $limit:expr, $at:expr) => {{
+        let limit: &[u8; 32] = $limit;
+        sqlx::query("delete from confirm_log where at < $1")
+            .bind($at.0 - $crate::store::pressure::MONTH)
+            .execute(&mut *$conn)
+            .await?;
+        sqlx::query_scalar::<_, i64>("select count(*) from confirm_log where hash = $1")
+            .bind(&limit[..])
+            .fetch_one(&mut *$conn)
+            .await?
+    }};
+}
+pub(crate) use confirms_lately;
+
+/// Notes `wanted` (0 or 1) confirm mails to an address: `log_confirm!(conn, limit, at, wanted)`.
+macro_rules! log_confirm {
+    ($conn:expr, $limit:expr, $at:expr, $wanted:expr) => {{
+        let limit: &[u8; 32] = $limit;
+        sqlx::query(
+            "insert into confirm_log (hash, at) select $1, $2 where $3 = 1 on conflict do nothing",
+        )
+        .bind(&limit[..])
+        .bind($at.0)
+        .bind($wanted)
+        .execute(&mut *$conn)
+        .await?;
+    }};
+}
+pub(crate) use log_confirm;
+
 pub(crate) const NOTE_SIGNUP: &str = "
     insert into signups (hash, list_id, at)
     select $2, cast(value as bigint), $3 from json_each($1)
@@ -71,6 +107,11 @@ const UNCONFIRMED: &str = "
       )
     order by n.created_at
     limit $4";
+
+/// System mails of these readers. The cross join keeps SQLite from going through all system mails instead.
+const MAILS_OF: &str = "
+    select d.seq from json_each($1) as v cross join deliveries d
+    where d.subscriber_id = cast(v.value as bigint) and d.run_id = 1";
 
 impl Store {
     /// What the subscribe form has caused lately, with the outcome of the `last` confirm mails.
@@ -148,28 +189,32 @@ impl Store {
             .bind(&readers_json)
             .fetch_all(&mut *conn)
             .await?;
-            let gone = json(&gone);
+            let mails: Vec<i64> = sqlx::query_scalar(self.sql(MAILS_OF))
+                .bind(json(&gone))
+                .fetch_all(&mut *conn)
+                .await?;
+            let mails = json(&mails);
             let taken = sqlx::query_as::<_, (i64, i64)>(self.sql(
                 "update deliveries set state = 'cancelled', settled_at = $2
-                 where run_id = 1 and state = 'queued'
-                   and subscriber_id in (select cast(value as bigint) from json_each($1))
+                 where run_id = 1 and seq in (select cast(value as bigint) from json_each($1))
+                   and state = 'queued'
                  returning run_id, seq",
             ))
-            .bind(&gone)
+            .bind(&mails)
             .bind(at.0)
             .fetch_all(&mut *conn)
             .await?;
             let moves = moved(&taken, State::Cancelled);
             apply_moves!(self, conn, moves);
-            // Their addresses go with them.
-            sqlx::query(self.sql(
+            // Their addresses go with them, out of what was said of their mails as well.
+            for clear in [
                 "update deliveries set copy = null, reply = null
-                 where run_id = 1
-                   and subscriber_id in (select cast(value as bigint) from json_each($1))",
-            ))
-            .bind(&gone)
-            .execute(&mut *conn)
-            .await?;
+                 where run_id = 1 and seq in (select cast(value as bigint) from json_each($1))",
+                "update failures set dialogue = ''
+                 where run_id = 1 and seq in (select cast(value as bigint) from json_each($1))",
+            ] {
+                sqlx::query(self.sql(clear)).bind(&mails).execute(&mut *conn).await?;
+            }
             readers.len() as u64
         })
     }

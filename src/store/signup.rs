@@ -11,8 +11,9 @@ use crate::clock::Timestamp;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
 use crate::store::events::take_event_ids;
-use crate::store::pressure::note_signup;
+use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
+use crate::store::tags::PUT_TAGS;
 use crate::store::{Result, Store};
 
 /// Confirm mails wait at most this many hours; beyond, a signup is dropped as the flood it is.
@@ -20,9 +21,6 @@ const HOURS_AHEAD: i64 = 24;
 const HOUR: i64 = 3_600_000;
 /// Hours that are remembered: the present one is held against the mean of a week.
 const HOURS_KEPT: i64 = 170;
-/// Confirm mails of one address in a month, whatever lists it is typed for.
-const MONTHLY: i64 = 3;
-const MONTH: i64 = 30 * 24 * HOUR;
 
 /// A form that came back, checked and parsed.
 #[derive(Clone, Debug)]
@@ -38,6 +36,8 @@ pub struct SignUp<'a> {
     /// What was typed into the other fields, the values as one JSON object.
     pub name: &'a str,
     pub fields: &'a str,
+    /// What was chosen of the tags.
+    pub tags: &'a [String],
     /// Random key for a new reader.
     pub subscriber: i64,
     pub nonce: i64,
@@ -95,7 +95,11 @@ const FILL_IN: &str = "
     where canonical = $1 and not exists (
         select 1 from subscriptions n
         where n.subscriber_id = subscribers.id and (n.source <> 'form' or n.confirmed_at is not null)
-    )";
+    )
+    returning id";
+
+/// The last word counts, of tags as of fields.
+const DROP_TAGS: &str = "delete from tags where subscriber_id = $1";
 
 const ASK: &str = "
     insert into subscriptions (key, list_id, subscriber_id, status, source, created_at)
@@ -136,6 +140,11 @@ impl Store {
     /// transaction. A reader who left keeps that status until the link in the mail is used, so that
     /// nobody is brought back by a stranger's form.
     pub async fn sign_up(&self, form: &SignUp<'_>) -> Result<SignedUp> {
+        // Two may clear the same old rows away, each in its own order.
+        again!(self.try_sign_up(form).await)
+    }
+
+    async fn try_sign_up(&self, form: &SignUp<'_>) -> Result<SignedUp> {
         let hour = form.at.0.div_euclid(HOUR);
         let chosen = json(form.lists);
         transact!(self, conn => {
@@ -187,12 +196,18 @@ impl Store {
             .bind(form.at.0)
             .execute(&mut *conn)
             .await?;
-            sqlx::query(FILL_IN)
+            let typed_for: Option<i64> = sqlx::query_scalar(FILL_IN)
                 .bind(form.canonical)
                 .bind(form.name)
                 .bind(form.fields)
-                .execute(&mut *conn)
+                .fetch_optional(&mut *conn)
                 .await?;
+            // The same work for nobody.
+            let typed_for = typed_for.unwrap_or_default();
+            sqlx::query(DROP_TAGS).bind(typed_for).execute(&mut *conn).await?;
+            let tags = form.tags.iter().filter(|_| typed_for != 0);
+            let tags: Vec<(i64, &String)> = tags.map(|tag| (typed_for, tag)).collect();
+            sqlx::query(self.sql(PUT_TAGS)).bind(json(&tags)).execute(&mut *conn).await?;
             sqlx::query(self.sql(ASK))
                 .bind(&chosen)
                 .bind(form.at.0)
@@ -212,14 +227,7 @@ impl Store {
                 .bind(form.mailed_after.0)
                 .execute(&mut *conn)
                 .await?;
-            sqlx::query("delete from confirm_log where at < $1")
-                .bind(form.at.0 - MONTH)
-                .execute(&mut *conn)
-                .await?;
-            let mailed: i64 = sqlx::query_scalar("select count(*) from confirm_log where hash = $1")
-                .bind(&form.limit[..])
-                .fetch_one(&mut *conn)
-                .await?;
+            let mailed = confirms_lately!(conn, &form.limit, form.at);
             let wanted = i64::from(leader.is_some() && slot.is_some() && mailed < MONTHLY);
             let (key, subscriber, list) = leader.unwrap_or_default();
             // One mail for all of them: its link confirms what was asked for with it.
@@ -235,15 +243,7 @@ impl Store {
             .bind(key)
             .execute(&mut *conn)
             .await?;
-            sqlx::query(
-                "insert into confirm_log (hash, at) select $1, $2 where $3 = 1
-                 on conflict do nothing",
-            )
-            .bind(&form.limit[..])
-            .bind(form.at.0)
-            .bind(wanted)
-            .execute(&mut *conn)
-            .await?;
+            log_confirm!(conn, &form.limit, form.at, wanted);
             let slot = slot.unwrap_or(hour);
             sqlx::query(
                 "insert into confirm_hours (hour, mails) values ($1, $2)

@@ -15,7 +15,7 @@ use crate::on_both;
 async fn asking(engine: Engine) -> TestSite {
     let config = TestSite::config(&[(
         "open = true",
-        "open = true\nlists = [\"weekly\", \"daily\", \"nowhere\"]\nfields = [\"first_name\", \"born\", \"undeclared\"]",
+        "open = true\nlists = [\"weekly\", \"daily\", \"nowhere\"]\nfields = [\"first_name\", \"born\", \"undeclared\"]\ntags = [\"local-events\", \"jobs\"]",
     )]);
     TestSite::prepared(engine, &config, |folder| {
         std::fs::create_dir(folder.join("emails")).expect("a folder");
@@ -74,6 +74,7 @@ on_both!(
             "First name",
             "Born",
             "type=\"date\"",
+            "Local events",
         ] {
             assert!(page.contains(shown), "{shown}: {page}");
         }
@@ -82,7 +83,7 @@ on_both!(
             "{page}"
         );
         let body = "email=ada%40example.org&asks=lists&list=weekly&list=daily&list=nowhere\
-                    &field_first_name=Ada+%3Cb%3E&field_born=1815-12-10&field_secret=x";
+                    &field_first_name=Ada+%3Cb%3E&field_born=1815-12-10&field_secret=x&tag=jobs&tag=paid";
         assert_eq!(send(&site, "203.0.113.1", body).await.status, 200);
         let keys = keys(&site, "ada@example.org").await;
         let mails = "select count(*) from system_mails where kind = 'confirm'";
@@ -91,6 +92,12 @@ on_both!(
         assert_eq!(
             site.db.text(fields).await.as_deref(),
             Some(r#"{"born":"1815-12-10","first_name":"Ada <b>"}"#)
+        );
+        let tags = "select min(tag) || count(*) from tags";
+        assert_eq!(
+            site.db.text(tags).await.as_deref(),
+            Some("jobs1"),
+            "only what is offered"
         );
         let path = confirm(&site, keys[0]);
         let asked = site.get(&path).await.text();
@@ -114,13 +121,15 @@ on_both!(
     async |engine: Engine| {
         let site = asking(engine).await;
         site.seed_run(1).await;
-        let body = "email=reader0%40example.org&asks=lists&list=weekly&field_first_name=Fool";
+        let body =
+            "email=reader0%40example.org&asks=lists&list=weekly&field_first_name=Fool&tag=jobs";
         let known = send(&site, "203.0.113.1", body).await;
         let body = "email=new%40example.org&asks=lists&list=weekly&field_first_name=Fool";
         let new = send(&site, "203.0.114.1", body).await;
         assert_eq!(known, new);
         let fields = "select fields from subscribers where id = 1000";
         assert_eq!(site.db.text(fields).await.as_deref(), Some("{}"));
+        assert_eq!(site.db.number("select count(*) from tags").await, 0);
         // Before anybody has confirmed, the last word counts.
         site.app.clock.advance(Duration::from_secs(86_400));
         let body = "email=new%40example.org&asks=lists&list=weekly&field_first_name=New";
