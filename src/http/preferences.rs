@@ -121,7 +121,8 @@ async fn show(
         })
         .collect();
     let paused = reader.standings.iter().filter(|on| on.status == "paused");
-    let paused = paused.filter_map(|on| on.paused_until).max();
+    // Some pauses have no end but the reader's word.
+    let until = paused.clone().filter_map(|on| on.paused_until).max();
     let active = reader
         .standings
         .iter()
@@ -133,7 +134,8 @@ async fn show(
         lists,
         monthly,
         active,
-        paused => paused.map(day),
+        paused => paused.count() > 0,
+        until => until.map(day),
         first_day => day(now.0 + DAY),
         last_day => day(now.0 + LONGEST_PAUSE * DAY),
         tracking => is_tracked(site, &reader),

@@ -1,4 +1,4 @@
-//! What is to be done now and then: signups that nobody confirmed are forgotten, pauses end.
+//! What is to be done now and then: signups and new addresses that nobody confirmed are forgotten, pauses end.
 //!
 //! Promises: small steps, each a transaction of its own; a step that fails is tried at the next round.
 
@@ -29,6 +29,8 @@ pub async fn keep(app: App) {
 pub async fn round(app: &App) -> anyhow::Result<u64> {
     let now = app.clock.now();
     app.store.wake_paused(now).await?;
+    let moves = now.before(app.config.signup.confirm_window);
+    app.store.forget_moves(moves).await?;
     let before = now.before(app.config.signup.keep_unconfirmed);
     let gone = forget(app, Timestamp(0), before, before).await?;
     if gone > 0 {

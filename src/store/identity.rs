@@ -11,7 +11,7 @@ use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::consents::note_consent;
 use crate::store::leave::moved;
-use crate::store::pressure::note_signup;
+use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
 
@@ -67,16 +67,31 @@ type SubscriptionColumns = (
     Option<String>,
 );
 
-/// The copies of the mails that went to an address which the reader wished for.
-const CLEAR_MOVES: &str = "
-    update deliveries set copy = null, reply = null
-    where run_id = 1 and seq in (
-        select seq from system_mails
-        where run_id = 1 and kind = 'confirm' and address in (
-            select address from address_changes where subscriber_id = $1
-            union select address from subscribers where id = $1
-        )
-    )";
+/// Mails to an address that the reader wished for, her own now or not: deliveries of nobody, of which there are few.
+macro_rules! moves_of {
+    () => {
+        "select m.seq from deliveries d cross join system_mails m
+         where d.subscriber_id = 0 and d.run_id = 1 and m.run_id = 1 and m.seq = d.seq
+           and m.kind = 'confirm' and m.address in (
+               select address from address_changes where subscriber_id = $1
+               union select address from subscribers where id = $1
+           )"
+    };
+}
+
+const CLEAR_MOVES: &str = concat!(
+    "update deliveries set copy = null, reply = null where run_id = 1 and seq in (",
+    moves_of!(),
+    ")"
+);
+
+const CLEAR_MAILS: &str = concat!(
+    "update system_mails set data = '{}', address = null where run_id = 1 and seq in (
+         select seq from deliveries where run_id = 1 and subscriber_id = $1
+         union ",
+    moves_of!(),
+    ")"
+);
 
 impl Store {
     /// Takes a wish for another address: a mail to the new one waits to be sent, unless somebody has that
@@ -97,7 +112,7 @@ impl Store {
             let Some((subscriber, list)) = owner else {
                 return Ok(false);
             };
-            let taken: i64 = sqlx::query_scalar(
+            let unwanted: i64 = sqlx::query_scalar(
                 "select (select count(*) from subscribers where canonical = $1)
                       + (select count(*) from suppressions where hash = $2)
                       + (select count(*) from confirm_hours where hour = $3 and mails >= $4)",
@@ -112,7 +127,9 @@ impl Store {
                 self, conn, [list].into_iter(), &wish.limit, wish.at, wish.mailed_after
             );
             let fresh = !noted.is_empty();
-            // One wish a day for each reader: a link that got into wrong hands mails no crowd.
+            let mailed = confirms_lately!(conn, &wish.limit, wish.at);
+            // One wish a day for each reader: a link that got into wrong hands mails no crowd. It is noted whoever has
+            // the address, for the page tells that one waits; its key is only in the mail.
             let noted = sqlx::query(
                 "insert into address_changes (key, subscriber_id, address, canonical, hash, at)
                  select $1, $2, $3, $4, $5, $6 where $7 = 1
@@ -127,12 +144,13 @@ impl Store {
             .bind(wish.canonical)
             .bind(&wish.hash[..])
             .bind(wish.at.0)
-            .bind(i64::from(fresh && taken == 0))
+            .bind(i64::from(fresh))
             .bind(wish.mailed_after.0)
             .execute(&mut *conn)
             .await?
             .rows_affected();
-            let wanted = i64::from(noted > 0);
+            let wanted = i64::from(noted > 0 && unwanted == 0 && mailed < MONTHLY);
+            log_confirm!(conn, &wish.limit, wish.at, wanted);
             sqlx::query(
                 "insert into confirm_hours (hour, mails) values ($1, $2)
                  on conflict (hour) do update set mails = confirm_hours.mails + excluded.mails",
@@ -202,6 +220,17 @@ impl Store {
         })
     }
 
+    /// Forgets the wishes from before `before`, whose links work no more; gives how many.
+    pub async fn forget_moves(&self, before: Timestamp) -> Result<u64> {
+        transact!(self, conn => {
+            let gone = sqlx::query("delete from address_changes where at < $1")
+                .bind(before.0)
+                .execute(conn)
+                .await?;
+            gone.rows_affected()
+        })
+    }
+
     /// Forgets a wish for another address: its owner did not ask.
     pub async fn drop_move(&self, key: i64) -> Result<()> {
         transact!(self, conn => {
@@ -250,19 +279,7 @@ impl Store {
             let moves = moved(&taken, State::Suppressed);
             apply_moves!(self, conn, moves);
             sqlx::query(CLEAR_MOVES).bind(subscriber).execute(&mut *conn).await?;
-            sqlx::query(
-                "update system_mails set data = '{}', address = null
-                 where run_id = 1 and (
-                     seq in (select seq from deliveries where run_id = 1 and subscriber_id = $1)
-                     or (kind = 'confirm' and address in (
-                         select address from address_changes where subscriber_id = $1
-                         union select address from subscribers where id = $1
-                     ))
-                 )",
-            )
-            .bind(subscriber)
-            .execute(&mut *conn)
-            .await?;
+            sqlx::query(CLEAR_MAILS).bind(subscriber).execute(&mut *conn).await?;
             // What both ends said of a failed attempt names the reader; its class may stay.
             sqlx::query(
                 "update failures set dialogue = ''

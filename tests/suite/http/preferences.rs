@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pressrun::id::{ListId, RunId, SubscriptionKey};
+use pressrun::signup::house;
 use pressrun::store::runs::{Begun, Frozen, NewRun, Plan};
 use pressrun::token::Claim;
 
@@ -150,6 +151,14 @@ on_both!(
         assert_eq!(site.status(101_000).await, "paused");
         site.post(&path, "answer=unpause").await;
         assert_eq!(site.status(101_000).await, "confirmed");
+        // Whom the author paused for not answering, or another service had paused, comes back by herself.
+        site.db
+            .exec("update subscriptions set status = 'paused' where key = 1000")
+            .await;
+        let page = site.get(&path).await.text();
+        assert!(page.contains("until you end the pause"), "{page}");
+        site.post(&path, "answer=unpause").await;
+        assert_eq!(site.status(1000).await, "confirmed");
         site.stop().await;
     }
 );
@@ -201,6 +210,7 @@ on_both!(
             answers.push((
                 answer.status,
                 notice.split_once('<').expect("its end").0.to_owned(),
+                text.contains("A new address waits to be confirmed"),
             ));
             assert_eq!(site.db.number(mails).await, sent, "{email}");
         }
@@ -220,7 +230,8 @@ on_both!(
             site.db.text(address).await.as_deref(),
             Some("Reader3@example.org")
         );
-        let key = site.db.number("select key from address_changes").await;
+        let key = "select key from address_changes where subscriber_id = 1003";
+        let key = site.db.number(key).await;
         let row = format!(
             "select count(*) from system_mails where data = '{{\"subscription\":{key}}}'
              and address = 'New@example.org' and list_id is null"
@@ -249,6 +260,28 @@ on_both!(
         );
         assert_eq!(site.db.number(&hash).await, 1);
         assert_eq!(site.post(&link, "answer=confirm").await.status, 404);
+        // What nobody confirms is forgotten with its link.
+        let waiting = "select count(*) from address_changes";
+        assert_eq!(site.db.number(waiting).await, 2);
+        site.app.clock.advance(Duration::from_secs(73 * 3_600));
+        house::round(&site.app).await.expect("a round");
+        assert_eq!(site.db.number(waiting).await, 0);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    no_number_of_readers_can_mail_an_address_more_often_than_the_form_can,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(6).await;
+        for seq in 0..6 {
+            let wish = "answer=address&email=victim%40example.net";
+            assert_eq!(site.post(&manage(&site, seq), wish).await.status, 200);
+            site.app.clock.advance(Duration::from_secs(DAY + 60));
+        }
+        let mails = "select count(*) from system_mails where address = 'victim@example.net'";
+        assert_eq!(site.db.number(mails).await, 3);
         site.stop().await;
     }
 );

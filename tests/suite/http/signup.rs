@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pressrun::id::SubscriptionKey;
+use pressrun::signup::house;
 use pressrun::token::Claim;
 
 use super::site::TestSite;
@@ -363,6 +364,50 @@ on_both!(
                 .await,
             19
         );
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_nul_in_a_form_is_no_fault_of_ours,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        let token = form(&site, "203.0.113.5").await;
+        site.app.clock.advance(Duration::from_secs(60));
+        let body = format!("email=a%40example.net%00&form={token}");
+        assert_eq!(send(&site, "203.0.113.5", &body).await.status, 400);
+        let json = [("Content-Type", "application/json")];
+        let body = format!("{{\"email\":\"a\\u0000@example.net\",\"form\":\"{token}\"}}");
+        let answer = site.send("POST", "/subscribe", &json, &body).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert_eq!(site.db.number("select count(*) from subscribers").await, 0);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_signup_that_is_forgotten_leaves_no_address_behind,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        sign_up(&site, "203.0.113.5", "nobody@example.net").await;
+        assert_eq!(mails(&site).await, 1);
+        site.db
+            .exec(
+                "update deliveries set copy = '<nobody@example.net>', reply = '<nobody@example.net> unknown';
+                 insert into failures (run_id, seq, at, stage, reason, dialogue)
+                 values (1, 0, 1, 'rcpt', 'policy', 'RCPT TO:<nobody@example.net>')",
+            )
+            .await;
+        site.app.clock.advance(Duration::from_secs(8 * 86_400));
+        assert_eq!(house::round(&site.app).await.expect("a round"), 1);
+        for clear in [
+            "select count(*) from subscribers",
+            "select count(*) from deliveries where copy is not null or reply is not null",
+            "select count(*) from failures where dialogue <> ''",
+            "select count(*) from system_mails where address is not null",
+        ] {
+            assert_eq!(site.db.number(clear).await, 0, "{clear}");
+        }
         site.stop().await;
     }
 );
