@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use serde::Serialize;
 
 use crate::app::App;
+use crate::import::decide::Tally;
 
 /// Subscriptions of one transaction: well under 50 ms.
 const STEP: u32 = 500;
@@ -19,6 +20,20 @@ pub struct Undone {
     pub removed: u64,
     /// Mailed since, or the readers did something.
     pub stayed: u64,
+    pub left: Left,
+}
+
+/// What the import said of others than those whom it brought: that stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// Readers who were here before and got another name or other fields.
+    pub updated: u64,
+    /// Readers who were here before and were confirmed by it.
+    pub confirmed: u64,
+    /// Readers who were here before, updated or not: what tags it put on them is not told apart from others.
+    pub known: u64,
+    /// Addresses that it suppressed.
+    pub barred: u64,
 }
 
 /// Takes the import numbered `id` back; only counts when `dry_run`.
@@ -31,9 +46,16 @@ pub async fn run(app: &App, id: i64, dry_run: bool) -> anyhow::Result<Undone> {
         import.undone_at.is_none(),
         "import {id} was taken back before; nothing was changed"
     );
+    let tally: Tally = serde_json::from_str(&import.tally).unwrap_or_default();
     let mut undone = Undone {
         import: id,
         dry_run,
+        left: Left {
+            updated: tally.updated,
+            confirmed: tally.confirmed,
+            known: tally.known + tally.updated + tally.confirmed,
+            barred: tally.barred,
+        },
         ..Undone::default()
     };
     let mut after = 0;

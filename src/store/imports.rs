@@ -143,7 +143,11 @@ const WHOLE: &str = "
 const PAGE: &str = "
     select key, subscriber_id from subscriptions
     where list_id = $1 and subscriber_id > $2 and import_id = $3
-    order by subscriber_id limit $4
+    order by subscriber_id limit $4";
+
+/// A freeze that has just read them is waited for, so that the next statement sees the deliveries that it made.
+const LOCK: &str = "
+    select key from subscriptions where key in (select cast(value as bigint) from json_each($1))
     /* for update */";
 
 /// Of these subscriptions, those nothing has happened to since the import at `$2`: they stand as it left them, the
@@ -309,27 +313,38 @@ impl Store {
         limit: u32,
         dry_run: bool,
     ) -> Result<UndonePage> {
-        transact!(self, conn => {
-            let page: Vec<(i64, i64)> = sqlx::query_as(self.sql(PAGE))
+        // They are looked for where nobody waits to write: a small import may lie far apart in a large list.
+        let page: Vec<(i64, i64)> = read!(self, conn => {
+            sqlx::query_as(PAGE)
                 .bind(import.list_id.0)
                 .bind(after)
                 .bind(import.id)
                 .bind(i64::from(limit))
-                .fetch_all(&mut *conn)
-                .await?;
-            let keys: Vec<i64> = page.iter().map(|&(key, _)| key).collect();
-            let found = page.len() as u64;
-            let last = page.last().map(|&(_, reader)| reader);
-            if dry_run {
-                let count = format!("select count(*) from subscriptions where {UNTOUCHED}");
-                let removed: i64 = sqlx::query_scalar(self.sql(&count))
+                .fetch_all(conn)
+                .await?
+        });
+        let keys: Vec<i64> = page.iter().map(|&(key, _)| key).collect();
+        let found = page.len() as u64;
+        let last = page.last().map(|&(_, reader)| reader);
+        if dry_run {
+            let count = format!("select count(*) from subscriptions where {UNTOUCHED}");
+            let removed: i64 = read!(self, conn => {
+                sqlx::query_scalar(self.sql(&count))
                     .bind(json(&keys))
                     .bind(import.begun_at.0)
-                    .fetch_one(&mut *conn)
-                    .await?;
-                let removed = u64::try_from(removed).unwrap_or_default();
-                return Ok(UndonePage { last, removed, stayed: found - removed });
-            }
+                    .fetch_one(conn)
+                    .await?
+            });
+            let removed = u64::try_from(removed).unwrap_or_default();
+            let stayed = found.saturating_sub(removed);
+            return Ok(UndonePage {
+                last,
+                removed,
+                stayed,
+            });
+        }
+        transact!(self, conn => {
+            sqlx::query(self.sql(LOCK)).bind(json(&keys)).execute(&mut *conn).await?;
             let delete = format!("delete from subscriptions where {UNTOUCHED} returning subscriber_id");
             let readers: Vec<i64> = sqlx::query_scalar(self.sql(&delete))
                 .bind(json(&keys))
@@ -345,7 +360,7 @@ impl Store {
             .execute(&mut *conn)
             .await?;
             let removed = readers.len() as u64;
-            UndonePage { last, removed, stayed: found - removed }
+            UndonePage { last, removed, stayed: found.saturating_sub(removed) }
         })
     }
 

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::output::{print, print_json, table};
 use crate::clock::Timestamp;
-use crate::import::undo;
+use crate::import::undo::{self, Left};
 use crate::store::imports::Import;
 
 pub(super) async fn list(app: &App, json: bool) -> anyhow::Result<Exit> {
@@ -62,14 +62,41 @@ pub(super) async fn undo(app: &App, id: i64, dry_run: bool, json: bool) -> anyho
         0 => String::new(),
         stayed => format!("; {stayed} stay, who were mailed or did something since"),
     };
-    print(&match dry_run {
+    let told = match dry_run {
         true => format!("import {id} would go: {} readers{stayed}\n", undone.removed),
         false => format!(
             "import {id} is taken back: {} readers gone{stayed}\n",
             undone.removed
         ),
-    })?;
+    };
+    print(&format!("{told}{}", left(&undone.left)))?;
     Ok(Exit::Done)
+}
+
+/// What stays as the import left it, one kind a line.
+fn left(left: &Left) -> String {
+    let kinds = [
+        (
+            left.updated,
+            "readers who were here before keep the names and fields that it gave them",
+        ),
+        (
+            left.confirmed,
+            "readers who were here before stay confirmed by it",
+        ),
+        (
+            left.known,
+            "readers who were here before keep the tags that it put on them, if any",
+        ),
+        (
+            left.barred,
+            "addresses stay suppressed; `pressrun suppressions remove` allows one again",
+        ),
+    ];
+    let kinds = kinds.iter().filter(|(number, _)| *number > 0);
+    kinds
+        .map(|(number, what)| format!("  {number} {what}\n"))
+        .collect()
 }
 
 /// What the import came to, as it noted it.

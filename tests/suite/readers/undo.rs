@@ -59,6 +59,12 @@ on_both!(
             .await;
         let dry = undo::run(&desk.app, id, true).await.expect("a look");
         assert_eq!((dry.removed, dry.stayed), (1_202, 4));
+        let kept = undo::Left {
+            updated: 1,
+            known: 1,
+            ..undo::Left::default()
+        };
+        assert_eq!(dry.left, kept, "the one who was here before keeps her name");
         let done = undo::run(&desk.app, id, false).await.expect("an undo");
         assert_eq!((done.removed, done.stayed), (1_202, 4));
         assert!(desk.reader("quiet@x.example").await.is_none());
