@@ -89,19 +89,21 @@ const LOAD_SYSTEM: &str = "
     order by d.seq";
 
 /// Blocks with something at the dot are few, and each names a range of the primary key; the cross join
-/// keeps SQLite from going through all deliveries instead.
+/// keeps SQLite from going through all deliveries instead. What a reader has opened meanwhile had arrived.
 const REAP: &str = "
-    update deliveries set state = 'uncertain', settled_at = $3,
-        reply = 'the sender died before the answer to the final dot'
+    update deliveries set settled_at = $3,
+        state = case when coalesce(opened_at, clicked_at, departed_at) is null then 'uncertain' else 'sent' end,
+        reply = case when coalesce(opened_at, clicked_at, departed_at) is null
+            then 'the sender died before the answer to the final dot' else reply end
     where (run_id, seq) in (
-        select d.run_id, d.seq from blocks b cross join deliveries d
-        where b.at_dot > 0 and d.run_id = b.run_id
+        select d.run_id, d.seq from runs r cross join blocks b cross join deliveries d
+        where r.status <> 'finished' and b.run_id = r.id and b.at_dot > 0 and d.run_id = b.run_id
           and d.seq >= b.block * 256 and d.seq < (b.block + 1) * 256
           and d.state = 'at_dot' and d.boot <> $1
           and d.boot not in (select s.boot from senders s where s.until + $2 > db_now())
     )
       and state = 'at_dot'
-    returning run_id, seq";
+    returning run_id, seq, state";
 
 impl Store {
     /// Enters `node` as a sender under a new `boot`. An older boot of the same node is fenced by this.
@@ -276,7 +278,7 @@ impl Store {
     }
 
     /// Moves what dead senders left at the dot to `uncertain`, frees their blocks, and gives the
-    /// deliveries. A boot is dead when no sender's row names it, or when that row ran out `grace` ago.
+    /// deliveries; one that was opened since is `sent`. A boot is dead when no sender's row names it, or when that row ran out `grace` ago.
     /// On SQLite the caller holds the sending lock, so every boot but `boot` is dead.
     pub async fn reap(
         &self,
@@ -298,7 +300,7 @@ impl Store {
             if sqlite {
                 sqlx::query("delete from senders where boot <> $1").bind(boot).execute(&mut *conn).await?;
             }
-            let rows = sqlx::query_as::<_, (i64, i64)>(self.sql(REAP))
+            let rows = sqlx::query_as::<_, (i64, i64, String)>(self.sql(REAP))
                 .bind(boot)
                 .bind(millis(grace))
                 .bind(at.0)
@@ -306,11 +308,14 @@ impl Store {
                 .await?;
             let mut moves = Moves::default();
             let mut found = Vec::with_capacity(rows.len());
-            for (run, seq) in rows {
+            for (run, seq, state) in rows {
                 let seq = u32::try_from(seq).expect("a seq is written from a u32");
                 let key = DeliveryKey { run: RunId(run), seq };
-                moves.add(key, State::AtDot, State::Uncertain);
-                found.push(key);
+                let to = State::parse(&state).expect("the schema allows no other state");
+                moves.add(key, State::AtDot, to);
+                if to == State::Uncertain {
+                    found.push(key);
+                }
             }
             // Deliveries before blocks, as in every transaction that writes both.
             let freed = self.sql(

@@ -21,9 +21,11 @@ const STATE: &str = "
     where run_id = $1 and seq = $2 and state in ('sent', 'uncertain')
     /* for update */";
 
+/// What a report says of an erased reader (her deliveries belong to numbers below 0) names her.
 const BOUNCED: &str = "
     update deliveries
-    set state = 'bounced', settled_at = $3, code = $4, enhanced = $5, reply = $6
+    set state = 'bounced', settled_at = $3, code = $4, enhanced = $5,
+        reply = case when subscriber_id < 0 then null else cast($6 as text) end
     where run_id = $1 and seq = $2";
 
 impl Store {

@@ -91,6 +91,19 @@ on_both!(
         assert_eq!(site.counter("sent").await, 2);
         let events = "select count(*) from events where kind = 'bounce' and run_id = 2";
         assert_eq!(site.db.number(events).await, 3);
+        // Of an erased reader a late report says nothing that is kept.
+        let gone = SubscriptionKey(1004);
+        assert!(site.app.store.erase(gone, NOON).await.expect("an erasure"));
+        let late = report(
+            &site.sender(4),
+            "failed",
+            "5.1.1",
+            "550 <reader4@example.org> unknown",
+        );
+        site.inbound(&late).await;
+        assert_eq!(site.state(4).await, "bounced");
+        let named = "select count(*) from deliveries where reply like '%reader4%'";
+        assert_eq!(site.db.number(named).await, 0);
         site.stop().await;
     }
 );
