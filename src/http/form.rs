@@ -22,8 +22,8 @@ const FIELDS: usize = 32;
 /// Addresses of one test copy.
 const MOST: usize = 10;
 
-/// The one parameter of a route's path: a token or a hash. One that is no UTF-8 is empty, so that it
-/// fails like every other bad token and not in a way of its own.
+/// The one parameter of a route's path: a token or a hash. One that is no UTF-8, or holds a NUL (which PostgreSQL takes
+/// in no text), is empty, so that it fails like every other bad token and not in a way of its own.
 #[derive(Clone, Debug)]
 pub struct Tail(pub String);
 
@@ -32,15 +32,27 @@ impl<S: Send + Sync> FromRequestParts<S> for Tail {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Tail, Infallible> {
         let path = Path::<String>::from_request_parts(parts, state).await;
-        Ok(Tail(path.map_or_else(|_| String::new(), |path| path.0)))
+        let text = path.map_or_else(|_| String::new(), |path| path.0);
+        Ok(Tail(if text.contains('\0') {
+            String::new()
+        } else {
+            text
+        }))
     }
 }
 
-/// The fields of a form, in the order they came.
+/// The fields of a form, in the order they came, none of them with a NUL: PostgreSQL takes it in no text.
 #[derive(Clone, Debug, Default)]
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
+    fn of(fields: Vec<(String, String)>) -> Result<Form, Fault> {
+        match fields.iter().any(|(_, value)| value.contains('\0')) {
+            true => Err(Fault::Form),
+            false => Ok(Form(fields)),
+        }
+    }
+
     /// The first value of `name`, or nothing.
     pub fn get(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(field, _)| field == name);
@@ -76,7 +88,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
             "" | "application/x-www-form-urlencoded" => {
                 let body = read(request).await?;
                 let fields = form_urlencoded::parse(&body).into_owned();
-                Ok(Form(fields.take(FIELDS).collect()))
+                Form::of(fields.take(FIELDS).collect())
             }
             "multipart/form-data" => multipart(request, state).await,
             _ => Err(Fault::Form),
@@ -121,7 +133,7 @@ impl<S: Send + Sync> FromRequest<S> for Spoken {
         }
         fields.truncate(FIELDS);
         Ok(Spoken {
-            form: Form(fields),
+            form: Form::of(fields)?,
             json: true,
         })
     }
@@ -160,5 +172,5 @@ async fn multipart<S: Send + Sync>(request: Request, state: &S) -> Result<Form, 
         let value = field.bytes().await.map_err(|_| Fault::Form)?;
         fields.push((name, String::from_utf8_lossy(&value).into_owned()));
     }
-    Ok(Form(fields))
+    Form::of(fields)
 }

@@ -114,11 +114,18 @@ impl Store {
         looked_at: u32,
         limit: u32,
     ) -> Result<(Vec<Found>, Option<SubscriberId>)> {
-        let part = part
-            .to_lowercase()
-            .replace('!', "!!")
-            .replace('%', "!%")
-            .replace('_', "!_");
+        let pattern = |part: &str| {
+            let part = part
+                .replace('!', "!!")
+                .replace('%', "!%")
+                .replace('_', "!_");
+            format!("%{part}%")
+        };
+        // SQLite, and PostgreSQL in the C locale, fold no letters but ASCII's: others are looked for as they were
+        // typed, too, and with capitals in front, as names are written.
+        let spellings = [part.to_owned(), capital(part)];
+        let [typed, capital] =
+            spellings.map(|spelling| (!spelling.is_ascii()).then(|| pattern(&spelling)));
         read!(self, conn => {
             let last: Option<i64> = sqlx::query_scalar(LAST_LOOKED_AT)
                 .bind(after.0)
@@ -128,8 +135,10 @@ impl Store {
             let found: Vec<Found> = sqlx::query_as(READERS_NAMED)
                 .bind(after.0)
                 .bind(last.unwrap_or(i64::MAX))
-                .bind(format!("%{part}%"))
+                .bind(pattern(&part.to_lowercase()))
                 .bind(i64::from(limit))
+                .bind(typed)
+                .bind(capital)
                 .fetch_all(conn)
                 .await?;
             let full = u32::try_from(found.len()).is_ok_and(|found| found >= limit);
@@ -202,6 +211,20 @@ impl Store {
     }
 }
 
+/// The words with a capital in front of each.
+fn capital(words: &str) -> String {
+    let mut before = ' ';
+    let letter = |c: char| {
+        let begins = !before.is_alphanumeric();
+        before = c;
+        match begins {
+            true => c.to_uppercase().collect::<String>(),
+            false => c.to_lowercase().collect(),
+        }
+    };
+    words.chars().map(letter).collect()
+}
+
 /// In the order of addresses.
 pub const READERS_FROM: &str = "
     select id, address, canonical, name, created_at from subscribers
@@ -215,7 +238,11 @@ pub const LAST_LOOKED_AT: &str = "
 /// Between two keys.
 pub const READERS_NAMED: &str = "
     select id, address, canonical, name, created_at from subscribers
-    where id > $1 and id <= $2 and lower(name) like $3 escape '!'
+    where id > $1 and id <= $2 and (
+        lower(name) like $3 escape '!'
+        or name like cast($5 as text) escape '!'
+        or name like cast($6 as text) escape '!'
+    )
     order by id limit $4";
 
 /// By key.

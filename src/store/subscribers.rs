@@ -40,25 +40,6 @@ impl Store {
         })
     }
 
-    /// Up to `limit` addresses whose canonical form begins with `start`, in order.
-    pub async fn addresses_from(&self, start: &str, limit: u32) -> Result<Vec<String>> {
-        let start = start
-            .replace('!', "!!")
-            .replace('%', "!%")
-            .replace('_', "!_");
-        read!(self, conn => {
-            let found: Vec<String> = sqlx::query_scalar(
-                "select address from subscribers where canonical like $1 escape '!'
-                 order by canonical limit $2",
-            )
-            .bind(format!("{start}%"))
-            .bind(i64::from(limit))
-            .fetch_all(conn)
-            .await?;
-            Ok(found)
-        })
-    }
-
     /// Every subscription of this reader, in the order of the lists.
     pub async fn subscriptions(&self, reader: SubscriberId) -> Result<Vec<Subscription>> {
         read!(self, conn => {

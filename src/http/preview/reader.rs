@@ -127,10 +127,10 @@ pub(super) async fn search(
     };
     let found = match store(&desk, &desk.shown()).await {
         Ok(Some(store)) => store
-            .addresses_from(&start, FOUND)
+            .readers_from(&start, "", FOUND)
             .await
             .unwrap_or_default(),
         _ => Vec::new(),
     };
-    Json(found)
+    Json(found.into_iter().map(|reader| reader.address).collect())
 }

@@ -51,6 +51,21 @@ on_both!(
                 "{name}"
             );
         }
+        // Letters that the database does not fold.
+        site.db
+            .exec("update subscribers set name = '\u{d6}zg\u{fc}r \u{c7}elik' where id = 1116")
+            .await;
+        for name in [
+            "%C3%B6zg%C3%BCr",
+            "%C3%96zg",
+            "%C3%A7elik",
+            "%C3%B6zg%C3%BCr+%C3%A7",
+        ] {
+            let found = look(&format!("?q={name}")).await;
+            assert!(found.contains("/subscribers/1116\""), "{name}: {found}");
+        }
+        // Nor does an octet that PostgreSQL takes in no text break anything.
+        look("?q=%00x&after=%00").await;
         let found = look("?q=0%25+_").await;
         assert!(found.contains("/subscribers/1118\""), "{found}");
         // The wild cards of a search pattern are letters here.
