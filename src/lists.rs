@@ -48,7 +48,8 @@ pub async fn find(app: &App, slug: &str) -> anyhow::Result<List> {
     named(app, slug).await
 }
 
-async fn named(app: &App, slug: &str) -> anyhow::Result<List> {
+/// The list of this slug; none is made.
+pub async fn named(app: &App, slug: &str) -> anyhow::Result<List> {
     if let Some(list) = app.store.list(slug).await? {
         return Ok(list);
     }

@@ -162,7 +162,7 @@ const PUT_PARTINGS: &str = "
     insert into leave_reasons (subscription, at, reason, words)
     select cast(value->>0 as bigint), cast(value->>1 as bigint), value->>2, value->>3
     from json_each($1)
-    where cast(value->>0 as bigint) in (select key from subscriptions)
+    where exists (select 1 from subscriptions n where n.key = cast(value->>0 as bigint))
     on conflict do nothing";
 
 const PUT_CONSENTS: &str = "

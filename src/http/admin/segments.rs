@@ -64,7 +64,6 @@ pub(super) async fn page(
             Vec::new()
         }
     };
-    lists::ensure_default(app).await?;
     let lists = app.store.lists().await?;
     let lists: Vec<(String, String)> = lists.into_iter().map(|l| (l.slug, l.title)).collect();
     let values = context! {
@@ -87,7 +86,7 @@ fn named(admin: &Admin) -> anyhow::Result<Vec<Named>> {
 
 async fn search(admin: &Admin, asked: &str, list: &str) -> anyhow::Result<Found> {
     let app = &admin.app;
-    let list = lists::find(app, list).await?;
+    let list = lists::named(app, list).await?;
     let sieve = whom::read(app, "the segment", asked)?;
     let notes = whom::check(app, &sieve).await?;
     let (now, filter) = (app.clock.now(), &sieve.filter);

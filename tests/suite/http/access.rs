@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pressrun::access::{self, password, totp};
 use pressrun::app::App;
+use pressrun::clock::Timestamp;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use totp_rs::{Builder, Secret};
@@ -456,6 +457,24 @@ on_both!(
         // A name that any neighbour could have planted is not believed over https.
         assert_eq!(ask(&with("pressrun"), "https").await, 303);
         assert_eq!(ask(&cookie, "http").await, 303);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    tries_at_one_moment_see_each_other,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        let store = &site.app.store;
+        let now = site.app.clock.now();
+        let tries = (1..=12).map(|id| store.note_try(id, b"here", Timestamp(0), now));
+        let tries = futures::future::join_all(tries).await;
+        let mut before: Vec<i64> = tries
+            .into_iter()
+            .map(|found| found.expect("a try").own)
+            .collect();
+        before.sort_unstable();
+        assert_eq!(before, (0..12).collect::<Vec<_>>());
         site.stop().await;
     }
 );

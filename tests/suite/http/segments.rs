@@ -11,6 +11,13 @@ on_both!(
         let empty = site.ask_admin("/segments", "localhost").await;
         assert_eq!(empty.status, 200);
         assert!(empty.text().contains("declares none"), "{}", empty.text());
+        site.db.exec("delete from lists").await;
+        site.ask_admin("/segments?q=tag%3Apaid", "localhost").await;
+        let lists = "select count(*) from lists";
+        assert_eq!(site.db.number(lists).await, 0, "a look makes no list");
+        site.db
+            .exec("insert into lists (id, slug, title, label, created_at) values (1, 'weekly', 'W', 'abc', 0), (2, 'daily', 'D', 'def', 0)")
+            .await;
         site.seed_run(5).await;
         site.db
             .exec("insert into tags select min(id), 'paid' from subscribers")
