@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::cli::{Cli, Exit, signal};
 use crate::deliver::{Engine, Taken};
 use crate::http::{self, Site};
+use crate::lists;
 use crate::publication;
 use crate::run;
 use crate::track::Tracker;
@@ -118,6 +119,8 @@ impl Web {
 
 /// What the readers' site needs: system mails compiled, the event writer started.
 async fn site(app: &App) -> anyhow::Result<Site> {
+    // A form without a list takes nobody.
+    lists::ensure_default(app).await?;
     let mut kinds = vec!["confirm", "address", "welcome"];
     if app.config.signup.goodbye {
         kinds.push("goodbye");
