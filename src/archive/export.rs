@@ -1,6 +1,6 @@
 //! Exports of other newsletter tools, as far as they hold issues: which there are, and when they came out.
 //!
-//! Promises: reads files and nothing else; a post is taken when it was published and went to readers, and
+//! Promises: reads files and nothing else (a packed export is unpacked by `unpack`, and gone afterwards); a post is taken when it was published and went to readers, and
 //! says so when only some of them had it. Leaves its text to `draft`.
 
 use std::fs;
@@ -10,11 +10,12 @@ use anyhow::{Context, bail, ensure};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::archive::unpack::{self, Unpacked};
 use crate::clock::Timestamp;
 use crate::draft;
 
 /// Files of one export at most.
-const FILES: usize = 20_000;
+pub(super) const FILES: usize = 20_000;
 /// Octets of a Ghost export: all its texts stand in one file.
 const JSON_LIMIT: u64 = 512 * 1024 * 1024;
 
@@ -56,6 +57,8 @@ pub struct Export {
     pub posts: Vec<Post>,
     /// What is left out, and why.
     pub skipped: Vec<(String, String)>,
+    /// Where the posts' images stand, if it was packed.
+    _unpacked: Option<Unpacked>,
 }
 
 /// Reads the export at `path`, which is of `origin`, or of what it looks like.
@@ -65,17 +68,25 @@ pub fn read(path: &Path, origin: Option<Origin>) -> anyhow::Result<Export> {
     let zip = path
         .extension()
         .is_some_and(|end| end.eq_ignore_ascii_case("zip"));
-    ensure!(!zip, "`{shown}` is packed; unpack it and give the folder");
-    let origin = origin.unwrap_or_else(|| looks_like(path));
+    let unpacked = match zip {
+        true => Some(unpack::unpack(path)?),
+        false => None,
+    };
+    let path = match &unpacked {
+        Some(unpacked) => unpacked.export()?,
+        None => path.to_owned(),
+    };
+    let origin = origin.unwrap_or_else(|| looks_like(&path));
     let mut export = Export {
         origin,
         posts: Vec::new(),
         skipped: Vec::new(),
+        _unpacked: unpacked,
     };
     match origin {
-        Origin::Substack => substack(path, &mut export)?,
-        Origin::Ghost => ghost(path, &mut export)?,
-        Origin::Folder => folder(path, &mut export)?,
+        Origin::Substack => substack(&path, &mut export)?,
+        Origin::Ghost => ghost(&path, &mut export)?,
+        Origin::Folder => folder(&path, &mut export)?,
     }
     // The oldest first: where two want one slug, it is always the same that gets it.
     let order = |post: &Post| (post.date, post.name.clone());

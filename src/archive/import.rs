@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::archive::export::{self, Export, Origin, Post};
+use crate::archive::export::{self, Origin, Post};
 use crate::archive::wish;
 use crate::clock::Timestamp;
 use crate::config::archive::Visibility;
@@ -65,11 +65,9 @@ pub async fn import(
     origin: Option<Origin>,
     dry: bool,
 ) -> anyhow::Result<Report> {
-    let Export {
-        origin,
-        posts,
-        skipped,
-    } = export::read(path, origin)?;
+    let mut export = export::read(path, origin)?;
+    let origin = export.origin;
+    let skipped = std::mem::take(&mut export.skipped);
     let told = |(name, why)| Told { name, why };
     let mut report = Report {
         origin,
@@ -78,7 +76,7 @@ pub async fn import(
         rejected: Vec::new(),
     };
     let mut taken = HashSet::new();
-    for post in posts {
+    for post in std::mem::take(&mut export.posts) {
         let source = format!("{}:{}", name_of(origin), post.name);
         let known = app.store.back_issue(&source).await?;
         let slug = match &known {

@@ -51,7 +51,7 @@ pub enum Command {
     /// They keep their days, and their old addresses lead to their new ones. A second import of the same
     /// changes nothing. What only paying readers had is imported hidden.
     Import {
-        /// The unpacked export of Substack, the JSON file of Ghost, or a folder of Markdown or HTML files.
+        /// The export of Substack, the JSON file of Ghost, or a folder of Markdown or HTML files; packed or not.
         export: PathBuf,
         /// Whose export it is; recognised when not said.
         #[arg(long, value_enum)]

@@ -2,7 +2,7 @@
 
 mod desk;
 mod round_trip;
-mod services;
+pub mod services;
 mod tags;
 mod undo;
 

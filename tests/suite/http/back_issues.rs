@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::site::TestSite;
 use crate::harness::Engine;
 use crate::on_both;
+use crate::readers::services::archive;
 
 fn write(folder: &Path, name: &str, text: &str) {
     let file = folder.join(name);
@@ -84,6 +85,24 @@ on_both!(
             (2, 0),
             "{again}"
         );
+
+        // As it is downloaded, and with what is to lie elsewhere: the same.
+        let read = |name: &str| std::fs::read(folder.join(name)).expect("a file");
+        let (posts, first, paid) = (
+            read("posts.csv"),
+            read("posts/11.first-one.html"),
+            read("posts/12.paid-one.html"),
+        );
+        let packed = archive(&[
+            ("export/posts.csv", posts.as_slice()),
+            ("export/posts/11.first-one.html", first.as_slice()),
+            ("export/posts/12.paid-one.html", paid.as_slice()),
+            ("../outside.html", b"<p>evil</p>"),
+        ]);
+        std::fs::write(site.export("export.zip"), packed).expect("a file");
+        let (code, packed) = site.import("export.zip", &[]);
+        assert_eq!((code, fate(&packed, "known")), (Some(0), 2), "{packed}");
+        assert!(!site.app.base.join("outside.html").exists());
 
         let page = site.get("/archive/first-one").await;
         assert_eq!(page.status, 200);

@@ -24,7 +24,7 @@ const CLEANED: &str = "Email Address,First Name,Last Name,MEMBER_RATING,CLEAN_TI
     dead@x.example,,,1,2022-01-01 00:00:00,Week 2,6,f\n";
 
 /// An archive of these entries.
-fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, content) in entries {
         writer
