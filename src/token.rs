@@ -384,11 +384,27 @@ mod tests {
                 Some(claim)
             );
         }
-        for other in [
-            format!("{text}a"),
-            text[1..].to_owned(),
-            text.replace('a', "b"),
-        ] {
+        for place in 0..text.len() {
+            for bit in 0..7 {
+                let mut bytes = text.clone().into_bytes();
+                bytes[place] ^= 1 << bit;
+                // The case is no part of it.
+                if let Ok(other) = String::from_utf8(bytes)
+                    && !other.eq_ignore_ascii_case(&text)
+                {
+                    assert_eq!(
+                        verify_local_part(&keyring, Purpose::Bounce, &other),
+                        None,
+                        "{other}"
+                    );
+                }
+            }
+        }
+        for purpose in Purpose::ALL {
+            let expected = (purpose == Purpose::Bounce).then_some(claim);
+            assert_eq!(verify_local_part(&keyring, purpose, &text), expected);
+        }
+        for other in [format!("{text}a"), text[1..].to_owned(), format!("{text}=")] {
             assert_eq!(
                 verify_local_part(&keyring, Purpose::Bounce, &other),
                 None,

@@ -9,6 +9,7 @@ mod nodes;
 mod relay;
 mod relays;
 pub mod rig;
+mod rotation;
 mod system;
 mod windows;
 
