@@ -1,6 +1,7 @@
 //! The test app: a Pressrun with a database of its own, a fixed clock and a seeded generator.
 
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,6 +9,7 @@ use pressrun::store::{Store, postgres_admin};
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
+use tokio::sync::OnceCell;
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,6 @@ pub enum Engine {
 macro_rules! on_both {
     ($(#[$meta:meta])* $name:ident, $body:expr) => {
         mod $name {
-            #[allow(unused_imports)]
             use super::*;
 
             $(#[$meta])*
@@ -49,6 +50,75 @@ pub fn block_on<F: Future<Output = ()>>(future: F) {
         .block_on(future);
 }
 
+const FILE: &str = "pressrun.db";
+
+/// What a test begins with: a copy of a migrated database costs a tenth of the migrations.
+static SQLITE: OnceCell<Vec<u8>> = OnceCell::const_new();
+static POSTGRES: OnceCell<String> = OnceCell::const_new();
+
+async fn migrated_file() -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = Store::open(&format!("sqlite:{FILE}"), folder.path(), 1).await;
+    store.expect("a migrated store").close().await;
+    let log = folder.path().join(format!("{FILE}-wal"));
+    assert!(
+        !log.exists(),
+        "the log is folded back when the file is closed"
+    );
+    std::fs::read(folder.path().join(FILE)).expect("the file")
+}
+
+/// The name of the template on this server, which stays there under a name made of the migrations: the next test
+/// run has it already.
+async fn migrated_database(admin: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/postgres");
+    let entries = std::fs::read_dir(folder).expect("the migrations");
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        std::fs::read(file).expect("a migration").hash(&mut hasher);
+    }
+    let name = format!("pressrun_template_{:016x}", hasher.finish());
+    let options: PgConnectOptions = admin.parse().expect("a URL");
+    let mut conn = options.connect().await.expect("a connection");
+    let known = "select count(*) from pg_database where datname = $1";
+    let known: i64 = sqlx::query_scalar(known)
+        .bind(&name)
+        .fetch_one(&mut conn)
+        .await
+        .expect("a read");
+    if known == 0 {
+        let made = format!("pressrun_new_{}", std::process::id());
+        let ask = async |statement: String| postgres_admin(admin, statement).await;
+        ask(format!("create database {made}"))
+            .await
+            .expect("a new database");
+        let store = Store::open(&beside(admin, &made), Path::new("."), 1).await;
+        store.expect("a migrated store").close().await;
+        // Another test program may have been first.
+        if ask(format!("alter database {made} rename to {name}"))
+            .await
+            .is_err()
+        {
+            ask(format!("drop database {made} with (force)"))
+                .await
+                .expect("one less");
+        }
+    }
+    name
+}
+
+/// The URL of the database `name` on the same server.
+fn beside(admin: &str, name: &str) -> String {
+    let (server, _) = admin
+        .rsplit_once('/')
+        .expect("postgres://user@host/postgres");
+    format!("{server}/{name}")
+}
+
 /// A database of its own for one test; dropped with it.
 pub struct Database {
     pub url: String,
@@ -61,25 +131,30 @@ impl Database {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::tempdir().expect("a temporary folder");
         match engine {
-            Engine::Sqlite => Database {
-                url: "sqlite:pressrun.db".into(),
-                admin: None,
-                folder,
-            },
+            Engine::Sqlite => {
+                let copy = SQLITE.get_or_init(migrated_file).await;
+                std::fs::write(folder.path().join(FILE), copy).expect("a file");
+                Database {
+                    url: format!("sqlite:{FILE}"),
+                    admin: None,
+                    folder,
+                }
+            }
             Engine::Postgres => {
                 let admin = std::env::var("PRESSRUN_TEST_POSTGRES")
                     .expect("PRESSRUN_TEST_POSTGRES names a server; `./tests/run` starts one");
                 let number = COUNT.fetch_add(1, Ordering::Relaxed);
                 let name = format!("pressrun_test_{}_{number}", std::process::id());
-                postgres_admin(&admin, format!("create database {name}"))
-                    .await
-                    .expect("a new database");
-                let (server, _) = admin
-                    .rsplit_once('/')
-                    .expect("postgres://user@host/postgres");
+                let template = POSTGRES.get_or_init(|| migrated_database(&admin)).await;
+                postgres_admin(
+                    &admin,
+                    format!("create database {name} template {template}"),
+                )
+                .await
+                .expect("a new database");
                 Database {
-                    url: format!("{server}/{name}"),
-                    admin: Some((admin.clone(), name)),
+                    url: beside(&admin, &name),
+                    admin: Some((admin, name)),
                     folder,
                 }
             }

@@ -18,6 +18,7 @@ mod migrations;
 mod mjml;
 mod mjml_errors;
 mod mjml_page;
+mod plans;
 mod preview;
 mod readers;
 mod rehearse;

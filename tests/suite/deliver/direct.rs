@@ -64,6 +64,17 @@ impl Hosts {
     }
 }
 
+/// Domains with a host of their own each: that of the first is the first sink, and so on.
+fn zone(domains: &[&str]) -> String {
+    let line = |(place, domain): (usize, &&str)| {
+        format!(
+            "{domain} MX 10 mx.{domain}\nmx.{domain} A 127.0.0.{}\n",
+            place + 2
+        )
+    };
+    domains.iter().enumerate().map(line).collect()
+}
+
 /// `count` readers at `domain`.
 fn at(domain: &str, count: usize) -> Vec<String> {
     (0..count)
@@ -226,13 +237,10 @@ on_both!(
             ..SinkOptions::default()
         };
         let hosts = Hosts::listen(vec![slow, SinkOptions::default()]).await;
-        let dns = Nameserver::start(
-            "slow.example MX 10 mx.slow.example\nmx.slow.example A 127.0.0.2\n\
-             dead.example MX 10 mx.dead.example\nmx.dead.example A 127.0.0.9\n\
-             dark.example FAIL\n\
-             fine.example MX 10 mx.fine.example\nmx.fine.example A 127.0.0.3\n",
-        )
-        .await;
+        let more =
+            "dead.example MX 10 mx.dead.example\nmx.dead.example A 127.0.0.9\ndark.example FAIL\n";
+        let zone = zone(&["slow.example", "fine.example"]) + more;
+        let dns = Nameserver::start(&zone).await;
         let readers = [
             at("slow.example", 60),
             at("dead.example", 60),
@@ -276,9 +284,7 @@ on_both!(
     a_greylisting_domain_gets_its_mail_at_the_second_try,
     async |engine: Engine| {
         let hosts = Hosts::plain(1).await;
-        let dns =
-            Nameserver::start("grey.example MX 10 mx.grey.example\nmx.grey.example A 127.0.0.2\n")
-                .await;
+        let dns = Nameserver::start(&zone(&["grey.example"])).await;
         let readers = (0..12).map(|number| format!("reader{number}+grey-1@grey.example"));
         let rig = rig(engine, &hosts, &dns, readers.collect(), "").await;
         let run = rig.begin().await;
@@ -293,11 +299,7 @@ on_both!(
     a_provider_that_asks_for_quiet_is_left_alone_and_the_others_are_not,
     async |engine: Engine| {
         let hosts = Hosts::plain(2).await;
-        let dns = Nameserver::start(
-            "big.example MX 10 mx.big.example\nmx.big.example A 127.0.0.2\n\
-             fine.example MX 10 mx.fine.example\nmx.fine.example A 127.0.0.3\n",
-        )
-        .await;
+        let dns = Nameserver::start(&zone(&["big.example", "fine.example"])).await;
         hosts.sinks[0].set_script(script("data-421-4.7.28"));
         let readers = [at("big.example", 30), at("fine.example", 30)].concat();
         let rig = rig(engine, &hosts, &dns, readers, "").await;
@@ -328,9 +330,7 @@ on_both!(
     hosts_that_turn_connections_away_are_tried_by_one_and_then_by_more,
     async |engine: Engine| {
         let hosts = Hosts::plain(1).await;
-        let dns =
-            Nameserver::start("busy.example MX 10 mx.busy.example\nmx.busy.example A 127.0.0.2\n")
-                .await;
+        let dns = Nameserver::start(&zone(&["busy.example"])).await;
         hosts.sinks[0].set_script(script("greeting-421-4.3.2"));
         let send = "retry = [\"100ms\", \"400ms\"]";
         let rig = wished(engine, &hosts, &dns, at("busy.example", 40), "", "", send).await;
@@ -353,11 +353,7 @@ on_both!(
     what_one_provider_refuses_whole_holds_no_run,
     async |engine: Engine| {
         let hosts = Hosts::plain(2).await;
-        let dns = Nameserver::start(
-            "strict.example MX 10 mx.strict.example\nmx.strict.example A 127.0.0.2\n\
-             fine.example MX 10 mx.fine.example\nmx.fine.example A 127.0.0.3\n",
-        )
-        .await;
+        let dns = Nameserver::start(&zone(&["strict.example", "fine.example"])).await;
         hosts.sinks[0].set_script(script("dot-554-5.7.1"));
         let readers = [at("strict.example", 30), at("fine.example", 30)].concat();
         let send = "retry = [\"1s\"]";
@@ -379,11 +375,8 @@ on_both!(
     a_domain_that_stays_dead_expires_and_suppresses_nobody,
     async |engine: Engine| {
         let hosts = Hosts::plain(1).await;
-        let dns = Nameserver::start(
-            "dead.example MX 10 mx.dead.example\nmx.dead.example A 127.0.0.9\n\
-             fine.example MX 10 mx.fine.example\nmx.fine.example A 127.0.0.2\n",
-        )
-        .await;
+        let dead = "dead.example MX 10 mx.dead.example\nmx.dead.example A 127.0.0.9\n";
+        let dns = Nameserver::start(&(zone(&["fine.example"]) + dead)).await;
         let readers = [at("dead.example", 5), at("fine.example", 5)].concat();
         let send = "retry = [\"50ms\"]\ngive_up = \"400ms\"";
         let rig = wished(engine, &hosts, &dns, readers, "", "", send).await;

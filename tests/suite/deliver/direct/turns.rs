@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pressrun::smtp::sink::SinkOptions;
 
-use super::{Hosts, at, rig, sent};
+use super::{Hosts, at, rig, sent, zone};
 use crate::dns::Nameserver;
 use crate::harness::Engine;
 use crate::on_both;
@@ -13,11 +13,7 @@ on_both!(
     a_rate_of_ones_own_is_kept_and_the_others_do_not_wait,
     async |engine: Engine| {
         let hosts = Hosts::plain(2).await;
-        let dns = Nameserver::start(
-            "slow.example MX 10 mx.slow.example\nmx.slow.example A 127.0.0.2\n\
-             fine.example MX 10 mx.fine.example\nmx.fine.example A 127.0.0.3\n",
-        )
-        .await;
+        let dns = Nameserver::start(&zone(&["slow.example", "fine.example"])).await;
         let readers = [at("slow.example", 5), at("fine.example", 40)].concat();
         let rig = rig(engine, &hosts, &dns, readers, "providers = \"slow.toml\"").await;
         let table =
@@ -51,11 +47,7 @@ on_both!(
             ..SinkOptions::default()
         };
         let hosts = Hosts::listen(vec![slow, SinkOptions::default()]).await;
-        let dns = Nameserver::start(
-            "big.example MX 10 mx.big.example\nmx.big.example A 127.0.0.2\n\
-             fine.example MX 10 mx.fine.example\nmx.fine.example A 127.0.0.3\n",
-        )
-        .await;
+        let dns = Nameserver::start(&zone(&["big.example", "fine.example"])).await;
         // Twice as many as one provider may keep waiting, and behind them the others.
         let readers = [at("big.example", 260), at("fine.example", 20)].concat();
         let rig = rig(engine, &hosts, &dns, readers, "").await;

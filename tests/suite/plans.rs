@@ -1,0 +1,214 @@
+//! No statement of the store goes through a table that grows with readers, deliveries or events.
+//!
+//! Each statement that stands whole in the source is explained by SQLite, whose planner is the simpler of the two:
+//! what it finds by a key, PostgreSQL does.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+
+use crate::harness::{Database, Engine, block_on};
+
+/// Tables of a million rows and more.
+const LARGE: [&str; 14] = [
+    "block_parts",
+    "blocks",
+    "consents",
+    "deliveries",
+    "delivery_events",
+    "events",
+    "failures",
+    "judged",
+    "pseudonym_marks",
+    "reader_clicks",
+    "subscribers",
+    "subscriptions",
+    "system_mails",
+    "tags",
+];
+
+/// How statements begin that may, and why.
+const ALLOWED: [(&str, &str); 5] = [
+    (
+        "select d.seq, d.subscriber_id, coalesce(m.address",
+        "others put the delivery's key behind it",
+    ),
+    (
+        "select list_id, status, count(*) from subscriptions",
+        "the command that counts lists",
+    ),
+    (
+        "select tag, count(*) from tags",
+        "the command that counts tags",
+    ),
+    (
+        "delete from pseudonym_marks where run_id in",
+        "all of a run's are to go",
+    ),
+    (
+        "select run_id, cast(sum(sent) as bigint)",
+        "the blocks of some runs are summed",
+    ),
+];
+
+/// The texts in a Rust source.
+fn texts(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = source;
+    while let Some(at) = rest.find(['"', '\'', '/']) {
+        rest = &rest[at..];
+        if rest.starts_with("//") {
+            rest = rest.find('\n').map_or("", |end| &rest[end..]);
+        } else if rest.starts_with("'\\") {
+            rest = rest[3..].find('\'').map_or("", |end| &rest[3 + end + 1..]);
+        } else if rest.starts_with('\'') && rest.chars().nth(2) == Some('\'') {
+            rest = &rest[rest.char_indices().nth(3).map_or(rest.len(), |(at, _)| at)..];
+        } else if rest.starts_with('"') {
+            let (text, behind) = text(&rest[1..]);
+            found.push(text);
+            rest = behind;
+        } else {
+            rest = &rest[1..];
+        }
+    }
+    found
+}
+
+/// A text up to its quote, and what stands behind that.
+fn text(source: &str) -> (String, &str) {
+    let mut text = String::new();
+    let mut letters = source.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return (text, &source[at + 1..]),
+            '\\' => match letters.next() {
+                Some((_, 'n' | '\n')) => text.push('\n'),
+                Some((_, other)) => text.push(other),
+                None => break,
+            },
+            other => text.push(other),
+        }
+    }
+    (text, "")
+}
+
+fn statements(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(statements(&path));
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).expect("a source");
+        let each = texts(&source)
+            .into_iter()
+            .map(|text| text.trim().to_owned());
+        let verbs = ["select ", "with ", "update ", "insert ", "delete "];
+        found.extend(each.filter(|text| {
+            // Those with holes are put together elsewhere.
+            let whole = !text.contains('{') && !text.contains("<due>") && !text.contains("<range>");
+            whole && verbs.iter().any(|verb| text.starts_with(verb))
+        }));
+    }
+    found
+}
+
+/// The large tables by the names that a statement gives them.
+fn names(statement: &str) -> BTreeMap<&str, &'static str> {
+    let cut = |c: char| c.is_whitespace() || "(),;".contains(c);
+    let words: Vec<&str> = statement
+        .split(cut)
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut names = BTreeMap::new();
+    for (place, word) in words.iter().enumerate() {
+        if !["from", "join", "update", "into"].contains(word) {
+            continue;
+        }
+        let Some(table) = LARGE
+            .into_iter()
+            .find(|table| words.get(place + 1) == Some(table))
+        else {
+            continue;
+        };
+        names.insert(table, table);
+        let behind = words[place + 2..].iter().find(|word| **word != "as");
+        names.extend(behind.map(|name| (*name, table)));
+    }
+    names
+}
+
+/// How SQLite goes about it; none where it cannot.
+async fn plan(conn: &mut SqliteConnection, statement: &str) -> Option<Vec<String>> {
+    // Locks are PostgreSQL's; most stand in comments already.
+    let lock = statement.find(" for update");
+    let lock = lock.filter(|&at| !statement[..at].ends_with("/*"));
+    let text = &statement[..lock.unwrap_or(statement.len())];
+    let text = text.replace("db_now()", "0");
+    let text = AssertSqlSafe(format!("explain query plan {text}"));
+    let rows = sqlx::query(text).fetch_all(conn).await.ok()?;
+    Some(rows.iter().map(|row| row.get(3)).collect())
+}
+
+/// Steps of a plan that go through more than they need.
+fn faults(statement: &str, plan: &[String]) -> Vec<String> {
+    let names = names(statement);
+    let fault = |step: &&String| {
+        let mut words = step.split_whitespace();
+        let (how, what) = (words.next(), words.next().unwrap_or_default());
+        if !names.contains_key(what) {
+            return false;
+        }
+        // Partial indexes that are nearly always empty.
+        let few = step.contains("blocks_uncertain") || step.contains("subscribers_untracked");
+        // A batch whose rows do not name their key: the whole run is gone through for it.
+        let run = statement.contains("json_each") && step.ends_with("(run_id=?)");
+        match how {
+            Some("SCAN") => !few,
+            Some("SEARCH") => run,
+            _ => false,
+        }
+    };
+    plan.iter().filter(fault).cloned().collect()
+}
+
+#[test]
+fn every_statement_finds_its_rows_by_a_key() {
+    block_on(async {
+        let database = Database::new(Engine::Sqlite).await;
+        database.store().await.close().await;
+        let file = database.path().join("pressrun.db");
+        let options = SqliteConnectOptions::new().filename(file);
+        let mut conn = options.connect().await.expect("a connection");
+        let mut explained = 0;
+        let mut wrong = Vec::new();
+        let store_files = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+        for statement in statements(&store_files) {
+            let Some(steps) = plan(&mut conn, &statement).await else {
+                // PostgreSQL's own, or a part of one.
+                continue;
+            };
+            explained += 1;
+            let words: Vec<&str> = statement.split_whitespace().collect();
+            let words = words.join(" ");
+            let allowed = ALLOWED.iter().any(|(begin, _)| words.starts_with(begin));
+            let faults = faults(&statement, &steps);
+            if !faults.is_empty() && !allowed {
+                wrong.push((statement, faults));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        assert!(explained > 300, "{explained} statements were found");
+        let slow = "update deliveries set opened_at = v.at from (
+            select cast(value->>0 as bigint) as seq, cast(value->>1 as bigint) as at from json_each($2)
+            ) as v where deliveries.run_id = $1 and deliveries.seq = v.seq";
+        let steps = plan(&mut conn, slow).await.expect("a plan");
+        assert!(
+            !faults(slow, &steps).is_empty(),
+            "what is looked for can be found: {steps:?}"
+        );
+    });
+}
