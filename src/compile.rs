@@ -7,7 +7,6 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use crate::compile::escape::escape_html;
 use crate::compile::notation::Notation;
 use crate::segment::Sieve;
 use crate::token::Purpose;

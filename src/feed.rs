@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
-use crate::compile::escape_html;
+use crate::compile::escape::escape_html;
 
 pub mod head;
 pub mod plain;

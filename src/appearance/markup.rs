@@ -1,6 +1,6 @@
 //! HTML cut into its pieces, so that one can be changed and the rest stays as it is.
 
-use crate::compile::escape_html;
+use crate::compile::escape::escape_html;
 
 /// A stretch of HTML; the stretches of a text, one behind the other, are the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

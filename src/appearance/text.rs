@@ -1,6 +1,6 @@
 //! The text part as a page: escaped, with its addresses as links.
 
-use crate::compile::escape_html;
+use crate::compile::escape::escape_html;
 
 /// `text` as HTML for a `<pre>`; every `https://` and `http://` address is a link that opens elsewhere.
 pub fn linked(text: &str) -> String {

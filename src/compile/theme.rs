@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use minijinja::value::{Value, merge_maps};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 
-use crate::compile::escape_html;
+use crate::compile::escape::escape_html;
 use crate::compile::theme::look::Look;
 use crate::compile::theme::trace::Marks;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};

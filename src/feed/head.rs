@@ -4,7 +4,7 @@
 //! Promises: every value is escaped; styled within, for such a page loads nothing but pictures.
 
 use crate::clock::Timestamp;
-use crate::compile::escape_html;
+use crate::compile::escape::escape_html;
 
 /// One issue's page.
 #[derive(Clone, Copy, Debug)]

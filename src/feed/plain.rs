@@ -6,7 +6,7 @@
 
 use scraper::{ElementRef, Html, Node};
 
-use crate::compile::escape_html;
+use crate::compile::escape::escape_html;
 
 /// Nobody nests deeper; a hostile layout does.
 const DEPTH: usize = 150;

@@ -206,7 +206,7 @@ impl<'a> Reading<'a> {
             match slot.filler.inline() {
                 Inline::Merge(merge) => self.part(Part::Slot(merge), base + slot.start),
                 other => {
-                    let fixed = crate::compile::escape_html(&plain_text(&[other]));
+                    let fixed = crate::compile::escape::escape_html(&plain_text(&[other]));
                     self.layout
                         .map
                         .push((self.layout.template.len(), base + slot.start));
