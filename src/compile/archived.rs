@@ -4,7 +4,8 @@
 //! mail (to leave, to choose, to read in the browser) leads where anyone may go. Leaves to `feed` what of a
 //! page stands in a feed.
 
-use crate::compile::{Compiled, Slot, Template, escape_html};
+use crate::compile::escape::escape_html;
+use crate::compile::{Compiled, Slot, Template};
 
 /// Where the links lead that are a reader's own in a mail.
 #[derive(Clone, Copy, Debug)]

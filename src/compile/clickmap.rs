@@ -3,7 +3,8 @@
 //! Promises: pure; nothing personal and no working link is left in it: fields show their defaults, links lead to
 //! nowhere, the pixel is gone. Badges are text and escaped.
 
-use crate::compile::{Compiled, Segment, Slot, escape_html};
+use crate::compile::escape::escape_html;
+use crate::compile::{Compiled, Segment, Slot};
 
 /// Set small and high, in colours that are read on any ground.
 const STYLE: &str = "display:inline-block;background:#b00020;color:#ffffff;font:bold 11px/16px sans-serif;\

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use minijinja::context;
 use minijinja::value::Value;
 
+use crate::compile::escape::escape_html;
 use crate::compile::image::double;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::theme::Theme;
 use crate::compile::theme::trace::{Marks, Origin};
-use crate::compile::{Context, Image, Segment, escape_html};
+use crate::compile::{Context, Image, Segment};
 use crate::issue::Issue;
 use crate::issue::block::{Align, Block, Inline, LinkId, Mark, Picture, Promo};
 use crate::segment::Sieve;

@@ -5,6 +5,7 @@
 
 use minijinja::value::Value;
 
+use crate::compile::escape::escape_html;
 use crate::compile::layout::Snapshot;
 use crate::compile::markup::safe;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
@@ -12,7 +13,7 @@ use crate::compile::press::Press;
 use crate::compile::text::Text;
 use crate::compile::theme::Theme;
 use crate::compile::theme::trace::Marks;
-use crate::compile::{Context, Segment, Slot, Template, escape_html};
+use crate::compile::{Context, Segment, Slot, Template};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::issue::Issue;
 use crate::issue::block::{Inline, Merge};

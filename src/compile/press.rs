@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use minijinja::context;
 use minijinja::value::Value;
 
+use crate::compile::escape::escape_html;
 use crate::compile::markup::{Markup, safe, table_index};
 use crate::compile::own::{own_place, own_places, own_theme};
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::text::{Text, WIDTH};
 use crate::compile::theme::trace::Marks;
 use crate::compile::theme::{Theme, direction};
-use crate::compile::{Compiled, Context, Image, Link, Segment, Slot, Template, escape_html};
+use crate::compile::{Compiled, Context, Image, Link, Segment, Slot, Template};
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, Piece, Target};

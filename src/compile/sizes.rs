@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::compile::Image;
+use crate::compile::escape::escape_html;
 use crate::compile::image::double;
 use crate::compile::press::Press;
-use crate::compile::{Image, escape_html};
 
 /// CSS pixels of the widest mail, for an image of which no layout says how wide it is.
 const WIDTH_LIMIT: u32 = 600;
