@@ -1,7 +1,7 @@
 //! A draft: `issue.md` made from a newsletter that was written elsewhere.
 //!
 //! Promises: plain text, Markdown and HTML (as Substack, Medium, beehiiv and Google Docs export it) come
-//! out as Markdown that `issue` reads; no word of the original is lost without a note; whatever was not
+//! out as Markdown that `issue` reads; no word of the author's is lost without a note; whatever was not
 //! certain is a [`Guess`]. A link without a target is written `(TODO)`, which `check` refuses by line.
 //! Leaves the choice of folder and slug to `publication`.
 
@@ -10,10 +10,13 @@ use jiff::civil::Date;
 use crate::draft::piece::Piece;
 
 mod dates;
+mod footer;
+mod head;
 mod html;
 mod line;
 mod links;
 mod markdown;
+mod outro;
 mod piece;
 mod text;
 mod write;
@@ -105,7 +108,7 @@ pub fn read(octets: &[u8]) -> Result<Draft, String> {
             "the HTML is nested deeper than {NESTING_LIMIT} elements; is it an export of a newsletter?"
         ));
     }
-    let found = match format {
+    let mut found = match format {
         Format::PlainText => text::read(&text),
         Format::Markdown => markdown::read(&text),
         _ => html::read(&text, format),
@@ -113,6 +116,7 @@ pub fn read(octets: &[u8]) -> Result<Draft, String> {
     if found.pieces.is_empty() && found.title.is_none() {
         return Err("no text could be found in it".into());
     }
+    outro::settle(&mut found.pieces);
     Ok(write::draft(format, found))
 }
 
@@ -265,49 +269,6 @@ fn format_of(text: &str) -> Format {
 /// A text as one YAML line. JSON's strings are YAML's.
 pub fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a text always has a JSON form")
-}
-
-/// Lines that end every newsletter and are the theme's own words here.
-fn is_footer(line: &str) -> bool {
-    let lower = line
-        .trim()
-        .trim_end_matches(['.', '\u{2192}', '>', ' '])
-        .to_lowercase();
-    let whole = [
-        "unsubscribe",
-        "view in browser",
-        "view online",
-        "manage preferences",
-        "update your profile",
-        "manage your subscription",
-        "unsubscribe from this list",
-        "open in app",
-        "subscribe now",
-        "leave a comment",
-        "like",
-        "comment",
-        "restack",
-        "share this post",
-        "read in app",
-    ];
-    let starts = [
-        "you are receiving this",
-        "you're receiving this",
-        "you received this email",
-        "\u{a9} 20",
-        "(c) 20",
-        "copyright \u{a9}",
-        "update your email preferences",
-        "if you no longer wish",
-        "to stop receiving",
-        "unsubscribe here",
-        "powered by ",
-        "sent by ",
-        "view this email in your browser",
-        "thanks for reading! subscribe",
-        "click here to unsubscribe",
-    ];
-    whole.contains(&lower.as_str()) || starts.iter().any(|start| lower.starts_with(start))
 }
 
 #[cfg(test)]

@@ -6,14 +6,17 @@
 
 use scraper::{ElementRef, Html, Node, Selector};
 
-use crate::draft::html::element::{BLOCKS, depth_of_class, holds_blocks, is_data, is_widget};
+use crate::draft::html::element::{
+    BLOCKS, continues, depth_of_class, holds_blocks, is_data, is_hidden, is_widget,
+};
 use crate::draft::html::inline::Words;
 use crate::draft::links::{is_phrase, linked};
-use crate::draft::piece::{Entry, Kind, Piece, tame_start};
-use crate::draft::{Format, Found, dates, is_footer};
+use crate::draft::piece::{Entry, Kind, Piece, plain, tame_start};
+use crate::draft::{Format, Found, dates, footer, head};
 
 mod element;
 mod inline;
+mod notes;
 
 /// Nobody writes deeper; a hostile file does.
 const DEPTH_LIMIT: usize = 100;
@@ -34,6 +37,7 @@ pub(super) fn read(text: &str, format: Format) -> Found {
         words: Words::of(&page),
         pieces: Vec::new(),
         notes: Vec::new(),
+        hidden: None,
         base: 2,
         title: None,
     };
@@ -50,10 +54,9 @@ pub(super) fn read(text: &str, format: Format) -> Found {
     let time = first(&page, "time[datetime]").and_then(|time| time.value().attr("datetime"));
     found.dates = time.and_then(|time| dates::line(time.get(..10).unwrap_or(time)));
     walk.base = base_level(&page, walk.title);
-    if let Some(body) = first(
-        &page,
-        "section.e-content, .e-content, .available-content, .body.markup, body",
-    ) {
+    // What a tool puts around the text is not the author's.
+    let bodies = [".e-content", ".available-content", ".body.markup", "body"];
+    if let Some(body) = bodies.iter().find_map(|body| first(&page, body)) {
         walk.block(body, 0, subtitle);
     }
     if found.title.is_none() {
@@ -65,10 +68,45 @@ pub(super) fn read(text: &str, format: Format) -> Found {
     }
     found.notes.append(&mut walk.notes);
     found.pieces = walk.pieces;
-    if found.teaser.is_none() {
-        crate::draft::text::teaser(&mut found);
-    }
+    small_print(&mut found);
+    head::teaser(&mut found);
+    let preview = walk.hidden.filter(|_| found.teaser.is_none());
+    found.teaser = found
+        .teaser
+        .take()
+        .or(preview)
+        .filter(|teaser| Some(teaser) != found.title.as_ref());
     found
+}
+
+/// Takes out what the theme says itself, and tells it.
+fn small_print(found: &mut Found) {
+    let shown = |piece: &Piece| match &piece.kind {
+        Kind::Paragraph(text) | Kind::Heading { text, .. } => plain(text),
+        Kind::Image { source, .. } => source.clone(),
+        Kind::List(entries) => {
+            let texts = entries.iter().map(|entry| plain(&entry.text));
+            texts.collect::<Vec<_>>().join(", ")
+        }
+        _ => String::new(),
+    };
+    let texts: Vec<String> = found.pieces.iter().map(shown).collect();
+    let print = footer::small_print(texts.iter().map(String::as_str));
+    let item = |piece: &Piece| matches!(piece.kind, Kind::Item { .. } | Kind::Note { .. });
+    let last = found.pieces.iter().rposition(item).unwrap_or_default();
+    let print = print.filter(|print| *print > last);
+    let mut left_out = Vec::new();
+    let pieces = std::mem::take(&mut found.pieces).into_iter().zip(texts);
+    for (at, (piece, text)) in pieces.enumerate() {
+        let alone = matches!(piece.kind, Kind::Paragraph(_)) && text.lines().all(footer::is_footer);
+        if alone || print.is_some_and(|print| at >= print) {
+            left_out.push(text.replace('\n', " "));
+        } else {
+            found.pieces.push(piece);
+        }
+    }
+    left_out.retain(|text| !text.trim().is_empty());
+    found.notes.extend(footer::note(&left_out));
 }
 
 /// A date that stands among the first paragraphs.
@@ -78,7 +116,10 @@ fn date_line(pieces: &mut Vec<Piece>, found: &mut Found) {
         .take(4)
         .enumerate()
         .find_map(|(at, piece)| match &piece.kind {
-            Kind::Paragraph(text) => dates::line(text).map(|dates| (at, dates)),
+            Kind::Paragraph(text) => {
+                let line = footer::without_footers(&plain(text));
+                dates::line(&line).map(|dates| (at, dates))
+            }
             _ => None,
         });
     if let Some((at, dates)) = dated {
@@ -146,6 +187,8 @@ struct Walk<'a> {
     words: Words,
     pieces: Vec<Piece>,
     notes: Vec<String>,
+    /// The first words that nobody sees: what inboxes show beside the subject.
+    hidden: Option<String>,
     base: usize,
     title: Option<ElementRef<'a>>,
 }
@@ -167,6 +210,14 @@ impl<'a> Walk<'a> {
                         continue;
                     };
                     let name = child.value().name();
+                    if is_hidden(&child) {
+                        let words = self.words.visible(child);
+                        self.hidden = self
+                            .hidden
+                            .take()
+                            .or(Some(words).filter(|words| !words.is_empty()));
+                        continue;
+                    }
                     if SKIPPED.contains(&name) || is_widget(&child) || Some(child) == skip {
                         continue;
                     }
@@ -187,6 +238,9 @@ impl<'a> Walk<'a> {
         if Some(element) == self.title {
             return;
         }
+        if let Some(label) = self.words.footnote(element) {
+            return self.note(label, element);
+        }
         let name = element.value().name();
         if let Some(level) = level(name) {
             return self.heading(element, level);
@@ -206,8 +260,7 @@ impl<'a> Walk<'a> {
                         ..
                     })
                 );
-                // Google Docs begins a new list for each level.
-                if follows && depth_of_class(&element) > 0 {
+                if follows && continues(&element) {
                     if let Some(Piece {
                         kind: Kind::List(list),
                         ..
@@ -246,6 +299,12 @@ impl<'a> Walk<'a> {
             "figure" => self.figure(element, depth, skip),
             _ => self.block(element, depth, skip),
         }
+    }
+
+    fn note(&mut self, label: String, element: ElementRef<'_>) {
+        let text = self.words.children(element, 0).replace('\n', " ");
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.pieces.push(Piece::of(Kind::Note { label, text }));
     }
 
     fn heading(&mut self, element: ElementRef<'_>, level: usize) {
@@ -305,6 +364,10 @@ impl<'a> Walk<'a> {
             match item.value().name() {
                 "ul" | "ol" => self.list(item, level + 1, entries, depth + 1),
                 "li" => {
+                    if let Some(label) = self.words.footnote(item) {
+                        self.note(label, item);
+                        continue;
+                    }
                     let text = self.words.children_without(item, &["ul", "ol"], 0);
                     let text = text
                         .split('\n')
@@ -367,7 +430,7 @@ impl<'a> Walk<'a> {
         let text = text.trim();
         let images = self.words.take_images();
         self.notes.append(&mut self.words.notes);
-        if !text.is_empty() && !is_footer(text) {
+        if !text.is_empty() {
             self.pieces.push(self.paragraph(text));
         }
         self.pieces.extend(images);

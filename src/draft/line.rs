@@ -4,9 +4,16 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     Blank,
-    Rule,
-    Bullet { depth: usize, text: &'a str },
-    Numbered { number: usize, text: &'a str },
+    /// A drawn line, as it stands there.
+    Rule(&'a str),
+    Bullet {
+        depth: usize,
+        text: &'a str,
+    },
+    Numbered {
+        number: usize,
+        text: &'a str,
+    },
     Quote(&'a str),
     Text(&'a str),
 }
@@ -28,8 +35,9 @@ pub(super) fn classify(line: &str) -> Line<'_> {
             '-' | '*' | '_' | '=' | '~' | '\u{2014}' | '\u{2500}' | '\u{2022}' | ' '
         )
     };
-    if text.chars().count() >= 3 && text.chars().all(drawn) {
-        return Line::Rule;
+    // Two hyphens stand before a signature (RFC 3676, section 4.3).
+    if text == "--" || text.chars().count() >= 3 && text.chars().all(drawn) {
+        return Line::Rule(text);
     }
     let mut rest = text.chars();
     let first = rest.next().unwrap_or_default();

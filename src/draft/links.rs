@@ -1,6 +1,7 @@
 //! Links in plain words: addresses written out, and phrases whose target got lost in the pasting.
 
 use crate::draft::piece::escape;
+use crate::draft::write::target;
 
 /// What a link without its target is written with; `check` refuses it by line.
 pub(super) const TODO: &str = "TODO";
@@ -50,10 +51,72 @@ const WITHIN: [&str; 17] = [
     "read more",
 ];
 
+/// How a line begins that asks its reader to follow a link.
+const ASKING: [&str; 22] = [
+    "read ",
+    "download ",
+    "watch ",
+    "listen ",
+    "get ",
+    "see ",
+    "join ",
+    "register ",
+    "sign up ",
+    "learn ",
+    "discover ",
+    "explore ",
+    "find out ",
+    "check out ",
+    "try ",
+    "view ",
+    "visit ",
+    "apply ",
+    "book ",
+    "browse ",
+    "order ",
+    "go to ",
+];
+/// Characters, and words, of what a link is called.
+const NAME: (usize, usize) = (60, 8);
+
 /// A whole line or paragraph of plain words as Markdown with its links. Gives how many lack their target,
 /// too.
 pub(super) fn linked(text: &str) -> (String, usize) {
-    whole(text).unwrap_or_else(|| within(text))
+    let named = || named(text).map(|link| (link, 0));
+    whole(text).or_else(named).unwrap_or_else(|| within(text))
+}
+
+/// Whether a line looks like a link that lost its target: short, no sentence, and asking for something.
+pub(super) fn asks(line: &str) -> bool {
+    let lower = line.trim().to_lowercase();
+    is_name(&lower)
+        && !lower.contains("://")
+        && !is_phrase(line)
+        && !lower.ends_with(['.', ',', ':', ';', '?'])
+        && ASKING.iter().any(|verb| lower.starts_with(verb))
+}
+
+/// A line as a link that lost its target.
+pub(super) fn lost(line: &str) -> String {
+    let words = line.trim_end_matches(['\u{2192}', '>', '\u{bb}', ' ']);
+    format!("[{}]({TODO})", escape(words.trim()))
+}
+
+/// "The report: https://..." and "The report (https://...)" say what the link is called.
+fn named(text: &str) -> Option<String> {
+    let (start, end) = next_address(text)?;
+    let (before, url) = (text[..start].trim_end(), &text[start..end]);
+    let (name, rest) = match before.strip_suffix(['(', '<']) {
+        Some(name) => (name.trim_end(), text[end..].strip_prefix([')', '>'])?),
+        None => (before.strip_suffix(':')?, &text[end..]),
+    };
+    let name = name.trim_end_matches([':', ' ']);
+    let whole = rest.trim().is_empty() && is_name(name) && !name.contains(['[', ']']);
+    whole.then(|| format!("[{}]({})", escape(name), target(url)))
+}
+
+fn is_name(words: &str) -> bool {
+    !words.is_empty() && words.chars().count() <= NAME.0 && words.split(' ').count() <= NAME.1
 }
 
 /// Part of a paragraph, as [`linked`] does it.
@@ -197,7 +260,7 @@ fn next_address(text: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::linked;
+    use super::{asks, linked, lost};
 
     #[test]
     fn phrases_without_a_target_are_left_to_do() {
@@ -231,8 +294,33 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_asks_for_something_may_be_a_link() {
+        for text in ["Download the notebook", "Watch it on the web \u{2192}"] {
+            assert!(asks(text), "{text}");
+        }
+        for text in [
+            "Read more",
+            "Read more: https://a.example/",
+            "Watch your step.",
+            "Reading lists",
+            "See what happened when we let it run for a whole week",
+        ] {
+            assert!(!asks(text), "{text}");
+        }
+        assert_eq!(lost("Get *it* \u{2192}"), "[Get \\*it\\*](TODO)");
+    }
+
+    #[test]
     fn addresses_written_out_keep_their_phrase() {
         for (text, expected) in [
+            (
+                "The report, in full: https://a.example/r.pdf",
+                "[The report, in full](https://a.example/r.pdf)",
+            ),
+            (
+                "The report (https://a.example/(r))",
+                "[The report](<https://a.example/(r)>)",
+            ),
             (
                 "Read more (https://a.example/x_y).",
                 "[Read more](https://a.example/x_y).",

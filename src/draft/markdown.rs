@@ -3,9 +3,12 @@
 //! Promises: the text stays the author's, line by line; only what `issue` reads otherwise is changed:
 //! front matter, the title, headlines underlined or of the first level, and links without a target.
 
+use pulldown_cmark::{Event, HeadingLevel, Parser, Tag};
+
 use crate::draft::links::TODO;
-use crate::draft::piece::{Kind, Piece};
-use crate::draft::{Found, dates, is_footer};
+use crate::draft::outro::{self, Part};
+use crate::draft::piece::{Kind, Piece, plain};
+use crate::draft::{Found, dates, footer};
 
 /// Whether a text has the marks of Markdown, and more than one of them.
 pub(super) fn looks_so(text: &str) -> bool {
@@ -26,7 +29,10 @@ pub(super) fn read(text: &str) -> Found {
     let titled = found.title.is_some();
     // One `#` is the title; several are the items.
     let title_taken = titled || firsts > 1 && !lines.iter().any(|line| line.starts_with("## "));
+    let base = base(body, found.title.as_deref(), title_taken);
+    let print = footer::small_print(lines.iter().copied());
     let mut out = String::new();
+    let mut left_out = Vec::new();
     let mut fence: Option<String> = None;
     let (mut at, mut seen_text) = (0, false);
     while let Some(line) = lines.get(at) {
@@ -54,10 +60,9 @@ pub(super) fn read(text: &str) -> Found {
                 .or_else(|| dates::line(trimmed.trim_matches(['*', '_'])));
             continue;
         }
-        if is_footer(trimmed) {
-            found
-                .notes
-                .push(format!("left out, because the theme says it: `{trimmed}`"));
+        let words = plain(trimmed);
+        if footer::is_footer(&words) || print.is_some_and(|print| at > print) {
+            left_out.extend((!words.is_empty()).then_some(words));
             continue;
         }
         let underline = lines
@@ -84,13 +89,13 @@ pub(super) fn read(text: &str) -> Found {
         };
         match heading {
             Some((1, words)) if found.title.is_none() && !title_taken => {
-                found.title = Some(plain(&words));
+                found.title = Some(title(&words));
                 continue;
             }
             // The title again, as many tools print it above the text.
-            Some((1, words)) if found.title.as_deref() == Some(plain(&words).as_str()) => continue,
+            Some((1, words)) if found.title.as_deref() == Some(title(&words).as_str()) => continue,
             Some((level, words)) => {
-                let level = level.clamp(2, 4);
+                let level = (level + 2 - base.min(level)).min(4);
                 out.push_str(&format!("{} {}\n", "#".repeat(level), links(&words)));
             }
             None => {
@@ -103,11 +108,73 @@ pub(super) fn read(text: &str) -> Found {
     if found.title.is_none() {
         found.title = out
             .lines()
-            .find_map(|line| line.strip_prefix("## ").map(plain));
+            .find_map(|line| line.strip_prefix("## ").map(title));
         found.notes.push("the title is the first headline".into());
     }
-    found.pieces.push(Piece::of(Kind::Verbatim(out)));
+    found.notes.extend(footer::note(&left_out));
+    let (parts, places) = parts(&out);
+    match outro::begin(&parts) {
+        Some((at, why)) => {
+            let (items, closing) = out.split_at(places[at]);
+            found.pieces.extend([
+                Piece::of(Kind::Verbatim(items.to_owned())),
+                Piece::guessed(Kind::Rule, why),
+                Piece::of(Kind::Verbatim(closing.to_owned())),
+            ]);
+        }
+        None => found.pieces.push(Piece::of(Kind::Verbatim(out))),
+    }
     found
+}
+
+/// The level of headings that begins an item: the highest one below the title.
+fn base(text: &str, named: Option<&str>, title_taken: bool) -> usize {
+    let (mut levels, mut titled) = (Vec::new(), title_taken);
+    for (event, range) in Parser::new(text).into_offset_iter() {
+        let Event::Start(Tag::Heading { level, .. }) = event else {
+            continue;
+        };
+        let words = text[range].trim_matches(['#', '=', '-', ' ', '\n']);
+        let level = level as usize;
+        if level == 1 && (named == Some(title(words).as_str()) || !titled) {
+            titled = true;
+            continue;
+        }
+        levels.push(level);
+    }
+    levels.into_iter().min().unwrap_or(2)
+}
+
+/// The outermost blocks, and where each of them begins.
+fn parts(text: &str) -> (Vec<Part>, Vec<usize>) {
+    let (mut parts, mut places) = (Vec::new(), Vec::new());
+    let mut depth = 0_usize;
+    for (event, range) in Parser::new(text).into_offset_iter() {
+        let words = &text[range.clone()];
+        let part = match &event {
+            Event::Start(Tag::Heading {
+                level: HeadingLevel::H2,
+                ..
+            }) => Part::Item,
+            Event::Start(Tag::Paragraph) if outro::is_link(words) => Part::Link,
+            Event::Start(Tag::Paragraph | Tag::Heading { .. }) => {
+                Part::Words(plain(words.trim_start_matches('#').trim()))
+            }
+            Event::Rule => Part::Rule,
+            _ => Part::Other,
+        };
+        match event {
+            Event::End(_) => depth = depth.saturating_sub(1),
+            Event::Start(_) | Event::Rule if depth == 0 => {
+                parts.push(part);
+                places.push(range.start);
+                depth += usize::from(event != Event::Rule);
+            }
+            Event::Start(_) => depth += 1,
+            _ => {}
+        }
+    }
+    (parts, places)
 }
 
 /// The front matter of another tool, each key in lower case with its value, and the text behind it.
@@ -180,6 +247,6 @@ fn links(line: &str) -> String {
 }
 
 /// The words of a headline without Markdown's marks.
-fn plain(words: &str) -> String {
+fn title(words: &str) -> String {
     words.replace(['*', '`', '\\'], "").trim().to_owned()
 }

@@ -33,6 +33,11 @@ pub(super) enum Kind {
     /// Rows of cells; the first one is the head.
     Table(Vec<Vec<String>>),
     Rule,
+    /// A footnote; what mentions it is `[^label]`.
+    Note {
+        label: String,
+        text: String,
+    },
     /// Markdown of the author's that is passed on as it is.
     Verbatim(String),
 }
@@ -85,6 +90,34 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
+/// Markdown of ours as plain words: without escapes, looks and targets.
+pub(super) fn plain(markdown: &str) -> String {
+    let mut out = String::with_capacity(markdown.len());
+    let mut rest = markdown;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '\\' => {
+                let escaped = rest.chars().next();
+                out.extend(escaped);
+                rest = &rest[escaped.map_or(0, char::len_utf8)..];
+            }
+            ']' => {
+                let target = rest.strip_prefix('(').map(|target| {
+                    let close = if target.starts_with('<') { ">)" } else { ")" };
+                    (target, target.find(close).map(|end| end + close.len()))
+                });
+                if let Some((target, Some(end))) = target {
+                    rest = &target[end..];
+                }
+            }
+            '*' | '`' | '[' => {}
+            other => out.push(other),
+        }
+    }
+    out
+}
+
 /// A line of Markdown that begins a paragraph and nothing else.
 pub(super) fn tame_start(line: &str) -> String {
     let digits = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -102,7 +135,7 @@ pub(super) fn tame_start(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{escape, tame_start};
+    use super::{escape, plain, tame_start};
 
     #[test]
     fn plain_words_stay_plain_words() {
@@ -115,5 +148,10 @@ mod tests {
         assert_eq!(tame_start("# no"), "\\# no");
         assert_eq!(tame_start("---"), "\\---");
         assert_eq!(tame_start("plain"), "plain");
+        assert_eq!(plain(&escape("a*b [c] | d")), "a*b [c] | d");
+        assert_eq!(
+            plain("**a** [b](https://b.example) [c](<https://c.example/(x)>) d"),
+            "a b c d"
+        );
     }
 }

@@ -5,30 +5,41 @@
 
 use std::collections::BTreeMap;
 
+use crate::draft::Found;
+use crate::draft::head::{head, teaser};
 use crate::draft::line::{Line, classify};
-use crate::draft::links::{is_phrase, linked};
+use crate::draft::links::{asks, is_phrase, linked, lost};
+use crate::draft::outro::says_goodbye;
 use crate::draft::piece::{Entry, Kind, Piece, tame_start};
-use crate::draft::{Found, dates, is_footer};
+use crate::draft::text::references::{led, taken};
+use crate::draft::text::shape::{ends_early, item_lines, width};
+
+mod references;
+mod shape;
 
 /// Characters of a headline at most; a longer line is a sentence.
 const HEADLINE: usize = 90;
-/// Characters of a teaser at most.
-const TEASER: usize = 280;
 /// Characters of a line that may have lost its bullet.
 const BARE_ENTRY: usize = 140;
+/// Characters of the line with which a letter is signed.
+const SIGNING: usize = 60;
 
 /// Reads a pasted newsletter.
 pub(super) fn read(text: &str) -> Found {
     let mut found = Found::default();
     let lines = head(text, &mut found);
+    let (lines, references) = taken(lines);
     let lines: Vec<Line<'_>> = lines.into_iter().map(classify).collect();
     let mut walk = Walk {
-        wrapped: is_wrapped(&lines),
+        title: found.title.as_deref().unwrap_or_default(),
+        references,
+        width: width(&lines),
         items: item_lines(&lines),
         lines: &lines,
         at: 0,
         pieces: Vec::new(),
         begun: false,
+        divided: false,
     };
     walk.run();
     found.pieces = walk.pieces;
@@ -36,143 +47,21 @@ pub(super) fn read(text: &str) -> Found {
     found
 }
 
-/// Takes title and date off the top, and what every newsletter ends with off the text.
-fn head<'a>(text: &'a str, found: &mut Found) -> Vec<&'a str> {
-    let mut kept = Vec::new();
-    let mut heading = true;
-    let mut left_out = Vec::new();
-    for line in text.lines() {
-        let trimmed = line.trim();
-        if heading && !trimmed.is_empty() {
-            let field = trimmed
-                .split_once(": ")
-                .map(|(key, value)| (key.to_ascii_lowercase(), value));
-            match field.as_ref().map(|(key, value)| (key.as_str(), *value)) {
-                Some(("subject" | "title", value)) if found.title.is_none() => {
-                    found.title = Some(value.trim().to_owned());
-                    continue;
-                }
-                Some(("date" | "dates" | "sent", value))
-                    if dates::line(date_of_mail(value)).is_some() =>
-                {
-                    found.dates = dates::line(date_of_mail(value));
-                    continue;
-                }
-                Some(("from" | "to" | "reply-to" | "cc", _)) => continue,
-                _ => {}
-            }
-            if let Some(dates) = dates::line(trimmed) {
-                found.dates = Some(dates);
-                continue;
-            }
-            if found.title.is_none() && classify(line) == Line::Text(trimmed) {
-                let title = trimmed.trim_start_matches('#').trim();
-                found.title = Some(title.to_owned());
-                if title.chars().count() > 2 * HEADLINE {
-                    found
-                        .notes
-                        .push("the title is the first line, which is long for a title".into());
-                }
-                continue;
-            }
-            heading = false;
-        }
-        if is_footer(trimmed) {
-            left_out.push(trimmed);
-            continue;
-        }
-        kept.push(line);
-    }
-    if !left_out.is_empty() {
-        let shown: Vec<String> = left_out
-            .iter()
-            .map(|line| format!("`{}`", short(line)))
-            .collect();
-        found.notes.push(format!(
-            "left out, because the theme says it: {}",
-            shown.join(", ")
-        ));
-    }
-    kept
-}
-
-/// The day of a mail's Date, without time and zone.
-fn date_of_mail(value: &str) -> &str {
-    let end = value.find(':').map_or(value.len(), |colon| {
-        value[..colon].rfind(' ').unwrap_or(colon)
-    });
-    value[..end].trim_end_matches(" at").trim()
-}
-
-fn short(line: &str) -> String {
-    let mut shown: String = line.chars().take(40).collect();
-    if shown.len() < line.len() {
-        shown.push('\u{2026}');
-    }
-    shown
-}
-
-/// Whether neighbouring lines are parts of one paragraph.
-fn is_wrapped(lines: &[Line<'_>]) -> bool {
-    let text = |line: &Line<'_>| match line {
-        Line::Text(text) => Some(text.chars().count()),
-        _ => None,
-    };
-    let pairs = lines
-        .windows(2)
-        .filter_map(|pair| text(&pair[0]).zip(text(&pair[1])));
-    let (mut full, mut all) = (0, 0);
-    for (first, _) in pairs {
-        all += 1;
-        full += usize::from((50..=100).contains(&first));
-    }
-    let longest = lines.iter().filter_map(text).max().unwrap_or_default();
-    all > 0 && full * 3 >= all * 2 && longest <= 110
-}
-
-/// Numbered lines that are headlines: 1, 2, 3 and so on, most of them with text of their own below.
-fn item_lines(lines: &[Line<'_>]) -> BTreeMap<usize, usize> {
-    let numbered = lines
-        .iter()
-        .enumerate()
-        .filter_map(|(at, line)| match line {
-            Line::Numbered { number, text } if text.chars().count() <= 2 * HEADLINE => {
-                Some((at, *number))
-            }
-            _ => None,
-        });
-    let mut items: Vec<(usize, usize)> = Vec::new();
-    for (at, number) in numbered {
-        let expected = items.last().map_or(1, |(_, last)| last + 1);
-        let follows = number == expected || (items.is_empty() && number <= 1);
-        if follows && has_text_below(lines, at) {
-            items.push((at, number));
-        }
-    }
-    if items.len() < 2 {
-        items.clear();
-    }
-    items.into_iter().collect()
-}
-
-/// Whether a paragraph stands between this line and the next numbered one.
-fn has_text_below(lines: &[Line<'_>], at: usize) -> bool {
-    let below = &lines[at + 1..];
-    let mut block = below
-        .iter()
-        .take_while(|line| !matches!(line, Line::Numbered { .. }));
-    block.any(|line| matches!(line, Line::Text(_) | Line::Bullet { .. } | Line::Quote(_)))
-}
-
 struct Walk<'a> {
+    title: &'a str,
+    /// Where the numbers among the words lead.
+    references: BTreeMap<usize, &'a str>,
     lines: &'a [Line<'a>],
-    wrapped: bool,
+    /// At which the lines are wrapped, if they are.
+    width: Option<usize>,
     /// Headlines by their line, with their numbers.
     items: BTreeMap<usize, usize>,
     at: usize,
     pieces: Vec<Piece>,
     /// An item was begun.
     begun: bool,
+    /// An item with a number has headlines within.
+    divided: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -180,21 +69,16 @@ impl<'a> Walk<'a> {
         while let Some(line) = self.lines.get(self.at) {
             match line {
                 Line::Blank => self.at += 1,
-                Line::Rule => {
+                Line::Rule(_) => {
                     self.at += 1;
-                    let last = self
-                        .items
-                        .keys()
-                        .next_back()
-                        .is_none_or(|last| *last < self.at);
                     // Between two items a line divides, which the theme does anyway.
-                    if self.begun && last {
+                    if self.begun && self.after_items() {
                         self.pieces.push(Piece::of(Kind::Rule));
                     }
                 }
                 Line::Numbered { text, .. } if self.items.contains_key(&self.at) => {
                     let number = self.items.get(&self.at).copied();
-                    let text = linked(text).0;
+                    let text = self.linked(text);
                     self.at += 1;
                     self.begun = true;
                     self.pieces.push(Piece::of(Kind::Item { number, text }));
@@ -207,52 +91,76 @@ impl<'a> Walk<'a> {
     }
 
     fn text(&mut self, text: &'a str) {
+        if self.begun && self.ends_item() && asks(text) {
+            self.at += 1;
+            let what =
+                "a link that lost its target, because the line ends an item and asks for something";
+            self.pieces
+                .push(Piece::guessed(Kind::Paragraph(lost(text)), what));
+            return;
+        }
         if let Some(headline) = self.headline(text) {
-            return self.pieces.push(headline);
+            self.pieces.extend(headline);
+            return;
         }
-        if self.begun && says_goodbye(text) && self.after_items() && !self.has_rule() {
-            self.pieces.push(Piece::guessed(
-                Kind::Rule,
-                "the last item is taken to end here",
-            ));
-        }
-        if text.ends_with(':') && !self.wrapped {
+        if text.ends_with(':') && self.width.is_none() {
             let bare = self.bare_entries();
             if bare.len() > 1 {
-                self.paragraph(text);
-                let count = bare.len();
+                self.at += 1;
+                self.paragraph(&[text]);
+                self.at += bare.len();
                 let entries = bare.into_iter().map(|text| Entry {
                     depth: 0,
                     number: None,
-                    text: linked(text).0,
+                    text: self.linked(text),
                 });
                 let list = Kind::List(entries.collect());
-                self.at += count;
                 let what = "a list, because short lines follow a colon; look where it ends";
                 return self.pieces.push(Piece::guessed(list, what));
             }
         }
         self.at += 1;
-        let mut words = text.to_owned();
-        while self.wrapped
-            && let Some(Line::Text(more)) = self.lines.get(self.at)
-        {
-            words.push(' ');
-            words.push_str(more);
+        let mut lines = vec![text.to_owned()];
+        while let Some(Line::Text(more)) = self.lines.get(self.at) {
+            let last = lines.last_mut().expect("it never is empty");
+            let signs = last.ends_with(',')
+                && last.chars().count().max(more.chars().count()) <= SIGNING
+                && says_goodbye(last);
+            match self.width {
+                Some(width) if !ends_early(last, more, width) => {
+                    last.push(' ');
+                    last.push_str(more);
+                }
+                Some(_) => lines.push((*more).to_owned()),
+                None if signs => lines.push((*more).to_owned()),
+                None => break,
+            }
             self.at += 1;
         }
-        self.push_paragraph(&words);
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        self.paragraph(&lines);
     }
 
-    fn paragraph(&mut self, text: &str) {
-        self.at += 1;
-        self.push_paragraph(text);
+    /// Words with their links, as Markdown.
+    fn linked(&self, text: &str) -> String {
+        led(linked(text).0, &self.references)
     }
 
-    fn push_paragraph(&mut self, text: &str) {
-        let (words, _) = linked(text);
-        self.pieces
-            .push(Piece::of(Kind::Paragraph(tame_start(&words))));
+    /// One paragraph, of lines that the author ended.
+    fn paragraph(&mut self, lines: &[&str]) {
+        let lines = lines.iter().map(|line| tame_start(&self.linked(line)));
+        let words = lines.collect::<Vec<_>>().join("  \n");
+        self.pieces.push(Piece::of(Kind::Paragraph(words)));
+    }
+
+    /// Whether nothing of the present item stands below this line.
+    fn ends_item(&self) -> bool {
+        let mut below = self.lines.iter().enumerate().skip(self.at + 1);
+        match below.find(|(_, line)| **line != Line::Blank) {
+            None | Some((_, Line::Rule(_))) => true,
+            Some((at, Line::Text(text))) => self.lines[at - 1] == Line::Blank && says_goodbye(text),
+            Some((at, _)) => self.items.contains_key(&at),
+        }
     }
 
     /// The short lines right below the present one.
@@ -271,11 +179,16 @@ impl<'a> Walk<'a> {
         entries.collect()
     }
 
-    /// A line that stands alone like a headline, or that is underlined.
-    fn headline(&mut self, text: &'a str) -> Option<Piece> {
+    /// A line that stands alone like a headline, or that is underlined; nothing of it where it says the title
+    /// again.
+    fn headline(&mut self, text: &'a str) -> Option<Option<Piece>> {
         let above = self.at == 0 || self.lines[self.at - 1] == Line::Blank;
         let next = self.lines.get(self.at + 1);
-        let underlined = next == Some(&Line::Rule) && text.chars().count() <= HEADLINE && above;
+        let underline = match next {
+            Some(Line::Rule(drawn)) if drawn.len() > 2 && above => Some(*drawn),
+            _ => None,
+        };
+        let underline = underline.filter(|_| text.chars().count() <= HEADLINE);
         let alone = above && matches!(next, Some(Line::Blank));
         let body = self.lines[self.at + 1..]
             .iter()
@@ -287,28 +200,47 @@ impl<'a> Walk<'a> {
             && !text.ends_with(['.', ',', ':', ';', '!', ')', '\u{2026}'])
             && !text.starts_with(char::is_lowercase)
             && !is_phrase(text)
+            && !says_goodbye(text)
             && !text.contains("://");
-        if !(underlined || (alone && looks && leads)) {
+        if underline.is_none() && !(alone && looks && leads) {
             return None;
         }
-        let text = linked(text).0;
-        self.at += if underlined { 2 } else { 1 };
-        let kind = match (self.items.is_empty(), self.begun) {
+        self.at += if underline.is_some() { 2 } else { 1 };
+        if underline.is_some_and(|drawn| self.is_letterhead(text, drawn)) {
+            return Some(None);
+        }
+        let text = self.linked(text);
+        let kind = match (self.items.is_empty(), self.begun && !self.is_section()) {
             (true, _) => Kind::Item { number: None, text },
-            (false, true) => Kind::Heading { level: 3, text },
+            (false, true) => {
+                self.divided |= !self.after_items();
+                Kind::Heading { level: 3, text }
+            }
             (false, false) => Kind::Item {
                 number: None,
                 text: format!("{text} {{.plain}}"),
             },
         };
         self.begun |= matches!(kind, Kind::Item { .. });
-        Some(match underlined {
-            true => Piece::of(kind),
-            false => Piece::guessed(
+        Some(Some(match underline {
+            Some(_) => Piece::of(kind),
+            None => Piece::guessed(
                 kind,
                 "a headline, because the line is short and stands alone",
             ),
-        })
+        }))
+    }
+
+    /// Whether a headline behind the last numbered item begins something of its own: those before had none
+    /// within.
+    fn is_section(&self) -> bool {
+        self.after_items() && !self.divided
+    }
+
+    /// The newsletter's name above its text, which is in the title, too.
+    fn is_letterhead(&self, text: &str, drawn: &str) -> bool {
+        let title = self.title.to_lowercase();
+        !self.begun && drawn.starts_with('=') && title.contains(&text.to_lowercase())
     }
 
     fn list(&mut self) {
@@ -320,18 +252,18 @@ impl<'a> Walk<'a> {
                 Line::Bullet { depth, text } => entries.push(Entry {
                     depth: *depth,
                     number: None,
-                    text: linked(text).0,
+                    text: self.linked(text),
                 }),
                 Line::Numbered { number, text } => {
                     entries.push(Entry {
                         depth: 0,
                         number: Some(*number),
-                        text: linked(text).0,
+                        text: self.linked(text),
                     });
                 }
-                Line::Text(text) if self.wrapped => {
+                Line::Text(text) if self.width.is_some() => {
                     if let Some(last) = entries.last_mut() {
-                        last.text = format!("{} {}", last.text, linked(text).0);
+                        last.text = format!("{} {}", last.text, self.linked(text));
                     }
                 }
                 Line::Blank => {
@@ -346,9 +278,14 @@ impl<'a> Walk<'a> {
                     guess = Some("the list is taken to end before the line without a bullet");
                     break;
                 }
-                Line::Quote(_) | Line::Rule => break,
+                Line::Quote(_) | Line::Rule(_) => break,
             }
             self.at += 1;
+        }
+        // A list that is set in as a whole is as deep as any other.
+        let least = entries.iter().map(|entry| entry.depth).min();
+        for entry in &mut entries {
+            entry.depth -= least.unwrap_or_default();
         }
         let list = Kind::List(entries);
         self.pieces.push(match guess {
@@ -367,76 +304,14 @@ impl<'a> Walk<'a> {
             .split(|line| line.is_empty())
             .filter(|lines| !lines.is_empty());
         let paragraphs = paragraphs
-            .map(|lines| Piece::of(Kind::Paragraph(tame_start(&linked(&lines.join(" ")).0))));
+            .map(|lines| Piece::of(Kind::Paragraph(tame_start(&self.linked(&lines.join(" "))))));
         self.pieces
             .push(Piece::of(Kind::Quote(paragraphs.collect())));
     }
 
+    /// Whether all headlines with numbers stand above this line.
     fn after_items(&self) -> bool {
-        self.items
-            .keys()
-            .next_back()
-            .is_none_or(|last| *last < self.at)
+        let last = self.items.keys().next_back();
+        last.is_none_or(|last| *last < self.at)
     }
-
-    fn has_rule(&self) -> bool {
-        self.pieces.iter().any(|piece| piece.kind == Kind::Rule)
-    }
-}
-
-fn says_goodbye(text: &str) -> bool {
-    let lower = text.to_lowercase().replace('\u{2019}', "'");
-    let starts = [
-        "that's all",
-        "that's it",
-        "see you next",
-        "until next",
-        "thanks for reading",
-        "thank you for reading",
-        "happy reading",
-        "have a great week",
-        "enjoyed this",
-        "best,",
-        "cheers,",
-        "yours,",
-    ];
-    starts.iter().any(|start| lower.starts_with(start))
-}
-
-fn is_greeting(text: &str) -> bool {
-    let first = text
-        .split([' ', ',', '!'])
-        .next()
-        .unwrap_or_default()
-        .to_lowercase();
-    matches!(
-        first.as_str(),
-        "hello" | "hi" | "hey" | "dear" | "good" | "welcome"
-    )
-}
-
-/// The first short paragraph is the teaser when more follows before the first item.
-pub(super) fn teaser(found: &mut Found) {
-    if found.teaser.is_some() {
-        return;
-    }
-    let [first, next, ..] = found.pieces.as_slice() else {
-        return;
-    };
-    let Kind::Paragraph(text) = &first.kind else {
-        return;
-    };
-    let length = text.chars().count();
-    let more = matches!(&next.kind, Kind::Paragraph(_));
-    if is_greeting(text)
-        || text.contains("](")
-        || text.contains("<http")
-        || length > TEASER
-        || !(more || length <= 140)
-    {
-        return;
-    }
-    found.teaser = Some(text.replace('\\', ""));
-    found.pieces.remove(0);
-    found.notes.push("the teaser is the first paragraph".into());
 }

@@ -149,6 +149,7 @@ impl Page {
             }
             Kind::Table(rows) => self.table(rows),
             Kind::Rule => self.line("***"),
+            Kind::Note { label, text } => self.line(&format!("[^{label}]: {}", one_line(text))),
             Kind::Verbatim(text) => self.lines(text.trim_matches('\n')),
         }
     }

@@ -75,6 +75,22 @@ pub(super) fn is_data(table: &ElementRef<'_>) -> bool {
         && (wide || table.select(&head).next().is_some())
 }
 
+/// Whether nobody sees an element: it holds what inboxes show beside the subject.
+pub(super) fn is_hidden(element: &ElementRef<'_>) -> bool {
+    let style = element.value().attr("style").unwrap_or_default();
+    let style: String = style.chars().filter(|c| !c.is_whitespace()).collect();
+    style.to_ascii_lowercase().contains("display:none") || element.value().attr("hidden").is_some()
+}
+
+/// Whether a list of Google Docs goes on with the one above it: each level is a list of its own, and only
+/// the first one says that it starts.
+pub(super) fn continues(list: &ElementRef<'_>) -> bool {
+    let class = list.value().attr("class").unwrap_or_default();
+    let mut names = class.split_whitespace();
+    let kix = names.clone().any(|class| class.starts_with("lst-kix"));
+    kix && (depth_of_class(list) > 0 || !names.any(|class| class == "start"))
+}
+
 /// Google Docs tells the level of a list by its class: `lst-kix_x-1`.
 pub(super) fn depth_of_class(list: &ElementRef<'_>) -> usize {
     let class = list.value().attr("class").unwrap_or_default();

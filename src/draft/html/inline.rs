@@ -1,18 +1,31 @@
 //! Words within a block of HTML, as Markdown.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use scraper::{ElementRef, Html, Node, Selector};
 
-use crate::draft::html::DEPTH_LIMIT;
+use crate::draft::html::{DEPTH_LIMIT, notes};
 use crate::draft::links::{TODO, within};
 use crate::draft::piece::{Kind, Piece, escape};
 use crate::draft::write::target;
+
+/// Addresses by which a tool lets its readers share.
+const SHARING: [&str; 7] = [
+    "facebook.com/sharer",
+    "twitter.com/intent",
+    "twitter.com/share",
+    "x.com/intent",
+    "linkedin.com/share",
+    "threads.net/intent",
+    "wa.me/?",
+];
 
 /// The reader of words, with what it came across on its way.
 pub(super) struct Words {
     bold: HashSet<String>,
     italic: HashSet<String>,
+    /// Footnotes whose text stands on the page.
+    footnotes: BTreeSet<String>,
     images: Vec<Piece>,
     pub(super) notes: Vec<String>,
 }
@@ -34,9 +47,16 @@ impl Words {
         Words {
             bold: with(&["font-weight:700", "font-weight:bold", "font-weight: 700"]),
             italic: with(&["font-style:italic", "font-style: italic"]),
+            footnotes: notes::known(page),
             images: Vec::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// The footnote whose text an element is.
+    pub(super) fn footnote(&self, element: ElementRef<'_>) -> Option<String> {
+        let any = !self.footnotes.is_empty();
+        any.then(|| notes::text_of(element))?
     }
 
     /// The pictures met since the last time.
@@ -47,6 +67,18 @@ impl Words {
     /// Words without any marks, on one line.
     pub(super) fn plain(&self, element: ElementRef<'_>) -> String {
         let text: String = element.text().collect();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The same without what only fills an inbox's line.
+    pub(super) fn visible(&self, element: ElementRef<'_>) -> String {
+        let filler = |c: char| {
+            matches!(
+                c,
+                '\u{34f}' | '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}'
+            )
+        };
+        let text = self.plain(element).replace(filler, "");
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
@@ -139,6 +171,8 @@ impl Words {
             );
         let struck = matches!(name, "s" | "del" | "strike");
         match name {
+            // A footnote is set high by the theme.
+            "sup" if inner.trim().starts_with("[^") => return inner,
             "sub" | "sup" => return format!("<{name}>{}</{name}>", inner.trim()),
             _ => {}
         }
@@ -152,12 +186,24 @@ impl Words {
     }
 
     fn link(&mut self, element: ElementRef<'_>) -> String {
+        if notes::back(element).is_some() {
+            return String::new();
+        }
+        let mention = notes::mention(element).filter(|label| self.footnotes.contains(label));
+        if let Some(label) = mention {
+            return format!("[^{label}]");
+        }
         let href = element
             .value()
             .attr("href")
             .map(str::trim)
             .unwrap_or_default();
         let href = unwrapped(href);
+        if SHARING.iter().any(|host| href.contains(host)) {
+            self.notes
+                .push(format!("a link for sharing was left out: `{href}`"));
+            return String::new();
+        }
         let images = Selector::parse("img").expect("our own selectors are well formed");
         let pictures: Vec<ElementRef<'_>> = element.select(&images).collect();
         for picture in pictures {
@@ -170,7 +216,13 @@ impl Words {
                 (!own && href.starts_with("http")).then(|| href.clone()),
             );
         }
-        let text = collapsed(&element.text().collect::<String>());
+        let card = first(element, ".markup--mixtapeEmbed-strong");
+        if card.is_some() {
+            self.notes.push(format!(
+                "of the card of a link its title was kept: `{href}`"
+            ));
+        }
+        let text = collapsed(&spoken(card.unwrap_or(element)));
         let words = text.trim();
         if words.is_empty() {
             return String::new();
@@ -234,6 +286,21 @@ impl Words {
                     .split_whitespace()
                     .any(|class| classes.contains(class)))
     }
+}
+
+/// The words of an element; a line ends like a word.
+fn spoken(element: ElementRef<'_>) -> String {
+    let words = element.descendants().filter_map(|node| match node.value() {
+        Node::Text(text) => Some(&**text),
+        Node::Element(inner) if matches!(inner.name(), "br" | "p" | "div") => Some(" "),
+        _ => None,
+    });
+    words.collect()
+}
+
+fn first<'a>(within: ElementRef<'a>, selector: &str) -> Option<ElementRef<'a>> {
+    let selector = Selector::parse(selector).expect("our own selectors are well formed");
+    within.select(&selector).next()
 }
 
 fn collapsed(text: &str) -> String {

@@ -1,0 +1,60 @@
+//! Footnotes as the tools write them: a link to an anchor, and below the text a link back.
+//!
+//! Promises: a mention is a footnote only where the page holds its text. Leaves the words to `inline`.
+
+use std::collections::BTreeSet;
+
+use scraper::{ElementRef, Html, Selector};
+
+/// How anchors of footnotes begin, and those of the places that mention them.
+const ANCHORS: [(&str, &str); 3] = [
+    ("#footnote-anchor-", "#footnote-"),
+    ("#ftnt_ref", "#ftnt"),
+    ("#fnref", "#fn"),
+];
+
+/// The footnotes whose text stands on the page.
+pub(super) fn known(page: &Html) -> BTreeSet<String> {
+    let links = Selector::parse("a[href]").expect("our own selectors are well formed");
+    page.select(&links).filter_map(back).collect()
+}
+
+/// The footnote that a link mentions.
+pub(super) fn mention(link: ElementRef<'_>) -> Option<String> {
+    let href = link.value().attr("href")?;
+    let fits = |(back, to): &(&str, &str)| !href.starts_with(back) && href.starts_with(to);
+    let (_, to) = ANCHORS.iter().find(|anchors| fits(anchors))?;
+    label(&href[to.len()..])
+}
+
+/// The footnote from whose text a link leads back.
+pub(super) fn back(link: ElementRef<'_>) -> Option<String> {
+    let href = link.value().attr("href")?;
+    let to = ANCHORS.iter().find_map(|(back, _)| href.strip_prefix(back));
+    label(to?)
+}
+
+/// The footnote whose text an element is: its words begin with the link back, or it is a paragraph or an
+/// entry that ends with it.
+pub(super) fn text_of(element: ElementRef<'_>) -> Option<String> {
+    let name = element.value().name();
+    if !matches!(name, "p" | "li" | "div") {
+        return None;
+    }
+    let links = Selector::parse("a[href]").expect("our own selectors are well formed");
+    let mut backs = element.select(&links).filter(|link| back(*link).is_some());
+    let link = backs.next().filter(|_| backs.next().is_none())?;
+    let words = |element: ElementRef<'_>| element.text().collect::<String>().trim().to_owned();
+    let (text, mark) = (words(element), words(link));
+    let ends = name != "div" && text.ends_with(&mark);
+    (text.starts_with(&mark) || ends).then(|| back(link))?
+}
+
+fn label(end: &str) -> Option<String> {
+    let kept: String = end
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(20)
+        .collect();
+    (!kept.is_empty()).then_some(kept)
+}

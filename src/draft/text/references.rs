@@ -1,0 +1,72 @@
+//! Links in plain text that are numbered among the words and listed below them, as mails have them.
+//!
+//! Promises: a number becomes a link where the list says where it leads; a number that is listed twice, for
+//! different addresses, is left as it stands, with its lines.
+
+use std::collections::BTreeMap;
+
+use crate::draft::write::target;
+
+/// The addresses by their numbers, and the text without the lines that list them.
+pub(super) fn taken<'a>(lines: Vec<&'a str>) -> (Vec<&'a str>, BTreeMap<usize, &'a str>) {
+    let mut known = BTreeMap::new();
+    for (number, url) in lines.iter().filter_map(|line| listed(line)) {
+        if known.insert(number, url).is_some_and(|other| other != url) {
+            return (lines, BTreeMap::new());
+        }
+    }
+    let mentioned = |number: &usize| {
+        let mark = format!("[{number}]");
+        let mut others = lines.iter().filter(|line| listed(line).is_none());
+        others.any(|line| line.contains(&mark))
+    };
+    known.retain(|number, _| mentioned(number));
+    let kept = |line: &&str| listed(line).is_none_or(|(number, _)| !known.contains_key(&number));
+    (lines.iter().copied().filter(kept).collect(), known)
+}
+
+/// Markdown in which each escaped `[3]` leads to where the list says.
+pub(super) fn led(markdown: String, known: &BTreeMap<usize, &str>) -> String {
+    let mut out = markdown;
+    for (number, url) in known {
+        let mark = format!("\\[{number}\\]");
+        if out.contains(&mark) {
+            out = out.replace(&mark, &format!("[\\[{number}\\]]({})", target(url)));
+        }
+    }
+    out
+}
+
+/// `[3] https://...`, with a colon behind the number or without.
+fn listed(line: &str) -> Option<(usize, &str)> {
+    let (number, rest) = line.trim().strip_prefix('[')?.split_once(']')?;
+    let digits =
+        (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    let url = rest.trim_start_matches(':').trim();
+    let web = url.starts_with("https://") || url.starts_with("http://");
+    (digits && web && !url.contains(char::is_whitespace))
+        .then(|| Some((number.parse().ok()?, url)))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{led, taken};
+    use crate::draft::piece::escape;
+
+    #[test]
+    fn numbered_links_lead_where_their_list_says() {
+        let lines = vec![
+            "A story [1] and a list [7].",
+            "[1] https://a.example/(x)",
+            "[2]: https://b.example",
+        ];
+        let (kept, known) = taken(lines.clone());
+        assert_eq!(kept, [lines[0], lines[2]], "2 is mentioned nowhere");
+        assert_eq!(
+            led(escape(kept[0]), &known),
+            "A story [\\[1\\]](<https://a.example/(x)>) and a list \\[7\\]."
+        );
+        let twice = vec!["[1]", "[1] https://a.example", "[1] https://b.example"];
+        assert_eq!(taken(twice.clone()).0, twice);
+    }
+}

@@ -1,0 +1,70 @@
+//! How a plain text is set: whether its lines are paragraphs, and which of them are headlines by number.
+//!
+//! Promises: judges the text as a whole, before any line is read.
+
+use std::collections::BTreeMap;
+
+use crate::draft::line::Line;
+
+/// Characters of a numbered headline at most.
+const NUMBERED: usize = 180;
+/// Characters that a line of a wrapped text leaves free only on purpose.
+const FREE: usize = 15;
+
+/// The width at which somebody wrapped the lines; none where each line is a paragraph.
+pub(super) fn width(lines: &[Line<'_>]) -> Option<usize> {
+    let text = |line: &Line<'_>| match line {
+        Line::Text(text) => Some(text.chars().count()),
+        _ => None,
+    };
+    let pairs = lines
+        .windows(2)
+        .filter_map(|pair| text(&pair[0]).zip(text(&pair[1])));
+    let (mut full, mut all) = (0, 0);
+    for (first, _) in pairs {
+        all += 1;
+        full += usize::from((50..=100).contains(&first));
+    }
+    let longest = lines.iter().filter_map(text).max().unwrap_or_default();
+    (all > 0 && full * 3 >= all * 2 && longest <= 110).then_some(longest)
+}
+
+/// Whether the author ended this line before it was full.
+pub(super) fn ends_early(line: &str, next: &str, width: usize) -> bool {
+    let word = next.split(' ').next().unwrap_or_default();
+    line.chars().count() + 1 + word.chars().count() + FREE <= width
+}
+
+/// Numbered lines that are headlines: 1, 2, 3 and so on, most of them with text of their own below.
+pub(super) fn item_lines(lines: &[Line<'_>]) -> BTreeMap<usize, usize> {
+    let numbered = lines
+        .iter()
+        .enumerate()
+        .filter_map(|(at, line)| match line {
+            Line::Numbered { number, text } if text.chars().count() <= NUMBERED => {
+                Some((at, *number))
+            }
+            _ => None,
+        });
+    let mut items: Vec<(usize, usize)> = Vec::new();
+    for (at, number) in numbered {
+        let expected = items.last().map_or(1, |(_, last)| last + 1);
+        let follows = number == expected || (items.is_empty() && number <= 1);
+        if follows && has_text_below(lines, at) {
+            items.push((at, number));
+        }
+    }
+    if items.len() < 2 {
+        items.clear();
+    }
+    items.into_iter().collect()
+}
+
+/// Whether a paragraph stands between this line and the next numbered one.
+fn has_text_below(lines: &[Line<'_>], at: usize) -> bool {
+    let below = &lines[at + 1..];
+    let mut block = below
+        .iter()
+        .take_while(|line| !matches!(line, Line::Numbered { .. }));
+    block.any(|line| matches!(line, Line::Text(_) | Line::Bullet { .. } | Line::Quote(_)))
+}
