@@ -21,6 +21,7 @@ mod directive;
 pub mod front;
 pub(crate) mod html;
 mod html_blocks;
+mod html_tables;
 mod html_words;
 mod inline;
 mod markdown;
@@ -145,14 +146,23 @@ impl Issue {
         placed
     }
 
-    /// Every image of the issue, in order.
-    pub fn pictures(&self) -> Vec<&Picture> {
+    /// The blocks of intro, items and outro in their order, those for a segment among them.
+    pub fn blocks(&self) -> Vec<&Block> {
         let items = self.items.iter().map(|item| &item.blocks);
         let parts = std::iter::once(&self.intro).chain(items);
         let parts = parts.chain(std::iter::once(&self.outro));
+        parts.flat_map(|blocks| Block::components(blocks)).collect()
+    }
+
+    /// Every image of the issue, in order.
+    pub fn pictures(&self) -> Vec<&Picture> {
+        let blocks = self.blocks().into_iter();
+        let pictures = blocks.filter_map(|block| match block {
+            Block::Image(picture) => Some(picture),
+            _ => None,
+        });
         let own = self.layout.iter().flat_map(|layout| &layout.pictures);
-        let blocks = parts.flat_map(|blocks| Block::pictures(blocks));
-        blocks.chain(own).collect()
+        pictures.chain(own).collect()
     }
 }
 
@@ -211,7 +221,7 @@ impl Assembly<'_> {
             let masked = self.masked;
             let directive = masked.directive(range.start);
             let blocks: Vec<Block> = match (event, directive) {
-                (Event::Rule, Some(directive)) => self.directive(directive).into_iter().collect(),
+                (Event::Rule, Some(directive)) => self.directive(directive),
                 (
                     Event::Start(Tag::Heading {
                         level: HeadingLevel::H2,
@@ -241,10 +251,8 @@ impl Assembly<'_> {
                     self.reader.skip();
                     Vec::new()
                 }
-                _ => self.reader.block(),
+                _ => self.reader.placed_block(),
             };
-            let here = (!blocks.is_empty()).then_some(Block::Here(self.reader.base + range.start));
-            let blocks = here.into_iter().chain(blocks);
             match items.last_mut() {
                 _ if in_outro => outro.extend(blocks),
                 Some(item) => item.blocks.extend(blocks),

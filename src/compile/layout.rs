@@ -62,9 +62,7 @@ impl Press<'_> {
     /// Components the author wrote are tried alone first: they must not close what stands around them.
     pub(super) fn check_components(&mut self, inputs: &[&str]) {
         let issue = self.issue;
-        let blocks = issue.intro.iter().chain(&issue.outro);
-        let items = issue.items.iter().flat_map(|item| &item.blocks);
-        for block in blocks.chain(items) {
+        for block in issue.blocks() {
             let Block::Mjml { source, offset } = block else {
                 continue;
             };

@@ -4,6 +4,7 @@
 //! one part, because each component of MJML costs some 300 octets.
 
 use std::collections::BTreeMap;
+use std::ptr;
 
 use minijinja::context;
 use minijinja::value::Value;
@@ -79,7 +80,7 @@ impl Markup<'_> {
                 other => {
                     let html = self.block(other, false);
                     text.push_str(&self.mark(here));
-                    text.push_str(&self.placed(html, here));
+                    text.push_str(&self.placed(html, Some(here)));
                     continue;
                 }
             };
@@ -141,10 +142,27 @@ impl Markup<'_> {
 
     /// Blocks of text, without components of their own.
     pub(crate) fn blocks(&mut self, blocks: &[Block]) -> String {
-        blocks
-            .iter()
-            .map(|block| self.block(block, false))
-            .collect()
+        self.each(blocks, |markup, block| markup.block(block, false))
+    }
+
+    /// What `write` makes of each of `blocks`, with its place.
+    fn each(
+        &mut self,
+        blocks: &[Block],
+        mut write: impl FnMut(&mut Self, &Block) -> String,
+    ) -> String {
+        let mut out = String::new();
+        let mut here = None;
+        for block in blocks {
+            match block {
+                Block::Here(offset) => here = Some(*offset),
+                other => {
+                    let html = write(self, other);
+                    out.push_str(&self.placed(html, here));
+                }
+            }
+        }
+        out
     }
 
     /// The address of a link, for a quoted attribute.
@@ -198,19 +216,16 @@ impl Markup<'_> {
                 items,
             } => self.list(*start, *tight, items, nested),
             Block::Quote(blocks) => {
-                let mut out = self.theme.open("blockquote");
-                for (index, block) in blocks.iter().enumerate() {
-                    match block {
-                        // The last one brings no space of its own into the frame.
-                        Block::Paragraph(inlines) if index + 1 == blocks.len() => {
-                            let open = self.theme.open_as("p", "quoted-last");
-                            out.push_str(&format!("{open}{}</p>", self.inlines(inlines)));
-                        }
-                        other => out.push_str(&self.block(other, true)),
+                let last = blocks.last();
+                let inner = self.each(blocks, |markup, block| match block {
+                    // The last one brings no space of its own into the frame.
+                    Block::Paragraph(inlines) if last.is_some_and(|last| ptr::eq(last, block)) => {
+                        let open = markup.theme.open_as("p", "quoted-last");
+                        format!("{open}{}</p>", markup.inlines(inlines))
                     }
-                }
-                out.push_str("</blockquote>");
-                out
+                    other => markup.block(other, true),
+                });
+                format!("{}{inner}</blockquote>", self.theme.open("blockquote"))
             }
             Block::Code(text) => format!("{}{}</pre>", self.theme.open("pre"), escape_html(text)),
             Block::Table { align, head, rows } => self.table(align, head, rows),
@@ -250,14 +265,17 @@ impl Markup<'_> {
             out = out.replacen("<ol", &format!("<ol start=\"{first}\""), 1);
         }
         for blocks in items {
-            out.push_str(&self.theme.open("li"));
-            for block in blocks {
-                match block {
-                    Block::Paragraph(inlines) if tight => out.push_str(&self.inlines(inlines)),
-                    other => out.push_str(&self.block(other, true)),
-                }
-            }
-            out.push_str("</li>");
+            // What stands first in it is the entry's own place.
+            let (here, blocks) = match blocks.as_slice() {
+                [Block::Here(offset), rest @ ..] => (Some(*offset), rest),
+                other => (None, other),
+            };
+            let open = self.theme.open("li");
+            let inner = self.each(blocks, |markup, block| match block {
+                Block::Paragraph(inlines) if tight => markup.inlines(inlines),
+                other => markup.block(other, true),
+            });
+            out.push_str(&self.placed(format!("{open}{inner}</li>"), here));
         }
         out.push_str(&format!("</{tag}>"));
         out
@@ -319,7 +337,7 @@ impl Markup<'_> {
 
     fn promo(&mut self, promo: &Promo, here: usize) -> Value {
         let html = self.blocks(&promo.blocks);
-        let html = safe(format!("{}{}", self.mark(here), self.placed(html, here)));
+        let html = safe(format!("{}{html}", self.mark(here)));
         let code = safe(self.inlines(&promo.code));
         let until = safe(self.inlines(&promo.until));
         let href = promo.link.map(|link| safe(self.href(link)));
@@ -362,12 +380,12 @@ impl Markup<'_> {
     }
 
     /// The block with its place as a class, where places are asked for.
-    fn placed(&self, html: String, offset: usize) -> String {
+    fn placed(&self, html: String, place: Option<usize>) -> String {
         let name = html
             .strip_prefix('<')
             .and_then(|rest| rest.find(|c: char| !c.is_ascii_alphanumeric()));
-        match name.filter(|_| self.annotate) {
-            Some(length) => {
+        match place.filter(|_| self.annotate).zip(name) {
+            Some((offset, length)) => {
                 let (open, rest) = html.split_at(1 + length);
                 format!("{open} class=\"{PLACE}{offset}\"{rest}")
             }

@@ -7,10 +7,9 @@ use minijinja::value::Value;
 
 use crate::compile::escape::escape_html;
 use crate::compile::layout::Snapshot;
-use crate::compile::markup::safe;
+use crate::compile::markup::{safe, table_index};
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::Press;
-use crate::compile::text::Text;
 use crate::compile::theme::Theme;
 use crate::compile::theme::trace::Marks;
 use crate::compile::{Context, Segment, Slot, Template};
@@ -84,6 +83,10 @@ impl Press<'_> {
         } else {
             Context::Html
         };
+        // A loop of the author's may bring it out as often as it likes.
+        let edge = |places: &mut Placeholders, edge| {
+            places.put(Filling::Mark(edge), Wanted::Any, "`:::only`")
+        };
         let part = |part: &Part| match part {
             Part::Slot(merge) => {
                 let what = format!("`{}`", merge.written());
@@ -104,6 +107,12 @@ impl Press<'_> {
                 let address = own.map(|image| format!("{}/i/{}", self.site.url, image.hash));
                 escape_html(address.as_deref().unwrap_or(source))
             }
+            Part::Only(index) => {
+                let (segment, _) = &layout.only[*index];
+                let place = self.only.iter().position(|known| known == segment);
+                edge(places, Segment::Only(table_index(place.unwrap_or(0))))
+            }
+            Part::End => edge(places, Segment::End),
         };
         layout.parts.iter().map(part).map(safe).collect()
     }
@@ -147,16 +156,7 @@ impl Press<'_> {
                 Some(mjml::parse(&self.issue.file, &mjml, &files, &mut findings))
             }
         };
-        let mut text = Text {
-            issue: self.issue,
-            words: &self.theme.look.words,
-            addresses: &self.addresses,
-            places: &mut places,
-            only: &self.only,
-            out: String::new(),
-            waiting: Vec::new(),
-            listed: 0,
-        };
+        let mut text = self.writer(&mut places);
         match (&layout.text, &document) {
             (Some(words), _) => {
                 let written = text.inlines(words);

@@ -77,6 +77,16 @@ impl Placeholders {
         text.contains(self.key.as_str())
     }
 
+    /// Whether `text` is the place where a part begins or ends, and nothing else.
+    pub(crate) fn is_edge(&self, text: &str) -> bool {
+        let number = text.strip_prefix(self.key.as_str());
+        let number = number.filter(|number| number.len() == DIGITS);
+        let placed = number
+            .and_then(|number| number.parse().ok())
+            .and_then(|number: usize| self.placed.get(number));
+        placed.is_some_and(|placed| matches!(placed.filling, Filling::Mark(_)))
+    }
+
     /// Cuts the finished page at its placeholders. The error lists, in sentences, what did not come out
     /// as often as it must.
     pub(crate) fn split(&self, page: &str) -> Result<Template, Vec<String>> {

@@ -327,16 +327,7 @@ impl Press<'_> {
             return self.own_text(layout, places);
         }
         let words = &self.theme.look.words;
-        let mut text = Text {
-            issue,
-            words,
-            addresses: &self.addresses,
-            places: &mut places,
-            only: &self.only,
-            out: String::new(),
-            waiting: Vec::new(),
-            listed: 0,
-        };
+        let mut text = self.writer(&mut places);
         text.headline(None, &[Inline::Text(issue.front.title.clone())], '=');
         let dates = issue.front.dates.map(|dates| dates.shown(self.language()));
         let teaser = text.inlines(&issue.teaser);
@@ -378,6 +369,20 @@ impl Press<'_> {
         self.footer(&mut text);
         let page = std::mem::take(&mut text.out);
         self.split(&places, &page, "text")
+    }
+
+    /// The writer of a text part.
+    pub(super) fn writer<'t>(&'t self, places: &'t mut Placeholders) -> Text<'t> {
+        Text {
+            issue: self.issue,
+            words: &self.theme.look.words,
+            addresses: &self.addresses,
+            places,
+            only: &self.only,
+            out: String::new(),
+            waiting: Vec::new(),
+            listed: 0,
+        }
     }
 
     pub(super) fn footer(&self, text: &mut Text<'_>) {
@@ -435,7 +440,10 @@ fn notes(text: &mut Text<'_>) {
     for (index, note) in issue.notes.iter().enumerate() {
         let mut blocks = note.clone();
         let lead = Inline::Text(format!("({}) ", index + 1));
-        match blocks.first_mut() {
+        let mut shown = blocks
+            .iter_mut()
+            .filter(|block| !matches!(block, Block::Here(_)));
+        match shown.next() {
             Some(Block::Paragraph(inlines)) => inlines.insert(0, lead),
             _ => blocks.insert(0, Block::Paragraph(vec![lead])),
         }

@@ -19,6 +19,8 @@ impl Press<'_> {
         for block in parts.chain(std::iter::once(&issue.outro)).flatten() {
             segments_of(block, &mut found);
         }
+        let own = issue.layout.iter().flat_map(|layout| &layout.only);
+        found.extend(own.map(|(segment, offset)| (segment, *offset)));
         for (segment, offset) in found {
             if self.only.contains(segment) {
                 continue;

@@ -46,6 +46,11 @@ impl Text<'_> {
         }
         let lines = self.blocks(rest, WIDTH);
         self.lines(&lines);
+        self.listed_links();
+    }
+
+    /// The links that wait, below the words that they stand in.
+    pub(crate) fn listed_links(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         let list: Vec<String> = waiting
             .iter()

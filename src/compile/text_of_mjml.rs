@@ -20,16 +20,6 @@ impl Text<'_> {
         self.listed_links();
     }
 
-    /// The links of the words above, below them.
-    fn listed_links(&mut self) {
-        let waiting = std::mem::take(&mut self.waiting);
-        let list: Vec<String> = waiting
-            .iter()
-            .map(|(number, address)| format!("[{number}] {address}"))
-            .collect();
-        self.lines(&list);
-    }
-
     fn component(&mut self, element: &Element, depth: usize) {
         if depth > DEPTH_LIMIT {
             return;
@@ -47,6 +37,11 @@ impl Text<'_> {
                 words.read(&html_of(element));
                 let label = words.line().or(given("alt")).or(given("name"));
                 self.labelled(label, href);
+            }
+            "mj-raw" if self.places.is_edge(html_of(element).trim()) => {
+                // A part lists its own links.
+                self.listed_links();
+                self.out.push_str(html_of(element).trim());
             }
             "mj-head" | "mj-divider" | "mj-spacer" | "mj-style" | "mj-attributes" => {}
             _ => match &element.content {
@@ -157,7 +152,7 @@ impl Words {
             match (token, &opaque) {
                 (Token::Tag(tag), Some(name)) if tag.closing && tag.name == *name => opaque = None,
                 (_, Some(_)) => {}
-                (Token::Text(text), None) => self.text(&text),
+                (Token::Text(text, _), None) => self.text(&text),
                 (Token::Tag(tag), None) => {
                     if is_opaque(&tag.name) && !tag.closing && !tag.slash {
                         opaque = Some(tag.name);

@@ -5,18 +5,16 @@
 
 use pulldown_cmark::Event;
 
-use crate::compile::press::Mail;
-use crate::diagnostic::Severity;
 use crate::issue::Assembly;
 use crate::issue::block::{Block, Inline, LinkId, Promo, plain_text};
 use crate::issue::dates;
 use crate::issue::directive::{Directive, Kind};
 use crate::issue::front::iso_day;
-use crate::segment::{self, Sieve};
+use crate::issue::markdown::placed;
 
 impl Assembly<'_> {
-    /// What a directive whose opening line comes next makes of its content.
-    pub(super) fn directive(&mut self, directive: &Directive) -> Option<Block> {
+    /// What a directive whose opening line comes next makes of its content, with its place.
+    pub(super) fn directive(&mut self, directive: &Directive) -> Vec<Block> {
         let offset = self.reader.base + directive.open.start;
         let place = self.reader.place.clone();
         if directive.kind == Kind::Promo {
@@ -38,7 +36,7 @@ impl Assembly<'_> {
             match inner {
                 _ if ends => {}
                 Some(inner) => blocks.extend(self.directive(inner)),
-                None => blocks.extend(self.reader.block()),
+                None => blocks.extend(self.reader.placed_block()),
             }
         }
         let block = match directive.kind {
@@ -51,42 +49,18 @@ impl Assembly<'_> {
             Kind::Only => self.only(directive, blocks),
         };
         self.reader.place = place;
-        block
+        placed(offset, block.into_iter().collect())
     }
 
     /// What some readers get, if the segment means something.
     fn only(&mut self, directive: &Directive, blocks: Vec<Block>) -> Option<Block> {
-        let said = directive.segment.as_ref()?;
-        let offset = self.reader.base + said.offset;
-        let source = self.reader.source;
-        if self.given.mail != Mail::Issue {
-            let message = "`:::only` stands in issues only: a mail like this has one reader";
-            self.reader
-                .found
-                .push(source.error(offset, "segment", message));
-            return None;
-        }
-        let given = segment::Given {
-            fields: self.given.fields,
-            named: self.given.segments,
-            zone: self.given.zone,
-        };
-        match Sieve::parse(&said.value, &given) {
-            Ok(segment) => Some(Block::Only {
-                segment,
-                blocks,
-                offset,
-            }),
-            Err(error) => {
-                let (at, severity) = (offset + error.at, Severity::Error);
-                let told = source.at(severity, at, error.length, "segment", error.message);
-                self.reader.found.push(match error.help {
-                    Some(help) => told.help(help),
-                    None => told,
-                });
-                None
-            }
-        }
+        let (source, base) = (self.reader.source, self.reader.base);
+        let (segment, offset) = directive.sieve(&source, base, &self.given, self.reader.found)?;
+        Some(Block::Only {
+            segment,
+            blocks,
+            offset,
+        })
     }
 
     fn mjml(&mut self, directive: &Directive) -> Vec<Inline> {
@@ -131,7 +105,7 @@ impl Assembly<'_> {
         blocks: Vec<Block>,
         offset: usize,
     ) -> Option<Block> {
-        let [Block::Paragraph(label)] = blocks.as_slice() else {
+        let [Block::Here(_), Block::Paragraph(label)] = blocks.as_slice() else {
             let message = "a button holds one paragraph, which is its label";
             self.reader.error(offset, "directive", message);
             return None;

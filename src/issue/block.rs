@@ -11,8 +11,8 @@ use crate::segment::Sieve;
 /// A block of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Block {
-    /// Where the block that follows stands in the file; nothing that a reader sees. Stands before each block
-    /// of the intro, of an item and of the outro.
+    /// Where the blocks that follow stand in the file; nothing that a reader sees. Stands before each block,
+    /// within lists and quotes, too.
     Here(usize),
     Paragraph(Vec<Inline>),
     /// A headline within an item; level 3 or 4.
@@ -213,17 +213,26 @@ impl Align {
 }
 
 impl Block {
-    /// The images among `blocks`, in order.
-    pub fn pictures(blocks: &[Block]) -> Vec<&Picture> {
-        let mut pictures = Vec::new();
+    /// The blocks of `blocks` that can be components of their own: what is for a segment stands in its place.
+    pub fn components(blocks: &[Block]) -> Vec<&Block> {
+        let mut components = Vec::new();
         for block in blocks {
             match block {
-                Block::Image(picture) => pictures.push(picture),
-                Block::Only { blocks, .. } => pictures.extend(Block::pictures(blocks)),
-                _ => {}
+                Block::Only { blocks, .. } => components.extend(Block::components(blocks)),
+                other => components.push(other),
             }
         }
-        pictures
+        components
+    }
+
+    /// The images among `blocks`, in order.
+    pub fn pictures(blocks: &[Block]) -> Vec<&Picture> {
+        let each = Block::components(blocks).into_iter();
+        let pictures = each.filter_map(|block| match block {
+            Block::Image(picture) => Some(picture),
+            _ => None,
+        });
+        pictures.collect()
     }
 }
 

@@ -5,7 +5,10 @@
 
 use std::ops::Range;
 
+use crate::compile::press::Mail;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
+use crate::issue::merge::Given;
+use crate::segment::{self, Sieve};
 
 /// Directives within directives; `:::only` is the one that takes others.
 const DEPTH_LIMIT: usize = 4;
@@ -66,6 +69,40 @@ impl Directive {
         self.attributes
             .iter()
             .find(|attribute| attribute.key == key)
+    }
+
+    /// Whom `:::only` is for and where that is named in the file, if it means something.
+    pub(crate) fn sieve(
+        &self,
+        source: &Source<'_>,
+        base: usize,
+        given: &Given<'_>,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<(Sieve, usize)> {
+        let said = self.segment.as_ref()?;
+        let offset = base + said.offset;
+        if given.mail != Mail::Issue {
+            let message = "`:::only` stands in issues only: a mail like this has one reader";
+            found.push(source.error(offset, "segment", message));
+            return None;
+        }
+        let given = segment::Given {
+            fields: given.fields,
+            named: given.segments,
+            zone: given.zone,
+        };
+        match Sieve::parse(&said.value, &given) {
+            Ok(segment) => Some((segment, offset)),
+            Err(error) => {
+                let (at, severity) = (offset + error.at, Severity::Error);
+                let told = source.at(severity, at, error.length, "segment", error.message);
+                found.push(match error.help {
+                    Some(help) => told.help(help),
+                    None => told,
+                });
+                None
+            }
+        }
     }
 
     /// What stands between the two lines.
@@ -180,7 +217,7 @@ fn toggles_fence(text: &str, fence: &mut Option<(char, usize)>) -> bool {
 }
 
 /// Reads what follows `:::`, which begins at `start` of the body on the line `open`.
-fn parse(
+pub(crate) fn parse(
     source: &Source<'_>,
     rest: &str,
     base: usize,

@@ -33,8 +33,8 @@ pub(crate) struct Attribute {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     Tag(Tag),
-    /// Entities read.
-    Text(String),
+    /// Entities read; where it begins.
+    Text(String, usize),
     /// A document type, a processing instruction, a section: what HTML has for machines.
     Other(usize),
     /// A tag or comment without an end.
@@ -217,7 +217,7 @@ pub(crate) fn tokens(text: &str, place: impl Fn(usize) -> usize) -> Vec<Token> {
             at = open + 1;
             continue;
         };
-        push_text(&text[plain..open], &mut out);
+        push_text(&text[plain..open], place(plain), &mut out);
         let Some((token, end)) = token else {
             out.push(Token::Unended(place(open)));
             return out;
@@ -226,13 +226,13 @@ pub(crate) fn tokens(text: &str, place: impl Fn(usize) -> usize) -> Vec<Token> {
         at = end;
         plain = end;
     }
-    push_text(&text[plain..], &mut out);
+    push_text(&text[plain..], place(plain), &mut out);
     out
 }
 
-fn push_text(text: &str, out: &mut Vec<Token>) {
+fn push_text(text: &str, offset: usize, out: &mut Vec<Token>) {
     if !text.is_empty() {
-        out.push(Token::Text(without_entities(text)));
+        out.push(Token::Text(without_entities(text), offset));
     }
 }
 
@@ -358,7 +358,7 @@ mod tests {
         assert_eq!(
             read("a < b &lt;c&gt; &nbsp;&nope; <!-- <x> --><?php ?></p>"),
             [
-                Token::Text("a < b <c> \u{a0}&nope; ".into()),
+                Token::Text("a < b <c> \u{a0}&nope; ".into(), 0),
                 Token::Other(41),
                 Token::Tag(Tag {
                     name: "p".into(),

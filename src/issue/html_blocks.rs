@@ -9,7 +9,21 @@ use pulldown_cmark::{Event, Tag as Markdown, TagEnd};
 use crate::diagnostic::Severity;
 use crate::issue::block::{Align, Block, Inline, Picture, plain_text};
 use crate::issue::html::{Meaning, Shape, Tag, Token, is_void, meaning, tokens};
-use crate::issue::markdown::{DEPTH_LIMIT, Reader};
+use crate::issue::markdown::{DEPTH_LIMIT, Reader, placed};
+
+/// Words on their way to become a paragraph.
+#[derive(Default)]
+struct Words {
+    inlines: Vec<Inline>,
+    /// Where they begin.
+    offset: Option<usize>,
+}
+
+impl Words {
+    fn begin(&mut self, offset: usize) {
+        self.offset.get_or_insert(offset);
+    }
+}
 
 /// What comes next within HTML.
 enum Next {
@@ -67,7 +81,7 @@ impl Reader<'_> {
     /// Blocks up to the closing tag of `parent`, or to the end of the HTML block.
     fn html_blocks(&mut self, parent: Option<&Tag>) -> Vec<Block> {
         let mut blocks = Vec::new();
-        let mut words = Vec::new();
+        let mut words = Words::default();
         self.depth += 1;
         if self.depth > DEPTH_LIMIT {
             self.too_deep(parent.map_or(self.base, |parent| parent.offset));
@@ -84,14 +98,24 @@ impl Reader<'_> {
                         self.known_attributes(&tag, known);
                         self.html_paragraph(&mut words, &mut blocks);
                         let made = self.html_shape(shape, &tag);
-                        blocks.extend(made);
+                        blocks.extend(placed(tag.offset, made));
                     }
-                    _ => self.html_words(tag, &mut words),
+                    _ => {
+                        words.begin(tag.offset);
+                        self.html_words(tag, &mut words.inlines);
+                    }
                 },
-                Next::Token(other) => self.html_text(other, &mut words),
+                Next::Token(other) => {
+                    if let Token::Text(text, offset) = &other
+                        && !text.trim().is_empty()
+                    {
+                        words.begin(offset + text.len() - text.trim_start().len());
+                    }
+                    self.html_text(other, &mut words.inlines);
+                }
                 Next::Markdown => {
                     self.html_paragraph(&mut words, &mut blocks);
-                    let made = self.block();
+                    let made = self.placed_block();
                     blocks.extend(made);
                 }
                 Next::End => {
@@ -138,18 +162,19 @@ impl Reader<'_> {
     }
 
     /// The words so far become a paragraph of their own.
-    fn html_paragraph(&mut self, words: &mut Vec<Inline>, blocks: &mut Vec<Block>) {
-        let words = self.squeezed(std::mem::take(words));
-        if !words.is_empty() {
-            let made = self.paragraph(words);
-            blocks.extend(made);
+    fn html_paragraph(&mut self, words: &mut Words, blocks: &mut Vec<Block>) {
+        let Words { inlines, offset } = std::mem::take(words);
+        let inlines = self.squeezed(inlines);
+        if !inlines.is_empty() {
+            let made = self.paragraph(inlines).into_iter().collect();
+            blocks.extend(placed(offset.unwrap_or(self.base), made));
         }
     }
 
     /// A text, or one of the things that nobody needs in a mail.
     pub(super) fn html_text(&mut self, token: Token, words: &mut Vec<Inline>) {
         match token {
-            Token::Text(text) => words.extend(self.masked.unmask(&text)),
+            Token::Text(text, _) => words.extend(self.masked.unmask(&text)),
             Token::Other(offset) => {
                 self.html_error(offset, 2, "this is HTML for machines; take it out".into());
             }
@@ -161,7 +186,7 @@ impl Reader<'_> {
     }
 
     /// The side to which `align` or `text-align` sets a block.
-    fn side(&mut self, tag: &Tag) -> Option<Align> {
+    pub(super) fn side(&mut self, tag: &Tag) -> Option<Align> {
         let mut side = None;
         for given in &tag.attributes {
             let value = given.value.trim().to_ascii_lowercase();
@@ -240,7 +265,11 @@ impl Reader<'_> {
     }
 
     /// The children of `tag` that have the shape of `wanted`, one by one; anything else is told.
-    fn children(&mut self, tag: &Tag, mut wanted: impl FnMut(&mut Self, Shape, &Tag) -> bool) {
+    pub(super) fn children(
+        &mut self,
+        tag: &Tag,
+        mut wanted: impl FnMut(&mut Self, Shape, &Tag) -> bool,
+    ) {
         loop {
             match self.next_html(true) {
                 Next::Token(Token::Tag(next)) if next.closing => {
@@ -267,7 +296,7 @@ impl Reader<'_> {
                         }
                     }
                 }
-                Next::Token(Token::Text(text)) if text.trim().is_empty() => {}
+                Next::Token(Token::Text(text, _)) if text.trim().is_empty() => {}
                 Next::Token(_) => {
                     let message = format!("words cannot stand directly in `<{}>`", tag.name);
                     self.html_error(tag.offset, tag.name.len() + 1, message);
@@ -290,7 +319,8 @@ impl Reader<'_> {
         self.children(tag, |reader, shape, child| {
             let fits = shape == Shape::ListItem;
             if fits {
-                items.push(reader.html_blocks(Some(child)));
+                let blocks = reader.html_blocks(Some(child));
+                items.push(placed(child.offset, blocks));
             }
             fits
         });
@@ -311,68 +341,6 @@ impl Reader<'_> {
             tight: items.iter().all(single),
             items,
         }
-    }
-
-    fn html_table(&mut self, tag: &Tag) -> Vec<Block> {
-        let mut rows = Vec::new();
-        self.children(tag, |reader, shape, child| match shape {
-            Shape::Row => {
-                rows.push(reader.html_row(child));
-                true
-            }
-            Shape::TablePart => {
-                reader.children(child, |reader, shape, row| {
-                    if shape == Shape::Row {
-                        rows.push(reader.html_row(row));
-                    }
-                    shape == Shape::Row
-                });
-                true
-            }
-            _ => false,
-        });
-        let columns = rows
-            .iter()
-            .map(|(_, cells)| cells.len())
-            .max()
-            .unwrap_or_default();
-        if columns == 0 {
-            return Vec::new();
-        }
-        let side = |column: usize| {
-            let mut cells = rows.iter().filter_map(|(_, cells)| cells.get(column));
-            cells.find(|(side, _)| *side != Align::Left)
-        };
-        let align = (0..columns).map(|column| side(column).map_or(Align::Left, |(side, _)| *side));
-        let align = align.collect();
-        let words =
-            |cells: Vec<(Align, Vec<Inline>)>| cells.into_iter().map(|(_, words)| words).collect();
-        let headed = rows.first().is_some_and(|(head, _)| *head);
-        let mut rows = rows.into_iter().map(|(_, cells)| words(cells));
-        let head = if headed { rows.next() } else { None };
-        vec![Block::Table {
-            align,
-            head: head.unwrap_or_default(),
-            rows: rows.collect(),
-        }]
-    }
-
-    /// The cells of a row, and whether all of them are headings.
-    fn html_row(&mut self, tag: &Tag) -> (bool, Vec<(Align, Vec<Inline>)>) {
-        let mut cells = Vec::new();
-        let mut heads = true;
-        self.children(tag, |reader, shape, child| {
-            let Shape::Cell { head } = shape else {
-                return false;
-            };
-            heads &= head;
-            let side = reader.side(child).unwrap_or(Align::Left);
-            let words = reader.words_within(child);
-            let words = reader.squeezed(words);
-            cells.push((side, reader.without_images(words)));
-            true
-        });
-        (heads && !cells.is_empty(), cells)
     }
 
     /// An image with its caption.
@@ -404,7 +372,11 @@ impl Reader<'_> {
                 }
             }
         }
-        self.html_paragraph(&mut words, &mut blocks);
+        // The image knows its own place.
+        let words = self.squeezed(words);
+        if !words.is_empty() {
+            blocks.extend(self.paragraph(words));
+        }
         match (blocks.as_mut_slice(), caption) {
             ([Block::Image(picture)], Some(caption)) => picture.caption = caption,
             ([Block::Image(_)], None) => {}
@@ -446,8 +418,10 @@ impl Reader<'_> {
 fn aligned(side: Option<Align>, blocks: Vec<Block>) -> Vec<Block> {
     let Some(align) = side else { return blocks };
     let mut out: Vec<Block> = Vec::new();
+    let mut here = None;
     for block in blocks {
         match (out.last_mut(), block) {
+            (_, Block::Here(offset)) => here = Some(Block::Here(offset)),
             (_, Block::Image(picture)) => out.push(Block::Image(Picture {
                 align: picture.align.or(side),
                 ..picture
@@ -459,12 +433,16 @@ fn aligned(side: Option<Align>, blocks: Vec<Block>) -> Vec<Block> {
                 }),
                 block,
             ) if *same == align => {
+                blocks.extend(here.take());
                 blocks.push(block);
             }
-            (_, block) => out.push(Block::Aligned {
-                align,
-                blocks: vec![block],
-            }),
+            (_, block) => {
+                out.extend(here.take());
+                out.push(Block::Aligned {
+                    align,
+                    blocks: vec![block],
+                });
+            }
         }
     }
     out

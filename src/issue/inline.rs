@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
                 Token::Other(offset) => {
                     self.html_error(offset, 2, "this is HTML for machines; take it out".into());
                 }
-                Token::Text(_) | Token::Unended(_) => {}
+                Token::Text(..) | Token::Unended(_) => {}
             }
         }
     }

@@ -106,8 +106,14 @@ impl<'a> Reader<'a> {
         self.without_images(inlines)
     }
 
+    /// What the next event opens, with its place.
+    pub(crate) fn placed_block(&mut self) -> Vec<Block> {
+        let offset = self.base + self.events[self.at].1.start;
+        placed(offset, self.block())
+    }
+
     /// What the next event opens: a block, several where HTML is read, none where nothing can be shown.
-    pub(crate) fn block(&mut self) -> Vec<Block> {
+    pub(super) fn block(&mut self) -> Vec<Block> {
         let (event, range) = self.events[self.at].clone();
         let offset = self.base + range.start;
         self.at += 1;
@@ -328,10 +334,12 @@ impl<'a> Reader<'a> {
                     break;
                 }
                 event if is_inline(event) => {
+                    let offset = self.base + self.events[self.at].1.start;
                     let inlines = self.inlines(Until::Block);
-                    blocks.extend(self.paragraph(inlines));
+                    let paragraph = self.paragraph(inlines);
+                    blocks.extend(placed(offset, paragraph.into_iter().collect()));
                 }
-                _ => blocks.extend(self.block()),
+                _ => blocks.extend(self.placed_block()),
             }
         }
         self.depth -= 1;
@@ -419,6 +427,14 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// The blocks that were made of what stands at `offset`, if there are any.
+pub(super) fn placed(offset: usize, mut blocks: Vec<Block>) -> Vec<Block> {
+    if !blocks.is_empty() && !matches!(blocks.first(), Some(Block::Here(_))) {
+        blocks.insert(0, Block::Here(offset));
+    }
+    blocks
 }
 
 /// Told for a link whose definition is missing; a word in brackets alone is a text.

@@ -11,7 +11,11 @@ use crate::issue::block::{Inline, Link, LinkId, Merge, Picture, plain_text};
 use crate::issue::front::{self, Front};
 use crate::issue::html::{Token, tokens, without_entities};
 use crate::issue::merge::{Given, Slots};
+use crate::issue::own::only::Nest;
 use crate::issue::{Issue, decode, target};
+use crate::segment::Sieve;
+
+mod only;
 
 /// Characters of a link's text, or of a headline, in the link's name.
 const NAME_LIMIT: usize = 60;
@@ -29,6 +33,8 @@ pub struct Layout {
     map: Vec<(usize, usize)>,
     pub(crate) parts: Vec<Part>,
     pub(crate) pictures: Vec<Picture>,
+    /// Whom parts are for, and where each is named in the file.
+    pub(crate) only: Vec<(Sieve, usize)>,
     /// The text part, if the author wrote one: texts and slots.
     pub(crate) text: Option<Vec<Inline>>,
 }
@@ -41,6 +47,10 @@ pub(crate) enum Part {
     Link(LinkId),
     /// Index into the pictures; its address.
     Picture(usize),
+    /// Index into those whom parts are for: here one begins.
+    Only(usize),
+    /// Here a part ends.
+    End,
 }
 
 impl Layout {
@@ -88,12 +98,15 @@ impl Issue {
             base,
             found,
             place: "intro".into(),
+            given,
+            nest: Nest::default(),
             links: Vec::new(),
             layout: Layout {
                 template: String::new(),
                 map: Vec::new(),
                 parts: Vec::new(),
                 pictures: Vec::new(),
+                only: Vec::new(),
                 text: None,
             },
         };
@@ -110,6 +123,12 @@ impl Issue {
                 let slots = Slots::new(source, slug, &front, given);
                 slots.inlines(&text, 0, found)
             });
+            if let Some((_, offset)) = layout.only.first() {
+                let message = format!(
+                    "`issue.txt` is the same for all readers; parts for some are in the HTML alone"
+                );
+                found.push(source.warning(*offset, "segment", message));
+            }
         }
         let failed = found[told..].iter().any(Diagnostic::is_error);
         let issue = Issue {
@@ -141,6 +160,8 @@ struct Reading<'a> {
     found: &'a mut Vec<Diagnostic>,
     /// The headline above, for the names of links.
     place: String,
+    given: Given<'a>,
+    nest: Nest,
     links: Vec<Link>,
     layout: Layout,
 }
@@ -158,6 +179,12 @@ impl<'a> Reading<'a> {
             let next = text[at..]
                 .find(['<', '{'])
                 .map_or(text.len(), |next| at + next);
+            if let Some(line) = self.colons(at..next) {
+                self.words(at..line.start);
+                at = line.end;
+                self.edge(line);
+                continue;
+            }
             self.words(at..next);
             let rest = &text[next..];
             at = if rest.is_empty() {
@@ -174,11 +201,15 @@ impl<'a> Reading<'a> {
             {
                 self.tag(next)
             } else {
+                if rest.starts_with("</") {
+                    self.closes(next);
+                }
                 let end = next + 1;
                 self.copy(next..end);
                 end
             };
         }
+        self.unended();
     }
 
     /// Takes a stretch over as it is.
@@ -265,6 +296,9 @@ impl<'a> Reading<'a> {
             }
         }
         self.copy(from..end);
+        if !text[..end].ends_with("/>") {
+            self.opens(&name, open);
+        }
         if matches!(name.as_str(), "mj-style" | "style") && !text[..end].ends_with("/>") {
             let close = format!("</{name}");
             let length = text[end..].find(&close).unwrap_or(text.len() - end);
@@ -398,7 +432,7 @@ fn content(text: &str, start: usize, name: &str) -> String {
     let words = tokens(&rest[..end], |at| at)
         .into_iter()
         .filter_map(|token| match token {
-            Token::Text(text) => Some(text),
+            Token::Text(text, _) => Some(text),
             _ => None,
         });
     let words: String = words.collect();

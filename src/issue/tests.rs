@@ -37,10 +37,23 @@ fn octets(octets: &[u8], mail: Mail, found: &mut Vec<Diagnostic>) -> Option<Issu
     let mut issue = Issue::read("a", "a.md", octets, given, found)?;
     // Signposts for the preview would stand between all that is looked at here.
     let items = issue.items.iter_mut().map(|item| &mut item.blocks);
-    for blocks in items.chain([&mut issue.intro, &mut issue.outro]) {
-        blocks.retain(|block| !matches!(block, Block::Here(_)));
-    }
+    let parts = items.chain([&mut issue.intro, &mut issue.outro]);
+    parts.chain(&mut issue.notes).for_each(unplaced);
     Some(issue)
+}
+
+fn unplaced(blocks: &mut Vec<Block>) {
+    blocks.retain(|block| !matches!(block, Block::Here(_)));
+    for block in blocks {
+        match block {
+            Block::List { items, .. } => items.iter_mut().for_each(unplaced),
+            Block::Quote(inner)
+            | Block::Aligned { blocks: inner, .. }
+            | Block::Only { blocks: inner, .. } => unplaced(inner),
+            Block::Promo(promo) => unplaced(&mut promo.blocks),
+            _ => {}
+        }
+    }
 }
 
 fn read(body: &str) -> (Option<Issue>, Vec<String>) {

@@ -73,8 +73,7 @@ fn stretches(desk: &Desk<'_>) -> (Vec<Stretch>, Vec<Stretch>) {
             styles.extend(look(text).map(stretch));
         }
     }
-    let items = issue.items.iter().flat_map(|item| &item.blocks);
-    for block in issue.intro.iter().chain(items).chain(&issue.outro) {
+    for block in issue.blocks() {
         let Block::Mjml { offset, .. } = block else {
             continue;
         };

@@ -1,7 +1,7 @@
 //! What readers read: headlines, numbers that were promised, marks that were left over, offers that end.
 
 use crate::issue::Issue;
-use crate::issue::block::{Block, Inline, Promo, plain_text};
+use crate::issue::block::{Block, Inline, plain_text};
 use crate::lint::place::{body, lines, prose, value_offset};
 use crate::lint::{Desk, day};
 
@@ -216,11 +216,10 @@ fn promos(desk: &mut Desk<'_>) {
     let Some(sent) = days.into_iter().flatten().max() else {
         return;
     };
-    let mut promos = Vec::new();
-    let items = issue.items.iter().flat_map(|item| &item.blocks);
-    for block in issue.intro.iter().chain(items).chain(&issue.outro) {
-        promos_of(block, &mut promos);
-    }
+    let promos = issue.blocks().into_iter().filter_map(|block| match block {
+        Block::Promo(promo) => Some(promo),
+        _ => None,
+    });
     for promo in promos {
         let written = || day::read(&plain_text(&promo.until), sent);
         let Some(end) = promo.ends.or_else(written).filter(|end| *end < sent) else {
@@ -229,14 +228,6 @@ fn promos(desk: &mut Desk<'_>) {
         let message = format!("the offer ends on {end}, and the issue is sent on {sent} or later");
         let help = "renew the offer or take it out";
         desk.say("promo-ended", (promo.offset, 1), message, help);
-    }
-}
-
-fn promos_of<'a>(block: &'a Block, out: &mut Vec<&'a Promo>) {
-    match block {
-        Block::Promo(promo) => out.push(promo),
-        Block::Only { blocks, .. } => blocks.iter().for_each(|block| promos_of(block, out)),
-        _ => {}
     }
 }
 
@@ -267,8 +258,7 @@ pub(super) fn broken_links(desk: &mut Desk<'_>) {
 /// Every plain word of the issue, as readers will see it.
 fn text_of(issue: &Issue) -> String {
     let mut out = String::new();
-    let items = issue.items.iter().flat_map(|item| &item.blocks);
-    for block in issue.intro.iter().chain(items).chain(&issue.outro) {
+    for block in issue.blocks() {
         shown(block, &mut out);
     }
     issue

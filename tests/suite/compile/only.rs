@@ -5,6 +5,8 @@ use pressrun::segment::{Filter, Test};
 
 use super::desk::Desk;
 
+mod mjml;
+
 const BODY: &str = "Words for all.\n\n:::only tag:paid\nA [first link](https://one.example/) for those who paid.\n\n\
     | a | b |\n|---|---|\n| c | d |\n\n:::promo {code=X url=https://shop.example/}\nAn offer.\n:::\n\n\
     :::only tag:new\n![Bees](https://img.example/bees.png)\n\nNew ones.\n:::\n:::\n\n## First\n\n\
