@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::issue::block::Target;
 use crate::lint::{self, Earlier, Facts, Inputs};
+use crate::publication::called::call_from_here;
 use crate::publication::{Built, Publication};
 use crate::store::Store;
 
@@ -39,6 +40,7 @@ pub fn findings(config: &Config, built: &Built, facts: &Facts) -> Vec<Diagnostic
         levels: &config.lint,
         facts,
     }));
+    call_from_here(&built.emails, &mut found, &mut []);
     let own = &built.issue.file;
     found.sort_by_key(|finding| {
         let whole = finding.line == 0;

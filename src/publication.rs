@@ -18,11 +18,13 @@ use crate::config::privacy::Tracking;
 use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
 use crate::issue::merge::{self, Given};
 use crate::issue::{Issue, front};
+use crate::publication::called::{call_from_here, rejected};
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::picture::read_pictures;
 use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
 
+pub(crate) mod called;
 mod folder;
 mod picture;
 pub mod shelf;
@@ -48,6 +50,8 @@ pub struct Built {
     /// What it was compiled from, for whoever looks closer.
     pub issue: Issue,
     pub theme: Theme,
+    /// The author's folder.
+    pub emails: PathBuf,
 }
 
 /// An issue for the preview.
@@ -87,13 +91,7 @@ pub fn compile_for(
     issue: &str,
     list: Option<&str>,
 ) -> anyhow::Result<Built> {
-    let publication = Publication::load(emails)?;
-    let (slug, folder) = publication.find_issue(issue)?;
-    let order = Order {
-        chosen: list,
-        ..Order::new(config, Mail::Issue, &slug, &folder)
-    };
-    Ok(publication.build(&order)?.built)
+    Ok(made(config, emails, issue, (list, None), false)?.built)
 }
 
 /// As [`compile_for`], under another subject than the issue's own.
@@ -104,14 +102,34 @@ pub fn compile_under(
     list: Option<&str>,
     subject: &str,
 ) -> anyhow::Result<Built> {
+    Ok(made(config, emails, issue, (list, Some(subject)), false)?.built)
+}
+
+/// As [`compile_for`], with the places of its blocks.
+pub fn preview_issue(
+    config: &Config,
+    emails: &Path,
+    issue: &str,
+    list: Option<&str>,
+) -> anyhow::Result<Previewed> {
+    made(config, emails, issue, (list, None), true)
+}
+
+fn made(
+    config: &Config,
+    emails: &Path,
+    issue: &str,
+    (list, subject): (Option<&str>, Option<&str>),
+    annotate: bool,
+) -> anyhow::Result<Previewed> {
     let publication = Publication::load(emails)?;
     let (slug, folder) = publication.find_issue(issue)?;
     let order = Order {
         chosen: list,
-        subject: Some(subject),
+        subject,
         ..Order::new(config, Mail::Issue, &slug, &folder)
     };
-    Ok(publication.build(&order)?.built)
+    publication.build(&order.annotated(annotate))
 }
 
 /// Compiles the text of an issue that is not in the author's folder, for the archive alone: nothing of it is
@@ -130,27 +148,6 @@ pub fn compile_text(
     Ok(publication
         .build_from(&order, &Written::Markdown(markdown))?
         .built)
-}
-
-/// As [`compile_issue`], with the places of its blocks.
-pub fn preview_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Previewed> {
-    let publication = Publication::load(emails)?;
-    let (slug, folder) = publication.find_issue(issue)?;
-    let order = Order::new(config, Mail::Issue, &slug, &folder);
-    publication.build(&order.annotated(true))
-}
-
-/// The folder that `issue`, a slug or a path, names, whether it is there or not.
-pub fn folder_of(emails: &Path, issue: &str) -> PathBuf {
-    let own = emails.join("issues").join(issue);
-    let path = Path::new(issue);
-    if path.components().count() == 1 && own.is_dir() {
-        own
-    } else if path.is_file() {
-        path.parent().unwrap_or(path).to_owned()
-    } else {
-        path.to_owned()
-    }
 }
 
 /// Compiles the system mail `confirm`, `address`, `welcome` or `goodbye`.
@@ -189,7 +186,7 @@ impl Publication {
                     file: "fields.toml",
                     text: &text,
                 };
-                merge::fields(source).map_err(|error| Rejected(vec![error]))?
+                merge::fields(source).map_err(|error| rejected(emails, error))?
             }
         };
         Ok(Publication {
@@ -209,7 +206,8 @@ impl Publication {
             file: "segments.toml",
             text: &text,
         };
-        merge::segments(source, &self.fields, zone).map_err(|error| Rejected(vec![error]).into())
+        merge::segments(source, &self.fields, zone)
+            .map_err(|error| rejected(&self.emails, error).into())
     }
 
     /// Writes the default themes, system mails, fields and the sample issue into `emails`. What is there
@@ -340,15 +338,18 @@ impl Publication {
 
     fn build_from(&self, order: &Order<'_>, written: &Written) -> anyhow::Result<Previewed> {
         let mut found = Vec::new();
-        match self.press(order, written, &mut found) {
-            Some(previewed) if !found.iter().any(Diagnostic::is_error) => Ok(Previewed {
-                built: Built {
-                    diagnostics: found,
-                    ..previewed.built
-                },
-                places: previewed.places,
-            }),
-            _ => Err(Rejected(found).into()),
+        let made = self.press(order, written, &mut found);
+        match made.filter(|_| !found.iter().any(Diagnostic::is_error)) {
+            Some(mut previewed) => {
+                call_from_here(&self.emails, &mut found, &mut previewed.places);
+                previewed.built.diagnostics = found;
+                Ok(previewed)
+            }
+            None => {
+                found.extend(self.theme_faults(order, written, &found));
+                call_from_here(&self.emails, &mut found, &mut []);
+                Err(Rejected(found).into())
+            }
         }
     }
 
@@ -410,6 +411,7 @@ impl Publication {
             diagnostics: Vec::new(),
             issue,
             theme,
+            emails: self.emails.clone(),
         };
         Some(Previewed { built, places })
     }

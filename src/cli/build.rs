@@ -15,7 +15,6 @@ use crate::publication::{Built, Rejected, compile_issue};
 use crate::run::sample::{self, Reader};
 
 /// Writes an issue as a sample reader would get it: HTML, text and the whole message.
-
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Slug or folder of the issue.
@@ -27,9 +26,20 @@ pub struct Arguments {
 
 /// Writes the files and prints their paths. Fails when the issue has an error.
 pub fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let path = std::path::absolute(config)?;
-    let (config, emails) = configuration(config)?;
-    let built = match compile_issue(&config, &emails, &arguments.issue) {
+    let (loaded, emails) = configuration(config)?;
+    let made = compile_issue(&loaded, &emails, &arguments.issue);
+    publish(config, &loaded, made, &arguments.out)
+}
+
+/// Writes what was made and prints the paths, or tells why nothing was; the configuration stands in `file`.
+pub(super) fn publish(
+    file: &Path,
+    config: &Config,
+    made: anyhow::Result<Built>,
+    folder: &Path,
+) -> anyhow::Result<Exit> {
+    let path = std::path::absolute(file)?;
+    let built = match made {
         Ok(built) => built,
         Err(error) => {
             let rejected = error.downcast::<Rejected>()?;
@@ -43,7 +53,7 @@ pub fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let base = path
         .parent()
         .context("the configuration file stands in no folder")?;
-    let written = write(&config, base, &built, &arguments.out)?;
+    let written = write(config, base, &built, folder)?;
     let mut out = std::io::stdout().lock();
     for path in written {
         writeln!(out, "{}", path.display())?;
@@ -52,7 +62,7 @@ pub fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 /// Writes `built` into `folder` and gives the paths; the configuration's file stands in `base`.
-pub(crate) fn write(
+pub(super) fn write(
     config: &Config,
     base: &Path,
     built: &Built,

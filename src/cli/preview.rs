@@ -17,6 +17,10 @@ use crate::http::preview::{self, Target};
 pub struct Preview {
     /// Slug or folder of the issue.
     issue: String,
+    /// Short name of the list to which it goes; the one of the front matter when not said, else the
+    /// publication's own.
+    #[arg(long, value_name = "LIST")]
+    list: Option<String>,
     #[command(flatten)]
     page: Page,
 }
@@ -37,7 +41,11 @@ pub(crate) struct Page {
 
 /// Runs `pressrun preview`.
 pub(super) async fn run(cli: &Cli, preview: &Preview) -> anyhow::Result<Exit> {
-    serve(&cli.config, Target::issue(&preview.issue), &preview.page).await
+    let target = Target {
+        list: preview.list.clone(),
+        ..Target::issue(&preview.issue)
+    };
+    serve(&cli.config, target, &preview.page).await
 }
 
 /// Shows `target` until Ctrl-C; `config` is the configuration's file.

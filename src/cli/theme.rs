@@ -5,11 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 
 use crate::cli::Exit;
-use crate::cli::build::write;
+use crate::cli::build::publish;
 use crate::cli::check::{configuration, findings};
 use crate::cli::output::{print, print_json, table};
 use crate::cli::preview::{Page, serve};
@@ -17,7 +16,6 @@ use crate::compile::theme::inspect::shown;
 use crate::diagnostic::Diagnostic;
 use crate::http::preview::Target;
 use crate::lint::contrast::TEXT;
-use crate::publication::Rejected;
 use crate::publication::themes::{Inspection, check_theme, new_theme, specimen, themes};
 
 #[derive(Debug, clap::Subcommand)]
@@ -175,27 +173,7 @@ fn report(inspection: &Inspection) -> anyhow::Result<String> {
 }
 
 fn build(config: &Path, name: Option<&str>, out: &Path) -> anyhow::Result<Exit> {
-    let path = std::path::absolute(config)?;
-    let (config, emails) = configuration(config)?;
-    let name = name.unwrap_or(&config.publication.theme);
-    let built = match specimen(&config, &emails, name) {
-        Ok(built) => built,
-        Err(error) => {
-            let rejected = error.downcast::<Rejected>()?;
-            findings(&mut std::io::stderr().lock(), &rejected.0)?;
-            return Ok(Exit::Failed);
-        }
-    };
-    if !built.diagnostics.is_empty() {
-        findings(&mut std::io::stderr().lock(), &built.diagnostics)?;
-    }
-    let base = path
-        .parent()
-        .context("the configuration file stands in no folder")?;
-    let mut text = String::new();
-    for path in write(&config, base, &built, out)? {
-        text.push_str(&format!("{}\n", path.display()));
-    }
-    print(&text)?;
-    Ok(Exit::Done)
+    let (loaded, emails) = configuration(config)?;
+    let name = name.unwrap_or(&loaded.publication.theme);
+    publish(config, &loaded, specimen(&loaded, &emails, name), out)
 }

@@ -31,7 +31,7 @@ use crate::http::preview::templates::Templates;
 use crate::http::preview::watcher::Watcher;
 use crate::http::shield::{Hosts, check_host};
 use crate::publication::themes::{preview_specimen, specimen};
-use crate::publication::{Built, Previewed, Rejected, compile_issue, preview_issue};
+use crate::publication::{Built, Previewed, Rejected, compile_for, preview_issue};
 use crate::run::test_copy::Tested;
 use crate::store::Store;
 
@@ -54,6 +54,8 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 #[derive(Clone, Debug)]
 pub struct Target {
     pub subject: Subject,
+    /// The list that an issue goes to, whatever its front matter says.
+    pub list: Option<String>,
     /// Address by which an editor opens a place: `{file}`, `{line}` and `{column}` are filled in.
     pub editor: Option<String>,
 }
@@ -72,6 +74,7 @@ impl Target {
     pub fn issue(issue: &str) -> Target {
         Target {
             subject: Subject::Issue(issue.to_owned()),
+            list: None,
             editor: None,
         }
     }
@@ -80,6 +83,7 @@ impl Target {
     pub fn theme(name: Option<&str>) -> Target {
         Target {
             subject: Subject::Theme(name.map(str::to_owned)),
+            list: None,
             editor: None,
         }
     }
@@ -95,7 +99,7 @@ impl Target {
     /// What is sent of it.
     fn compile(&self, config: &Config, emails: &Path) -> anyhow::Result<Built> {
         match &self.subject {
-            Subject::Issue(issue) => compile_issue(config, emails, issue),
+            Subject::Issue(issue) => compile_for(config, emails, issue, self.list.as_deref()),
             Subject::Theme(_) => specimen(config, emails, self.name(config)),
         }
     }
@@ -103,7 +107,7 @@ impl Target {
     /// The same with its blocks marked.
     fn mark(&self, config: &Config, emails: &Path) -> anyhow::Result<Previewed> {
         match &self.subject {
-            Subject::Issue(issue) => preview_issue(config, emails, issue),
+            Subject::Issue(issue) => preview_issue(config, emails, issue, self.list.as_deref()),
             Subject::Theme(_) => preview_specimen(config, emails, self.name(config)),
         }
     }

@@ -7,6 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use rust_embed::RustEmbed;
 
+use crate::publication::called::from_here;
+
 /// Themes are text; a larger file is not one of theirs.
 const TEXT_LIMIT: u64 = 512 * 1024;
 /// Files of one theme.
@@ -80,13 +82,7 @@ impl Folder {
     pub(super) fn shown(&self, path: &str) -> String {
         match self {
             Folder::Default(Defaults(folder)) => format!("{folder}/{path}"),
-            Folder::Disk(folder) => {
-                let full = folder.join(path);
-                let here = std::env::current_dir().ok();
-                let here = here.and_then(|here| here.canonicalize().ok());
-                let short = here.and_then(|here| full.strip_prefix(here).ok().map(Path::to_owned));
-                short.unwrap_or(full).display().to_string()
-            }
+            Folder::Disk(folder) => from_here(&folder.join(path)),
         }
     }
 

@@ -43,6 +43,19 @@ struct Shelved {
     dates: Option<Dates>,
 }
 
+/// The folder that `issue`, a slug or a path, names, whether it is there or not.
+pub fn folder_of(emails: &Path, issue: &str) -> PathBuf {
+    let own = emails.join("issues").join(issue);
+    let path = Path::new(issue);
+    if path.components().count() == 1 && own.is_dir() {
+        own
+    } else if path.is_file() {
+        path.parent().unwrap_or(path).to_owned()
+    } else {
+        path.to_owned()
+    }
+}
+
 impl Publication {
     /// The slug of the issue before `slug`: by the days they cover, or by name where they name none.
     pub fn previous(&self, slug: &str) -> anyhow::Result<Option<String>> {

@@ -16,8 +16,10 @@ use crate::compile::theme::look::Look;
 use crate::compile::theme::tokens::Tokens;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
+use crate::issue::front;
+use crate::publication::called::call_from_here;
 use crate::publication::folder::{self, Folder};
-use crate::publication::{Built, Order, Previewed, Publication, Rejected, is_slug};
+use crate::publication::{Built, Order, Previewed, Publication, Rejected, Written, is_slug};
 
 /// The specimen of a theme that brings none.
 const SPECIMEN: &str = "themes/digest/specimen";
@@ -138,6 +140,7 @@ pub fn check_theme(config: &Config, emails: &Path, name: &str) -> anyhow::Result
         let file = format!("themes/{name}/theme.toml");
         if let Err(found) = Look::read(Source { file: &file, text }) {
             inspection.diagnostics = found;
+            call_from_here(emails, &mut inspection.diagnostics, &mut []);
             return Ok(inspection);
         }
     }
@@ -146,6 +149,7 @@ pub fn check_theme(config: &Config, emails: &Path, name: &str) -> anyhow::Result
         Ok(theme) => theme,
         Err(error) => {
             found.push(error);
+            call_from_here(emails, found, &mut []);
             return Ok(inspection);
         }
     };
@@ -161,6 +165,7 @@ pub fn check_theme(config: &Config, emails: &Path, name: &str) -> anyhow::Result
             message,
         ));
     }
+    call_from_here(emails, found, &mut []);
     match specimen(config, emails, &name) {
         Ok(built) => {
             let url = config.publication.url.trim_end_matches('/');
@@ -173,6 +178,48 @@ pub fn check_theme(config: &Config, emails: &Path, name: &str) -> anyhow::Result
 }
 
 impl Publication {
+    /// What is wrong with the theme of an issue that has faults of its own, so that one look tells all.
+    pub(super) fn theme_faults(
+        &self,
+        order: &Order<'_>,
+        written: &Written,
+        known: &[Diagnostic],
+    ) -> Vec<Diagnostic> {
+        let told = |finding: &&Diagnostic| finding.file.starts_with("themes/");
+        if order.mail != Mail::Issue || order.forced || known.iter().any(|found| told(&found)) {
+            return Vec::new();
+        }
+        let (Written::Markdown(octets) | Written::Mjml(octets, _)) = written;
+        let text = String::from_utf8_lossy(octets).replace("\r\n", "\n");
+        let source = Source {
+            file: "",
+            text: text.trim_start_matches('\u{feff}'),
+        };
+        let front = front::read(source, &mut Vec::new());
+        let named = front.and_then(|(front, _)| front.theme);
+        let name = named.as_deref().unwrap_or(order.theme);
+        let Ok((folder, _)) = self.specimen_folder(name) else {
+            return Vec::new();
+        };
+        let Ok(Some(specimen)) = folder.read("issue.md") else {
+            return Vec::new();
+        };
+        let order = Order {
+            site: order.site.clone(),
+            slug: "specimen",
+            folder: &folder,
+            theme: name,
+            forced: true,
+            ..*order
+        };
+        let mut found = Vec::new();
+        self.press(&order, &Written::Markdown(specimen), &mut found);
+        found.retain(|finding| {
+            finding.is_error() && told(&finding) && !finding.file.contains("/specimen/")
+        });
+        found
+    }
+
     /// Where the specimen stands, and whether it is the theme's own.
     fn specimen_folder(&self, name: &str) -> anyhow::Result<(Folder, bool)> {
         let own = self.folder(&format!("themes/{name}/specimen"));

@@ -12,6 +12,7 @@ use crate::compile::desk::Desk;
 
 mod commands;
 mod reach;
+mod stranger;
 
 const PREHEADER: &str = "A preheader that is long enough to fill the row of an inbox.";
 

@@ -2,6 +2,7 @@
 
 mod commands;
 mod desk;
+mod lists;
 mod notices;
 mod pace;
 mod part;

@@ -7,6 +7,7 @@ use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::output::{plain, print_json};
 use crate::cli::{Cli, Exit, signal};
+use crate::lists;
 use crate::message::copy::Values;
 use crate::publication;
 use crate::run::test_copy::{self, Tested};
@@ -23,6 +24,10 @@ pub struct Test {
     /// `:::only` is there.
     #[arg(long = "as", value_name = "SUBSCRIBER")]
     reader: Option<EmailAddress>,
+    /// Short name of the list that the copy speaks of; the one of the front matter when not said, else the
+    /// publication's own.
+    #[arg(long, value_name = "LIST")]
+    list: Option<String>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -37,7 +42,11 @@ impl Test {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let stop = signal::stop();
         let to = &self.to;
-        let built = publication::compile_issue(&app.config, &app.emails(), &self.issue)?;
+        let (list, emails) = (self.list.as_deref(), app.emails());
+        let built = publication::compile_for(&app.config, &emails, &self.issue, list)?;
+        if list.is_some() {
+            lists::find(app, &built.list).await?;
+        }
         let values = match &self.reader {
             Some(reader) => test_copy::values_of(app, reader, &built).await?,
             None => Values::of_nobody(),

@@ -17,6 +17,7 @@ use crate::http::preview::look::{CLIENTS, IMAGES, Look, SCHEMES, Show};
 use crate::http::preview::reader::{Seen, seen, store};
 use crate::http::preview::{Desk, Good, Shown, Subject, panels};
 use crate::preflight;
+use crate::publication::called::call_from_here;
 use crate::run::sample::{self, Sample};
 
 /// Widths with a button and a key of their own; none fills the stage.
@@ -97,7 +98,9 @@ pub(super) async fn findings(desk: &Desk, shown: &Shown, good: &Good) -> Vec<Dia
     let mut found = preflight::findings(&shown.config, &good.built, &facts);
     if let Subject::Theme(_) = desk.target.subject {
         // What `pressrun theme check` says; some of it is a lint's, too.
-        for finding in inspect(&good.built.theme) {
+        let mut told = inspect(&good.built.theme);
+        call_from_here(&emails, &mut told, &mut []);
+        for finding in told {
             let same =
                 |known: &Diagnostic| known.code == finding.code && known.message == finding.message;
             match found.iter_mut().find(|known| same(known)) {

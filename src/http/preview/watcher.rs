@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::http::preview::{Desk, Subject};
-use crate::publication;
+use crate::publication::shelf;
 
 /// Editors write twice within a few milliseconds.
 const QUIET: Duration = Duration::from_millis(20);
@@ -81,7 +81,7 @@ impl Paths {
         let real = |path: PathBuf| path.canonicalize().unwrap_or(path);
         let mut trees = vec![real(emails.join("themes"))];
         if let Subject::Issue(issue) = &desk.target.subject {
-            trees.push(real(publication::folder_of(&emails, issue)));
+            trees.push(real(shelf::folder_of(&emails, issue)));
         }
         let emails = real(emails);
         let file = real(desk.file.clone());
