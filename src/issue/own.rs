@@ -124,9 +124,8 @@ impl Issue {
                 slots.inlines(&text, 0, found)
             });
             if let Some((_, offset)) = layout.only.first() {
-                let message = format!(
-                    "`issue.txt` is the same for all readers; parts for some are in the HTML alone"
-                );
+                let message =
+                    "`issue.txt` is the same for all readers; parts for some are in the HTML alone";
                 found.push(source.warning(*offset, "segment", message));
             }
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::draft::write::target;
 
 /// The addresses by their numbers, and the text without the lines that list them.
-pub(super) fn taken<'a>(lines: Vec<&'a str>) -> (Vec<&'a str>, BTreeMap<usize, &'a str>) {
+pub(super) fn taken(lines: Vec<&str>) -> (Vec<&str>, BTreeMap<usize, &str>) {
     let mut known = BTreeMap::new();
     for (number, url) in lines.iter().filter_map(|line| listed(line)) {
         if known.insert(number, url).is_some_and(|other| other != url) {
