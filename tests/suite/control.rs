@@ -1,5 +1,6 @@
 //! When a run starts, how fast it goes, to whom, and how it is stopped: from outside, on both databases.
 
+mod audit;
 mod commands;
 mod desk;
 mod notices;
