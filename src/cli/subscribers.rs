@@ -27,6 +27,7 @@ use crate::subscriber::{List, Status, clean_name};
 mod import;
 mod imports;
 mod inactive;
+mod probe;
 mod show;
 mod sunset;
 mod tag;
@@ -85,6 +86,8 @@ pub enum Command {
     Inactive(inactive::Arguments),
     /// Pauses or takes off those whom a run asked to stay and who did not answer.
     Sunset(sunset::Arguments),
+    /// Mails a short probe to readers whose last issues came back, and suppresses the addresses whose probes did.
+    Probe(probe::Arguments),
     /// Takes back the form's signups of some hours that nobody has confirmed, and their waiting mails.
     UndoSignups(UndoSignups),
 }
@@ -165,6 +168,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
         Command::Untag(arguments) => tag::run(&app, arguments, Change::Off).await?,
         Command::Inactive(arguments) => inactive::run(&app, arguments).await?,
         Command::Sunset(arguments) => sunset::run(&app, arguments).await?,
+        Command::Probe(arguments) => probe::run(&app, arguments).await?,
         Command::UndoSignups(undo) => undo_signups(&app, undo).await?,
     };
     app.store.close().await;

@@ -3,6 +3,7 @@
 mod audit;
 mod commands;
 mod desk;
+mod hygiene;
 mod notices;
 mod pace;
 mod part;

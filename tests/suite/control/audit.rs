@@ -51,12 +51,13 @@ on_both!(
             "--consent",
             "asked",
         ];
-        let looks: [&[&str]; 7] = [
+        let looks: [&[&str]; 8] = [
             &["lists", "show"],
             &["suppressions", "check", "a@example.org"],
             &["subscribers", "show", "reader0@example.org"],
             &["subscribers", "imports"],
             &["subscribers", "undo-import", "1", "--dry-run"],
+            &["subscribers", "probe"],
             &["status"],
             &["links", "bees"],
         ];
