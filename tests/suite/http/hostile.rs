@@ -115,7 +115,7 @@ async fn plant(site: &TestSite, payload: &str) {
             hash = site.hash_hex("reader0@example.org"),
             now = super::site::NOON.0,
             // Both pages of an import: one that stands, and one that was taken back.
-            undone = if payload.len() % 2 == 0 { "3" } else { "null" },
+            undone = if payload.len().is_multiple_of(2) { "3" } else { "null" },
             id = site.app.chance.key(),
         ))
         .await;
