@@ -22,8 +22,7 @@ use crate::http::form::{Form, Tail};
 use crate::id::ListId;
 use crate::import::Reject;
 use crate::import::outcome::Outcome;
-use crate::import::undo::{self, Undone};
-use crate::lists;
+use crate::import::undo::{self, Left, Undone};
 use crate::store::access::Session;
 use crate::store::imports::Import;
 
@@ -76,7 +75,6 @@ pub(super) async fn page(
         _ => None,
     };
     let lines: Vec<Line> = found.iter().map(line).collect();
-    lists::ensure_default(&admin.app).await?;
     let lists = store.lists().await?;
     let chosen = list.and_then(|id| lists.iter().find(|known| known.id.0 == id));
     let values = context! {
@@ -112,7 +110,7 @@ pub(super) async fn one(
         ignored => outcome.ignored_columns.clone(),
         rejected => outcome.rejected,
         rejects => Serde(refused(&outcome.rejects)),
-        leaves => leaves(&outcome),
+        leaves => leaves(&Left::of(&outcome.tally)),
         going_on => parameter(query.as_deref(), "undo") == "begun" && import.undone_at.is_none(),
     };
     Ok(admin.page(HOME, "import.html", values))
@@ -155,14 +153,17 @@ pub(super) async fn undo(
         return Ok(Redirect::to(&back).into_response());
     }
     let Undone {
-        removed, stayed, ..
+        removed,
+        stayed,
+        left,
+        ..
     } = found;
     let values = context! {
         import => Serde(line(&import)),
         removed => grouped(whole(removed)),
         stayed => grouped(whole(stayed)),
         stays => stayed > 0,
-        leaves => leaves(&Outcome::read(&import.tally)),
+        leaves => leaves(&left),
     };
     Ok(admin.page(HOME, "import_undo.html", values))
 }
@@ -216,31 +217,29 @@ pub(super) fn refused(rejects: &[Reject]) -> Vec<Refused> {
 }
 
 /// What an undo leaves as the import made it, in sentences.
-fn leaves(outcome: &Outcome) -> Vec<String> {
-    let tally = &outcome.tally;
-    let mut all = Vec::new();
-    let mut say = |count: u64, what: &str| {
-        if count > 0 {
-            all.push(format!("{} {what}", grouped(whole(count))));
-        }
-    };
-    say(
-        tally.barred,
-        "addresses that the file calls bounced, complained or barred stay suppressed: no list mails them.",
-    );
-    say(
-        tally.updated,
-        "readers who were known before keep the name, the fields and the tags that the file gave them.",
-    );
-    say(
-        tally.confirmed,
-        "readers who were pending before stay confirmed.",
-    );
-    say(
-        tally.left,
-        "had left there: those of them who were on the list before stay off it.",
-    );
-    all
+fn leaves(left: &Left) -> Vec<String> {
+    let kinds = [
+        (
+            left.updated,
+            "readers who were here before keep the names and fields that it gave them.",
+        ),
+        (
+            left.confirmed,
+            "readers who were here before stay confirmed by it.",
+        ),
+        (
+            left.known,
+            "readers who were here before keep the tags that it put on them, if any.",
+        ),
+        (
+            left.barred,
+            "addresses stay suppressed: no list mails them.",
+        ),
+    ];
+    let kinds = kinds.iter().filter(|(number, _)| *number > 0);
+    kinds
+        .map(|(number, what)| format!("{} {what}", grouped(whole(*number))))
+        .collect()
 }
 
 pub(super) fn whole(count: u64) -> i64 {

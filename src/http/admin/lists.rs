@@ -40,7 +40,6 @@ struct Field {
 
 /// `GET /lists`: each list with its readers by status and its week.
 pub(super) async fn page(State(admin): State<Arc<Admin>>) -> Result<Response, Fault> {
-    lists::ensure_default(&admin.app).await?;
     let mut shown = Vec::new();
     for list in admin.app.store.lists().await? {
         let report = growth::counted(&admin, &list).await?;
