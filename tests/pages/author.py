@@ -207,7 +207,7 @@ def the_numbers_on_the_pages_are_those_of_the_log(it, chromium):
     assert figures[0].split()[0] == "2", figures
     chromium.open(link_to(chromium, "/runs/2/clicks"))
     listed = chromium.run("return [...document.querySelectorAll('ol li')].map((e) => e.innerText)")
-    assert "2 readers" in listed[0] and "1 readers" in listed[1], listed
+    assert "2 readers" in listed[0] and "1 reader" in listed[1], listed
     frame = chromium.run("return document.querySelector('iframe.mail').src")
     chromium.width(375)
     chromium.open(frame)
