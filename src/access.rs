@@ -34,6 +34,8 @@ const SEEN: Duration = Duration::from_secs(60);
 /// Characters kept of a browser's name.
 const AGENT: usize = 200;
 const DAY: i64 = 86_400_000;
+/// The session of commands: no key is 0.
+pub const COMMAND: i64 = 0;
 
 /// What somebody typed to log in.
 pub struct Typed {
@@ -138,10 +140,20 @@ pub async fn sessions(app: &App) -> anyhow::Result<Vec<Session>> {
 
 /// Keeps what was done in a session: `about` names a run or a reader's key, never an address.
 pub async fn note(app: &App, session: i64, what: &str, about: &str) -> anyhow::Result<()> {
+    keep(app, session, "", what, about).await
+}
+
+/// Keeps what a command changes: `who` gave it, as the machine calls them.
+pub async fn note_command(app: &App, who: &str, what: &str, about: &str) -> anyhow::Result<()> {
+    keep(app, COMMAND, who, what, about).await
+}
+
+async fn keep(app: &App, session: i64, who: &str, what: &str, about: &str) -> anyhow::Result<()> {
     let line = AuditLine {
         at: app.clock.now().0,
         id: app.chance.key(),
         session,
+        who: who.to_owned(),
         what: what.to_owned(),
         about: about.to_owned(),
     };

@@ -98,6 +98,11 @@ impl EmailAddress {
     }
 }
 
+/// [`EmailAddress::masked`] of what is kept as an address; what is none any more shows nothing of itself.
+pub fn masked(kept: &str) -> String {
+    EmailAddress::parse(kept).map_or_else(|_| "***".to_owned(), |address| address.masked())
+}
+
 impl fmt::Display for EmailAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

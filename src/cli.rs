@@ -4,6 +4,7 @@
 
 mod admin;
 mod archive;
+mod audit;
 mod build;
 mod check;
 mod config;

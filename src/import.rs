@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
@@ -30,6 +30,7 @@ pub mod csv;
 pub mod decide;
 pub mod export;
 pub mod formula;
+pub mod outcome;
 mod parse;
 mod rejects;
 pub mod restore;
@@ -99,10 +100,10 @@ pub struct Summary {
 }
 
 /// A row that was not taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     /// Of which table of an archive.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
     pub line: u64,
     pub reason: String,

@@ -25,7 +25,7 @@ use crate::subscriber::List;
 use crate::track::{fold, parts};
 
 /// Readers up to which a list is counted whenever it is asked for.
-const SMALL: i64 = 50_000;
+pub const SMALL: i64 = 50_000;
 /// How old the count of a larger one may be.
 const OLD: Duration = Duration::from_secs(3600);
 
@@ -208,27 +208,32 @@ pub async fn runs(app: &App, limit: u32) -> Result<Vec<Line>, StoreError> {
 /// How a list grew: counted now, or, where it is large, within the last hour.
 pub async fn list(app: &App, list: &List) -> anyhow::Result<ListReport> {
     let now = app.clock.now();
+    let fresh = |kept: &ListReport| {
+        kept.growth.subscribed > SMALL && now.since(kept.at) < OLD && kept.at <= now
+    };
+    if let Some(kept) = last_counted(app, list).await?.filter(fresh) {
+        return Ok(kept);
+    }
+    let days = app.store.count_list(list.id).await?;
+    let found = growth(&days, now.seconds().div_euclid(86_400));
+    let text = serde_json::to_string(&found)?;
+    app.store.keep_list_numbers(list.id, now, &text).await?;
+    Ok(report(list, now, found))
+}
+
+/// The same as it was counted last, however long ago; none where it never was.
+pub async fn last_counted(app: &App, list: &List) -> Result<Option<ListReport>, StoreError> {
     let kept = app.store.list_numbers(list.id).await?;
-    let kept = kept.and_then(|(at, text)| Some((at, serde_json::from_str(&text).ok()?)));
-    let fresh = |(at, growth): &(Timestamp, Growth)| {
-        growth.subscribed > SMALL && now.since(*at) < OLD && *at <= now
-    };
-    let (at, growth) = match kept.filter(fresh) {
-        Some(kept) => kept,
-        None => {
-            let days = app.store.count_list(list.id).await?;
-            let found = growth(&days, now.seconds().div_euclid(86_400));
-            let text = serde_json::to_string(&found)?;
-            app.store.keep_list_numbers(list.id, now, &text).await?;
-            (now, found)
-        }
-    };
-    Ok(ListReport {
+    Ok(kept.and_then(|(at, text)| Some(report(list, at, serde_json::from_str(&text).ok()?))))
+}
+
+fn report(list: &List, at: Timestamp, growth: Growth) -> ListReport {
+    ListReport {
         list: list.slug.clone(),
         title: list.title.clone(),
         at,
         growth,
-    })
+    }
 }
 
 /// The events of the next deliveries of `run` behind the delivery `seq`, judged; empty at the end. The last one's

@@ -73,8 +73,9 @@ pub enum Test {
     /// Confirmed on the list so many days ago at most.
     JoinedWithin(u32),
     Sent(Of),
-    /// Opened or clicked: whoever clicked has seen it.
+    /// Opened or clicked by a person: whoever clicked has seen it.
     Opened(Of),
+    /// Clicked by a person.
     Clicked(Of),
     /// Of the last so many issues that reached this reader none was opened or clicked by a person.
     Inactive(u32),
@@ -177,7 +178,8 @@ impl Filter {
         tests
             .map(|test| match test {
                 Test::Inactive(issues) => 2 * i64::from(*issues),
-                Test::Sent(_) | Test::Opened(_) | Test::Clicked(_) => 2,
+                Test::Sent(_) => 2,
+                Test::Opened(_) | Test::Clicked(_) => 3,
                 _ => 1,
             })
             .sum()

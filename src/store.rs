@@ -167,6 +167,7 @@ pub mod parts;
 pub(crate) mod postgres;
 pub mod preferences;
 pub mod pressure;
+pub mod probes;
 pub mod pseudonyms;
 pub mod readers;
 pub mod relays;

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::access::{self, password, totp};
 use crate::app::App;
 use crate::cli::output::{print, print_json};
-use crate::cli::{Cli, Exit};
+use crate::cli::{Cli, Exit, audit};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -45,6 +45,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
         Command::LoginLink { json } => login_link(&app, *json).await?,
         Command::Totp(Totp { off: true }) => {
             totp::turn_off(&app).await?;
+            audit::note(&app, "turned the second factor off", "").await?;
             print("the second factor is off\n")?;
         }
         Command::Totp(Totp { off: false }) => turn_on(&app).await?,
@@ -63,6 +64,7 @@ async fn set_password(app: &App) -> anyhow::Result<()> {
         );
     }
     let ended = password::set(app, SecretString::from(typed.expose_secret())).await?;
+    audit::note(app, "set the password", "").await?;
     print(&format!(
         "the password is set; sessions that ended: {ended}\n"
     ))
@@ -70,6 +72,7 @@ async fn set_password(app: &App) -> anyhow::Result<()> {
 
 async fn login_link(app: &App, as_json: bool) -> anyhow::Result<()> {
     let link = link(app).await?;
+    audit::note(app, "made a login link", "").await?;
     if as_json {
         let seconds = access::LINK.as_secs();
         return print_json(&json!({ "link": link, "seconds": seconds }));
@@ -112,5 +115,6 @@ async fn turn_on(app: &App) -> anyhow::Result<()> {
     if !offer.accept(app, code.expose_secret()).await? {
         bail!("that is not the code of this moment; nothing was changed (is the clock right?)");
     }
+    audit::note(app, "turned the second factor on", "").await?;
     print("the second factor is on: each login by password asks for a code\n")
 }

@@ -10,7 +10,7 @@ use crate::archive;
 use crate::archive::export::Origin;
 use crate::archive::import::{Report, import};
 use crate::cli::output::{plain, print, print_json, table};
-use crate::cli::{Cli, Exit};
+use crate::cli::{Cli, Exit, audit};
 use crate::clock::Timestamp;
 use crate::config::archive::Visibility;
 use crate::schedule;
@@ -112,6 +112,9 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
                 Tool::Ghost => Origin::Ghost,
                 Tool::Folder => Origin::Folder,
             });
+            if !dry_run {
+                audit::note(&app, "imported back issues", "").await?;
+            }
             let report = import(&app, export, origin, *dry_run).await?;
             match json {
                 true => print_json(&report)?,
@@ -133,7 +136,14 @@ async fn set(
     visibility: Option<Visibility>,
     embargo: Option<Timestamp>,
 ) -> anyhow::Result<()> {
-    let Some(page) = archive::set(app, issue, visibility, embargo).await? else {
+    let set = archive::set(app, issue, visibility, embargo).await?;
+    audit::note(
+        app,
+        "changed who may read an issue",
+        &format!("issue {issue}"),
+    )
+    .await?;
+    let Some(page) = set else {
         return print(&format!(
             "`{issue}` is kept so; its page comes when its run sends to all\n"
         ));

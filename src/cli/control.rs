@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::cli::output::{plain, print_json};
-use crate::cli::{Cli, Exit, follow};
+use crate::cli::{Cli, Exit, audit, follow};
 use crate::clock::Timestamp;
 use crate::delivery::{Counts, State};
 use crate::run;
@@ -84,10 +84,16 @@ pub(super) async fn status(cli: &Cli, status: &Status) -> anyhow::Result<Exit> {
     status.run(&cli.open().await?).await
 }
 
+/// How the audit names a run.
+pub(super) fn about(run: &Run) -> String {
+    format!("run {} of {}", run.id, run.slug)
+}
+
 impl Pause {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let found = run::find(app, &self.issue).await?;
         run::pause(app, &found).await?;
+        audit::note(app, "paused a run", &about(&found)).await?;
         println!("paused; go on with: pressrun resume {}", found.slug);
         Ok(Exit::Done)
     }
@@ -100,10 +106,12 @@ impl Reschedule {
         let start = schedule::start(&self.at, zone, app.clock.now());
         let start = start.map_err(|why| anyhow::anyhow!(why))?;
         run::reschedule::reschedule(app, &found, &start).await?;
+        let moved = schedule::shown(start.at, &start.zone);
+        audit::note(app, &format!("moved a run to {moved}"), &about(&found)).await?;
         if let Some(note) = &start.note {
             println!("{note}");
         }
-        println!("it starts {}", schedule::shown(start.at, &start.zone));
+        println!("it starts {moved}");
         Ok(Exit::Done)
     }
 }
@@ -113,6 +121,7 @@ impl Cancel {
         let found = run::find(app, &self.issue).await?;
         // Nobody has got anything of it, so there is nothing to be sure of.
         if run::take_back(app, &found).await? {
+            audit::note(app, "cancelled a run", &about(&found)).await?;
             println!("taken back: nothing was sent");
             return Ok(Exit::Done);
         }
@@ -124,6 +133,7 @@ impl Cancel {
             );
         }
         let counts = run::cancel(app, &found).await?;
+        audit::note(app, "cancelled a run", &about(&found)).await?;
         println!(
             "cancelled: {} sent, {} never sent",
             counts.sent, counts.cancelled

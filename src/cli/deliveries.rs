@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::cli::output::{plain, print_json};
-use crate::cli::{Cli, Exit};
+use crate::cli::{Cli, Exit, audit, control};
 use crate::deliver::report::{self, Carried};
 use crate::delivery::State;
 use crate::run;
@@ -83,6 +83,10 @@ impl Deliveries {
                 Resolution::Queued => State::Queued,
             };
             let number = run::resolve(app, &found, *seq, state).await?;
+            if number > 0 {
+                let what = format!("settled {number} uncertain deliveries as {}", state.name());
+                audit::note(app, &what, &control::about(&found)).await?;
+            }
             println!("{number} uncertain deliveries are {} now", state.name());
             if number > 0 && state == State::Queued {
                 println!("send them with: pressrun resume {}", found.slug);

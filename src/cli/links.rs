@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cli::output::{plain, print, print_json, table};
-use crate::cli::{Cli, Exit};
+use crate::cli::{Cli, Exit, audit, control};
 use crate::clock::Timestamp;
 use crate::run::{self, links};
 use crate::store::repairs::{LinkRow, Repair};
@@ -40,7 +40,9 @@ pub(super) async fn run(cli: &Cli, arguments: &Links) -> anyhow::Result<Exit> {
     let app = cli.open().await?;
     let run = run::find(&app, &arguments.issue).await?;
     if let Some(Change::Fix { number, url }) = &arguments.change {
-        let old = links::fix(&app, &run, *number, url, &whoever()).await?;
+        let old = links::fix(&app, &run, *number, url, &audit::whoever()).await?;
+        let about = format!("link {number} of {}", control::about(&run));
+        audit::note(&app, "corrected a link", &about).await?;
         print(&format!("link {number} led to {old}\n"))?;
     }
     let (links, repairs) = links::table(&app, &run).await?;
@@ -66,17 +68,6 @@ pub(super) async fn run(cli: &Cli, arguments: &Links) -> anyhow::Result<Exit> {
     }
     app.store.close().await;
     Ok(Exit::Done)
-}
-
-/// Who sits here, for the audit line.
-fn whoever() -> String {
-    let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    let name = name.unwrap_or_default();
-    let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-    match name.is_empty() {
-        true => "command line".to_owned(),
-        false => format!("{name} at the command line"),
-    }
 }
 
 fn as_text(links: &[LinkRow], repairs: &[Repair]) -> String {

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
 use crate::cli::output::{print, print_json, table};
-use crate::cli::{Cli, Exit};
+use crate::cli::{Cli, Exit, audit};
 use crate::id::ListId;
 use crate::lists;
 use crate::slug::Slug;
@@ -38,6 +38,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
             if !lists::add(&app, slug, title).await? {
                 bail!("a list is named `{slug}` already; nothing was changed");
             }
+            audit::note(&app, "added a list", &format!("list {slug}")).await?;
             print(&format!("added list `{slug}`\n"))?;
         }
         Command::Show { slug, json } => {

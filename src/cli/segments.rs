@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::address::EmailAddress;
+use crate::address::masked;
 use crate::app::App;
 use crate::cli::output::{plain, print, print_json, table};
 use crate::cli::{Cli, Exit};
@@ -133,9 +133,4 @@ async fn test(
 
 async fn asked(app: &App, list: Option<&str>) -> anyhow::Result<List> {
     lists::find(app, list.unwrap_or(&app.config.publication.list)).await
-}
-
-/// What a terminal shows of an address, which was one when it was stored.
-pub(super) fn masked(address: &str) -> String {
-    EmailAddress::parse(address).map_or_else(|_| "***".to_owned(), |address| address.masked())
 }

@@ -17,7 +17,7 @@ use clap::Args;
 use crate::app::App;
 use crate::cli::send::foreground::send_and_follow;
 use crate::cli::signal::Stop;
-use crate::cli::{Cli, Exit, rehearse, signal};
+use crate::cli::{Cli, Exit, audit, control, rehearse, signal};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
 use crate::deliver;
@@ -223,6 +223,7 @@ impl Send {
         match started.begun {
             Begun::New(id) => {
                 let run = app.store.run(id).await?.context("the run is gone")?;
+                audit::note(app, "began a run", &control::about(&run)).await?;
                 self.begun(app, &run, planned.is_scheduled(&wishes), stop)
                     .await
             }

@@ -13,7 +13,7 @@ use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::output::print;
 use crate::cli::subscribers::tag::Change;
-use crate::cli::{Cli, Exit};
+use crate::cli::{Cli, Exit, audit};
 use crate::clock::Timestamp;
 use crate::import::columns::Row;
 use crate::import::{export, field_table};
@@ -27,6 +27,7 @@ use crate::subscriber::{List, Status, clean_name};
 mod import;
 mod imports;
 mod inactive;
+mod probe;
 mod show;
 mod sunset;
 mod tag;
@@ -85,6 +86,8 @@ pub enum Command {
     Inactive(inactive::Arguments),
     /// Pauses or takes off those whom a run asked to stay and who did not answer.
     Sunset(sunset::Arguments),
+    /// Mails a short probe to readers whose last issues came back, and suppresses the addresses whose probes did.
+    Probe(probe::Arguments),
     /// Takes back the form's signups of some hours that nobody has confirmed, and their waiting mails.
     UndoSignups(UndoSignups),
 }
@@ -165,6 +168,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
         Command::Untag(arguments) => tag::run(&app, arguments, Change::Off).await?,
         Command::Inactive(arguments) => inactive::run(&app, arguments).await?,
         Command::Sunset(arguments) => sunset::run(&app, arguments).await?,
+        Command::Probe(arguments) => probe::run(&app, arguments).await?,
         Command::UndoSignups(undo) => undo_signups(&app, undo).await?,
     };
     app.store.close().await;
@@ -211,6 +215,16 @@ async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
         let reader = reader.map(|reader| reader.id);
         app.store.tag(reader.as_slice(), tag.as_str()).await?;
     }
+    if tally.added + tally.confirmed + tally.updated > 0 {
+        let reader = app.store.subscriber(&canonical).await?;
+        let key = reader.map_or(0, |reader| reader.id.0);
+        audit::note(
+            app,
+            &format!("added a reader to `{slug}`"),
+            &format!("reader {key}"),
+        )
+        .await?;
+    }
     let status = status.name();
     print(&match (tally.added, tally.confirmed, tally.updated) {
         (1, _, _) => format!("added to `{slug}` as {status}\n"),
@@ -231,12 +245,15 @@ async fn remove(app: &App, address: &EmailAddress, slug: &str) -> anyhow::Result
     let Some(subscription) = subscriptions.iter().find(|s| s.list == list.id) else {
         bail!("the reader is not on `{slug}`; nothing was changed");
     };
-    print(
-        &match app.store.leave(subscription.key, app.clock.now()).await? {
-            true => format!("removed from `{slug}`\n"),
-            false => format!("had left `{slug}` before; nothing was changed\n"),
-        },
-    )?;
+    let left = app.store.leave(subscription.key, app.clock.now()).await?;
+    if left {
+        let about = format!("reader {}", reader.id.0);
+        audit::note(app, &format!("took a reader off `{slug}`"), &about).await?;
+    }
+    print(&match left {
+        true => format!("removed from `{slug}`\n"),
+        false => format!("had left `{slug}` before; nothing was changed\n"),
+    })?;
     Ok(Exit::Done)
 }
 
@@ -244,6 +261,7 @@ async fn undo_signups(app: &App, undo: &UndoSignups) -> anyhow::Result<Exit> {
     let to = undo.to.unwrap_or_else(|| app.clock.now());
     let never = Timestamp(i64::MAX);
     if undo.yes {
+        audit::note(app, "took unconfirmed signups back", "").await?;
         let gone = house::forget(app, undo.from, to, never).await?;
         print(&format!("unconfirmed signups taken back: {gone}\n"))?;
         return Ok(Exit::Done);

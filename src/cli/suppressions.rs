@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::output::{print, print_json, table};
-use crate::cli::{Cli, Exit};
+use crate::cli::{Cli, Exit, audit};
 use crate::subscriber::clean_name;
 
 #[derive(Debug, Subcommand)]
@@ -62,6 +62,9 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
                     app.clock.now(),
                 )
                 .await?;
+            if fresh {
+                audit::note(&app, "suppressed an address", "").await?;
+            }
             print(match fresh {
                 true => "suppressed\n",
                 false => "was suppressed before; the first reason stays\n",
@@ -77,6 +80,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
             if !app.store.allow(&hash(&app, address)).await? {
                 bail!("the address is not suppressed; nothing was changed");
             }
+            audit::note(&app, "allowed a suppressed address", "").await?;
             print("no longer suppressed; its subscriptions stay as they are\n")?;
         }
     }

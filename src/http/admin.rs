@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
@@ -37,7 +38,10 @@ mod audit;
 mod control;
 mod deliveries;
 mod door;
+mod growth;
+mod imports;
 mod issues;
+mod lists;
 mod live;
 mod login;
 mod numbers;
@@ -50,6 +54,7 @@ mod sessions;
 mod settings;
 mod subscribers;
 mod suppressions;
+mod uploads;
 mod wording;
 
 /// What is found from everywhere: path and name, in the order in which it is shown.
@@ -58,7 +63,9 @@ const NAVIGATION: &[(&str, &str)] = &[
     ("/issues", "Issues"),
     ("/numbers", "Numbers"),
     ("/subscribers", "Subscribers"),
+    ("/lists", "Lists"),
     ("/segments", "Segments"),
+    ("/imports", "Imports"),
     ("/suppressions", "Suppressions"),
     ("/settings", "Settings"),
     ("/sessions", "Sessions"),
@@ -76,6 +83,8 @@ pub struct Admin {
     closing: watch::Receiver<()>,
     /// Held while a list is counted: one at a time.
     counting: Arc<Mutex<()>>,
+    /// Files that wait to be imported.
+    uploads: uploads::Uploads,
 }
 
 /// Every route of the author's site. `file` is the configuration's; streams end when `closing` closes.
@@ -87,6 +96,7 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         file,
         closing,
         counting: Arc::default(),
+        uploads: uploads::Uploads::default(),
     });
     let finish = shield::Finish::new(admin.pages.clone(), &admin.app.config);
     let hosts = shield::Hosts::new(&admin.app.config.http);
@@ -121,6 +131,17 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         .route("/deliveries/{key}/view", get(deliveries::view))
         .route("/deliveries/{key}/message.eml", get(deliveries::download))
         .route("/segments", get(segments::page))
+        .route("/lists", get(lists::page).post(lists::add))
+        .route("/lists/{id}", get(lists::one))
+        .route(
+            "/imports",
+            get(imports::page)
+                .post(uploads::look)
+                .layer(DefaultBodyLimit::max(uploads::BODY)),
+        )
+        .route("/imports/take", post(uploads::take))
+        .route("/imports/{id}", get(imports::one))
+        .route("/imports/{id}/undo", post(imports::undo))
         .route("/settings", get(settings::page).post(settings::ask))
         .route("/sessions", get(sessions::page))
         .route("/sessions/end", post(sessions::end))

@@ -53,6 +53,14 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("chart.html", include_str!("pages/chart.html")),
     ("numbers.html", include_str!("pages/numbers.html")),
     ("growth.html", include_str!("pages/growth.html")),
+    ("growth_of.html", include_str!("pages/growth_of.html")),
+    ("lists.html", include_str!("pages/lists.html")),
+    ("list.html", include_str!("pages/list.html")),
+    ("imports.html", include_str!("pages/imports.html")),
+    ("import.html", include_str!("pages/import.html")),
+    ("import_item.html", include_str!("pages/import_item.html")),
+    ("import_look.html", include_str!("pages/import_look.html")),
+    ("import_undo.html", include_str!("pages/import_undo.html")),
     ("clicks.html", include_str!("pages/clicks.html")),
 ];
 const PROOF: &str = include_str!("pages/proof.js");

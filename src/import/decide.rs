@@ -17,6 +17,7 @@ use crate::subscriber::Status;
 
 /// What rows came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Tally {
     pub added: u64,
     /// Of the added: pending.

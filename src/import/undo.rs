@@ -36,6 +36,18 @@ pub struct Left {
     pub barred: u64,
 }
 
+impl Left {
+    /// Of an import that came to this.
+    pub fn of(tally: &Tally) -> Left {
+        Left {
+            updated: tally.updated,
+            confirmed: tally.confirmed,
+            known: tally.known + tally.updated + tally.confirmed,
+            barred: tally.barred,
+        }
+    }
+}
+
 /// Takes the import numbered `id` back; only counts when `dry_run`.
 pub async fn run(app: &App, id: i64, dry_run: bool) -> anyhow::Result<Undone> {
     let import = app.store.import(id).await?;
@@ -50,12 +62,7 @@ pub async fn run(app: &App, id: i64, dry_run: bool) -> anyhow::Result<Undone> {
     let mut undone = Undone {
         import: id,
         dry_run,
-        left: Left {
-            updated: tally.updated,
-            confirmed: tally.confirmed,
-            known: tally.known + tally.updated + tally.confirmed,
-            barred: tally.barred,
-        },
+        left: Left::of(&tally),
         ..Undone::default()
     };
     let mut after = 0;

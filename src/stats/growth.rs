@@ -20,6 +20,9 @@ pub const MONTHS: usize = 24;
 pub struct Growth {
     /// Readers who are subscribed now.
     pub subscribed: i64,
+    /// Subscriptions by the name of their status; a status that nobody has is not named.
+    #[serde(default)]
+    pub statuses: BTreeMap<String, i64>,
     /// The newest last.
     pub weeks: Vec<Week>,
     /// By month of joining, the newest last.
@@ -59,6 +62,8 @@ pub struct Days {
     pub why: Vec<(i64, String, i64)>,
     /// Subscribed readers who click, by the day they joined.
     pub clicking: Vec<(i64, i64)>,
+    /// All subscriptions by status.
+    pub statuses: Vec<(String, i64)>,
 }
 
 /// Puts days together, up to the day `today`.
@@ -110,6 +115,7 @@ pub fn growth(days: &Days, today: i64) -> Growth {
     let still = days.joined.iter().filter(|(_, subscribed, _)| *subscribed);
     Growth {
         subscribed: still.map(|(_, _, number)| number).sum(),
+        statuses: days.statuses.iter().cloned().collect(),
         weeks,
         cohorts: cohorts.collect(),
     }
@@ -149,9 +155,11 @@ mod tests {
             left: vec![(SUNDAY - 1, 1), (SUNDAY - 7, 4), (SUNDAY - 4_000, 9)],
             why: vec![(SUNDAY - 1, "too-often".into(), 1)],
             clicking: vec![(SUNDAY - 7, 6)],
+            statuses: vec![("confirmed".into(), 18), ("pending".into(), 2)],
         };
         let found = growth(&days, SUNDAY);
         assert_eq!(found.subscribed, 18);
+        assert_eq!(found.statuses["pending"], 2);
         assert_eq!(found.weeks.len(), 26);
         let week = &found.weeks[25];
         assert_eq!(week.monday, "2026-10-26");

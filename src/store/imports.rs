@@ -130,9 +130,7 @@ type WholeColumns = (
 const IMPORTS: &str = "
     select i.id, l.slug, i.file, i.service, i.status, i.consent, i.list_id, i.begun_at, i.finished_at,
            i.undone_at, i.tally, i.removed, i.stayed
-    from imports i join lists l on l.id = i.list_id
-    where $1 = 0 or i.id = $1
-    order by i.id";
+    from imports i join lists l on l.id = i.list_id";
 
 const WHOLE: &str = "
     select i.id, l.slug, i.file, i.service, i.fingerprint, i.status, i.consent, i.begun_at,
@@ -226,19 +224,41 @@ impl Store {
 
     /// Every import in the order of their beginning.
     pub async fn imports(&self) -> Result<Vec<Import>> {
-        self.imports_of(0).await
+        let text = format!("{IMPORTS} order by i.id");
+        read!(self, conn => {
+            let found: Vec<Columns> = sqlx::query_as(self.sql(&text)).fetch_all(conn).await?;
+            Ok(found.into_iter().map(import).collect())
+        })
+    }
+
+    /// Up to `limit` imports with numbers below `before`, into `list` or into any, the newest first.
+    pub async fn imports_before(
+        &self,
+        before: i64,
+        list: Option<ListId>,
+        limit: u32,
+    ) -> Result<Vec<Import>> {
+        let text = format!(
+            "{IMPORTS} where i.id < $1 and ($2 = 0 or i.list_id = $2) order by i.id desc limit $3"
+        );
+        read!(self, conn => {
+            let found: Vec<Columns> = sqlx::query_as(self.sql(&text))
+                .bind(before)
+                .bind(list.map_or(0, |list| list.0))
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?;
+            Ok(found.into_iter().map(import).collect())
+        })
     }
 
     /// The import numbered `id`.
     pub async fn import(&self, id: i64) -> Result<Option<Import>> {
-        let found = self.imports_of(id).await?;
-        Ok(found.into_iter().find(|import| import.id == id))
-    }
-
-    async fn imports_of(&self, id: i64) -> Result<Vec<Import>> {
+        let text = format!("{IMPORTS} where i.id = $1");
         read!(self, conn => {
-            let found: Vec<Columns> = sqlx::query_as(IMPORTS).bind(id).fetch_all(conn).await?;
-            Ok(found.into_iter().map(import).collect())
+            let found: Option<Columns> =
+                sqlx::query_as(self.sql(&text)).bind(id).fetch_optional(conn).await?;
+            Ok(found.map(import))
         })
     }
 

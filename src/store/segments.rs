@@ -193,9 +193,13 @@ impl<'a> Predicates<'a> {
             Test::Sent(of) => self.delivered(of, "e.state in ('sent', 'at_dot', 'uncertain')"),
             Test::Opened(of) => {
                 let what = format!("(e.opened_at <= {at} or e.clicked_at <= {at})");
-                self.delivered(of, &what)
+                let person = judged("(j.opened in ('human', 'gmail') or j.clicked = 'human')");
+                self.delivered(of, &format!("{what} and {person}"))
             }
-            Test::Clicked(of) => self.delivered(of, &format!("e.clicked_at <= {at}")),
+            Test::Clicked(of) => {
+                let person = judged("j.clicked = 'human'");
+                self.delivered(of, &format!("e.clicked_at <= {at} and {person}"))
+            }
             Test::Inactive(issues) => self.inactive(*issues),
             Test::Source(source) => {
                 let source = self.text(source);
@@ -299,6 +303,13 @@ impl<'a> Predicates<'a> {
             (Store::Postgres(_), _) => "'number'",
         }
     }
+}
+
+/// Whether the delivery `e` was judged so.
+fn judged(what: &str) -> String {
+    format!(
+        "exists (select 1 from judged j where j.run_id = e.run_id and j.seq = e.seq and {what})"
+    )
 }
 
 fn compared(order: Order) -> &'static str {

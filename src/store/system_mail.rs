@@ -6,10 +6,10 @@ use crate::clock::Timestamp;
 use crate::id::{DeliveryKey, ListId, RunId, SubscriberId, SubscriptionKey};
 use crate::store::Store;
 
-/// A confirm, welcome, goodbye, test or notice mail on its way into the open run.
+/// A confirm, welcome, goodbye, test, notice or probe mail on its way into the open run.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewSystemMail<'a> {
-    /// `confirm`, `welcome`, `goodbye`, `test` or `notice`.
+    /// `confirm`, `welcome`, `goodbye`, `test`, `notice` or `probe`.
     pub kind: &'a str,
     pub revision: &'a str,
     /// The reader, or 0 where the mail goes to `address` of nobody on a list.

@@ -193,6 +193,12 @@ impl Store {
             .bind(i64::from(ISSUES))
             .fetch_all(&mut *conn)
             .await?;
+            let statuses = sqlx::query_as(
+                "select status, count(*) from subscriptions where list_id = $1 group by status",
+            )
+            .bind(list.0)
+            .fetch_all(&mut *conn)
+            .await?;
             Ok(Days {
                 joined: joined
                     .into_iter()
@@ -201,6 +207,7 @@ impl Store {
                 left,
                 why,
                 clicking,
+                statuses,
             })
         })
     }

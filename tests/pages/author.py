@@ -1,8 +1,14 @@
 """The author's Monday in a browser: log in, look, follow a run, find a reader. Each test is a sentence."""
 
 import base64
+import contextlib
+import json
+import re
+import sqlite3
+import urllib.error
+import urllib.request
 
-from driver import ENTER, TAB, browser, wait_for
+from driver import ENTER, SPACE, TAB, browser, wait_for
 from pages import LOOK, SHOTS, looks_right, press, tab_to
 from world import LIST, SLUG, world
 
@@ -32,6 +38,45 @@ const all = document.querySelectorAll('a[href], button, input:not([type=hidden])
 return [...all].filter((e) => e.checkVisibility() && !e.dataset.reached)
   .map((e) => e.innerText || e.name || e.href);
 """
+
+
+# The cells of the table whose first column has this name.
+CELLS = """
+const all = [...document.querySelectorAll('table')];
+const table = all.find((t) => t.querySelector('thead th').innerText === arguments[0]);
+return [...table.querySelectorAll('tbody tr')].map((r) => [...r.cells].map((c) => c.innerText));
+"""
+FIREFOX = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Accept-Language": "en",
+}
+
+
+class Stays(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+def follow_link(link, headers):
+    """Asks a link as a reader's browser does, and does not go where it leads."""
+    try:
+        urllib.request.build_opener(Stays).open(urllib.request.Request(link, headers=headers))
+        raise AssertionError(f"{link} leads nowhere")
+    except urllib.error.HTTPError as error:
+        assert error.code == 302, error
+
+
+def looks_right_here(chromium, name):
+    """As `looks_right`, of a page that answers a form and has no address of its own."""
+    for scheme in ("light", "dark"):
+        chromium.scheme(scheme)
+        for width in (320, 375, 1280):
+            chromium.width(width)
+            seen = chromium.run(LOOK, scheme, width)
+            shot(chromium, f"{name.removeprefix('author-')}-{scheme}-{width}")
+            assert not seen["faults"], f"{name}, {scheme}, {width} px: {seen['faults']}"
+    chromium.scheme("light")
+    chromium.width(375)
 
 
 def shot(chromium, name):
@@ -90,6 +135,11 @@ def every_page_looks_right_and_is_reached_by_keyboard(it, chromium):
     reader = link_to(chromium, "/subscribers/")
     chromium.open(reader)
     delivery = link_to(chromium, "/deliveries/")
+    chromium.open(it.pages + "/lists")
+    weekly = link_to(chromium, "/lists/1")
+    chromium.open(it.pages + "/imports")
+    imported = link_to(chromium, "/imports/2")
+    number = run.rsplit("/", 1)[1]
     pages = {
         "overview": it.pages + "/",
         "issues": it.pages + "/issues",
@@ -98,6 +148,14 @@ def every_page_looks_right_and_is_reached_by_keyboard(it, chromium):
         "subscribers": it.pages + "/subscribers",
         "subscriber": reader,
         "delivery": delivery,
+        "numbers": it.pages + "/numbers",
+        "run-numbers": it.pages + f"/runs/{number}/numbers",
+        "clicks": it.pages + f"/runs/{number}/clicks",
+        "lists": it.pages + "/lists",
+        "list": weekly,
+        "segments": it.pages + "/segments?q=not+domain%3Aexample.com",
+        "imports": it.pages + "/imports",
+        "import": imported,
         "suppressions": it.pages + "/suppressions",
         "settings": it.pages + "/settings",
         "sessions": it.pages + "/sessions",
@@ -106,11 +164,90 @@ def every_page_looks_right_and_is_reached_by_keyboard(it, chromium):
     for name, url in pages.items():
         looks_right(chromium, f"author-{name}", url)
         keyboard_reaches_all(chromium, url)
+        for width in (375, 1280):
+            # The whole page, to be looked at.
+            chromium.width(width, 740)
+            chromium.open(url)
+            height = chromium.run("return document.documentElement.scrollHeight")
+            for scheme in ("light", "dark"):
+                chromium.scheme(scheme)
+                chromium.width(width, min(height + 40, 4000))
+                shot(chromium, f"whole-{name}-{scheme}-{width}")
+            chromium.scheme("light")
         chromium.scheme("dark")
         chromium.width(1280, 1600)
         chromium.open(url)
         shot(chromium, f"{name}-tall")
         chromium.scheme("light")
+
+
+def the_numbers_on_the_pages_are_those_of_the_log(it, chromium):
+    links = {}
+    for reader in ("leaver@example.org", "other@example.org"):
+        text = it.mail_to(reader).get_body(("plain",)).get_content()
+        links[reader] = re.findall(re.escape(it.site + "/c/") + r"[A-Za-z0-9_-]+", text)
+        assert len(links[reader]) == 2, text
+    with contextlib.closing(sqlite3.connect(it.news / "pressrun.db", timeout=30)) as db, db:
+        # It was sent an hour ago: nobody follows a link within seconds.
+        db.execute("update deliveries set settled_at = settled_at - 3600000 where run_id = 2")
+    follow_link(links["leaver@example.org"][0], FIREFOX)
+    follow_link(links["other@example.org"][0], FIREFOX)
+    follow_link(links["other@example.org"][1], FIREFOX)
+    follow_link(links["leaver@example.org"][1], {"User-Agent": "curl/8.5"})
+    told = it.stats()
+    events = json.loads(it.run("events", SLUG, "--json"))
+    people = {e["delivery"] for e in events if e["kind"] == "click" and e["verdict"] == "human"}
+    assert len(events) == 4 and len(people) == 2, events
+    assert told["judged"]["clicked"]["part"] == len(people), told["judged"]
+    chromium.open(it.pages + "/runs/2/numbers")
+    rows = chromium.run(CELLS, "Link")
+    numbers = [[int(cell.split()[0]) for cell in row[1:]] for row in rows]
+    assert numbers == [[2, 2, 0], [1, 2, 1]], rows
+    figures = chromium.run("return [...document.querySelectorAll('.figures.large dd')].map((e) => e.innerText)")
+    assert figures[0].split()[0] == "2", figures
+    chromium.open(link_to(chromium, "/runs/2/clicks"))
+    listed = chromium.run("return [...document.querySelectorAll('ol li')].map((e) => e.innerText)")
+    assert "2 readers" in listed[0] and "1 reader" in listed[1], listed
+    frame = chromium.run("return document.querySelector('iframe.mail').src")
+    chromium.width(375)
+    chromium.open(frame)
+    badges = chromium.run("return [...document.querySelectorAll('a span, a + span')].map((e) => e.innerText)")
+    assert [badge.split()[0] for badge in badges if badge.strip()] == ["2", "1"], badges
+    wide = chromium.run("return document.documentElement.scrollWidth")
+    assert wide <= 375, f"the issue with its clicks is {wide} px wide on a phone"
+
+
+def readers_are_imported_and_taken_back_by_keyboard(it, chromium):
+    table = it.folder / "late.csv"
+    rows = "".join(f"late{n}@example.org,Late {n}\n" for n in range(30))
+    table.write_text("email,name,shoe size\n" + rows + "nobody,No,1\n")
+    chromium.open(it.pages + "/imports")
+    tab_to(chromium, lambda tag, _, text: tag == "summary" and "import" in text.lower())
+    chromium.keys(ENTER)
+    tab_to(chromium, lambda tag, name, _: tag == "input" and name == "file")
+    chromium.choose("#file", table)
+    tab_to(chromium, lambda tag, name, _: tag == "input" and name == "consent")
+    chromium.keys("asked at the fair")
+    shot(chromium, "import-form")
+    looks_right_here(chromium, "author-import-form")
+    press(chromium, "look at it")
+    assert "+30 new, 1 rejected" in chromium.text(), chromium.text()
+    looks_right_here(chromium, "author-import-look")
+    assert it.status("late1@example.org") is None, "looking imports nobody"
+    press(chromium, "import")
+    assert "/imports/" in chromium.url(), chromium.url()
+    assert it.status("late1@example.org") == "confirmed"
+    press(chromium, "look who would go")
+    assert "30" in chromium.text() and "take import" in chromium.text().lower(), chromium.text()
+    looks_right_here(chromium, "author-import-undo")
+    tab_to(chromium, lambda tag, name, _: tag == "input" and name == "sure")
+    chromium.keys(SPACE)
+    press(chromium, "take it back")
+    assert "30 readers went" in chromium.text(), chromium.text()
+    assert it.status("late1@example.org") is None
+    chromium.open(it.pages + "/audit")
+    for line in ("imported readers", "took an import back", "command line"):
+        assert line in chromium.text(), chromium.text()
 
 
 def a_reader_is_found_and_her_mail_shown_and_nothing_is_counted(it, chromium):
@@ -186,6 +323,8 @@ def a_password_is_set_and_the_old_session_ends(it, chromium):
 TESTS = [
     without_a_session_there_is_the_login_alone,
     a_link_logs_in_by_keyboard,
+    the_numbers_on_the_pages_are_those_of_the_log,
+    readers_are_imported_and_taken_back_by_keyboard,
     every_page_looks_right_and_is_reached_by_keyboard,
     a_reader_is_found_and_her_mail_shown_and_nothing_is_counted,
     a_run_is_followed_live_paused_resumed_and_cancelled_by_keyboard,

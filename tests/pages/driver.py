@@ -67,6 +67,12 @@ class Browser:
         source = {"type": "key", "id": "keyboard", "actions": actions}
         self.call("POST", "/actions", {"actions": [source]})
 
+    def choose(self, selector, path):
+        """Chooses a file for a field; the dialog itself is the system's."""
+        found = self.call("POST", "/element", {"using": "css selector", "value": selector})
+        (element,) = found.values()
+        self.call("POST", f"/element/{element}/value", {"text": str(path)})
+
     def width(self, pixels, height=740):
         self.cdp(
             "Emulation.setDeviceMetricsOverride",

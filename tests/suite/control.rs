@@ -1,7 +1,9 @@
 //! When a run starts, how fast it goes, to whom, and how it is stopped: from outside, on both databases.
 
+mod audit;
 mod commands;
 mod desk;
+mod hygiene;
 mod lists;
 mod notices;
 mod pace;

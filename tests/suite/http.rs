@@ -16,6 +16,8 @@ mod inbound;
 mod leaving;
 mod links;
 mod listener;
+mod lists;
+mod number_pages;
 mod numbers;
 mod offer;
 mod preferences;

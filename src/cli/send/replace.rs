@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::cli::output::print;
 use crate::cli::send::ask::yes;
 use crate::cli::send::{Send, findings};
-use crate::cli::{Exit, diff};
+use crate::cli::{Exit, audit, control, diff};
 use crate::clock::Timestamp;
 use crate::compile::diff::diff as compare;
 use crate::publication::Built;
@@ -56,6 +56,8 @@ impl Send {
             }
         }
         replace::replace(app, &waiting, &built).await?;
+        let about = control::about(&waiting.run);
+        audit::note(app, "replaced a run's content", &about).await?;
         println!("replaced; {}", why::why(app, &waiting.run).await?.sentence);
         Ok(Exit::Done)
     }

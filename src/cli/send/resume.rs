@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::app::App;
 use crate::cli::send::foreground::send_and_follow;
-use crate::cli::{Cli, Exit, follow, signal};
+use crate::cli::{Cli, Exit, audit, control, follow, signal};
 use crate::run::{self, why};
 
 /// Lets a paused, held or interrupted run go on.
@@ -37,6 +37,7 @@ impl Resume {
             return follow::summary(app, &found).await;
         }
         run::resume(app, &found, self.yes).await?;
+        audit::note(app, "resumed a run", &control::about(&found)).await?;
         let now = app.store.run(found.id()).await?;
         let now = now.context("the run is gone")?;
         if now.status == "scheduled" {

@@ -9,8 +9,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::App;
-use crate::cli::Exit;
 use crate::cli::output::{print, print_json};
+use crate::cli::{Exit, audit};
+use crate::import::outcome::Outcome;
 use crate::import::{Import as Job, Progress, Summary, restore};
 use crate::subscriber::{Status, clean_name};
 
@@ -78,6 +79,9 @@ pub(super) async fn run(app: &App, import: &Import) -> anyhow::Result<Exit> {
         map: import.map.clone(),
         dry_run: import.dry_run,
     };
+    if !job.dry_run {
+        audit::note(app, "imported readers", &format!("list {list}")).await?;
+    }
     let mut meter = Meter::new();
     let summary = crate::import::run(app, &job, |progress| meter.show(progress)).await;
     meter.end();
@@ -100,6 +104,9 @@ async fn restored(app: &App, import: &Import) -> anyhow::Result<Exit> {
         bail!(
             "JSON lines say themselves on which lists their readers are, and how; name no more than the file"
         );
+    }
+    if !import.dry_run {
+        audit::note(app, "read back exported readers", "").await?;
     }
     let mut meter = Meter::new();
     let show = |progress| meter.show(progress);
@@ -200,24 +207,9 @@ fn as_text(summary: &Summary) -> String {
 
 /// What changes, in one line: `+412 new, 88 known, 19 stay unsubscribed, 6 rejected`.
 fn diff(summary: &Summary) -> String {
-    let tally = &summary.tally;
-    let mut parts = vec![format!("+{} new", tally.added)];
-    for (count, what) in [
-        (tally.confirmed, "confirmed now"),
-        (tally.updated, "updated"),
-        (tally.known, "known"),
-        (tally.left, "left there and so here"),
-        (tally.barred, "never to be mailed from now on"),
-        (tally.unsubscribed, "stay unsubscribed"),
-        (tally.suppressed, "stay suppressed"),
-        (summary.duplicates, "named twice"),
-        (summary.rejected, "rejected"),
-    ] {
-        // What did not happen is not worth a word.
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
-    }
+    let mut parts = vec![format!("+{} new", summary.tally.added)];
+    let others = Outcome::from(summary).parts().into_iter();
+    parts.extend(others.map(|(count, what)| format!("{count} {what}")));
     parts.join(", ")
 }
 

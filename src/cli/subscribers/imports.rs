@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::cli::Exit;
 use crate::cli::output::{print, print_json, table};
+use crate::cli::{Exit, audit};
 use crate::clock::Timestamp;
 use crate::import::undo::{self, Left};
 use crate::store::imports::Import;
@@ -53,6 +53,9 @@ pub(super) async fn list(app: &App, json: bool) -> anyhow::Result<Exit> {
 }
 
 pub(super) async fn undo(app: &App, id: i64, dry_run: bool, json: bool) -> anyhow::Result<Exit> {
+    if !dry_run && app.store.import(id).await?.is_some() {
+        audit::note(app, "took an import back", &format!("import {id}")).await?;
+    }
     let undone = undo::run(app, id, dry_run).await?;
     if json {
         print_json(&undone)?;

@@ -8,10 +8,10 @@ use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
 
-use crate::address::EmailAddress;
+use crate::address::masked;
 use crate::app::App;
-use crate::cli::Exit;
 use crate::cli::output::{print, print_json};
+use crate::cli::{Exit, audit, control};
 use crate::config::parse_duration;
 use crate::config::privacy::Tracking;
 use crate::run;
@@ -60,6 +60,10 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> anyhow::Result<Exit
         true => End::Paused,
         false => End::Unsubscribed,
     };
+    if arguments.yes {
+        let what = format!("made silent readers {}", end.name());
+        audit::note(app, &what, &control::about(&found)).await?;
+    }
     let now = app.clock.now();
     let (mut after, mut silent, mut ended) = (-1, 0_u64, 0_u64);
     let mut shown = Vec::new();
@@ -73,8 +77,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> anyhow::Result<Exit
         after = last.seq;
         silent += page.len() as u64;
         for reader in page.iter().take(SHOWN - shown.len().min(SHOWN)) {
-            let address = EmailAddress::parse(&reader.address);
-            shown.push(address.map_or_else(|_| "***".to_owned(), |address| address.masked()));
+            shown.push(masked(&reader.address));
         }
         if arguments.yes {
             let keys: Vec<i64> = page.iter().map(Silent::key).collect();

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::cli::Exit;
 use crate::cli::output::{plain, print, print_json};
+use crate::cli::{Exit, audit};
 use crate::id::SubscriberId;
 use crate::lists;
 use crate::run::whom;
@@ -74,6 +74,13 @@ pub(super) async fn run(app: &App, arguments: &Arguments, change: Change) -> any
                 changed += apply(app, &found, &arguments.tag, change).await?;
             }
         }
+    }
+    if changed > 0 {
+        let what = match change {
+            Change::On => format!("tagged {changed} readers"),
+            Change::Off => format!("untagged {changed} readers"),
+        };
+        audit::note(app, &what, &format!("tag {}", arguments.tag)).await?;
     }
     if arguments.json {
         let tag = &arguments.tag;

@@ -1,4 +1,4 @@
-//! The audit: what was done on these pages, when and in which session.
+//! The audit: what was done on these pages and by commands, when, and in which session or by whom.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
 
+use crate::access;
 use crate::clock::Timestamp;
 use crate::http::admin::Admin;
 use crate::http::admin::wording::{minute, parameter};
@@ -20,7 +21,8 @@ const PAGE: u32 = 100;
 #[derive(Serialize)]
 struct Shown {
     at: String,
-    session: String,
+    /// The session, or who gave the command.
+    by: String,
     what: String,
     about: String,
 }
@@ -48,7 +50,10 @@ pub(super) async fn page(
 fn shown(line: AuditLine) -> Shown {
     Shown {
         at: minute(Timestamp(line.at)),
-        session: format!("{:04x}", line.session & 0xffff),
+        by: match line.session {
+            access::COMMAND => line.who,
+            session => format!("session {:04x}", session & 0xffff),
+        },
         what: line.what,
         about: line.about,
     }

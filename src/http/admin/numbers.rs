@@ -9,24 +9,22 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::{Html, IntoResponse, Response};
+use minijinja::context;
 use minijinja::value::Serde;
-use minijinja::{Value, context};
 use serde::Serialize;
 
 use crate::compile::Compiled;
 use crate::compile::clickmap::annotated;
-use crate::http::admin::wording::{grouped, minute};
-use crate::http::admin::{Admin, runs};
+use crate::http::admin::wording::{grouped, share_of};
+use crate::http::admin::{Admin, growth, runs};
 use crate::http::chart::{Bars, Dots, bars, dots};
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
-use crate::numbers::{self, ListReport, Report};
+use crate::numbers::{self, Report};
 use crate::stats::LinkNumbers;
-use crate::stats::growth::{Cohort, Week};
 use crate::stats::interval::Share;
 use crate::stats::judged::{Group, SHOWN};
 use crate::stats::usual::{Standing, Usual};
-use crate::subscriber::List;
 
 /// Units across a thin bar.
 const WIDTH: i64 = 1_000;
@@ -155,7 +153,8 @@ pub(super) async fn clicked_issue(
 pub(super) async fn lists(State(admin): State<Arc<Admin>>) -> Result<Response, Fault> {
     let mut shown = Vec::new();
     for list in admin.app.store.lists().await? {
-        shown.push(list_view(&admin, &list).await?);
+        let report = growth::counted(&admin, &list).await?;
+        shown.extend(report.as_ref().map(growth::view));
     }
     let lines = numbers::runs(&admin.app, RUNS).await?;
     let runs: Vec<_> = lines
@@ -175,58 +174,6 @@ pub(super) async fn lists(State(admin): State<Arc<Admin>>) -> Result<Response, F
     Ok(admin.page("/numbers", "growth.html", context! { lists => shown, runs }))
 }
 
-async fn list_view(admin: &Admin, list: &List) -> Result<Value, Fault> {
-    let report: ListReport = numbers::list(&admin.app, list).await?;
-    let growth = &report.growth;
-    let weeks: Vec<([i64; 2], [String; 2])> = growth.weeks.iter().map(week_bar).collect();
-    let newest: Vec<_> = growth.weeks.iter().rev().take(12).map(week_row).collect();
-    let cohorts: Vec<_> = growth.cohorts.iter().rev().map(cohort_row).collect();
-    Ok(context! {
-        title => report.title.clone(),
-        slug => report.list.clone(),
-        at => minute(report.at),
-        subscribed => grouped(growth.subscribed),
-        chart => Serde(bars(["joined", "left"], &weeks)),
-        weeks => newest,
-        cohorts => cohorts,
-    })
-}
-
-fn week_bar(week: &Week) -> ([i64; 2], [String; 2]) {
-    let title = |what: &str, number| format!("Week of {}: {} {what}", week.monday, grouped(number));
-    (
-        [week.joined, week.left],
-        [title("joined", week.joined), title("left", week.left)],
-    )
-}
-
-fn week_row(week: &Week) -> Value {
-    let why = week.why.iter();
-    let why: Vec<String> = why
-        .map(|(why, number)| format!("{} {why}", grouped(*number)))
-        .collect();
-    context! {
-        monday => week.monday.clone(),
-        joined => grouped(week.joined),
-        left => grouped(week.left),
-        net => grouped(week.net),
-        why => why.join(", "),
-    }
-}
-
-fn cohort_row(cohort: &Cohort) -> Value {
-    let share = |part| Share::of(part, cohort.joined);
-    let width = |part: i64| part.saturating_mul(WIDTH) / cohort.joined.max(1);
-    context! {
-        month => cohort.month.clone(),
-        joined => grouped(cohort.joined),
-        subscribed => share_of(&share(cohort.subscribed)),
-        clicking => share_of(&share(cohort.clicking)),
-        width => width(cohort.subscribed),
-        inner => width(cohort.clicking),
-    }
-}
-
 fn figure(label: &'static str, share: &Share, usual: &Usual) -> Figure {
     let range = share.interval.map(|found| found.range());
     let usual = match (usual.band, usual.standing) {
@@ -242,14 +189,6 @@ fn figure(label: &'static str, share: &Share, usual: &Usual) -> Figure {
         range: range.unwrap_or_default(),
         usual,
     }
-}
-
-/// `12 %` where there is enough data, else the number.
-fn share_of(share: &Share) -> String {
-    let number = grouped(share.part);
-    share
-        .percent()
-        .map_or(number.clone(), |percent| format!("{number} ({percent})"))
 }
 
 fn compared(report: &Report, of: fn(&numbers::Earlier) -> Share, this: &Share) -> Dots {

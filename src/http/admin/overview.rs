@@ -1,40 +1,34 @@
 //! The overview: what is being sent, what waits, what needs a person, and the newest numbers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context;
 use axum::extract::State;
 use axum::response::Response;
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
-use tokio::time::timeout;
 
-use crate::clock::Timestamp;
 use crate::deliver::trouble::Trouble;
 use crate::delivery::State as DeliveryState;
-use crate::http::admin::Admin;
 use crate::http::admin::run_view::RunView;
-use crate::http::admin::wording::{grouped, minute};
+use crate::http::admin::wording::{grouped, minute, signed};
+use crate::http::admin::{Admin, growth};
 use crate::http::fault::Fault;
-use crate::numbers;
+use crate::numbers::ListReport;
 use crate::run::why;
 use crate::signup::guard;
 use crate::stats::RunNumbers;
-use crate::stats::growth::Growth;
+use crate::subscriber::List;
 
 /// The newest runs, of which the numbers are shown.
 const NEWEST: u32 = 3;
 /// The newest runs, among which those that are not over are looked for.
 const LOOKED_AT: u32 = 50;
 
-/// How long the page waits for a list to be counted; a large one takes longer, and its last count is shown.
-const COUNTING: Duration = Duration::from_millis(25);
-
 /// How a list grew this week, which began on Monday.
 #[derive(Serialize)]
 struct Growing {
+    id: i64,
     list: String,
     subscribed: String,
     joined: String,
@@ -100,49 +94,26 @@ pub(super) async fn page(State(admin): State<Arc<Admin>>) -> Result<Response, Fa
     Ok(admin.page("/", "overview.html", values))
 }
 
-/// Every list as it was last counted. What is old by now is counted behind the page.
+/// Every list as it was last counted.
 async fn growing(admin: &Admin) -> Result<Vec<Growing>, Fault> {
     let mut all = Vec::new();
     for list in admin.app.store.lists().await? {
-        let counted = match admin.counting.clone().try_lock_owned() {
-            Ok(one) => {
-                let (app, list) = (admin.app.clone(), list.clone());
-                let count = tokio::spawn(async move {
-                    let _one = one;
-                    numbers::list(&app, &list).await
-                });
-                timeout(COUNTING, count).await.ok()
-            }
-            // It is being counted already.
-            Err(_) => None,
-        };
-        let counted = match counted {
-            Some(report) => {
-                let report = report.context("counting a list broke")??;
-                Some((report.at, report.growth))
-            }
-            None => {
-                let kept = admin.app.store.list_numbers(list.id).await?;
-                kept.and_then(|(at, text)| Some((at, serde_json::from_str(&text).ok()?)))
-            }
-        };
-        all.extend(counted.map(|(at, growth)| grown(list.title, at, &growth)));
+        let counted = growth::counted(admin, &list).await?;
+        all.extend(counted.map(|report| grown(&list, &report)));
     }
     Ok(all)
 }
 
-fn grown(list: String, at: Timestamp, growth: &Growth) -> Growing {
-    let week = growth.weeks.last().cloned().unwrap_or_default();
+fn grown(list: &List, report: &ListReport) -> Growing {
+    let week = report.growth.weeks.last().cloned().unwrap_or_default();
     Growing {
-        list,
-        subscribed: grouped(growth.subscribed),
+        id: list.id.0,
+        list: list.title.clone(),
+        subscribed: grouped(report.growth.subscribed),
         joined: grouped(week.joined),
         left: grouped(week.left),
-        net: match week.net {
-            more if more > 0 => format!("+{}", grouped(more)),
-            other => grouped(other),
-        },
-        at: minute(at),
+        net: signed(week.net),
+        at: minute(report.at),
     }
 }
 

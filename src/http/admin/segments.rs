@@ -11,7 +11,7 @@ use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use crate::address::EmailAddress;
+use crate::address::masked;
 use crate::http::admin::Admin;
 use crate::http::admin::wording::parameter;
 use crate::http::fault::Fault;
@@ -97,9 +97,6 @@ async fn search(admin: &Admin, asked: &str, list: &str) -> anyhow::Result<Found>
         .store
         .members(list.id, filter, now, first, SHOWN)
         .await?;
-    let masked = |address: &str| {
-        EmailAddress::parse(address).map_or_else(|_| "***".to_owned(), |address| address.masked())
-    };
     Ok(Found {
         readers,
         of,

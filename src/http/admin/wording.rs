@@ -5,6 +5,7 @@ use url::form_urlencoded;
 use crate::clock::Timestamp;
 use crate::delivery::State as DeliveryState;
 use crate::stats;
+use crate::stats::interval::Share;
 
 /// A state's name for a person.
 pub(super) fn label(state: DeliveryState) -> &'static str {
@@ -30,6 +31,22 @@ pub(super) fn minute(at: Timestamp) -> String {
 /// `12 345`: thousands apart, by a space that does not break.
 pub(super) fn grouped(number: i64) -> String {
     stats::grouped(number, '\u{202f}')
+}
+
+/// A change: `+12`, `-3`, `0`.
+pub(super) fn signed(number: i64) -> String {
+    match number {
+        more if more > 0 => format!("+{}", grouped(more)),
+        other => grouped(other),
+    }
+}
+
+/// A number with its share where there is enough data to name one: `12 (3.4 %)`.
+pub(super) fn share_of(share: &Share) -> String {
+    let number = grouped(share.part);
+    share
+        .percent()
+        .map_or(number.clone(), |percent| format!("{number} ({percent})"))
 }
 
 /// The first value of `name` in a query, or nothing; without a NUL, which PostgreSQL takes in no text.

@@ -190,12 +190,12 @@ fn system_mails_follow_the_publications_theme() {
     let mut desk = Desk::new();
     for theme in THEMES {
         desk.config.publication.theme = theme.into();
-        for kind in ["confirm", "welcome", "goodbye"] {
+        for kind in ["confirm", "welcome", "goodbye", "probe"] {
             let compiled = compile_system(&desk.config, &desk.emails(), kind).expect(kind);
-            let leaves = i32::from(kind == "welcome");
+            let leaves = i32::from(matches!(kind, "welcome" | "probe"));
             for part in [&compiled.html, &compiled.text] {
                 let found = count(part, |slot| *slot == Slot::Unsubscribe);
-                // The welcome says it once in its text as well.
+                // These say it once in their text as well.
                 assert_eq!(i32::from(found > 0), leaves, "{theme}: {kind}");
             }
         }

@@ -12,17 +12,17 @@ use crate::harness::Engine;
 use crate::http::wire::request;
 use crate::on_both;
 
-const LINKED: &str = "---\ntitle: Bees\npreheader: \"Six hives on six roofs, and what they say.\"\n---\n\
+pub const LINKED: &str = "---\ntitle: Bees\npreheader: \"Six hives on six roofs, and what they say.\"\n---\n\
     Read [the paper](https://bees.example/paper?a=1&b=2).\n";
 
 /// Quoted-printable, undone as far as these mails need it.
-fn words(octets: &[u8]) -> String {
+pub fn words(octets: &[u8]) -> String {
     let text = String::from_utf8_lossy(octets).replace("=\r\n", "");
     text.replace("=3D", "=").replace("=26", "&")
 }
 
 /// The token behind `path` in the mail.
-fn token(mail: &str, path: &str) -> String {
+pub fn token(mail: &str, path: &str) -> String {
     let rest = mail
         .split(path)
         .nth(1)

@@ -44,7 +44,7 @@ pub fn seen(seq: u32, link: Option<u32>, second: i64, evidence: &Evidence) -> Ev
 }
 
 /// Forty readers: half of them at Gmail, some who read, some machines.
-async fn monday(site: &TestSite) {
+pub async fn monday(site: &TestSite) {
     site.seed_run(40).await;
     site.db
         .exec(

@@ -144,20 +144,19 @@ impl World {
                 ["sent", "at_dot", "uncertain"].contains(&row.state)
             }),
             Test::Opened(of) => self.any(reader, of, |row| {
-                row.opened_at.is_some() || row.clicked_at.is_some()
+                (row.opened_at.is_some() || row.clicked_at.is_some()) && person(row)
             }),
-            Test::Clicked(of) => self.any(reader, of, |row| row.clicked_at.is_some()),
+            Test::Clicked(of) => self.any(reader, of, |row| {
+                row.clicked_at.is_some() && row.judged.1 == Some("human")
+            }),
             Test::Inactive(issues) => {
                 let here = |row: &&Delivery| self.run(row.run).list == 1 && row.state == "sent";
                 let mut sent: Vec<&Delivery> = reader.deliveries.iter().filter(here).collect();
                 sent.sort_by_key(|row| -row.run);
                 sent.truncate(*issues as usize);
-                let person = |row: &&Delivery| {
-                    matches!(row.judged.0, Some("human" | "gmail")) || row.judged.1 == Some("human")
-                };
                 reader.tracking != "off"
                     && sent.len() == *issues as usize
-                    && !sent.iter().any(person)
+                    && !sent.iter().any(|row| person(row))
             }
             Test::Source(source) => {
                 let of_file = reader.source.strip_prefix(source.as_str());
@@ -277,6 +276,11 @@ impl World {
     }
 }
 
+/// Whether somebody looked at it, and not only a machine or a proxy that loads everything.
+fn person(row: &Delivery) -> bool {
+    matches!(row.judged.0, Some("human" | "gmail")) || row.judged.1 == Some("human")
+}
+
 fn fits(order: Order, found: Option<std::cmp::Ordering>) -> bool {
     let Some(found) = found else { return false };
     match order {
@@ -370,16 +374,18 @@ fn delivery(dice: &Dice, run: &Run, seq: i64) -> Delivery {
     let at = |is: bool| is.then_some(NOW.0 - DAY);
     let opened = ["human", "gmail", "apple", "unsure", "machine"];
     let clicked = ["human", "unsure", "machine"];
+    let (seen, followed) = (sent && dice.is(6), sent && dice.is(4));
+    // What waits in the log is not judged yet.
     let judged = (
-        (sent && dice.is(3)).then(|| dice.one(&opened)),
-        (sent && dice.is(2)).then(|| dice.one(&clicked)),
+        (seen && dice.is(9)).then(|| dice.one(&opened)),
+        (followed && dice.is(9)).then(|| dice.one(&clicked)),
     );
     Delivery {
         run: run.id,
         seq,
         state: if sent { "sent" } else { dice.one(&others) },
-        opened_at: at(sent && dice.is(5)),
-        clicked_at: at(sent && dice.is(3)),
+        opened_at: at(seen),
+        clicked_at: at(followed),
         judged,
     }
 }

@@ -1,0 +1,176 @@
+//! Addresses that stopped taking mail: found, asked once more, and suppressed only when that comes back, too.
+//!
+//! Promises: nobody is mailed or suppressed without being told to; a probe that was taken must stay taken for some
+//! days, because servers also return what they took; what is not the recipient's own refusal suppresses nobody.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::address::masked;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::delivery::State;
+use crate::id::SubscriberId;
+use crate::publication;
+use crate::run::keep_revision;
+use crate::store::probes::{Probe, Verdict};
+use crate::subscriber::List;
+
+/// Readers of one look.
+const STEP: u32 = 500;
+/// Addresses shown, masked.
+const SHOWN: usize = 10;
+
+/// What is looked for, and whether anything is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// How many copies running came back.
+    pub copies: u32,
+    /// How long a probe must stay taken.
+    pub wait: Duration,
+    pub act: bool,
+}
+
+/// What there is, or what was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// Readers to be probed, or who were.
+    pub failing: u64,
+    /// Some of them, masked.
+    pub shown: Vec<String>,
+    /// Probes on their way, or taken too short a while ago; those of this call among them.
+    pub under_way: u64,
+    /// Probes that arrived: their readers stay.
+    pub kept: u64,
+    /// Probes that came back: their addresses are suppressed.
+    pub suppressed: u64,
+}
+
+/// Decides the probes that have come to an end, on every list, and begins those for readers of `list` whose last
+/// copies came back; only counts them unless `wish.act`.
+pub async fn probe(app: &App, list: &List, wish: Wish) -> anyhow::Result<Found> {
+    let now = app.clock.now();
+    let mut found = Found::default();
+    decide(app, wish, now, &mut found).await?;
+    let revision = match wish.act {
+        true => {
+            let mail = publication::compile_system(&app.config, &app.emails(), "probe")?;
+            Some(keep_revision(app, &mail, &[]).await?)
+        }
+        false => None,
+    };
+    let mut after = SubscriberId(0);
+    loop {
+        let page = app.store.failing(list.id, wish.copies, after, STEP).await?;
+        let Some(last) = page.last() else { break };
+        after = SubscriberId(last.id);
+        for reader in &page {
+            if let Some(revision) = &revision {
+                let id = SubscriberId(reader.id);
+                if !app.store.begin_probe(id, list.id, revision, now).await? {
+                    continue;
+                }
+                found.under_way += 1;
+            }
+            found.failing += 1;
+            if found.shown.len() < SHOWN {
+                found.shown.push(masked(&reader.address));
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn decide(app: &App, wish: Wish, now: Timestamp, found: &mut Found) -> anyhow::Result<()> {
+    let mut after = SubscriberId(0);
+    loop {
+        let page = app.store.undecided_probes(after, STEP).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = SubscriberId(last.subscriber_id);
+        for probe in &page {
+            let Some(verdict) = verdict(probe, wish.wait, now) else {
+                found.under_way += 1;
+                continue;
+            };
+            match verdict {
+                Verdict::Kept => found.kept += 1,
+                Verdict::Suppressed => found.suppressed += 1,
+            }
+            if wish.act {
+                carry_out(app, probe, verdict, now).await?;
+            }
+        }
+    }
+}
+
+async fn carry_out(
+    app: &App,
+    probe: &Probe,
+    verdict: Verdict,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    if verdict == Verdict::Suppressed {
+        let hash = app.keyring.address_hash(&probe.canonical);
+        app.store
+            .suppress(&probe.canonical, &hash, "bounced", now)
+            .await?;
+    }
+    let reader = SubscriberId(probe.subscriber_id);
+    Ok(app.store.decide_probe(reader, verdict, now).await?)
+}
+
+/// What a probe came to; none as long as nobody can know.
+fn verdict(probe: &Probe, wait: Duration, now: Timestamp) -> Option<Verdict> {
+    let waited = |since: i64| now.since(Timestamp(since)) >= wait;
+    match State::parse(&probe.state)? {
+        State::Bounced | State::Expired => Some(Verdict::Suppressed),
+        State::Sent => waited(probe.settled_at?).then_some(Verdict::Kept),
+        State::Queued | State::AtDot => None,
+        // Nobody knows whether it arrived: it is not the reader's fault, and it came back neither.
+        State::Uncertain => waited(probe.asked_at).then_some(Verdict::Kept),
+        // Refused for what stood in it, or taken because the reader left: not the address.
+        State::Failed | State::Suppressed | State::Unsubscribed | State::Cancelled => {
+            Some(Verdict::Kept)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::verdict;
+    use crate::clock::Timestamp;
+    use crate::store::probes::{Probe, Verdict};
+
+    #[test]
+    fn only_a_probe_that_came_back_suppresses_and_one_that_was_taken_waits() {
+        let day = Duration::from_secs(86_400);
+        let now = Timestamp(10 * 86_400_000);
+        let of = |state: &str, settled: Option<i64>| {
+            let probe = Probe {
+                subscriber_id: 1,
+                seq: 0,
+                asked_at: 86_400_000,
+                canonical: String::new(),
+                state: state.into(),
+                settled_at: settled,
+            };
+            verdict(&probe, day, now)
+        };
+        let (long_ago, just_now) = (Some(0), Some(now.0 - 1));
+        assert_eq!(of("bounced", just_now), Some(Verdict::Suppressed));
+        assert_eq!(of("expired", just_now), Some(Verdict::Suppressed));
+        assert_eq!(of("sent", just_now), None);
+        assert_eq!(of("sent", long_ago), Some(Verdict::Kept));
+        assert_eq!(of("uncertain", just_now), Some(Verdict::Kept));
+        for state in ["failed", "suppressed", "unsubscribed", "cancelled"] {
+            assert_eq!(of(state, just_now), Some(Verdict::Kept), "{state}");
+        }
+        assert_eq!(of("queued", None), None);
+        assert_eq!(of("at_dot", None), None);
+    }
+}

@@ -1,0 +1,219 @@
+//! The author's pages of numbers and the click map, held against the log of events counted by itself.
+
+use std::collections::BTreeSet;
+
+use pressrun::event::EventKind;
+use pressrun::event::score::Verdict;
+use pressrun::numbers::{self, JudgedEvent};
+use scraper::{ElementRef, Html, Selector};
+
+use super::numbers::monday;
+use super::site::{RUN, TestSite, unsubscribe};
+use crate::harness::Engine;
+use crate::on_both;
+
+/// The texts of what `selector` finds, blanks drawn together.
+fn texts(page: &Html, selector: &str) -> Vec<String> {
+    let selector = Selector::parse(selector).expect("a selector");
+    page.select(&selector).map(|found| text(&found)).collect()
+}
+
+fn text(element: &ElementRef<'_>) -> String {
+    let words: Vec<&str> = element.text().flat_map(str::split_whitespace).collect();
+    words.join(" ")
+}
+
+/// The number that `text` begins with.
+fn first(text: &str) -> usize {
+    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+    digits
+        .parse()
+        .unwrap_or_else(|_| panic!("no number: {text}"))
+}
+
+/// The rows of the table whose head names these columns, cell by cell.
+fn rows(page: &Html, columns: &[&str]) -> Vec<Vec<String>> {
+    let [table, head, row, cell] = ["table", "thead th", "tbody tr", "th, td"]
+        .map(|s| Selector::parse(s).expect("a selector"));
+    let found = page.select(&table).find(|table| {
+        let names: Vec<String> = table.select(&head).map(|name| text(&name)).collect();
+        names == columns
+    });
+    let found = found.unwrap_or_else(|| panic!("no table of {columns:?}"));
+    found
+        .select(&row)
+        .map(|row| row.select(&cell).map(|cell| text(&cell)).collect())
+        .collect()
+}
+
+async fn log(site: &TestSite) -> Vec<JudgedEvent> {
+    let events = numbers::events(&site.app, RUN, -1, 1_000).await;
+    events.expect("the log")
+}
+
+/// How many readers did it themselves.
+fn people(events: &[JudgedEvent], kind: EventKind, link: Option<u32>) -> usize {
+    let own = events.iter().filter(|event| {
+        event.kind == kind
+            && event.verdict == Verdict::Human
+            && link.is_none_or(|link| event.link == Some(link))
+    });
+    own.map(|event| event.delivery)
+        .collect::<BTreeSet<_>>()
+        .len()
+}
+
+on_both!(
+    the_pages_of_numbers_say_what_the_log_of_events_says,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        let empty = site.ask_admin("/numbers", "localhost").await;
+        assert!(
+            empty.text().contains("No issue has been sent yet"),
+            "{}",
+            empty.text()
+        );
+        monday(&site).await;
+        let leave = format!("/u/{}", site.token(unsubscribe(39)));
+        let left = site.post(&leave, "List-Unsubscribe=One-Click").await;
+        assert_eq!(left.status, 200);
+        numbers::catch_up(&site.app, RUN).await.expect("a fold");
+        let events = log(&site).await;
+        let (clicked, opened) = (
+            people(&events, EventKind::Click, None),
+            people(&events, EventKind::Open, None),
+        );
+        assert_eq!((clicked, opened), (5, 14), "as it was played");
+
+        let page = site.ask_admin("/runs/2/numbers", "localhost").await;
+        assert_eq!(page.status, 200);
+        let page = Html::parse_document(&page.text());
+        let labels = texts(&page, "dl.figures.large dt");
+        assert_eq!(labels, ["Clicked", "Opened", "Unsubscribed"]);
+        let figures: Vec<usize> = texts(&page, "dl.figures.large dd")
+            .iter()
+            .map(|figure| first(figure))
+            .collect();
+        assert_eq!(figures, [clicked, opened, 1]);
+
+        let links = rows(&page, &["Link", "Readers", "Clicks", "Machines'"]);
+        assert_eq!(links.len(), 3);
+        for (link, row) in (0..).zip(&links) {
+            let query = format!(
+                "select count(*) from events where run_id = 2 and kind = 'click' and link = {link}"
+            );
+            let all = site.db.number(&query).await;
+            let machines = events
+                .iter()
+                .filter(|event| event.link == Some(link) && event.verdict == Verdict::Machine);
+            let readers = people(&events, EventKind::Click, Some(link));
+            assert_eq!(first(&row[1]), readers, "{row:?}");
+            assert_eq!(first(&row[2]) as i64, all, "{row:?}");
+            assert_eq!(first(&row[3]), machines.count(), "{row:?}");
+        }
+        let columns = [
+            "What",
+            "Readers",
+            "Gmail's proxy",
+            "Apple's proxy",
+            "Unsure",
+            "Machines",
+        ];
+        for (row, kind) in rows(&page, &columns).iter().zip(["click", "open"]) {
+            let query = format!("select count(*) from events where run_id = 2 and kind = '{kind}'");
+            let told: usize = row[1..].iter().map(|cell| first(cell)).sum();
+            assert_eq!(told as i64, site.db.number(&query).await, "{row:?}");
+        }
+        let providers = rows(&page, &["Name", "Sent", "Bounced", "Clicked", "Opened"]);
+        let sum =
+            |column: usize| -> usize { providers.iter().map(|row| first(&row[column])).sum() };
+        assert_eq!((sum(1), sum(3), sum(4)), (40, clicked, opened));
+
+        // Every hour's bar has its number in its title.
+        let titles = texts(&page, "svg.chart title");
+        let hours = |what: &str| -> usize {
+            let of = titles.iter().filter(|title| title.ends_with(what));
+            of.map(|title| first(title.rsplit(": ").next().expect("a number")))
+                .sum()
+        };
+        assert_eq!((hours(" clicked"), hours(" opened")), (clicked, opened));
+
+        let all = site.ask_admin("/numbers", "localhost").await;
+        let all = Html::parse_document(&all.text());
+        let runs = rows(&all, &["Issue", "Sent", "Clicked", "Opened", "Machines"]);
+        assert_eq!(runs.len(), 1);
+        let told: Vec<usize> = runs[0][1..4].iter().map(|cell| first(cell)).collect();
+        assert_eq!(told, [40, clicked, opened]);
+
+        let (code, json, _) = site.command(&["stats", "week-1", "--json"]);
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(code, Some(0));
+        assert_eq!(json["judged"]["clicked"]["part"], clicked);
+        assert_eq!(json["judged"]["opened"]["part"], opened);
+        for missing in ["/runs/9/numbers", "/runs/x/numbers", "/runs/1/clicks"] {
+            assert_eq!(
+                site.ask_admin(missing, "localhost").await.status,
+                404,
+                "{missing}"
+            );
+        }
+        site.stop().await;
+    }
+);
+
+on_both!(
+    the_click_map_bears_the_readers_of_each_link_and_leads_nowhere,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        monday(&site).await;
+        site.publish("bees", "").await;
+        site.db
+            .exec(
+                "update runs set revision = (select b.revision from runs b where b.slug = 'bees')
+                 where id = 2",
+            )
+            .await;
+        numbers::catch_up(&site.app, RUN).await.expect("a fold");
+        let readers = people(&log(&site).await, EventKind::Click, Some(0));
+        let around = site.ask_admin("/runs/2/clicks", "localhost").await;
+        assert_eq!(around.status, 200, "{}", around.text());
+        let around = Html::parse_document(&around.text());
+        let listed = texts(&around, "ol li");
+        let said = format!("{readers} readers");
+        assert!(listed[0].contains(&said), "{listed:?}");
+
+        let map = site.ask_admin("/runs/2/clicks/issue", "localhost").await;
+        assert_eq!(map.status, 200);
+        let policy = map.header("content-security-policy").expect("a policy");
+        assert!(
+            policy.starts_with("sandbox; default-src 'none'; img-src "),
+            "{policy}"
+        );
+        assert!(
+            !policy.contains("script") && policy.contains("frame-ancestors 'self'"),
+            "{policy}"
+        );
+        let page = map.text();
+        for part in [
+            "/c/",
+            "/o/",
+            "/u/",
+            "/preferences/",
+            "/view/",
+            "<script",
+            "one.example",
+        ] {
+            assert!(!page.contains(part), "{part} in {page}");
+        }
+        let page = Html::parse_document(&page);
+        let badges = texts(&page, "a + span, a span");
+        let badges: Vec<&String> = badges.iter().filter(|text| text.starts_with('5')).collect();
+        assert!(!badges.is_empty(), "no badge with {readers} readers");
+        let links = Selector::parse("a").expect("a selector");
+        for link in page.select(&links) {
+            let to = link.value().attr("href").unwrap_or("#");
+            assert!(to.is_empty() || to.starts_with('#'), "a link to {to}");
+        }
+        site.stop().await;
+    }
+);
