@@ -94,8 +94,13 @@ async fn refused_for_all(engine: Engine, words: &str, login: bool) {
         queued: 30,
         ..Counts::default()
     };
-    // What was under way comes to rest.
-    until(async || rig.balanced(run).await == expected).await;
+    // What was under way comes to rest, and stays there.
+    let rest = async || {
+        let counts = rig.app.store.counts(run).await.expect("counters");
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        counts == expected && rig.app.store.counts(run).await.expect("counters") == expected
+    };
+    assert!(until(rest).await, "{words}");
     assert_eq!(rig.balanced(run).await, expected, "{words}");
     let rows = rig.rows(run).await;
     assert!(
