@@ -6,7 +6,7 @@ use pressrun::run::verify;
 use pressrun::smtp::sink::script::Script;
 use pressrun::smtp::sink::{Sink, SinkOptions};
 
-use crate::deliver::rig::{Rig, Wish, readers, script};
+use crate::deliver::rig::{Rig, Wish, readers, script, until};
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -90,14 +90,18 @@ async fn refused_for_all(engine: Engine, words: &str, login: bool) {
     let reason = held.reason.expect("a reason");
     let code = words.split('-').nth(1).expect("a code");
     assert!(reason.contains(code), "{reason}");
-    // What was under way comes to rest.
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    let counts = rig.balanced(run).await;
     let expected = Counts {
         queued: 30,
         ..Counts::default()
     };
-    assert_eq!(counts, expected, "{words}");
+    // What was under way comes to rest, and stays there.
+    let rest = async || {
+        let counts = rig.app.store.counts(run).await.expect("counters");
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        counts == expected && rig.app.store.counts(run).await.expect("counters") == expected
+    };
+    assert!(until(rest).await, "{words}");
+    assert_eq!(rig.balanced(run).await, expected, "{words}");
     let rows = rig.rows(run).await;
     assert!(
         rows.iter().all(|row| row.attempts == 0),

@@ -86,6 +86,12 @@ on_both!(
         pressrun::publication::Publication::write_defaults(&clinic.folder.join("emails"))
             .expect("the defaults");
         let mut site = serve(&clinic, &url).await;
+        // One that comes before the site's own sender would take its place.
+        let store = database.store().await;
+        while !store.senders_alive().await.expect("a read") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        store.close().await;
         // Nobody has made a list, and readers can join all the same.
         let at = ([127, 0, 0, 1], public).into();
         let form = request(at, "GET", "/subscribe/form", &[], "").await;
