@@ -200,7 +200,7 @@ fn r3_a_node_whose_cables_are_pulled_loses_nobody_and_doubles_nobody() {
     let arguments = ["send", "kill", "--list", "weekly", "--yes", "--detach"];
     let begun = world.pressrun(&arguments).output().expect("the binary");
     assert!(begun.status.success(), "{begun:?}");
-    let mut nodes = vec![
+    let mut nodes = [
         start(&world, 0, lease, None),
         start(&world, 1, lease, None),
         start(&world, 2, lease, Some((&net, database, relay))),

@@ -58,7 +58,7 @@ fn r15_three_runs_amid_kills_imports_and_leavings() {
     }
     // A little less than five connections carry in the time.
     let recipients = minutes() * 60 * 60 / RUNS;
-    let mut world = World::new(recipients, CONNECTIONS, DELAY);
+    let world = World::new(recipients, CONNECTIONS, DELAY);
     let sampling = world.sample();
     let mut chance = StdRng::seed_from_u64(seed());
     let (mut sent, mut uncertain) = (0, 0);
