@@ -79,7 +79,7 @@ pub(crate) struct Full {
 impl Full {
     /// Which cap, in words: "1,500 of 1,500 today".
     pub(crate) fn sentence(&self, domain: Option<&str>) -> String {
-        let most = grouped(i64::try_from(self.cap.most).unwrap_or(i64::MAX), ',');
+        let most = most_of(&self.cap);
         let when = match self.cap.span {
             Span::Day => "today",
             Span::Hour => "in this hour",
@@ -167,7 +167,7 @@ impl Purse {
         state.spilled = state.spilled.filter(recent);
         let since = *state.spilled.as_mut()?.since.get_or_insert(now);
         let cap = self.caps.iter().find(|cap| cap.span == Span::Second)?;
-        let said = format!("is at its {} messages a second", grouped(cap.most));
+        let said = format!("is at its {} messages a second", most_of(cap));
         Some((since, said))
     }
 
@@ -258,6 +258,11 @@ impl State {
     fn at(&self, now: Instant) -> Timestamp {
         Timestamp(0).after(now.saturating_duration_since(self.begun))
     }
+}
+
+/// `1,500`.
+fn most_of(cap: &Cap) -> String {
+    grouped(i64::try_from(cap.most).unwrap_or(i64::MAX), ',')
 }
 
 /// Under which name the messages of a domain that is warmed up are counted, through whichever relay.
