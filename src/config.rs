@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::address::EmailAddress;
-use crate::clock::Timestamp;
+use crate::config::kind::WhenFull;
 use crate::config::load::{Problems, Settings};
 use crate::config::mx::Mx;
 use crate::config::tree::Node;
@@ -251,7 +251,7 @@ pub struct Relay {
     pub url: String,
     pub tls: TlsPolicy,
     pub connections: usize,
-    /// Lower ones come first; a later one is used only while every earlier one is broken.
+    /// Lower ones come first; a later one is used only while no earlier one takes mail.
     pub priority: u32,
     /// Its share of the messages beside others of its priority; 0 takes what it can carry.
     pub weight: u32,
@@ -274,26 +274,19 @@ pub struct Relay {
     pub per_minute: u32,
     pub per_hour: u32,
     pub per_day: u32,
+    pub when_full: WhenFull,
     /// The day on which the warm-up of the sending domain began.
     pub warmup: Option<jiff::civil::Date>,
     #[serde(with = "duration")]
     pub connect_timeout: Duration,
     #[serde(with = "duration")]
     pub command_timeout: Duration,
+    /// Wait for one message up to its dot, whatever it is made of.
+    #[serde(with = "duration")]
+    pub message_timeout: Duration,
     /// Wait for the answer to the final dot; RFC 5321, section 4.5.3.2.6 asks for 10 minutes.
     #[serde(with = "duration")]
     pub dot_timeout: Duration,
-}
-
-impl Relay {
-    /// When the warm-up began: midnight UTC.
-    pub fn warm_up_began(&self) -> Option<Timestamp> {
-        let midnight = self
-            .warmup?
-            .to_zoned_datetime(jiff::tz::TimeZone::UTC)
-            .ok()?;
-        Some(Timestamp(midnight.timestamp().as_millisecond()))
-    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -22,6 +22,7 @@ mod standing;
 mod starter;
 mod teller;
 pub mod trouble;
+mod watchdog;
 mod worker;
 
 use std::path::Path;
@@ -35,10 +36,12 @@ use tokio::task::JoinSet;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::{Config, Relay, UncertainPolicy};
+use crate::deliver::direct::memory;
 use crate::deliver::guard::{Generation, SendingLock};
 use crate::deliver::ledger::Ledger;
 use crate::deliver::queue::{Done, Job, Queue};
 use crate::deliver::relays::LiveRelay;
+use crate::deliver::watchdog::Watchdog;
 use crate::dkim::Signer;
 use crate::id::{DeliveryKey, RunId};
 use crate::keyfile;
@@ -76,6 +79,7 @@ pub(crate) struct Shared {
     /// First answers that are not written down yet.
     counted: Mutex<stages::Counted>,
     done: Arc<Done>,
+    watchdog: Watchdog,
     stop: watch::Receiver<bool>,
     begun: Timestamp,
 }
@@ -128,6 +132,10 @@ impl Engine {
         for relay in &shared.relays {
             purses.spawn(purse::keep(shared.clone(), relay.clone()));
             if let Some(direct) = relay.direct.clone() {
+                if let Err(error) = direct.recall().await {
+                    tracing::warn!(%error, "what was learned of providers is not known now");
+                }
+                purses.spawn(memory::keep(shared.clone(), relay.clone()));
                 workers.spawn(direct.work(shared.clone(), relay.clone(), ledger.clone()));
                 continue;
             }
@@ -143,6 +151,9 @@ impl Engine {
             dispatched = self.dispatch() => dispatched,
             fault = panicked(&mut workers) => Err(fault.context("a connection's task panicked")),
             fault = panicked(&mut purses) => Err(fault.context("a budget's task panicked")),
+            relay = shared.watchdog.bark() => {
+                shared.give_up(relay, &mut workers).await
+            }
             ended = &mut committing => {
                 return Err(anyhow::anyhow!("the ledger's task ended early: {ended:?}"));
             }
@@ -162,6 +173,7 @@ impl Engine {
         committing.await.context("the ledger's task ended early")?;
         purses.shutdown().await;
         purse::empty(&shared).await;
+        memory::finish(&shared).await;
         self.give_back_finished().await?;
         self.write_answers().await?;
         self.shared.app.store.leave_sender(self.boot).await?;
@@ -236,9 +248,30 @@ impl Shared {
             queue: Queue::new(done.clone(), standings, connections * 8),
             counted: Mutex::default(),
             done,
+            watchdog: Watchdog::default(),
             stop,
             begun: app.clock.now(),
         })
+    }
+
+    /// Ends the process because of a connection that hangs. The others may finish what they are at.
+    async fn give_up(&self, relay: usize, workers: &mut JoinSet<()>) -> ! {
+        let name = &self.relays[relay].name;
+        tracing::error!(
+            relay = name,
+            "a connection hangs beyond all of its deadlines; the sender ends, and begins anew when it is started \
+             again: what stands at the dot then becomes uncertain"
+        );
+        self.queue.close();
+        let others = async { while workers.join_next().await.is_some() {} };
+        tokio::time::timeout(self.app.config.send.drain, others)
+            .await
+            .ok();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a thread that hangs keeps the process from ending in any other way"
+        )]
+        std::process::exit(1);
     }
 
     /// Connections at most, over all relays.

@@ -25,6 +25,8 @@ pub enum EventKind {
     Confirm,
     View,
     Bounce,
+    /// The reader called it spam, and her provider told us.
+    Complaint,
 }
 
 impl EventKind {
@@ -37,6 +39,7 @@ impl EventKind {
             EventKind::Confirm => "confirm",
             EventKind::View => "view",
             EventKind::Bounce => "bounce",
+            EventKind::Complaint => "complaint",
         }
     }
 
@@ -49,6 +52,7 @@ impl EventKind {
             "confirm" => EventKind::Confirm,
             "view" => EventKind::View,
             "bounce" => EventKind::Bounce,
+            "complaint" => EventKind::Complaint,
             _ => return None,
         })
     }

@@ -77,11 +77,11 @@ pub async fn take(app: &App, octets: &[u8], recipient: Option<&str>) -> anyhow::
     }
 }
 
-/// Who is spoken of.
+/// Who is spoken of, and by which copy.
 #[derive(Clone, Copy, Debug)]
-enum Whom {
-    Delivery(DeliveryKey),
-    Subscription(SubscriptionKey),
+struct Whom {
+    delivery: DeliveryKey,
+    subscription: Option<SubscriptionKey>,
 }
 
 async fn bounced(
@@ -118,9 +118,11 @@ async fn bounced(
 }
 
 async fn complained(app: &App, whom: Whom, now: Timestamp) -> anyhow::Result<Taken> {
-    let reader = match whom {
-        Whom::Delivery(key) => app.store.reader_of_delivery(key).await?,
-        Whom::Subscription(key) => {
+    // Whoever it was: the run is told what its mail is taken for.
+    app.store.note_complaint(whom.delivery, now).await?;
+    let reader = match whom.subscription {
+        None => app.store.reader_of_delivery(whom.delivery).await?,
+        Some(key) => {
             let view = app.store.subscription_view(key).await?;
             view.map(|view| (view.canonical, view.hash))
         }
@@ -150,7 +152,10 @@ fn about_whom(
     let given = addresses.iter().map(String::as_str);
     let mut senders = given.chain(senders).chain(paths);
     if let Some(key) = senders.find_map(|address| bounce(app, address)) {
-        return Some(Whom::Delivery(key));
+        return Some(Whom {
+            delivery: key,
+            subscription: None,
+        });
     }
     let ways = about
         .into_iter()
@@ -158,7 +163,10 @@ fn about_whom(
     ways.flat_map(|value| value.split(',')).find_map(|way| {
         let (_, token) = way.trim().trim_matches(['<', '>']).rsplit_once("/u/")?;
         match verify(&app.keyring, Purpose::Unsubscribe, token)? {
-            Claim::Unsubscribe(key, _) => Some(Whom::Subscription(key)),
+            Claim::Unsubscribe(key, delivery) => Some(Whom {
+                delivery,
+                subscription: Some(key),
+            }),
             _ => None,
         }
     })

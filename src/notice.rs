@@ -77,6 +77,30 @@ pub async fn tell_bounces(app: &App, run: &Run, bounced: i64, of: i64) -> anyhow
     tell(app, &told).await
 }
 
+/// Tells the author once that more readers of `run` complain than may.
+pub async fn tell_complaints(app: &App, run: &Run, complained: i64, of: i64) -> anyhow::Result<()> {
+    let share = crate::rollout::percent(crate::rollout::ratio(complained, of));
+    let limit = crate::rollout::percent(app.config.notify.complaint_rate);
+    let said = why::why(app, run).await?;
+    let command = match run.status.as_str() {
+        "sending" => "pause",
+        _ => "stats",
+    };
+    let told = Told {
+        kind: NoticeKind::Complaints,
+        about: &run.slug,
+        run: Some(run),
+        subject: format!("{share} of the readers of `{}` complain", run.slug),
+        sentence: format!(
+            "{complained} of {of} readers of `{}` called it spam ({share}), more than {limit} \
+             (`notify.complaint_rate`), and are never mailed again; {}",
+            run.slug, said.sentence
+        ),
+        command: Some(format!("pressrun {command} {}", run.slug)),
+    };
+    tell(app, &told).await
+}
+
 /// Tells the author that a relay does not take mail.
 pub async fn tell_relay_down(app: &App, trouble: &RelayTrouble) -> anyhow::Result<()> {
     let told = Told {

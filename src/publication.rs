@@ -132,8 +132,7 @@ fn made(
     publication.build(&order.annotated(annotate))
 }
 
-/// Compiles the text of an issue that is not in the author's folder, for the archive alone: nothing of it is
-/// counted. Images come from the folder `images`.
+/// Compiles a text from elsewhere for the archive, with images of the folder `images`; nothing of it is counted.
 pub fn compile_text(
     config: &Config,
     emails: &Path,

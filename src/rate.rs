@@ -93,8 +93,7 @@ impl Bucket {
     /// than the rate demands.
     pub fn take(&mut self, now: Timestamp) -> Result<(), Duration> {
         let now = nanos(now);
-        // No more is due than the one that was taken last leaves to wait for.
-        let next = self.next.clamp(now - self.rest, now + self.each);
+        let next = self.due(now);
         if next > now {
             self.next = next;
             return Err(Duration::from_nanos(
@@ -103,6 +102,17 @@ impl Bucket {
         }
         self.next = next + self.each;
         Ok(())
+    }
+
+    /// Whether one may be taken now.
+    pub fn has_one(&self, now: Timestamp) -> bool {
+        let now = nanos(now);
+        self.due(now) <= now
+    }
+
+    /// When the next one is due: no later than the one that was taken last leaves to wait for.
+    fn due(&self, now: i128) -> i128 {
+        self.next.clamp(now - self.rest, now + self.each)
     }
 
     /// Gives one back that was not used.
@@ -180,9 +190,12 @@ mod tests {
     fn what_is_given_back_may_be_taken_at_once() {
         let rate = Rate::new(1, Duration::from_secs(3600)).expect("a rate");
         let mut bucket = Bucket::new(rate, 1, Timestamp(0));
+        assert!(bucket.has_one(Timestamp(0)));
         assert!(bucket.take(Timestamp(0)).is_ok());
+        assert!(!bucket.has_one(Timestamp(1)));
         assert!(bucket.take(Timestamp(1)).is_err());
         bucket.give_back();
+        assert!(bucket.has_one(Timestamp(1)));
         assert!(bucket.take(Timestamp(1)).is_ok());
     }
 

@@ -22,6 +22,7 @@ pub const BAND: u32 = 8;
 const BOUNCES: f64 = 0.01;
 const DEFERRALS: f64 = 0.10;
 const UNSUBSCRIBES: f64 = 0.003;
+const COMPLAINTS: f64 = 0.001;
 
 /// How much of a run a stage opens, counted from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,6 +201,9 @@ pub struct Numbers {
     pub bounced: i64,
     /// Readers who left by its mail.
     pub departed: i64,
+    /// Readers whose providers told of their complaints.
+    #[serde(default)]
+    pub complained: i64,
     pub providers: BTreeMap<String, Answers>,
 }
 
@@ -218,6 +222,7 @@ impl Numbers {
             sent: self.sent - base.sent,
             bounced: self.bounced - base.bounced,
             departed: self.departed - base.departed,
+            complained: self.complained - base.complained,
             providers: each.collect(),
         }
     }
@@ -229,6 +234,7 @@ pub struct Limits {
     pub bounces: f64,
     pub deferrals: f64,
     pub unsubscribes: f64,
+    pub complaints: f64,
 }
 
 /// One number with what it is held against.
@@ -264,12 +270,12 @@ pub fn outside(now: &Numbers, before: &[Numbers], limits: &Limits) -> Option<Str
         limit: limits.unsubscribes,
         key: "unsubscribes",
     };
-    let found = bounces
-        .judge(
-            before
-                .iter()
-                .map(|run| (run.bounced, run.sent + run.bounced)),
-        )
+    let found = complaints(now, limits)
+        .judge(before.iter().map(|run| (run.complained, run.sent)))
+        .or_else(|| {
+            let runs = before.iter();
+            bounces.judge(runs.map(|run| (run.bounced, run.sent + run.bounced)))
+        })
         .or_else(|| unsubscribes.judge(before.iter().map(|run| (run.departed, run.sent))));
     let mut providers = now.providers.iter();
     found.or_else(|| {
@@ -287,6 +293,23 @@ pub fn outside(now: &Numbers, before: &[Numbers], limits: &Limits) -> Option<Str
             deferrals.judge(runs.map(|run| (run.deferred, run.answered)))
         })
     })
+}
+
+/// Whether so many complain that no run may go on, in words.
+pub fn complained(now: &Numbers, limits: &Limits) -> Option<String> {
+    complaints(now, limits).judge(std::iter::empty())
+}
+
+fn complaints(now: &Numbers, limits: &Limits) -> Measure<'static> {
+    Measure {
+        what: "complained",
+        of_what: "readers".into(),
+        hits: now.complained,
+        of: now.sent,
+        floor: COMPLAINTS,
+        limit: limits.complaints,
+        key: "complaints",
+    }
 }
 
 impl Measure<'_> {

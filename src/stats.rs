@@ -41,6 +41,8 @@ pub struct RunNumbers {
     pub clicked: i64,
     /// Readers who left by this run's mail.
     pub departed: i64,
+    /// Readers who complained about it.
+    pub complained: i64,
     /// Every load of the pixel, machines' among them.
     pub opens: i64,
     /// Every click, machines' among them.
@@ -59,6 +61,7 @@ pub struct Rates {
     pub opened: Option<f64>,
     pub clicked: Option<f64>,
     pub departed: Option<f64>,
+    pub complained: Option<f64>,
     pub bounced: Option<f64>,
 }
 
@@ -118,6 +121,7 @@ impl RunNumbers {
             opened: share(self.opened),
             clicked: share(self.clicked),
             departed: share(self.departed),
+            complained: share(self.complained),
             bounced: share(self.counts.bounced),
         };
         self
@@ -174,6 +178,7 @@ mod tests {
             opened: 4,
             clicked: 1,
             departed: 0,
+            complained: 0,
             opens: 9,
             clicks: 1,
             rates: Rates::default(),

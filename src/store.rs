@@ -156,6 +156,7 @@ pub mod history;
 pub mod identity;
 pub mod import;
 pub mod imports;
+pub mod learned;
 pub mod leases;
 pub mod leave;
 pub mod ledger;

@@ -119,7 +119,9 @@ impl Complaints {
             ("stages.bounces", stages.bounces),
             ("stages.deferrals", stages.deferrals),
             ("stages.unsubscribes", stages.unsubscribes),
+            ("stages.complaints", stages.complaints),
             ("notify.bounce_rate", config.notify.bounce_rate),
+            ("notify.complaint_rate", config.notify.complaint_rate),
         ] {
             if !(0.0..=1.0).contains(&share) {
                 self.say(key, format!("`{share}` is not between 0 and 1"));

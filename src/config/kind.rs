@@ -2,7 +2,23 @@
 //!
 //! Promises: one table; whoever treats kinds differently asks it and names no kind.
 
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
 use super::{Relay, RelayKind};
+use crate::clock::Timestamp;
+
+/// What becomes of the messages that a relay's caps do not allow now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenFull {
+    /// Other relays may have them.
+    Next,
+    /// They wait for this one.
+    Wait,
+}
 
 /// What a kind of relay does and wants.
 #[derive(Debug)]
@@ -116,6 +132,19 @@ impl Traits {
 }
 
 impl Relay {
+    /// When the warm-up began: midnight UTC.
+    pub fn warm_up_began(&self) -> Option<Timestamp> {
+        let midnight = self.warmup?.to_zoned_datetime(TimeZone::UTC).ok()?;
+        Some(Timestamp(midnight.timestamp().as_millisecond()))
+    }
+
+    /// No step of a connection takes longer: opening it, or one message up to its answer.
+    pub fn patience(&self) -> Duration {
+        let opening = self.connect_timeout + self.command_timeout.saturating_mul(2);
+        let message = self.message_timeout.max(self.dot_timeout) + self.dot_timeout;
+        opening.max(message)
+    }
+
     /// Whether Pressrun signs what goes through it.
     pub fn is_signed(&self) -> bool {
         self.dkim.unwrap_or(self.kind.traits().signatures > 0)

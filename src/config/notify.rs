@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use crate::address::EmailAddress;
 
-/// Shares beyond which a run that opens in stages is held, whatever its list is used to.
+/// Shares beyond which a run that opens in stages is held, whatever its list is used to; beyond that of complaints,
+/// any run.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stages {
@@ -17,6 +18,8 @@ pub struct Stages {
     pub deferrals: f64,
     /// Of the readers, those who leave.
     pub unsubscribes: f64,
+    /// Of the readers, those who complain.
+    pub complaints: f64,
 }
 
 /// Whom to tell of runs and relays, and how.
@@ -44,6 +47,8 @@ pub struct Notify {
     pub relay_after: Duration,
     /// Share of bounces beyond which a run is told of.
     pub bounce_rate: f64,
+    /// Share of complaints beyond which a run is told of.
+    pub complaint_rate: f64,
 }
 
 /// What a notice is about.
@@ -56,6 +61,7 @@ pub enum NoticeKind {
     RelayDown,
     RelayUp,
     Bounces,
+    Complaints,
 }
 
 impl NoticeKind {
@@ -68,6 +74,7 @@ impl NoticeKind {
             NoticeKind::RelayDown => "relay-down",
             NoticeKind::RelayUp => "relay-up",
             NoticeKind::Bounces => "bounces",
+            NoticeKind::Complaints => "complaints",
         }
     }
 }

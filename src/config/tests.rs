@@ -160,8 +160,9 @@ fn a_wrong_file_is_told_by_line_with_what_was_expected() {
             "[relay.main.more]",
             "pressrun.toml:9: `relay.main.more` is not a section; there are `kind`, `url`, `tls`, \
              `connections`, `priority`, `weight`, `username`, `password`, `dkim`, `stream`, `ca_file`, `ehlo`, \
-             `messages_per_connection`, `window`, `per_second`, `per_minute`, `per_hour`, `per_day`, `warmup`, \
-             `connect_timeout`, `command_timeout`, `dot_timeout`",
+             `messages_per_connection`, `window`, `per_second`, `per_minute`, `per_hour`, `per_day`, \
+             `when_full`, `warmup`, `connect_timeout`, `command_timeout`, \
+             `message_timeout`, `dot_timeout`",
         ),
     ] {
         assert_eq!(error(&format!("{MINIMAL}{more}\n"), &[]), expected);

@@ -9,6 +9,7 @@ mod dial;
 mod domains;
 pub mod identity;
 pub(crate) mod line;
+pub(crate) mod memory;
 mod policies;
 mod pool;
 mod pools;
@@ -27,6 +28,7 @@ use crate::config::Relay;
 use crate::deliver::direct::dial::Dialler;
 use crate::deliver::direct::domains::{Known, State};
 use crate::deliver::direct::line::Line;
+use crate::deliver::direct::memory::Written;
 use crate::deliver::direct::policies::Policies;
 use crate::deliver::direct::pools::{Room, Start};
 use crate::deliver::direct::resolve::{Resolved, Resolver};
@@ -34,7 +36,7 @@ use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
 use crate::deliver::seat::Seat;
-use crate::deliver::{Shared, lock, public_host, worker};
+use crate::deliver::{Shared, lock, node_name, public_host, worker};
 use crate::dns::Dns;
 use crate::id::RunId;
 use crate::mx::health::Waits;
@@ -61,6 +63,10 @@ pub(crate) struct Direct {
     connections: usize,
     room: Room,
     state: Mutex<State>,
+    /// Under which names what is learned is kept.
+    node: String,
+    relay: String,
+    written: Mutex<Written>,
     /// The router looks again: a job came or went, a connection ended or failed.
     changed: Notify,
     /// A connection that waits for a job looks again.
@@ -69,7 +75,7 @@ pub(crate) struct Direct {
 
 impl Direct {
     /// Reads what the configuration says of direct delivery.
-    pub(crate) fn open(app: &App, relay: &Relay) -> anyhow::Result<Direct> {
+    pub(crate) fn open(app: &App, name: &str, relay: &Relay) -> anyhow::Result<Direct> {
         let config = &app.config.mx;
         let ca_file = relay.ca_file.as_ref().map(|file| app.path(file));
         let tls = TlsClient::new(ca_file.as_deref())?;
@@ -90,6 +96,7 @@ impl Direct {
                 config.policy_port,
                 config.private,
                 app.clock.clone(),
+                app.store.clone(),
             )?)),
         };
         let all = (relay.connections * JOBS).max(JOBS_LEAST);
@@ -120,6 +127,9 @@ impl Direct {
             },
             app: app.clone(),
             state: Mutex::default(),
+            node: node_name(app),
+            relay: name.to_owned(),
+            written: Mutex::default(),
             changed: Notify::new(),
             filled: Notify::new(),
         })
@@ -200,6 +210,10 @@ impl Direct {
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        lock(&self.written)
     }
 
     fn has_room(&self) -> bool {

@@ -30,6 +30,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_secs(1);
 /// Of a second's cap, what may go out at once.
 const BURST: u32 = 4;
+/// So long after the last message that others carried it is told that they do.
+const SPILLS: Duration = Duration::from_secs(2);
 
 /// The caps of one relay, and what is at hand of them.
 #[derive(Debug)]
@@ -53,6 +55,15 @@ struct State {
     bucket: Option<Bucket>,
     /// The bucket's clock begins here: it does not follow a wall clock that is set.
     begun: Instant,
+    spilled: Option<Spilled>,
+}
+
+/// Others carry what the cap per second leaves over.
+#[derive(Clone, Copy, Debug)]
+struct Spilled {
+    last: Instant,
+    /// Since when it has been told.
+    since: Option<Timestamp>,
 }
 
 /// A cap that is used up.
@@ -68,7 +79,7 @@ pub(crate) struct Full {
 impl Full {
     /// Which cap, in words: "1,500 of 1,500 today".
     pub(crate) fn sentence(&self, domain: Option<&str>) -> String {
-        let most = grouped(i64::try_from(self.cap.most).unwrap_or(i64::MAX), ',');
+        let most = most_of(&self.cap);
         let when = match self.cap.span {
             Span::Day => "today",
             Span::Hour => "in this hour",
@@ -110,6 +121,7 @@ impl Purse {
                 full: None,
                 bucket: rate.map(|rate| Bucket::new(rate, burst, Timestamp(0))),
                 begun: Instant::now(),
+                spilled: None,
             }),
             wanted: Notify::new(),
         }
@@ -125,13 +137,47 @@ impl Purse {
         !self.is_bottomless() && self.state().full.is_some()
     }
 
+    /// Whether nothing may go out at this moment, by a cap or by what is left of the present second.
+    pub(crate) fn is_used_up(&self, now: Instant) -> bool {
+        if self.is_bottomless() {
+            return false;
+        }
+        let state = self.state();
+        let at = state.at(now);
+        let waits = |bucket: &Bucket| !bucket.has_one(at);
+        state.full.is_some() || state.bucket.as_ref().is_some_and(waits)
+    }
+
+    /// Whether its messages are spread over each second.
+    pub(crate) fn is_spread(&self) -> bool {
+        self.state().bucket.is_some()
+    }
+
+    /// Another relay carries a message that this one may not carry now.
+    pub(crate) fn spill(&self, now: Instant) {
+        let mut state = self.state();
+        let since = state.spilled.and_then(|spilled| spilled.since);
+        state.spilled = Some(Spilled { last: now, since });
+    }
+
+    /// Whether others carry what the cap per second leaves over: that cap, and since when it is told.
+    pub(crate) fn spills(&self, now: Timestamp) -> Option<(Timestamp, String)> {
+        let mut state = self.state();
+        let recent = |spilled: &Spilled| spilled.last.elapsed() < SPILLS;
+        state.spilled = state.spilled.filter(recent);
+        let since = *state.spilled.as_mut()?.since.get_or_insert(now);
+        let cap = self.caps.iter().find(|cap| cap.span == Span::Second)?;
+        let said = format!("is at its {} messages a second", most_of(cap));
+        Some((since, said))
+    }
+
     /// The cap that is used up, where it takes long enough to be told.
     pub(crate) fn trouble(&self) -> Option<(Full, String)> {
         let full = self.state().full.clone()?;
         let domain = self.warm_up.as_ref().map(|(_, domain)| domain.as_str());
         let domain = domain.filter(|domain| full.cap.name == warm_up_name(domain));
         let sentence = full.sentence(domain);
-        (full.cap.span >= Span::Hour).then_some((full, sentence))
+        (full.cap.span >= Span::Minute).then_some((full, sentence))
     }
 
     /// Takes the leave for one message.
@@ -145,9 +191,9 @@ impl Purse {
             self.wanted.notify_one();
             return Err(Wait::Change);
         }
-        let since = now.saturating_duration_since(state.begun);
+        let at = state.at(now);
         if let Some(bucket) = &mut state.bucket {
-            bucket.take(Timestamp(0).after(since)).map_err(Wait::For)?;
+            bucket.take(at).map_err(Wait::For)?;
         }
         state.left -= 1;
         Ok(())
@@ -186,7 +232,7 @@ impl Purse {
         (number > 0).then_some(Unused { number, since })
     }
 
-    fn fill(&self, grant: &Grant, caps: &[Cap], now: Timestamp) {
+    pub(crate) fn fill(&self, grant: &Grant, caps: &[Cap], now: Timestamp) {
         let mut state = self.state();
         state.left += grant.number;
         state.since = grant.now;
@@ -205,6 +251,18 @@ impl Purse {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl State {
+    /// `now` by the bucket's clock.
+    fn at(&self, now: Instant) -> Timestamp {
+        Timestamp(0).after(now.saturating_duration_since(self.begun))
+    }
+}
+
+/// `1,500`.
+fn most_of(cap: &Cap) -> String {
+    grouped(i64::try_from(cap.most).unwrap_or(i64::MAX), ',')
 }
 
 /// Under which name the messages of a domain that is warmed up are counted, through whichever relay.

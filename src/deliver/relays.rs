@@ -20,9 +20,11 @@ use crate::deliver::direct::Direct;
 use crate::deliver::purse::Purse;
 use crate::deliver::standing::{Standing, Via};
 use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
+use crate::deliver::watchdog::Watched;
 use crate::deliver::{Shared, lock, public_host, signers};
 use crate::id::{DeliveryKey, RunId};
-use crate::reply::Reply;
+use crate::rate::Span;
+use crate::reply::{Reply, hint};
 use crate::retry;
 use crate::smtp::error::SessionError;
 use crate::smtp::session::Session;
@@ -83,7 +85,7 @@ pub(crate) fn open(app: &App) -> anyhow::Result<Vec<Arc<LiveRelay>>> {
 impl LiveRelay {
     fn open(app: &App, index: usize, name: &str, config: &Relay) -> anyhow::Result<LiveRelay> {
         let ca_file = config.ca_file.as_ref().map(|file| app.path(file));
-        let breaker = Breaker::new(app.config.send.probe);
+        let breaker = Breaker::new(app.config.send.probe, config.connections);
         let purse = Purse::new(name, config, app.config.from.address.domain());
         Ok(LiveRelay {
             index,
@@ -97,7 +99,7 @@ impl LiveRelay {
                 signers(&app.config, &app.base, config)?,
             ),
             direct: match config.kind {
-                RelayKind::Mx => Some(Arc::new(Direct::open(app, config)?)),
+                RelayKind::Mx => Some(Arc::new(Direct::open(app, name, config)?)),
                 _ => None,
             },
             tls: TlsClient::new(ca_file.as_deref())?,
@@ -118,7 +120,7 @@ impl LiveRelay {
         *lock(&self.refusals) >= REFUSALS || self.standing.refuses(run)
     }
 
-    fn trouble(&self) -> Option<RelayTrouble> {
+    fn trouble(&self, now: Timestamp) -> Option<RelayTrouble> {
         let told = |ail, why, since, next| RelayTrouble {
             relay: self.name.clone(),
             ail,
@@ -134,8 +136,11 @@ impl LiveRelay {
             let Failure { since, why, next } = failure;
             return Some(told(Ail::Broken, why, since, next));
         }
-        let (full, why) = self.standing.purse.trouble()?;
-        Some(told(Ail::Full, why, full.since, full.until))
+        if let Some((full, why)) = self.standing.purse.trouble() {
+            return Some(told(Ail::Full, why, full.since, full.until));
+        }
+        let (since, why) = self.standing.purse.spills(now)?;
+        Some(told(Ail::Spread, why, since, Timestamp(0)))
     }
 }
 
@@ -150,6 +155,11 @@ impl Shared {
 
     fn members(&self, via: Via) -> impl Iterator<Item = &Arc<LiveRelay>> {
         via.members().filter_map(|index| self.relays.get(index))
+    }
+
+    /// A step with `relay` begins; it is watched until this is dropped.
+    pub(crate) fn watch(&self, relay: &LiveRelay) -> Watched<'_> {
+        self.watchdog.watch(relay.index, relay.config.patience())
     }
 
     /// Whether none of `via` will be tried for a while.
@@ -260,6 +270,17 @@ impl Shared {
         }
     }
 
+    /// `relay` took no connection, or refused everyone with `reply`: it has failed, or asks for a pause.
+    pub(crate) async fn relay_refused(&self, relay: &LiveRelay, reply: Option<&Reply>, why: &str) {
+        match reply.and_then(hint::pause) {
+            Some(wait) => self.relay_paused(relay, why, wait),
+            None => {
+                let permanent = reply.is_some_and(|reply| reply.class() == 5);
+                self.relay_failed(relay, why, permanent).await;
+            }
+        }
+    }
+
     /// `relay` asked to be left alone for a while.
     pub(crate) fn relay_paused(&self, relay: &LiveRelay, why: &str, wait: Duration) {
         relay.standing.breaker.pause(wait);
@@ -299,7 +320,13 @@ impl Shared {
 
     /// How each relay stands, for `relay list`.
     pub(crate) fn relay_states(&self) -> Vec<RelayState> {
-        let state = |relay: &Arc<LiveRelay>| match relay.trouble() {
+        let now = self.app.clock.now();
+        let ailing = |relay: &Arc<LiveRelay>| {
+            let trouble = relay.trouble(now);
+            // One that carries all it may works.
+            trouble.filter(|trouble| trouble.ail != Ail::Spread)
+        };
+        let state = |relay: &Arc<LiveRelay>| match ailing(relay) {
             None => RelayState {
                 relay: relay.name.clone(),
                 state: "works".to_owned(),
@@ -326,19 +353,40 @@ impl Shared {
 
     /// Which relays do not take mail now, and which do.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
-        let relays: Vec<_> = self
-            .relays
-            .iter()
-            .filter_map(|relay| relay.trouble())
-            .collect();
-        if relays.is_empty() {
-            return None;
-        }
+        let now = self.app.clock.now();
+        let ailing = self.relays.iter();
+        let ailing = ailing.filter_map(|relay| Some((relay, relay.trouble(now)?)));
+        let ailing: Vec<_> = ailing.collect();
         let config = &self.app.config;
         let used = config.relays_of(&config.send.relay).unwrap_or_default();
-        let ails = |name: &&str| relays.iter().any(|trouble| trouble.relay == **name);
-        let working = used.into_iter().filter(|name| !ails(name));
-        let working = working.map(str::to_owned).collect();
-        Some(Trouble { relays, working })
+        let waits = ailing.iter().filter(|(relay, trouble)| {
+            trouble.ail == Ail::Full && !relay.standing.yields && used.contains(&&*relay.name)
+        });
+        // Behind one that is waited for, none gets anything.
+        let last = waits.map(|(relay, _)| relay.config.priority).min();
+        let works = |name: &&str| {
+            let relay = self.relays.iter().find(|relay| relay.name == **name);
+            let behind = relay
+                .zip(last)
+                .is_some_and(|(relay, last)| relay.config.priority > last);
+            let rests =
+                |trouble: &RelayTrouble| trouble.relay == **name && trouble.ail != Ail::Spread;
+            !behind && !ailing.iter().any(|(_, trouble)| rests(trouble))
+        };
+        let working: Vec<String> = used
+            .iter()
+            .filter(|name| works(name))
+            .map(|&name| name.to_owned())
+            .collect();
+        // Where all wait for a cap that lasts a minute, it is over before anybody has read of it.
+        let brief = |relay: &LiveRelay| {
+            let full = relay.standing.purse.trouble();
+            full.is_some_and(|(full, _)| full.cap.span < Span::Hour)
+        };
+        let told = ailing.into_iter().filter(|(relay, trouble)| {
+            !working.is_empty() || trouble.ail != Ail::Full || !brief(relay)
+        });
+        let relays: Vec<_> = told.map(|(_, trouble)| trouble).collect();
+        (!relays.is_empty()).then_some(Trouble { relays, working })
     }
 }

@@ -8,7 +8,8 @@ use crate::deliver::direct::line::Line;
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
 use crate::id::DeliveryKey;
-use crate::reply::{Reply, hint};
+use crate::reply::scope::{Verdict, scope};
+use crate::reply::{Reply, Stage, hint};
 use crate::smtp::error::SessionError;
 use crate::store::runs::Run;
 
@@ -32,6 +33,8 @@ impl Seat<'_> {
     pub(crate) fn try_pop(&self) -> Option<Job> {
         match self.line {
             Some(line) => line.try_pop(),
+            // It wants quiet on all connections, not only on the one that heard it.
+            None if self.relay.standing.breaker.rests() => None,
             None => self.shared.queue.try_pop(self.relay.index),
         }
     }
@@ -40,7 +43,14 @@ impl Seat<'_> {
     pub(crate) async fn pop(&self) -> Option<Job> {
         match self.line {
             Some(line) => line.pop().await,
-            None => self.shared.queue.pop(self.relay.index).await,
+            None => {
+                let job = self.shared.queue.pop(self.relay.index).await?;
+                if self.relay.standing.breaker.rests() {
+                    self.put_back(job);
+                    return None;
+                }
+                Some(job)
+            }
         }
     }
 
@@ -81,11 +91,21 @@ impl Seat<'_> {
         }
     }
 
-    /// The connection broke.
-    pub(crate) fn broke(&self, error: &SessionError) {
+    /// The connection broke. True if all is said with it: the relay asked for a pause.
+    pub(crate) fn broke(&self, error: &SessionError) -> bool {
         if let Some(line) = self.line {
             line.broke(error);
+            return false;
         }
+        // RFC 5321, section 3.8: a 421 may answer any command, also one that names the rate (4.7.28).
+        let refusal = error.reply.as_ref();
+        let refusal = refusal.filter(|reply| scope(Stage::Mail, reply) == Verdict::Relay);
+        let Some(wait) = refusal.and_then(hint::pause) else {
+            return false;
+        };
+        self.shared
+            .relay_paused(self.relay, &error.to_string(), wait);
+        true
     }
 
     /// The connection ended, and was of no use.
@@ -104,11 +124,8 @@ impl Seat<'_> {
             Some(_) if reply.code == 421 => {}
             Some(line) => line.failed(&text, true),
             None => {
-                if let Some(wait) = hint::pause(reply) {
-                    return self.shared.relay_paused(self.relay, &text, wait);
-                }
-                let permanent = reply.class() == 5;
-                self.shared.relay_failed(self.relay, &text, permanent).await;
+                let relay = self.relay;
+                self.shared.relay_refused(relay, Some(reply), &text).await;
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Stages of a run: opened one by one while its numbers keep their band, and held when they leave it.
+//! Stages of a run: opened one by one while its numbers keep their band, and held when they leave it. A run without
+//! stages is held for complaints alone.
 //!
 //! Promises: the bound rises only after the stage was tried whole and its wait is over; a hold says which
 //! number left which band, and a person who lets the run go on has seen it: it counts from there.
@@ -101,12 +102,55 @@ impl Engine {
         let mut seen = Vec::new();
         for &run in runs {
             seen.push(run.id());
-            if run.status == "sending" && run.stages.is_some() && self.mind(watched, run).await? {
+            if run.status != "sending" || run.id() == RunId::SYSTEM {
+                continue;
+            }
+            let moved = match run.stages {
+                Some(_) => self.mind(watched, run).await?,
+                None => self.mind_complaints(watched, run).await?,
+            };
+            if moved {
                 changed.push(run.id());
             }
         }
         watched.runs.retain(|id, _| seen.contains(id));
         Ok(changed)
+    }
+
+    /// Holds a run that goes to all at once when too many of its readers complain. True if it did.
+    async fn mind_complaints(&self, watched: &mut Watched, run: &Run) -> Result<bool, StoreError> {
+        let watch = watched.runs.entry(run.id());
+        let watch = watch.or_insert_with(|| Watch {
+            looked: None,
+            before: Vec::new(),
+        });
+        if watch.looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return Ok(false);
+        }
+        watch.looked = Some(Instant::now());
+        let store = &self.shared.app.store;
+        if store.complaints(run.id()).await? == 0 {
+            return Ok(false);
+        }
+        let numbers = store.run_numbers(run.id()).await?;
+        let since = numbers.since(&base_of(run));
+        match rollout::complained(&since, &self.limits()) {
+            Some(why) => self.hold_for(run, &why, &numbers).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Holds a run by its numbers.
+    async fn hold_for(&self, run: &Run, why: &str, numbers: &Numbers) -> Result<bool, StoreError> {
+        let app = &self.shared.app;
+        let held = app
+            .store
+            .hold_stage(run.id(), why, numbers, app.clock.now());
+        if held.await? {
+            tracing::warn!(run.id = run.id, "a run left its band and is held: {why}");
+        }
+        self.shared.retain(|id| id != run.id());
+        Ok(true)
     }
 
     /// Opens the next stage of a run, or holds it. True if it changed.
@@ -140,9 +184,7 @@ impl Engine {
         }
         watch.looked = Some(Instant::now());
         let numbers = app.store.run_numbers(run.id()).await?;
-        let base = run.stage_base.as_deref();
-        let base = base.and_then(|text| serde_json::from_str(text).ok());
-        let since = numbers.since(&base.unwrap_or_default());
+        let since = numbers.since(&base_of(run));
         let now = app.clock.now();
         if let Some(why) = rollout::outside(&since, &watch.before, &self.limits()) {
             let why = format!(
@@ -151,11 +193,7 @@ impl Engine {
                 stages.steps.len(),
                 stages.name(step)
             );
-            if app.store.hold_stage(run.id(), &why, &numbers, now).await? {
-                tracing::warn!(run.id = run.id, "a run left its band and is held: {why}");
-            }
-            self.shared.queue.retain(|id| id != run.id());
-            return Ok(true);
+            return self.hold_for(run, &why, &numbers).await;
         }
         let (Some(open_to), Some(this)) = (run.open_to, stages.steps.get(step)) else {
             return Ok(false);
@@ -218,6 +256,14 @@ impl Engine {
             bounces: limits.bounces,
             deferrals: limits.deferrals,
             unsubscribes: limits.unsubscribes,
+            complaints: limits.complaints,
         }
     }
+}
+
+/// What had come of the run when a person last let it go on.
+fn base_of(run: &Run) -> Numbers {
+    let base = run.stage_base.as_deref();
+    let base = base.and_then(|text| serde_json::from_str(text).ok());
+    base.unwrap_or_default()
 }

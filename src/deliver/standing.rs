@@ -1,8 +1,9 @@
 //! Which relay may take a job: by priority, by weight, and by how the relays stand.
 //!
-//! Promises: a relay of a later priority gets nothing while one of an earlier priority works; among relays
-//! of one priority that have weights, each gets its share, give or take [`AHEAD`]. Whoever is broken takes
-//! no part, and whoever stands still is not waited for.
+//! Promises: a relay of a later priority gets nothing while one of an earlier priority works and may carry
+//! more; among relays of one priority that have weights, each gets its share, give or take [`AHEAD`]. Whoever
+//! is broken takes no part, and neither who stands still nor who has used up a cap is waited for, unless the
+//! configuration says to wait for its cap.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::Relay;
+use crate::config::kind::WhenFull;
 use crate::deliver::breaker::Breaker;
 use crate::deliver::purse::Purse;
 use crate::id::RunId;
@@ -70,6 +72,8 @@ pub(crate) struct Standing {
     pub weight: u32,
     pub breaker: Breaker,
     pub purse: Purse,
+    /// Whether others may have what its caps do not allow now.
+    pub yields: bool,
     /// Runs that it refuses whole.
     refused: Mutex<HashSet<RunId>>,
 }
@@ -82,6 +86,7 @@ impl Standing {
             weight: relay.weight,
             breaker,
             purse,
+            yields: relay.when_full == WhenFull::Next,
             refused: Mutex::default(),
         }
     }
@@ -103,6 +108,11 @@ impl Standing {
 
     fn works(&self, run: RunId) -> bool {
         !self.breaker.is_open() && !self.refuses(run)
+    }
+
+    /// Whether others need not wait for its turn.
+    fn passes(&self, now: Instant) -> bool {
+        self.yields && self.purse.is_used_up(now)
     }
 
     fn refused(&self) -> MutexGuard<'_, HashSet<RunId>> {
@@ -146,11 +156,26 @@ impl Turns {
             let members = via.members().filter(|&other| other < relays.len());
             members.filter(|&other| relays[other].works(run))
         };
-        let first = working().map(|other| relays[other].priority).min();
-        if first.is_some_and(|first| first < own.priority) {
-            return Err(Wait::Change);
+        let mut spread = false;
+        for earlier in working().map(|other| &relays[other]) {
+            if earlier.priority >= own.priority {
+                continue;
+            }
+            if !earlier.passes(now) {
+                // A moment later it may have sent what this second allows.
+                return Err(match earlier.yields && earlier.purse.is_spread() {
+                    true => Wait::For(PAUSE),
+                    false => Wait::Change,
+                });
+            }
+            spread |= earlier.purse.is_spread();
         }
         own.purse.take(now)?;
+        if spread {
+            let earlier = working().map(|other| &relays[other]);
+            let earlier = earlier.filter(|other| other.priority < own.priority);
+            earlier.for_each(|other| other.purse.spill(now));
+        }
         // Who has used up a cap is not waited for.
         let peers = working().filter(|&other| {
             let other = &relays[other];
@@ -197,6 +222,12 @@ impl Turns {
             self.blocked = None;
             return Ok(());
         }
+        // Nor are those that wait for what this second still allows.
+        let others = || field.members().filter(|&other| other != relay);
+        if others().all(|other| relays[other].passes(now)) {
+            others().for_each(|other| relays[other].purse.spill(now));
+            return Ok(());
+        }
         let since = *self.blocked.get_or_insert(now);
         if now.duration_since(since) >= STILL {
             let still = |other: &usize| {
@@ -218,14 +249,22 @@ mod tests {
     use tokio::time::{Instant, advance};
 
     use super::{AHEAD, PAUSE, STILL, Standing, Turns, Via, Wait};
+    use crate::clock::Timestamp;
     use crate::config::Config;
+    use crate::config::kind::WhenFull;
     use crate::deliver::breaker::Breaker;
     use crate::deliver::purse::Purse;
     use crate::id::RunId;
+    use crate::rate::cap::Grant;
 
     const RUN: RunId = RunId(2);
 
     fn relays(of: &[(u32, u32)]) -> (Vec<Arc<Standing>>, Via) {
+        spread(of, 0, WhenFull::Next)
+    }
+
+    /// The first of them with so many messages a second.
+    fn spread(of: &[(u32, u32)], mut per_second: u32, when: WhenFull) -> (Vec<Arc<Standing>>, Via) {
         let text = "[publication]\nname = \"N\"\nurl = \"https://n.example\"\npostal_address = \"A\"\n\
                     [from]\naddress = \"a@n.example\"\n[relay.main]\nurl = \"smtp://r.example\"\n";
         let mut config = Config::from_text(text).expect("a configuration");
@@ -234,7 +273,9 @@ mod tests {
         for &(priority, weight) in of {
             relay.priority = priority;
             relay.weight = weight;
-            let breaker = Breaker::new(Duration::from_secs(1));
+            relay.per_second = std::mem::take(&mut per_second);
+            relay.when_full = when;
+            let breaker = Breaker::new(Duration::from_secs(1), 4);
             let purse = Purse::new("main", &relay, "n.example");
             all.push(Arc::new(Standing::new(&relay, breaker, purse)));
         }
@@ -292,6 +333,43 @@ mod tests {
         assert!(ask(0), "its probe needs a job");
         relays[0].breaker.succeeded();
         assert!(!ask(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_second_does_not_allow_goes_to_the_next_unless_it_is_to_wait() {
+        for when in [WhenFull::Next, WhenFull::Wait] {
+            for of in [[(1, 0), (2, 0)], [(1, 1), (1, 1)]] {
+                let (relays, via) = spread(&of, 8, when);
+                let grant = Grant {
+                    number: 1000,
+                    now: Timestamp(0),
+                    until: Timestamp(3_600_000),
+                    full: None,
+                };
+                relays[0].purse.fill(&grant, &[], Timestamp(0));
+                let mut turns = Turns::default();
+                let mut ask = |relay| turns.take(&relays, relay, RUN, via, Instant::now()).is_ok();
+                let ahead = (0..1000).take_while(|_| ask(1)).count();
+                assert!(
+                    ahead as u64 <= 2 * AHEAD,
+                    "{ahead} while the first may have them"
+                );
+                while ask(0) {}
+                let beyond = (0..1000).take_while(|_| ask(1)).count();
+                assert_eq!(
+                    beyond == 1000,
+                    when == WhenFull::Next,
+                    "{beyond} {when:?} {of:?}"
+                );
+                let told = relays[0].purse.spills(Timestamp(5));
+                let said = "is at its 8 messages a second".to_owned();
+                let expected = (when == WhenFull::Next).then_some((Timestamp(5), said));
+                assert_eq!(told, expected);
+                advance(Duration::from_secs(3)).await;
+                assert_eq!(relays[0].purse.spills(Timestamp(9)), None);
+                assert!(ask(0), "it takes its part again");
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,9 +17,12 @@ use crate::store::runs::Run;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
-/// A share of fewer messages, or fewer bounces than these, says nothing.
+/// A share of fewer messages, or fewer bounces or complaints than these, says nothing.
 const MESSAGES: i64 = 20;
 const BOUNCES: i64 = 3;
+const COMPLAINTS: i64 = 3;
+/// Complaints come hours and days later, and of an older run nothing can be learned any more.
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 /// What the dispatcher remembers of its notices between two rounds.
 #[derive(Default)]
@@ -50,6 +53,7 @@ impl Engine {
             let mut all = runs.to_vec();
             all.extend(&untold);
             self.tell_bounces(telling, &all).await?;
+            self.tell_complaints().await?;
             self.tell_relays(telling, trouble).await?;
             self.tell_statuses(&untold).await
         };
@@ -119,6 +123,26 @@ impl Engine {
             if of >= MESSAGES && bounced >= BOUNCES && share > app.config.notify.bounce_rate {
                 notice::tell_bounces(app, run, bounced, of).await?;
                 telling.bouncing.insert(run.id());
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_complaints(&self) -> anyhow::Result<()> {
+        let app = &self.shared.app;
+        if !notice::wanted(app, NoticeKind::Complaints) {
+            return Ok(());
+        }
+        let since = app.clock.now().before(MONTH);
+        for run in app.store.complained_runs(since).await? {
+            let complained = app.store.complaints(run.id()).await?;
+            if complained < COMPLAINTS {
+                continue;
+            }
+            let of = app.store.counts(run.id()).await?.sent;
+            let share = crate::rollout::ratio(complained, of.max(1));
+            if of >= MESSAGES && share > app.config.notify.complaint_rate {
+                notice::tell_complaints(app, &run, complained, of).await?;
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! What the sending process tells the others of its relays: which do not take mail, why, since when, when
-//! they are tried next, and which go on.
+//! What the sending process tells the others of its relays: which take no mail or no more, why, since when,
+//! when they are tried next, and which go on.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::deliver::TROUBLE;
 use crate::store::StoreError;
 
-/// One or more relays do not take mail now.
+/// One or more relays take no mail now, or no more of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     pub relays: Vec<RelayTrouble>,
@@ -16,7 +16,7 @@ pub struct Trouble {
     pub working: Vec<String>,
 }
 
-/// A relay that takes no mail now.
+/// A relay that takes no mail now, or no more of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelayTrouble {
     pub relay: String,
@@ -24,7 +24,7 @@ pub struct RelayTrouble {
     /// The relay's words or the system's, without addresses.
     pub why: String,
     pub since: Timestamp,
-    /// When it is tried next, or goes on.
+    /// When it is tried next, or goes on; 0 where it never stopped.
     pub next: Timestamp,
 }
 
@@ -36,6 +36,8 @@ pub enum Ail {
     Broken,
     /// A cap of the configuration is used up.
     Full,
+    /// It carries what it may each second, and others the rest.
+    Spread,
 }
 
 impl Ail {
@@ -44,6 +46,7 @@ impl Ail {
         match self {
             Ail::Broken => "broken",
             Ail::Full => "full",
+            Ail::Spread => "spread",
         }
     }
 }
@@ -79,6 +82,19 @@ impl Trouble {
         serde_json::to_string(self).expect("texts and numbers have a JSON form")
     }
 
+    /// What of it concerns a run that goes through `names` alone.
+    pub fn among(mut self, names: &[&str]) -> Option<Trouble> {
+        self.relays
+            .retain(|trouble| names.contains(&trouble.relay.as_str()));
+        let rests = |name: &str| {
+            let mut relays = self.relays.iter();
+            relays.any(|trouble| trouble.relay == name && trouble.ail != Ail::Spread)
+        };
+        let working = names.iter().filter(|name| !rests(name));
+        self.working = working.map(|&name| name.to_owned()).collect();
+        (!self.relays.is_empty()).then_some(self)
+    }
+
     /// Whether nothing goes out at all.
     pub fn is_standstill(&self) -> bool {
         self.working.is_empty()
@@ -111,6 +127,7 @@ impl RelayTrouble {
                 let at = self.next.to_jiff().strftime("%H:%M UTC");
                 format!("relay {relay}: {why}; goes on at {at}")
             }
+            Ail::Spread => format!("relay {relay}: {why}"),
         }
     }
 }
@@ -150,6 +167,21 @@ mod tests {
             trouble.sentence().starts_with(start),
             "{}",
             trouble.sentence()
+        );
+        trouble.working = vec!["spare".into()];
+        let pinned = trouble.clone().among(&["main"]).expect("it concerns it");
+        assert!(pinned.is_standstill());
+        assert_eq!(trouble.clone().among(&["spare"]), None);
+        assert_eq!(
+            trouble.clone().among(&["main", "spare"]),
+            Some(trouble.clone())
+        );
+        trouble.relays[0].ail = Ail::Spread;
+        trouble.relays[0].why = "is at its 40 messages a second".into();
+        trouble.working = vec!["main".into(), "spare".into()];
+        assert_eq!(
+            trouble.sentence(),
+            "relay main: is at its 40 messages a second; mail goes out through main, spare"
         );
         assert_eq!(Trouble::parse(""), None);
         let older = Trouble::parse("relay main: 421").expect("a sentence");

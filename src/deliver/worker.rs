@@ -72,7 +72,11 @@ pub(crate) async fn work(shared: Arc<Shared>, relay: Arc<LiveRelay>, ledger: Led
             shared.queue.put_back(relay.index, job);
             continue;
         }
-        match relay.connect().await {
+        let opened = {
+            let _watched = shared.watch(&relay);
+            relay.connect().await
+        };
+        match opened {
             Ok(session) => {
                 let seat = Seat {
                     shared: &shared,
@@ -83,9 +87,9 @@ pub(crate) async fn work(shared: Arc<Shared>, relay: Arc<LiveRelay>, ledger: Led
             }
             Err(error) => {
                 shared.queue.put_back(relay.index, job);
-                let permanent = error.reply.as_ref().is_some_and(|reply| reply.class() == 5);
                 let why = error.to_string();
-                shared.relay_failed(&relay, &why, permanent).await;
+                let reply = error.reply.as_ref();
+                shared.relay_refused(&relay, reply, &why).await;
             }
         }
     }
@@ -169,8 +173,7 @@ impl Worker<'_> {
                 Err(error) => {
                     self.seat.put_back(current.job);
                     self.ledger.settle(std::mem::take(&mut settling)).await;
-                    self.seat.broke(&error);
-                    self.ended(useful, &error.to_string()).await;
+                    self.broke(useful, &error).await;
                     return;
                 }
             }
@@ -195,7 +198,11 @@ impl Worker<'_> {
             if let Some(ready) = &upcoming {
                 session.offer(&ready.envelope());
             }
-            match session.verdict().await {
+            let verdict = {
+                let _watched = self.shared.watch(self.seat.relay);
+                session.verdict().await
+            };
+            match verdict {
                 Ok(reply) => {
                     offered = upcoming;
                     let next = self
@@ -218,8 +225,7 @@ impl Worker<'_> {
                     } else {
                         self.unanswered(&session, current, &error).await;
                     }
-                    self.seat.broke(&error);
-                    self.ended(useful, &error.to_string()).await;
+                    self.broke(useful, &error).await;
                     return;
                 }
             }
@@ -233,6 +239,7 @@ impl Worker<'_> {
         session: &mut Session,
         settling: &mut Vec<Settling>,
     ) -> Result<Offer, SessionError> {
+        let _watched = self.shared.watch(self.seat.relay);
         let answer = session.answer();
         tokio::pin!(answer);
         if !settling.is_empty() {
@@ -415,6 +422,12 @@ impl Worker<'_> {
         Settling {
             settled,
             guard: Some(ready.job.guard),
+        }
+    }
+
+    async fn broke(&self, useful: bool, error: &SessionError) {
+        if !self.seat.broke(error) {
+            self.ended(useful, &error.to_string()).await;
         }
     }
 

@@ -31,6 +31,20 @@ pub struct Waits<'a> {
 }
 
 impl Health {
+    /// Hosts that failed so often when another process tried them: a first connection may be opened at once.
+    pub fn resumed(since: Timestamp, failures: u32) -> Health {
+        Health {
+            since: Some(since),
+            failures: failures.max(1),
+            ..Health::default()
+        }
+    }
+
+    /// Failures running.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Whether one more connection may be opened now: while nobody knows whether the hosts are back, the
     /// first one only.
     pub fn may_open(&self, now: Timestamp) -> bool {
@@ -136,6 +150,20 @@ mod tests {
         health.worked(true);
         assert_eq!(health.failing_since(), None);
         assert!(health.may_open(back), "they are back");
+    }
+
+    #[test]
+    fn dead_hosts_are_as_old_as_they_are_whoever_tries_them() {
+        let mut health = Health::resumed(Timestamp(5), 1);
+        assert_eq!(
+            (health.failing_since(), health.failures()),
+            (Some(Timestamp(5)), 1)
+        );
+        health.opened();
+        assert!(!health.may_open(NOW), "one at a time");
+        let until = health.failed(WAITS, false, NOW);
+        assert_eq!(until, Some(NOW.after(5 * MINUTE)), "the second wait");
+        assert_eq!(health.failing_since(), Some(Timestamp(5)));
     }
 
     #[test]

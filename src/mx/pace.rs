@@ -39,6 +39,39 @@ impl Pace {
         }
     }
 
+    /// A pace that begins with one connection.
+    pub fn from_one(cap: usize) -> Pace {
+        Pace {
+            limit: 1.0,
+            ..Pace::new(cap)
+        }
+    }
+
+    /// A pace as it was when another process kept it.
+    pub fn resumed(cap: usize, connections: usize, quiet: Option<Timestamp>) -> Pace {
+        let new = Pace::new(cap);
+        Pace {
+            limit: (connections as f64).clamp(1.0, new.cap as f64),
+            quiet,
+            ..new
+        }
+    }
+
+    /// Whether nothing was learned yet.
+    pub fn is_new(&self) -> bool {
+        self.quiet.is_none() && self.round == 0 && self.limit == Pace::new(self.cap).limit
+    }
+
+    /// Whether it has grown to its cap.
+    pub fn is_at_cap(&self) -> bool {
+        self.allowed() == self.cap
+    }
+
+    /// Whether fewer are open than may be.
+    pub fn has_room(&self) -> bool {
+        self.open < self.allowed()
+    }
+
     /// Connections that may be open.
     pub fn allowed(&self) -> usize {
         // Truncation is meant: the limit is at least one and the cap is a small number.
@@ -47,7 +80,7 @@ impl Pace {
 
     /// Whether one more may be opened now.
     pub fn may_open(&self, now: Timestamp) -> bool {
-        self.quiet_until(now).is_none() && self.open < self.allowed()
+        self.quiet_until(now).is_none() && self.has_room()
     }
 
     /// Until when the provider wants to be left alone.
@@ -171,6 +204,24 @@ mod tests {
             rounds.iter().for_each(|_| pace.closed());
         }
         assert_eq!(seen, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_was_learned_outlives_the_process() {
+        let mut pace = Pace::new(5);
+        assert!(pace.is_new());
+        grown(&mut pace, 3);
+        assert!(!pace.is_new());
+        let quiet = Some(NOW.after(Duration::from_secs(60)));
+        let again = Pace::resumed(5, pace.allowed(), quiet);
+        assert_eq!(again.allowed(), 3);
+        assert!(!again.may_open(NOW) && again.may_open(NOW.after(Duration::from_secs(60))));
+        assert_eq!(
+            Pace::resumed(2, 9, None).allowed(),
+            2,
+            "the table says less now"
+        );
+        assert_eq!(Pace::resumed(2, 0, None).allowed(), 1);
     }
 
     proptest! {

@@ -8,6 +8,7 @@ const LIMITS: Limits = Limits {
     bounces: 0.05,
     deferrals: 0.5,
     unsubscribes: 0.02,
+    complaints: 0.003,
 };
 
 fn numbers(sent: i64, bounced: i64, departed: i64) -> Numbers {
@@ -76,6 +77,22 @@ fn a_number_is_outside_of_the_lists_own_band_or_over_the_limit() {
     assert!(inside(&numbers(290, 10, 0), &habit[..2]));
     assert!(!inside(&numbers(280, 20, 0), &[]));
     assert!(!inside(&numbers(400, 0, 9), &habit), "unsubscribes");
+    // Complaints: three are few in a thousand, but too many of nine hundred.
+    let complaints = |sent, complained| Numbers {
+        complained,
+        ..numbers(sent, 0, 0)
+    };
+    assert!(inside(&complaints(1_000, 3), &[]));
+    assert!(!inside(&complaints(900, 3), &[]));
+    assert!(inside(&complaints(100, 2), &[]), "few");
+    let quiet = vec![complaints(100_000, 10); 8];
+    assert!(inside(&complaints(3_000, 3), &quiet), "on the floor");
+    assert!(
+        !inside(&complaints(3_000, 8), &quiet),
+        "ten times what is usual"
+    );
+    assert!(super::complained(&complaints(3_000, 8), &LIMITS).is_none());
+    assert!(super::complained(&complaints(3_000, 10), &LIMITS).is_some());
 }
 
 #[test]
@@ -91,6 +108,9 @@ fn the_sentence_names_number_band_and_source() {
         outside(&now, &habit, &LIMITS).expect("unsubscribes")
     );
     now = numbers(400, 0, 0);
+    now.complained = 4;
+    told += &format!("\n{}", outside(&now, &habit, &LIMITS).expect("complaints"));
+    now.complained = 0;
     let answers = Answers {
         answered: 80,
         deferred: 41,

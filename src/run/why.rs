@@ -110,13 +110,25 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
         counts: store.counts(run.id()).await?,
         deferred,
         next_due,
-        trouble: Trouble::told(app).await?,
+        trouble: trouble(app, run).await?,
         test: trial::sentence(app, run).await?,
         sending: open && deliver::is_sending(app).await?,
         refusal,
         now,
         zone: &app.config.publication.timezone,
     }))
+}
+
+/// What keeps relays of this run from taking mail.
+async fn trouble(app: &App, run: &Run) -> anyhow::Result<Option<Trouble>> {
+    let told = Trouble::told(app).await?;
+    Ok(match run.relay.trim() {
+        "" => told,
+        names => {
+            let names = app.config.relays_of(names).unwrap_or_default();
+            told.and_then(|told| told.among(&names))
+        }
+    })
 }
 
 /// [`why`] for every run that is neither finished nor cancelled.

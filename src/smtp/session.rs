@@ -15,7 +15,7 @@ pub mod window;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::config::Relay;
 use crate::reply::{Reply, Stage};
@@ -53,7 +53,10 @@ pub struct Session {
     wire: Wire,
     capabilities: Capabilities,
     command_timeout: Duration,
+    message_timeout: Duration,
     dot_timeout: Duration,
+    /// When the message under way has taken too long; its dot has a deadline of its own.
+    until: Instant,
     /// Commands given to the wire whose replies are to come, in order.
     expected: VecDeque<Step>,
     /// Octets of the wire's buffer that the first awaited reply answers.
@@ -130,6 +133,8 @@ impl Session {
             wire,
             capabilities,
             command_timeout: relay.command_timeout,
+            message_timeout: relay.message_timeout,
+            until: deadline(relay.message_timeout),
             dot_timeout: relay.dot_timeout,
             expected: VecDeque::with_capacity(8),
             needed: 0,
@@ -266,6 +271,7 @@ impl Session {
     }
 
     async fn decide(&mut self) -> Result<Offer, SessionError> {
+        self.until = deadline(self.message_timeout);
         let (reset, lockstep) = match self.offered.take() {
             None => return Err(misused("no transaction was offered")),
             Some(Offered::Refused { stage, reply }) => return Ok(Offer::Refused { stage, reply }),
@@ -400,7 +406,7 @@ impl Session {
             Some(_) => self.dot_timeout,
             None => self.command_timeout,
         };
-        let wrote = self.wire.flush(self.needed, deadline(limit)).await;
+        let wrote = self.wire.flush(self.needed, self.due(limit)).await;
         wrote.map_err(|fault| {
             let phase = match self.dot {
                 Some(_) => Phase::Body,
@@ -411,13 +417,23 @@ impl Session {
         if let Some(dot) = &mut self.dot {
             dot.gone = true;
         }
-        let reply = self.wire.reply(deadline(limit)).await;
+        let due = match self.dot {
+            // Too short a wait makes doubt: it gets all of its time.
+            Some(_) => deadline(limit),
+            None => self.due(limit),
+        };
+        let reply = self.wire.reply(due).await;
         let reply = reply.map_err(|fault| fault.at(step.phase(), self.terminator()))?;
         self.expected.pop_front();
         if reply.code == 421 {
             return Err(unavailable(reply).at(step.phase(), self.terminator()));
         }
         Ok(reply)
+    }
+
+    /// The moment `limit` from now, or the end of the message's own time.
+    fn due(&self, limit: Duration) -> Instant {
+        deadline(limit).min(self.until)
     }
 
     fn out_of_step(&self, step: Step, reply: Reply) -> SessionError {

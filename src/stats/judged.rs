@@ -103,6 +103,8 @@ pub struct Group {
     pub name: String,
     pub sent: i64,
     pub bounced: i64,
+    /// Known where the provider tells of complaints.
+    pub complained: i64,
     pub clicked: Share,
     pub opened: Share,
     /// Opened by Apple's proxy alone.
@@ -220,6 +222,7 @@ fn groups(tally: &Tally, part: Part) -> Vec<Group> {
             name: name.to_owned(),
             sent,
             bounced: tally.get(part, name, What::Bounced),
+            complained: tally.get(part, name, What::Complained),
             clicked: Share::of(clicked.readers(), sent),
             opened: Share::of(opened.readers(), sent),
             apple: opened.apple,

@@ -107,6 +107,8 @@ pub enum What {
     /// Copies that the relay took, and that were refused for good.
     Sent,
     Bounced,
+    /// Readers who complained.
+    Complained,
     /// Readers whose best open or click is of this class.
     Opened(Class),
     Clicked(Class),
@@ -121,6 +123,7 @@ impl What {
         match self {
             What::Sent => "sent".to_owned(),
             What::Bounced => "bounced".to_owned(),
+            What::Complained => "complained".to_owned(),
             What::Opened(class) => format!("opened:{}", class.name()),
             What::Clicked(class) => format!("clicked:{}", class.name()),
             What::Opens(class) => format!("opens:{}", class.name()),
@@ -134,6 +137,7 @@ impl What {
             return match name {
                 "sent" => Some(What::Sent),
                 "bounced" => Some(What::Bounced),
+                "complained" => Some(What::Complained),
                 _ => None,
             };
         };
@@ -227,6 +231,9 @@ pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> S
                 if class.is_reader() && first_click.is_none_or(|first| event.at < first.at) {
                     first_click = Some(event);
                 }
+            }
+            (EventKind::Complaint, _) => {
+                tally.add(Part::Provider, provider, What::Complained, 1);
             }
             _ => {}
         }
@@ -370,6 +377,7 @@ mod tests {
             }
         }
         assert_eq!(What::parse("sent"), Some(What::Sent));
+        assert_eq!(What::parse("complained"), Some(What::Complained));
         assert_eq!(What::parse("opened:nobody"), None);
         assert_eq!(Part::parse("device"), Some(Part::Device));
         assert_eq!(Part::parse("planet"), None);

@@ -74,6 +74,7 @@ pub struct Dossier {
     pub opened_at: Option<i64>,
     pub clicked_at: Option<i64>,
     pub departed_at: Option<i64>,
+    pub complained_at: Option<i64>,
     pub failed_at: Option<i64>,
     pub stage: Option<String>,
     pub reason: Option<String>,
@@ -83,7 +84,7 @@ pub struct Dossier {
 const DOSSIER: &str = "
     select d.seq, d.subscriber_id, coalesce(m.address, u.address) as address, d.state, d.attempts,
         d.due_at, d.marked_at, d.settled_at, d.code, d.enhanced, d.reply, d.opened_at, d.clicked_at,
-        d.departed_at, f.at as failed_at, f.stage, f.reason, f.dialogue
+        d.departed_at, d.complained_at, f.at as failed_at, f.stage, f.reason, f.dialogue
     from deliveries d
         left join subscribers u on u.id = d.subscriber_id
         left join system_mails m on m.run_id = d.run_id and m.seq = d.seq

@@ -36,8 +36,8 @@ pub struct Hooked {
     pub hook_tries: i64,
 }
 
-/// What makes a notice superfluous: one of its kind within the window; of a start and of bounces, any of
-/// that run; the relay's return where its failing was not told.
+/// What makes a notice superfluous: one of its kind within the window; of a start, of bounces and of complaints, any
+/// of that run; the relay's return where its failing was not told.
 const KNOWN: &str = "
     select case
         when $1 = 'relay-up' then (
@@ -49,7 +49,7 @@ const KNOWN: &str = "
         else exists (
             select 1 from notices
             where kind = $1 and about = $2 and coalesce(run_id, 0) = $3
-              and (at > $4 or $1 in ('started', 'bounces'))
+              and (at > $4 or $1 in ('started', 'bounces', 'complaints'))
         )
     end";
 
@@ -138,6 +138,36 @@ impl Store {
                  order by id"
             ));
             Ok(sqlx::query_as::<_, Run>(text).fetch_all(conn).await?)
+        })
+    }
+
+    /// Runs begun since `since` about which readers complained, and nothing was told of it.
+    pub async fn complained_runs(&self, since: Timestamp) -> Result<Vec<Run>> {
+        read!(self, conn => {
+            let text = sqlx::AssertSqlSafe(format!(
+                "select {COLUMNS} from runs
+                 where id in (select run_id from blocks where complained > 0)
+                   and kind = 'issue' and created_at > $1
+                   and not exists (
+                       select 1 from notices where kind = 'complaints' and about = runs.slug and run_id = runs.id
+                   )
+                 order by id"
+            ));
+            Ok(sqlx::query_as::<_, Run>(text).bind(since.0).fetch_all(conn).await?)
+        })
+    }
+
+    /// Readers of a run who complained.
+    pub async fn complaints(&self, run: RunId) -> Result<i64> {
+        read!(self, conn => {
+            let number = sqlx::query_scalar(
+                "select cast(coalesce(sum(complained), 0) as bigint) from blocks
+                 where run_id = $1 and complained > 0",
+            )
+            .bind(run.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(number)
         })
     }
 

@@ -71,6 +71,7 @@ pub struct Got {
     pub opened_at: Option<i64>,
     pub clicked_at: Option<i64>,
     pub departed_at: Option<i64>,
+    pub complained_at: Option<i64>,
 }
 
 /// Something that happened with one of her deliveries.
@@ -268,7 +269,7 @@ pub const CONSENTS: &str = "
 /// By reader, in the order of runs.
 pub const DELIVERIES: &str = "
     select d.run_id, d.seq, r.title, m.kind, d.state, d.attempts, d.due_at, d.settled_at, d.opened_at,
-        d.clicked_at, d.departed_at
+        d.clicked_at, d.departed_at, d.complained_at
     from deliveries d
         join runs r on r.id = d.run_id
         left join system_mails m on m.run_id = d.run_id and m.seq = d.seq

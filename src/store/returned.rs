@@ -1,4 +1,4 @@
-//! What came back by mail: a delivery that was sent, and was not delivered after all.
+//! What came back by mail: a delivery that was sent and was not delivered after all, or that its reader calls spam.
 
 use crate::clock::Timestamp;
 use crate::delivery::State;
@@ -28,7 +28,69 @@ const BOUNCED: &str = "
         reply = case when subscriber_id < 0 then null else cast($6 as text) end
     where run_id = $1 and seq = $2";
 
+/// Of a copy of an issue, its state; a second complaint of the same reader about the same copy finds nothing.
+const UNCOMPLAINED: &str = "
+    select d.state from deliveries d join runs r on r.id = d.run_id and r.kind = 'issue'
+    where d.run_id = $1 and d.seq = $2 and d.complained_at is null
+    /* for update of d */";
+
+/// Whoever complains has got it.
+const COMPLAINED: &str = "
+    update deliveries
+    set complained_at = $3, settled_at = coalesce(settled_at, $3),
+        state = case when state = 'uncertain' then 'sent' else state end
+    where run_id = $1 and seq = $2";
+
 impl Store {
+    /// Notes that the reader of a copy complained: on the delivery, in the counters and as an event. True if it is
+    /// counted by this call.
+    pub async fn note_complaint(&self, key: DeliveryKey, at: Timestamp) -> Result<bool> {
+        again!(self.try_note_complaint(key, at).await)
+    }
+
+    async fn try_note_complaint(&self, key: DeliveryKey, at: Timestamp) -> Result<bool> {
+        let (run, seq) = (key.run.0, i64::from(key.seq));
+        transact!(self, conn => {
+            // First, as everyone does who writes events and counts them.
+            let id = take_event_ids!(conn, at, 1);
+            let state: Option<String> = sqlx::query_scalar(self.sql(UNCOMPLAINED))
+                .bind(run)
+                .bind(seq)
+                .fetch_optional(&mut *conn)
+                .await?;
+            let Some(state) = state else {
+                return Ok(false);
+            };
+            sqlx::query(COMPLAINED)
+                .bind(run)
+                .bind(seq)
+                .bind(at.0)
+                .execute(&mut *conn)
+                .await?;
+            let mut moves = Moves::default();
+            if State::parse(&state) == Some(State::Uncertain) {
+                moves.add(key, State::Uncertain, State::Sent);
+            }
+            apply_moves!(self, conn, moves);
+            sqlx::query("update blocks set complained = complained + 1 where run_id = $1 and block = $2")
+                .bind(run)
+                .bind(i64::from(key.block()))
+                .execute(&mut *conn)
+                .await?;
+            sqlx::query(
+                "insert into events (id, at, kind, run_id, seq, evidence)
+                 values ($1, $2, 'complaint', $3, $4, '{}')",
+            )
+            .bind(id)
+            .bind(at.0)
+            .bind(run)
+            .bind(seq)
+            .execute(&mut *conn)
+            .await?;
+            true
+        })
+    }
+
     /// Moves a delivery that counted as sent, or of which nobody knew, to bounced, and notes the event. True if it
     /// did so by this call.
     pub async fn note_bounce(&self, bounce: &Bounce<'_>) -> Result<bool> {

@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// Holds a run whose numbers left their band. When a person lets it go on, they count from `base`, and
-    /// the stage's wait is over.
+    /// the wait of a stage is over.
     pub async fn hold_stage(
         &self,
         run: RunId,
@@ -185,9 +185,9 @@ impl Store {
     async fn numbers_of(&self, runs: &[i64]) -> Result<BTreeMap<i64, Numbers>> {
         let runs = serde_json::to_string(runs).expect("numbers always serialise");
         read!(self, conn => {
-            let sums: Vec<(i64, i64, i64, i64)> = sqlx::query_as(self.sql(
+            let sums: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(self.sql(
                 "select run_id, cast(sum(sent) as bigint), cast(sum(bounced) as bigint),
-                     cast(sum(departed) as bigint)
+                     cast(sum(departed) as bigint), cast(sum(complained) as bigint)
                  from blocks where run_id in (select cast(value as bigint) from json_each($1))
                  group by run_id",
             ))
@@ -202,9 +202,10 @@ impl Store {
             .fetch_all(&mut *conn)
             .await?;
             let mut found: BTreeMap<i64, Numbers> = BTreeMap::new();
-            for (run, sent, bounced, departed) in sums {
+            for (run, sent, bounced, departed, complained) in sums {
                 let numbers = found.entry(run).or_default();
-                (numbers.sent, numbers.bounced, numbers.departed) = (sent, bounced, departed);
+                (numbers.sent, numbers.bounced) = (sent, bounced);
+                (numbers.departed, numbers.complained) = (departed, complained);
             }
             for (run, provider, answered, deferred) in answers {
                 let numbers = found.entry(run).or_default();

@@ -35,6 +35,7 @@ struct RunRow {
     opened: i64,
     clicked: i64,
     departed: i64,
+    complained: i64,
     opens: i64,
     clicks: i64,
 }
@@ -58,6 +59,7 @@ macro_rules! run_sums {
                 cast(coalesce(sum(b.opened), 0) as bigint) as opened,
                 cast(coalesce(sum(b.clicked), 0) as bigint) as clicked,
                 cast(coalesce(sum(b.departed), 0) as bigint) as departed,
+                cast(coalesce(sum(b.complained), 0) as bigint) as complained,
                 cast(coalesce(sum(b.opens), 0) as bigint) as opens,
                 cast(coalesce(sum(b.clicks), 0) as bigint) as clicks
              from runs r
@@ -185,6 +187,7 @@ fn numbers(row: RunRow) -> RunNumbers {
         opened: row.opened,
         clicked: row.clicked,
         departed: row.departed,
+        complained: row.complained,
         opens: row.opens,
         clicks: row.clicks,
         rates: Rates::default(),

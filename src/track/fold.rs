@@ -387,7 +387,11 @@ fn count(
                     *first = event.at.min(*first);
                 }
             }
-            EventKind::Unsubscribe | EventKind::Confirm | EventKind::View | EventKind::Bounce => {}
+            EventKind::Unsubscribe
+            | EventKind::Confirm
+            | EventKind::View
+            | EventKind::Bounce
+            | EventKind::Complaint => {}
         }
     }
     let (open, click) = (open.filter(|_| !opened), click.filter(|_| !clicked));

@@ -5,7 +5,7 @@
 //!
 //! Long: `PRESSRUN_FAULTS=long cargo test --test faults -- --nocapture r6`; `PRESSRUN_FAULTS_SEED=7` chooses
 //! another schedule. Each test prints its line of the table with its seed; with `PRESSRUN_FAULTS_TABLE=FILE`
-//! the lines are written there, too.
+//! the lines are written there, too. R13 is `tests/suite/smtp/invariant.rs`, by the same environment.
 
 #[path = "../suite/harness.rs"]
 #[expect(dead_code, reason = "the suite uses more of it")]
@@ -17,6 +17,7 @@ mod processes;
 #[expect(dead_code, reason = "the suite uses more of it")]
 mod rig;
 mod sample;
+mod soak;
 #[path = "../kill/world.rs"]
 #[expect(dead_code, reason = "the kill test uses more of it")]
 mod world;
@@ -24,10 +25,12 @@ mod world;
 mod crashes;
 mod nodes;
 mod outages;
+mod partition;
 mod points;
 mod pooler;
 mod postfix;
 mod power;
+mod proxy;
 mod relays;
 mod stops;
 mod stores;

@@ -122,3 +122,39 @@ fn a_sender_that_sees_an_error_or_waits_at_any_point_stays_true() {
         ),
     );
 }
+
+/// A thread that hangs in the middle of a connection, which no deadline of ours can end.
+#[test]
+fn a_sender_whose_connection_hangs_beyond_all_deadlines_ends_and_goes_on_anew() {
+    let recipients = 120;
+    let mut world = World::new(recipients, CONNECTIONS, Duration::from_millis(5));
+    let impatient = [
+        ("PRESSRUN_FAILPOINT", "smtp::wire/before-read@60=600000ms"),
+        ("PRESSRUN_RELAY__MAIN__CONNECT_TIMEOUT", "1s"),
+        ("PRESSRUN_RELAY__MAIN__COMMAND_TIMEOUT", "1s"),
+        ("PRESSRUN_RELAY__MAIN__MESSAGE_TIMEOUT", "1s"),
+        ("PRESSRUN_RELAY__MAIN__DOT_TIMEOUT", "1s"),
+        ("PRESSRUN_SEND__DRAIN", "1s"),
+    ];
+    let (status, took) = world.start_any(&impatient).ended(PATIENCE);
+    assert_eq!(status.code(), Some(1), "{}", world.said());
+    assert!(
+        world.said().contains("hangs beyond all of its deadlines"),
+        "{}",
+        world.said()
+    );
+    world.start_any(&[]).finish(PATIENCE);
+    let judgement = world.judgement();
+    judgement.assert_clean();
+    assert!(judgement.uncertain <= CONNECTIONS, "{judgement:?}");
+    tell(
+        "WD",
+        "sqlite",
+        &format!(
+            "a connection's thread hangs: the sender ended itself after {:.1} s; {recipients} readers, lost 0, \
+             doubled 0, uncertain {}",
+            took.as_secs_f64(),
+            judgement.uncertain
+        ),
+    );
+}

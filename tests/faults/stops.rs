@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::harness::Engine;
 use crate::processes::PATIENCE;
 use crate::world::World;
-use crate::{size, tell};
+use crate::{engine_name, size, tell};
 
 const CONNECTIONS: usize = 10;
 const DELAY: Duration = Duration::from_millis(20);
@@ -15,8 +16,17 @@ const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn r4_a_sender_told_to_stop_leaves_nothing_in_doubt() {
+    stopped(Engine::Sqlite);
+}
+
+#[test]
+fn r4_a_sender_told_to_stop_leaves_nothing_in_doubt_on_postgresql() {
+    stopped(Engine::Postgres);
+}
+
+fn stopped(engine: Engine) {
     let (recipients, stops) = size((600, 6), (10_000, 100));
-    let mut world = World::new(recipients, CONNECTIONS, DELAY);
+    let mut world = World::on(engine, recipients, CONNECTIONS, DELAY);
     let sampling = world.sample();
     let mut slowest = Duration::ZERO;
     for stop in 0..stops {
@@ -37,7 +47,7 @@ fn r4_a_sender_told_to_stop_leaves_nothing_in_doubt() {
     assert_eq!(judgement.uncertain, 0);
     tell(
         "R4",
-        "sqlite",
+        engine_name(engine),
         &format!(
             "{recipients} readers, {stops} x SIGTERM: lost 0, doubled 0, uncertain 0, slowest end {:.1} s \
              (bar 5 s); identity looked at {samples} times",

@@ -9,6 +9,7 @@ mod tls;
 
 use std::time::Duration;
 
+use pressrun::config::kind::WhenFull;
 use pressrun::config::{Relay, RelayKind, TlsPolicy};
 use pressrun::reply::{Reply, Stage};
 use pressrun::smtp::error::{SessionError, Terminator};
@@ -41,9 +42,11 @@ pub fn relay(url: &str) -> Relay {
         per_minute: 0,
         per_hour: 0,
         per_day: 0,
+        when_full: WhenFull::Next,
         warmup: None,
         connect_timeout: Duration::from_secs(2),
         command_timeout: Duration::from_secs(2),
+        message_timeout: Duration::from_secs(10),
         dot_timeout: Duration::from_secs(2),
     }
 }

@@ -70,6 +70,7 @@ fn as_text(run: &Run, dossier: &Dossier) -> String {
         ("opened", dossier.opened_at),
         ("clicked", dossier.clicked_at),
         ("left by it", dossier.departed_at),
+        ("complained", dossier.complained_at),
     ];
     let known = times.into_iter().filter_map(|(name, at)| Some((name, at?)));
     rows.extend(known.map(|(name, at)| (name, time(at))));
@@ -160,6 +161,7 @@ fn as_json(run: &Run, dossier: &Dossier) -> Value {
         "opened_at": at(dossier.opened_at),
         "clicked_at": at(dossier.clicked_at),
         "departed_at": at(dossier.departed_at),
+        "complained_at": at(dossier.complained_at),
         "failure": failure,
     })
 }

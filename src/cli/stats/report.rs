@@ -135,6 +135,13 @@ fn readers(report: &Report) -> String {
             usual,
         ]);
     }
+    // Most providers tell of none: no number of theirs is not nobody.
+    if report.run.complained > 0 {
+        let share = Share::of(report.run.complained, report.run.counts.sent);
+        let said = share.percent().unwrap_or_default();
+        let number = grouped(share.part);
+        rows.push(row(["complained", number.as_str(), said.as_str(), "", ""]));
+    }
     columns(&rows, |place| place == 1 || place == 2)
 }
 
@@ -262,6 +269,7 @@ fn groups(name: &str, groups: &[Group], nameless: bool) -> String {
         name,
         "sent",
         "bounced",
+        "complained",
         "clicked",
         "opened",
         "Apple's proxy",
@@ -273,6 +281,7 @@ fn groups(name: &str, groups: &[Group], nameless: bool) -> String {
             printable(&group.name),
             grouped(group.sent),
             grouped(group.bounced),
+            grouped(group.complained),
             kept(short(&group.clicked)),
             kept(short(&group.opened)),
             kept(grouped(group.apple)),

@@ -56,6 +56,8 @@ pub fn issue(report: &Report) -> String {
     rows.share("run", "", "clicked", &judged.clicked);
     rows.share("run", "", "opened", &judged.opened);
     rows.share("run", "", "unsubscribed", &judged.departed);
+    let complained = Share::of(run.complained, run.counts.sent);
+    rows.share("run", "", "complained", &complained);
     rows.classes("clicks", &judged.clicks);
     rows.classes("opens", &judged.opens);
     for link in &run.links {
@@ -150,6 +152,7 @@ impl Rows {
         for group in groups {
             self.number(part, &group.name, "sent", group.sent);
             self.number(part, &group.name, "bounced", group.bounced);
+            self.number(part, &group.name, "complained", group.complained);
             if nameless {
                 continue;
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::deliver::direct::Direct;
+use crate::deliver::direct::memory;
 use crate::deliver::direct::pools::{Place, Pools, PutOff};
 use crate::deliver::direct::resolve::Resolved;
 use crate::deliver::judge::{Attempt, judge};
@@ -18,6 +19,7 @@ use crate::mx::health::Waits;
 use crate::reply::reason::classify;
 use crate::reply::{Reply, Stage};
 use crate::retry;
+use crate::store::learned::Learned;
 
 /// Domains and pools that are remembered.
 const DOMAINS: usize = 50_000;
@@ -254,6 +256,38 @@ impl Direct {
 }
 
 impl State {
+    /// Takes up what an earlier process learned.
+    pub(super) fn recall(&mut self, learned: &Learned) {
+        if learned.kind != "domain" {
+            return self.pools.recall(learned);
+        }
+        let failures = learned
+            .failures
+            .and_then(|number| u32::try_from(number).ok());
+        let domain = Domain {
+            known: Known::Nothing,
+            failures: failures.unwrap_or(1),
+            since: learned.since.map(Timestamp),
+        };
+        self.domains.insert(learned.name.clone(), domain);
+    }
+
+    /// What is to be known after a restart.
+    pub(super) fn learned(&self, now: Timestamp) -> Vec<Learned> {
+        let failing = self.domains.iter();
+        let failing = failing.filter_map(|(name, domain)| {
+            Some(memory::failing(
+                "domain",
+                name,
+                domain.since?,
+                domain.failures,
+            ))
+        });
+        let mut all = self.pools.learned(now);
+        all.extend(failing);
+        all
+    }
+
     /// Jobs in memory that no connection has.
     pub(super) fn jobs(&self) -> usize {
         self.asked + self.pools.waiting()

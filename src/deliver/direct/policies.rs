@@ -1,8 +1,8 @@
 //! MTA-STS policies, fetched and kept (RFC 8461, sections 3 and 5).
 //!
 //! Promises: https with a valid certificate, no redirect followed, one minute and 64 KB at most. A policy
-//! that is known holds until its `max_age`, whatever the network says meanwhile. Kept in memory: after a
-//! restart a policy is fetched before the domain's first message.
+//! that is known holds until its `max_age`, whatever the network says meanwhile, and whoever is started anew: it is
+//! kept in the database, for all nodes.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -19,6 +19,8 @@ use crate::dns::Dns;
 use crate::mx::sts::{self, Policy, SIZE};
 use crate::network;
 use crate::smtp::tls::TlsClient;
+use crate::store::Store;
+use crate::store::learned::KeptPolicy;
 
 /// RFC 8461, section 3.3, suggests one minute.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,6 +32,7 @@ pub(super) struct Policies {
     client: Client,
     port: u16,
     clock: Clock,
+    store: Store,
     kept: Mutex<HashMap<String, Kept>>,
 }
 
@@ -49,6 +52,7 @@ impl Policies {
         port: u16,
         inside: bool,
         clock: Clock,
+        store: Store,
     ) -> anyhow::Result<Policies> {
         let client = Client::builder()
             .user_agent(concat!(
@@ -69,6 +73,7 @@ impl Policies {
             client,
             port,
             clock,
+            store,
             kept: Mutex::default(),
         })
     }
@@ -76,7 +81,10 @@ impl Policies {
     /// The policy that holds for `domain` now.
     pub(super) async fn of(&self, dns: &Dns, domain: &str) -> Option<Policy> {
         let now = self.clock.now();
-        let known = self.known(domain, now);
+        let known = match self.known(domain, now) {
+            Some(known) => Some(known),
+            None => self.recall(domain, now).await,
+        };
         let announced = match dns.txt(&format!("_mta-sts.{domain}")).await {
             Ok(answer) => sts::announced(&answer.records),
             Err(_) => Ok(None),
@@ -93,8 +101,16 @@ impl Policies {
             return Some(kept.policy.clone());
         }
         match self.fetch(domain).await {
-            Ok(policy) => {
+            Ok((policy, text)) => {
                 let until = now.after(policy.max_age);
+                let kept = KeptPolicy {
+                    id: id.clone(),
+                    policy: text,
+                    until: until.0,
+                };
+                if let Err(error) = self.store.keep_sts_policy(domain, &kept).await {
+                    tracing::warn!(domain, %error, "the MTA-STS policy is known to this process alone");
+                }
                 let kept = Kept { id, policy, until };
                 self.keep(domain, kept.clone(), now);
                 Some(kept.policy)
@@ -107,7 +123,24 @@ impl Policies {
         }
     }
 
-    async fn fetch(&self, domain: &str) -> anyhow::Result<Policy> {
+    /// The policy as it stands in the database, if one holds.
+    async fn recall(&self, domain: &str, now: Timestamp) -> Option<Kept> {
+        let found = self.store.sts_policy(domain, now).await;
+        let found = found.inspect_err(|error| {
+            tracing::warn!(domain, %error, "whether there is an MTA-STS policy is not known here");
+        });
+        let found = found.ok().flatten()?;
+        let kept = Kept {
+            policy: Policy::parse(&found.policy).ok()?,
+            id: found.id,
+            until: Timestamp(found.until),
+        };
+        self.keep(domain, kept.clone(), now);
+        Some(kept)
+    }
+
+    /// The policy, and as it was written.
+    async fn fetch(&self, domain: &str) -> anyhow::Result<(Policy, String)> {
         let port = match self.port {
             443 => String::new(),
             port => format!(":{port}"),
@@ -131,7 +164,8 @@ impl Policies {
             );
             body.extend_from_slice(&chunk);
         }
-        Ok(Policy::parse(std::str::from_utf8(&body)?)?)
+        let text = String::from_utf8(body)?;
+        Ok((Policy::parse(&text)?, text))
     }
 
     fn known(&self, domain: &str, now: Timestamp) -> Option<Kept> {

@@ -15,6 +15,7 @@ use crate::mx::pace::Pace;
 use crate::mx::provider::Provider;
 use crate::reply::Reply;
 use crate::smtp::tls::Demand;
+use crate::store::learned::Learned;
 
 /// A host of a site, and what is asked of a connection to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,16 @@ impl Site {
         }
     }
 
+    /// They failed before this process began.
+    pub(super) fn resume(&mut self, learned: &Learned) {
+        if let Some(since) = learned.since {
+            let failures = learned
+                .failures
+                .and_then(|number| u32::try_from(number).ok());
+            self.health = Health::resumed(Timestamp(since), failures.unwrap_or(1));
+        }
+    }
+
     /// Takes out what is `wanted`, in its order.
     pub(super) fn split(&mut self, wanted: impl Fn(&Waiting) -> bool) -> VecDeque<Waiting> {
         if !self.waiting.iter().any(&wanted) {
@@ -100,6 +111,17 @@ impl Pool {
             refusing: None,
             quiet: String::new(),
         }
+    }
+
+    /// It had this pace before this process began.
+    pub(super) fn resume(&mut self, learned: Learned) {
+        let connections = learned
+            .connections
+            .and_then(|number| usize::try_from(number).ok());
+        let quiet = learned.quiet_until.map(Timestamp);
+        let cap = self.provider.connections;
+        self.pace = Pace::resumed(cap, connections.unwrap_or(1), quiet);
+        self.quiet = learned.quiet.unwrap_or_default();
     }
 
     /// The place among the turns of a site for which a connection may be opened now.

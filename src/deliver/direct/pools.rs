@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::deliver::direct::memory;
 use crate::deliver::direct::pool::{Host, Pool, Site, Waiting};
 use crate::deliver::queue::Job;
 use crate::id::{DeliveryKey, RunId};
@@ -16,6 +17,7 @@ use crate::mx::pace::Round;
 use crate::mx::provider::Provider;
 use crate::reply::Reply;
 use crate::retry;
+use crate::store::learned::Learned;
 
 /// Answers after which a connection that goes on working counts again for the pace.
 const EVERY: u32 = 10;
@@ -55,6 +57,8 @@ pub(super) struct Pools {
     waiting: usize,
     /// Those in which jobs wait, and perhaps some in which none waits any more.
     busy: BTreeSet<String>,
+    /// What an earlier process learned of providers and hosts that no mail has gone to since, by their names.
+    before: HashMap<String, Learned>,
 }
 
 /// Jobs that may wait.
@@ -67,12 +71,47 @@ pub(super) struct Room {
 impl Pools {
     /// Makes sure that there is this place.
     pub(super) fn add(&mut self, place: &Place, provider: &Provider, hosts: &[Host]) {
+        let before = &mut self.before;
         let pool = self.all.entry(place.pool.clone());
-        let pool = pool.or_insert_with(|| Pool::new(provider));
+        let pool = pool.or_insert_with(|| {
+            let mut pool = Pool::new(provider);
+            if let Some(learned) = before.remove(&place.pool) {
+                pool.resume(learned);
+            }
+            pool
+        });
         if !pool.sites.contains_key(&place.site) {
+            let mut site = Site::new(hosts);
+            if let Some(learned) = before.remove(&place.site) {
+                site.resume(&learned);
+            }
             pool.turns.push_back(place.site.clone());
-            pool.sites.insert(place.site.clone(), Site::new(hosts));
+            pool.sites.insert(place.site.clone(), site);
         }
+    }
+
+    /// Takes up what an earlier process learned.
+    pub(super) fn recall(&mut self, learned: &Learned) {
+        self.before.insert(learned.name.clone(), learned.clone());
+    }
+
+    /// What is to be known after a restart.
+    pub(super) fn learned(&self, now: Timestamp) -> Vec<Learned> {
+        let mut all: Vec<Learned> = self.before.values().cloned().collect();
+        for (name, pool) in &self.all {
+            if !pool.pace.is_new() {
+                let quiet = pool.pace.quiet_until(now);
+                let quiet = quiet.map(|until| (until, pool.quiet.as_str()));
+                all.push(memory::provider(name, pool.pace.allowed(), quiet));
+            }
+            for (name, site) in &pool.sites {
+                if let Some(since) = site.health.failing_since() {
+                    let failures = site.health.failures();
+                    all.push(memory::failing("hosts", name, since, failures));
+                }
+            }
+        }
+        all
     }
 
     /// Whether there is this place.

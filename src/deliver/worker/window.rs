@@ -48,7 +48,11 @@ impl Worker<'_> {
                 continue;
             }
             // While the window is on its way, the copies of the next are made.
-            let (answers, upcoming) = tokio::join!(session.settle(), self.fill(Vec::new(), left));
+            let settled = async {
+                let _watched = self.shared.watch(self.seat.relay);
+                session.settle().await
+            };
+            let (answers, upcoming) = tokio::join!(settled, self.fill(Vec::new(), left));
             let mut end = None;
             for (ready, answer) in marked.into_iter().zip(answers) {
                 match answer {
@@ -68,8 +72,10 @@ impl Worker<'_> {
                     }
                     Err(error) => {
                         settling.push(self.broken_off(&session, ready, &error));
-                        self.seat.broke(&error);
-                        end.get_or_insert(Some(error.to_string()));
+                        match self.seat.broke(&error) {
+                            true => end = Some(None),
+                            false => _ = end.get_or_insert(Some(error.to_string())),
+                        }
                     }
                 }
             }

@@ -79,6 +79,7 @@ fn rows(dossier: &Dossier) -> Vec<(&'static str, String)> {
         ("First opened", dossier.opened_at),
         ("First clicked", dossier.clicked_at),
         ("Left by it", dossier.departed_at),
+        ("Complained", dossier.complained_at),
         ("Last failure", dossier.failed_at),
     ];
     let known = times.into_iter().filter_map(|(name, at)| Some((name, at?)));

@@ -246,6 +246,7 @@ mod tests {
             opened: 0,
             clicked: 0,
             departed: 0,
+            complained: 0,
             opens: 0,
             clicks: 0,
             rates: Rates::default(),

@@ -59,6 +59,8 @@ struct GroupView {
     name: String,
     sent: String,
     bounced: String,
+    /// Empty where none is known.
+    complained: String,
     clicked: String,
     opened: String,
     apple: String,
@@ -88,6 +90,7 @@ pub(super) async fn issue(
             figure("Clicked", &judged.clicked, clicked),
             figure("Opened", &judged.opened, opened),
             figure("Unsubscribed", &judged.departed, &report.usual.departed),
+            complaints(&report),
         ]),
         before => report.usual.issues.len(),
         clicks => Serde(compared(&report, |issue| issue.clicked, &judged.clicked)),
@@ -191,6 +194,18 @@ fn figure(label: &'static str, share: &Share, usual: &Usual) -> Figure {
     }
 }
 
+/// Nothing usual is known of them, and none told is not none.
+fn complaints(report: &Report) -> Figure {
+    let share = Share::of(report.run.complained, report.run.counts.sent);
+    Figure {
+        label: "Complained",
+        number: grouped(share.part),
+        share: share.percent().unwrap_or_default(),
+        range: "as far as providers tell".to_owned(),
+        usual: String::new(),
+    }
+}
+
 fn compared(report: &Report, of: fn(&numbers::Earlier) -> Share, this: &Share) -> Dots {
     let mut rows = vec![(report.run.title.clone(), "value", *this)];
     let before = report.usual.issues.iter();
@@ -263,6 +278,10 @@ fn groups(groups: &[Group]) -> Vec<GroupView> {
         name: group.name.clone(),
         sent: grouped(group.sent),
         bounced: grouped(group.bounced),
+        complained: match group.complained {
+            0 => String::new(),
+            number => share_of(&Share::of(number, group.sent)),
+        },
         clicked: share_of(&group.clicked),
         opened: share_of(&group.opened),
         apple: grouped(group.apple),

@@ -187,6 +187,7 @@ fn mail(got: Got, events: Vec<EventView>) -> MailView {
         ("first opened", got.opened_at),
         ("first clicked", got.clicked_at),
         ("left by it", got.departed_at),
+        ("complained", got.complained_at),
     ];
     let known = marks.into_iter().filter_map(|(what, at)| Some((what, at?)));
     lines.extend(known.map(|(what, at)| format!("{what} {}", minute(Timestamp(at)))));

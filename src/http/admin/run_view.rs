@@ -121,6 +121,7 @@ fn figures(run: &RunNumbers) -> Vec<Figure> {
         figure("Opened", run.opened, run.rates.opened),
         figure("Clicked", run.clicked, run.rates.clicked),
         figure("Unsubscribes", run.departed, run.rates.departed),
+        figure("Complaints", run.complained, run.rates.complained),
         figure("Bounced", run.counts.bounced, run.rates.bounced),
     ]
 }

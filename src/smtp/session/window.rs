@@ -109,7 +109,8 @@ impl Session {
         }
         if self.wire.is_dirty() {
             self.wire.push(NOOP);
-            let end = deadline(self.dot_timeout);
+            self.until = deadline(self.message_timeout.max(self.dot_timeout));
+            let end = self.due(self.dot_timeout);
             let wrote = self.wire.flush(self.needed, end).await;
             let reached = wrote.map_err(|fault| fault.at(Phase::Body, Terminator::NotSent))?;
             for transaction in &mut self.window {
@@ -185,7 +186,7 @@ impl Session {
     }
 
     async fn next(&mut self, phase: Phase) -> Result<Reply, SessionError> {
-        let reply = self.wire.reply(deadline(self.dot_timeout)).await;
+        let reply = self.wire.reply(self.due(self.dot_timeout)).await;
         reply.map_err(|fault| fault.at(phase, Terminator::NotSent))
     }
 

@@ -294,7 +294,10 @@ impl Conversation {
             Some(answer) => {
                 let enhanced = answer.enhanced.as_deref().unwrap_or_default();
                 let gap = if enhanced.is_empty() { "" } else { " " };
-                format!("{}{gap}{enhanced} as scripted", answer.code)
+                let again = script.again.filter(|_| answer.code >= 400);
+                let again = again.map(|wait| format!(", try again in {} seconds", wait.as_secs()));
+                let again = again.unwrap_or_default();
+                format!("{}{gap}{enhanced} as scripted{again}", answer.code)
             }
         };
         self.say(&line);

@@ -33,6 +33,7 @@ For all mail only:
   hide-starttls          do not offer STARTTLS
   no-plain               offer AUTH LOGIN only
   after-100              421 to MAIL after 100 messages of a connection
+  again-2s               scripted refusals ask to come again in 2 seconds
 ";
 
 /// A point of the conversation that can be answered by script.
@@ -91,6 +92,8 @@ pub struct Script {
     pub hide_starttls: bool,
     pub no_plain: bool,
     pub after: Option<u32>,
+    /// What scripted refusals ask us to wait.
+    pub again: Option<Duration>,
 }
 
 impl Script {
@@ -147,6 +150,7 @@ impl Script {
             hide_starttls: self.hide_starttls || other.hide_starttls,
             no_plain: self.no_plain || other.no_plain,
             after: self.after.or(other.after),
+            again: self.again.or(other.again),
             ..self
         }
     }
@@ -178,6 +182,7 @@ impl Script {
         match name {
             "grey" => self.grey = value.parse().ok()?,
             "after" => self.after = Some(value.parse().ok()?),
+            "again" => self.again = Some(parse_duration(value).ok()?),
             "slow" => self.slow = parse_duration(value).ok()?,
             "drip" => self.drip = parse_duration(value).ok()?,
             "twice" => self.twice.push(Point::parse(value)?),

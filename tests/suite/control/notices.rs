@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pressrun::config::Config;
-use pressrun::id::RunId;
+use pressrun::id::{DeliveryKey, RunId};
 use pressrun::notice::hook::sign;
 use pressrun::run;
 use pressrun::smtp::sink::script::Script;
@@ -323,6 +323,41 @@ on_both!(
             sentence.contains("more than 5.0 % (`notify.bounce_rate`)"),
             "{sentence}"
         );
+        assert_eq!(rig.balanced(RunId::SYSTEM).await.sent, 1);
+    }
+);
+
+on_both!(
+    complaints_are_told_once_though_the_run_is_over,
+    async |engine: Engine| {
+        let hook = Hook::new(&[]).await;
+        let wish = Wish {
+            readers: readers(60),
+            ..Wish::default()
+        };
+        let mut rig = Rig::new(engine, wish).await;
+        rig.more_relays(&notify(&hook, "on = [\"complaints\"]"), "")
+            .await;
+        let run = rig.begin().await;
+        rig.finish(run).await;
+        let sending = rig.start().await;
+        for seq in 0..3 {
+            let key = DeliveryKey { run, seq };
+            let now = rig.app.clock.now();
+            let noted = rig.app.store.note_complaint(key, now).await;
+            assert!(noted.expect("a write"), "a first complaint");
+        }
+        heard(&hook, 1).await;
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        sending.stop().await;
+        assert_eq!(hook.asked().len(), 1);
+        let json = hook.asked()[0].json();
+        assert_eq!(json["kind"], "complaints");
+        assert_eq!(json["command"], "pressrun stats small");
+        let sentence = json["sentence"].as_str().expect("a sentence");
+        let expected = "3 of 60 readers of `small` called it spam (5.0 %), more than 0.1 % \
+                        (`notify.complaint_rate`)";
+        assert!(sentence.starts_with(expected), "{sentence}");
         assert_eq!(rig.balanced(RunId::SYSTEM).await.sent, 1);
     }
 );

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use pressrun::id::{DeliveryKey, RunId};
+use pressrun::inbound;
+use pressrun::message::envelope_sender;
 use pressrun::rollout::Stages;
 use pressrun::run::{self, why};
 use pressrun::smtp::sink::SinkOptions;
+use pressrun::smtp::sink::script::Script;
 use pressrun::store::runs::Plan;
 
 use crate::control::desk::Desk;
-use crate::deliver::rig::{Rig, Wish, readers, start, until};
+use crate::deliver::rig::{Rig, Wish, readers, script, start, until};
 use crate::harness::{Engine, block_on};
 use crate::on_both;
 
@@ -187,6 +191,65 @@ on_both!(
         );
         assert!(reason.contains("`stages.deferrals`"), "{reason}");
         assert!(rig.sink.counts().accepted <= 30);
+    }
+);
+
+/// The providers of the first readers of `run` report that those called it spam.
+async fn complain(rig: &Rig, run: RunId, readers: u32) {
+    for seq in 0..readers {
+        let key = DeliveryKey { run, seq };
+        let path = envelope_sender(&rig.app.keyring, key, "news.example.org");
+        let report = format!(
+            "From: fbl@provider.example\nTo: fbl@news.example.org\n\
+             Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n--b\n\nspam\n\
+             --b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: A/1\n\
+             Version: 1\n--b\nContent-Type: message/rfc822\n\nReturn-Path: <{path}>\nSubject: S\n\nx\n--b--\n"
+        );
+        let taken = inbound::take(&rig.app, report.as_bytes(), None).await;
+        assert_eq!(taken.expect("a taking"), inbound::Taken::Complained);
+    }
+}
+
+on_both!(
+    complaints_hold_a_run_in_stages_and_one_without,
+    async |engine: Engine| {
+        for stages in [true, false] {
+            let rig = rig(engine, readers(200)).await;
+            let plan = match stages {
+                true => staged("50%,1h,rest"),
+                false => Plan::default(),
+            };
+            let run = rig.begin_as(&plan, "Little").await;
+            let sending = rig.start().await;
+            rig.wait_accepted(if stages { 100 } else { 8 }).await;
+            if !stages {
+                // It must not be over before anybody has complained.
+                rig.sink.set_script(script("mail-421"));
+            }
+            complain(&rig, run, 4).await;
+            let held = rig.wait_status(run, "held").await;
+            let reason = held.reason.clone().expect("a reason");
+            let said = reason.contains(" readers complained (");
+            assert!(
+                said && reason.ends_with("the limit is 0.3 % (`stages.complaints`)"),
+                "{reason}"
+            );
+            assert_eq!(
+                reason.starts_with("stage 1 of 2 (50 %): "),
+                stages,
+                "{reason}"
+            );
+            let told = why::why(&rig.app, &held).await.expect("an answer");
+            assert!(told.sentence.contains(&reason), "{told:?}");
+            rig.sink.set_script(Script::default());
+            // A person has seen them.
+            run::resume(&rig.app, &held, true).await.expect("a resume");
+            rig.wait_status(run, "finished").await;
+            sending.stop().await;
+            let counts = rig.balanced(run).await;
+            assert_eq!(counts.sent + counts.suppressed, 200);
+            rig.assert_true(run).await;
+        }
     }
 );
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use pressrun::app::App;
 use pressrun::clock::{Clock, Timestamp};
 use pressrun::deliver::report::{RelayReport, carried, report};
+use pressrun::id::RunId;
+use pressrun::run::why::why;
 use pressrun::smtp::sink::{Sink, SinkOptions};
 
 use crate::deliver::rig::{Rig, Wish, readers, script, start, until};
@@ -95,6 +97,83 @@ fn two_machines_share_one_cap() {
         assert_eq!(rig.balanced(run).await.sent, 600);
     });
 }
+
+/// [`capped`], and a relay `spare` behind it that takes its time.
+async fn with_spare(engine: Engine, count: usize, relay: &'static str) -> (Rig, Sink) {
+    let mut rig = capped(engine, count, relay).await;
+    let slow = SinkOptions {
+        delay: Duration::from_millis(40),
+        ..SinkOptions::default()
+    };
+    let spare = Sink::bind(slow).await.expect("a sink");
+    let url = spare.url();
+    let relays =
+        format!("[relay.spare]\ntls = \"none\"\nconnections = 4\npriority = 2\nurl = \"{url}\"");
+    rig.more_relays(&relays, "relay = \"all\"").await;
+    (rig, spare)
+}
+
+async fn sentence(rig: &Rig, run: RunId) -> String {
+    let run = rig.run(run).await;
+    why(&rig.app, &run).await.expect("a sentence").sentence
+}
+
+on_both!(
+    what_a_full_relay_may_not_carry_goes_through_the_next_and_why_says_so,
+    async |engine: Engine| {
+        let (rig, spare) = with_spare(engine, 110, "per_day = 30").await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let end = "00:00 UTC; mail goes out through spare";
+        let told = until(async || sentence(&rig, run).await.ends_with(end)).await;
+        let said = sentence(&rig, run).await;
+        assert!(told, "{said}");
+        let full = "; relay main: 30 of 30 messages today; goes on at ";
+        assert!(said.contains(full), "{said}");
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.sink.counts().accepted, 30);
+        assert_eq!(spare.counts().accepted, 80);
+        assert_eq!(rig.balanced(run).await.sent, 110);
+    }
+);
+
+on_both!(
+    a_full_relay_is_waited_for_where_the_configuration_says_so,
+    async |engine: Engine| {
+        let caps = "per_day = 30\nwhen_full = \"wait\"";
+        let (rig, spare) = with_spare(engine, 110, caps).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(30).await;
+        let trouble = rig.wait_trouble().await;
+        let end = "what is queued waits, and no reader is charged";
+        assert!(trouble.ends_with(end), "{trouble}");
+        let said = sentence(&rig, run).await;
+        assert!(said.contains("does not get on"), "{said}");
+        a_moment().await;
+        sending.stop().await;
+        assert_eq!(spare.counts().accepted, 0);
+        assert_eq!(rig.balanced(run).await.queued, 80);
+    }
+);
+
+on_both!(
+    what_a_second_does_not_allow_one_relay_goes_through_the_next,
+    async |engine: Engine| {
+        let (rig, spare) = with_spare(engine, 150, "per_second = 8").await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let both = "; relay main: is at its 8 messages a second; mail goes out through main, spare";
+        let told = until(async || sentence(&rig, run).await.ends_with(both)).await;
+        assert!(told, "{}", sentence(&rig, run).await);
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        let (first, next) = (rig.sink.counts().accepted, spare.counts().accepted);
+        assert_eq!(first + next, 150);
+        assert!(first >= 2 && next > first, "{first} and {next}");
+    }
+);
 
 on_both!(
     a_cap_per_second_is_spread_over_the_second,

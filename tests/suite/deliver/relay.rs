@@ -70,6 +70,47 @@ on_both!(
     }
 );
 
+on_both!(
+    a_relay_that_asked_for_a_pause_gets_it_on_every_connection_and_one_after_the_other_after_it,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(160),
+            connections: 8,
+            sink: SinkOptions {
+                delay: std::time::Duration::from_millis(20),
+                ..SinkOptions::default()
+            },
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(30).await;
+        rig.sink.set_script(script("data-421-4.7.28+again-3s"));
+        let trouble = rig.wait_trouble().await;
+        assert!(
+            trouble.contains("asks for a pause") && trouble.contains("4.7.28"),
+            "{trouble}"
+        );
+        rig.sink.set_script(Script::default());
+        // What was under way comes to rest, and nothing new begins.
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        let before = rig.sink.counts();
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        assert_eq!(rig.sink.counts(), before, "it was to be left alone");
+        let next = usize::try_from(before.accepted).expect("a number") + 1;
+        rig.wait_accepted(next).await;
+        let opened = rig.sink.counts().connections - before.connections;
+        assert!(opened <= 2, "{opened} connections at once after the pause");
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        let opened = rig.sink.counts().connections - before.connections;
+        assert!(opened >= 3, "only {opened} came back");
+        assert_eq!(rig.balanced(run).await, all_sent(160));
+        everyone_was_tried_once(&rig, run).await;
+    }
+);
+
 /// A relay that refuses everyone holds the run with its words; nobody is blamed, and after it has come to
 /// its senses the run goes on.
 async fn refused_for_all(engine: Engine, words: &str, login: bool) {

@@ -4,10 +4,12 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use pressrun::chance::Chance;
-use pressrun::id::SubscriptionKey;
+use pressrun::event::EventKind;
+use pressrun::id::{RunId, SubscriptionKey};
 use pressrun::inbound::{Taken, take};
 use pressrun::keyring::Keyring;
 use pressrun::message::envelope_sender;
+use pressrun::numbers;
 use pressrun::token::{Claim, sign_local_part};
 
 use super::site::{NOON, TestSite, delivery, unsubscribe};
@@ -167,6 +169,49 @@ on_both!(
         );
         let reasons = "select count(*) from suppressions where reason = 'complained'";
         assert_eq!(site.db.number(reasons).await, 2);
+        // The same reports once more tell nothing new.
+        for again in [&path, &list] {
+            assert_eq!(site.inbound(again).await, Taken::Complained);
+        }
+        let events = "select count(*) from events where kind = 'complaint' and run_id = 2";
+        assert_eq!(site.db.number(events).await, 2);
+        assert_eq!(site.counter("complained").await, 2);
+        let run = RunId(2);
+        numbers::catch_up(&site.app, run).await.expect("a count");
+        let report = numbers::issue(&site.app, run).await.expect("a read");
+        let report = report.expect("the run");
+        assert_eq!(report.run.complained, 2);
+        let by_provider = report.judged.providers.iter().map(|group| group.complained);
+        assert_eq!(by_provider.sum::<i64>(), 2);
+        let judged = numbers::events(&site.app, run, -1, 10)
+            .await
+            .expect("events");
+        let kinds: Vec<_> = judged
+            .iter()
+            .map(|event| (event.delivery, event.kind))
+            .collect();
+        let complaint = EventKind::Complaint;
+        assert_eq!(kinds, [(0, complaint), (1, complaint)]);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    whoever_complains_of_a_copy_in_doubt_has_got_it,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        site.db
+            .exec("update deliveries set state = 'uncertain' where run_id = 2 and seq = 1")
+            .await;
+        site.db
+            .exec("update blocks set sent = 1, uncertain = 1 where run_id = 2")
+            .await;
+        let path = complaint(&format!("Return-Path: <{}>", site.sender(1)));
+        assert_eq!(site.inbound(&path).await, Taken::Complained);
+        assert_eq!(site.state(1).await, "sent");
+        assert_eq!(site.counter("sent").await, 2);
+        assert_eq!(site.counter("uncertain").await, 0);
         site.stop().await;
     }
 );

@@ -55,6 +55,44 @@ async fn a_cut_before_the_dot_is_definite() {
     assert_eq!(sink.counts().accepted, 0);
 }
 
+/// Each answer comes in time, and all of them together take too long.
+#[tokio::test]
+async fn a_relay_that_takes_its_time_over_every_command_is_left_before_the_dot() {
+    let sink = sink(SinkOptions {
+        pipelining: false,
+        delay: Duration::from_millis(250),
+        ..SinkOptions::default()
+    })
+    .await;
+    let relay = pressrun::config::Relay {
+        command_timeout: Duration::from_secs(10),
+        message_timeout: Duration::from_millis(400),
+        ..relay(&sink.url())
+    };
+    let mut session = open(&relay).await.expect("a session");
+    offer(&mut session, "a@x.example");
+    let error = session.answer().await.expect_err("it takes too long");
+    assert_eq!(
+        (error.kind, error.terminator),
+        (ErrorKind::Timeout, Terminator::NotSent)
+    );
+    assert_eq!(sink.counts().accepted, 0);
+}
+
+#[tokio::test]
+async fn the_dot_gets_all_of_its_time_however_much_the_message_has_taken() {
+    let sink = sink(SinkOptions::default()).await;
+    let relay = pressrun::config::Relay {
+        message_timeout: Duration::from_millis(800),
+        ..relay(&sink.url())
+    };
+    let mut session = open(&relay).await.expect("a session");
+    let fates = send(&mut session, &["a+slow-1200ms@x.example"]).await;
+    assert_eq!(fates.len(), 1);
+    assert_eq!(fates[0].code(), 250);
+    assert_eq!(sink.counts().accepted, 1);
+}
+
 #[tokio::test]
 async fn an_answer_beyond_the_deadline_is_uncertain_and_never_taken_for_the_next() {
     let sink = sink(SinkOptions::default()).await;

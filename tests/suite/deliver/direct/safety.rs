@@ -7,7 +7,7 @@ use std::time::Duration;
 use pressrun::smtp::connect::MxHost;
 use pressrun::smtp::session::Session;
 use pressrun::smtp::sink::certificate::Certificate;
-use pressrun::smtp::sink::{SinkOptions, SinkTls};
+use pressrun::smtp::sink::{Sink, SinkOptions, SinkTls};
 use pressrun::smtp::tls::{Demand, TlsClient};
 use rustls::server::ParsedCertificate;
 use sha2::{Digest, Sha256};
@@ -224,3 +224,33 @@ fn mail_leaves_from_the_address_that_was_chosen() {
         assert_eq!(seen.to_string(), "127.0.0.7");
     });
 }
+
+on_both!(
+    a_policy_that_is_known_holds_after_a_restart_though_nobody_publishes_it,
+    async |engine: Engine| {
+        let trusted =
+            Certificate::generate(&["mta-sts.strict.example", "mx.strict.example"], false)
+                .expect("one");
+        let policy = policy_host(&trusted, ENFORCE).await;
+        let mut hosts = Hosts::listen(vec![tls(&trusted)]).await;
+        let dns = Nameserver::start(ZONE).await;
+        let rig = strict(engine, &hosts, &dns, &trusted, &policy).await;
+        let run = rig.begin().await;
+        assert_eq!(rig.finish(run).await, sent(6));
+        // The policy host is gone, and another than the domain's own host answers in its place.
+        drop(policy);
+        let stranger = Certificate::generate(&["mx.strict.example"], false).expect("one");
+        let port = hosts.port;
+        hosts.sinks.remove(0).shutdown().await;
+        let listen = SocketAddr::from(([127, 0, 0, 2], port));
+        let impostor = SinkOptions {
+            listen,
+            ..tls(&stranger)
+        };
+        hosts
+            .sinks
+            .push(Sink::bind(impostor).await.expect("the same port"));
+        let why = waits(&rig, &hosts).await;
+        assert!(why.contains("TLS handshake"), "{why}");
+    }
+);
