@@ -91,6 +91,7 @@ pub(super) fn asks(line: &str) -> bool {
     let lower = line.trim().to_lowercase();
     is_name(&lower)
         && !lower.contains("://")
+        && !lower.contains('[')
         && !is_phrase(line)
         && !lower.ends_with(['.', ',', ':', ';', '?'])
         && ASKING.iter().any(|verb| lower.starts_with(verb))
@@ -115,7 +116,8 @@ fn named(text: &str) -> Option<String> {
     whole.then(|| format!("[{}]({})", escape(name), target(url)))
 }
 
-fn is_name(words: &str) -> bool {
+/// Whether words are short enough to be what a link is called.
+pub(super) fn is_name(words: &str) -> bool {
     !words.is_empty() && words.chars().count() <= NAME.0 && words.split(' ').count() <= NAME.1
 }
 
@@ -301,6 +303,7 @@ mod tests {
         for text in [
             "Read more",
             "Read more: https://a.example/",
+            "Read the notice [3]",
             "Watch your step.",
             "Reading lists",
             "See what happened when we let it run for a whole week",

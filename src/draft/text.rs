@@ -11,7 +11,7 @@ use crate::draft::line::{Line, classify};
 use crate::draft::links::{asks, is_phrase, linked, lost};
 use crate::draft::outro::says_goodbye;
 use crate::draft::piece::{Entry, Kind, Piece, tame_start};
-use crate::draft::text::references::{led, taken};
+use crate::draft::text::references::{led, named, taken};
 use crate::draft::text::shape::{ends_early, item_lines, width};
 
 mod references;
@@ -143,7 +143,7 @@ impl<'a> Walk<'a> {
 
     /// Words with their links, as Markdown.
     fn linked(&self, text: &str) -> String {
-        led(linked(text).0, &self.references)
+        named(text, &self.references).unwrap_or_else(|| led(linked(text).0, &self.references))
     }
 
     /// One paragraph, of lines that the author ended.

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::draft::links::is_name;
+use crate::draft::piece::escape;
 use crate::draft::write::target;
 
 /// The addresses by their numbers, and the text without the lines that list them.
@@ -23,6 +25,15 @@ pub(super) fn taken(lines: Vec<&str>) -> (Vec<&str>, BTreeMap<usize, &str>) {
     known.retain(|number, _| mentioned(number));
     let kept = |line: &&str| listed(line).is_none_or(|(number, _)| !known.contains_key(&number));
     (lines.iter().copied().filter(kept).collect(), known)
+}
+
+/// A short line with a number at its end: the whole line is what the link is called.
+pub(super) fn named(line: &str, known: &BTreeMap<usize, &str>) -> Option<String> {
+    let (name, number) = line.trim().strip_suffix(']')?.rsplit_once('[')?;
+    let url = known.get(&number.parse().ok()?)?;
+    let name = name.trim_end();
+    let whole = is_name(name) && !name.contains('[');
+    whole.then(|| format!("[{}]({})", escape(name), target(url)))
 }
 
 /// Markdown in which each escaped `[3]` leads to where the list says.
@@ -50,7 +61,7 @@ fn listed(line: &str) -> Option<(usize, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{led, taken};
+    use super::{led, named, taken};
     use crate::draft::piece::escape;
 
     #[test]
@@ -66,6 +77,9 @@ mod tests {
             led(escape(kept[0]), &known),
             "A story [\\[1\\]](<https://a.example/(x)>) and a list \\[7\\]."
         );
+        let link = "[Read it](<https://a.example/(x)>)".to_owned();
+        assert_eq!(named("Read it [1]", &known), Some(link));
+        assert_eq!(named("Read it [7]", &known), None);
         let twice = vec!["[1]", "[1] https://a.example", "[1] https://b.example"];
         assert_eq!(taken(twice.clone()).0, twice);
     }

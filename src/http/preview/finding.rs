@@ -7,8 +7,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::diagnostic::{Diagnostic, Place};
 
-/// Characters of a line on each side of its fault.
-const MARGIN: usize = 80;
+/// Characters of a line before its fault, few enough that the fault is in sight beside the mail.
+const BEFORE: usize = 20;
+/// Characters of a line behind its fault.
+const BEHIND: usize = 80;
 /// What stands for itself in the path of an address.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
@@ -23,7 +25,7 @@ pub(super) fn finding(found: &Diagnostic, editor: Option<&str>) -> Value {
         let chars: Vec<char> = excerpt.text.chars().collect();
         let at = found.column.saturating_sub(1).min(chars.len());
         let end = (at + excerpt.length).min(chars.len());
-        let (from, to) = (at.saturating_sub(MARGIN), (end + MARGIN).min(chars.len()));
+        let (from, to) = (at.saturating_sub(BEFORE), (end + BEHIND).min(chars.len()));
         let text = |from: usize, to: usize| chars[from..to].iter().collect::<String>();
         let fault = text(at, end);
         context! {
