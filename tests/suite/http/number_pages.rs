@@ -89,12 +89,12 @@ on_both!(
         assert_eq!(page.status, 200);
         let page = Html::parse_document(&page.text());
         let labels = texts(&page, "dl.figures.large dt");
-        assert_eq!(labels, ["Clicked", "Opened", "Unsubscribed"]);
+        assert_eq!(labels, ["Clicked", "Opened", "Unsubscribed", "Complained"]);
         let figures: Vec<usize> = texts(&page, "dl.figures.large dd")
             .iter()
             .map(|figure| first(figure))
             .collect();
-        assert_eq!(figures, [clicked, opened, 1]);
+        assert_eq!(figures, [clicked, opened, 1, 0]);
 
         let links = rows(&page, &["Link", "Readers", "Clicks", "Machines'"]);
         assert_eq!(links.len(), 3);
