@@ -29,6 +29,8 @@ use crate::harness::{Database, Engine};
 
 /// Long enough for a machine that compiles beside the tests; nothing waits for it in a good run.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for the long form of the fault tests.
+const LONG: Duration = Duration::from_secs(1_800);
 
 /// What a test wants otherwise.
 pub struct Wish {
@@ -349,9 +351,16 @@ pub async fn start(app: &App) -> Sending {
     Sending { stop, task }
 }
 
+fn patience() -> Duration {
+    match std::env::var("PRESSRUN_FAULTS").is_ok_and(|form| form == "long") {
+        true => LONG,
+        false => PATIENCE,
+    }
+}
+
 /// Polls until it is so; false after the patience is at its end.
 pub async fn until<F: Future<Output = bool>>(check: impl Fn() -> F) -> bool {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience();
     while Instant::now() < end {
         if check().await {
             return true;
