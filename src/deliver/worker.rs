@@ -239,7 +239,6 @@ impl Worker<'_> {
         session: &mut Session,
         settling: &mut Vec<Settling>,
     ) -> Result<Offer, SessionError> {
-        let _watched = self.shared.watch(self.seat.relay);
         let answer = session.answer();
         tokio::pin!(answer);
         if !settling.is_empty() {
@@ -251,6 +250,8 @@ impl Worker<'_> {
                 }
             }
         }
+        // Only this is watched: the ledger waits for its database as long as that takes.
+        let _watched = self.shared.watch(self.seat.relay);
         answer.await
     }
 
