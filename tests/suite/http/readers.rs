@@ -254,7 +254,14 @@ on_both!(
         let again = site.press_admin("/suppressions/add", body).await;
         assert_eq!(again.header("location"), Some("/suppressions?done=known"));
         assert!(ask().await.contains("asked by phone"));
-        let page = site.ask_admin("/suppressions", "localhost").await.text();
+        let mut page = site.ask_admin("/suppressions", "localhost").await.text();
+        // The page does not wait long for its counting; a busy machine counts at the next look.
+        for _ in 0..50 {
+            if !page.contains("Too many to be counted") {
+                break;
+            }
+            page = site.ask_admin("/suppressions", "localhost").await.text();
+        }
         assert!(
             page.contains("asked by phone") && !page.contains("nobody@"),
             "{page}"
