@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -137,7 +138,11 @@ impl Generation {
             fs::create_dir_all(folder)?;
         }
         failpoint::pass(module_path!(), When::Before)?;
-        let fresh = self.path.with_extension("new");
+        // A sender's beat and a command's may meet: each has a file of its own until the rename.
+        static BEATS: AtomicU64 = AtomicU64::new(0);
+        let beat = BEATS.fetch_add(1, Ordering::Relaxed);
+        let process = std::process::id();
+        let fresh = self.path.with_extension(format!("{process}-{beat}.new"));
         let mut file = File::create(&fresh)?;
         writeln!(file, "{generation}")?;
         file.sync_all()?;
