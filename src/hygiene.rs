@@ -13,6 +13,8 @@ use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::id::SubscriberId;
 use crate::publication;
+use crate::reply::reason::is_about_sender;
+use crate::reply::{Reply, Stage};
 use crate::run::keep_revision;
 use crate::store::probes::{Probe, Verdict};
 use crate::subscriber::List;
@@ -126,7 +128,12 @@ async fn carry_out(
 fn verdict(probe: &Probe, wait: Duration, now: Timestamp) -> Option<Verdict> {
     let waited = |since: i64| now.since(Timestamp(since)) >= wait;
     match State::parse(&probe.state)? {
-        State::Bounced | State::Expired => Some(Verdict::Suppressed),
+        State::Bounced | State::Expired => {
+            Some(match is_about_sender(Stage::Rcpt, &reply(probe)) {
+                true => Verdict::Kept,
+                false => Verdict::Suppressed,
+            })
+        }
         State::Sent => waited(probe.settled_at?).then_some(Verdict::Kept),
         State::Queued | State::AtDot => None,
         // Nobody knows whether it arrived: it is not the reader's fault, and it came back neither.
@@ -135,6 +142,17 @@ fn verdict(probe: &Probe, wait: Duration, now: Timestamp) -> Option<Verdict> {
         State::Failed | State::Suppressed | State::Unsubscribed | State::Cancelled => {
             Some(Verdict::Kept)
         }
+    }
+}
+
+fn reply(probe: &Probe) -> Reply {
+    Reply {
+        code: probe
+            .code
+            .and_then(|code| code.try_into().ok())
+            .unwrap_or_default(),
+        enhanced: probe.enhanced.clone(),
+        text: probe.reply.clone().unwrap_or_default(),
     }
 }
 
@@ -158,6 +176,9 @@ mod tests {
                 canonical: String::new(),
                 state: state.into(),
                 settled_at: settled,
+                code: None,
+                enhanced: None,
+                reply: None,
             };
             verdict(&probe, day, now)
         };
@@ -172,5 +193,47 @@ mod tests {
         }
         assert_eq!(of("queued", None), None);
         assert_eq!(of("at_dot", None), None);
+    }
+
+    #[test]
+    fn a_refusal_that_speaks_of_the_sender_suppresses_nobody() {
+        let of = |state: &str, code: i64, enhanced: &str, reply: &str| {
+            let probe = Probe {
+                subscriber_id: 1,
+                seq: 0,
+                asked_at: 0,
+                canonical: String::new(),
+                state: state.into(),
+                settled_at: Some(0),
+                code: Some(code),
+                enhanced: (!enhanced.is_empty()).then(|| enhanced.to_owned()),
+                reply: Some(reply.into()),
+            };
+            verdict(&probe, Duration::ZERO, Timestamp(1))
+        };
+        for (state, code, enhanced, reply) in [
+            ("bounced", 550, "5.7.1", "your host is on a block list"),
+            ("bounced", 550, "", "blocked by DMARC policy"),
+            ("bounced", 554, "5.1.8", "sender domain not found"),
+            ("expired", 421, "4.7.28", "unusual rate of mail"),
+            ("expired", 451, "4.7.0", "greylisted, try again later"),
+        ] {
+            assert_eq!(
+                of(state, code, enhanced, reply),
+                Some(Verdict::Kept),
+                "{reply}"
+            );
+        }
+        for (state, code, enhanced, reply) in [
+            ("bounced", 550, "5.2.1", "mailbox disabled"),
+            ("expired", 452, "4.2.2", "mailbox full"),
+            ("expired", 451, "4.4.1", "no answer from host"),
+        ] {
+            assert_eq!(
+                of(state, code, enhanced, reply),
+                Some(Verdict::Suppressed),
+                "{reply}"
+            );
+        }
     }
 }

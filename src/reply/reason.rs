@@ -121,6 +121,31 @@ pub fn classify(stage: Stage, reply: &Reply) -> Reason {
         .unwrap_or_else(|| by_code(stage, reply.code))
 }
 
+/// Whether a refusal speaks of the sender or of the message, and so says nothing of the mailbox.
+pub fn is_about_sender(stage: Stage, reply: &Reply) -> bool {
+    // RFC 3463, sections 3.2 and 3.8: X.1.7 and X.1.8 are about the sender's address, X.7 about what is allowed.
+    let by_status = matches!(reply.status(), Some((_, 1, 7 | 8) | (_, 7, _)));
+    let by_reason = match classify(stage, reply) {
+        Reason::UnknownAddress
+        | Reason::MailboxClosed
+        | Reason::MailboxFull
+        | Reason::Dns
+        | Reason::System
+        | Reason::Other => false,
+        Reason::Greylisted
+        | Reason::RateLimited
+        | Reason::Content
+        | Reason::TooBig
+        | Reason::Policy
+        | Reason::Auth
+        | Reason::Tls
+        | Reason::Protocol
+        | Reason::NoAnswer
+        | Reason::Unrenderable => true,
+    };
+    by_status || by_reason
+}
+
 /// RFC 3463, sections 3.2 to 3.8, and RFC 7372 for the authentication of mail.
 fn by_status((_, subject, detail): (u16, u16, u16), text: &str) -> Option<Reason> {
     Some(match (subject, detail) {

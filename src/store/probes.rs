@@ -28,6 +28,10 @@ pub struct Probe {
     /// Where its delivery stands.
     pub state: String,
     pub settled_at: Option<i64>,
+    /// What the other side said last.
+    pub code: Option<i64>,
+    pub enhanced: Option<String>,
+    pub reply: Option<String>,
 }
 
 /// What a probe came to.
@@ -83,7 +87,8 @@ const FAILING: &str = "
     limit $4";
 
 const UNDECIDED: &str = "
-    select p.subscriber_id, p.seq, p.asked_at, u.canonical, d.state, d.settled_at
+    select p.subscriber_id, p.seq, p.asked_at, u.canonical, d.state, d.settled_at,
+        d.code, d.enhanced, d.reply
     from probes p
         join subscribers u on u.id = p.subscriber_id
         join deliveries d on d.run_id = 1 and d.seq = p.seq
