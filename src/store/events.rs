@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
-use sqlx::AssertSqlSafe;
 
 use crate::clock::Timestamp;
 use crate::delivery::State;
@@ -103,11 +102,11 @@ impl Store {
             }
             let mut moves = Moves::default();
             for (run, seqs) in doubtful.iter().filter(|(_, seqs)| !seqs.is_empty()) {
-                let settled: Vec<i64> = sqlx::query_scalar(self.locking(
+                let settled: Vec<i64> = sqlx::query_scalar(self.sql(
                     "select seq from deliveries
                      where run_id = $1 and state = 'uncertain'
                          and seq in (select cast(value as bigint) from json_each($2))
-                     order by seq for update of deliveries",
+                     order by seq /* for update of deliveries */",
                 ))
                 .bind(run.0)
                 .bind(json(seqs.iter()))
@@ -145,18 +144,6 @@ impl Store {
                 .await?;
             }
         })
-    }
-
-    /// As [`Store::sql`], for a statement that ends in `for update of ..`. Differs by necessity: a
-    /// SQLite transaction that writes is alone already.
-    pub(crate) fn locking(&self, statement: &'static str) -> AssertSqlSafe<String> {
-        match self {
-            Store::Sqlite(_) => {
-                let end = statement.find(" for update").unwrap_or(statement.len());
-                self.sql(&statement[..end])
-            }
-            Store::Postgres(_) => self.sql(statement),
-        }
     }
 }
 

@@ -288,11 +288,11 @@ impl Store {
                 if !self.is_sqlite() {
                     // Differs by necessity: rows are locked one by one here, and a sender locks
                     // blocks too, so everyone takes them in one order.
-                    sqlx::query(self.locking(
+                    sqlx::query(self.sql(
                         "select 1 from json_each($1)
                          join blocks b on b.run_id = cast(value->>0 as bigint)
                              and b.block = cast(value->>1 as bigint)
-                         order by b.run_id, b.block for update of b",
+                         order by b.run_id, b.block /* for update of b */",
                     ))
                     .bind(&blocks)
                     .execute(&mut *conn)
