@@ -10,7 +10,7 @@ use crate::delivery::State;
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::consents::note_consent;
-use crate::store::leave::moved;
+use crate::store::leave::{await_freeze, moved};
 use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
@@ -247,7 +247,7 @@ impl Store {
 
     async fn try_erase(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
         transact!(self, conn => {
-            // The write takes the reader's row, so that a freeze under way waits for it.
+            // The write takes the reader's row: two erasures come one after the other.
             let found: Option<(i64, Vec<u8>)> = sqlx::query_as(
                 "update subscribers set hash = hash
                  where id = (select subscriber_id from subscriptions where key = $1)
@@ -267,6 +267,7 @@ impl Store {
             .bind(at.0)
             .execute(&mut *conn)
             .await?;
+            await_freeze!(self, conn);
             let taken = sqlx::query_as::<_, (i64, i64)>(
                 "update deliveries set state = 'suppressed', settled_at = $2
                  where state = 'queued' and subscriber_id = $1
