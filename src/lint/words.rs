@@ -2,14 +2,14 @@
 
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, plain_text};
-use crate::lint::place::{body, lines, prose, value_offset};
+use crate::lint::place::{body, lines, value_offset, written};
 use crate::lint::{Desk, day};
 
 /// Findings of one lint in one issue: the rest is more of the same.
 const MANY: usize = 20;
 
 pub(super) fn check(desk: &mut Desk<'_>) {
-    let text = prose(&desk.inputs.issue.text);
+    let text = written(desk.inputs.issue);
     title_count(desk);
     headings(desk, &text);
     empty_items(desk, &text);
@@ -233,10 +233,10 @@ fn promos(desk: &mut Desk<'_>) {
 
 /// Whether a text holds marks of a link that was not read as one.
 pub(super) fn broken_links(desk: &mut Desk<'_>) {
-    let text = prose(&desk.inputs.issue.text);
     let issue = desk.inputs.issue;
+    let text = written(issue);
     let start = body(&text);
-    let written = text_of(issue);
+    let shown_words = text_of(issue);
     let mut from = start;
     while let Some(at) = text[from..].find("](").map(|found| from + found) {
         from = at + 2;
@@ -246,7 +246,7 @@ pub(super) fn broken_links(desk: &mut Desk<'_>) {
             .map_or(issue.text.len(), |end| at + end);
         let shown = issue.text[at..line_end].trim_end();
         let probe: String = shown.chars().take(12).collect();
-        if written.contains(&probe) {
+        if shown_words.contains(&probe) {
             let message = format!("`{probe}` is no link and would be shown as it stands");
             let help = "an address has no blanks: write `[text](https://...)`, `%20` for a blank, or \
                         `<...>` around it";
