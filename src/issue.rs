@@ -106,6 +106,7 @@ impl Issue {
             given,
             language: front.lang.as_deref().unwrap_or(given.language).to_owned(),
             sequence: 0,
+            section: false,
         }
         .assemble(slug, front, heads);
         let failed = found[told..].iter().any(Diagnostic::is_error);
@@ -209,6 +210,8 @@ struct Assembly<'a> {
     language: String,
     /// Number of the last numbered item.
     sequence: usize,
+    /// The last item was a plain headline, below which the author may begin to count anew.
+    section: bool,
 }
 
 impl Assembly<'_> {
@@ -311,6 +314,7 @@ impl Assembly<'_> {
                 .error(offset, "headline", "this item has no headline");
         }
         if plain {
+            self.section = true;
             self.reader.place = plain_text(&headline).chars().take(40).collect();
             return Item {
                 number: None,
@@ -321,7 +325,8 @@ impl Assembly<'_> {
         }
         let expected = self.sequence + 1;
         self.sequence = own_number(&mut headline).unwrap_or(expected);
-        if self.sequence != expected {
+        let anew = std::mem::take(&mut self.section) && self.sequence == 1;
+        if self.sequence != expected && !anew {
             let message = format!("item {} stands where {expected} is expected", self.sequence);
             self.reader
                 .found
