@@ -5,6 +5,11 @@ use crate::issue::block::{Block, Inline, plain_text};
 use crate::lint::place::{body, lines, value_offset, written};
 use crate::lint::{Desk, day};
 
+/// What has a number and does not count.
+const NUMBERED: [&str; 14] = [
+    "chapter", "day", "edition", "ep", "episode", "issue", "no", "nr", "number", "part", "season",
+    "vol", "volume", "week",
+];
 /// Findings of one lint in one issue: the rest is more of the same.
 const MANY: usize = 20;
 
@@ -49,7 +54,13 @@ fn promised(text: &str) -> Option<(&str, usize)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     for (index, word) in words.iter().enumerate() {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        if word.contains(['%', '$', '\u{20ac}', '\u{a3}']) {
+        // What is a price or a share, what numbers the issue itself, and what ends a phrase.
+        let before = index.checked_sub(1).map_or("", |before| words[before]);
+        let numbers = before.trim_end_matches('.').to_lowercase();
+        if word.contains(['%', '$', '\u{20ac}', '\u{a3}', '#'])
+            || !word.ends_with(char::is_alphanumeric)
+            || NUMBERED.contains(&numbers.as_str())
+        {
             continue;
         }
         let Some(number) = number(bare) else { continue };
@@ -316,6 +327,10 @@ mod tests {
             ("One thing", None),
             ("Two", None),
             ("Save 20% on books", None),
+            ("The Post #42: Five jobs for a wet June", Some(5)),
+            ("Issue 12: links and letters", None),
+            ("Week 23 notes", None),
+            ("Notes, no. 7 and others", None),
         ] {
             let found = promised(text).map(|(_, number)| number);
             assert_eq!(found, expected, "{text}");

@@ -364,6 +364,20 @@ fn the_sample_issue_deserves_no_lint() {
 }
 
 #[test]
+fn the_example_of_the_readme_deserves_no_lint() {
+    let desk = Desk::new();
+    let readme = include_str!("../../README.md");
+    let blocks = readme.split("```markdown\n").skip(1);
+    let blocks = blocks.filter_map(|block| block.split_once("\n```"));
+    let mut issues = blocks.filter(|(block, _)| block.starts_with("---\ntitle:"));
+    let (issue, _) = issues.next().expect("an issue");
+    desk.write("issues/one/issue.md", issue);
+    let built = desk.compile("one").expect("the example");
+    let found = preflight::findings(&desk.config, &built, &Facts::default());
+    assert_eq!(found, []);
+}
+
+#[test]
 fn the_specimens_of_the_themes_deserve_no_lint() {
     let desk = Desk::new();
     for theme in ["digest", "letter", "magazine"] {
