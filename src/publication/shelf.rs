@@ -47,7 +47,10 @@ struct Shelved {
 pub fn folder_of(emails: &Path, issue: &str) -> PathBuf {
     let own = emails.join("issues").join(issue);
     let path = Path::new(issue);
-    if path.components().count() == 1 && own.is_dir() {
+    let mail = emails.join(issue);
+    if issue.starts_with("system/") && !path.exists() && mail.is_dir() {
+        mail
+    } else if path.components().count() == 1 && own.is_dir() {
         own
     } else if path.is_file() {
         path.parent().unwrap_or(path).to_owned()

@@ -13,6 +13,7 @@ use crate::compile::desk::Desk;
 mod commands;
 mod reach;
 mod stranger;
+mod system;
 
 const PREHEADER: &str = "A preheader that is long enough to fill the row of an inbox.";
 
