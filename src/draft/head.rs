@@ -50,12 +50,15 @@ pub(super) fn head<'a>(text: &'a str, found: &mut Found) -> Vec<&'a str> {
         kept.push(*line);
     }
     let Top { left_out: head, .. } = top;
-    if !head.is_empty() {
-        let note = format!("left out, because it stands above the text: {}", shown(&head));
-        found.notes.push(note);
-    }
+    found.notes.extend(above(&head));
     found.notes.extend(footer::note(&left_out));
     kept
+}
+
+/// What is told of what stood above the text and is left out.
+pub(super) fn above(texts: &[String]) -> Option<String> {
+    let told = format!("left out, because it stands above the text: {}", shown(texts));
+    (!texts.is_empty()).then_some(told)
 }
 
 /// Texts as they are told.
@@ -175,7 +178,7 @@ fn is_above_day(below: &[&str]) -> bool {
 }
 
 /// The day that a line says, and what stands beside it.
-fn day(line: &str) -> Option<((Date, Date), Vec<&str>)> {
+pub(super) fn day(line: &str) -> Option<((Date, Date), Vec<&str>)> {
     let alone = dates::line(line).map(|dates| (dates, Vec::new()));
     alone.or_else(|| dates::beside(line))
 }
