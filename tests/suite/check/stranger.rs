@@ -88,3 +88,22 @@ fn a_fault_of_a_theme_that_is_in_the_binary_keeps_its_name() {
     let expected = "emails/issues/one/issue.md:5:10: error[unknown-attribute]";
     assert!(out.contains(expected), "{out}");
 }
+
+#[test]
+fn a_title_that_yaml_reads_otherwise_is_told_to_stand_in_quotes() {
+    let desk = Desk::new();
+    for title in ["Bees: a week", "@home with bees", "*Bees*"] {
+        let text = format!("---\ntitle: {title}\n---\nHello [[frist_name|you]].\n");
+        desk.write("issues/one/issue.md", text);
+        let (code, out, _) = desk.run(&["check", "one"]);
+        assert_eq!(code, 1, "{title}: {out}");
+        for expected in [
+            "emails/issues/one/issue.md:2:",
+            "stands in quotes: `title: \"...\"`",
+            // What is wrong below it is told in the same run.
+            "emails/issues/one/issue.md:4:7: error[unknown-field]",
+        ] {
+            assert!(out.contains(expected), "{title}: {expected}: {out}");
+        }
+    }
+}
