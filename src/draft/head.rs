@@ -133,7 +133,7 @@ impl Top<'_> {
         let words = beside.iter().filter(|part| !footer::is_footer(part));
         match words.collect::<Vec<_>>().as_slice() {
             [title] if self.found.title.is_none() && title.contains(' ') => self.title(title),
-            _ => self.left_out.extend(beside.into_iter().map(str::to_owned)),
+            _ => self.left_out.extend(beside.iter().map(|part| (*part).to_owned())),
         }
         true
     }

@@ -168,7 +168,7 @@ pub fn component(name: &str) -> Option<&'static Component> {
 
 /// The attributes of a component that have a default, with it.
 pub fn defaults(name: &str) -> &'static [(&'static str, &'static str)] {
-    index(name).map_or(&[], |index| &DEFAULTS[index])
+    index(name).map_or(&[][..], |index| DEFAULTS[index].as_slice())
 }
 
 fn index(name: &str) -> Option<usize> {
