@@ -158,9 +158,16 @@ impl Issue {
     /// Every image of the issue, in order.
     pub fn pictures(&self) -> Vec<&Picture> {
         let blocks = self.blocks().into_iter();
-        let pictures = blocks.filter_map(|block| match block {
-            Block::Image(picture) => Some(picture),
-            _ => None,
+        let pictures = blocks.flat_map(|block| match block {
+            Block::Image(picture) => vec![picture],
+            Block::Mjml { source, .. } => {
+                let named = source.iter().filter_map(|inline| match inline {
+                    Inline::Image(picture) => Some(picture),
+                    _ => None,
+                });
+                named.collect()
+            }
+            _ => Vec::new(),
         });
         let own = self.layout.iter().flat_map(|layout| &layout.pictures);
         pictures.chain(own).collect()

@@ -11,6 +11,7 @@ use crate::issue::dates;
 use crate::issue::directive::{Directive, Kind};
 use crate::issue::front::iso_day;
 use crate::issue::markdown::placed;
+use crate::issue::own::images;
 
 impl Assembly<'_> {
     /// What a directive whose opening line comes next makes of its content, with its place.
@@ -67,7 +68,21 @@ impl Assembly<'_> {
         let start = self.reader.base + directive.content().start;
         let end = self.reader.base + directive.content().end;
         let content = &self.reader.source.text[start..end];
-        self.slots.inlines(content, start, self.reader.found)
+        let mut out = Vec::new();
+        let mut from = 0;
+        for tag in images::tags(content) {
+            let told = tag.textless(content, self.reader.source, start);
+            self.reader.found.extend(told);
+            for (name, picture) in tag.files(content, start) {
+                let before = &content[from..name.start];
+                out.extend(self.slots.inlines(before, start + from, self.reader.found));
+                out.push(Inline::Image(picture));
+                from = name.end;
+            }
+        }
+        let rest = &content[from..];
+        out.extend(self.slots.inlines(rest, start + from, self.reader.found));
+        out
     }
 
     fn promo(&mut self, directive: &Directive, blocks: Vec<Block>, offset: usize) -> Block {

@@ -11,18 +11,18 @@ use crate::issue::block::{Inline, Link, LinkId, Merge, Picture, plain_text};
 use crate::issue::front::{self, Front};
 use crate::issue::html::{Token, tokens, without_entities};
 use crate::issue::merge::{Given, Slots};
+use crate::issue::own::images::{SOURCES, Tag};
 use crate::issue::own::only::Nest;
 use crate::issue::{Issue, decode, target};
 use crate::segment::Sieve;
 
+pub(in crate::issue) mod images;
 mod only;
 
 /// Characters of a link's text, or of a headline, in the link's name.
 const NAME_LIMIT: usize = 60;
 /// Attributes whose value a reader reads.
 const READ: [&str; 3] = ["alt", "title", "aria-label"];
-/// Attributes that name an image.
-const IMAGES: [&str; 3] = ["src", "background-url", "background"];
 
 /// A layout of the author's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,6 +255,14 @@ impl<'a> Reading<'a> {
         let length = text[open + 1..].find(ends).unwrap_or(text.len() - open - 1);
         let name = text[open + 1..open + 1 + length].to_ascii_lowercase();
         let (attributes, end) = attributes(text, open + 1 + length);
+        let tag = Tag {
+            name: open + 1..open + 1 + length,
+            attributes,
+            end,
+        };
+        let told = tag.textless(text, self.source, self.base);
+        self.found.extend(told);
+        let attributes = tag.attributes;
         if matches!(name.as_str(), "h1" | "h2" | "h3") {
             let headline = content(text, end, &name);
             if !headline.is_empty() {
@@ -279,7 +287,7 @@ impl<'a> Reading<'a> {
                 let id = self.link(&without_entities(written), &label, offset);
                 self.part(Part::Link(id), offset);
                 from = value.end;
-            } else if IMAGES.contains(&key.as_str()) && !dynamic && !written.trim().is_empty() {
+            } else if SOURCES.contains(&key.as_str()) && !dynamic && !written.trim().is_empty() {
                 self.picture(written, alt.clone().unwrap_or_default(), offset);
                 from = value.end;
             } else if READ.contains(&key.as_str()) {

@@ -7,6 +7,7 @@ use pressrun::publication::{Publication, compile_system};
 use crate::compile::desk::Desk;
 
 mod commands;
+mod components;
 pub mod desk;
 mod import;
 mod only;
