@@ -40,3 +40,22 @@ fn an_image_of_components_without_a_text_is_told_by_its_line() {
     assert!(told.contains(place), "{told}");
     assert!(!told.contains("no.png") && !told.contains(":9:"), "{told}");
 }
+
+#[test]
+fn an_image_that_a_theme_names_by_its_file_is_found_by_no_reader_and_refused() {
+    let desk = Desk::new();
+    assert_eq!(desk.run(&["theme", "new", "mine"]).0, 0);
+    let layout = desk.emails().join("themes/mine/layout.mjml");
+    let text = std::fs::read_to_string(&layout).expect("a layout");
+    let logo = "<mj-image src=\"logo.png\" alt=\"Our sign\" />\n{{ parts(intro, words) }}";
+    let changed = text.replacen("{{ parts(intro, words) }}", logo, 1);
+    assert_ne!(changed, text);
+    std::fs::write(&layout, &changed).expect("a file");
+    desk.write("issues/walk/issue.md", "---\ntitle: A walk\ntheme: mine\n---\nHello.\n");
+    let (code, out, _) = desk.run(&["check", "walk"]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("finds the image `logo.png`"), "{out}");
+    let away = changed.replace("logo.png", "https://example.org/logo.png");
+    std::fs::write(&layout, away).expect("a file");
+    assert_eq!(desk.run(&["check", "walk"]).0, 0);
+}
