@@ -115,7 +115,9 @@ fn made(
 ) -> anyhow::Result<Previewed> {
     let publication = Publication::load(emails)?;
     if let Some((kind, _)) = publication.system_mail(issue) {
-        bail!("`{kind}` is sent by itself and is no issue; look at it with `pressrun preview system/{kind}`");
+        bail!(
+            "`{kind}` is sent by itself and is no issue; look at it with `pressrun preview system/{kind}`"
+        );
     }
     let (slug, folder) = publication.find_issue(issue)?;
     let order = Order {
@@ -147,7 +149,8 @@ pub fn compile_text(
 pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Result<Compiled> {
     let Some(mail) = system::mail_of(kind) else {
         bail!(
-            "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome`, `goodbye` and `probe`"
+            "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome`, `goodbye` and \
+             `probe`"
         )
     };
     let publication = Publication::load(emails)?;

@@ -1,7 +1,7 @@
-//! Links and notes in plain text that are numbered among the words and stand below them, as mails have them.
+//! Links and notes in plain text, numbered among the words and listed below them, as mails have them.
 //!
-//! Promises: a number becomes a link where the list says where it leads, and a footnote where words are listed;
-//! a number that is listed twice, for different addresses, is left as it stands, with its lines.
+//! Promises: a number becomes a link where the list says where it leads, and a footnote where words stand
+//! there; a number that is listed twice, for different addresses, is left as it stands, with its lines.
 
 use std::collections::BTreeMap;
 

@@ -107,7 +107,7 @@ const SHORTHANDS: [(&str, [&str; 4]); 4] = [
 impl Side {
     pub const ALL: [Side; 4] = [Side::Top, Side::Right, Side::Bottom, Side::Left];
 
-    /// The attribute that gives this side of a shorthand alone; no component has another shorthand with sides.
+    /// The attribute that gives this side of a shorthand alone; no other shorthand has sides.
     pub fn of(self, shorthand: &str) -> &'static str {
         let mut known = SHORTHANDS.iter();
         let known = known.find(|(name, _)| *name == shorthand);
