@@ -249,6 +249,22 @@ def the_other_keys_of_the_list_do_what_it_says(it):
     it.follow("m", lambda: "show" not in it.chromium.url())
 
 
+def a_place_is_never_that_of_an_older_text(it):
+    it.open()
+    place = "return document.getElementById('place-text').innerText"
+    hidden = "return document.getElementById('place').hidden"
+    it.chromium.keys("jj")
+    chosen = wait_for("a place", lambda: it.chromium.run(place))
+    it.follow("d", lambda: "scheme=dark" in it.chromium.url())
+    wait_for("the same place in another look", lambda: it.chromium.run(place) == chosen)
+    assert it.mail("return !!mail.querySelector('.pr-chosen')"), "the block is marked again"
+    it.save(ISSUE.replace("Dear ", "A line of its own.\n\nDear "))
+    wait_for("the new words", lambda: "A line of its own" in it.mail("return mail.body.innerText"))
+    wait_for("the place goes with the old text", lambda: it.chromium.run(hidden))
+    it.save(ISSUE)
+    wait_for("the old words", lambda: "of its own" not in it.mail("return mail.body.innerText"))
+
+
 def an_error_leaves_the_keys_working_and_the_page_says_so_in_its_title(it):
     it.open()
     it.save(BROKEN)
@@ -330,6 +346,7 @@ TESTS = [
     a_save_changes_the_mail_and_an_error_keeps_it,
     a_click_on_a_block_names_its_line,
     the_other_keys_of_the_list_do_what_it_says,
+    a_place_is_never_that_of_an_older_text,
     an_error_leaves_the_keys_working_and_the_page_says_so_in_its_title,
     a_finger_on_a_phone_names_the_line_of_a_block,
     a_reader_is_found_and_shown,
