@@ -116,6 +116,12 @@ fn one_of<'a>(parts: &[&'a str]) -> Option<(Span, Vec<&'a str>)> {
     Some((found?, others))
 }
 
+/// Whether a line says a day and leaves it to its reader of which year, as sites do with what is new.
+pub(super) fn lacks_year(text: &str) -> bool {
+    // A leap year, for the 29th of February.
+    line(text).is_none() && line(&format!("{text}, 2000")).is_some()
+}
+
 /// The dates that a title has in brackets at its end.
 pub(super) fn bracketed(title: &str) -> Option<Span> {
     let (_, inner) = title.trim_end().strip_suffix(')')?.rsplit_once('(')?;
@@ -151,7 +157,7 @@ fn is_filler(word: &str) -> bool {
 mod tests {
     use jiff::civil::date;
 
-    use super::{beside, bracketed, line};
+    use super::{beside, bracketed, lacks_year, line};
 
     #[test]
     fn a_date_is_found_beside_other_things_and_in_a_titles_brackets() {
@@ -165,6 +171,8 @@ mod tests {
         let week = (date(2026, 6, 1), date(2026, 6, 7));
         assert_eq!(bracketed("The top papers (June 1 - 7, 2026)"), Some(week));
         assert_eq!(bracketed("The top papers (of June)"), None);
+        assert!(lacks_year("Jun 21") && lacks_year("Sunday, 29 February"));
+        assert!(!lacks_year("Jun 21, 2026") && !lacks_year("June") && !lacks_year("21"));
     }
 
     #[test]

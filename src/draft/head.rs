@@ -81,6 +81,11 @@ impl Top<'_> {
         if self.field(line.trim()) || self.day(line.trim()) {
             return true;
         }
+        if self.found.title.is_some() && dates::lacks_year(line.trim()) {
+            self.left_out.push(line.trim().to_owned());
+            self.dated = true;
+            return true;
+        }
         let Line::Text(text) = classify(line) else {
             return false;
         };
@@ -91,7 +96,6 @@ impl Top<'_> {
             // Many mails say it again above their text.
             Some(title) if title.to_lowercase() == text.to_lowercase() => {}
             Some(_) if !self.dated && is_above_day(below) => self.below(text),
-            // How often it was liked.
             Some(_) if self.dated && is_count(text) => self.left_out.push(text.to_owned()),
             Some(_) => return false,
         }
@@ -171,7 +175,7 @@ fn is_above_day(below: &[&str]) -> bool {
         classify(line) != Line::Text(line) || says_hello(line) || line.chars().count() > TEASER
     };
     lines.find_map(|line| match line {
-        line if day(line).is_some() => Some(true),
+        line if day(line).is_some() || dates::lacks_year(line) => Some(true),
         line if begins(line) => Some(false),
         _ => None,
     }) == Some(true)
@@ -183,8 +187,11 @@ pub(super) fn day(line: &str) -> Option<((Date, Date), Vec<&str>)> {
     alone.or_else(|| dates::beside(line))
 }
 
+/// What a site shows below the day: how often it was liked, and for whom it is.
 fn is_count(line: &str) -> bool {
-    line.chars().all(|c| c.is_ascii_digit())
+    let bare = line.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let counts = !bare.is_empty() && bare.chars().all(|c| c.is_ascii_digit());
+    counts || bare.eq_ignore_ascii_case("paid")
 }
 
 fn is_address(line: &str) -> bool {
@@ -267,7 +274,24 @@ pub(super) fn says_hello(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::says_hello;
+    use super::{head, says_hello};
+    use crate::draft::Found;
+
+    #[test]
+    fn what_a_site_puts_above_a_text_is_told_and_left_out() {
+        let mut found = Found::default();
+        let text = "The quiet bug\nOn deleting what you do not understand\nJane Doe\nJun 21\n\u{2219} Paid\n\
+                    12\n4\nShare\n\nLast week I deleted a line.";
+        let kept = head(text, &mut found);
+        assert_eq!(kept.concat(), "Last week I deleted a line.");
+        assert_eq!(found.title.as_deref(), Some("The quiet bug"));
+        let teaser = "On deleting what you do not understand";
+        assert_eq!(found.teaser.as_deref(), Some(teaser));
+        let told = found.notes.join("\n");
+        for left in ["Jane Doe", "Jun 21", "\u{2219} Paid", "12", "4", "Share"] {
+            assert!(told.contains(&format!("`{left}`")), "{left}: {told}");
+        }
+    }
 
     #[test]
     fn a_greeting_is_told_from_a_headline_that_begins_like_one() {
