@@ -55,7 +55,7 @@ pub enum Block {
     },
     /// Components the author wrote in MJML; they stand in HTML only.
     Mjml {
-        /// Texts, slots and addresses of images only.
+        /// Texts, slots, and links and images that stand for their addresses.
         source: Vec<Inline>,
         /// Offset of the first octet of the source in the file.
         offset: usize,

@@ -11,13 +11,13 @@ use crate::issue::block::{Inline, Link, LinkId, Merge, Picture, plain_text};
 use crate::issue::front::{self, Front};
 use crate::issue::html::{Token, tokens, without_entities};
 use crate::issue::merge::{Given, Slots};
-use crate::issue::own::images::{SOURCES, Tag};
 use crate::issue::own::only::Nest;
+use crate::issue::own::tags::{SOURCES, Tag, misplaced_field};
 use crate::issue::{Issue, decode, target};
 use crate::segment::Sieve;
 
-pub(in crate::issue) mod images;
 mod only;
+pub(in crate::issue) mod tags;
 
 /// Characters of a link's text, or of a headline, in the link's name.
 const NAME_LIMIT: usize = 60;
@@ -262,44 +262,33 @@ impl<'a> Reading<'a> {
         };
         let told = tag.textless(text, self.source, self.base);
         self.found.extend(told);
-        let attributes = tag.attributes;
         if matches!(name.as_str(), "h1" | "h2" | "h3") {
             let headline = content(text, end, &name);
             if !headline.is_empty() {
                 self.place = headline.chars().take(NAME_LIMIT).collect();
             }
         }
-        let alt = attributes.iter().find(|(key, _)| key == "alt");
-        let alt = alt.map(|(_, value)| without_entities(&text[value.clone()]));
         let mut from = open;
-        for (key, value) in &attributes {
+        for attribute in &tag.attributes {
+            let (key, value) = attribute;
             let written = &text[value.clone()];
             let dynamic = written.contains("{{") || written.contains("{%");
             self.copy(from..value.start);
             from = value.start;
             let offset = self.base + value.start;
-            if key == "href" && !dynamic && !written.trim().is_empty() {
-                let label = content(text, end, &name);
-                let label = match (&alt, label.is_empty()) {
-                    (Some(alt), true) => alt.clone(),
-                    _ => label,
-                };
-                let id = self.link(&without_entities(written), &label, offset);
+            if let Some(url) = tag.link(text, attribute).filter(|_| !dynamic) {
+                let id = self.link(&without_entities(url), &tag.label(text), offset);
                 self.part(Part::Link(id), offset);
                 from = value.end;
             } else if SOURCES.contains(&key.as_str()) && !dynamic && !written.trim().is_empty() {
-                self.picture(written, alt.clone().unwrap_or_default(), offset);
+                self.picture(written, tag.alt(text).unwrap_or_default(), offset);
                 from = value.end;
             } else if READ.contains(&key.as_str()) {
                 self.words(value.clone());
                 from = value.end;
-            } else if written.contains("[[") && !written.contains("\\[[") {
-                let message = format!("a field cannot stand in `{key}`");
-                let source = self.source;
-                let error = source.at(Severity::Error, offset, written.len(), "slot", message);
-                let help =
-                    "fields stand in texts, in `href` behind the host, in `alt` and in `title`";
-                self.found.push(error.help(help));
+            } else {
+                let told = misplaced_field(text, attribute, self.source, self.base);
+                self.found.extend(told);
             }
         }
         self.copy(from..end);

@@ -318,7 +318,7 @@ fn each_lint_of_theme_and_parts_fires_at_its_line_and_not_beside_it() {
         ),
         (
             mjml("<a href=\"https://only.example/\">x</a>"),
-            vec!["text-part@0"],
+            vec!["text-part@7"],
         ),
         (of_size(84 * 1024), vec![]),
         (table, vec!["size@0"]),

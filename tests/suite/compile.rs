@@ -297,11 +297,11 @@ fn mjml_of_the_authors_is_checked_where_it_stands() {
         ),
         (
             "<mj-button href=\"javascript:x\">a</mj-button>",
-            "error[forbidden]: `javascript:`",
+            "issue.md:7:18: error[link]: `javascript:x`",
         ),
         (
             "<mj-button href=\"https://u:p@a.example/\">a</mj-button>",
-            "error[link]",
+            "issue.md:7:18: error[link]",
         ),
         ("<mj-include path=\"x\" />", "error[include-unreadable]"),
     ] {

@@ -29,6 +29,28 @@ fn a_file_named_in_components_is_an_image_of_the_issue() {
 }
 
 #[test]
+fn a_link_of_components_stands_in_the_table_by_its_words_and_takes_fields_as_an_address_does() {
+    let desk = Desk::new();
+    let body = "## One\n\na\n\n:::mjml\n<mj-button href=\"https://b.example/?a=1&amp;b=2\">Press</mj-button>\n\
+                <mj-text><a href='https://p.example/?n=[[first_name|x]]&b=1'>yours</a></mj-text>\n:::";
+    let built = desk.body(body).expect("an issue");
+    let links = built.compiled.links.iter();
+    let links: Vec<(&str, &str)> = links.map(|link| (&*link.name, &*link.url)).collect();
+    assert_eq!(links, [("1 - Press", "https://b.example/?a=1&b=2")]);
+    let html = filled(&built.compiled.html);
+    let personal = "href='https://p.example/?n=%3CZo%C3%AB%3E&amp;b=1'";
+    assert!(html.contains(personal), "{html}");
+    for (from, to, expected) in [
+        ("https://b.example", "htps://b.example", "issue.md:9:18: error[link]"),
+        ("https://p.example/?n=", "", "issue.md:10:19: error["),
+        ("<a href", "<a class=\"[[first_name|x]]\" href", "issue.md:10:20: error[slot]"),
+    ] {
+        let refused = desk.refused(&body.replacen(from, to, 1));
+        assert!(refused.contains(expected), "{to}: {refused}");
+    }
+}
+
+#[test]
 fn an_image_of_components_without_a_text_is_told_by_its_line() {
     let desk = Desk::new();
     desk.write("issues/one/pic.png", PNG);

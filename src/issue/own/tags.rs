@@ -1,14 +1,15 @@
-//! Images among an author's own components, in `issue.mjml` as in `:::mjml`.
+//! The tags of an author's own components, in `issue.mjml` as in `:::mjml`: images, links, fields.
 //!
-//! Promises: every tag that shows an image is found, where a comment hides none; one without a text is told,
-//! unless its author says by `alt=""` that it is decoration. Leaves the files to `publication`.
+//! Promises: every tag is found that no comment hides; an image without a text is told, unless its author says by
+//! `alt=""` that it is decoration; a field stands only where it is escaped as its place asks. Leaves the files
+//! to `publication`.
 
 use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::Picture;
 use crate::issue::html::without_entities;
-use crate::issue::own::attributes;
+use crate::issue::own::{READ, attributes, content};
 
 /// Tags whose image a reader may not see.
 const SHOWN: [&str; 3] = ["mj-image", "mj-carousel-image", "img"];
@@ -72,28 +73,74 @@ impl Tag {
         Some(error.help("write `alt=\"...\"`, or `alt=\"\"` where it is decoration only"))
     }
 
-    /// Files of the issue that it names, each with the octets of its name.
-    pub(in crate::issue) fn files(&self, text: &str, base: usize) -> Vec<(Range<usize>, Picture)> {
-        let alt = self.attributes.iter().find(|(key, _)| key == "alt");
-        let alt = alt.map(|(_, value)| without_entities(&text[value.clone()]));
-        let named = self.attributes.iter().filter(|(key, value)| {
-            SOURCES.contains(&key.as_str()) && is_file(text[value.clone()].trim())
-        });
-        let picture = |(_, value): &(String, Range<usize>)| {
-            let picture = Picture {
-                source: without_entities(text[value.clone()].trim()),
-                alt: alt.clone().unwrap_or_default(),
-                caption: String::new(),
-                link: None,
-                width: None,
-                height: None,
-                align: None,
-                offset: base + value.start,
-            };
-            (value.clone(), picture)
-        };
-        named.map(picture).collect()
+    /// The file of the issue that one of its attributes names.
+    pub(in crate::issue) fn file(
+        &self,
+        text: &str,
+        (key, value): &(String, Range<usize>),
+        base: usize,
+    ) -> Option<Picture> {
+        let written = text[value.clone()].trim();
+        if !SOURCES.contains(&key.as_str()) || !is_file(written) {
+            return None;
+        }
+        Some(Picture {
+            source: without_entities(written),
+            alt: self.alt(text).unwrap_or_default(),
+            caption: String::new(),
+            link: None,
+            width: None,
+            height: None,
+            align: None,
+            offset: base + value.start,
+        })
     }
+
+    /// The address that one of its attributes links to. That of a navigation's link may go on behind its base.
+    pub(in crate::issue) fn link<'t>(
+        &self,
+        text: &'t str,
+        (key, value): &(String, Range<usize>),
+    ) -> Option<&'t str> {
+        let written = &text[value.clone()];
+        let name = &text[self.name.clone()];
+        let goes_on = name.eq_ignore_ascii_case("mj-navbar-link") && written.starts_with('/');
+        (key == "href" && !written.trim().is_empty() && !goes_on).then_some(written)
+    }
+
+    /// The text of its image, if it has one.
+    pub(in crate::issue) fn alt(&self, text: &str) -> Option<String> {
+        let alt = self.attributes.iter().find(|(key, _)| key == "alt");
+        alt.map(|(_, value)| without_entities(&text[value.clone()]))
+    }
+
+    /// What is called by its link: the words within, or the text of the image.
+    pub(in crate::issue) fn label(&self, text: &str) -> String {
+        let name = text[self.name.clone()].to_ascii_lowercase();
+        let words = content(text, self.end, &name);
+        match (self.alt(text), words.is_empty()) {
+            (Some(alt), true) => alt,
+            _ => words,
+        }
+    }
+}
+
+/// A field that stands where nothing would escape it.
+pub(in crate::issue) fn misplaced_field(
+    text: &str,
+    (key, value): &(String, Range<usize>),
+    source: Source<'_>,
+    base: usize,
+) -> Option<Diagnostic> {
+    let written = &text[value.clone()];
+    let safe = key == "href" || READ.contains(&key.as_str());
+    if safe || !written.contains("[[") || written.contains("\\[[") {
+        return None;
+    }
+    let message = format!("a field cannot stand in `{key}`");
+    let (at, length) = (base + value.start, written.len());
+    let error = source.at(Severity::Error, at, length, "slot", message);
+    Some(error.help("fields stand in texts, in `href` behind the host, in `alt` and in `title`"))
 }
 
 /// Whether an address is that of a file beside the issue.
@@ -117,11 +164,12 @@ mod tests {
         let mut files = Vec::new();
         for tag in tags(text) {
             told.extend(tag.textless(text, source, 0).map(|told| told.line));
-            let named = tag.files(text, 0).into_iter();
-            files.extend(named.map(|(range, picture)| (text[range].to_owned(), picture.alt)));
+            let named = tag.attributes.iter();
+            let named = named.filter_map(|attribute| tag.file(text, attribute, 0));
+            files.extend(named.map(|picture| (picture.source, picture.offset)));
         }
         assert_eq!(told, [2]);
-        let file = |name: &str| (name.to_owned(), String::new());
+        let file = |name: &str| (name.to_owned(), text.find(name).expect("it"));
         assert_eq!(files, [file("a.png"), file("b.png"), file("d.png")]);
     }
 }
