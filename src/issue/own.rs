@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::diagnostic::{Diagnostic, Source};
 use crate::issue::block::{Inline, Link, LinkId, Merge, Picture, plain_text};
 use crate::issue::front::{self, Front};
 use crate::issue::html::{Token, tokens, without_entities};
