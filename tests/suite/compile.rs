@@ -197,7 +197,7 @@ fn every_block_has_its_html_and_its_text() {
         .map(|link| link.name.as_str())
         .collect();
     assert!(
-        names.contains(&"theme - brought.example/by?mjml=1"),
+        names.contains(&"intro - Raw [[name|you]]"),
         "{names:?}"
     );
 }
