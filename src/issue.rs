@@ -73,25 +73,54 @@ pub struct Item {
     pub blocks: Vec<Block>,
 }
 
+/// What a file came to.
+#[derive(Clone, Debug)]
+pub enum Read {
+    Whole(Issue),
+    /// There are errors: it is not compiled, and good for finding more of them in one run.
+    Faulty(Issue),
+    /// There is no text, or no front matter.
+    Nothing,
+}
+
+impl Read {
+    fn of(issue: Issue, failed: bool) -> Read {
+        match failed {
+            true => Read::Faulty(issue),
+            false => Read::Whole(issue),
+        }
+    }
+
+    /// The issue without errors.
+    pub fn whole(self) -> Option<Issue> {
+        match self {
+            Read::Whole(issue) => Some(issue),
+            Read::Faulty(_) | Read::Nothing => None,
+        }
+    }
+}
+
 impl Issue {
-    /// Reads the octets of `file`. Findings go to `found`; with an error among them there is no issue.
+    /// Reads the octets of `file`. Findings go to `found`.
     pub fn read(
         slug: &str,
         file: &str,
         octets: &[u8],
         given: Given<'_>,
         found: &mut Vec<Diagnostic>,
-    ) -> Option<Issue> {
+    ) -> Read {
         let text = match decode(file, octets) {
             Ok(text) => text,
             Err(error) => {
                 found.push(error);
-                return None;
+                return Read::Nothing;
             }
         };
         let source = Source { file, text: &text };
         let told = found.len();
-        let (mut front, base) = front::read(source, found)?;
+        let Some((mut front, base)) = front::read(source, found) else {
+            return Read::Nothing;
+        };
         if let Some(subject) = given.subject {
             front.subject = Some(subject.to_owned());
         }
@@ -111,7 +140,7 @@ impl Issue {
         .assemble(slug, front, heads);
         let failed = found[told..].iter().any(Diagnostic::is_error);
         found[told..].sort_by_key(|finding| (finding.line, finding.column));
-        (!failed).then_some(issue)
+        Read::of(issue, failed)
     }
 
     /// The file with its name, for findings.

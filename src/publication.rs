@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::config::privacy::Tracking;
 use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
 use crate::issue::merge::{self, Given};
-use crate::issue::{Issue, front};
+use crate::issue::{Issue, Read, front};
 use crate::publication::called::{call_from_here, rejected};
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::picture::read_pictures;
@@ -370,17 +370,25 @@ impl Publication {
             zone: order.zone,
         };
         let name = |name: &str| order.folder.shown(name);
-        let issue = match written {
+        let read = match written {
             Written::Markdown(octets) => {
-                Issue::read(order.slug, &name("issue.md"), octets, given, found)?
+                Issue::read(order.slug, &name("issue.md"), octets, given, found)
             }
             Written::Mjml(octets, words) => {
                 let (file, text) = (name("issue.mjml"), name("issue.txt"));
                 let words = words
                     .as_ref()
                     .map(|words| (text.as_str(), words.as_slice()));
-                Issue::read_mjml(order.slug, (&file, octets), words, given, found)?
+                Issue::read_mjml(order.slug, (&file, octets), words, given, found)
             }
+        };
+        let issue = match read {
+            Read::Whole(issue) => issue,
+            Read::Faulty(issue) => {
+                read_pictures(&issue, order.folder, found);
+                return None;
+            }
+            Read::Nothing => return None,
         };
         let images = read_pictures(&issue, order.folder, found);
         let named = issue.front.theme.as_deref().filter(|_| !order.forced);

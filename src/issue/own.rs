@@ -13,7 +13,7 @@ use crate::issue::html::{Token, tokens, without_entities};
 use crate::issue::merge::{Given, Slots};
 use crate::issue::own::only::Nest;
 use crate::issue::own::tags::{SOURCES, Tag, misplaced_field};
-use crate::issue::{Issue, decode, target};
+use crate::issue::{Issue, Read, decode, target};
 use crate::segment::Sieve;
 
 mod only;
@@ -80,13 +80,19 @@ impl Issue {
         words: Option<(&str, &[u8])>,
         given: Given<'_>,
         found: &mut Vec<Diagnostic>,
-    ) -> Option<Issue> {
-        let text = decode(file, octets)
-            .map_err(|error| found.push(error))
-            .ok()?;
+    ) -> Read {
+        let text = match decode(file, octets) {
+            Ok(text) => text,
+            Err(error) => {
+                found.push(error);
+                return Read::Nothing;
+            }
+        };
         let source = Source { file, text: &text };
         let told = found.len();
-        let (mut front, base) = front::read(source, found)?;
+        let Some((mut front, base)) = front::read(source, found) else {
+            return Read::Nothing;
+        };
         if let Some(subject) = given.subject {
             front.subject = Some(subject.to_owned());
         }
@@ -147,7 +153,7 @@ impl Issue {
             share,
             layout: Some(layout),
         };
-        (!failed).then_some(issue)
+        Read::of(issue, failed)
     }
 }
 

@@ -107,3 +107,19 @@ fn a_title_that_yaml_reads_otherwise_is_told_to_stand_in_quotes() {
         }
     }
 }
+
+#[test]
+fn a_file_that_is_missing_is_told_beside_a_wrong_field() {
+    let desk = Desk::new();
+    let text = "---\ntitle: One\n---\nHello [[frist_name|you]].\n\n![A cat](cat.png)\n";
+    desk.write("issues/one/issue.md", text);
+    let (code, out, _) = desk.run(&["check", "one"]);
+    assert_eq!(code, 1, "{out}");
+    for expected in [
+        "issue.md:4:7: error[unknown-field]",
+        "issue.md:6:1: error[image]: there is no file `cat.png`",
+        "2 errors, 0 warnings",
+    ] {
+        assert!(out.contains(expected), "{expected}: {out}");
+    }
+}
