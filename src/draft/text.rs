@@ -3,6 +3,7 @@
 //! Promises: each line goes somewhere, or a note says that it was left out. Whether the text was wrapped
 //! at some width is measured first; it decides whether a line is a paragraph or part of one.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::draft::Found;
@@ -29,7 +30,8 @@ const SIGNING: usize = 60;
 /// Reads a pasted newsletter.
 pub(super) fn read(text: &str) -> Found {
     let mut found = Found::default();
-    let lines = head(text, &mut found);
+    let text = unquoted(text);
+    let lines = head(&text, &mut found);
     let (lines, references) = taken(lines);
     let (lines, notes) = notes(lines);
     let lines: Vec<Line<'_>> = lines.into_iter().map(classify).collect();
@@ -392,6 +394,20 @@ impl<'a> Walk<'a> {
         let last = self.items.keys().next_back();
         last.is_none_or(|last| *last < self.at)
     }
+}
+
+/// A text of which all is quoted, as some programs pass a mail on, without the marks.
+fn unquoted(text: &str) -> Cow<'_, str> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let quoted = lines.clone().filter(|line| line.starts_with('>')).count();
+    if quoted * 10 < lines.count() * 9 || quoted == 0 {
+        return Cow::Borrowed(text);
+    }
+    let bare = |line: &str| {
+        let rest = line.strip_prefix('>').unwrap_or(line);
+        format!("{}\n", rest.strip_prefix(' ').unwrap_or(rest))
+    };
+    Cow::Owned(text.lines().map(bare).collect())
 }
 
 /// Whether a drawn line makes a headline of the words above it: stars stand between two scenes.
