@@ -253,7 +253,7 @@ def a_place_is_never_that_of_an_older_text(it):
     it.open()
     place = "return document.getElementById('place-text').innerText"
     hidden = "return document.getElementById('place').hidden"
-    it.chromium.keys("jj")
+    it.chromium.keys("j")
     chosen = wait_for("a place", lambda: it.chromium.run(place))
     it.follow("d", lambda: "scheme=dark" in it.chromium.url())
     wait_for("the same place in another look", lambda: it.chromium.run(place) == chosen)
