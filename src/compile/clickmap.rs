@@ -32,7 +32,10 @@ pub fn annotated(compiled: &Compiled, mut badge: impl FnMut(u32) -> Option<Strin
             }
             Segment::Slot(Slot::Click(link)) => {
                 // Components of the author's own may have them in single quotes.
-                quote = out.chars().next_back().filter(|last| matches!(last, '"' | '\''));
+                quote = out
+                    .chars()
+                    .next_back()
+                    .filter(|last| matches!(last, '"' | '\''));
                 out.push('#');
                 waiting = badge(*link)
                     .map(|text| format!("<span style=\"{STYLE}\">{}</span>", escape_html(&text)));

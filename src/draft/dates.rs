@@ -90,11 +90,16 @@ pub(super) fn line(text: &str) -> Option<Span> {
 
 /// The dates of a line on which they stand beside something short, and what that is.
 pub(super) fn beside(text: &str) -> Option<(Span, Vec<&str>)> {
-    let divided: Vec<&str> = text.split(['|', '\u{b7}', '\u{2022}', '\u{2219}']).collect();
+    let divided: Vec<&str> = text
+        .split(['|', '\u{b7}', '\u{2022}', '\u{2219}'])
+        .collect();
     one_of(&divided).or_else(|| {
         let dashes = [" \u{2014} ", " \u{2013} ", " - "];
         let finer = dashes.iter().fold(divided, |parts, dash| {
-            parts.into_iter().flat_map(|part| part.split(dash)).collect()
+            parts
+                .into_iter()
+                .flat_map(|part| part.split(dash))
+                .collect()
         });
         one_of(&finer)
     })

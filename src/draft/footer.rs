@@ -110,7 +110,9 @@ fn is_one(part: &str) -> bool {
     // Plain text has the address behind the words: "View online (https://...)".
     let words = lower.split("http").next().unwrap_or_default();
     let bare = words.trim_end_matches(['.', '\u{2192}', '>', ' ', '(', '[', '<', ':']);
-    let time = ["min read", "minute read"].iter().find_map(|unit| bare.strip_suffix(unit));
+    let time = ["min read", "minute read"]
+        .iter()
+        .find_map(|unit| bare.strip_suffix(unit));
     let counted = time.is_some_and(|time| time.trim_end().parse::<u16>().is_ok());
     counted || WHOLE.contains(&bare) || STARTS.iter().any(|start| lower.starts_with(start))
 }

@@ -57,7 +57,10 @@ pub(super) fn head<'a>(text: &'a str, found: &mut Found) -> Vec<&'a str> {
 
 /// What is told of what stood above the text and is left out.
 pub(super) fn above(texts: &[String]) -> Option<String> {
-    let told = format!("left out, because it stands above the text: {}", shown(texts));
+    let told = format!(
+        "left out, because it stands above the text: {}",
+        shown(texts)
+    );
     (!texts.is_empty()).then_some(told)
 }
 
@@ -137,7 +140,9 @@ impl Top<'_> {
         let words = beside.iter().filter(|part| !footer::is_footer(part));
         match words.collect::<Vec<_>>().as_slice() {
             [title] if self.found.title.is_none() && title.contains(' ') => self.title(title),
-            _ => self.left_out.extend(beside.iter().map(|part| (*part).to_owned())),
+            _ => self
+                .left_out
+                .extend(beside.iter().map(|part| (*part).to_owned())),
         }
         true
     }
@@ -155,7 +160,9 @@ impl Top<'_> {
     fn below(&mut self, line: &str) {
         let words = line.split_whitespace();
         let name = words.clone().count() <= NAME
-            && words.clone().all(|word| word.starts_with(char::is_uppercase));
+            && words
+                .clone()
+                .all(|word| word.starts_with(char::is_uppercase));
         let signed = name || line.to_lowercase().starts_with("by ");
         if signed || self.found.teaser.is_some() || words.count() < 3 {
             self.left_out.push(line.to_owned());
@@ -257,14 +264,33 @@ pub(super) fn says_hello(line: &str) -> bool {
     let words = lower.split(|c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '\u{2019}')));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     let rest = match words.as_slice() {
-        ["hello" | "hi" | "hey" | "dear" | "howdy" | "greetings" | "welcome", rest @ ..] => rest,
-        ["good", "morning" | "afternoon" | "evening" | "day", rest @ ..] => rest,
+        [
+            "hello" | "hi" | "hey" | "dear" | "howdy" | "greetings" | "welcome",
+            rest @ ..,
+        ] => rest,
+        [
+            "good",
+            "morning" | "afternoon" | "evening" | "day",
+            rest @ ..,
+        ] => rest,
         ["happy", day, rest @ ..] if dates::is_weekday(day) => rest,
         _ => return false,
     };
     const TO: [&str; 14] = [
-        "again", "all", "back", "everybody", "everyone", "folks", "friend", "friends", "reader",
-        "readers", "subscriber", "subscribers", "team", "there",
+        "again",
+        "all",
+        "back",
+        "everybody",
+        "everyone",
+        "folks",
+        "friend",
+        "friends",
+        "reader",
+        "readers",
+        "subscriber",
+        "subscribers",
+        "team",
+        "there",
     ];
     // Without a comma, a mark or a picture behind it, it may be a headline that begins like this.
     let ends = !line.trim_end().ends_with(char::is_alphanumeric);

@@ -247,7 +247,9 @@ fn whole(line: &str) -> Option<(String, usize)> {
     if !parts.iter().all(|part| known(part)) {
         return None;
     }
-    let links = parts.iter().map(|part| format!("[{}]({TODO})", escape(part)));
+    let links = parts
+        .iter()
+        .map(|part| format!("[{}]({TODO})", escape(part)));
     let links: Vec<String> = links.collect();
     Some((links.join(" \u{b7} "), parts.len()))
 }

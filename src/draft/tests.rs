@@ -216,7 +216,8 @@ fn what_is_no_text_is_refused() {
     assert!(read(b" \n\t").is_err());
     assert!(read(&[0x89, b'P', b'N', b'G', 0xff]).is_err());
     assert!(read(&vec![b'a'; 3 << 20]).is_err());
-    let raw = "From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<p>a=3D</p>";
+    let raw =
+        "From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<p>a=3D</p>";
     let error = read(raw.as_bytes()).expect_err("a message");
     assert!(error.contains("as it travels"), "{error}");
     let utf16: Vec<u8> = "\u{feff}Title\n\nWords"

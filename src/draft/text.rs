@@ -100,7 +100,8 @@ impl<'a> Walk<'a> {
                     let number = self.items.get(&self.at).copied();
                     let text = self.linked(text);
                     self.at += 1;
-                    if matches!(self.lines.get(self.at), Some(Line::Rule(drawn)) if underlines(drawn)) {
+                    if matches!(self.lines.get(self.at), Some(Line::Rule(drawn)) if underlines(drawn))
+                    {
                         self.at += 1;
                     }
                     self.begun = true;
@@ -189,15 +190,18 @@ impl<'a> Walk<'a> {
         let below = self.lines.get(self.at + lines.len());
         let alone = below.is_none_or(|below| *below == Line::Blank);
         let short = |line: &&str| {
-            line.chars().count() <= VERSE && !line.contains("://") && !is_phrase(line) && !points(line)
+            line.chars().count() <= VERSE
+                && !line.contains("://")
+                && !is_phrase(line)
+                && !points(line)
         };
         (alone && lines.len() > 1 && lines.iter().all(short)).then_some(lines)
     }
 
     /// Words with their links, as Markdown.
     fn linked(&self, text: &str) -> String {
-        let markdown = named(text, &self.references)
-            .unwrap_or_else(|| led(linked(text).0, &self.references));
+        let markdown =
+            named(text, &self.references).unwrap_or_else(|| led(linked(text).0, &self.references));
         noted(markdown, self.notes)
     }
 
@@ -413,10 +417,7 @@ fn unquoted(text: &str) -> Cow<'_, str> {
 /// Whether a drawn line makes a headline of the words above it: stars stand between two scenes.
 fn underlines(drawn: &str) -> bool {
     let first = drawn.chars().next().unwrap_or_default();
-    let line = matches!(
-        first,
-        '-' | '=' | '_' | '~' | '\u{2014}' | '\u{2500}'
-    );
+    let line = matches!(first, '-' | '=' | '_' | '~' | '\u{2014}' | '\u{2500}');
     line && drawn.len() > 2 && drawn.chars().all(|c| c == first)
 }
 

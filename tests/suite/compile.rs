@@ -196,10 +196,7 @@ fn every_block_has_its_html_and_its_text() {
         .iter()
         .map(|link| link.name.as_str())
         .collect();
-    assert!(
-        names.contains(&"intro - Raw [[name|you]]"),
-        "{names:?}"
-    );
+    assert!(names.contains(&"intro - Raw [[name|you]]"), "{names:?}");
 }
 
 fn shown(desk: &Desk) -> String {

@@ -39,7 +39,10 @@ pub(in crate::issue) fn tags(text: &str) -> Vec<Tag> {
             continue;
         }
         let ends = |c: char| c.is_whitespace() || "/>=".contains(c);
-        let name = open + 1..rest[1..].find(ends).map_or(text.len(), |end| open + 1 + end);
+        let name = open + 1
+            ..rest[1..]
+                .find(ends)
+                .map_or(text.len(), |end| open + 1 + end);
         let (attributes, end) = attributes(text, name.end);
         tags.push(Tag {
             name,
@@ -145,7 +148,8 @@ pub(in crate::issue) fn misplaced_field(
 
 /// Whether an address is that of a file beside the issue.
 fn is_file(address: &str) -> bool {
-    let elsewhere = address.contains("://") || address.starts_with("data:") || address.starts_with("//");
+    let elsewhere =
+        address.contains("://") || address.starts_with("data:") || address.starts_with("//");
     !address.is_empty() && !elsewhere && !address.contains("[[") && !address.contains("{{")
 }
 

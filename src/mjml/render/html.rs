@@ -238,7 +238,9 @@ impl Value for String {
 
 impl Value for Arguments<'_> {
     fn write(&self, text: &mut String) {
-        Quoted(text).write_fmt(*self).expect("a string takes everything");
+        Quoted(text)
+            .write_fmt(*self)
+            .expect("a string takes everything");
     }
 }
 

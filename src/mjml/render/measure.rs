@@ -78,7 +78,12 @@ pub enum Side {
 const SHORTHANDS: [(&str, [&str; 4]); 4] = [
     (
         "padding",
-        ["padding-top", "padding-right", "padding-bottom", "padding-left"],
+        [
+            "padding-top",
+            "padding-right",
+            "padding-bottom",
+            "padding-left",
+        ],
     ),
     (
         "border",

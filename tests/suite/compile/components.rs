@@ -21,7 +21,10 @@ fn a_file_named_in_components_is_an_image_of_the_issue() {
     assert!(!html.contains("pic.png"), "{html}");
     let tag = html.split("<img ").find(|tag| tag.contains(&address));
     let tag = tag.and_then(|tag| tag.split('>').next()).expect("a tag");
-    assert!(tag.contains(" height=\"") && !tag.contains("auto\""), "{tag}");
+    assert!(
+        tag.contains(" height=\"") && !tag.contains("auto\""),
+        "{tag}"
+    );
     // What is wrong with it is told where it is named.
     let missing = desk.refused(&body.replacen("pic.png", "pci.png", 1));
     let place = "issue.md:5:16: error[image]: there is no file `pci.png`";
@@ -41,9 +44,17 @@ fn a_link_of_components_stands_in_the_table_by_its_words_and_takes_fields_as_an_
     let personal = "href='https://p.example/?n=%3CZo%C3%AB%3E&amp;b=1'";
     assert!(html.contains(personal), "{html}");
     for (from, to, expected) in [
-        ("https://b.example", "htps://b.example", "issue.md:9:18: error[link]"),
+        (
+            "https://b.example",
+            "htps://b.example",
+            "issue.md:9:18: error[link]",
+        ),
         ("https://p.example/?n=", "", "issue.md:10:19: error["),
-        ("<a href", "<a class=\"[[first_name|x]]\" href", "issue.md:10:20: error[slot]"),
+        (
+            "<a href",
+            "<a class=\"[[first_name|x]]\" href",
+            "issue.md:10:20: error[slot]",
+        ),
     ] {
         let refused = desk.refused(&body.replacen(from, to, 1));
         assert!(refused.contains(expected), "{to}: {refused}");
@@ -73,7 +84,10 @@ fn an_image_that_a_theme_names_by_its_file_is_found_by_no_reader_and_refused() {
     let changed = text.replacen("{{ parts(intro, words) }}", logo, 1);
     assert_ne!(changed, text);
     std::fs::write(&layout, &changed).expect("a file");
-    desk.write("issues/walk/issue.md", "---\ntitle: A walk\ntheme: mine\n---\nHello.\n");
+    desk.write(
+        "issues/walk/issue.md",
+        "---\ntitle: A walk\ntheme: mine\n---\nHello.\n",
+    );
     let (code, out, _) = desk.run(&["check", "walk"]);
     assert_eq!(code, 1, "{out}");
     assert!(out.contains("finds the image `logo.png`"), "{out}");
