@@ -242,7 +242,8 @@ def the_other_keys_of_the_list_do_what_it_says(it):
     )
     it.chromium.keys("e")
     opened = wait_for("the editor is asked", lambda: it.chromium.run("return window.opened"))
-    assert opened.endswith(first.split("issue.md")[1]), f"{opened} is not {first}"
+    line_and_column = ":".join(first.split(":")[-2:])
+    assert opened.endswith(line_and_column), f"{opened} is not {first}"
     it.chromium.keys(ESCAPE)
     assert it.chromium.run("return document.getElementById('place').hidden"), "Escape lets go"
     it.follow("t", lambda: "show=text" in it.chromium.url())
