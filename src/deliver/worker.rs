@@ -190,6 +190,8 @@ impl Worker<'_> {
                 drop(session);
                 self.put_back(upcoming);
                 self.give_back(current).await;
+                // Its run may be paused: what waits of it is not to meet the same.
+                self.shared.done.wake.notify_one();
                 return;
             }
             session.body(&current.prepared.message);

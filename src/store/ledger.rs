@@ -1,7 +1,7 @@
 //! The ledger: markers and outcomes of many deliveries in one durable commit.
 //!
-//! Invariant: a row leaves `queued` for `at_dot` only here, guarded by its state, its block's lease and
-//! the boot that holds it; the commit has reached the disk before the caller hears of it.
+//! Invariant: a row leaves `queued` for `at_dot` only here, guarded by its state, its run's status, its block's
+//! lease and the boot that holds it; the commit has reached the disk before the caller hears of it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -43,7 +43,8 @@ struct OutcomeRow<'a> {
 }
 
 /// The batches that every message passes are arrays: their values are read by place, and not looked for by
-/// name. This one holds run, seq and copy.
+/// name. This one holds run, seq and copy. Nothing of a run gets a marker that was paused, held or cancelled by
+/// then; which runs go on is asked once for the whole batch.
 /// Differs by necessity: `db_now()` is 0 on SQLite, where a lease ends with the process that holds it.
 const MARK: &str = "
     update deliveries set state = 'at_dot', boot = $2, marked_at = $3, copy = m.value->>2
@@ -54,6 +55,7 @@ const MARK: &str = "
           select 1 from blocks
           where blocks.run_id = deliveries.run_id and blocks.block = deliveries.seq / 256
             and blocks.boot = $2 and blocks.until > db_now()
+            and blocks.run_id in (select id from runs where status in ('sending', 'open'))
       )";
 
 /// What becomes of nearly every message: run, seq, time, code, enhanced status, reply.

@@ -121,6 +121,10 @@ impl Worker<'_> {
                 false => refused.push(self.settling(ready, Outcome::Released, None)),
             }
         }
+        if !refused.is_empty() {
+            // Its run may be paused: what waits of it is not to meet the same.
+            self.shared.done.wake.notify_one();
+        }
         self.ledger.settle(refused).await;
         marked
     }

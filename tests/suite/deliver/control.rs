@@ -125,6 +125,49 @@ on_both!(
 );
 
 on_both!(
+    no_copy_that_was_ready_leaves_once_its_run_is_paused_or_cancelled,
+    async |engine: Engine| {
+        for (chunking, cancels) in [(false, false), (false, true), (true, false)] {
+            let wish = Wish {
+                sink: SinkOptions {
+                    delay: Duration::from_millis(300),
+                    chunking,
+                    ..SinkOptions::default()
+                },
+                ..Wish::default()
+            };
+            let rig = Rig::new(engine, wish).await;
+            let run = rig.begin().await;
+            let sending = rig.start().await;
+            // Their answers are on the way, and so is the leave for the next copies, which are made.
+            rig.wait_accepted(4).await;
+            let found = rig.run(run).await;
+            match cancels {
+                true => _ = run::cancel(&rig.app, &found).await.expect("a cancel"),
+                false => run::pause(&rig.app, &found).await.expect("a pause"),
+            }
+            let stopped = rig.app.clock.now();
+            let counts = at_rest(&rig, run).await;
+            rig.assert_true(run).await;
+            for row in rig.rows(run).await {
+                let marked = row.marked_at.unwrap_or(0);
+                assert!(marked <= stopped.0, "{row:?} was marked after {stopped:?}");
+            }
+            if !cancels {
+                assert_eq!(counts.sent + counts.queued, 40, "{counts:?}");
+                let found = rig.run(run).await;
+                run::resume(&rig.app, &found, false).await.expect("a resume");
+                rig.wait_status(run, "finished").await;
+                assert_eq!(rig.balanced(run).await.sent, 40);
+                rig.assert_true(run).await;
+                assert!(rig.rows(run).await.iter().all(|row| row.attempts == 1));
+            }
+            sending.stop().await;
+        }
+    }
+);
+
+on_both!(
     what_is_deferred_at_the_dot_while_its_run_is_cancelled_is_cancelled_too,
     async |engine: Engine| {
         let wish = Wish {
