@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::cli::signal::Stop;
-use crate::cli::{Exit, follow};
+use crate::cli::{Exit, audit, control, follow};
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, Taken};
 use crate::id::RunId;
@@ -64,6 +64,7 @@ pub(crate) async fn send_and_follow(
     followed?;
     let run: Run = app.store.run(id).await?.context("the run is gone")?;
     if interrupted && run::take_back(app, &run).await? {
+        audit::note(app, "cancelled a run", &control::about(&run)).await?;
         println!("taken back: nothing was sent");
         return Ok(Exit::Interrupted);
     }
