@@ -156,10 +156,7 @@ impl Status {
         };
         let mut rows = Vec::with_capacity(runs.len());
         for run in runs {
-            let counts = app.store.counts(run.id()).await?;
-            // Read again: a freeze moves the recipients between two reads.
-            let run = app.store.run(run.id()).await?.unwrap_or(run);
-            let balanced = run.status == "freezing" || counts.total() == run.recipients;
+            let (run, counts, balanced) = follow::standing(app, run.id()).await?;
             let why = why::why(app, &run).await?;
             rows.push(StatusRow {
                 run,
@@ -178,7 +175,7 @@ impl Status {
             return Ok(exit);
         }
         if let (Some(_), [row]) = (&self.issue, rows.as_slice()) {
-            let exit = follow::summary(app, &row.run).await?;
+            let exit = follow::summary(app, row.run.id()).await?;
             println!("{}", plain(&row.why.sentence));
             return Ok(exit);
         }

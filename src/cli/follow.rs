@@ -113,9 +113,22 @@ fn status_line(
     parts.join(", ")
 }
 
+/// A run as it stands with its counters, and whether they agree: what was read in two moments of a freeze, in which
+/// both grow, is no disagreement.
+pub(crate) async fn standing(app: &App, id: RunId) -> anyhow::Result<(Run, Counts, bool)> {
+    let read = async || app.store.run(id).await?.context("the run is gone");
+    let before = read().await?;
+    let counts = app.store.counts(id).await?;
+    let run = read().await?;
+    let freezes = run.status == "freezing" || before.recipients != run.recipients;
+    let balanced = freezes || counts.total() == run.recipients;
+    Ok((run, counts, balanced))
+}
+
 /// Prints what became of a run and gives the exit code that fits.
-pub(crate) async fn summary(app: &App, run: &Run) -> anyhow::Result<Exit> {
-    let counts = app.store.counts(run.id()).await?;
+pub(crate) async fn summary(app: &App, id: RunId) -> anyhow::Result<Exit> {
+    let (run, counts, balanced) = standing(app, id).await?;
+    let run = &run;
     println!("{} (run {}): {}", run.slug, run.id, run.status);
     if let Some(to) = run.said_segment() {
         println!("  to {}", plain(&to));
@@ -141,7 +154,6 @@ pub(crate) async fn summary(app: &App, run: &Run) -> anyhow::Result<Exit> {
     if let Some(test) = trial::sentence(app, run).await? {
         println!("  {}", plain(&test));
     }
-    let balanced = counts.total() == run.recipients;
     if !balanced {
         println!(
             "  the ledger does not balance: run `pressrun verify {}`",

@@ -68,7 +68,7 @@ pub(crate) async fn send_and_follow(
         println!("taken back: nothing was sent");
         return Ok(Exit::Interrupted);
     }
-    let exit = follow::summary(app, &run).await?;
+    let exit = follow::summary(app, id).await?;
     if interrupted && matches!(run.status.as_str(), "sending" | "freezing") {
         println!("interrupted; go on with: pressrun resume {slug}");
         return Ok(Exit::Interrupted);

@@ -34,7 +34,7 @@ impl Resume {
                 "the run of `{}` is finished; there is nothing to resume",
                 found.slug
             );
-            return follow::summary(app, &found).await;
+            return follow::summary(app, found.id()).await;
         }
         run::resume(app, &found, self.yes).await?;
         audit::note(app, "resumed a run", &control::about(&found)).await?;

@@ -177,6 +177,30 @@ on_both!(
     }
 );
 
+on_both!(
+    a_freeze_that_grows_between_two_looks_is_no_imbalance,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        let sent = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(sent.code, 0, "{sent:?}");
+        // As a look finds it that read the run before the last step of its freeze, and the counters after it.
+        desk.raw("update runs set status = 'freezing', recipients = 2 where id = 2")
+            .await;
+        for look in [&["status"][..], &["status", "bees"]] {
+            let said = desk.run(look).await;
+            assert_eq!(said.code, 0, "{said:?}");
+            assert!(!said.out.contains("balance"), "{said:?}");
+        }
+        desk.raw("update runs set status = 'finished' where id = 2")
+            .await;
+        for look in [&["status"][..], &["status", "bees"]] {
+            let said = desk.run(look).await;
+            assert_eq!(said.code, 3, "{said:?}");
+            assert!(said.out.contains("balance"), "{said:?}");
+        }
+    }
+);
+
 #[test]
 fn guards_ask_by_name_and_are_answered_by_name() {
     block_on(async {
