@@ -7,6 +7,7 @@
 mod blame;
 mod breaker;
 pub(crate) mod copies;
+mod culprits;
 pub mod direct;
 mod dispatch;
 mod guard;

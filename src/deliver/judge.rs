@@ -1,7 +1,8 @@
 //! From an answer to a delivery's outcome: scope, schedule, expiry and policy put together.
 //!
 //! Promises: only recipient-scope answers finalise a recipient; what is not known to be permanent is
-//! deferred; faults of the connection or the relay charge nobody.
+//! deferred; faults of the connection or the relay charge nobody, but one delivery that ends connection after
+//! connection while others pass is charged with it.
 
 use crate::clock::Timestamp;
 use crate::config::{Send, UncertainPolicy};
@@ -26,6 +27,8 @@ pub(crate) struct Attempt {
     pub policy: UncertainPolicy,
     /// A number in 0.0..1.0 for the jitter of the next wait.
     pub fraction: f64,
+    /// Whether it is known that connections end because of this delivery.
+    pub to_blame: bool,
 }
 
 /// The outcome, and what else the answer says.
@@ -62,6 +65,13 @@ pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply
         Verdict::Bounced { .. } => (Outcome::Bounced(reply), true, Concerns::Nobody),
         Verdict::Deferred => (deferred(config, attempt, reply), true, Concerns::Nobody),
         Verdict::Content => (Outcome::Failed(reply.clone()), true, Concerns::Run(reply)),
+        // Neither the relay nor the connection has failed for anybody else.
+        Verdict::Relay if attempt.to_blame => {
+            (deferred(config, attempt, reply), true, Concerns::Nobody)
+        }
+        Verdict::Connection if attempt.to_blame => {
+            (deferred(config, attempt, reply), true, Concerns::Connection)
+        }
         Verdict::Connection => released(Concerns::Connection),
         Verdict::Relay => released(Concerns::Relay(reply)),
         Verdict::OutOfStep if stage == Stage::Dot => {
@@ -81,6 +91,39 @@ pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply
             failure,
         },
         concerns,
+    }
+}
+
+/// Whether an answer about one delivery stops more than that delivery's try, and names no rest that the relay wants.
+pub(crate) fn stops_others(stage: Stage, reply: &Reply) -> bool {
+    let wide = || matches!(scope(stage, reply), Verdict::Connection | Verdict::Relay);
+    stage != Stage::Mail && reply.class() == 4 && wide() && hint::pause(reply).is_none()
+}
+
+/// A delivery that has ended one connection after the other at `stage` is put off like one that the relay deferred.
+pub(crate) fn put_off(
+    config: &Send,
+    attempt: &Attempt,
+    stage: Stage,
+    reply: Reply,
+    dialogue: String,
+) -> Settled {
+    let reason = match reply.code {
+        0 => Reason::Protocol,
+        _ => classify(stage, &reply),
+    };
+    Settled {
+        key: attempt.key,
+        outcome: deferred(config, attempt, reply),
+        marked: attempt.marked,
+        at: attempt.now,
+        charged: true,
+        suppress: false,
+        failure: Some(Failure {
+            stage: Some(stage),
+            reason,
+            dialogue,
+        }),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::config::{Relay, RelayKind};
 use crate::deliver::blame::Blame;
 use crate::deliver::breaker::Breaker;
 use crate::deliver::copies::Copies;
+use crate::deliver::culprits::Culprits;
 use crate::deliver::direct::Direct;
 use crate::deliver::purse::Purse;
 use crate::deliver::standing::{Standing, Via};
@@ -48,6 +49,8 @@ pub(crate) struct LiveRelay {
     tls: TlsClient,
     ehlo: String,
     blame: Mutex<HashMap<RunId, Blame>>,
+    /// At whose commands its connections end.
+    pub culprits: Mutex<Culprits>,
     /// Permanent refusals in a row, over all connections.
     refusals: Mutex<u32>,
     /// Whether it has answered as a relay does since this process began.
@@ -105,6 +108,7 @@ impl LiveRelay {
             tls: TlsClient::new(ca_file.as_deref())?,
             ehlo: public_host(&app.config.publication.url),
             blame: Mutex::default(),
+            culprits: Mutex::default(),
             refusals: Mutex::default(),
             answered: AtomicBool::new(false),
             failure: Mutex::default(),
@@ -176,6 +180,7 @@ impl Shared {
         *lock(&relay.refusals) = 0;
         self.works(relay);
         if sent {
+            lock(&relay.culprits).served();
             let mut blame = lock(&relay.blame);
             let blame = blame.entry(run.id()).or_default();
             blame.accepted();

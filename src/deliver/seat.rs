@@ -3,10 +3,10 @@
 //! Promises: a connection behaves alike whoever it is connected to; only the scope of what it finds out
 //! differs. Leaves what is done about it to `relays` and `direct`.
 
-use crate::deliver::Shared;
 use crate::deliver::direct::line::Line;
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
+use crate::deliver::{Shared, lock};
 use crate::id::DeliveryKey;
 use crate::reply::scope::{Verdict, scope};
 use crate::reply::{Reply, Stage, hint};
@@ -60,6 +60,20 @@ impl Seat<'_> {
             Some(line) => line.put_back(job),
             None => self.shared.queue.put_back(self.relay.index, job),
         }
+    }
+
+    /// Puts a job back at whose own commands the connection ended: the others go first.
+    pub(crate) fn put_behind(&self, job: Job) {
+        match self.line {
+            Some(line) => line.put_back(job),
+            None => self.shared.queue.put_behind(self.relay.index, job),
+        }
+    }
+
+    /// Notes that the connection ended at the commands of this delivery. True if the delivery is to blame.
+    pub(crate) fn ended_by(&self, key: DeliveryKey) -> bool {
+        // Behind a site stand few readers, and it has waits of its own.
+        self.line.is_none() && lock(&self.relay.culprits).ended(key)
     }
 
     /// An answer came as one should; `sent` if it took the message.

@@ -273,3 +273,47 @@ on_both!(
         assert_eq!(rig.sink.counts().accepted, 0);
     }
 );
+
+on_both!(
+    one_reader_whose_mail_ends_connections_stops_neither_the_others_nor_the_relay,
+    async |engine: Engine| {
+        for (words, chunking) in [
+            ("421", false),
+            ("451-4.3.0", false),
+            ("data-421", false),
+            ("cut-before-dot", false),
+            ("421", true),
+        ] {
+            // One that comes first, and one behind all others.
+            let mut all = readers(30);
+            all[1] = format!("reader1+{words}@example.org");
+            all[29] = format!("reader29+{words}@example.org");
+            let wish = Wish {
+                readers: all,
+                connections: 2,
+                sink: SinkOptions {
+                    chunking,
+                    ..SinkOptions::default()
+                },
+                send: "retry = [\"1h\"]",
+                ..Wish::default()
+            };
+            let rig = Rig::new(engine, wish).await;
+            let run = rig.begin().await;
+            let sending = rig.start().await;
+            rig.wait_accepted(28).await;
+            let put_off = async || {
+                let rows = rig.rows(run).await;
+                let queued = rows.iter().filter(|row| row.state == "queued");
+                queued.filter(|row| row.attempts == 1).count() == 2
+            };
+            assert!(until(put_off).await, "{words}: {:?}", rig.rows(run).await);
+            sending.stop().await;
+            let counts = rig.balanced(run).await;
+            assert_eq!((counts.sent, counts.queued), (28, 2), "{words}");
+            rig.assert_true(run).await;
+            let rows = rig.rows(run).await;
+            assert!(rows.iter().all(|row| row.attempts == 1), "{words}: {rows:?}");
+        }
+    }
+);
