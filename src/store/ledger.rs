@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{Outcome, Settled, State};
 use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
+use crate::store::comeback::{lock_readers, take_leavers};
 use crate::store::{Result, Store, failures};
 
 /// The wish to write the terminator of one message.
@@ -184,6 +185,11 @@ impl Store {
             .partition(|settled| rows == Rows::Counted && is_plainly_sent(settled));
         let from: HashMap<DeliveryKey, State> = others.iter().map(|s| origin(s)).collect();
         let requeues = others.iter().any(|s| s.outcome.state() == State::Queued);
+        // Who leaves finds nothing queued while a delivery stands at the dot.
+        let back = others.iter();
+        let back = back.filter(|s| s.marked && s.outcome.state() == State::Queued);
+        let back: Vec<_> = back.map(|s| key_row(s.key)).collect();
+        let back = (!back.is_empty()).then(|| json(&back));
         let outcomes = json(&others.iter().map(|s| outcome_row(s)).collect::<Vec<_>>());
         let suppress: Vec<_> = others
             .iter()
@@ -197,6 +203,9 @@ impl Store {
         transact!(self, conn => {
             let mut moves = Moves::default();
             let mut done = Committed::default();
+            if let Some(back) = &back {
+                lock_readers!(self, conn, back.as_str());
+            }
             if !sent.is_empty() {
                 let changed = sqlx::query(self.sql(SENT))
                     .bind(sent_rows.as_str())
@@ -219,6 +228,9 @@ impl Store {
                     let key = key_of(row.get(0), row.get(1));
                     let to = State::parse(row.get(2)).expect("the schema allows no other state");
                     moves.add(key, from[&key], to);
+                }
+                if let Some(back) = &back {
+                    take_leavers!(self, conn, back.as_str(), at, moves);
                 }
                 if requeues {
                     sqlx::query(self.sql(ADVANCE_DUE))
@@ -318,6 +330,7 @@ impl Store {
     ) -> Result<u64> {
         let rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
         transact!(self, conn => {
+            lock_readers!(self, conn, rows.as_str());
             // The last of its deliveries may have finished it meanwhile.
             sqlx::query(
                 "update runs set status = $3, reason = $2, finished_at = null,
@@ -340,6 +353,7 @@ impl Store {
             for &(run, seq) in &back {
                 moves.add(key_of(run, seq), State::Failed, State::Queued);
             }
+            take_leavers!(self, conn, rows.as_str(), due, moves);
             apply_moves!(self, conn, moves);
             sqlx::query(self.sql(
                 "update blocks set next_due = case when next_due < $2 then next_due else $2 end
