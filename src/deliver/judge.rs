@@ -43,6 +43,8 @@ pub(crate) struct Judged {
 pub(crate) enum Concerns {
     /// Nobody: the connection goes on.
     Nobody,
+    /// Nobody as yet: it knows no such recipient.
+    Recipient(Reply),
     /// The run: refused for content, policy or sender.
     Run(Reply),
     /// The connection: it must be closed.
@@ -62,7 +64,14 @@ pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply
     let released = |concerns| (Outcome::Released, false, concerns);
     let (outcome, charged, concerns) = match verdict {
         Verdict::Sent => (Outcome::Sent(reply), true, Concerns::Nobody),
-        Verdict::Bounced { .. } => (Outcome::Bounced(reply), true, Concerns::Nobody),
+        Verdict::Bounced { .. } if is_unspeakable(&reply) => {
+            (Outcome::Bounced(reply), true, Concerns::Nobody)
+        }
+        Verdict::Bounced { .. } => (
+            Outcome::Bounced(reply.clone()),
+            true,
+            Concerns::Recipient(reply),
+        ),
         Verdict::Deferred => (deferred(config, attempt, reply), true, Concerns::Nobody),
         Verdict::Content => (Outcome::Failed(reply.clone()), true, Concerns::Run(reply)),
         // Neither the relay nor the connection has failed for anybody else.
@@ -92,6 +101,11 @@ pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply
         },
         concerns,
     }
+}
+
+/// Whether the address cannot be said to this relay (5.1.3, and 5.6.7 where it is not ASCII), whoever stands behind it.
+fn is_unspeakable(reply: &Reply) -> bool {
+    matches!(reply.status(), Some((_, 1, 3) | (_, 6, 7)))
 }
 
 /// Whether an answer about one delivery stops more than that delivery's try, and names no rest that the relay wants.

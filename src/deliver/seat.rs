@@ -7,6 +7,7 @@ use crate::deliver::direct::line::Line;
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
 use crate::deliver::{Shared, lock};
+use crate::delivery::State;
 use crate::id::DeliveryKey;
 use crate::reply::scope::{Verdict, scope};
 use crate::reply::{Reply, Stage, hint};
@@ -84,6 +85,25 @@ impl Seat<'_> {
         }
     }
 
+    /// The recipient of `run`'s copy was refused, at its first try or later. Gives the recipients to put back once that
+    /// is the relay's own fault. At a site of its own, a dead domain has many readers.
+    pub(crate) fn unknown(
+        &self,
+        run: &Run,
+        key: DeliveryKey,
+        first: bool,
+    ) -> Option<Vec<DeliveryKey>> {
+        match self.line {
+            Some(_) => None,
+            None => self.relay.unknown(run, key, first),
+        }
+    }
+
+    /// The relay is wrong about the recipients `back` of `run`; `reply` was said to the last of them.
+    pub(crate) async fn doubted(&self, run: &Run, back: &[DeliveryKey], reply: &Reply) {
+        self.shared.readers_refused(self.relay, run, back, reply).await;
+    }
+
     /// A copy of `run` was refused for good, and the recipient is not to blame.
     pub(crate) async fn run_refused(&self, run: &Run, key: DeliveryKey, reply: &Reply) {
         let Some(line) = self.line else {
@@ -93,7 +113,7 @@ impl Seat<'_> {
             return;
         };
         let store = &self.shared.app.store;
-        if let Err(error) = store.requeue_refused(run.id(), &back, until).await {
+        if let Err(error) = store.requeue_refused(run.id(), State::Failed, &back, until).await {
             tracing::error!(%error, run.id = run.id, "refused deliveries could not be put back");
         }
     }

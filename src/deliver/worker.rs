@@ -372,6 +372,15 @@ impl Worker<'_> {
                 self.seat.answered(&run, sent);
                 Next::GoOn
             }
+            Concerns::Recipient(reply) => {
+                self.seat.answered(&run, false);
+                let first = attempt.attempts == 0;
+                if let Some(back) = self.seat.unknown(&run, attempt.key, first) {
+                    self.ledger.settle(std::mem::take(settling)).await;
+                    self.seat.doubted(&run, &back, &reply).await;
+                }
+                Next::GoOn
+            }
             Concerns::Run(reply) => {
                 // The outcome must stand before a hold may put it back.
                 self.ledger.settle(std::mem::take(settling)).await;

@@ -102,18 +102,6 @@ const ADVANCE_DUE: &str = "
 /// Octets of a reply that are kept with its delivery.
 const REPLY_LIMIT: usize = 512;
 
-/// A mail of the open run, which cannot be held, is put back so often and then stays failed.
-const SYSTEM_TRIES: i64 = 8;
-
-/// The attempts of an issue's deliveries are taken back: it was not about them.
-const REQUEUE: &str = "
-    update deliveries set state = 'queued', due_at = $2, settled_at = null,
-        attempts = case when run_id = 1 or attempts = 0 then attempts else attempts - 1 end
-    from json_each($1) as o join runs r on r.id = cast(o.value->>'run' as bigint)
-    where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
-      and state = 'failed' and r.status <> 'cancelled' and (run_id > 1 or attempts < $3)
-    returning run_id, seq";
-
 /// Suppresses the addresses of a batch of bounced deliveries.
 const SUPPRESS: &str = "
     insert into suppressions (hash, reason, created_at)
@@ -298,97 +286,27 @@ impl Store {
             Some(done)
         })
     }
-
-    /// Holds the run, after it has turned out that the relay refuses everyone, and puts `keys`, which
-    /// failed by that, back into its queue. A cancelled run stays as it is. Gives how many went back.
-    pub async fn hold_refused(
-        &self,
-        run: RunId,
-        keys: &[DeliveryKey],
-        why: &str,
-        due: Timestamp,
-    ) -> Result<u64> {
-        again!(self.try_requeue(run, keys, Some(why), due).await)
-    }
-
-    /// Puts `keys`, which one relay refused for all, back into the queue for the others.
-    pub async fn requeue_refused(
-        &self,
-        run: RunId,
-        keys: &[DeliveryKey],
-        due: Timestamp,
-    ) -> Result<u64> {
-        again!(self.try_requeue(run, keys, None, due).await)
-    }
-
-    async fn try_requeue(
-        &self,
-        run: RunId,
-        keys: &[DeliveryKey],
-        held: Option<&str>,
-        due: Timestamp,
-    ) -> Result<u64> {
-        let rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
-        transact!(self, conn => {
-            lock_readers!(self, conn, rows.as_str());
-            // The last of its deliveries may have finished it meanwhile.
-            sqlx::query(
-                "update runs set status = $3, reason = $2, finished_at = null,
-                     since = case when $3 = 'held' then $4 else since end
-                 where id = $1 and kind = 'issue' and status in ('sending', 'finished')",
-            )
-            .bind(run.0)
-            .bind(held)
-            .bind(if held.is_some() { "held" } else { "sending" })
-            .bind(due.0)
-            .execute(&mut *conn)
-            .await?;
-            let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))
-                .bind(rows.as_str())
-                .bind(due.0)
-                .bind(SYSTEM_TRIES)
-                .fetch_all(&mut *conn)
-                .await?;
-            let mut moves = Moves::default();
-            for &(run, seq) in &back {
-                moves.add(key_of(run, seq), State::Failed, State::Queued);
-            }
-            take_leavers!(self, conn, rows.as_str(), due, moves);
-            apply_moves!(self, conn, moves);
-            sqlx::query(self.sql(
-                "update blocks set next_due = case when next_due < $2 then next_due else $2 end
-                 where (run_id, block) in (
-                     select cast(o.value->>'run' as bigint), cast(o.value->>'seq' as bigint) / 256
-                     from json_each($1) as o
-                 )",
-            ))
-            .bind(rows.as_str())
-            .bind(due.0)
-            .execute(&mut *conn)
-            .await?;
-            back.len() as u64
-        })
-    }
 }
 
-fn json<T: Serialize>(rows: &T) -> String {
+pub(super) fn json<T: Serialize>(rows: &T) -> String {
     serde_json::to_string(rows).expect("numbers and strings always serialise")
 }
 
 #[derive(Serialize)]
-struct KeyRow {
+pub(super) struct KeyRow {
     run: i64,
     seq: u32,
 }
 
-fn key_row(key: DeliveryKey) -> KeyRow {
+/// A key as the batches name it.
+pub(super) fn key_row(key: DeliveryKey) -> KeyRow {
     KeyRow {
         run: key.run.0,
         seq: key.seq,
     }
 }
 
-fn key_of(run: i64, seq: i64) -> DeliveryKey {
+pub(super) fn key_of(run: i64, seq: i64) -> DeliveryKey {
     DeliveryKey {
         run: RunId(run),
         seq: u32::try_from(seq).expect("a seq is written from a u32"),

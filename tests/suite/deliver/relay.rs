@@ -317,3 +317,49 @@ on_both!(
         }
     }
 );
+
+on_both!(
+    a_relay_that_knows_none_of_ten_readers_running_is_doubted_and_not_they,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        rig.sink.set_script(script("550-5.1.1"));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let held = rig.wait_status(run, "held").await;
+        let reason = held.reason.clone().expect("a reason");
+        assert!(
+            reason.contains("refused 10 readers running") && reason.contains("5.1.1"),
+            "{reason}"
+        );
+        let untouched = Counts {
+            queued: 40,
+            ..Counts::default()
+        };
+        let rest = async || {
+            let counts = rig.app.store.counts(run).await.expect("counters");
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            counts == untouched && rig.app.store.counts(run).await.expect("counters") == untouched
+        };
+        assert!(until(rest).await, "{:?}", rig.balanced(run).await);
+        let suppressed = "select count(*), 0 from suppressions";
+        assert_eq!(rig.pairs(suppressed).await, [(0, 0)]);
+        run::resume(&rig.app, &held, false)
+            .await
+            .expect_err("a person has to look");
+        // The relay is mended.
+        rig.sink.set_script(Script::default());
+        run::resume(&rig.app, &held, true).await.expect("a resume");
+        rig.wait_status(run, "finished").await;
+        assert_eq!(rig.balanced(run).await, all_sent(40));
+        rig.assert_true(run).await;
+        // Whom a person has let go on is believed.
+        rig.sink.set_script(script("550-5.1.1"));
+        let run = rig.begin().await;
+        let held = rig.wait_status(run, "held").await;
+        run::resume(&rig.app, &held, true).await.expect("a resume");
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.bounced, 40);
+        assert_eq!(rig.pairs(suppressed).await, [(40, 0)]);
+    }
+);
