@@ -47,6 +47,7 @@ fn run(status: &str) -> Run {
         stage_base: None,
         trial: None,
         segment: None,
+        monthly: 0,
     }
 }
 

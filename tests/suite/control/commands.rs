@@ -202,6 +202,27 @@ on_both!(
 );
 
 #[test]
+fn another_content_is_rehearsed_for_the_readers_of_its_run() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite, 3, SinkOptions::default()).await;
+        let scheduled = ["send", "bees", "--yes", "--at", "2037-07-20 07:00"];
+        assert_eq!(desk.run(&scheduled).await.code, 0);
+        desk.write("bees", &ISSUE.replace("[[first_name|there]]", "[[first_name]]"));
+        let replace = ["send", "bees", "--replace", "--yes"];
+        let refused = desk.run(&replace).await;
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(
+            refused.error.contains("first_name") && refused.error.contains("--skip-rehearsal"),
+            "{refused:?}"
+        );
+        let meant = desk.run(&[&replace[..], &["--skip-rehearsal"]].concat());
+        let meant = meant.await;
+        assert_eq!(meant.code, 0, "{meant:?}");
+        assert!(meant.out.contains("replaced; "), "{meant:?}");
+    });
+}
+
+#[test]
 fn guards_ask_by_name_and_are_answered_by_name() {
     block_on(async {
         let desk = Desk::new(Engine::Sqlite, 4, SinkOptions::default()).await;
