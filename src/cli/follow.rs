@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::deliver::trouble::Trouble;
 use crate::delivery::{Counts, State};
 use crate::id::RunId;
-use crate::run::trial;
+use crate::run::{self, trial};
 use crate::store::runs::Run;
 
 const LOOK: Duration = Duration::from_millis(200);
@@ -129,6 +129,7 @@ pub(crate) async fn standing(app: &App, id: RunId) -> anyhow::Result<(Run, Count
 pub(crate) async fn summary(app: &App, id: RunId) -> anyhow::Result<Exit> {
     let (run, counts, balanced) = standing(app, id).await?;
     let run = &run;
+    let name = run::name(app, run).await?;
     println!("{} (run {}): {}", run.slug, run.id, run.status);
     if let Some(to) = run.said_segment() {
         println!("  to {}", plain(&to));
@@ -155,21 +156,18 @@ pub(crate) async fn summary(app: &App, id: RunId) -> anyhow::Result<Exit> {
         println!("  {}", plain(&test));
     }
     if !balanced {
-        println!(
-            "  the ledger does not balance: run `pressrun verify {}`",
-            run.slug
-        );
+        println!("  the ledger does not balance: run `pressrun verify {name}`");
     }
     if let Some(reason) = run.reason.as_ref().filter(|_| run.status == "held") {
         println!("  held: {}", plain(reason));
-        println!("  go on with: pressrun resume {} --yes", run.slug);
+        println!("  go on with: pressrun resume {name} --yes");
     }
     if run.status == "paused" {
-        println!("  go on with: pressrun resume {}", run.slug);
+        println!("  go on with: pressrun resume {name}");
     }
     if counts.uncertain > 0 {
         println!("  nobody knows whether the uncertain ones were taken; list them with:");
-        println!("    pressrun deliveries {} --state uncertain", run.slug);
+        println!("    pressrun deliveries {name} --state uncertain");
     }
     let (deferred, next) = app.store.deferred(run.id(), app.clock.now()).await?;
     // A run that stands still tries nothing.

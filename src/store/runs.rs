@@ -98,6 +98,11 @@ impl Run {
         RunId(self.id)
     }
 
+    /// Whether it is neither finished nor cancelled.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.status.as_str(), "finished" | "cancelled")
+    }
+
     /// Whether its messages are not to go as fast as they can.
     pub fn is_paced(&self) -> bool {
         self.per_day.is_some() || self.spread.is_some()

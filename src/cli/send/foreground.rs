@@ -70,7 +70,8 @@ pub(crate) async fn send_and_follow(
     }
     let exit = follow::summary(app, id).await?;
     if interrupted && matches!(run.status.as_str(), "sending" | "freezing") {
-        println!("interrupted; go on with: pressrun resume {slug}");
+        let name = run::name(app, &run).await?;
+        println!("interrupted; go on with: pressrun resume {name}");
         return Ok(Exit::Interrupted);
     }
     Ok(exit)

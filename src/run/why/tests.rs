@@ -54,6 +54,7 @@ fn run(status: &str) -> Run {
 fn facts(run: &Run) -> Facts<'_> {
     Facts {
         run,
+        name: run.slug.clone(),
         counts: Counts {
             sent: 12_000,
             bounced: 40,

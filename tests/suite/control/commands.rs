@@ -202,6 +202,53 @@ on_both!(
 );
 
 #[test]
+fn of_several_runs_of_an_issue_the_one_that_is_named_is_meant_and_none_is_guessed() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite, 3, SinkOptions::default()).await;
+        for arguments in [
+            &["lists", "add", "friends", "--title", "Friends"][..],
+            &["subscribers", "add", "friend@example.org", "--list", "friends", "--status", "confirmed"],
+            &["send", "bees", "--yes", "--at", "2037-07-20 07:00"],
+            &["send", "bees", "--yes", "--at", "2037-07-21 07:00", "--list", "friends"],
+        ] {
+            let said = desk.run(arguments).await;
+            assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
+        }
+        for change in [
+            &["pause", "bees"][..],
+            &["cancel", "bees", "--yes"],
+            &["resume", "bees"],
+            &["reschedule", "bees", "--at", "2037-07-22 07:00"],
+        ] {
+            let said = desk.run(change).await;
+            assert_eq!(said.code, 1, "{said:?}");
+            assert!(
+                said.error.contains("say which: `bees:3`, `bees:2`"),
+                "{said:?}"
+            );
+        }
+        let paused = desk.run(&["pause", "bees:2"]).await;
+        assert_eq!(paused.out, "paused; go on with: pressrun resume bees:2\n");
+        let why = desk.run(&["why", "bees:2", "--json"]).await;
+        let why: serde_json::Value = serde_json::from_str(&why.out).expect("JSON");
+        assert_eq!(why[0]["run"], 2);
+        assert_eq!(why[0]["command"], "pressrun resume bees:2");
+        let other = desk.run(&["status", "bees:3", "--json"]).await;
+        let other: serde_json::Value = serde_json::from_str(&other.out).expect("JSON");
+        assert_eq!(other[0]["id"], 3);
+        assert_eq!(other[0]["status"], "scheduled");
+        // Once one alone is under way, its issue names it.
+        assert_eq!(desk.run(&["cancel", "bees:3"]).await.code, 0);
+        assert_eq!(desk.run(&["resume", "bees", "--detach"]).await.code, 0);
+        assert_eq!(desk.run(&["verify", "bees:2"]).await.code, 0);
+        assert_eq!(desk.run(&["deliveries", "bees:2"]).await.code, 0);
+        assert_eq!(desk.run(&["stats", "bees:2"]).await.code, 0);
+        let nobody = desk.run(&["pause", "bees:9"]).await;
+        assert!(nobody.error.contains("`bees` has no run 9"), "{nobody:?}");
+    });
+}
+
+#[test]
 fn another_content_is_rehearsed_for_the_readers_of_its_run() {
     block_on(async {
         let desk = Desk::new(Engine::Sqlite, 3, SinkOptions::default()).await;
