@@ -62,13 +62,13 @@ pub struct Engine {
     generation: Generation,
     boot: i64,
     node: String,
-    _lock: Option<SendingLock>,
+    _lock: SendingLock,
 }
 
 /// Taking the engine may find another process at work.
 pub enum Taken {
     Engine(Box<Engine>),
-    /// Another process sends from this SQLite database.
+    /// Another process sends from this SQLite database, or as this node from this PostgreSQL.
     Busy,
 }
 
@@ -86,25 +86,22 @@ pub(crate) struct Shared {
 }
 
 impl Engine {
-    /// Takes the right to send: the lock on a SQLite database, the sender's row on both. What older
+    /// Takes the right to send: the lock of the database or of this node, and the sender's row. What older
     /// processes of this node left at the dot becomes uncertain, by each run's policy.
     pub async fn take(app: App, stop: watch::Receiver<bool>) -> anyhow::Result<Taken> {
         let boot = app.chance.key();
-        let mut lock = None;
-        if let Some(database) = app.store.sqlite_path() {
-            let path = database.with_extension("sending");
-            lock = SendingLock::try_take(&path, boot)?;
-            if lock.is_none() {
-                // Somebody may only have looked whether it is held.
-                tokio::time::sleep(LOOKED).await;
-                lock = SendingLock::try_take(&path, boot)?;
-            }
-            if lock.is_none() {
-                return Ok(Taken::Busy);
-            }
-        }
-        let shared = Arc::new(Shared::new(&app, stop)?);
         let node = node_name(&app);
+        let path = SendingLock::path(&app, &node)?;
+        let mut lock = SendingLock::try_take(&path, boot)?;
+        if lock.is_none() {
+            // Somebody may only have looked whether it is held.
+            tokio::time::sleep(LOOKED).await;
+            lock = SendingLock::try_take(&path, boot)?;
+        }
+        let Some(lock) = lock else {
+            return Ok(Taken::Busy);
+        };
+        let shared = Arc::new(Shared::new(&app, stop)?);
         let now = app.clock.now();
         app.store
             .enter_sender(&node, boot, app.config.send.lease, now)

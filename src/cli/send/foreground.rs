@@ -13,6 +13,8 @@ use crate::notice;
 use crate::run;
 use crate::store::runs::Run;
 
+/// Between two looks whether whoever sends has ended in the middle of the run.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// The foreground waits so long for a webhook; the next sender asks it again.
 const NOTICES: std::time::Duration = std::time::Duration::from_secs(15);
 
@@ -22,14 +24,11 @@ type Sending = tokio::task::JoinHandle<anyhow::Result<()>>;
 async fn start(app: &App, stop: watch::Receiver<bool>) -> anyhow::Result<Option<Sending>> {
     match Engine::take(app.clone(), stop).await? {
         Taken::Engine(engine) => Ok(Some(tokio::spawn(engine.run()))),
-        Taken::Busy => {
-            eprintln!("another pressrun sends from this database; following it");
-            Ok(None)
-        }
+        Taken::Busy => Ok(None),
     }
 }
 
-/// Sends run `id` here, or follows whoever does; ends when every delivery is final. A run that has not
+/// Sends run `id` here, or follows whoever does and goes on where that one ends; ends when every delivery is final. A run that has not
 /// begun when it is interrupted is taken back: so `stop` listens before the run is begun.
 pub(crate) async fn send_and_follow(
     app: &App,
@@ -38,6 +37,9 @@ pub(crate) async fn send_and_follow(
     stop: Stop,
 ) -> anyhow::Result<Exit> {
     let mut engine = start(app, stop.subscribe()).await?;
+    if engine.is_none() {
+        eprintln!("another pressrun sends from this database; following it");
+    }
     let mut watch = stop.subscribe();
     let mut follow = std::pin::pin!(follow::follow(app, id, &mut watch));
     let followed = loop {
@@ -49,6 +51,12 @@ pub(crate) async fn send_and_follow(
                 Ok(()) => break Err(anyhow::anyhow!("the engine stopped by itself")),
                 Err(error) => break Err(error),
             },
+            () = tokio::time::sleep(AGAIN), if engine.is_none() && !stop.is_stopped() => {
+                engine = start(app, stop.subscribe()).await?;
+                if engine.is_some() {
+                    eprintln!("the other pressrun has ended; sending goes on here");
+                }
+            }
         }
     };
     let interrupted = stop.is_stopped();

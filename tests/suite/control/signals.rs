@@ -107,3 +107,50 @@ on_both!(
         }
     }
 );
+
+on_both!(
+    a_send_beside_a_server_on_one_machine_leaves_the_sending_to_it_and_both_live,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        let mut command = desk.command(&["serve", "--role", "sender"]);
+        command.env("PRESSRUN_SEND__LEASE", "1s");
+        let mut serve = command.spawn().expect("the program runs");
+        let app = desk.app().await;
+        let at_work = until(async || pressrun::deliver::is_sending(&app).await.expect("a look"));
+        assert!(at_work.await);
+        let sent = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(sent.code, 0, "{sent:?}");
+        assert!(sent.error.contains("following it"), "{sent:?}");
+        let tested = desk.run(&["test", "bees", "--to", "author@example.org"]).await;
+        assert_eq!(tested.code, 0, "{tested:?}");
+        // A lease and more: whoever had been fenced would have noticed.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert!(serve.try_wait().expect("a look").is_none(), "it ended");
+        signal(&serve, Signal::TERM);
+        assert_eq!(ended(serve).await, 0);
+        assert_eq!(desk.sink.counts().accepted, 4);
+    }
+);
+
+on_both!(
+    whoever_follows_a_sender_goes_on_where_that_one_ends,
+    async |engine: Engine| {
+        let options = SinkOptions {
+            delay: Duration::from_millis(40),
+            ..SinkOptions::default()
+        };
+        let desk = Desk::new(engine, 200, options).await;
+        let first = desk.start(&["send", "bees", "--yes"]);
+        assert!(until(async || desk.sink.counts().accepted >= 20).await);
+        let mut second = desk.start(&["send", "bees", "--yes"]);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(interrupt(first).await, 4);
+        assert!(desk.sink.counts().accepted < 200, "it was too quick");
+        let all = until(async || desk.sink.counts().accepted == 200).await;
+        if !all {
+            second.kill().expect("a child");
+        }
+        assert!(all, "{} of 200", desk.sink.counts().accepted);
+        assert_eq!(ended(second).await, 0);
+    }
+);
