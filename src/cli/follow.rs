@@ -116,7 +116,10 @@ fn status_line(
 /// A run as it stands with its counters, and whether they agree: what was read in two moments of a freeze, in which
 /// both grow, is no disagreement.
 pub(crate) async fn standing(app: &App, id: RunId) -> anyhow::Result<(Run, Counts, bool)> {
-    let read = async || app.store.run(id).await?.context("the run is gone");
+    let read = async || -> anyhow::Result<Run> {
+        let found = app.store.run(id).await?;
+        found.context("the run is gone")
+    };
     let before = read().await?;
     let counts = app.store.counts(id).await?;
     let run = read().await?;

@@ -254,6 +254,8 @@ fn another_content_is_rehearsed_for_the_readers_of_its_run() {
         let desk = Desk::new(Engine::Sqlite, 3, SinkOptions::default()).await;
         let scheduled = ["send", "bees", "--yes", "--at", "2037-07-20 07:00"];
         assert_eq!(desk.run(&scheduled).await.code, 0);
+        let fields = "[fields.first_name]\ntype = \"text\"\nrequired = true\n";
+        std::fs::write(desk.news().join("emails/fields.toml"), fields).expect("a file");
         desk.write("bees", &ISSUE.replace("[[first_name|there]]", "[[first_name]]"));
         let replace = ["send", "bees", "--replace", "--yes"];
         let refused = desk.run(&replace).await;

@@ -341,7 +341,7 @@ on_both!(
             counts == untouched && rig.app.store.counts(run).await.expect("counters") == untouched
         };
         assert!(until(rest).await, "{:?}", rig.balanced(run).await);
-        let suppressed = "select count(*), 0 from suppressions";
+        let suppressed = "select count(*), cast(0 as bigint) from suppressions";
         assert_eq!(rig.pairs(suppressed).await, [(0, 0)]);
         run::resume(&rig.app, &held, false)
             .await
