@@ -47,6 +47,7 @@ use crate::dkim::Signer;
 use crate::id::{DeliveryKey, RunId};
 use crate::keyfile;
 use crate::notice;
+use crate::store::runs::Run;
 
 /// The meta key under which other processes read which relays fail: see [`trouble`].
 pub const TROUBLE: &str = "trouble";
@@ -62,7 +63,28 @@ pub struct Engine {
     generation: Generation,
     boot: i64,
     node: String,
+    charge: Charge,
     _lock: SendingLock,
+}
+
+/// Which runs an engine looks after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Charge {
+    All,
+    /// The open run alone.
+    Mails,
+    /// All but these: somebody has interrupted them, and goes on with them when it is time.
+    AllBut(Vec<RunId>),
+}
+
+impl Charge {
+    fn has(&self, run: RunId) -> bool {
+        match self {
+            Charge::All => true,
+            Charge::Mails => run == RunId::SYSTEM,
+            Charge::AllBut(others) => !others.contains(&run),
+        }
+    }
 }
 
 /// Taking the engine may find another process at work.
@@ -111,6 +133,7 @@ impl Engine {
             shared,
             boot,
             node,
+            charge: Charge::All,
             _lock: lock,
         };
         engine.reap().await?;
@@ -118,6 +141,21 @@ impl Engine {
         // What an older process told of its trouble is over with it.
         engine.shared.app.store.set_meta(TROUBLE, "").await?;
         Ok(Taken::Engine(Box::new(engine)))
+    }
+
+    /// Sends system mails and no run.
+    #[must_use]
+    pub fn for_mails(mut self) -> Engine {
+        self.charge = Charge::Mails;
+        self
+    }
+
+    /// Sends `run`, and what is begun or goes on from now on; not what was interrupted before. Gives those runs too.
+    pub async fn for_run(mut self, run: RunId) -> anyhow::Result<(Engine, Vec<Run>)> {
+        let mut others = self.shared.app.store.active_runs().await?;
+        others.retain(|other| other.id() != run && other.id() != RunId::SYSTEM);
+        self.charge = Charge::AllBut(others.iter().map(Run::id).collect());
+        Ok((self, others))
     }
 
     /// Sends until told to stop, then drains: takes nothing new, waits for the answers to final dots.

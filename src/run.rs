@@ -199,7 +199,9 @@ pub async fn find_open(app: &App, issue: &str) -> anyhow::Result<Run> {
 pub async fn name(app: &App, run: &Run) -> anyhow::Result<String> {
     let runs = app.store.runs_of(&run.slug).await?;
     let newest = runs.first().is_none_or(|newest| newest.id == run.id);
-    let alone = !runs.iter().any(|other| other.id != run.id && other.is_open());
+    let alone = !runs
+        .iter()
+        .any(|other| other.id != run.id && other.is_open());
     Ok(match newest && alone {
         true => run.slug.clone(),
         false => format!("{}:{}", run.slug, run.id),

@@ -78,7 +78,10 @@ mod tests {
         culprits.served();
         assert!(!culprits.ended(key(2)));
         assert!(culprits.ended(key(1)));
-        assert!(!culprits.ended(key(1)), "after its next wait it is tried anew");
+        assert!(
+            !culprits.ended(key(1)),
+            "after its next wait it is tried anew"
+        );
     }
 
     #[test]

@@ -32,9 +32,8 @@ impl SendingLock {
             return Ok(database.with_extension("sending"));
         }
         let folder = app.path(&app.config.paths.state);
-        fs::create_dir_all(&folder).with_context(|| {
-            format!("the state folder `{}` cannot be made", folder.display())
-        })?;
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("the state folder `{}` cannot be made", folder.display()))?;
         let plain = |c: char| if c.is_alphanumeric() { c } else { '-' };
         let node: String = node.chars().map(plain).collect();
         Ok(folder.join(format!("{node}.sending")))

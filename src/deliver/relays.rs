@@ -236,7 +236,8 @@ impl Shared {
         };
         let Some(back) = back else { return };
         let why = format!("relay {} refuses this run: {}", relay.name, reply.masked());
-        self.give_up_on(relay, run, State::Failed, &back, &why).await;
+        self.give_up_on(relay, run, State::Failed, &back, &why)
+            .await;
     }
 
     /// `relay` refused the recipients `back` of `run`, one after the other, and took nothing in between.
@@ -253,7 +254,8 @@ impl Shared {
             relay.name,
             reply.masked()
         );
-        self.give_up_on(relay, run, State::Bounced, back, &why).await;
+        self.give_up_on(relay, run, State::Bounced, back, &why)
+            .await;
     }
 
     /// Puts deliveries back that `relay` refused for good. The run goes on through the other relays, or is held.

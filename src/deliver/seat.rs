@@ -101,7 +101,9 @@ impl Seat<'_> {
 
     /// The relay is wrong about the recipients `back` of `run`; `reply` was said to the last of them.
     pub(crate) async fn doubted(&self, run: &Run, back: &[DeliveryKey], reply: &Reply) {
-        self.shared.readers_refused(self.relay, run, back, reply).await;
+        self.shared
+            .readers_refused(self.relay, run, back, reply)
+            .await;
     }
 
     /// A copy of `run` was refused for good, and the recipient is not to blame.
@@ -113,7 +115,10 @@ impl Seat<'_> {
             return;
         };
         let store = &self.shared.app.store;
-        if let Err(error) = store.requeue_refused(run.id(), State::Failed, &back, until).await {
+        if let Err(error) = store
+            .requeue_refused(run.id(), State::Failed, &back, until)
+            .await
+        {
             tracing::error!(%error, run.id = run.id, "refused deliveries could not be put back");
         }
     }

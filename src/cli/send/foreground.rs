@@ -20,23 +20,36 @@ const NOTICES: std::time::Duration = std::time::Duration::from_secs(15);
 
 type Sending = tokio::task::JoinHandle<anyhow::Result<()>>;
 
-/// Starts the engine, unless another process has it.
-async fn start(app: &App, stop: watch::Receiver<bool>) -> anyhow::Result<Option<Sending>> {
-    match Engine::take(app.clone(), stop).await? {
-        Taken::Engine(engine) => Ok(Some(tokio::spawn(engine.run()))),
-        Taken::Busy => Ok(None),
+/// Starts the engine for run `id`, unless another process has it.
+async fn start(
+    app: &App,
+    id: RunId,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<Option<Sending>> {
+    let Taken::Engine(engine) = Engine::take(app.clone(), stop).await? else {
+        return Ok(None);
+    };
+    let (engine, others) = engine.for_run(id).await?;
+    // On PostgreSQL another machine may well be at them.
+    for other in others.iter().filter(|_| app.store.is_sqlite()) {
+        let name = run::name(app, other).await?;
+        eprintln!(
+            "run {} of `{}` was interrupted and stays so; go on with it by `pressrun resume {name}`",
+            other.id, other.slug
+        );
     }
+    Ok(Some(tokio::spawn(engine.run())))
 }
 
-/// Sends run `id` here, or follows whoever does and goes on where that one ends; ends when every delivery is final. A run that has not
-/// begun when it is interrupted is taken back: so `stop` listens before the run is begun.
+/// Sends run `id` here, or follows whoever does and goes on where that one ends; ends when every delivery is
+/// final. A run that has not begun when it is interrupted is taken back: so `stop` listens before the run is begun.
 pub(crate) async fn send_and_follow(
     app: &App,
     id: RunId,
     slug: &str,
     stop: Stop,
 ) -> anyhow::Result<Exit> {
-    let mut engine = start(app, stop.subscribe()).await?;
+    let mut engine = start(app, id, stop.subscribe()).await?;
     if engine.is_none() {
         eprintln!("another pressrun sends from this database; following it");
     }
@@ -52,7 +65,7 @@ pub(crate) async fn send_and_follow(
                 Err(error) => break Err(error),
             },
             () = tokio::time::sleep(AGAIN), if engine.is_none() && !stop.is_stopped() => {
-                engine = start(app, stop.subscribe()).await?;
+                engine = start(app, id, stop.subscribe()).await?;
                 if engine.is_some() {
                     eprintln!("the other pressrun has ended; sending goes on here");
                 }

@@ -69,7 +69,10 @@ impl Send {
 
     /// The copies of `built` for the readers that `run` would go to now.
     async fn rehearse_for(&self, app: &App, built: &Built, run: &Run) -> anyhow::Result<()> {
-        let list = app.store.list_by_id(ListId(run.list_id.unwrap_or(0))).await?;
+        let list = app
+            .store
+            .list_by_id(ListId(run.list_id.unwrap_or(0)))
+            .await?;
         let list = list.context("the run's list is gone")?;
         let segment = run.segment.as_deref().and_then(Sieve::from_json);
         let whom = Whom {

@@ -158,10 +158,7 @@ on_both!(
             assert_eq!(said.code, code, "{arguments:?}: {said:?}");
         }
         let told = lines(&desk).await.split_off(before);
-        let expected = [
-            ("rotated the keyring", "key 2"),
-            ("revoked a key", "key 1"),
-        ];
+        let expected = [("rotated the keyring", "key 2"), ("revoked a key", "key 1")];
         let expected = expected.map(|(what, about)| (what.to_owned(), about.to_owned()));
         assert_eq!(told, expected);
     }

@@ -207,9 +207,25 @@ fn of_several_runs_of_an_issue_the_one_that_is_named_is_meant_and_none_is_guesse
         let desk = Desk::new(Engine::Sqlite, 3, SinkOptions::default()).await;
         for arguments in [
             &["lists", "add", "friends", "--title", "Friends"][..],
-            &["subscribers", "add", "friend@example.org", "--list", "friends", "--status", "confirmed"],
+            &[
+                "subscribers",
+                "add",
+                "friend@example.org",
+                "--list",
+                "friends",
+                "--status",
+                "confirmed",
+            ],
             &["send", "bees", "--yes", "--at", "2037-07-20 07:00"],
-            &["send", "bees", "--yes", "--at", "2037-07-21 07:00", "--list", "friends"],
+            &[
+                "send",
+                "bees",
+                "--yes",
+                "--at",
+                "2037-07-21 07:00",
+                "--list",
+                "friends",
+            ],
         ] {
             let said = desk.run(arguments).await;
             assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
@@ -256,7 +272,10 @@ fn another_content_is_rehearsed_for_the_readers_of_its_run() {
         assert_eq!(desk.run(&scheduled).await.code, 0);
         let fields = "[fields.first_name]\ntype = \"text\"\nrequired = true\n";
         std::fs::write(desk.news().join("emails/fields.toml"), fields).expect("a file");
-        desk.write("bees", &ISSUE.replace("[[first_name|there]]", "[[first_name]]"));
+        desk.write(
+            "bees",
+            &ISSUE.replace("[[first_name|there]]", "[[first_name]]"),
+        );
         let replace = ["send", "bees", "--replace", "--yes"];
         let refused = desk.run(&replace).await;
         assert_eq!(refused.code, 1, "{refused:?}");

@@ -7,7 +7,7 @@ use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::control::desk::Desk;
+use crate::control::desk::{Desk, ISSUE};
 use crate::deliver::rig::{script, until};
 use crate::harness::Engine;
 use crate::on_both;
@@ -121,7 +121,9 @@ on_both!(
         let sent = desk.run(&["send", "bees", "--yes"]).await;
         assert_eq!(sent.code, 0, "{sent:?}");
         assert!(sent.error.contains("following it"), "{sent:?}");
-        let tested = desk.run(&["test", "bees", "--to", "author@example.org"]).await;
+        let tested = desk
+            .run(&["test", "bees", "--to", "author@example.org"])
+            .await;
         assert_eq!(tested.code, 0, "{tested:?}");
         // A lease and more: whoever had been fenced would have noticed.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
@@ -152,5 +154,39 @@ on_both!(
         }
         assert!(all, "{} of 200", desk.sink.counts().accepted);
         assert_eq!(ended(second).await, 0);
+    }
+);
+
+on_both!(
+    an_interrupted_run_goes_on_by_its_own_command_and_by_no_other,
+    async |engine: Engine| {
+        let options = SinkOptions {
+            delay: Duration::from_millis(20),
+            ..SinkOptions::default()
+        };
+        let desk = Desk::new(engine, 100, options).await;
+        let sending = desk.start(&["send", "bees", "--yes"]);
+        assert!(until(async || desk.sink.counts().accepted >= 20).await);
+        assert_eq!(interrupt(sending).await, 4);
+        let sent = desk.sink.counts().accepted;
+        assert!(sent < 100, "it was too quick");
+        let tested = desk
+            .run(&["test", "bees", "--to", "author@example.com"])
+            .await;
+        assert_eq!(tested.code, 0, "{tested:?}");
+        assert_eq!(desk.sink.counts().accepted, sent + 1, "the test copy alone");
+        desk.write("wasps", &ISSUE.replace("Bees", "Wasps"));
+        let other = desk.run(&["send", "wasps", "--yes"]).await;
+        assert_eq!(other.code, 0, "{other:?}");
+        assert_eq!(desk.sink.counts().accepted, sent + 101);
+        let told = "run 2 of `bees` was interrupted and stays so";
+        assert_eq!(
+            other.error.contains(told),
+            engine == Engine::Sqlite,
+            "{other:?}"
+        );
+        let resumed = desk.run(&["resume", "bees"]).await;
+        assert_eq!(resumed.code, 0, "{resumed:?}");
+        assert_eq!(desk.sink.counts().accepted, 201);
     }
 );

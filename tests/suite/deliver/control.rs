@@ -225,7 +225,9 @@ on_both!(
             if !cancels {
                 assert_eq!(counts.sent + counts.queued, 40, "{counts:?}");
                 let found = rig.run(run).await;
-                run::resume(&rig.app, &found, false).await.expect("a resume");
+                run::resume(&rig.app, &found, false)
+                    .await
+                    .expect("a resume");
                 rig.wait_status(run, "finished").await;
                 assert_eq!(rig.balanced(run).await.sent, 40);
                 rig.assert_true(run).await;

@@ -313,7 +313,10 @@ on_both!(
             assert_eq!((counts.sent, counts.queued), (28, 2), "{words}");
             rig.assert_true(run).await;
             let rows = rig.rows(run).await;
-            assert!(rows.iter().all(|row| row.attempts == 1), "{words}: {rows:?}");
+            assert!(
+                rows.iter().all(|row| row.attempts == 1),
+                "{words}: {rows:?}"
+            );
         }
     }
 );
