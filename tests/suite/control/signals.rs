@@ -1,6 +1,6 @@
 //! SIGTERM and Ctrl-C to the whole program.
 
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use pressrun::smtp::sink::SinkOptions;
@@ -114,6 +114,7 @@ on_both!(
         let desk = Desk::new(engine, 3, SinkOptions::default()).await;
         let mut command = desk.command(&["serve", "--role", "sender"]);
         command.env("PRESSRUN_SEND__LEASE", "1s");
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut serve = command.spawn().expect("the program runs");
         let app = desk.app().await;
         let at_work = until(async || pressrun::deliver::is_sending(&app).await.expect("a look"));
