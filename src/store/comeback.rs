@@ -30,10 +30,9 @@ pub(crate) const TAKE_LEAVERS: &str = "
             select 1 from subscribers u join suppressions x on x.hash = u.hash
             where u.id = deliveries.subscriber_id
         ) then 'suppressed' else 'unsubscribed' end
-    where state = 'queued'
-      and (run_id, seq) in (
-          select cast(o.value->>'run' as bigint), cast(o.value->>'seq' as bigint) from json_each($1) as o
-      )
+    from json_each($1) as o
+    where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
+      and state = 'queued'
       and (
           exists (
               select 1 from subscribers u join suppressions x on x.hash = u.hash

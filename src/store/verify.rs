@@ -302,10 +302,8 @@ impl Store {
             let rows = sqlx::query_as::<_, (i64, i64)>(self.sql(
                 "update deliveries set state = $2, due_at = $3,
                      settled_at = case when $2 = 'queued' then null else settled_at end
-                 where (run_id, seq) in (
-                     select cast(o.value->>'run' as bigint), cast(o.value->>'seq' as bigint)
-                     from json_each($1) as o
-                 )
+                 from json_each($1) as o
+                 where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
                    and state = 'uncertain'
                  returning run_id, seq",
             ))
