@@ -264,6 +264,33 @@ fn of_several_runs_of_an_issue_the_one_that_is_named_is_meant_and_none_is_guesse
     });
 }
 
+on_both!(
+    who_did_not_open_one_issue_gets_another_twice_only_when_that_is_meant,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        desk.write("wasps", &ISSUE.replace("Bees", "Wasps"));
+        for slug in ["bees", "wasps"] {
+            let sent = desk.run(&["send", slug, "--yes"]).await;
+            assert_eq!(sent.code, 0, "{sent:?}");
+        }
+        let again = ["send", "wasps", "--yes", "--to-unopened-of", "bees"];
+        let asked = desk.run(&again).await;
+        assert_eq!(asked.code, 5, "{asked:?}");
+        assert!(
+            asked
+                .error
+                .contains("guard[same-issue]: 3 of the 3 readers have got `wasps` before (run 3)"),
+            "{asked:?}"
+        );
+        let meant = [&again[..], &["--accept", "same-issue"]].concat();
+        assert_eq!(desk.run(&meant).await.code, 0);
+        // A second mail of the same issue is what `--resend` says.
+        let resent = desk.run(&["send", "bees", "--yes", "--resend"]).await;
+        assert_eq!(resent.code, 0, "{resent:?}");
+        assert_eq!(desk.sink.counts().accepted, 12);
+    }
+);
+
 #[test]
 fn another_content_is_rehearsed_for_the_readers_of_its_run() {
     block_on(async {
