@@ -319,7 +319,7 @@ impl Send {
                 crate::schedule::span(wait)
             );
         }
-        send_and_follow(app, run.id(), slug, stop).await
+        send_and_follow(app, run.id(), stop).await
     }
 
     /// What becomes of the run that is under way already.
@@ -352,7 +352,7 @@ impl Send {
             );
             return Ok(Exit::Done);
         }
-        send_and_follow(app, run.id(), slug, stop).await
+        send_and_follow(app, run.id(), stop).await
     }
 
     /// Tells every finding, and refuses what is an error: by the lints for the day of the start, and in any

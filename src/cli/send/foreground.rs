@@ -43,12 +43,7 @@ async fn start(
 
 /// Sends run `id` here, or follows whoever does and goes on where that one ends; ends when every delivery is
 /// final. A run that has not begun when it is interrupted is taken back: so `stop` listens before the run is begun.
-pub(crate) async fn send_and_follow(
-    app: &App,
-    id: RunId,
-    slug: &str,
-    stop: Stop,
-) -> anyhow::Result<Exit> {
+pub(crate) async fn send_and_follow(app: &App, id: RunId, stop: Stop) -> anyhow::Result<Exit> {
     let mut engine = start(app, id, stop.subscribe()).await?;
     if engine.is_none() {
         eprintln!("another pressrun sends from this database; following it");

@@ -51,6 +51,6 @@ impl Resume {
             );
             return Ok(Exit::Done);
         }
-        send_and_follow(app, found.id(), &found.slug, signal::stop()).await
+        send_and_follow(app, found.id(), signal::stop()).await
     }
 }

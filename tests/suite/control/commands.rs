@@ -310,8 +310,8 @@ fn another_content_is_rehearsed_for_the_readers_of_its_run() {
             refused.error.contains("first_name") && refused.error.contains("--skip-rehearsal"),
             "{refused:?}"
         );
-        let meant = desk.run(&[&replace[..], &["--skip-rehearsal"]].concat());
-        let meant = meant.await;
+        let meant = [&replace[..], &["--skip-rehearsal"]].concat();
+        let meant = desk.run(&meant).await;
         assert_eq!(meant.code, 0, "{meant:?}");
         assert!(meant.out.contains("replaced; "), "{meant:?}");
     });
