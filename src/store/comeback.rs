@@ -23,26 +23,26 @@ pub(crate) const LOCK_READERS: &str = "
     order by s.key
     /* for share of s, u */";
 
-/// Takes those of a batch that are queued again and are not to be mailed any more.
+/// Takes those of a batch that are queued again and are not to be mailed any more. Each is looked up by its keys: asked
+/// by `exists`, PostgreSQL might gather all readers for a few.
 pub(crate) const TAKE_LEAVERS: &str = "
     update deliveries set settled_at = $2,
-        state = case when exists (
-            select 1 from subscribers u join suppressions x on x.hash = u.hash
+        state = case when (
+            select x.reason from subscribers u join suppressions x on x.hash = u.hash
             where u.id = deliveries.subscriber_id
-        ) then 'suppressed' else 'unsubscribed' end
+        ) is null then 'unsubscribed' else 'suppressed' end
     from json_each($1) as o
     where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
       and state = 'queued'
       and (
-          exists (
-              select 1 from subscribers u join suppressions x on x.hash = u.hash
+          (
+              select x.reason from subscribers u join suppressions x on x.hash = u.hash
               where u.id = deliveries.subscriber_id
-          )
-          or (run_id <> 1 and not exists (
-              select 1 from runs r join subscriptions s on s.list_id = r.list_id
+          ) is not null
+          or (run_id <> 1 and coalesce((
+              select s.status from runs r join subscriptions s on s.list_id = r.list_id
               where r.id = deliveries.run_id and s.subscriber_id = deliveries.subscriber_id
-                and s.status = 'confirmed'
-          ))
+          ), 'gone') <> 'confirmed')
       )
     returning run_id, seq, state";
 
