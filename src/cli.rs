@@ -2,6 +2,10 @@
 //!
 //! Promises: errors say what, where and what to do, on stderr; exit codes are those of [`Exit`].
 
+// First: what it prints with stands for std's in all that follow.
+#[macro_use]
+mod output;
+
 mod admin;
 mod archive;
 mod audit;
@@ -26,7 +30,6 @@ mod lists;
 mod logs;
 mod mjml;
 mod new;
-mod output;
 mod preview;
 mod rehearse;
 mod relay;
@@ -190,7 +193,13 @@ impl Cli {
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli).await {
-        Ok(exit) => exit.into(),
+        Ok(exit) => match output::lost() {
+            Some(why) if exit == Exit::Done => {
+                eprintln!("error: not all of the output could be written: {why}");
+                Exit::Failed.into()
+            }
+            _ => exit.into(),
+        },
         Err(error) => {
             eprintln!("error: {error:#}");
             Exit::Failed.into()
@@ -235,7 +244,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Archive(command) => archive::run(cli, command).await,
         Command::Events(events) => events::run(cli, events).await,
         Command::Sink(sink) => sink::run(sink).await,
-        Command::Keys(keys) => keys::run(cli, keys),
+        Command::Keys(keys) => keys::run(cli, keys).await,
         Command::Dns(dns) => dns::run(cli, dns),
         Command::Doctor(doctor) => doctor::run(cli, doctor).await,
         Command::Relay(command) => relay::run(cli, command).await,

@@ -7,6 +7,7 @@
 mod blame;
 mod breaker;
 pub(crate) mod copies;
+mod culprits;
 pub mod direct;
 mod dispatch;
 mod guard;
@@ -46,6 +47,7 @@ use crate::dkim::Signer;
 use crate::id::{DeliveryKey, RunId};
 use crate::keyfile;
 use crate::notice;
+use crate::store::runs::Run;
 
 /// The meta key under which other processes read which relays fail: see [`trouble`].
 pub const TROUBLE: &str = "trouble";
@@ -61,13 +63,34 @@ pub struct Engine {
     generation: Generation,
     boot: i64,
     node: String,
-    _lock: Option<SendingLock>,
+    charge: Charge,
+    _lock: SendingLock,
+}
+
+/// Which runs an engine looks after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Charge {
+    All,
+    /// The open run alone.
+    Mails,
+    /// All but these: somebody has interrupted them, and goes on with them when it is time.
+    AllBut(Vec<RunId>),
+}
+
+impl Charge {
+    fn has(&self, run: RunId) -> bool {
+        match self {
+            Charge::All => true,
+            Charge::Mails => run == RunId::SYSTEM,
+            Charge::AllBut(others) => !others.contains(&run),
+        }
+    }
 }
 
 /// Taking the engine may find another process at work.
 pub enum Taken {
     Engine(Box<Engine>),
-    /// Another process sends from this SQLite database.
+    /// Another process sends from this SQLite database, or as this node from this PostgreSQL.
     Busy,
 }
 
@@ -85,25 +108,22 @@ pub(crate) struct Shared {
 }
 
 impl Engine {
-    /// Takes the right to send: the lock on a SQLite database, the sender's row on both. What older
+    /// Takes the right to send: the lock of the database or of this node, and the sender's row. What older
     /// processes of this node left at the dot becomes uncertain, by each run's policy.
     pub async fn take(app: App, stop: watch::Receiver<bool>) -> anyhow::Result<Taken> {
         let boot = app.chance.key();
-        let mut lock = None;
-        if let Some(database) = app.store.sqlite_path() {
-            let path = database.with_extension("sending");
-            lock = SendingLock::try_take(&path, boot)?;
-            if lock.is_none() {
-                // Somebody may only have looked whether it is held.
-                tokio::time::sleep(LOOKED).await;
-                lock = SendingLock::try_take(&path, boot)?;
-            }
-            if lock.is_none() {
-                return Ok(Taken::Busy);
-            }
-        }
-        let shared = Arc::new(Shared::new(&app, stop)?);
         let node = node_name(&app);
+        let path = SendingLock::path(&app, &node)?;
+        let mut lock = SendingLock::try_take(&path, boot)?;
+        if lock.is_none() {
+            // Somebody may only have looked whether it is held.
+            tokio::time::sleep(LOOKED).await;
+            lock = SendingLock::try_take(&path, boot)?;
+        }
+        let Some(lock) = lock else {
+            return Ok(Taken::Busy);
+        };
+        let shared = Arc::new(Shared::new(&app, stop)?);
         let now = app.clock.now();
         app.store
             .enter_sender(&node, boot, app.config.send.lease, now)
@@ -113,6 +133,7 @@ impl Engine {
             shared,
             boot,
             node,
+            charge: Charge::All,
             _lock: lock,
         };
         engine.reap().await?;
@@ -120,6 +141,21 @@ impl Engine {
         // What an older process told of its trouble is over with it.
         engine.shared.app.store.set_meta(TROUBLE, "").await?;
         Ok(Taken::Engine(Box::new(engine)))
+    }
+
+    /// Sends system mails and no run.
+    #[must_use]
+    pub fn for_mails(mut self) -> Engine {
+        self.charge = Charge::Mails;
+        self
+    }
+
+    /// Sends `run`, and what is begun or goes on from now on; not what was interrupted before. Gives those runs too.
+    pub async fn for_run(mut self, run: RunId) -> anyhow::Result<(Engine, Vec<Run>)> {
+        let mut others = self.shared.app.store.active_runs().await?;
+        others.retain(|other| other.id() != run && other.id() != RunId::SYSTEM);
+        self.charge = Charge::AllBut(others.iter().map(Run::id).collect());
+        Ok((self, others))
     }
 
     /// Sends until told to stop, then drains: takes nothing new, waits for the answers to final dots.

@@ -186,6 +186,8 @@ pub struct Desk<'a> {
     pub keyring: Option<Keyring>,
     /// The signer of the mail, where this house signs.
     pub signer: Option<Signer>,
+    /// Who signs a second time, by an Ed25519 key.
+    pub second: Option<Signer>,
 }
 
 impl<'a> Desk<'a> {
@@ -193,10 +195,11 @@ impl<'a> Desk<'a> {
     pub fn new(config: &'a Config, base: &'a Path, offline: bool) -> Desk<'a> {
         let names = config.relays_of("").unwrap_or_default();
         let mut relays = names.into_iter().filter_map(|name| config.relay.get(name));
-        let signer = relays.find_map(|relay| {
+        let signers = relays.find_map(|relay| {
             let signers = deliver::signers(config, base, relay).ok()?;
-            signers.into_iter().next()
+            (!signers.is_empty()).then_some(signers)
         });
+        let mut signers = signers.unwrap_or_default().into_iter();
         Desk {
             config,
             base,
@@ -206,7 +209,8 @@ impl<'a> Desk<'a> {
                 false => Dns::new(&config.dns).ok(),
             },
             keyring: Keyring::load(&base.join(&config.paths.keyring)).ok(),
-            signer,
+            signer: signers.next(),
+            second: signers.next(),
         }
     }
 

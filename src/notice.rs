@@ -72,7 +72,7 @@ pub async fn tell_bounces(app: &App, run: &Run, bounced: i64, of: i64) -> anyhow
             "{bounced} of {of} messages of `{}` bounced ({share}), more than {limit} (`notify.bounce_rate`); {}",
             run.slug, said.sentence
         ),
-        command: Some(format!("pressrun pause {}", run.slug)),
+        command: Some(format!("pressrun pause {}", run::name(app, run).await?)),
     };
     tell(app, &told).await
 }
@@ -96,7 +96,7 @@ pub async fn tell_complaints(app: &App, run: &Run, complained: i64, of: i64) -> 
              (`notify.complaint_rate`), and are never mailed again; {}",
             run.slug, said.sentence
         ),
-        command: Some(format!("pressrun {command} {}", run.slug)),
+        command: Some(format!("pressrun {command} {}", run::name(app, run).await?)),
     };
     tell(app, &told).await
 }

@@ -11,7 +11,7 @@ use crate::compile::{Compiled, Image};
 use crate::config::{Config, UncertainPolicy};
 use crate::deliver;
 use crate::delivery::{Counts, State};
-use crate::id::ListId;
+use crate::id::{ListId, RunId};
 use crate::lists;
 use crate::message::{ListHeaders, RunHeaders};
 use crate::publication::{self, Built};
@@ -158,17 +158,63 @@ async fn instance(app: &App) -> anyhow::Result<String> {
     Ok(app.store.meta_or_insert(INSTANCE, &name).await?)
 }
 
-/// The run that `issue` (a slug or a folder's path) names: the newest of it.
+/// The run that `issue` names: a slug or a folder's path, and behind a colon the number of one of its runs; the
+/// newest where none is said.
 pub async fn find(app: &App, issue: &str) -> anyhow::Result<Run> {
-    let slug = issue
-        .trim_end_matches('/')
-        .rsplit('/')
-        .next()
-        .unwrap_or(issue);
-    let run = app.store.run_of(slug).await?;
-    run.with_context(|| {
-        format!("no run of `{slug}` was ever begun; `pressrun status` lists the runs")
+    let (slug, number) = named(issue);
+    let Some(number) = number else {
+        let run = app.store.run_of(slug).await?;
+        return run.with_context(|| {
+            format!("no run of `{slug}` was ever begun; `pressrun status` lists the runs")
+        });
+    };
+    let run = app.store.run(RunId(number)).await?;
+    let run = run.filter(|run| run.slug == slug && run.id() != RunId::SYSTEM);
+    run.with_context(|| format!("`{slug}` has no run {number}; `pressrun status` lists the runs"))
+}
+
+/// [`find`] for whoever changes the run: where no number is said, the one under way is meant, and of several none is
+/// guessed.
+pub async fn find_open(app: &App, issue: &str) -> anyhow::Result<Run> {
+    let (slug, number) = named(issue);
+    if number.is_some() {
+        return find(app, issue).await;
+    }
+    let runs = app.store.runs_of(slug).await?;
+    let mut open = runs.into_iter().filter(Run::is_open);
+    let Some(run) = open.next() else {
+        return find(app, issue).await;
+    };
+    let others: Vec<String> = open.map(|run| format!("`{slug}:{}`", run.id)).collect();
+    ensure!(
+        others.is_empty(),
+        "several runs of `{slug}` are under way, and `pressrun status` lists them; say which: `{slug}:{}`, {}",
+        run.id,
+        others.join(", ")
+    );
+    Ok(run)
+}
+
+/// What a command calls `run`: its issue, and its number where that alone might mean another.
+pub async fn name(app: &App, run: &Run) -> anyhow::Result<String> {
+    let runs = app.store.runs_of(&run.slug).await?;
+    let newest = runs.first().is_none_or(|newest| newest.id == run.id);
+    let alone = !runs
+        .iter()
+        .any(|other| other.id != run.id && other.is_open());
+    Ok(match newest && alone {
+        true => run.slug.clone(),
+        false => format!("{}:{}", run.slug, run.id),
     })
+}
+
+/// The slug in what a person calls a run, and the run's number.
+fn named(issue: &str) -> (&str, Option<i64>) {
+    let numbered = issue.rsplit_once(':');
+    let numbered = numbered.and_then(|(issue, number)| Some((issue, number.parse().ok()?)));
+    let (issue, number) = numbered.map_or((issue, None), |(issue, number)| (issue, Some(number)));
+    let folder = issue.trim_end_matches('/');
+    (folder.rsplit('/').next().unwrap_or(folder), number)
 }
 
 /// Pauses a run. What stands at the dot finishes; the rest waits.
@@ -197,7 +243,7 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
             "the run of `{}` is held: {}; when that is settled, say `pressrun resume {} --yes`",
             run.slug,
             run.reason.as_deref().unwrap_or("no reason kept"),
-            run.slug
+            name(app, run).await?
         ),
         "scheduled" | "freezing" | "sending" => return Ok(()),
         other => bail!(

@@ -145,6 +145,7 @@ pub mod audit;
 pub mod begin;
 pub(crate) mod blocks;
 pub mod budgets;
+pub(crate) mod comeback;
 pub(crate) mod consents;
 pub mod departures;
 pub mod durability;

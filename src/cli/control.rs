@@ -19,14 +19,14 @@ const SHOWN: u32 = 20;
 /// Pauses a run: what stands at the dot finishes, the rest waits.
 #[derive(Debug, Args)]
 pub struct Pause {
-    /// Slug or folder of the issue.
+    /// Slug or folder of the issue, and `:RUN` behind it where several of its runs are under way.
     issue: String,
 }
 
 /// Moves a run that waits for its hour to another one; its content stays.
 #[derive(Debug, Args)]
 pub struct Reschedule {
-    /// Slug or folder of the issue.
+    /// Slug or folder of the issue, and `:RUN` behind it where several of its runs are under way.
     issue: String,
     /// When it starts instead: `2026-02-20 07:00`, in the publication's zone or one that is named.
     #[arg(long, value_name = "TIME")]
@@ -36,7 +36,7 @@ pub struct Reschedule {
 /// Cancels a run: what is queued is never sent.
 #[derive(Debug, Args)]
 pub struct Cancel {
-    /// Slug or folder of the issue.
+    /// Slug or folder of the issue, and `:RUN` behind it where several of its runs are under way.
     issue: String,
     /// Cancels indeed: a cancelled run cannot be resumed.
     #[arg(long)]
@@ -46,7 +46,7 @@ pub struct Cancel {
 /// Shows the runs, or one run, as they stand.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Slug or folder of the issue; all runs when not said.
+    /// Slug or folder of the issue, and `:RUN` behind it for another run than its newest; all runs when not said.
     issue: Option<String>,
     /// Prints JSON.
     #[arg(long)]
@@ -91,17 +91,18 @@ pub(super) fn about(run: &Run) -> String {
 
 impl Pause {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let found = run::find(app, &self.issue).await?;
+        let found = run::find_open(app, &self.issue).await?;
         run::pause(app, &found).await?;
         audit::note(app, "paused a run", &about(&found)).await?;
-        println!("paused; go on with: pressrun resume {}", found.slug);
+        let name = run::name(app, &found).await?;
+        println!("paused; go on with: pressrun resume {name}");
         Ok(Exit::Done)
     }
 }
 
 impl Reschedule {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let found = run::find(app, &self.issue).await?;
+        let found = run::find_open(app, &self.issue).await?;
         let zone = &app.config.publication.timezone;
         let start = schedule::start(&self.at, zone, app.clock.now());
         let start = start.map_err(|why| anyhow::anyhow!(why))?;
@@ -118,7 +119,7 @@ impl Reschedule {
 
 impl Cancel {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let found = run::find(app, &self.issue).await?;
+        let found = run::find_open(app, &self.issue).await?;
         // Nobody has got anything of it, so there is nothing to be sure of.
         if run::take_back(app, &found).await? {
             audit::note(app, "cancelled a run", &about(&found)).await?;
@@ -156,10 +157,7 @@ impl Status {
         };
         let mut rows = Vec::with_capacity(runs.len());
         for run in runs {
-            let counts = app.store.counts(run.id()).await?;
-            // Read again: a freeze moves the recipients between two reads.
-            let run = app.store.run(run.id()).await?.unwrap_or(run);
-            let balanced = run.status == "freezing" || counts.total() == run.recipients;
+            let (run, counts, balanced) = follow::standing(app, run.id()).await?;
             let why = why::why(app, &run).await?;
             rows.push(StatusRow {
                 run,
@@ -178,7 +176,7 @@ impl Status {
             return Ok(exit);
         }
         if let (Some(_), [row]) = (&self.issue, rows.as_slice()) {
-            let exit = follow::summary(app, &row.run).await?;
+            let exit = follow::summary(app, row.run.id()).await?;
             println!("{}", plain(&row.why.sentence));
             return Ok(exit);
         }

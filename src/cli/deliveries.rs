@@ -21,7 +21,7 @@ const PAGE: u32 = 1000;
 #[derive(Debug, Args)]
 #[command(subcommand_negates_reqs = true)]
 pub struct Deliveries {
-    /// Slug or folder of the issue.
+    /// Slug or folder of the issue, and `:RUN` behind it for another run than its newest.
     #[arg(required = true)]
     issue: Option<String>,
     /// Only those in this state, such as `uncertain` or `bounced`.
@@ -89,7 +89,8 @@ impl Deliveries {
             }
             println!("{number} uncertain deliveries are {} now", state.name());
             if number > 0 && state == State::Queued {
-                println!("send them with: pressrun resume {}", found.slug);
+                let name = run::name(app, &found).await?;
+                println!("send them with: pressrun resume {name}");
             }
             return Ok(Exit::Done);
         }

@@ -238,7 +238,7 @@ impl Show<'_> {
             anyhow::bail!("the demo's issue has been sent before");
         };
         let run = follow::follow(self.app, id, &mut self.stop.clone()).await?;
-        follow::summary(self.app, &run).await?;
+        follow::summary(self.app, run.id()).await?;
         let (mut tried, mut after) = (0, -1);
         loop {
             let page = self

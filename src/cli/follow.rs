@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::deliver::trouble::Trouble;
 use crate::delivery::{Counts, State};
 use crate::id::RunId;
-use crate::run::trial;
+use crate::run::{self, trial};
 use crate::store::runs::Run;
 
 const LOOK: Duration = Duration::from_millis(200);
@@ -113,9 +113,26 @@ fn status_line(
     parts.join(", ")
 }
 
+/// A run as it stands with its counters, and whether they agree: what was read in two moments of a freeze, in which
+/// both grow, is no disagreement.
+pub(crate) async fn standing(app: &App, id: RunId) -> anyhow::Result<(Run, Counts, bool)> {
+    let read = async || -> anyhow::Result<Run> {
+        let found = app.store.run(id).await?;
+        found.context("the run is gone")
+    };
+    let before = read().await?;
+    let counts = app.store.counts(id).await?;
+    let run = read().await?;
+    let freezes = run.status == "freezing" || before.recipients != run.recipients;
+    let balanced = freezes || counts.total() == run.recipients;
+    Ok((run, counts, balanced))
+}
+
 /// Prints what became of a run and gives the exit code that fits.
-pub(crate) async fn summary(app: &App, run: &Run) -> anyhow::Result<Exit> {
-    let counts = app.store.counts(run.id()).await?;
+pub(crate) async fn summary(app: &App, id: RunId) -> anyhow::Result<Exit> {
+    let (run, counts, balanced) = standing(app, id).await?;
+    let run = &run;
+    let name = run::name(app, run).await?;
     println!("{} (run {}): {}", run.slug, run.id, run.status);
     if let Some(to) = run.said_segment() {
         println!("  to {}", plain(&to));
@@ -141,23 +158,19 @@ pub(crate) async fn summary(app: &App, run: &Run) -> anyhow::Result<Exit> {
     if let Some(test) = trial::sentence(app, run).await? {
         println!("  {}", plain(&test));
     }
-    let balanced = counts.total() == run.recipients;
     if !balanced {
-        println!(
-            "  the ledger does not balance: run `pressrun verify {}`",
-            run.slug
-        );
+        println!("  the ledger does not balance: run `pressrun verify {name}`");
     }
     if let Some(reason) = run.reason.as_ref().filter(|_| run.status == "held") {
         println!("  held: {}", plain(reason));
-        println!("  go on with: pressrun resume {} --yes", run.slug);
+        println!("  go on with: pressrun resume {name} --yes");
     }
     if run.status == "paused" {
-        println!("  go on with: pressrun resume {}", run.slug);
+        println!("  go on with: pressrun resume {name}");
     }
     if counts.uncertain > 0 {
         println!("  nobody knows whether the uncertain ones were taken; list them with:");
-        println!("    pressrun deliveries {} --state uncertain", run.slug);
+        println!("    pressrun deliveries {name} --state uncertain");
     }
     let (deferred, next) = app.store.deferred(run.id(), app.clock.now()).await?;
     // A run that stands still tries nothing.

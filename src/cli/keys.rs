@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 
 use crate::chance::Chance;
-use crate::cli::{Cli, Exit};
+use crate::cli::{Cli, Exit, audit};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dkim::Signer;
@@ -53,7 +53,7 @@ enum Command {
 }
 
 /// Runs `pressrun keys ...`.
-pub fn run(cli: &Cli, keys: &Keys) -> anyhow::Result<Exit> {
+pub async fn run(cli: &Cli, keys: &Keys) -> anyhow::Result<Exit> {
     let path = std::path::absolute(&cli.config)?;
     let config = Config::load(&path)?;
     let base = path
@@ -62,8 +62,14 @@ pub fn run(cli: &Cli, keys: &Keys) -> anyhow::Result<Exit> {
     let keyring = base.join(&config.paths.keyring);
     match &keys.command {
         Command::List { json } => list(&Keyring::load(&keyring)?, *json),
-        Command::Rotate => rotate(&keyring),
-        Command::Revoke { id, yes } => revoke(&keyring, *id, *yes),
+        Command::Rotate => {
+            let id = rotate(&keyring)?;
+            note(cli, "rotated the keyring", id).await
+        }
+        Command::Revoke { id, yes } => match revoke(&keyring, *id, *yes)? {
+            true => note(cli, "revoked a key", *id).await,
+            false => Ok(Exit::Done),
+        },
         Command::Dkim {
             selector,
             out,
@@ -102,7 +108,16 @@ fn list(keyring: &Keyring, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn rotate(path: &Path) -> anyhow::Result<Exit> {
+/// The audit's line. It comes second: a key that has leaked is revoked, also while the database is away.
+async fn note(cli: &Cli, what: &str, id: u8) -> anyhow::Result<Exit> {
+    let noted = async { audit::note(&cli.open().await?, what, &format!("key {id}")).await };
+    let noted = noted.await;
+    noted.context("the keyring is changed as said above, but the audit has no line of it")?;
+    Ok(Exit::Done)
+}
+
+/// Gives the number of the new key.
+fn rotate(path: &Path) -> anyhow::Result<u8> {
     let mut keyring = Keyring::load(path)?;
     let full = keyring.list().iter().any(|(id, ..)| *id == u8::MAX);
     ensure!(
@@ -113,10 +128,11 @@ fn rotate(path: &Path) -> anyhow::Result<Exit> {
     keyring.replace(path)?;
     println!("key {id} signs from now on; links signed before go on working");
     println!("restart `pressrun serve`, which reads the keyring when it starts");
-    Ok(Exit::Done)
+    Ok(id)
 }
 
-fn revoke(path: &Path, id: u8, yes: bool) -> anyhow::Result<Exit> {
+/// False where it was revoked before.
+fn revoke(path: &Path, id: u8, yes: bool) -> anyhow::Result<bool> {
     let mut keyring = Keyring::load(path)?;
     let found = keyring.list().into_iter().find(|(other, ..)| *other == id);
     let state = found.map(|(_, state, _)| state);
@@ -125,7 +141,7 @@ fn revoke(path: &Path, id: u8, yes: bool) -> anyhow::Result<Exit> {
         Some(KeyState::Active) => bail!("key `{id}` signs; run `pressrun keys rotate` first"),
         Some(KeyState::Revoked) => {
             println!("key {id} was revoked before; nothing changed");
-            return Ok(Exit::Done);
+            return Ok(false);
         }
         Some(KeyState::Verify) => {}
     }
@@ -139,7 +155,7 @@ fn revoke(path: &Path, id: u8, yes: bool) -> anyhow::Result<Exit> {
     println!(
         "key {id} is revoked; restart `pressrun serve`, which reads the keyring when it starts"
     );
-    Ok(Exit::Done)
+    Ok(true)
 }
 
 fn dkim(

@@ -15,7 +15,7 @@ use crate::store::repairs::{LinkRow, Repair};
 /// follow a correction within seconds.
 #[derive(Debug, Args)]
 pub struct Links {
-    /// Slug or folder of the issue; its newest run is meant.
+    /// Slug or folder of the issue; its newest run is meant where none is said behind it, as `:RUN`.
     issue: String,
     /// Prints JSON.
     #[arg(long)]

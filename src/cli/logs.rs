@@ -23,6 +23,8 @@ pub(crate) fn start(log: &Log, serving: bool) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // It would tell of a line that could not be written there by writing there, and panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A second start in one process (tests) keeps the first one's settings.
     match log.format {

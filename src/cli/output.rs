@@ -1,10 +1,57 @@
 //! What commands print: texts, tables and JSON on stdout, notes on stderr.
 //!
-//! Promises: a reader of the output that goes away (`| head`) ends the command without a complaint.
+//! Promises: a reader of the output that goes away (`| head`) neither ends a command nor makes it complain: what
+//! nobody reads is dropped, and a `send` goes on to its end. An output that cannot be written otherwise (a full
+//! disk) ends no work either, and is told at the end.
 
-use std::io::{ErrorKind, Write, stdout};
+use std::fmt;
+use std::io::{ErrorKind, Write, stderr, stdout};
+use std::sync::OnceLock;
 
 use serde::Serialize;
+
+/// In all of `cli` these stand for std's, which panic where nobody reads: in the middle of a run that would leave
+/// deliveries at the dot.
+macro_rules! println {
+    () => { $crate::cli::output::say(format_args!("\n")) };
+    ($($text:tt)*) => { $crate::cli::output::say(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+macro_rules! print {
+    ($($text:tt)*) => { $crate::cli::output::say(format_args!($($text)*)) };
+}
+
+macro_rules! eprintln {
+    () => { $crate::cli::output::remark(format_args!("\n")) };
+    ($($text:tt)*) => { $crate::cli::output::remark(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+macro_rules! eprint {
+    ($($text:tt)*) => { $crate::cli::output::remark(format_args!($($text)*)) };
+}
+
+/// Why some of the output is nowhere.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// Writes on stdout what nobody has to read.
+pub(super) fn say(text: fmt::Arguments<'_>) {
+    if let Err(error) = stdout().lock().write_fmt(text)
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // The first reason is the one that is told.
+        LOST.set(error.to_string()).ok();
+    }
+}
+
+/// Writes on stderr. Of one that cannot be written nobody can be told.
+pub(super) fn remark(text: fmt::Arguments<'_>) {
+    stderr().lock().write_fmt(text).ok();
+}
+
+/// Why some of the output could not be written, although somebody might have read it.
+pub(super) fn lost() -> Option<&'static str> {
+    LOST.get().map(String::as_str)
+}
 
 /// Prints `text` on stdout.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {

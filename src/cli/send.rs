@@ -319,7 +319,7 @@ impl Send {
                 crate::schedule::span(wait)
             );
         }
-        send_and_follow(app, run.id(), slug, stop).await
+        send_and_follow(app, run.id(), stop).await
     }
 
     /// What becomes of the run that is under way already.
@@ -352,7 +352,7 @@ impl Send {
             );
             return Ok(Exit::Done);
         }
-        send_and_follow(app, run.id(), slug, stop).await
+        send_and_follow(app, run.id(), stop).await
     }
 
     /// Tells every finding, and refuses what is an error: by the lints for the day of the start, and in any
@@ -365,19 +365,31 @@ impl Send {
         planned: &Planned,
     ) -> anyhow::Result<Vec<Diagnostic>> {
         let promos = findings(app, built, planned.start, &planned.zone).await?;
-        let slug = &built.compiled.slug;
         let whom = Whom {
             segment: planned.plan.segment.as_ref().map(|sieve| &sieve.filter),
             monthly: planned.plan.monthly,
             parts: &built.compiled.only,
         };
+        self.rehearse(app, built, list, whom).await?;
+        Ok(promos)
+    }
+
+    /// Makes every reader's copy, tells what is wrong with any, and refuses what cannot be sent.
+    async fn rehearse(
+        &self,
+        app: &App,
+        built: &Built,
+        list: &str,
+        whom: Whom<'_>,
+    ) -> anyhow::Result<()> {
+        let slug = &built.compiled.slug;
         let report = rehearse::with_bar(app, built, list, whom).await?;
         if !report.findings.is_empty() {
             eprint!("{}", rehearse::as_text(report.findings.iter()));
         }
         let refused: Vec<_> = report.refusals(self.skip_rehearsal).collect();
         if refused.is_empty() {
-            return Ok(promos);
+            return Ok(());
         }
         match refused.iter().all(|group| group.kind.may_be_skipped()) {
             true => bail!(

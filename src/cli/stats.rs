@@ -18,7 +18,7 @@ use crate::cli::output::{print, print_json};
 use crate::cli::stats::columns::printable;
 use crate::id::RunId;
 use crate::numbers;
-use crate::{lists, track};
+use crate::{lists, run, track};
 
 /// Runs in the table without an issue.
 const RUNS: u32 = 50;
@@ -26,7 +26,7 @@ const RUNS: u32 = 50;
 /// Shows numbers: of every run, of one issue, or of a list.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Slug of the issue, whose newest run is shown; all runs when not said.
+    /// Slug of the issue, whose newest run is shown, or another by `:RUN` behind it; all runs when not said.
     pub issue: Option<String>,
     /// Only among its readers who are in this segment now: a name of `segments.toml`, or an expression.
     #[arg(long, value_name = "SEGMENT", requires = "issue")]
@@ -90,8 +90,11 @@ pub async fn run(app: &App, args: &Args) -> anyhow::Result<Exit> {
     Ok(if whole { Exit::Done } else { Exit::Attention })
 }
 
-/// The newest run of the issue of this slug.
+/// The newest run of the issue of this slug, or the one that is named.
 pub(super) async fn newest(app: &App, issue: &str) -> anyhow::Result<RunId> {
+    if issue.contains(':') {
+        return Ok(run::find(app, issue).await?.id());
+    }
     match app.store.newest_run(issue).await? {
         Some(run) => Ok(run),
         None => bail!(

@@ -12,7 +12,8 @@ use crate::run::verify::{self, Verified};
 /// Proves runs: rows against counters, markers against outcomes, links and keys. Fails where they differ.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// Slug or folder of the issue; all runs and the system mails when not said.
+    /// Slug or folder of the issue, and `:RUN` behind it for another run than its newest; all runs and the system
+    /// mails when not said.
     issue: Option<String>,
     /// Prints JSON.
     #[arg(long)]

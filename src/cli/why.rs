@@ -12,7 +12,8 @@ const SHOWN: u32 = 20;
 /// Says why a run stands where it stands: the cause, since when, what goes on, when it is next tried.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Slug or folder of the issue; every run that is not over when not said.
+    /// Slug or folder of the issue, and `:RUN` behind it for another run than its newest; every run that is not over
+    /// when not said.
     issue: Option<String>,
     /// Prints JSON.
     #[arg(long)]

@@ -1,7 +1,8 @@
-//! Whose fault is a 5xx to MAIL, DATA or the dot? One recipient's copy, or all of them.
+//! Whose fault is a 5xx to MAIL, DATA or the dot? One recipient's copy, or all of them. And a 5xx to RCPT?
 //!
 //! Promises: the same text five times running, or more than a fifth of the last fifty attempts, is the
-//! relay speaking of the run; the recipients it was said to go back to the queue.
+//! relay speaking of the run; the recipients it was said to go back to the queue. So is a relay that knows none of
+//! ten recipients running: no list is that dead. Whoever is refused once more after a person has looked is refused.
 
 use std::collections::VecDeque;
 
@@ -10,6 +11,8 @@ use crate::id::DeliveryKey;
 const RUNNING: usize = 5;
 const WINDOW: usize = 50;
 const SHARE: usize = 10;
+/// Refused recipients running that make the relay the one that is wrong.
+pub(crate) const UNKNOWN: usize = 10;
 
 /// The last attempts of one run.
 #[derive(Debug, Default)]
@@ -17,12 +20,50 @@ pub(crate) struct Blame {
     last: VecDeque<Option<(DeliveryKey, String)>>,
     /// The run is to blame: what was under way on other connections goes back too.
     found: bool,
+    /// Recipients refused since the relay last took anything.
+    unknown: Vec<DeliveryKey>,
+    /// What is thought of them.
+    readers: Readers,
+}
+
+/// Whether refused recipients are refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Readers {
+    #[default]
+    Counted,
+    /// It is the relay that is wrong.
+    Doubted,
+    /// A person has seen it, and let the run go on.
+    Believed,
 }
 
 impl Blame {
     /// Notes an attempt that was not refused in such a way.
     pub(crate) fn accepted(&mut self) {
         self.note(None);
+        self.unknown.clear();
+    }
+
+    /// Notes a refusal of a recipient, at its first try or later. Gives the recipients to put back once it is the
+    /// relay that is wrong.
+    pub(crate) fn unknown(&mut self, key: DeliveryKey, first: bool) -> Option<Vec<DeliveryKey>> {
+        match self.readers {
+            Readers::Believed => None,
+            Readers::Doubted => Some(vec![key]),
+            // It was tried before: put off, or put back from here.
+            Readers::Counted if !first => {
+                self.readers = Readers::Believed;
+                None
+            }
+            Readers::Counted => {
+                self.unknown.push(key);
+                if self.unknown.len() < UNKNOWN {
+                    return None;
+                }
+                self.readers = Readers::Doubted;
+                Some(std::mem::take(&mut self.unknown))
+            }
+        }
     }
 
     /// Judges anew from here: for a run that is not held, because it cannot be.
@@ -84,6 +125,26 @@ mod tests {
         blame.accepted();
         let late = blame.refused(key(9), "550 sender refused".into());
         assert_eq!(late, Some(vec![key(9)]), "one that was under way");
+    }
+
+    #[test]
+    fn ten_readers_running_whom_nobody_knows_are_doubted_until_a_person_has_looked() {
+        let mut blame = Blame::default();
+        for seq in 0..9 {
+            assert_eq!(blame.unknown(key(seq), true), None);
+        }
+        blame.accepted();
+        for seq in 10..19 {
+            assert_eq!(blame.unknown(key(seq), true), None, "counted anew");
+        }
+        let back = blame.unknown(key(19), true).expect("the tenth");
+        assert_eq!(back, (10..20).map(key).collect::<Vec<_>>());
+        let late = blame.unknown(key(20), true);
+        assert_eq!(late, Some(vec![key(20)]), "one that was under way");
+        // The run goes on, with those that were put back.
+        let mut blame = Blame::default();
+        assert_eq!(blame.unknown(key(10), false), None);
+        assert!((20..60).all(|seq| blame.unknown(key(seq), true).is_none()));
     }
 
     #[test]

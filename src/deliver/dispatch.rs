@@ -14,7 +14,7 @@ use crate::deliver::standing::Via;
 use crate::deliver::starter::Clocks;
 use crate::deliver::teller::Telling;
 use crate::deliver::trouble::Trouble;
-use crate::deliver::{Engine, TROUBLE, guard};
+use crate::deliver::{Charge, Engine, TROUBLE, guard};
 use crate::id::{DeliveryKey, RunId};
 use crate::pace;
 use crate::store::StoreError;
@@ -101,8 +101,11 @@ impl Engine {
     async fn round(&self, memory: &mut Memory) -> Result<(), StoreError> {
         let shared = &self.shared;
         self.give_back_finished().await?;
-        self.start_due(&mut memory.clocks).await?;
-        let runs = shared.app.store.active_runs().await?;
+        if self.charge != Charge::Mails {
+            self.start_due(&mut memory.clocks).await?;
+        }
+        let mut runs = shared.app.store.active_runs().await?;
+        runs.retain(|run| self.charge.has(run.id()));
         let before = std::mem::take(&mut memory.runs);
         memory.runs = runs
             .into_iter()

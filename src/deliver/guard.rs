@@ -1,6 +1,6 @@
-//! Who may send at all: the lock on a SQLite database, and the guard against a restored backup.
+//! Who may send at all: the lock on a SQLite database or of a node, and the guard against a restored backup.
 //!
-//! Promises: two processes never send from one SQLite file; a database older than what this machine
+//! Promises: two processes never send from one SQLite file, nor as one node of a PostgreSQL; a database older than what this machine
 //! knows of it, or a run that slept for more than an hour, is held until a person says otherwise.
 
 use std::fs::{self, File};
@@ -18,13 +18,27 @@ use crate::failpoint::{self, When};
 /// A sender that was away for longer may be a machine restored from an image.
 const GAP: Duration = Duration::from_secs(3600);
 
-/// The right to send from a SQLite database: an operating-system lock, so it ends with the process.
+/// The right to send from a SQLite database, or as a node: an operating-system lock, so it ends with the process.
 #[derive(Debug)]
 pub(crate) struct SendingLock {
     _file: File,
 }
 
 impl SendingLock {
+    /// Where the lock lies: beside a SQLite database, from which one process alone may send; else in the folder of
+    /// this node, because a second process of its name would fence the first, and only other machines may send too.
+    pub(crate) fn path(app: &App, node: &str) -> anyhow::Result<PathBuf> {
+        if let Some(database) = app.store.sqlite_path() {
+            return Ok(database.with_extension("sending"));
+        }
+        let folder = app.path(&app.config.paths.state);
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("the state folder `{}` cannot be made", folder.display()))?;
+        let plain = |c: char| if c.is_alphanumeric() { c } else { '-' };
+        let node: String = node.chars().map(plain).collect();
+        Ok(folder.join(format!("{node}.sending")))
+    }
+
     /// Takes the lock at `path`; none if another process holds it.
     pub(crate) fn try_take(path: &Path, boot: i64) -> anyhow::Result<Option<SendingLock>> {
         let name = path.display();

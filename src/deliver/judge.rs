@@ -1,7 +1,8 @@
 //! From an answer to a delivery's outcome: scope, schedule, expiry and policy put together.
 //!
 //! Promises: only recipient-scope answers finalise a recipient; what is not known to be permanent is
-//! deferred; faults of the connection or the relay charge nobody.
+//! deferred; faults of the connection or the relay charge nobody, but one delivery that ends connection after
+//! connection while others pass is charged with it.
 
 use crate::clock::Timestamp;
 use crate::config::{Send, UncertainPolicy};
@@ -26,6 +27,8 @@ pub(crate) struct Attempt {
     pub policy: UncertainPolicy,
     /// A number in 0.0..1.0 for the jitter of the next wait.
     pub fraction: f64,
+    /// Whether it is known that connections end because of this delivery.
+    pub to_blame: bool,
 }
 
 /// The outcome, and what else the answer says.
@@ -40,6 +43,8 @@ pub(crate) struct Judged {
 pub(crate) enum Concerns {
     /// Nobody: the connection goes on.
     Nobody,
+    /// Nobody as yet: it knows no such recipient.
+    Recipient(Reply),
     /// The run: refused for content, policy or sender.
     Run(Reply),
     /// The connection: it must be closed.
@@ -59,9 +64,23 @@ pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply
     let released = |concerns| (Outcome::Released, false, concerns);
     let (outcome, charged, concerns) = match verdict {
         Verdict::Sent => (Outcome::Sent(reply), true, Concerns::Nobody),
-        Verdict::Bounced { .. } => (Outcome::Bounced(reply), true, Concerns::Nobody),
+        Verdict::Bounced { .. } if is_unspeakable(&reply) => {
+            (Outcome::Bounced(reply), true, Concerns::Nobody)
+        }
+        Verdict::Bounced { .. } => (
+            Outcome::Bounced(reply.clone()),
+            true,
+            Concerns::Recipient(reply),
+        ),
         Verdict::Deferred => (deferred(config, attempt, reply), true, Concerns::Nobody),
         Verdict::Content => (Outcome::Failed(reply.clone()), true, Concerns::Run(reply)),
+        // Neither the relay nor the connection has failed for anybody else.
+        Verdict::Relay if attempt.to_blame => {
+            (deferred(config, attempt, reply), true, Concerns::Nobody)
+        }
+        Verdict::Connection if attempt.to_blame => {
+            (deferred(config, attempt, reply), true, Concerns::Connection)
+        }
         Verdict::Connection => released(Concerns::Connection),
         Verdict::Relay => released(Concerns::Relay(reply)),
         Verdict::OutOfStep if stage == Stage::Dot => {
@@ -81,6 +100,44 @@ pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply
             failure,
         },
         concerns,
+    }
+}
+
+/// Whether the address cannot be said to this relay (5.1.3, and 5.6.7 where it is not ASCII), whoever stands behind it.
+fn is_unspeakable(reply: &Reply) -> bool {
+    matches!(reply.status(), Some((_, 1, 3) | (_, 6, 7)))
+}
+
+/// Whether an answer about one delivery stops more than that delivery's try, and names no rest that the relay wants.
+pub(crate) fn stops_others(stage: Stage, reply: &Reply) -> bool {
+    let wide = || matches!(scope(stage, reply), Verdict::Connection | Verdict::Relay);
+    stage != Stage::Mail && reply.class() == 4 && wide() && hint::pause(reply).is_none()
+}
+
+/// A delivery that has ended one connection after the other at `stage` is put off like one that the relay deferred.
+pub(crate) fn put_off(
+    config: &Send,
+    attempt: &Attempt,
+    stage: Stage,
+    reply: Reply,
+    dialogue: String,
+) -> Settled {
+    let reason = match reply.code {
+        0 => Reason::Protocol,
+        _ => classify(stage, &reply),
+    };
+    Settled {
+        key: attempt.key,
+        outcome: deferred(config, attempt, reply),
+        marked: attempt.marked,
+        at: attempt.now,
+        charged: true,
+        suppress: false,
+        failure: Some(Failure {
+            stage: Some(stage),
+            reason,
+            dialogue,
+        }),
     }
 }
 

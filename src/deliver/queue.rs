@@ -206,13 +206,22 @@ impl Queue {
 
     /// Puts a job back that nothing was decided about; `relay` had taken it.
     pub(crate) fn put_back(&self, relay: usize, job: Job) {
+        self.put(relay, job, VecDeque::push_front);
+    }
+
+    /// The same behind the others of its run: it is not to keep them waiting.
+    pub(crate) fn put_behind(&self, relay: usize, job: Job) {
+        self.put(relay, job, VecDeque::push_back);
+    }
+
+    fn put(&self, relay: usize, job: Job, place: fn(&mut VecDeque<Job>, Job)) {
         let mut inner = lock(&self.inner);
         inner.turns.give_back(relay);
         self.relays[relay].purse.give_back();
         if inner.closed {
             return;
         }
-        inner.line(job.run.id(), job.via).jobs.push_front(job);
+        place(&mut inner.line(job.run.id(), job.via).jobs, job);
         drop(inner);
         self.changed.notify_waiters();
     }

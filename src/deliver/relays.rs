@@ -13,15 +13,17 @@ use anyhow::{Context, ensure};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::{Relay, RelayKind};
-use crate::deliver::blame::Blame;
+use crate::deliver::blame::{Blame, UNKNOWN};
 use crate::deliver::breaker::Breaker;
 use crate::deliver::copies::Copies;
+use crate::deliver::culprits::Culprits;
 use crate::deliver::direct::Direct;
 use crate::deliver::purse::Purse;
 use crate::deliver::standing::{Standing, Via};
 use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::deliver::watchdog::Watched;
 use crate::deliver::{Shared, lock, public_host, signers};
+use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId};
 use crate::rate::Span;
 use crate::reply::{Reply, hint};
@@ -48,6 +50,8 @@ pub(crate) struct LiveRelay {
     tls: TlsClient,
     ehlo: String,
     blame: Mutex<HashMap<RunId, Blame>>,
+    /// At whose commands its connections end.
+    pub culprits: Mutex<Culprits>,
     /// Permanent refusals in a row, over all connections.
     refusals: Mutex<u32>,
     /// Whether it has answered as a relay does since this process began.
@@ -105,6 +109,7 @@ impl LiveRelay {
             tls: TlsClient::new(ca_file.as_deref())?,
             ehlo: public_host(&app.config.publication.url),
             blame: Mutex::default(),
+            culprits: Mutex::default(),
             refusals: Mutex::default(),
             answered: AtomicBool::new(false),
             failure: Mutex::default(),
@@ -113,6 +118,20 @@ impl LiveRelay {
 
     pub(crate) async fn connect(&self) -> Result<Session, SessionError> {
         Session::connect(&self.config, &self.ehlo, &self.tls).await
+    }
+
+    /// Notes that the recipient of `run`'s copy is refused: see [`Blame::unknown`]. A system mail has no run to hold.
+    pub(crate) fn unknown(
+        &self,
+        run: &Run,
+        key: DeliveryKey,
+        first: bool,
+    ) -> Option<Vec<DeliveryKey>> {
+        if run.id() == RunId::SYSTEM {
+            return None;
+        }
+        let mut blame = lock(&self.blame);
+        blame.entry(run.id()).or_default().unknown(key, first)
     }
 
     /// Whether its word is no for good: to everyone, or to `run`.
@@ -176,6 +195,7 @@ impl Shared {
         *lock(&relay.refusals) = 0;
         self.works(relay);
         if sent {
+            lock(&relay.culprits).served();
             let mut blame = lock(&relay.blame);
             let blame = blame.entry(run.id()).or_default();
             blame.accepted();
@@ -216,6 +236,37 @@ impl Shared {
         };
         let Some(back) = back else { return };
         let why = format!("relay {} refuses this run: {}", relay.name, reply.masked());
+        self.give_up_on(relay, run, State::Failed, &back, &why)
+            .await;
+    }
+
+    /// `relay` refused the recipients `back` of `run`, one after the other, and took nothing in between.
+    pub(crate) async fn readers_refused(
+        &self,
+        relay: &LiveRelay,
+        run: &Run,
+        back: &[DeliveryKey],
+        reply: &Reply,
+    ) {
+        let why = format!(
+            "relay {} refused {UNKNOWN} readers running and took nothing in between, so it is the relay that is \
+             doubted: {}; they are queued again and not suppressed; `resume --yes` believes it",
+            relay.name,
+            reply.masked()
+        );
+        self.give_up_on(relay, run, State::Bounced, back, &why)
+            .await;
+    }
+
+    /// Puts deliveries back that `relay` refused for good. The run goes on through the other relays, or is held.
+    async fn give_up_on(
+        &self,
+        relay: &LiveRelay,
+        run: &Run,
+        from: State,
+        back: &[DeliveryKey],
+        why: &str,
+    ) {
         let now = self.app.clock.now();
         let system = run.id() == RunId::SYSTEM;
         // The open run cannot be held: its mails wait like greylisted ones.
@@ -232,8 +283,8 @@ impl Shared {
         });
         let store = &self.app.store;
         let done = match others {
-            true => store.requeue_refused(run.id(), &back, due).await,
-            false => store.hold_refused(run.id(), &back, &why, due).await,
+            true => store.requeue_refused(run.id(), from, back, due).await,
+            false => store.hold_refused(run.id(), from, back, why, due).await,
         };
         if let Err(error) = done {
             tracing::error!(%error, run.id = run.id, "the run could not be held");

@@ -3,10 +3,11 @@
 //! Promises: a connection behaves alike whoever it is connected to; only the scope of what it finds out
 //! differs. Leaves what is done about it to `relays` and `direct`.
 
-use crate::deliver::Shared;
 use crate::deliver::direct::line::Line;
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
+use crate::deliver::{Shared, lock};
+use crate::delivery::State;
 use crate::id::DeliveryKey;
 use crate::reply::scope::{Verdict, scope};
 use crate::reply::{Reply, Stage, hint};
@@ -62,12 +63,47 @@ impl Seat<'_> {
         }
     }
 
+    /// Puts a job back at whose own commands the connection ended: the others go first.
+    pub(crate) fn put_behind(&self, job: Job) {
+        match self.line {
+            Some(line) => line.put_back(job),
+            None => self.shared.queue.put_behind(self.relay.index, job),
+        }
+    }
+
+    /// Notes that the connection ended at the commands of this delivery. True if the delivery is to blame.
+    pub(crate) fn ended_by(&self, key: DeliveryKey) -> bool {
+        // Behind a site stand few readers, and it has waits of its own.
+        self.line.is_none() && lock(&self.relay.culprits).ended(key)
+    }
+
     /// An answer came as one should; `sent` if it took the message.
     pub(crate) fn answered(&self, run: &Run, sent: bool) {
         match self.line {
             Some(line) => line.answered(run.id(), sent),
             None => self.shared.relay_answered(self.relay, run, sent),
         }
+    }
+
+    /// The recipient of `run`'s copy was refused, at its first try or later. Gives the recipients to put back once that
+    /// is the relay's own fault. At a site of its own, a dead domain has many readers.
+    pub(crate) fn unknown(
+        &self,
+        run: &Run,
+        key: DeliveryKey,
+        first: bool,
+    ) -> Option<Vec<DeliveryKey>> {
+        match self.line {
+            Some(_) => None,
+            None => self.relay.unknown(run, key, first),
+        }
+    }
+
+    /// The relay is wrong about the recipients `back` of `run`; `reply` was said to the last of them.
+    pub(crate) async fn doubted(&self, run: &Run, back: &[DeliveryKey], reply: &Reply) {
+        self.shared
+            .readers_refused(self.relay, run, back, reply)
+            .await;
     }
 
     /// A copy of `run` was refused for good, and the recipient is not to blame.
@@ -79,7 +115,10 @@ impl Seat<'_> {
             return;
         };
         let store = &self.shared.app.store;
-        if let Err(error) = store.requeue_refused(run.id(), &back, until).await {
+        if let Err(error) = store
+            .requeue_refused(run.id(), State::Failed, &back, until)
+            .await
+        {
             tracing::error!(%error, run.id = run.id, "refused deliveries could not be put back");
         }
     }

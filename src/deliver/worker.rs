@@ -4,6 +4,7 @@
 //! marker of message i+1 and the outcome of message i share one commit; the body of message i and the
 //! commands of message i+1 share one write. Where the relay takes windows, `window` sends instead.
 
+mod aside;
 mod window;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::deliver::Shared;
 use crate::deliver::copies::{Fault, Prepared};
-use crate::deliver::judge::{Attempt, Concerns, judge, unanswered, uncertain};
+use crate::deliver::judge::{Attempt, Concerns, judge, stops_others, unanswered, uncertain};
 use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
@@ -171,7 +172,7 @@ impl Worker<'_> {
                     continue;
                 }
                 Err(error) => {
-                    self.seat.put_back(current.job);
+                    self.broke_off(&session, current, &error, &mut settling);
                     self.ledger.settle(std::mem::take(&mut settling)).await;
                     self.broke(useful, &error).await;
                     return;
@@ -190,6 +191,8 @@ impl Worker<'_> {
                 drop(session);
                 self.put_back(upcoming);
                 self.give_back(current).await;
+                // Its run may be paused: what waits of it is not to meet the same.
+                self.shared.done.wake.notify_one();
                 return;
             }
             session.body(&current.prepared.message);
@@ -221,7 +224,8 @@ impl Worker<'_> {
                 Err(error) => {
                     self.put_back(upcoming);
                     if error.terminator == Terminator::NotSent {
-                        self.give_back(current).await;
+                        let settling = self.cut_short(&session, current, &error);
+                        self.ledger.settle(vec![settling]).await;
                     } else {
                         self.unanswered(&session, current, &error).await;
                     }
@@ -334,14 +338,10 @@ impl Worker<'_> {
         settling: &mut Vec<Settling>,
     ) -> Next {
         let shared = self.shared;
+        let own = stops_others(stage, &reply);
         let attempt = Attempt {
-            key: ready.prepared.key,
-            attempts: ready.job.row.attempts,
-            since: crate::clock::Timestamp(ready.job.row.created_at),
-            now: shared.app.clock.now(),
-            marked,
-            policy: ready.job.policy(),
-            fraction: shared.app.chance.fraction(),
+            to_blame: own && self.seat.ended_by(ready.prepared.key),
+            ..self.attempt(&ready, marked)
         };
         if reply.class() >= 4 {
             self.seat.heard(&reply);
@@ -357,7 +357,10 @@ impl Worker<'_> {
         let released = judged.settled.outcome == Outcome::Released;
         if released && !marked {
             // Nothing was decided and nothing written: the row is queued as it was.
-            self.seat.put_back(ready.job);
+            match own {
+                true => self.seat.put_behind(ready.job),
+                false => self.seat.put_back(ready.job),
+            }
         } else {
             settling.push(Settling {
                 settled: judged.settled,
@@ -367,6 +370,15 @@ impl Worker<'_> {
         match concerns {
             Concerns::Nobody => {
                 self.seat.answered(&run, sent);
+                Next::GoOn
+            }
+            Concerns::Recipient(reply) => {
+                self.seat.answered(&run, false);
+                let first = attempt.attempts == 0;
+                if let Some(back) = self.seat.unknown(&run, attempt.key, first) {
+                    self.ledger.settle(std::mem::take(settling)).await;
+                    self.seat.doubted(&run, &back, &reply).await;
+                }
                 Next::GoOn
             }
             Concerns::Run(reply) => {

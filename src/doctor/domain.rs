@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::spf::{self, Trouble};
 use super::{Desk, Findings, dmarc, ptr};
 use crate::config::{Relay, RelayKind};
-use crate::dkim::tags;
+use crate::dkim::{Signer, tags};
 use crate::dns::Dns;
 use crate::spf::{Client, LOOKUPS, Verdict};
 
@@ -18,7 +18,9 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
         );
     };
     spf_of(desk, dns, out).await;
-    dkim(desk, dns, out).await;
+    for signer in [&desk.signer, &desk.second].into_iter().flatten() {
+        dkim(signer, dns, out).await;
+    }
     dmarc::look(desk, dns, out).await;
     answers(desk, dns, out).await;
     ptr::look(desk, dns, out).await;
@@ -161,10 +163,7 @@ async fn by_address(desk: &Desk<'_>, dns: &Dns, (name, relay): (&str, &Relay), o
 }
 
 /// The record under the selector must be the public half of the very key that signs.
-async fn dkim(desk: &Desk<'_>, dns: &Dns, out: &mut Findings) {
-    let Some(signer) = &desk.signer else {
-        return;
-    };
+async fn dkim(signer: &Signer, dns: &Dns, out: &mut Findings) {
     let name = signer.record_name();
     let found = match dns.txt(&name).await {
         Ok(found) => found.records,

@@ -118,19 +118,14 @@ pub async fn questions(
 ) -> anyhow::Result<Vec<Question>> {
     let slug = &built.compiled.slug;
     let mut found = Vec::new();
-    if planned.plan.audience == Audience::List {
-        let segment = planned.plan.segment.as_ref().map(|sieve| &sieve.filter);
-        let now = app.clock.now();
-        let (readers, run) = app.store.have_got(list, slug, segment, now).await?;
-        if let Some(run) = run.filter(|_| readers > 0) {
-            found.push(Question {
-                guard: Guard::SameIssue,
-                sentence: format!(
-                    "{readers} of the {} readers have got `{slug}` before (run {run}) and would get it once more",
-                    planned.readers
-                ),
-            });
-        }
+    if let Some((readers, run)) = have_got(app, slug, list, planned).await? {
+        found.push(Question {
+            guard: Guard::SameIssue,
+            sentence: format!(
+                "{readers} of the {} readers have got `{slug}` before (run {run}) and would get it once more",
+                planned.readers
+            ),
+        });
     }
     let past = app.store.sent_to(list, SUBJECTS).await?;
     let past: anyhow::Result<Vec<Past>> = past.into_iter().map(Past::of).collect();
@@ -154,6 +149,32 @@ pub async fn questions(
         sentence: format!("{} ({}:{})", finding.message, finding.file, finding.line),
     }));
     Ok(found)
+}
+
+/// How many of the readers have a copy of the issue `slug`, unless the plan says that they are to get it once more, and
+/// the newest run that brought it.
+async fn have_got(
+    app: &App,
+    slug: &str,
+    list: ListId,
+    planned: &Planned,
+) -> anyhow::Result<Option<(i64, i64)>> {
+    let store = &app.store;
+    let (readers, run) = match (planned.plan.audience, &planned.origin) {
+        (Audience::List, _) => {
+            let segment = planned.plan.segment.as_ref().map(|sieve| &sieve.filter);
+            store.have_got(list, slug, segment, app.clock.now()).await?
+        }
+        // Those who did not open another issue may have got this one since.
+        (Audience::Unopened, Some(origin)) if origin.slug != slug => {
+            let audience = planned.plan.audience;
+            store
+                .part_has_got(list, audience, origin.id(), slug)
+                .await?
+        }
+        _ => return Ok(None),
+    };
+    Ok(run.filter(|_| readers > 0).map(|run| (readers, run)))
 }
 
 impl Past {

@@ -19,6 +19,7 @@ use crate::run::whom;
 use crate::schedule::{self, shown, span};
 use crate::segment::Sieve;
 use crate::store::runs::{Audience, Plan, Run};
+use crate::track;
 use crate::trial::By;
 
 mod stages;
@@ -69,7 +70,7 @@ pub enum Part {
     Continue,
     /// Those whom an earlier revision of the issue reached.
     Reached,
-    /// Those who neither opened nor clicked the newest run of this issue.
+    /// Those who, as people, neither opened nor clicked the newest run of this issue.
     UnopenedOf(String),
 }
 
@@ -182,6 +183,8 @@ impl Planned {
                 let run = store.last_started(earlier, list).await?;
                 let run =
                     run.with_context(|| format!("`{earlier}` was never sent to this list"))?;
+                // What stands in the log is to be counted by now.
+                track::fold::catch_up(store).await?;
                 (Audience::Unopened, run)
             }
         };

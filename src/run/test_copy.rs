@@ -126,7 +126,8 @@ pub async fn send(
     let begun = begin(app, built, to, values).await?;
     let (say, heard) = watch::channel(false);
     let engine = match Engine::take(app.clone(), heard).await? {
-        Taken::Engine(engine) => Some(tokio::spawn(engine.run())),
+        // A run that was interrupted is not to go on because of it.
+        Taken::Engine(engine) => Some(tokio::spawn(engine.for_mails().run())),
         // Another process sends from this database; the copies are in its queue.
         Taken::Busy => None,
     };

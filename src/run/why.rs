@@ -13,7 +13,7 @@ use crate::deliver;
 use crate::deliver::trouble::{RelayTrouble, Trouble};
 use crate::delivery::Counts;
 use crate::pace;
-use crate::run::trial;
+use crate::run::{self, trial};
 use crate::schedule::{shown, span};
 use crate::store::runs::Run;
 
@@ -78,6 +78,8 @@ pub struct Why {
 /// What the answer is made of.
 struct Facts<'a> {
     run: &'a Run,
+    /// What commands call it.
+    name: String,
     counts: Counts,
     /// Queued deliveries that are not due yet, and when the next is.
     deferred: i64,
@@ -97,7 +99,7 @@ struct Facts<'a> {
 pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
     let (store, now) = (&app.store, app.clock.now());
     let (deferred, next_due) = store.deferred(run.id(), now).await?;
-    let open = is_open(run);
+    let open = run.is_open();
     let refusal = match open {
         true => match tokio::time::timeout(PATIENCE, store.take_a_write(now)).await {
             Ok(written) => written.err().map(|error| error.to_string()),
@@ -107,6 +109,7 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
     };
     Ok(tell(&Facts {
         run,
+        name: run::name(app, run).await?,
         counts: store.counts(run.id()).await?,
         deferred,
         next_due,
@@ -135,15 +138,11 @@ async fn trouble(app: &App, run: &Run) -> anyhow::Result<Option<Trouble>> {
 pub async fn all(app: &App, limit: u32) -> anyhow::Result<Vec<Why>> {
     let mut found = Vec::new();
     for run in app.store.runs(limit).await? {
-        if is_open(&run) {
+        if run.is_open() {
             found.push(why(app, &run).await?);
         }
     }
     Ok(found)
-}
-
-fn is_open(run: &Run) -> bool {
-    !matches!(run.status.as_str(), "finished" | "cancelled")
 }
 
 fn tell(facts: &Facts<'_>) -> Why {
@@ -266,7 +265,7 @@ impl Facts<'_> {
         format!(
             "is scheduled and starts {shown} (in {wait}){local}: its content is fixed, its readers are those \
              of that moment, and `pressrun cancel {}` takes it back{who}",
-            self.run.slug
+            self.name
         )
     }
 
@@ -415,7 +414,7 @@ impl Facts<'_> {
     fn nobody(&self, why: &mut Why) -> String {
         why.cause = Cause::NobodySends;
         why.unaffected = Some("nothing is lost meanwhile");
-        why.command = Some(format!("pressrun resume {}", self.run.slug));
+        why.command = Some(format!("pressrun resume {}", self.name));
         format!(
             "stands still: no process sends, neither `pressrun serve` nor a `send`; {}",
             self.progress()
@@ -425,7 +424,7 @@ impl Facts<'_> {
     fn paused(&self, why: &mut Why) -> String {
         why.cause = Cause::Paused;
         why.unaffected = Some(OTHERS);
-        why.command = Some(format!("pressrun resume {}", self.run.slug));
+        why.command = Some(format!("pressrun resume {}", self.name));
         format!(
             "is paused by hand{}: {}",
             self.since(why.since),
@@ -436,7 +435,7 @@ impl Facts<'_> {
     fn held(&self, why: &mut Why) -> String {
         why.cause = Cause::Held;
         why.unaffected = Some(OTHERS);
-        why.command = Some(format!("pressrun resume {} --yes", self.run.slug));
+        why.command = Some(format!("pressrun resume {} --yes", self.name));
         let reason = self.run.reason.as_deref().unwrap_or("no reason was kept");
         format!(
             "is held{}: {reason}; {}, and nothing is tried until a person says so",

@@ -65,7 +65,17 @@ const REACHED: &str = "d.state = 'sent'
                 and e.state in ('sent', 'at_dot', 'uncertain', 'queued')
           )";
 
-const UNOPENED: &str = "d.state = 'sent' and d.opened_at is null and d.clicked_at is null";
+/// Whom it reached, and who did nothing with it: what only a machine opened or clicked, nobody did. Whoever may have
+/// read it (Apple's proxy, what nobody can tell from a machine) is left in peace, and so is whose copy counted
+/// nothing: of her nobody knows.
+const UNOPENED: &str = "d.state = 'sent'
+          and case when d.opened_at is null and d.clicked_at is null
+              then coalesce(d.copy, '') not like '%\"untracked\":true%'
+              else exists (
+                  select 1 from judged j where j.run_id = d.run_id and j.seq = d.seq
+                    and coalesce(j.opened, 'machine') = 'machine'
+                    and coalesce(j.clicked, 'machine') = 'machine'
+              ) end";
 
 const INSERT: &str = "
     insert into deliveries (run_id, seq, subscriber_id, state, due_at, settled_at, parts)

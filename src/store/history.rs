@@ -121,6 +121,39 @@ impl Store {
         })
     }
 
+    /// How many of those whom [`Store::part_of`] counts have a copy of the issue `slug` already, and the newest run that
+    /// brought it.
+    pub async fn part_has_got(
+        &self,
+        list: ListId,
+        audience: Audience,
+        origin: RunId,
+        slug: &str,
+    ) -> Result<(i64, Option<i64>)> {
+        let whom = whom(audience.name(), "$1", "''");
+        let text = format!(
+            "select count(distinct d.subscriber_id), max(g.run_id)
+             from deliveries d
+                 join subscriptions s on s.list_id = $2 and s.subscriber_id = d.subscriber_id
+                 join subscribers u on u.id = s.subscriber_id
+                 join deliveries g on g.subscriber_id = d.subscriber_id
+                 join runs b on b.id = g.run_id
+             where d.run_id = $1 and s.status = 'confirmed'
+               and not exists (select 1 from suppressions x where x.hash = u.hash)
+               and b.kind = 'issue' and b.slug = $3 and g.state in ('sent', 'at_dot', 'uncertain')
+               and {whom}"
+        );
+        read!(self, conn => {
+            let found = sqlx::query_as(sqlx::AssertSqlSafe(text))
+                .bind(origin.0)
+                .bind(list.0)
+                .bind(slug)
+                .fetch_one(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+
     /// How many confirmed readers of `list`, of a segment of it where one is given, have a copy of the issue
     /// `slug` already, by whatever list, and the newest run that brought it.
     pub async fn have_got(

@@ -288,6 +288,14 @@ impl Store {
             }
             if !changes.barred.is_empty() {
                 let readers = json(&changes.barred);
+                // As a single suppression does: whoever has just queued a mail for these readers is waited for.
+                sqlx::query(self.sql(
+                    "update subscribers set hash = hash
+                     where id in (select cast(value as bigint) from json_each($1))",
+                ))
+                .bind(&readers)
+                .execute(&mut *conn)
+                .await?;
                 await_freeze!(self, conn);
                 let taken = sqlx::query_as::<_, (i64, i64)>(self.sql(
                     "update deliveries set state = 'suppressed', settled_at = $2

@@ -62,8 +62,16 @@ const LEASE: &str = "
     where run_id = $1 and block in (select block from free)
     returning block";
 
+/// A delivery's age counts from when its run last began to go, and where the run is spread, from the end of that:
+/// who was first tried after days is no older than the others. At a pace of which no end is known it has none, and its
+/// waits alone count.
 const LOAD: &str = "
-    select d.seq, d.attempts, coalesce(r.started_at, r.created_at) as created_at, d.subscriber_id,
+    select d.seq, d.attempts,
+        case when r.per_day is not null then cast($4 as bigint)
+            when r.spread_until > r.since then r.spread_until
+            when r.since > 0 then r.since
+            else coalesce(r.started_at, r.created_at) end as created_at,
+        d.subscriber_id,
         u.address, u.name, u.fields, u.tracking, s.key as subscription,
         coalesce(d.parts, 0) as parts
     from deliveries d

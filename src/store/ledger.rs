@@ -1,7 +1,7 @@
 //! The ledger: markers and outcomes of many deliveries in one durable commit.
 //!
-//! Invariant: a row leaves `queued` for `at_dot` only here, guarded by its state, its block's lease and
-//! the boot that holds it; the commit has reached the disk before the caller hears of it.
+//! Invariant: a row leaves `queued` for `at_dot` only here, guarded by its state, its run's status, its block's
+//! lease and the boot that holds it; the commit has reached the disk before the caller hears of it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{Outcome, Settled, State};
 use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
+use crate::store::comeback::{lock_readers, take_leavers};
 use crate::store::leave::await_freeze;
 use crate::store::{Result, Store, failures};
 
@@ -44,7 +45,8 @@ struct OutcomeRow<'a> {
 }
 
 /// The batches that every message passes are arrays: their values are read by place, and not looked for by
-/// name. This one holds run, seq and copy.
+/// name. This one holds run, seq and copy. Nothing of a run gets a marker that was paused, held or cancelled by
+/// then; which runs go on is asked once for the whole batch.
 /// Differs by necessity: `db_now()` is 0 on SQLite, where a lease ends with the process that holds it.
 const MARK: &str = "
     update deliveries set state = 'at_dot', boot = $2, marked_at = $3, copy = m.value->>2
@@ -55,6 +57,7 @@ const MARK: &str = "
           select 1 from blocks
           where blocks.run_id = deliveries.run_id and blocks.block = deliveries.seq / 256
             and blocks.boot = $2 and blocks.until > db_now()
+            and blocks.run_id in (select id from runs where status in ('sending', 'open'))
       )";
 
 /// What becomes of nearly every message: run, seq, time, code, enhanced status, reply.
@@ -99,18 +102,6 @@ const ADVANCE_DUE: &str = "
 
 /// Octets of a reply that are kept with its delivery.
 const REPLY_LIMIT: usize = 512;
-
-/// A mail of the open run, which cannot be held, is put back so often and then stays failed.
-const SYSTEM_TRIES: i64 = 8;
-
-/// The attempts of an issue's deliveries are taken back: it was not about them.
-const REQUEUE: &str = "
-    update deliveries set state = 'queued', due_at = $2, settled_at = null,
-        attempts = case when run_id = 1 or attempts = 0 then attempts else attempts - 1 end
-    from json_each($1) as o join runs r on r.id = cast(o.value->>'run' as bigint)
-    where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
-      and state = 'failed' and r.status <> 'cancelled' and (run_id > 1 or attempts < $3)
-    returning run_id, seq";
 
 /// Suppresses the addresses of a batch of bounced deliveries.
 const SUPPRESS: &str = "
@@ -183,6 +174,11 @@ impl Store {
             .partition(|settled| rows == Rows::Counted && is_plainly_sent(settled));
         let from: HashMap<DeliveryKey, State> = others.iter().map(|s| origin(s)).collect();
         let requeues = others.iter().any(|s| s.outcome.state() == State::Queued);
+        // Who leaves finds nothing queued while a delivery stands at the dot.
+        let back = others.iter();
+        let back = back.filter(|s| s.marked && s.outcome.state() == State::Queued);
+        let back: Vec<_> = back.map(|s| key_row(s.key)).collect();
+        let back = (!back.is_empty()).then(|| json(&back));
         let outcomes = json(&others.iter().map(|s| outcome_row(s)).collect::<Vec<_>>());
         let suppress: Vec<_> = others
             .iter()
@@ -196,6 +192,9 @@ impl Store {
         transact!(self, conn => {
             let mut moves = Moves::default();
             let mut done = Committed::default();
+            if let Some(back) = &back {
+                lock_readers!(self, conn, back.as_str());
+            }
             if !sent.is_empty() {
                 let changed = sqlx::query(self.sql(SENT))
                     .bind(sent_rows.as_str())
@@ -218,6 +217,9 @@ impl Store {
                     let key = key_of(row.get(0), row.get(1));
                     let to = State::parse(row.get(2)).expect("the schema allows no other state");
                     moves.add(key, from[&key], to);
+                }
+                if let Some(back) = &back {
+                    take_leavers!(self, conn, back.as_str(), at, moves);
                 }
                 if requeues {
                     sqlx::query(self.sql(ADVANCE_DUE))
@@ -286,95 +288,27 @@ impl Store {
             Some(done)
         })
     }
-
-    /// Holds the run, after it has turned out that the relay refuses everyone, and puts `keys`, which
-    /// failed by that, back into its queue. A cancelled run stays as it is. Gives how many went back.
-    pub async fn hold_refused(
-        &self,
-        run: RunId,
-        keys: &[DeliveryKey],
-        why: &str,
-        due: Timestamp,
-    ) -> Result<u64> {
-        again!(self.try_requeue(run, keys, Some(why), due).await)
-    }
-
-    /// Puts `keys`, which one relay refused for all, back into the queue for the others.
-    pub async fn requeue_refused(
-        &self,
-        run: RunId,
-        keys: &[DeliveryKey],
-        due: Timestamp,
-    ) -> Result<u64> {
-        again!(self.try_requeue(run, keys, None, due).await)
-    }
-
-    async fn try_requeue(
-        &self,
-        run: RunId,
-        keys: &[DeliveryKey],
-        held: Option<&str>,
-        due: Timestamp,
-    ) -> Result<u64> {
-        let rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
-        transact!(self, conn => {
-            // The last of its deliveries may have finished it meanwhile.
-            sqlx::query(
-                "update runs set status = $3, reason = $2, finished_at = null,
-                     since = case when $3 = 'held' then $4 else since end
-                 where id = $1 and kind = 'issue' and status in ('sending', 'finished')",
-            )
-            .bind(run.0)
-            .bind(held)
-            .bind(if held.is_some() { "held" } else { "sending" })
-            .bind(due.0)
-            .execute(&mut *conn)
-            .await?;
-            let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))
-                .bind(rows.as_str())
-                .bind(due.0)
-                .bind(SYSTEM_TRIES)
-                .fetch_all(&mut *conn)
-                .await?;
-            let mut moves = Moves::default();
-            for &(run, seq) in &back {
-                moves.add(key_of(run, seq), State::Failed, State::Queued);
-            }
-            apply_moves!(self, conn, moves);
-            sqlx::query(self.sql(
-                "update blocks set next_due = case when next_due < $2 then next_due else $2 end
-                 where (run_id, block) in (
-                     select cast(o.value->>'run' as bigint), cast(o.value->>'seq' as bigint) / 256
-                     from json_each($1) as o
-                 )",
-            ))
-            .bind(rows.as_str())
-            .bind(due.0)
-            .execute(&mut *conn)
-            .await?;
-            back.len() as u64
-        })
-    }
 }
 
-fn json<T: Serialize>(rows: &T) -> String {
+pub(super) fn json<T: Serialize>(rows: &T) -> String {
     serde_json::to_string(rows).expect("numbers and strings always serialise")
 }
 
 #[derive(Serialize)]
-struct KeyRow {
+pub(super) struct KeyRow {
     run: i64,
     seq: u32,
 }
 
-fn key_row(key: DeliveryKey) -> KeyRow {
+/// A key as the batches name it.
+pub(super) fn key_row(key: DeliveryKey) -> KeyRow {
     KeyRow {
         run: key.run.0,
         seq: key.seq,
     }
 }
 
-fn key_of(run: i64, seq: i64) -> DeliveryKey {
+pub(super) fn key_of(run: i64, seq: i64) -> DeliveryKey {
     DeliveryKey {
         run: RunId(run),
         seq: u32::try_from(seq).expect("a seq is written from a u32"),

@@ -73,6 +73,9 @@ pub struct Run {
     /// To whom of the list, as JSON: what was said, and how it was understood; none is all of it.
     #[serde(serialize_with = "as_json")]
     pub segment: Option<String>,
+    /// 1 where it goes also to readers who want the digest of the month alone.
+    #[serde(skip)]
+    pub monthly: i64,
 }
 
 /// JSON that stands in a column, as JSON again.
@@ -93,6 +96,11 @@ impl Run {
     /// The run's number.
     pub fn id(&self) -> RunId {
         RunId(self.id)
+    }
+
+    /// Whether it is neither finished nor cancelled.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.status.as_str(), "finished" | "cancelled")
     }
 
     /// Whether its messages are not to go as fast as they can.
@@ -215,7 +223,7 @@ pub enum Frozen {
 pub(crate) const COLUMNS: &str = "id, kind, slug, title, list_id, revision, headers, relay, policy, status,
     recipients, reason, created_at, started_at, finished_at, since, start_at, zone, local_at, zone_field,
     per_day, spread, spread_until, paced_to, audience, origin, stages, stage, staged_at, open_to, stage_base,
-    trial, segment";
+    trial, segment, monthly";
 
 impl Store {
     /// The run numbered `id`.

@@ -1,11 +1,13 @@
 //! Proof and repair: the ledger counted row by row, and what a person decides about single deliveries.
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::clock::Timestamp;
 use crate::delivery::{Counts, State};
 use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
+use crate::store::comeback::{TAKE_LEAVERS, lock_readers, note};
 use crate::store::{Result, Store};
 
 /// One delivery as a person reads it.
@@ -262,8 +264,8 @@ impl Store {
         })
     }
 
-    /// Moves uncertain deliveries to `sent` or back to `queued`: all of a run, or one. Gives how many. A
-    /// finished run with something queued again is `sending` again.
+    /// Moves uncertain deliveries to `sent` or back to `queued`: all of a run, or one. Gives how many; whose reader
+    /// has left meanwhile is not queued. A finished run with something queued again is `sending` again.
     pub async fn resolve_uncertain(
         &self,
         run: RunId,
@@ -282,22 +284,32 @@ impl Store {
         at: Timestamp,
     ) -> Result<u64> {
         transact!(self, conn => {
-            let rows = sqlx::query_as::<_, (i64, i64)>(
-                "update deliveries set state = $2, due_at = $3,
-                     settled_at = case when $2 = 'queued' then null else settled_at end
-                 where (run_id, seq) in (
-                     select d.run_id, d.seq from blocks b cross join deliveries d
-                     where b.run_id = $1 and b.uncertain > 0 and d.run_id = b.run_id
-                       and d.seq >= b.block * 256 and d.seq < (b.block + 1) * 256
-                       and d.state = 'uncertain' and ($4 < 0 or d.seq = $4)
-                 )
-                   and state = 'uncertain'
-                 returning run_id, seq",
+            let chosen: Vec<(i64, i64)> = sqlx::query_as(
+                "select d.run_id, d.seq from blocks b cross join deliveries d
+                 where b.run_id = $1 and b.uncertain > 0 and d.run_id = b.run_id
+                   and d.seq >= b.block * 256 and d.seq < (b.block + 1) * 256
+                   and d.state = 'uncertain' and ($2 < 0 or d.seq = $2)",
             )
             .bind(run.0)
+            .bind(seq.map_or(-1, i64::from))
+            .fetch_all(&mut *conn)
+            .await?;
+            let keys = chosen.iter().map(|(run, seq)| json!({ "run": run, "seq": seq }));
+            let keys = serde_json::Value::from_iter(keys).to_string();
+            if to == State::Queued {
+                lock_readers!(self, conn, keys.as_str());
+            }
+            let rows = sqlx::query_as::<_, (i64, i64)>(self.sql(
+                "update deliveries set state = $2, due_at = $3,
+                     settled_at = case when $2 = 'queued' then null else settled_at end
+                 from json_each($1) as o
+                 where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
+                   and state = 'uncertain'
+                 returning run_id, seq",
+            ))
+            .bind(keys.as_str())
             .bind(to.name())
             .bind(at.0)
-            .bind(seq.map_or(-1, i64::from))
             .fetch_all(&mut *conn)
             .await?;
             let mut moves = Moves::default();
@@ -305,8 +317,18 @@ impl Store {
                 let seq = u32::try_from(seq).expect("a seq is written from a u32");
                 moves.add(DeliveryKey { run: RunId(run), seq }, State::Uncertain, to);
             }
+            let mut number = rows.len();
+            if to == State::Queued {
+                let taken: Vec<(i64, i64, String)> = sqlx::query_as(self.sql(TAKE_LEAVERS))
+                    .bind(keys.as_str())
+                    .bind(at.0)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                note(&taken, &mut moves);
+                number -= taken.len();
+            }
             apply_moves!(self, conn, moves);
-            if to == State::Queued && !rows.is_empty() {
+            if to == State::Queued && number > 0 {
                 sqlx::query(
                     "update blocks set next_due = $2 where run_id = $1 and queued > 0
                        and (next_due is null or next_due > $2)",
@@ -323,7 +345,7 @@ impl Store {
                 .execute(&mut *conn)
                 .await?;
             }
-            rows.len() as u64
+            u64::try_from(number).unwrap_or(u64::MAX)
         })
     }
 

@@ -6,6 +6,7 @@ mod desk;
 mod hygiene;
 mod lists;
 mod notices;
+mod output;
 mod pace;
 mod part;
 mod privacy;

@@ -16,6 +16,7 @@ mod windows;
 use std::time::Duration;
 
 use pressrun::delivery::Counts;
+use pressrun::run;
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::store::runs::Run;
 
@@ -98,6 +99,35 @@ on_both!(
             .map(|m| late(&m.rcpt[0]))
             .collect();
         assert!(order.is_sorted(), "the others came first: {order:?}");
+    }
+);
+
+on_both!(
+    a_reader_first_tried_after_days_has_all_the_tries_that_the_others_had,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: vec!["reader0+grey-2@example.org".into()],
+            send: "give_up = \"2s\"",
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        rig.sink.set_script(rig::script("greeting-421"));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_trouble().await;
+        run::pause(&rig.app, &rig.run(run).await)
+            .await
+            .expect("a pause");
+        // Days, for one that is given up after two seconds.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        rig.sink.set_script(Default::default());
+        run::resume(&rig.app, &rig.run(run).await, false)
+            .await
+            .expect("a resume");
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 1);
+        assert_eq!(rig.rows(run).await[0].attempts, 3);
     }
 );
 

@@ -19,7 +19,7 @@ use crate::store::runs::Run;
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// Slug or folder of the issue.
+    /// Slug or folder of the issue, and `:RUN` behind it for another run than its newest.
     issue: String,
     /// The delivery's number, or its reader's address.
     #[arg(value_name = "SEQ|ADDRESS")]

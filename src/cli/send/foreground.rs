@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::cli::signal::Stop;
-use crate::cli::{Exit, follow};
+use crate::cli::{Exit, audit, control, follow};
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, Taken};
 use crate::id::RunId;
@@ -13,31 +13,41 @@ use crate::notice;
 use crate::run;
 use crate::store::runs::Run;
 
+/// Between two looks whether whoever sends has ended in the middle of the run.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// The foreground waits so long for a webhook; the next sender asks it again.
 const NOTICES: std::time::Duration = std::time::Duration::from_secs(15);
 
 type Sending = tokio::task::JoinHandle<anyhow::Result<()>>;
 
-/// Starts the engine, unless another process has it.
-async fn start(app: &App, stop: watch::Receiver<bool>) -> anyhow::Result<Option<Sending>> {
-    match Engine::take(app.clone(), stop).await? {
-        Taken::Engine(engine) => Ok(Some(tokio::spawn(engine.run()))),
-        Taken::Busy => {
-            eprintln!("another pressrun sends from this database; following it");
-            Ok(None)
-        }
-    }
-}
-
-/// Sends run `id` here, or follows whoever does; ends when every delivery is final. A run that has not
-/// begun when it is interrupted is taken back: so `stop` listens before the run is begun.
-pub(crate) async fn send_and_follow(
+/// Starts the engine for run `id`, unless another process has it.
+async fn start(
     app: &App,
     id: RunId,
-    slug: &str,
-    stop: Stop,
-) -> anyhow::Result<Exit> {
-    let mut engine = start(app, stop.subscribe()).await?;
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<Option<Sending>> {
+    let Taken::Engine(engine) = Engine::take(app.clone(), stop).await? else {
+        return Ok(None);
+    };
+    let (engine, others) = engine.for_run(id).await?;
+    // On PostgreSQL another machine may well be at them.
+    for other in others.iter().filter(|_| app.store.is_sqlite()) {
+        let name = run::name(app, other).await?;
+        eprintln!(
+            "run {} of `{}` was interrupted and stays so; go on with it by `pressrun resume {name}`",
+            other.id, other.slug
+        );
+    }
+    Ok(Some(tokio::spawn(engine.run())))
+}
+
+/// Sends run `id` here, or follows whoever does and goes on where that one ends; ends when every delivery is
+/// final. A run that has not begun when it is interrupted is taken back: so `stop` listens before the run is begun.
+pub(crate) async fn send_and_follow(app: &App, id: RunId, stop: Stop) -> anyhow::Result<Exit> {
+    let mut engine = start(app, id, stop.subscribe()).await?;
+    if engine.is_none() {
+        eprintln!("another pressrun sends from this database; following it");
+    }
     let mut watch = stop.subscribe();
     let mut follow = std::pin::pin!(follow::follow(app, id, &mut watch));
     let followed = loop {
@@ -49,6 +59,12 @@ pub(crate) async fn send_and_follow(
                 Ok(()) => break Err(anyhow::anyhow!("the engine stopped by itself")),
                 Err(error) => break Err(error),
             },
+            () = tokio::time::sleep(AGAIN), if engine.is_none() && !stop.is_stopped() => {
+                engine = start(app, id, stop.subscribe()).await?;
+                if engine.is_some() {
+                    eprintln!("the other pressrun has ended; sending goes on here");
+                }
+            }
         }
     };
     let interrupted = stop.is_stopped();
@@ -64,12 +80,14 @@ pub(crate) async fn send_and_follow(
     followed?;
     let run: Run = app.store.run(id).await?.context("the run is gone")?;
     if interrupted && run::take_back(app, &run).await? {
+        audit::note(app, "cancelled a run", &control::about(&run)).await?;
         println!("taken back: nothing was sent");
         return Ok(Exit::Interrupted);
     }
-    let exit = follow::summary(app, &run).await?;
+    let exit = follow::summary(app, id).await?;
     if interrupted && matches!(run.status.as_str(), "sending" | "freezing") {
-        println!("interrupted; go on with: pressrun resume {slug}");
+        let name = run::name(app, &run).await?;
+        println!("interrupted; go on with: pressrun resume {name}");
         return Ok(Exit::Interrupted);
     }
     Ok(exit)

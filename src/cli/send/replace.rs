@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::app::App;
 use crate::cli::output::print;
@@ -11,9 +11,13 @@ use crate::cli::send::{Send, findings};
 use crate::cli::{Exit, audit, control, diff};
 use crate::clock::Timestamp;
 use crate::compile::diff::diff as compare;
+use crate::id::ListId;
 use crate::publication::Built;
 use crate::run::guards::{Guard, Question};
 use crate::run::{replace, why};
+use crate::segment::Sieve;
+use crate::store::audience::Whom;
+use crate::store::runs::Run;
 
 impl Send {
     /// Shows what differs, asks, and swaps the content; the hour and the readers stay.
@@ -34,6 +38,7 @@ impl Send {
         let start = Timestamp(waiting.run.start_at.unwrap_or(app.clock.now().0));
         let zone = &app.config.publication.timezone;
         let promos = findings(app, &built, start, zone).await?;
+        self.rehearse_for(app, &built, &waiting.run).await?;
         let questions: Vec<Question> = promos
             .iter()
             .map(|finding| Question {
@@ -60,5 +65,21 @@ impl Send {
         audit::note(app, "replaced a run's content", &about).await?;
         println!("replaced; {}", why::why(app, &waiting.run).await?.sentence);
         Ok(Exit::Done)
+    }
+
+    /// The copies of `built` for the readers that `run` would go to now.
+    async fn rehearse_for(&self, app: &App, built: &Built, run: &Run) -> anyhow::Result<()> {
+        let list = app
+            .store
+            .list_by_id(ListId(run.list_id.unwrap_or(0)))
+            .await?;
+        let list = list.context("the run's list is gone")?;
+        let segment = run.segment.as_deref().and_then(Sieve::from_json);
+        let whom = Whom {
+            segment: segment.as_ref().map(|sieve| &sieve.filter),
+            monthly: run.monthly == 1,
+            parts: &built.compiled.only,
+        };
+        self.rehearse(app, built, &list.slug, whom).await
     }
 }

@@ -11,7 +11,7 @@ use crate::run::{self, why};
 /// Lets a paused, held or interrupted run go on.
 #[derive(Debug, Args)]
 pub struct Resume {
-    /// Slug or folder of the issue.
+    /// Slug or folder of the issue, and `:RUN` behind it where several of its runs are under way.
     issue: String,
     /// Goes on although the run was held: someone has read why.
     #[arg(long)]
@@ -28,13 +28,13 @@ pub(crate) async fn run(cli: &Cli, resume: &Resume) -> anyhow::Result<Exit> {
 
 impl Resume {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let found = run::find(app, &self.issue).await?;
+        let found = run::find_open(app, &self.issue).await?;
         if found.status == "finished" {
             println!(
                 "the run of `{}` is finished; there is nothing to resume",
                 found.slug
             );
-            return follow::summary(app, &found).await;
+            return follow::summary(app, found.id()).await;
         }
         run::resume(app, &found, self.yes).await?;
         audit::note(app, "resumed a run", &control::about(&found)).await?;
@@ -51,6 +51,6 @@ impl Resume {
             );
             return Ok(Exit::Done);
         }
-        send_and_follow(app, found.id(), &found.slug, signal::stop()).await
+        send_and_follow(app, found.id(), signal::stop()).await
     }
 }

@@ -246,6 +246,7 @@ impl Direct {
             marked: false,
             policy: job.policy(),
             fraction: self.app.chance.fraction(),
+            to_blame: false,
         };
         let judged = judge(&self.app.config.send, &attempt, Stage::Rcpt, reply);
         Settling {

@@ -71,7 +71,9 @@ impl Worker<'_> {
                         }
                     }
                     Err(error) => {
-                        settling.push(self.broken_off(&session, ready, &error));
+                        // It ended at the first that has no answer; those behind it shared its fate.
+                        let at_it = end.is_none();
+                        settling.push(self.broken_off(&session, ready, &error, at_it));
                         match self.seat.broke(&error) {
                             true => end = Some(None),
                             false => _ = end.get_or_insert(Some(error.to_string())),
@@ -131,14 +133,26 @@ impl Worker<'_> {
                 false => refused.push(self.settling(ready, Outcome::Released, None)),
             }
         }
+        if !refused.is_empty() {
+            // Its run may be paused: what waits of it is not to meet the same.
+            self.shared.done.wake.notify_one();
+        }
         self.ledger.settle(refused).await;
         marked
     }
 
     /// The outcome of a message whose answer never came.
-    fn broken_off(&self, session: &Session, ready: Ready, error: &SessionError) -> Settling {
-        if error.terminator == Terminator::NotSent {
-            return self.settling(ready, Outcome::Released, None);
+    fn broken_off(
+        &self,
+        session: &Session,
+        ready: Ready,
+        error: &SessionError,
+        at_it: bool,
+    ) -> Settling {
+        match error.terminator {
+            Terminator::NotSent if at_it => return self.cut_short(session, ready, error),
+            Terminator::NotSent => return self.settling(ready, Outcome::Released, None),
+            Terminator::MaybeSent => {}
         }
         let why = error.to_string();
         let said = session.dialogue(&ready.prepared.recipient);

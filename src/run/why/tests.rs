@@ -47,12 +47,14 @@ fn run(status: &str) -> Run {
         stage_base: None,
         trial: None,
         segment: None,
+        monthly: 0,
     }
 }
 
 fn facts(run: &Run) -> Facts<'_> {
     Facts {
         run,
+        name: run.slug.clone(),
         counts: Counts {
             sent: 12_000,
             bounced: 40,

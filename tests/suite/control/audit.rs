@@ -5,7 +5,7 @@ use pressrun::smtp::sink::SinkOptions;
 
 use super::privacy::LINKED;
 use crate::control::desk::Desk;
-use crate::harness::Engine;
+use crate::harness::{Engine, block_on};
 use crate::on_both;
 
 /// Every line, the oldest first: what, about what.
@@ -140,3 +140,43 @@ on_both!(
         assert!(last.1.starts_with("reader "), "{last:?}");
     }
 );
+
+on_both!(
+    keys_that_are_rotated_or_revoked_stand_in_the_audit,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 1, SinkOptions::default()).await;
+        let before = lines(&desk).await.len();
+        for (arguments, code) in [
+            (&["keys", "revoke", "1", "--yes"][..], 1),
+            (&["keys", "rotate"], 0),
+            (&["keys", "revoke", "1"], 1),
+            (&["keys", "revoke", "1", "--yes"], 0),
+            (&["keys", "revoke", "1", "--yes"], 0),
+            (&["keys", "list"], 0),
+        ] {
+            let said = desk.run(arguments).await;
+            assert_eq!(said.code, code, "{arguments:?}: {said:?}");
+        }
+        let told = lines(&desk).await.split_off(before);
+        let expected = [("rotated the keyring", "key 2"), ("revoked a key", "key 1")];
+        let expected = expected.map(|(what, about)| (what.to_owned(), about.to_owned()));
+        assert_eq!(told, expected);
+    }
+);
+
+#[test]
+fn a_key_is_revoked_also_while_the_database_is_away_and_the_missing_line_is_told() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite, 1, SinkOptions::default()).await;
+        assert_eq!(desk.run(&["keys", "rotate"]).await.code, 0);
+        let file = desk.news().join("pressrun.db");
+        std::fs::remove_file(&file).expect("a file less");
+        std::fs::create_dir(&file).expect("what no database opens");
+        let said = desk.run(&["keys", "revoke", "1", "--yes"]).await;
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.out.contains("key 1 is revoked"), "{said:?}");
+        assert!(said.error.contains("audit has no line"), "{said:?}");
+        let listed = desk.run(&["keys", "list"]).await;
+        assert!(listed.out.contains("revoked"), "{listed:?}");
+    });
+}

@@ -177,6 +177,146 @@ on_both!(
     }
 );
 
+on_both!(
+    a_freeze_that_grows_between_two_looks_is_no_imbalance,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        let sent = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(sent.code, 0, "{sent:?}");
+        // As a look finds it that read the run before the last step of its freeze, and the counters after it.
+        desk.raw("update runs set status = 'freezing', recipients = 2 where id = 2")
+            .await;
+        for look in [&["status"][..], &["status", "bees"]] {
+            let said = desk.run(look).await;
+            assert_eq!(said.code, 0, "{said:?}");
+            assert!(!said.out.contains("balance"), "{said:?}");
+        }
+        desk.raw("update runs set status = 'finished' where id = 2")
+            .await;
+        for look in [&["status"][..], &["status", "bees"]] {
+            let said = desk.run(look).await;
+            assert_eq!(said.code, 3, "{said:?}");
+            assert!(said.out.contains("balance"), "{said:?}");
+        }
+    }
+);
+
+#[test]
+fn of_several_runs_of_an_issue_the_one_that_is_named_is_meant_and_none_is_guessed() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite, 3, SinkOptions::default()).await;
+        for arguments in [
+            &["lists", "add", "friends", "--title", "Friends"][..],
+            &[
+                "subscribers",
+                "add",
+                "friend@example.org",
+                "--list",
+                "friends",
+                "--status",
+                "confirmed",
+            ],
+            &["send", "bees", "--yes", "--at", "2037-07-20 07:00"],
+            &[
+                "send",
+                "bees",
+                "--yes",
+                "--at",
+                "2037-07-21 07:00",
+                "--list",
+                "friends",
+            ],
+        ] {
+            let said = desk.run(arguments).await;
+            assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
+        }
+        for change in [
+            &["pause", "bees"][..],
+            &["cancel", "bees", "--yes"],
+            &["resume", "bees"],
+            &["reschedule", "bees", "--at", "2037-07-22 07:00"],
+        ] {
+            let said = desk.run(change).await;
+            assert_eq!(said.code, 1, "{said:?}");
+            assert!(
+                said.error.contains("say which: `bees:3`, `bees:2`"),
+                "{said:?}"
+            );
+        }
+        let paused = desk.run(&["pause", "bees:2"]).await;
+        assert_eq!(paused.out, "paused; go on with: pressrun resume bees:2\n");
+        let why = desk.run(&["why", "bees:2", "--json"]).await;
+        let why: serde_json::Value = serde_json::from_str(&why.out).expect("JSON");
+        assert_eq!(why[0]["run"], 2);
+        assert_eq!(why[0]["command"], "pressrun resume bees:2");
+        let other = desk.run(&["status", "bees:3", "--json"]).await;
+        let other: serde_json::Value = serde_json::from_str(&other.out).expect("JSON");
+        assert_eq!(other[0]["id"], 3);
+        assert_eq!(other[0]["status"], "scheduled");
+        // Once one alone is under way, its issue names it.
+        assert_eq!(desk.run(&["cancel", "bees:3"]).await.code, 0);
+        assert_eq!(desk.run(&["resume", "bees", "--detach"]).await.code, 0);
+        assert_eq!(desk.run(&["verify", "bees:2"]).await.code, 0);
+        assert_eq!(desk.run(&["deliveries", "bees:2"]).await.code, 0);
+        assert_eq!(desk.run(&["stats", "bees:2"]).await.code, 0);
+        let nobody = desk.run(&["pause", "bees:9"]).await;
+        assert!(nobody.error.contains("`bees` has no run 9"), "{nobody:?}");
+    });
+}
+
+on_both!(
+    who_did_not_open_one_issue_gets_another_twice_only_when_that_is_meant,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        desk.write("wasps", &ISSUE.replace("Bees", "Wasps"));
+        for slug in ["bees", "wasps"] {
+            let sent = desk.run(&["send", slug, "--yes"]).await;
+            assert_eq!(sent.code, 0, "{sent:?}");
+        }
+        let again = ["send", "wasps", "--yes", "--to-unopened-of", "bees"];
+        let asked = desk.run(&again).await;
+        assert_eq!(asked.code, 5, "{asked:?}");
+        assert!(
+            asked
+                .error
+                .contains("guard[same-issue]: 3 of the 3 readers have got `wasps` before (run 3)"),
+            "{asked:?}"
+        );
+        let meant = [&again[..], &["--accept", "same-issue"]].concat();
+        assert_eq!(desk.run(&meant).await.code, 0);
+        // A second mail of the same issue is what `--resend` says.
+        let resent = desk.run(&["send", "bees", "--yes", "--resend"]).await;
+        assert_eq!(resent.code, 0, "{resent:?}");
+        assert_eq!(desk.sink.counts().accepted, 12);
+    }
+);
+
+#[test]
+fn another_content_is_rehearsed_for_the_readers_of_its_run() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite, 3, SinkOptions::default()).await;
+        let scheduled = ["send", "bees", "--yes", "--at", "2037-07-20 07:00"];
+        assert_eq!(desk.run(&scheduled).await.code, 0);
+        let fields = "[fields.first_name]\ntype = \"text\"\nrequired = true\n";
+        std::fs::write(desk.news().join("emails/fields.toml"), fields).expect("a file");
+        desk.write(
+            "bees",
+            &ISSUE.replace("[[first_name|there]]", "[[first_name]]"),
+        );
+        let replace = ["send", "bees", "--replace", "--yes"];
+        let refused = desk.run(&replace).await;
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(
+            refused.error.contains("first_name") && refused.error.contains("--skip-rehearsal"),
+            "{refused:?}"
+        );
+        let meant = [&replace[..], &["--skip-rehearsal"]].concat();
+        let meant = desk.run(&meant).await;
+        assert_eq!(meant.code, 0, "{meant:?}");
+        assert!(meant.out.contains("replaced; "), "{meant:?}");
+    });
+}
+
 #[test]
 fn guards_ask_by_name_and_are_answered_by_name() {
     block_on(async {

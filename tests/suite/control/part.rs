@@ -153,3 +153,54 @@ on_both!(
         assert_eq!(readers, expected);
     }
 );
+
+on_both!(
+    what_only_a_machine_opened_was_opened_by_nobody_and_who_is_not_counted_is_left_in_peace,
+    async |engine: Engine| {
+        let rig = slow(engine, 12, 0).await;
+        rig.database
+            .raw("update subscribers set tracking = 'off' where id = 10")
+            .await;
+        let first = rig.begin().await;
+        rig.finish(first).await;
+        let opened = |seq: i64, class: &str| {
+            format!(
+                "update deliveries set opened_at = 1 where run_id = {first} and seq = {seq};
+                 insert into judged (run_id, seq, provider, opened) values ({first}, {seq}, 'Other', '{class}');"
+            )
+        };
+        let clicked = |seq: i64, class: &str| {
+            format!(
+                "update deliveries set clicked_at = 1 where run_id = {first} and seq = {seq};
+                 insert into judged (run_id, seq, provider, opened, clicked)
+                 values ({first}, {seq}, 'Other', 'machine', '{class}');"
+            )
+        };
+        let events = [
+            opened(0, "human"),
+            opened(1, "gmail"),
+            opened(2, "apple"),
+            opened(3, "unsure"),
+            opened(4, "machine"),
+            clicked(5, "human"),
+            clicked(6, "unsure"),
+            clicked(7, "machine"),
+            // Judged by nobody: it counts.
+            format!("update deliveries set opened_at = 1 where run_id = {first} and seq = 8;"),
+        ];
+        rig.database.raw(&events.concat()).await;
+        let asked = rig
+            .app
+            .store
+            .part_of(pressrun::id::ListId(1), Audience::Unopened, first, "")
+            .await;
+        assert_eq!(asked.expect("a count"), 4);
+        let second = rig
+            .begin_as(&part(Audience::Unopened, first), "Little")
+            .await;
+        assert_eq!(rig.finish(second).await.sent, 4);
+        let rows = rig.rows(second).await;
+        let readers: Vec<i64> = rows.iter().map(|row| row.subscriber_id).collect();
+        assert_eq!(readers, [5, 8, 11, 12]);
+    }
+);

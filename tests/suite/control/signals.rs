@@ -1,13 +1,13 @@
 //! SIGTERM and Ctrl-C to the whole program.
 
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::control::desk::Desk;
+use crate::control::desk::{Desk, ISSUE};
 use crate::deliver::rig::{script, until};
 use crate::harness::Engine;
 use crate::on_both;
@@ -105,5 +105,89 @@ on_both!(
         for message in desk.sink.accepted() {
             assert!(seen.insert(message.rcpt), "nobody twice");
         }
+    }
+);
+
+on_both!(
+    a_send_beside_a_server_on_one_machine_leaves_the_sending_to_it_and_both_live,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        let mut command = desk.command(&["serve", "--role", "sender"]);
+        command.env("PRESSRUN_SEND__LEASE", "1s");
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut serve = command.spawn().expect("the program runs");
+        let app = desk.app().await;
+        let at_work = until(async || pressrun::deliver::is_sending(&app).await.expect("a look"));
+        assert!(at_work.await);
+        let sent = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(sent.code, 0, "{sent:?}");
+        assert!(sent.error.contains("following it"), "{sent:?}");
+        let tested = desk
+            .run(&["test", "bees", "--to", "author@example.org"])
+            .await;
+        assert_eq!(tested.code, 0, "{tested:?}");
+        // A lease and more: whoever had been fenced would have noticed.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert!(serve.try_wait().expect("a look").is_none(), "it ended");
+        signal(&serve, Signal::TERM);
+        assert_eq!(ended(serve).await, 0);
+        assert_eq!(desk.sink.counts().accepted, 4);
+    }
+);
+
+on_both!(
+    whoever_follows_a_sender_goes_on_where_that_one_ends,
+    async |engine: Engine| {
+        let options = SinkOptions {
+            delay: Duration::from_millis(40),
+            ..SinkOptions::default()
+        };
+        let desk = Desk::new(engine, 200, options).await;
+        let first = desk.start(&["send", "bees", "--yes"]);
+        assert!(until(async || desk.sink.counts().accepted >= 20).await);
+        let mut second = desk.start(&["send", "bees", "--yes"]);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(interrupt(first).await, 4);
+        assert!(desk.sink.counts().accepted < 200, "it was too quick");
+        let all = until(async || desk.sink.counts().accepted == 200).await;
+        if !all {
+            second.kill().expect("a child");
+        }
+        assert!(all, "{} of 200", desk.sink.counts().accepted);
+        assert_eq!(ended(second).await, 0);
+    }
+);
+
+on_both!(
+    an_interrupted_run_goes_on_by_its_own_command_and_by_no_other,
+    async |engine: Engine| {
+        let options = SinkOptions {
+            delay: Duration::from_millis(20),
+            ..SinkOptions::default()
+        };
+        let desk = Desk::new(engine, 100, options).await;
+        let sending = desk.start(&["send", "bees", "--yes"]);
+        assert!(until(async || desk.sink.counts().accepted >= 20).await);
+        assert_eq!(interrupt(sending).await, 4);
+        let sent = desk.sink.counts().accepted;
+        assert!(sent < 100, "it was too quick");
+        let tested = desk
+            .run(&["test", "bees", "--to", "author@example.com"])
+            .await;
+        assert_eq!(tested.code, 0, "{tested:?}");
+        assert_eq!(desk.sink.counts().accepted, sent + 1, "the test copy alone");
+        desk.write("wasps", &ISSUE.replace("Bees", "Wasps"));
+        let other = desk.run(&["send", "wasps", "--yes"]).await;
+        assert_eq!(other.code, 0, "{other:?}");
+        assert_eq!(desk.sink.counts().accepted, sent + 101);
+        let told = "run 2 of `bees` was interrupted and stays so";
+        assert_eq!(
+            other.error.contains(told),
+            engine == Engine::Sqlite,
+            "{other:?}"
+        );
+        let resumed = desk.run(&["resume", "bees"]).await;
+        assert_eq!(resumed.code, 0, "{resumed:?}");
+        assert_eq!(desk.sink.counts().accepted, 201);
     }
 );

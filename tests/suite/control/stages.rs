@@ -133,7 +133,7 @@ on_both!(
     bounces_beyond_the_limit_hold_the_run_and_a_person_lets_it_go_on,
     async |engine: Engine| {
         let mut readers = readers(200);
-        for (number, reader) in readers.iter_mut().enumerate().take(20) {
+        for (number, reader) in readers.iter_mut().enumerate().step_by(5).take(20) {
             *reader = format!("reader{number}+550-5.1.1@example.org");
         }
         let rig = rig(engine, readers).await;

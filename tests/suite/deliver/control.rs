@@ -74,6 +74,75 @@ on_both!(
     }
 );
 
+on_both!(
+    who_leaves_while_a_copy_stands_at_the_dot_gets_no_second_try,
+    async |engine: Engine| {
+        let word = "+dot-451+slow-1s@example.org";
+        let wish = Wish {
+            readers: vec![
+                format!("reader0{word}"),
+                format!("reader1{word}"),
+                "reader2@example.org".into(),
+            ],
+            connections: 3,
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let at_dot = async || {
+            let counts = rig.app.store.counts(run).await.expect("counters");
+            (counts.at_dot, counts.sent) == (2, 1)
+        };
+        assert!(until(at_dot).await);
+        let (store, now) = (&rig.app.store, rig.app.clock.now());
+        let left = store.leave(SubscriptionKey(1), now).await;
+        assert!(left.expect("a change"));
+        let address = format!("reader1{word}");
+        let hash = rig.app.keyring.address_hash(&address);
+        let suppressed = store.suppress(&address, &hash, "manual", now).await;
+        assert!(suppressed.expect("a change"));
+        let gone = rig.app.clock.now();
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        let counts = rig.balanced(run).await;
+        assert_eq!(
+            (counts.sent, counts.unsubscribed, counts.suppressed),
+            (1, 1, 1)
+        );
+        for row in rig.rows(run).await {
+            assert!(row.marked_at.expect("a marker") <= gone.0, "{row:?}");
+        }
+    }
+);
+
+on_both!(
+    who_left_is_not_mailed_by_putting_an_uncertain_delivery_back,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(3),
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        rig.sink.set_script(script("drop-after-dot"));
+        let run = rig.begin().await;
+        assert_eq!(rig.finish(run).await.uncertain, 3);
+        rig.sink.set_script(Script::default());
+        let (store, now) = (&rig.app.store, rig.app.clock.now());
+        let left = store.leave(SubscriptionKey(1), now).await;
+        assert!(left.expect("a change"));
+        let found = rig.run(run).await;
+        let one = run::resolve(&rig.app, &found, Some(0), State::Queued).await;
+        assert_eq!(one.expect("an answer"), 0, "nobody is there to mail");
+        assert_eq!(rig.run(run).await.status, "finished");
+        let rest = run::resolve(&rig.app, &found, None, State::Queued).await;
+        assert_eq!(rest.expect("an answer"), 2);
+        let counts = rig.finish(run).await;
+        assert_eq!((counts.sent, counts.unsubscribed), (2, 1));
+        assert!(!rig.accepted().contains_key("reader0@example.org"));
+    }
+);
+
 /// Waits until nothing stands at the dot and nothing more is taken.
 async fn at_rest(rig: &Rig, run: RunId) -> Counts {
     let asked = Instant::now();
@@ -121,6 +190,51 @@ on_both!(
             .await
             .expect_err("cancelled is the end");
         sending.stop().await;
+    }
+);
+
+on_both!(
+    no_copy_that_was_ready_leaves_once_its_run_is_paused_or_cancelled,
+    async |engine: Engine| {
+        for (chunking, cancels) in [(false, false), (false, true), (true, false)] {
+            let wish = Wish {
+                sink: SinkOptions {
+                    delay: Duration::from_millis(300),
+                    chunking,
+                    ..SinkOptions::default()
+                },
+                ..Wish::default()
+            };
+            let rig = Rig::new(engine, wish).await;
+            let run = rig.begin().await;
+            let sending = rig.start().await;
+            // Their answers are on the way, and so is the leave for the next copies, which are made.
+            rig.wait_accepted(4).await;
+            let found = rig.run(run).await;
+            match cancels {
+                true => _ = run::cancel(&rig.app, &found).await.expect("a cancel"),
+                false => run::pause(&rig.app, &found).await.expect("a pause"),
+            }
+            let stopped = rig.app.clock.now();
+            let counts = at_rest(&rig, run).await;
+            rig.assert_true(run).await;
+            for row in rig.rows(run).await {
+                let marked = row.marked_at.unwrap_or(0);
+                assert!(marked <= stopped.0, "{row:?} was marked after {stopped:?}");
+            }
+            if !cancels {
+                assert_eq!(counts.sent + counts.queued, 40, "{counts:?}");
+                let found = rig.run(run).await;
+                run::resume(&rig.app, &found, false)
+                    .await
+                    .expect("a resume");
+                rig.wait_status(run, "finished").await;
+                assert_eq!(rig.balanced(run).await.sent, 40);
+                rig.assert_true(run).await;
+                assert!(rig.rows(run).await.iter().all(|row| row.attempts == 1));
+            }
+            sending.stop().await;
+        }
     }
 );
 

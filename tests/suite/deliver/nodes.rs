@@ -28,10 +28,10 @@ fn slow(count: usize, send: &'static str) -> Wish {
     }
 }
 
-#[test]
-fn a_second_sender_on_one_sqlite_file_is_turned_away() {
-    block_on(async {
-        let rig = Rig::new(Engine::Sqlite, slow(60, "")).await;
+on_both!(
+    a_second_sender_on_one_sqlite_file_or_as_one_node_is_turned_away,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, slow(60, "")).await;
         let run = rig.begin().await;
         let sending = rig.start().await;
         let (_stop, stopped) = watch::channel(false);
@@ -43,8 +43,8 @@ fn a_second_sender_on_one_sqlite_file_is_turned_away() {
         rig.assert_true(run).await;
         let taken = Sender::take(other, stopped).await;
         assert!(matches!(taken.expect("an answer"), Taken::Engine(_)));
-    });
-}
+    }
+);
 
 #[test]
 fn two_machines_share_a_run_and_double_nothing() {
@@ -77,7 +77,11 @@ fn a_second_sender_of_the_same_name_fences_the_first() {
         let run = rig.begin().await;
         let first = rig.start().await;
         rig.wait_accepted(20).await;
-        let other = rig.another("").await;
+        // On another machine, by mistake: on this one it would wait its turn.
+        let mut other = rig.another("").await;
+        let mut config = (*other.config).clone();
+        config.paths.state = "elsewhere".into();
+        other.config = std::sync::Arc::new(config);
         let second = start(&other).await;
         let ended = first.task.await.expect("no panic");
         let error = ended.expect_err("it was fenced").to_string();

@@ -273,3 +273,96 @@ on_both!(
         assert_eq!(rig.sink.counts().accepted, 0);
     }
 );
+
+on_both!(
+    one_reader_whose_mail_ends_connections_stops_neither_the_others_nor_the_relay,
+    async |engine: Engine| {
+        for (words, chunking) in [
+            ("421", false),
+            ("451-4.3.0", false),
+            ("data-421", false),
+            ("cut-before-dot", false),
+            ("421", true),
+        ] {
+            // One that comes first, and one behind all others.
+            let mut all = readers(30);
+            all[1] = format!("reader1+{words}@example.org");
+            all[29] = format!("reader29+{words}@example.org");
+            let wish = Wish {
+                readers: all,
+                connections: 2,
+                sink: SinkOptions {
+                    chunking,
+                    ..SinkOptions::default()
+                },
+                send: "retry = [\"1h\"]",
+                ..Wish::default()
+            };
+            let rig = Rig::new(engine, wish).await;
+            let run = rig.begin().await;
+            let sending = rig.start().await;
+            rig.wait_accepted(28).await;
+            let put_off = async || {
+                let rows = rig.rows(run).await;
+                let queued = rows.iter().filter(|row| row.state == "queued");
+                queued.filter(|row| row.attempts == 1).count() == 2
+            };
+            assert!(until(put_off).await, "{words}: {:?}", rig.rows(run).await);
+            sending.stop().await;
+            let counts = rig.balanced(run).await;
+            assert_eq!((counts.sent, counts.queued), (28, 2), "{words}");
+            rig.assert_true(run).await;
+            let rows = rig.rows(run).await;
+            assert!(
+                rows.iter().all(|row| row.attempts == 1),
+                "{words}: {rows:?}"
+            );
+        }
+    }
+);
+
+on_both!(
+    a_relay_that_knows_none_of_ten_readers_running_is_doubted_and_not_they,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        rig.sink.set_script(script("550-5.1.1"));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let held = rig.wait_status(run, "held").await;
+        let reason = held.reason.clone().expect("a reason");
+        assert!(
+            reason.contains("refused 10 readers running") && reason.contains("5.1.1"),
+            "{reason}"
+        );
+        let untouched = Counts {
+            queued: 40,
+            ..Counts::default()
+        };
+        let rest = async || {
+            let counts = rig.app.store.counts(run).await.expect("counters");
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            counts == untouched && rig.app.store.counts(run).await.expect("counters") == untouched
+        };
+        assert!(until(rest).await, "{:?}", rig.balanced(run).await);
+        let suppressed = "select count(*), cast(0 as bigint) from suppressions";
+        assert_eq!(rig.pairs(suppressed).await, [(0, 0)]);
+        run::resume(&rig.app, &held, false)
+            .await
+            .expect_err("a person has to look");
+        // The relay is mended.
+        rig.sink.set_script(Script::default());
+        run::resume(&rig.app, &held, true).await.expect("a resume");
+        rig.wait_status(run, "finished").await;
+        assert_eq!(rig.balanced(run).await, all_sent(40));
+        rig.assert_true(run).await;
+        // Whom a person has let go on is believed.
+        rig.sink.set_script(script("550-5.1.1"));
+        let run = rig.begin().await;
+        let held = rig.wait_status(run, "held").await;
+        run::resume(&rig.app, &held, true).await.expect("a resume");
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.bounced, 40);
+        assert_eq!(rig.pairs(suppressed).await, [(40, 0)]);
+    }
+);

@@ -218,6 +218,51 @@ fn a_provider_is_allowed_by_its_include() {
 }
 
 #[test]
+fn the_key_of_a_second_signature_is_looked_for_too() {
+    block_on(async {
+        let (server, clinic) = clinic(&zone(), RELAY).await;
+        let made = [
+            "keys",
+            "dkim",
+            "--selector",
+            "e1",
+            "--ed25519",
+            "--out",
+            "ed.pem",
+        ];
+        let (code, said, error) = clinic.run(&made).await;
+        assert_eq!(code, 0, "{error}");
+        let path = clinic.folder.join("pressrun.toml");
+        let text = std::fs::read_to_string(&path).expect("a configuration");
+        let keys = "[dkim]\ned25519_key = \"ed.pem\"\ned25519_selector = \"e1\"";
+        std::fs::write(&path, text.replace("[dkim]", keys)).expect("a file");
+        let (code, told) = clinic.doctor(&["--only", "dns"]).await;
+        let second = told
+            .iter()
+            .find(|one| one.check == "dkim" && one.says.contains("e1._domainkey"));
+        assert_eq!(
+            second.map(|one| one.level.as_str()),
+            Some("error"),
+            "{told:?}"
+        );
+        assert_eq!(code, 1);
+        let record = said.lines().find(|line| line.starts_with("v=DKIM1"));
+        let record = record.expect("a record");
+        server.set(&format!(
+            "{}\ne1._domainkey.bees.house TXT {record}",
+            zone()
+        ));
+        let (code, told) = clinic.doctor(&["--only", "dns"]).await;
+        let keys = told.iter().filter(|one| one.check == "dkim");
+        assert!(
+            keys.clone().count() == 2 && keys.clone().all(|one| one.level == "ok"),
+            "{told:?}"
+        );
+        assert_eq!(code, 0, "{told:?}");
+    });
+}
+
+#[test]
 fn the_walk_finds_the_record_of_a_parent_and_a_foreign_signature_is_not_aligned() {
     block_on(async {
         let server = Nameserver::start(&format!(

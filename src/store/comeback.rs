@@ -1,0 +1,196 @@
+//! What comes back into a queue: what a relay refused for all, and whose reader may have left meanwhile.
+//!
+//! Invariant: leaving wins. Who leaves takes along what is queued; what stood at the dot then, was uncertain or had
+//! failed, is taken when it comes back.
+
+use crate::clock::Timestamp;
+use crate::delivery::State;
+use crate::id::{DeliveryKey, RunId};
+use crate::store::blocks::{Moves, apply_moves};
+use crate::store::ledger::{json, key_of, key_row};
+use crate::store::{Result, Store};
+
+/// On PostgreSQL, before the deliveries are touched, as a leaving takes them: one that is under way is waited for, and
+/// one that begins now waits until they are queued. System mails belong to no subscription of their run.
+pub(crate) const LOCK_READERS: &str = "
+    select s.key
+    from json_each($1) as o
+        join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
+            and d.seq = cast(o.value->>'seq' as bigint)
+        join runs r on r.id = d.run_id
+        join subscriptions s on s.list_id = r.list_id and s.subscriber_id = d.subscriber_id
+        join subscribers u on u.id = s.subscriber_id
+    order by s.key
+    /* for share of s, u */";
+
+/// Takes those of a batch that are queued again and are not to be mailed any more. Each is looked up by its keys: asked
+/// by `exists`, PostgreSQL might gather all readers for a few.
+pub(crate) const TAKE_LEAVERS: &str = "
+    update deliveries set settled_at = $2,
+        state = case when (
+            select x.reason from subscribers u join suppressions x on x.hash = u.hash
+            where u.id = deliveries.subscriber_id
+        ) is null then 'unsubscribed' else 'suppressed' end
+    from json_each($1) as o
+    where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
+      and state = 'queued'
+      and (
+          (
+              select x.reason from subscribers u join suppressions x on x.hash = u.hash
+              where u.id = deliveries.subscriber_id
+          ) is not null
+          or (run_id <> 1 and coalesce((
+              select s.status from runs r join subscriptions s on s.list_id = r.list_id
+              where r.id = deliveries.run_id and s.subscriber_id = deliveries.subscriber_id
+          ), 'gone') <> 'confirmed')
+      )
+    returning run_id, seq, state";
+
+/// Holds the readers of a batch of keys (run, seq) against a leaving: `lock_readers!(self, conn, keys)`.
+macro_rules! lock_readers {
+    ($store:expr, $conn:expr, $keys:expr) => {
+        if !$store.is_sqlite() {
+            sqlx::query($store.sql($crate::store::comeback::LOCK_READERS))
+                .bind($keys)
+                .execute(&mut *$conn)
+                .await?;
+        }
+    };
+}
+pub(crate) use lock_readers;
+
+/// Takes the leavers among a batch of keys that came back into the queue, and notes the moves:
+/// `take_leavers!(self, conn, keys, at, moves)`.
+macro_rules! take_leavers {
+    ($store:expr, $conn:expr, $keys:expr, $at:expr, $moves:expr) => {
+        let taken: Vec<(i64, i64, String)> =
+            sqlx::query_as($store.sql($crate::store::comeback::TAKE_LEAVERS))
+                .bind($keys)
+                .bind($at.0)
+                .fetch_all(&mut *$conn)
+                .await?;
+        $crate::store::comeback::note(&taken, &mut $moves);
+    };
+}
+pub(crate) use take_leavers;
+
+/// Notes that these left the queue for the state that stands with them.
+pub(crate) fn note(taken: &[(i64, i64, String)], moves: &mut Moves) {
+    for (run, seq, state) in taken {
+        let to = State::parse(state).expect("the statement names two states");
+        moves.add(key_of(*run, *seq), State::Queued, to);
+    }
+}
+
+/// A mail of the open run, which cannot be held, is put back so often and then stays failed.
+const SYSTEM_TRIES: i64 = 8;
+
+/// The attempts of an issue's deliveries are taken back: it was not about them. That of a bounced one stands, so that
+/// a second bounce is one.
+const REQUEUE: &str = "
+    update deliveries set state = 'queued', due_at = $2, settled_at = null,
+        attempts = case when run_id = 1 or attempts = 0 or state = 'bounced' then attempts else attempts - 1 end
+    from json_each($1) as o join runs r on r.id = cast(o.value->>'run' as bigint)
+    where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
+      and state = $4 and r.status <> 'cancelled' and (run_id > 1 or attempts < $3)
+    returning run_id, seq";
+
+/// What bounces that are taken back had suppressed.
+const ALLOW: &str = "
+    delete from suppressions
+    where reason = 'bounced'
+      and hash in (
+          select u.hash
+          from json_each($1) as o
+              join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
+                  and d.seq = cast(o.value->>'seq' as bigint)
+              join subscribers u on u.id = d.subscriber_id
+          where d.state = 'bounced'
+      )
+      and created_at >= (
+          select min(d.settled_at)
+          from json_each($1) as o
+              join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
+                  and d.seq = cast(o.value->>'seq' as bigint)
+          where d.state = 'bounced'
+      )";
+
+impl Store {
+    /// Holds the run, after it has turned out that the relay refuses everyone, and puts `keys`, which
+    /// failed or bounced by that (`from`), back into its queue. A cancelled run stays as it is. Gives how many went back.
+    pub async fn hold_refused(
+        &self,
+        run: RunId,
+        from: State,
+        keys: &[DeliveryKey],
+        why: &str,
+        due: Timestamp,
+    ) -> Result<u64> {
+        again!(self.try_requeue(run, from, keys, Some(why), due).await)
+    }
+
+    /// Puts `keys`, which one relay refused for all, back into the queue for the others.
+    pub async fn requeue_refused(
+        &self,
+        run: RunId,
+        from: State,
+        keys: &[DeliveryKey],
+        due: Timestamp,
+    ) -> Result<u64> {
+        again!(self.try_requeue(run, from, keys, None, due).await)
+    }
+
+    async fn try_requeue(
+        &self,
+        run: RunId,
+        from: State,
+        keys: &[DeliveryKey],
+        held: Option<&str>,
+        due: Timestamp,
+    ) -> Result<u64> {
+        let rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
+        transact!(self, conn => {
+            lock_readers!(self, conn, rows.as_str());
+            // The last of its deliveries may have finished it meanwhile.
+            sqlx::query(
+                "update runs set status = $3, reason = $2, finished_at = null,
+                     since = case when $3 = 'held' then $4 else since end
+                 where id = $1 and kind = 'issue' and status in ('sending', 'finished')",
+            )
+            .bind(run.0)
+            .bind(held)
+            .bind(if held.is_some() { "held" } else { "sending" })
+            .bind(due.0)
+            .execute(&mut *conn)
+            .await?;
+            if from == State::Bounced {
+                sqlx::query(self.sql(ALLOW)).bind(rows.as_str()).execute(&mut *conn).await?;
+            }
+            let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))
+                .bind(rows.as_str())
+                .bind(due.0)
+                .bind(SYSTEM_TRIES)
+                .bind(from.name())
+                .fetch_all(&mut *conn)
+                .await?;
+            let mut moves = Moves::default();
+            for &(run, seq) in &back {
+                moves.add(key_of(run, seq), from, State::Queued);
+            }
+            take_leavers!(self, conn, rows.as_str(), due, moves);
+            apply_moves!(self, conn, moves);
+            sqlx::query(self.sql(
+                "update blocks set next_due = case when next_due < $2 then next_due else $2 end
+                 where (run_id, block) in (
+                     select cast(o.value->>'run' as bigint), cast(o.value->>'seq' as bigint) / 256
+                     from json_each($1) as o
+                 )",
+            ))
+            .bind(rows.as_str())
+            .bind(due.0)
+            .execute(&mut *conn)
+            .await?;
+            back.len() as u64
+        })
+    }
+}
