@@ -26,7 +26,7 @@ use crate::id::{ListId, SubscriptionKey};
 use crate::network;
 use crate::signup::guard::Guard;
 use crate::signup::offer::{Asked, Offer, Typed};
-use crate::store::identity::Move;
+use crate::store::moves::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
 use crate::token::{Claim, Purpose, sign, verify};
 

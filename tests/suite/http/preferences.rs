@@ -218,13 +218,20 @@ on_both!(
             answers.iter().all(|answer| answer == &answers[0]),
             "{answers:?}"
         );
-        // Another wish at once causes no further mail.
-        site.post(
-            &manage(&site, 3),
-            "answer=address&email=other%40example.org",
-        )
-        .await;
+        // Another wish at once causes no further mail, and its reader is told so: no mail is on its way.
+        let hasty = site
+            .post(
+                &manage(&site, 3),
+                "answer=address&email=other%40example.org",
+            )
+            .await
+            .text();
         assert_eq!(site.db.number(mails).await, 1);
+        assert!(!hasty.contains("on its way"), "{hasty}");
+        assert!(
+            hasty.contains("ask again after Mon 2 Nov 2026 12:00 UTC"),
+            "{hasty}"
+        );
         let address = "select address from subscribers where id = 1003";
         assert_eq!(
             site.db.text(address).await.as_deref(),
@@ -259,10 +266,25 @@ on_both!(
             site.hash_hex("new@example.org")
         );
         assert_eq!(site.db.number(&hash).await, 1);
-        assert_eq!(site.post(&link, "answer=confirm").await.status, 404);
+        // Pressed twice, it says the same twice, and takes nothing back.
+        for answer in ["confirm", "not-me"] {
+            let again = site.post(&link, &format!("answer={answer}")).await;
+            assert_eq!(again.status, 200, "{answer}");
+            assert!(again.text().contains("your mail goes to"), "{answer}");
+        }
+        assert!(site.get(&link).await.text().contains("your mail goes to"));
+        let noted =
+            "select count(*) from consents where subscriber_id = 1003 and what = 'address'";
+        assert_eq!(site.db.number(noted).await, 1);
+        // A wish that came true stands in no other's way.
+        let further = site
+            .post(&manage(&site, 3), "answer=address&email=third%40example.org")
+            .await;
+        assert!(further.text().contains("a mail is on its way"), "{}", further.text());
+        assert_eq!(site.db.number(mails).await, 2);
         // What nobody confirms is forgotten with its link.
         let waiting = "select count(*) from address_changes";
-        assert_eq!(site.db.number(waiting).await, 2);
+        assert_eq!(site.db.number(waiting).await, 3);
         site.app.clock.advance(Duration::from_secs(73 * 3_600));
         house::round(&site.app).await.expect("a round");
         assert_eq!(site.db.number(waiting).await, 0);
@@ -360,10 +382,15 @@ on_both!(
         site.get(&format!("/o/{}", site.token(Claim::Open(delivery(0)))))
             .await;
         let path = manage(&site, 0);
+        site.db
+            .exec("insert into tags (subscriber_id, tag) values (1000, 'paid'), (1000, 'jobs'), (1001, 'other')")
+            .await;
         let data = site.post(&path, "answer=export").await;
         assert_eq!(data.header("content-type"), Some("application/json"));
         let json: serde_json::Value = serde_json::from_str(&data.text()).expect("JSON");
         assert_eq!(json["address"], "Reader0@example.org");
+        assert_eq!(json["tags"], serde_json::json!(["jobs", "paid"]));
+        assert_eq!(json["new_address"], serde_json::Value::Null);
         assert_eq!(json["subscriptions"][0]["list"], "weekly");
         assert_eq!(json["mails"][0]["title"], "Week 1");
         assert_eq!(json["events"][0]["kind"], "open");
@@ -426,6 +453,159 @@ on_both!(
         assert_ne!(code, Some(0));
         assert!(told.contains("suppressed"), "{told}");
         assert!(site.app.clock.now() == NOON);
+        site.stop().await;
+    }
+);
+
+impl TestSite {
+    async fn suppress_reader(&self, seq: i64, reason: &str) {
+        let reader = 1000 + seq;
+        let row = format!(
+            "insert into suppressions (hash, reason, created_at)
+             select hash, '{reason}', 0 from subscribers where id = {reader}"
+        );
+        self.db.exec(&row).await;
+    }
+
+    /// The confirm link in the mail to the address that this reader wished for.
+    async fn link_of_wish(&self, seq: i64) -> String {
+        let reader = 1000 + seq;
+        let key = format!("select key from address_changes where subscriber_id = {reader}");
+        let key = SubscriptionKey(self.db.number(&key).await);
+        let issued = u32::try_from(self.app.clock.now().seconds()).expect("before 2106");
+        format!("/confirm/{}", self.token(Claim::Confirm(key, issued)))
+    }
+}
+
+on_both!(
+    whose_mail_came_back_may_name_another_address_and_who_wanted_none_may_not,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        site.suppress_reader(0, "bounced").await;
+        site.suppress_reader(1, "complained").await;
+        let page = site.get(&manage(&site, 0)).await.text();
+        assert!(page.contains("mail to it came back"), "{page}");
+        assert!(page.contains("Another address"), "{page}");
+        site.post(&manage(&site, 0), "answer=address&email=new%40example.net")
+            .await;
+        let link = site.link_of_wish(0).await;
+        let done = site.post(&link, "answer=confirm").await;
+        assert_eq!(done.status, 200, "{}", done.text());
+        let address = "select address from subscribers where id = 1000";
+        assert_eq!(site.db.text(address).await.as_deref(), Some("new@example.net"));
+        // The old address stays suppressed, and the reader is mailed again.
+        assert_eq!(site.db.number("select count(*) from suppressions").await, 2);
+        assert_eq!(freeze(&site, "next", false).await.1, 2);
+        let queued = "select count(*) from deliveries d join runs r on r.id = d.run_id
+            where r.slug = 'next' and d.state = 'queued' and d.subscriber_id = 1000";
+        assert_eq!(site.db.number(queued).await, 1);
+
+        let page = site.get(&manage(&site, 1)).await.text();
+        assert!(page.contains("it was not wanted"), "{page}");
+        assert!(!page.contains("Another address"), "{page}");
+        let refused = site
+            .post(&manage(&site, 1), "answer=address&email=else%40example.net")
+            .await
+            .text();
+        assert!(refused.contains("Nothing was changed"), "{refused}");
+        site.db
+            .exec("update subscriptions set status = 'unsubscribed', left_at = 1 where key = 101001")
+            .await;
+        let joined = site
+            .post(&manage(&site, 1), "answer=lists&list=weekly&list=daily")
+            .await
+            .text();
+        assert!(!joined.contains("Saved."), "{joined}");
+        assert!(joined.contains("on no further list"), "{joined}");
+        assert_eq!(site.db.number("select count(*) from system_mails").await, 1);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_wish_for_another_address_goes_with_the_reader_or_with_its_link,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(3).await;
+        for seq in 0..2 {
+            let wish = format!("answer=address&email=wish{seq}%40example.net");
+            site.post(&manage(&site, seq), &wish).await;
+        }
+        let data = site.post(&manage(&site, 0), "answer=export").await.text();
+        let data: serde_json::Value = serde_json::from_str(&data).expect("JSON");
+        assert_eq!(data["new_address"], "wish0@example.net");
+        // Erased before the mail has gone: it goes to nobody, and nothing waits for ever.
+        site.post(&manage(&site, 0), "answer=erase-for-good").await;
+        let states = "select count(*) from deliveries where run_id = 1 and state = ";
+        let count = async |state: &str| site.db.number(&format!("{states}'{state}'")).await;
+        assert_eq!((count("queued").await, count("cancelled").await), (1, 1));
+        let counters = "select queued * 10 + cancelled from blocks where run_id = 1";
+        assert_eq!(site.db.number(counters).await, 11);
+        // Sent, and never confirmed: the address is forgotten with its link, whoever's it was.
+        site.db
+            .exec(
+                "update deliveries set state = 'sent', copy = 'wish1@example.net', reply = 'wish1@example.net'
+                 where run_id = 1 and state = 'queued';
+                 update blocks set queued = 0, sent = 1 where run_id = 1;
+                 insert into failures (run_id, seq, at, stage, reason, dialogue)
+                 select run_id, seq, 1, 'rcpt', 'policy', 'wish1@example.net' from deliveries
+                 where run_id = 1 and state = 'sent'",
+            )
+            .await;
+        let kept = "select (select count(*) from system_mails where address is not null)
+            + (select count(*) from deliveries where copy = 'wish1@example.net' or reply = 'wish1@example.net')
+            + (select count(*) from failures where dialogue = 'wish1@example.net')";
+        house::round(&site.app).await.expect("a round");
+        assert_eq!(site.db.number(kept).await, 3, "the link still works");
+        site.app.clock.advance(Duration::from_secs(73 * 3_600));
+        house::round(&site.app).await.expect("a round");
+        assert_eq!(site.db.number(kept).await, 0);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    the_page_tells_what_is_counted_here_and_offers_no_choice_where_there_is_none,
+    async |engine: Engine| {
+        for (tracking, says, choice) in [
+            ("individual", "We count which issues are opened", true),
+            ("anonymous", "but not who", true),
+            ("off", "Nothing that anybody opens or clicks is counted", false),
+        ] {
+            let section = format!("[privacy]\ntracking = \"{tracking}\"\n[signup]");
+            let config = TestSite::config(&[("[signup]", &section)]);
+            let site = TestSite::with(engine, &config, |_| {}).await;
+            site.seed_run(1).await;
+            let page = site.get(&manage(&site, 0)).await.text();
+            assert!(page.contains(says), "{tracking}: {page}");
+            assert_eq!(page.contains("value=\"tracking-"), choice, "{tracking}");
+            site.stop().await;
+        }
+    }
+);
+
+on_both!(
+    a_pause_ends_with_the_day_where_the_publication_is,
+    async |engine: Engine| {
+        let config = TestSite::config(&[(
+            "language = \"en\"",
+            "language = \"en\"\ntimezone = \"America/New_York\"",
+        )]);
+        let site = TestSite::with(engine, &config, |_| {}).await;
+        site.seed_run(1).await;
+        let page = site
+            .post(&manage(&site, 0), "answer=pause&until=2026-11-11")
+            .await
+            .text();
+        assert!(page.contains("before 2026-11-11"), "{page}");
+        // From noon of the first in UTC to five in the morning of the eleventh.
+        site.app
+            .clock
+            .advance(Duration::from_secs(9 * DAY + 16 * 3_600));
+        assert_eq!(freeze(&site, "early", false).await.1, 0);
+        site.app.clock.advance(Duration::from_secs(3_600));
+        assert_eq!(freeze(&site, "then", false).await.1, 1);
         site.stop().await;
     }
 );
