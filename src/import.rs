@@ -30,6 +30,7 @@ pub mod csv;
 pub mod decide;
 pub mod export;
 pub mod formula;
+pub mod headers;
 pub mod outcome;
 mod parse;
 mod rejects;

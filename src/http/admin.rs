@@ -47,6 +47,7 @@ mod login;
 mod numbers;
 mod overview;
 mod reader_view;
+mod rejected;
 mod run_view;
 mod runs;
 mod segments;
@@ -139,9 +140,11 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
                 .post(uploads::look)
                 .layer(DefaultBodyLimit::max(uploads::BODY)),
         )
+        .route("/imports/map", post(uploads::map))
         .route("/imports/take", post(uploads::take))
         .route("/imports/{id}", get(imports::one))
         .route("/imports/{id}/undo", post(imports::undo))
+        .route("/imports/{id}/rejected.csv", get(rejected::download))
         .route("/settings", get(settings::page).post(settings::ask))
         .route("/sessions", get(sessions::page))
         .route("/sessions/end", post(sessions::end))

@@ -12,6 +12,7 @@ mod db;
 mod desk;
 mod folding;
 mod hostile;
+mod imports;
 mod inbound;
 mod leaving;
 mod links;

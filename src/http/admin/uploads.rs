@@ -1,8 +1,8 @@
 //! An import whose file comes by the browser: looked at first, taken on a second press.
 //!
 //! Promises: the command line's own import does both, so nobody is mailed, and nobody confirmed without a stated
-//! consent; a file lies in a folder that only we read, under a name that leads nowhere, and goes with its import
-//! or after an hour or two. At most four wait.
+//! consent; what a column holds may be said where its header does not; a file lies in a folder that only we read,
+//! under a name that leads nowhere, and goes with its import or after an hour or two. At most four wait.
 
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder};
@@ -18,6 +18,7 @@ use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use minijinja::context;
 use minijinja::value::Serde;
+use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -25,9 +26,11 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::http::admin::Admin;
 use crate::http::admin::imports::{PATIENCE, came, refused, whole};
+use crate::http::admin::rejected;
 use crate::http::admin::wording::grouped;
 use crate::http::fault::Fault;
 use crate::http::form::Form;
+use crate::import::headers::{Headers, headers};
 use crate::import::outcome::Outcome;
 use crate::import::{self, Import, Summary, restore};
 use crate::store::access::Session;
@@ -155,18 +158,54 @@ pub(super) async fn look(
         Ok(job) => job,
         Err(why) => return Ok(admin.refused(HOME, HOME, &why)),
     };
-    let summary = match counted(app, &job).await {
-        Ok(summary) => summary,
-        Err(why) => {
-            let why = Folder::tell(&folder.0, &why);
-            return Ok(admin.refused(HOME, HOME, &why));
-        }
-    };
     let upload = Upload {
         key: format!("{:016x}", app.chance.key()),
         at: app.clock.now(),
         folder,
         job,
+    };
+    show(&admin, upload).await
+}
+
+/// `POST /imports/map`: the same again, with columns that hold what the form says of them.
+pub(super) async fn map(
+    State(admin): State<Arc<Admin>>,
+    form: Form,
+) -> Result<Response, Fault> {
+    let now = admin.app.clock.now();
+    let Some(mut upload) = admin.uploads.take(form.get("upload"), now) else {
+        return Ok(admin.refused(HOME, HOME, &gone()));
+    };
+    let said = form.named("field_").filter(|(_, column)| !column.is_empty());
+    let said = said.map(|(field, column)| (column.to_owned(), field.to_owned()));
+    upload.job.map = said.collect();
+    upload.at = now;
+    show(&admin, upload).await
+}
+
+/// What importing a file would change, or what must be said of its columns first; it waits for the next press.
+async fn show(admin: &Admin, upload: Upload) -> Result<Response, Fault> {
+    let (app, job) = (&admin.app, &upload.job);
+    let headers = headers(app, &job.file, &job.map).unwrap_or_default();
+    let fields = choices(&headers, &job.map);
+    if let Some(unclear) = headers.unclear {
+        let values = context! {
+            key => upload.key.clone(),
+            file => import::file_name(&job.file),
+            list => job.list.clone(),
+            columns => headers.columns,
+            fields => Serde(fields),
+            unclear,
+        };
+        admin.uploads.keep(upload);
+        return Ok(admin.page(HOME, "import_map.html", values));
+    }
+    let summary = match counted(app, job).await {
+        Ok(summary) => summary,
+        Err(why) => {
+            let why = Folder::tell(&upload.folder.0, &why);
+            return Ok(admin.refused(HOME, HOME, &why));
+        }
     };
     let outcome = Outcome::from(&summary);
     let told = &outcome.rejects[..outcome.rejects.len().min(SHOWN)];
@@ -186,9 +225,40 @@ pub(super) async fn look(
         ignored => outcome.ignored_columns.clone(),
         rejects => Serde(refused(told)),
         more => outcome.rejected.saturating_sub(told.len() as u64),
+        columns => headers.columns,
+        fields => Serde(fields),
+        unclear => false,
     };
     admin.uploads.keep(upload);
     Ok(admin.page(HOME, "import_look.html", values))
+}
+
+/// A field, and the column that holds it: as the form said, or else as the headers have it.
+#[derive(Debug, Serialize)]
+struct Choice {
+    name: String,
+    said: String,
+    held: Option<String>,
+}
+
+fn choices(headers: &Headers, map: &[(String, String)]) -> Vec<Choice> {
+    let choice = |(name, held): &(String, Option<String>)| {
+        let said = map.iter().find(|(_, field)| field == name);
+        Choice {
+            name: name.clone(),
+            said: said.map(|(column, _)| column.clone()).unwrap_or_default(),
+            held: held.clone(),
+        }
+    };
+    headers.fields.iter().map(choice).collect()
+}
+
+/// Whoever presses twice has imported it; whoever waited for an hour has not.
+fn gone() -> anyhow::Error {
+    anyhow!(
+        "this file is not here any more: it was imported a moment ago, which the newest import says, or it waited \
+         for more than an hour; then send it again"
+    )
 }
 
 /// `POST /imports/take`: imports a file that was looked at.
@@ -199,8 +269,7 @@ pub(super) async fn take(
 ) -> Result<Response, Fault> {
     let now = admin.app.clock.now();
     let Some(upload) = admin.uploads.take(form.get("upload"), now) else {
-        let why = anyhow!("this file is not here any more; nothing was imported: send it again");
-        return Ok(admin.refused(HOME, HOME, &why));
+        return Ok(admin.refused(HOME, HOME, &gone()));
     };
     let Upload { folder, job, .. } = upload;
     let about = format!("list {}", job.list);
@@ -212,6 +281,11 @@ pub(super) async fn take(
     };
     let work = tokio::spawn(async move {
         let summary = import::run(&app, &job, |_| ()).await;
+        if let Ok(done) = &summary
+            && let Some(id) = done.import
+        {
+            rejected::keep(&app, id, &done.rejects_files);
+        }
         drop(folder);
         let told = summary.inspect_err(|error| {
             tracing::error!(error = format!("{error:#}"), "an import was broken off");

@@ -33,7 +33,7 @@ impl TestSite {
     }
 
     /// Files that wait to be imported.
-    fn waiting(&self) -> Vec<PathBuf> {
+    pub fn waiting(&self) -> Vec<PathBuf> {
         let folder = self.app.path(&self.app.config.paths.state).join("uploads");
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect()
@@ -296,9 +296,9 @@ on_both!(
             ),
             (
                 "a.csv",
-                "name,town\nA,B\n",
+                "ann@example.org,Ann\nbob@example.org,Bob\n",
                 [("list", "weekly"), ("consent", ""), ("status", "")],
-                "a.csv",
+                "a header line such as",
             ),
             (
                 "",
