@@ -17,6 +17,7 @@ use crate::config::tree::Node;
 
 pub mod archive;
 mod check;
+pub mod hygiene;
 pub mod inbound;
 pub mod kind;
 pub mod load;
@@ -51,6 +52,7 @@ pub struct Config {
     pub tracking: privacy::Counted,
     pub privacy: privacy::Privacy,
     pub retention: privacy::Retention,
+    pub hygiene: hygiene::Hygiene,
     pub signup: Signup,
     pub archive: archive::Archive,
     pub inbound: inbound::Inbound,

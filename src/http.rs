@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::http::images::ImageShelf;
 use crate::http::pages::Pages;
 use crate::http::ready::Readiness;
+use crate::hygiene;
 use crate::id::DeliveryKey;
 use crate::retention;
 use crate::signup::{self, Signups};
@@ -92,6 +93,7 @@ pub async fn serve_public(
     let tracker = site.tracker.clone();
     let house = tokio::spawn(signup::house::keep(app.clone()));
     let retention = tokio::spawn(retention::keep(app.clone()));
+    let hygiene = tokio::spawn(hygiene::keep(app.clone()));
     listener::run(
         listener,
         public_router(app, site, &limits),
@@ -101,6 +103,7 @@ pub async fn serve_public(
     .await;
     house.abort();
     retention.abort();
+    hygiene.abort();
     tracker.close().await;
     Ok(())
 }
