@@ -175,7 +175,7 @@ pub struct Publication {
     pub postal_address: String,
     /// The list that `init` makes and that the subscribe page offers.
     pub list: String,
-    /// BCP 47 language of the pages and the mails.
+    /// BCP 47 language of what the author writes; the pages' own words are English.
     pub language: String,
     /// One sentence for the subscribe page.
     pub description: String,

@@ -142,7 +142,7 @@ pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router 
     });
     let finish = shield::Finish::new(state.pages.clone(), &state.app.config);
     Router::new()
-        .route("/", get(subscribe::page).post(subscribe::begin))
+        .route("/", get(subscribe::front).post(subscribe::begin))
         .route("/subscribe", get(subscribe::page).post(subscribe::submit))
         .route("/subscribe/form", get(subscribe::fresh))
         .route("/embed", get(subscribe::embed))

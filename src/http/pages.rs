@@ -10,12 +10,14 @@ use axum::response::{Html, IntoResponse, Response};
 use minijinja::{Environment, UndefinedBehavior, Value, context, escape_formatter};
 use url::Url;
 
+use crate::compile::escape::escape_html;
 use crate::config::Config;
 
 /// Name and source of every template.
 const TEMPLATES: &[(&str, &str)] = &[
     ("layout.html", include_str!("pages/layout.html")),
     ("subscribe.html", include_str!("pages/subscribe.html")),
+    ("share.html", include_str!("pages/share.html")),
     ("embed.html", include_str!("pages/embed.html")),
     ("snippet.html", include_str!("pages/snippet.html")),
     ("received.html", include_str!("pages/received.html")),
@@ -102,6 +104,13 @@ impl Pages {
                 .expect("the templates are part of the program and tested");
         }
         let publication = &config.publication;
+        // The pages' own words are English. What the author says between them is marked where it is not, for those who
+        // have it read to them.
+        let language = publication.language.as_str();
+        let lang = match language.split('-').next() {
+            Some("en") => String::new(),
+            _ => format!(" lang=\"{}\"", escape_html(language)),
+        };
         // The public URL may have a path when a reverse proxy serves the site below another.
         let base = Url::parse(&publication.url).map_or(String::new(), |url| url.path().to_owned());
         templates.add_global(
@@ -109,7 +118,8 @@ impl Pages {
             context! {
                 name => publication.name.as_str(),
                 description => publication.description.as_str(),
-                language => publication.language.as_str(),
+                language,
+                lang => Value::from_safe_string(lang),
                 postal_address => publication.postal_address.as_str(),
                 url => publication.url.trim_end_matches('/'),
                 base => base.trim_end_matches('/'),

@@ -11,6 +11,7 @@ mod counters;
 mod db;
 mod desk;
 mod folding;
+mod found;
 mod hostile;
 mod imports;
 mod inbound;
