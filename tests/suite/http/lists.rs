@@ -64,7 +64,8 @@ on_both!(
                  where key between 1006 and 1012;
                  update subscriptions set confirmed_at = {at} - 2 * {DAY} where key between 1020 and 1022;
                  insert into leave_reasons (subscription, at, reason, words)
-                 values (1006, {at} - {DAY}, 'too-often', ''), (1007, {at} - {DAY}, 'too-often', '')"
+                 values (1006, {at} - {DAY}, 'too-often', ''), (1007, {at} - {DAY}, 'too-often', ''),
+                     (1020, {at} - 3 * {DAY}, 'too-often', 'and came back by the form')"
             ))
             .await;
         std::fs::create_dir_all(site.app.emails()).expect("a folder");
