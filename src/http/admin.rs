@@ -134,12 +134,6 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         .route("/segments", get(segments::page))
         .route("/lists", get(lists::page).post(lists::add))
         .route("/lists/{id}", get(lists::one))
-        .route(
-            "/imports",
-            get(imports::page)
-                .post(uploads::look)
-                .layer(DefaultBodyLimit::max(uploads::BODY)),
-        )
         .route("/imports/map", post(uploads::map))
         .route("/imports/take", post(uploads::take))
         .route("/imports/{id}", get(imports::one))
@@ -151,6 +145,14 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         .route("/audit", get(audit::page))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(admin.clone(), door::signed_in));
+    // A large file over a slow line takes longer than any form; nobody sends one without a session.
+    let files = Router::new()
+        .route("/imports", get(imports::page).post(uploads::look))
+        .layer(DefaultBodyLimit::max(uploads::BODY))
+        .route_layer(from_fn_with_state(admin.clone(), door::signed_in))
+        .layer(from_fn(shield::deadline(
+            limits.request_deadline.max(uploads::DEADLINE),
+        )));
     Router::new()
         .route("/login", get(login::page).post(login::submit))
         .route(
@@ -162,12 +164,13 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         .route("/healthz", get(ready::health))
         .route("/readyz", get(ready::admin))
         .merge(signed_in)
+        .layer(from_fn(shield::deadline(limits.request_deadline)))
+        .merge(files)
         .fallback(fault::not_found)
         .method_not_allowed_fallback(fault::method_not_allowed)
         .with_state(admin)
         .layer(from_fn(door::same_origin))
         .layer(from_fn_with_state(hosts, shield::check_host))
-        .layer(from_fn(shield::deadline(limits.request_deadline)))
         .layer(from_fn_with_state(finish, shield::finish))
 }
 

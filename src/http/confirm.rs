@@ -1,7 +1,8 @@
 //! The second step of signing up: the page behind the link in the confirm mail, and its two buttons.
 //!
 //! Promises: looking at the page changes nothing, for scanners look at every link; pressing a button
-//! twice is pressing it once; a link that is too old looks like one that never was.
+//! twice is pressing it once; a link that is too old looks like one that never was; no stranger's form costs a
+//! reader the lists she reads.
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
         return Ok(moved(&site, &address, &token, done, false));
     };
     let lists = site.app.store.asked_titles(subscription).await?;
-    let values = context! { lists, address => view.address, token };
+    let values = context! { lists, address => view.address, reads => view.reads, token };
     Ok(site.pages.render("confirm.html", values))
 }
 
@@ -64,10 +65,13 @@ pub async fn press(
         }
         "not-me" => {
             store.leave(claim.0, now).await?;
-            store
-                .suppress(&view.canonical, &view.hash, "not-me", now)
-                .await?;
-            Ok(site.pages.render("not_me.html", context! {}))
+            if !view.reads {
+                store
+                    .suppress(&view.canonical, &view.hash, "not-me", now)
+                    .await?;
+            }
+            let values = context! { reads => view.reads };
+            Ok(site.pages.render("not_me.html", values))
         }
         _ => Err(Fault::Form),
     }

@@ -41,6 +41,8 @@ const HOME: &str = "/imports";
 pub(super) const MOST: usize = 64 * 1024 * 1024;
 /// Octets of a body: the file and its fields.
 pub(super) const BODY: usize = MOST + 64 * 1024;
+/// How long a file may take to come, and to be looked at: as long as a connection lives.
+pub(super) const DEADLINE: Duration = Duration::from_secs(110);
 /// Octets of a field beside the file.
 const FIELD: usize = 4 * 1024;
 /// Files that wait to be taken.

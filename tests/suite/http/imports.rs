@@ -4,8 +4,12 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::lists::upload_key;
 use super::site::TestSite;
+use super::wire::{parse, request};
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -112,7 +116,7 @@ on_both!(
         assert_eq!(site.db.text(bob).await.as_deref(), Some("Bob; the builder"));
         // It holds addresses: nobody without a session gets it, only we read it, and it goes after a day.
         let stranger = [("Host", "localhost")];
-        let stranger = super::wire::request(site.admin, "GET", link, &stranger, "").await;
+        let stranger = request(site.admin, "GET", link, &stranger, "").await;
         assert_ne!(stranger.status, 200);
         assert!(!stranger.text().contains("nobody"), "{}", stranger.text());
         let folder = site.app.path(&site.app.config.paths.state).join("rejected");
@@ -136,6 +140,51 @@ on_both!(
         ] {
             assert_eq!(site.ask_admin(missing, "localhost").await.status, 404, "{missing}");
         }
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_file_over_a_slow_line_comes_in_though_no_form_may_take_so_long,
+    async |engine: Engine| {
+        let site = TestSite::with(engine, &TestSite::config(&[]), |limits| {
+            limits.request_deadline = Duration::from_millis(300);
+        })
+        .await;
+        let body = "--edge\r\nContent-Disposition: form-data; name=\"list\"\r\n\r\nweekly\r\n\
+            --edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\
+            Content-Type: text/csv\r\n\r\nemail\nann@x.example\n\r\n--edge--\r\n";
+        let head = |path: &str, kind: &str, cookie: &str| {
+            format!(
+                "POST {path} HTTP/1.1\r\nConnection: close\r\nHost: {host}\r\nOrigin: http://{host}\r\n\
+                 Cookie: {cookie}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+                body.len(),
+                host = site.admin,
+            )
+        };
+        let slowly = async |head: String| {
+            let mut stream = TcpStream::connect(site.admin).await.expect("a connection");
+            let (first, rest) = body.split_at(40);
+            stream.write_all(head.as_bytes()).await.expect("a head");
+            stream.write_all(first.as_bytes()).await.expect("a part");
+            tokio::time::sleep(Duration::from_millis(900)).await;
+            // Whoever was told that it took too long need not read on.
+            stream.write_all(rest.as_bytes()).await.ok();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.expect("an answer");
+            parse(&answer)
+        };
+        let cookie = site.cookie().await;
+        let file = "multipart/form-data; boundary=edge";
+        let look = slowly(head("/imports", file, &cookie)).await;
+        assert_eq!(look.status, 200, "{}", look.text());
+        assert!(look.text().contains("+1 new"), "{}", look.text());
+        let form = "application/x-www-form-urlencoded";
+        let late = slowly(head("/imports/take", form, &cookie)).await;
+        assert_eq!(late.status, 408);
+        // Nobody without a session holds the line.
+        let stranger = slowly(head("/imports", file, "")).await;
+        assert_eq!(stranger.status, 303);
         site.stop().await;
     }
 );
