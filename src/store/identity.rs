@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::delivery::State;
-use crate::id::SubscriptionKey;
+use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::leave::moved;
 use crate::store::{Result, Store};
@@ -79,25 +79,32 @@ const CLEAR_MAILS: &str = concat!(
     ")"
 );
 
+/// The reader who is to be erased. The write takes her row, so that a freeze under way waits for it.
+const TAKE: &str = "update subscribers set hash = hash where id = $1 returning id, hash";
+
+/// The same by one of her subscriptions.
+const TAKE_BEHIND: &str = "
+    update subscribers set hash = hash
+    where id = (select subscriber_id from subscriptions where key = $1)
+    returning id, hash";
+
 impl Store {
     /// Erases the reader behind the subscription `key`: her queued mail is taken, the copies, the words of
     /// relays and the values of her system mails go, her deliveries belong to nobody, and the keyed hash of
     /// her address stays suppressed, so that no import brings her back. True if there was such a reader.
     pub async fn erase(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
-        again!(self.try_erase(key, at).await)
+        again!(self.try_erase(TAKE_BEHIND, key.0, at).await)
     }
 
-    async fn try_erase(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
+    /// The same for the reader of this key, on a list or on none.
+    pub async fn erase_reader(&self, reader: SubscriberId, at: Timestamp) -> Result<bool> {
+        again!(self.try_erase(TAKE, reader.0, at).await)
+    }
+
+    async fn try_erase(&self, take: &'static str, key: i64, at: Timestamp) -> Result<bool> {
         transact!(self, conn => {
-            // The write takes the reader's row, so that a freeze under way waits for it.
-            let found: Option<(i64, Vec<u8>)> = sqlx::query_as(
-                "update subscribers set hash = hash
-                 where id = (select subscriber_id from subscriptions where key = $1)
-                 returning id, hash",
-            )
-            .bind(key.0)
-            .fetch_optional(&mut *conn)
-            .await?;
+            let found: Option<(i64, Vec<u8>)> =
+                sqlx::query_as(take).bind(key).fetch_optional(&mut *conn).await?;
             let Some((subscriber, hash)) = found else {
                 return Ok(false);
             };

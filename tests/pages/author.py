@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 
 from driver import ENTER, SPACE, TAB, browser, wait_for
-from pages import LOOK, SHOTS, looks_right, press, tab_to
+from pages import SHOTS, looks_right, looks_right_here, press, tab_to
 from world import LIST, SLUG, world
 
 SLOW = "slow"
@@ -64,19 +64,6 @@ def follow_link(link, headers):
         raise AssertionError(f"{link} leads nowhere")
     except urllib.error.HTTPError as error:
         assert error.code == 302, error
-
-
-def looks_right_here(chromium, name):
-    """As `looks_right`, of a page that answers a form and has no address of its own."""
-    for scheme in ("light", "dark"):
-        chromium.scheme(scheme)
-        for width in (320, 375, 1280):
-            chromium.width(width)
-            seen = chromium.run(LOOK, scheme, width)
-            shot(chromium, f"{name.removeprefix('author-')}-{scheme}-{width}")
-            assert not seen["faults"], f"{name}, {scheme}, {width} px: {seen['faults']}"
-    chromium.scheme("light")
-    chromium.width(375)
 
 
 def shot(chromium, name):
@@ -335,9 +322,7 @@ TESTS = [
 def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     with world() as it, browser() as chromium:
-        folder = it.news / "emails" / "issues" / SLOW
-        folder.mkdir(parents=True)
-        (folder / "issue.md").write_text(ISSUE)
+        it.write(SLOW, ISSUE)
         more = it.folder / "more.csv"
         rows = "".join(f"reader{n}@example.org,Reader {n}\n" for n in range(400))
         more.write_text("email,name\n" + rows)
