@@ -99,6 +99,7 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         counting: Arc::default(),
         uploads: uploads::Uploads::default(),
     });
+    tokio::spawn(uploads::tidy(Arc::downgrade(&admin)));
     let finish = shield::Finish::new(admin.pages.clone(), &admin.app.config);
     let hosts = shield::Hosts::new(&admin.app.config.http);
     let signed_in = Router::new()

@@ -64,6 +64,7 @@ pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
+    admin.uploads.expire(admin.app.clock.now());
     let query = query.as_deref();
     let before: Option<i64> = parameter(query, "before").parse().ok();
     let list: Option<i64> = parameter(query, "list").parse().ok();

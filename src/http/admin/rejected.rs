@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,14 +48,14 @@ pub(super) fn keep(app: &App, import: i64, files: &[String]) {
 
 /// Numbers of the files that there are of an import.
 pub(super) fn tables(app: &App, import: i64) -> Vec<usize> {
-    sweep(&folder(app));
+    sweep(app);
     let is_there = |number: &usize| path(app, import, *number).exists();
     (1..=TABLES).take_while(is_there).collect()
 }
 
 /// Takes away what is older than a day.
-fn sweep(folder: &Path) {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+pub(super) fn sweep(app: &App) {
+    let entries = fs::read_dir(folder(app)).into_iter().flatten().flatten();
     for entry in entries {
         let age = entry.metadata().and_then(|found| found.modified());
         let age = age.ok().and_then(|at| at.elapsed().ok());

@@ -9,7 +9,7 @@ use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
@@ -49,6 +49,8 @@ const FIELD: usize = 4 * 1024;
 const WAITING: usize = 4;
 /// How long one waits.
 const KEPT: Duration = Duration::from_secs(3_600);
+/// Between two looks for files that nobody took: they hold addresses.
+const TIDY: Duration = Duration::from_secs(600);
 /// Octets of a file's name.
 const NAME: usize = 120;
 /// Rejected rows shown before an import; the page of the import shows more.
@@ -77,6 +79,12 @@ impl Uploads {
         waiting.push_back(upload);
     }
 
+    /// Lets go of those that have waited for too long.
+    pub(super) fn expire(&self, now: Timestamp) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|kept| now.since(kept.at) < KEPT);
+    }
+
     fn take(&self, key: &str, now: Timestamp) -> Option<Upload> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|kept| now.since(kept.at) < KEPT);
@@ -92,7 +100,7 @@ struct Folder(PathBuf);
 impl Folder {
     /// A new one beside the database: a folder for all the world's files is often memory.
     fn new(app: &App) -> anyhow::Result<Folder> {
-        let parent = app.path(&app.config.paths.state).join("uploads");
+        let parent = parent(app);
         let mut folder = DirBuilder::new();
         folder.mode(0o700);
         let made = folder.recursive(true).create(&parent);
@@ -108,6 +116,21 @@ impl Folder {
     fn tell(folder: &Path, why: &anyhow::Error) -> anyhow::Error {
         let path = format!("{}/", folder.display());
         anyhow!("{}", format!("{why:#}").replace(&path, ""))
+    }
+}
+
+fn parent(app: &App) -> PathBuf {
+    app.path(&app.config.paths.state).join("uploads")
+}
+
+/// Takes away what nobody took, and what a program that was killed left behind, as long as the site is there.
+pub(super) async fn tidy(admin: Weak<Admin>) {
+    while let Some(admin) = admin.upgrade() {
+        admin.uploads.expire(admin.app.clock.now());
+        sweep(&parent(&admin.app));
+        rejected::sweep(&admin.app);
+        drop(admin);
+        tokio::time::sleep(TIDY).await;
     }
 }
 

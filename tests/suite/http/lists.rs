@@ -337,6 +337,8 @@ on_both!(
         site.app
             .clock
             .advance(std::time::Duration::from_secs(3_601));
+        assert_eq!(site.ask_admin("/imports", "localhost").await.status, 200);
+        assert_eq!(site.waiting(), Vec::<PathBuf>::new(), "nobody took them");
         let late = site
             .press_admin("/imports/take", &format!("upload={}", keys[4]))
             .await;
