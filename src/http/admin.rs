@@ -44,6 +44,7 @@ mod issues;
 mod lists;
 mod live;
 mod login;
+mod looks;
 mod numbers;
 mod overview;
 mod reader_view;

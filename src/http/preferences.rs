@@ -118,7 +118,11 @@ async fn show(
     let reader = site.app.store.reader(key).await?.ok_or(Fault::NotFound)?;
     let now = site.app.clock.now();
     let zone = &site.app.config.publication.timezone;
-    let day = |at: i64| schedule::on_the_wall(Timestamp(at), zone).date().to_string();
+    let day = |at: i64| {
+        schedule::on_the_wall(Timestamp(at), zone)
+            .date()
+            .to_string()
+    };
     let shown = reader.standings.iter().filter(|on| is_shown(site, on));
     let lists: Vec<_> = shown
         .map(|on| {
@@ -188,8 +192,8 @@ async fn choose(
         let has = matches!(on.status.as_str(), "confirmed" | "paused");
         if wanted && !has {
             let fresh = site.app.chance.key();
-            refused |= !reader.is_proven()
-                || !store.join(key, ListId(on.list_id), fresh, at).await?;
+            refused |=
+                !reader.is_proven() || !store.join(key, ListId(on.list_id), fresh, at).await?;
         } else if !wanted && has {
             store.leave_list(key, ListId(on.list_id), at).await?;
         }
@@ -231,7 +235,10 @@ async fn move_to(
         return Ok("Nothing was changed: you wanted no more mail from us.".to_owned());
     }
     let window = site.app.config.signup.address_window;
-    if let Some(since) = reader.moving_since.filter(|since| now.since(*since) < window) {
+    if let Some(since) = reader
+        .moving_since
+        .filter(|since| now.since(*since) < window)
+    {
         // It is her own wish that is told, and of nobody's address.
         let next = schedule::shown(since.after(window), &site.app.config.publication.timezone);
         return Ok(format!(

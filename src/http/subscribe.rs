@@ -27,10 +27,7 @@ use crate::subscriber::field::FieldKind;
 const SHOWN: usize = 254;
 
 /// `GET /`: what the newsletter is, and the form. Here it may be found.
-pub async fn front(
-    site: State<Arc<Public>>,
-    client: Extension<Client>,
-) -> Result<Response, Fault> {
+pub async fn front(site: State<Arc<Public>>, client: Extension<Client>) -> Result<Response, Fault> {
     Ok(listed(page(site, client).await?))
 }
 

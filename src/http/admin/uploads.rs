@@ -1,8 +1,8 @@
 //! An import whose file comes by the browser: looked at first, taken on a second press.
 //!
 //! Promises: the command line's own import does both, so nobody is mailed, and nobody confirmed without a stated
-//! consent; what a column holds may be said where its header does not; a file lies in a folder that only we read,
-//! under a name that leads nowhere, and goes with its import or after an hour or two. At most four wait.
+//! consent; a file lies in a folder that only we read, under a name that leads nowhere, and goes with its import
+//! or after an hour or two. At most four wait. Leaves the page between the two presses to `looks`.
 
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder};
@@ -16,23 +16,16 @@ use anyhow::{Context, anyhow, ensure};
 use axum::Extension;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use minijinja::context;
-use minijinja::value::Serde;
-use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::http::admin::Admin;
-use crate::http::admin::imports::{PATIENCE, came, refused, whole};
-use crate::http::admin::rejected;
-use crate::http::admin::wording::grouped;
+use crate::http::admin::imports::PATIENCE;
+use crate::http::admin::{Admin, looks, rejected};
 use crate::http::fault::Fault;
 use crate::http::form::Form;
-use crate::import::headers::{Headers, headers};
-use crate::import::outcome::Outcome;
-use crate::import::{self, Import, Summary, restore};
+use crate::import::{self, Import, restore};
 use crate::store::access::Session;
 use crate::subscriber::{Status, clean_name};
 
@@ -53,24 +46,21 @@ const KEPT: Duration = Duration::from_secs(3_600);
 const TIDY: Duration = Duration::from_secs(600);
 /// Octets of a file's name.
 const NAME: usize = 120;
-/// Rejected rows shown before an import; the page of the import shows more.
-const SHOWN: usize = 50;
-
 /// Files that were looked at and wait.
 #[derive(Debug, Default)]
 pub(super) struct Uploads(Mutex<VecDeque<Upload>>);
 
 /// One of them.
 #[derive(Debug)]
-struct Upload {
-    key: String,
+pub(super) struct Upload {
+    pub(super) key: String,
     at: Timestamp,
-    folder: Folder,
-    job: Import,
+    pub(super) folder: Folder,
+    pub(super) job: Import,
 }
 
 impl Uploads {
-    fn keep(&self, upload: Upload) {
+    pub(super) fn keep(&self, upload: Upload) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|kept| upload.at.since(kept.at) < KEPT);
         while waiting.len() >= WAITING {
@@ -95,7 +85,7 @@ impl Uploads {
 
 /// A folder that only we read, and that goes when it is dropped.
 #[derive(Debug)]
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
     /// A new one beside the database: a folder for all the world's files is often memory.
@@ -113,10 +103,14 @@ impl Folder {
     }
 
     /// An error without the folder in it, which is nobody's business.
-    fn tell(folder: &Path, why: &anyhow::Error) -> anyhow::Error {
-        let path = format!("{}/", folder.display());
-        anyhow!("{}", format!("{why:#}").replace(&path, ""))
+    pub(super) fn tell(&self, why: &anyhow::Error) -> anyhow::Error {
+        tell(&self.0, why)
     }
+}
+
+fn tell(folder: &Path, why: &anyhow::Error) -> anyhow::Error {
+    let path = format!("{}/", folder.display());
+    anyhow!("{}", format!("{why:#}").replace(&path, ""))
 }
 
 fn parent(app: &App) -> PathBuf {
@@ -189,93 +183,22 @@ pub(super) async fn look(
         folder,
         job,
     };
-    show(&admin, upload).await
+    looks::show(&admin, upload).await
 }
 
 /// `POST /imports/map`: the same again, with columns that hold what the form says of them.
-pub(super) async fn map(
-    State(admin): State<Arc<Admin>>,
-    form: Form,
-) -> Result<Response, Fault> {
+pub(super) async fn map(State(admin): State<Arc<Admin>>, form: Form) -> Result<Response, Fault> {
     let now = admin.app.clock.now();
     let Some(mut upload) = admin.uploads.take(form.get("upload"), now) else {
         return Ok(admin.refused(HOME, HOME, &gone()));
     };
-    let said = form.named("field_").filter(|(_, column)| !column.is_empty());
+    let said = form
+        .named("field_")
+        .filter(|(_, column)| !column.is_empty());
     let said = said.map(|(field, column)| (column.to_owned(), field.to_owned()));
     upload.job.map = said.collect();
     upload.at = now;
-    show(&admin, upload).await
-}
-
-/// What importing a file would change, or what must be said of its columns first; it waits for the next press.
-async fn show(admin: &Admin, upload: Upload) -> Result<Response, Fault> {
-    let (app, job) = (&admin.app, &upload.job);
-    let headers = headers(app, &job.file, &job.map).unwrap_or_default();
-    let fields = choices(&headers, &job.map);
-    if let Some(unclear) = headers.unclear {
-        let values = context! {
-            key => upload.key.clone(),
-            file => import::file_name(&job.file),
-            list => job.list.clone(),
-            columns => headers.columns,
-            fields => Serde(fields),
-            unclear,
-        };
-        admin.uploads.keep(upload);
-        return Ok(admin.page(HOME, "import_map.html", values));
-    }
-    let summary = match counted(app, job).await {
-        Ok(summary) => summary,
-        Err(why) => {
-            let why = Folder::tell(&upload.folder.0, &why);
-            return Ok(admin.refused(HOME, HOME, &why));
-        }
-    };
-    let outcome = Outcome::from(&summary);
-    let told = &outcome.rejects[..outcome.rejects.len().min(SHOWN)];
-    let values = context! {
-        key => upload.key.clone(),
-        file => summary.file.clone(),
-        service => summary.service.clone(),
-        list => summary.list.clone(),
-        status => summary.status,
-        confirms => upload.job.confirm,
-        consent => summary.consent.clone(),
-        rows => grouped(whole(summary.rows)),
-        came => came(&outcome),
-        pending => grouped(whole(outcome.tally.pending)),
-        tables => outcome.tables.clone(),
-        passed_over => outcome.passed_over.clone(),
-        ignored => outcome.ignored_columns.clone(),
-        rejects => Serde(refused(told)),
-        more => outcome.rejected.saturating_sub(told.len() as u64),
-        columns => headers.columns,
-        fields => Serde(fields),
-        unclear => false,
-    };
-    admin.uploads.keep(upload);
-    Ok(admin.page(HOME, "import_look.html", values))
-}
-
-/// A field, and the column that holds it: as the form said, or else as the headers have it.
-#[derive(Debug, Serialize)]
-struct Choice {
-    name: String,
-    said: String,
-    held: Option<String>,
-}
-
-fn choices(headers: &Headers, map: &[(String, String)]) -> Vec<Choice> {
-    let choice = |(name, held): &(String, Option<String>)| {
-        let said = map.iter().find(|(_, field)| field == name);
-        Choice {
-            name: name.clone(),
-            said: said.map(|(column, _)| column.clone()).unwrap_or_default(),
-            held: held.clone(),
-        }
-    };
-    headers.fields.iter().map(choice).collect()
+    looks::show(&admin, upload).await
 }
 
 /// Whoever presses twice has imported it; whoever waited for an hour has not.
@@ -324,29 +247,12 @@ pub(super) async fn take(
             Ok(Some(id)) => format!("{HOME}/{id}"),
             Ok(None) => HOME.to_owned(),
             Err(why) => {
-                let why = Folder::tell(&path, &why);
+                let why = tell(&path, &why);
                 return Ok(admin.refused(HOME, HOME, &why));
             }
         },
     };
     Ok(Redirect::to(&to).into_response())
-}
-
-/// What the import would change; nothing is written.
-async fn counted(app: &App, job: &Import) -> anyhow::Result<Summary> {
-    let (app, job) = (app.clone(), job.clone());
-    let work = tokio::spawn(async move { import::run(&app, &job, |_| ()).await });
-    let stop = work.abort_handle();
-    match timeout(PATIENCE, work).await {
-        Ok(done) => done.context("looking at it broke")?,
-        Err(_) => {
-            stop.abort();
-            Err(anyhow!(
-                "looking at it takes longer than a page may; `pressrun subscribers import --dry-run` takes its \
-                 time"
-            ))
-        }
-    }
 }
 
 /// The import that a form asks for: confirmed where a consent is stated and pending where not, unless it says

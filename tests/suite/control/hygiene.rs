@@ -325,7 +325,8 @@ on_both!(
         let again = hygiene::round(&rig.app).await.expect("a look");
         assert_eq!(again, None);
         let sending = rig.start().await;
-        let bounced = "select count(*), count(*) from deliveries where run_id = 1 and state = 'bounced'";
+        let bounced =
+            "select count(*), count(*) from deliveries where run_id = 1 and state = 'bounced'";
         assert!(until(async || rig.pairs(bounced).await == [(1, 1)]).await);
         sending.stop().await;
         rig.database
@@ -338,6 +339,9 @@ on_both!(
         let known = rig.app.store.suppression(&hash).await.expect("a read");
         assert!(known.is_some());
         stop.send(()).expect("a site that listens");
-        served.await.expect("no panic").expect("a site without a fault");
+        served
+            .await
+            .expect("no panic")
+            .expect("a site without a fault");
     }
 );

@@ -57,9 +57,7 @@ on_both!(
         assert!(said.error.contains(told), "{said:?}");
         assert_eq!(desk.sink.accepted().len(), 3);
         desk.write("digest", &ISSUE.replace("Bees", "Wasps"));
-        let monthly = [
-            "send", "digest", "--yes", "--accept", "hour", "--monthly",
-        ];
+        let monthly = ["send", "digest", "--yes", "--accept", "hour", "--monthly"];
         let said = desk.run(&monthly).await;
         assert_eq!(said.code, 0, "{said:?}");
         assert!(!said.error.contains("digest of the month"), "{said:?}");
@@ -97,7 +95,10 @@ on_both!(
             .audit_lines(Timestamp(i64::MAX), i64::MAX, 10)
             .await
             .expect("lines");
-        let erased: Vec<_> = lines.iter().filter(|line| line.what == "erased a reader").collect();
+        let erased: Vec<_> = lines
+            .iter()
+            .filter(|line| line.what == "erased a reader")
+            .collect();
         assert_eq!(erased.len(), 1, "{lines:?}");
         assert!(!erased[0].about.contains('@'), "{erased:?}");
     }

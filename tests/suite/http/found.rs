@@ -27,7 +27,10 @@ on_both!(
         // The form under its own address is the same page, and not to be found beside it.
         let form = site.get("/subscribe").await;
         assert_eq!(form.header("x-robots-tag"), Some("noindex"));
-        assert!(form.text().contains("<link rel=\"canonical\" href=\"http://127.0.0.1:8080/\">"));
+        assert!(
+            form.text()
+                .contains("<link rel=\"canonical\" href=\"http://127.0.0.1:8080/\">")
+        );
         let index = site.get("/archive").await.text();
         for part in [
             "<meta property=\"og:title\" content=\"Issues - Field &lt;Notes&gt;\">",

@@ -13,7 +13,11 @@ use super::wire::{parse, request};
 use crate::harness::Engine;
 use crate::on_both;
 
-const FORM: [(&str, &str); 3] = [("list", "weekly"), ("consent", "at the fair"), ("status", "")];
+const FORM: [(&str, &str); 3] = [
+    ("list", "weekly"),
+    ("consent", "at the fair"),
+    ("status", ""),
+];
 
 fn declare(site: &TestSite, fields: &str) {
     std::fs::create_dir_all(site.app.emails()).expect("a folder");
@@ -30,10 +34,19 @@ on_both!(
         let page = asked.text();
         assert_eq!(asked.status, 200, "{page}");
         assert!(page.contains("no column holds the address"), "{page}");
-        assert!(!page.contains("--map"), "the command line's own words: {page}");
-        assert!(!page.contains("/imports/take"), "nothing to import yet: {page}");
+        assert!(
+            !page.contains("--map"),
+            "the command line's own words: {page}"
+        );
+        assert!(
+            !page.contains("/imports/take"),
+            "nothing to import yet: {page}"
+        );
         for field in ["field_email", "field_name", "field_city"] {
-            assert!(page.contains(&format!("name=\"{field}\"")), "{field}: {page}");
+            assert!(
+                page.contains(&format!("name=\"{field}\"")),
+                "{field}: {page}"
+            );
         }
         assert!(
             page.contains("<option value=\"Town &quot;old&quot;\">"),
@@ -51,13 +64,15 @@ on_both!(
             again.text()
         );
         assert_eq!(site.waiting().len(), 1);
-        let body = format!(
-            "upload={key}&field_email=Contact&field_name=Who&field_city=Town+%22old%22"
-        );
+        let body =
+            format!("upload={key}&field_email=Contact&field_name=Who&field_city=Town+%22old%22");
         let look = site.press_admin("/imports/map", &body).await.text();
         assert!(look.contains("+2 new"), "{look}");
         assert!(look.contains("left out: Town"), "{look}");
-        assert!(look.contains("<option value=\"Contact\" selected>"), "{look}");
+        assert!(
+            look.contains("<option value=\"Contact\" selected>"),
+            "{look}"
+        );
         assert_eq!(site.db.number("select count(*) from subscribers").await, 0);
         let body = format!("upload={}", upload_key(&look));
         let taken = site.press_admin("/imports/take", &body).await;
@@ -86,7 +101,8 @@ on_both!(
     rejected_rows_come_back_as_a_file_that_can_be_mended_and_imported,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;
-        let table = "email;name\nann@x.example;Ann\nbob(at)x.example;\"Bob; the builder\"\nnobody;No\n";
+        let table =
+            "email;name\nann@x.example;Ann\nbob(at)x.example;\"Bob; the builder\"\nnobody;No\n";
         let page = site.upload("late.csv", table, &FORM).await.text();
         let body = format!("upload={}", upload_key(&page));
         site.press_admin("/imports/take", &body).await;
@@ -106,7 +122,10 @@ on_both!(
         assert_eq!(lines.len(), 3, "{text}");
         assert_eq!(lines[0], "line;reason;email;name");
         assert!(lines[1].starts_with("3;\""), "{text}");
-        assert!(lines[1].ends_with(";bob(at)x.example;\"Bob; the builder\""), "{text}");
+        assert!(
+            lines[1].ends_with(";bob(at)x.example;\"Bob; the builder\""),
+            "{text}"
+        );
         let mended = text.replace("bob(at)x", "bob@x");
         let page = site.upload("mended.csv", &mended, &FORM).await.text();
         assert!(page.contains("+1 new, 1 rejected"), "{page}");
@@ -138,7 +157,11 @@ on_both!(
             "/imports/9/rejected.csv",
             "/imports/x/rejected.csv",
         ] {
-            assert_eq!(site.ask_admin(missing, "localhost").await.status, 404, "{missing}");
+            assert_eq!(
+                site.ask_admin(missing, "localhost").await.status,
+                404,
+                "{missing}"
+            );
         }
         site.stop().await;
     }

@@ -299,7 +299,10 @@ on_both!(
             found.map(|(reason, _)| reason)
         };
         assert_eq!(suppressed("ada@new.example").await, None);
-        assert_eq!(suppressed("reader0@example.org").await.as_deref(), Some("bounced"));
+        assert_eq!(
+            suppressed("reader0@example.org").await.as_deref(),
+            Some("bounced")
+        );
         assert_eq!(site.status(1000).await, "confirmed");
         site.stop().await;
     }

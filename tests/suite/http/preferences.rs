@@ -273,14 +273,20 @@ on_both!(
             assert!(again.text().contains("your mail goes to"), "{answer}");
         }
         assert!(site.get(&link).await.text().contains("your mail goes to"));
-        let noted =
-            "select count(*) from consents where subscriber_id = 1003 and what = 'address'";
+        let noted = "select count(*) from consents where subscriber_id = 1003 and what = 'address'";
         assert_eq!(site.db.number(noted).await, 1);
         // A wish that came true stands in no other's way.
         let further = site
-            .post(&manage(&site, 3), "answer=address&email=third%40example.org")
+            .post(
+                &manage(&site, 3),
+                "answer=address&email=third%40example.org",
+            )
             .await;
-        assert!(further.text().contains("a mail is on its way"), "{}", further.text());
+        assert!(
+            further.text().contains("a mail is on its way"),
+            "{}",
+            further.text()
+        );
         assert_eq!(site.db.number(mails).await, 2);
         // What nobody confirms is forgotten with its link.
         let waiting = "select count(*) from address_changes";
@@ -493,7 +499,10 @@ on_both!(
         let done = site.post(&link, "answer=confirm").await;
         assert_eq!(done.status, 200, "{}", done.text());
         let address = "select address from subscribers where id = 1000";
-        assert_eq!(site.db.text(address).await.as_deref(), Some("new@example.net"));
+        assert_eq!(
+            site.db.text(address).await.as_deref(),
+            Some("new@example.net")
+        );
         // The old address stays suppressed, and the reader is mailed again.
         assert_eq!(site.db.number("select count(*) from suppressions").await, 2);
         assert_eq!(freeze(&site, "next", false).await.1, 2);
@@ -510,7 +519,9 @@ on_both!(
             .text();
         assert!(refused.contains("Nothing was changed"), "{refused}");
         site.db
-            .exec("update subscriptions set status = 'unsubscribed', left_at = 1 where key = 101001")
+            .exec(
+                "update subscriptions set status = 'unsubscribed', left_at = 1 where key = 101001",
+            )
             .await;
         let joined = site
             .post(&manage(&site, 1), "answer=lists&list=weekly&list=daily")
@@ -571,7 +582,11 @@ on_both!(
         for (tracking, says, choice) in [
             ("individual", "We count which issues are opened", true),
             ("anonymous", "but not who", true),
-            ("off", "Nothing that anybody opens or clicks is counted", false),
+            (
+                "off",
+                "Nothing that anybody opens or clicks is counted",
+                false,
+            ),
         ] {
             let section = format!("[privacy]\ntracking = \"{tracking}\"\n[signup]");
             let config = TestSite::config(&[("[signup]", &section)]);

@@ -449,10 +449,7 @@ on_both!(
         );
         assert_eq!(site.status(9).await, "confirmed");
         assert_eq!(site.status(key).await, "unsubscribed");
-        assert_eq!(
-            site.db.number("select count(*) from suppressions").await,
-            0
-        );
+        assert_eq!(site.db.number("select count(*) from suppressions").await, 0);
         assert_eq!(site.post(&path, "answer=confirm").await.status, 404);
         site.stop().await;
     }
