@@ -416,6 +416,8 @@ pub struct Signup {
     pub check_mx: bool,
     /// Whether a reader who leaves on our page gets the goodbye mail.
     pub goodbye: bool,
+    /// Whether a reader who signs up again is told so by mail.
+    pub remind: bool,
 }
 
 /// Files and folders, relative to the configuration file.

@@ -149,18 +149,18 @@ pub fn compile_text(
         .built)
 }
 
-/// Compiles the system mail `confirm`, `address`, `welcome`, `goodbye` or `probe`.
+/// Compiles the system mail `confirm`, `address`, `welcome`, `known`, `goodbye` or `probe`.
 pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Result<Compiled> {
     let mail = match kind {
         // A second address is confirmed as the first one was.
         "confirm" | "address" => Mail::Confirm,
         // To a reader of a list, too, and with the same way out.
-        "welcome" | "probe" => Mail::Welcome,
+        "welcome" | "known" | "probe" => Mail::Welcome,
         "goodbye" => Mail::Goodbye,
         _ => {
             bail!(
-                "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome`, `goodbye` and \
-                 `probe`"
+                "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome`, `known`, `goodbye` \
+                 and `probe`"
             )
         }
     };

@@ -124,7 +124,10 @@ pub async fn submit(
         return Ok((status, Json(told)).into_response());
     }
     let page = match answer {
-        Answer::Received => site.pages.render("received.html", context! {}),
+        Answer::Received => {
+            let remind = site.app.config.signup.remind;
+            site.pages.render("received.html", context! { remind })
+        }
         Answer::Closed => form_page(&site, client, &Submission::default(), "").await?,
         _ => form_page(&site, client, &submission, &notice).await?,
     };

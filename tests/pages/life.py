@@ -78,7 +78,13 @@ def she_reads_it_in_the_mail_and_in_the_browser(it, chromium):
 
 
 def she_chooses_and_rests_for_a_while(it, chromium):
-    url = it.link(it.mail_to(OLD, "Her first"), "/preferences/")
+    # She has no mail of ours at hand: the form sends her the way to her own page.
+    chromium.open(it.site + "/")
+    time.sleep(0.2)
+    tab_to(chromium, lambda tag, name, _: tag == "input" and name == "email")
+    chromium.keys(OLD)
+    press(chromium, "subscribe")
+    url = it.link(it.mail_to(OLD, "subscribed already"), "/preferences/")
     chromium.open(url)
     tab_to(chromium, lambda tag, name, _: tag == "select" and name == "frequency")
     chromium.keys("O")

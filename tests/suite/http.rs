@@ -15,6 +15,7 @@ mod found;
 mod hostile;
 mod imports;
 mod inbound;
+mod known;
 mod leaving;
 mod links;
 mod listener;

@@ -100,6 +100,7 @@ fn the_time_of_an_answer_does_not_say_whether_an_address_is_known() {
         let config = TestSite::config(&[
             ("open = true", "open = true\nbrake = 1000000"),
             ("confirms_per_hour = 600", "confirms_per_hour = 1000000"),
+            ("remind = false", "remind = true"),
         ]);
         let site = TestSite::with(Engine::Sqlite, &config, |_| {}).await;
         let file = site.app.base.join("readers.csv");

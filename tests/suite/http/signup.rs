@@ -30,7 +30,7 @@ async fn send(site: &TestSite, client: &str, body: &str) -> Answer {
 }
 
 /// A patient person: opens the page, waits, sends.
-async fn sign_up(site: &TestSite, client: &str, address: &str) -> Answer {
+pub async fn sign_up(site: &TestSite, client: &str, address: &str) -> Answer {
     let token = form(site, client).await;
     site.app.clock.advance(Duration::from_secs(60));
     let address = address.replace('+', "%2B").replace('@', "%40");

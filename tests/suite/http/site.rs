@@ -85,6 +85,7 @@ form_max_age = "2h"
 form_min_age = "3s"
 confirm_window = "72h"
 check_mx = false
+remind = false
 [paths]
 keyring = "keyring.toml"
 emails = "emails"
