@@ -424,7 +424,10 @@ async fn known_mail(app: &App) -> Option<String> {
     };
     let made = made.await.inspect_err(|error| {
         let error = format!("{error:#}");
-        tracing::warn!(error, "no reader is told that she is one: the mail `known` does not compile");
+        tracing::warn!(
+            error,
+            "no reader is told that she is one: the mail `known` does not compile"
+        );
     });
     made.ok()
 }

@@ -15,6 +15,7 @@ use crate::cli::output::print;
 use crate::cli::subscribers::tag::Change;
 use crate::cli::{Cli, Exit, audit};
 use crate::clock::Timestamp;
+use crate::erasure;
 use crate::import::columns::Row;
 use crate::import::{export, field_table};
 use crate::lists;
@@ -283,9 +284,7 @@ async fn erase(app: &App, address: &EmailAddress, yes: bool) -> anyhow::Result<E
         return Ok(Exit::Done);
     }
     let about = format!("reader {}", reader.id.0);
-    app.store
-        .erase_reader(reader.id, app.clock.now())
-        .await?;
+    erasure::erase(app, reader.id).await?;
     audit::note(app, "erased a reader", &about).await?;
     print("erased; a keyed hash of the address stays suppressed\n")?;
     Ok(Exit::Done)

@@ -63,7 +63,10 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("import_item.html", include_str!("pages/import_item.html")),
     ("import_look.html", include_str!("pages/import_look.html")),
     ("import_map.html", include_str!("pages/import_map.html")),
-    ("import_columns.html", include_str!("pages/import_columns.html")),
+    (
+        "import_columns.html",
+        include_str!("pages/import_columns.html"),
+    ),
     ("rejects.html", include_str!("pages/rejects.html")),
     ("import_undo.html", include_str!("pages/import_undo.html")),
     ("clicks.html", include_str!("pages/clicks.html")),

@@ -16,6 +16,7 @@ use minijinja::context;
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
 use crate::config::privacy::Tracking;
+use crate::erasure;
 use crate::http::Public;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
@@ -88,7 +89,9 @@ pub async fn press(
             return Ok(site.pages.render("erase.html", values));
         }
         "erase-for-good" => {
-            store.erase(key, at).await?;
+            if let Some(reader) = store.reader(key).await? {
+                erasure::erase(&site.app, reader.id).await?;
+            }
             return Ok(site.pages.render("erased.html", context! {}));
         }
         _ => {

@@ -79,35 +79,65 @@ const CLEAR_MAILS: &str = concat!(
     ")"
 );
 
-/// The reader who is to be erased. The write takes her row, so that a freeze under way waits for it.
-const TAKE: &str = "update subscribers set hash = hash where id = $1 returning id, hash";
-
-/// The same by one of her subscriptions.
-const TAKE_BEHIND: &str = "
-    update subscribers set hash = hash
-    where id = (select subscriber_id from subscriptions where key = $1)
-    returning id, hash";
-
 impl Store {
-    /// Erases the reader behind the subscription `key`: her queued mail is taken, the copies, the words of
-    /// relays and the values of her system mails go, her deliveries belong to nobody, and the keyed hash of
-    /// her address stays suppressed, so that no import brings her back. True if there was such a reader.
-    pub async fn erase(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
-        again!(self.try_erase(TAKE_BEHIND, key.0, at).await)
+    /// The newest copies of this reader's mails, as they are kept.
+    pub async fn copies_of(&self, reader: SubscriberId) -> Result<Vec<String>> {
+        read!(self, conn => {
+            let copies = sqlx::query_scalar(
+                "select copy from deliveries where subscriber_id = $1 and copy is not null
+                 order by run_id desc, seq desc limit $2",
+            )
+            .bind(reader.0)
+            .bind(EXPORTED)
+            .fetch_all(conn)
+            .await?;
+            Ok(copies)
+        })
     }
 
-    /// The same for the reader of this key, on a list or on none.
-    pub async fn erase_reader(&self, reader: SubscriberId, at: Timestamp) -> Result<bool> {
-        again!(self.try_erase(TAKE, reader.0, at).await)
+    /// Erases a reader: her queued mail is taken, the copies, the words of relays and the values of her system mails
+    /// go, her deliveries belong to nobody, and the keyed hash of her address stays suppressed, so that no import
+    /// brings her back; so does that of each of the `former` ones (canonical form and hash) that is nobody else's.
+    /// True if there was such a reader.
+    pub async fn erase(
+        &self,
+        reader: SubscriberId,
+        former: &[(String, [u8; 32])],
+        at: Timestamp,
+    ) -> Result<bool> {
+        again!(self.try_erase(reader, former, at).await)
     }
 
-    async fn try_erase(&self, take: &'static str, key: i64, at: Timestamp) -> Result<bool> {
+    async fn try_erase(
+        &self,
+        reader: SubscriberId,
+        former: &[(String, [u8; 32])],
+        at: Timestamp,
+    ) -> Result<bool> {
         transact!(self, conn => {
-            let found: Option<(i64, Vec<u8>)> =
-                sqlx::query_as(take).bind(key).fetch_optional(&mut *conn).await?;
+            // The write takes the reader's row, so that a freeze under way waits for it.
+            let found: Option<(i64, Vec<u8>)> = sqlx::query_as(
+                "update subscribers set hash = hash where id = $1 returning id, hash",
+            )
+            .bind(reader.0)
+            .fetch_optional(&mut *conn)
+            .await?;
             let Some((subscriber, hash)) = found else {
                 return Ok(false);
             };
+            for (canonical, hash) in former {
+                sqlx::query(
+                    "insert into suppressions (hash, reason, created_at)
+                     select $1, 'erased', $2
+                     where not exists (select 1 from subscribers where canonical = $3)
+                     on conflict (hash) do nothing",
+                )
+                .bind(&hash[..])
+                .bind(at.0)
+                .bind(canonical)
+                .execute(&mut *conn)
+                .await?;
+            }
             sqlx::query(
                 "insert into suppressions (hash, reason, created_at) values ($1, 'erased', $2)
                  on conflict (hash) do nothing",

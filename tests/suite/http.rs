@@ -20,6 +20,7 @@ mod leaving;
 mod links;
 mod listener;
 mod lists;
+mod moves;
 mod number_pages;
 mod numbers;
 mod offer;

@@ -14,6 +14,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::erasure;
 use crate::http::admin::Admin;
 use crate::http::admin::reader_view::{self, ReaderView};
 use crate::http::admin::wording::{minute, parameter};
@@ -164,8 +165,7 @@ pub(super) async fn erase(
     admin
         .note(&session, "erased a reader", &about(&kept))
         .await?;
-    let (store, reader) = (&admin.app.store, SubscriberId(kept.id));
-    store.erase_reader(reader, admin.app.clock.now()).await?;
+    erasure::erase(&admin.app, SubscriberId(kept.id)).await?;
     Ok(Redirect::to("/subscribers?done=erased").into_response())
 }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use pressrun::chance::Chance;
 use pressrun::event::EventKind;
-use pressrun::id::{RunId, SubscriptionKey};
+use pressrun::id::{RunId, SubscriberId, SubscriptionKey};
 use pressrun::inbound::{Taken, take};
 use pressrun::keyring::Keyring;
 use pressrun::message::envelope_sender;
@@ -94,8 +94,8 @@ on_both!(
         let events = "select count(*) from events where kind = 'bounce' and run_id = 2";
         assert_eq!(site.db.number(events).await, 3);
         // Of an erased reader a late report says nothing that is kept.
-        let gone = SubscriptionKey(1004);
-        assert!(site.app.store.erase(gone, NOON).await.expect("an erasure"));
+        let gone = site.app.store.erase(SubscriberId(1004), &[], NOON).await;
+        assert!(gone.expect("an erasure"));
         let late = report(
             &site.sender(4),
             "failed",

@@ -51,7 +51,8 @@ on_both!(
             );
         }
         assert!(answers.iter().all(|answer| *answer == answers[0]));
-        let whose = "select count(*) from deliveries where run_id = 1 and subscriber_id in (1000, 1001)";
+        let whose =
+            "select count(*) from deliveries where run_id = 1 and subscriber_id in (1000, 1001)";
         assert_eq!(site.db.number(whose).await, 2);
         let made = "select count(*) from revisions where slug = 'known'";
         assert_eq!(site.db.number(made).await, 1);
