@@ -124,7 +124,8 @@ impl Pages {
                 language,
                 lang => Value::from_safe_string(lang),
                 postal_address => publication.postal_address.as_str(),
-                url => publication.url.trim_end_matches('/'),
+                // Slashes stay as they are: not every program that looks at a shared page reads HTML to the letter.
+                url => Value::from_safe_string(escape_html(publication.url.trim_end_matches('/'))),
                 base => base.trim_end_matches('/'),
             },
         );

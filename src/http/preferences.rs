@@ -12,6 +12,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use minijinja::context;
+use minijinja::value::Serde;
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
@@ -152,7 +153,7 @@ async fn show(
         until => until.map(day),
         first_day => day(now.0 + DAY),
         last_day => day(now.0 + LONGEST_PAUSE * DAY),
-        counted => counted(site),
+        counted => Serde(counted(site)),
         tracking => is_tracked(site, &reader),
         moving => reader.moving_since.is_some(),
         notice,

@@ -158,7 +158,9 @@ impl Columns {
             "name" => self.name,
             declared => {
                 let mut fields = self.fields.iter();
-                fields.find(|(_, field)| field == declared).map(|(column, _)| *column)
+                fields
+                    .find(|(_, field)| field == declared)
+                    .map(|(column, _)| *column)
             }
         };
         column.map(|column| self.header[column].as_str())

@@ -15,8 +15,8 @@ use minijinja::value::Serde;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::http::admin::{Admin, rejected};
 use crate::http::admin::wording::{grouped, minute, parameter};
+use crate::http::admin::{Admin, rejected};
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::id::ListId;
