@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -144,8 +144,9 @@ on_both!(
             &std::fs::metadata(&kept).expect("a file").permissions(),
         );
         assert_eq!(mode & 0o777, 0o600);
-        let old = SystemTime::now() - Duration::from_secs(25 * 3_600);
         let handle = File::options().append(true).open(&kept).expect("a file");
+        let made = handle.metadata().and_then(|found| found.modified());
+        let old = made.expect("a time") - Duration::from_secs(25 * 3_600);
         handle.set_modified(old).expect("a time");
         let page = site.ask_admin("/imports/1", "localhost").await.text();
         assert!(!page.contains("rejected.csv"), "{page}");
