@@ -247,13 +247,14 @@ pub async fn feed(app: &App, pages: &[Page], updated_at: Timestamp) -> anyhow::R
     })
 }
 
-/// Every public page for the site map.
+/// Every public page for the site map, the front page first.
 pub async fn site_map(app: &App) -> anyhow::Result<(String, Timestamp)> {
     let now = app.clock.now();
     let shelf = app.store.public_pages(now, 0, feed::SITE_MAP).await?;
     let newest = shelf.pages.iter().map(|page| updated(page).0).max();
     let newest = Timestamp(newest.unwrap_or_default().max(shelf.changed_at));
-    let mut pages = vec![(app.public_url("/archive"), newest)];
+    let own = ["/", "/archive"].map(|path| (app.public_url(path), newest));
+    let mut pages = own.to_vec();
     let each = shelf.pages.iter();
     pages.extend(each.map(|page| (address(app, page), updated(page))));
     Ok((feed::site_map(&pages), newest))

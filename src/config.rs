@@ -17,6 +17,7 @@ use crate::config::tree::Node;
 
 pub mod archive;
 mod check;
+pub mod hygiene;
 pub mod inbound;
 pub mod kind;
 pub mod load;
@@ -51,6 +52,7 @@ pub struct Config {
     pub tracking: privacy::Counted,
     pub privacy: privacy::Privacy,
     pub retention: privacy::Retention,
+    pub hygiene: hygiene::Hygiene,
     pub signup: Signup,
     pub archive: archive::Archive,
     pub inbound: inbound::Inbound,
@@ -173,7 +175,7 @@ pub struct Publication {
     pub postal_address: String,
     /// The list that `init` makes and that the subscribe page offers.
     pub list: String,
-    /// BCP 47 language of the pages and the mails.
+    /// BCP 47 language of what the author writes; the pages' own words are English.
     pub language: String,
     /// One sentence for the subscribe page.
     pub description: String,
@@ -414,6 +416,8 @@ pub struct Signup {
     pub check_mx: bool,
     /// Whether a reader who leaves on our page gets the goodbye mail.
     pub goodbye: bool,
+    /// Whether a reader who signs up again is told so by mail.
+    pub remind: bool,
 }
 
 /// Files and folders, relative to the configuration file.

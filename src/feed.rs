@@ -11,8 +11,9 @@ use crate::compile::escape::escape_html;
 pub mod head;
 pub mod plain;
 
-/// Addresses of one site map at most (sitemaps.org), the index counted.
-pub const SITE_MAP: i64 = 49_999;
+/// Issues of one site map at most: with the front page and the index, as many addresses as it may have
+/// (sitemaps.org).
+pub const SITE_MAP: i64 = 49_998;
 
 /// A feed.
 #[derive(Clone, Debug)]

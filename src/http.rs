@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::http::images::ImageShelf;
 use crate::http::pages::Pages;
 use crate::http::ready::Readiness;
+use crate::hygiene;
 use crate::id::DeliveryKey;
 use crate::retention;
 use crate::signup::{self, Signups};
@@ -92,6 +93,7 @@ pub async fn serve_public(
     let tracker = site.tracker.clone();
     let house = tokio::spawn(signup::house::keep(app.clone()));
     let retention = tokio::spawn(retention::keep(app.clone()));
+    let hygiene = tokio::spawn(hygiene::keep(app.clone()));
     listener::run(
         listener,
         public_router(app, site, &limits),
@@ -101,6 +103,7 @@ pub async fn serve_public(
     .await;
     house.abort();
     retention.abort();
+    hygiene.abort();
     tracker.close().await;
     Ok(())
 }
@@ -139,7 +142,7 @@ pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router 
     });
     let finish = shield::Finish::new(state.pages.clone(), &state.app.config);
     Router::new()
-        .route("/", get(subscribe::page).post(subscribe::begin))
+        .route("/", get(subscribe::front).post(subscribe::begin))
         .route("/subscribe", get(subscribe::page).post(subscribe::submit))
         .route("/subscribe/form", get(subscribe::fresh))
         .route("/embed", get(subscribe::embed))

@@ -1,12 +1,13 @@
 //! Addresses that stopped taking mail: found, asked once more, and suppressed only when that comes back, too.
 //!
-//! Promises: nobody is mailed or suppressed without being told to; a probe that was taken must stay taken for some
+//! Promises: nobody is mailed or suppressed without being told to, by a command or by `hygiene.probe_every`; a probe that was taken must stay taken for some
 //! days, because servers also return what they took; what is not the recipient's own refusal suppresses nobody.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::access;
 use crate::address::masked;
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -19,6 +20,12 @@ use crate::run::keep_revision;
 use crate::store::probes::{Probe, Verdict};
 use crate::subscriber::List;
 
+/// Between two looks at whether it is time for a round.
+const LOOK: Duration = Duration::from_secs(600);
+/// Where the time of the last round stands: one machine of several does it, and a restart is no reason for another.
+const TURN: &str = "probed_at";
+/// Who did it, for the audit.
+const WHO: &str = "hygiene.probe_every";
 /// Readers of one look.
 const STEP: u32 = 500;
 /// Addresses shown, masked.
@@ -49,12 +56,72 @@ pub struct Found {
     pub suppressed: u64,
 }
 
+/// Probes as often as the configuration says, until it is dropped.
+pub async fn keep(app: App) {
+    if app.config.hygiene.probe_every.is_zero() {
+        return;
+    }
+    loop {
+        if let Err(error) = round(&app).await {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "addresses that take no mail wait for the next round"
+            );
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// One round on every list, if it is time for one; nothing if it is not.
+pub async fn round(app: &App) -> anyhow::Result<Option<Found>> {
+    let hygiene = &app.config.hygiene;
+    let now = app.clock.now();
+    let before = now.before(hygiene.probe_every);
+    if hygiene.probe_every.is_zero() || !app.store.take_turn(TURN, now, before).await? {
+        return Ok(None);
+    }
+    let wish = Wish {
+        copies: hygiene.probe_after,
+        wait: hygiene.probe_wait,
+        act: true,
+    };
+    let mut found = Found::default();
+    decide(app, wish, now, &mut found).await?;
+    for list in app.store.lists().await? {
+        ask(app, &list, wish, now, &mut found).await?;
+    }
+    if found.failing + found.suppressed + found.kept > 0 {
+        let Found {
+            failing,
+            suppressed,
+            kept,
+            ..
+        } = found;
+        tracing::info!(asked = failing, suppressed, kept, "probed addresses");
+        let what = format!("probed addresses: {failing} asked, {suppressed} suppressed");
+        access::note_command(app, WHO, &what, "").await?;
+    }
+    Ok(Some(found))
+}
+
 /// Decides the probes that have come to an end, on every list, and begins those for readers of `list` whose last
 /// copies came back; only counts them unless `wish.act`.
 pub async fn probe(app: &App, list: &List, wish: Wish) -> anyhow::Result<Found> {
     let now = app.clock.now();
     let mut found = Found::default();
     decide(app, wish, now, &mut found).await?;
+    ask(app, list, wish, now, &mut found).await?;
+    Ok(found)
+}
+
+/// Begins the probes for readers of `list` whose last copies came back; only counts them unless `wish.act`.
+async fn ask(
+    app: &App,
+    list: &List,
+    wish: Wish,
+    now: Timestamp,
+    found: &mut Found,
+) -> anyhow::Result<()> {
     let revision = match wish.act {
         true => {
             let mail = publication::compile_system(&app.config, &app.emails(), "probe")?;
@@ -81,7 +148,7 @@ pub async fn probe(app: &App, list: &List, wish: Wish) -> anyhow::Result<Found> 
             }
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 async fn decide(app: &App, wish: Wish, now: Timestamp, found: &mut Found) -> anyhow::Result<()> {

@@ -30,6 +30,7 @@ pub mod csv;
 pub mod decide;
 pub mod export;
 pub mod formula;
+pub mod headers;
 pub mod outcome;
 mod parse;
 mod rejects;
@@ -167,7 +168,9 @@ pub async fn run(
     let (sender, mut batches) = mpsc::channel(AHEAD);
     let (name, skip) = (import.file.display().to_string(), summary.resumed);
     let reader = tokio::task::spawn_blocking(move || parser.run(skip, &sender).context(name));
-    app.store.begin_bulk().await?;
+    if !import.dry_run {
+        app.store.begin_bulk().await?;
+    }
     let mut writer = Writer {
         app,
         origin: &origin,
@@ -179,7 +182,9 @@ pub async fn run(
         taken = writer.take(&batch, &mut summary).await;
         progress(batch.progress);
     }
-    app.store.end_bulk().await?;
+    if !import.dry_run {
+        app.store.end_bulk().await?;
+    }
     drop(batches);
     taken?;
     let parsed = reader.await.context("the reading thread")?;

@@ -8,9 +8,10 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::dsn::{Action, Group, Kind, Mail};
 use crate::id::{DeliveryKey, SubscriptionKey};
+use crate::message::copy::CopyRecord;
 use crate::reply::Stage;
 use crate::reply::scope::{Verdict, scope};
-use crate::store::returned::Bounce;
+use crate::store::returned::{Addressee, Bounce};
 use crate::token::{Claim, Purpose, verify, verify_local_part};
 
 /// What the local part of an address begins with to which a mail program sends a wish to leave.
@@ -105,7 +106,8 @@ async fn bounced(
         })
         .await?;
     let mut suppressed = false;
-    if suppress && let Some((canonical, hash)) = app.store.reader_of_delivery(key).await? {
+    if suppress && let Some(reader) = app.store.reader_of_delivery(key).await? {
+        let (canonical, hash) = went_to(app, reader);
         suppressed = app
             .store
             .suppress(&canonical, &hash, "bounced", now)
@@ -117,11 +119,27 @@ async fn bounced(
     })
 }
 
+/// The address that a delivery went to: whoever has moved since is not to be blamed for the mailbox she gave up.
+fn went_to(app: &App, reader: Addressee) -> (String, [u8; 32]) {
+    let copy = reader.copy.as_deref().map(CopyRecord::from_json);
+    let then = copy.and_then(Result::ok).map(|copy| copy.to.canonical());
+    match then {
+        Some(then) if then != reader.canonical => {
+            let hash = app.keyring.address_hash(&then);
+            (then, hash)
+        }
+        _ => (reader.canonical, reader.hash),
+    }
+}
+
 async fn complained(app: &App, whom: Whom, now: Timestamp) -> anyhow::Result<Taken> {
     // Whoever it was: the run is told what its mail is taken for.
     app.store.note_complaint(whom.delivery, now).await?;
     let reader = match whom.subscription {
-        None => app.store.reader_of_delivery(whom.delivery).await?,
+        None => {
+            let reader = app.store.reader_of_delivery(whom.delivery).await?;
+            reader.map(|reader| (reader.canonical, reader.hash))
+        }
         Some(key) => {
             let view = app.store.subscription_view(key).await?;
             view.map(|view| (view.canonical, view.hash))

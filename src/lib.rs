@@ -60,6 +60,7 @@ pub mod archive;
 pub mod deliver;
 pub mod dns;
 pub mod doctor;
+pub mod erasure;
 pub mod hygiene;
 pub mod import;
 pub mod inbound;

@@ -145,12 +145,12 @@ pub fn compile_text(
         .built)
 }
 
-/// Compiles the system mail `confirm`, `address`, `welcome`, `goodbye` or `probe`.
+/// Compiles the system mail `confirm`, `address`, `welcome`, `known`, `goodbye` or `probe`.
 pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Result<Compiled> {
     let Some(mail) = system::mail_of(kind) else {
         bail!(
-            "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome`, `goodbye` and \
-             `probe`"
+            "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome`, `known`, `goodbye` \
+             and `probe`"
         )
     };
     let publication = Publication::load(emails)?;

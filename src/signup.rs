@@ -15,6 +15,7 @@ use governor::clock::Clock as LimitClock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep_until};
 
 use crate::address::{AddressError, EmailAddress};
@@ -24,9 +25,11 @@ use crate::dns::Dns;
 use crate::event::Evidence;
 use crate::id::{ListId, SubscriptionKey};
 use crate::network;
+use crate::publication;
+use crate::run;
 use crate::signup::guard::Guard;
 use crate::signup::offer::{Asked, Offer, Typed};
-use crate::store::identity::Move;
+use crate::store::moves::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
 use crate::token::{Claim, Purpose, sign, verify};
 
@@ -97,6 +100,8 @@ pub struct Signups {
     asked: Asked,
     /// None where the domains of addresses are not looked up.
     dns: Option<Dns>,
+    /// Revision of the mail to whoever is a reader already, once it was needed; none sends none.
+    known: OnceCell<Option<String>>,
 }
 
 /// A fresh form.
@@ -143,6 +148,7 @@ impl Signups {
                 .check_mx
                 .then(|| Dns::new(&app.config.dns).ok())
                 .flatten(),
+            known: OnceCell::new(),
             app,
         }
     }
@@ -264,6 +270,7 @@ impl Signups {
         let canonical = address.canonical();
         let folded = fold(&address);
         let keyring = &self.app.keyring;
+        let known = self.known.get_or_init(|| known_mail(&self.app)).await;
         let done = self
             .app
             .store
@@ -283,6 +290,8 @@ impl Signups {
                 mailed_after: now.before(signup.address_window),
                 per_hour: signup.confirms_per_hour,
                 revision,
+                known: known.as_deref(),
+                reminded: keyring.address_hash(&format!("known\0{folded}")),
                 at: now,
             })
             .await?;
@@ -402,6 +411,25 @@ impl Signups {
             && self.hour.check_key(&near).is_ok()
             && self.wide.check_key(&wide).is_ok()
     }
+}
+
+/// The mail to whoever is a reader already; none where the author wants none, or wrote one that does not compile.
+async fn known_mail(app: &App) -> Option<String> {
+    if !app.config.signup.remind {
+        return None;
+    }
+    let made = async {
+        let mail = publication::compile_system(&app.config, &app.emails(), "known")?;
+        run::keep_revision(app, &mail, &[]).await
+    };
+    let made = made.await.inspect_err(|error| {
+        let error = format!("{error:#}");
+        tracing::warn!(
+            error,
+            "no reader is told that she is one: the mail `known` does not compile"
+        );
+    });
+    made.ok()
 }
 
 /// The form under which an address is limited: one person's spellings of one mailbox, as far as the

@@ -164,6 +164,7 @@ pub mod ledger;
 pub mod lists;
 pub mod members;
 pub mod meta;
+pub mod moves;
 pub mod notices;
 pub mod parts;
 pub(crate) mod postgres;

@@ -15,6 +15,7 @@ use crate::cli::output::print;
 use crate::cli::subscribers::tag::Change;
 use crate::cli::{Cli, Exit, audit};
 use crate::clock::Timestamp;
+use crate::erasure;
 use crate::import::columns::Row;
 use crate::import::{export, field_table};
 use crate::lists;
@@ -48,7 +49,7 @@ pub enum Command {
     },
     /// Takes a whole import back: everyone it brought, except who was mailed or did something since.
     UndoImport {
-        /// The import\'s number, as `subscribers imports` shows it.
+        /// The import's number, as `subscribers imports` shows it.
         id: i64,
         /// Counts who would go and changes nothing.
         #[arg(long)]
@@ -61,7 +62,7 @@ pub enum Command {
     Add(Add),
     /// Shows one reader: fields, subscriptions, suppression.
     Show {
-        /// The reader\'s address.
+        /// The reader's address.
         address: EmailAddress,
         /// Prints JSON.
         #[arg(long)]
@@ -69,11 +70,20 @@ pub enum Command {
     },
     /// Takes one reader off a list; only the reader can come back.
     Remove {
-        /// The reader\'s address.
+        /// The reader's address.
         address: EmailAddress,
         /// Short name of the list.
         #[arg(long)]
         list: String,
+    },
+    /// Erases a reader who asks for it: address, name, fields and copies go for good, and a keyed hash stays, by
+    /// which no import and no form brings the address back.
+    Erase {
+        /// The reader's address.
+        address: EmailAddress,
+        /// Erases indeed; without, it is only told what would go.
+        #[arg(long)]
+        yes: bool,
     },
     /// Writes the readers of a list as CSV, or all that is kept of readers as JSON lines, which `subscribers
     /// import` reads again.
@@ -94,7 +104,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Add {
-    /// The reader\'s address.
+    /// The reader's address.
     address: EmailAddress,
     /// Short name of the list.
     #[arg(long)]
@@ -163,6 +173,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
         Command::Add(add) => put(&app, add).await?,
         Command::Show { address, json } => show::run(&app, address, *json).await?,
         Command::Remove { address, list } => remove(&app, address, list).await?,
+        Command::Erase { address, yes } => erase(&app, address, *yes).await?,
         Command::Export(export) => write_out(&app, export).await?,
         Command::Tag(arguments) => tag::run(&app, arguments, Change::On).await?,
         Command::Untag(arguments) => tag::run(&app, arguments, Change::Off).await?,
@@ -254,6 +265,28 @@ async fn remove(app: &App, address: &EmailAddress, slug: &str) -> anyhow::Result
         true => format!("removed from `{slug}`\n"),
         false => format!("had left `{slug}` before; nothing was changed\n"),
     })?;
+    Ok(Exit::Done)
+}
+
+async fn erase(app: &App, address: &EmailAddress, yes: bool) -> anyhow::Result<Exit> {
+    let reader = app.store.subscriber(&address.canonical()).await?;
+    let Some(reader) = reader else {
+        bail!(
+            "no reader has this address; nothing was changed. `pressrun suppressions add` keeps it out for good"
+        );
+    };
+    if !yes {
+        let lists = app.store.subscriptions(reader.id).await?.len();
+        print(&format!(
+            "the reader has {lists} subscriptions; nothing was changed yet. `--yes` erases address, name, fields and \
+             copies for good; the numbers of runs stay, and belong to nobody\n"
+        ))?;
+        return Ok(Exit::Done);
+    }
+    let about = format!("reader {}", reader.id.0);
+    erasure::erase(app, reader.id).await?;
+    audit::note(app, "erased a reader", &about).await?;
+    print("erased; a keyed hash of the address stays suppressed\n")?;
     Ok(Exit::Done)
 }
 

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use secrecy::ExposeSecret;
 use url::{Host, Url};
 
+use super::hygiene::MOST_ISSUES;
 use super::{ALL_RELAYS, Config, Relay, RelayKind, TlsPolicy};
 use crate::slug::Slug;
 
@@ -140,6 +141,11 @@ impl Complaints {
                 "database.url",
                 "neither `sqlite:FILE` nor `postgres://user@host/name`",
             );
+        }
+        let most = MOST_ISSUES;
+        if !(1..=most).contains(&config.hygiene.probe_after) {
+            let what = format!("must be between 1 and {most}");
+            self.say("hygiene.probe_after", what);
         }
         if !(1..=24).contains(&config.signup.proof_bits) {
             self.say("signup.proof_bits", "must be between 1 and 24");

@@ -199,6 +199,12 @@ mod tests {
             ),
             ("CURL/8.5.0", Some(Kind::Robot)),
             ("BarracudaCentral/1.0", Some(Kind::Scanner)),
+            // A maker of scanners makes a browser, too, and readers read with it.
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                 Chrome/131.0.0.0 Safari/537.36 Avast/131.0.27651.87",
+                None,
+            ),
             (
                 "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
                 None,

@@ -44,9 +44,11 @@ mod issues;
 mod lists;
 mod live;
 mod login;
+mod looks;
 mod numbers;
 mod overview;
 mod reader_view;
+mod rejected;
 mod run_view;
 mod runs;
 mod segments;
@@ -98,6 +100,7 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         counting: Arc::default(),
         uploads: uploads::Uploads::default(),
     });
+    tokio::spawn(uploads::tidy(Arc::downgrade(&admin)));
     let finish = shield::Finish::new(admin.pages.clone(), &admin.app.config);
     let hosts = shield::Hosts::new(&admin.app.config.http);
     let signed_in = Router::new()
@@ -133,21 +136,25 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         .route("/segments", get(segments::page))
         .route("/lists", get(lists::page).post(lists::add))
         .route("/lists/{id}", get(lists::one))
-        .route(
-            "/imports",
-            get(imports::page)
-                .post(uploads::look)
-                .layer(DefaultBodyLimit::max(uploads::BODY)),
-        )
+        .route("/imports/map", post(uploads::map))
         .route("/imports/take", post(uploads::take))
         .route("/imports/{id}", get(imports::one))
         .route("/imports/{id}/undo", post(imports::undo))
+        .route("/imports/{id}/rejected.csv", get(rejected::download))
         .route("/settings", get(settings::page).post(settings::ask))
         .route("/sessions", get(sessions::page))
         .route("/sessions/end", post(sessions::end))
         .route("/audit", get(audit::page))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(admin.clone(), door::signed_in));
+    // A large file over a slow line takes longer than any form; nobody sends one without a session.
+    let files = Router::new()
+        .route("/imports", get(imports::page).post(uploads::look))
+        .layer(DefaultBodyLimit::max(uploads::BODY))
+        .route_layer(from_fn_with_state(admin.clone(), door::signed_in))
+        .layer(from_fn(shield::deadline(
+            limits.request_deadline.max(uploads::DEADLINE),
+        )));
     Router::new()
         .route("/login", get(login::page).post(login::submit))
         .route(
@@ -159,12 +166,13 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         .route("/healthz", get(ready::health))
         .route("/readyz", get(ready::admin))
         .merge(signed_in)
+        .layer(from_fn(shield::deadline(limits.request_deadline)))
+        .merge(files)
         .fallback(fault::not_found)
         .method_not_allowed_fallback(fault::method_not_allowed)
         .with_state(admin)
         .layer(from_fn(door::same_origin))
         .layer(from_fn_with_state(hosts, shield::check_host))
-        .layer(from_fn(shield::deadline(limits.request_deadline)))
         .layer(from_fn_with_state(finish, shield::finish))
 }
 

@@ -273,7 +273,7 @@ fn moved_to(address: &str) -> Result<Response, Fault> {
 }
 
 /// A page that search engines may show.
-fn listed(mut response: Response) -> Response {
+pub(super) fn listed(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(ROBOTS, HeaderValue::from_static("all"));
     response

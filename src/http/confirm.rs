@@ -1,7 +1,8 @@
 //! The second step of signing up: the page behind the link in the confirm mail, and its two buttons.
 //!
 //! Promises: looking at the page changes nothing, for scanners look at every link; pressing a button
-//! twice is pressing it once; a link that is too old looks like one that never was.
+//! twice is pressing it once; a link that is too old looks like one that never was; no stranger's form costs a
+//! reader the lists she reads.
 
 use std::sync::Arc;
 
@@ -26,11 +27,11 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
     let (subscription, _) = site.signups.confirm_claim(&token).ok_or(Fault::NotFound)?;
     let view = site.app.store.subscription_view(subscription).await?;
     let Some(view) = view else {
-        let address = waiting(&site, subscription).await?;
-        return Ok(moved(&site, &address, &token, false, false));
+        let (address, done) = waiting(&site, subscription).await?;
+        return Ok(moved(&site, &address, &token, done, false));
     };
     let lists = site.app.store.asked_titles(subscription).await?;
-    let values = context! { lists, address => view.address, token };
+    let values = context! { lists, address => view.address, reads => view.reads, token };
     Ok(site.pages.render("confirm.html", values))
 }
 
@@ -64,10 +65,13 @@ pub async fn press(
         }
         "not-me" => {
             store.leave(claim.0, now).await?;
-            store
-                .suppress(&view.canonical, &view.hash, "not-me", now)
-                .await?;
-            Ok(site.pages.render("not_me.html", context! {}))
+            if !view.reads {
+                store
+                    .suppress(&view.canonical, &view.hash, "not-me", now)
+                    .await?;
+            }
+            let values = context! { reads => view.reads };
+            Ok(site.pages.render("not_me.html", values))
         }
         _ => Err(Fault::Form),
     }
@@ -80,9 +84,11 @@ async fn press_move(
     token: &str,
     answer: &str,
 ) -> Result<Response, Fault> {
-    let address = waiting(site, key).await?;
+    let (address, done) = waiting(site, key).await?;
     let store = &site.app.store;
     match answer {
+        // It is theirs already, by this very link.
+        "not-me" if done => Ok(moved(site, &address, token, true, false)),
         "confirm" => match store.finish_move(key.0, site.app.clock.now()).await? {
             true => Ok(moved(site, &address, token, true, false)),
             false => Err(Fault::NotFound),
@@ -95,11 +101,12 @@ async fn press_move(
     }
 }
 
-/// The address that waits under the key of a link, masked.
-async fn waiting(site: &Public, key: SubscriptionKey) -> Result<String, Fault> {
-    let address = site.app.store.waiting_address(key.0).await?;
-    let address = address.and_then(|address| EmailAddress::parse(&address).ok());
-    Ok(address.ok_or(Fault::NotFound)?.masked())
+/// The address that was wished for under the key of a link, masked, and whether it is the reader's by now.
+async fn waiting(site: &Public, key: SubscriptionKey) -> Result<(String, bool), Fault> {
+    let wish = site.app.store.waiting_address(key.0).await?;
+    let (address, done) = wish.ok_or(Fault::NotFound)?;
+    let address = EmailAddress::parse(&address).map_err(|_| Fault::NotFound)?;
+    Ok((address.masked(), done))
 }
 
 fn moved(site: &Public, address: &str, token: &str, done: bool, dropped: bool) -> Response {

@@ -18,7 +18,8 @@ use crate::http::fault::Fault;
 
 /// No form here comes near it.
 const LIMIT: usize = 16 * 1024;
-const FIELDS: usize = 32;
+/// As many fields as `fields.toml` may declare, and a few of the page's own.
+const FIELDS: usize = 96;
 /// Addresses of one test copy.
 const MOST: usize = 10;
 

@@ -10,12 +10,14 @@ use axum::response::{Html, IntoResponse, Response};
 use minijinja::{Environment, UndefinedBehavior, Value, context, escape_formatter};
 use url::Url;
 
+use crate::compile::escape::escape_html;
 use crate::config::Config;
 
 /// Name and source of every template.
 const TEMPLATES: &[(&str, &str)] = &[
     ("layout.html", include_str!("pages/layout.html")),
     ("subscribe.html", include_str!("pages/subscribe.html")),
+    ("share.html", include_str!("pages/share.html")),
     ("embed.html", include_str!("pages/embed.html")),
     ("snippet.html", include_str!("pages/snippet.html")),
     ("received.html", include_str!("pages/received.html")),
@@ -60,6 +62,11 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("import.html", include_str!("pages/import.html")),
     ("import_item.html", include_str!("pages/import_item.html")),
     ("import_look.html", include_str!("pages/import_look.html")),
+    ("import_map.html", include_str!("pages/import_map.html")),
+    (
+        "import_columns.html",
+        include_str!("pages/import_columns.html"),
+    ),
     ("rejects.html", include_str!("pages/rejects.html")),
     ("import_undo.html", include_str!("pages/import_undo.html")),
     ("clicks.html", include_str!("pages/clicks.html")),
@@ -100,6 +107,13 @@ impl Pages {
                 .expect("the templates are part of the program and tested");
         }
         let publication = &config.publication;
+        // The pages' own words are English. What the author says between them is marked where it is not, for those who
+        // have it read to them.
+        let language = publication.language.as_str();
+        let lang = match language.split('-').next() {
+            Some("en") => String::new(),
+            _ => format!(" lang=\"{}\"", escape_html(language)),
+        };
         // The public URL may have a path when a reverse proxy serves the site below another.
         let base = Url::parse(&publication.url).map_or(String::new(), |url| url.path().to_owned());
         templates.add_global(
@@ -107,9 +121,11 @@ impl Pages {
             context! {
                 name => publication.name.as_str(),
                 description => publication.description.as_str(),
-                language => publication.language.as_str(),
+                language,
+                lang => Value::from_safe_string(lang),
                 postal_address => publication.postal_address.as_str(),
-                url => publication.url.trim_end_matches('/'),
+                // Slashes stay as they are: not every program that looks at a shared page reads HTML to the letter.
+                url => Value::from_safe_string(escape_html(publication.url.trim_end_matches('/'))),
                 base => base.trim_end_matches('/'),
             },
         );

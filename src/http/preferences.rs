@@ -12,16 +12,19 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use minijinja::context;
+use minijinja::value::Serde;
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
 use crate::config::privacy::Tracking;
+use crate::erasure;
 use crate::http::Public;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::http::leave;
 use crate::http::listener::Client;
 use crate::id::{ListId, SubscriptionKey};
+use crate::schedule;
 use crate::store::preferences::{Reader, StandingOn};
 use crate::token::{Claim, Purpose, verify};
 use crate::track::fold;
@@ -47,6 +50,7 @@ pub async fn press(
     let key = claim(&site, &token)?;
     let store = &site.app.store;
     let at = site.app.clock.now();
+    let told;
     let notice = match form.get("answer") {
         "leave" | "leave-all" | "return" => {
             let path = format!("/preferences/{token}");
@@ -56,7 +60,7 @@ pub async fn press(
             let reader = store.reader(key).await?.ok_or(Fault::NotFound)?;
             choose(&site, key, &reader, &form, at).await?
         }
-        "pause" => match until(form.get("until"), at) {
+        "pause" => match until(&site, form.get("until"), at) {
             None => "Please choose a day within the coming year.",
             Some(until) if store.pause(key, until, at).await? => {
                 "Paused. Nothing comes until then."
@@ -75,7 +79,10 @@ pub async fn press(
                 false => "Nothing you open or click is counted any more, in old mails neither.",
             }
         }
-        "address" => move_to(&site, key, form.get("email")).await?,
+        "address" => {
+            told = move_to(&site, key, form.get("email"), at).await?;
+            told.as_str()
+        }
         "export" => return export(&site, key).await,
         "erase" => {
             let reader = store.reader(key).await?.ok_or(Fault::NotFound)?;
@@ -83,7 +90,9 @@ pub async fn press(
             return Ok(site.pages.render("erase.html", values));
         }
         "erase-for-good" => {
-            store.erase(key, at).await?;
+            if let Some(reader) = store.reader(key).await? {
+                erasure::erase(&site.app, reader.id).await?;
+            }
             return Ok(site.pages.render("erased.html", context! {}));
         }
         _ => {
@@ -112,7 +121,12 @@ async fn show(
     }
     let reader = site.app.store.reader(key).await?.ok_or(Fault::NotFound)?;
     let now = site.app.clock.now();
-    let day = |at: i64| Timestamp(at).to_jiff().strftime("%Y-%m-%d").to_string();
+    let zone = &site.app.config.publication.timezone;
+    let day = |at: i64| {
+        schedule::on_the_wall(Timestamp(at), zone)
+            .date()
+            .to_string()
+    };
     let shown = reader.standings.iter().filter(|on| is_shown(site, on));
     let lists: Vec<_> = shown
         .map(|on| {
@@ -130,7 +144,8 @@ async fn show(
     let monthly = reader.standings.iter().any(|on| on.frequency == "monthly");
     let values = context! {
         address => reader.address.masked(),
-        suppressed => reader.suppressed,
+        suppressed => reader.suppressed.is_some(),
+        may_move => reader.may_move(),
         lists,
         monthly,
         active,
@@ -138,20 +153,27 @@ async fn show(
         until => until.map(day),
         first_day => day(now.0 + DAY),
         last_day => day(now.0 + LONGEST_PAUSE * DAY),
+        counted => Serde(counted(site)),
         tracking => is_tracked(site, &reader),
-        moving => reader.moving,
+        moving => reader.moving_since.is_some(),
         notice,
         token,
     };
     Ok(site.pages.render("preferences.html", values))
 }
 
-fn is_tracked(site: &Public, reader: &Reader) -> bool {
+/// What is counted of readers who have nothing against it.
+fn counted(site: &Public) -> Tracking {
     let tracking = &site.app.config.tracking;
-    let privacy = &site.app.config.privacy;
-    (tracking.opens || tracking.clicks)
-        && privacy.tracking != Tracking::Off
-        && (reader.tracking == "on" || (reader.tracking == "unset" && privacy.unasked))
+    match tracking.opens || tracking.clicks {
+        true => site.app.config.privacy.tracking,
+        false => Tracking::Off,
+    }
+}
+
+fn is_tracked(site: &Public, reader: &Reader) -> bool {
+    let unasked = site.app.config.privacy.unasked;
+    reader.tracking == "on" || (reader.tracking == "unset" && unasked)
 }
 
 /// Lists that are offered, and those the reader is or was on.
@@ -168,12 +190,14 @@ async fn choose(
     at: Timestamp,
 ) -> Result<&'static str, Fault> {
     let store = &site.app.store;
+    let mut refused = false;
     for on in reader.standings.iter().filter(|on| is_shown(site, on)) {
         let wanted = form.all("list").any(|slug| slug == on.slug);
         let has = matches!(on.status.as_str(), "confirmed" | "paused");
-        if wanted && !has && reader.is_proven() {
+        if wanted && !has {
             let fresh = site.app.chance.key();
-            store.join(key, ListId(on.list_id), fresh, at).await?;
+            refused |=
+                !reader.is_proven() || !store.join(key, ListId(on.list_id), fresh, at).await?;
         } else if !wanted && has {
             store.leave_list(key, ListId(on.list_id), at).await?;
         }
@@ -181,31 +205,59 @@ async fn choose(
     if let frequency @ ("every" | "monthly") = form.get("frequency") {
         store.set_frequency(key, frequency).await?;
     }
-    Ok("Saved.")
-}
-
-/// Midnight (UTC) at the start of the day `YYYY-MM-DD`, if it is in the coming year.
-fn until(day: &str, now: Timestamp) -> Option<Timestamp> {
-    let day: jiff::civil::Date = day.trim().parse().ok()?;
-    let midnight = jiff::tz::TimeZone::UTC
-        .to_timestamp(day.at(0, 0, 0, 0))
-        .ok()?;
-    let at = midnight.as_millisecond();
-    (at > now.0 && at <= now.0 + LONGEST_PAUSE * DAY).then_some(Timestamp(at))
-}
-
-async fn move_to(site: &Public, key: SubscriptionKey, email: &str) -> Result<&'static str, Fault> {
-    Ok(match EmailAddress::parse(email) {
-        Err(_) => "That is no address: nothing was changed.",
-        Ok(address) => {
-            site.signups
-                .request_move(key, &address, &site.site.address_revision)
-                .await?;
-            site.site.mail_waiting.notify_one();
-            "If that address can be used, a mail is on its way to it. Until its link is pressed, \
-             everything stays as it is."
+    Ok(match (refused, reader.suppressed.is_some()) {
+        (false, _) => "Saved.",
+        (true, true) => {
+            "You were put on no further list, because this address gets no mail from us. All else is saved."
+        }
+        (true, false) => {
+            "You were put on no further list, because this address is not confirmed: the link in the mail that \
+             you got when you signed up does it. All else is saved."
         }
     })
+}
+
+/// The beginning of the day `YYYY-MM-DD` where the publication is, if it is in the coming year.
+fn until(site: &Public, day: &str, now: Timestamp) -> Option<Timestamp> {
+    let day: jiff::civil::Date = day.trim().parse().ok()?;
+    let zone = &site.app.config.publication.timezone;
+    let at = schedule::in_zone(day.at(0, 0, 0, 0), zone)?;
+    (at > now && at.0 <= now.0 + LONGEST_PAUSE * DAY).then_some(at)
+}
+
+async fn move_to(
+    site: &Public,
+    key: SubscriptionKey,
+    email: &str,
+    now: Timestamp,
+) -> Result<String, Fault> {
+    let Ok(address) = EmailAddress::parse(email) else {
+        return Ok("That is no address: nothing was changed.".to_owned());
+    };
+    let reader = site.app.store.reader(key).await?.ok_or(Fault::NotFound)?;
+    if !reader.may_move() {
+        return Ok("Nothing was changed: you wanted no more mail from us.".to_owned());
+    }
+    let window = site.app.config.signup.address_window;
+    if let Some(since) = reader
+        .moving_since
+        .filter(|since| now.since(*since) < window)
+    {
+        // It is her own wish that is told, and of nobody's address.
+        let next = schedule::shown(since.after(window), &site.app.config.publication.timezone);
+        return Ok(format!(
+            "You asked for another address a short while ago, so this one was not taken. Press the link in the mail \
+             to that one, or ask again after {next}."
+        ));
+    }
+    site.signups
+        .request_move(key, &address, &site.site.address_revision)
+        .await?;
+    site.site.mail_waiting.notify_one();
+    Ok(
+        "If that address can be used, a mail is on its way to it. Until its link is pressed, everything stays as it is."
+            .to_owned(),
+    )
 }
 
 async fn export(site: &Public, key: SubscriptionKey) -> Result<Response, Fault> {

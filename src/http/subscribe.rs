@@ -14,6 +14,7 @@ use minijinja::{Value, context};
 use serde_json::json;
 
 use crate::http::Public;
+use crate::http::archive::listed;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Spoken};
 use crate::http::listener::Client;
@@ -25,7 +26,12 @@ use crate::subscriber::field::FieldKind;
 /// What was typed is cut to this before it is shown again.
 const SHOWN: usize = 254;
 
-/// `GET /`: what the newsletter is, and the form.
+/// `GET /`: what the newsletter is, and the form. Here it may be found.
+pub async fn front(site: State<Arc<Public>>, client: Extension<Client>) -> Result<Response, Fault> {
+    Ok(listed(page(site, client).await?))
+}
+
+/// `GET /subscribe`: the same under the address of its form.
 pub async fn page(
     State(site): State<Arc<Public>>,
     Extension(client): Extension<Client>,
@@ -118,7 +124,10 @@ pub async fn submit(
         return Ok((status, Json(told)).into_response());
     }
     let page = match answer {
-        Answer::Received => site.pages.render("received.html", context! {}),
+        Answer::Received => {
+            let remind = site.app.config.signup.remind;
+            site.pages.render("received.html", context! { remind })
+        }
         Answer::Closed => form_page(&site, client, &Submission::default(), "").await?,
         _ => form_page(&site, client, &submission, &notice).await?,
     };

@@ -15,6 +15,8 @@ use crate::subscriber::clean_name;
 use crate::subscriber::field::{BUILT_IN, FieldTable, Fields};
 use crate::subscriber::tag::{TAGS_LIMIT, Tag};
 
+/// What an error says that a map would mend; who has no command line says it elsewhere.
+pub(super) const SAY_WHICH: &str = "; say which with `--map COLUMN=";
 /// Characters of an unknown status that are told.
 const SHOWN: usize = 40;
 
@@ -118,7 +120,7 @@ impl Columns {
                 );
             }
             bail!(
-                "no column holds the address; there are `{}`; say which with `--map COLUMN=email`",
+                "no column holds the address; there are `{}`{SAY_WHICH}email`",
                 names.join("`, `")
             );
         };
@@ -142,6 +144,26 @@ impl Columns {
             header: names,
             ignored,
         })
+    }
+
+    /// Every column's name.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// The name of the column that holds `field`.
+    pub fn held(&self, field: &str) -> Option<&str> {
+        let column = match field {
+            "email" => Some(self.email),
+            "name" => self.name,
+            declared => {
+                let mut fields = self.fields.iter();
+                fields
+                    .find(|(_, field)| field == declared)
+                    .map(|(column, _)| *column)
+            }
+        };
+        column.map(|column| self.header[column].as_str())
     }
 
     /// How readers stand in this file who say nothing themselves.
@@ -362,7 +384,7 @@ impl Finder<'_> {
             several => {
                 let names: Vec<&str> = several.iter().map(|c| self.names[*c].as_str()).collect();
                 bail!(
-                    "several columns hold `{target}`: `{}`; say which with `--map COLUMN={target}`",
+                    "several columns hold `{target}`: `{}`{SAY_WHICH}{target}`",
                     names.join("`, `")
                 );
             }

@@ -85,6 +85,15 @@ impl Source {
         Ok(source)
     }
 
+    /// The columns of the plain table `path`, whatever they hold.
+    pub(super) fn names(path: &Path) -> anyhow::Result<Vec<String>> {
+        let mut file = File::open(path).context("the file cannot be opened")?;
+        ensure!(!is_archive(&mut file)?, "the file is an archive");
+        let mut records = open_records(file)?;
+        ensure!(records.read()?.is_some(), "there is no header line");
+        names(records.record())
+    }
+
     /// Reads `table` from behind its header.
     pub(super) fn read<T>(
         &self,

@@ -10,13 +10,14 @@ use crate::config::Config;
 use crate::publication::{Order, Previewed, Publication, made};
 
 /// Each with what kind of mail it is.
-const MAILS: [(&str, Mail); 5] = [
+const MAILS: [(&str, Mail); 6] = [
     ("confirm", Mail::Confirm),
     // A second address is confirmed as the first one was.
     ("address", Mail::Confirm),
     // To a reader of a list, too, and with the same way out.
     ("probe", Mail::Welcome),
     ("welcome", Mail::Welcome),
+    ("known", Mail::Welcome),
     ("goodbye", Mail::Goodbye),
 ];
 

@@ -159,7 +159,7 @@ impl Planned {
                     Some(sieve) => self.segment(app, sieve, wishes, list).await,
                     None => {
                         self.readers = store.confirmed_on(list, wishes.monthly).await?;
-                        Ok(())
+                        self.digest(app, wishes, list).await
                     }
                 };
             }
@@ -197,6 +197,21 @@ impl Planned {
         self.plan.audience = audience;
         self.plan.origin = Some(origin.id());
         self.origin = Some(origin);
+        Ok(())
+    }
+
+    /// Whoever wants the digest alone gets nothing as long as no run is one: the author is to know of them.
+    async fn digest(&mut self, app: &App, wishes: &Wishes, list: ListId) -> anyhow::Result<()> {
+        if wishes.monthly {
+            return Ok(());
+        }
+        let left_out = app.store.confirmed_on(list, true).await? - self.readers;
+        if left_out > 0 {
+            self.notes.push(format!(
+                "readers who want the digest of the month alone, and are left out: {left_out}; a run with `--monthly` \
+                 goes to them, too"
+            ));
+        }
         Ok(())
     }
 

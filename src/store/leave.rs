@@ -103,11 +103,12 @@ const LEAVE_ALL: &str = "
       and status <> 'unsubscribed'
     returning list_id, subscriber_id";
 
-/// What ended together with one subscription, not before `$3`; nobody who never confirmed is brought back.
+/// What ended together with one subscription, not before `$2`; nobody who never confirmed is brought back. It goes on
+/// as if it had never ended: she joined when she joined.
 const RETURN: &str = "
-    update subscriptions set status = 'confirmed', confirmed_at = $2, left_at = null
+    update subscriptions set status = 'confirmed', left_at = null
     where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
-      and status = 'unsubscribed' and confirmed_at is not null and left_at >= $3
+      and status = 'unsubscribed' and confirmed_at is not null and left_at >= $2
       and left_at = (select n.left_at from subscriptions n where n.key = $1)
       and not exists (
           select 1 from suppressions x join subscribers s on s.hash = x.hash
@@ -191,7 +192,6 @@ impl Store {
         transact!(self, conn => {
             let back = sqlx::query_as::<_, (i64, i64)>(RETURN)
                 .bind(key.0)
-                .bind(at.0)
                 .bind(since.0)
                 .fetch_all(&mut *conn)
                 .await?;

@@ -1,5 +1,6 @@
 //! Small facts about this database: its generation and the like.
 
+use crate::clock::Timestamp;
 use crate::store::{Result, Store};
 
 /// Key and a number, which stays where a higher one stands.
@@ -38,6 +39,24 @@ impl Store {
     pub async fn raise_meta(&self, key: &str, value: i64) -> Result<()> {
         transact!(self, conn => {
             sqlx::query(RAISE).bind(key).bind(value.to_string()).execute(conn).await?;
+        })
+    }
+
+    /// Takes a turn: puts the time `at` under `key` if the one there is not after `before`, or none. True for the one
+    /// of several that did.
+    pub async fn take_turn(&self, key: &str, at: Timestamp, before: Timestamp) -> Result<bool> {
+        transact!(self, conn => {
+            let taken = sqlx::query(
+                "insert into meta (key, value) values ($1, $2)
+                 on conflict (key) do update set value = excluded.value
+                 where cast(meta.value as bigint) <= $3",
+            )
+            .bind(key)
+            .bind(at.0.to_string())
+            .bind(before.0)
+            .execute(conn)
+            .await?;
+            taken.rows_affected() > 0
         })
     }
 

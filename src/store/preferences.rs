@@ -22,9 +22,10 @@ pub struct Reader {
     pub hash: [u8; 32],
     /// `unset`, `on` or `off`.
     pub tracking: String,
-    pub suppressed: bool,
-    /// Whether an address waits to be confirmed.
-    pub moving: bool,
+    /// Why the address is suppressed, if it is.
+    pub suppressed: Option<String>,
+    /// Since when another address waits to be confirmed.
+    pub moving_since: Option<Timestamp>,
     pub standings: Vec<StandingOn>,
 }
 
@@ -44,11 +45,24 @@ pub struct StandingOn {
 impl Reader {
     /// Whether the owner of the address has confirmed it on any list.
     pub fn is_proven(&self) -> bool {
-        !self.suppressed && self.standings.iter().any(|on| on.confirmed_at.is_some())
+        self.suppressed.is_none() && self.standings.iter().any(|on| on.confirmed_at.is_some())
+    }
+
+    /// Whether she may wish for another address: one that took no mail is the very reason to.
+    pub fn may_move(&self) -> bool {
+        matches!(self.suppressed.as_deref(), None | Some("bounced"))
     }
 }
 
-type ReaderColumns = (i64, String, String, Vec<u8>, String, bool, bool);
+type ReaderColumns = (
+    i64,
+    String,
+    String,
+    Vec<u8>,
+    String,
+    Option<String>,
+    Option<i64>,
+);
 
 /// The reader behind a subscription, if nothing speaks against a mail to her.
 const JOINER: &str = "
@@ -73,8 +87,9 @@ impl Store {
         read!(self, conn => {
             let found: Option<ReaderColumns> = sqlx::query_as(
                 "select s.id, s.address, s.canonical, s.hash, s.tracking,
-                        exists (select 1 from suppressions x where x.hash = s.hash),
-                        exists (select 1 from address_changes c where c.subscriber_id = s.id)
+                        (select x.reason from suppressions x where x.hash = s.hash),
+                        (select c.at from address_changes c
+                         where c.subscriber_id = s.id and c.canonical <> s.canonical)
                  from subscribers s
                  where s.id = (select subscriber_id from subscriptions where key = $1)",
             )
@@ -259,7 +274,7 @@ pub(crate) const WAKE_PAUSED: &str = "
     where paused_until is not null and paused_until <= $1 and status = 'paused'";
 
 fn reader(columns: ReaderColumns, standings: Vec<StandingOn>) -> Option<Reader> {
-    let (id, address, canonical, hash, tracking, suppressed, moving) = columns;
+    let (id, address, canonical, hash, tracking, suppressed, moving_since) = columns;
     Some(Reader {
         id: SubscriberId(id),
         address: EmailAddress::parse(&address).ok()?,
@@ -267,7 +282,7 @@ fn reader(columns: ReaderColumns, standings: Vec<StandingOn>) -> Option<Reader> 
         hash: hash.try_into().ok()?,
         tracking,
         suppressed,
-        moving,
+        moving_since: moving_since.map(Timestamp),
         standings,
     })
 }

@@ -16,6 +16,16 @@ pub struct Bounce<'a> {
     pub at: Timestamp,
 }
 
+/// Whose a delivery is.
+#[derive(Clone, Debug)]
+pub struct Addressee {
+    /// As she is reached now.
+    pub canonical: String,
+    pub hash: [u8; 32],
+    /// What the copy was made of, her address of then among it.
+    pub copy: Option<String>,
+}
+
 const STATE: &str = "
     select state from deliveries
     where run_id = $1 and seq = $2 and state in ('sent', 'uncertain')
@@ -135,11 +145,12 @@ impl Store {
         })
     }
 
-    /// The canonical address of a delivery's reader and its keyed hash; none of whoever is no reader any more.
-    pub async fn reader_of_delivery(&self, key: DeliveryKey) -> Result<Option<(String, [u8; 32])>> {
+    /// The canonical address of a delivery's reader, its keyed hash, and the copy as it is kept; none of whoever is no
+    /// reader any more.
+    pub async fn reader_of_delivery(&self, key: DeliveryKey) -> Result<Option<Addressee>> {
         read!(self, conn => {
-            let found: Option<(String, Vec<u8>)> = sqlx::query_as(
-                "select s.canonical, s.hash from deliveries d
+            let found: Option<(String, Vec<u8>, Option<String>)> = sqlx::query_as(
+                "select s.canonical, s.hash, d.copy from deliveries d
                  join subscribers s on s.id = d.subscriber_id
                  where d.run_id = $1 and d.seq = $2",
             )
@@ -147,7 +158,13 @@ impl Store {
             .bind(i64::from(key.seq))
             .fetch_optional(conn)
             .await?;
-            Ok(found.and_then(|(canonical, hash)| Some((canonical, hash.try_into().ok()?))))
+            Ok(found.and_then(|(canonical, hash, copy)| {
+                Some(Addressee {
+                    hash: hash.try_into().ok()?,
+                    canonical,
+                    copy,
+                })
+            }))
         })
     }
 }

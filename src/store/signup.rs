@@ -2,7 +2,8 @@
 //! confirmed subscription.
 //!
 //! Promises: the same statements and one commit for every address, known or not, so that the time of an
-//! answer says nothing; a form works once; nobody suppressed or confirmed is mailed. Leaves the limits'
+//! answer says nothing; a form works once; nobody suppressed is mailed, and who reads already once in a month at
+//! most. Leaves the limits'
 //! sizes and the sending to others.
 
 use serde::Serialize;
@@ -48,6 +49,10 @@ pub struct SignUp<'a> {
     pub per_hour: u32,
     /// Revision of the compiled confirm mail.
     pub revision: &'a str,
+    /// The mail to whoever is a reader already, if one is sent.
+    pub known: Option<&'a str>,
+    /// Keyed hash of the folded address under which such a mail is noted.
+    pub reminded: [u8; 32],
     pub at: Timestamp,
 }
 
@@ -116,6 +121,15 @@ const WAITING: &str = "
       and n.list_id in (select cast(value->>0 as bigint) from json_each($1))
       and not exists (select 1 from suppressions x where x.hash = s.hash)
     order by n.list_id";
+
+/// A reader of one of the lists, and of which.
+const READS: &str = "
+    select n.subscriber_id, n.list_id from subscribers s
+    join subscriptions n on n.subscriber_id = s.id
+    where s.canonical = $2 and n.status in ('confirmed', 'paused')
+      and n.list_id in (select cast(value->>0 as bigint) from json_each($1))
+      and not exists (select 1 from suppressions x where x.hash = s.hash)
+    order by n.list_id limit 1";
 
 /// The subscription of a link and those asked for with it. A link whose own subscription has ended since confirms
 /// none of them.
@@ -244,18 +258,31 @@ impl Store {
             .execute(&mut *conn)
             .await?;
             log_confirm!(conn, &form.limit, form.at, wanted);
+            // Who reads already is told so, seldom, with the way to her own page; the same work for nobody.
+            let reads: Option<(i64, i64)> = sqlx::query_as(self.sql(READS))
+                .bind(&chosen)
+                .bind(form.canonical)
+                .fetch_optional(&mut *conn)
+                .await?;
+            let reminded = confirms_lately!(conn, &form.reminded, form.at);
+            let known = form.known.filter(|_| wanted == 0 && slot.is_some() && reminded == 0);
+            let remind = i64::from(known.is_some() && reads.is_some());
+            log_confirm!(conn, &form.reminded, form.at, remind);
             let slot = slot.unwrap_or(hour);
             sqlx::query(
                 "insert into confirm_hours (hour, mails) values ($1, $2)
                  on conflict (hour) do update set mails = confirm_hours.mails + excluded.mails",
             )
             .bind(slot)
-            .bind(wanted)
+            .bind(wanted + remind)
             .execute(&mut *conn)
             .await?;
             let due = if slot == hour { form.at.0 } else { slot * HOUR };
             let mail = system_mail("confirm", form.revision, subscriber, list);
             enqueue_system_mail!(conn, wanted, &mail, due);
+            let (reader, list) = reads.unwrap_or_default();
+            let mail = system_mail("notice", known.unwrap_or(form.revision), reader, list);
+            enqueue_system_mail!(conn, remind, &mail, due);
             if wanted == 1 { SignedUp::Mailed } else { SignedUp::Quiet }
         })
     }

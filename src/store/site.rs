@@ -16,6 +16,8 @@ pub struct SubscriptionView {
     pub confirmed: bool,
     /// Other lists on which the reader has not ended the subscription.
     pub others: i64,
+    /// Whether the reader has confirmed any of those.
+    pub reads: bool,
     /// `m***@example.org`: enough for its owner to know it, too little for anyone else.
     pub address: String,
     /// The whole address in canonical form, never for a page, and the name under which it may be suppressed.
@@ -99,6 +101,9 @@ impl Store {
                         (select count(*) from subscriptions o
                          where o.subscriber_id = n.subscriber_id and o.key <> n.key
                              and o.status <> 'unsubscribed'),
+                        exists (select 1 from subscriptions o
+                         where o.subscriber_id = n.subscriber_id and o.key <> n.key
+                             and o.status in ('confirmed', 'paused')),
                         s.address, s.canonical, s.hash
                  from subscriptions n
                  join lists l on l.id = n.list_id
@@ -122,7 +127,8 @@ fn indexed((link, url): (i64, String)) -> Option<(u32, String)> {
     Some((u32::try_from(link).ok()?, url))
 }
 
-/// List and its title, status, when left, whether confirmed, other lists; address, canonical form, hash.
+/// List and its title, status, when left, whether confirmed, other lists and whether any is; address, canonical form,
+/// hash.
 type ViewColumns = (
     i64,
     String,
@@ -130,13 +136,15 @@ type ViewColumns = (
     Option<i64>,
     bool,
     i64,
+    bool,
     String,
     String,
     Vec<u8>,
 );
 
 fn view(columns: ViewColumns) -> Option<SubscriptionView> {
-    let (list, list_title, status, left_at, confirmed, others, address, canonical, hash) = columns;
+    let (list, list_title, status, left_at, confirmed, others, reads, address, canonical, hash) =
+        columns;
     Some(SubscriptionView {
         list: ListId(list),
         list_title,
@@ -144,6 +152,7 @@ fn view(columns: ViewColumns) -> Option<SubscriptionView> {
         left_at: left_at.map(Timestamp),
         confirmed,
         others,
+        reads,
         address: EmailAddress::parse(&address).ok()?.masked(),
         canonical,
         hash: hash.try_into().ok()?,

@@ -170,7 +170,7 @@ impl Store {
             let why = sqlx::query_as(
                 "select r.at / $2, r.reason, count(*)
                  from leave_reasons r join subscriptions n on n.key = r.subscription
-                 where n.list_id = $1 group by 1, 2",
+                 where n.list_id = $1 and n.status = 'unsubscribed' group by 1, 2",
             )
             .bind(list.0)
             .bind(DAY)

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 
 from driver import ENTER, SPACE, TAB, browser, wait_for
-from pages import LOOK, SHOTS, looks_right, press, tab_to
+from pages import SHOTS, looks_right, looks_right_here, press, tab_to
 from world import LIST, SLUG, world
 
 SLOW = "slow"
@@ -64,19 +64,6 @@ def follow_link(link, headers):
         raise AssertionError(f"{link} leads nowhere")
     except urllib.error.HTTPError as error:
         assert error.code == 302, error
-
-
-def looks_right_here(chromium, name):
-    """As `looks_right`, of a page that answers a form and has no address of its own."""
-    for scheme in ("light", "dark"):
-        chromium.scheme(scheme)
-        for width in (320, 375, 1280):
-            chromium.width(width)
-            seen = chromium.run(LOOK, scheme, width)
-            shot(chromium, f"{name.removeprefix('author-')}-{scheme}-{width}")
-            assert not seen["faults"], f"{name}, {scheme}, {width} px: {seen['faults']}"
-    chromium.scheme("light")
-    chromium.width(375)
 
 
 def shot(chromium, name):
@@ -250,6 +237,35 @@ def readers_are_imported_and_taken_back_by_keyboard(it, chromium):
         assert line in chromium.text(), chromium.text()
 
 
+def a_table_with_headers_of_its_own_is_explained_by_keyboard(it, chromium):
+    table = it.folder / "odd.csv"
+    table.write_text("Contact,Who\nodd1@example.org,Odd One\nnobody,No\n")
+    chromium.open(it.pages + "/imports")
+    tab_to(chromium, lambda tag, _, text: tag == "summary" and "import" in text.lower())
+    chromium.keys(ENTER)
+    tab_to(chromium, lambda tag, name, _: tag == "input" and name == "file")
+    chromium.choose("#file", table)
+    tab_to(chromium, lambda tag, name, _: tag == "input" and name == "consent")
+    chromium.keys("asked at the fair")
+    press(chromium, "look at it")
+    assert "no column holds the address" in chromium.text(), chromium.text()
+    looks_right_here(chromium, "author-import-map")
+    for name, letter in (("field_email", "C"), ("field_name", "W")):
+        tab_to(chromium, lambda tag, field, _: tag == "select" and field == name)
+        chromium.keys(letter)
+    press(chromium, "look at it again")
+    assert "+1 new, 1 rejected" in chromium.text(), chromium.text()
+    tab_to(chromium, lambda tag, _, text: tag == "summary" and "column" in text.lower())
+    chromium.keys(ENTER)
+    looks_right_here(chromium, "author-import-columns")
+    press(chromium, "import")
+    assert it.status("odd1@example.org") == "confirmed"
+    looks_right_here(chromium, "author-import-rejected")
+    rejected = link_to(chromium, "/rejected.csv")
+    told = "return fetch(arguments[0]).then((answer) => answer.text())"
+    assert "nobody,No" in chromium.run(told, rejected)
+
+
 def a_reader_is_found_and_her_mail_shown_and_nothing_is_counted(it, chromium):
     before = it.stats()
     chromium.open(it.pages + "/subscribers")
@@ -325,6 +341,7 @@ TESTS = [
     a_link_logs_in_by_keyboard,
     the_numbers_on_the_pages_are_those_of_the_log,
     readers_are_imported_and_taken_back_by_keyboard,
+    a_table_with_headers_of_its_own_is_explained_by_keyboard,
     every_page_looks_right_and_is_reached_by_keyboard,
     a_reader_is_found_and_her_mail_shown_and_nothing_is_counted,
     a_run_is_followed_live_paused_resumed_and_cancelled_by_keyboard,
@@ -335,9 +352,7 @@ TESTS = [
 def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     with world() as it, browser() as chromium:
-        folder = it.news / "emails" / "issues" / SLOW
-        folder.mkdir(parents=True)
-        (folder / "issue.md").write_text(ISSUE)
+        it.write(SLOW, ISSUE)
         more = it.folder / "more.csv"
         rows = "".join(f"reader{n}@example.org,Reader {n}\n" for n in range(400))
         more.write_text("email,name\n" + rows)

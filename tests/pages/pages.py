@@ -84,6 +84,20 @@ def looks_right(chromium, name, url):
     chromium.width(375)
 
 
+def looks_right_here(chromium, name):
+    """As `looks_right`, of a page that answers a form and has no address of its own."""
+    for scheme in ("light", "dark"):
+        chromium.scheme(scheme)
+        for width in (320, 375, 1280):
+            chromium.width(width)
+            seen = chromium.run(LOOK, scheme, width)
+            shot = SHOTS / f"{name}-{scheme}-{width}.png"
+            shot.write_bytes(base64.b64decode(chromium.screenshot()))
+            assert not seen["faults"], f"{name}, {scheme}, {width} px: {seen['faults']}"
+    chromium.scheme("light")
+    chromium.width(375)
+
+
 def tab_to(chromium, wanted, limit=30):
     """Presses Tab until `wanted(tag, name, text)` has the focus, which must be visible all the way."""
     for _ in range(limit):

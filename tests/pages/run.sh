@@ -7,4 +7,5 @@ export PRESSRUN_BINARY=${PRESSRUN_BINARY:-$PWD/target/debug/pressrun}
 export PYTHONDONTWRITEBYTECODE=1
 python3 tests/pages/pages.py
 python3 tests/pages/author.py
+python3 tests/pages/life.py
 python3 tests/pages/preview.py

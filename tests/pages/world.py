@@ -86,6 +86,18 @@ class World:
 
         return wait_for(f"a mail for {address}", look)
 
+    def write(self, slug, text):
+        """Puts an issue into the author's folder."""
+        issue = self.news / "emails" / "issues" / slug
+        issue.mkdir(parents=True)
+        (issue / "issue.md").write_text(text)
+
+    def taken(self, subject):
+        """How many mails of this subject the sink took: its own count."""
+        mails = (path.read_bytes() for path in self.mails.rglob("*.eml"))
+        line = f"\r\nSubject: {subject}\r\n".encode()
+        return sum(line in mail for mail in mails)
+
     def link(self, mail, path):
         """The URL below `path` in the mail's text part."""
         text = mail.get_body(("plain",)).get_content()
@@ -104,10 +116,12 @@ class World:
 
 
 @contextlib.contextmanager
-def world():
-    """The publication with one sent issue, served; everything is gone at the end."""
+def world(**settings):
+    """The publication with one sent issue, served; everything is gone at the end. Settings are named as the
+    environment names them, without `PRESSRUN_`."""
     with tempfile.TemporaryDirectory(prefix="pressrun-pages.") as folder:
         it = World(folder)
+        it.environment |= {f"PRESSRUN_{name}": value for name, value in settings.items()}
         it.mails.mkdir()
         sink = it.start("sink", "sink", "--listen", f"127.0.0.1:{it.relay}", "--store", it.mails)
         serve = None
@@ -119,9 +133,7 @@ def world():
                 "--list", LIST, "--relay", f"smtp://127.0.0.1:{it.relay}",
                 config=False,
             )  # fmt: skip
-            issue = it.news / "emails" / "issues" / SLUG
-            issue.mkdir(parents=True)
-            (issue / "issue.md").write_text(ISSUE)
+            it.write(SLUG, ISSUE)
             readers = it.folder / "readers.csv"
             readers.write_text("email\nleaver@example.org\nother@example.org\n")
             it.run("subscribers", "import", readers, "--list", LIST, "--consent", "made up for a test")

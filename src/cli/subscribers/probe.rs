@@ -8,26 +8,25 @@ use serde_json::json;
 use crate::app::App;
 use crate::cli::output::{print, print_json};
 use crate::cli::{Exit, audit};
+use crate::config::hygiene::MOST_ISSUES;
 use crate::config::parse_duration;
 use crate::hygiene::{self, Wish};
 use crate::lists;
 use crate::schedule::span;
 
-/// Issues that may be asked for: further back it would be another address.
-const ISSUES_LIMIT: i64 = 12;
-
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// How many issues running came back from the reader's address, or were put off until they expired.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=ISSUES_LIMIT))]
-    issues: u32,
+    /// How many issues running came back from the reader's address, or were put off until they expired;
+    /// `hygiene.probe_after` when not said.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_ISSUES)))]
+    issues: Option<u32>,
     /// Short name of the list; the publication's own when not said.
     #[arg(long)]
     list: Option<String>,
     /// How long a probe must have been taken before its reader counts as reached: some servers return later what
-    /// they took.
-    #[arg(long, value_name = "TIME", default_value = "3d", value_parser = parse_duration)]
-    wait: Duration,
+    /// they took; `hygiene.probe_wait` when not said.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    wait: Option<Duration>,
     /// Does it: mails the probes, suppresses the addresses whose probes came back; without, it is only told.
     #[arg(long)]
     yes: bool,
@@ -39,9 +38,12 @@ pub struct Arguments {
 pub(super) async fn run(app: &App, arguments: &Arguments) -> anyhow::Result<Exit> {
     let slug = arguments.list.as_deref();
     let list = lists::find(app, slug.unwrap_or(&app.config.publication.list)).await?;
+    let usual = &app.config.hygiene;
+    let issues = arguments.issues.unwrap_or(usual.probe_after);
+    let wait = arguments.wait.unwrap_or(usual.probe_wait);
     let wish = Wish {
-        copies: arguments.issues,
-        wait: arguments.wait,
+        copies: issues,
+        wait,
         act: arguments.yes,
     };
     if arguments.yes {
@@ -51,7 +53,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> anyhow::Result<Exit
     if arguments.json {
         print_json(&json!({
             "list": list.slug,
-            "issues": arguments.issues,
+            "issues": issues,
             "done": arguments.yes,
             "failing": found.failing,
             "under_way": found.under_way,
@@ -61,7 +63,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> anyhow::Result<Exit
         }))?;
         return Ok(Exit::Done);
     }
-    let (issues, wait) = (arguments.issues, span(arguments.wait));
+    let wait = span(wait);
     let mut text = match issues {
         1 => format!(
             "{} readers of `{}`: the last issue came back",

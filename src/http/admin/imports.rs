@@ -15,8 +15,8 @@ use minijinja::value::Serde;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::http::admin::Admin;
 use crate::http::admin::wording::{grouped, minute, parameter};
+use crate::http::admin::{Admin, rejected};
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::id::ListId;
@@ -64,6 +64,7 @@ pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
+    admin.uploads.expire(admin.app.clock.now());
     let query = query.as_deref();
     let before: Option<i64> = parameter(query, "before").parse().ok();
     let list: Option<i64> = parameter(query, "list").parse().ok();
@@ -110,6 +111,7 @@ pub(super) async fn one(
         ignored => outcome.ignored_columns.clone(),
         rejected => outcome.rejected,
         rejects => Serde(refused(&outcome.rejects)),
+        files => rejected::tables(&admin.app, import.id),
         leaves => leaves(&Left::of(&outcome.tally)),
         going_on => parameter(query.as_deref(), "undo") == "begun" && import.undone_at.is_none(),
     };
@@ -168,7 +170,7 @@ pub(super) async fn undo(
     Ok(admin.page(HOME, "import_undo.html", values))
 }
 
-async fn find(admin: &Admin, id: &str) -> Result<Import, Fault> {
+pub(super) async fn find(admin: &Admin, id: &str) -> Result<Import, Fault> {
     let id = id.parse().map_err(|_| Fault::NotFound)?;
     admin.app.store.import(id).await?.ok_or(Fault::NotFound)
 }

@@ -67,6 +67,18 @@ struct GroupView {
     width: i64,
 }
 
+/// An issue beside others.
+#[derive(Debug, Serialize)]
+struct Beside {
+    /// None for the issue that the page is of.
+    run: Option<i64>,
+    title: String,
+    sent: String,
+    clicked: String,
+    opened: String,
+    departed: String,
+}
+
 /// `GET /runs/{id}/numbers`: readers, machines, links, hours, providers, devices, and the issues before it.
 pub(super) async fn issue(
     State(admin): State<Arc<Admin>>,
@@ -95,8 +107,10 @@ pub(super) async fn issue(
         before => report.usual.issues.len(),
         clicks => Serde(compared(&report, |issue| issue.clicked, &judged.clicked)),
         opens => Serde(compared(&report, |issue| issue.opened, &judged.opened)),
+        issues => Serde(beside(&report)),
         machines => Serde(machines(&report)),
         hours => Serde(hours(&report)),
+        by_hour => Serde(by_hour(&report)),
         links => Serde(links(&report)),
         providers => Serde(groups(&judged.providers)),
         subjects => Serde(groups(&judged.subjects)),
@@ -211,6 +225,40 @@ fn compared(report: &Report, of: fn(&numbers::Earlier) -> Share, this: &Share) -
     let before = report.usual.issues.iter();
     rows.extend(before.map(|issue| (issue.title.clone(), "rest", of(issue))));
     dots(&rows)
+}
+
+/// The issue and those it is compared with, in numbers.
+fn beside(report: &Report) -> Vec<Beside> {
+    let judged = &report.judged;
+    let this = Beside {
+        run: None,
+        title: report.run.title.clone(),
+        sent: grouped(report.run.counts.sent),
+        clicked: share_of(&judged.clicked),
+        opened: share_of(&judged.opened),
+        departed: share_of(&judged.departed),
+    };
+    let before = report.usual.issues.iter().map(|issue| Beside {
+        run: Some(issue.run.0),
+        title: match issue.title.trim() {
+            "" => issue.slug.clone(),
+            title => title.to_owned(),
+        },
+        sent: grouped(issue.sent),
+        clicked: share_of(&issue.clicked),
+        opened: share_of(&issue.opened),
+        departed: share_of(&issue.departed),
+    });
+    std::iter::once(this).chain(before).collect()
+}
+
+/// The hours in which anything happened, counted from 1.
+fn by_hour(report: &Report) -> Vec<(i64, String, String)> {
+    let hours = report.judged.hours.iter();
+    let shown = hours.filter(|hour| usize::try_from(hour.hour).is_ok_and(|hour| hour < SHOWN));
+    shown
+        .map(|hour| (hour.hour + 1, grouped(hour.opened), grouped(hour.clicked)))
+        .collect()
 }
 
 /// Opens and clicks by who made them, in words.

@@ -9,6 +9,7 @@ use crate::event::Evidence;
 use crate::http::admin::wording::{label, minute};
 use crate::id::{DeliveryKey, RunId, SubscriberId};
 use crate::store::readers::{Consent, Got, Happened, Joined, Kept};
+use crate::subscriber::Status;
 use crate::subscriber::field::Fields;
 
 /// Mails of a page: half a year of weekly issues.
@@ -150,7 +151,9 @@ fn subscription(joined: Joined) -> SubscriptionView {
     if joined.frequency != "every" {
         lines.push(format!("gets it {}", joined.frequency));
     }
-    if let Some(reason) = joined.reason {
+    // Who came back has not left.
+    let left = joined.status == Status::Unsubscribed.name();
+    if let Some(reason) = joined.reason.filter(|_| left) {
         let words = joined.words.filter(|words| !words.is_empty());
         let words = words.map_or(String::new(), |words| format!(": {words}"));
         lines.push(format!("left because: {reason}{words}"));

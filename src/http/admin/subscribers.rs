@@ -14,6 +14,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::erasure;
 use crate::http::admin::Admin;
 use crate::http::admin::reader_view::{self, ReaderView};
 use crate::http::admin::wording::{minute, parameter};
@@ -21,7 +22,7 @@ use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::id::{DeliveryKey, SubscriberId, SubscriptionKey};
 use crate::store::access::Session;
-use crate::store::readers::{Found, Joined, Kept};
+use crate::store::readers::{Found, Kept};
 use crate::subscriber::clean_name;
 
 /// Readers of a page.
@@ -161,16 +162,10 @@ pub(super) async fn erase(
     if form.get("sure") != "yes" {
         return Ok(unsure(&admin, &kept));
     }
-    let joined = admin.app.store.joined(SubscriberId(kept.id)).await?;
-    let Some(Joined { key, .. }) = joined.first() else {
-        let why = anyhow!("she has no subscription by which she could be erased; suppress her");
-        return Ok(admin.refused("/subscribers", &path(&kept), &why));
-    };
     admin
         .note(&session, "erased a reader", &about(&kept))
         .await?;
-    let key = SubscriptionKey(*key);
-    admin.app.store.erase(key, admin.app.clock.now()).await?;
+    erasure::erase(&admin.app, SubscriberId(kept.id)).await?;
     Ok(Redirect::to("/subscribers?done=erased").into_response())
 }
 

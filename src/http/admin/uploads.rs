@@ -2,34 +2,30 @@
 //!
 //! Promises: the command line's own import does both, so nobody is mailed, and nobody confirmed without a stated
 //! consent; a file lies in a folder that only we read, under a name that leads nowhere, and goes with its import
-//! or after an hour or two. At most four wait.
+//! or after an hour or two. At most four wait. Leaves the page between the two presses to `looks`.
 
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 use axum::Extension;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use minijinja::context;
-use minijinja::value::Serde;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::http::admin::Admin;
-use crate::http::admin::imports::{PATIENCE, came, refused, whole};
-use crate::http::admin::wording::grouped;
+use crate::http::admin::imports::PATIENCE;
+use crate::http::admin::{Admin, looks, rejected};
 use crate::http::fault::Fault;
 use crate::http::form::Form;
-use crate::import::outcome::Outcome;
-use crate::import::{self, Import, Summary, restore};
+use crate::import::{self, Import, restore};
 use crate::store::access::Session;
 use crate::subscriber::{Status, clean_name};
 
@@ -38,38 +34,45 @@ const HOME: &str = "/imports";
 pub(super) const MOST: usize = 64 * 1024 * 1024;
 /// Octets of a body: the file and its fields.
 pub(super) const BODY: usize = MOST + 64 * 1024;
+/// How long a file may take to come, and to be looked at: as long as a connection lives.
+pub(super) const DEADLINE: Duration = Duration::from_secs(110);
 /// Octets of a field beside the file.
 const FIELD: usize = 4 * 1024;
 /// Files that wait to be taken.
 const WAITING: usize = 4;
 /// How long one waits.
 const KEPT: Duration = Duration::from_secs(3_600);
+/// Between two looks for files that nobody took: they hold addresses.
+const TIDY: Duration = Duration::from_secs(600);
 /// Octets of a file's name.
 const NAME: usize = 120;
-/// Rejected rows shown before an import; the page of the import shows more.
-const SHOWN: usize = 50;
-
 /// Files that were looked at and wait.
 #[derive(Debug, Default)]
 pub(super) struct Uploads(Mutex<VecDeque<Upload>>);
 
 /// One of them.
 #[derive(Debug)]
-struct Upload {
-    key: String,
+pub(super) struct Upload {
+    pub(super) key: String,
     at: Timestamp,
-    folder: Folder,
-    job: Import,
+    pub(super) folder: Folder,
+    pub(super) job: Import,
 }
 
 impl Uploads {
-    fn keep(&self, upload: Upload) {
+    pub(super) fn keep(&self, upload: Upload) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|kept| upload.at.since(kept.at) < KEPT);
         while waiting.len() >= WAITING {
             waiting.pop_front();
         }
         waiting.push_back(upload);
+    }
+
+    /// Lets go of those that have waited for too long.
+    pub(super) fn expire(&self, now: Timestamp) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|kept| now.since(kept.at) < KEPT);
     }
 
     fn take(&self, key: &str, now: Timestamp) -> Option<Upload> {
@@ -82,12 +85,12 @@ impl Uploads {
 
 /// A folder that only we read, and that goes when it is dropped.
 #[derive(Debug)]
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
     /// A new one beside the database: a folder for all the world's files is often memory.
     fn new(app: &App) -> anyhow::Result<Folder> {
-        let parent = app.path(&app.config.paths.state).join("uploads");
+        let parent = parent(app);
         let mut folder = DirBuilder::new();
         folder.mode(0o700);
         let made = folder.recursive(true).create(&parent);
@@ -100,9 +103,28 @@ impl Folder {
     }
 
     /// An error without the folder in it, which is nobody's business.
-    fn tell(folder: &Path, why: &anyhow::Error) -> anyhow::Error {
-        let path = format!("{}/", folder.display());
-        anyhow!("{}", format!("{why:#}").replace(&path, ""))
+    pub(super) fn tell(&self, why: &anyhow::Error) -> anyhow::Error {
+        tell(&self.0, why)
+    }
+}
+
+fn tell(folder: &Path, why: &anyhow::Error) -> anyhow::Error {
+    let path = format!("{}/", folder.display());
+    anyhow!("{}", format!("{why:#}").replace(&path, ""))
+}
+
+fn parent(app: &App) -> PathBuf {
+    app.path(&app.config.paths.state).join("uploads")
+}
+
+/// Takes away what nobody took, and what a program that was killed left behind, as long as the site is there.
+pub(super) async fn tidy(admin: Weak<Admin>) {
+    while let Some(admin) = admin.upgrade() {
+        admin.uploads.expire(admin.app.clock.now());
+        sweep(&parent(&admin.app));
+        rejected::sweep(&admin.app);
+        drop(admin);
+        tokio::time::sleep(TIDY).await;
     }
 }
 
@@ -155,40 +177,36 @@ pub(super) async fn look(
         Ok(job) => job,
         Err(why) => return Ok(admin.refused(HOME, HOME, &why)),
     };
-    let summary = match counted(app, &job).await {
-        Ok(summary) => summary,
-        Err(why) => {
-            let why = Folder::tell(&folder.0, &why);
-            return Ok(admin.refused(HOME, HOME, &why));
-        }
-    };
     let upload = Upload {
         key: format!("{:016x}", app.chance.key()),
         at: app.clock.now(),
         folder,
         job,
     };
-    let outcome = Outcome::from(&summary);
-    let told = &outcome.rejects[..outcome.rejects.len().min(SHOWN)];
-    let values = context! {
-        key => upload.key.clone(),
-        file => summary.file.clone(),
-        service => summary.service.clone(),
-        list => summary.list.clone(),
-        status => summary.status,
-        confirms => upload.job.confirm,
-        consent => summary.consent.clone(),
-        rows => grouped(whole(summary.rows)),
-        came => came(&outcome),
-        pending => grouped(whole(outcome.tally.pending)),
-        tables => outcome.tables.clone(),
-        passed_over => outcome.passed_over.clone(),
-        ignored => outcome.ignored_columns.clone(),
-        rejects => Serde(refused(told)),
-        more => outcome.rejected.saturating_sub(told.len() as u64),
+    looks::show(&admin, upload).await
+}
+
+/// `POST /imports/map`: the same again, with columns that hold what the form says of them.
+pub(super) async fn map(State(admin): State<Arc<Admin>>, form: Form) -> Result<Response, Fault> {
+    let now = admin.app.clock.now();
+    let Some(mut upload) = admin.uploads.take(form.get("upload"), now) else {
+        return Ok(admin.refused(HOME, HOME, &gone()));
     };
-    admin.uploads.keep(upload);
-    Ok(admin.page(HOME, "import_look.html", values))
+    let said = form
+        .named("field_")
+        .filter(|(_, column)| !column.is_empty());
+    let said = said.map(|(field, column)| (column.to_owned(), field.to_owned()));
+    upload.job.map = said.collect();
+    upload.at = now;
+    looks::show(&admin, upload).await
+}
+
+/// Whoever presses twice has imported it; whoever waited for an hour has not.
+fn gone() -> anyhow::Error {
+    anyhow!(
+        "this file is not here any more: it was imported a moment ago, which the newest import says, or it waited \
+         for more than an hour; then send it again"
+    )
 }
 
 /// `POST /imports/take`: imports a file that was looked at.
@@ -199,8 +217,7 @@ pub(super) async fn take(
 ) -> Result<Response, Fault> {
     let now = admin.app.clock.now();
     let Some(upload) = admin.uploads.take(form.get("upload"), now) else {
-        let why = anyhow!("this file is not here any more; nothing was imported: send it again");
-        return Ok(admin.refused(HOME, HOME, &why));
+        return Ok(admin.refused(HOME, HOME, &gone()));
     };
     let Upload { folder, job, .. } = upload;
     let about = format!("list {}", job.list);
@@ -212,6 +229,11 @@ pub(super) async fn take(
     };
     let work = tokio::spawn(async move {
         let summary = import::run(&app, &job, |_| ()).await;
+        if let Ok(done) = &summary
+            && let Some(id) = done.import
+        {
+            rejected::keep(&app, id, &done.rejects_files);
+        }
         drop(folder);
         let told = summary.inspect_err(|error| {
             tracing::error!(error = format!("{error:#}"), "an import was broken off");
@@ -225,29 +247,12 @@ pub(super) async fn take(
             Ok(Some(id)) => format!("{HOME}/{id}"),
             Ok(None) => HOME.to_owned(),
             Err(why) => {
-                let why = Folder::tell(&path, &why);
+                let why = tell(&path, &why);
                 return Ok(admin.refused(HOME, HOME, &why));
             }
         },
     };
     Ok(Redirect::to(&to).into_response())
-}
-
-/// What the import would change; nothing is written.
-async fn counted(app: &App, job: &Import) -> anyhow::Result<Summary> {
-    let (app, job) = (app.clone(), job.clone());
-    let work = tokio::spawn(async move { import::run(&app, &job, |_| ()).await });
-    let stop = work.abort_handle();
-    match timeout(PATIENCE, work).await {
-        Ok(done) => done.context("looking at it broke")?,
-        Err(_) => {
-            stop.abort();
-            Err(anyhow!(
-                "looking at it takes longer than a page may; `pressrun subscribers import --dry-run` takes its \
-                 time"
-            ))
-        }
-    }
 }
 
 /// The import that a form asks for: confirmed where a consent is stated and pending where not, unless it says

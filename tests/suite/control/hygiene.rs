@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pressrun::http::listener::{self, Limits};
-use pressrun::http::{Site, public_router};
+use pressrun::http::{Site, public_router, serve_public};
 use pressrun::hygiene::{self, Found, Wish};
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::record::Accepted;
@@ -35,15 +35,7 @@ impl Readers {
     async fn open(desk: &Desk) -> Readers {
         let app = desk.app().await;
         let tracker = Tracker::of(&app);
-        let site = Site {
-            tracker: tracker.clone(),
-            view: Arc::new(|_| Box::pin(async { Ok(None) })),
-            confirm_revision: String::new(),
-            address_revision: String::new(),
-            welcome_revision: None,
-            goodbye_revision: None,
-            mail_waiting: Arc::new(Notify::new()),
-        };
+        let site = site(tracker.clone());
         let limits = Limits::new(&app.config.http);
         let router = public_router(app, site, &limits);
         let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -75,6 +67,18 @@ impl Readers {
         self.stop.send(()).expect("a site that listens");
         self.task.await.expect("no panic");
         self.tracker.close().await;
+    }
+}
+
+fn site(tracker: Tracker) -> Site {
+    Site {
+        tracker,
+        view: Arc::new(|_| Box::pin(async { Ok(None) })),
+        confirm_revision: String::new(),
+        address_revision: String::new(),
+        welcome_revision: None,
+        goodbye_revision: None,
+        mail_waiting: Arc::new(Notify::new()),
     }
 }
 
@@ -210,6 +214,8 @@ on_both!(
         let run = rig.begin().await;
         let counts = rig.finish(run).await;
         assert_eq!((counts.bounced, counts.expired, counts.failed), (2, 1, 1));
+        let by_itself = hygiene::round(app).await.expect("a look");
+        assert_eq!(by_itself, None, "nobody said that it should");
         let asked = probe(false, 3).await;
         assert_eq!((asked.failing, asked.under_way), (3, 0));
         assert_eq!(
@@ -281,5 +287,61 @@ on_both!(
         let run = rig.begin().await;
         let counts = rig.finish(run).await;
         assert_eq!((counts.sent, counts.bounced, counts.suppressed), (2, 0, 2));
+    }
+);
+
+on_both!(
+    the_site_probes_by_itself_as_often_as_it_is_told,
+    async |engine: Engine| {
+        let address = "full+552-5.2.2@example.org";
+        let rig = Rig::new(
+            engine,
+            rig::Wish {
+                readers: vec!["fine@example.org".into(), address.into()],
+                sections: "[hygiene]\nprobe_every = \"1d\"\nprobe_after = 2\n".into(),
+                ..rig::Wish::default()
+            },
+        )
+        .await;
+        for _ in 0..2 {
+            let run = rig.begin().await;
+            rig.finish(run).await;
+        }
+        let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (app, site) = (rig.app.clone(), site(Tracker::of(&rig.app)));
+        let served = tokio::spawn(async move {
+            let stopped = async move {
+                stopped.await.ok();
+            };
+            serve_public(app, site, socket, stopped).await
+        });
+        let audit = "select count(*), count(*) from admin_audit
+            where session = 0 and who = 'hygiene.probe_every'";
+        assert!(until(async || rig.pairs(audit).await == [(1, 1)]).await);
+        let probes = "select count(*), count(verdict) from probes";
+        assert_eq!(rig.pairs(probes).await, [(1, 0)]);
+        // Neither another machine nor a restart makes it twice a day.
+        let again = hygiene::round(&rig.app).await.expect("a look");
+        assert_eq!(again, None);
+        let sending = rig.start().await;
+        let bounced =
+            "select count(*), count(*) from deliveries where run_id = 1 and state = 'bounced'";
+        assert!(until(async || rig.pairs(bounced).await == [(1, 1)]).await);
+        sending.stop().await;
+        rig.database
+            .raw("update meta set value = '1' where key = 'probed_at'")
+            .await;
+        let found = hygiene::round(&rig.app).await.expect("a look");
+        let found = found.expect("it is time");
+        assert_eq!((found.suppressed, found.kept, found.failing), (1, 0, 0));
+        let hash = rig.app.keyring.address_hash(address);
+        let known = rig.app.store.suppression(&hash).await.expect("a read");
+        assert!(known.is_some());
+        stop.send(()).expect("a site that listens");
+        served
+            .await
+            .expect("no panic")
+            .expect("a site without a fault");
     }
 );

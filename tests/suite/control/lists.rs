@@ -1,5 +1,6 @@
-//! Which list a test copy speaks of.
+//! Which list a test copy speaks of, who of a list is left out of a run, and who is taken out of all of it.
 
+use pressrun::clock::Timestamp;
 use pressrun::smtp::sink::SinkOptions;
 
 use crate::control::desk::{Desk, ISSUE};
@@ -37,5 +38,67 @@ on_both!(
         let said = desk.run(&nowhere).await;
         assert_eq!(said.code, 1, "{said:?}");
         assert!(said.error.contains("no list is named `weakly`"), "{said:?}");
+    }
+);
+
+on_both!(
+    readers_who_want_the_digest_alone_are_told_of_whenever_they_are_left_out,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 4, SinkOptions::default()).await;
+        desk.raw(
+            "update subscriptions set frequency = 'monthly'
+             where subscriber_id = (select min(subscriber_id) from subscriptions)",
+        )
+        .await;
+        let weekly = ["send", "bees", "--yes", "--accept", "hour"];
+        let said = desk.run(&weekly).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let told = "the digest of the month alone, and are left out: 1";
+        assert!(said.error.contains(told), "{said:?}");
+        assert_eq!(desk.sink.accepted().len(), 3);
+        desk.write("digest", &ISSUE.replace("Bees", "Wasps"));
+        let monthly = ["send", "digest", "--yes", "--accept", "hour", "--monthly"];
+        let said = desk.run(&monthly).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(!said.error.contains("digest of the month"), "{said:?}");
+        assert_eq!(desk.sink.accepted().len(), 3 + 4);
+    }
+);
+
+on_both!(
+    a_reader_who_asks_for_it_is_erased_by_a_command_after_it_was_told_what_goes,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 2, SinkOptions::default()).await;
+        let who = "reader0@example.org";
+        let asked = desk.run(&["subscribers", "erase", who]).await;
+        assert_eq!(asked.code, 0, "{asked:?}");
+        assert!(asked.out.contains("nothing was changed yet"), "{asked:?}");
+        assert_eq!(desk.run(&["subscribers", "show", who]).await.code, 0);
+        // One who is on no list any more can be erased as well.
+        desk.raw(
+            "delete from subscriptions where subscriber_id in (
+                 select id from subscribers where canonical = 'reader0@example.org')",
+        )
+        .await;
+        let done = desk.run(&["subscribers", "erase", who, "--yes"]).await;
+        assert_eq!(done.code, 0, "{done:?}");
+        let back = desk
+            .run(&["subscribers", "add", who, "--list", "weekly"])
+            .await;
+        assert!(back.error.contains("suppressed"), "{back:?}");
+        let twice = desk.run(&["subscribers", "erase", who, "--yes"]).await;
+        assert_eq!(twice.code, 1, "{twice:?}");
+        let app = desk.app().await;
+        let lines = app
+            .store
+            .audit_lines(Timestamp(i64::MAX), i64::MAX, 10)
+            .await
+            .expect("lines");
+        let erased: Vec<_> = lines
+            .iter()
+            .filter(|line| line.what == "erased a reader")
+            .collect();
+        assert_eq!(erased.len(), 1, "{lines:?}");
+        assert!(!erased[0].about.contains('@'), "{erased:?}");
     }
 );

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use pressrun::chance::Chance;
-use pressrun::id::{DeliveryKey, RunId, SubscriptionKey};
+use pressrun::id::{DeliveryKey, RunId, SubscriberId, SubscriptionKey};
 use pressrun::import::{self, Import};
 use pressrun::keyring::Keyring;
 use pressrun::subscriber::Status;
@@ -100,6 +100,7 @@ fn the_time_of_an_answer_does_not_say_whether_an_address_is_known() {
         let config = TestSite::config(&[
             ("open = true", "open = true\nbrake = 1000000"),
             ("confirms_per_hour = 600", "confirms_per_hour = 1000000"),
+            ("remind = false", "remind = true"),
         ]);
         let site = TestSite::with(Engine::Sqlite, &config, |_| {}).await;
         let file = site.app.base.join("readers.csv");
@@ -150,7 +151,7 @@ on_both!(
         };
         let now = u32::try_from(site.app.clock.now().seconds()).expect("before 2106");
         // Links of a reader who has been erased.
-        let erased = site.app.store.erase(SubscriptionKey(1001), NOON).await;
+        let erased = site.app.store.erase(SubscriberId(1001), &[], NOON).await;
         assert!(erased.expect("a write"));
         for (path, own, gone, other) in [
             (

@@ -378,7 +378,8 @@ on_both!(
         );
         assert_eq!(atom.text().matches("<entry ").count(), 20);
         let map = site.get("/sitemap.xml").await.text();
-        assert_eq!(map.matches("<url>").count(), 43);
+        assert_eq!(map.matches("<url>").count(), 44);
+        assert_eq!(map.matches("<loc>http://127.0.0.1:8080/</loc>").count(), 1);
         let robots = site.get("/robots.txt").await.text();
         assert!(
             robots.contains("Sitemap: http://127.0.0.1:8080/sitemap.xml"),

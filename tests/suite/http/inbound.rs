@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use pressrun::chance::Chance;
 use pressrun::event::EventKind;
-use pressrun::id::{RunId, SubscriptionKey};
+use pressrun::id::{RunId, SubscriberId, SubscriptionKey};
 use pressrun::inbound::{Taken, take};
 use pressrun::keyring::Keyring;
 use pressrun::message::envelope_sender;
@@ -94,8 +94,8 @@ on_both!(
         let events = "select count(*) from events where kind = 'bounce' and run_id = 2";
         assert_eq!(site.db.number(events).await, 3);
         // Of an erased reader a late report says nothing that is kept.
-        let gone = SubscriptionKey(1004);
-        assert!(site.app.store.erase(gone, NOON).await.expect("an erasure"));
+        let gone = site.app.store.erase(SubscriberId(1004), &[], NOON).await;
+        assert!(gone.expect("an erasure"));
         let late = report(
             &site.sender(4),
             "failed",
@@ -272,3 +272,38 @@ fn a_fault_of_ours_asks_the_mail_server_to_come_again() {
     drop(pipe);
     assert_eq!(child.wait().expect("an end").code(), Some(75));
 }
+
+on_both!(
+    a_late_report_blames_the_mailbox_that_it_is_about_and_not_the_readers_new_one,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(1).await;
+        // Her address of then stands in the copy; she has moved since.
+        let hash = site.hash_hex("ada@new.example");
+        site.db
+            .exec(&format!(
+                "update deliveries set copy = '{{\"date\":0,\"to\":\"Reader0@example.org\",\"kid\":1}}';
+                 update subscribers set address = 'Ada@new.example', canonical = 'ada@new.example',
+                     hash = unhex('{hash}') where id = 1000"
+            ))
+            .await;
+        let gone = report(&site.sender(0), "failed", "5.1.1", "550 5.1.1 user unknown");
+        let taken = Taken::Bounced {
+            changed: true,
+            suppressed: true,
+        };
+        assert_eq!(site.inbound(&gone).await, taken);
+        let suppressed = async |address: &str| {
+            let hash = site.app.keyring.address_hash(address);
+            let found = site.app.store.suppression(&hash).await.expect("a read");
+            found.map(|(reason, _)| reason)
+        };
+        assert_eq!(suppressed("ada@new.example").await, None);
+        assert_eq!(
+            suppressed("reader0@example.org").await.as_deref(),
+            Some("bounced")
+        );
+        assert_eq!(site.status(1000).await, "confirmed");
+        site.stop().await;
+    }
+);

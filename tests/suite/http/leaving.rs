@@ -211,6 +211,9 @@ on_both!(
         assert_eq!(site.post(&path(0), "answer=return").await, back);
         let noted = "select count(*) from consents where subscriber_id = 1000 and what = 'return'";
         assert_eq!(site.db.number(noted).await, 1);
+        // She joined when she joined: a slip of the finger makes no new reader of her.
+        let joined = "select confirmed_at from subscriptions where key = 1000";
+        assert_eq!(site.db.number(joined).await, 0);
         // The same by the mail program's button, and much later: then only the subscribe page helps.
         assert_eq!(site.post(&path(1), ONE_CLICK).await.status, 200);
         site.app.clock.advance(Duration::from_secs(24 * 3_600 + 1));

@@ -316,7 +316,8 @@ on_both!(
             );
             assert_eq!(header("x-content-type-options"), "nosniff");
             assert_eq!(header("referrer-policy"), "no-referrer");
-            assert_eq!(header("x-robots-tag"), "noindex");
+            let found = if path == "/" { "all" } else { "noindex" };
+            assert_eq!(header("x-robots-tag"), found, "{path}");
             header("permissions-policy");
             header("cross-origin-opener-policy");
             assert_eq!(answer.header("set-cookie"), None);

@@ -33,7 +33,7 @@ impl TestSite {
     }
 
     /// Files that wait to be imported.
-    fn waiting(&self) -> Vec<PathBuf> {
+    pub fn waiting(&self) -> Vec<PathBuf> {
         let folder = self.app.path(&self.app.config.paths.state).join("uploads");
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect()
@@ -64,7 +64,8 @@ on_both!(
                  where key between 1006 and 1012;
                  update subscriptions set confirmed_at = {at} - 2 * {DAY} where key between 1020 and 1022;
                  insert into leave_reasons (subscription, at, reason, words)
-                 values (1006, {at} - {DAY}, 'too-often', ''), (1007, {at} - {DAY}, 'too-often', '')"
+                 values (1006, {at} - {DAY}, 'too-often', ''), (1007, {at} - {DAY}, 'too-often', ''),
+                     (1020, {at} - 3 * {DAY}, 'too-often', 'and came back by the form')"
             ))
             .await;
         std::fs::create_dir_all(site.app.emails()).expect("a folder");
@@ -296,9 +297,9 @@ on_both!(
             ),
             (
                 "a.csv",
-                "name,town\nA,B\n",
+                "ann@example.org,Ann\nbob@example.org,Bob\n",
                 [("list", "weekly"), ("consent", ""), ("status", "")],
-                "a.csv",
+                "a header line such as",
             ),
             (
                 "",
@@ -336,6 +337,8 @@ on_both!(
         site.app
             .clock
             .advance(std::time::Duration::from_secs(3_601));
+        assert_eq!(site.ask_admin("/imports", "localhost").await.status, 200);
+        assert_eq!(site.waiting(), Vec::<PathBuf>::new(), "nobody took them");
         let late = site
             .press_admin("/imports/take", &format!("upload={}", keys[4]))
             .await;

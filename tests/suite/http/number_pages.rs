@@ -138,6 +138,11 @@ on_both!(
         };
         assert_eq!((hours(" clicked"), hours(" opened")), (clicked, opened));
 
+        // And they stand in a table, for whoever sees no bars.
+        let told = rows(&page, &["Hour", "Opened", "Clicked"]);
+        let sum = |column: usize| -> usize { told.iter().map(|row| first(&row[column])).sum() };
+        assert_eq!((sum(2), sum(1)), (clicked, opened));
+
         let all = site.ask_admin("/numbers", "localhost").await;
         let all = Html::parse_document(&all.text());
         let runs = rows(&all, &["Issue", "Sent", "Clicked", "Opened", "Machines"]);
@@ -150,6 +155,16 @@ on_both!(
         assert_eq!(code, Some(0));
         assert_eq!(json["judged"]["clicked"]["part"], clicked);
         assert_eq!(json["judged"]["opened"]["part"], opened);
+        // The next issue stands beside this one by name and in numbers, not in dots alone.
+        site.publish("bees", "").await;
+        let next = site.ask_admin("/runs/3/numbers", "localhost").await;
+        let next = Html::parse_document(&next.text());
+        let columns = ["Issue", "Sent", "Clicked", "Opened", "Unsubscribed"];
+        let beside = rows(&next, &columns);
+        assert_eq!(beside.len(), 2);
+        assert_eq!(beside[1][0], "Week 1");
+        let told: Vec<usize> = beside[1][1..].iter().map(|cell| first(cell)).collect();
+        assert_eq!(told, [40, clicked, opened, 1]);
         for missing in ["/runs/9/numbers", "/runs/x/numbers", "/runs/1/clicks"] {
             assert_eq!(
                 site.ask_admin(missing, "localhost").await.status,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use pressrun::id::{ListId, RunId, SubscriptionKey};
-use pressrun::signup::house;
 use pressrun::store::runs::{Begun, Frozen, NewRun, Plan};
 use pressrun::token::Claim;
 
@@ -13,13 +12,13 @@ use crate::on_both;
 
 const DAY: u64 = 86_400;
 
-fn manage(site: &TestSite, seq: i64) -> String {
+pub fn manage(site: &TestSite, seq: i64) -> String {
     let token = site.token(Claim::Manage(SubscriptionKey(1000 + seq)));
     format!("/preferences/{token}")
 }
 
 /// Freezes a run of the issue `slug` to the weekly and gives its number and how many take part.
-async fn freeze(site: &TestSite, slug: &str, monthly: bool) -> (RunId, i64) {
+pub async fn freeze(site: &TestSite, slug: &str, monthly: bool) -> (RunId, i64) {
     let new = NewRun {
         slug,
         title: slug,
@@ -180,113 +179,6 @@ on_both!(
 );
 
 on_both!(
-    an_address_is_changed_by_its_new_owner_only,
-    async |engine: Engine| {
-        let site = TestSite::new(engine).await;
-        site.seed_run(4).await;
-        let gone = site.hash_hex("gone@example.org");
-        site.db
-            .exec(&format!(
-                "insert into suppressions (hash, reason, created_at) values (unhex('{gone}'), 'bounced', 0)"
-            ))
-            .await;
-        let mails =
-            "select count(*) from system_mails where kind = 'confirm' and revision = 'address'";
-        // Known, suppressed, new: the same words, and one mail.
-        let mut answers = Vec::new();
-        for (seq, email, sent) in [
-            (1, "reader0%40example.org", 0),
-            (2, "gone%40example.org", 0),
-            (3, "New%40example.org", 1),
-        ] {
-            let answer = site
-                .post(
-                    &manage(&site, seq),
-                    &format!("answer=address&email={email}"),
-                )
-                .await;
-            let text = answer.text();
-            let (_, notice) = text.split_once("role=\"status\">").expect("a notice");
-            answers.push((
-                answer.status,
-                notice.split_once('<').expect("its end").0.to_owned(),
-                text.contains("A new address waits to be confirmed"),
-            ));
-            assert_eq!(site.db.number(mails).await, sent, "{email}");
-        }
-        assert!(
-            answers.iter().all(|answer| answer == &answers[0]),
-            "{answers:?}"
-        );
-        // Another wish at once causes no further mail.
-        site.post(
-            &manage(&site, 3),
-            "answer=address&email=other%40example.org",
-        )
-        .await;
-        assert_eq!(site.db.number(mails).await, 1);
-        let address = "select address from subscribers where id = 1003";
-        assert_eq!(
-            site.db.text(address).await.as_deref(),
-            Some("Reader3@example.org")
-        );
-        let key = "select key from address_changes where subscriber_id = 1003";
-        let key = site.db.number(key).await;
-        let row = format!(
-            "select count(*) from system_mails where data = '{{\"subscription\":{key}}}'
-             and address = 'New@example.org' and list_id is null"
-        );
-        assert_eq!(site.db.number(&row).await, 1);
-        let issued = u32::try_from(site.app.clock.now().seconds()).expect("before 2106");
-        let link = format!(
-            "/confirm/{}",
-            site.token(Claim::Confirm(SubscriptionKey(key), issued))
-        );
-        let page = site.get(&link).await;
-        assert!(page.text().contains("N***@example.org"), "{}", page.text());
-        assert_eq!(
-            site.db.text(address).await.as_deref(),
-            Some("Reader3@example.org")
-        );
-        assert_eq!(site.post(&link, "answer=confirm").await.status, 200);
-        assert_eq!(
-            site.db.text(address).await.as_deref(),
-            Some("New@example.org")
-        );
-        let hash = format!(
-            "select count(*) from subscribers where id = 1003 and canonical = 'new@example.org'
-             and hash = unhex('{}')",
-            site.hash_hex("new@example.org")
-        );
-        assert_eq!(site.db.number(&hash).await, 1);
-        assert_eq!(site.post(&link, "answer=confirm").await.status, 404);
-        // What nobody confirms is forgotten with its link.
-        let waiting = "select count(*) from address_changes";
-        assert_eq!(site.db.number(waiting).await, 2);
-        site.app.clock.advance(Duration::from_secs(73 * 3_600));
-        house::round(&site.app).await.expect("a round");
-        assert_eq!(site.db.number(waiting).await, 0);
-        site.stop().await;
-    }
-);
-
-on_both!(
-    no_number_of_readers_can_mail_an_address_more_often_than_the_form_can,
-    async |engine: Engine| {
-        let site = TestSite::new(engine).await;
-        site.seed_run(6).await;
-        for seq in 0..6 {
-            let wish = "answer=address&email=victim%40example.net";
-            assert_eq!(site.post(&manage(&site, seq), wish).await.status, 200);
-            site.app.clock.advance(Duration::from_secs(DAY + 60));
-        }
-        let mails = "select count(*) from system_mails where address = 'victim@example.net'";
-        assert_eq!(site.db.number(mails).await, 3);
-        site.stop().await;
-    }
-);
-
-on_both!(
     whoever_withdraws_is_not_counted_in_old_mail_neither,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;
@@ -360,10 +252,15 @@ on_both!(
         site.get(&format!("/o/{}", site.token(Claim::Open(delivery(0)))))
             .await;
         let path = manage(&site, 0);
+        site.db
+            .exec("insert into tags (subscriber_id, tag) values (1000, 'paid'), (1000, 'jobs'), (1001, 'other')")
+            .await;
         let data = site.post(&path, "answer=export").await;
         assert_eq!(data.header("content-type"), Some("application/json"));
         let json: serde_json::Value = serde_json::from_str(&data.text()).expect("JSON");
         assert_eq!(json["address"], "Reader0@example.org");
+        assert_eq!(json["tags"], serde_json::json!(["jobs", "paid"]));
+        assert_eq!(json["new_address"], serde_json::Value::Null);
         assert_eq!(json["subscriptions"][0]["list"], "weekly");
         assert_eq!(json["mails"][0]["title"], "Week 1");
         assert_eq!(json["events"][0]["kind"], "open");
@@ -426,6 +323,55 @@ on_both!(
         assert_ne!(code, Some(0));
         assert!(told.contains("suppressed"), "{told}");
         assert!(site.app.clock.now() == NOON);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    the_page_tells_what_is_counted_here_and_offers_no_choice_where_there_is_none,
+    async |engine: Engine| {
+        for (tracking, says, choice) in [
+            ("individual", "We count which issues are opened", true),
+            ("anonymous", "but not who", true),
+            (
+                "off",
+                "Nothing that anybody opens or clicks is counted",
+                false,
+            ),
+        ] {
+            let section = format!("[privacy]\ntracking = \"{tracking}\"\n[signup]");
+            let config = TestSite::config(&[("[signup]", &section)]);
+            let site = TestSite::with(engine, &config, |_| {}).await;
+            site.seed_run(1).await;
+            let page = site.get(&manage(&site, 0)).await.text();
+            assert!(page.contains(says), "{tracking}: {page}");
+            assert_eq!(page.contains("value=\"tracking-"), choice, "{tracking}");
+            site.stop().await;
+        }
+    }
+);
+
+on_both!(
+    a_pause_ends_with_the_day_where_the_publication_is,
+    async |engine: Engine| {
+        let config = TestSite::config(&[(
+            "language = \"en\"",
+            "language = \"en\"\ntimezone = \"America/New_York\"",
+        )]);
+        let site = TestSite::with(engine, &config, |_| {}).await;
+        site.seed_run(1).await;
+        let page = site
+            .post(&manage(&site, 0), "answer=pause&until=2026-11-11")
+            .await
+            .text();
+        assert!(page.contains("before 2026-11-11"), "{page}");
+        // From noon of the first in UTC to five in the morning of the eleventh.
+        site.app
+            .clock
+            .advance(Duration::from_secs(9 * DAY + 16 * 3_600));
+        assert_eq!(freeze(&site, "early", false).await.1, 0);
+        site.app.clock.advance(Duration::from_secs(3_600));
+        assert_eq!(freeze(&site, "then", false).await.1, 1);
         site.stop().await;
     }
 );

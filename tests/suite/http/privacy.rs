@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pressrun::clock::Timestamp;
 use pressrun::event::Event;
+use pressrun::event::score::RULES;
 use pressrun::id::RunId;
 use pressrun::retention;
 use pressrun::token::Claim;
@@ -149,7 +150,7 @@ on_both!(
         site.db
             .exec(&format!(
                 "insert into delivery_events (run_id, seq, event_id) select run_id, seq, id from events;
-                 update event_fold set rules = 1, folded = {counted}, upto = {counted};
+                 update event_fold set rules = {RULES}, folded = {counted}, upto = {counted};
                  insert into failures (run_id, seq, at, reason, dialogue) values (2, 0, 1, 'other', '');
                  insert into suppressions (hash, reason, created_at) values (unhex('01'), 'erased', {old}),
                      (unhex('02'), 'erased', {young}), (unhex('03'), 'bounced', {old});

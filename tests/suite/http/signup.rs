@@ -30,7 +30,7 @@ async fn send(site: &TestSite, client: &str, body: &str) -> Answer {
 }
 
 /// A patient person: opens the page, waits, sends.
-async fn sign_up(site: &TestSite, client: &str, address: &str) -> Answer {
+pub async fn sign_up(site: &TestSite, client: &str, address: &str) -> Answer {
     let token = form(site, client).await;
     site.app.clock.advance(Duration::from_secs(60));
     let address = address.replace('+', "%2B").replace('@', "%40");
@@ -422,6 +422,35 @@ on_both!(
         let answer = send(&site, "203.0.113.1", "email=a%40example.org").await;
         assert_eq!(answer.body, page.body);
         assert_eq!(site.db.number("select count(*) from subscribers").await, 0);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_strangers_form_costs_a_reader_no_list_that_she_reads,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        sign_up(&site, "203.0.113.1", "victim@example.org").await;
+        let key = key_of(&site, "victim@example.org").await;
+        let path = confirm_path(&site, key);
+        assert!(site.get(&path).await.text().contains("never write to me"));
+        site.db
+            .exec(
+                "insert into subscriptions (key, list_id, subscriber_id, status, source, created_at, confirmed_at)
+                 select 9, 2, id, 'confirmed', 'cli', 0, 0 from subscribers",
+            )
+            .await;
+        assert!(!site.get(&path).await.text().contains("never write to me"));
+        let refused = site.post(&path, "answer=not-me").await;
+        assert!(
+            refused.text().contains("comes as before"),
+            "{}",
+            refused.text()
+        );
+        assert_eq!(site.status(9).await, "confirmed");
+        assert_eq!(site.status(key).await, "unsubscribed");
+        assert_eq!(site.db.number("select count(*) from suppressions").await, 0);
+        assert_eq!(site.post(&path, "answer=confirm").await.status, 404);
         site.stop().await;
     }
 );

@@ -84,6 +84,7 @@ confirms_per_hour = 600
 form_max_age = "2h"
 form_min_age = "3s"
 confirm_window = "72h"
+remind = false
 check_mx = false
 [paths]
 keyring = "keyring.toml"

@@ -125,8 +125,8 @@ on_both!(
         let file = desk.database.path().join("all.jsonl");
         std::fs::write(&file, desk.lines().await).expect("a file");
         desk.leave("second@x.example").await;
-        let (_, held) = desk.reader("ada@x.example").await.expect("a reader");
-        let erased = desk.app.store.erase(held[0].key, NOON).await;
+        let (ada, _) = desk.reader("ada@x.example").await.expect("a reader");
+        let erased = desk.app.store.erase(ada.id, &[], NOON).await;
         assert!(erased.expect("a write"));
         let done = restore::run(&desk.app, &file, false, |_| {}).await;
         let done = done.expect("a restore");

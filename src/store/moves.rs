@@ -1,0 +1,239 @@
+//! Another address for a reader: wished for behind her link, and hers once the new one says so.
+//!
+//! Promises: an address is changed only by a link that went to the new one; asking for one says nothing about who has
+//! it, nor whether it was mailed lately; what came of no wish is forgotten with its link.
+
+use crate::clock::Timestamp;
+use crate::id::{SubscriberId, SubscriptionKey};
+use crate::store::consents::note_consent;
+use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
+use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
+use crate::store::{Result, Store};
+
+/// Milliseconds of an hour.
+const HOUR: i64 = 3_600_000;
+
+/// A wish for another address.
+#[derive(Clone, Debug)]
+pub struct Move<'a> {
+    /// The manage link's subscription.
+    pub subscription: SubscriptionKey,
+    /// Random; in the link that goes to the new address.
+    pub key: i64,
+    pub address: &'a str,
+    pub canonical: &'a str,
+    pub hash: [u8; 32],
+    /// Keyed hash of the folded address: what the limit counts by.
+    pub limit: [u8; 32],
+    /// An address or a reader mailed after this is not mailed again.
+    pub mailed_after: Timestamp,
+    pub per_hour: u32,
+    /// Revision of the compiled mail.
+    pub revision: &'a str,
+    pub at: Timestamp,
+}
+
+/// Mails to addresses that were wished for by links that work no more: nobody needs the addresses, and no erasure
+/// would find them.
+macro_rules! old_moves {
+    () => {
+        "select m.seq from deliveries d cross join system_mails m
+         where d.subscriber_id = 0 and d.run_id = 1 and d.due_at < $1 and d.state not in ('queued', 'at_dot')
+           and m.run_id = 1 and m.seq = d.seq and m.kind = 'confirm' and m.address is not null"
+    };
+}
+
+const CLEAR_OLD_MOVES: [&str; 3] = [
+    concat!(
+        "update deliveries set copy = null, reply = null where run_id = 1 and seq in (",
+        old_moves!(),
+        ")"
+    ),
+    concat!(
+        "update failures set dialogue = '' where run_id = 1 and seq in (",
+        old_moves!(),
+        ")"
+    ),
+    concat!(
+        "update system_mails set address = null where run_id = 1 and seq in (",
+        old_moves!(),
+        ")"
+    ),
+];
+
+/// Whether the reader may be mailed at another address: one that took no mail is the very reason to change it.
+const MAY_MOVE: &str = "
+    select n.subscriber_id, n.list_id from subscriptions n
+        join subscribers s on s.id = n.subscriber_id
+    where n.key = $1 and n.confirmed_at is not null
+      and not exists (
+          select 1 from suppressions x where x.hash = s.hash and x.reason <> 'bounced'
+      )";
+
+impl Store {
+    /// Takes a wish for another address: a mail to the new one waits to be sent, unless somebody has that
+    /// address, it must not be mailed, or there was one lately. The same work in every case.
+    pub async fn request_move(&self, wish: &Move<'_>) -> Result<bool> {
+        again!(self.try_request_move(wish).await)
+    }
+
+    async fn try_request_move(&self, wish: &Move<'_>) -> Result<bool> {
+        let hour = wish.at.0.div_euclid(HOUR);
+        transact!(self, conn => {
+            let owner: Option<(i64, i64)> = sqlx::query_as(MAY_MOVE)
+                .bind(wish.subscription.0)
+                .fetch_optional(&mut *conn)
+                .await?;
+            let Some((subscriber, list)) = owner else {
+                return Ok(false);
+            };
+            let unwanted: i64 = sqlx::query_scalar(
+                "select (select count(*) from subscribers where canonical = $1)
+                      + (select count(*) from suppressions where hash = $2)
+                      + (select count(*) from confirm_hours where hour = $3 and mails >= $4)",
+            )
+            .bind(wish.canonical)
+            .bind(&wish.hash[..])
+            .bind(hour)
+            .bind(i64::from(wish.per_hour))
+            .fetch_one(&mut *conn)
+            .await?;
+            let noted = note_signup!(
+                self, conn, [list].into_iter(), &wish.limit, wish.at, wish.mailed_after
+            );
+            let fresh = !noted.is_empty();
+            let mailed = confirms_lately!(conn, &wish.limit, wish.at);
+            // One wish a day for each reader: a link that got into wrong hands mails no crowd. It is noted whoever has
+            // the address or was mailed there, for the page tells that one waits; its key is only in the mail. One that
+            // came true waits no more.
+            let noted = sqlx::query(
+                "insert into address_changes (key, subscriber_id, address, canonical, hash, at)
+                 values ($1, $2, $3, $4, $5, $6)
+                 on conflict (subscriber_id) do update
+                 set key = excluded.key, address = excluded.address, canonical = excluded.canonical,
+                     hash = excluded.hash, at = excluded.at
+                 where address_changes.at <= $7 or address_changes.canonical = (
+                     select s.canonical from subscribers s where s.id = address_changes.subscriber_id
+                 )",
+            )
+            .bind(wish.key)
+            .bind(subscriber)
+            .bind(wish.address)
+            .bind(wish.canonical)
+            .bind(&wish.hash[..])
+            .bind(wish.at.0)
+            .bind(wish.mailed_after.0)
+            .execute(&mut *conn)
+            .await?
+            .rows_affected();
+            let wanted = i64::from(noted > 0 && fresh && unwanted == 0 && mailed < MONTHLY);
+            log_confirm!(conn, &wish.limit, wish.at, wanted);
+            sqlx::query(
+                "insert into confirm_hours (hour, mails) values ($1, $2)
+                 on conflict (hour) do update set mails = confirm_hours.mails + excluded.mails",
+            )
+            .bind(hour)
+            .bind(wanted)
+            .execute(&mut *conn)
+            .await?;
+            // Nobody's delivery: a bounce of the new address says nothing about the reader's own.
+            let mail = NewSystemMail {
+                kind: "confirm",
+                revision: wish.revision,
+                subscriber: SubscriberId(0),
+                address: Some(wish.address),
+                list: None,
+                data: &format!("{{\"subscription\":{}}}", wish.key),
+            };
+            enqueue_system_mail!(conn, wanted, &mail, wish.at.0);
+            wanted == 1
+        })
+    }
+
+    /// The address that was wished for under `key`, and whether it is the reader's by now.
+    pub async fn waiting_address(&self, key: i64) -> Result<Option<(String, bool)>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(
+                "select c.address, c.canonical = s.canonical from address_changes c
+                 join subscribers s on s.id = c.subscriber_id
+                 where c.key = $1",
+            )
+            .bind(key)
+            .fetch_optional(conn)
+            .await?;
+            Ok(found)
+        })
+    }
+
+    /// Gives the reader her new address; doing it again is fine. False when the wish is gone, or the address has been
+    /// suppressed or taken by someone meanwhile.
+    pub async fn finish_move(&self, key: i64, at: Timestamp) -> Result<bool> {
+        let done = again!(self.try_finish_move(key, at).await);
+        match done {
+            // Somebody else came under this address since.
+            Err(error) if error.is_duplicate() => Ok(false),
+            done => done,
+        }
+    }
+
+    async fn try_finish_move(&self, key: i64, at: Timestamp) -> Result<bool> {
+        transact!(self, conn => {
+            // The wish stays until its link is too old: whoever presses twice is told the same twice.
+            let moved: Option<i64> = sqlx::query_scalar(
+                "update subscribers
+                 set address = c.address, canonical = c.canonical, hash = c.hash
+                 from address_changes c
+                 where c.key = $1 and subscribers.id = c.subscriber_id
+                   and subscribers.canonical <> c.canonical
+                   and not exists (select 1 from suppressions x where x.hash = c.hash)
+                   and not exists (
+                       select 1 from suppressions x
+                       where x.hash = subscribers.hash and x.reason <> 'bounced'
+                   )
+                 returning id",
+            )
+            .bind(key)
+            .fetch_optional(&mut *conn)
+            .await?;
+            match moved {
+                Some(subscriber) => {
+                    note_consent!(conn, subscriber, 0_i64, "address", at);
+                    true
+                }
+                None => {
+                    let before: Option<i64> = sqlx::query_scalar(
+                        "select s.id from address_changes c
+                         join subscribers s on s.id = c.subscriber_id and s.canonical = c.canonical
+                         where c.key = $1",
+                    )
+                    .bind(key)
+                    .fetch_optional(&mut *conn)
+                    .await?;
+                    before.is_some()
+                }
+            }
+        })
+    }
+
+    /// Forgets the wishes from before `before`, whose links work no more, and the addresses in their mails; gives how
+    /// many wishes there were.
+    pub async fn forget_moves(&self, before: Timestamp) -> Result<u64> {
+        transact!(self, conn => {
+            for clear in CLEAR_OLD_MOVES {
+                sqlx::query(clear).bind(before.0).execute(&mut *conn).await?;
+            }
+            let gone = sqlx::query("delete from address_changes where at < $1")
+                .bind(before.0)
+                .execute(conn)
+                .await?;
+            gone.rows_affected()
+        })
+    }
+
+    /// Forgets a wish for another address: its owner did not ask.
+    pub async fn drop_move(&self, key: i64) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query("delete from address_changes where key = $1").bind(key).execute(conn).await?;
+        })
+    }
+}
