@@ -111,9 +111,7 @@ impl Copies {
             more: relay.fields(),
             templates: Mutex::default(),
             spare: Mutex::default(),
-            connections: usize::try_from(relay.connections)
-                .unwrap_or(usize::MAX)
-                .max(1),
+            connections: relay.connections.max(1),
             length: AtomicUsize::new(0),
         }
     }
