@@ -94,7 +94,7 @@ pub(super) fn escape(text: &str) -> String {
 pub(super) fn embolden(markdown: String) -> String {
     let marks = "\\*\\*";
     let mut bold = markdown.split(marks).skip(1).step_by(2);
-    let paired = markdown.matches(marks).count() % 2 == 0;
+    let paired = markdown.matches(marks).count().is_multiple_of(2);
     if paired && bold.all(|words| !words.is_empty() && words.trim() == words) {
         return markdown.replace(marks, "**");
     }

@@ -268,7 +268,7 @@ impl<'a> Walk<'a> {
             && !self.signs(text)
             && !text.contains("://");
         let marked = underline.is_some() || bold.is_some();
-        if !marked && !(alone && looks && leads) {
+        if !(marked || alone && looks && leads) {
             return None;
         }
         self.at += if underline.is_some() { 2 } else { 1 };
