@@ -32,7 +32,8 @@ const WHOLE: [&str; 24] = [
     "share",
 ];
 /// How a line of the small print begins.
-const STARTS: [&str; 27] = [
+const STARTS: [&str; 28] = [
+    "sent from my ",
     "you are reading a plain text version",
     "this is a plain text version",
     "view this post on the web",

@@ -138,11 +138,13 @@ impl Top<'_> {
         self.found.dates = Some(dates);
         self.dated = true;
         let words = beside.iter().filter(|part| !footer::is_footer(part));
-        match words.collect::<Vec<_>>().as_slice() {
-            [title] if self.found.title.is_none() && title.contains(' ') => self.title(title),
-            _ => self
-                .left_out
-                .extend(beside.iter().map(|part| (*part).to_owned())),
+        let words: Vec<&str> = words.copied().collect();
+        // "Issue 14 | The Post | 2 June 2026" is a masthead.
+        if self.found.title.is_none() && words.iter().any(|part| part.contains(' ')) {
+            self.title(&words.join(" | "));
+        } else {
+            let beside = beside.iter().map(|part| (*part).to_owned());
+            self.left_out.extend(beside);
         }
         true
     }
@@ -201,7 +203,7 @@ fn is_count(line: &str) -> bool {
     counts || bare.eq_ignore_ascii_case("paid")
 }
 
-fn is_address(line: &str) -> bool {
+pub(super) fn is_address(line: &str) -> bool {
     line.starts_with("http") && line.contains("://") && !line.contains(' ')
 }
 

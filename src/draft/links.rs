@@ -7,7 +7,14 @@ use crate::draft::write::target;
 pub(super) const TODO: &str = "TODO";
 
 /// Lines that are a link and nothing else.
-const WHOLE: [&str; 21] = [
+const WHOLE: [&str; 28] = [
+    "apply now",
+    "enroll now",
+    "get started",
+    "join now",
+    "register now",
+    "sign up now",
+    "watch now",
     "link",
     "read more",
     "read on",
@@ -237,7 +244,10 @@ pub(super) fn is_phrase(line: &str) -> bool {
 
 /// A line that is a link, or a row of links, and nothing else.
 fn whole(line: &str) -> Option<(String, usize)> {
-    let parts: Vec<&str> = line.split(DIVIDERS).map(bare).collect();
+    let mut parts: Vec<&str> = line.split(DIVIDERS).map(bare).collect();
+    if parts.len() == 1 {
+        parts = line.split(", ").map(bare).collect();
+    }
     let known = |part: &str| {
         let lower = part.to_lowercase();
         let lower = lower.as_str();
@@ -367,6 +377,9 @@ mod tests {
                 "[Paper](TODO) \u{b7} [Code](TODO) \u{b7} [Tweet](TODO)",
                 3,
             ),
+            ("Paper, Code", "[Paper](TODO) \u{b7} [Code](TODO)", 2),
+            ("Paper, scissors", "Paper, scissors", 0),
+            ("Enroll Now", "[Enroll Now](TODO)", 1),
             ("Code", "Code", 0),
             ("Paper | Scissors", "Paper \\| Scissors", 0),
             (

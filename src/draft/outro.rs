@@ -82,7 +82,9 @@ const WITHIN: [&str; 16] = [
     "thank you for reading",
 ];
 /// With what a letter is signed, before a comma, a name, or nothing.
-const SIGNING: [&str; 23] = [
+const SIGNING: [&str; 25] = [
+    "thanks",
+    "many thanks",
     "best",
     "best wishes",
     "best regards",

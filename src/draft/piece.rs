@@ -90,6 +90,17 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
+/// Escaped words in which `**` stands in pairs around words, as people write it in plain text: bold.
+pub(super) fn embolden(markdown: String) -> String {
+    let marks = "\\*\\*";
+    let mut bold = markdown.split(marks).skip(1).step_by(2);
+    let paired = markdown.matches(marks).count().is_multiple_of(2);
+    if paired && bold.all(|words| !words.is_empty() && words.trim() == words) {
+        return markdown.replace(marks, "**");
+    }
+    markdown
+}
+
 /// Markdown of ours as plain words: without escapes, looks and targets.
 pub(super) fn plain(markdown: &str) -> String {
     let mut out = String::with_capacity(markdown.len());
@@ -135,7 +146,7 @@ pub(super) fn tame_start(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{escape, plain, tame_start};
+    use super::{embolden, escape, plain, tame_start};
 
     #[test]
     fn plain_words_stay_plain_words() {
@@ -144,6 +155,10 @@ mod tests {
             "a\\*b_c \\_d\\_ \\[e\\] \\<f\\> \\`g\\`".replace("\\>", ">")
         );
         assert_eq!(escape("AT&T R&D a & b"), "AT\\&T R\\&D a & b");
+        let bold = |text: &str| embolden(escape(text));
+        assert_eq!(bold("a **b c** d **e**"), "a **b c** d **e**");
+        assert_eq!(bold("2 ** 3 and 3 ** 2"), "2 \\*\\* 3 and 3 \\*\\* 2");
+        assert_eq!(bold("**a"), "\\*\\*a");
         assert_eq!(tame_start("2026. A year"), "2026\\. A year");
         assert_eq!(tame_start("# no"), "\\# no");
         assert_eq!(tame_start("---"), "\\---");

@@ -134,6 +134,27 @@ fn a_mail_that_was_passed_on_in_quotes_is_no_quote() {
 }
 
 #[test]
+fn bold_lines_are_headlines_and_a_masthead_is_the_title() {
+    let draft = draft(
+        "Issue #14 | The Cold Brew | Tuesday, June 2nd 2026\n\nGood morning! Coffee prices fell **again**, says the exchange, and \
+         nobody knows why they did.\n\n**TOP STORY**\nBeans go digital this summer, and traders are not amused \
+         about it at all.\n\n**QUICK SIPS**\n- A talk on mugs\n  https://mugs.example/talk\n- Decaf is back\n\n\
+         Thanks,\nSam\n\nSent from my phone\n",
+    );
+    assert_eq!(draft.title, "Issue #14 | The Cold Brew");
+    assert_eq!(draft.dates, Some((date(2026, 6, 2), date(2026, 6, 2))));
+    for part in [
+        "\nGood morning! Coffee prices fell **again**, says",
+        "\n## TOP STORY\n\nBeans go digital",
+        "\n## QUICK SIPS\n\n- A talk on mugs <https://mugs.example/talk>\n- Decaf is back\n",
+        "\n***\n\nThanks,  \nSam\n",
+    ] {
+        assert!(draft.markdown.contains(part), "{part}: {}", draft.markdown);
+    }
+    assert!(!draft.markdown.contains("phone"), "{}", draft.markdown);
+}
+
+#[test]
 fn a_numbered_list_is_not_taken_for_headlines() {
     let draft = draft(
         "Title\n\nDo this:\n\n1. Open it\n2. Read it\n3. Close it\n\nThat is how it is done, all in all.\n",

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::draft::Found;
-use crate::draft::head::{head, says_hello, teaser};
+use crate::draft::head::{head, is_address, says_hello, teaser};
 use crate::draft::line::{Line, classify};
 use crate::draft::links::{asks, is_phrase, linked, lost, points};
 use crate::draft::outro::says_goodbye;
-use crate::draft::piece::{Entry, Kind, Piece, tame_start};
+use crate::draft::piece::{Entry, Kind, Piece, embolden, tame_start};
 use crate::draft::text::references::{led, named, noted, notes, taken};
 use crate::draft::text::shape::{ends_early, item_lines, width};
 
@@ -202,7 +202,7 @@ impl<'a> Walk<'a> {
     fn linked(&self, text: &str) -> String {
         let markdown =
             named(text, &self.references).unwrap_or_else(|| led(linked(text).0, &self.references));
-        noted(markdown, self.notes)
+        noted(embolden(markdown), self.notes)
     }
 
     /// One paragraph, of lines that the author ended.
@@ -252,6 +252,8 @@ impl<'a> Walk<'a> {
         let body = self.lines[self.at + 1..]
             .iter()
             .find(|line| **line != Line::Blank);
+        let bold = bold(text).filter(|_| above);
+        let text = bold.unwrap_or(text);
         let opens = self.opens_section();
         let leads = matches!(body, Some(Line::Text(body)) if body.chars().count() > text.chars().count())
             || matches!(body, Some(Line::Bullet { .. }))
@@ -265,7 +267,8 @@ impl<'a> Walk<'a> {
             && !says_goodbye(text)
             && !self.signs(text)
             && !text.contains("://");
-        if underline.is_none() && !(alone && looks && leads) {
+        let marked = underline.is_some() || bold.is_some();
+        if !(marked || alone && looks && leads) {
             return None;
         }
         self.at += if underline.is_some() { 2 } else { 1 };
@@ -286,12 +289,13 @@ impl<'a> Walk<'a> {
             },
         };
         self.begun |= matches!(kind, Kind::Item { .. });
+        let why = match bold {
+            Some(_) => "a headline, because the line is short and bold",
+            None => "a headline, because the line is short and stands alone",
+        };
         Some(Some(match underline {
             Some(_) => Piece::of(kind),
-            None => Piece::guessed(
-                kind,
-                "a headline, because the line is short and stands alone",
-            ),
+            None => Piece::guessed(kind, why),
         }))
     }
 
@@ -345,7 +349,7 @@ impl<'a> Walk<'a> {
                         text: self.linked(text),
                     });
                 }
-                Line::Text(text) if self.width.is_some() => {
+                Line::Text(text) if self.width.is_some() || is_address(text) => {
                     if let Some(last) = entries.last_mut() {
                         last.text = format!("{} {}", last.text, self.linked(text));
                     }
@@ -419,6 +423,13 @@ fn underlines(drawn: &str) -> bool {
     let first = drawn.chars().next().unwrap_or_default();
     let line = matches!(first, '-' | '=' | '_' | '~' | '\u{2014}' | '\u{2500}');
     line && drawn.len() > 2 && drawn.chars().all(|c| c == first)
+}
+
+/// The words of a line that is bold as a whole, and short enough for a headline.
+fn bold(line: &str) -> Option<&str> {
+    let words = line.strip_prefix("**")?.strip_suffix("**")?.trim();
+    let short = !words.is_empty() && words.chars().count() <= HEADLINE;
+    (short && !words.contains("**") && !words.ends_with(['.', ','])).then_some(words)
 }
 
 /// A line without the emoji at its end.

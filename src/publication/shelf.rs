@@ -100,7 +100,7 @@ impl Publication {
         if let Some(Dates { from, to }) = dates {
             text.push_str(&format!("dates: {{ from: {from}, to: {to} }}\n"));
         }
-        text.push_str(&last.map(settings).unwrap_or_default());
+        text.push_str(&last.map(|last| settings(last, &slug)).unwrap_or_default());
         text.push_str("---\n\n");
         let greeting = match self.fields.names().any(|name| name == "first_name") {
             true => "Hello [[first_name|there]],",
@@ -255,8 +255,8 @@ fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\'' | '\u{2019}')
 }
 
-/// The lines of the front matter that every issue shares.
-fn settings(last: &Shelved) -> String {
+/// The lines of the front matter that every issue shares; one is shared under its own name.
+fn settings(last: &Shelved, slug: &str) -> String {
     let inside = last.text.strip_prefix("---\n");
     let inside = inside
         .and_then(|rest| rest.split_once("\n---"))
@@ -268,10 +268,14 @@ fn settings(last: &Shelved) -> String {
             let key = line.split(':').next().unwrap_or_default().trim();
             own = OWN.contains(&key);
         }
-        if !own && !line.trim().is_empty() {
-            kept.push_str(line);
-            kept.push('\n');
+        if own || line.trim().is_empty() {
+            continue;
         }
+        match line.starts_with("share:") {
+            true => kept.push_str(&line.replace(&last.slug, slug)),
+            false => kept.push_str(line),
+        }
+        kept.push('\n');
     }
     kept
 }
@@ -310,7 +314,7 @@ mod tests {
     #[test]
     fn the_next_issue_takes_the_last_ones_settings_and_rhythm() {
         let one = "---\ntitle: One\ndates: { from: 2026-05-25, to: 2026-05-31 }\n---\n## a\n";
-        let two = "---\ntitle: \"Two\"\nsubject: s\ndate: 2026-06-08\nembargo: 2026-06-09\ntheme: letter # ours\ndates:\n  from: 2026-06-01\n  to: 2026-06-07\n\
+        let two = "---\ntitle: \"Two\"\nsubject: s\ndate: 2026-06-08\nembargo: 2026-06-09\ntheme: letter # ours\nshare: https://s.example/2026-06-07\ndates:\n  from: 2026-06-01\n  to: 2026-06-07\n\
                    authors:\n  - name: Ada\n    url: https://a.example\n---\n## a\n\n## b\n";
         let (_folder, publication) = shelf(&[("2026-06-07", two), ("2026-05-31", one)]);
         let (slug, text) = next(&publication, "Three \"3\"");
@@ -318,7 +322,7 @@ mod tests {
         assert_eq!(
             text,
             "---\ntitle: \"Three \\\"3\\\"\"\nteaser: \"TK\"\ndates: { from: 2026-06-08, to: 2026-06-14 }\n\
-             theme: letter # ours\nauthors:\n  - name: Ada\n    url: https://a.example\n---\n\nHello,\n\nTK\n\
+             theme: letter # ours\nshare: https://s.example/2026-06-14\nauthors:\n  - name: Ada\n    url: https://a.example\n---\n\nHello,\n\nTK\n\
              \n## TK\n\nTK\n\n[Read more](TODO)\n\n## TK\n\nTK\n\n[Read more](TODO)\n"
         );
         assert_eq!(
