@@ -102,6 +102,13 @@ pub fn read(octets: &[u8]) -> Result<Draft, String> {
     if text.trim().is_empty() {
         return Err("the text is empty".into());
     }
+    if is_raw_mail(&text) {
+        return Err(
+            "it is a mail as it travels, with its parts encoded; open it in a mail program and save it as \
+             HTML, or copy its text"
+                .into(),
+        );
+    }
     let format = format_of(&text);
     if !matches!(format, Format::PlainText | Format::Markdown) && nesting(&text) > NESTING_LIMIT {
         return Err(format!(
@@ -195,6 +202,14 @@ fn decode(octets: &[u8]) -> Result<String, String> {
     let calm = text.chars().filter(|c| !odd(*c));
     // No-break and other odd blanks would hide a list or a headline from every rule.
     Ok(calm.map(|c| if is_blank(c) { ' ' } else { c }).collect())
+}
+
+/// Whether a text is a whole message with MIME parts (RFC 2045, section 4), such as a `.eml` file.
+fn is_raw_mail(text: &str) -> bool {
+    let head = text.trim_start().split("\n\n").next().unwrap_or_default();
+    let fields = ["mime-version:", "content-transfer-encoding:"];
+    let mut lines = head.lines().map(str::to_ascii_lowercase);
+    lines.any(|line| fields.iter().any(|field| line.starts_with(field)))
 }
 
 /// How deep elements stand that only a closing tag ends, about.

@@ -73,25 +73,54 @@ pub struct Item {
     pub blocks: Vec<Block>,
 }
 
+/// What a file came to.
+#[derive(Clone, Debug)]
+pub enum Read {
+    Whole(Issue),
+    /// There are errors: it is not compiled, and good for finding more of them in one run.
+    Faulty(Issue),
+    /// There is no text, or no front matter.
+    Nothing,
+}
+
+impl Read {
+    fn of(issue: Issue, failed: bool) -> Read {
+        match failed {
+            true => Read::Faulty(issue),
+            false => Read::Whole(issue),
+        }
+    }
+
+    /// The issue without errors.
+    pub fn whole(self) -> Option<Issue> {
+        match self {
+            Read::Whole(issue) => Some(issue),
+            Read::Faulty(_) | Read::Nothing => None,
+        }
+    }
+}
+
 impl Issue {
-    /// Reads the octets of `file`. Findings go to `found`; with an error among them there is no issue.
+    /// Reads the octets of `file`. Findings go to `found`.
     pub fn read(
         slug: &str,
         file: &str,
         octets: &[u8],
         given: Given<'_>,
         found: &mut Vec<Diagnostic>,
-    ) -> Option<Issue> {
+    ) -> Read {
         let text = match decode(file, octets) {
             Ok(text) => text,
             Err(error) => {
                 found.push(error);
-                return None;
+                return Read::Nothing;
             }
         };
         let source = Source { file, text: &text };
         let told = found.len();
-        let (mut front, base) = front::read(source, found)?;
+        let Some((mut front, base)) = front::read(source, found) else {
+            return Read::Nothing;
+        };
         if let Some(subject) = given.subject {
             front.subject = Some(subject.to_owned());
         }
@@ -106,11 +135,12 @@ impl Issue {
             given,
             language: front.lang.as_deref().unwrap_or(given.language).to_owned(),
             sequence: 0,
+            section: false,
         }
         .assemble(slug, front, heads);
         let failed = found[told..].iter().any(Diagnostic::is_error);
         found[told..].sort_by_key(|finding| (finding.line, finding.column));
-        (!failed).then_some(issue)
+        Read::of(issue, failed)
     }
 
     /// The file with its name, for findings.
@@ -157,9 +187,16 @@ impl Issue {
     /// Every image of the issue, in order.
     pub fn pictures(&self) -> Vec<&Picture> {
         let blocks = self.blocks().into_iter();
-        let pictures = blocks.filter_map(|block| match block {
-            Block::Image(picture) => Some(picture),
-            _ => None,
+        let pictures = blocks.flat_map(|block| match block {
+            Block::Image(picture) => vec![picture],
+            Block::Mjml { source, .. } => {
+                let named = source.iter().filter_map(|inline| match inline {
+                    Inline::Image(picture) => Some(picture),
+                    _ => None,
+                });
+                named.collect()
+            }
+            _ => Vec::new(),
         });
         let own = self.layout.iter().flat_map(|layout| &layout.pictures);
         pictures.chain(own).collect()
@@ -209,6 +246,8 @@ struct Assembly<'a> {
     language: String,
     /// Number of the last numbered item.
     sequence: usize,
+    /// The last item was a plain headline, below which the author may begin to count anew.
+    section: bool,
 }
 
 impl Assembly<'_> {
@@ -311,6 +350,7 @@ impl Assembly<'_> {
                 .error(offset, "headline", "this item has no headline");
         }
         if plain {
+            self.section = true;
             self.reader.place = plain_text(&headline).chars().take(40).collect();
             return Item {
                 number: None,
@@ -321,7 +361,8 @@ impl Assembly<'_> {
         }
         let expected = self.sequence + 1;
         self.sequence = own_number(&mut headline).unwrap_or(expected);
-        if self.sequence != expected {
+        let anew = std::mem::take(&mut self.section) && self.sequence == 1;
+        if self.sequence != expected && !anew {
             let message = format!("item {} stands where {expected} is expected", self.sequence);
             self.reader
                 .found

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::config::privacy::Tracking;
 use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
 use crate::issue::merge::{self, Given};
-use crate::issue::{Issue, front};
+use crate::issue::{Issue, Read, front};
 use crate::publication::called::{call_from_here, rejected};
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::picture::read_pictures;
@@ -28,6 +28,7 @@ pub(crate) mod called;
 mod folder;
 mod picture;
 pub mod shelf;
+pub mod system;
 pub mod themes;
 
 /// The author's folder with its fields.
@@ -105,16 +106,6 @@ pub fn compile_under(
     Ok(made(config, emails, issue, (list, Some(subject)), false)?.built)
 }
 
-/// As [`compile_for`], with the places of its blocks.
-pub fn preview_issue(
-    config: &Config,
-    emails: &Path,
-    issue: &str,
-    list: Option<&str>,
-) -> anyhow::Result<Previewed> {
-    made(config, emails, issue, (list, None), true)
-}
-
 fn made(
     config: &Config,
     emails: &Path,
@@ -123,6 +114,11 @@ fn made(
     annotate: bool,
 ) -> anyhow::Result<Previewed> {
     let publication = Publication::load(emails)?;
+    if let Some((kind, _)) = publication.system_mail(issue) {
+        bail!(
+            "`{kind}` is sent by itself and is no issue; look at it with `pressrun preview system/{kind}`"
+        );
+    }
     let (slug, folder) = publication.find_issue(issue)?;
     let order = Order {
         chosen: list,
@@ -151,18 +147,11 @@ pub fn compile_text(
 
 /// Compiles the system mail `confirm`, `address`, `welcome`, `known`, `goodbye` or `probe`.
 pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Result<Compiled> {
-    let mail = match kind {
-        // A second address is confirmed as the first one was.
-        "confirm" | "address" => Mail::Confirm,
-        // To a reader of a list, too, and with the same way out.
-        "welcome" | "known" | "probe" => Mail::Welcome,
-        "goodbye" => Mail::Goodbye,
-        _ => {
-            bail!(
-                "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome`, `known`, `goodbye` \
-                 and `probe`"
-            )
-        }
+    let Some(mail) = system::mail_of(kind) else {
+        bail!(
+            "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome`, `known`, `goodbye` \
+             and `probe`"
+        )
     };
     let publication = Publication::load(emails)?;
     let folder = publication.folder(&format!("system/{kind}"));
@@ -381,17 +370,25 @@ impl Publication {
             zone: order.zone,
         };
         let name = |name: &str| order.folder.shown(name);
-        let issue = match written {
+        let read = match written {
             Written::Markdown(octets) => {
-                Issue::read(order.slug, &name("issue.md"), octets, given, found)?
+                Issue::read(order.slug, &name("issue.md"), octets, given, found)
             }
             Written::Mjml(octets, words) => {
                 let (file, text) = (name("issue.mjml"), name("issue.txt"));
                 let words = words
                     .as_ref()
                     .map(|words| (text.as_str(), words.as_slice()));
-                Issue::read_mjml(order.slug, (&file, octets), words, given, found)?
+                Issue::read_mjml(order.slug, (&file, octets), words, given, found)
             }
+        };
+        let issue = match read {
+            Read::Whole(issue) => issue,
+            Read::Faulty(issue) => {
+                read_pictures(&issue, order.folder, found);
+                return None;
+            }
+            Read::Nothing => return None,
         };
         let images = read_pictures(&issue, order.folder, found);
         let named = issue.front.theme.as_deref().filter(|_| !order.forced);

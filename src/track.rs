@@ -21,6 +21,7 @@ use crate::event::Event;
 use crate::id::RunId;
 use crate::store::{Result, Store};
 
+mod flood;
 pub mod fold;
 pub mod leavers;
 pub mod parts;
@@ -80,12 +81,15 @@ impl Tracker {
         let (wake, woken) = mpsc::channel(1);
         // What another process left behind.
         wake.try_send(()).ok();
-        let folding = tokio::spawn(fold::keep(store.clone(), clock, woken));
+        let stored = Arc::new(AtomicU64::new(0));
+        let folding = fold::keep(store.clone(), clock, woken, Arc::clone(&stored));
+        let folding = tokio::spawn(folding);
         let writer = Writer {
             store,
             anonymous,
             wake,
             folding,
+            stored,
             lost: Arc::clone(&lost),
             behind: Arc::clone(&behind),
         };
@@ -135,6 +139,8 @@ struct Writer {
     anonymous: Option<Chance>,
     wake: mpsc::Sender<()>,
     folding: JoinHandle<()>,
+    /// How many are stored since the start: the fold makes room when it rises fast.
+    stored: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
     behind: Arc<AtomicBool>,
 }
@@ -157,6 +163,8 @@ impl Writer {
             }
             let committed = self.commit(&events).await;
             if committed && !events.is_empty() {
+                self.stored
+                    .fetch_add(events.len() as u64, Ordering::Relaxed);
                 self.wake.try_send(()).ok();
             }
             for done in waiting {

@@ -11,13 +11,14 @@ use anyhow::Context;
 use crate::cli::Exit;
 use crate::cli::check::{configuration, findings};
 use crate::config::Config;
-use crate::publication::{Built, Rejected, compile_issue};
+use crate::publication::system::shown;
+use crate::publication::{Built, Rejected};
 use crate::run::sample::{self, Reader};
 
 /// Writes an issue as a sample reader would get it: HTML, text and the whole message.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Slug or folder of the issue.
+    /// Slug or folder of the issue, or a system mail, such as `system/confirm`.
     issue: String,
     /// Folder for index.html, text.txt and message.eml; made if it is not there.
     #[arg(long, value_name = "DIR")]
@@ -27,8 +28,9 @@ pub struct Arguments {
 /// Writes the files and prints their paths. Fails when the issue has an error.
 pub fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (loaded, emails) = configuration(config)?;
-    let made = compile_issue(&loaded, &emails, &arguments.issue);
-    publish(config, &loaded, made, &arguments.out)
+    let made = shown(&loaded, &emails, &arguments.issue, None, false);
+    let built = made.map(|made| made.built);
+    publish(config, &loaded, built, &arguments.out)
 }
 
 /// Writes what was made and prints the paths, or tells why nothing was; the configuration stands in `file`.

@@ -18,12 +18,13 @@ use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::lint;
 use crate::preflight::{self, reach};
-use crate::publication::{Built, Publication, Rejected, compile_issue};
+use crate::publication::system::shown;
+use crate::publication::{Built, Publication, Rejected};
 use crate::store::Store;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Slugs or folders of the issues.
+    /// Slugs or folders of the issues, or system mails, such as `system/confirm`.
     #[arg(required_unless_present_any = ["all", "explain"])]
     issue: Vec<String>,
     /// Checks every issue of the folder.
@@ -116,8 +117,8 @@ struct Check {
 
 impl Check {
     async fn issue(&self, issue: &str) -> anyhow::Result<Checked> {
-        let built = match compile_issue(&self.config, &self.emails, issue) {
-            Ok(built) => built,
+        let built = match shown(&self.config, &self.emails, issue, None, false) {
+            Ok(made) => made.built,
             Err(error) => {
                 let found = error.downcast::<Rejected>()?.0;
                 return Ok(Checked { built: None, found });

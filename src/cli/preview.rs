@@ -15,7 +15,7 @@ use crate::http::preview::{self, Target};
 /// Shows an issue in the browser, anew at each save: widths, colours, mail programs, readers.
 #[derive(Debug, Args)]
 pub struct Preview {
-    /// Slug or folder of the issue.
+    /// Slug or folder of the issue, or a system mail, such as `system/confirm`.
     issue: String,
     /// Short name of the list to which it goes; the one of the front matter when not said, else the
     /// publication's own.

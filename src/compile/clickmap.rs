@@ -31,11 +31,14 @@ pub fn annotated(compiled: &Compiled, mut badge: impl FnMut(u32) -> Option<Strin
                 out.push_str(rest);
             }
             Segment::Slot(Slot::Click(link)) => {
+                // Components of the author's own may have them in single quotes.
+                quote = out
+                    .chars()
+                    .next_back()
+                    .filter(|last| matches!(last, '"' | '\''));
                 out.push('#');
                 waiting = badge(*link)
                     .map(|text| format!("<span style=\"{STYLE}\">{}</span>", escape_html(&text)));
-                // Links stand in double-quoted attributes; `compile::press` writes no other.
-                quote = Some('"');
             }
             Segment::Slot(Slot::Field {
                 default, context, ..
@@ -94,20 +97,26 @@ mod tests {
                 Segment::Slot(Slot::Click(0)),
                 literal("\" title=\"a > b\">one</a> <a href=\""),
                 Segment::Slot(Slot::Click(1)),
-                literal("\">two</a><a href=\""),
+                literal("\">two</a> <a href='"),
+                Segment::Slot(Slot::Click(2)),
+                literal("' title=\"it's\">three</a><a href=\""),
                 Segment::Slot(Slot::Unsubscribe),
                 literal("\">leave</a><img src=\""),
                 Segment::Slot(Slot::Open),
                 literal("\">"),
             ]),
         };
-        let html = annotated(&compiled, |link| (link == 0).then(|| "12 % <b>".to_owned()));
+        let html = annotated(&compiled, |link| (link != 1).then(|| "12 % <b>".to_owned()));
         assert!(
             html.starts_with("<p>Dear &lt;reader&gt;<a href=\"#\" title=\"a > b\"><span style="),
             "{html}"
         );
         assert!(
             html.contains(">12 % &lt;b&gt;</span>one</a> <a href=\"#\">two</a>"),
+            "{html}"
+        );
+        assert!(
+            html.contains("<a href='#' title=\"it's\"><span style="),
             "{html}"
         );
         assert!(

@@ -53,7 +53,7 @@ impl Press<'_> {
         };
         let html = self.rewrite_remaining(&html, &mut places);
         let html = self.with_pixel(html);
-        let html = self.with_sizes(&html);
+        let html = self.with_sizes(&html, &places);
         self.check_html(&html);
         let html = self.split(&places, &html, "HTML")?;
         Some((html, shown))

@@ -361,6 +361,16 @@ impl Markup<'_> {
                     }));
                     out.push_str(text);
                 }
+                Inline::Link { link, .. } => {
+                    out.push_str(&self.mark(at));
+                    out.push_str(&self.href(*link));
+                }
+                Inline::Image(picture) => {
+                    let own = self.images.get(&picture.source);
+                    let address = own.map(|image| format!("{}/i/{}", self.public_url, image.hash));
+                    out.push_str(&self.mark(at));
+                    out.push_str(&escape_html(address.as_deref().unwrap_or(&picture.source)));
+                }
                 other => {
                     out.push_str(&self.mark(at));
                     out.push_str(&self.inlines(std::slice::from_ref(other)));

@@ -130,6 +130,10 @@ impl Placeholders {
     /// Characters a reader will see where `text` stands, about.
     pub(crate) fn width(&self, text: &str) -> usize {
         let mut width = text.chars().count();
+        // Asked of each word, and few of them hold one.
+        if !self.holds(text) {
+            return width;
+        }
         for piece in text.split(self.key.as_str()).skip(1) {
             let number = piece.get(..DIGITS).and_then(|digits| digits.parse().ok());
             let filling = number.and_then(|number: usize| self.placed.get(number));

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::compile::Image;
 use crate::compile::escape::escape_html;
 use crate::compile::image::double;
+use crate::compile::placeholder::Placeholders;
 use crate::compile::press::Press;
 
 /// CSS pixels of the widest mail, for an image of which no layout says how wide it is.
@@ -22,22 +23,34 @@ struct Known {
 }
 
 impl Press<'_> {
-    /// Adds the height to each image of ours, and the variant for dense screens.
-    pub(super) fn with_sizes(&self, html: &str) -> String {
+    /// Adds the height to each image of ours, and the variant for dense screens. An image that is nowhere on
+    /// the web is told: a theme may name one by its file.
+    pub(super) fn with_sizes(&mut self, html: &str, places: &Placeholders) -> String {
         let known = self.known_images();
+        let mut lost = Vec::new();
         let mut out = String::with_capacity(html.len());
         let mut rest = html;
         while let Some(at) = rest.find("<img ") {
             let end = rest[at..].find('>').map_or(rest.len(), |end| at + end);
             let tag = &rest[at..end];
             out.push_str(&rest[..at]);
-            match attribute(tag, "src").and_then(|src| known.get(src)) {
+            let src = attribute(tag, "src").unwrap_or_default();
+            match known.get(src) {
                 Some(known) => out.push_str(&sized(tag, known)),
                 None => out.push_str(tag),
+            }
+            if !src.is_empty() && !src.contains(':') && !places.holds(src) {
+                lost.push(src);
             }
             rest = &rest[end..];
         }
         out.push_str(rest);
+        for src in lost {
+            let message = format!(
+                "no reader's program finds the image `{src}`: one of a theme is named by `https://...`"
+            );
+            self.error("image", message);
+        }
         out
     }
 

@@ -27,10 +27,15 @@ const FILLERS: [&str; 18] = [
     "vol",
     "no",
 ];
+/// Characters of what may stand beside a date on its line.
+const BESIDE: usize = 40;
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
+/// First and last day, both included.
+type Span = (Date, Date);
+
 /// First and last day of a line that says nothing but a date or a span of dates.
-pub(super) fn line(text: &str) -> Option<(Date, Date)> {
+pub(super) fn line(text: &str) -> Option<Span> {
     if text.len() > 80 {
         return None;
     }
@@ -83,6 +88,55 @@ pub(super) fn line(text: &str) -> Option<(Date, Date)> {
     (from <= to).then_some((from, to))
 }
 
+/// The dates of a line on which they stand beside something short, and what that is.
+pub(super) fn beside(text: &str) -> Option<(Span, Vec<&str>)> {
+    let divided: Vec<&str> = text
+        .split(['|', '\u{b7}', '\u{2022}', '\u{2219}'])
+        .collect();
+    one_of(&divided).or_else(|| {
+        let dashes = [" \u{2014} ", " \u{2013} ", " - "];
+        let finer = dashes.iter().fold(divided, |parts, dash| {
+            parts
+                .into_iter()
+                .flat_map(|part| part.split(dash))
+                .collect()
+        });
+        one_of(&finer)
+    })
+}
+
+/// The one date among parts of a line, and the others.
+fn one_of<'a>(parts: &[&'a str]) -> Option<(Span, Vec<&'a str>)> {
+    let mut found = None;
+    let mut others = Vec::new();
+    let parts = parts.iter().map(|part| part.trim());
+    for part in parts.filter(|part| !part.is_empty()) {
+        match line(part) {
+            Some(_) if found.is_some() => return None,
+            Some(dates) => found = Some(dates),
+            None if part.chars().count() > BESIDE => return None,
+            None => others.push(part),
+        }
+    }
+    Some((found?, others))
+}
+
+/// Whether a line says a day and leaves it to its reader of which year, as sites do with what is new.
+pub(super) fn lacks_year(text: &str) -> bool {
+    // A leap year, for the 29th of February.
+    line(text).is_none() && line(&format!("{text}, 2000")).is_some()
+}
+
+/// The dates that a title has in brackets at its end.
+pub(super) fn bracketed(title: &str) -> Option<Span> {
+    let (_, inner) = title.trim_end().strip_suffix(')')?.rsplit_once('(')?;
+    line(inner)
+}
+
+pub(super) fn is_weekday(word: &str) -> bool {
+    WEEKDAYS.iter().any(|day| word.starts_with(day)) && word.ends_with("day")
+}
+
 /// Every ISO 8601 day in a text.
 fn iso(text: &str) -> Vec<Date> {
     let starts = text.char_indices().map(|(at, _)| at);
@@ -108,7 +162,23 @@ fn is_filler(word: &str) -> bool {
 mod tests {
     use jiff::civil::date;
 
-    use super::line;
+    use super::{beside, bracketed, lacks_year, line};
+
+    #[test]
+    fn a_date_is_found_beside_other_things_and_in_a_titles_brackets() {
+        let june = |day| (date(2026, 6, day), date(2026, 6, day));
+        let found = beside("By Jane Doe \u{b7} June 7, 2026 \u{b7} 5 min read");
+        assert_eq!(found, Some((june(7), vec!["By Jane Doe", "5 min read"])));
+        let found = beside("Issue 87 \u{2014} June 7, 2026");
+        assert_eq!(found, Some((june(7), vec!["Issue 87"])));
+        assert_eq!(beside("We met again - 7 June 2026 - and 8 June 2026"), None);
+        assert_eq!(beside("June 7"), None);
+        let week = (date(2026, 6, 1), date(2026, 6, 7));
+        assert_eq!(bracketed("The top papers (June 1 - 7, 2026)"), Some(week));
+        assert_eq!(bracketed("The top papers (of June)"), None);
+        assert!(lacks_year("Jun 21") && lacks_year("Sunday, 29 February"));
+        assert!(!lacks_year("Jun 21, 2026") && !lacks_year("June") && !lacks_year("21"));
+    }
 
     #[test]
     fn a_line_that_is_a_date_is_read_as_people_write_it() {

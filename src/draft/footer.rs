@@ -2,6 +2,8 @@
 //!
 //! Promises: what is left out is told, word for word. Leaves the author's own closing words to `outro`.
 
+use crate::draft::head::shown;
+
 /// Lines that are nothing else.
 const WHOLE: [&str; 24] = [
     "unsubscribe",
@@ -30,7 +32,13 @@ const WHOLE: [&str; 24] = [
     "share",
 ];
 /// How a line of the small print begins.
-const STARTS: [&str; 21] = [
+const STARTS: [&str; 27] = [
+    "you are reading a plain text version",
+    "this is a plain text version",
+    "view this post on the web",
+    "want to change how you receive",
+    "our mailing address is",
+    "if this email was forwarded",
     "you are receiving this",
     "you're receiving this",
     "you received this",
@@ -54,7 +62,7 @@ const STARTS: [&str; 21] = [
     "click here to unsubscribe",
 ];
 /// What stands between several of them on one line.
-const DIVIDERS: [char; 3] = ['|', '\u{b7}', '\u{2022}'];
+const DIVIDERS: [char; 4] = ['|', '\u{b7}', '\u{2022}', '\u{2219}'];
 /// Lines of small print behind the first of them, at most.
 const SMALL_PRINT: usize = 12;
 
@@ -88,12 +96,8 @@ pub(super) fn small_print<'a>(texts: impl Iterator<Item = &'a str>) -> Option<us
 
 /// What is told of what was left out.
 pub(super) fn note(left_out: &[String]) -> Option<String> {
-    let shown: Vec<String> = left_out
-        .iter()
-        .map(|line| format!("`{}`", line.trim()))
-        .collect();
-    let told = format!("left out, because the theme says it: {}", shown.join(", "));
-    (!shown.is_empty()).then_some(told)
+    let told = format!("left out, because the theme says it: {}", shown(left_out));
+    (!left_out.is_empty()).then_some(told)
 }
 
 fn parts(line: &str) -> impl Iterator<Item = &str> {
@@ -103,8 +107,14 @@ fn parts(line: &str) -> impl Iterator<Item = &str> {
 
 fn is_one(part: &str) -> bool {
     let lower = calm(part);
-    let bare = lower.trim_end_matches(['.', '\u{2192}', '>', ' ']);
-    WHOLE.contains(&bare) || STARTS.iter().any(|start| lower.starts_with(start))
+    // Plain text has the address behind the words: "View online (https://...)".
+    let words = lower.split("http").next().unwrap_or_default();
+    let bare = words.trim_end_matches(['.', '\u{2192}', '>', ' ', '(', '[', '<', ':']);
+    let time = ["min read", "minute read"]
+        .iter()
+        .find_map(|unit| bare.strip_suffix(unit));
+    let counted = time.is_some_and(|time| time.trim_end().parse::<u16>().is_ok());
+    counted || WHOLE.contains(&bare) || STARTS.iter().any(|start| lower.starts_with(start))
 }
 
 fn calm(text: &str) -> String {
@@ -123,6 +133,8 @@ mod tests {
             "Unsubscribe | Manage preferences",
             "You\u{2019}re receiving this because you asked",
             "To unsubscribe, visit https://a.example/u",
+            "View online: https://a.example/12",
+            "Read in app | 4 min read",
         ] {
             assert!(is_footer(line), "{line}");
         }

@@ -118,13 +118,16 @@ fn date_line(pieces: &mut Vec<Piece>, found: &mut Found) {
         .find_map(|(at, piece)| match &piece.kind {
             Kind::Paragraph(text) => {
                 let line = footer::without_footers(&plain(text));
-                dates::line(&line).map(|dates| (at, dates))
+                let (dates, beside) = head::day(&line)?;
+                let beside: Vec<String> = beside.into_iter().map(str::to_owned).collect();
+                Some((at, dates, beside))
             }
             _ => None,
         });
-    if let Some((at, dates)) = dated {
+    if let Some((at, dates, beside)) = dated {
         pieces.remove(at);
         found.dates = Some(dates);
+        found.notes.extend(head::above(&beside));
     }
 }
 
@@ -276,10 +279,12 @@ impl<'a> Walk<'a> {
                 let outer = std::mem::take(&mut self.pieces);
                 self.block(element, depth, skip);
                 let quoted = std::mem::replace(&mut self.pieces, outer);
-                let quoted: Vec<Piece> = quoted
+                let (images, quoted): (Vec<Piece>, Vec<Piece>) = quoted
                     .into_iter()
-                    .filter(|piece| !matches!(piece.kind, Kind::Image { .. }))
-                    .collect();
+                    .partition(|piece| matches!(piece.kind, Kind::Image { .. }));
+                if !images.is_empty() {
+                    self.notes.push("an image in a quote was left out".into());
+                }
                 if !quoted.is_empty() {
                     self.pieces.push(Piece::of(Kind::Quote(quoted)));
                 }

@@ -62,13 +62,15 @@ pub(super) fn classify(line: &str) -> Line<'_> {
     if let Some(quoted) = text.strip_prefix('>') {
         return Line::Quote(quoted.trim());
     }
+    // Mailchimp's plain text has this before what is a headline or a link in the HTML.
+    let text = text.strip_prefix("** ").map_or(text, str::trim_start);
     match numbered(text) {
         Some((number, text)) => Line::Numbered { number, text },
         None => Line::Text(text),
     }
 }
 
-/// `3. text`, `3) text`, `3: text`, `#3 text` and the keycap digits.
+/// `3. text`, `3) text`, `3: text`, `3/ text`, `#3 text` and the keycap digits.
 fn numbered(text: &str) -> Option<(usize, &str)> {
     let hashed = text.strip_prefix('#');
     let bare = hashed.unwrap_or(text);
@@ -84,8 +86,10 @@ fn numbered(text: &str) -> Option<(usize, &str)> {
         .or_else(|| rest.strip_prefix(".\t"))
         .or_else(|| rest.strip_prefix(") "))
         .or_else(|| rest.strip_prefix(": "))
+        .or_else(|| rest.strip_prefix("/ "))
         .or_else(|| rest.strip_prefix(" - "))
         .or_else(|| rest.strip_prefix(" \u{2013} "))
+        .or_else(|| rest.strip_prefix(" \u{2014} "))
         .or_else(|| hashed.and_then(|_| rest.strip_prefix(' ')))?;
     let rest = rest.trim();
     (!rest.is_empty()).then_some((number, rest))

@@ -30,6 +30,51 @@ const WHOLE: [&str; 21] = [
     "share this issue",
     "paper",
 ];
+/// What stands beside others of its kind on a line of links.
+const BESIDE: [&str; 27] = [
+    "arxiv",
+    "article",
+    "blog",
+    "blog post",
+    "code",
+    "comments",
+    "data",
+    "dataset",
+    "demo",
+    "discussion",
+    "docs",
+    "github",
+    "model",
+    "pdf",
+    "podcast",
+    "post",
+    "project page",
+    "repo",
+    "report",
+    "slides",
+    "source",
+    "thread",
+    "transcript",
+    "tweet",
+    "video",
+    "weights",
+    "website",
+];
+/// What parts them.
+const DIVIDERS: [char; 4] = ['|', '\u{b7}', '\u{2022}', '\u{2219}'];
+/// What points at a link.
+const ARROWS: [char; 6] = [
+    '\u{2192}',
+    '\u{279c}',
+    '\u{27a1}',
+    '\u{bb}',
+    '\u{1f449}',
+    '\u{1f517}',
+];
+
+/// Asks for the picture of a character.
+const VARIATION: char = '\u{fe0f}';
+
 /// Phrases within a sentence; the longer ones first, because the first one found wins.
 const WITHIN: [&str; 17] = [
     "read more at this link",
@@ -97,18 +142,40 @@ pub(super) fn asks(line: &str) -> bool {
         && ASKING.iter().any(|verb| lower.starts_with(verb))
 }
 
+/// Whether an arrow says that a line is a link: behind any words, or before words that ask for something.
+pub(super) fn points(line: &str) -> bool {
+    let line = line.trim();
+    let words = without_arrows(line);
+    let behind = line.trim_end_matches(VARIATION).ends_with(ARROWS) && !line.contains('\u{ab}');
+    let before = line.starts_with(ARROWS) && (asks(words) || is_phrase(words));
+    let link = is_name(words) && !words.contains("://") && !words.contains('[');
+    link && (behind || before)
+}
+
 /// A line as a link that lost its target.
 pub(super) fn lost(line: &str) -> String {
-    let words = line.trim_end_matches(['\u{2192}', '>', '\u{bb}', ' ']);
-    format!("[{}]({TODO})", escape(words.trim()))
+    format!("[{}]({TODO})", escape(without_arrows(line)))
+}
+
+fn without_arrows(line: &str) -> &str {
+    let line = line.trim_start_matches(is_arrow);
+    line.trim_end_matches(|c: char| is_arrow(c) || c == '>')
+}
+
+/// An arrow, what makes a picture of it, or a blank beside it.
+fn is_arrow(c: char) -> bool {
+    ARROWS.contains(&c) || c == VARIATION || c == ' '
 }
 
 /// "The report: https://..." and "The report (https://...)" say what the link is called.
 fn named(text: &str) -> Option<String> {
     let (start, end) = next_address(text)?;
     let (before, url) = (text[..start].trim_end(), &text[start..end]);
-    let (name, rest) = match before.strip_suffix(['(', '<']) {
-        Some(name) => (name.trim_end(), text[end..].strip_prefix([')', '>'])?),
+    let (name, rest) = match before.strip_suffix(['(', '<', '[']) {
+        Some(name) => {
+            let rest = text[end..].trim_start();
+            (name.trim_end(), rest.strip_prefix([')', '>', ']'])?)
+        }
         None => (before.strip_suffix(':')?, &text[end..]),
     };
     let name = name.trim_end_matches([':', ' ']);
@@ -130,14 +197,16 @@ pub(super) fn within(text: &str) -> (String, usize) {
         let (before, url) = (&rest[..start], &rest[start..end]);
         // "Read more (https://...)" and "Read more: https://..." say what the link is called.
         let bare = before.trim_end_matches(['(', '<', '[', ' ', ':']);
-        let opened = before[bare.len()..].trim_start_matches([' ', ':']);
+        let opened = before[bare.len()..].trim_matches([' ', ':']);
         let close = match opened {
             "(" => ")",
             "<" => ">",
             "[" => "]",
             _ => "",
         };
-        let after = rest[end..].strip_prefix(close).unwrap_or(&rest[end..]);
+        // Substack has blanks within the brackets.
+        let closed = rest[end..].trim_start().strip_prefix(close);
+        let after = closed.filter(|_| !close.is_empty()).unwrap_or(&rest[end..]);
         match phrase_at_end(bare) {
             Some(at) => {
                 let (words, lost) = phrases(&bare[..at]);
@@ -145,10 +214,9 @@ pub(super) fn within(text: &str) -> (String, usize) {
                 out.push_str(&format!("{words}[{}]({url})", escape(&bare[at..])));
             }
             None => {
-                let kept = if close.is_empty() {
-                    before
-                } else {
-                    &before[..before.len() - 1]
+                let kept = match close {
+                    "" => before,
+                    _ => before.trim_end().strip_suffix(opened).unwrap_or(before),
                 };
                 let (words, lost) = phrases(kept);
                 open += lost;
@@ -167,15 +235,30 @@ pub(super) fn is_phrase(line: &str) -> bool {
     whole(line).is_some()
 }
 
-/// A line that is a link and nothing else.
+/// A line that is a link, or a row of links, and nothing else.
 fn whole(line: &str) -> Option<(String, usize)> {
-    let words = line
-        .trim()
-        .trim_end_matches(['.', ':', '!', '\u{2192}', '>', '\u{bb}', ' ']);
-    let bare = words.trim_matches(['(', ')', '[', ']', '<', ' ']);
-    let lower = bare.to_lowercase();
-    let found = WHOLE.contains(&lower.as_str()) || WITHIN.contains(&lower.as_str());
-    found.then(|| (format!("[{}]({TODO})", escape(bare)), 1))
+    let parts: Vec<&str> = line.split(DIVIDERS).map(bare).collect();
+    let known = |part: &str| {
+        let lower = part.to_lowercase();
+        let lower = lower.as_str();
+        let row = parts.len() > 1 && BESIDE.contains(&lower);
+        row || WHOLE.contains(&lower) || WITHIN.contains(&lower)
+    };
+    if !parts.iter().all(|part| known(part)) {
+        return None;
+    }
+    let links = parts
+        .iter()
+        .map(|part| format!("[{}]({TODO})", escape(part)));
+    let links: Vec<String> = links.collect();
+    Some((links.join(" \u{b7} "), parts.len()))
+}
+
+/// What a link is called, without what stands around it.
+fn bare(text: &str) -> &str {
+    let words = text.trim().trim_start_matches(is_arrow);
+    let words = words.trim_end_matches(|c: char| is_arrow(c) || ".:!>".contains(c));
+    words.trim_matches(['(', ')', '[', ']', '<', ' '])
 }
 
 /// Words in which each phrase becomes a link without target.
@@ -262,7 +345,7 @@ fn next_address(text: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{asks, linked, lost};
+    use super::{asks, linked, lost, points};
 
     #[test]
     fn phrases_without_a_target_are_left_to_do() {
@@ -278,6 +361,18 @@ mod tests {
                 "The code (link) is out.",
                 "The code ([link](TODO)) is out.",
                 1,
+            ),
+            (
+                "Paper | Code \u{2022} Tweet",
+                "[Paper](TODO) \u{b7} [Code](TODO) \u{b7} [Tweet](TODO)",
+                3,
+            ),
+            ("Code", "Code", 0),
+            ("Paper | Scissors", "Paper \\| Scissors", 0),
+            (
+                "Read more [ https://a.example/1 ] or see the code [ https://a.example/2 ].",
+                "[Read more](https://a.example/1) or see the code <https://a.example/2>.",
+                0,
             ),
             (
                 "Click here and click here",
@@ -311,6 +406,21 @@ mod tests {
             assert!(!asks(text), "{text}");
         }
         assert_eq!(lost("Get *it* \u{2192}"), "[Get \\*it\\*](TODO)");
+        for text in [
+            "The full changelog \u{2192}",
+            "\u{1f449} Register for the workshop",
+            "\u{27a1}\u{fe0f} Read more",
+        ] {
+            assert!(points(text), "{text}");
+        }
+        for text in [
+            "\u{2192} Apples are cheaper",
+            "We \u{2764}\u{fe0f} apples",
+            "\u{ab}Pommes\u{bb}",
+            "https://a.example \u{2192}",
+        ] {
+            assert!(!points(text), "{text}");
+        }
     }
 
     #[test]

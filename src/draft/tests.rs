@@ -120,6 +120,20 @@ fn a_wrapped_text_keeps_its_paragraphs_together() {
 }
 
 #[test]
+fn a_mail_that_was_passed_on_in_quotes_is_no_quote() {
+    let text = "Begin forwarded message:\n\n> From: The Post <a@example.org>\n> Subject: Three hats\n\
+                > Date: 1 June 2026 at 07:00:12 CEST\n> To: b@example.org\n>\n> Hello there,\n>\n\
+                > Hats are back, says a letter from a reader who never lost hers.\n>\n> > Who needs a hat?\n>\n\
+                > Everybody does, in the end, and so do their friends.\n";
+    let draft = draft(text);
+    assert_eq!(draft.title, "Three hats");
+    assert_eq!(draft.dates, Some((date(2026, 6, 1), date(2026, 6, 1))));
+    let body = "\nHello there,\n\nHats are back, says a letter from a reader who never lost hers.\n\n\
+                > Who needs a hat?\n\nEverybody does";
+    assert!(draft.markdown.contains(body), "{}", draft.markdown);
+}
+
+#[test]
 fn a_numbered_list_is_not_taken_for_headlines() {
     let draft = draft(
         "Title\n\nDo this:\n\n1. Open it\n2. Read it\n3. Close it\n\nThat is how it is done, all in all.\n",
@@ -202,6 +216,10 @@ fn what_is_no_text_is_refused() {
     assert!(read(b" \n\t").is_err());
     assert!(read(&[0x89, b'P', b'N', b'G', 0xff]).is_err());
     assert!(read(&vec![b'a'; 3 << 20]).is_err());
+    let raw =
+        "From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<p>a=3D</p>";
+    let error = read(raw.as_bytes()).expect_err("a message");
+    assert!(error.contains("as it travels"), "{error}");
     let utf16: Vec<u8> = "\u{feff}Title\n\nWords"
         .encode_utf16()
         .flat_map(u16::to_le_bytes)

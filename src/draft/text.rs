@@ -3,15 +3,16 @@
 //! Promises: each line goes somewhere, or a note says that it was left out. Whether the text was wrapped
 //! at some width is measured first; it decides whether a line is a paragraph or part of one.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::draft::Found;
-use crate::draft::head::{head, teaser};
+use crate::draft::head::{head, says_hello, teaser};
 use crate::draft::line::{Line, classify};
-use crate::draft::links::{asks, is_phrase, linked, lost};
+use crate::draft::links::{asks, is_phrase, linked, lost, points};
 use crate::draft::outro::says_goodbye;
 use crate::draft::piece::{Entry, Kind, Piece, tame_start};
-use crate::draft::text::references::{led, named, taken};
+use crate::draft::text::references::{led, named, noted, notes, taken};
 use crate::draft::text::shape::{ends_early, item_lines, width};
 
 mod references;
@@ -21,20 +22,27 @@ mod shape;
 const HEADLINE: usize = 90;
 /// Characters of a line that may have lost its bullet.
 const BARE_ENTRY: usize = 140;
+/// Characters of a line of verse.
+const VERSE: usize = 45;
 /// Characters of the line with which a letter is signed.
 const SIGNING: usize = 60;
 
 /// Reads a pasted newsletter.
 pub(super) fn read(text: &str) -> Found {
     let mut found = Found::default();
-    let lines = head(text, &mut found);
+    let text = unquoted(text);
+    let lines = head(&text, &mut found);
     let (lines, references) = taken(lines);
+    let (lines, notes) = notes(lines);
     let lines: Vec<Line<'_>> = lines.into_iter().map(classify).collect();
+    let items = item_lines(&lines);
     let mut walk = Walk {
         title: found.title.as_deref().unwrap_or_default(),
         references,
+        notes: &notes,
         width: width(&lines),
-        items: item_lines(&lines),
+        sections: items.values().filter(|number| **number == 1).count() > 1,
+        items,
         lines: &lines,
         at: 0,
         pieces: Vec::new(),
@@ -42,7 +50,15 @@ pub(super) fn read(text: &str) -> Found {
         divided: false,
     };
     walk.run();
+    let notes = notes.iter().map(|(number, words)| {
+        Piece::of(Kind::Note {
+            label: number.to_string(),
+            text: walk.linked(words),
+        })
+    });
+    let notes: Vec<Piece> = notes.collect();
     found.pieces = walk.pieces;
+    found.pieces.extend(notes);
     teaser(&mut found);
     found
 }
@@ -51,11 +67,15 @@ struct Walk<'a> {
     title: &'a str,
     /// Where the numbers among the words lead.
     references: BTreeMap<usize, &'a str>,
+    /// What stands below for other numbers.
+    notes: &'a [(usize, String)],
     lines: &'a [Line<'a>],
     /// At which the lines are wrapped, if they are.
     width: Option<usize>,
     /// Headlines by their line, with their numbers.
     items: BTreeMap<usize, usize>,
+    /// Each section counts its items anew.
+    sections: bool,
     at: usize,
     pieces: Vec<Piece>,
     /// An item was begun.
@@ -72,7 +92,7 @@ impl<'a> Walk<'a> {
                 Line::Rule(_) => {
                     self.at += 1;
                     // Between two items a line divides, which the theme does anyway.
-                    if self.begun && self.after_items() {
+                    if self.after_items() {
                         self.pieces.push(Piece::of(Kind::Rule));
                     }
                 }
@@ -80,6 +100,10 @@ impl<'a> Walk<'a> {
                     let number = self.items.get(&self.at).copied();
                     let text = self.linked(text);
                     self.at += 1;
+                    if matches!(self.lines.get(self.at), Some(Line::Rule(drawn)) if underlines(drawn))
+                    {
+                        self.at += 1;
+                    }
                     self.begun = true;
                     self.pieces.push(Piece::of(Kind::Item { number, text }));
                 }
@@ -95,6 +119,13 @@ impl<'a> Walk<'a> {
             self.at += 1;
             let what =
                 "a link that lost its target, because the line ends an item and asks for something";
+            self.pieces
+                .push(Piece::guessed(Kind::Paragraph(lost(text)), what));
+            return;
+        }
+        if points(text) {
+            self.at += 1;
+            let what = "a link that lost its target, because an arrow points at it";
             self.pieces
                 .push(Piece::guessed(Kind::Paragraph(lost(text)), what));
             return;
@@ -119,6 +150,10 @@ impl<'a> Walk<'a> {
                 return self.pieces.push(Piece::guessed(list, what));
             }
         }
+        if let Some(verse) = self.verse() {
+            self.at += verse.len();
+            return self.paragraph(&verse);
+        }
         self.at += 1;
         let mut lines = vec![text.to_owned()];
         while let Some(Line::Text(more)) = self.lines.get(self.at) {
@@ -141,9 +176,33 @@ impl<'a> Walk<'a> {
         self.paragraph(&lines);
     }
 
+    /// Short lines between two blank ones, whose ends the author meant: verse, an address.
+    fn verse(&self) -> Option<Vec<&'a str>> {
+        if self.at > 0 && self.lines[self.at - 1] != Line::Blank {
+            return None;
+        }
+        let rest = self.lines[self.at..].iter();
+        let lines = rest.map_while(|line| match line {
+            Line::Text(text) => Some(*text),
+            _ => None,
+        });
+        let lines: Vec<&str> = lines.collect();
+        let below = self.lines.get(self.at + lines.len());
+        let alone = below.is_none_or(|below| *below == Line::Blank);
+        let short = |line: &&str| {
+            line.chars().count() <= VERSE
+                && !line.contains("://")
+                && !is_phrase(line)
+                && !points(line)
+        };
+        (alone && lines.len() > 1 && lines.iter().all(short)).then_some(lines)
+    }
+
     /// Words with their links, as Markdown.
     fn linked(&self, text: &str) -> String {
-        named(text, &self.references).unwrap_or_else(|| led(linked(text).0, &self.references))
+        let markdown =
+            named(text, &self.references).unwrap_or_else(|| led(linked(text).0, &self.references));
+        noted(markdown, self.notes)
     }
 
     /// One paragraph, of lines that the author ended.
@@ -185,7 +244,7 @@ impl<'a> Walk<'a> {
         let above = self.at == 0 || self.lines[self.at - 1] == Line::Blank;
         let next = self.lines.get(self.at + 1);
         let underline = match next {
-            Some(Line::Rule(drawn)) if drawn.len() > 2 && above => Some(*drawn),
+            Some(Line::Rule(drawn)) if above && underlines(drawn) => Some(*drawn),
             _ => None,
         };
         let underline = underline.filter(|_| text.chars().count() <= HEADLINE);
@@ -193,14 +252,18 @@ impl<'a> Walk<'a> {
         let body = self.lines[self.at + 1..]
             .iter()
             .find(|line| **line != Line::Blank);
+        let opens = self.opens_section();
         let leads = matches!(body, Some(Line::Text(body)) if body.chars().count() > text.chars().count())
-            || matches!(body, Some(Line::Bullet { .. }));
+            || matches!(body, Some(Line::Bullet { .. }))
+            || opens;
         let looks = text.chars().count() <= HEADLINE
             && text.split_whitespace().count() <= 12
-            && !text.ends_with(['.', ',', ':', ';', '!', ')', '\u{2026}'])
+            && !without_pictures(text).ends_with(['.', ',', ':', ';', '!', ')', '\u{2026}'])
             && !text.starts_with(char::is_lowercase)
             && !is_phrase(text)
+            && !says_hello(text)
             && !says_goodbye(text)
+            && !self.signs(text)
             && !text.contains("://");
         if underline.is_none() && !(alone && looks && leads) {
             return None;
@@ -210,7 +273,8 @@ impl<'a> Walk<'a> {
             return Some(None);
         }
         let text = self.linked(text);
-        let kind = match (self.items.is_empty(), self.begun && !self.is_section()) {
+        let within = self.begun && !opens && !self.is_section();
+        let kind = match (self.items.is_empty(), within) {
             (true, _) => Kind::Item { number: None, text },
             (false, true) => {
                 self.divided |= !self.after_items();
@@ -235,6 +299,26 @@ impl<'a> Walk<'a> {
     /// within.
     fn is_section(&self) -> bool {
         self.after_items() && !self.divided
+    }
+
+    /// Whether the next line begins to count, in a text that does so in each section.
+    fn opens_section(&self) -> bool {
+        let below = self.lines.iter().enumerate().skip(self.at + 1);
+        let mut below = below.filter(|(_, line)| **line != Line::Blank);
+        let next = below.next().and_then(|(at, _)| self.items.get(&at));
+        self.sections && next == Some(&1)
+    }
+
+    /// Whether a line is the name below closing words or a comma, as a letter ends.
+    fn signs(&self, text: &str) -> bool {
+        let mut above = self.lines[..self.at].iter().rev();
+        let above = above.find(|line| **line != Line::Blank);
+        let Some(Line::Text(above)) = above else {
+            return false;
+        };
+        let closes = says_goodbye(above) || above.ends_with(',') && !says_hello(above);
+        let name = text.split(' ').count() <= 4 && text.starts_with(char::is_uppercase);
+        above.chars().count() <= SIGNING && closes && name
     }
 
     /// The newsletter's name above its text, which is in the title, too.
@@ -314,4 +398,31 @@ impl<'a> Walk<'a> {
         let last = self.items.keys().next_back();
         last.is_none_or(|last| *last < self.at)
     }
+}
+
+/// A text of which all is quoted, as some programs pass a mail on, without the marks.
+fn unquoted(text: &str) -> Cow<'_, str> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let quoted = lines.clone().filter(|line| line.starts_with('>')).count();
+    if quoted * 10 < lines.count() * 9 || quoted == 0 {
+        return Cow::Borrowed(text);
+    }
+    let bare = |line: &str| {
+        let rest = line.strip_prefix('>').unwrap_or(line);
+        format!("{}\n", rest.strip_prefix(' ').unwrap_or(rest))
+    };
+    Cow::Owned(text.lines().map(bare).collect())
+}
+
+/// Whether a drawn line makes a headline of the words above it: stars stand between two scenes.
+fn underlines(drawn: &str) -> bool {
+    let first = drawn.chars().next().unwrap_or_default();
+    let line = matches!(first, '-' | '=' | '_' | '~' | '\u{2014}' | '\u{2500}');
+    line && drawn.len() > 2 && drawn.chars().all(|c| c == first)
+}
+
+/// A line without the emoji at its end.
+fn without_pictures(line: &str) -> &str {
+    let picture = |c: char| c.is_whitespace() || (c > '\u{2190}' && !c.is_alphanumeric());
+    line.trim_end_matches(picture)
 }

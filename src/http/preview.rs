@@ -30,8 +30,9 @@ use crate::http::listener::{self, Limits};
 use crate::http::preview::templates::Templates;
 use crate::http::preview::watcher::Watcher;
 use crate::http::shield::{Hosts, check_host};
+use crate::publication::system;
 use crate::publication::themes::{preview_specimen, specimen};
-use crate::publication::{Built, Previewed, Rejected, compile_for, preview_issue};
+use crate::publication::{Built, Previewed, Rejected, compile_for};
 use crate::run::test_copy::Tested;
 use crate::store::Store;
 
@@ -96,10 +97,21 @@ impl Target {
         }
     }
 
-    /// What is sent of it.
-    fn compile(&self, config: &Config, emails: &Path) -> anyhow::Result<Built> {
+    /// What is sent of it as a test; a system mail is not.
+    fn sent(&self, config: &Config, emails: &Path) -> anyhow::Result<Built> {
         match &self.subject {
             Subject::Issue(issue) => compile_for(config, emails, issue, self.list.as_deref()),
+            Subject::Theme(_) => specimen(config, emails, self.name(config)),
+        }
+    }
+
+    /// What its reader gets.
+    fn compile(&self, config: &Config, emails: &Path) -> anyhow::Result<Built> {
+        match &self.subject {
+            Subject::Issue(issue) => {
+                let shown = system::shown(config, emails, issue, self.list.as_deref(), false);
+                Ok(shown?.built)
+            }
             Subject::Theme(_) => specimen(config, emails, self.name(config)),
         }
     }
@@ -107,7 +119,9 @@ impl Target {
     /// The same with its blocks marked.
     fn mark(&self, config: &Config, emails: &Path) -> anyhow::Result<Previewed> {
         match &self.subject {
-            Subject::Issue(issue) => preview_issue(config, emails, issue, self.list.as_deref()),
+            Subject::Issue(issue) => {
+                system::shown(config, emails, issue, self.list.as_deref(), true)
+            }
             Subject::Theme(_) => preview_specimen(config, emails, self.name(config)),
         }
     }

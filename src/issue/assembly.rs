@@ -10,7 +10,9 @@ use crate::issue::block::{Block, Inline, LinkId, Promo, plain_text};
 use crate::issue::dates;
 use crate::issue::directive::{Directive, Kind};
 use crate::issue::front::iso_day;
+use crate::issue::html::without_entities;
 use crate::issue::markdown::placed;
+use crate::issue::own::tags;
 
 impl Assembly<'_> {
     /// What a directive whose opening line comes next makes of its content, with its place.
@@ -67,7 +69,37 @@ impl Assembly<'_> {
         let start = self.reader.base + directive.content().start;
         let end = self.reader.base + directive.content().end;
         let content = &self.reader.source.text[start..end];
-        self.slots.inlines(content, start, self.reader.found)
+        let mut out = Vec::new();
+        let mut from = 0;
+        for tag in tags::tags(content) {
+            let told = tag.textless(content, self.reader.source, start);
+            self.reader.found.extend(told);
+            for attribute in &tag.attributes {
+                let (_, value) = attribute;
+                let stands = if let Some(picture) = tag.file(content, attribute, start) {
+                    Inline::Image(picture)
+                } else if let Some(url) = tag.link(content, attribute) {
+                    let offset = start + value.start;
+                    let url = without_entities(url);
+                    let pieces = self.slots.pieces(&url, offset, self.reader.found);
+                    let link = self.reader.link(pieces, &tag.label(content), offset);
+                    let text = Vec::new();
+                    Inline::Link { link, text }
+                } else {
+                    let source = self.reader.source;
+                    let told = tags::misplaced_field(content, attribute, source, start);
+                    self.reader.found.extend(told);
+                    continue;
+                };
+                let before = &content[from..value.start];
+                out.extend(self.slots.inlines(before, start + from, self.reader.found));
+                out.push(stands);
+                from = value.end;
+            }
+        }
+        let rest = &content[from..];
+        out.extend(self.slots.inlines(rest, start + from, self.reader.found));
+        out
     }
 
     fn promo(&mut self, directive: &Directive, blocks: Vec<Block>, offset: usize) -> Block {

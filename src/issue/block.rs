@@ -55,7 +55,7 @@ pub enum Block {
     },
     /// Components the author wrote in MJML; they stand in HTML only.
     Mjml {
-        /// Texts and slots only.
+        /// Texts, slots, and links and images that stand for their addresses.
         source: Vec<Inline>,
         /// Offset of the first octet of the source in the file.
         offset: usize,
@@ -82,7 +82,8 @@ pub enum Inline {
         link: LinkId,
         text: Vec<Inline>,
     },
-    /// Only until its paragraph is known to hold nothing else; then it is a [`Block::Image`].
+    /// Among words only until its paragraph is known to hold nothing else; then it is a [`Block::Image`]. In
+    /// [`Block::Mjml`] it is the address of a file of the issue.
     Image(Picture),
     /// Number of a footnote, from 1 in order of mention.
     Note(usize),

@@ -6,23 +6,23 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::diagnostic::{Diagnostic, Source};
 use crate::issue::block::{Inline, Link, LinkId, Merge, Picture, plain_text};
 use crate::issue::front::{self, Front};
 use crate::issue::html::{Token, tokens, without_entities};
 use crate::issue::merge::{Given, Slots};
 use crate::issue::own::only::Nest;
-use crate::issue::{Issue, decode, target};
+use crate::issue::own::tags::{SOURCES, Tag, misplaced_field};
+use crate::issue::{Issue, Read, decode, target};
 use crate::segment::Sieve;
 
 mod only;
+pub(in crate::issue) mod tags;
 
 /// Characters of a link's text, or of a headline, in the link's name.
 const NAME_LIMIT: usize = 60;
 /// Attributes whose value a reader reads.
 const READ: [&str; 3] = ["alt", "title", "aria-label"];
-/// Attributes that name an image.
-const IMAGES: [&str; 3] = ["src", "background-url", "background"];
 
 /// A layout of the author's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,13 +80,19 @@ impl Issue {
         words: Option<(&str, &[u8])>,
         given: Given<'_>,
         found: &mut Vec<Diagnostic>,
-    ) -> Option<Issue> {
-        let text = decode(file, octets)
-            .map_err(|error| found.push(error))
-            .ok()?;
+    ) -> Read {
+        let text = match decode(file, octets) {
+            Ok(text) => text,
+            Err(error) => {
+                found.push(error);
+                return Read::Nothing;
+            }
+        };
         let source = Source { file, text: &text };
         let told = found.len();
-        let (mut front, base) = front::read(source, found)?;
+        let Some((mut front, base)) = front::read(source, found) else {
+            return Read::Nothing;
+        };
         if let Some(subject) = given.subject {
             front.subject = Some(subject.to_owned());
         }
@@ -147,7 +153,7 @@ impl Issue {
             share,
             layout: Some(layout),
         };
-        (!failed).then_some(issue)
+        Read::of(issue, failed)
     }
 }
 
@@ -255,43 +261,40 @@ impl<'a> Reading<'a> {
         let length = text[open + 1..].find(ends).unwrap_or(text.len() - open - 1);
         let name = text[open + 1..open + 1 + length].to_ascii_lowercase();
         let (attributes, end) = attributes(text, open + 1 + length);
+        let tag = Tag {
+            name: open + 1..open + 1 + length,
+            attributes,
+            end,
+        };
+        let told = tag.textless(text, self.source, self.base);
+        self.found.extend(told);
         if matches!(name.as_str(), "h1" | "h2" | "h3") {
             let headline = content(text, end, &name);
             if !headline.is_empty() {
                 self.place = headline.chars().take(NAME_LIMIT).collect();
             }
         }
-        let alt = attributes.iter().find(|(key, _)| key == "alt");
-        let alt = alt.map(|(_, value)| without_entities(&text[value.clone()]));
         let mut from = open;
-        for (key, value) in &attributes {
+        for attribute in &tag.attributes {
+            let (key, value) = attribute;
             let written = &text[value.clone()];
             let dynamic = written.contains("{{") || written.contains("{%");
             self.copy(from..value.start);
             from = value.start;
             let offset = self.base + value.start;
-            if key == "href" && !dynamic && !written.trim().is_empty() {
-                let label = content(text, end, &name);
-                let label = match (&alt, label.is_empty()) {
-                    (Some(alt), true) => alt.clone(),
-                    _ => label,
-                };
-                let id = self.link(&without_entities(written), &label, offset);
+            if let Some(url) = tag.link(text, attribute).filter(|_| !dynamic) {
+                let id = self.link(&without_entities(url), &tag.label(text), offset);
                 self.part(Part::Link(id), offset);
                 from = value.end;
-            } else if IMAGES.contains(&key.as_str()) && !dynamic && !written.trim().is_empty() {
-                self.picture(written, alt.clone().unwrap_or_default(), offset);
+            } else if SOURCES.contains(&key.as_str()) && !dynamic && !written.trim().is_empty() {
+                self.picture(written, tag.alt(text).unwrap_or_default(), offset);
                 from = value.end;
             } else if READ.contains(&key.as_str()) {
                 self.words(value.clone());
                 from = value.end;
-            } else if written.contains("[[") && !written.contains("\\[[") {
-                let message = format!("a field cannot stand in `{key}`");
-                let source = self.source;
-                let error = source.at(Severity::Error, offset, written.len(), "slot", message);
-                let help =
-                    "fields stand in texts, in `href` behind the host, in `alt` and in `title`";
-                self.found.push(error.help(help));
+            } else {
+                let told = misplaced_field(text, attribute, self.source, self.base);
+                self.found.extend(told);
             }
         }
         self.copy(from..end);

@@ -34,7 +34,7 @@ fn octets(octets: &[u8], mail: Mail, found: &mut Vec<Diagnostic>) -> Option<Issu
         segments: &Segments::default(),
         zone: "UTC",
     };
-    let mut issue = Issue::read("a", "a.md", octets, given, found)?;
+    let mut issue = Issue::read("a", "a.md", octets, given, found).whole()?;
     // Signposts for the preview would stand between all that is looked at here.
     let items = issue.items.iter_mut().map(|item| &mut item.blocks);
     let parts = items.chain([&mut issue.intro, &mut issue.outro]);

@@ -55,12 +55,17 @@ pub(crate) fn read(
             let place = error.location();
             let offset = place.map_or(0, |place| offset_of(yaml, place.line(), place.column()));
             let told = source.error(range.start + offset, code, sentence(&error));
-            // YAML takes a bracket for the beginning of a list.
             let line = yaml[..offset].rfind('\n').map_or(0, |end| end + 1);
-            Err(match yaml[line..].split_once(": ") {
-                Some((key, value)) if value.starts_with("[[") && !key.contains('\n') => told.help(
-                    format!("a value that begins with a slot stands in quotes: `{key}: \"[[...\"`"),
-                ),
+            let line = yaml[line..].lines().next().unwrap_or_default();
+            Err(match line.split_once(": ") {
+                // YAML takes a bracket for the beginning of a list.
+                Some((key, value)) if value.starts_with("[[") => told.help(format!(
+                    "a value that begins with a slot stands in quotes: `{key}: \"[[...\"`"
+                )),
+                Some((key, value)) if wants_quotes(value) => told.help(format!(
+                    "a value with a colon in it, or one that begins with a mark, stands in quotes: \
+                     `{key}: \"...\"`"
+                )),
                 _ => told,
             })
         }
@@ -127,6 +132,14 @@ fn offset_of(text: &str, line: u64, column: u64) -> usize {
     let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
     let rest = text.get(before..).unwrap_or_default();
     before + rest.chars().take(column).map(char::len_utf8).sum::<usize>()
+}
+
+/// Whether YAML reads something else than words in an author's words.
+fn wants_quotes(value: &str) -> bool {
+    let value = value.trim();
+    let quoted = value.starts_with(['"', '\'', '[', '{']);
+    let marked = value.starts_with(['@', '`', '%', '&', '*', '!', '?', '|', '>', ',', ']', '}']);
+    !quoted && (marked || value.contains(": ") || value.ends_with(':'))
 }
 
 /// The parser's own words without its drawing of the place, which we tell ourselves.

@@ -10,7 +10,7 @@ const SUBJECT_LIMIT: usize = 193;
 /// Emoji beyond which filters take a subject for advertising.
 const EMOJI: usize = 3;
 /// Characters of a preheader: fewer leave room for whatever comes next, more are never seen.
-const PREHEADER: std::ops::RangeInclusive<usize> = 30..=140;
+const PREHEADER: std::ops::RangeInclusive<usize> = 20..=140;
 
 pub(super) fn check(desk: &mut Desk<'_>) {
     let issue = desk.inputs.issue;

@@ -197,7 +197,7 @@ fn target(desk: &mut Desk<'_>, offset: usize, url: &Url) {
                     look like someone else";
         desk.say("lookalike-link", at, message, help);
     }
-    if let Some(what) = odd(url) {
+    if let Some(what) = odd(url, &desk.inputs.issue.text) {
         let message = format!("`{url}` {what}");
         desk.say(
             "odd-link",
@@ -234,8 +234,8 @@ fn target(desk: &mut Desk<'_>, offset: usize, url: &Url) {
     }
 }
 
-/// What is odd about an address that is one.
-fn odd(url: &Url) -> Option<String> {
+/// What is odd about an address that is one; `written` is the text it stands in.
+fn odd(url: &Url, written: &str) -> Option<String> {
     let host = url.host_str().unwrap_or_default();
     let text = url.as_str();
     let path = url.path();
@@ -252,7 +252,9 @@ fn odd(url: &Url) -> Option<String> {
     {
         return Some(format!("names the host `{host}`"));
     }
-    if path.contains("%20") || url.query().is_some_and(|query| query.contains("%20http")) {
+    // Who writes `%20` has a file with a blank in its name.
+    let blank = path.contains("%20") && !written.contains(path);
+    if blank || url.query().is_some_and(|query| query.contains("%20http")) {
         return Some("holds a blank".into());
     }
     if text.contains("%E2%80%A6") || text.ends_with("...") {
@@ -330,6 +332,7 @@ mod tests {
             ("https://example/", true),
             ("https://ww.example.org/", true),
             ("https://example.org/a b", true),
+            ("https://example.org/a%20b.pdf", false),
             ("https://example.org/a\u{2026}", true),
             ("https://example.org/a.", true),
             ("https://example.org/a)", true),
@@ -343,7 +346,7 @@ mod tests {
             ("https://[2001:db8::1]/", false),
         ] {
             let url = Url::parse(text).expect("a URL");
-            assert_eq!(odd(&url).is_some(), is_odd, "{text}");
+            assert_eq!(odd(&url, text).is_some(), is_odd, "{text}");
         }
     }
 }

@@ -17,6 +17,17 @@ pub(super) struct Anchor {
 /// Every link that has words of its own, in the order of the issue.
 pub(super) fn anchors(issue: &Issue) -> Vec<Anchor> {
     let mut found = Vec::new();
+    if issue.layout.is_some() {
+        // There are no blocks; what a link says stands at the end of its name.
+        let named = issue.links.iter().enumerate();
+        found.extend(named.filter_map(|(index, link)| {
+            let (_, text) = link.name.rsplit_once(" - ")?;
+            Some(Anchor {
+                link: LinkId(index),
+                text: text.to_owned(),
+            })
+        }));
+    }
     blocks(&issue.intro, &mut found);
     for item in &issue.items {
         inlines(&item.headline, &mut found);
@@ -80,27 +91,60 @@ pub(super) fn value_offset(source: &Source<'_>, place: usize, value: &str) -> us
     place + line.find(value).unwrap_or_default()
 }
 
-/// The file with all that is not prose made blank.
-pub(super) fn prose(text: &str) -> String {
-    let mut mask = Mask {
-        text,
-        out: text.as_bytes().to_vec(),
-    };
+/// The issue's file with all that is not prose made blank.
+pub(super) fn written(issue: &Issue) -> String {
+    match issue.layout {
+        Some(_) => components(&issue.text),
+        None => prose(&issue.text),
+    }
+}
+
+/// The same of Markdown.
+fn prose(text: &str) -> String {
+    let mut mask = Mask::of(text, 0);
     mask.fences();
     mask.between("<!--", "-->", true);
     mask.code_spans();
     mask.between("[[", "]]", false);
     mask.destinations();
     mask.addresses();
-    String::from_utf8(mask.out).expect("whole characters were made blank")
+    mask.now()
+}
+
+/// The same of an author's own layout, in which the engine and CSS have marks of their own.
+fn components(text: &str) -> String {
+    let mut mask = Mask::of(text, body(text));
+    for (opening, closing) in [
+        ("<!--", "-->"),
+        ("<mj-style", "</mj-style"),
+        ("<style", "</style"),
+        ("{#", "#}"),
+        ("{%", "%}"),
+        ("{{", "}}"),
+    ] {
+        mask.between(opening, closing, true);
+    }
+    mask.between("[[", "]]", false);
+    mask.addresses();
+    mask.now()
 }
 
 struct Mask<'a> {
     text: &'a str,
+    /// What stands before this offset is left as it is.
+    start: usize,
     out: Vec<u8>,
 }
 
-impl Mask<'_> {
+impl<'a> Mask<'a> {
+    fn of(text: &'a str, start: usize) -> Mask<'a> {
+        Mask {
+            text,
+            start,
+            out: text.as_bytes().to_vec(),
+        }
+    }
+
     /// Both ends stand on characters.
     fn blank(&mut self, start: usize, end: usize) {
         for octet in &mut self.out[start..end] {
@@ -149,7 +193,7 @@ impl Mask<'_> {
 
     fn between(&mut self, opening: &str, closing: &str, over_lines: bool) {
         let now = self.now();
-        let mut at = 0;
+        let mut at = self.start;
         while let Some(start) = now[at..].find(opening).map(|found| at + found) {
             let rest = &now[start + opening.len()..];
             let limit = match over_lines {
@@ -217,7 +261,7 @@ impl Mask<'_> {
     fn addresses(&mut self) {
         let now = self.now();
         for scheme in ["https://", "http://", "mailto:"] {
-            let mut at = 0;
+            let mut at = self.start;
             while let Some(start) = now[at..].find(scheme).map(|found| at + found) {
                 let end = now[start..].find([' ', '\n', '>', '"', '\'', '}']);
                 let end = end.map_or(now.len(), |end| start + end);

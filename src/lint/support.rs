@@ -6,18 +6,31 @@
 
 use crate::diagnostic::Source;
 use crate::issue::block::Block;
-use crate::lint::place::lines;
+use crate::lint::place::{body, lines};
 use crate::lint::support::table::{CSS, Css, FAMILIES, HTML};
 use crate::lint::{Desk, lines_named};
 
 mod table;
 
 /// A stretch of a file that is looked at.
-struct Stretch {
+struct Stretch<'a> {
     file: String,
-    text: String,
+    /// The whole file.
+    text: &'a str,
     start: usize,
-    end: usize,
+    /// What is looked at, in small letters.
+    lower: String,
+}
+
+impl<'a> Stretch<'a> {
+    fn of(file: &str, text: &'a str, (start, end): (usize, usize)) -> Stretch<'a> {
+        Stretch {
+            file: file.to_owned(),
+            text,
+            start,
+            lower: text[start..end].to_ascii_lowercase(),
+        }
+    }
 }
 
 pub(super) fn check(desk: &mut Desk<'_>) {
@@ -55,17 +68,15 @@ pub(super) fn check(desk: &mut Desk<'_>) {
 }
 
 /// Style and markup as the theme and the author wrote them.
-fn stretches(desk: &Desk<'_>) -> (Vec<Stretch>, Vec<Stretch>) {
+fn stretches<'a>(desk: &Desk<'a>) -> (Vec<Stretch<'a>>, Vec<Stretch<'a>>) {
     let (theme, issue) = (desk.inputs.theme, desk.inputs.issue);
     let (mut styles, mut markup) = (Vec::new(), Vec::new());
-    for (path, text) in &theme.files {
+    let own = issue.layout.is_some();
+    // Where the author brings a layout, the theme's is not used.
+    let files = theme.files.iter();
+    for (path, text) in files.filter(|(path, _)| !own || *path != "layout.mjml") {
         let file = format!("themes/{}/{path}", theme.name);
-        let stretch = |(start, end)| Stretch {
-            file: file.clone(),
-            text: text.clone(),
-            start,
-            end,
-        };
+        let stretch = |range| Stretch::of(&file, text, range);
         if path.ends_with(".mjml") {
             styles.extend(styled(text, 0, text.len()).into_iter().map(stretch));
             markup.push(stretch((0, text.len())));
@@ -73,22 +84,19 @@ fn stretches(desk: &Desk<'_>) -> (Vec<Stretch>, Vec<Stretch>) {
             styles.extend(look(text).map(stretch));
         }
     }
-    for block in issue.blocks() {
-        let Block::Mjml { offset, .. } = block else {
-            continue;
-        };
-        let rest = &issue.text[*offset..];
-        let end = rest
-            .find("\n:::")
-            .map_or(issue.text.len(), |end| offset + end);
-        let stretch = |(start, end)| Stretch {
-            file: issue.file.clone(),
-            text: issue.text.clone(),
-            start,
-            end,
-        };
-        styles.extend(styled(&issue.text, *offset, end).into_iter().map(stretch));
-        markup.push(stretch((*offset, end)));
+    let text = issue.text.as_str();
+    let components = issue.blocks().into_iter().filter_map(|block| match block {
+        Block::Mjml { offset, .. } => {
+            let end = text[*offset..].find("\n:::");
+            Some((*offset, end.map_or(text.len(), |end| offset + end)))
+        }
+        _ => None,
+    });
+    let whole = own.then(|| (body(text), text.len()));
+    for range in components.chain(whole) {
+        let stretch = |range| Stretch::of(&issue.file, text, range);
+        styles.extend(styled(text, range.0, range.1).into_iter().map(stretch));
+        markup.push(stretch(range));
     }
     (styles, markup)
 }
@@ -189,15 +197,11 @@ fn tags(text: &str, name: &str) -> Vec<usize> {
 }
 
 /// Places by stretch: its index and the offset in its file.
-fn places(stretches: &[Stretch], find: impl Fn(&str) -> Vec<usize>) -> Vec<(usize, usize)> {
+fn places(stretches: &[Stretch<'_>], find: impl Fn(&str) -> Vec<usize>) -> Vec<(usize, usize)> {
     let mut all = Vec::new();
     for (index, stretch) in stretches.iter().enumerate() {
-        let lower = stretch.text[stretch.start..stretch.end].to_ascii_lowercase();
-        all.extend(
-            find(&lower)
-                .into_iter()
-                .map(|at| (index, stretch.start + at)),
-        );
+        let found = find(&stretch.lower).into_iter();
+        all.extend(found.map(|at| (index, stretch.start + at)));
     }
     all
 }
@@ -205,7 +209,7 @@ fn places(stretches: &[Stretch], find: impl Fn(&str) -> Vec<usize>) -> Vec<(usiz
 fn tell(
     desk: &mut Desk<'_>,
     code: &'static str,
-    stretches: &[Stretch],
+    stretches: &[Stretch<'_>],
     places: &[(usize, usize)],
     name: &str,
     lacking: u8,
@@ -217,7 +221,7 @@ fn tell(
     let stretch = &stretches[first];
     let source = Source {
         file: &stretch.file,
-        text: &stretch.text,
+        text: stretch.text,
     };
     let here = places
         .iter()

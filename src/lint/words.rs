@@ -2,14 +2,19 @@
 
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, plain_text};
-use crate::lint::place::{body, lines, prose, value_offset};
+use crate::lint::place::{body, lines, value_offset, written};
 use crate::lint::{Desk, day};
 
+/// What has a number and does not count.
+const NUMBERED: [&str; 14] = [
+    "chapter", "day", "edition", "ep", "episode", "issue", "no", "nr", "number", "part", "season",
+    "vol", "volume", "week",
+];
 /// Findings of one lint in one issue: the rest is more of the same.
 const MANY: usize = 20;
 
 pub(super) fn check(desk: &mut Desk<'_>) {
-    let text = prose(&desk.inputs.issue.text);
+    let text = written(desk.inputs.issue);
     title_count(desk);
     headings(desk, &text);
     empty_items(desk, &text);
@@ -49,7 +54,13 @@ fn promised(text: &str) -> Option<(&str, usize)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     for (index, word) in words.iter().enumerate() {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        if word.contains(['%', '$', '\u{20ac}', '\u{a3}']) {
+        // What is a price or a share, what numbers the issue itself, and what ends a phrase.
+        let before = index.checked_sub(1).map_or("", |before| words[before]);
+        let numbers = before.trim_end_matches('.').to_lowercase();
+        if word.contains(['%', '$', '\u{20ac}', '\u{a3}', '#'])
+            || !word.ends_with(char::is_alphanumeric)
+            || NUMBERED.contains(&numbers.as_str())
+        {
             continue;
         }
         let Some(number) = number(bare) else { continue };
@@ -233,10 +244,10 @@ fn promos(desk: &mut Desk<'_>) {
 
 /// Whether a text holds marks of a link that was not read as one.
 pub(super) fn broken_links(desk: &mut Desk<'_>) {
-    let text = prose(&desk.inputs.issue.text);
     let issue = desk.inputs.issue;
+    let text = written(issue);
     let start = body(&text);
-    let written = text_of(issue);
+    let shown_words = text_of(issue);
     let mut from = start;
     while let Some(at) = text[from..].find("](").map(|found| from + found) {
         from = at + 2;
@@ -246,7 +257,7 @@ pub(super) fn broken_links(desk: &mut Desk<'_>) {
             .map_or(issue.text.len(), |end| at + end);
         let shown = issue.text[at..line_end].trim_end();
         let probe: String = shown.chars().take(12).collect();
-        if written.contains(&probe) {
+        if shown_words.contains(&probe) {
             let message = format!("`{probe}` is no link and would be shown as it stands");
             let help = "an address has no blanks: write `[text](https://...)`, `%20` for a blank, or \
                         `<...>` around it";
@@ -316,6 +327,10 @@ mod tests {
             ("One thing", None),
             ("Two", None),
             ("Save 20% on books", None),
+            ("The Post #42: Five jobs for a wet June", Some(5)),
+            ("Issue 12: links and letters", None),
+            ("Week 23 notes", None),
+            ("Notes, no. 7 and others", None),
         ] {
             let found = promised(text).map(|(_, number)| number);
             assert_eq!(found, expected, "{text}");

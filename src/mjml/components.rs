@@ -21,6 +21,8 @@ mod head;
 mod interactive;
 mod layout;
 
+use std::sync::LazyLock;
+
 use crate::mjml::values::{LENGTH, TEXT, Type};
 
 /// A component of MJML.
@@ -148,10 +150,30 @@ pub static COMPONENTS: [Component; 37] = [
 /// Attributes that stand on every component.
 pub const EVERYWHERE: [&str; 2] = ["css-class", "mj-class"];
 
+/// Names and values of the attributes that have a default, by component as in [`COMPONENTS`]: few have one,
+/// and every attribute of every element is asked for.
+static DEFAULTS: LazyLock<Vec<Vec<(&str, &str)>>> = LazyLock::new(|| {
+    let defaults = |component: &Component| {
+        let each = component.attributes();
+        let each = each.filter_map(|attribute| Some((attribute.name, attribute.default?)));
+        each.collect()
+    };
+    COMPONENTS.iter().map(defaults).collect()
+});
+
 /// The component of a name, if there is one.
 pub fn component(name: &str) -> Option<&'static Component> {
+    index(name).map(|index| &COMPONENTS[index])
+}
+
+/// The attributes of a component that have a default, with it.
+pub fn defaults(name: &str) -> &'static [(&'static str, &'static str)] {
+    index(name).map_or(&[][..], |index| DEFAULTS[index].as_slice())
+}
+
+fn index(name: &str) -> Option<usize> {
     let found = COMPONENTS.binary_search_by(|component| component.name.cmp(name));
-    found.ok().map(|index| &COMPONENTS[index])
+    found.ok()
 }
 
 /// Whether the content of a component is kept byte for byte.
@@ -182,11 +204,6 @@ impl Component {
     pub fn holds_nothing(&self) -> bool {
         let holds_any = matches!(self.name, "mj-attributes" | "mj-class");
         self.children.is_empty() && !self.ending && !holds_any
-    }
-
-    /// The value of an attribute where nobody gives one.
-    pub fn default(&self, attribute: &str) -> Option<&'static str> {
-        self.attribute(attribute).and_then(|found| found.default)
     }
 
     /// The attributes whose values its children take over, under the same name.

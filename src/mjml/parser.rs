@@ -48,7 +48,7 @@ pub fn read(
         stopped: false,
         generated: origins.map(|origins| (origins, normal)),
     };
-    let fragment = reading.file(name, normal.text.clone().into_owned(), None, 0);
+    let fragment = reading.file(name, &normal.text, None, 0);
     let (root, before) = reading.root(fragment);
     Document {
         files: reading.read,
@@ -78,14 +78,14 @@ struct Fragment {
 
 impl Reading<'_> {
     /// Parses one file, `depth` elements deep in the document.
-    fn file(&mut self, name: &str, text: String, from: Option<Span>, depth: usize) -> Fragment {
-        let file = self.add(name, text.clone(), from);
+    fn file(&mut self, name: &str, text: &str, from: Option<Span>, depth: usize) -> Fragment {
+        let file = self.add(name, text.to_owned(), from);
         if self.stopped {
             return Fragment::default();
         }
         let mut walk = Walk {
             reading: self,
-            text: &text,
+            text,
             file,
             depth,
             open: Vec::new(),

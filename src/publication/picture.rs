@@ -23,6 +23,10 @@ pub(super) fn read_pictures(
         {
             continue;
         }
+        // Told where the issue was read.
+        if picture.source.contains("[[") {
+            continue;
+        }
         if picture.source.contains("://") || picture.source.starts_with("data:") {
             found.extend(remote(issue, picture));
             continue;

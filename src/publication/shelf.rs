@@ -19,7 +19,15 @@ use crate::issue::front;
 use crate::publication::{Publication, is_slug};
 
 /// Keys that belong to one issue only.
-const OWN: [&str; 5] = ["title", "subject", "preheader", "teaser", "dates"];
+const OWN: [&str; 7] = [
+    "title",
+    "subject",
+    "preheader",
+    "teaser",
+    "dates",
+    "date",
+    "embargo",
+];
 /// Items of the first issue of all.
 const ITEMS: usize = 3;
 /// Characters of a slug made from a title.
@@ -47,7 +55,10 @@ struct Shelved {
 pub fn folder_of(emails: &Path, issue: &str) -> PathBuf {
     let own = emails.join("issues").join(issue);
     let path = Path::new(issue);
-    if path.components().count() == 1 && own.is_dir() {
+    let mail = emails.join(issue);
+    if issue.starts_with("system/") && !path.exists() && mail.is_dir() {
+        mail
+    } else if path.components().count() == 1 && own.is_dir() {
         own
     } else if path.is_file() {
         path.parent().unwrap_or(path).to_owned()
@@ -299,7 +310,7 @@ mod tests {
     #[test]
     fn the_next_issue_takes_the_last_ones_settings_and_rhythm() {
         let one = "---\ntitle: One\ndates: { from: 2026-05-25, to: 2026-05-31 }\n---\n## a\n";
-        let two = "---\ntitle: \"Two\"\nsubject: s\ntheme: letter # ours\ndates:\n  from: 2026-06-01\n  to: 2026-06-07\n\
+        let two = "---\ntitle: \"Two\"\nsubject: s\ndate: 2026-06-08\nembargo: 2026-06-09\ntheme: letter # ours\ndates:\n  from: 2026-06-01\n  to: 2026-06-07\n\
                    authors:\n  - name: Ada\n    url: https://a.example\n---\n## a\n\n## b\n";
         let (_folder, publication) = shelf(&[("2026-06-07", two), ("2026-05-31", one)]);
         let (slug, text) = next(&publication, "Three \"3\"");

@@ -85,7 +85,10 @@ pub fn make(
         label: "sample".into(),
         domain: config.from.address.domain().to_owned(),
     };
-    let headers = headers_of(config, Some(list), &compiled.slug, "sample".into());
+    // A mail that is sent by itself may go to somebody who is on no list, and offers no way out of one.
+    let left = compiled.html.slots().any(|slot| *slot == Slot::Unsubscribe);
+    let list = left.then_some(list);
+    let headers = headers_of(config, list, &compiled.slug, "sample".into());
     let template = MessageTemplate::new(compiled, &headers, signers)?;
     let keyring = Keyring::generate(&Chance::System, Clock::System.now());
     let copy = reader.copy(keyring.active());

@@ -9,24 +9,23 @@ use crate::clock::Timestamp;
 use crate::id::{DeliveryKey, RunId};
 use crate::rollout::Stages;
 use crate::segment::Sieve;
+use crate::store::leave::keep_leavers_out;
 use crate::store::preferences::WAKE_PAUSED;
 use crate::store::runs::Frozen;
 use crate::store::segments::{Frame, Predicates, bind_values};
 use crate::store::{Result, Store};
 
 /// The next recipients behind the cursor. Who is suppressed takes part as `suppressed`, so that the
-/// author sees it. Differs by necessity: PostgreSQL locks the rows it reads against a reader who leaves
-/// meanwhile; on SQLite there is one writer.
+/// author sees it. They are numbered where they are read, in the order in which they are read: nothing is sorted.
 const OF_LIST: &str = "
-        select s.subscriber_id as id, <due> as due, <parts> as parts,
+        select row_number() over (order by s.subscriber_id) as number, s.subscriber_id as id, <due> as due, <parts> as parts,
             exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
         from subscriptions s join subscribers u on u.id = s.subscriber_id <zones>
         where s.list_id = $1 and s.status = 'confirmed' and s.confirmed_at <= $2
           and <range> and <segment>
           and (s.frequency = 'every' or exists (select 1 from runs m where m.id = $5 and m.monthly = 1))
         order by s.subscriber_id
-        limit $4
-        /* for share of s, u */";
+        limit $4";
 
 /// Of a list read in the order of its keys, what comes next: all of it from the smallest key on, or first
 /// the seeds, then what stands behind the pivot, then what stands before it.
@@ -39,15 +38,14 @@ const BEFORE: &str = "s.subscriber_id > $3 and s.subscriber_id <= $13 and s.subs
 
 /// The same from an earlier run, by its numbers: who left since is not there any more.
 const OF_RUN: &str = "
-        select s.subscriber_id as id, <due> as due, <parts> as parts,
+        select row_number() over (order by s.subscriber_id) as number, s.subscriber_id as id, <due> as due, <parts> as parts,
             exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
         from deliveries d
             join subscriptions s on s.list_id = $1 and s.subscriber_id = d.subscriber_id
             join subscribers u on u.id = s.subscriber_id <zones>
         where d.run_id = $8 and d.seq >= $3 and d.seq < $3 + $4
           and s.status = 'confirmed' and s.confirmed_at <= $2
-          and <whom> and <segment>
-        /* for share of s, u */";
+          and <whom> and <segment>";
 
 /// Whom a cancelled run left out. Invariant: never one whom any run of this issue has reached or may have
 /// reached since.
@@ -71,7 +69,7 @@ const UNOPENED: &str = "d.state = 'sent' and d.opened_at is null and d.clicked_a
 
 const INSERT: &str = "
     insert into deliveries (run_id, seq, subscriber_id, state, due_at, settled_at, parts)
-    select $5, $6 + row_number() over (order by id) - 1, id,
+    select $5, $6 + number - 1, id,
         case when suppressed then 'suppressed' else 'queued' end,
         case when due > $7 then due else $7 end,
         case when suppressed then $7 end, parts
@@ -89,11 +87,10 @@ const FRAME: Frame = Frame {
 /// Blocks that an earlier step began go on.
 const BLOCKS: &str = "
     insert into blocks (run_id, block, next_due, queued, suppressed)
-    select run_id, seq / 256, min(case when state = 'queued' then due_at end),
-        cast(sum(case when state = 'queued' then 1 else 0 end) as bigint),
-        cast(sum(case when state = 'suppressed' then 1 else 0 end) as bigint)
+    select $1, seq / 256, min(due_at) filter (where state = 'queued'),
+        count(*) filter (where state = 'queued'), count(*) filter (where state = 'suppressed')
     from deliveries where run_id = $1 and seq >= $2
-    group by run_id, seq / 256
+    group by seq / 256
     on conflict (run_id, block) do update set
         queued = blocks.queued + excluded.queued,
         suppressed = blocks.suppressed + excluded.suppressed,
@@ -223,6 +220,7 @@ impl Store {
                 Some(row) => {
                     // Whoever paused until today is a reader like any other again.
                     sqlx::query(WAKE_PAUSED).bind(at.0).execute(&mut *conn).await?;
+                    keep_leavers_out!(self, conn);
                     let due = row.usual_due().unwrap_or(at.0);
                     let limit = row.step(i64::from(limit));
                     let looked = match &row.segment {

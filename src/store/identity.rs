@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
-use crate::store::leave::moved;
+use crate::store::leave::{await_freeze, moved};
 use crate::store::{Result, Store};
 
 /// Deliveries and events of one reader in an export; a weekly reader has a tenth of it in ten years.
@@ -115,7 +115,7 @@ impl Store {
         at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
-            // The write takes the reader's row, so that a freeze under way waits for it.
+            // The write takes the reader's row: two erasures come one after the other.
             let found: Option<(i64, Vec<u8>)> = sqlx::query_as(
                 "update subscribers set hash = hash where id = $1 returning id, hash",
             )
@@ -146,6 +146,7 @@ impl Store {
             .bind(at.0)
             .execute(&mut *conn)
             .await?;
+            await_freeze!(self, conn);
             let taken = sqlx::query_as::<_, (i64, i64)>(
                 "update deliveries set state = 'suppressed', settled_at = $2
                  where state = 'queued' and subscriber_id = $1

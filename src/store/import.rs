@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
-use crate::store::leave::{moved, take_queued};
+use crate::store::leave::{await_freeze, moved, take_queued};
 use crate::store::tags::PUT_TAGS;
 use crate::store::{CHECKPOINT, Result, Store};
 use crate::subscriber::Status;
@@ -288,14 +288,7 @@ impl Store {
             }
             if !changes.barred.is_empty() {
                 let readers = json(&changes.barred);
-                // As a single suppression does: a freeze that has just read these readers is waited for.
-                sqlx::query(self.sql(
-                    "update subscribers set hash = hash
-                     where id in (select cast(value as bigint) from json_each($1))",
-                ))
-                .bind(&readers)
-                .execute(&mut *conn)
-                .await?;
+                await_freeze!(self, conn);
                 let taken = sqlx::query_as::<_, (i64, i64)>(self.sql(
                     "update deliveries set state = 'suppressed', settled_at = $2
                      where state = 'queued'

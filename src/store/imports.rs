@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Timestamp, exact};
 use crate::id::ListId;
 use crate::store::import::hex;
+use crate::store::leave::await_freeze;
 use crate::store::{Result, Store};
 use crate::subscriber::Status;
 
@@ -365,6 +366,8 @@ impl Store {
         }
         transact!(self, conn => {
             sqlx::query(self.sql(LOCK)).bind(json(&keys)).execute(&mut *conn).await?;
+            // Nobody goes whom a freeze is just giving a delivery.
+            await_freeze!(self, conn);
             let delete = format!("delete from subscriptions where {UNTOUCHED} returning subscriber_id");
             let readers: Vec<i64> = sqlx::query_scalar(self.sql(&delete))
                 .bind(json(&keys))

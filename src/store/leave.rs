@@ -1,7 +1,8 @@
 //! Leaving wins: the transaction that ends a subscription or suppresses an address also takes that
 //! reader's queued deliveries, so that no marker commits after it. And the way back, from the same page.
 //!
-//! Invariant: after `leave` or `suppress` has returned, no copy that had no marker yet reaches smtp.
+//! Invariant: after `leave` or `suppress` has returned, no copy that had no marker yet reaches smtp. A freeze under
+//! way is no way around it: see [`FREEZE_LOCK`].
 
 use crate::clock::Timestamp;
 use crate::delivery::State;
@@ -9,6 +10,38 @@ use crate::id::{DeliveryKey, RunId, SubscriptionKey};
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::consents::note_consent;
 use crate::store::{Result, Store};
+
+/// A freeze's step reads who takes part and writes their deliveries, which nobody sees before its commit. It takes this
+/// lock alone, and reads only then; whoever takes queued mail takes it with others, after the statement that ended
+/// what the mail was for and before the one that takes it. So either the step saw the end or its rows are seen.
+/// Differs by necessity: on SQLite there is one writer.
+pub(crate) const FREEZE_LOCK: i64 = 0x7072_7366_7265_657a;
+
+/// Waits for the freeze's step under way, before queued mail is taken: `await_freeze!(self, conn)`.
+macro_rules! await_freeze {
+    ($store:expr, $conn:expr) => {
+        if !$store.is_sqlite() {
+            sqlx::query("select pg_advisory_xact_lock_shared($1)")
+                .bind($crate::store::leave::FREEZE_LOCK)
+                .execute(&mut *$conn)
+                .await?;
+        }
+    };
+}
+pub(crate) use await_freeze;
+
+/// Waits for those who take queued mail, before a freeze's step reads: `keep_leavers_out!(self, conn)`.
+macro_rules! keep_leavers_out {
+    ($store:expr, $conn:expr) => {
+        if !$store.is_sqlite() {
+            sqlx::query("select pg_advisory_xact_lock($1)")
+                .bind($crate::store::leave::FREEZE_LOCK)
+                .execute(&mut *$conn)
+                .await?;
+        }
+    };
+}
+pub(crate) use keep_leavers_out;
 
 /// Queued mail of readers for lists, as pairs of reader and list: the lists' issue runs, and system mails sent on their
 /// behalf.
@@ -37,6 +70,7 @@ macro_rules! take_queued {
         let taken: Vec<(i64, i64)> = match readers.is_empty() {
             true => Vec::new(),
             false => {
+                $crate::store::leave::await_freeze!($store, $conn);
                 sqlx::query_as($store.sql($crate::store::leave::TAKE_QUEUED))
                     .bind(serde_json::to_string(&readers).expect("numbers are JSON"))
                     .bind($at.0)
@@ -205,12 +239,7 @@ impl Store {
             .execute(&mut *conn)
             .await?
             .rows_affected();
-            // Differs by necessity: on PostgreSQL a freeze that has just read this reader holds a share
-            // lock; the update waits for it and then sees the row it froze.
-            sqlx::query("update subscribers set hash = hash where canonical = $1")
-                .bind(canonical)
-                .execute(&mut *conn)
-                .await?;
+            await_freeze!(self, conn);
             let taken = sqlx::query_as::<_, (i64, i64)>(TAKE_SUPPRESSED)
                 .bind(canonical)
                 .bind(at.0)

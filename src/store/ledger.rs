@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{Outcome, Settled, State};
 use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
+use crate::store::leave::await_freeze;
 use crate::store::{Result, Store, failures};
 
 /// The wish to write the terminator of one message.
@@ -246,6 +247,7 @@ impl Store {
                     .bind(at.0)
                     .execute(&mut *conn)
                     .await?;
+                await_freeze!(self, conn);
                 let taken = sqlx::query_as::<_, (i64, i64)>(self.sql(SUPPRESS_QUEUED))
                     .bind(suppress.0.as_str())
                     .bind(at.0)

@@ -1,10 +1,13 @@
 //! The fold: counts what stands in the event log, a fraction of a second behind it.
 //!
 //! Promises: every event is counted once, whoever else folds and wherever the program is killed; what was judged by
-//! older rules is judged again from the log, and stays as it was where events of it are forgotten. A batch is sorted by delivery and written in pieces, so that the one
-//! writer of SQLite is never held long. Leaves the verdicts to `event::score` and the shares to `stats::tally`.
+//! older rules is judged again from the log, and stays as it was where events of it are forgotten. A batch is sorted
+//! by delivery and written in pieces, so that the one writer of SQLite is never held long; while events pour in the
+//! pieces are smaller and rests lie between them, since storing comes before counting. Leaves the verdicts to `event::score` and the shares to `stats::tally`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -18,13 +21,12 @@ use crate::rollout::provider;
 use crate::stats::tally::share;
 use crate::store::folds::{BlockGain, Facts, Folded, JudgedRow, Logged, Position};
 use crate::store::{Result, Store};
+use crate::track::flood::{Flood, PIECE};
 use crate::track::parts;
 use crate::trial::Trial;
 
 /// Events of one batch: so many are held in memory, and so many are sorted, so that neighbours are written together.
 const BATCH: u32 = 20_000;
-/// Events of one piece: a transaction of a few milliseconds.
-const PIECE: usize = 500;
 /// How far behind the log counters may be while events come.
 const BEHIND: Duration = Duration::from_millis(400);
 /// How often the parts of the runs under way are looked at.
@@ -47,8 +49,12 @@ enum Step {
 
 /// Counts everything that is in the log now.
 pub async fn catch_up(store: &Store) -> Result<()> {
+    catch_up_beside(store, &mut Flood::beside(Arc::default())).await
+}
+
+async fn catch_up_beside(store: &Store, flood: &mut Flood) -> Result<()> {
     let end = store.log_end().await?;
-    let mut folder = Folder::new(store.clone()).await?;
+    let mut folder = Folder::new(store.clone(), flood).await?;
     loop {
         let position = store.fold_position().await?;
         if position.folded >= end && position.rules >= RULES {
@@ -78,8 +84,15 @@ pub async fn judge_again(store: &Store) -> Result<()> {
 }
 
 /// Folds whenever it is woken, until nobody can wake it any more; what waits then is counted, too.
-pub(super) async fn keep(store: Store, clock: Clock, mut wake: mpsc::Receiver<()>) {
+/// `stored` rises with every event that is stored beside it.
+pub(super) async fn keep(
+    store: Store,
+    clock: Clock,
+    mut wake: mpsc::Receiver<()>,
+    stored: Arc<AtomicU64>,
+) {
     let mut looked = Instant::now();
+    let mut flood = Flood::beside(stored);
     loop {
         let woken = timeout(PARTS, wake.recv()).await;
         let mut ended = woken == Ok(None);
@@ -93,7 +106,7 @@ pub(super) async fn keep(store: Store, clock: Clock, mut wake: mpsc::Receiver<()
                 }
             }
         }
-        let mut done = catch_up(&store).await;
+        let mut done = catch_up_beside(&store, &mut flood).await;
         if ended {
             if let Err(error) = done {
                 tracing::error!(%error, "the last events are counted at the next start");
@@ -111,8 +124,9 @@ pub(super) async fn keep(store: Store, clock: Clock, mut wake: mpsc::Receiver<()
     }
 }
 
-struct Folder {
+struct Folder<'a> {
     store: Store,
+    flood: &'a mut Flood,
     /// No event that is forgotten came after this.
     forgotten: Option<Timestamp>,
     runs: HashMap<RunId, Known>,
@@ -127,11 +141,12 @@ struct Known {
     whole: bool,
 }
 
-impl Folder {
-    async fn new(store: Store) -> Result<Folder> {
+impl Folder<'_> {
+    async fn new(store: Store, flood: &mut Flood) -> Result<Folder<'_>> {
         Ok(Folder {
             forgotten: store.events_forgotten_to().await?,
             store,
+            flood,
             runs: HashMap::new(),
         })
     }
@@ -184,11 +199,13 @@ impl Folder {
         let done = logged.partition_point(|event| key(event) <= (position.run_id, position.seq));
         let mut rest = &logged[done..];
         while let Some(first) = rest.first() {
+            let began = Instant::now();
             let run = first.event.delivery.run;
             let mut end = rest.partition_point(|event| event.event.delivery.run == run);
-            if end > PIECE {
+            let most = self.flood.piece();
+            if end > most {
                 // A delivery's events stay together.
-                let last = rest[PIECE - 1].event.delivery;
+                let last = rest[most - 1].event.delivery;
                 end = rest.partition_point(|event| event.event.delivery <= last);
             }
             let (piece, behind) = rest.split_at(end);
@@ -203,6 +220,7 @@ impl Folder {
                 return Ok(Step::Taken);
             }
             (position, rest) = (after, behind);
+            self.flood.rest(began.elapsed()).await;
         }
         let after = Position {
             folded: position.upto,

@@ -27,7 +27,7 @@ FLAGS = [
 ]
 
 # WebDriver's code points for keys without a character.
-TAB, ENTER, SPACE = "\ue004", "\ue007", "\ue00d"
+TAB, ENTER, SPACE, ESCAPE = "\ue004", "\ue007", "\ue00d", "\ue00c"
 
 
 class Browser:
@@ -66,6 +66,17 @@ class Browser:
             actions.append({"type": "keyUp", "value": key})
         source = {"type": "key", "id": "keyboard", "actions": actions}
         self.call("POST", "/actions", {"actions": [source]})
+
+    def tap(self, x, y):
+        """Touches the page at a point of the window, as a finger does."""
+        actions = [
+            {"type": "pointerMove", "duration": 0, "x": round(x), "y": round(y)},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]
+        finger = {"type": "pointer", "id": "finger", "actions": actions}
+        finger["parameters"] = {"pointerType": "touch"}
+        self.call("POST", "/actions", {"actions": [finger]})
 
     def choose(self, selector, path):
         """Chooses a file for a field; the dialog itself is the system's."""

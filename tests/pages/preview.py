@@ -4,7 +4,7 @@ import base64
 import json
 import urllib.request
 
-from driver import ENTER, TAB, browser, free_port, listens, wait_for
+from driver import ENTER, ESCAPE, TAB, browser, free_port, listens, wait_for
 from pages import LOOK, SHOTS
 from world import SLUG, world
 
@@ -207,11 +207,101 @@ def a_click_on_a_block_names_its_line(it):
     link = "return document.getElementById('link').innerText"
     wait_for("the link", lambda: "self-grading" in it.chromium.run(link))
     assert it.chromium.url().startswith(it.url), "a link of the mail leads nowhere"
-    it.chromium.keys("\ue00c")
+    it.chromium.keys(ESCAPE)
     it.chromium.keys("j")
     first = wait_for("the first block", lambda: it.chromium.run(place))
     it.chromium.keys("j")
     wait_for("the next block", lambda: it.chromium.run(place) != first)
+
+
+def the_other_keys_of_the_list_do_what_it_says(it):
+    it.open()
+    focused = "return document.activeElement.id"
+    for key, field in (("r", "reader"), ("s", "to")):
+        it.chromium.keys(key)
+        assert it.chromium.run(focused) == field, f"`{key}` leads to {it.chromium.run(focused)}"
+        it.chromium.keys("?")
+        help_open = "return document.getElementById('help').matches(':popover-open')"
+        assert not it.chromium.run(help_open), "a letter typed into a field is only that"
+        it.chromium.keys(ESCAPE)
+        assert it.chromium.run(focused) != field, f"Escape stays in {field}"
+        it.chromium.run("document.getElementById(arguments[0]).value = ''", field)
+    place = "return document.getElementById('place-text').innerText"
+    it.chromium.keys("j")
+    first = wait_for("the first block", lambda: it.chromium.run(place))
+    it.chromium.keys("j")
+    wait_for("the second block", lambda: it.chromium.run(place) not in ("", first))
+    it.chromium.keys("k")
+    wait_for("the first block again", lambda: it.chromium.run(place) == first)
+    it.chromium.keys("y")
+    copied = "return document.getElementById('copy').innerText"
+    wait_for("the place is copied", lambda: it.chromium.run(copied) == "Copied")
+    it.chromium.run(
+        "document.getElementById('open').addEventListener('click', (event) => "
+        "{ event.preventDefault(); window.opened = event.target.href; }, { once: true })"
+    )
+    it.chromium.keys("e")
+    opened = wait_for("the editor is asked", lambda: it.chromium.run("return window.opened"))
+    line_and_column = ":".join(first.split(":")[-2:])
+    assert opened.endswith(line_and_column), f"{opened} is not {first}"
+    it.chromium.keys(ESCAPE)
+    assert it.chromium.run("return document.getElementById('place').hidden"), "Escape lets go"
+    it.follow("t", lambda: "show=text" in it.chromium.url())
+    it.follow("m", lambda: "show" not in it.chromium.url())
+
+
+def a_place_is_never_that_of_an_older_text(it):
+    it.open()
+    place = "return document.getElementById('place-text').innerText"
+    hidden = "return document.getElementById('place').hidden"
+    it.chromium.keys("j")
+    chosen = wait_for("a place", lambda: it.chromium.run(place))
+    it.follow("d", lambda: "scheme=dark" in it.chromium.url())
+    wait_for("the same place in another look", lambda: it.chromium.run(place) == chosen)
+    assert it.mail("return !!mail.querySelector('.pr-chosen')"), "the block is marked again"
+    it.save(ISSUE.replace("Dear ", "A line of its own.\n\nDear "))
+    wait_for("the new words", lambda: "A line of its own" in it.mail("return mail.body.innerText"))
+    wait_for("the place goes with the old text", lambda: it.chromium.run(hidden))
+    it.save(ISSUE)
+    wait_for("the old words", lambda: "of its own" not in it.mail("return mail.body.innerText"))
+
+
+def an_error_leaves_the_keys_working_and_the_page_says_so_in_its_title(it):
+    it.open()
+    it.save(BROKEN)
+    overlay = "const o = document.getElementById('overlay'); return o.hidden ? '' : o.innerText"
+    wait_for("the error", lambda: "unknown-field" in it.chromium.run(overlay))
+    assert it.chromium.run("return document.title").startswith("\u2715")
+    it.follow("d", lambda: "scheme=dark" in it.chromium.url())
+    assert "unknown-field" in it.chromium.run(overlay), "another look keeps the error in sight"
+    assert "three billion" in it.mail("return mail.body.innerText")
+    it.chromium.open(it.chromium.url())
+    assert "unknown-field" in it.chromium.run(overlay), "and so does a reload"
+    it.settled()
+    it.save(ISSUE)
+    wait_for("the end of the error", lambda: not it.chromium.run(overlay))
+
+
+def a_finger_on_a_phone_names_the_line_of_a_block(it):
+    it.open(width=375, height=740)
+    spot = it.mail(
+        "const p = [...mail.querySelectorAll('p')].find((e) => e.innerText.includes('made anew'));"
+        "p.scrollIntoView({ block: 'center' });"
+        "const frame = document.getElementById('frame'), at = frame.getBoundingClientRect();"
+        "const scale = at.width / frame.offsetWidth, box = p.getBoundingClientRect();"
+        "return [at.left + (box.left + 24) * scale, at.top + (box.top + 12) * scale];"
+    )
+    it.chromium.tap(*spot)
+    place = "return document.getElementById('place-text').innerText"
+    line = ISSUE.split("\n").index(next(l for l in ISSUE.split("\n") if "made anew" in l)) + 1
+    wait_for("the place", lambda: f"issue.md:{line}:" in it.chromium.run(place))
+    bar = it.chromium.run(
+        "const bar = document.getElementById('place').getBoundingClientRect();"
+        "return [bar.left, bar.top, bar.right, bar.bottom, document.documentElement.clientWidth, innerHeight]"
+    )
+    left, top, right, bottom, wide, high = bar
+    assert 0 <= left and right <= wide and 0 <= top and bottom <= high, f"the place is out of sight: {bar}"
+    it.shot("place-phone")
 
 
 def a_reader_is_found_and_shown(it):
@@ -256,6 +346,10 @@ TESTS = [
     the_edge_of_the_frame_moves_by_arrow_keys,
     a_save_changes_the_mail_and_an_error_keeps_it,
     a_click_on_a_block_names_its_line,
+    the_other_keys_of_the_list_do_what_it_says,
+    a_place_is_never_that_of_an_older_text,
+    an_error_leaves_the_keys_working_and_the_page_says_so_in_its_title,
+    a_finger_on_a_phone_names_the_line_of_a_block,
     a_reader_is_found_and_shown,
     a_test_is_sent_from_the_page,
     it_also_works_without_its_script,

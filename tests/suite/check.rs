@@ -13,6 +13,7 @@ use crate::compile::desk::Desk;
 mod commands;
 mod reach;
 mod stranger;
+mod system;
 
 const PREHEADER: &str = "A preheader that is long enough to fill the row of an inbox.";
 
@@ -317,7 +318,7 @@ fn each_lint_of_theme_and_parts_fires_at_its_line_and_not_beside_it() {
         ),
         (
             mjml("<a href=\"https://only.example/\">x</a>"),
-            vec!["text-part@0"],
+            vec!["text-part@7"],
         ),
         (of_size(84 * 1024), vec![]),
         (table, vec!["size@0"]),
@@ -361,6 +362,20 @@ fn the_sample_issue_deserves_no_lint() {
     let found = preflight::findings(&desk.config, &built, &facts);
     let codes: Vec<&str> = found.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, ["unknown-tag"]);
+}
+
+#[test]
+fn the_example_of_the_readme_deserves_no_lint() {
+    let desk = Desk::new();
+    let readme = include_str!("../../README.md");
+    let blocks = readme.split("```markdown\n").skip(1);
+    let blocks = blocks.filter_map(|block| block.split_once("\n```"));
+    let mut issues = blocks.filter(|(block, _)| block.starts_with("---\ntitle:"));
+    let (issue, _) = issues.next().expect("an issue");
+    desk.write("issues/one/issue.md", issue);
+    let built = desk.compile("one").expect("the example");
+    let found = preflight::findings(&desk.config, &built, &Facts::default());
+    assert_eq!(found, []);
 }
 
 #[test]

@@ -13,12 +13,12 @@ use pressrun::store::runs::{Begun, Frozen, NewRun};
 use crate::harness::{Database, Engine};
 use crate::on_both;
 
-const NOW: Timestamp = Timestamp(1_700_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 const LEASE: Duration = Duration::from_secs(60);
 const BOOT: i64 = 11;
 
 /// A list of `readers`, ids and subscription keys counted from 1; every tenth is only pending.
-async fn seeded(engine: Engine, readers: u32) -> (Database, Store) {
+pub(crate) async fn seeded(engine: Engine, readers: u32) -> (Database, Store) {
     let database = Database::new(engine).await;
     let store = database.store().await;
     let mut sql = String::from("insert into lists values (1, 'weekly', 'Weekly', 'l1', 0);\n");
@@ -39,7 +39,7 @@ async fn seeded(engine: Engine, readers: u32) -> (Database, Store) {
     (database, store)
 }
 
-async fn begin(store: &Store, again: bool) -> Begun {
+pub(crate) async fn begin(store: &Store, again: bool) -> Begun {
     let new = NewRun {
         slug: "issue",
         title: "Issue",
@@ -65,7 +65,7 @@ async fn frozen(store: &Store) -> RunId {
     run
 }
 
-fn hash(id: u32) -> [u8; 32] {
+pub(crate) fn hash(id: u32) -> [u8; 32] {
     let mut hash = [0; 32];
     hash[28..].copy_from_slice(&id.to_be_bytes());
     hash
@@ -100,7 +100,7 @@ fn reply(code: u16) -> Reply {
     }
 }
 
-async fn counts(store: &Store, run: RunId) -> Counts {
+pub(crate) async fn counts(store: &Store, run: RunId) -> Counts {
     let counters = store.counts(run).await.expect("counters");
     let rows = store.count_deliveries(run).await.expect("rows");
     assert_eq!(counters, rows, "the counters and the rows agree");

@@ -19,6 +19,7 @@ use crate::harness::block_on;
 
 mod list;
 mod places;
+mod system;
 mod test_copy;
 mod theme;
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use toml::de::{DeTable, DeValue};
 
@@ -340,18 +341,12 @@ impl Reader<'_> {
                 self.tell(value.span(), message, None);
                 continue;
             };
-            let rendered = contexts.each_ref().map(|context| {
-                let template = environment.template_from_str(text)?;
-                template.render(context)
-            });
-            match rendered {
-                [Ok(style), Ok(turned)] => {
+            match directed(&environment, text, &contexts) {
+                Ok((style, turned)) => {
                     look.style.insert(name.to_owned(), style);
                     look.turned.insert(name.to_owned(), turned);
                 }
-                [Err(error), _] | [_, Err(error)] => {
-                    self.bad_style(value.span(), text, &error, &look.tokens);
-                }
+                Err(error) => self.bad_style(value.span(), text, &error, &look.tokens),
             }
         }
     }
@@ -385,6 +380,25 @@ impl Reader<'_> {
             help,
         );
     }
+}
+
+/// A style from left to right, and from right to left. Most have no template in them, or name no side.
+fn directed(
+    environment: &Environment<'_>,
+    text: &str,
+    [ahead, back]: &[Value; 2],
+) -> Result<(String, String), minijinja::Error> {
+    if !text.contains('{') {
+        return Ok((text.to_owned(), text.to_owned()));
+    }
+    let template = environment.template_from_str(text)?;
+    let style = template.render(ahead)?;
+    let sided = text.contains("start") || text.contains("end");
+    let turned = match sided {
+        true => template.render(back)?,
+        false => style.clone(),
+    };
+    Ok((style, turned))
 }
 
 /// The error says what is wanted.

@@ -43,7 +43,7 @@ impl Marks {
     pub(crate) fn unlike<'a>(mut texts: impl Iterator<Item = &'a str>) -> Marks {
         Marks {
             origins: Vec::new(),
-            off: texts.any(|text| text.contains([OPEN, CLOSE])),
+            off: texts.any(|text| text.contains(OPEN) || text.contains(CLOSE)),
         }
     }
 

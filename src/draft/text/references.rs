@@ -1,7 +1,7 @@
-//! Links in plain text that are numbered among the words and listed below them, as mails have them.
+//! Links and notes in plain text, numbered among the words and listed below them, as mails have them.
 //!
-//! Promises: a number becomes a link where the list says where it leads; a number that is listed twice, for
-//! different addresses, is left as it stands, with its lines.
+//! Promises: a number becomes a link where the list says where it leads, and a footnote where words stand
+//! there; a number that is listed twice, for different addresses, is left as it stands, with its lines.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +27,48 @@ pub(super) fn taken(lines: Vec<&str>) -> (Vec<&str>, BTreeMap<usize, &str>) {
     (lines.iter().copied().filter(kept).collect(), known)
 }
 
+/// Notes with their numbers, and the text without their lines: `[3] words` below words that mention `[3]`.
+pub(super) fn notes(lines: Vec<&str>) -> (Vec<&str>, Vec<(usize, String)>) {
+    let mut kept: Vec<&str> = Vec::with_capacity(lines.len());
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut open = false;
+    for line in lines {
+        let trimmed = line.trim();
+        let note = numbered(trimmed).filter(|(number, words)| {
+            let mark = format!("[{number}]");
+            let mentions = |line: &&str| line.contains(&mark) && !line.trim().starts_with(&mark);
+            !words.is_empty()
+                && found.iter().all(|(known, _)| known != number)
+                && kept.iter().any(mentions)
+        });
+        match (note, found.last_mut()) {
+            (Some((number, words)), _) => {
+                found.push((number, words.to_owned()));
+                open = true;
+            }
+            // A note goes on to the end of its paragraph.
+            (None, Some((_, words))) if open && !trimmed.is_empty() => {
+                words.push(' ');
+                words.push_str(trimmed);
+            }
+            _ => {
+                open = false;
+                kept.push(line);
+            }
+        }
+    }
+    (kept, found)
+}
+
+/// Markdown in which each escaped `[3]` mentions its note.
+pub(super) fn noted(markdown: String, notes: &[(usize, String)]) -> String {
+    let mut out = markdown;
+    for (number, _) in notes {
+        out = out.replace(&format!("\\[{number}\\]"), &format!("[^{number}]"));
+    }
+    out
+}
+
 /// A short line with a number at its end: the whole line is what the link is called.
 pub(super) fn named(line: &str, known: &BTreeMap<usize, &str>) -> Option<String> {
     let (name, number) = line.trim().strip_suffix(']')?.rsplit_once('[')?;
@@ -50,18 +92,23 @@ pub(super) fn led(markdown: String, known: &BTreeMap<usize, &str>) -> String {
 
 /// `[3] https://...`, with a colon behind the number or without.
 fn listed(line: &str) -> Option<(usize, &str)> {
-    let (number, rest) = line.trim().strip_prefix('[')?.split_once(']')?;
+    let (number, url) = numbered(line.trim())?;
+    let web = url.starts_with("https://") || url.starts_with("http://");
+    (web && !url.contains(char::is_whitespace)).then_some((number, url))
+}
+
+/// `[3] words`, with a colon behind the number or without.
+fn numbered(line: &str) -> Option<(usize, &str)> {
+    let (number, rest) = line.strip_prefix('[')?.split_once(']')?;
     let digits =
         (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    let url = rest.trim_start_matches(':').trim();
-    let web = url.starts_with("https://") || url.starts_with("http://");
-    (digits && web && !url.contains(char::is_whitespace))
-        .then(|| Some((number.parse().ok()?, url)))?
+    let words = rest.trim_start_matches(':').trim();
+    digits.then(|| Some((number.parse().ok()?, words)))?
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{led, named, taken};
+    use super::{led, named, noted, notes, taken};
     use crate::draft::piece::escape;
 
     #[test]
@@ -82,5 +129,29 @@ mod tests {
         assert_eq!(named("Read it [7]", &known), None);
         let twice = vec!["[1]", "[1] https://a.example", "[1] https://b.example"];
         assert_eq!(taken(twice.clone()).0, twice);
+    }
+
+    #[test]
+    fn words_below_a_number_are_its_note() {
+        let lines = vec![
+            "It rained [1], and nobody [4] minded.",
+            "",
+            "[1] The gauge says",
+            "nine days.",
+            "",
+            "[2] Nobody mentions this.",
+            "[4]: Not even the slugs.",
+        ];
+        let (kept, found) = notes(lines.clone());
+        assert_eq!(kept, [lines[0], "", "", lines[5]]);
+        let wanted = [
+            (1, "The gauge says nine days.".to_owned()),
+            (4, "Not even the slugs.".to_owned()),
+        ];
+        assert_eq!(found, wanted);
+        assert_eq!(
+            noted(escape(lines[0]), &found),
+            "It rained [^1], and nobody [^4] minded."
+        );
     }
 }

@@ -8,6 +8,8 @@ use crate::draft::line::Line;
 
 /// Characters of a numbered headline at most.
 const NUMBERED: usize = 180;
+/// Characters of a section's title at most.
+const SECTION: usize = 40;
 /// Characters that a line of a wrapped text leaves free only on purpose.
 const FREE: usize = 15;
 
@@ -35,7 +37,8 @@ pub(super) fn ends_early(line: &str, next: &str, width: usize) -> bool {
     line.chars().count() + 1 + word.chars().count() + FREE <= width
 }
 
-/// Numbered lines that are headlines: 1, 2, 3 and so on, most of them with text of their own below.
+/// Numbered lines that are headlines: 1, 2, 3 and so on, most of them with text of their own below; each
+/// section of the text may begin anew.
 pub(super) fn item_lines(lines: &[Line<'_>]) -> BTreeMap<usize, usize> {
     let numbered = lines
         .iter()
@@ -49,7 +52,8 @@ pub(super) fn item_lines(lines: &[Line<'_>]) -> BTreeMap<usize, usize> {
     let mut items: Vec<(usize, usize)> = Vec::new();
     for (at, number) in numbered {
         let expected = items.last().map_or(1, |(_, last)| last + 1);
-        let follows = number == expected || (items.is_empty() && number <= 1);
+        let anew = number == 1 && has_title_above(lines, at);
+        let follows = number == expected || (items.is_empty() && number <= 1) || anew;
         if follows && has_text_below(lines, at) {
             items.push((at, number));
         }
@@ -58,6 +62,17 @@ pub(super) fn item_lines(lines: &[Line<'_>]) -> BTreeMap<usize, usize> {
         items.clear();
     }
     items.into_iter().collect()
+}
+
+/// Whether the line above is the title of a section: short, alone, and no sentence.
+fn has_title_above(lines: &[Line<'_>], at: usize) -> bool {
+    let above = lines[..at].iter().rposition(|line| *line != Line::Blank);
+    let Some((index, Line::Text(text))) = above.map(|index| (index, &lines[index])) else {
+        return false;
+    };
+    let alone = index == 0 || matches!(lines[index - 1], Line::Blank | Line::Rule(_));
+    let short = text.chars().count() <= SECTION && text.split(' ').count() <= 5;
+    alone && short && !text.ends_with(['.', ',', ':', ';', '?', '!'])
 }
 
 /// Whether a paragraph stands between this line and the next numbered one.

@@ -6,6 +6,8 @@ const byId = (id) => document.getElementById(id);
 let latest = 0;
 let places = { version: '', list: [] };
 let chosen = null;
+// Of which version the chosen block is, and its number there.
+let chosenAt = null;
 
 // ---- The page follows the server ----------------------------------------------------------------
 
@@ -14,16 +16,24 @@ async function show(url, request) {
   let next, address;
   try {
     const answer = await fetch(url, request);
-    if (!answer.ok) throw new Error(await answer.text());
+    const text = await answer.text();
+    if (!answer.ok) return failed(text);
     address = answer.url;
-    next = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    next = new DOMParser().parseFromString(text, 'text/html');
   } catch (error) {
-    live('no answer: is the preview still running?');
-    return;
+    return failed('no answer: is the preview still running?');
   }
   if (ticket !== latest) return;
   history.replaceState(null, '', address);
   swap(next);
+}
+
+// Says why, and lets a test be asked for again.
+function failed(why) {
+  live(why);
+  if (!byId('send')) return;
+  byId('send').disabled = false;
+  byId('sending').textContent = '';
 }
 
 function swap(next) {
@@ -227,6 +237,10 @@ function loaded() {
   // The frame is as high as the mail: a bar beside it would only make the mail narrower.
   mail.documentElement.style.scrollbarWidth = 'none';
   fit();
+  if (!chosenAt) return;
+  // Another look at the same text has the block, too; in a newer text it may stand elsewhere.
+  const same = chosenAt.version === document.documentElement.dataset.version;
+  choose(same ? mail.querySelector(`.pr-at-${chosenAt.number}`) : null);
 }
 
 function numberOf(element) {
@@ -252,6 +266,7 @@ async function choose(block, link) {
   const mail = inside();
   if (mail) for (const marked of mail.querySelectorAll('.pr-chosen')) marked.classList.remove('pr-chosen');
   chosen = block;
+  chosenAt = block && { version: document.documentElement.dataset.version, number: numberOf(block) };
   const bar = byId('place');
   bar.hidden = !block && !link;
   byId('link').hidden = !link;

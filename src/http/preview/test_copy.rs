@@ -47,7 +47,7 @@ async fn deliver(desk: Arc<Desk>, look: Look, to: String) -> anyhow::Result<Vec<
     remember(&desk, &to);
     let sent = async {
         // As it is now, whatever the page shows.
-        let built = desk.target.compile(&app.config, &app.emails())?;
+        let built = desk.target.sent(&app.config, &app.emails())?;
         test_copy::send(&app, built, &to, &seen.reader.values, desk.stop.clone()).await
     };
     let report = sent.await;

@@ -24,7 +24,8 @@ fn read(body: &str) -> (Option<Issue>, Vec<String>) {
         segments: &Segments::default(),
         zone: "UTC",
     };
-    let issue = Issue::read_mjml("a", ("a.mjml", text.as_bytes()), None, given, &mut found);
+    let read = Issue::read_mjml("a", ("a.mjml", text.as_bytes()), None, given, &mut found);
+    let issue = read.whole();
     (issue, found.iter().map(ToString::to_string).collect())
 }
 
@@ -75,8 +76,8 @@ fn what_is_wrong_is_told_at_its_place() {
             "a.mjml:4:17: error[slot]: a field cannot stand in `color`",
         ),
         (
-            "<mj-image src=\"[[name|x]].png\"/>",
-            "a.mjml:4:16: error[image]",
+            "<mj-image alt=\"a\" src=\"[[name|x]].png\"/>",
+            "a.mjml:4:24: error[image]",
         ),
         (
             "<a href=\"https://[[name|x]]/\">a</a>",

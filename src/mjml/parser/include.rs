@@ -46,8 +46,8 @@ impl Walk<'_, '_> {
             }
             _ => {
                 let depth = self.depth + self.open.len();
-                let text = Normal::of(&text).text.into_owned();
-                let fragment = self.reading.file(&name, text, at, depth);
+                let normal = Normal::of(&text);
+                let fragment = self.reading.file(&name, &normal.text, at, depth);
                 self.place(fragment);
             }
         }

@@ -66,6 +66,7 @@ pub struct Attributes<'p> {
     /// Strong ones first; the first of a name counts.
     list: Vec<(&'p str, Cow<'p, str>)>,
     component: Option<&'static Component>,
+    defaults: &'static [Pair<'static>],
     foreign_icons: bool,
 }
 
@@ -113,6 +114,7 @@ impl<'p> Attributes<'p> {
         Attributes {
             list,
             component: components::component(kind),
+            defaults: components::defaults(kind),
             foreign_icons: cascade.foreign_icons,
         }
     }
@@ -125,6 +127,7 @@ impl<'p> Attributes<'p> {
                 .map(|(name, value)| (*name, Cow::Borrowed(*value)))
                 .collect(),
             component: components::component(kind),
+            defaults: components::defaults(kind),
             foreign_icons: cascade.foreign_icons,
         }
     }
@@ -134,7 +137,8 @@ impl<'p> Attributes<'p> {
         if let Some((_, value)) = found {
             return Some(value);
         }
-        let default = self.component?.default(name)?;
+        let default = self.defaults.iter().find(|(known, _)| *known == name);
+        let (_, default) = *default?;
         let foreign = default.starts_with("https://");
         Some(default).filter(|_| self.foreign_icons || !foreign)
     }
@@ -188,7 +192,7 @@ impl<'p> Attributes<'p> {
 
     /// Pixels of `<shorthand>-<side>` or of that side of the shorthand.
     pub fn side(&self, shorthand: &str, side: Side) -> f64 {
-        if let Some(own) = self.truthy(&format!("{shorthand}-{}", side.name())) {
+        if let Some(own) = self.truthy(side.of(shorthand)) {
             return measure::int(own);
         }
         match self.truthy(shorthand) {
@@ -205,7 +209,7 @@ impl<'p> Attributes<'p> {
     /// Left and right width of `border` or `inner-border` together.
     pub fn borders(&self, name: &str) -> f64 {
         let side = |side: Side| {
-            let own = self.truthy(&format!("{name}-{}", side.name()));
+            let own = self.truthy(side.of(name));
             own.or(self.truthy(name)).map_or(0.0, measure::border)
         };
         side(Side::Left) + side(Side::Right)

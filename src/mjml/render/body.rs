@@ -74,7 +74,8 @@ enum Child<'p> {
 impl<'a> Body<'a> {
     pub fn new(head: &'a Head<'a>, options: &'a Options, octets: usize) -> Body<'a> {
         Body {
-            html: Html::with_capacity(octets),
+            // Each component stands in a table or two of its own.
+            html: Html::with_capacity(octets * 2),
             head,
             options,
             media: Vec::new(),

@@ -2,7 +2,7 @@
 
 use crate::mjml::render::body::{Body, Context, Part};
 use crate::mjml::render::html::{Css, Tag};
-use crate::mjml::render::measure::{Unit, Width, six_digits};
+use crate::mjml::render::measure::{Side, Unit, Width, six_digits};
 
 const BOX: [&str; 7] = [
     "background-color",
@@ -79,11 +79,9 @@ pub fn column(body: &mut Body<'_>, part: &Part<'_>) {
         .may("padding", gutter.map(|gutter| gutter.inline()))
         .done();
 
-    let sides = ["-top", "-right", "-bottom", "-left", ""];
-    let padded = sides.iter().any(|side| match *side {
-        "" => at.get("padding").is_some(),
-        _ => at.get(&format!("padding{side}")).is_some(),
-    });
+    let mut sides = Side::ALL.iter();
+    let padded =
+        at.get("padding").is_some() || sides.any(|side| at.get(side.of("padding")).is_some());
     let radius = at.truthy("border-radius").map(|_| "separate");
     if padded {
         let table = body.html.open_table().set("width", "100%").style();

@@ -3,7 +3,7 @@
 //! Promises: text given as HTML comes out byte for byte; a value never ends its attribute; neighbouring
 //! conditional comments of ours become one.
 
-use std::fmt::{Display, Write};
+use std::fmt::{Arguments, Write};
 
 use crate::mjml::render::ast::Drawing;
 use crate::mjml::render::attributes::Attributes;
@@ -107,16 +107,16 @@ pub struct Tag<'h> {
 }
 
 impl<'h> Tag<'h> {
-    pub fn set(self, name: &str, value: impl Display) -> Tag<'h> {
+    pub fn set(self, name: &str, value: impl Value) -> Tag<'h> {
         self.text.push(' ');
         self.text.push_str(name);
         self.text.push_str("=\"");
-        write_value(self.text, value);
+        value.write(self.text);
         self.text.push('"');
         self
     }
 
-    pub fn may(self, name: &str, value: Option<impl Display>) -> Tag<'h> {
+    pub fn may(self, name: &str, value: Option<impl Value>) -> Tag<'h> {
         match value {
             Some(value) => self.set(name, value),
             None => self,
@@ -155,19 +155,19 @@ pub struct Css<'h> {
 }
 
 impl<'h> Css<'h> {
-    pub fn set(mut self, name: &str, value: impl Display) -> Css<'h> {
+    pub fn set(mut self, name: &str, value: impl Value) -> Css<'h> {
         if !self.begun {
             self.text.push_str(" style=\"");
             self.begun = true;
         }
         self.text.push_str(name);
         self.text.push(':');
-        write_value(self.text, value);
+        value.write(self.text);
         self.text.push(';');
         self
     }
 
-    pub fn may(self, name: &str, value: Option<impl Display>) -> Css<'h> {
+    pub fn may(self, name: &str, value: Option<impl Value>) -> Css<'h> {
         match value {
             Some(value) => self.set(name, value),
             None => self,
@@ -212,21 +212,55 @@ impl<'h> Css<'h> {
     }
 }
 
-/// Writes what stands between quotes. Character references were written by the author and stay.
-fn write_value(text: &mut String, value: impl Display) {
-    write!(Quoted(text), "{value}").expect("a string takes everything");
+/// What can stand between quotes. Texts are most of them and need no formatting.
+pub trait Value {
+    /// Writes it. Character references were written by the author and stay.
+    fn write(&self, text: &mut String);
+}
+
+impl Value for str {
+    fn write(&self, text: &mut String) {
+        let mut rest = self;
+        while let Some(at) = memchr::memchr(b'"', rest.as_bytes()) {
+            text.push_str(&rest[..at]);
+            text.push_str("&quot;");
+            rest = &rest[at + 1..];
+        }
+        text.push_str(rest);
+    }
+}
+
+impl Value for String {
+    fn write(&self, text: &mut String) {
+        self.as_str().write(text);
+    }
+}
+
+impl Value for Arguments<'_> {
+    fn write(&self, text: &mut String) {
+        Quoted(text)
+            .write_fmt(*self)
+            .expect("a string takes everything");
+    }
+}
+
+impl Value for f64 {
+    fn write(&self, text: &mut String) {
+        write!(text, "{self}").expect("a string takes everything");
+    }
+}
+
+impl<T: Value + ?Sized> Value for &T {
+    fn write(&self, text: &mut String) {
+        (**self).write(text);
+    }
 }
 
 struct Quoted<'t>(&'t mut String);
 
 impl Write for Quoted<'_> {
     fn write_str(&mut self, part: &str) -> std::fmt::Result {
-        let mut pieces = part.split('"');
-        self.0.push_str(pieces.next().unwrap_or_default());
-        for piece in pieces {
-            self.0.push_str("&quot;");
-            self.0.push_str(piece);
-        }
+        part.write(self.0);
         Ok(())
     }
 }

@@ -74,14 +74,49 @@ pub enum Side {
     Left,
 }
 
+/// Shorthands with their four sides, as [`Side`] has them.
+const SHORTHANDS: [(&str, [&str; 4]); 4] = [
+    (
+        "padding",
+        [
+            "padding-top",
+            "padding-right",
+            "padding-bottom",
+            "padding-left",
+        ],
+    ),
+    (
+        "border",
+        ["border-top", "border-right", "border-bottom", "border-left"],
+    ),
+    (
+        "inner-padding",
+        [
+            "inner-padding-top",
+            "inner-padding-right",
+            "inner-padding-bottom",
+            "inner-padding-left",
+        ],
+    ),
+    (
+        "inner-border",
+        [
+            "inner-border-top",
+            "inner-border-right",
+            "inner-border-bottom",
+            "inner-border-left",
+        ],
+    ),
+];
+
 impl Side {
-    pub fn name(self) -> &'static str {
-        match self {
-            Side::Top => "top",
-            Side::Right => "right",
-            Side::Bottom => "bottom",
-            Side::Left => "left",
-        }
+    pub const ALL: [Side; 4] = [Side::Top, Side::Right, Side::Bottom, Side::Left];
+
+    /// The attribute that gives this side of a shorthand alone; no other shorthand has sides.
+    pub fn of(self, shorthand: &str) -> &'static str {
+        let mut known = SHORTHANDS.iter();
+        let known = known.find(|(name, _)| *name == shorthand);
+        known.map_or("", |(_, sides)| sides[self as usize])
     }
 }
 

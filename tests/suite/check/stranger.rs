@@ -88,3 +88,38 @@ fn a_fault_of_a_theme_that_is_in_the_binary_keeps_its_name() {
     let expected = "emails/issues/one/issue.md:5:10: error[unknown-attribute]";
     assert!(out.contains(expected), "{out}");
 }
+
+#[test]
+fn a_title_that_yaml_reads_otherwise_is_told_to_stand_in_quotes() {
+    let desk = Desk::new();
+    for title in ["Bees: a week", "@home with bees", "*Bees*"] {
+        let text = format!("---\ntitle: {title}\n---\nHello [[frist_name|you]].\n");
+        desk.write("issues/one/issue.md", text);
+        let (code, out, _) = desk.run(&["check", "one"]);
+        assert_eq!(code, 1, "{title}: {out}");
+        for expected in [
+            "emails/issues/one/issue.md:2:",
+            "stands in quotes: `title: \"...\"`",
+            // What is wrong below it is told in the same run.
+            "emails/issues/one/issue.md:4:7: error[unknown-field]",
+        ] {
+            assert!(out.contains(expected), "{title}: {expected}: {out}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_is_told_beside_a_wrong_field() {
+    let desk = Desk::new();
+    let text = "---\ntitle: One\n---\nHello [[frist_name|you]].\n\n![A cat](cat.png)\n";
+    desk.write("issues/one/issue.md", text);
+    let (code, out, _) = desk.run(&["check", "one"]);
+    assert_eq!(code, 1, "{out}");
+    for expected in [
+        "issue.md:4:7: error[unknown-field]",
+        "issue.md:6:1: error[image]: there is no file `cat.png`",
+        "2 errors, 0 warnings",
+    ] {
+        assert!(out.contains(expected), "{expected}: {out}");
+    }
+}

@@ -58,6 +58,9 @@ fn a_newsletter_of_every_tool_becomes_an_issue_that_wants_its_marks_filled_in_an
     for file in [
         "pasted.txt",
         "wrapped.txt",
+        "forwarded.txt",
+        "letter.txt",
+        "mailchimp.txt",
         "notes.md",
         "substack.html",
         "medium.html",
@@ -92,11 +95,15 @@ fn a_newsletter_of_every_tool_becomes_an_issue_that_wants_its_marks_filled_in_an
 
 #[test]
 fn no_word_of_a_newsletter_is_lost_without_being_told() {
-    for (file, words) in [
-        ("pasted.txt", text("pasted.txt")),
-        ("wrapped.txt", text("wrapped.txt")),
-        ("notes.md", text("notes.md")),
+    for file in [
+        "pasted.txt",
+        "wrapped.txt",
+        "forwarded.txt",
+        "letter.txt",
+        "mailchimp.txt",
+        "notes.md",
     ] {
+        let words = text(file);
         let (desk, slug, said) = imported(file);
         let kept = format!("{}{said}", issue(&desk, &slug)).to_lowercase();
         let kept: String = kept.chars().filter(|c| c.is_alphanumeric()).collect();

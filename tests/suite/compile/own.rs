@@ -210,3 +210,40 @@ fn everything_at_once_becomes_html_and_text() {
         .collect();
     assert_eq!(sources, ["small.png", "sharp.png", "sharp@2x.png"]);
 }
+
+#[test]
+fn an_issue_in_mjml_is_checked_by_its_lines_and_its_theme_marks_are_no_leftovers() {
+    let desk = Desk::new();
+    desk.write("issues/own/pic.png", square(40, 20));
+    let layout = LAYOUT
+        .replace("</ol></ul>", "</ul>")
+        .replace(".x{color:red}", "@media print{.x{width:50%}}");
+    desk.write("issues/own/issue.mjml", format!("{FRONT}{layout}"));
+    let (code, out, error) = desk.run(&["check", "own"]);
+    assert_eq!(code, 0, "{out}{error}");
+    assert!(!out.contains("leftover"), "{out}");
+
+    let faults = [
+        (".x{width:50%}", ".x{width:50%;float:left}", "mail-css"),
+        ("see\n", "see TODO\n", "leftover-note"),
+        ("the <b>story</b>", "<b>here</b>", "generic-link"),
+        ("<li>two</li>", "<li>*|FNAME|*</li>", "leftover-template"),
+        ("<td>2</td>", "<td><meter></meter></td>", "mail-html"),
+    ];
+    let mut wrong = format!("{FRONT}{layout}");
+    for (from, to, _) in faults {
+        wrong = wrong.replacen(from, to, 1);
+    }
+    desk.write("issues/own/issue.mjml", &wrong);
+    let (code, out, _) = desk.run(&["check", "own"]);
+    assert_eq!(code, 1, "{out}");
+    for (_, to, lint) in faults {
+        let mut lines = wrong.lines();
+        let line = lines.position(|line| line.contains(to.trim_end()));
+        let line = line.expect("a line") + 1;
+        let told = out.lines().find(|told| told.contains(&format!("[{lint}]")));
+        let told = told.unwrap_or_else(|| panic!("{lint}: {out}"));
+        let place = format!("emails/issues/own/issue.mjml:{line}:");
+        assert!(told.starts_with(&place), "{place} {told}");
+    }
+}

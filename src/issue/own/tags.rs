@@ -1,0 +1,179 @@
+//! The tags of an author's own components, in `issue.mjml` as in `:::mjml`: images, links, fields.
+//!
+//! Promises: every tag is found that no comment hides; an image without a text is told, unless its author says by
+//! `alt=""` that it is decoration; a field stands only where it is escaped as its place asks. Leaves the files
+//! to `publication`.
+
+use std::ops::Range;
+
+use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::issue::block::Picture;
+use crate::issue::html::without_entities;
+use crate::issue::own::{READ, attributes, content};
+
+/// Tags whose image a reader may not see.
+const SHOWN: [&str; 3] = ["mj-image", "mj-carousel-image", "img"];
+/// Attributes that name an image.
+pub(super) const SOURCES: [&str; 3] = ["src", "background-url", "background"];
+
+/// A tag of an author's components, in octets of their text.
+pub(in crate::issue) struct Tag {
+    pub(in crate::issue) name: Range<usize>,
+    /// Each with the octets of its value.
+    pub(in crate::issue) attributes: Vec<(String, Range<usize>)>,
+    pub(in crate::issue) end: usize,
+}
+
+/// The opening tags of a text.
+pub(in crate::issue) fn tags(text: &str) -> Vec<Tag> {
+    let mut tags = Vec::new();
+    let mut at = 0;
+    while let Some(open) = text[at..].find('<').map(|next| at + next) {
+        let rest = &text[open..];
+        if rest.starts_with("<!--") {
+            at = rest.find("-->").map_or(text.len(), |end| open + end + 3);
+            continue;
+        }
+        if !rest[1..].starts_with(|c: char| c.is_ascii_alphabetic()) {
+            at = open + 1;
+            continue;
+        }
+        let ends = |c: char| c.is_whitespace() || "/>=".contains(c);
+        let name = open + 1
+            ..rest[1..]
+                .find(ends)
+                .map_or(text.len(), |end| open + 1 + end);
+        let (attributes, end) = attributes(text, name.end);
+        tags.push(Tag {
+            name,
+            attributes,
+            end,
+        });
+        at = end;
+    }
+    tags
+}
+
+impl Tag {
+    /// The image that stands where its text should be; `base` is the offset of `text` in the file.
+    pub(in crate::issue) fn textless(
+        &self,
+        text: &str,
+        source: Source<'_>,
+        base: usize,
+    ) -> Option<Diagnostic> {
+        let name = &text[self.name.clone()];
+        let shown = SHOWN.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let has = |wanted: &str| self.attributes.iter().any(|(key, _)| key == wanted);
+        // An engine's statement may stand around it.
+        let said = has("alt") || text[self.name.end..self.end].contains("alt=");
+        if !shown || !has("src") || said {
+            return None;
+        }
+        let message = "this image has no text";
+        let (at, length) = (base + self.name.start, self.name.len());
+        let error = source.at(Severity::Error, at, length, "alt", message);
+        Some(error.help("write `alt=\"...\"`, or `alt=\"\"` where it is decoration only"))
+    }
+
+    /// The file of the issue that one of its attributes names.
+    pub(in crate::issue) fn file(
+        &self,
+        text: &str,
+        (key, value): &(String, Range<usize>),
+        base: usize,
+    ) -> Option<Picture> {
+        let written = text[value.clone()].trim();
+        if !SOURCES.contains(&key.as_str()) || !is_file(written) {
+            return None;
+        }
+        Some(Picture {
+            source: without_entities(written),
+            alt: self.alt(text).unwrap_or_default(),
+            caption: String::new(),
+            link: None,
+            width: None,
+            height: None,
+            align: None,
+            offset: base + value.start,
+        })
+    }
+
+    /// The address that one of its attributes links to. That of a navigation's link may go on behind its base.
+    pub(in crate::issue) fn link<'t>(
+        &self,
+        text: &'t str,
+        (key, value): &(String, Range<usize>),
+    ) -> Option<&'t str> {
+        let written = &text[value.clone()];
+        let name = &text[self.name.clone()];
+        let goes_on = name.eq_ignore_ascii_case("mj-navbar-link") && written.starts_with('/');
+        (key == "href" && !written.trim().is_empty() && !goes_on).then_some(written)
+    }
+
+    /// The text of its image, if it has one.
+    pub(in crate::issue) fn alt(&self, text: &str) -> Option<String> {
+        let alt = self.attributes.iter().find(|(key, _)| key == "alt");
+        alt.map(|(_, value)| without_entities(&text[value.clone()]))
+    }
+
+    /// What is called by its link: the words within, or the text of the image.
+    pub(in crate::issue) fn label(&self, text: &str) -> String {
+        let name = text[self.name.clone()].to_ascii_lowercase();
+        let words = content(text, self.end, &name);
+        match (self.alt(text), words.is_empty()) {
+            (Some(alt), true) => alt,
+            _ => words,
+        }
+    }
+}
+
+/// A field that stands where nothing would escape it.
+pub(in crate::issue) fn misplaced_field(
+    text: &str,
+    (key, value): &(String, Range<usize>),
+    source: Source<'_>,
+    base: usize,
+) -> Option<Diagnostic> {
+    let written = &text[value.clone()];
+    let safe = key == "href" || READ.contains(&key.as_str());
+    if safe || !written.contains("[[") || written.contains("\\[[") {
+        return None;
+    }
+    let message = format!("a field cannot stand in `{key}`");
+    let (at, length) = (base + value.start, written.len());
+    let error = source.at(Severity::Error, at, length, "slot", message);
+    Some(error.help("fields stand in texts, in `href` behind the host, in `alt` and in `title`"))
+}
+
+/// Whether an address is that of a file beside the issue.
+fn is_file(address: &str) -> bool {
+    let elsewhere =
+        address.contains("://") || address.starts_with("data:") || address.starts_with("//");
+    !address.is_empty() && !elsewhere && !address.contains("[[") && !address.contains("{{")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tags;
+    use crate::diagnostic::Source;
+
+    #[test]
+    fn images_without_a_text_and_files_of_the_issue_are_found() {
+        let text = "<!-- <mj-image src=\"no.png\" /> -->\n<mj-image src=\"a.png\" />\n\
+                    <mj-image src='b.png' alt=\"\" /><img alt='A hat' src=\"https://x.example/c.png\">\
+                    <mj-image alt=\"default\" /><mj-section background-url=\"d.png\">";
+        let source = Source { file: "a.md", text };
+        let mut told = Vec::new();
+        let mut files = Vec::new();
+        for tag in tags(text) {
+            told.extend(tag.textless(text, source, 0).map(|told| told.line));
+            let named = tag.attributes.iter();
+            let named = named.filter_map(|attribute| tag.file(text, attribute, 0));
+            files.extend(named.map(|picture| (picture.source, picture.offset)));
+        }
+        assert_eq!(told, [2]);
+        let file = |name: &str| (name.to_owned(), text.find(name).expect("it"));
+        assert_eq!(files, [file("a.png"), file("b.png"), file("d.png")]);
+    }
+}

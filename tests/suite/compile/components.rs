@@ -1,0 +1,97 @@
+//! Images among components of the author's own: files of the issue, each with a text.
+
+use crate::compile::desk::Desk;
+use crate::compile::filled;
+
+const PNG: &[u8] = include_bytes!("../../../emails/issues/this-week-in-ai-research/lora.png");
+
+#[test]
+fn a_file_named_in_components_is_an_image_of_the_issue() {
+    let desk = Desk::new();
+    desk.write("issues/one/pic.png", PNG);
+    let body = ":::mjml\n<mj-image src=\"pic.png\" alt=\"A chart\" width=\"200px\" />\n\
+                <mj-text>[[first_name|you]] <img src='pic.png' alt=\"\" width=\"20\"></mj-text>\n:::";
+    let built = desk.body(body).expect("an issue");
+    let [image] = built.compiled.images.as_slice() else {
+        panic!("{:?}", built.compiled.images);
+    };
+    let html = filled(&built.compiled.html);
+    let address = format!("src=\"https://news.example.org/i/{}\"", image.hash);
+    assert_eq!(html.matches(&address).count(), 1, "{html}");
+    assert!(!html.contains("pic.png"), "{html}");
+    let tag = html.split("<img ").find(|tag| tag.contains(&address));
+    let tag = tag.and_then(|tag| tag.split('>').next()).expect("a tag");
+    assert!(
+        tag.contains(" height=\"") && !tag.contains("auto\""),
+        "{tag}"
+    );
+    // What is wrong with it is told where it is named.
+    let missing = desk.refused(&body.replacen("pic.png", "pci.png", 1));
+    let place = "issue.md:5:16: error[image]: there is no file `pci.png`";
+    assert!(missing.contains(place), "{missing}");
+}
+
+#[test]
+fn a_link_of_components_stands_in_the_table_by_its_words_and_takes_fields_as_an_address_does() {
+    let desk = Desk::new();
+    let body = "## One\n\na\n\n:::mjml\n<mj-button href=\"https://b.example/?a=1&amp;b=2\">Press</mj-button>\n\
+                <mj-text><a href='https://p.example/?n=[[first_name|x]]&b=1'>yours</a></mj-text>\n:::";
+    let built = desk.body(body).expect("an issue");
+    let links = built.compiled.links.iter();
+    let links: Vec<(&str, &str)> = links.map(|link| (&*link.name, &*link.url)).collect();
+    assert_eq!(links, [("1 - Press", "https://b.example/?a=1&b=2")]);
+    let html = filled(&built.compiled.html);
+    let personal = "href='https://p.example/?n=%3CZo%C3%AB%3E&amp;b=1'";
+    assert!(html.contains(personal), "{html}");
+    for (from, to, expected) in [
+        (
+            "https://b.example",
+            "htps://b.example",
+            "issue.md:9:18: error[link]",
+        ),
+        ("https://p.example/?n=", "", "issue.md:10:19: error["),
+        (
+            "<a href",
+            "<a class=\"[[first_name|x]]\" href",
+            "issue.md:10:20: error[slot]",
+        ),
+    ] {
+        let refused = desk.refused(&body.replacen(from, to, 1));
+        assert!(refused.contains(expected), "{to}: {refused}");
+    }
+}
+
+#[test]
+fn an_image_of_components_without_a_text_is_told_by_its_line() {
+    let desk = Desk::new();
+    desk.write("issues/one/pic.png", PNG);
+    let told = desk.refused(
+        "a\n\n:::mjml\n<mj-image src=\"pic.png\" />\n<!-- <mj-image src=\"no.png\" /> -->\n\
+         <mj-image src=\"https://x.example/y.png\" alt=\"\" />\n:::",
+    );
+    let place = "issue.md:7:2: error[alt]: this image has no text";
+    assert!(told.contains(place), "{told}");
+    assert!(!told.contains("no.png") && !told.contains(":9:"), "{told}");
+}
+
+#[test]
+fn an_image_that_a_theme_names_by_its_file_is_found_by_no_reader_and_refused() {
+    let desk = Desk::new();
+    assert_eq!(desk.run(&["theme", "new", "mine"]).0, 0);
+    let layout = desk.emails().join("themes/mine/layout.mjml");
+    let text = std::fs::read_to_string(&layout).expect("a layout");
+    let logo = "<mj-image src=\"logo.png\" alt=\"Our sign\" />\n{{ parts(intro, words) }}";
+    let changed = text.replacen("{{ parts(intro, words) }}", logo, 1);
+    assert_ne!(changed, text);
+    std::fs::write(&layout, &changed).expect("a file");
+    desk.write(
+        "issues/walk/issue.md",
+        "---\ntitle: A walk\ntheme: mine\n---\nHello.\n",
+    );
+    let (code, out, _) = desk.run(&["check", "walk"]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("finds the image `logo.png`"), "{out}");
+    let away = changed.replace("logo.png", "https://example.org/logo.png");
+    std::fs::write(&layout, away).expect("a file");
+    assert_eq!(desk.run(&["check", "walk"]).0, 0);
+}
