@@ -1,7 +1,7 @@
 //! The freeze beside readers who leave: either it sees that they left, or their deliveries are taken.
 
 use pressrun::event::Evidence;
-use pressrun::id::SubscriptionKey;
+use pressrun::id::{SubscriberId, SubscriptionKey};
 use pressrun::store::departures::Leaving;
 use pressrun::store::runs::{Begun, Frozen};
 
@@ -51,8 +51,8 @@ on_both!(
         };
         let erase = async {
             for key in ending(2) {
-                let key = SubscriptionKey(i64::from(key));
-                store.erase(key, NOW).await.expect("an erasure");
+                let reader = SubscriberId(i64::from(key));
+                store.erase(reader, &[], NOW).await.expect("an erasure");
             }
         };
         let groups = async {
