@@ -16,7 +16,6 @@ const MAILS: [(&str, Mail); 6] = [
     ("address", Mail::Confirm),
     // To a reader of a list, too, and with the same way out.
     ("probe", Mail::Welcome),
-    ("known", Mail::Welcome),
     ("welcome", Mail::Welcome),
     ("known", Mail::Welcome),
     ("goodbye", Mail::Goodbye),
