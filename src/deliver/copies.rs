@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
@@ -31,11 +30,9 @@ const TEMPLATES: usize = 64;
 
 /// Buffers of finished messages that are kept for the next ones. A fresh one of 70 KB costs more than what
 /// is written into it: the system clears its pages first.
-const SPARE: usize = 64;
+const SPARE: usize = 256;
 /// A buffer that one huge message has grown beyond this is given back to the system.
 const SPARE_OCTETS: usize = 256 * 1024;
-/// Octets of messages that all connections of a relay together make while others are on the wire.
-const AHEAD: usize = 8 * 1024 * 1024;
 
 /// A message ready for the relay.
 #[derive(Debug)]
@@ -82,9 +79,6 @@ pub(crate) struct Copies {
     more: Vec<(&'static str, String)>,
     templates: Mutex<HashMap<TemplateKey, Arc<Made>>>,
     spare: Mutex<Vec<Vec<u8>>>,
-    connections: usize,
-    /// Octets of the last message made.
-    length: AtomicUsize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -111,17 +105,7 @@ impl Copies {
             more: relay.fields(),
             templates: Mutex::default(),
             spare: Mutex::default(),
-            connections: relay.connections.max(1),
-            length: AtomicUsize::new(0),
         }
-    }
-
-    /// How many messages one connection may make while others are on the wire; one at least.
-    pub(crate) fn ahead(&self) -> usize {
-        let octets = self
-            .connections
-            .saturating_mul(self.length.load(Ordering::Relaxed));
-        AHEAD.checked_div(octets).unwrap_or(usize::MAX).max(1)
     }
 
     /// Takes back the buffer of a message that stands on the wire or is not wanted any more.
@@ -189,7 +173,6 @@ impl Copies {
         let key = job.key();
         let mut message = lock(&self.spare).pop().unwrap_or_default();
         made.template.render(keyring, key, &copy, &mut message)?;
-        self.length.store(message.len(), Ordering::Relaxed);
         Ok(Prepared {
             key,
             sender: envelope_sender(keyring, key, &made.bounce_domain),

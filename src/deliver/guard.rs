@@ -1,7 +1,8 @@
 //! Who may send at all: the lock on a SQLite database or of a node, and the guard against a restored backup.
 //!
-//! Promises: two processes never send from one SQLite file, nor as one node of a PostgreSQL; a database older than what this machine
-//! knows of it, or a run that slept for more than an hour, is held until a person says otherwise.
+//! Promises: two processes never send from one SQLite file, nor as one node of a PostgreSQL; a database older
+//! than what this machine knows of it, or a run that slept for more than an hour, is held until a person says
+//! otherwise.
 
 use std::fs::{self, File};
 use std::io::Write;

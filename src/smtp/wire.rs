@@ -86,8 +86,6 @@ impl Wire {
     /// Puts bytes behind what is to be written; where they end, counted from the start of this write.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
         self.dialogue.said(bytes);
-        // It is used again and again: what doubling would spare once, it would hold for ever.
-        self.outgoing.reserve_exact(bytes.len());
         self.outgoing.extend_from_slice(bytes);
         self.outgoing.len()
     }

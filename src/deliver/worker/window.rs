@@ -47,12 +47,12 @@ impl Worker<'_> {
                 window = self.fill(Vec::new(), left).await;
                 continue;
             }
-            // While the window is on its way, copies of the next are made.
+            // While the window is on its way, the copies of the next are made.
             let settled = async {
                 let _watched = self.shared.watch(self.seat.relay);
                 session.settle().await
             };
-            let (answers, upcoming) = tokio::join!(settled, self.begin(left));
+            let (answers, upcoming) = tokio::join!(settled, self.fill(Vec::new(), left));
             let mut end = None;
             for (ready, answer) in marked.into_iter().zip(answers) {
                 match answer {
@@ -91,19 +91,9 @@ impl Worker<'_> {
                 }
                 return;
             }
-            window = match upcoming.is_empty() {
-                true => upcoming,
-                false => self.fill(upcoming, left).await,
-            };
+            window = upcoming;
         }
         session.quit().await;
-    }
-
-    /// The beginning of the next window, as far as memory allows.
-    async fn begin(&self, left: u32) -> Vec<Ready> {
-        let ahead = self.seat.relay.copies.ahead();
-        let left = left.min(u32::try_from(ahead).unwrap_or(u32::MAX));
-        self.fill(Vec::new(), left).await
     }
 
     /// Adds messages that wait to `window`, up to its size and to what is `left` of the connection.
