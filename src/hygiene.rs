@@ -1,7 +1,8 @@
 //! Addresses that stopped taking mail: found, asked once more, and suppressed only when that comes back, too.
 //!
-//! Promises: nobody is mailed or suppressed without being told to, by a command or by `hygiene.probe_every`; a probe that was taken must stay taken for some
-//! days, because servers also return what they took; what is not the recipient's own refusal suppresses nobody.
+//! Promises: nobody is mailed or suppressed without being told to, by a command or by `hygiene.probe_every`; a
+//! probe that was taken must stay taken for some days, because servers also return what they took; what is not the
+//! recipient's own refusal suppresses nobody.
 
 use std::time::Duration;
 

@@ -116,8 +116,8 @@ const ALLOW: &str = "
       )";
 
 impl Store {
-    /// Holds the run, after it has turned out that the relay refuses everyone, and puts `keys`, which
-    /// failed or bounced by that (`from`), back into its queue. A cancelled run stays as it is. Gives how many went back.
+    /// Holds the run, after it has turned out that the relay refuses everyone, and puts `keys`, which failed or
+    /// bounced by that (`from`), back into its queue. A cancelled run stays as it is. Gives how many went back.
     pub async fn hold_refused(
         &self,
         run: RunId,

@@ -18,7 +18,8 @@ use crate::store::{Result, Store};
 /// The next recipients behind the cursor. Who is suppressed takes part as `suppressed`, so that the
 /// author sees it. They are numbered where they are read, in the order in which they are read: nothing is sorted.
 const OF_LIST: &str = "
-        select row_number() over (order by s.subscriber_id) as number, s.subscriber_id as id, <due> as due, <parts> as parts,
+        select row_number() over (order by s.subscriber_id) as number,
+            s.subscriber_id as id, <due> as due, <parts> as parts,
             exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
         from subscriptions s join subscribers u on u.id = s.subscriber_id <zones>
         where s.list_id = $1 and s.status = 'confirmed' and s.confirmed_at <= $2
@@ -38,7 +39,8 @@ const BEFORE: &str = "s.subscriber_id > $3 and s.subscriber_id <= $13 and s.subs
 
 /// The same from an earlier run, by its numbers: who left since is not there any more.
 const OF_RUN: &str = "
-        select row_number() over (order by s.subscriber_id) as number, s.subscriber_id as id, <due> as due, <parts> as parts,
+        select row_number() over (order by s.subscriber_id) as number,
+            s.subscriber_id as id, <due> as due, <parts> as parts,
             exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
         from deliveries d
             join subscriptions s on s.list_id = $1 and s.subscriber_id = d.subscriber_id

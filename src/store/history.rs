@@ -121,8 +121,8 @@ impl Store {
         })
     }
 
-    /// How many of those whom [`Store::part_of`] counts have a copy of the issue `slug` already, and the newest run that
-    /// brought it.
+    /// How many of those whom [`Store::part_of`] counts have a copy of the issue `slug` already, and the newest run
+    /// that brought it.
     pub async fn part_has_got(
         &self,
         list: ListId,

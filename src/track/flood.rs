@@ -60,3 +60,41 @@ impl Flood {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use tokio::time::{Instant, advance};
+
+    use super::{Flood, PIECE, SMALL_PIECE};
+
+    const TOOK: Duration = Duration::from_millis(5);
+
+    /// A piece beside which so many events are stored; gives how long the rest behind it is.
+    async fn piece(flood: &mut Flood, stored: &AtomicU64, events: u64) -> Duration {
+        advance(TOOK).await;
+        stored.fetch_add(events, Ordering::Relaxed);
+        let from = Instant::now();
+        flood.rest(TOOK).await;
+        from.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_fold_rests_in_a_flood_a_little_before_one_and_not_in_a_calm() {
+        let stored = Arc::new(AtomicU64::new(0));
+        let mut flood = Flood::beside(Arc::clone(&stored));
+        assert_eq!(piece(&mut flood, &stored, 5).await, Duration::ZERO);
+        assert_eq!(flood.piece(), PIECE, "a thousand a second");
+        let high = piece(&mut flood, &stored, 500).await;
+        assert_eq!(flood.piece(), SMALL_PIECE);
+        assert_eq!(high, TOOK * 8);
+        // Twenty a millisecond since the last look, half of it in the rest: 5,000 a second.
+        let less = piece(&mut flood, &stored, 225).await;
+        assert!(Duration::ZERO < less && less < TOOK, "{less:?}");
+        assert_eq!(piece(&mut flood, &stored, 0).await, Duration::ZERO);
+        assert_eq!(flood.piece(), PIECE, "it is over");
+    }
+}

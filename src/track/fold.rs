@@ -2,8 +2,8 @@
 //!
 //! Promises: every event is counted once, whoever else folds and wherever the program is killed; what was judged by
 //! older rules is judged again from the log, and stays as it was where events of it are forgotten. A batch is sorted
-//! by delivery and written in pieces, so that the one writer of SQLite is never held long; while events pour in the
-//! pieces are smaller and rests lie between them, since storing comes before counting. Leaves the verdicts to `event::score` and the shares to `stats::tally`.
+//! by delivery and written in pieces, so that the one writer of SQLite is never held long. Leaves the room that it
+//! makes for those who store to `flood`, the verdicts to `event::score`, and the shares to `stats::tally`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

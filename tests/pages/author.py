@@ -204,10 +204,8 @@ def the_numbers_on_the_pages_are_those_of_the_log(it, chromium):
     assert wide <= 375, f"the issue with its clicks is {wide} px wide on a phone"
 
 
-def readers_are_imported_and_taken_back_by_keyboard(it, chromium):
-    table = it.folder / "late.csv"
-    rows = "".join(f"late{n}@example.org,Late {n}\n" for n in range(30))
-    table.write_text("email,name,shoe size\n" + rows + "nobody,No,1\n")
+def fill_import(it, chromium, table):
+    """Fills the form of the page of imports by keyboard; it is not sent yet."""
     chromium.open(it.pages + "/imports")
     tab_to(chromium, lambda tag, _, text: tag == "summary" and "import" in text.lower())
     chromium.keys(ENTER)
@@ -215,6 +213,13 @@ def readers_are_imported_and_taken_back_by_keyboard(it, chromium):
     chromium.choose("#file", table)
     tab_to(chromium, lambda tag, name, _: tag == "input" and name == "consent")
     chromium.keys("asked at the fair")
+
+
+def readers_are_imported_and_taken_back_by_keyboard(it, chromium):
+    table = it.folder / "late.csv"
+    rows = "".join(f"late{n}@example.org,Late {n}\n" for n in range(30))
+    table.write_text("email,name,shoe size\n" + rows + "nobody,No,1\n")
+    fill_import(it, chromium, table)
     shot(chromium, "import-form")
     looks_right_here(chromium, "author-import-form")
     press(chromium, "look at it")
@@ -240,13 +245,7 @@ def readers_are_imported_and_taken_back_by_keyboard(it, chromium):
 def a_table_with_headers_of_its_own_is_explained_by_keyboard(it, chromium):
     table = it.folder / "odd.csv"
     table.write_text("Contact,Who\nodd1@example.org,Odd One\nnobody,No\n")
-    chromium.open(it.pages + "/imports")
-    tab_to(chromium, lambda tag, _, text: tag == "summary" and "import" in text.lower())
-    chromium.keys(ENTER)
-    tab_to(chromium, lambda tag, name, _: tag == "input" and name == "file")
-    chromium.choose("#file", table)
-    tab_to(chromium, lambda tag, name, _: tag == "input" and name == "consent")
-    chromium.keys("asked at the fair")
+    fill_import(it, chromium, table)
     press(chromium, "look at it")
     assert "no column holds the address" in chromium.text(), chromium.text()
     looks_right_here(chromium, "author-import-map")

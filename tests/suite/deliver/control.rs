@@ -8,6 +8,7 @@ use pressrun::run;
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
 
+use crate::deliver::fate::three_uncertain;
 use crate::deliver::rig::{Rig, Wish, readers, script, until};
 use crate::harness::Engine;
 use crate::on_both;
@@ -119,15 +120,7 @@ on_both!(
 on_both!(
     who_left_is_not_mailed_by_putting_an_uncertain_delivery_back,
     async |engine: Engine| {
-        let wish = Wish {
-            readers: readers(3),
-            ..Wish::default()
-        };
-        let rig = Rig::new(engine, wish).await;
-        rig.sink.set_script(script("drop-after-dot"));
-        let run = rig.begin().await;
-        assert_eq!(rig.finish(run).await.uncertain, 3);
-        rig.sink.set_script(Script::default());
+        let (rig, run) = three_uncertain(engine).await;
         let (store, now) = (&rig.app.store, rig.app.clock.now());
         let left = store.leave(SubscriptionKey(1), now).await;
         assert!(left.expect("a change"));

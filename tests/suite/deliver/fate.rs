@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pressrun::delivery::State;
+use pressrun::id::RunId;
 use pressrun::run;
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
@@ -33,6 +34,20 @@ async fn cut(engine: Engine, pipelining: bool) {
             assert!(row.reply.is_some_and(|text| text.contains("dot")));
         }
     }
+}
+
+/// A run whose three copies nobody answered for, and a relay that works again.
+pub(super) async fn three_uncertain(engine: Engine) -> (Rig, RunId) {
+    let wish = Wish {
+        readers: readers(3),
+        ..Wish::default()
+    };
+    let rig = Rig::new(engine, wish).await;
+    rig.sink.set_script(script("drop-after-dot"));
+    let run = rig.begin().await;
+    assert_eq!(rig.finish(run).await.uncertain, 3);
+    rig.sink.set_script(Script::default());
+    (rig, run)
 }
 
 on_both!(
@@ -134,15 +149,7 @@ on_both!(
 on_both!(
     an_uncertain_delivery_that_a_person_puts_back_goes_out_once_more,
     async |engine: Engine| {
-        let wish = Wish {
-            readers: readers(3),
-            ..Wish::default()
-        };
-        let rig = Rig::new(engine, wish).await;
-        rig.sink.set_script(script("drop-after-dot"));
-        let run = rig.begin().await;
-        assert_eq!(rig.finish(run).await.uncertain, 3);
-        rig.sink.set_script(Script::default());
+        let (rig, run) = three_uncertain(engine).await;
         let now = rig.app.clock.now();
         let store = &rig.app.store;
         let one = store

@@ -333,6 +333,14 @@ impl TestSite {
         request(self.admin, "GET", path, &headers, "").await
     }
 
+    /// That the admin site knows none of these pages, also where one is logged in.
+    pub async fn has_no_admin_page(&self, paths: &[&str]) {
+        for path in paths {
+            let status = self.ask_admin(path, "localhost").await.status;
+            assert_eq!(status, 404, "{path}");
+        }
+    }
+
     /// Sends a form to the admin site as its own page does, logged in.
     pub async fn press_admin(&self, path: &str, body: &str) -> Answer {
         let cookie = self.cookie().await;
