@@ -15,8 +15,15 @@ use crate::subscriber::clean_name;
 use crate::subscriber::field::{BUILT_IN, FieldTable, Fields};
 use crate::subscriber::tag::{TAGS_LIMIT, Tag};
 
-/// What an error says that a map would mend; who has no command line says it elsewhere.
-pub(super) const SAY_WHICH: &str = "; say which with `--map COLUMN=";
+/// The header leaves open what a column holds, and a map would say it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}; say which with `--map COLUMN={field}`")]
+pub(super) struct Unclear {
+    /// Without the way to say it: a page has another one.
+    pub what: String,
+    field: String,
+}
+
 /// Characters of an unknown status that are told.
 const SHOWN: usize = 40;
 
@@ -119,10 +126,13 @@ impl Columns {
                     "the first line holds an address; a header line such as `email,name` is missing"
                 );
             }
-            bail!(
-                "no column holds the address; there are `{}`{SAY_WHICH}email`",
-                names.join("`, `")
-            );
+            bail!(Unclear {
+                what: format!(
+                    "no column holds the address; there are `{}`",
+                    names.join("`, `")
+                ),
+                field: "email".to_owned(),
+            });
         };
         let taken = columns.taken.iter().zip(&names);
         let free = taken.filter(|(taken, _)| !**taken);
@@ -383,10 +393,10 @@ impl Finder<'_> {
             }
             several => {
                 let names: Vec<&str> = several.iter().map(|c| self.names[*c].as_str()).collect();
-                bail!(
-                    "several columns hold `{target}`: `{}`{SAY_WHICH}{target}`",
-                    names.join("`, `")
-                );
+                bail!(Unclear {
+                    what: format!("several columns hold `{target}`: `{}`", names.join("`, `")),
+                    field: target.to_owned(),
+                });
             }
         }
     }

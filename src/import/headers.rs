@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::app::App;
-use crate::import::columns::SAY_WHICH;
+use crate::import::columns::Unclear;
 use crate::import::field_table;
 use crate::import::source::Source;
 use crate::subscriber::field::BUILT_IN;
@@ -42,15 +42,11 @@ pub fn headers(app: &App, file: &Path, map: &[(String, String)]) -> anyhow::Resu
             Some(source)
         }
         Err(why) => {
-            let names = Source::names(file)?;
-            if names.iter().any(|name| name.contains('@')) {
-                // The header is missing: its first reader would be lost.
+            let Some(unclear) = why.downcast_ref::<Unclear>() else {
                 return Err(why);
-            }
-            note(&names);
-            let why = why.root_cause().to_string();
-            let told = why.split_once(SAY_WHICH).map_or(&why[..], |(told, _)| told);
-            found.unclear = Some(told.to_owned());
+            };
+            note(&Source::names(file)?);
+            found.unclear = Some(unclear.what.clone());
             None
         }
     };

@@ -46,6 +46,7 @@ const KEPT: Duration = Duration::from_secs(3_600);
 const TIDY: Duration = Duration::from_secs(600);
 /// Octets of a file's name.
 const NAME: usize = 120;
+
 /// Files that were looked at and wait.
 #[derive(Debug, Default)]
 pub(super) struct Uploads(Mutex<VecDeque<Upload>>);
