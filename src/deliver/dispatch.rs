@@ -116,7 +116,10 @@ impl Engine {
         }
         let active = &memory.runs;
         shared.retain(|id| active.contains_key(&id));
-        if self.is_doubtful(memory).await {
+        // The time that the guard looked at is the time by which jobs are taken up: a clock that jumps meanwhile makes
+        // none due and none old.
+        let now = shared.app.clock.now();
+        if self.is_doubtful(memory, now).await {
             return Ok(());
         }
         self.beat(memory).await;
@@ -131,7 +134,7 @@ impl Engine {
             }
             match run.status.as_str() {
                 "freezing" => self.freeze(run).await?,
-                "sending" | "open" => self.feed(run, sending).await?,
+                "sending" | "open" => self.feed(run, sending, now).await?,
                 _ => {}
             }
         }
@@ -163,7 +166,7 @@ impl Engine {
     }
 
     /// Keeps the queue filled from one run of so many that are `sending`; finishes it when nothing is left.
-    async fn feed(&self, run: &Arc<Run>, sending: usize) -> Result<(), StoreError> {
+    async fn feed(&self, run: &Arc<Run>, sending: usize, now: Timestamp) -> Result<(), StoreError> {
         let shared = &self.shared;
         let app = &shared.app;
         let system = run.id() == RunId::SYSTEM;
@@ -177,11 +180,10 @@ impl Engine {
             return Ok(());
         }
         if run.is_paced() {
-            return self.feed_paced(run, via, wanted).await;
+            return self.feed_paced(run, via, wanted, now).await;
         }
         while system || shared.queue.len(run.id()) < wanted {
             let lease = app.config.send.lease;
-            let now = app.clock.now();
             let limit = self.blocks_for(wanted.saturating_sub(shared.queue.len(run.id())));
             let blocks = app
                 .store
@@ -219,15 +221,20 @@ impl Engine {
 
     /// Gives out no more of a run than its pace allows now. Nothing of it waits in memory: a block is leased
     /// for what may go out at once, and what is not due or not allowed yet goes back with it.
-    async fn feed_paced(&self, run: &Arc<Run>, via: Via, wanted: usize) -> Result<(), StoreError> {
+    async fn feed_paced(
+        &self,
+        run: &Arc<Run>,
+        via: Via,
+        wanted: usize,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let app = &self.shared.app;
         let queued = app.store.counts(run.id()).await?.queued;
-        let now = app.clock.now();
         let left = run.spread_until.map(|until| Timestamp(until).since(now));
         let spread = left.and_then(|left| pace::spread(queued, left));
         // Once the time of a spread is over, what is left goes out as fast as it may.
         let Some(per_day) = [run.per_day, spread].into_iter().flatten().min() else {
-            return self.give_out(run, via, usize::MAX, wanted).await;
+            return self.give_out(run, via, usize::MAX, wanted, now).await;
         };
         let grant = pace::grant(per_day, run.paced_to.map(Timestamp), now);
         if grant.messages == 0 || app.store.due(run.id(), now).await? == 0 {
@@ -238,7 +245,7 @@ impl Engine {
             .move_pace(run.id(), run.paced_to, grant.paced_to)
             .await?
         {
-            self.give_out(run, via, grant.messages, wanted).await?;
+            self.give_out(run, via, grant.messages, wanted, now).await?;
         }
         Ok(())
     }
@@ -250,11 +257,11 @@ impl Engine {
         via: Via,
         mut allowed: usize,
         wanted: usize,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         let app = &self.shared.app;
         while allowed > 0 && self.shared.queue.len(run.id()) < wanted {
             let lease = app.config.send.lease;
-            let now = app.clock.now();
             let blocks = app
                 .store
                 .lease_blocks(run.id(), &self.node, self.boot, lease, 1, now)
@@ -319,16 +326,15 @@ impl Engine {
 
     /// Whether nothing may be sent now: a run comes up on a database older than it should be, or time has
     /// jumped under a run. What is under way is held then.
-    async fn is_doubtful(&self, memory: &mut Memory) -> bool {
+    async fn is_doubtful(&self, memory: &mut Memory, now: Timestamp) -> bool {
         let app = &self.shared.app;
-        let now = app.clock.now();
         let awake = memory.awake.replace(now).unwrap_or(now);
         let runs = || memory.runs.values().filter(|run| run.id() != RunId::SYSTEM);
         let begins = runs().any(|run| !memory.under_way.contains(&run.id()));
         let why = match begins {
             true => self.generation.older(app).await,
             false if memory.under_way.is_empty() => Ok(None),
-            false => Ok(guard::slept(app, awake)),
+            false => Ok(guard::slept(now, awake)),
         };
         let why = match why {
             Ok(None) => return false,

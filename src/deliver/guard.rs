@@ -106,7 +106,9 @@ impl Generation {
             return Ok(Some(why));
         }
         let beat = number(app.store.meta(HEARTBEAT).await?);
-        Ok((beat > 0).then(|| slept(app, Timestamp(beat))).flatten())
+        Ok((beat > 0)
+            .then(|| slept(app.clock.now(), Timestamp(beat)))
+            .flatten())
     }
 
     /// Why this database must not be sent from, if it is older than this machine remembers.
@@ -171,8 +173,8 @@ impl Generation {
 }
 
 /// Why a run must be held whose last sign of life was at `beat`, if that is too long ago.
-pub(crate) fn slept(app: &App, beat: Timestamp) -> Option<String> {
-    let away = app.clock.now().since(beat);
+pub(crate) fn slept(now: Timestamp, beat: Timestamp) -> Option<String> {
+    let away = now.since(beat);
     (away > GAP).then(|| {
         format!(
             "nothing was sent for {} minutes with a run under way: the machine slept, was down, or was \

@@ -4,6 +4,8 @@
 //! deferred; faults of the connection or the relay charge nobody, but one delivery that ends connection after
 //! connection while others pass is charged with it.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::config::{Send, UncertainPolicy};
 use crate::delivery::{Failure, Outcome, Settled};
@@ -19,8 +21,8 @@ pub(crate) struct Attempt {
     pub key: DeliveryKey,
     /// Charged attempts before this one.
     pub attempts: i64,
-    /// When the delivery came into being: it expires by its age.
-    pub since: Timestamp,
+    /// How long the delivery had waited when this attempt was taken up: it expires by that, whatever the clock did since.
+    pub age: Duration,
     pub now: Timestamp,
     /// Whether its marker was committed.
     pub marked: bool,
@@ -171,7 +173,7 @@ pub(crate) fn uncertain(policy: UncertainPolicy, why: String) -> Outcome {
 /// its readers. System mails and reopened runs have no age to go by, so the waits so far count as well.
 fn deferred(config: &Send, attempt: &Attempt, reply: Reply) -> Outcome {
     let before = u32::try_from(attempt.attempts).unwrap_or(u32::MAX);
-    let aged = retry::expired(attempt.since, config.give_up, attempt.now);
+    let aged = attempt.age >= config.give_up;
     let waited = retry::waited(&config.retry, before);
     if before > 0 && (aged || waited >= config.give_up) {
         return Outcome::Expired(reply);

@@ -19,7 +19,8 @@ use crate::store::{Result, Store};
 pub struct Queued {
     pub seq: i64,
     pub attempts: i64,
-    pub created_at: i64,
+    /// For how long it has waited, in ms, by the clock of whoever took it up.
+    pub age: i64,
     pub subscriber_id: i64,
     pub address: String,
     pub name: String,
@@ -39,6 +40,13 @@ pub struct Queued {
 
 /// The columns of [`LOAD`], read by place: one row for each message of a run.
 type IssueRow = (i64, i64, i64, i64, String, String, String, String, i64, i64);
+
+impl Queued {
+    /// For how long it had waited when it was taken up.
+    pub fn age(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.age).unwrap_or(0))
+    }
+}
 
 #[derive(Serialize)]
 struct BlockRow {
@@ -67,10 +75,10 @@ const LEASE: &str = "
 /// waits alone count.
 const LOAD: &str = "
     select d.seq, d.attempts,
-        case when r.per_day is not null then cast($4 as bigint)
+        $4 - case when r.per_day is not null then cast($4 as bigint)
             when r.spread_until > r.since then r.spread_until
             when r.since > 0 then r.since
-            else coalesce(r.started_at, r.created_at) end as created_at,
+            else coalesce(r.started_at, r.created_at) end as age,
         d.subscriber_id,
         u.address, u.name, u.fields, u.tracking, s.key as subscription,
         coalesce(d.parts, 0) as parts
@@ -83,7 +91,7 @@ const LOAD: &str = "
     order by d.seq";
 
 const LOAD_SYSTEM: &str = "
-    select d.seq, d.attempts, d.due_at as created_at, d.subscriber_id,
+    select d.seq, d.attempts, $4 - d.due_at as age, d.subscriber_id,
         coalesce(m.address, u.address) as address, coalesce(u.name, '') as name,
         coalesce(u.fields, '{}') as fields, coalesce(s.key, 0) as subscription,
         coalesce(u.tracking, 'unset') as tracking, coalesce(d.parts, 0) as parts,
@@ -344,7 +352,7 @@ fn queued(row: IssueRow) -> Queued {
     Queued {
         seq: row.0,
         attempts: row.1,
-        created_at: row.2,
+        age: row.2,
         subscriber_id: row.3,
         address: row.4,
         name: row.5,

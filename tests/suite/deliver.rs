@@ -13,8 +13,11 @@ mod rotation;
 mod system;
 mod windows;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use pressrun::clock::Clock;
 use pressrun::delivery::Counts;
 use pressrun::run;
 use pressrun::smtp::sink::SinkOptions;
@@ -128,6 +131,32 @@ on_both!(
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 1);
         assert_eq!(rig.rows(run).await[0].attempts, 3);
+    }
+);
+
+on_both!(
+    a_clock_that_jumps_while_the_relay_thinks_makes_nobody_old,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: vec!["reader0+dot-451+slow-700ms@example.org".into()],
+            send: "retry = [\"5m\"]\ngive_up = \"48h\"",
+            ..Wish::default()
+        };
+        let mut rig = Rig::new(engine, wish).await;
+        let clock = Arc::new(AtomicI64::new(1_800_000_000_000));
+        rig.app.clock = Clock::Fixed(Arc::clone(&clock));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_row(run, |row| row.state == "queued" && row.attempts == 1)
+            .await;
+        let minute = 60_000;
+        clock.fetch_add(6 * minute, Ordering::SeqCst);
+        rig.wait_row(run, |row| row.state == "at_dot").await;
+        clock.fetch_add(30 * 24 * 60 * minute, Ordering::SeqCst);
+        rig.wait_status(run, "held").await;
+        rig.wait_row(run, |row| row.state == "queued" && row.attempts == 2)
+            .await;
+        sending.stop().await;
     }
 );
 

@@ -197,9 +197,8 @@ impl Direct {
         } = put_off;
         let give_up = self.app.config.send.give_up;
         let reply = Reply::ours(if failing.is_some() { "4.4.1" } else { "4.4.5" }, why);
-        let created = Timestamp(job.row.created_at);
         let over = failing.is_some_and(|since| retry::expired(since, give_up, now))
-            && retry::expired(created, give_up, now);
+            && job.row.age() >= give_up;
         // A pause that somebody asked for is no failure.
         let failure = failing.map(|_| Failure {
             stage: None,
@@ -241,7 +240,7 @@ impl Direct {
         let attempt = Attempt {
             key: job.key(),
             attempts: job.row.attempts,
-            since: Timestamp(job.row.created_at),
+            age: job.row.age(),
             now: self.app.clock.now(),
             marked: false,
             policy: job.policy(),

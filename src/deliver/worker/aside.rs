@@ -4,7 +4,6 @@
 //! off by schedule and charged. So one reader's mail stops neither the run nor the relay, and ends like any that is
 //! refused for ever.
 
-use crate::clock::Timestamp;
 use crate::deliver::judge::{Attempt, put_off};
 use crate::deliver::ledger::Settling;
 use crate::deliver::worker::{Ready, Worker};
@@ -19,7 +18,7 @@ impl Worker<'_> {
         Attempt {
             key: ready.prepared.key,
             attempts: ready.job.row.attempts,
-            since: Timestamp(ready.job.row.created_at),
+            age: ready.job.row.age(),
             now: self.shared.app.clock.now(),
             marked,
             policy: ready.job.policy(),

@@ -280,6 +280,12 @@ impl Rig {
         self.trouble().await
     }
 
+    /// Waits until the run's only delivery is as `asked`.
+    pub async fn wait_row(&self, run: RunId, asked: impl Fn(&DeliveryRow) -> bool) {
+        let reached = async || self.rows(run).await.iter().all(&asked);
+        assert!(until(reached).await, "{:?}", self.rows(run).await);
+    }
+
     pub async fn rows(&self, run: RunId) -> Vec<DeliveryRow> {
         let rows = self.app.store.deliveries(run, None, -1, 100_000).await;
         rows.expect("the rows")
