@@ -175,7 +175,11 @@ pub async fn run(
         app,
         origin: &origin,
         import,
-        wary: 0,
+        // Where readers are known, the file may be of the same.
+        wary: match app.store.has_readers().await? {
+            true => WARY,
+            false => 0,
+        },
     };
     let mut taken = Ok(());
     while let (true, Some(batch)) = (taken.is_ok(), batches.recv().await) {
