@@ -334,8 +334,8 @@ impl Store {
     /// Whether anybody at all is known.
     pub async fn has_readers(&self) -> Result<bool> {
         read!(self, conn => {
-            let found: Option<i64> = sqlx::query_scalar("select id from subscribers limit 1")
-                .fetch_optional(conn)
+            let found: Option<i64> = sqlx::query_scalar("select min(id) from subscribers")
+                .fetch_one(conn)
                 .await?;
             Ok(found.is_some())
         })

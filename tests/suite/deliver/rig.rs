@@ -280,10 +280,12 @@ impl Rig {
         self.trouble().await
     }
 
-    /// Waits until the run's only delivery is as `asked`.
+    /// Waits until the first delivery of the run is as `asked`.
     pub async fn wait_row(&self, run: RunId, asked: impl Fn(&DeliveryRow) -> bool) {
-        let reached = async || self.rows(run).await.iter().all(&asked);
-        assert!(until(reached).await, "{:?}", self.rows(run).await);
+        let reached = async || self.rows(run).await.first().is_some_and(&asked);
+        let reached = until(reached).await;
+        let (rows, run) = (self.rows(run).await, self.run(run).await);
+        assert!(reached, "{rows:?} of {run:?}");
     }
 
     pub async fn rows(&self, run: RunId) -> Vec<DeliveryRow> {
