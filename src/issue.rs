@@ -226,9 +226,19 @@ fn decode(file: &str, octets: &[u8]) -> Result<String, Diagnostic> {
         }
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let text = match memchr::memchr(b'\r', text.as_bytes()) {
+        Some(_) => text.replace("\r\n", "\n").replace('\r', "\n"),
+        None => text.to_owned(),
+    };
     let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
-    if let Some((offset, c)) = text.char_indices().find(|(_, c)| odd(*c)) {
+    // C0, DEL, and the first octet of C1: no other character needs a look.
+    let suspect = |octet: u8| octet < b' ' || octet == 0x7f || octet == 0xc2;
+    let looked = text
+        .bytes()
+        .enumerate()
+        .filter(|(_, octet)| suspect(*octet));
+    let mut looked = looked.filter_map(|(at, _)| Some((at, text[at..].chars().next()?)));
+    if let Some((offset, c)) = looked.find(|(_, c)| odd(*c)) {
         let source = Source { file, text: &text };
         let message = format!("the control character U+{:04X} stands here", u32::from(c));
         return Err(source.error(offset, "encoding", message));

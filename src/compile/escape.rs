@@ -29,7 +29,8 @@ impl Context {
 pub fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(place) = rest.find(['&', '<', '>', '"', '\'']) {
+    let special = |octet: u8| matches!(octet, b'&' | b'<' | b'>' | b'"' | b'\'');
+    while let Some(place) = rest.bytes().position(special) {
         let (plain, special) = rest.split_at(place);
         out.push_str(plain);
         out.push_str(match special.as_bytes()[0] {

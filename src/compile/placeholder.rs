@@ -3,6 +3,8 @@
 //! Promises: ASCII letters and digits that neither escapes nor attributes change; each is told apart;
 //! one that is lost or doubled on the way is noticed.
 
+use memchr::memmem::Finder;
+
 use crate::compile::{Segment, Slot, Template};
 
 /// Digits of a placeholder's number.
@@ -32,6 +34,8 @@ pub(crate) enum Wanted {
 #[derive(Debug)]
 pub(crate) struct Placeholders {
     key: String,
+    /// Looks for the key: whole pages are searched for it, and word after word.
+    finder: Finder<'static>,
     placed: Vec<Placed>,
 }
 
@@ -51,6 +55,7 @@ impl Placeholders {
             .find(|key| !inputs.iter().any(|input| input.contains(key.as_str())))
             .expect("finite texts cannot hold every number");
         Placeholders {
+            finder: Finder::new(&key).into_owned(),
             key,
             placed: Vec::new(),
         }
@@ -74,7 +79,19 @@ impl Placeholders {
 
     /// Whether a placeholder stands in `text`.
     pub(crate) fn holds(&self, text: &str) -> bool {
-        text.contains(self.key.as_str())
+        self.finder.find(text.as_bytes()).is_some()
+    }
+
+    /// The text before the first key, and what stands behind each.
+    fn pieces<'t>(&'t self, text: &'t str) -> impl Iterator<Item = &'t str> {
+        let keys = self.finder.find_iter(text.as_bytes());
+        let ends = keys.chain(std::iter::once(text.len()));
+        let mut from = 0;
+        ends.map(move |end| {
+            let piece = &text[from..end];
+            from = end + self.key.len();
+            piece
+        })
     }
 
     /// Whether `text` is the place where a part begins or ends, and nothing else.
@@ -93,7 +110,7 @@ impl Placeholders {
         let mut seen = vec![0_usize; self.placed.len()];
         let mut segments = Vec::new();
         let mut literal = String::new();
-        let mut pieces = page.split(self.key.as_str());
+        let mut pieces = self.pieces(page);
         literal.push_str(pieces.next().unwrap_or_default());
         for piece in pieces {
             let number = piece.get(..DIGITS).and_then(|digits| digits.parse().ok());
@@ -130,11 +147,7 @@ impl Placeholders {
     /// Characters a reader will see where `text` stands, about.
     pub(crate) fn width(&self, text: &str) -> usize {
         let mut width = text.chars().count();
-        // Asked of each word, and few of them hold one.
-        if !self.holds(text) {
-            return width;
-        }
-        for piece in text.split(self.key.as_str()).skip(1) {
+        for piece in self.pieces(text).skip(1) {
             let number = piece.get(..DIGITS).and_then(|digits| digits.parse().ok());
             let filling = number.and_then(|number: usize| self.placed.get(number));
             let shown = match filling.map(|placed| &placed.filling) {

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use memchr::memmem::Finder;
+
 use crate::compile::Image;
 use crate::compile::escape::escape_html;
 use crate::compile::image::double;
@@ -30,7 +32,8 @@ impl Press<'_> {
         let mut lost = Vec::new();
         let mut out = String::with_capacity(html.len());
         let mut rest = html;
-        while let Some(at) = rest.find("<img ") {
+        let images = Finder::new("<img ");
+        while let Some(at) = images.find(rest.as_bytes()) {
             let end = rest[at..].find('>').map_or(rest.len(), |end| at + end);
             let tag = &rest[at..end];
             out.push_str(&rest[..at]);

@@ -366,13 +366,18 @@ impl Text<'_> {
     /// Breaks at blanks; a word longer than the line, such as a URL, stands on a line of its own.
     pub(crate) fn wrap(&self, text: &str, width: usize) -> Vec<String> {
         let mut lines = Vec::new();
+        // Few texts hold a placeholder, whose width is not that of its letters.
+        let plain = !self.places.holds(text);
         for paragraph in text.split('\n') {
-            let mut line = String::new();
+            let mut line = String::with_capacity(width);
             let mut used = 0;
             for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
-                let long = self.places.width(word);
+                let long = match plain {
+                    true => word.chars().count(),
+                    false => self.places.width(word),
+                };
                 if used > 0 && used + 1 + long > width {
-                    lines.push(std::mem::take(&mut line));
+                    lines.push(std::mem::replace(&mut line, String::with_capacity(width)));
                     used = 0;
                 }
                 if used > 0 {

@@ -126,6 +126,12 @@ impl Masked {
     ) -> Vec<T> {
         // A control character can still come in as a character reference.
         let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | SLOT_OPEN | SLOT_CLOSE);
+        if !text.contains(|c: char| c.is_control() && c != '\n') {
+            return match text {
+                "" => Vec::new(),
+                _ => vec![plain(text.to_owned())],
+            };
+        }
         let text = text.replace(TAG_OPEN, "<").replace(odd, " ");
         let mut out = Vec::new();
         let mut rest = text.as_str();
