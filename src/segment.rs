@@ -77,7 +77,8 @@ pub enum Test {
     Opened(Of),
     /// Clicked by a person.
     Clicked(Of),
-    /// Of the last so many issues that reached this reader none was opened or clicked by a person.
+    /// Of the last so many issues that reached this reader, and of which it is counted who opens and clicks, none was
+    /// opened or clicked by a person.
     Inactive(u32),
     /// `import` is every import, `import:FILE` one.
     Source(String),

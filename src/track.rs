@@ -63,17 +63,19 @@ enum Job {
 impl Tracker {
     /// Starts the writer; it ends when every clone is dropped or at [`Tracker::close`].
     pub fn start(store: Store, clock: Clock) -> Tracker {
-        Tracker::begin(store, clock, None)
+        Tracker::begin(store, clock, true, None)
     }
 
-    /// [`Tracker::start`] as the configuration wants it: with readers' names in the events, or without.
+    /// [`Tracker::start`] as the configuration wants it: with readers' names in the events, or without, and with those
+    /// who were never asked or without them.
     pub fn of(app: &App) -> Tracker {
         let anonymous = app.config.privacy.tracking == Tracking::Anonymous;
         let anonymous = anonymous.then(|| app.chance.clone());
-        Tracker::begin(app.store.clone(), app.clock.clone(), anonymous)
+        let unasked = app.config.privacy.unasked;
+        Tracker::begin(app.store.clone(), app.clock.clone(), unasked, anonymous)
     }
 
-    fn begin(store: Store, clock: Clock, anonymous: Option<Chance>) -> Tracker {
+    fn begin(store: Store, clock: Clock, unasked: bool, anonymous: Option<Chance>) -> Tracker {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let behind = Arc::new(AtomicBool::new(false));
@@ -86,6 +88,7 @@ impl Tracker {
         let folding = tokio::spawn(folding);
         let writer = Writer {
             store,
+            unasked,
             anonymous,
             wake,
             folding,
@@ -135,6 +138,8 @@ impl Tracker {
 
 struct Writer {
     store: Store,
+    /// Whether readers are counted who never said anything of it.
+    unasked: bool,
     /// Where the keys of pseudonyms come from, when events name nobody.
     anonymous: Option<Chance>,
     wake: mpsc::Sender<()>,
@@ -209,8 +214,8 @@ impl Writer {
 
     async fn store(&self, events: &[Event]) -> Result<()> {
         match &self.anonymous {
-            Some(chance) => self.store.record_anonymously(events, chance).await,
-            None => self.store.record_events(events).await,
+            Some(chance) => self.store.record_anonymously(events, self.unasked, chance).await,
+            None => self.store.record_events(events, self.unasked).await,
         }
     }
 }

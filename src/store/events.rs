@@ -48,34 +48,40 @@ macro_rules! take_event_ids {
 }
 pub(crate) use take_event_ids;
 
-/// Where anything is uncertain; and -1 if any reader withdrew. Nearly always there is neither.
+/// Where anything is uncertain; and -1 if any reader withdrew, or ($1 is 0) those who never agreed are not counted.
+/// Nearly always there is neither.
 const GUARDS: &str = "
     select run_id, block from blocks where uncertain > 0
     union all
-    select -1, -1 where exists (select 1 from subscribers where tracking = 'off')";
+    select -1, -1 where $1 = 0 or exists (select 1 from subscribers where tracking = 'off')";
 
-/// Deliveries of readers who want nothing counted.
+/// Deliveries of readers who want nothing counted, or ($3 is 0) have not agreed to it.
 pub(crate) const MUTED: &str = "
     select d.seq from deliveries d
-    join subscribers u on u.id = d.subscriber_id and u.tracking = 'off'
+    join subscribers u on u.id = d.subscriber_id
+        and (u.tracking = 'off' or ($3 = 0 and u.tracking = 'unset'))
     where d.run_id = $1 and d.seq in (select cast(value as bigint) from json_each($2))";
 
 /// One event of the log: id, time, kind, delivery, link, evidence. An array costs the database half of an object.
 type EventRow<'a> = (i64, i64, &'static str, i64, u32, Option<u32>, &'a Evidence);
 
 impl Store {
-    /// Stores `events` at the end of the log. Events of readers who want nothing counted are left out.
-    pub async fn record_events(&self, events: &[Event]) -> Result<()> {
-        again!(self.try_events(events).await)
+    /// Stores `events` at the end of the log. Events of readers who want nothing counted are left out, and, unless
+    /// `unasked` ones are counted, those of readers who never said anything of it.
+    pub async fn record_events(&self, events: &[Event], unasked: bool) -> Result<()> {
+        again!(self.try_events(events, unasked).await)
     }
 
-    async fn try_events(&self, events: &[Event]) -> Result<()> {
+    async fn try_events(&self, events: &[Event], unasked: bool) -> Result<()> {
         let Some(at) = events.iter().map(|event| event.at).min() else {
             return Ok(());
         };
         transact!(self, conn => {
             let last = take_event_ids!(conn, at, events.len());
-            let guards: Vec<(i64, i64)> = sqlx::query_as(GUARDS).fetch_all(&mut *conn).await?;
+            let guards: Vec<(i64, i64)> = sqlx::query_as(GUARDS)
+                .bind(i64::from(unasked))
+                .fetch_all(&mut *conn)
+                .await?;
             let withdrawn = guards.contains(&(-1, -1));
             // Invariant: whoever withdrew is not counted, by old mail neither.
             let mut muted = HashSet::new();
@@ -83,6 +89,7 @@ impl Store {
                 let found: Vec<i64> = sqlx::query_scalar(self.sql(MUTED))
                     .bind(run.0)
                     .bind(json(seqs.iter()))
+                    .bind(i64::from(unasked))
                     .fetch_all(&mut *conn)
                     .await?;
                 muted.extend(found.into_iter().map(|seq| (run, seq)));

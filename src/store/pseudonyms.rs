@@ -58,12 +58,22 @@ struct LinkRow {
 
 impl Store {
     /// Stores `events` at the end of the log without the deliveries they are of, and moves the counters: the fold
-    /// leaves these alone. Events of readers who want nothing counted are left out.
-    pub async fn record_anonymously(&self, events: &[Event], chance: &Chance) -> Result<()> {
-        again!(self.try_anonymously(events, chance).await)
+    /// leaves these alone. Events are left out as by [`Store::record_events`].
+    pub async fn record_anonymously(
+        &self,
+        events: &[Event],
+        unasked: bool,
+        chance: &Chance,
+    ) -> Result<()> {
+        again!(self.try_anonymously(events, unasked, chance).await)
     }
 
-    async fn try_anonymously(&self, events: &[Event], chance: &Chance) -> Result<()> {
+    async fn try_anonymously(
+        &self,
+        events: &[Event],
+        unasked: bool,
+        chance: &Chance,
+    ) -> Result<()> {
         let Some(begin) = events.iter().map(|event| event.at).min() else {
             return Ok(());
         };
@@ -84,6 +94,7 @@ impl Store {
                 let muted: Vec<i64> = sqlx::query_scalar(self.sql(MUTED))
                     .bind(run.0)
                     .bind(&seqs)
+                    .bind(i64::from(unasked))
                     .fetch_all(&mut *conn)
                     .await?;
                 let known: Vec<(i64, Option<i64>)> = sqlx::query_as(self.sql(

@@ -259,17 +259,21 @@ impl<'a> Predicates<'a> {
         )
     }
 
-    /// Whether a person did nothing with the last issues that reached this reader, and there were so many.
+    /// Whether a person did nothing with the last issues that reached this reader and were counted, and there were so
+    /// many.
     fn inactive(&mut self, issues: u32) -> String {
         let Frame { list, before, .. } = self.frame;
         let number = self.whole(i64::from(issues));
+        // Of a copy that counts nothing, and of a run that counts no names, nobody knows what became.
         let last = format!(
             "(select e.run_id, e.seq from deliveries e join runs r on r.id = e.run_id
               where e.subscriber_id = u.id and e.state = 'sent' and e.run_id < {before}
                 and r.kind = 'issue' and r.list_id = {list}
+                and coalesce(e.copy, '') not like '%\"untracked\":true%'
+                and not exists (select 1 from pseudonym_keys k where k.run_id = e.run_id)
               order by e.run_id desc limit {number})"
         );
-        // Of whoever wants nothing counted nobody knows.
+        // Nor of whoever wants nothing counted.
         format!(
             "u.tracking <> 'off' and (select count(*) from {last} l) = {number}
              and not exists (select 1 from {last} l join judged j on j.run_id = l.run_id and j.seq = l.seq

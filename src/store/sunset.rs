@@ -1,6 +1,7 @@
 //! Readers who did not answer a run that asked them to stay, and the end of their subscriptions.
 //!
-//! Invariant: whoever wants nothing counted, or was heard of since, is never among them.
+//! Invariant: whoever wants nothing counted, or got a copy whose answer nobody counts, or was heard of since, is never
+//! among them.
 
 use crate::clock::Timestamp;
 use crate::id::RunId;
@@ -44,12 +45,13 @@ impl End {
 
 impl Store {
     /// Up to `limit` readers of `run` behind its delivery `after` who got it by `asked_by`, are confirmed since,
-    /// and clicked nothing of it.
+    /// and clicked nothing of it. Readers who were never asked are among them only where `unasked` ones are counted.
     pub async fn silent_of(
         &self,
         run: RunId,
         after: i64,
         asked_by: Timestamp,
+        unasked: bool,
         limit: u32,
     ) -> Result<Vec<Silent>> {
         let text = "
@@ -60,7 +62,8 @@ impl Store {
                  join subscribers u on u.id = d.subscriber_id
              where d.run_id = $1 and d.seq > $2 and d.state = 'sent' and d.settled_at <= $3
                and s.status = 'confirmed' and s.confirmed_at <= d.settled_at
-               and u.tracking <> 'off'
+               and (u.tracking = 'on' or (u.tracking = 'unset' and $5 = 1))
+               and coalesce(d.copy, '') not like '%\"untracked\":true%'
                and not exists (
                    select 1 from consents c where c.subscriber_id = u.id and c.at > d.settled_at)
                and not exists (
@@ -74,6 +77,7 @@ impl Store {
                 .bind(after)
                 .bind(asked_by.0)
                 .bind(i64::from(limit))
+                .bind(i64::from(unasked))
                 .fetch_all(conn)
                 .await?;
             Ok(silent)

@@ -56,6 +56,11 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> anyhow::Result<Exit
          segment: `pressrun send ISSUE --to inactive:8`",
         found.id
     );
+    ensure!(
+        app.store.nameless_of(&[found.id()]).await?.is_empty(),
+        "clicks of run {} of `{slug}` were counted without names (`privacy.tracking`), so nobody knows who answered",
+        found.id
+    );
     let end = match arguments.pause {
         true => End::Paused,
         false => End::Unsubscribed,
@@ -65,13 +70,14 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> anyhow::Result<Exit
         audit::note(app, &what, &control::about(&found)).await?;
     }
     let now = app.clock.now();
+    let unasked = app.config.privacy.unasked;
     let (mut after, mut silent, mut ended) = (-1, 0_u64, 0_u64);
     let mut shown = Vec::new();
     loop {
         let asked_by = now.before(arguments.after);
         let page = app
             .store
-            .silent_of(found.id(), after, asked_by, STEP)
+            .silent_of(found.id(), after, asked_by, unasked, STEP)
             .await?;
         let Some(last) = page.last() else { break };
         after = last.seq;

@@ -173,6 +173,74 @@ on_both!(
 );
 
 on_both!(
+    nobody_is_let_go_whose_answers_nobody_counts,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        let send = async |slug: &str| {
+            desk.write(slug, &LINKED.replace("Bees", slug));
+            let said = desk
+                .run(&[
+                    "send",
+                    slug,
+                    "--yes",
+                    "--to",
+                    "domain:example.org",
+                    "--accept",
+                    "audience",
+                    "--accept",
+                    "hour",
+                ])
+                .await;
+            assert_eq!(said.code, 0, "{said:?}");
+        };
+        let age = "update subscriptions set confirmed_at = 1;
+            update deliveries set settled_at = settled_at - 1814400000 where settled_at > 1700000000000";
+        let inactive = async || {
+            let said = desk
+                .run(&["subscribers", "inactive", "--issues", "2", "--json"])
+                .await;
+            let said: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+            said["inactive"].clone()
+        };
+        let sunset = async |slug: &str| {
+            desk.run(&["subscribers", "sunset", slug, "--after", "14d"])
+                .await
+        };
+        // One reader agreed to be counted; the copies of the others count nothing.
+        desk.configure("privacy.unasked", "false");
+        desk.raw("update subscribers set tracking = 'on' where address = 'reader0@example.org'")
+            .await;
+        for slug in ["one", "two"] {
+            send(slug).await;
+        }
+        desk.raw(age).await;
+        assert_eq!(inactive().await, 1);
+        let silent = sunset("two").await;
+        assert!(silent.out.starts_with("1 readers of run"), "{silent:?}");
+        // That others are counted from now on says nothing of what they got until then.
+        desk.configure("privacy.unasked", "true");
+        assert_eq!(inactive().await, 1);
+        let silent = sunset("two").await;
+        assert!(silent.out.starts_with("1 readers of run"), "{silent:?}");
+
+        // What is counted without names makes nobody silent either.
+        desk.configure("privacy.tracking", "\"anonymous\"");
+        send("three").await;
+        let readers = Readers::open(&desk).await;
+        readers
+            .follow(&mail_to(&desk, "reader0@example.org"), "GET")
+            .await;
+        readers.close().await;
+        desk.raw(age).await;
+        desk.configure("privacy.tracking", "\"individual\"");
+        let refused = sunset("three").await;
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(refused.error.contains("without names"), "{refused:?}");
+        assert_eq!(inactive().await, 1, "the two before count still");
+    }
+);
+
+on_both!(
     an_address_is_suppressed_only_when_its_probe_comes_back_as_well,
     async |engine: Engine| {
         let addresses = [

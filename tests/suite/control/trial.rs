@@ -77,7 +77,7 @@ async fn click(rig: &Rig, run: RunId, seqs: &[u32], after: i64, purpose: Option<
         },
     };
     let events: Vec<Event> = seqs.iter().map(event).collect();
-    let stored = rig.app.store.record_events(&events).await;
+    let stored = rig.app.store.record_events(&events, true).await;
     stored.expect("a write");
 }
 

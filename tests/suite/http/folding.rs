@@ -88,7 +88,7 @@ on_both!(
             })
             .collect();
         for group in events.chunks(100) {
-            site.app.store.record_events(group).await.expect("a write");
+            site.app.store.record_events(group, true).await.expect("a write");
         }
         for point in [
             "before@1", "before@2", "after@1", "after@1", "before@3", "after@2",
@@ -106,7 +106,7 @@ on_both!(
             let stored = site
                 .app
                 .store
-                .record_events(std::slice::from_ref(&late))
+                .record_events(std::slice::from_ref(&late), true)
                 .await;
             stored.expect("a write");
             events.push(late);

@@ -92,7 +92,7 @@ pub async fn monday(site: &TestSite) {
         }
     }
     events.push(seen(33, Some(2), 600, &curl));
-    let stored = site.app.store.record_events(&events).await;
+    let stored = site.app.store.record_events(&events, true).await;
     stored.expect("a write");
 }
 

@@ -109,6 +109,35 @@ on_both!(
 );
 
 on_both!(
+    who_never_agreed_is_not_counted_by_old_mail_where_nobody_is_unasked,
+    async |engine: Engine| {
+        for tracking in ["individual", "anonymous"] {
+            let words = format!("tracking = \"{tracking}\"\nunasked = false");
+            let site = TestSite::with(engine, &config(&words), |_| {}).await;
+            site.seed_run(3).await;
+            site.db
+                .exec(
+                    "update subscribers set tracking = 'on' where id = 1001;
+                     update subscribers set tracking = 'off' where id = 1002",
+                )
+                .await;
+            for seq in 0..3 {
+                let open = format!("/o/{}", site.token(Claim::Open(delivery(seq))));
+                assert_eq!(site.get(&open).await.body.len(), 43);
+                let click = format!("/c/{}", site.token(Claim::Click(delivery(seq), 0)));
+                assert_eq!(site.get(&click).await.status, 302);
+            }
+            let events = site.db.number("select count(*) from events").await;
+            assert_eq!(events, 2, "{tracking}");
+            for column in ["opened", "clicked", "opens", "clicks"] {
+                assert_eq!(site.counter(column).await, 1, "{tracking}: {column}");
+            }
+            site.stop().await;
+        }
+    }
+);
+
+on_both!(
     nothing_is_counted_when_it_is_off_and_every_link_still_leads_on,
     async |engine: Engine| {
         let site = TestSite::with(engine, &config("tracking = \"off\""), |_| {}).await;
@@ -220,7 +249,7 @@ on_both!(
         let site = TestSite::with(engine, &config(words), |_| {}).await;
         site.seed_run(2).await;
         let record = async |events: &[Event]| {
-            let stored = site.app.store.record_events(events).await;
+            let stored = site.app.store.record_events(events, true).await;
             stored.expect("a write");
             fold::catch_up(&site.app.store).await.expect("a fold");
         };
