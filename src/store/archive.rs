@@ -1,7 +1,8 @@
 //! The archive: which issues have a page, what anyone may read there, and the addresses that lead to it.
 //!
 //! Promises: an issue has a page once a run of it sends to everybody it is for, and none while that run is
-//! cancelled; the newest such run is the one that is shown. What the author said since goes before what
+//! cancelled; the newest such run is the one that is shown, unless it went to another list or a segment, which publishes
+//! nothing by itself. What the author said since goes before what
 //! was frozen with the run. Leaves what a page looks like to `archive`.
 
 use serde::Serialize;
@@ -93,9 +94,30 @@ pub struct Shelf {
     pub changed_at: i64,
 }
 
-/// Every issue with the page that is shown of it. `r` is the run of that page; a run shows once it sends to
-/// all whom it is for, or when the author publishes it by hand although it is cancelled.
-const PAGES: &str = "
+/// The run whose page is shown of the issue `a`: one shows once it sends to all whom it is for, or when the author
+/// publishes it by hand although it is cancelled. What has no page because it went to another list or to a segment
+/// takes no other run's page away.
+macro_rules! shown {
+    () => {
+        "select max(q.run_id) from archive_pages q left join runs s on s.id = q.run_id
+        where q.slug = a.slug and (
+            q.run_id = 0
+            or (s.started_at is not null
+                and ((s.status <> 'cancelled' and s.open_to is null) or a.visibility = 'public'))
+        )
+        and (q.visibility <> 'never' or not exists (
+            select 1 from archive_pages n left join runs t on t.id = n.run_id
+            where n.slug = q.slug and n.visibility <> 'never'
+              and (n.run_id = 0
+                   or (t.started_at is not null and t.status <> 'cancelled' and t.open_to is null))
+              and (n.run_id = 0 or s.segment is not null or t.list_id <> s.list_id)
+        ))"
+    };
+}
+
+/// Every issue with the page that is shown of it. `r` is the run of that page.
+const PAGES: &str = concat!(
+    "
     select a.slug, a.key, p.run_id, coalesce(r.revision, p.revision) as revision, p.title, p.teaser,
         p.language, p.picture, coalesce(a.visibility, p.visibility) as visibility,
         coalesce(a.embargo_until, p.embargo_until, 0) as embargo_until,
@@ -112,15 +134,11 @@ const PAGES: &str = "
         ), 0) as repair,
         p.source
     from archive a
-    join archive_pages p on p.slug = a.slug and p.run_id = (
-        select max(q.run_id) from archive_pages q left join runs s on s.id = q.run_id
-        where q.slug = a.slug and (
-            q.run_id = 0
-            or (s.started_at is not null
-                and ((s.status <> 'cancelled' and s.open_to is null) or a.visibility = 'public'))
-        )
-    )
-    left join runs r on r.id = p.run_id";
+    join archive_pages p on p.slug = a.slug and p.run_id = (",
+    shown!(),
+    ")
+    left join runs r on r.id = p.run_id"
+);
 
 /// What everyone may see now; `$1` is the time.
 const PUBLIC: &str = "visibility = 'public' and embargo_until <= $1";
@@ -213,7 +231,7 @@ impl Store {
     /// subscribe page asks at each request.
     pub async fn newest_public_issue(&self, now: Timestamp) -> Result<Option<PublicIssue>> {
         read!(self, conn => {
-            let of_run = sqlx::query_as(
+            let of_run = sqlx::query_as(concat!(
                 "select a.slug, p.title, p.teaser, r.started_at as published_at
                  from archive_pages p
                  join archive a on a.slug = p.slug
@@ -222,8 +240,11 @@ impl Store {
                    and r.status <> 'cancelled'
                    and coalesce(a.visibility, p.visibility) = 'public'
                    and coalesce(a.embargo_until, p.embargo_until, 0) <= $1
+                   and p.run_id = (",
+                shown!(),
+                ")
                  order by p.run_id desc limit 1",
-            )
+            ))
             .bind(now.0)
             .fetch_optional(&mut *conn)
             .await?;

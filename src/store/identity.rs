@@ -130,7 +130,8 @@ impl Store {
                     "insert into suppressions (hash, reason, created_at)
                      select $1, 'erased', $2
                      where not exists (select 1 from subscribers where canonical = $3)
-                     on conflict (hash) do nothing",
+                     on conflict (hash) do update
+                     set reason = excluded.reason, created_at = excluded.created_at",
                 )
                 .bind(&hash[..])
                 .bind(at.0)
@@ -140,7 +141,8 @@ impl Store {
             }
             sqlx::query(
                 "insert into suppressions (hash, reason, created_at) values ($1, 'erased', $2)
-                 on conflict (hash) do nothing",
+                 on conflict (hash) do update
+                 set reason = excluded.reason, created_at = excluded.created_at",
             )
             .bind(hash)
             .bind(at.0)

@@ -198,6 +198,15 @@ impl Store {
             match moved {
                 Some(subscriber) => {
                     note_consent!(conn, subscriber, 0_i64, "address", at);
+                    // What came back of her old address, a probe among it, says nothing of the new one.
+                    sqlx::query(
+                        "update probes set asked_at = $2, decided_at = $2, verdict = 'kept'
+                         where subscriber_id = $1",
+                    )
+                    .bind(subscriber)
+                    .bind(at.0)
+                    .execute(&mut *conn)
+                    .await?;
                     true
                 }
                 None => {

@@ -262,7 +262,7 @@ impl Store {
         })
     }
 
-    /// Puts suppressions in; gives how many were not there.
+    /// Puts suppressions in; gives how many were not there. An erasure counts whatever was known before.
     pub async fn put_suppressions(&self, batch: &[WholeSuppression]) -> Result<u64> {
         let rows: Vec<_> = batch.iter().map(|s| (&s.hash, &s.reason, s.at)).collect();
         transact!(self, conn => {
@@ -270,7 +270,9 @@ impl Store {
                 "insert into suppressions (hash, reason, created_at)
                  select unhex(value->>0), value->>1, cast(value->>2 as bigint) from json_each($1)
                  where true
-                 on conflict do nothing",
+                 on conflict (hash) do update
+                 set reason = excluded.reason, created_at = excluded.created_at
+                 where excluded.reason = 'erased' and suppressions.reason <> 'erased'",
             ))
             .bind(json(&rows))
             .execute(conn)

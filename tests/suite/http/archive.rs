@@ -263,6 +263,34 @@ on_both!(
 );
 
 on_both!(
+    a_run_to_another_list_or_a_segment_takes_no_page_away,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.publish("bees", "").await;
+        let first = site.get("/archive/bees").await.text();
+        let named = async || site.get("/").await.text().contains("/archive/bees");
+        assert!(named().await);
+        let other = site.begin_issue("bees", "daily").await;
+        site.freeze(other).await;
+        assert_eq!(site.get("/archive/bees").await.text(), first);
+        assert!(site.is_listed("bees").await && named().await);
+        let part = site.begin_issue("bees", "weekly").await;
+        let segment = "update runs set segment = '{}' where id = ";
+        let never = "update archive_pages set visibility = 'never' where run_id = ";
+        site.freeze(part).await;
+        site.db
+            .exec(&format!("{segment}{0}; {never}{0}", part.0))
+            .await;
+        assert!(site.is_listed("bees").await && named().await);
+        // What the author says of the same list counts, and nothing leads to a page that is not there.
+        site.publish("bees", "archive: never\n").await;
+        assert_eq!(site.status_of("/archive/bees").await, 404);
+        assert!(!site.is_listed("bees").await && !named().await);
+        site.stop().await;
+    }
+);
+
+on_both!(
     a_run_that_tries_its_stages_publishes_nothing_yet,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use pressrun::hygiene::{self, Found, Wish};
 use pressrun::id::SubscriptionKey;
 use pressrun::signup::house;
 use pressrun::token::Claim;
@@ -258,6 +259,39 @@ on_both!(
         site.app.clock.advance(Duration::from_secs(73 * 3_600));
         house::round(&site.app).await.expect("a round");
         assert_eq!(site.db.number(kept).await, 0);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_probe_of_the_old_address_says_nothing_of_the_new_one,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(1).await;
+        site.db
+            .exec(
+                "insert into deliveries (run_id, seq, subscriber_id, state, due_at, settled_at, code, enhanced, reply)
+                 values (1, 0, 1000, 'bounced', 0, 0, 552, '5.2.2', 'mailbox full');
+                 update runs set recipients = 1 where id = 1;
+                 insert into blocks (run_id, block, bounced) values (1, 0, 1);
+                 insert into system_mails (run_id, seq, kind, revision, data) values (1, 0, 'probe', 'confirm', '{}');
+                 insert into probes (subscriber_id, seq, asked_at) values (1000, 0, 0)",
+            )
+            .await;
+        let wish = "answer=address&email=new%40example.org";
+        site.post(&manage(&site, 0), wish).await;
+        let link = site.link_of_wish(0).await;
+        assert_eq!(site.post(&link, "answer=confirm").await.status, 200);
+        let list = site.app.store.list("weekly").await.expect("a read");
+        let wish = Wish {
+            copies: 3,
+            wait: Duration::ZERO,
+            act: true,
+        };
+        let found = hygiene::probe(&site.app, &list.expect("a list"), wish).await;
+        assert_eq!(found.expect("a look"), Found::default());
+        let suppressed = "select count(*) from suppressions";
+        assert_eq!(site.db.number(suppressed).await, 0);
         site.stop().await;
     }
 );
