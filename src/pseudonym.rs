@@ -1,7 +1,7 @@
 //! Pseudonyms: a reader's number in one run, made unknowable, and evidence without what would name anyone.
 //!
 //! Promises: under one key a reader has one pseudonym, under another one another; without the key none leads
-//! back to a delivery. What stays of the evidence says what kind of program asked and about when, no more.
+//! back to a delivery. What stays of the evidence says what kind of program asked, no more.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -10,10 +10,6 @@ use crate::event::Evidence;
 
 /// Octets of a run's key.
 pub const KEY: usize = 32;
-
-/// Steps to which the seconds since sending are rounded down: the exact ones would name the delivery, whose
-/// time of sending is known.
-const STEPS: [i64; 6] = [86_400, 21_600, 3_600, 300, 60, 5];
 
 /// The pseudonym of delivery `seq` under a run's key; positive, as a database holds it.
 pub fn pseudonym(key: &[u8; KEY], seq: u32) -> i64 {
@@ -24,20 +20,16 @@ pub fn pseudonym(key: &[u8; KEY], seq: u32) -> i64 {
     i64::from_be_bytes(*first) & i64::MAX
 }
 
-/// The evidence of one request, with the seconds since its mail was sent, as far as it names nobody.
-pub fn impersonal(evidence: &Evidence, after: Option<i64>) -> Evidence {
+/// The evidence of one request as far as it names nobody.
+pub fn impersonal(evidence: &Evidence) -> Evidence {
     Evidence {
-        after: after.map(coarse),
+        // With the time of the event it would tell when the mail was sent, and so whose it is.
+        after: None,
         agent: coarse_agent(&evidence.agent),
         // The same network on the same day would join the pseudonyms of two runs.
         network: String::new(),
         ..evidence.clone()
     }
-}
-
-fn coarse(after: i64) -> i64 {
-    let step = STEPS.into_iter().find(|step| after >= *step);
-    step.map_or(0, |step| after / step * step)
 }
 
 /// A program's name without its versions, which tell one from many. What calls itself nothing else is kept.
@@ -77,26 +69,20 @@ mod tests {
             agent: "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4_1 like Mac OS X) Mobile/15E148".into(),
             network: "0123456789abcdef".into(),
             language: true,
+            after: Some(3_725),
             ..Evidence::default()
         };
-        let left = impersonal(&evidence, Some(3_725));
+        let left = impersonal(&evidence);
         assert_eq!(
             left.agent,
             "Mozilla/ (iPhone; CPU iPhone OS  like Mac OS X) Mobile/E"
         );
-        assert_eq!((left.after, left.network.as_str()), (Some(3_600), ""));
+        assert_eq!((left.after, left.network.as_str()), (None, ""));
         assert!(left.language);
-        for (after, kept) in [(4, 0), (5, 5), (59, 55), (61, 60), (90_000, 86_400)] {
-            assert_eq!(
-                impersonal(&evidence, Some(after)).after,
-                Some(kept),
-                "{after}"
-            );
-        }
         let proxy = Evidence {
             agent: "Mozilla/5.0".into(),
             ..Evidence::default()
         };
-        assert_eq!(impersonal(&proxy, None).agent, "Mozilla/5.0");
+        assert_eq!(impersonal(&proxy).agent, "Mozilla/5.0");
     }
 }

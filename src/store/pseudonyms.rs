@@ -86,7 +86,7 @@ impl Store {
         transact!(self, conn => {
             let last = take_event_ids!(conn, begin, events.len());
             let first_id = last + 1 - i64::try_from(events.len()).unwrap_or(0);
-            let mut settled = HashMap::new();
+            let mut counted = HashSet::new();
             let mut keys = HashMap::new();
             for (run, seqs) in &seqs {
                 let seqs = json(seqs);
@@ -97,17 +97,16 @@ impl Store {
                     .bind(i64::from(unasked))
                     .fetch_all(&mut *conn)
                     .await?;
-                let known: Vec<(i64, Option<i64>)> = sqlx::query_as(self.sql(
-                    "select seq, settled_at from deliveries
+                let known: Vec<i64> = sqlx::query_scalar(self.sql(
+                    "select seq from deliveries
                      where run_id = $1 and seq in (select cast(value as bigint) from json_each($2))",
                 ))
                 .bind(run.0)
                 .bind(&seqs)
                 .fetch_all(&mut *conn)
                 .await?;
-                for (seq, at) in known.into_iter().filter(|(seq, _)| !muted.contains(seq)) {
-                    settled.insert((*run, seq), at);
-                }
+                let told = known.into_iter().filter(|seq| !muted.contains(seq));
+                counted.extend(told.map(|seq| (*run, seq)));
                 let mut fresh = [0; KEY];
                 chance.fill(&mut fresh);
                 sqlx::query(
@@ -135,10 +134,9 @@ impl Store {
             let mut clicks = BTreeMap::<(i64, i64), (i64, i64)>::new();
             for (id, event) in (first_id..).zip(events) {
                 let (run, seq) = (event.delivery.run, event.delivery.seq);
-                let Some(settled_at) = settled.get(&(run, i64::from(seq))) else {
+                if !counted.contains(&(run, i64::from(seq))) {
                     continue;
-                };
-                let after = settled_at.map(|settled| (event.at.0 - settled).div_euclid(1000));
+                }
                 let name = keys.get(&run).map(|key| pseudonym(key, seq));
                 let gain = gains.entry(run.0).or_default();
                 let mut mark = |mark| {
@@ -160,7 +158,7 @@ impl Store {
                     }
                     _ => {}
                 }
-                let evidence = impersonal(&event.evidence, after);
+                let evidence = impersonal(&event.evidence);
                 rows.push(Row {
                     id,
                     at: event.at.0,
