@@ -1,7 +1,7 @@
 //! The reading side of an import: a file becomes batches of rows, and a file of those it refuses.
 //!
-//! Promises: rows of one address come once, whatever the file repeats; memory does not grow with the
-//! file but for the fingerprints of the addresses seen; the same file gives the same batches, so that an
+//! Promises: rows of one address come once, whatever the file repeats, but for those that say that its reader left or is
+//! not to be mailed: such a row counts wherever it stands. Memory does not grow with the file but for the fingerprints of the addresses seen; the same file gives the same batches, so that an
 //! import that was broken off goes on behind those it took. Runs on a thread of its own.
 
 use std::sync::Arc;
@@ -85,6 +85,7 @@ impl Parser {
             batches,
             waiting: Vec::new(),
             made: 0,
+            merged: 0,
             skip,
         };
         let mut before = 0;
@@ -107,7 +108,7 @@ impl Parser {
                         }
                         Ok(row) => {
                             let wanted = wanted(keyring, &row);
-                            match seen.insert(&wanted.hash) {
+                            match seen.insert(&wanted.hash) || row.standing.ends() {
                                 true => outlet.waiting.push((row, wanted)),
                                 false => parsed.duplicates += 1,
                             }
@@ -136,6 +137,7 @@ impl Parser {
             bytes: before,
             size: self.source.size,
         });
+        parsed.duplicates += outlet.merged;
         parsed.rejects_files = self.rejects.finish()?;
         Ok(parsed)
     }
@@ -161,14 +163,29 @@ struct Outlet<'a> {
     waiting: Vec<(Row, Wanted)>,
     /// Batches made so far.
     made: u64,
+    /// Rows that only said how another row's reader ended.
+    merged: u64,
     skip: u64,
 }
 
 impl Outlet<'_> {
     /// Hands out what waits; false when nobody takes it.
     fn flush(&mut self, progress: Progress) -> bool {
-        self.waiting
-            .sort_unstable_by(|(_, a), (_, b)| a.canonical.cmp(&b.canonical));
+        self.waiting.sort_unstable_by(|(row, a), (other, b)| {
+            let standing = || row.standing.cmp(&other.standing);
+            a.canonical.cmp(&b.canonical).then_with(standing)
+        });
+        let rows = self.waiting.len();
+        // The last of an address is the gravest: the row that tells the most of the reader takes its word.
+        self.waiting.dedup_by(|(row, a), (first, b)| {
+            let same = a.canonical == b.canonical;
+            if same {
+                first.standing = row.standing;
+                first.left = first.left.max(row.left);
+            }
+            same
+        });
+        self.merged += (rows - self.waiting.len()) as u64;
         while !self.waiting.is_empty() {
             // From the end: the rest stays where it is.
             let rest = (self.waiting.len() - 1) / BATCH * BATCH;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 const TABLE: &str = include_str!("services.toml");
 
-/// How a reader stands in the file.
+/// How a reader stands in the file; what goes before what, the gravest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
@@ -30,6 +30,11 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether the reader got the newsletter there and does not any more.
+    pub(super) fn ends(self) -> bool {
+        self == Standing::Left || self.suppressed().is_some()
+    }
+
     /// Why the address is never to be mailed again, if it is not.
     pub fn suppressed(self) -> Option<&'static str> {
         match self {

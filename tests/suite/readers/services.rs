@@ -103,6 +103,46 @@ on_both!(
 );
 
 on_both!(
+    a_row_that_says_she_left_counts_wherever_it_stands_in_the_file,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        // Some close by, and some many thousands of rows behind.
+        let mut text = String::from("email,name,status\n");
+        for name in ["near", "far", "dead", "mean", "back", "twice"] {
+            text.push_str(&format!("{name}@x.example,{name},subscribed\n"));
+        }
+        text.push_str("near@x.example,,unsubscribed\nback@x.example,,unsubscribed\n");
+        text.push_str("back@x.example,,subscribed\nmean@x.example,,bounced\n");
+        text.push_str("twice@x.example,again,subscribed\nmean@x.example,,unsubscribed\n");
+        text.extend((0..33_000).map(|number| format!("r{number}@x.example,,subscribed\n")));
+        text.push_str("far@x.example,,unsubscribed\ndead@x.example,,bounced\n");
+        let summary = desk.import(&text).await;
+        let tally = summary.tally;
+        // Those far behind are taken when they come, and what ended them when that comes.
+        assert_eq!(
+            (tally.added, tally.left, tally.barred),
+            (33_000 + 3, 3, 2),
+            "{summary:?}"
+        );
+        assert_eq!((summary.duplicates, summary.rejected), (5, 0));
+        for address in ["near@x.example", "far@x.example", "back@x.example"] {
+            let status = desk.status(address).await;
+            assert_eq!(status, Some(Status::Unsubscribed), "{address}");
+        }
+        let (near, _) = desk.reader("near@x.example").await.expect("a reader");
+        assert_eq!(near.name, "near");
+        let (twice, _) = desk.reader("twice@x.example").await.expect("a reader");
+        assert_eq!(twice.name, "twice");
+        for address in ["dead@x.example", "mean@x.example"] {
+            let hash = desk.app.keyring.address_hash(address);
+            let found = desk.app.store.suppression(&hash).await.expect("a read");
+            assert!(found.is_some(), "{address}");
+        }
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
     leaving_elsewhere_ends_a_subscription_here_unless_the_reader_came_later_herself,
     async |engine: Engine| {
         let desk = Desk::new(engine).await;
