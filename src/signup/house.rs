@@ -1,4 +1,5 @@
-//! What is to be done now and then: signups and new addresses that nobody confirmed are forgotten, pauses end.
+//! What is to be done now and then: signups and new addresses that nobody confirmed are forgotten, and the values in
+//! test copies; pauses end.
 //!
 //! Promises: small steps, each a transaction of its own; a step that fails is tried at the next round.
 
@@ -11,6 +12,9 @@ use crate::clock::Timestamp;
 const ROUND: Duration = Duration::from_secs(600);
 /// Signups of one transaction: well under 50 ms.
 const STEP: u32 = 200;
+
+/// How long a test copy keeps the values of a reader whom it shows: it is looked at on the day.
+const TESTS: Duration = Duration::from_secs(7 * 86_400);
 
 /// Keeps house until it is dropped.
 pub async fn keep(app: App) {
@@ -31,6 +35,7 @@ pub async fn round(app: &App) -> anyhow::Result<u64> {
     app.store.wake_paused(now).await?;
     let moves = now.before(app.config.signup.confirm_window);
     app.store.forget_moves(moves).await?;
+    app.store.forget_tests(now.before(TESTS)).await?;
     let before = now.before(app.config.signup.keep_unconfirmed);
     let gone = forget(app, Timestamp(0), before, before).await?;
     if gone > 0 {

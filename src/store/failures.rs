@@ -14,11 +14,15 @@ use crate::store::{Result, Store};
 /// Octets of a transcript that are kept.
 const DIALOGUE: usize = 4096;
 
+/// What both ends said of an erased reader names her (her deliveries belong to numbers below 0); its class may stay.
 pub(crate) const KEEP: &str = "
     insert into failures (run_id, seq, at, stage, reason, dialogue)
     select cast(f.value->>'run' as bigint), cast(f.value->>'seq' as bigint),
-        cast(f.value->>'at' as bigint), f.value->>'stage', f.value->>'reason', f.value->>'dialogue'
+        cast(f.value->>'at' as bigint), f.value->>'stage', f.value->>'reason',
+        case when d.subscriber_id < 0 then '' else f.value->>'dialogue' end
     from json_each($1) as f
+        join deliveries d on d.run_id = cast(f.value->>'run' as bigint)
+            and d.seq = cast(f.value->>'seq' as bigint)
     where true
     on conflict (run_id, seq) do update
     set at = excluded.at, stage = excluded.stage, reason = excluded.reason,

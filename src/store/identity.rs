@@ -10,6 +10,7 @@ use crate::delivery::State;
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::leave::{await_freeze, moved};
+use crate::store::system_mail::CLEAR_TESTS;
 use crate::store::{Result, Store};
 
 /// Deliveries and events of one reader in an export; a weekly reader has a tenth of it in ten years.
@@ -96,7 +97,7 @@ impl Store {
     }
 
     /// Erases a reader: her queued mail is taken, the copies, the words of relays and the values of her system mails
-    /// go, her deliveries belong to nobody, and the keyed hash of her address stays suppressed, so that no import
+    /// and of all test copies, which may be hers, go, her deliveries belong to nobody, and the keyed hash of her address stays suppressed, so that no import
     /// brings her back; so does that of each of the `former` ones (canonical form and hash) that is nobody else's.
     /// True if there was such a reader.
     pub async fn erase(
@@ -169,6 +170,9 @@ impl Store {
             apply_moves!(self, conn, moves);
             sqlx::query(CLEAR_MOVES).bind(subscriber).execute(&mut *conn).await?;
             sqlx::query(CLEAR_MAILS).bind(subscriber).execute(&mut *conn).await?;
+            for clear in CLEAR_TESTS {
+                sqlx::query(clear).bind(at.0).execute(&mut *conn).await?;
+            }
             // What both ends said of a failed attempt names the reader; its class may stay.
             sqlx::query(
                 "update failures set dialogue = ''

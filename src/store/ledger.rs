@@ -60,11 +60,12 @@ const MARK: &str = "
             and blocks.run_id in (select id from runs where status in ('sending', 'open'))
       )";
 
-/// What becomes of nearly every message: run, seq, time, code, enhanced status, reply.
+/// What becomes of nearly every message: run, seq, time, code, enhanced status, reply. What is said of an erased reader
+/// (her deliveries belong to numbers below 0) names her, here and in [`SETTLE`].
 const SENT: &str = "
     update deliveries set state = 'sent', attempts = attempts + 1,
         settled_at = cast(o.value->>2 as bigint), code = cast(o.value->>3 as bigint),
-        enhanced = o.value->>4, reply = o.value->>5
+        enhanced = o.value->>4, reply = case when subscriber_id < 0 then null else o.value->>5 end
     from json_each($1) as o
     where run_id = cast(o.value->>0 as bigint) and seq = cast(o.value->>1 as bigint)
       and state = 'at_dot' and boot = $2";
@@ -80,7 +81,7 @@ const SETTLE: &str = "
             else cast(o.value->>'at' as bigint) end,
         code = coalesce(cast(o.value->>'code' as bigint), code),
         enhanced = case when o.value->>'code' is null then enhanced else o.value->>'enhanced' end,
-        reply = coalesce(o.value->>'reply', reply)
+        reply = case when subscriber_id < 0 then null else coalesce(o.value->>'reply', reply) end
     from json_each($1) as o join runs r on r.id = cast(o.value->>'run' as bigint)
     where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
       and state = o.value->>'from'

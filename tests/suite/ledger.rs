@@ -14,8 +14,8 @@ use crate::harness::{Database, Engine};
 use crate::on_both;
 
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
-const LEASE: Duration = Duration::from_secs(60);
-const BOOT: i64 = 11;
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const BOOT: i64 = 11;
 
 /// A list of `readers`, ids and subscription keys counted from 1; every tenth is only pending.
 pub(crate) async fn seeded(engine: Engine, readers: u32) -> (Database, Store) {
@@ -53,7 +53,7 @@ pub(crate) async fn begin(store: &Store, again: bool) -> Begun {
     store.begin_run(&new, again, NOW).await.expect("a run")
 }
 
-async fn frozen(store: &Store) -> RunId {
+pub(crate) async fn frozen(store: &Store) -> RunId {
     let Begun::New(run) = begin(store, false).await else {
         panic!("a new run");
     };
@@ -75,12 +75,12 @@ fn key(run: RunId, seq: u32) -> DeliveryKey {
     DeliveryKey { run, seq }
 }
 
-fn marker(run: RunId, seq: u32) -> Marker {
+pub(crate) fn marker(run: RunId, seq: u32) -> Marker {
     let (key, copy) = (key(run, seq), format!("{{\"to\":{seq}}}"));
     Marker { key, copy }
 }
 
-fn settled(run: RunId, seq: u32, marked: bool, outcome: Outcome) -> Settled {
+pub(crate) fn settled(run: RunId, seq: u32, marked: bool, outcome: Outcome) -> Settled {
     Settled {
         key: key(run, seq),
         outcome,
@@ -92,7 +92,7 @@ fn settled(run: RunId, seq: u32, marked: bool, outcome: Outcome) -> Settled {
     }
 }
 
-fn reply(code: u16) -> Reply {
+pub(crate) fn reply(code: u16) -> Reply {
     Reply {
         code,
         enhanced: None,

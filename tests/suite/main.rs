@@ -7,6 +7,7 @@ mod deliver;
 mod dkim;
 mod dns;
 mod doctor;
+mod erasure;
 mod freeze;
 mod harness;
 mod hostile;

@@ -124,7 +124,7 @@ on_both!(
             (33_000 + 3, 3, 2),
             "{summary:?}"
         );
-        assert_eq!((summary.duplicates, summary.rejected), (5, 0));
+        assert_eq!((summary.duplicates, summary.rejected), (6, 0));
         for address in ["near@x.example", "far@x.example", "back@x.example"] {
             let status = desk.status(address).await;
             assert_eq!(status, Some(Status::Unsubscribed), "{address}");
