@@ -33,6 +33,7 @@ use crate::store::moves::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
 use crate::token::{Claim, Purpose, sign, verify};
 
+mod again;
 pub mod guard;
 pub mod house;
 pub mod offer;

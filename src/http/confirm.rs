@@ -64,7 +64,10 @@ pub async fn press(
             Ok(site.pages.render("confirmed.html", values))
         }
         "not-me" => {
-            store.leave(claim.0, now).await?;
+            // One that nobody confirmed is forgotten with all such signups, and her address with it.
+            if view.confirmed || view.reads {
+                store.leave(claim.0, now).await?;
+            }
             if !view.reads {
                 store
                     .suppress(&view.canonical, &view.hash, "not-me", now)

@@ -28,7 +28,7 @@ use crate::token::{Claim, Purpose, verify};
 /// The subscription key in the links of a test mail: there is none to end.
 pub(super) const TEST: SubscriptionKey = SubscriptionKey(0);
 /// How long the page itself takes a leaving back; later, the subscribe page and a fresh confirmation do.
-const UNDO: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const UNDO: Duration = Duration::from_secs(24 * 3_600);
 
 /// `GET /u/{token}`: asks.
 pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
@@ -112,7 +112,8 @@ pub(super) async fn decide(
         let back = store.come_back(subscription, at.before(UNDO), at).await?;
         let view = store.subscription_view(subscription).await?;
         let view = view.ok_or(Fault::NotFound)?;
-        return Ok(match back || view.status == "confirmed" {
+        let reads = matches!(view.status.as_str(), "confirmed" | "paused");
+        return Ok(match back || reads {
             true => {
                 let values = context! { list => view.list_title, address => view.address };
                 site.pages.render("returned.html", values)

@@ -1,8 +1,9 @@
 //! The preferences page behind the manage link: lists, pause, frequency, address, tracking, one's own data,
 //! and the way out for good.
 //!
-//! Promises: GET changes nothing; every wish is one POST with the link alone; a wish for another address
-//! gets the same answer whoever has it; erasing is asked twice. Leaves leaving to `leave`.
+//! Promises: GET changes nothing; every wish is one POST with the link alone, but for the way back to a list that was
+//! left more than a day ago, which leads through a mail; a wish for another address gets the same answer whoever has
+//! it; erasing is asked twice. Leaves leaving to `leave`.
 
 use std::sync::Arc;
 
@@ -190,20 +191,48 @@ async fn choose(
     at: Timestamp,
 ) -> Result<&'static str, Fault> {
     let store = &site.app.store;
+    let since = at.before(leave::UNDO);
+    let just_left = |on: &StandingOn| on.left_at >= Some(since.0);
+    // A copy that was forwarded holds this link too, so that it brings nobody back whom it may not be from.
+    let reads = reader
+        .standings
+        .iter()
+        .any(|on| matches!(on.status.as_str(), "confirmed" | "paused") || just_left(on));
+    let mut asked = Vec::new();
     let mut refused = false;
     for on in reader.standings.iter().filter(|on| is_shown(site, on)) {
         let wanted = form.all("list").any(|slug| slug == on.slug);
         let has = matches!(on.status.as_str(), "confirmed" | "paused");
         if wanted && !has {
-            let fresh = site.app.chance.key();
-            refused |=
-                !reader.is_proven() || !store.join(key, ListId(on.list_id), fresh, at).await?;
+            let list = ListId(on.list_id);
+            let sure = match on.status.as_str() {
+                "unsubscribed" => just_left(on),
+                _ => reads,
+            };
+            match (reader.is_proven(), sure) {
+                (false, _) => refused = true,
+                (true, false) => asked.push(list),
+                (true, true) => {
+                    let fresh = site.app.chance.key();
+                    refused |= !store.join(key, list, fresh, at).await?;
+                }
+            }
         } else if !wanted && has {
             store.leave_list(key, ListId(on.list_id), at).await?;
         }
     }
     if let frequency @ ("every" | "monthly") = form.get("frequency") {
         store.set_frequency(key, frequency).await?;
+    }
+    if !asked.is_empty() {
+        let revision = &site.site.confirm_revision;
+        if site.signups.ask_again(reader, &asked, revision).await? {
+            site.site.mail_waiting.notify_one();
+        }
+        return Ok(
+            "You had left more than a day ago, so this page alone does not bring you back: the link in a mail to your \
+             address does. One is sent a day at most. All else is saved.",
+        );
     }
     Ok(match (refused, reader.suppressed.is_some()) {
         (false, _) => "Saved.",

@@ -42,7 +42,7 @@ pub struct Left {
 
 /// Ends subscriptions: key and time.
 const END: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = v.at, paused_until = null
+    update subscriptions set status = 'unsubscribed', left_at = v.at
     from (
         select cast(value->>0 as bigint) as wanted, cast(value->>1 as bigint) as at from json_each($1)
     ) as v

@@ -92,21 +92,23 @@ const TAKE_SUPPRESSED: &str = "
 
 /// One subscription.
 const LEAVE: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = $2, paused_until = null
+    update subscriptions set status = 'unsubscribed', left_at = $2
     where key = $1 and status <> 'unsubscribed'
     returning list_id, subscriber_id";
 
 /// Every subscription of the reader behind one.
 const LEAVE_ALL: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = $2, paused_until = null
+    update subscriptions set status = 'unsubscribed', left_at = $2
     where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
       and status <> 'unsubscribed'
     returning list_id, subscriber_id";
 
 /// What ended together with one subscription, not before `$2`; nobody who never confirmed is brought back. It goes on
-/// as if it had never ended: she joined when she joined.
+/// as if it had never ended: she joined when she joined, and what rested until a day rests until then.
 const RETURN: &str = "
-    update subscriptions set status = 'confirmed', left_at = null
+    update subscriptions
+    set status = case when paused_until > $3 then 'paused' else 'confirmed' end, left_at = null,
+        paused_until = case when paused_until > $3 then paused_until end
     where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
       and status = 'unsubscribed' and confirmed_at is not null and left_at >= $2
       and left_at = (select n.left_at from subscriptions n where n.key = $1)
@@ -193,6 +195,7 @@ impl Store {
             let back = sqlx::query_as::<_, (i64, i64)>(RETURN)
                 .bind(key.0)
                 .bind(since.0)
+                .bind(at.0)
                 .fetch_all(&mut *conn)
                 .await?;
             for &(list, subscriber) in &back {
@@ -200,7 +203,7 @@ impl Store {
             }
             sqlx::query(
                 "delete from leave_reasons where subscription in (
-                     select key from subscriptions where key = $1 and status = 'confirmed')",
+                     select key from subscriptions where key = $1 and status in ('confirmed', 'paused'))",
             )
             .bind(key.0)
             .execute(&mut *conn)

@@ -38,6 +38,7 @@ pub struct StandingOn {
     /// Empty on lists that the reader never joined.
     pub status: String,
     pub confirmed_at: Option<i64>,
+    pub left_at: Option<i64>,
     pub paused_until: Option<i64>,
     pub frequency: String,
 }
@@ -101,7 +102,7 @@ impl Store {
             };
             let standings = sqlx::query_as::<_, StandingOn>(
                 "select l.id as list_id, l.slug, l.title, coalesce(n.status, '') as status,
-                        n.confirmed_at, n.paused_until,
+                        n.confirmed_at, n.left_at, n.paused_until,
                         coalesce(n.frequency, 'every') as frequency
                  from lists l
                  left join subscriptions n on n.list_id = l.id and n.subscriber_id = $1

@@ -108,7 +108,8 @@ impl Store {
                      cast(coalesce(sum(case when d.marked_at > $2 then 1 else 0 end), 0) as bigint)
                          as ahead,
                      cast(coalesce(sum(case when d.state = 'sent' and d.copy is null
-                         and (u.id is not null or m.kind = 'notice') then 1 else 0 end), 0) as bigint)
+                         and (u.id is not null or (d.subscriber_id = 0 and m.kind = 'notice'))
+                         then 1 else 0 end), 0) as bigint)
                          as unmade,
                      cast(coalesce(sum(case when d.run_id = 1 and m.seq is null
                          then 1 else 0 end), 0) as bigint) as system_alone

@@ -141,10 +141,11 @@ fn subscription(joined: Joined) -> SubscriptionView {
         minute(Timestamp(joined.created_at)),
         joined.source
     )];
+    let paused = joined.status == Status::Paused.name();
     let times = [
         ("confirmed on", joined.confirmed_at),
         ("left on", joined.left_at),
-        ("pauses until", joined.paused_until),
+        ("pauses until", joined.paused_until.filter(|_| paused)),
     ];
     let known = times.into_iter().filter_map(|(what, at)| Some((what, at?)));
     lines.extend(known.map(|(what, at)| format!("{what} {}", minute(Timestamp(at)))));

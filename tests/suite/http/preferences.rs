@@ -112,6 +112,74 @@ on_both!(
 );
 
 on_both!(
+    the_link_alone_brings_nobody_back_who_left_long_ago,
+    async |engine: Engine| {
+        let config = TestSite::config(&[(
+            "open = true",
+            "open = true\nlists = [\"weekly\", \"daily\"]",
+        )]);
+        let site = TestSite::with(engine, &config, |_| {}).await;
+        site.seed_run(2).await;
+        // One left the weekly, the other both, and of one of them there is nothing left.
+        for seq in [0, 1] {
+            let left = site.post(&manage(&site, seq), "answer=lists&list=daily");
+            assert_eq!(left.await.status, 200);
+        }
+        site.post(&manage(&site, 1), "answer=lists").await;
+        site.db
+            .exec("delete from subscriptions where key = 101001")
+            .await;
+        site.app.clock.advance(Duration::from_secs(2 * DAY));
+        for seq in [0, 1] {
+            let both = "answer=lists&list=weekly&list=daily";
+            let answer = site.post(&manage(&site, seq), both).await;
+            let text = answer.text();
+            assert!(text.contains("the link in a mail to your"), "{text}");
+            assert_eq!(site.status(1000 + seq).await, "unsubscribed");
+            let mails = "select count(*) from system_mails where kind = 'confirm' and revision = 'confirm'";
+            assert_eq!(site.db.number(mails).await, 1 + seq);
+            site.post(&manage(&site, seq), both).await;
+            assert_eq!(site.db.number(mails).await, 1 + seq, "one a day");
+        }
+        let on = "select count(*) from subscriptions where status = 'confirmed' and subscriber_id = ";
+        assert_eq!(site.db.number(&format!("{on}1000")).await, 1);
+        assert_eq!(site.db.number(&format!("{on}1001")).await, 0);
+        // The mail's link brings her back to all that she wished for.
+        let issued = u32::try_from(site.app.clock.now().seconds()).expect("before 2106");
+        let claim = Claim::Confirm(SubscriptionKey(1001), issued);
+        let link = format!("/confirm/{}", site.token(claim));
+        assert_eq!(site.post(&link, "answer=confirm").await.status, 200);
+        assert_eq!(site.db.number(&format!("{on}1001")).await, 2);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    who_paused_and_left_comes_back_paused,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(1).await;
+        let path = manage(&site, 0);
+        site.post(&path, "answer=pause&until=2026-11-20").await;
+        for leave in ["answer=leave", "answer=leave-all"] {
+            site.post(&path, leave).await;
+            assert_eq!(site.status(1000).await, "unsubscribed");
+            let back = site.post(&path, "answer=return").await;
+            assert!(back.text().contains("Welcome back"), "{}", back.text());
+            assert_eq!(site.status(1000).await, "paused");
+        }
+        assert!(site.get(&path).await.text().contains("2026-11-20"));
+        // A pause that ended meanwhile is none.
+        site.app.clock.advance(Duration::from_secs(18 * DAY));
+        site.post(&path, "answer=leave").await;
+        site.app.clock.advance(Duration::from_secs(DAY - 1));
+        site.post(&path, "answer=return").await;
+        assert_eq!(site.status(1000).await, "confirmed");
+        site.stop().await;
+    }
+);
+
+on_both!(
     a_paused_reader_gets_nothing_and_wakes_in_time,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;

@@ -316,7 +316,12 @@ on_both!(
         );
         assert_eq!(site.db.text(&query).await.as_deref(), Some("not-me"));
         assert_eq!(site.post(&path, "answer=confirm").await.status, 404);
-        site.app.clock.advance(Duration::from_secs(2 * 86_400));
+        // Her address goes with the signups that nobody confirmed; its hash stays.
+        site.app.clock.advance(Duration::from_secs(8 * 86_400));
+        house::round(&site.app).await.expect("a round");
+        let kept = "select (select count(*) from subscribers) + (select count(*) from subscriptions)
+            + (select count(*) from deliveries where copy is not null)";
+        assert_eq!(site.db.number(kept).await, 0);
         assert_eq!(
             sign_up(&site, "203.0.113.1", "victim@example.org")
                 .await
