@@ -61,7 +61,7 @@ pub struct Earlier {
     pub departed: Share,
 }
 
-/// A run in a list of runs.
+/// A run as it stands in a list of runs, or alone.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
     #[serde(flatten)]
@@ -184,7 +184,18 @@ async fn against(app: &App, run: RunId, judged: &Judged) -> Result<Against, Stor
 
 /// The newest `limit` runs of issues, the newest first.
 pub async fn runs(app: &App, limit: u32) -> Result<Vec<Line>, StoreError> {
-    let runs = app.store.runs_in_numbers(limit).await?;
+    lines(app, app.store.runs_in_numbers(limit).await?).await
+}
+
+/// One run in the same words; none where there is no such run of an issue.
+pub async fn line(app: &App, run: RunId) -> Result<Option<Line>, StoreError> {
+    let numbers = app.store.run_in_numbers(run).await?;
+    let found = lines(app, numbers.into_iter().collect()).await?;
+    Ok(found.into_iter().next())
+}
+
+/// These runs with what readers did, told from machines.
+pub async fn lines(app: &App, runs: Vec<RunNumbers>) -> Result<Vec<Line>, StoreError> {
     let ids: Vec<RunId> = runs.iter().map(|run| run.run).collect();
     let mut tallies = app.store.tallies_of(&ids, Some(Part::Run)).await?;
     let nameless = app.store.nameless_of(&ids).await?;

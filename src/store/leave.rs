@@ -46,7 +46,7 @@ pub(crate) use keep_leavers_out;
 /// Queued mail of readers for lists, as pairs of reader and list: the lists' issue runs, and system mails sent on their
 /// behalf.
 pub(crate) const TAKE_QUEUED: &str = "
-    update deliveries set state = 'unsubscribed', settled_at = $2
+    update deliveries set state = $3, settled_at = $2
     where state = 'queued' and (run_id, seq) in (
         select d.run_id, d.seq
         from json_each($1) as v cross join deliveries d
@@ -63,9 +63,16 @@ pub(crate) const TAKE_QUEUED: &str = "
     returning run_id, seq";
 
 /// Takes the queued mail of readers, given as pairs of reader and list, inside the transaction that ends their
-/// subscriptions, and gives the moves: `take_queued!(self, conn, readers, at)`.
+/// subscriptions, and gives the moves: `take_queued!(self, conn, readers, at)`. Whoever only pauses has not unsubscribed:
+/// her mail goes into another state, given behind.
 macro_rules! take_queued {
-    ($store:expr, $conn:expr, $readers:expr, $at:expr) => {{
+    ($store:expr, $conn:expr, $readers:expr, $at:expr) => {
+        $crate::store::leave::take_queued!(
+            $store, $conn, $readers, $at, $crate::delivery::State::Unsubscribed
+        )
+    };
+    ($store:expr, $conn:expr, $readers:expr, $at:expr, $to:expr) => {{
+        let to: $crate::delivery::State = $to;
         let readers: Vec<(i64, i64)> = $readers.collect();
         let taken: Vec<(i64, i64)> = match readers.is_empty() {
             true => Vec::new(),
@@ -74,11 +81,12 @@ macro_rules! take_queued {
                 sqlx::query_as($store.sql($crate::store::leave::TAKE_QUEUED))
                     .bind(serde_json::to_string(&readers).expect("numbers are JSON"))
                     .bind($at.0)
+                    .bind(to.name())
                     .fetch_all(&mut *$conn)
                     .await?
             }
         };
-        $crate::store::leave::moved(&taken, $crate::delivery::State::Unsubscribed)
+        $crate::store::leave::moved(&taken, to)
     }};
 }
 pub(crate) use take_queued;

@@ -21,7 +21,7 @@ pub struct Member {
 pub struct Came {
     pub recipients: i64,
     pub sent: i64,
-    /// Those who opened, by any open.
+    /// Those who opened and clicked, machines and what nobody can tell from one left out.
     pub opened: i64,
     pub clicked: i64,
     pub departed: i64,
@@ -143,11 +143,13 @@ impl Store {
             "with given as (select cast($1 as bigint) as run, cast($2 as bigint) as at)
              select count(*) as recipients,
                  count(case when d.state = 'sent' then 1 end) as sent,
-                 count(d.opened_at) as opened, count(d.clicked_at) as clicked,
+                 count(case when j.opened in ('human', 'gmail') then 1 end) as opened,
+                 count(case when j.clicked = 'human' then 1 end) as clicked,
                  count(d.departed_at) as departed
              from deliveries d
                  join subscribers u on u.id = d.subscriber_id
                  join runs m on m.id = d.run_id
+                 left join judged j on j.run_id = d.run_id and j.seq = d.seq
                  left join subscriptions s on s.list_id = m.list_id and s.subscriber_id = d.subscriber_id
              where d.run_id = $1 and {holds}"
         );

@@ -6,6 +6,7 @@
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
+use crate::delivery::State;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::consents::note_consent;
@@ -171,7 +172,7 @@ impl Store {
         }
     }
 
-    /// Lets every confirmed subscription of the reader behind `key` rest until `until`, and takes her
+    /// Lets every confirmed subscription of the reader behind `key` rest until `until`, and cancels her
     /// queued deliveries. True if there was one.
     pub async fn pause(
         &self,
@@ -200,7 +201,7 @@ impl Store {
             .fetch_all(&mut *conn)
             .await?;
             let readers = resting.iter().map(|&(list, subscriber)| (subscriber, list));
-            let moves = take_queued!(self, conn, readers, at);
+            let moves = take_queued!(self, conn, readers, at, State::Cancelled);
             apply_moves!(self, conn, moves);
             !resting.is_empty()
         })

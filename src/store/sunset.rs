@@ -4,6 +4,7 @@
 //! among them.
 
 use crate::clock::Timestamp;
+use crate::delivery::State;
 use crate::id::RunId;
 use crate::store::blocks::apply_moves;
 use crate::store::consents::note_consent;
@@ -108,7 +109,11 @@ impl Store {
                 note_consent!(conn, subscriber, list, "sunset", at);
             }
             let readers = ended.iter().map(|&(list, subscriber)| (subscriber, list));
-            let moves = take_queued!(self, conn, readers, at);
+            let to = match end {
+                End::Paused => State::Cancelled,
+                End::Unsubscribed => State::Unsubscribed,
+            };
+            let moves = take_queued!(self, conn, readers, at, to);
             apply_moves!(self, conn, moves);
             ended.len() as u64
         })

@@ -80,7 +80,8 @@ impl Store {
         Ok(found)
     }
 
-    /// The last runs to the list of `run` before it that reached anyone, the newest first.
+    /// The last issues before that of `run` that reached its list, the newest first: each by its newest run to the
+    /// whole list. What went to a part of it, or once more to some, is not what the next issue is compared with.
     pub async fn issues_before(&self, run: RunId) -> Result<Vec<EarlierRun>> {
         read!(self, conn => {
             let found = sqlx::query_as(
@@ -88,12 +89,15 @@ impl Store {
                      cast(sum(b.departed) as bigint) as departed,
                      cast(sum(b.opened) as bigint) as opened, cast(sum(b.clicked) as bigint) as clicked
                  from (
-                     select r.id, r.slug, r.title from runs this
+                     select max(r.id) as id from runs this
                          join runs r on r.list_id = this.list_id and r.id < this.id and r.kind = 'issue'
-                     where this.id = $1 and r.started_at is not null
+                     where this.id = $1 and r.slug <> this.slug and r.started_at is not null
+                       and r.segment is null and r.audience = 'list'
                        and exists (select 1 from blocks b where b.run_id = r.id and b.sent > 0)
-                     order by r.id desc limit $2
-                 ) as e
+                     group by r.slug
+                     order by max(r.id) desc limit $2
+                 ) as newest
+                     join runs e on e.id = newest.id
                      join blocks b on b.run_id = e.id
                  group by e.id, e.slug, e.title
                  order by e.id desc",

@@ -1,13 +1,15 @@
-//! `pressrun stats ISSUE --segment SEGMENT`: what a run came to among the readers of a segment.
+//! `pressrun stats ISSUE --segment SEGMENT`: what a run came to among the readers of a segment, as far as it is known by
+//! reader.
 
 use anyhow::Context;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::output::{plain, print, print_json, table};
 use crate::id::RunId;
 use crate::run::whom;
+use crate::track;
 
 /// Prints the numbers of `run` for the segment `said`.
 pub(super) async fn run(app: &App, run: RunId, said: &str, as_json: bool) -> anyhow::Result<Exit> {
@@ -17,15 +19,23 @@ pub(super) async fn run(app: &App, run: RunId, said: &str, as_json: bool) -> any
     }
     let found = app.store.run(run).await?;
     let found = found.context("the run was removed just now; try again")?;
+    track::fold::catch_up(&app.store).await?;
     let now = app.clock.now();
     let came = app.store.run_in_segment(run, &sieve.filter, now).await?;
+    let nameless = !app.store.nameless_of(&[run]).await?.is_empty();
     if as_json {
+        let mut numbers = serde_json::to_value(came)?;
+        if nameless {
+            numbers["opened"] = Value::Null;
+            numbers["clicked"] = Value::Null;
+        }
         print_json(&json!({
             "issue": found.slug,
             "run": found.id,
             "to": found.said_segment(),
             "segment": sieve.said,
-            "numbers": came,
+            "nameless": nameless,
+            "numbers": numbers,
         }))?;
         return Ok(Exit::Done);
     }
@@ -39,15 +49,23 @@ pub(super) async fn run(app: &App, run: RunId, said: &str, as_json: bool) -> any
     let row = |name: &str, number: i64, of: i64| {
         vec![name.to_owned(), number.to_string(), share(number, of)]
     };
+    let judged = |name: &str, number: i64| match nameless {
+        true => vec![name.to_owned(), "-".to_owned(), String::new()],
+        false => row(name, number, came.sent),
+    };
     let rows = [
         row("recipients", came.recipients, 0),
         row("sent", came.sent, came.recipients),
-        row("opened", came.opened, came.sent),
-        row("clicked", came.clicked, came.sent),
+        judged("clicked", came.clicked),
+        judged("opened", came.opened),
         row("unsubscribes", came.departed, came.sent),
     ];
     let rows = table(&["", "readers", ""], &rows);
-    print(&format!("{head}{rows}"))?;
+    let foot = match nameless {
+        true => "\nwho opened and clicked is not kept in anonymous mode\n",
+        false => "\nmachines are left out of those who clicked and opened\n",
+    };
+    print(&format!("{head}{rows}{foot}"))?;
     Ok(Exit::Done)
 }
 

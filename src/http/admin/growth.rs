@@ -35,11 +35,15 @@ pub(super) async fn counted(admin: &Admin, list: &List) -> Result<Option<ListRep
         Some(kept) if kept.growth.subscribed > numbers::SMALL => LARGE,
         _ => SMALL,
     };
-    let (app, counting, list) = (admin.app.clone(), admin.counting.clone(), list.clone());
+    // Another list is being counted: a page that waited for it would wait once for each of its own.
+    let Ok(one) = admin.counting.clone().try_lock_owned() else {
+        return Ok(kept);
+    };
+    let (app, list) = (admin.app.clone(), list.clone());
     let count = tokio::spawn(async move {
-        // Whoever waited here finds what the one before has counted.
-        let _one = counting.lock_owned().await;
-        numbers::list(&app, &list).await
+        let report = numbers::list(&app, &list).await;
+        drop(one);
+        report
     });
     match timeout(patience, count).await {
         Ok(report) => Ok(Some(report.context("counting a list broke")??)),

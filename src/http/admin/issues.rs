@@ -18,6 +18,7 @@ use crate::http::admin::{Admin, reader_view};
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::RunId;
+use crate::numbers;
 use crate::publication::Publication;
 
 /// Runs of a page: the numbers of one are a sum over some thousand blocks.
@@ -49,6 +50,7 @@ pub(super) async fn page(
     };
     // The numbers are there, whatever has become of the folder.
     let fault = drafts.as_ref().err().map(|error| format!("{error:#}"));
+    let runs = numbers::lines(&admin.app, runs).await?;
     let runs: Vec<RunView> = runs.iter().map(RunView::new).collect();
     let values = context! {
         runs => Serde(runs),

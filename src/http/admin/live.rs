@@ -30,6 +30,7 @@ use crate::http::admin::{Admin, runs};
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::RunId;
+use crate::numbers::{self, Line};
 use crate::run::why;
 use crate::schedule::span;
 use crate::stats::RunNumbers;
@@ -102,12 +103,12 @@ pub(super) fn is_over(status: &str) -> bool {
 /// The fragment of a run's page that changes while it sends.
 pub(super) fn fragment(
     admin: &Admin,
-    run: &RunNumbers,
+    line: &Line,
     progress: &Progress,
     why: &str,
 ) -> Option<String> {
     let values = context! {
-        run => Serde(RunView::new(run)),
+        run => Serde(RunView::new(line)),
         progress => Serde(progress),
         why,
     };
@@ -186,9 +187,10 @@ impl Watching {
         if !sessions.iter().any(|one| one.id == self.session.id) {
             return Ok(None);
         }
-        let Some(numbers) = app.store.run_in_numbers(self.run).await? else {
+        let Some(line) = numbers::line(app, self.run).await? else {
             return Ok(None);
         };
+        let numbers = &line.run;
         self.over = is_over(&numbers.status);
         if self.over || self.looks.is_multiple_of(WHY) {
             let run = app.store.run(self.run).await?;
@@ -196,18 +198,18 @@ impl Watching {
                 self.why = why::why(app, &run).await?.sentence;
             }
         }
-        let now = (Instant::now(), done(&numbers));
+        let now = (Instant::now(), done(numbers));
         self.seen.push_back(now);
         if self.seen.len() > WINDOW {
             self.seen.pop_front();
         }
         let progress = match self.seen.front() {
             Some(first) if self.seen.len() > 1 => {
-                Progress::at(&numbers, now.1 - first.1, now.0.duration_since(first.0))
+                Progress::at(numbers, now.1 - first.1, now.0.duration_since(first.0))
             }
-            _ => Progress::whole(&numbers, app.clock.now()),
+            _ => Progress::whole(numbers, app.clock.now()),
         };
-        let html = fragment(&self.admin, &numbers, &progress, &self.why);
+        let html = fragment(&self.admin, &line, &progress, &self.why);
         let Some(html) = html else {
             return Ok(None);
         };

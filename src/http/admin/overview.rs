@@ -14,7 +14,7 @@ use crate::http::admin::run_view::RunView;
 use crate::http::admin::wording::{grouped, minute, signed};
 use crate::http::admin::{Admin, growth};
 use crate::http::fault::Fault;
-use crate::numbers::ListReport;
+use crate::numbers::{self, ListReport};
 use crate::run::why;
 use crate::signup::guard;
 use crate::stats::RunNumbers;
@@ -58,7 +58,7 @@ struct Open {
 /// `GET /`.
 pub(super) async fn page(State(admin): State<Arc<Admin>>) -> Result<Response, Fault> {
     let app = &admin.app;
-    let newest = app.store.runs_in_numbers(NEWEST).await?;
+    let newest = numbers::runs(app, NEWEST).await?;
     let mut needs = Vec::new();
     if let Some(notice) = guard::look(app).await?.notice() {
         needs.push(plain(notice.to_owned()));
@@ -83,7 +83,7 @@ pub(super) async fn page(State(admin): State<Arc<Admin>>) -> Result<Response, Fa
             });
         }
     }
-    needs.extend(newest.iter().filter_map(need));
+    needs.extend(newest.iter().filter_map(|line| need(&line.run)));
     let runs: Vec<RunView> = newest.iter().map(RunView::new).collect();
     let values = context! {
         needs => Serde(needs),

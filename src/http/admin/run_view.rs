@@ -1,6 +1,6 @@
 //! A run as the author's pages show it: its numbers, the bar of its states, its links.
 //!
-//! Promises: everything comes from counters; every text from outside (titles, link names, a relay's words) is
+//! Promises: everything comes from counters; who clicked and opened is what the page of numbers says; every text from outside (titles, link names, a relay's words) is
 //! escaped by the templates.
 
 use serde::Serialize;
@@ -8,6 +8,8 @@ use serde::Serialize;
 use crate::delivery::State as DeliveryState;
 use crate::http::admin::wording::{grouped, label, minute};
 use crate::id::RunId;
+use crate::numbers::Line;
+use crate::stats::interval::Share;
 use crate::stats::{LinkNumbers, RunNumbers, TestNumbers, percent};
 
 /// Units across a bar.
@@ -69,7 +71,8 @@ struct LinkView {
 }
 
 impl RunView {
-    pub(super) fn new(run: &RunNumbers) -> RunView {
+    pub(super) fn new(line: &Line) -> RunView {
+        let run = &line.run;
         let states = DeliveryState::ALL.map(|state| StateView {
             name: state.name(),
             label: label(state),
@@ -98,7 +101,7 @@ impl RunView {
             opens: grouped(run.opens),
             clicks: grouped(run.clicks),
             segments: segments(run),
-            figures: figures(run),
+            figures: figures(line),
             states: states.into(),
             links: run
                 .links
@@ -109,17 +112,23 @@ impl RunView {
     }
 }
 
-fn figures(run: &RunNumbers) -> Vec<Figure> {
+fn figures(line: &Line) -> Vec<Figure> {
+    let run = &line.run;
     let figure = |label, value: i64, rate: Option<f64>| Figure {
         label,
         value: grouped(value),
         rate: rate.map(|rate| percent(Some(rate))),
     };
+    let readers = |label, share: &Share| Figure {
+        label,
+        value: grouped(share.part),
+        rate: share.percent(),
+    };
     vec![
         figure("Recipients", run.recipients, None),
         figure("Sent", run.counts.sent, None),
-        figure("Opened", run.opened, run.rates.opened),
-        figure("Clicked", run.clicked, run.rates.clicked),
+        readers("Clicked", &line.clicked_by_readers),
+        readers("Opened", &line.opened_by_readers),
         figure("Unsubscribes", run.departed, run.rates.departed),
         figure("Complaints", run.complained, run.rates.complained),
         figure("Bounced", run.counts.bounced, run.rates.bounced),

@@ -16,6 +16,7 @@ use crate::http::admin::{Admin, issues};
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::RunId;
+use crate::numbers;
 use crate::run::{trial, why};
 use crate::schedule::on_the_wall;
 use crate::store::runs::Run;
@@ -51,20 +52,20 @@ pub(super) async fn page(
     Tail(id): Tail,
 ) -> Result<Response, Fault> {
     let run = find(&admin, &id).await?;
-    let numbers = admin.app.store.run_in_numbers(run.id()).await?;
-    let mut numbers = numbers.ok_or(Fault::NotFound)?;
-    numbers.test = trial::numbers_of(&admin.app, run.id()).await?;
+    let line = numbers::line(&admin.app, run.id()).await?;
+    let mut line = line.ok_or(Fault::NotFound)?;
+    line.run.test = trial::numbers_of(&admin.app, run.id()).await?;
     let why = why::why(&admin.app, &run).await?.sentence;
     let now = admin.app.clock.now();
-    let progress = Progress::whole(&numbers, now);
+    let progress = Progress::whole(&line.run, now);
     let zone = &admin.app.config.publication.timezone;
     let start = on_the_wall(Timestamp(run.start_at.unwrap_or(now.0)), zone);
     let values = context! {
-        run => Serde(RunView::new(&numbers)),
+        run => Serde(RunView::new(&line)),
         actions => Serde(Actions::of(&run)),
-        live => live::fragment(&admin, &numbers, &progress, &why).ok_or(Fault::Broken)?,
+        live => live::fragment(&admin, &line, &progress, &why).ok_or(Fault::Broken)?,
         over => live::is_over(&run.status),
-        waiting => grouped(numbers.counts.queued),
+        waiting => grouped(line.run.counts.queued),
         start => start.strftime("%Y-%m-%dT%H:%M").to_string(),
         zone => zone.as_str(),
         in_folder => issues::find(&admin.app, &run.slug).await.is_ok(),

@@ -204,7 +204,7 @@ on_both!(
         // Out of the run that is under way, and out of the next.
         let taken = format!(
             "select count(*) from deliveries where run_id = {run} and subscriber_id = 1000
-             and state = 'unsubscribed'"
+             and state = 'cancelled'"
         );
         assert_eq!(site.db.number(&taken).await, 1);
         assert_eq!(freeze(&site, "during", false).await.1, 1);
