@@ -1,8 +1,8 @@
-//! Notices: what the author is told of a run and of the relays, by mail and by webhook.
+//! Notices: what the author is told of a run, of the relays and of the subscribe form, by mail and by webhook.
 //!
 //! Promises: each is written down together with its mail, so that a crash neither loses nor doubles one; at
-//! most one of a kind about the same run or relay within `notify.window`; no address of a reader and no
-//! secret in it. Leaves noticing to `deliver`, and the webhook's HTTP to `hook`.
+//! most one of a kind about the same within `notify.window`; no address of a reader and no
+//! secret in it. Leaves noticing to `deliver` and `signup`, and the webhook's HTTP to `hook`.
 
 use serde_json::json;
 
@@ -130,6 +130,22 @@ pub async fn tell_relay_up(app: &App, relay: &str) -> anyhow::Result<()> {
     tell(app, &told).await
 }
 
+/// Tells the author in this `sentence` how the subscribe form defends itself; `how` is the word for that.
+pub async fn tell_signups(app: &App, how: &str, sentence: &str) -> anyhow::Result<()> {
+    if !wanted(app, NoticeKind::Signups) {
+        return Ok(());
+    }
+    let told = Told {
+        kind: NoticeKind::Signups,
+        about: how,
+        run: None,
+        subject: "a flood of signups".into(),
+        sentence: sentence.into(),
+        command: None,
+    };
+    tell(app, &told).await
+}
+
 /// Whether anybody is told anything of this kind.
 pub fn wanted(app: &App, kind: NoticeKind) -> bool {
     let notify = &app.config.notify;
@@ -182,9 +198,9 @@ fn body(app: &App, told: &Told<'_>, id: i64, now: Timestamp) -> String {
     let run = told.run.map(|run| {
         json!({ "id": run.id, "issue": run.slug, "status": run.status, "recipients": run.recipients })
     });
-    let relay = match told.run {
-        None => Some(told.about),
-        Some(_) => None,
+    let relay = match told.kind {
+        NoticeKind::RelayDown | NoticeKind::RelayUp => Some(told.about),
+        _ => None,
     };
     let body = json!({
         "id": id.to_string(),

@@ -25,6 +25,7 @@ use crate::dns::Dns;
 use crate::event::Evidence;
 use crate::id::{ListId, SubscriptionKey};
 use crate::network;
+use crate::notice;
 use crate::publication;
 use crate::run;
 use crate::signup::guard::Guard;
@@ -97,6 +98,8 @@ pub struct Signups {
     checks: AtomicU32,
     /// How the door stood at the last look.
     door: Mutex<Option<(Timestamp, Guard)>>,
+    /// How it stood when the author was told last.
+    told: Mutex<Guard>,
     /// What the form asks besides the address.
     asked: Asked,
     /// None where the domains of addresses are not looked up.
@@ -144,6 +147,7 @@ impl Signups {
             wide: limiter(Quota::per_hour(at_least_one(hour.saturating_mul(WIDE)))),
             checks: AtomicU32::new(0),
             door: Mutex::new(None),
+            told: Mutex::new(Guard::Calm),
             asked: Asked::of(&app),
             dns: signup
                 .check_mx
@@ -176,13 +180,25 @@ impl Signups {
             return Ok(guard);
         }
         let guard = guard::look(&self.app).await?;
-        let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-        *door = Some((now, guard));
-        let before = known.map_or(Guard::Calm, |(_, guard)| guard);
-        if let (Some(notice), true) = (guard.notice(), guard != before) {
-            tracing::warn!("{notice}");
-        }
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, guard));
+        self.tell(guard);
         Ok(guard)
+    }
+
+    /// Tells the author when the door comes to stand otherwise; no visitor waits for it.
+    fn tell(&self, guard: Guard) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *told, guard);
+        let Some(notice) = guard.notice().filter(|_| guard != before) else {
+            return;
+        };
+        tracing::warn!("{notice}");
+        let app = self.app.clone();
+        tokio::spawn(async move {
+            if let Err(error) = notice::tell_signups(&app, guard.name(), notice).await {
+                tracing::error!("the author could not be told: {error:#}");
+            }
+        });
     }
 
     fn look_again(&self) {

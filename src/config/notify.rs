@@ -22,7 +22,7 @@ pub struct Stages {
     pub complaints: f64,
 }
 
-/// Whom to tell of runs and relays, and how.
+/// Whom to tell of runs, relays and floods of signups, and how.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notify {
@@ -62,6 +62,8 @@ pub enum NoticeKind {
     RelayUp,
     Bounces,
     Complaints,
+    /// The subscribe form is under attack.
+    Signups,
 }
 
 impl NoticeKind {
@@ -75,6 +77,7 @@ impl NoticeKind {
             NoticeKind::RelayUp => "relay-up",
             NoticeKind::Bounces => "bounces",
             NoticeKind::Complaints => "complaints",
+            NoticeKind::Signups => "signups",
         }
     }
 }

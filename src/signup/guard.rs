@@ -45,6 +45,15 @@ impl Guard {
         }
     }
 
+    /// The name in a notice.
+    pub fn name(self) -> &'static str {
+        match self {
+            Guard::Calm => "calm",
+            Guard::Proof => "proof",
+            Guard::Shut => "shut",
+        }
+    }
+
     /// What the author should know, if anything.
     pub fn notice(self) -> Option<&'static str> {
         match self {

@@ -13,6 +13,7 @@ use pressrun::token::Claim;
 
 use super::site::TestSite;
 use super::wire::Answer;
+use crate::deliver::rig::until;
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -259,7 +260,8 @@ on_both!(
 on_both!(
     bounces_shut_the_door_and_a_day_opens_it,
     async |engine: Engine| {
-        let site = TestSite::new(engine).await;
+        let notify = "[notify]\nto = \"author@example.com\"\n[signup]";
+        let site = TestSite::with(engine, &TestSite::config(&[("[signup]", notify)]), |_| {}).await;
         let now = site.app.clock.now().0;
         let bounced = |n: i64| if n < 11 { "bounced" } else { "sent" };
         site.db
@@ -280,6 +282,13 @@ on_both!(
         assert!(shut.text().contains("not taken here"), "{}", shut.text());
         let answer = send(&site, "203.0.1.1", "a@example.org", "x", "").await;
         assert_eq!(answer.body, shut.body);
+        // The author is told, once.
+        let told = "select count(*) from notices n, system_mails m
+            where n.kind = 'signups' and n.about = 'shut' and m.kind = 'notice' and m.address = 'author@example.com'";
+        assert!(until(async || site.db.number(told).await == 1).await);
+        site.app.clock.advance(Duration::from_secs(60));
+        site.get("/").await;
+        assert_eq!(site.db.number("select count(*) from notices").await, 1);
         assert!(
             site.ask_admin("/", "localhost")
                 .await

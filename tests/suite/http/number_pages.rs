@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use pressrun::event::EventKind;
 use pressrun::event::score::Verdict;
+use pressrun::id::RunId;
 use pressrun::numbers::{self, JudgedEvent};
 use scraper::{ElementRef, Html, Selector};
 
@@ -150,6 +151,20 @@ on_both!(
         let told: Vec<usize> = runs[0][1..4].iter().map(|cell| first(cell)).collect();
         assert_eq!(told, [40, clicked, opened]);
 
+        // The same words mean the same on every page of a run.
+        for path in ["/", "/issues", "/runs/2"] {
+            let page = site.ask_admin(path, "localhost").await;
+            let page = Html::parse_document(&page.text());
+            let list = if path == "/" { "ol.runs dl" } else { "dl" };
+            let labels = texts(&page, &format!("{list}.figures dt"));
+            let figures = texts(&page, &format!("{list}.figures dd"));
+            let place = labels.iter().position(|label| label == "Clicked");
+            let place = place.expect("clicks");
+            assert_eq!(labels[place + 1], "Opened", "{path}");
+            let told = [first(&figures[place]), first(&figures[place + 1])];
+            assert_eq!(told, [clicked, opened], "{path}");
+        }
+
         let (code, json, _) = site.command(&["stats", "week-1", "--json"]);
         let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(code, Some(0));
@@ -167,6 +182,38 @@ on_both!(
         assert_eq!(told, [40, clicked, opened, 1]);
         site.has_no_admin_page(&["/runs/9/numbers", "/runs/x/numbers", "/runs/1/clicks"])
             .await;
+        site.stop().await;
+    }
+);
+
+on_both!(
+    an_issue_is_compared_with_whole_issues_and_not_with_what_went_out_once_more,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(1).await;
+        for (run, slug, audience, segment) in [
+            (3, "week-1", "'unopened'", "null"),
+            (4, "week-2", "'list'", "null"),
+            (5, "week-2", "'list'", "'{}'"),
+            (6, "week-3", "'list'", "null"),
+            (7, "week-3", "'list'", "null"),
+        ] {
+            site.db
+                .exec(&format!(
+                    "insert into runs (id, kind, slug, title, list_id, revision, headers, relay, policy, status, cutoff,
+                         frozen_to, recipients, created_at, started_at, audience, origin, segment)
+                     values ({run}, 'issue', '{slug}', '', 1, 'rev', '{{}}', 'main', 'hold', 'finished', 0, 0, 1, 0, 0,
+                         {audience}, case when {audience} = 'list' then null else 2 end, {segment});
+                     insert into blocks (run_id, block, sent) values ({run}, 0, 1)"
+                ))
+                .await;
+        }
+        for run in [6, 7] {
+            let report = numbers::issue(&site.app, RunId(run)).await;
+            let report = report.expect("numbers").expect("a run");
+            let before: Vec<i64> = report.usual.issues.iter().map(|one| one.run.0).collect();
+            assert_eq!(before, [4, 2], "{run}");
+        }
         site.stop().await;
     }
 );
