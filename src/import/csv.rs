@@ -1,12 +1,14 @@
 //! Reads CSV as spreadsheets and other services write it, one record at a time.
 //!
 //! Promises: memory stays below [`RECORD_LIMIT`] whatever the file holds; a record knows the line it
-//! begins on and its own bytes. Takes `,`, `;` and tab, LF and CRLF, quoted line breaks, and a byte order
+//! begins on, and can be written as one that a spreadsheet takes for text. Takes `,`, `;` and tab, LF and CRLF, quoted line breaks, and a byte order
 //! mark. Leaves the meaning of a cell to `columns`.
 
 use std::io::{BufRead, Read};
 
 use anyhow::{Context, bail, ensure};
+
+use crate::import::formula::is_formula;
 
 /// Longest record in octets. A reader's row is a few hundred; a file without line ends, or with a quote
 /// left open, is noticed here instead of filling the memory.
@@ -29,7 +31,7 @@ pub struct Record {
     /// Line of the file on which it begins, from 1.
     pub line: u64,
     /// The record as it stood in the file, without its line end.
-    pub raw: Vec<u8>,
+    raw: Vec<u8>,
     cells: Vec<u8>,
     ends: Vec<usize>,
     /// A quote was opened and the file ended.
@@ -172,6 +174,34 @@ impl Record {
     /// How many cells there are.
     pub fn width(&self) -> usize {
         self.ends.len()
+    }
+
+    /// The record as one line, with what a spreadsheet would take for a formula made text: an import reads it back.
+    pub fn harmless(&self, delimiter: u8) -> Vec<u8> {
+        let mut line = Vec::with_capacity(self.raw.len());
+        for (column, cell) in self.cells().enumerate() {
+            if column > 0 {
+                line.push(delimiter);
+            }
+            let apostrophe: &[u8] = if is_formula(cell) { b"'" } else { b"" };
+            let special = |octet: &u8| *octet == delimiter || b"\",;\t\n\r".contains(octet);
+            if !cell.iter().any(special) {
+                line.extend_from_slice(apostrophe);
+                line.extend_from_slice(cell);
+                continue;
+            }
+            line.push(b'"');
+            line.extend_from_slice(apostrophe);
+            for &octet in cell {
+                // RFC 4180, section 2: a quote within is doubled.
+                if octet == b'"' {
+                    line.push(octet);
+                }
+                line.push(octet);
+            }
+            line.push(b'"');
+        }
+        line
     }
 
     /// Splits `raw` from `from` on, going on in `state`. RFC 4180, section 2; besides, a quote inside a

@@ -5,7 +5,7 @@
 /// A cell that a spreadsheet would take for a formula, made plain text by a leading apostrophe;
 /// [`restored`] undoes it.
 pub fn neutralised(cell: &str) -> std::borrow::Cow<'_, str> {
-    if is_formula(cell) {
+    if is_formula(cell.as_bytes()) {
         format!("'{cell}").into()
     } else {
         cell.into()
@@ -15,15 +15,16 @@ pub fn neutralised(cell: &str) -> std::borrow::Cow<'_, str> {
 /// The cell as it was before [`neutralised`].
 pub fn restored(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
-        Some(rest) if is_formula(rest) => rest,
+        Some(rest) if is_formula(rest.as_bytes()) => rest,
         _ => cell,
     }
 }
 
-/// Apostrophes in front are passed over, so that neutralising twice is undone twice.
-fn is_formula(cell: &str) -> bool {
-    let inner = cell.trim_start_matches('\'');
-    inner.starts_with(['=', '+', '-', '@', '\t', '\r'])
+/// Whether a spreadsheet would take the cell for a formula. Apostrophes in front are passed over, so that neutralising
+/// twice is undone twice.
+pub fn is_formula(cell: &[u8]) -> bool {
+    let first = cell.iter().find(|octet| **octet != b'\'');
+    first.is_some_and(|octet| b"=+-@\t\r".contains(octet))
 }
 
 #[cfg(test)]

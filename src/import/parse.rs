@@ -103,7 +103,7 @@ impl Parser {
                     parsed.rows += 1;
                     match table.columns.row(record, &self.table, self.now) {
                         Err(reason) => {
-                            rejects.write(record.line, &reason, &record.raw)?;
+                            rejects.write(record, &reason)?;
                             parsed.reject(&table.name, record.line, reason);
                         }
                         Ok(row) => {

@@ -1,7 +1,7 @@
 //! The rows of an import that were not taken: a file beside the imported one.
 //!
-//! Promises: such a file can be mended and imported as it is; only its owner reads it, for it holds addresses; a
-//! dry run writes none.
+//! Promises: such a file can be mended and imported as it is; a spreadsheet takes no cell of it for a formula; only its
+//! owner reads it, for it holds addresses; a dry run writes none.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::import::csv::Record;
 use crate::import::source::Table;
 
 /// Rejected rows with line and reason in front, each table's in a file of its own, made when the first one
@@ -37,11 +38,11 @@ impl Rejects {
     /// What follows is of this table.
     pub(super) fn begin(&mut self, number: usize, table: &Table) {
         self.done.extend(self.file.take());
-        // The delimiter of the table itself: its rows follow as they stand there.
+        // The delimiter of the table itself, so that its rows have its columns.
         self.table = (number, table.header.clone(), table.delimiter);
     }
 
-    pub(super) fn write(&mut self, line: u64, reason: &str, raw: &[u8]) -> anyhow::Result<()> {
+    pub(super) fn write(&mut self, record: &Record, reason: &str) -> anyhow::Result<()> {
         if self.dry_run {
             return Ok(());
         }
@@ -64,8 +65,8 @@ impl Rejects {
             }
         };
         let reason = reason.replace('"', "\"\"");
-        write!(file, "{line}{separator}\"{reason}\"{separator}")?;
-        file.write_all(raw)?;
+        write!(file, "{}{separator}\"{reason}\"{separator}", record.line)?;
+        file.write_all(&record.harmless(*delimiter))?;
         file.write_all(b"\n")?;
         Ok(())
     }

@@ -45,7 +45,7 @@ pub(super) struct Table {
     entry: Option<usize>,
     /// Name of the entry without folders; empty for the file itself.
     pub(super) name: String,
-    /// The header as it stands there, and what is between two cells.
+    /// The header as one line, and what is between two cells.
     pub(super) header: Vec<u8>,
     pub(super) delimiter: u8,
     pub(super) columns: Columns,
@@ -214,7 +214,7 @@ fn header(
     Ok(Table {
         entry: None,
         name: String::new(),
-        header: record.raw.clone(),
+        header: record.harmless(records.delimiter()),
         delimiter: records.delimiter(),
         columns: Columns::read(record, name, table, &map)?,
         size: 0,

@@ -102,7 +102,7 @@ on_both!(
     async |engine: Engine| {
         let site = TestSite::new(engine).await;
         let table =
-            "email;name\nann@x.example;Ann\nbob(at)x.example;\"Bob; the builder\"\nnobody;No\n";
+            "email;name\nann@x.example;Ann\nbob(at)x.example;\"Bob; the builder\"\nnobody;No\n=eve;=\"1\"\n";
         let page = site.upload("late.csv", table, &FORM).await.text();
         let body = format!("upload={}", upload_key(&page));
         site.press_admin("/imports/take", &body).await;
@@ -119,18 +119,22 @@ on_both!(
         );
         let text = file.text();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(lines.len(), 4, "{text}");
         assert_eq!(lines[0], "line;reason;email;name");
         assert!(lines[1].starts_with("3;\""), "{text}");
         assert!(
             lines[1].ends_with(";bob(at)x.example;\"Bob; the builder\""),
             "{text}"
         );
-        let mended = text.replace("bob(at)x", "bob@x");
+        // A spreadsheet must not reckon with what a stranger typed; the import reads it back.
+        assert!(lines[3].ends_with(";'=eve;\"'=\"\"1\"\"\""), "{text}");
+        let mended = text.replace("bob(at)x", "bob@x").replace("'=eve", "eve@x.example");
         let page = site.upload("mended.csv", &mended, &FORM).await.text();
-        assert!(page.contains("+1 new, 1 rejected"), "{page}");
+        assert!(page.contains("+2 new, 1 rejected"), "{page}");
         let body = format!("upload={}", upload_key(&page));
         site.press_admin("/imports/take", &body).await;
+        let eve = "select name from subscribers where address = 'eve@x.example'";
+        assert_eq!(site.db.text(eve).await.as_deref(), Some("=\"1\""));
         let bob = "select name from subscribers where address = 'bob@x.example'";
         assert_eq!(site.db.text(bob).await.as_deref(), Some("Bob; the builder"));
         // It holds addresses: nobody without a session gets it, only we read it, and it goes after a day.
