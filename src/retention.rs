@@ -41,7 +41,7 @@ pub async fn keep(app: App) {
     }
 }
 
-fn kinds(app: &App) -> [(&'static str, Kind, Duration); 7] {
+fn kinds(app: &App) -> [(&'static str, Kind, Duration); 9] {
     let kept = &app.config.retention;
     [
         ("events", Kind::Events, kept.events),
@@ -50,6 +50,8 @@ fn kinds(app: &App) -> [(&'static str, Kind, Duration); 7] {
         ("confirm_log", Kind::ConfirmLog, kept.confirm_log),
         ("leave_reasons", Kind::LeaveReasons, kept.leave_reasons),
         ("consents", Kind::Consents, kept.consents),
+        ("copies", Kind::Copies, kept.copies),
+        ("audit", Kind::Audit, kept.audit),
         ("erased", Kind::Erased, kept.erased),
     ]
 }
@@ -85,7 +87,7 @@ pub async fn run(app: &App) -> anyhow::Result<Vec<Kept>> {
         while !time.is_zero() {
             let step = app.store.forget_some(kind, now.before(time), STEP).await?;
             gone += step;
-            if step < u64::from(STEP) {
+            if step == 0 {
                 break;
             }
             tokio::time::sleep(BREATH).await;

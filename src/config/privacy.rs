@@ -57,5 +57,9 @@ pub struct Retention {
     #[serde(with = "duration")]
     pub consents: Duration,
     #[serde(with = "duration")]
+    pub copies: Duration,
+    #[serde(with = "duration")]
+    pub audit: Duration,
+    #[serde(with = "duration")]
     pub erased: Duration,
 }

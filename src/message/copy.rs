@@ -83,6 +83,14 @@ fn is_none(segments: &u32) -> bool {
     *segments == NOBODY
 }
 
+/// How the record begins of a copy of which is forgotten what it was made of.
+const FORGOTTEN: &str = "{\"forgotten\":true";
+
+/// Whether it is forgotten what this copy was made of.
+pub fn is_forgotten(record: &str) -> bool {
+    record.starts_with(FORGOTTEN)
+}
+
 impl CopyRecord {
     /// A copy for `to` at `date` with links under the key `kid`; all else empty.
     pub fn new(to: EmailAddress, date: Timestamp, kid: u8) -> CopyRecord {

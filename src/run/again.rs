@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::compile::Compiled;
 use crate::deliver;
 use crate::id::{DeliveryKey, ListId, RunId};
-use crate::message::copy::CopyRecord;
+use crate::message::copy::{CopyRecord, is_forgotten};
 use crate::message::{self, MessageTemplate, RunHeaders, envelope_sender};
 use crate::run::{headers, trial};
 use crate::store::verify::CopyRow;
@@ -33,7 +33,7 @@ pub struct Again {
     pub doubt: Option<String>,
 }
 
-/// The copy of one delivery as HTML; none where no copy was made, or its key is gone.
+/// The copy of one delivery as HTML; none where no copy was made, it is forgotten, or its key is gone.
 pub async fn html(app: &App, key: DeliveryKey) -> anyhow::Result<Option<String>> {
     let Some(frozen) = frozen(app, key).await? else {
         return Ok(None);
@@ -48,7 +48,7 @@ pub async fn html(app: &App, key: DeliveryKey) -> anyhow::Result<Option<String>>
     ))
 }
 
-/// The whole message of one delivery; none where no copy was made.
+/// The whole message of one delivery; none where no copy was made, or it is forgotten.
 pub async fn message(app: &App, key: DeliveryKey) -> anyhow::Result<Option<Again>> {
     let Some(frozen) = frozen(app, key).await? else {
         return Ok(None);
@@ -91,6 +91,9 @@ async fn frozen(app: &App, key: DeliveryKey) -> anyhow::Result<Option<Frozen>> {
     else {
         return Ok(None);
     };
+    if is_forgotten(&copy) {
+        return Ok(None);
+    }
     let copy = CopyRecord::from_json(&copy)?;
     let revision = match copy.variant {
         Some(Variant::B) => trial::revision_b(app, key.run).await?,

@@ -23,9 +23,28 @@ pub enum Kind {
     LeaveReasons,
     /// What readers agreed to who are on no list any more.
     Consents,
+    /// What copies were made of. They are no rows that go.
+    Copies,
+    /// Who changed what.
+    Audit,
     /// Tombstones of erased readers.
     Erased,
 }
+
+/// Takes out what the copies of some deliveries of a run ($1, from $2 to below $3) were made of, and of system mails what
+/// they carried; a mail on its way keeps it.
+const FORGET_COPIES: [&str; 2] = [
+    "update deliveries set reply = null,
+         copy = case when copy like '%\"untracked\":true%' then '{\"forgotten\":true,\"untracked\":true}'
+             when copy is not null then '{\"forgotten\":true}' end
+     where run_id = $1 and seq >= $2 and seq < $3 and state not in ('queued', 'at_dot')",
+    "update system_mails set address = null, data = '{}'
+     where run_id = $1 and seq >= $2 and seq < $3 and exists (
+         select 1 from deliveries d
+         where d.run_id = system_mails.run_id and d.seq = system_mails.seq
+           and d.state not in ('queued', 'at_dot')
+     )",
+];
 
 /// Table, key and age of a kind; `$1` is the instant before which it is old.
 struct Words {
@@ -56,6 +75,13 @@ impl Kind {
                      where n.subscriber_id = consents.subscriber_id and n.status <> 'unsubscribed'
                  )",
             ),
+            // Those below are gone: see `forget_copies`.
+            Kind::Copies => (
+                "deliveries",
+                "run_id, seq",
+                "run_id = 1 and due_at < $1 and seq >= (select copies_gone from runs where id = 1)",
+            ),
+            Kind::Audit => ("admin_audit", "at, id", "at < $1"),
             Kind::Erased => (
                 "suppressions",
                 "hash",
@@ -72,6 +98,7 @@ impl Store {
         match kind {
             Kind::Events => return self.forget_events(before, limit).await,
             Kind::Consents => return self.forget_consents(before, limit).await,
+            Kind::Copies => return self.forget_copies(before, limit).await,
             _ => {}
         }
         let Words { table, key, old } = kind.words();
@@ -150,16 +177,81 @@ impl Store {
         })
     }
 
+    /// Runs that are over are gone through in the order of their deliveries, and the system mails as far as they are old.
+    /// That a copy counted nothing stays known: nobody may take its reader for one who did nothing.
+    async fn forget_copies(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        let limit = i64::from(limit);
+        transact!(self, conn => {
+            let over: Option<(i64, i64, i64)> = sqlx::query_as(
+                "select id, copies_gone, recipients from runs
+                 where kind = 'issue' and status in ('finished', 'cancelled') and since < $1
+                   and copies_gone < recipients
+                 order by id limit 1",
+            )
+            .bind(before.0)
+            .fetch_optional(&mut *conn)
+            .await?;
+            let (run, from, upto) = match over {
+                Some((run, from, recipients)) => (run, from, recipients.min(from + limit)),
+                None => {
+                    let next: Vec<(i64, i64, i64)> = sqlx::query_as(
+                        "select r.copies_gone, d.seq, d.due_at from runs r
+                             join deliveries d on d.run_id = 1 and d.seq >= r.copies_gone
+                         where r.id = 1 order by d.seq limit $1",
+                    )
+                    .bind(limit)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                    let old = next.iter().take_while(|(_, _, due)| *due < before.0);
+                    match (next.first(), old.last()) {
+                        (Some((from, ..)), Some((_, last, _))) => (1, *from, last + 1),
+                        _ => return Ok(0),
+                    }
+                }
+            };
+            for forget in FORGET_COPIES.iter().take(if run == 1 { 2 } else { 1 }) {
+                sqlx::query(*forget)
+                    .bind(run)
+                    .bind(from)
+                    .bind(upto)
+                    .execute(&mut *conn)
+                    .await?;
+            }
+            let moved = sqlx::query("update runs set copies_gone = $3 where id = $1 and copies_gone = $2")
+                .bind(run)
+                .bind(from)
+                .bind(upto)
+                .execute(&mut *conn)
+                .await?;
+            match moved.rows_affected() {
+                0 => 0,
+                _ => u64::try_from(upto - from).unwrap_or(0),
+            }
+        })
+    }
+
     /// How many of a kind are older than `before`.
     pub async fn old(&self, kind: Kind, before: Timestamp) -> Result<i64> {
         let Words { table, old, .. } = kind.words();
         let text = format!("select count(*) from {table} where {old}");
         read!(self, conn => {
-            let number = sqlx::query_scalar(AssertSqlSafe(text))
+            let number: i64 = sqlx::query_scalar(AssertSqlSafe(text))
                 .bind(before.0)
-                .fetch_one(conn)
+                .fetch_one(&mut *conn)
                 .await?;
-            Ok(number)
+            let of_issues: i64 = match kind {
+                Kind::Copies => {
+                    sqlx::query_scalar(
+                        "select cast(coalesce(sum(recipients - copies_gone), 0) as bigint) from runs
+                         where kind = 'issue' and status in ('finished', 'cancelled') and since < $1",
+                    )
+                    .bind(before.0)
+                    .fetch_one(conn)
+                    .await?
+                }
+                _ => 0,
+            };
+            Ok(number + of_issues)
         })
     }
 }

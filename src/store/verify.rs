@@ -138,7 +138,8 @@ impl Store {
         let statement = format!(
             "select k.kid, count(*) from (
                  select coalesce(case when copy like '{{%' then cast({kid} as bigint) end, -1) as kid
-                 from deliveries where run_id = $1 and copy is not null
+                 from deliveries
+                 where run_id = $1 and copy is not null and copy not like '{{\"forgotten\":true%'
              ) as k
              group by k.kid order by k.kid"
         );

@@ -7,11 +7,12 @@ use pressrun::event::Event;
 use pressrun::event::score::RULES;
 use pressrun::id::RunId;
 use pressrun::retention;
+use pressrun::run::again;
 use pressrun::token::Claim;
 use pressrun::track::fold;
 
 use super::numbers::{reader, seen};
-use super::site::{NOON, TestSite, delivery};
+use super::site::{NOON, RUN, TestSite, delivery};
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -240,6 +241,60 @@ on_both!(
             out.contains("events") && out.contains("10 days") && out.contains("for ever"),
             "{out}"
         );
+        site.stop().await;
+    }
+);
+
+on_both!(
+    what_copies_were_made_of_is_forgotten_and_that_they_counted_nothing_is_not,
+    async |engine: Engine| {
+        let words = "tracking = \"individual\"\n[retention]\ncopies = \"10d\"\naudit = \"10d\"";
+        let site = TestSite::with(engine, &config(words), |_| {}).await;
+        site.seed_run(3).await;
+        let day = 86_400_000;
+        let (old, young) = (NOON.0 - 11 * day, NOON.0 - 9 * day);
+        let copy = |more: &str| format!("{{\"date\":0,\"to\":\"ada@x.example\",\"kid\":9{more}}}");
+        let (tracked, untracked) = (copy(""), copy(",\"untracked\":true"));
+        site.db
+            .exec(&format!(
+                "insert into runs (id, kind, slug, title, list_id, revision, headers, relay, policy,
+                     status, cutoff, frozen_to, recipients, created_at, started_at, since)
+                 values (3, 'issue', 'week-2', 'Week 2', 1, 'rev', '{{}}', 'main', 'hold',
+                     'finished', 0, 0, 1, 0, 0, {young});
+                 insert into deliveries (run_id, seq, subscriber_id, state, due_at, settled_at)
+                 values (3, 0, 1000, 'sent', 0, 0), (1, 0, 0, 'sent', {old}, 0), (1, 1, 0, 'queued', {old}, null),
+                     (1, 2, 0, 'sent', {young}, 0);
+                 insert into system_mails (run_id, seq, kind, revision, address, data)
+                 select 1, seq, 'test', 'rev', 'ada@x.example', '{{\"name\":\"Ada\"}}' from deliveries where run_id = 1;
+                 update runs set recipients = 3 where id = 1;
+                 update runs set since = {old} where id = 2;
+                 update deliveries set copy = '{tracked}', reply = 'ok <ada@x.example>' where state = 'sent';
+                 update deliveries set copy = '{untracked}' where run_id = 2 and seq = 1;
+                 insert into admin_audit (at, id, session, what, about) values ({old}, 1, 0, 'x', ''),
+                     ({young}, 2, 0, 'x', '')"
+            ))
+            .await;
+        let old_of = async |kind: &str| {
+            let plan = retention::plan(&site.app).await.expect("a plan");
+            plan.iter().find(|kept| kept.kind == kind).expect("a kind").old
+        };
+        assert_eq!((old_of("copies").await, old_of("audit").await), (5, 1));
+        retention::run(&site.app).await.expect("forgotten");
+        assert_eq!((old_of("copies").await, old_of("audit").await), (0, 0));
+        for (what, number) in [
+            ("deliveries where copy like '%ada%'", 2),
+            ("deliveries where reply like '%ada%'", 2),
+            ("deliveries where copy like '%\"untracked\":true%'", 1),
+            ("system_mails where address is null and data = '{}'", 1),
+            ("admin_audit", 1),
+        ] {
+            let count = format!("select count(*) from {what}");
+            assert_eq!(site.db.number(&count).await, number, "{what}");
+        }
+        let again = again::html(&site.app, delivery(0)).await;
+        assert_eq!(again.expect("no fault"), None);
+        let keys = site.app.store.key_ids_of(RUN).await;
+        assert_eq!(keys.expect("keys"), [], "nothing is left that a key could open");
         site.stop().await;
     }
 );
