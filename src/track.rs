@@ -214,7 +214,11 @@ impl Writer {
 
     async fn store(&self, events: &[Event]) -> Result<()> {
         match &self.anonymous {
-            Some(chance) => self.store.record_anonymously(events, self.unasked, chance).await,
+            Some(chance) => {
+                self.store
+                    .record_anonymously(events, self.unasked, chance)
+                    .await
+            }
             None => self.store.record_events(events, self.unasked).await,
         }
     }

@@ -1,8 +1,8 @@
 //! Reads CSV as spreadsheets and other services write it, one record at a time.
 //!
 //! Promises: memory stays below [`RECORD_LIMIT`] whatever the file holds; a record knows the line it
-//! begins on, and can be written as one that a spreadsheet takes for text. Takes `,`, `;` and tab, LF and CRLF, quoted line breaks, and a byte order
-//! mark. Leaves the meaning of a cell to `columns`.
+//! begins on, and can be written as one that a spreadsheet takes for text. Takes `,`, `;` and tab, LF and
+//! CRLF, quoted line breaks, and a byte order mark. Leaves the meaning of a cell to `columns`.
 
 use std::io::{BufRead, Read};
 

@@ -1,8 +1,9 @@
 //! The reading side of an import: a file becomes batches of rows, and a file of those it refuses.
 //!
-//! Promises: rows of one address come once, whatever the file repeats, but for those that say that its reader left or is
-//! not to be mailed: such a row counts wherever it stands. Memory does not grow with the file but for the fingerprints of the addresses seen; the same file gives the same batches, so that an
-//! import that was broken off goes on behind those it took. Runs on a thread of its own.
+//! Promises: rows of one address come once, whatever the file repeats, but for those that say that its reader
+//! left or is not to be mailed: such a row counts wherever it stands. Memory does not grow with the file but
+//! for the fingerprints of the addresses seen; the same file gives the same batches, so that an import that
+//! was broken off goes on behind those it took. Runs on a thread of its own.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Test copies: an issue through the real engine to the author's own addresses.
 //!
 //! Promises: a test copy belongs to the open run and to no reader, so that its links end nothing and
-//! nothing of it is counted, also when it shows a reader's values; those go after a week, or when any reader is erased. Whoever sends already does it for us;
-//! else the engine runs here for as long as it takes.
+//! nothing of it is counted, also when it shows a reader's values; those go after a week, or when any reader
+//! is erased. Whoever sends already does it for us; else the engine runs here for as long as it takes.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! The archive: which issues have a page, what anyone may read there, and the addresses that lead to it.
 //!
 //! Promises: an issue has a page once a run of it sends to everybody it is for, and none while that run is
-//! cancelled; the newest such run is the one that is shown, unless it went to another list or a segment, which publishes
-//! nothing by itself. What the author said since goes before what
-//! was frozen with the run. Leaves what a page looks like to `archive`.
+//! cancelled; the newest such run is the one that is shown, unless it went to another list or a segment,
+//! which publishes nothing by itself. What the author said since goes before what was frozen with the run.
+//! Leaves what a page looks like to `archive`.
 
 use serde::Serialize;
 

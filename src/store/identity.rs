@@ -96,10 +96,10 @@ impl Store {
         })
     }
 
-    /// Erases a reader: her queued mail is taken, the copies, the words of relays and the values of her system mails
-    /// and of all test copies, which may be hers, go, her deliveries belong to nobody, and the keyed hash of her address stays suppressed, so that no import
-    /// brings her back; so does that of each of the `former` ones (canonical form and hash) that is nobody else's.
-    /// True if there was such a reader.
+    /// Erases a reader: her queued mail is taken, the copies, the words of relays and the values of her
+    /// system mails and of all test copies, which may be hers, go, her deliveries belong to nobody, and the
+    /// keyed hash of her address stays suppressed, so that no import brings her back; so does that of each of
+    /// the `former` ones (canonical form and hash) that is nobody else's. True if there was such a reader.
     pub async fn erase(
         &self,
         reader: SubscriberId,

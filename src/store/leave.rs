@@ -62,13 +62,17 @@ pub(crate) const TAKE_QUEUED: &str = "
     )
     returning run_id, seq";
 
-/// Takes the queued mail of readers, given as pairs of reader and list, inside the transaction that ends their
-/// subscriptions, and gives the moves: `take_queued!(self, conn, readers, at)`. Whoever only pauses has not unsubscribed:
-/// her mail goes into another state, given behind.
+/// Takes the queued mail of readers, given as pairs of reader and list, inside the transaction that ends
+/// their subscriptions, and gives the moves: `take_queued!(self, conn, readers, at)`. Whoever only pauses has
+/// not unsubscribed: her mail goes into another state, given behind.
 macro_rules! take_queued {
     ($store:expr, $conn:expr, $readers:expr, $at:expr) => {
         $crate::store::leave::take_queued!(
-            $store, $conn, $readers, $at, $crate::delivery::State::Unsubscribed
+            $store,
+            $conn,
+            $readers,
+            $at,
+            $crate::delivery::State::Unsubscribed
         )
     };
     ($store:expr, $conn:expr, $readers:expr, $at:expr, $to:expr) => {{

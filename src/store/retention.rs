@@ -31,8 +31,8 @@ pub enum Kind {
     Erased,
 }
 
-/// Takes out what the copies of some deliveries of a run ($1, from $2 to below $3) were made of, and of system mails what
-/// they carried; a mail on its way keeps it.
+/// Takes out what the copies of some deliveries of a run ($1, from $2 to below $3) were made of, and of
+/// system mails what they carried; a mail on its way keeps it.
 const FORGET_COPIES: [&str; 2] = [
     "update deliveries set reply = null,
          copy = case when copy like '%\"untracked\":true%' then '{\"forgotten\":true,\"untracked\":true}'
@@ -177,8 +177,9 @@ impl Store {
         })
     }
 
-    /// Runs that are over are gone through in the order of their deliveries, and the system mails as far as they are old.
-    /// That a copy counted nothing stays known: nobody may take its reader for one who did nothing.
+    /// Runs that are over are gone through in the order of their deliveries, and the system mails as far as
+    /// they are old. That a copy counted nothing stays known: nobody may take its reader for one who did
+    /// nothing.
     async fn forget_copies(&self, before: Timestamp, limit: u32) -> Result<u64> {
         let limit = i64::from(limit);
         transact!(self, conn => {

@@ -1,5 +1,5 @@
-//! `pressrun stats ISSUE --segment SEGMENT`: what a run came to among the readers of a segment, as far as it is known by
-//! reader.
+//! `pressrun stats ISSUE --segment SEGMENT`: what a run came to among the readers of a segment, as far as it
+//! is known by reader.
 
 use anyhow::Context;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! A run as the author's pages show it: its numbers, the bar of its states, its links.
 //!
-//! Promises: everything comes from counters; who clicked and opened is what the page of numbers says; every text from outside (titles, link names, a relay's words) is
-//! escaped by the templates.
+//! Promises: everything comes from counters; who clicked and opened is what the page of numbers says; every
+//! text from outside (titles, link names, a relay's words) is escaped by the templates.
 
 use serde::Serialize;
 

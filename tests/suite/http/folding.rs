@@ -88,7 +88,11 @@ on_both!(
             })
             .collect();
         for group in events.chunks(100) {
-            site.app.store.record_events(group, true).await.expect("a write");
+            site.app
+                .store
+                .record_events(group, true)
+                .await
+                .expect("a write");
         }
         for point in [
             "before@1", "before@2", "after@1", "after@1", "before@3", "after@2",

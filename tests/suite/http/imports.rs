@@ -101,8 +101,7 @@ on_both!(
     rejected_rows_come_back_as_a_file_that_can_be_mended_and_imported,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;
-        let table =
-            "email;name\nann@x.example;Ann\nbob(at)x.example;\"Bob; the builder\"\nnobody;No\n=eve;=\"1\"\n";
+        let table = "email;name\nann@x.example;Ann\nbob(at)x.example;\"Bob; the builder\"\nnobody;No\n=eve;=\"1\"\n";
         let page = site.upload("late.csv", table, &FORM).await.text();
         let body = format!("upload={}", upload_key(&page));
         site.press_admin("/imports/take", &body).await;
@@ -128,7 +127,9 @@ on_both!(
         );
         // A spreadsheet must not reckon with what a stranger typed; the import reads it back.
         assert!(lines[3].ends_with(";'=eve;\"'=\"\"1\"\"\""), "{text}");
-        let mended = text.replace("bob(at)x", "bob@x").replace("'=eve", "eve@x.example");
+        let mended = text
+            .replace("bob(at)x", "bob@x")
+            .replace("'=eve", "eve@x.example");
         let page = site.upload("mended.csv", &mended, &FORM).await.text();
         assert!(page.contains("+2 new, 1 rejected"), "{page}");
         let body = format!("upload={}", upload_key(&page));

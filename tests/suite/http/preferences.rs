@@ -136,12 +136,14 @@ on_both!(
             let text = answer.text();
             assert!(text.contains("the link in a mail to your"), "{text}");
             assert_eq!(site.status(1000 + seq).await, "unsubscribed");
-            let mails = "select count(*) from system_mails where kind = 'confirm' and revision = 'confirm'";
+            let mails =
+                "select count(*) from system_mails where kind = 'confirm' and revision = 'confirm'";
             assert_eq!(site.db.number(mails).await, 1 + seq);
             site.post(&manage(&site, seq), both).await;
             assert_eq!(site.db.number(mails).await, 1 + seq, "one a day");
         }
-        let on = "select count(*) from subscriptions where status = 'confirmed' and subscriber_id = ";
+        let on =
+            "select count(*) from subscriptions where status = 'confirmed' and subscriber_id = ";
         assert_eq!(site.db.number(&format!("{on}1000")).await, 1);
         assert_eq!(site.db.number(&format!("{on}1001")).await, 0);
         // The mail's link brings her back to all that she wished for.

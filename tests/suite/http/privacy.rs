@@ -276,7 +276,10 @@ on_both!(
             .await;
         let old_of = async |kind: &str| {
             let plan = retention::plan(&site.app).await.expect("a plan");
-            plan.iter().find(|kept| kept.kind == kind).expect("a kind").old
+            plan.iter()
+                .find(|kept| kept.kind == kind)
+                .expect("a kind")
+                .old
         };
         assert_eq!((old_of("copies").await, old_of("audit").await), (5, 1));
         retention::run(&site.app).await.expect("forgotten");
@@ -294,7 +297,11 @@ on_both!(
         let again = again::html(&site.app, delivery(0)).await;
         assert_eq!(again.expect("no fault"), None);
         let keys = site.app.store.key_ids_of(RUN).await;
-        assert_eq!(keys.expect("keys"), [], "nothing is left that a key could open");
+        assert_eq!(
+            keys.expect("keys"),
+            [],
+            "nothing is left that a key could open"
+        );
         site.stop().await;
     }
 );

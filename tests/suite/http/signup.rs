@@ -319,7 +319,8 @@ on_both!(
         // Her address goes with the signups that nobody confirmed; its hash stays.
         site.app.clock.advance(Duration::from_secs(8 * 86_400));
         house::round(&site.app).await.expect("a round");
-        let kept = "select (select count(*) from subscribers) + (select count(*) from subscriptions)
+        let kept =
+            "select (select count(*) from subscribers) + (select count(*) from subscriptions)
             + (select count(*) from deliveries where copy is not null)";
         assert_eq!(site.db.number(kept).await, 0);
         assert_eq!(
