@@ -89,8 +89,13 @@ impl Desk {
         if !text.contains(&heading) {
             text.push_str(&format!("\n{heading}"));
         }
-        let line = format!("{heading}{key} = {value}\n");
-        std::fs::write(&file, text.replacen(&heading, &line, 1)).expect("a file");
+        let (before, rest) = text.split_once(&heading).expect("the section");
+        let (section, after) = rest.split_at(rest.find("\n[").unwrap_or(rest.len()));
+        let own = format!("{key} = ");
+        let others = section.split_inclusive('\n');
+        let others: String = others.filter(|line| !line.starts_with(&own)).collect();
+        let text = format!("{before}{heading}{own}{value}\n{others}{after}");
+        std::fs::write(&file, text).expect("a file");
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {

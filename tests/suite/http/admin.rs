@@ -59,7 +59,7 @@ on_both!(
             assert!(!text.contains("<script>"), "{text}");
             assert!(text.contains("&lt;script&gt;alert(1)"), "{text}");
             assert!(text.contains("{{ 7*7 }}"), "{text}");
-            assert!(text.contains("66.7 %"), "{text}");
+            assert!(text.contains("33.3 %"), "{text}");
             assert!(
                 text.contains("class=\"state-sent\" x=\"0\" y=\"0\" width=\"600\""),
                 "{text}"

@@ -268,12 +268,15 @@ on_both!(
         let site = TestSite::new(engine).await;
         site.publish("bees", "").await;
         let first = site.get("/archive/bees").await.text();
+        let finish = "update runs set status = 'finished' where kind = 'issue'";
         let named = async || site.get("/").await.text().contains("/archive/bees");
         assert!(named().await);
+        site.db.exec(finish).await;
         let other = site.begin_issue("bees", "daily").await;
         site.freeze(other).await;
         assert_eq!(site.get("/archive/bees").await.text(), first);
         assert!(site.is_listed("bees").await && named().await);
+        site.db.exec(finish).await;
         let part = site.begin_issue("bees", "weekly").await;
         let segment = "update runs set segment = '{}' where id = ";
         let never = "update archive_pages set visibility = 'never' where run_id = ";
@@ -282,6 +285,7 @@ on_both!(
             .exec(&format!("{segment}{0}; {never}{0}", part.0))
             .await;
         assert!(site.is_listed("bees").await && named().await);
+        site.db.exec(finish).await;
         // What the author says of the same list counts, and nothing leads to a page that is not there.
         site.publish("bees", "archive: never\n").await;
         assert_eq!(site.status_of("/archive/bees").await, 404);

@@ -122,8 +122,10 @@ on_both!(
         site.seed_run(2).await;
         // One left the weekly, the other both, and of one of them there is nothing left.
         for seq in [0, 1] {
-            let left = site.post(&manage(&site, seq), "answer=lists&list=daily");
-            assert_eq!(left.await.status, 200);
+            let left = site
+                .post(&manage(&site, seq), "answer=lists&list=daily")
+                .await;
+            assert_eq!(left.status, 200);
         }
         site.post(&manage(&site, 1), "answer=lists").await;
         site.db
