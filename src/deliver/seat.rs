@@ -66,15 +66,17 @@ impl Seat<'_> {
     /// Puts a job back at whose own commands the connection ended: the others go first.
     pub(crate) fn put_behind(&self, job: Job) {
         match self.line {
-            Some(line) => line.put_back(job),
+            Some(line) => line.put_behind(job),
             None => self.shared.queue.put_behind(self.relay.index, job),
         }
     }
 
     /// Notes that the connection ended at the commands of this delivery. True if the delivery is to blame.
     pub(crate) fn ended_by(&self, key: DeliveryKey) -> bool {
-        // Behind a site stand few readers, and it has waits of its own.
-        self.line.is_none() && lock(&self.relay.culprits).ended(key)
+        match self.line {
+            Some(line) => line.ended_by(key),
+            None => lock(&self.relay.culprits).ended(key),
+        }
     }
 
     /// An answer came as one should; `sent` if it took the message.
