@@ -5,6 +5,7 @@
 //! guard is dropped, which happens after its outcome has been committed; a block is given back when all
 //! its jobs are done.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::deliver::standing::{Standing, Turns, Via, Wait};
+use crate::deliver::standing::{Coin, Standing, Turns, Via, Wait};
 use crate::id::RunId;
 use crate::store::leases::Queued;
 use crate::store::runs::Run;
@@ -24,6 +25,8 @@ pub(crate) struct Job {
     pub row: Queued,
     /// The relays that may carry it.
     pub via: Via,
+    /// Of the relay that has it.
+    pub coin: Coin,
     pub guard: Guard,
 }
 
@@ -124,6 +127,7 @@ impl Queue {
             run: run.clone(),
             row,
             via,
+            coin: Coin::default(),
             guard: Guard {
                 block: open.clone(),
             },
@@ -165,15 +169,20 @@ impl Queue {
         let inner = &mut *inner;
         let mut wait = Wait::Change;
         let now = Instant::now();
+        let given = Cell::new(Coin::default());
         let mut may = |line: &Line| match self.may(&mut inner.turns, relay, line, now) {
-            Ok(()) => true,
+            Ok(coin) => {
+                given.set(coin);
+                true
+            }
             Err(other) => {
                 wait = wait.min(other);
                 false
             }
         };
         let system = inner.system.iter_mut().find(|line| may(line));
-        if let Some(job) = system.and_then(|line| line.jobs.pop_front()) {
+        if let Some(mut job) = system.and_then(|line| line.jobs.pop_front()) {
+            job.coin = given.take();
             return Ok(job);
         }
         let Some(index) = inner.runs.iter().position(may) else {
@@ -184,7 +193,8 @@ impl Queue {
         };
         // The next turn is another run's.
         let mut line = inner.runs.remove(index).ok_or(Wait::Change)?;
-        let job = line.jobs.pop_front().ok_or(Wait::Change)?;
+        let mut job = line.jobs.pop_front().ok_or(Wait::Change)?;
+        job.coin = given.take();
         // Once on the way down: where no more can be had, each job of the rest would ask for it again.
         let left = line.jobs.len();
         if left == 0 || left + 1 == self.low / (inner.runs.len() + 1) {
@@ -197,7 +207,13 @@ impl Queue {
     }
 
     /// Whether `relay` may take a job of `line` now; then its turn is counted.
-    fn may(&self, turns: &mut Turns, relay: usize, line: &Line, now: Instant) -> Result<(), Wait> {
+    fn may(
+        &self,
+        turns: &mut Turns,
+        relay: usize,
+        line: &Line,
+        now: Instant,
+    ) -> Result<Coin, Wait> {
         if line.jobs.is_empty() {
             return Err(Wait::Change);
         }
@@ -214,10 +230,10 @@ impl Queue {
         self.put(relay, job, VecDeque::push_back);
     }
 
-    fn put(&self, relay: usize, job: Job, place: fn(&mut VecDeque<Job>, Job)) {
+    fn put(&self, relay: usize, mut job: Job, place: fn(&mut VecDeque<Job>, Job)) {
+        job.coin = Coin::default();
         let mut inner = lock(&self.inner);
         inner.turns.give_back(relay);
-        self.relays[relay].purse.give_back();
         if inner.closed {
             return;
         }

@@ -195,6 +195,7 @@ impl Worker<'_> {
                 self.shared.done.wake.notify_one();
                 return;
             }
+            current.job.coin.spend();
             session.body(&current.prepared.message);
             let message = std::mem::take(&mut current.prepared.message);
             self.seat.relay.copies.reuse(message);
@@ -331,7 +332,7 @@ impl Worker<'_> {
     async fn judge(
         &self,
         session: &Session,
-        ready: Ready,
+        mut ready: Ready,
         stage: Stage,
         reply: Reply,
         marked: bool,
@@ -362,6 +363,7 @@ impl Worker<'_> {
                 false => self.seat.put_back(ready.job),
             }
         } else {
+            ready.job.coin.spend();
             settling.push(Settling {
                 settled: judged.settled,
                 guard: Some(ready.job.guard),

@@ -38,6 +38,7 @@ impl Worker<'_> {
             left = left.saturating_sub(u32::try_from(window.len()).unwrap_or(u32::MAX));
             let mut marked = self.mark(window, &mut settling).await;
             for ready in &mut marked {
+                ready.job.coin.spend();
                 session.put(&ready.envelope(), &ready.prepared.message);
                 // It stands in the session's buffer now.
                 let message = std::mem::take(&mut ready.prepared.message);

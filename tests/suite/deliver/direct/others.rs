@@ -1,5 +1,6 @@
-//! What one reader's mail may take from the others of her domain: not their connections, and not their time.
+//! What one reader's mail may take from the others: not their connections, not their time, and no part of a cap.
 
+use pressrun::deliver::report::report;
 use pressrun::smtp::sink::script::Script;
 
 use super::{Hosts, at, nobody_is_charged, sent, wished, zone};
@@ -61,5 +62,39 @@ on_both!(
         rig.wait_status(run, "finished").await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await, sent(40));
+    }
+);
+
+on_both!(
+    mail_that_never_leaves_uses_up_no_cap,
+    async |engine: Engine| {
+        let hosts = Hosts::plain(1).await;
+        let more = "dead.example MX 10 mx.dead.example\nmx.dead.example A 127.0.0.9\n\
+                    dark.example FAIL\n";
+        let dns = Nameserver::start(&(zone(&["fine.example"]) + more)).await;
+        let readers = [
+            at("dark.example", 60),
+            at("dead.example", 60),
+            at("fine.example", 30),
+        ]
+        .concat();
+        let relay = "kind = \"mx\"\ntls = \"opportunistic\"\nper_day = 40";
+        let send = "retry = [\"1h\"]";
+        let rig = wished(engine, &hosts, &dns, readers, "", relay, send).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let done = until(async || hosts.accepted(0) == 30).await;
+        assert!(done, "{:?}, {}", hosts.sinks[0].counts(), rig.trouble().await);
+        let waiting = async || {
+            let rows = rig.rows(run).await;
+            rows.iter().filter(|row| row.state == "queued" && row.reply.is_some()).count()
+        };
+        assert!(until(async || waiting().await == 120).await);
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 30);
+        let reports = report(&rig.app).await.expect("a report");
+        let main = reports.into_iter().find(|report| report.name == "main");
+        let main = main.expect("the relay");
+        assert_eq!((main.caps[0].used, main.caps[0].most), (30, 40));
     }
 );
