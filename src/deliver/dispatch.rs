@@ -182,6 +182,13 @@ impl Engine {
         if run.is_paced() {
             return self.feed_paced(run, via, wanted, now).await;
         }
+        if system && shared.queue.len(run.id()) == 0 {
+            // New mails are numbered into blocks that are held: one that takes its time keeps none of them waiting.
+            for held in shared.queue.held_mails() {
+                let rows = app.store.load_block(run.id(), held.block(), now).await?;
+                shared.queue.push_new(run, via, &held, rows);
+            }
+        }
         while system || shared.queue.len(run.id()) < wanted {
             let lease = app.config.send.lease;
             let limit = self.blocks_for(wanted.saturating_sub(shared.queue.len(run.id())));
