@@ -87,17 +87,17 @@ impl Seat<'_> {
         }
     }
 
-    /// The recipient of `run`'s copy was refused, at its first try or later. Gives the recipients to put back once that
+    /// The recipient of `run`'s copy was refused; `again` if it had bounced and was put back. Gives the recipients to put back once that
     /// is the relay's own fault. At a site of its own, a dead domain has many readers.
     pub(crate) fn unknown(
         &self,
         run: &Run,
         key: DeliveryKey,
-        first: bool,
+        again: bool,
     ) -> Option<Vec<DeliveryKey>> {
         match self.line {
             Some(_) => None,
-            None => self.relay.unknown(run, key, first),
+            None => self.relay.unknown(run, key, again),
         }
     }
 

@@ -356,6 +356,7 @@ impl Worker<'_> {
         let concerns = judged.concerns;
         let sent = matches!(judged.settled.outcome, Outcome::Sent(_));
         let released = judged.settled.outcome == Outcome::Released;
+        let again = ready.job.row.has_bounced();
         if released && !marked {
             // Nothing was decided and nothing written: the row is queued as it was.
             match own {
@@ -376,8 +377,7 @@ impl Worker<'_> {
             }
             Concerns::Recipient(reply) => {
                 self.seat.answered(&run, false);
-                let first = attempt.attempts == 0;
-                if let Some(back) = self.seat.unknown(&run, attempt.key, first) {
+                if let Some(back) = self.seat.unknown(&run, attempt.key, again) {
                     self.ledger.settle(std::mem::take(settling)).await;
                     self.seat.doubted(&run, &back, &reply).await;
                 }

@@ -322,6 +322,34 @@ on_both!(
 );
 
 on_both!(
+    readers_who_were_put_off_before_are_doubted_no_sooner,
+    async |engine: Engine| {
+        let wish = Wish {
+            connections: 1,
+            send: "retry = [\"500ms\"]",
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        rig.sink.set_script(script("450"));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let put_off = async || rig.rows(run).await.iter().all(|row| row.attempts > 0);
+        assert!(until(put_off).await, "{:?}", rig.rows(run).await);
+        // By their next try the relay has lost its table of users.
+        rig.sink.set_script(script("550-5.1.1"));
+        let held = rig.wait_status(run, "held").await;
+        let reason = held.reason.expect("a reason");
+        assert!(reason.contains("refused 10 readers running"), "{reason}");
+        let queued = async || rig.app.store.counts(run).await.expect("counters").queued;
+        assert!(until(async || queued().await == 40).await);
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.queued, 40);
+        let suppressed = "select count(*), cast(0 as bigint) from suppressions";
+        assert_eq!(rig.pairs(suppressed).await, [(0, 0)]);
+    }
+);
+
+on_both!(
     a_relay_that_knows_none_of_ten_readers_running_is_doubted_and_not_they,
     async |engine: Engine| {
         let rig = Rig::new(engine, Wish::default()).await;
