@@ -108,6 +108,29 @@ on_both!(
 );
 
 on_both!(
+    who_resends_to_a_relay_that_never_answers_stops_and_leaves_it_to_a_person,
+    async |engine: Engine| {
+        for chunking in [false, true] {
+            let wish = Wish {
+                readers: vec!["never+cut-after-dot@example.org".into()],
+                sink: SinkOptions {
+                    chunking,
+                    ..SinkOptions::default()
+                },
+                send: "uncertain = \"resend\"\nretry = [\"20ms\", \"40ms\"]\ngive_up = \"200ms\"",
+                ..Wish::default()
+            };
+            let rig = Rig::new(engine, wish).await;
+            let run = rig.begin().await;
+            assert_eq!(rig.finish(run).await.uncertain, 1);
+            // Each wait is one copy: 20 ms, and five of 40 ms at most.
+            let taken = rig.sink.counts().accepted;
+            assert!((2..=7).contains(&taken), "{taken} copies");
+        }
+    }
+);
+
+on_both!(
     a_connection_cut_before_the_dot_leaves_nothing_in_doubt,
     async |engine: Engine| {
         let rig = Rig::new(engine, Wish::default()).await;
