@@ -394,3 +394,35 @@ on_both!(
         assert_eq!(rig.pairs(suppressed).await, [(40, 0)]);
     }
 );
+
+on_both!(
+    what_a_doubted_relay_took_from_other_runs_comes_back_too,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        let other = rig.begin().await;
+        rig.database
+            .raw(&format!(
+                "update runs set slug = 'other' where id = {other}"
+            ))
+            .await;
+        rig.sink.set_script(script("greeting-421"));
+        let sending = rig.start().await;
+        rig.wait_status(other, "sending").await;
+        rig.wait_trouble().await;
+        let found = rig.run(other).await;
+        run::pause(&rig.app, &found).await.expect("a pause");
+        let run = rig.begin().await;
+        rig.sink.set_script(script("550-5.1.1"));
+        rig.wait_status(run, "held").await;
+        let queued = async |run| rig.app.store.counts(run).await.expect("counters").queued;
+        assert!(until(async || queued(run).await == 40).await);
+        assert!(until(async || queued(other).await == 40).await);
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.queued, 40);
+        assert_eq!(rig.balanced(other).await.queued, 40);
+        rig.sink.set_script(Script::default());
+        let found = rig.run(other).await;
+        run::resume(&rig.app, &found, true).await.expect("a resume");
+        assert_eq!(rig.finish(other).await.sent, 40);
+    }
+);
