@@ -9,7 +9,7 @@ use pressrun::run;
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
 
-use crate::deliver::rig::{Rig, Wish, faulty, readers, script};
+use crate::deliver::rig::{Rig, Wish, faulty, readers, script, until};
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -190,5 +190,25 @@ on_both!(
         let taken = rig.accepted();
         assert_eq!(taken.len(), 2, "{taken:?}");
         assert!(taken.values().all(|&times| times == 1));
+    }
+);
+
+on_both!(
+    who_is_put_back_after_days_is_no_older_than_the_putting_back,
+    async |engine: Engine| {
+        let (rig, run) = three_uncertain(engine).await;
+        let old = format!("update runs set started_at = 1, since = 1 where id = {run}");
+        rig.database.raw(&old).await;
+        let now = rig.app.clock.now();
+        let back = rig.app.store.resolve_uncertain(run, None, State::Queued, now);
+        assert_eq!(back.await.expect("a change"), 3);
+        rig.sink.set_script(script("450"));
+        let sending = rig.start().await;
+        let put_off = async || rig.rows(run).await.iter().all(|row| row.attempts >= 2);
+        assert!(until(put_off).await, "{:?}", rig.rows(run).await);
+        rig.sink.set_script(Script::default());
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 3);
     }
 );
