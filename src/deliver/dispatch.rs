@@ -14,7 +14,7 @@ use crate::deliver::standing::Via;
 use crate::deliver::starter::Clocks;
 use crate::deliver::teller::Telling;
 use crate::deliver::trouble::Trouble;
-use crate::deliver::{Charge, Engine, TROUBLE, guard};
+use crate::deliver::{Charge, Engine, guard};
 use crate::id::{DeliveryKey, RunId};
 use crate::pace;
 use crate::store::StoreError;
@@ -412,8 +412,9 @@ impl Engine {
         if memory.told == trouble {
             return;
         }
-        let text = trouble.as_ref().map(Trouble::to_json).unwrap_or_default();
-        if app.store.set_meta(TROUBLE, &text).await.is_ok() {
+        let text = trouble.as_ref().map(Trouble::to_json);
+        let told = app.store.tell_trouble(self.boot, text.as_deref());
+        if told.await.is_ok() {
             memory.told = trouble;
         }
     }

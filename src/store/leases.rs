@@ -154,7 +154,8 @@ impl Store {
                 "insert into senders (node, boot, started_at, until)
                  values ($1, $2, $3, db_now() + $4)
                  on conflict (node) do update
-                 set boot = excluded.boot, started_at = excluded.started_at, until = excluded.until",
+                 set boot = excluded.boot, started_at = excluded.started_at, until = excluded.until,
+                     trouble = null",
             ))
             .bind(node)
             .bind(boot)

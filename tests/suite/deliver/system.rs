@@ -209,11 +209,10 @@ on_both!(
     trouble_of_a_sender_that_died_is_forgotten_by_the_next,
     async |engine: Engine| {
         let rig = Rig::new(engine, Wish::default()).await;
-        let stale = rig
-            .app
-            .store
-            .set_meta(pressrun::deliver::TROUBLE, "relay main: gone");
-        stale.await.expect("a change");
+        let dead = "insert into senders (node, boot, started_at, until, trouble)
+            values ('one', 7, 0, 9000000000000, 'relay main: gone')";
+        rig.database.raw(dead).await;
+        assert!(rig.trouble().await.starts_with("relay main: gone"));
         let sending = rig.start().await;
         let quiet = until(async || rig.trouble().await.is_empty()).await;
         assert!(quiet);
