@@ -206,7 +206,13 @@ mod tests {
         let each = [Some(pinned.clone()), None];
         let both = Trouble::together(&each, &["main", "spare"]).expect("one of them");
         assert_eq!((&both.relays, both.working.len()), (&pinned.relays, 2));
-        assert!(!both.clone().among(&["main"]).expect("it is").is_standstill());
+        assert!(
+            !both
+                .clone()
+                .among(&["main"])
+                .expect("it is")
+                .is_standstill()
+        );
         let each = [Some(pinned.clone()), Some(pinned.clone())];
         assert_eq!(Trouble::together(&each, &["main"]), Some(pinned));
         assert_eq!(Trouble::together(&[None, None], &["main"]), None);

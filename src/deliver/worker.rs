@@ -414,7 +414,11 @@ impl Worker<'_> {
         let why = error.to_string();
         let said = session.dialogue(&ready.prepared.recipient);
         let failure = unanswered(Stage::Dot, said, &why);
-        let outcome = uncertain(&self.shared.app.config.send, &self.attempt(&ready, true), why);
+        let outcome = uncertain(
+            &self.shared.app.config.send,
+            &self.attempt(&ready, true),
+            why,
+        );
         self.settle(ready, outcome, Some(failure)).await;
     }
 

@@ -92,7 +92,10 @@ impl Known {
 
     fn place(&mut self, cap: &Cap) -> usize {
         let span = cap.span.name();
-        let found = self.0.iter().position(|(name, known, _)| *name == cap.name && *known == span);
+        let found = self
+            .0
+            .iter()
+            .position(|(name, known, _)| *name == cap.name && *known == span);
         found.unwrap_or_else(|| {
             self.note(&cap.name, span, Timestamp(0), 0);
             self.0.len() - 1

@@ -148,7 +148,11 @@ impl Worker<'_> {
         let why = error.to_string();
         let said = session.dialogue(&ready.prepared.recipient);
         let failure = unanswered(Stage::Dot, said, &why);
-        let outcome = uncertain(&self.shared.app.config.send, &self.attempt(&ready, true), why);
+        let outcome = uncertain(
+            &self.shared.app.config.send,
+            &self.attempt(&ready, true),
+            why,
+        );
         self.settling(ready, outcome, Some(failure))
     }
 }

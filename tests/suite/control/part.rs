@@ -192,7 +192,13 @@ on_both!(
         let asked = rig
             .app
             .store
-            .part_of(pressrun::id::ListId(1), Audience::Unopened, first, "", false)
+            .part_of(
+                pressrun::id::ListId(1),
+                Audience::Unopened,
+                first,
+                "",
+                false,
+            )
             .await;
         assert_eq!(asked.expect("a count"), 4);
         let second = rig

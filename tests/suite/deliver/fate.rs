@@ -200,7 +200,10 @@ on_both!(
         let old = format!("update runs set started_at = 1, since = 1 where id = {run}");
         rig.database.raw(&old).await;
         let now = rig.app.clock.now();
-        let back = rig.app.store.resolve_uncertain(run, None, State::Queued, now);
+        let back = rig
+            .app
+            .store
+            .resolve_uncertain(run, None, State::Queued, now);
         assert_eq!(back.await.expect("a change"), 3);
         rig.sink.set_script(script("450"));
         let sending = rig.start().await;

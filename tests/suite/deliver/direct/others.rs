@@ -55,7 +55,10 @@ on_both!(
         assert!(until(async || hosts.sinks[0].counts().connections >= 3).await);
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         let connections = hosts.sinks[0].counts().connections;
-        assert!(connections <= 10, "{connections}: a few, then one at a time");
+        assert!(
+            connections <= 10,
+            "{connections}: a few, then one at a time"
+        );
         nobody_is_charged(&rig, run).await;
         assert_eq!(rig.balanced(run).await.queued, 40);
         hosts.sinks[0].set_script(Script::default());
@@ -84,10 +87,17 @@ on_both!(
         let run = rig.begin().await;
         let sending = rig.start().await;
         let done = until(async || hosts.accepted(0) == 30).await;
-        assert!(done, "{:?}, {}", hosts.sinks[0].counts(), rig.trouble().await);
+        assert!(
+            done,
+            "{:?}, {}",
+            hosts.sinks[0].counts(),
+            rig.trouble().await
+        );
         let waiting = async || {
             let rows = rig.rows(run).await;
-            rows.iter().filter(|row| row.state == "queued" && row.reply.is_some()).count()
+            rows.iter()
+                .filter(|row| row.state == "queued" && row.reply.is_some())
+                .count()
         };
         assert!(until(async || waiting().await == 120).await);
         sending.stop().await;
