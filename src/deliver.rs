@@ -49,11 +49,10 @@ use crate::keyfile;
 use crate::notice;
 use crate::store::runs::Run;
 
-/// The meta key under which other processes read which relays fail: see [`trouble`].
-pub const TROUBLE: &str = "trouble";
-
 /// After a lost connection, listening begins anew this much later.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+/// A webhook that does not answer keeps the process from ending for so long.
+const HOOK: Duration = Duration::from_secs(1);
 /// A look at the sending lock is over within this time.
 const LOOKED: Duration = Duration::from_millis(20);
 
@@ -138,8 +137,6 @@ impl Engine {
         };
         engine.reap().await?;
         engine.hold_if_doubtful().await?;
-        // What an older process told of its trouble is over with it.
-        engine.shared.app.store.set_meta(TROUBLE, "").await?;
         Ok(Taken::Engine(Box::new(engine)))
     }
 
@@ -181,7 +178,7 @@ impl Engine {
         }
         let mut listening = JoinSet::new();
         listening.spawn(listen(shared.clone()));
-        let hook = tokio::spawn(notice::hook::work(shared.app.clone(), shared.stop.clone()));
+        let mut hook = tokio::spawn(notice::hook::work(shared.app.clone(), shared.stop.clone()));
         // A task that panics takes the engine with it: a half-dead sender helps nobody.
         let dispatched = tokio::select! {
             dispatched = self.dispatch() => dispatched,
@@ -213,8 +210,11 @@ impl Engine {
         self.give_back_finished().await?;
         self.write_answers().await?;
         self.shared.app.store.leave_sender(self.boot).await?;
-        // It ends within its own waits.
-        hook.await.context("the webhook's task ended early")?;
+        // A notice that is not heard is told again by the next sender.
+        match tokio::time::timeout(HOOK, &mut hook).await {
+            Ok(ended) => ended.context("the webhook's task ended early")?,
+            Err(_) => hook.abort(),
+        }
         dispatched
     }
 

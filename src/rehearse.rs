@@ -24,6 +24,7 @@ use crate::rehearse::inspect::{Inspector, Value};
 use crate::run;
 use crate::store::audience::{Listener, Whom};
 
+mod caps;
 mod inspect;
 mod providers;
 pub mod speed;

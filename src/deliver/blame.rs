@@ -44,14 +44,13 @@ impl Blame {
         self.unknown.clear();
     }
 
-    /// Notes a refusal of a recipient, at its first try or later. Gives the recipients to put back once it is the
-    /// relay that is wrong.
-    pub(crate) fn unknown(&mut self, key: DeliveryKey, first: bool) -> Option<Vec<DeliveryKey>> {
+    /// Notes a refusal of a recipient, who was put back from here before, or was not. Gives the recipients to put back
+    /// once it is the relay that is wrong.
+    pub(crate) fn unknown(&mut self, key: DeliveryKey, again: bool) -> Option<Vec<DeliveryKey>> {
         match self.readers {
             Readers::Believed => None,
             Readers::Doubted => Some(vec![key]),
-            // It was tried before: put off, or put back from here.
-            Readers::Counted if !first => {
+            Readers::Counted if again => {
                 self.readers = Readers::Believed;
                 None
             }
@@ -131,20 +130,20 @@ mod tests {
     fn ten_readers_running_whom_nobody_knows_are_doubted_until_a_person_has_looked() {
         let mut blame = Blame::default();
         for seq in 0..9 {
-            assert_eq!(blame.unknown(key(seq), true), None);
+            assert_eq!(blame.unknown(key(seq), false), None);
         }
         blame.accepted();
         for seq in 10..19 {
-            assert_eq!(blame.unknown(key(seq), true), None, "counted anew");
+            assert_eq!(blame.unknown(key(seq), false), None, "counted anew");
         }
-        let back = blame.unknown(key(19), true).expect("the tenth");
+        let back = blame.unknown(key(19), false).expect("the tenth");
         assert_eq!(back, (10..20).map(key).collect::<Vec<_>>());
-        let late = blame.unknown(key(20), true);
+        let late = blame.unknown(key(20), false);
         assert_eq!(late, Some(vec![key(20)]), "one that was under way");
         // The run goes on, with those that were put back.
         let mut blame = Blame::default();
-        assert_eq!(blame.unknown(key(10), false), None);
-        assert!((20..60).all(|seq| blame.unknown(key(seq), true).is_none()));
+        assert_eq!(blame.unknown(key(10), true), None);
+        assert!((20..60).all(|seq| blame.unknown(key(seq), false).is_none()));
     }
 
     #[test]

@@ -12,12 +12,22 @@ const ALONE: u32 = 8;
 /// Deliveries remembered: more than that are no single ones, but the relay's own trouble.
 const MOST: usize = 1024;
 
-/// The memory of one relay.
+/// The memory of one relay, or of one site of a direct one.
 #[derive(Debug, Default)]
 pub(crate) struct Culprits {
     /// Messages taken so far.
     served: u64,
     seen: HashMap<DeliveryKey, Seen>,
+    /// Who ended connections since then.
+    lately: Lately,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Lately {
+    #[default]
+    Nobody,
+    One(DeliveryKey),
+    Several,
 }
 
 #[derive(Debug)]
@@ -34,13 +44,38 @@ impl Culprits {
     /// The relay took a message.
     pub(crate) fn served(&mut self) {
         self.served += 1;
+        self.lately = Lately::Nobody;
+    }
+
+    /// Whether `key` has ended connections, and is not found guilty yet.
+    pub(crate) fn suspects(&self, key: DeliveryKey) -> bool {
+        self.seen.contains_key(&key)
+    }
+
+    /// Whether connections ended at more than one delivery since a message was taken: it is not about them.
+    pub(crate) fn several(&self) -> bool {
+        self.lately == Lately::Several
     }
 
     /// A connection ended at the commands of `key`. True if that is its own fault; then its count begins anew.
     pub(crate) fn ended(&mut self, key: DeliveryKey) -> bool {
+        self.note(key, ALONE)
+    }
+
+    /// The same at a site, which has waits of its own: one that is alone there is never to blame.
+    pub(crate) fn ended_beside_others(&mut self, key: DeliveryKey) -> bool {
+        self.note(key, u32::MAX)
+    }
+
+    fn note(&mut self, key: DeliveryKey, alone: u32) -> bool {
         if self.seen.len() >= MOST && !self.seen.contains_key(&key) {
             self.seen.clear();
         }
+        self.lately = match self.lately {
+            Lately::Nobody => Lately::One(key),
+            Lately::One(other) if other == key => Lately::One(key),
+            _ => Lately::Several,
+        };
         let served = self.served;
         let seen = self.seen.entry(key).or_insert(Seen {
             times: 0,
@@ -52,7 +87,7 @@ impl Culprits {
             seen.between += 1;
             seen.served = served;
         }
-        let guilty = seen.between >= BETWEEN_OTHERS || seen.times >= ALONE;
+        let guilty = seen.between >= BETWEEN_OTHERS || seen.times >= alone;
         if guilty {
             self.seen.remove(&key);
         }
@@ -92,6 +127,21 @@ mod tests {
                 assert_eq!(culprits.ended(key(seq)), round == ALONE, "{round}");
             }
         }
+    }
+
+    #[test]
+    fn who_ends_connections_alone_is_told_from_a_relay_that_ends_all() {
+        let mut culprits = Culprits::default();
+        for _ in 0..2 * ALONE {
+            assert!(!culprits.ended_beside_others(key(1)), "alone at a site");
+        }
+        assert!(culprits.suspects(key(1)) && !culprits.several());
+        culprits.ended(key(2));
+        assert!(culprits.several());
+        culprits.served();
+        assert!(!culprits.several() && culprits.suspects(key(2)));
+        culprits.ended(key(2));
+        assert!(!culprits.several() && !culprits.suspects(key(2)));
     }
 
     #[test]

@@ -188,6 +188,8 @@ impl Direct {
         while let Some(ended) = connections.join_next().await {
             or_panic(ended);
         }
+        // What they put back.
+        self.retain(&|_| false);
     }
 
     /// Drops the waiting jobs of runs that `keep` does not name; they stay queued in the ledger.

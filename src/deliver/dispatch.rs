@@ -14,7 +14,7 @@ use crate::deliver::standing::Via;
 use crate::deliver::starter::Clocks;
 use crate::deliver::teller::Telling;
 use crate::deliver::trouble::Trouble;
-use crate::deliver::{Charge, Engine, TROUBLE, guard};
+use crate::deliver::{Charge, Engine, guard};
 use crate::id::{DeliveryKey, RunId};
 use crate::pace;
 use crate::store::StoreError;
@@ -181,6 +181,13 @@ impl Engine {
         }
         if run.is_paced() {
             return self.feed_paced(run, via, wanted, now).await;
+        }
+        if system && shared.queue.len(run.id()) == 0 {
+            // New mails are numbered into blocks that are held: one that takes its time keeps none of them waiting.
+            for held in shared.queue.held_mails() {
+                let rows = app.store.load_block(run.id(), held.block(), now).await?;
+                shared.queue.push_new(run, via, &held, rows);
+            }
         }
         while system || shared.queue.len(run.id()) < wanted {
             let lease = app.config.send.lease;
@@ -405,8 +412,9 @@ impl Engine {
         if memory.told == trouble {
             return;
         }
-        let text = trouble.as_ref().map(Trouble::to_json).unwrap_or_default();
-        if app.store.set_meta(TROUBLE, &text).await.is_ok() {
+        let text = trouble.as_ref().map(Trouble::to_json);
+        let told = app.store.tell_trouble(self.boot, text.as_deref());
+        if told.await.is_ok() {
             memory.told = trouble;
         }
     }

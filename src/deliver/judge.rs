@@ -87,7 +87,7 @@ pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply
         Verdict::Relay => released(Concerns::Relay(reply)),
         Verdict::OutOfStep if stage == Stage::Dot => {
             let said = format!("the relay answered {} to the final dot", reply.code);
-            (uncertain(attempt.policy, said), true, Concerns::Connection)
+            (uncertain(config, attempt, said), true, Concerns::Connection)
         }
         Verdict::OutOfStep => released(Concerns::Connection),
     };
@@ -156,16 +156,20 @@ pub(crate) fn unanswered(stage: Stage, dialogue: String, why: &str) -> Failure {
     }
 }
 
-/// What a delivery of which nobody knows the end becomes, by the run's policy.
-pub(crate) fn uncertain(policy: UncertainPolicy, why: String) -> Outcome {
-    match policy {
+/// What a delivery of which nobody knows the end becomes, by the run's policy. Sent again it goes out under the same
+/// Message-ID, by the schedule, and not for ever: a relay that never answers may have taken each copy.
+pub(crate) fn uncertain(config: &Send, attempt: &Attempt, why: String) -> Outcome {
+    let said = |text| Reply {
+        text,
+        ..Reply::default()
+    };
+    match attempt.policy {
         UncertainPolicy::Hold => Outcome::Uncertain(why),
-        UncertainPolicy::AssumeSent => Outcome::Sent(Reply {
-            text: format!("assumed sent: {why}"),
-            ..Reply::default()
-        }),
-        // The copy goes out again under the same Message-ID.
-        UncertainPolicy::Resend => Outcome::Released,
+        UncertainPolicy::AssumeSent => Outcome::Sent(said(format!("assumed sent: {why}"))),
+        UncertainPolicy::Resend => match deferred(config, attempt, said(why)) {
+            Outcome::Expired(reply) => Outcome::Uncertain(reply.text),
+            later => later,
+        },
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Purse {
 #[derive(Debug)]
 struct State {
     left: u32,
+    /// Rises with each time for which something was granted: what is left of an earlier one is nothing now.
+    term: u64,
     /// Since and until when what is left may be used.
     since: Timestamp,
     until: Instant,
@@ -116,6 +118,7 @@ impl Purse {
             warm_up: began.map(|began| (began, domain.to_owned())),
             state: Mutex::new(State {
                 left: 0,
+                term: 0,
                 since: Timestamp(0),
                 until: Instant::now(),
                 full: None,
@@ -180,10 +183,10 @@ impl Purse {
         (full.cap.span >= Span::Minute).then_some((full, sentence))
     }
 
-    /// Takes the leave for one message.
-    pub(crate) fn take(&self, now: Instant) -> Result<(), Wait> {
+    /// Takes the leave for one message; gives the term in which it may be given back, where that matters.
+    pub(crate) fn take(&self, now: Instant) -> Result<Option<u64>, Wait> {
         if self.is_bottomless() {
-            return Ok(());
+            return Ok(None);
         }
         let mut state = self.state();
         if state.left == 0 || state.until <= now {
@@ -196,15 +199,16 @@ impl Purse {
             bucket.take(at).map_err(Wait::For)?;
         }
         state.left -= 1;
-        Ok(())
+        Ok(Some(state.term))
     }
 
-    /// Gives back the leave for a message that did not go out.
-    pub(crate) fn give_back(&self) {
-        if self.is_bottomless() {
+    /// Gives back the leave for a message that did not go out, as long as its `term` lasts: it was counted in that one,
+    /// and in no later one.
+    pub(crate) fn give_back(&self, term: u64) {
+        let mut state = self.state();
+        if state.term != term {
             return;
         }
-        let mut state = self.state();
         state.left += 1;
         if let Some(bucket) = &mut state.bucket {
             bucket.give_back();
@@ -228,6 +232,7 @@ impl Purse {
             return None;
         }
         let number = std::mem::take(&mut state.left);
+        state.term += 1;
         let since = state.since;
         (number > 0).then_some(Unused { number, since })
     }

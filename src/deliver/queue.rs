@@ -5,14 +5,15 @@
 //! guard is dropped, which happens after its outcome has been committed; a block is given back when all
 //! its jobs are done.
 
-use std::collections::VecDeque;
+use std::cell::Cell;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::deliver::standing::{Standing, Turns, Via, Wait};
+use crate::deliver::standing::{Coin, Standing, Turns, Via, Wait};
 use crate::id::RunId;
 use crate::store::leases::Queued;
 use crate::store::runs::Run;
@@ -24,6 +25,8 @@ pub(crate) struct Job {
     pub row: Queued,
     /// The relays that may carry it.
     pub via: Via,
+    /// Of the relay that has it.
+    pub coin: Coin,
     pub guard: Guard,
 }
 
@@ -31,6 +34,7 @@ pub(crate) struct Job {
 #[derive(Debug)]
 pub(crate) struct Guard {
     block: Arc<OpenBlock>,
+    seq: i64,
 }
 
 /// A leased block with jobs in memory.
@@ -39,7 +43,46 @@ struct OpenBlock {
     run: RunId,
     block: u32,
     pending: AtomicUsize,
+    /// The jobs that are not settled, by their numbers; of the open run only, whose blocks go on growing.
+    seqs: Mutex<HashSet<i64>>,
     done: Arc<Done>,
+}
+
+/// A leased block of the open run, and what of it was in memory at some moment.
+pub(crate) struct Held {
+    open: Arc<OpenBlock>,
+    known: HashSet<i64>,
+}
+
+impl Held {
+    /// Its number.
+    pub(crate) fn block(&self) -> u32 {
+        self.open.block
+    }
+}
+
+impl OpenBlock {
+    /// Jobs of `rows` in it, which it counts already.
+    fn jobs(
+        self: &Arc<OpenBlock>,
+        run: &Arc<Run>,
+        via: Via,
+        rows: Vec<Queued>,
+    ) -> impl Iterator<Item = Job> {
+        if self.run == RunId::SYSTEM {
+            lock(&self.seqs).extend(rows.iter().map(|row| row.seq));
+        }
+        rows.into_iter().map(move |row| Job {
+            run: run.clone(),
+            via,
+            coin: Coin::default(),
+            guard: Guard {
+                block: self.clone(),
+                seq: row.seq,
+            },
+            row,
+        })
+    }
 }
 
 /// Blocks whose jobs are all settled, for the dispatcher to give back.
@@ -59,6 +102,9 @@ impl Done {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        if self.block.run == RunId::SYSTEM {
+            lock(&self.block.seqs).remove(&self.seq);
+        }
         if self.block.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
             lock(&self.block.done.blocks).push((self.block.run, self.block.block));
             self.block.done.wake.notify_one();
@@ -83,6 +129,8 @@ struct Inner {
     /// Whose turn is next stands first.
     runs: VecDeque<Line>,
     turns: Turns,
+    /// Blocks of the open run, and perhaps some that are done.
+    mails: Vec<Weak<OpenBlock>>,
     closed: bool,
 }
 
@@ -112,6 +160,7 @@ impl Queue {
             run: run.id(),
             block,
             pending: AtomicUsize::new(rows.len()),
+            seqs: Mutex::default(),
             done: self.done.clone(),
         });
         if rows.is_empty() {
@@ -119,15 +168,43 @@ impl Queue {
             self.done.wake.notify_one();
             return;
         }
+        let jobs = open.jobs(run, via, rows);
         let mut inner = lock(&self.inner);
-        let jobs = rows.into_iter().map(|row| Job {
-            run: run.clone(),
-            row,
-            via,
-            guard: Guard {
-                block: open.clone(),
-            },
-        });
+        inner.line(run.id(), via).jobs.extend(jobs);
+        if run.id() == RunId::SYSTEM {
+            inner.mails.retain(|block| block.strong_count() > 0);
+            inner.mails.push(Arc::downgrade(&open));
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    /// The leased blocks of the open run, as they stand now.
+    pub(crate) fn held_mails(&self) -> Vec<Held> {
+        let inner = lock(&self.inner);
+        let open = inner.mails.iter().filter_map(Weak::upgrade);
+        let held = |open: Arc<OpenBlock>| {
+            let known = lock(&open.seqs).clone();
+            Held { open, known }
+        };
+        open.map(held).collect()
+    }
+
+    /// Adds those of `rows` that came into a block of the open run while it was held: read after `held` was taken, so
+    /// that what was settled meanwhile is not tried as it stood. Nothing, if the block is done by now.
+    pub(crate) fn push_new(&self, run: &Arc<Run>, via: Via, held: &Held, mut rows: Vec<Queued>) {
+        rows.retain(|row| !held.known.contains(&row.seq));
+        let more = |pending| (pending > 0).then_some(pending + rows.len());
+        let pending = &held.open.pending;
+        if rows.is_empty()
+            || pending
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+                .is_err()
+        {
+            return;
+        }
+        let jobs = held.open.jobs(run, via, rows);
+        let mut inner = lock(&self.inner);
         inner.line(run.id(), via).jobs.extend(jobs);
         drop(inner);
         self.changed.notify_waiters();
@@ -165,15 +242,20 @@ impl Queue {
         let inner = &mut *inner;
         let mut wait = Wait::Change;
         let now = Instant::now();
+        let given = Cell::new(Coin::default());
         let mut may = |line: &Line| match self.may(&mut inner.turns, relay, line, now) {
-            Ok(()) => true,
+            Ok(coin) => {
+                given.set(coin);
+                true
+            }
             Err(other) => {
                 wait = wait.min(other);
                 false
             }
         };
         let system = inner.system.iter_mut().find(|line| may(line));
-        if let Some(job) = system.and_then(|line| line.jobs.pop_front()) {
+        if let Some(mut job) = system.and_then(|line| line.jobs.pop_front()) {
+            job.coin = given.take();
             return Ok(job);
         }
         let Some(index) = inner.runs.iter().position(may) else {
@@ -184,7 +266,8 @@ impl Queue {
         };
         // The next turn is another run's.
         let mut line = inner.runs.remove(index).ok_or(Wait::Change)?;
-        let job = line.jobs.pop_front().ok_or(Wait::Change)?;
+        let mut job = line.jobs.pop_front().ok_or(Wait::Change)?;
+        job.coin = given.take();
         // Once on the way down: where no more can be had, each job of the rest would ask for it again.
         let left = line.jobs.len();
         if left == 0 || left + 1 == self.low / (inner.runs.len() + 1) {
@@ -197,7 +280,13 @@ impl Queue {
     }
 
     /// Whether `relay` may take a job of `line` now; then its turn is counted.
-    fn may(&self, turns: &mut Turns, relay: usize, line: &Line, now: Instant) -> Result<(), Wait> {
+    fn may(
+        &self,
+        turns: &mut Turns,
+        relay: usize,
+        line: &Line,
+        now: Instant,
+    ) -> Result<Coin, Wait> {
         if line.jobs.is_empty() {
             return Err(Wait::Change);
         }
@@ -214,10 +303,10 @@ impl Queue {
         self.put(relay, job, VecDeque::push_back);
     }
 
-    fn put(&self, relay: usize, job: Job, place: fn(&mut VecDeque<Job>, Job)) {
+    fn put(&self, relay: usize, mut job: Job, place: fn(&mut VecDeque<Job>, Job)) {
+        job.coin = Coin::default();
         let mut inner = lock(&self.inner);
         inner.turns.give_back(relay);
-        self.relays[relay].purse.give_back();
         if inner.closed {
             return;
         }

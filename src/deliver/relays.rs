@@ -125,13 +125,13 @@ impl LiveRelay {
         &self,
         run: &Run,
         key: DeliveryKey,
-        first: bool,
+        again: bool,
     ) -> Option<Vec<DeliveryKey>> {
         if run.id() == RunId::SYSTEM {
             return None;
         }
         let mut blame = lock(&self.blame);
-        blame.entry(run.id()).or_default().unknown(key, first)
+        blame.entry(run.id()).or_default().unknown(key, again)
     }
 
     /// Whether its word is no for good: to everyone, or to `run`.

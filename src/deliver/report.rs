@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::config::RelayKind;
+use crate::config::{Relay, RelayKind};
 use crate::deliver::public_host;
 use crate::deliver::purse::{Purse, warm_up_name};
 use crate::delivery::State;
 use crate::message::copy::CopyRecord;
+use crate::rate::cap::Cap;
 use crate::smtp::probe::{Offered, probe};
 use crate::smtp::tls::TlsClient;
 use crate::store::relays::ToldState;
@@ -57,6 +58,11 @@ impl RelayReport {
     }
 }
 
+/// The caps of the relay `name` as of `at`, those of a warm-up of `domain` too.
+pub(crate) fn caps_of(name: &str, relay: &Relay, domain: &str, at: Timestamp) -> Vec<Cap> {
+    Purse::new(name, relay, domain).caps(at)
+}
+
 /// Every relay that is described, in the order of their names.
 pub async fn report(app: &App) -> anyhow::Result<Vec<RelayReport>> {
     let config = &app.config;
@@ -67,7 +73,7 @@ pub async fn report(app: &App) -> anyhow::Result<Vec<RelayReport>> {
     let mut reports = Vec::with_capacity(config.relay.len());
     for (name, relay) in &config.relay {
         let mut caps = Vec::new();
-        for cap in Purse::new(name, relay, domain).caps(now) {
+        for cap in caps_of(name, relay, domain, now) {
             let begin = cap.span.begin(now);
             let counted = app.store.budget(&cap.name).await?;
             let counted = counted.iter().find(|used| used.span == cap.span.name());

@@ -66,15 +66,17 @@ impl Seat<'_> {
     /// Puts a job back at whose own commands the connection ended: the others go first.
     pub(crate) fn put_behind(&self, job: Job) {
         match self.line {
-            Some(line) => line.put_back(job),
+            Some(line) => line.put_behind(job),
             None => self.shared.queue.put_behind(self.relay.index, job),
         }
     }
 
     /// Notes that the connection ended at the commands of this delivery. True if the delivery is to blame.
     pub(crate) fn ended_by(&self, key: DeliveryKey) -> bool {
-        // Behind a site stand few readers, and it has waits of its own.
-        self.line.is_none() && lock(&self.relay.culprits).ended(key)
+        match self.line {
+            Some(line) => line.ended_by(key),
+            None => lock(&self.relay.culprits).ended(key),
+        }
     }
 
     /// An answer came as one should; `sent` if it took the message.
@@ -85,17 +87,17 @@ impl Seat<'_> {
         }
     }
 
-    /// The recipient of `run`'s copy was refused, at its first try or later. Gives the recipients to put back once that
+    /// The recipient of `run`'s copy was refused; `again` if it had bounced and was put back. Gives the recipients to put back once that
     /// is the relay's own fault. At a site of its own, a dead domain has many readers.
     pub(crate) fn unknown(
         &self,
         run: &Run,
         key: DeliveryKey,
-        first: bool,
+        again: bool,
     ) -> Option<Vec<DeliveryKey>> {
         match self.line {
             Some(_) => None,
-            None => self.relay.unknown(run, key, first),
+            None => self.relay.unknown(run, key, again),
         }
     }
 

@@ -120,6 +120,25 @@ impl Standing {
     }
 }
 
+/// One message's part of a relay's purse: it goes back where it is dropped and not spent.
+#[derive(Debug, Default)]
+pub(crate) struct Coin(Option<(Arc<Standing>, u64)>);
+
+impl Coin {
+    /// The message goes out, or was refused on its way.
+    pub(crate) fn spend(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Coin {
+    fn drop(&mut self) {
+        if let Some((standing, term)) = self.0.take() {
+            standing.purse.give_back(term);
+        }
+    }
+}
+
 /// Whose turn it is: the messages that each relay has taken since the present field began.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
@@ -147,7 +166,7 @@ impl Turns {
         run: RunId,
         via: Via,
         now: Instant,
-    ) -> Result<(), Wait> {
+    ) -> Result<Coin, Wait> {
         let own = &relays[relay];
         if !via.has(relay) || own.refuses(run) {
             return Err(Wait::Change);
@@ -170,7 +189,8 @@ impl Turns {
             }
             spread |= earlier.purse.is_spread();
         }
-        own.purse.take(now)?;
+        let term = own.purse.take(now)?;
+        let coin = Coin(term.map(|term| (own.clone(), term)));
         if spread {
             let earlier = working().map(|other| &relays[other]);
             let earlier = earlier.filter(|other| other.priority < own.priority);
@@ -183,11 +203,9 @@ impl Turns {
         });
         let peers = peers.fold(Via::default(), Via::with);
         if peers.has(relay) && peers != Via::default().with(relay) {
-            return self
-                .share(relays, relay, peers, now)
-                .inspect_err(|_| own.purse.give_back());
+            self.share(relays, relay, peers, now)?;
         }
-        Ok(())
+        Ok(coin)
     }
 
     /// Takes back a turn that came to nothing.
@@ -306,7 +324,10 @@ mod tests {
     async fn who_stands_still_is_not_waited_for_and_comes_back() {
         let (relays, via) = relays(&[(1, 1), (1, 1)]);
         let mut turns = Turns::default();
-        let mut ask = |relay| turns.take(&relays, relay, RUN, via, Instant::now());
+        let mut ask = |relay| {
+            let coin = turns.take(&relays, relay, RUN, via, Instant::now());
+            coin.map(|mut coin| coin.spend())
+        };
         while ask(0).is_ok() {}
         assert_eq!(ask(0), Err(Wait::For(PAUSE)));
         advance(STILL).await;
@@ -348,7 +369,10 @@ mod tests {
                 };
                 relays[0].purse.fill(&grant, &[], Timestamp(0));
                 let mut turns = Turns::default();
-                let mut ask = |relay| turns.take(&relays, relay, RUN, via, Instant::now()).is_ok();
+                let mut ask = |relay| {
+                    let coin = turns.take(&relays, relay, RUN, via, Instant::now());
+                    coin.map(|mut coin| coin.spend()).is_ok()
+                };
                 let ahead = (0..1000).take_while(|_| ask(1)).count();
                 assert!(
                     ahead as u64 <= 2 * AHEAD,

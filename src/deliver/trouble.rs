@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::deliver::TROUBLE;
 use crate::store::StoreError;
 
 /// One or more relays take no mail now, or no more of it.
@@ -52,10 +51,36 @@ impl Ail {
 }
 
 impl Trouble {
-    /// What the sender of this database last told; none while all is well.
+    /// What the senders of this database last told; none while all is well.
     pub async fn told(app: &App) -> Result<Option<Trouble>, StoreError> {
-        let text = app.store.meta(TROUBLE).await?;
-        Ok(text.and_then(|text| Trouble::parse(&text)))
+        let told = app.store.told_troubles().await?;
+        let each = told.iter().map(|text| Trouble::parse(text.as_deref()?));
+        let each: Vec<Option<Trouble>> = each.collect();
+        let config = &app.config;
+        let used = config.relays_of(&config.send.relay).unwrap_or_default();
+        Ok(Trouble::together(&each, &used))
+    }
+
+    /// What the senders find together: what fails for one is told, and what goes out through any goes out.
+    fn together(each: &[Option<Trouble>], used: &[&str]) -> Option<Trouble> {
+        let mut relays: Vec<RelayTrouble> = Vec::new();
+        for one in each.iter().flatten().flat_map(|trouble| &trouble.relays) {
+            match relays.iter_mut().find(|known| known.relay == one.relay) {
+                Some(known) if known.since <= one.since => {}
+                Some(known) => *known = one.clone(),
+                None => relays.push(one.clone()),
+            }
+        }
+        let works = |name: &str| {
+            let mut each = each.iter();
+            each.any(|trouble| match trouble {
+                Some(trouble) => trouble.working.iter().any(|working| working == name),
+                None => true,
+            })
+        };
+        let working = used.iter().filter(|name| works(name));
+        let working = working.map(|&name| name.to_owned()).collect();
+        (!relays.is_empty()).then_some(Trouble { relays, working })
     }
 
     /// As it stands in the database; the empty text is none.
@@ -90,7 +115,9 @@ impl Trouble {
             let mut relays = self.relays.iter();
             relays.any(|trouble| trouble.relay == name && trouble.ail != Ail::Spread)
         };
-        let working = names.iter().filter(|name| !rests(name));
+        // One that fails for one sender may work for another.
+        let elsewhere = |name: &str| self.working.iter().any(|working| working == name);
+        let working = names.iter().filter(|name| elsewhere(name) || !rests(name));
         self.working = working.map(|&name| name.to_owned()).collect();
         (!self.relays.is_empty()).then_some(self)
     }
@@ -176,6 +203,19 @@ mod tests {
             trouble.clone().among(&["main", "spare"]),
             Some(trouble.clone())
         );
+        let each = [Some(pinned.clone()), None];
+        let both = Trouble::together(&each, &["main", "spare"]).expect("one of them");
+        assert_eq!((&both.relays, both.working.len()), (&pinned.relays, 2));
+        assert!(
+            !both
+                .clone()
+                .among(&["main"])
+                .expect("it is")
+                .is_standstill()
+        );
+        let each = [Some(pinned.clone()), Some(pinned.clone())];
+        assert_eq!(Trouble::together(&each, &["main"]), Some(pinned));
+        assert_eq!(Trouble::together(&[None, None], &["main"]), None);
         trouble.relays[0].ail = Ail::Spread;
         trouble.relays[0].why = "is at its 40 messages a second".into();
         trouble.working = vec!["main".into(), "spare".into()];

@@ -195,6 +195,7 @@ impl Worker<'_> {
                 self.shared.done.wake.notify_one();
                 return;
             }
+            current.job.coin.spend();
             session.body(&current.prepared.message);
             let message = std::mem::take(&mut current.prepared.message);
             self.seat.relay.copies.reuse(message);
@@ -331,7 +332,7 @@ impl Worker<'_> {
     async fn judge(
         &self,
         session: &Session,
-        ready: Ready,
+        mut ready: Ready,
         stage: Stage,
         reply: Reply,
         marked: bool,
@@ -355,6 +356,7 @@ impl Worker<'_> {
         let concerns = judged.concerns;
         let sent = matches!(judged.settled.outcome, Outcome::Sent(_));
         let released = judged.settled.outcome == Outcome::Released;
+        let again = ready.job.row.has_bounced();
         if released && !marked {
             // Nothing was decided and nothing written: the row is queued as it was.
             match own {
@@ -362,6 +364,7 @@ impl Worker<'_> {
                 false => self.seat.put_back(ready.job),
             }
         } else {
+            ready.job.coin.spend();
             settling.push(Settling {
                 settled: judged.settled,
                 guard: Some(ready.job.guard),
@@ -374,8 +377,7 @@ impl Worker<'_> {
             }
             Concerns::Recipient(reply) => {
                 self.seat.answered(&run, false);
-                let first = attempt.attempts == 0;
-                if let Some(back) = self.seat.unknown(&run, attempt.key, first) {
+                if let Some(back) = self.seat.unknown(&run, attempt.key, again) {
                     self.ledger.settle(std::mem::take(settling)).await;
                     self.seat.doubted(&run, &back, &reply).await;
                 }
@@ -412,7 +414,11 @@ impl Worker<'_> {
         let why = error.to_string();
         let said = session.dialogue(&ready.prepared.recipient);
         let failure = unanswered(Stage::Dot, said, &why);
-        let outcome = uncertain(ready.job.policy(), why);
+        let outcome = uncertain(
+            &self.shared.app.config.send,
+            &self.attempt(&ready, true),
+            why,
+        );
         self.settle(ready, outcome, Some(failure)).await;
     }
 

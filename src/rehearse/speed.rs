@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::PAGE;
+use super::caps;
 use super::providers::{self, DIRECT, USUAL};
 use crate::app::App;
 use crate::config::{Config, RelayKind, TlsPolicy};
@@ -64,6 +65,8 @@ pub enum Bottleneck {
     Processor,
     /// Neither connections nor processor are busy: commits wait for the disk.
     Disk,
+    /// What a minute, an hour or a day of the relays allows.
+    Caps,
     /// It was over before anything could be told.
     None,
 }
@@ -171,7 +174,10 @@ pub async fn run(
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let processor = used.as_secs_f64() / watched.elapsed.as_secs_f64().max(0.001) / cores as f64;
     let freeze = watched.frozen.as_secs_f64();
-    let first_pass = freeze + recipients as f64 / per_second.max(0.001);
+    let at_this_rate = recipients as f64 / per_second.max(0.001);
+    let capped = caps::length(app, recipients, per_second).await?;
+    let capped = capped.map_or(0.0, |length| length.as_secs_f64());
+    let first_pass = freeze + at_this_rate.max(capped);
     let shares = shares(&mailboxes, &mix, direct, recipients);
     let deferred: u64 = shares.iter().map(|share| share.deferred).sum();
     let retry = app.config.send.retry.first().copied().unwrap_or_default();
@@ -189,7 +195,9 @@ pub async fn run(
             0 => first_pass,
             _ => first_pass + retry.as_secs_f64(),
         },
-        bottleneck: if sent < FEW * connections as u64 {
+        bottleneck: if capped > at_this_rate + 60.0 {
+            Bottleneck::Caps
+        } else if sent < FEW * connections as u64 {
             Bottleneck::None
         } else if per_second > NEAR * connection_limit {
             Bottleneck::Connections
@@ -309,6 +317,9 @@ async fn stage(app: &App, folder: &Path, sink: &str) -> anyhow::Result<App> {
     config.paths.state = "state".into();
     config.paths.emails = app.emails();
     config.dkim.key = config.dkim.key.map(|key| app.path(&key));
+    config.dkim.ed25519_key = config.dkim.ed25519_key.map(|key| app.path(&key));
+    // Nobody is told of a run that does not take place.
+    (config.notify.to, config.notify.webhook) = (None, None);
     config.send.retry = vec![RETRY];
     for relay in config.relay.values_mut() {
         sink.clone_into(&mut relay.url);
@@ -317,6 +328,9 @@ async fn stage(app: &App, folder: &Path, sink: &str) -> anyhow::Result<App> {
         }
         relay.tls = TlsPolicy::None;
         (relay.username, relay.password, relay.ca_file) = (None, None, None);
+        // What these make wait is reckoned, and not waited for.
+        (relay.per_minute, relay.per_hour, relay.per_day) = (0, 0, 0);
+        relay.warmup = None;
     }
     Keyring::generate(&app.chance, app.clock.now()).create(&folder.join("keyring.toml"))?;
     App::open(config, folder).await

@@ -169,7 +169,7 @@ async fn have_got(
         (Audience::Unopened, Some(origin)) if origin.slug != slug => {
             let audience = planned.plan.audience;
             store
-                .part_has_got(list, audience, origin.id(), slug)
+                .part_has_got(list, audience, origin.id(), slug, planned.plan.monthly)
                 .await?
         }
         _ => return Ok(None),

@@ -188,7 +188,12 @@ impl Planned {
                 (Audience::Unopened, run)
             }
         };
-        self.readers = store.part_of(list, audience, origin.id(), revision).await?;
+        // What is sent anew of a digest goes to whom the digest is for.
+        self.plan.monthly |= origin.monthly == 1 && origin.slug == slug;
+        let monthly = self.plan.monthly;
+        self.readers = store
+            .part_of(list, audience, origin.id(), revision, monthly)
+            .await?;
         ensure!(
             self.readers > 0,
             "nobody is left to send to: no reader of run {} belongs to that part and is still on the list",

@@ -143,7 +143,9 @@ async fn markers(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
 /// The link table: what a reader's click is looked up in is what the revision was frozen with.
 async fn links(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
     let mut faults = Vec::new();
-    for hash in app.store.revisions_of(run.id()).await? {
+    let mut hashes = app.store.revisions_of(run.id()).await?;
+    hashes.extend(run.trial().map(|trial| trial.revision_b));
+    for hash in hashes {
         let short: String = hash.chars().take(12).collect();
         let Some(content) = app.store.revision(&hash).await? else {
             faults.push(format!("the revision {short} is gone"));

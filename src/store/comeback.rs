@@ -115,6 +115,33 @@ const ALLOW: &str = "
           where d.state = 'bounced'
       )";
 
+/// What those bounces took along of other runs, as long as those are not over.
+const TAKEN_ALONG: &str = "
+    select d.run_id, d.seq
+    from deliveries d join runs r on r.id = d.run_id
+    where d.state = 'suppressed' and r.status not in ('finished', 'cancelled')
+      and d.subscriber_id in (
+          select b.subscriber_id
+          from json_each($1) as o
+              join deliveries b on b.run_id = cast(o.value->>'run' as bigint)
+                  and b.seq = cast(o.value->>'seq' as bigint)
+          where b.state = 'bounced' and b.subscriber_id <> 0
+      )
+      and d.settled_at >= (
+          select min(b.settled_at)
+          from json_each($1) as o
+              join deliveries b on b.run_id = cast(o.value->>'run' as bigint)
+                  and b.seq = cast(o.value->>'seq' as bigint)
+          where b.state = 'bounced'
+      )";
+
+const GIVE_BACK: &str = "
+    update deliveries set state = 'queued', settled_at = null
+    from json_each($1) as o
+    where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
+      and state = 'suppressed'
+    returning run_id, seq";
+
 impl Store {
     /// Holds the run, after it has turned out that the relay refuses everyone, and puts `keys`, which failed or
     /// bounced by that (`from`), back into its queue. A cancelled run stays as it is. Gives how many went back.
@@ -148,7 +175,7 @@ impl Store {
         held: Option<&str>,
         due: Timestamp,
     ) -> Result<u64> {
-        let rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
+        let mut rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
         transact!(self, conn => {
             lock_readers!(self, conn, rows.as_str());
             // The last of its deliveries may have finished it meanwhile.
@@ -163,7 +190,12 @@ impl Store {
             .bind(due.0)
             .execute(&mut *conn)
             .await?;
+            let mut along = Vec::new();
             if from == State::Bounced {
+                along = sqlx::query_as::<_, (i64, i64)>(self.sql(TAKEN_ALONG))
+                    .bind(rows.as_str())
+                    .fetch_all(&mut *conn)
+                    .await?;
                 sqlx::query(self.sql(ALLOW)).bind(rows.as_str()).execute(&mut *conn).await?;
             }
             let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))
@@ -176,6 +208,21 @@ impl Store {
             let mut moves = Moves::default();
             for &(run, seq) in &back {
                 moves.add(key_of(run, seq), from, State::Queued);
+            }
+            if !along.is_empty() {
+                let along = along.iter().map(|&(run, seq)| key_row(key_of(run, seq)));
+                let along = along.collect::<Vec<_>>();
+                let taken = json(&along);
+                lock_readers!(self, conn, taken.as_str());
+                let given = sqlx::query_as::<_, (i64, i64)>(self.sql(GIVE_BACK))
+                    .bind(taken.as_str())
+                    .fetch_all(&mut *conn)
+                    .await?;
+                for (run, seq) in given {
+                    moves.add(key_of(run, seq), State::Suppressed, State::Queued);
+                }
+                let own = keys.iter().map(|&key| key_row(key));
+                rows = json(&own.chain(along).collect::<Vec<_>>());
             }
             take_leavers!(self, conn, rows.as_str(), due, moves);
             apply_moves!(self, conn, moves);

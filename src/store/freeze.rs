@@ -47,7 +47,8 @@ const OF_RUN: &str = "
             join subscribers u on u.id = s.subscriber_id <zones>
         where d.run_id = $8 and d.seq >= $3 and d.seq < $3 + $4
           and s.status = 'confirmed' and s.confirmed_at <= $2
-          and <whom> and <segment>";
+          and <whom> and <segment>
+          and (s.frequency = 'every' or exists (select 1 from runs m where m.id = $5 and m.monthly = 1))";
 
 /// Whom a cancelled run left out. Invariant: never one whom any run of this issue has reached or may have
 /// reached since.

@@ -91,13 +91,14 @@ impl Store {
     }
 
     /// How many readers a run with this audience of `origin` would go to now: on the list still, and not
-    /// suppressed.
+    /// suppressed; a `monthly` one goes to those of the digest, too.
     pub async fn part_of(
         &self,
         list: ListId,
         audience: Audience,
         origin: RunId,
         revision: &str,
+        monthly: bool,
     ) -> Result<i64> {
         let whom = whom(audience.name(), "$1", "$3");
         let text = format!(
@@ -106,7 +107,7 @@ impl Store {
              from deliveries d
                  join subscriptions s on s.list_id = $2 and s.subscriber_id = d.subscriber_id
                  join subscribers u on u.id = s.subscriber_id
-             where d.run_id = $1 and s.status = 'confirmed'
+             where d.run_id = $1 and s.status = 'confirmed' and (s.frequency = 'every' or $4 = 1)
                and not exists (select 1 from suppressions x where x.hash = u.hash)
                and {whom}"
         );
@@ -115,6 +116,7 @@ impl Store {
                 .bind(origin.0)
                 .bind(list.0)
                 .bind(revision)
+                .bind(i64::from(monthly))
                 .fetch_one(conn)
                 .await?;
             Ok(number)
@@ -129,6 +131,7 @@ impl Store {
         audience: Audience,
         origin: RunId,
         slug: &str,
+        monthly: bool,
     ) -> Result<(i64, Option<i64>)> {
         let whom = whom(audience.name(), "$1", "''");
         let text = format!(
@@ -138,7 +141,7 @@ impl Store {
                  join subscribers u on u.id = s.subscriber_id
                  join deliveries g on g.subscriber_id = d.subscriber_id
                  join runs b on b.id = g.run_id
-             where d.run_id = $1 and s.status = 'confirmed'
+             where d.run_id = $1 and s.status = 'confirmed' and (s.frequency = 'every' or $4 = 1)
                and not exists (select 1 from suppressions x where x.hash = u.hash)
                and b.kind = 'issue' and b.slug = $3 and g.state in ('sent', 'at_dot', 'uncertain')
                and {whom}"
@@ -148,6 +151,7 @@ impl Store {
                 .bind(origin.0)
                 .bind(list.0)
                 .bind(slug)
+                .bind(i64::from(monthly))
                 .fetch_one(conn)
                 .await?;
             Ok(found)

@@ -19,6 +19,8 @@ use crate::store::{Result, Store};
 pub struct Queued {
     pub seq: i64,
     pub attempts: i64,
+    /// The code of the last answer; 0 before the first.
+    pub code: i64,
     /// For how long it has waited, in ms, by the clock of whoever took it up.
     pub age: i64,
     pub subscriber_id: i64,
@@ -39,9 +41,26 @@ pub struct Queued {
 }
 
 /// The columns of [`LOAD`], read by place: one row for each message of a run.
-type IssueRow = (i64, i64, i64, i64, String, String, String, String, i64, i64);
+type IssueRow = (
+    i64,
+    i64,
+    i64,
+    i64,
+    i64,
+    String,
+    String,
+    String,
+    String,
+    i64,
+    i64,
+);
 
 impl Queued {
+    /// Whether it bounced before, and was put back: a failed one is put back without its attempt.
+    pub fn has_bounced(&self) -> bool {
+        self.attempts > 0 && self.code >= 500
+    }
+
     /// For how long it had waited when it was taken up.
     pub fn age(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.age).unwrap_or(0))
@@ -74,7 +93,7 @@ const LEASE: &str = "
 /// who was first tried after days is no older than the others. At a pace of which no end is known it has none, and its
 /// waits alone count.
 const LOAD: &str = "
-    select d.seq, d.attempts,
+    select d.seq, d.attempts, coalesce(d.code, 0) as code,
         $4 - case when r.per_day is not null then cast($4 as bigint)
             when r.spread_until > r.since then r.spread_until
             when r.since > 0 then r.since
@@ -91,7 +110,7 @@ const LOAD: &str = "
     order by d.seq";
 
 const LOAD_SYSTEM: &str = "
-    select d.seq, d.attempts, $4 - d.due_at as age, d.subscriber_id,
+    select d.seq, d.attempts, coalesce(d.code, 0) as code, $4 - d.due_at as age, d.subscriber_id,
         coalesce(m.address, u.address) as address, coalesce(u.name, '') as name,
         coalesce(u.fields, '{}') as fields, coalesce(s.key, 0) as subscription,
         coalesce(u.tracking, 'unset') as tracking, coalesce(d.parts, 0) as parts,
@@ -135,7 +154,8 @@ impl Store {
                 "insert into senders (node, boot, started_at, until)
                  values ($1, $2, $3, db_now() + $4)
                  on conflict (node) do update
-                 set boot = excluded.boot, started_at = excluded.started_at, until = excluded.until",
+                 set boot = excluded.boot, started_at = excluded.started_at, until = excluded.until,
+                     trouble = null",
             ))
             .bind(node)
             .bind(boot)
@@ -352,14 +372,15 @@ fn queued(row: IssueRow) -> Queued {
     Queued {
         seq: row.0,
         attempts: row.1,
-        age: row.2,
-        subscriber_id: row.3,
-        address: row.4,
-        name: row.5,
-        fields: row.6,
-        tracking: row.7,
-        subscription: row.8,
-        parts: row.9,
+        code: row.2,
+        age: row.3,
+        subscriber_id: row.4,
+        address: row.5,
+        name: row.6,
+        fields: row.7,
+        tracking: row.8,
+        subscription: row.9,
+        parts: row.10,
         kind: None,
         revision: None,
         data: None,

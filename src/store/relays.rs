@@ -55,13 +55,33 @@ impl Store {
         })
     }
 
-    /// What every node told last of its relays.
+    /// What the sender `boot` tells of its relays' troubles, in the place of what it told before.
+    pub async fn tell_trouble(&self, boot: i64, trouble: Option<&str>) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query("update senders set trouble = $2 where boot = $1")
+                .bind(boot)
+                .bind(trouble)
+                .execute(conn)
+                .await?;
+        })
+    }
+
+    /// What each sender whose lease holds told last of its troubles.
+    pub async fn told_troubles(&self) -> Result<Vec<Option<String>>> {
+        read!(self, conn => {
+            let text = self.sql("select trouble from senders where until > db_now() order by node");
+            Ok(sqlx::query_scalar(text).fetch_all(conn).await?)
+        })
+    }
+
+    /// What every sender whose lease holds told last of its relays.
     pub async fn told_relays(&self) -> Result<Vec<ToldState>> {
         read!(self, conn => {
-            let rows = sqlx::query_as::<_, ToldState>(
+            let rows = sqlx::query_as::<_, ToldState>(self.sql(
                 "select node, relay, state, since, why, next_at, told_at from relay_states
+                 where node in (select s.node from senders s where s.until > db_now())
                  order by relay, node",
-            )
+            ))
             .fetch_all(conn)
             .await?;
             Ok(rows)

@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// Holds a run whose numbers left their band. When a person lets it go on, they count from `base`, and
-    /// the wait of a stage is over.
+    /// the wait of a stage is over; but a subject test is decided when it was to be, and not before it is out.
     pub async fn hold_stage(
         &self,
         run: RunId,
@@ -119,7 +119,8 @@ impl Store {
         let base = serde_json::to_string(base).expect("names and numbers have a JSON form");
         transact!(self, conn => {
             let changed = sqlx::query(
-                "update runs set status = 'held', reason = $2, since = $4, stage_base = $3, staged_at = 0
+                "update runs set status = 'held', reason = $2, since = $4, stage_base = $3,
+                     staged_at = case when trial is null then 0 else staged_at end
                  where id = $1 and status = 'sending'",
             )
             .bind(run.0)

@@ -340,10 +340,11 @@ impl Store {
                 .execute(&mut *conn)
                 .await?;
                 sqlx::query(
-                    "update runs set status = 'sending', finished_at = null
+                    "update runs set status = 'sending', finished_at = null, since = $2
                      where id = $1 and status = 'finished'",
                 )
                 .bind(run.0)
+                .bind(at.0)
                 .execute(&mut *conn)
                 .await?;
             }

@@ -1,9 +1,11 @@
 //! The dry run: hostile and forgetful values of readers, on both databases, and what `send` makes of them.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use pressrun::keyfile;
 use pressrun::publication::{Built, Publication, compile_issue};
 use pressrun::rehearse::{self, Kind, Report, speed};
 use pressrun::store::audience::Whom;
@@ -180,6 +182,43 @@ on_both!(
             .expect("a forecast");
         assert!(forecast.sent < 5_000 && forecast.recipients == 5_000);
         assert!(forecast.first_pass_seconds > 2.0, "{forecast:?}");
+    }
+);
+
+on_both!(
+    caps_and_webhooks_of_the_publication_are_left_out_of_a_rehearsal_and_reckoned,
+    async |engine: Engine| {
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+        silent.set_nonblocking(true).expect("a mode");
+        let port = silent.local_addr().expect("an address").port();
+        let mut rig = Rig::new(engine, Wish::default()).await;
+        let rsa = include_str!("../keys/dkim-test.pem").to_owned();
+        let ed25519 = keyfile::generate_ed25519().expect("a key");
+        for (name, key) in [("rsa.pem", rsa), ("ed.pem", ed25519)] {
+            let file = rig.database.path().join(name);
+            keyfile::create(&file, "DKIM key", &key).expect("a file");
+        }
+        let more = format!(
+            "per_day = 50\n[dkim]\nkey = \"rsa.pem\"\nselector = \"a\"\ned25519_key = \"ed.pem\"\n\
+             ed25519_selector = \"b\"\n\
+             [notify]\nto = \"author@desk.example\"\nwebhook = \"http://127.0.0.1:{port}/\"\n\
+             webhook_secret = \"a secret of twenty-four\"\nwebhook_private = true"
+        );
+        rig.more_relays(&more, "").await;
+        let wish = speed::Wish {
+            recipients: Some(200),
+            direct: true,
+            at_most: Duration::from_secs(60),
+        };
+        let forecast = speed::run(&rig.app, built(&rig, ISSUE), "weekly", &wish, |_, _| ());
+        let forecast = forecast.await.expect("a forecast");
+        assert_eq!(forecast.sent, 200);
+        assert_eq!(forecast.bottleneck, speed::Bottleneck::Caps);
+        // Fifty today and on each of the three days after it.
+        let days = forecast.first_pass_seconds / 86_400.0;
+        assert!((2.0..3.01).contains(&days), "{forecast:?}");
+        let asked = silent.accept().map(|_| ()).expect_err("nobody was told");
+        assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock);
     }
 );
 

@@ -105,6 +105,9 @@ fn held_up(forecast: &Forecast) -> String {
             "the disk: a durable write takes {:.1} ms, and each commit waits for one",
             forecast.durable_write_ms
         ),
+        Bottleneck::Caps => {
+            "the caps of the relays (`per_day` and the like, `warmup`): the rest waits for the next day or hour".to_owned()
+        }
         Bottleneck::None => "nothing; it was over before anything could be told".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! One connection's tie to its site: where it gets its jobs, and whom it tells how it fares.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -24,6 +24,8 @@ pub(crate) struct Line {
     messages: u32,
     /// Answers about messages or recipients so far.
     answers: AtomicU32,
+    /// What ends it is one delivery's own, as far as is known.
+    excused: AtomicBool,
 }
 
 impl Line {
@@ -34,6 +36,7 @@ impl Line {
             round: start.round,
             messages: start.messages.min(most),
             answers: AtomicU32::new(0),
+            excused: AtomicBool::new(false),
             direct,
         }
     }
@@ -88,9 +91,25 @@ impl Line {
         self.direct.changed.notify_one();
     }
 
+    /// Puts a job back at whose own commands the connection ended: the others go first.
+    pub(crate) fn put_behind(&self, job: Job) {
+        let now = self.now();
+        self.direct.state().pools.put_behind(&self.place, job, now);
+        self.direct.changed.notify_one();
+    }
+
+    /// Notes that the connection ended at the commands of this delivery. True if the delivery is to blame. The hosts
+    /// have not failed then, nor as long as no second one meets the same while others wait.
+    pub(crate) fn ended_by(&self, key: DeliveryKey) -> bool {
+        let (guilty, excused) = self.direct.state().pools.ended_by(&self.place, key);
+        self.excused.store(excused, Ordering::Relaxed);
+        guilty
+    }
+
     /// An answer about a recipient or a message: the connection works. `taken` if `run`'s copy was.
     pub(crate) fn answered(&self, run: RunId, taken: bool) {
         let before = self.answers.fetch_add(1, Ordering::Relaxed);
+        self.excused.store(false, Ordering::Relaxed);
         let mut state = self.direct.state();
         let now = self.now();
         state.pools.answered(&self.place, self.round, before, now);
@@ -103,7 +122,9 @@ impl Line {
     pub(crate) fn heard(&self, reply: &Reply) {
         let now = self.now();
         let mut state = self.direct.state();
-        state.pools.heard(&self.place, self.round, reply, now);
+        // The number of connections follows what happens to connections, and not to a recipient.
+        let round = (!self.is_excused()).then_some(self.round);
+        state.pools.heard(&self.place, round, reply, now);
         drop(state);
         self.direct.changed.notify_one();
     }
@@ -117,6 +138,9 @@ impl Line {
 
     /// The connection was of no use; `sure` where the hosts said so of themselves.
     pub(crate) fn failed(&self, why: &str, sure: bool) {
+        if self.is_excused() {
+            return;
+        }
         let failure = Failure {
             why,
             sure,
@@ -160,6 +184,10 @@ impl Line {
         let proven = self.answers.load(Ordering::Relaxed) > 0;
         self.direct.state().pools.closed(&self.place, proven);
         self.direct.changed.notify_one();
+    }
+
+    fn is_excused(&self) -> bool {
+        self.excused.load(Ordering::Relaxed)
     }
 
     fn now(&self) -> Timestamp {

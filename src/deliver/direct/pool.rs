@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::deliver::blame::Blame;
+use crate::deliver::culprits::Culprits;
 use crate::deliver::queue::Job;
 use crate::id::RunId;
 use crate::mx::backlog::Backlog;
@@ -31,6 +32,8 @@ pub(super) struct Site {
     pub hosts: Vec<Host>,
     pub waiting: VecDeque<Waiting>,
     pub health: Health,
+    /// At whose commands its connections end.
+    pub culprits: Culprits,
     /// Why it failed last.
     pub why: String,
 }
@@ -69,6 +72,7 @@ impl Site {
             hosts: hosts.to_vec(),
             waiting: VecDeque::new(),
             health: Health::default(),
+            culprits: Culprits::default(),
             why: String::new(),
         }
     }

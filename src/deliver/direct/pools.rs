@@ -4,7 +4,7 @@
 //! own domain, at least as safe as its domain asks for. What cannot be tried now is given back with the
 //! time at which it can, so that nobody's silence fills the memory. Plain state: no sockets, no waiting.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -171,10 +171,25 @@ impl Pools {
 
     /// Puts a job back that nothing was decided about.
     pub(super) fn put_back(&mut self, place: &Place, job: Job, now: Timestamp) {
+        self.put(place, job, now, VecDeque::push_front);
+    }
+
+    /// The same behind the others of its site.
+    pub(super) fn put_behind(&mut self, place: &Place, job: Job, now: Timestamp) {
+        self.put(place, job, now, VecDeque::push_back);
+    }
+
+    fn put(
+        &mut self,
+        place: &Place,
+        job: Job,
+        now: Timestamp,
+        end: fn(&mut VecDeque<Waiting>, Waiting),
+    ) {
         if let Some(pool) = self.all.get_mut(&place.pool)
             && let Some(site) = pool.sites.get_mut(&place.site)
         {
-            site.waiting.push_front(Waiting { job, since: now });
+            end(&mut site.waiting, Waiting { job, since: now });
             pool.waiting += 1;
             self.waiting += 1;
             self.busy.insert(place.pool.clone());
@@ -261,14 +276,33 @@ impl Pools {
         }
     }
 
-    /// The provider said this, which was no acceptance: it may ask for quiet, or for fewer connections.
-    pub(super) fn heard(&mut self, place: &Place, round: Round, reply: &Reply, now: Timestamp) {
+    /// A connection ended at the commands of one delivery: whether that is its own fault, and whether the hosts may
+    /// still be thought well, because others wait that have not met the same.
+    pub(super) fn ended_by(&mut self, place: &Place, key: DeliveryKey) -> (bool, bool) {
+        let pool = self.all.get_mut(&place.pool);
+        let Some(site) = pool.and_then(|pool| pool.sites.get_mut(&place.site)) else {
+            return (false, false);
+        };
+        let guilty = site.culprits.ended_beside_others(key);
+        let others = !site.waiting.is_empty() && !site.culprits.several();
+        (guilty, guilty || others)
+    }
+
+    /// The provider said this, which was no acceptance: it may ask for quiet, or for fewer connections than `round`
+    /// had, if that is about connections.
+    pub(super) fn heard(
+        &mut self,
+        place: &Place,
+        round: Option<Round>,
+        reply: &Reply,
+        now: Timestamp,
+    ) {
         let Some(pool) = self.all.get_mut(&place.pool) else {
             return;
         };
         if let Some(wait) = pool.provider.pause(reply) {
             pool.be_quiet(wait, reply, now);
-        } else if reply.code == 421 {
+        } else if let Some(round) = round.filter(|_| reply.code == 421) {
             pool.pace.turned_away(round);
         }
     }
@@ -311,6 +345,9 @@ impl Pools {
             blame.forgive();
             pool.refusals = 0;
             pool.refusing = None;
+            if let Some(site) = pool.sites.get_mut(&place.site) {
+                site.culprits.served();
+            }
         }
     }
 
@@ -360,9 +397,14 @@ impl Pools {
                     continue;
                 };
                 if let Some((until, why, failing)) = blocked {
+                    let culprits = &state.culprits;
                     found.extend(state.waiting.drain(..).map(|waiting| PutOff {
+                        // At whom connections ended comes back behind the others.
+                        until: match culprits.suspects(waiting.job.key()) {
+                            true => until.after(until.since(now)),
+                            false => until,
+                        },
                         job: waiting.job,
-                        until,
                         why: why.clone(),
                         failing,
                     }));

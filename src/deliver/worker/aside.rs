@@ -64,11 +64,12 @@ impl Worker<'_> {
     fn put_off(
         &self,
         session: &Session,
-        ready: Ready,
+        mut ready: Ready,
         stage: Stage,
         error: &SessionError,
         marked: bool,
     ) -> Settling {
+        ready.job.coin.spend();
         let attempt = self.attempt(&ready, marked);
         let reply = error.reply.clone().unwrap_or_else(|| Reply {
             text: error.to_string(),

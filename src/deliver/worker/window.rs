@@ -38,6 +38,7 @@ impl Worker<'_> {
             left = left.saturating_sub(u32::try_from(window.len()).unwrap_or(u32::MAX));
             let mut marked = self.mark(window, &mut settling).await;
             for ready in &mut marked {
+                ready.job.coin.spend();
                 session.put(&ready.envelope(), &ready.prepared.message);
                 // It stands in the session's buffer now.
                 let message = std::mem::take(&mut ready.prepared.message);
@@ -147,7 +148,11 @@ impl Worker<'_> {
         let why = error.to_string();
         let said = session.dialogue(&ready.prepared.recipient);
         let failure = unanswered(Stage::Dot, said, &why);
-        let outcome = uncertain(ready.job.policy(), why);
+        let outcome = uncertain(
+            &self.shared.app.config.send,
+            &self.attempt(&ready, true),
+            why,
+        );
         self.settling(ready, outcome, Some(failure))
     }
 }

@@ -252,6 +252,30 @@ on_both!(
 );
 
 on_both!(
+    a_webhook_that_never_answers_keeps_the_sender_from_ending_for_a_second_at_most,
+    async |engine: Engine| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let hook = Hook {
+            url: format!("http://127.0.0.1:{port}/hook"),
+            asked: Arc::default(),
+        };
+        let rig = rig(engine, 5, &hook, "on = [\"finished\"]").await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_status(run, "finished").await;
+        let asked = tokio::time::timeout(Duration::from_secs(60), listener.accept()).await;
+        let (_silent, _) = asked.expect("a question in time").expect("a question");
+        let begun = std::time::Instant::now();
+        sending.stop().await;
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        let waits = "select count(*), cast(0 as bigint) from notices where hook_due is not null";
+        assert_eq!(rig.pairs(waits).await, [(1, 0)], "it is told again");
+    }
+);
+
+on_both!(
     a_relay_that_fails_and_comes_back_is_told_through_the_other,
     async |engine: Engine| {
         let hook = Hook::new(&[]).await;

@@ -112,7 +112,7 @@ on_both!(
         let list = pressrun::id::ListId(1);
         let revision = rig.run(correction).await.revision.expect("a content");
         let more = store
-            .part_of(list, Audience::Reached, first, &revision)
+            .part_of(list, Audience::Reached, first, &revision, false)
             .await;
         assert_eq!(more.expect("a count"), 0);
     }
@@ -136,7 +136,7 @@ on_both!(
         let asked = rig
             .app
             .store
-            .part_of(list, Audience::Unopened, first, "")
+            .part_of(list, Audience::Unopened, first, "", false)
             .await;
         assert_eq!(asked.expect("a count"), 199);
         let second = rig
@@ -192,7 +192,13 @@ on_both!(
         let asked = rig
             .app
             .store
-            .part_of(pressrun::id::ListId(1), Audience::Unopened, first, "")
+            .part_of(
+                pressrun::id::ListId(1),
+                Audience::Unopened,
+                first,
+                "",
+                false,
+            )
             .await;
         assert_eq!(asked.expect("a count"), 4);
         let second = rig
@@ -202,5 +208,28 @@ on_both!(
         let rows = rig.rows(second).await;
         let readers: Vec<i64> = rows.iter().map(|row| row.subscriber_id).collect();
         assert_eq!(readers, [5, 8, 11, 12]);
+    }
+);
+
+on_both!(
+    who_wants_the_digest_alone_gets_a_second_mail_of_a_digest_only,
+    async |engine: Engine| {
+        let rig = slow(engine, 30, 0).await;
+        let first = rig.begin().await;
+        assert_eq!(rig.finish(first).await.sent, 30);
+        let store = &rig.app.store;
+        let wish = store.set_frequency(SubscriptionKey(3), "monthly");
+        wish.await.expect("a change");
+        let list = pressrun::id::ListId(1);
+        for (monthly, readers) in [(false, 29), (true, 30)] {
+            let asked = store.part_of(list, Audience::Unopened, first, "", monthly);
+            assert_eq!(asked.await.expect("a count"), readers);
+            let plan = Plan {
+                monthly,
+                ..part(Audience::Unopened, first)
+            };
+            let again = rig.begin_as(&plan, "Little").await;
+            assert_eq!(rig.finish(again).await.total(), readers);
+        }
     }
 );

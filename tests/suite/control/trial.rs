@@ -244,3 +244,52 @@ on_both!(
         assert_snapshot!("subjects", all.join("===\n"));
     }
 );
+
+on_both!(
+    a_test_that_is_held_on_its_way_is_decided_no_sooner_for_it,
+    async |engine: Engine| {
+        let mut all = readers(400);
+        for (number, reader) in all.iter_mut().enumerate().step_by(5).take(16) {
+            *reader = format!("reader{number}+550-5.1.1@example.org");
+        }
+        let wish = Wish {
+            readers: all,
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let run = tested(&rig).await;
+        let sending = rig.start().await;
+        rig.wait_status(run, "held").await;
+        let tried = async || {
+            let now = rig.run(run).await;
+            if now.status == "held" {
+                run::resume(&rig.app, &now, true).await.expect("a resume");
+            }
+            let counts = rig.app.store.counts(run).await.expect("counters");
+            now.staged_at.is_some() && counts.sent + counts.bounced == 80
+        };
+        assert!(until(tried).await, "{:?}", rig.run(run).await);
+        // Time for two looks at its numbers.
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        sending.stop().await;
+        let test = rig.run(run).await.trial().expect("a test");
+        assert_eq!(test.decision, None, "its hour is not over");
+        assert_eq!(rig.balanced(run).await.sent, 64);
+    }
+);
+
+on_both!(
+    the_second_subject_is_verified_like_the_first,
+    async |engine: Engine| {
+        let rig = rig(engine).await;
+        let run = tested(&rig).await;
+        rig.balanced(run).await;
+        rig.database
+            .raw("update revisions set content = replace(content, 'Six hives', 'Six gives')")
+            .await;
+        let found = rig.run(run).await;
+        let verified = run::verify::one(&rig.app, &found).await.expect("a look");
+        assert_eq!(verified.faults.len(), 1, "{:?}", verified.faults);
+        assert!(verified.faults[0].contains("was changed"), "{verified:?}");
+    }
+);

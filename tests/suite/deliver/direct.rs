@@ -1,6 +1,7 @@
 //! Mail straight to the hosts of each domain: a nameserver and sinks on loopback addresses of the test's own.
 
 mod memory;
+mod others;
 mod safety;
 mod turns;
 

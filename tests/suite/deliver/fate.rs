@@ -9,7 +9,7 @@ use pressrun::run;
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
 
-use crate::deliver::rig::{Rig, Wish, faulty, readers, script};
+use crate::deliver::rig::{Rig, Wish, faulty, readers, script, until};
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -108,6 +108,29 @@ on_both!(
 );
 
 on_both!(
+    who_resends_to_a_relay_that_never_answers_stops_and_leaves_it_to_a_person,
+    async |engine: Engine| {
+        for chunking in [false, true] {
+            let wish = Wish {
+                readers: vec!["never+cut-after-dot@example.org".into()],
+                sink: SinkOptions {
+                    chunking,
+                    ..SinkOptions::default()
+                },
+                send: "uncertain = \"resend\"\nretry = [\"20ms\", \"40ms\"]\ngive_up = \"200ms\"",
+                ..Wish::default()
+            };
+            let rig = Rig::new(engine, wish).await;
+            let run = rig.begin().await;
+            assert_eq!(rig.finish(run).await.uncertain, 1);
+            // Each wait is one copy: 20 ms, and five of 40 ms at most.
+            let taken = rig.sink.counts().accepted;
+            assert!((2..=7).contains(&taken), "{taken} copies");
+        }
+    }
+);
+
+on_both!(
     a_connection_cut_before_the_dot_leaves_nothing_in_doubt,
     async |engine: Engine| {
         let rig = Rig::new(engine, Wish::default()).await;
@@ -167,5 +190,28 @@ on_both!(
         let taken = rig.accepted();
         assert_eq!(taken.len(), 2, "{taken:?}");
         assert!(taken.values().all(|&times| times == 1));
+    }
+);
+
+on_both!(
+    who_is_put_back_after_days_is_no_older_than_the_putting_back,
+    async |engine: Engine| {
+        let (rig, run) = three_uncertain(engine).await;
+        let old = format!("update runs set started_at = 1, since = 1 where id = {run}");
+        rig.database.raw(&old).await;
+        let now = rig.app.clock.now();
+        let back = rig
+            .app
+            .store
+            .resolve_uncertain(run, None, State::Queued, now);
+        assert_eq!(back.await.expect("a change"), 3);
+        rig.sink.set_script(script("450"));
+        let sending = rig.start().await;
+        let put_off = async || rig.rows(run).await.iter().all(|row| row.attempts >= 2);
+        assert!(until(put_off).await, "{:?}", rig.rows(run).await);
+        rig.sink.set_script(Script::default());
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 3);
     }
 );

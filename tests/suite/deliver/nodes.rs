@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use tokio::sync::watch;
 
-use crate::deliver::rig::{Rig, Wish, readers, start, until};
+use crate::deliver::rig::{Rig, Wish, readers, script, start, until};
 use crate::harness::{Engine, block_on};
 use crate::on_both;
 
@@ -92,6 +92,38 @@ fn a_second_sender_of_the_same_name_fences_the_first() {
         // Late answers of the first settle what the second had called uncertain.
         assert_eq!((counts.sent, counts.uncertain), (400, 0), "{counts:?}");
         rig.assert_true(run).await;
+    });
+}
+
+#[test]
+fn what_fails_for_one_machine_is_told_beside_what_works_for_another() {
+    block_on(async {
+        let rig = Rig::new(Engine::Postgres, Wish::default()).await;
+        rig.sink.set_script(script("greeting-421"));
+        rig.begin().await;
+        let sending = rig.start().await;
+        let alone = rig.wait_trouble().await;
+        assert!(alone.ends_with("no reader is charged"), "{alone}");
+        // Another machine starts, finds nothing wrong, and is gone without a word.
+        let other = "insert into senders (node, boot, started_at, until)
+            values ('two', 7, 0, 9000000000000)";
+        rig.database.raw(other).await;
+        let both = rig.trouble().await;
+        assert!(both.starts_with("relay main: "), "{both}");
+        assert!(both.ends_with("mail goes out through main"), "{both}");
+        let states = "insert into relay_states (node, relay, state, since, told_at)
+            values ('two', 'main', 'full', 0, 0)";
+        rig.database.raw(states).await;
+        let nodes = async || rig.app.store.told_relays().await.expect("a read").len();
+        assert_eq!(nodes().await, 2);
+        rig.database
+            .raw("update senders set until = 1 where node = 'two'")
+            .await;
+        let alone = rig.trouble().await;
+        assert!(alone.ends_with("no reader is charged"), "{alone}");
+        assert_eq!(nodes().await, 1);
+        sending.stop().await;
+        assert_eq!(rig.trouble().await, "");
     });
 }
 

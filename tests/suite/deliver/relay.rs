@@ -322,6 +322,34 @@ on_both!(
 );
 
 on_both!(
+    readers_who_were_put_off_before_are_doubted_no_sooner,
+    async |engine: Engine| {
+        let wish = Wish {
+            connections: 1,
+            send: "retry = [\"500ms\"]",
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        rig.sink.set_script(script("450"));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let put_off = async || rig.rows(run).await.iter().all(|row| row.attempts > 0);
+        assert!(until(put_off).await, "{:?}", rig.rows(run).await);
+        // By their next try the relay has lost its table of users.
+        rig.sink.set_script(script("550-5.1.1"));
+        let held = rig.wait_status(run, "held").await;
+        let reason = held.reason.expect("a reason");
+        assert!(reason.contains("refused 10 readers running"), "{reason}");
+        let queued = async || rig.app.store.counts(run).await.expect("counters").queued;
+        assert!(until(async || queued().await == 40).await);
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.queued, 40);
+        let suppressed = "select count(*), cast(0 as bigint) from suppressions";
+        assert_eq!(rig.pairs(suppressed).await, [(0, 0)]);
+    }
+);
+
+on_both!(
     a_relay_that_knows_none_of_ten_readers_running_is_doubted_and_not_they,
     async |engine: Engine| {
         let rig = Rig::new(engine, Wish::default()).await;
@@ -364,5 +392,37 @@ on_both!(
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.bounced, 40);
         assert_eq!(rig.pairs(suppressed).await, [(40, 0)]);
+    }
+);
+
+on_both!(
+    what_a_doubted_relay_took_from_other_runs_comes_back_too,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        let other = rig.begin().await;
+        rig.database
+            .raw(&format!(
+                "update runs set slug = 'other' where id = {other}"
+            ))
+            .await;
+        rig.sink.set_script(script("greeting-421"));
+        let sending = rig.start().await;
+        rig.wait_status(other, "sending").await;
+        rig.wait_trouble().await;
+        let found = rig.run(other).await;
+        run::pause(&rig.app, &found).await.expect("a pause");
+        let run = rig.begin().await;
+        rig.sink.set_script(script("550-5.1.1"));
+        rig.wait_status(run, "held").await;
+        let queued = async |run| rig.app.store.counts(run).await.expect("counters").queued;
+        assert!(until(async || queued(run).await == 40).await);
+        assert!(until(async || queued(other).await == 40).await);
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.queued, 40);
+        assert_eq!(rig.balanced(other).await.queued, 40);
+        rig.sink.set_script(Script::default());
+        let found = rig.run(other).await;
+        run::resume(&rig.app, &found, true).await.expect("a resume");
+        assert_eq!(rig.finish(other).await.sent, 40);
     }
 );

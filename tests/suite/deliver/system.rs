@@ -77,6 +77,32 @@ on_both!(
 );
 
 on_both!(
+    a_slow_system_mail_keeps_no_other_waiting,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        let run = rig.begin().await;
+        assert_eq!(rig.finish(run).await.sent, 40);
+        let counts = async || {
+            let counts = rig.app.store.counts(RunId::SYSTEM).await;
+            counts.expect("counters")
+        };
+        enqueue(&rig, "slow+slow-4s@system.example").await;
+        let sending = rig.start().await;
+        assert!(until(async || counts().await.at_dot == 1).await);
+        // They are numbered into the block of which the slow one is a part.
+        enqueue(&rig, "new@system.example").await;
+        enqueue(&rig, "grey+grey-1@system.example").await;
+        let passed = until(async || counts().await.sent == 2).await;
+        assert!(passed, "{:?}", counts().await);
+        assert_eq!(counts().await.at_dot, 1, "it takes its time");
+        assert!(until(async || counts().await.sent == 3).await);
+        sending.stop().await;
+        rig.balanced(RunId::SYSTEM).await;
+        assert_eq!(rig.sink.counts().accepted, 43);
+    }
+);
+
+on_both!(
     a_system_mail_that_is_always_deferred_expires,
     async |engine: Engine| {
         let wish = Wish {
@@ -183,11 +209,10 @@ on_both!(
     trouble_of_a_sender_that_died_is_forgotten_by_the_next,
     async |engine: Engine| {
         let rig = Rig::new(engine, Wish::default()).await;
-        let stale = rig
-            .app
-            .store
-            .set_meta(pressrun::deliver::TROUBLE, "relay main: gone");
-        stale.await.expect("a change");
+        let dead = "insert into senders (node, boot, started_at, until, trouble)
+            values ('one', 7, 0, 9000000000000, 'relay main: gone')";
+        rig.database.raw(dead).await;
+        assert!(rig.trouble().await.starts_with("relay main: gone"));
         let sending = rig.start().await;
         let quiet = until(async || rig.trouble().await.is_empty()).await;
         assert!(quiet);
