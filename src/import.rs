@@ -356,7 +356,6 @@ async fn write(
                 return tally;
             }
             Ok(false) => drop(tally?),
-            Err(error) if error.is_duplicate() => {}
             Err(error) => return Err(error.into()),
         }
         if blind {

@@ -201,10 +201,23 @@ impl Store {
     }
 
     /// Looks the addresses of `batch` up, asks `decide` what to change, and changes it: all in one
-    /// transaction. With `blind`, nothing is looked up: the caller believes that all of them are new, and gets the
-    /// error of a duplicate if they are not. False, and nothing changed, when another process came between, or
-    /// `decide` wants nothing of it: the caller tries again, or knows why not.
+    /// transaction. With `blind`, nothing is looked up: the caller believes that all of them are new, and is told
+    /// if they are not. False, and nothing changed, when another process came between, one of them was not new,
+    /// or `decide` wants nothing of it: the caller tries again, or knows why not.
     pub async fn import_batch(
+        &self,
+        origin: &Origin,
+        batch: &[Wanted],
+        blind: bool,
+        decide: impl FnOnce(Vec<Known>) -> Option<Changes>,
+    ) -> Result<bool> {
+        match self.try_batch(origin, batch, blind, decide).await {
+            Err(error) if error.is_duplicate() => Ok(false),
+            other => other,
+        }
+    }
+
+    async fn try_batch(
         &self,
         origin: &Origin,
         batch: &[Wanted],
