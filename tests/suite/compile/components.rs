@@ -55,6 +55,21 @@ fn a_link_of_components_stands_in_the_table_by_its_words_and_takes_fields_as_an_
             "<a class=\"[[first_name|x]]\" href",
             "issue.md:10:20: error[slot]",
         ),
+        (
+            "<a href",
+            "<a title=[[first_name|x onmouseover=alert(1)]] href",
+            "issue.md:10:20: error[slot]: a field cannot stand in `title` without quotes",
+        ),
+        (
+            "<a href",
+            "<!--[if mso]><a class=\"[[first_name|x]]\"></a><![endif]--><a href",
+            "issue.md:10:33: error[slot]: a field cannot stand in `class`",
+        ),
+        (
+            "<a href",
+            "<style>.x{color:[[first_name|red}body{display:none]]}</style><a href",
+            "issue.md:10:26: error[slot]: a field cannot stand in a style",
+        ),
     ] {
         let refused = desk.refused(&body.replacen(from, to, 1));
         assert!(refused.contains(expected), "{to}: {refused}");
