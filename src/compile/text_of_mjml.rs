@@ -3,7 +3,7 @@
 //! Promises: every word, link and image text that the components show, in their order, in lines as wide as
 //! those made of Markdown. Leaves out what only eyes can see: dividers, spacers, styles.
 
-use crate::compile::text::{Text, WIDTH};
+use crate::compile::text::{Text, WIDTH, is_address};
 use crate::issue::html::{Tag, Token, is_opaque, tokens, without_entities};
 use crate::mjml::tree::{Content, Document, Element, Node};
 
@@ -264,7 +264,7 @@ impl Words {
         let label = self.text.get(start..).unwrap_or_default().trim();
         if label.is_empty() {
             self.text.push_str(&href);
-        } else if !label.contains("://") {
+        } else if !is_address(label) {
             self.listed += 1;
             self.text.push_str(&format!(" [{}]", self.listed));
             self.links.push((self.listed, href));
