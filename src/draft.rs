@@ -277,7 +277,7 @@ fn format_of(text: &str) -> Format {
         "src=\"https://substackcdn.com/",
     ]) {
         Format::Substack
-    } else if has(&["media.beehiiv.com", "powered by beehiiv"]) {
+    } else if has(&["media.beehiiv.com", "beehiiv.com/open/", "powered by beehiiv"]) {
         Format::Beehiiv
     } else {
         Format::Html

@@ -234,10 +234,17 @@ impl<'a> Slots<'a> {
         let mut at = from;
         while let Some(next) = text[at..].find("[[") {
             let open = at + next;
-            let line_end = text[open..].find('\n').map_or(text.len(), |end| open + end);
-            at = open + 2;
-            let Some(close) = text[open..line_end].find("]]").map(|close| open + close) else {
-                continue;
+            let rest = &text[open..];
+            let mut stops = rest.match_indices([']', '\n']);
+            let stop = stops.find(|(at, c)| *c == "\n" || rest[at + 1..].starts_with(']'));
+            let close = match stop {
+                Some((length, "]")) => open + length,
+                // No slot of this line is closed any more.
+                Some((length, _)) => {
+                    at = open + length;
+                    continue;
+                }
+                None => return None,
             };
             // Of `[[[name]]`, the inner two.
             let start = text[..close].rfind("[[").unwrap_or(open);

@@ -110,3 +110,19 @@ fn an_image_that_a_theme_names_by_its_file_is_found_by_no_reader_and_refused() {
     std::fs::write(&layout, away).expect("a file");
     assert_eq!(desk.run(&["check", "walk"]).0, 0);
 }
+
+#[test]
+fn an_image_with_a_blank_in_its_name_is_found_as_markdown_writes_it() {
+    let desk = Desk::new();
+    desk.write("issues/one/my photo.png", PNG);
+    desk.write("issues/one/100%25.png", PNG);
+    desk.write("secret.png", PNG);
+    let built = desk
+        .body("![A photo](my%20photo.png)\n\n![A photo](<my photo.png>)\n\n![All](100%25.png)")
+        .expect("an issue");
+    let html = filled(&built.compiled.html);
+    let shown = html.matches("src=\"https://news.example.org/i/").count();
+    assert_eq!(shown, 3, "{html}");
+    let out = desk.refused("![a](%2e%2e/%2e%2e/secret.png)");
+    assert!(out.contains("leads out of its folder"), "{out}");
+}
