@@ -94,7 +94,8 @@ fn mentions(line: &str) -> impl Iterator<Item = usize> + '_ {
     let inner = line.split('[').skip(1).filter_map(|rest| rest.split_once(']'));
     inner.filter_map(|(number, _)| {
         let mark = number.len() <= 3 && number.bytes().all(|byte| byte.is_ascii_digit());
-        number.parse().ok().filter(|_| mark && !number.starts_with('0'))
+        let plain = number == "0" || !number.starts_with('0');
+        number.parse().ok().filter(|_| mark && plain)
     })
 }
 
