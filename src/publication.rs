@@ -230,7 +230,8 @@ impl Publication {
         let mut found = Vec::new();
         for other in self.slugs()?.into_iter().filter(|other| other != slug) {
             let folder = Folder::Disk(self.emails.join("issues").join(&other));
-            let Ok(Some(octets)) = folder.read("issue.md") else {
+            let files = ["issue.md", "issue.mjml"].into_iter();
+            let Some(octets) = files.map(|file| folder.read(file)).find_map(|read| read.ok()?) else {
                 continue;
             };
             let text = String::from_utf8_lossy(&octets).replace("\r\n", "\n");
