@@ -13,6 +13,8 @@ use crate::issue::own::{READ, attributes, content};
 
 /// Tags whose image a reader may not see.
 const SHOWN: [&str; 3] = ["mj-image", "mj-carousel-image", "img"];
+/// Tags whose content is no text.
+const SHEETS: [&str; 4] = ["mj-html-attribute", "mj-style", "script", "style"];
 /// Attributes that name an image.
 pub(super) const SOURCES: [&str; 3] = ["src", "background-url", "background"];
 
@@ -183,17 +185,17 @@ impl Tag {
         told
     }
 
-    /// The style sheet or script that it opens.
+    /// The style sheet or script that it opens, or the value for attributes of other elements.
     pub(super) fn sheet(&self, text: &str) -> Option<Range<usize>> {
         let name = text[self.name.clone()].to_ascii_lowercase();
         let closed = name == "mj-style" && text[..self.end].ends_with("/>");
-        let opens = matches!(name.as_str(), "mj-style" | "style" | "script") && !closed;
+        let opens = SHEETS.contains(&name.as_str()) && !closed;
         let rest = &text[self.end..];
         let length = rest.find(&format!("</{name}")).unwrap_or(rest.len());
         opens.then(|| self.end..self.end + length)
     }
 
-    /// A field in the style sheet or script that it opens, where nothing could escape it.
+    /// A field in what [`Tag::sheet`] finds, where nothing could escape it.
     pub(in crate::issue) fn field_in_sheet(
         &self,
         text: &str,
@@ -202,7 +204,8 @@ impl Tag {
     ) -> Option<Diagnostic> {
         let sheet = self.sheet(text)?;
         let at = text[sheet.clone()].find("[[")?;
-        let message = "a field cannot stand in a style or a script";
+        let name = &text[self.name.clone()];
+        let message = format!("a field cannot stand within `<{name}>`");
         Some(source.error(base + sheet.start + at, "slot", message))
     }
 }

@@ -97,7 +97,7 @@ fn what_is_wrong_is_told_at_its_place() {
         ),
         (
             "<a href=\"https://a.example/\" [[name|x]]>a</a>",
-            "a.mjml:4:31: error[slot]",
+            "a.mjml:4:30: error[slot]",
         ),
         (
             "<mj-text css-class=\"\\[[x]] [[name|x]]\">a</mj-text>",
@@ -110,6 +110,10 @@ fn what_is_wrong_is_told_at_its_place() {
         (
             "<a href=\"{{ publication.url }}?n=[[name|x]]\">a</a>",
             "a.mjml:4:34: error[slot]",
+        ),
+        (
+            "<mj-html-attribute name=\"onclick\">[[name|x]]</mj-html-attribute>",
+            "a.mjml:4:35: error[slot]",
         ),
         (
             "<mj-text>{{ \"[[name|x]]\" }}</mj-text>",

@@ -58,7 +58,7 @@ fn a_link_of_components_stands_in_the_table_by_its_words_and_takes_fields_as_an_
         (
             "<a href",
             "<a title=[[first_name|x onmouseover=alert(1)]] href",
-            "issue.md:10:20: error[slot]: a field cannot stand in `title` without quotes",
+            "issue.md:10:19: error[slot]: a field cannot stand in `title` without quotes",
         ),
         (
             "<a href",
@@ -68,7 +68,7 @@ fn a_link_of_components_stands_in_the_table_by_its_words_and_takes_fields_as_an_
         (
             "<a href",
             "<style>.x{color:[[first_name|red}body{display:none]]}</style><a href",
-            "issue.md:10:26: error[slot]: a field cannot stand in a style",
+            "issue.md:10:26: error[slot]: a field cannot stand within `<style>`",
         ),
     ] {
         let refused = desk.refused(&body.replacen(from, to, 1));
