@@ -264,10 +264,13 @@ fn format_of(text: &str) -> Format {
     }
     let has = |marks: &[&str]| marks.iter().any(|mark| lower.contains(mark));
     // By what a tool alone writes, never by where a link leads.
-    if has(&["lst-kix", "docs-internal-guid", "doc-content", "google.com/url?q="]) {
+    if has(&[
+        "lst-kix",
+        "docs-internal-guid",
+        "doc-content",
+        "google.com/url?q=",
+    ]) {
         Format::GoogleDocs
-    } else if has(&["class=\"graf ", "graf--", "section-inner", "e-content"]) {
-        Format::Medium
     } else if has(&[
         "captioned-image-container",
         "subscription-widget",
@@ -277,7 +280,13 @@ fn format_of(text: &str) -> Format {
         "src=\"https://substackcdn.com/",
     ]) {
         Format::Substack
-    } else if has(&["media.beehiiv.com", "beehiiv.com/open/", "powered by beehiiv"]) {
+    } else if has(&["class=\"graf ", "graf--", "section-inner", "\"e-content"]) {
+        Format::Medium
+    } else if has(&[
+        "media.beehiiv.com",
+        "beehiiv.com/open/",
+        "powered by beehiiv",
+    ]) {
         Format::Beehiiv
     } else {
         Format::Html

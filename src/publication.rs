@@ -230,8 +230,8 @@ impl Publication {
         let mut found = Vec::new();
         for other in self.slugs()?.into_iter().filter(|other| other != slug) {
             let folder = Folder::Disk(self.emails.join("issues").join(&other));
-            let files = ["issue.md", "issue.mjml"].into_iter();
-            let Some(octets) = files.map(|file| folder.read(file)).find_map(|read| read.ok()?) else {
+            let read = |file: &str| folder.read(file).ok().flatten();
+            let Some(octets) = read("issue.md").or_else(|| read("issue.mjml")) else {
                 continue;
             };
             let text = String::from_utf8_lossy(&octets).replace("\r\n", "\n");

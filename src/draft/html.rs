@@ -7,7 +7,8 @@
 use scraper::{ElementRef, Html, Node, Selector};
 
 use crate::draft::html::element::{
-    BLOCKS, code, continues, depth_of_class, embedded, holds_blocks, is_data, is_hidden, is_widget, links_of,
+    BLOCKS, code, continues, depth_of_class, embedded, holds_blocks, is_data, is_hidden, is_widget,
+    links_of,
 };
 use crate::draft::html::inline::Words;
 use crate::draft::links::{is_phrase, linked};

@@ -238,11 +238,12 @@ fn cells_of_a_layout_and_terms_are_paragraphs_of_their_own() {
 #[test]
 fn code_keeps_its_lines_and_words_their_looks() {
     let draft = draft(
-        "<p><em><strong>both</strong></em> <b><i>too</i></b> <i>one</i></p>\
+        "<h2>One</h2><p><em><strong>both</strong></em> <b><i>too</i></b> <i>one</i></p>\
          <pre class=\"graf graf--pre\">line one<br>line two</pre>\
          <pre><div>a</div><div><br></div><div><span>b</span></div></pre>",
     );
-    let body = "---\n\n***both*** ***too*** *one*\n\n```\nline one\nline two\n```\n\n```\na\n\nb\n```\n";
+    let body =
+        "---\n\n***both*** ***too*** *one*\n\n```\nline one\nline two\n```\n\n```\na\n\nb\n```\n";
     assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
 }
 
@@ -282,7 +283,11 @@ fn the_authors_own_button_is_a_link_and_what_is_left_out_is_noted() {
     let body = "## One\n\na\n\n[Buy the book](https://shop.example/book)\n\n\
                 ![A map](https://a.example/i.png \"By Bo\")\n\nA talk\n";
     assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
-    let notes: Vec<&str> = draft.guesses.iter().map(|guess| guess.what.as_str()).collect();
+    let notes: Vec<&str> = draft
+        .guesses
+        .iter()
+        .map(|guess| guess.what.as_str())
+        .collect();
     for note in [
         "an embed was left out: `https://x.com/a/1`",
         "an embed was left out: `https://a.example/v.mp4`",

@@ -107,7 +107,9 @@ impl Masked {
                 if !at_margin && before.chars().all(marks) {
                     let message = "a directive cannot stand in a list or quote";
                     let error = source.error(base + range.start, "directive", message);
-                    found.push(error.help("begin its lines at the margin, which ends what stands above"));
+                    found.push(
+                        error.help("begin its lines at the margin, which ends what stands above"),
+                    );
                 }
             }
             begins = matches!(
@@ -257,8 +259,8 @@ fn unread_ranges(text: &str) -> Vec<Range<usize>> {
     apart
 }
 
-/// Hides the last `}` of a headline that ends in words between braces: to Markdown all of them are attributes,
-/// and only classes and names are.
+/// Hides the last `}` of a headline that ends in words between braces: to Markdown all of them are
+/// attributes, and only classes and names are.
 fn hide_braces(text: &mut String) {
     let code = OnceCell::new();
     let in_code = |at: usize| {
@@ -286,7 +288,8 @@ fn hide_braces(text: &mut String) {
         });
         let headline = underlined || line.trim_start_matches(marks).starts_with('#');
         let mut tokens = inside.split_whitespace();
-        let attributes = !inside.trim().is_empty() && tokens.all(|token| token.starts_with(['.', '#']));
+        let attributes =
+            !inside.trim().is_empty() && tokens.all(|token| token.starts_with(['.', '#']));
         let brace = start + words.len() - 1;
         if headline && !attributes && !in_code(brace) {
             hidden.push(brace);

@@ -236,16 +236,13 @@ impl<'a> Slots<'a> {
             let open = at + next;
             let rest = &text[open..];
             let mut stops = rest.match_indices([']', '\n']);
-            let stop = stops.find(|(at, c)| *c == "\n" || rest[at + 1..].starts_with(']'));
-            let close = match stop {
-                Some((length, "]")) => open + length,
-                // No slot of this line is closed any more.
-                Some((length, _)) => {
-                    at = open + length;
-                    continue;
-                }
-                None => return None,
-            };
+            let (length, stop) =
+                stops.find(|(at, c)| *c == "\n" || rest[at + 1..].starts_with(']'))?;
+            let close = open + length;
+            if stop == "\n" {
+                at = close;
+                continue;
+            }
             // Of `[[[name]]`, the inner two.
             let start = text[..close].rfind("[[").unwrap_or(open);
             let end = close + 2;

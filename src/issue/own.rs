@@ -292,8 +292,7 @@ impl<'a> Reading<'a> {
         self.found.extend(told);
         let fit = |attribute: &(String, Range<usize>)| {
             let told = SOURCES.contains(&attribute.0.as_str());
-            !is_dynamic(&text[attribute.1.clone()])
-                && (told || tag.link(text, attribute).is_some())
+            !is_dynamic(&text[attribute.1.clone()]) && (told || tag.link(text, attribute).is_some())
         };
         let told = tag.misplaced_fields(text, fit, self.source, self.base);
         self.found.extend(told);
@@ -408,7 +407,7 @@ fn literally(text: &str) -> String {
     text.replace('{', "&#123;")
 }
 
-/// Name and extent of each value, without its quotes, from `at` to the end of the tag, and the offset behind it.
+/// Name and extent, without quotes, of each value from `at` to the end of the tag, and the offset behind it.
 fn attributes(text: &str, mut at: usize) -> (Vec<(String, Range<usize>)>, usize) {
     let mut out = Vec::new();
     while at < text.len() {

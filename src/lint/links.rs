@@ -344,7 +344,10 @@ mod tests {
             ("https://example.org/a?b=1?utm_source=x", true),
             ("https://example.org/a_(b)", false),
             ("https://en.wikipedia.org/wiki/Apple_Inc.", false),
-            ("https://a.example/?u=https://b.example/?utm_source=x", false),
+            (
+                "https://a.example/?u=https://b.example/?utm_source=x",
+                false,
+            ),
             ("https://example.org/a?q=b%20c", false),
             (
                 "https://web.archive.org/web/2020/https://example.org/",

@@ -225,9 +225,7 @@ fn notes_in(text: &str) -> Vec<(usize, &str)> {
             (at + word.len() - bare.len(), bare)
         })
         .map(|(at, word)| (at, word.trim_end_matches(|c: char| !c.is_alphanumeric())))
-        .filter(|(at, word)| {
-            ["TK", "TKTK", "TODO", "FIXME", "XXX"].contains(word) && !is_name(*at)
-        })
+        .filter(|(at, word)| ["TK", "TKTK", "TODO", "FIXME", "XXX"].contains(word) && !is_name(*at))
         .collect();
     let lower = text.to_ascii_lowercase();
     let mut from = 0;

@@ -324,12 +324,15 @@ fn each_lint_of_theme_and_parts_fires_at_its_line_and_not_beside_it() {
         (table, vec!["size@0"]),
         (huge, vec!["clipped@0"]),
     ] {
-        let found = found(
+        let mut found = found(
             &desk,
             &front("Bees", "Bees", PREHEADER),
             &body,
             &Facts::default(),
         );
+        let told = found.len();
+        found.retain(|told| told != "mjml-text@7");
+        assert_eq!(told - found.len(), usize::from(body.starts_with(":::mjml")));
         assert_eq!(found, expected, "{}", &body[..body.len().min(200)]);
     }
     let toml = std::fs::read_to_string(desk.emails().join("themes/digest/theme.toml"));

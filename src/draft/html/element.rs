@@ -71,7 +71,9 @@ pub(super) fn is_widget(element: &ElementRef<'_>) -> bool {
 /// Where the links of an element lead.
 pub(super) fn links_of(element: ElementRef<'_>) -> Vec<String> {
     let links = Selector::parse("a[href]").expect("our own selectors are well formed");
-    let links = element.select(&links).filter_map(|link| link.value().attr("href"));
+    let links = element
+        .select(&links)
+        .filter_map(|link| link.value().attr("href"));
     links.map(str::to_owned).collect()
 }
 
@@ -83,9 +85,15 @@ fn is_tools(href: &str) -> bool {
     let host = url.host_str().unwrap_or_default();
     let last = url.path().trim_end_matches('/').rsplit('/').next();
     let pages = ["subscribe", "comments", "gift", "leaderboard", "refer"];
-    let shares = url.query_pairs().any(|(key, value)| key == "action" && value == "share");
+    let shares = url
+        .query_pairs()
+        .any(|(key, value)| key == "action" && value == "share");
     let page = last.is_some_and(|last| pages.contains(&last));
-    href.contains("%%") || shares || page || host == "substack.com" || host.ends_with(".substack.com")
+    href.contains("%%")
+        || shares
+        || page
+        || host == "substack.com"
+        || host.ends_with(".substack.com")
 }
 
 /// The address of what a page shows of another one: a film, a post.
@@ -106,7 +114,11 @@ pub(super) fn embedded(element: &ElementRef<'_>) -> Option<String> {
             let data = attribute("data-attrs")?;
             let class = attribute("class").unwrap_or_default();
             let tweet = class.split_whitespace().any(|class| class == "tweet");
-            let empty = element.children().filter_map(ElementRef::wrap).next().is_none();
+            let empty = element
+                .children()
+                .filter_map(ElementRef::wrap)
+                .next()
+                .is_none();
             let silent = empty && element.text().all(|text| text.trim().is_empty());
             let data: Option<serde_json::Value> = serde_json::from_str(&data).ok();
             let url = data.as_ref().and_then(|data| data["url"].as_str());

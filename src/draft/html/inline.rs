@@ -132,7 +132,8 @@ impl Words {
     ) -> String {
         let name = element.value().name();
         if let Some(source) = embedded(&element) {
-            self.notes.push(format!("an embed was left out: `{source}`"));
+            self.notes
+                .push(format!("an embed was left out: `{source}`"));
             return String::new();
         }
         match name {

@@ -8,7 +8,13 @@ use crate::draft::html::{DEPTH_LIMIT, Walk};
 use crate::draft::piece::{Entry, Kind, Piece, tame_start};
 
 impl Walk<'_> {
-    pub(super) fn list(&mut self, list: ElementRef<'_>, level: usize, entries: &mut Vec<Entry>, depth: usize) {
+    pub(super) fn list(
+        &mut self,
+        list: ElementRef<'_>,
+        level: usize,
+        entries: &mut Vec<Entry>,
+        depth: usize,
+    ) {
         if depth > DEPTH_LIMIT {
             return;
         }

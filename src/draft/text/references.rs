@@ -91,7 +91,10 @@ pub(super) fn led(markdown: String, known: &BTreeMap<usize, &str>) -> String {
 
 /// The numbers in brackets that stand in a line.
 fn mentions(line: &str) -> impl Iterator<Item = usize> + '_ {
-    let inner = line.split('[').skip(1).filter_map(|rest| rest.split_once(']'));
+    let inner = line
+        .split('[')
+        .skip(1)
+        .filter_map(|rest| rest.split_once(']'));
     inner.filter_map(|(number, _)| {
         let mark = number.len() <= 3 && number.bytes().all(|byte| byte.is_ascii_digit());
         let plain = number == "0" || !number.starts_with('0');

@@ -138,8 +138,8 @@ impl Tag {
         }
     }
 
-    /// Fields that stand where nothing escapes them as their place asks: all but those in quotes, in what a
-    /// reader reads and in the values that `fit`.
+    /// Fields that stand where nothing escapes them as their place asks: all but those in quotes, in what
+    /// a reader reads and in the values that `fit`.
     pub(in crate::issue) fn misplaced_fields(
         &self,
         text: &str,
@@ -157,13 +157,16 @@ impl Tag {
             let Some(length) = line.find("]]").map(|close| close + 2) else {
                 continue;
             };
-            let number = line[2..length - 2].bytes().all(|octet| octet.is_ascii_digit());
+            let number = line[2..length - 2]
+                .bytes()
+                .all(|octet| octet.is_ascii_digit());
             if escaped || number {
                 continue;
             }
             let mut around = self.attributes.iter();
             let around = around.find(|(_, value)| value.contains(&at));
-            let quoted = around.is_some_and(|(_, value)| text[..value.start].ends_with(['"', '\'']));
+            let quoted =
+                around.is_some_and(|(_, value)| text[..value.start].ends_with(['"', '\'']));
             let fits = around.is_some_and(|attribute| {
                 let (key, value) = attribute;
                 at + length <= value.end && (READ.contains(&key.as_str()) || fit(attribute))
@@ -174,12 +177,14 @@ impl Tag {
             from = (at + length).min(self.end);
             let message = match around {
                 Some((key, _)) if quoted => format!("a field cannot stand in `{key}`"),
-                Some((key, _)) => format!("a field cannot stand in `{key}` without quotes around it"),
+                Some((key, _)) => {
+                    format!("a field cannot stand in `{key}` without quotes around it")
+                }
                 None => "a field cannot stand in a tag outside of a value".to_owned(),
             };
             let error = source.at(Severity::Error, base + at, length, "slot", message);
             told.push(error.help(
-                "fields stand in texts, in `href` behind the host, in `alt` and in `title`, with quotes around",
+                "fields stand in texts, and between quotes in `alt`, in `title` and behind the host of `href`",
             ));
         }
         told

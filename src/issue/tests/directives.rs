@@ -19,12 +19,17 @@ fn a_directive_set_into_a_list_or_a_quote_is_told_and_code_is_not() {
         ("> a\n:::button {url=https://x.example}\nb\n:::", vec![]),
     ] {
         let (_, found) = read(body);
-        let told = found.iter().map(|told| told.split_once(": error[directive]: "));
+        let told = found
+            .iter()
+            .map(|told| told.split_once(": error[directive]: "));
         let told: Vec<(&str, &str)> = told.collect::<Option<_>>().expect("errors of directives");
         assert_eq!(told.len(), places.len(), "{body}: {found:?}");
         for ((at, what), place) in told.into_iter().zip(places) {
             assert_eq!(at, format!("a.md:{place}"), "{body}");
-            assert!(what.starts_with("a directive cannot stand in a list or quote"), "{what}");
+            assert!(
+                what.starts_with("a directive cannot stand in a list or quote"),
+                "{what}"
+            );
         }
     }
 }

@@ -124,8 +124,8 @@ enum Mark<'a> {
     Name(&'a str),
 }
 
-/// The elements of a page by their marks, so that a style sheet of many rules need not look at each element for
-/// each rule.
+/// The elements of a page by their marks, so that a style sheet of many rules need not look at each element
+/// for each rule.
 pub struct Index<'a> {
     parsed: &'a Html,
     tags: usize,

@@ -268,7 +268,10 @@ fn outlooks_own_words_are_filled_in_and_a_navigation_leads_behind_its_base_in_th
     assert!(html.contains(wanted), "{html}");
     assert!(!html.contains("[["), "{html}");
     let text = filled(&built.compiled.text);
-    assert!(text.contains("\nFirst: https://n.example/a?b=1\n"), "{text}");
+    assert!(
+        text.contains("\nFirst: https://n.example/a?b=1\n"),
+        "{text}"
+    );
     // Another issue of the folder has the same subject.
     let other = format!("{FRONT}{}", LAYOUT.replace("</ol></ul>", "</ul>"));
     desk.write("issues/other/issue.mjml", other);
