@@ -324,7 +324,7 @@ fn collapsed(text: &str) -> String {
 /// The words between marks, blanks outside of them, as Markdown wants it.
 fn marked(text: &str, mark: &str) -> String {
     let words = text.trim();
-    let sign = mark.starts_with('~').then_some('~').unwrap_or('*');
+    let sign = if mark.starts_with('~') { '~' } else { '*' };
     // Three stars are bold and italics.
     let has = |length: usize| length == mark.len() || length == 3;
     let leading = words.len() - words.trim_start_matches(sign).len();
