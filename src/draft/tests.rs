@@ -242,8 +242,7 @@ fn code_keeps_its_lines_and_words_their_looks() {
          <pre class=\"graf graf--pre\">line one<br>line two</pre>\
          <pre><div>a</div><div><br></div><div><span>b</span></div></pre>",
     );
-    let body =
-        "## One\n\n***both*** ***too*** *one*\n\n```\nline one\nline two\n```\n\n```\na\n\nb\n```\n";
+    let body = "## One\n\n***both*** ***too*** *one*\n\n```\nline one\nline two\n```\n\n```\na\n\nb\n```\n";
     assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
 }
 
