@@ -263,19 +263,31 @@ fn format_of(text: &str) -> Format {
         };
     }
     let has = |marks: &[&str]| marks.iter().any(|mark| lower.contains(mark));
+    // By what a tool alone writes, never by where a link leads.
     if has(&[
-        "substackcdn.com",
+        "lst-kix",
+        "docs-internal-guid",
+        "doc-content",
+        "google.com/url?q=",
+    ]) {
+        Format::GoogleDocs
+    } else if has(&[
         "captioned-image-container",
         "subscription-widget",
-        "substack.com",
+        "button-wrapper",
+        "available-content",
+        "data-attrs=",
+        "src=\"https://substackcdn.com/",
     ]) {
         Format::Substack
-    } else if has(&["class=\"graf ", "section-inner", "e-content", "medium.com/"]) {
+    } else if has(&["class=\"graf ", "graf--", "section-inner", "\"e-content"]) {
         Format::Medium
-    } else if has(&["beehiiv"]) {
+    } else if has(&[
+        "media.beehiiv.com",
+        "beehiiv.com/open/",
+        "powered by beehiiv",
+    ]) {
         Format::Beehiiv
-    } else if has(&["lst-kix", "docs-internal-guid", "google.com/url?q="]) {
-        Format::GoogleDocs
     } else {
         Format::Html
     }

@@ -108,6 +108,21 @@ pub const CATALOGUE: &[Lint] = &[
         "an item has a headline and nothing below it",
     ),
     lint(
+        "number",
+        Level::Warning,
+        "an item's own number is not the next one",
+    ),
+    lint(
+        "unknown-tag",
+        Level::Warning,
+        "what looks like an HTML tag is none, and is shown as it stands",
+    ),
+    lint(
+        "footnote",
+        Level::Warning,
+        "a footnote is mentioned nowhere and is left out",
+    ),
+    lint(
         "leftover-template",
         Level::Error,
         "a template mark of this or another program is left in the text",
@@ -194,6 +209,21 @@ pub const CATALOGUE: &[Lint] = &[
         "an animation stands still in some mail programs",
     ),
     lint(
+        "remote-image",
+        Level::Warning,
+        "an image stays on another host",
+    ),
+    lint(
+        "image-recompressed",
+        Level::Warning,
+        "an image is sent smaller than its file",
+    ),
+    lint(
+        "image-2x",
+        Level::Warning,
+        "an image for dense screens has not twice the pixels",
+    ),
+    lint(
         "contrast",
         Level::Warning,
         "text of the theme is hard to tell from its ground",
@@ -212,6 +242,11 @@ pub const CATALOGUE: &[Lint] = &[
         "text-part",
         Level::Warning,
         "the plain-text part lacks something or reads badly",
+    ),
+    lint(
+        "mjml-text",
+        Level::Warning,
+        "what stands in `:::mjml` is missing from the text part",
     ),
     lint(
         "size",
@@ -298,6 +333,25 @@ pub fn level(levels: &BTreeMap<String, Level>, code: &str) -> Level {
     levels.get(code).copied().unwrap_or_else(own)
 }
 
+fn severity(level: Level) -> Option<Severity> {
+    match level {
+        Level::Off => None,
+        Level::Warning => Some(Severity::Warning),
+        Level::Error => Some(Severity::Error),
+    }
+}
+
+/// The compiler's findings as these settings weigh its warnings; its errors stay errors.
+pub fn weighed(found: &[Diagnostic], levels: &BTreeMap<String, Level>) -> Vec<Diagnostic> {
+    let weighed = found.iter().cloned().filter_map(|mut finding| {
+        if !finding.is_error() && find(finding.code).is_some() {
+            finding.severity = severity(level(levels, finding.code))?;
+        }
+        Some(finding)
+    });
+    weighed.collect()
+}
+
 /// One check: what is looked at, and what was found.
 struct Desk<'a> {
     inputs: Inputs<'a>,
@@ -308,11 +362,7 @@ impl<'a> Desk<'a> {
     /// How a finding of this code weighs; none where it is switched off.
     fn weight(&self, code: &'static str) -> Option<Severity> {
         debug_assert!(find(code).is_some(), "`{code}` is not in the catalogue");
-        match level(self.inputs.levels, code) {
-            Level::Off => None,
-            Level::Warning => Some(Severity::Warning),
-            Level::Error => Some(Severity::Error),
-        }
+        severity(level(self.inputs.levels, code))
     }
 
     /// A finding at a place of the file.

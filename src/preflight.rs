@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Everything found in `built`: the compiler's findings and the lints', by file and line.
 pub fn findings(config: &Config, built: &Built, facts: &Facts) -> Vec<Diagnostic> {
-    let mut found = built.diagnostics.clone();
+    let mut found = lint::weighed(&built.diagnostics, &config.lint);
     found.extend(lint::check(&Inputs {
         issue: &built.issue,
         compiled: &built.compiled,

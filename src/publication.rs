@@ -230,7 +230,8 @@ impl Publication {
         let mut found = Vec::new();
         for other in self.slugs()?.into_iter().filter(|other| other != slug) {
             let folder = Folder::Disk(self.emails.join("issues").join(&other));
-            let Ok(Some(octets)) = folder.read("issue.md") else {
+            let read = |file: &str| folder.read(file).ok().flatten();
+            let Some(octets) = read("issue.md").or_else(|| read("issue.mjml")) else {
                 continue;
             };
             let text = String::from_utf8_lossy(&octets).replace("\r\n", "\n");

@@ -199,7 +199,7 @@ impl Text<'_> {
     fn led(&mut self, text: &[Inline], link: LinkId) -> String {
         let text = self.inlines(text);
         let address = self.address(link);
-        if text.contains("://") {
+        if is_address(&text) {
             address
         } else {
             format!("{}: {address}", text.trim_end_matches([':', '.']))
@@ -347,7 +347,7 @@ impl Text<'_> {
                 Inline::Link { link, text } => {
                     let text = self.inlines(text);
                     let address = self.address(*link);
-                    if text.contains("://") {
+                    if is_address(&text) {
                         out.push_str(&address);
                     } else {
                         self.listed += 1;
@@ -390,5 +390,28 @@ impl Text<'_> {
             lines.push(line);
         }
         lines
+    }
+}
+
+/// Whether the words of a link are an address as a whole, marks of their look apart.
+pub(crate) fn is_address(words: &str) -> bool {
+    let words = words.trim_matches(|c: char| c.is_whitespace() || "*_`<>".contains(c));
+    words.contains("://") && !words.contains(char::is_whitespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_address;
+
+    #[test]
+    fn words_around_an_address_are_no_address() {
+        for (words, expected) in [
+            ("https://example.com/guide", true),
+            ("*https://example.com/*", true),
+            ("the guide to https:// URLs", false),
+            ("example.com", false),
+        ] {
+            assert_eq!(is_address(words), expected, "{words}");
+        }
     }
 }

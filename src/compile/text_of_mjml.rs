@@ -3,7 +3,7 @@
 //! Promises: every word, link and image text that the components show, in their order, in lines as wide as
 //! those made of Markdown. Leaves out what only eyes can see: dividers, spacers, styles.
 
-use crate::compile::text::{Text, WIDTH};
+use crate::compile::text::{Text, WIDTH, is_address};
 use crate::issue::html::{Tag, Token, is_opaque, tokens, without_entities};
 use crate::mjml::tree::{Content, Document, Element, Node};
 
@@ -32,11 +32,15 @@ impl Text<'_> {
                 let alt = alt.map(|alt| format!("[{}: {}]", self.words.image, alt.trim()));
                 self.labelled(alt, href);
             }
-            "mj-button" | "mj-navbar-link" | "mj-social-element" => {
-                let mut words = Words::default();
-                words.read(&html_of(element));
-                let label = words.line().or(given("alt")).or(given("name"));
-                self.labelled(label, href);
+            "mj-button" | "mj-navbar-link" | "mj-social-element" => self.linked(element, ""),
+            "mj-navbar" => {
+                let base = given("base-url").unwrap_or_default();
+                for inner in element.elements() {
+                    match inner.name.as_str() {
+                        "mj-navbar-link" => self.linked(inner, &base),
+                        _ => self.component(inner, depth + 1),
+                    }
+                }
             }
             "mj-raw" if self.places.is_edge(html_of(element).trim()) => {
                 // A part lists its own links.
@@ -61,6 +65,20 @@ impl Text<'_> {
                 }
             },
         }
+    }
+
+    /// A component that is a link; its address may go on behind `base`.
+    fn linked(&mut self, element: &Element, base: &str) {
+        let given = |name: &str| element.attribute(name).map(without_entities);
+        let href = given("href").filter(|href| !href.trim().is_empty());
+        let href = href.map(|href| match href.starts_with('/') {
+            true => format!("{base}{href}"),
+            false => href,
+        });
+        let mut words = Words::default();
+        words.read(&html_of(element));
+        let label = words.line().or(given("alt")).or(given("name"));
+        self.labelled(label, href);
     }
 
     /// "text: address", one of the two, or nothing.
@@ -264,7 +282,7 @@ impl Words {
         let label = self.text.get(start..).unwrap_or_default().trim();
         if label.is_empty() {
             self.text.push_str(&href);
-        } else if !label.contains("://") {
+        } else if !is_address(label) {
             self.listed += 1;
             self.text.push_str(&format!(" [{}]", self.listed));
             self.links.push((self.listed, href));

@@ -7,15 +7,17 @@
 use scraper::{ElementRef, Html, Node, Selector};
 
 use crate::draft::html::element::{
-    BLOCKS, continues, depth_of_class, holds_blocks, is_data, is_hidden, is_widget,
+    BLOCKS, code, continues, depth_of_class, embedded, holds_blocks, is_data, is_hidden, is_widget,
+    links_of,
 };
 use crate::draft::html::inline::Words;
 use crate::draft::links::{is_phrase, linked};
-use crate::draft::piece::{Entry, Kind, Piece, plain, tame_start};
+use crate::draft::piece::{Kind, Piece, plain, tame_start};
 use crate::draft::{Format, Found, dates, footer, head};
 
 mod element;
 mod inline;
+mod lists;
 mod notes;
 
 /// Nobody writes deeper; a hostile file does.
@@ -24,9 +26,9 @@ const DEPTH_LIMIT: usize = 100;
 const HEADLINE: usize = 90;
 
 /// What never holds the author's words.
-const SKIPPED: [&str; 13] = [
+const SKIPPED: [&str; 12] = [
     "script", "style", "head", "nav", "form", "button", "noscript", "template", "svg", "input",
-    "select", "textarea", "object",
+    "select", "textarea",
 ];
 
 /// Reads an exported page or fragment.
@@ -224,6 +226,11 @@ impl<'a> Walk<'a> {
                     if SKIPPED.contains(&name) || is_widget(&child) || Some(child) == skip {
                         continue;
                     }
+                    if let Some(source) = embedded(&child) {
+                        let note = format!("an embed was left out: `{source}`");
+                        self.notes.push(note);
+                        continue;
+                    }
                     if !BLOCKS.contains(&name) && !holds_blocks(&child, 0) {
                         run.push_str(&self.words.inline(child, 0));
                         continue;
@@ -290,17 +297,12 @@ impl<'a> Walk<'a> {
                 }
             }
             "pre" => {
-                let text: String = element.text().collect();
+                let text = code(element);
                 self.pieces
                     .push(Piece::of(Kind::Code(text.trim_matches('\n').to_owned())));
             }
             "hr" => self.pieces.push(Piece::of(Kind::Rule)),
             "table" if is_data(&element) => self.table(element),
-            "iframe" => {
-                let source = element.value().attr("src").unwrap_or("no address");
-                self.notes
-                    .push(format!("an embed was left out: `{source}`"));
-            }
             "figure" => self.figure(element, depth, skip),
             _ => self.block(element, depth, skip),
         }
@@ -350,80 +352,19 @@ impl<'a> Walk<'a> {
                 Kind::Image { caption, .. } => Some(caption),
                 _ => None,
             });
-        if let Some(caption) = captioned {
-            *caption = words;
-        }
-    }
-
-    fn list(&mut self, list: ElementRef<'_>, level: usize, entries: &mut Vec<Entry>, depth: usize) {
-        if depth > DEPTH_LIMIT {
-            return;
-        }
-        let ordered = list.value().name() == "ol";
-        let start = list
-            .value()
-            .attr("start")
-            .and_then(|start| start.parse().ok());
-        let mut number: usize = start.unwrap_or(1);
-        for item in list.children().filter_map(ElementRef::wrap) {
-            match item.value().name() {
-                "ul" | "ol" => self.list(item, level + 1, entries, depth + 1),
-                "li" => {
-                    if let Some(label) = self.words.footnote(item) {
-                        self.note(label, item);
-                        continue;
-                    }
-                    let text = self.words.children_without(item, &["ul", "ol"], 0);
-                    let text = text
-                        .split('\n')
-                        .map(str::trim)
-                        .filter(|line| !line.is_empty());
-                    let text: Vec<&str> = text.collect();
-                    entries.push(Entry {
-                        depth: level,
-                        number: ordered.then_some(number),
-                        text: tame_start(&text.join(" ")),
-                    });
-                    number = number.saturating_add(1);
-                    self.nested(item, level, entries, depth + 1);
-                }
-                _ => {}
+        match (captioned, caption) {
+            (Some(captioned), Some(caption)) => {
+                *captioned = words;
+                let links = links_of(caption).into_iter();
+                let note = |href| format!("a link was left out of an image's caption: `{href}`");
+                self.notes.extend(links.map(note));
             }
-        }
-    }
-
-    /// The lists within an entry, however they are wrapped.
-    fn nested(
-        &mut self,
-        within: ElementRef<'_>,
-        level: usize,
-        entries: &mut Vec<Entry>,
-        depth: usize,
-    ) {
-        if depth > DEPTH_LIMIT {
-            return;
-        }
-        for child in within.children().filter_map(ElementRef::wrap) {
-            match child.value().name() {
-                "ul" | "ol" => self.list(child, level + 1, entries, depth + 1),
-                _ => self.nested(child, level, entries, depth + 1),
+            // Of something else than an image.
+            (None, Some(caption)) => {
+                let mut run = self.words.children(caption, 0);
+                self.flush(&mut run);
             }
-        }
-    }
-
-    fn table(&mut self, table: ElementRef<'_>) {
-        let rows = Selector::parse("tr").expect("our own selectors are well formed");
-        let cells = Selector::parse("th, td").expect("our own selectors are well formed");
-        let mut lines = Vec::new();
-        for row in table.select(&rows) {
-            let cells = row
-                .select(&cells)
-                .map(|cell| self.words.children(cell, 0).replace('\n', " "));
-            lines.push(cells.map(|cell| cell.trim().to_owned()).collect::<Vec<_>>());
-        }
-        lines.retain(|row| !row.is_empty());
-        if !lines.is_empty() {
-            self.pieces.push(Piece::of(Kind::Table(lines)));
+            _ => {}
         }
     }
 

@@ -220,6 +220,84 @@ fn exports_of_other_tools_are_known_and_read() {
 }
 
 #[test]
+fn cells_of_a_layout_and_terms_are_paragraphs_of_their_own() {
+    for role in ["presentation", "none"] {
+        let draft = draft(&format!(
+            "<table role=\"{role}\"><tr><td>June 3, 2026</td></tr><tr><td>Good morning, readers.</td></tr>\
+             <tr><td>Today we look at soup.</td><td>And at bread.</td></tr></table>\
+             <dl><dt>Stock</dt><dd>What is left of bones.</dd></dl>\
+             <ul><li><dl><dt>Term</dt><dd>Words</dd></dl></li></ul>"
+        ));
+        let body = "---\n\nGood morning, readers.\n\nToday we look at soup.\n\nAnd at bread.\n\nStock\n\n\
+                    What is left of bones.\n\n- Term Words\n";
+        assert!(draft.markdown.ends_with(body), "{role}: {}", draft.markdown);
+        assert_eq!(draft.dates, Some((date(2026, 6, 3), date(2026, 6, 3))));
+    }
+}
+
+#[test]
+fn code_keeps_its_lines_and_words_their_looks() {
+    let draft = draft(
+        "<h2>One</h2><p><em><strong>both</strong></em> <b><i>too</i></b> <i>one</i></p>\
+         <pre class=\"graf graf--pre\">line one<br>line two</pre>\
+         <pre><div>a</div><div><br></div><div><span>b</span></div></pre>",
+    );
+    let body = "## One\n\n***both*** ***too*** *one*\n\n```\nline one\nline two\n```\n\n```\na\n\nb\n```\n";
+    assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
+}
+
+#[test]
+fn a_link_to_another_tool_does_not_make_its_text_that_tools() {
+    let read = draft(
+        "<html><body class=\"doc-content\"><p class=\"title\"><span>My letter</span></p>\
+         <p><span><a href=\"https://medium.com/@a/b\">one</a> <a href=\"https://a.substack.com/p/b\">two</a> \
+         <a href=\"https://www.beehiiv.com/\">three</a></span></p></body></html>",
+    );
+    assert_eq!(
+        (read.format, read.title.as_str()),
+        (Format::GoogleDocs, "My letter")
+    );
+    let plain = draft("<h1>T</h1><p>See <a href=\"https://medium.com/@a/b\">this</a>.</p>");
+    assert_eq!(plain.format, Format::Html);
+}
+
+#[test]
+fn the_authors_own_button_is_a_link_and_what_is_left_out_is_noted() {
+    let button = |href: &str, words: &str| {
+        format!(
+            "<p class=\"button-wrapper\"><a class=\"button primary\" href=\"{href}\"><span>{words}</span></a></p>"
+        )
+    };
+    let draft = draft(&format!(
+        "<h2>One</h2><p>a</p>{}{}{}{}<div class=\"tweet\" data-attrs='{{\"url\":\"https://x.com/a/1\"}}'></div>\
+         <video src=\"https://a.example/v.mp4\">No film</video>\
+         <figure><img src=\"https://a.example/i.png\" alt=\"A map\"><figcaption>By \
+         <a href=\"https://b.example/\">Bo</a></figcaption></figure>\
+         <figure><iframe src=\"https://c.example/\"></iframe><figcaption>A talk</figcaption></figure>",
+        button("https://shop.example/book", "Buy the book"),
+        button("%%checkout_url%%", "Subscribe now"),
+        button("https://a.substack.com/subscribe?", "Subscribe"),
+        button("https://www.a.example/p/x?action=share", "Share"),
+    ));
+    let body = "## One\n\na\n\n[Buy the book](https://shop.example/book)\n\n\
+                ![A map](https://a.example/i.png \"By Bo\")\n\nA talk\n";
+    assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
+    let notes: Vec<&str> = draft
+        .guesses
+        .iter()
+        .map(|guess| guess.what.as_str())
+        .collect();
+    for note in [
+        "an embed was left out: `https://x.com/a/1`",
+        "an embed was left out: `https://a.example/v.mp4`",
+        "an embed was left out: `https://c.example/`",
+        "a link was left out of an image's caption: `https://b.example/`",
+    ] {
+        assert!(notes.contains(&note), "{note}: {notes:?}");
+    }
+}
+
+#[test]
 fn markdown_of_other_tools_keeps_its_words() {
     let text = "---\ntitle: \"Notes\"\ndate: 2026-06-03\nlayout: post\n---\n\n# Notes\n\nHi **you**, [one]() and [two](https://a.example).\n\n\
                 First\n-----\n\n```\n# no headline\n```\n\n### Deep\n\n1. a\n2. b\n";

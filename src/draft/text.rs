@@ -355,12 +355,13 @@ impl<'a> Walk<'a> {
                     }
                 }
                 Line::Blank => {
-                    let next = self.lines[self.at..]
-                        .iter()
-                        .find(|line| **line != Line::Blank);
-                    if !matches!(next, Some(Line::Bullet { .. })) {
-                        break;
+                    let below = &self.lines[self.at..];
+                    let next = below.iter().position(|line| *line != Line::Blank);
+                    match next.map(|next| (next, &below[next])) {
+                        Some((blank, Line::Bullet { .. })) => self.at += blank,
+                        _ => break,
                     }
+                    continue;
                 }
                 Line::Text(_) => {
                     guess = Some("the list is taken to end before the line without a bullet");

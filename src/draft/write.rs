@@ -39,6 +39,7 @@ pub(super) fn draft(format: Format, found: Found) -> Draft {
             .into_iter()
             .map(|what| Guess { line: 2, what })
             .collect(),
+        lines: out.matches('\n').count(),
         out,
         prefix: String::new(),
     };
@@ -74,6 +75,8 @@ fn one_line(text: &str) -> String {
 
 struct Page {
     out: String,
+    /// How many lines that are.
+    lines: usize,
     /// Before each line, within a quote.
     prefix: String,
     guesses: Vec<Guess>,
@@ -86,7 +89,7 @@ impl Page {
             if let Some(what) = &piece.guess {
                 let comment = format!("<!-- guessed: {what} -->");
                 self.guesses.push(Guess {
-                    line: self.out.matches('\n').count() + 1,
+                    line: self.lines + 1,
                     what: what.clone(),
                 });
                 self.line(&comment);
@@ -201,6 +204,7 @@ impl Page {
             self.out.push_str("  ");
         }
         self.out.push('\n');
+        self.lines += 1 + text.matches('\n').count();
     }
 }
 

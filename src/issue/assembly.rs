@@ -72,7 +72,11 @@ impl Assembly<'_> {
         let mut out = Vec::new();
         let mut from = 0;
         for tag in tags::tags(content) {
-            let told = tag.textless(content, self.reader.source, start);
+            let source = self.reader.source;
+            let fit = |attribute: &_| tag.link(content, attribute).is_some();
+            let told = tag.textless(content, source, start).into_iter();
+            let told = told.chain(tag.misplaced_fields(content, fit, source, start));
+            let told = told.chain(tag.field_in_sheet(content, source, start));
             self.reader.found.extend(told);
             for attribute in &tag.attributes {
                 let (_, value) = attribute;
@@ -86,9 +90,6 @@ impl Assembly<'_> {
                     let text = Vec::new();
                     Inline::Link { link, text }
                 } else {
-                    let source = self.reader.source;
-                    let told = tags::misplaced_field(content, attribute, source, start);
-                    self.reader.found.extend(told);
                     continue;
                 };
                 let before = &content[from..value.start];

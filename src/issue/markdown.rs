@@ -70,6 +70,7 @@ impl<'a> Reader<'a> {
         }
         missing_notes(&source, base, &masked.text, &events, found);
         masked.swallowed(&source, base, &events, found);
+        masked.set_in(&source, base, &events, found);
         Reader {
             source,
             slots,

@@ -16,6 +16,8 @@ use crate::issue::merge::{Filler, Slots, joined, joined_pieces};
 
 /// Stands for the `<` of an unknown tag. The author's text holds no control characters.
 const TAG_OPEN: char = '\u{1}';
+/// Stands for the `}` at the end of a headline, which Markdown would take for the end of attributes.
+const BRACE: char = '\u{2}';
 /// Stand before and after a slot's number; like a letter to Markdown, and allowed in its URLs.
 const SLOT_OPEN: char = '\u{81}';
 const SLOT_CLOSE: char = '\u{82}';
@@ -44,6 +46,7 @@ impl Masked {
         for directive in &directives {
             directive.hide(&mut text);
         }
+        hide_braces(&mut text);
         hide_tags(&mut text, source, base, found);
         let opened = |directive: Directive| (directive.open.start, directive);
         let mut masked = Masked {
@@ -80,6 +83,39 @@ impl Masked {
                     found.push(error.help("leave a blank line above"));
                 }
             }
+        }
+    }
+
+    /// Tells the lines of directives within a list or a quote, which Markdown would show as they stand.
+    pub(crate) fn set_in(
+        &self,
+        source: &Source<'_>,
+        base: usize,
+        events: &[(Event<'_>, Range<usize>)],
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let mut begins = false;
+        for (event, range) in events {
+            if let Event::Text(words) = event
+                && begins
+                && words.starts_with(":::")
+            {
+                let line = self.text[..range.start].rfind('\n');
+                let before = &self.text[line.map_or(0, |newline| newline + 1)..range.start];
+                let marks = |c: char| c.is_ascii_digit() || " \t>-+*.)".contains(c);
+                let at_margin = before.len() <= 3 && before.trim().is_empty();
+                if !at_margin && before.chars().all(marks) {
+                    let message = "a directive cannot stand in a list or quote";
+                    let error = source.error(base + range.start, "directive", message);
+                    found.push(
+                        error.help("begin its lines at the margin, which ends what stands above"),
+                    );
+                }
+            }
+            begins = matches!(
+                event,
+                Event::Start(Tag::Paragraph | Tag::Item) | Event::SoftBreak | Event::HardBreak
+            );
         }
     }
 
@@ -132,7 +168,8 @@ impl Masked {
                 _ => vec![plain(text.to_owned())],
             };
         }
-        let text = text.replace(TAG_OPEN, "<").replace(odd, " ");
+        let text = text.replace(TAG_OPEN, "<").replace(BRACE, "}");
+        let text = text.replace(odd, " ");
         let mut out = Vec::new();
         let mut rest = text.as_str();
         while let Some(start) = rest.find(SLOT_OPEN) {
@@ -220,6 +257,47 @@ fn unread_ranges(text: &str) -> Vec<Range<usize>> {
         }
     }
     apart
+}
+
+/// Hides the last `}` of a headline that ends in words between braces: to Markdown all of them are
+/// attributes, and only classes and names are.
+fn hide_braces(text: &mut String) {
+    let code = OnceCell::new();
+    let in_code = |at: usize| {
+        let code = code.get_or_init(|| code_ranges(text));
+        code.iter().any(|range: &Range<usize>| range.contains(&at))
+    };
+    let mut hidden = Vec::new();
+    let mut at = 0;
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let start = at;
+        at += line.len() + 1;
+        // What closes a headline again: `## words ##`.
+        let words = line.trim_end().trim_end_matches('#').trim_end();
+        let inside = words
+            .strip_suffix('}')
+            .and_then(|words| words.rsplit_once('{'));
+        let Some((_, inside)) = inside.filter(|(_, inside)| !inside.ends_with('\\')) else {
+            continue;
+        };
+        let marks = |c: char| c.is_ascii_digit() || " \t>-+*.)".contains(c);
+        let underlined = lines.peek().map(|next| next.trim()).is_some_and(|next| {
+            let drawn = |mark| next.chars().all(|c| c == mark);
+            !next.is_empty() && (drawn('-') || drawn('='))
+        });
+        let headline = underlined || line.trim_start_matches(marks).starts_with('#');
+        let mut tokens = inside.split_whitespace();
+        let attributes =
+            !inside.trim().is_empty() && tokens.all(|token| token.starts_with(['.', '#']));
+        let brace = start + words.len() - 1;
+        if headline && !attributes && !in_code(brace) {
+            hidden.push(brace);
+        }
+    }
+    for at in hidden {
+        text.replace_range(at..=at, BRACE.encode_utf8(&mut [0; 4]));
+    }
 }
 
 /// Hides the `<` of what looks like a tag and is none of HTML's, such as `<CALL>`.
@@ -330,6 +408,18 @@ mod tests {
             })
             .collect();
         assert_eq!(defaults, text);
+    }
+
+    #[test]
+    fn words_in_braces_stay_at_the_end_of_a_headline_and_attributes_do_not() {
+        let text = "## The sets {a, b}\n\n## Plain {.plain}\n\n### Of code {x} ###\n\n\
+                    ```\n# a {b}\n```\n\nSet {y}\n---\n\nwords {z}\n";
+        let (masked, _) = mask(text);
+        let hidden = masked.text.match_indices(super::BRACE);
+        let hidden: Vec<&str> = hidden.map(|(at, _)| &text[at - 1..=at]).collect();
+        assert_eq!(hidden, ["b}", "x}", "y}"]);
+        let shown = masked.unmask("The sets {a, b\u{2}");
+        assert_eq!(shown, [Inline::Text("The sets {a, b}".into())]);
     }
 
     #[test]

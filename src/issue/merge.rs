@@ -234,11 +234,15 @@ impl<'a> Slots<'a> {
         let mut at = from;
         while let Some(next) = text[at..].find("[[") {
             let open = at + next;
-            let line_end = text[open..].find('\n').map_or(text.len(), |end| open + end);
-            at = open + 2;
-            let Some(close) = text[open..line_end].find("]]").map(|close| open + close) else {
+            let rest = &text[open..];
+            let mut stops = rest.match_indices([']', '\n']);
+            let (length, stop) =
+                stops.find(|(at, c)| *c == "\n" || rest[at + 1..].starts_with(']'))?;
+            let close = open + length;
+            if stop == "\n" {
+                at = close;
                 continue;
-            };
+            }
             // Of `[[[name]]`, the inner two.
             let start = text[..close].rfind("[[").unwrap_or(open);
             let end = close + 2;

@@ -6,13 +6,13 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::{Inline, Link, LinkId, Merge, Picture, plain_text};
 use crate::issue::front::{self, Front};
 use crate::issue::html::{Token, tokens, without_entities};
 use crate::issue::merge::{Given, Slots};
 use crate::issue::own::only::Nest;
-use crate::issue::own::tags::{SOURCES, Tag, misplaced_field};
+use crate::issue::own::tags::{SOURCES, Tag, is_outlooks};
 use crate::issue::{Issue, Read, decode, target};
 use crate::segment::Sieve;
 
@@ -196,7 +196,11 @@ impl<'a> Reading<'a> {
                 text.len()
             } else if let Some(end) = engine(rest) {
                 self.copy(next..next + end);
+                self.field_of_engine(next..next + end);
                 next + end
+            } else if is_outlooks(rest) {
+                self.copy(next..next + 4);
+                next + 4
             } else if rest.starts_with("<!--") {
                 let end = rest.find("-->").map_or(rest.len(), |end| end + 3);
                 self.copy(next..next + end);
@@ -223,6 +227,24 @@ impl<'a> Reading<'a> {
         self.layout.map.push(place);
         let text = self.text();
         self.layout.template.push_str(&text[range]);
+    }
+
+    /// Tells a field in what the engine works out: nobody knows how that is escaped.
+    fn field_of_engine(&mut self, range: Range<usize>) {
+        let text = &self.text()[range.clone()];
+        if text.starts_with("{#") {
+            return;
+        }
+        let mut told = Vec::new();
+        let slot = self.slots.next(text, 0, self.base + range.start, &mut told);
+        // A list of lists looks the same.
+        let known = told.iter().all(|error| error.code != "unknown-field");
+        if let Some(slot) = slot.filter(|_| known) {
+            let message = "a field cannot stand between the engine's braces";
+            let (at, length) = (self.base + range.start + slot.start, slot.end - slot.start);
+            let error = self.source.at(Severity::Error, at, length, "slot", message);
+            self.found.push(error.help("write it beside them"));
+        }
     }
 
     fn part(&mut self, part: Part, offset: usize) {
@@ -268,6 +290,14 @@ impl<'a> Reading<'a> {
         };
         let told = tag.textless(text, self.source, self.base);
         self.found.extend(told);
+        let fit = |attribute: &(String, Range<usize>)| {
+            let told = SOURCES.contains(&attribute.0.as_str());
+            !is_dynamic(&text[attribute.1.clone()]) && (told || tag.link(text, attribute).is_some())
+        };
+        let told = tag.misplaced_fields(text, fit, self.source, self.base);
+        self.found.extend(told);
+        let told = tag.field_in_sheet(text, self.source, self.base);
+        self.found.extend(told);
         if matches!(name.as_str(), "h1" | "h2" | "h3") {
             let headline = content(text, end, &name);
             if !headline.is_empty() {
@@ -278,7 +308,7 @@ impl<'a> Reading<'a> {
         for attribute in &tag.attributes {
             let (key, value) = attribute;
             let written = &text[value.clone()];
-            let dynamic = written.contains("{{") || written.contains("{%");
+            let dynamic = is_dynamic(written);
             self.copy(from..value.start);
             from = value.start;
             let offset = self.base + value.start;
@@ -292,27 +322,15 @@ impl<'a> Reading<'a> {
             } else if READ.contains(&key.as_str()) {
                 self.words(value.clone());
                 from = value.end;
-            } else {
-                let told = misplaced_field(text, attribute, self.source, self.base);
-                self.found.extend(told);
             }
         }
         self.copy(from..end);
         if !text[..end].ends_with("/>") {
             self.opens(&name, open);
         }
-        if matches!(name.as_str(), "mj-style" | "style") && !text[..end].ends_with("/>") {
-            let close = format!("</{name}");
-            let length = text[end..].find(&close).unwrap_or(text.len() - end);
-            if let Some(at) = text[end..end + length].find("[[") {
-                let offset = self.base + end + at;
-                let error = self
-                    .source
-                    .error(offset, "slot", "a field cannot stand in a style");
-                self.found.push(error);
-            }
-            self.copy(end..end + length);
-            return end + length;
+        if let Some(sheet) = tag.sheet(text) {
+            self.copy(sheet.clone());
+            return sheet.end;
         }
         end
     }
@@ -366,6 +384,11 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// Whether the engine has a part in a value.
+fn is_dynamic(value: &str) -> bool {
+    value.contains("{{") || value.contains("{%")
+}
+
 /// The length of an expression, a statement or a comment of the engine that `text` begins with.
 fn engine(text: &str) -> Option<usize> {
     for (open, close) in [("{{", "}}"), ("{%", "%}"), ("{#", "#}")] {
@@ -384,7 +407,7 @@ fn literally(text: &str) -> String {
     text.replace('{', "&#123;")
 }
 
-/// Name and extent of each quoted value from `at` to the end of the tag, and the offset behind it.
+/// Name and extent, without quotes, of each value from `at` to the end of the tag, and the offset behind it.
 fn attributes(text: &str, mut at: usize) -> (Vec<(String, Range<usize>)>, usize) {
     let mut out = Vec::new();
     while at < text.len() {
@@ -410,19 +433,22 @@ fn attributes(text: &str, mut at: usize) -> (Vec<(String, Range<usize>)>, usize)
         };
         let value = value.trim_start();
         let start = text.len() - value.len();
-        let Some(quote) = value.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
-            at = start;
-            continue;
+        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let start = start + usize::from(quote.is_some());
+        let closes = |c: char| match quote {
+            Some(quote) => c == quote,
+            // HTML, section 13.1.2.3: a slash is part of such a value.
+            None => c.is_whitespace() || c == '>',
         };
-        let mut end = start + 1;
-        while end < text.len() && !text[end..].starts_with(quote) {
+        let mut end = start;
+        while end < text.len() && !text[end..].starts_with(closes) {
             let step = engine(&text[end..]);
             let step = step.or(text[end..].chars().next().map(char::len_utf8));
             end += step.unwrap_or(1);
         }
         let end = end.min(text.len());
-        out.push((name, start + 1..end));
-        at = (end + 1).min(text.len());
+        out.push((name, start..end));
+        at = (end + usize::from(quote.is_some())).min(text.len());
     }
     (out, at)
 }

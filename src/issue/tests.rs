@@ -10,6 +10,7 @@ use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
 
 mod any_text;
+mod directives;
 mod html;
 
 const FRONT: &str = "---\ntitle: T\n---\n";

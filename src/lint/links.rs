@@ -263,12 +263,17 @@ fn odd(url: &Url, written: &str) -> Option<String> {
     if text.contains("](") || text.contains("%5D(") {
         return Some("holds the marks of another link".into());
     }
-    if text.matches('?').count() > 1 && url.query().is_some_and(|query| query.contains("?utm_")) {
+    let first = url.query().and_then(|query| query.split_once("?utm_"));
+    // An address within the address may have one of its own.
+    if first.is_some_and(|(before, _)| !before.contains("://") && !before.contains("%3A%2F%2F")) {
         return Some("has two question marks; the second should be `&`".into());
     }
     let open = text.matches('(').count();
     let stray = text.ends_with([',', ';', '\'']) || text.ends_with(')') && open == 0;
-    let dot = text.ends_with('.') && !path.ends_with("/.");
+    // A title of a wiki may end in an abbreviation: `Apple_Inc.`
+    let word = path.rsplit_once('_').map_or("", |(_, word)| word);
+    let title = word.starts_with(|c: char| c.is_ascii_uppercase());
+    let dot = text.ends_with('.') && !path.ends_with("/.") && !title;
     if stray || dot {
         return Some("ends in a mark that belongs to the sentence".into());
     }
@@ -338,6 +343,11 @@ mod tests {
             ("https://example.org/a)", true),
             ("https://example.org/a?b=1?utm_source=x", true),
             ("https://example.org/a_(b)", false),
+            ("https://en.wikipedia.org/wiki/Apple_Inc.", false),
+            (
+                "https://a.example/?u=https://b.example/?utm_source=x",
+                false,
+            ),
             ("https://example.org/a?q=b%20c", false),
             (
                 "https://web.archive.org/web/2020/https://example.org/",

@@ -1,5 +1,7 @@
 //! The images that an issue names: read from its folder, or left on the web.
 
+use percent_encoding::percent_decode_str;
+
 use crate::compile::Image;
 use crate::compile::image::{double, prepare};
 use crate::diagnostic::Diagnostic;
@@ -83,8 +85,7 @@ fn local(
     folder: &Folder,
     found: &mut Vec<Diagnostic>,
 ) -> Result<Vec<(Image, Vec<u8>)>, String> {
-    let read = folder.read(&picture.source);
-    let octets = read.map_err(|error| format!("{error:#}"))?;
+    let octets = octets_of(&picture.source, folder)?;
     let octets = octets.ok_or_else(|| {
         format!(
             "there is no file `{}` in the issue's folder",
@@ -101,7 +102,7 @@ fn local(
     let Some(source) = double(&picture.source) else {
         return Ok(images);
     };
-    if let Some(octets) = folder.read(&source).map_err(|error| format!("{error:#}"))? {
+    if let Some(octets) = octets_of(&source, folder)? {
         let twice = prepare(&source, octets)?;
         let (width, expected) = (twice.natural.0, once.natural.0.saturating_mul(2));
         if width.abs_diff(expected) > 2 {
@@ -116,4 +117,16 @@ fn local(
         }
     }
     Ok(images)
+}
+
+/// The octets of a file by its name, or by that which Markdown writes with `%20` for a blank.
+fn octets_of(source: &str, folder: &Folder) -> Result<Option<Vec<u8>>, String> {
+    let read = |name: &str| folder.read(name).map_err(|error| format!("{error:#}"));
+    if let Some(octets) = read(source)? {
+        return Ok(Some(octets));
+    }
+    match percent_decode_str(source).decode_utf8() {
+        Ok(name) if name != source => read(&name),
+        _ => Ok(None),
+    }
 }

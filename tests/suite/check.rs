@@ -324,12 +324,15 @@ fn each_lint_of_theme_and_parts_fires_at_its_line_and_not_beside_it() {
         (table, vec!["size@0"]),
         (huge, vec!["clipped@0"]),
     ] {
-        let found = found(
+        let mut found = found(
             &desk,
             &front("Bees", "Bees", PREHEADER),
             &body,
             &Facts::default(),
         );
+        let told = found.len();
+        found.retain(|told| told != "mjml-text@7");
+        assert_eq!(told - found.len(), usize::from(body.starts_with(":::mjml")));
         assert_eq!(found, expected, "{}", &body[..body.len().min(200)]);
     }
     let toml = std::fs::read_to_string(desk.emails().join("themes/digest/theme.toml"));
@@ -441,4 +444,26 @@ fn a_level_decides_whether_a_lint_is_told_and_whether_it_stops() {
     assert_eq!(of(Level::Off), None);
     assert_eq!(of(Level::Warning), Some(false));
     assert_eq!(of(Level::Error), Some(true));
+}
+
+#[test]
+fn a_level_weighs_what_the_compiler_warns_of_and_not_what_it_refuses() {
+    let desk = Desk::new();
+    let built = desk
+        .body("A <CALL>.\n\n:::mjml\n<mj-spacer />\n:::")
+        .expect("an issue");
+    let of = |level: Level| {
+        let mut config = desk.config.clone();
+        config.lint = ["unknown-tag", "mjml-text", "preheader-missing", "text-part"]
+            .map(|code| (code.to_owned(), level))
+            .into();
+        let found = preflight::findings(&config, &built, &Facts::default());
+        let told = found.iter().map(|found| (found.code, found.is_error()));
+        told.filter(|(code, _)| ["unknown-tag", "mjml-text"].contains(code))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(Level::Off), []);
+    let (tag, text) = ("unknown-tag", "mjml-text");
+    assert_eq!(of(Level::Warning), [(tag, false), (text, false)]);
+    assert_eq!(of(Level::Error), [(tag, true), (text, true)]);
 }

@@ -1,31 +1,36 @@
 //! What an element of an exported page is: a widget, a block, a table of data.
 
-use scraper::{ElementRef, Selector};
+use scraper::{ElementRef, Node, Selector};
 
 use crate::draft::html::DEPTH_LIMIT;
 
 /// Classes of widgets, as their tools name them.
-const WIDGETS: [&str; 9] = [
+const WIDGETS: [&str; 7] = [
     "subscription-widget",
     "subscribe-widget",
     "share-dialog",
-    "button-wrapper",
-    "captioned-button-wrap",
     "post-ufi",
     "like-button",
     "image-link-expand",
     "footnote-anchor-back",
 ];
+/// Classes of what holds a button.
+const BUTTONS: [&str; 2] = ["button-wrapper", "captioned-button-wrap"];
 /// Elements that end a paragraph.
-pub(super) const BLOCKS: [&str; 26] = [
+pub(super) const BLOCKS: [&str; 40] = [
     "address",
     "article",
     "aside",
     "blockquote",
     "body",
+    "caption",
     "center",
+    "dd",
+    "details",
     "div",
     "dl",
+    "dt",
+    "figcaption",
     "figure",
     "footer",
     "h1",
@@ -36,19 +41,130 @@ pub(super) const BLOCKS: [&str; 26] = [
     "h6",
     "header",
     "hr",
+    "iframe",
+    "legend",
+    "li",
     "main",
     "ol",
     "p",
     "pre",
     "section",
+    "summary",
     "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "tr",
     "ul",
-    "iframe",
 ];
 
+/// Whether an element is the tool's own; a button may be the author's.
 pub(super) fn is_widget(element: &ElementRef<'_>) -> bool {
     let class = element.value().attr("class").unwrap_or_default();
+    let buttons = BUTTONS.iter().any(|buttons| class.contains(buttons));
     WIDGETS.iter().any(|widget| class.contains(widget))
+        || buttons && links_of(*element).iter().all(|href| is_tools(href))
+}
+
+/// Where the links of an element lead.
+pub(super) fn links_of(element: ElementRef<'_>) -> Vec<String> {
+    let links = Selector::parse("a[href]").expect("our own selectors are well formed");
+    let links = element
+        .select(&links)
+        .filter_map(|link| link.value().attr("href"));
+    links.map(str::to_owned).collect()
+}
+
+/// Whether a button leads to where Substack's own buttons do: to subscribe, to share, to comment.
+fn is_tools(href: &str) -> bool {
+    let Ok(url) = url::Url::parse(href) else {
+        return true;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let last = url.path().trim_end_matches('/').rsplit('/').next();
+    let pages = ["subscribe", "comments", "gift", "leaderboard", "refer"];
+    let shares = url
+        .query_pairs()
+        .any(|(key, value)| key == "action" && value == "share");
+    let page = last.is_some_and(|last| pages.contains(&last));
+    href.contains("%%")
+        || shares
+        || page
+        || host == "substack.com"
+        || host.ends_with(".substack.com")
+}
+
+/// The address of what a page shows of another one: a film, a post.
+pub(super) fn embedded(element: &ElementRef<'_>) -> Option<String> {
+    let attribute = |name: &str| element.value().attr(name).map(str::to_owned);
+    let none = || "no address".to_owned();
+    match element.value().name() {
+        "iframe" | "embed" => Some(attribute("src").unwrap_or_else(none)),
+        "video" | "audio" | "object" => {
+            let source = Selector::parse("source[src]").expect("our own selectors are well formed");
+            let inner = element.select(&source).next();
+            let inner = inner.and_then(|source| source.value().attr("src"));
+            let own = attribute("src").or(attribute("data"));
+            Some(own.or(inner.map(str::to_owned)).unwrap_or_else(none))
+        }
+        // Substack says in JSON what it will show, and fills the element later, if at all.
+        "div" => {
+            let data = attribute("data-attrs")?;
+            let class = attribute("class").unwrap_or_default();
+            let tweet = class.split_whitespace().any(|class| class == "tweet");
+            let empty = element
+                .children()
+                .filter_map(ElementRef::wrap)
+                .next()
+                .is_none();
+            let silent = empty && element.text().all(|text| text.trim().is_empty());
+            let data: Option<serde_json::Value> = serde_json::from_str(&data).ok();
+            let url = data.as_ref().and_then(|data| data["url"].as_str());
+            (tweet || silent).then(|| url.map_or_else(none, str::to_owned))
+        }
+        _ => None,
+    }
+}
+
+/// The text of code, with the ends of its lines however the tool marks them.
+pub(super) fn code(element: ElementRef<'_>) -> String {
+    let mut out = String::new();
+    lines(element, 0, &mut out);
+    out
+}
+
+fn lines(element: ElementRef<'_>, depth: usize, out: &mut String) {
+    if depth > DEPTH_LIMIT {
+        return;
+    }
+    let end = |out: &mut String| {
+        if !out.is_empty() && !out.ends_with('\n') {
+            out.push('\n');
+        }
+    };
+    for child in element.children() {
+        if let Node::Text(text) = child.value() {
+            out.push_str(text);
+        }
+        let Some(child) = ElementRef::wrap(child) else {
+            continue;
+        };
+        let name = child.value().name();
+        if name == "br" {
+            out.push('\n');
+            continue;
+        }
+        let block = BLOCKS.contains(&name);
+        if block {
+            end(out);
+        }
+        lines(child, depth + 1, out);
+        if block {
+            end(out);
+        }
+    }
 }
 
 /// Whether blocks stand somewhere within an element that is none itself.
@@ -66,7 +182,7 @@ pub(super) fn is_data(table: &ElementRef<'_>) -> bool {
         .expect("our own selectors are well formed");
     let head = Selector::parse("th").expect("our own selectors are well formed");
     let row = Selector::parse("tr").expect("our own selectors are well formed");
-    let presentation = table.value().attr("role") == Some("presentation");
+    let presentation = matches!(table.value().attr("role"), Some("presentation" | "none"));
     let wide = table
         .select(&row)
         .any(|row| row.children().filter_map(ElementRef::wrap).count() > 1);

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use scraper::{ElementRef, Html, Node, Selector};
 
+use crate::draft::html::element::{BLOCKS, embedded};
 use crate::draft::html::{DEPTH_LIMIT, notes};
 use crate::draft::links::{TODO, within};
 use crate::draft::piece::{Kind, Piece, escape};
@@ -130,6 +131,11 @@ impl Words {
         depth: usize,
     ) -> String {
         let name = element.value().name();
+        if let Some(source) = embedded(&element) {
+            self.notes
+                .push(format!("an embed was left out: `{source}`"));
+            return String::new();
+        }
         match name {
             "br" => return "  \n".into(),
             "img" => {
@@ -143,7 +149,7 @@ impl Words {
                 let fence = if text.contains('`') { "``" } else { "`" };
                 return format!("{fence}{}{fence}", text.trim());
             }
-            "p" | "div" | "li" => {
+            _ if BLOCKS.contains(&name) => {
                 let words = self.children_without(element, without, depth);
                 return format!("{words}  \n");
             }
@@ -318,7 +324,12 @@ fn collapsed(text: &str) -> String {
 /// The words between marks, blanks outside of them, as Markdown wants it.
 fn marked(text: &str, mark: &str) -> String {
     let words = text.trim();
-    if words.is_empty() || words.starts_with(mark) && words.ends_with(mark) {
+    let sign = if mark.starts_with('~') { '~' } else { '*' };
+    // Three stars are bold and italics.
+    let has = |length: usize| length == mark.len() || length == 3;
+    let leading = words.len() - words.trim_start_matches(sign).len();
+    let trailing = words.len() - words.trim_end_matches(sign).len();
+    if words.is_empty() || has(leading) && has(trailing) {
         return text.to_owned();
     }
     let start = text.len() - text.trim_start().len();

@@ -3,7 +3,7 @@
 //! Promises: a number becomes a link where the list says where it leads, and a footnote where words stand
 //! there; a number that is listed twice, for different addresses, is left as it stands, with its lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::draft::links::is_name;
 use crate::draft::piece::escape;
@@ -17,12 +17,9 @@ pub(super) fn taken(lines: Vec<&str>) -> (Vec<&str>, BTreeMap<usize, &str>) {
             return (lines, BTreeMap::new());
         }
     }
-    let mentioned = |number: &usize| {
-        let mark = format!("[{number}]");
-        let mut others = lines.iter().filter(|line| listed(line).is_none());
-        others.any(|line| line.contains(&mark))
-    };
-    known.retain(|number, _| mentioned(number));
+    let others = lines.iter().filter(|line| listed(line).is_none());
+    let mentioned: BTreeSet<usize> = others.flat_map(|line| mentions(line)).collect();
+    known.retain(|number, _| mentioned.contains(number));
     let kept = |line: &&str| listed(line).is_none_or(|(number, _)| !known.contains_key(&number));
     (lines.iter().copied().filter(kept).collect(), known)
 }
@@ -31,15 +28,15 @@ pub(super) fn taken(lines: Vec<&str>) -> (Vec<&str>, BTreeMap<usize, &str>) {
 pub(super) fn notes(lines: Vec<&str>) -> (Vec<&str>, Vec<(usize, String)>) {
     let mut kept: Vec<&str> = Vec::with_capacity(lines.len());
     let mut found: Vec<(usize, String)> = Vec::new();
+    // In the lines kept so far.
+    let mut mentioned = BTreeSet::new();
     let mut open = false;
     for line in lines {
         let trimmed = line.trim();
         let note = numbered(trimmed).filter(|(number, words)| {
-            let mark = format!("[{number}]");
-            let mentions = |line: &&str| line.contains(&mark) && !line.trim().starts_with(&mark);
             !words.is_empty()
                 && found.iter().all(|(known, _)| known != number)
-                && kept.iter().any(mentions)
+                && mentioned.contains(number)
         });
         match (note, found.last_mut()) {
             (Some((number, words)), _) => {
@@ -53,6 +50,8 @@ pub(super) fn notes(lines: Vec<&str>) -> (Vec<&str>, Vec<(usize, String)>) {
             }
             _ => {
                 open = false;
+                let first = numbered(trimmed).map(|(number, _)| number);
+                mentioned.extend(mentions(line).filter(|number| Some(*number) != first));
                 kept.push(line);
             }
         }
@@ -88,6 +87,19 @@ pub(super) fn led(markdown: String, known: &BTreeMap<usize, &str>) -> String {
         }
     }
     out
+}
+
+/// The numbers in brackets that stand in a line.
+fn mentions(line: &str) -> impl Iterator<Item = usize> + '_ {
+    let inner = line
+        .split('[')
+        .skip(1)
+        .filter_map(|rest| rest.split_once(']'));
+    inner.filter_map(|(number, _)| {
+        let mark = number.len() <= 3 && number.bytes().all(|byte| byte.is_ascii_digit());
+        let plain = number == "0" || !number.starts_with('0');
+        number.parse().ok().filter(|_| mark && plain)
+    })
 }
 
 /// `[3] https://...`, with a colon behind the number or without.

@@ -94,6 +94,14 @@ fn links_escapes_and_references_are_no_slots() {
 }
 
 #[test]
+fn brackets_that_nothing_closes_are_passed_over_with_their_line() {
+    let (inlines, found) = read(&format!("{}]\n[[first_name|x]]]", "[".repeat(200_000)));
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(inlines.len(), 3);
+    assert!(matches!(inlines[1], Inline::Merge(_)), "{:?}", inlines[1]);
+}
+
+#[test]
 fn an_unknown_field_is_told_at_its_place_with_the_nearest_name() {
     let (_, found) = read("a\nHi [[frist_name|x]]");
     assert_eq!(

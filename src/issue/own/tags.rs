@@ -13,6 +13,8 @@ use crate::issue::own::{READ, attributes, content};
 
 /// Tags whose image a reader may not see.
 const SHOWN: [&str; 3] = ["mj-image", "mj-carousel-image", "img"];
+/// Tags whose content is no text.
+const SHEETS: [&str; 4] = ["mj-html-attribute", "mj-style", "script", "style"];
 /// Attributes that name an image.
 pub(super) const SOURCES: [&str; 3] = ["src", "background-url", "background"];
 
@@ -24,12 +26,21 @@ pub(in crate::issue) struct Tag {
     pub(in crate::issue) end: usize,
 }
 
+/// Whether a comment begins that Outlook reads: its content is a page's for some readers.
+pub(super) fn is_outlooks(text: &str) -> bool {
+    text.starts_with("<!--[if")
+}
+
 /// The opening tags of a text.
 pub(in crate::issue) fn tags(text: &str) -> Vec<Tag> {
     let mut tags = Vec::new();
     let mut at = 0;
     while let Some(open) = text[at..].find('<').map(|next| at + next) {
         let rest = &text[open..];
+        if is_outlooks(rest) {
+            at = open + 4;
+            continue;
+        }
         if rest.starts_with("<!--") {
             at = rest.find("-->").map_or(text.len(), |end| open + end + 3);
             continue;
@@ -126,24 +137,82 @@ impl Tag {
             _ => words,
         }
     }
-}
 
-/// A field that stands where nothing would escape it.
-pub(in crate::issue) fn misplaced_field(
-    text: &str,
-    (key, value): &(String, Range<usize>),
-    source: Source<'_>,
-    base: usize,
-) -> Option<Diagnostic> {
-    let written = &text[value.clone()];
-    let safe = key == "href" || READ.contains(&key.as_str());
-    if safe || !written.contains("[[") || written.contains("\\[[") {
-        return None;
+    /// Fields that stand where nothing escapes them as their place asks: all but those in quotes, in what
+    /// a reader reads and in the values that `fit`.
+    pub(in crate::issue) fn misplaced_fields(
+        &self,
+        text: &str,
+        fit: impl Fn(&(String, Range<usize>)) -> bool,
+        source: Source<'_>,
+        base: usize,
+    ) -> Vec<Diagnostic> {
+        let mut told = Vec::new();
+        let mut from = self.name.start;
+        while let Some(at) = text[from..self.end].find("[[").map(|next| from + next) {
+            from = at + 2;
+            let before = text[..at].bytes().rev();
+            let escaped = before.take_while(|octet| *octet == b'\\').count() % 2 == 1;
+            let line = text[at..].lines().next().unwrap_or_default();
+            let Some(length) = line.find("]]").map(|close| close + 2) else {
+                continue;
+            };
+            let number = line[2..length - 2]
+                .bytes()
+                .all(|octet| octet.is_ascii_digit());
+            if escaped || number {
+                continue;
+            }
+            let mut around = self.attributes.iter();
+            let around = around.find(|(_, value)| value.contains(&at));
+            let quoted =
+                around.is_some_and(|(_, value)| text[..value.start].ends_with(['"', '\'']));
+            let fits = around.is_some_and(|attribute| {
+                let (key, value) = attribute;
+                at + length <= value.end && (READ.contains(&key.as_str()) || fit(attribute))
+            });
+            if quoted && fits {
+                continue;
+            }
+            from = (at + length).min(self.end);
+            let message = match around {
+                Some((key, _)) if quoted => format!("a field cannot stand in `{key}`"),
+                Some((key, _)) => {
+                    format!("a field cannot stand in `{key}` without quotes around it")
+                }
+                None => "a field cannot stand in a tag outside of a value".to_owned(),
+            };
+            let error = source.at(Severity::Error, base + at, length, "slot", message);
+            told.push(error.help(
+                "fields stand in texts, and between quotes in `alt`, in `title` and behind the host of `href`",
+            ));
+        }
+        told
     }
-    let message = format!("a field cannot stand in `{key}`");
-    let (at, length) = (base + value.start, written.len());
-    let error = source.at(Severity::Error, at, length, "slot", message);
-    Some(error.help("fields stand in texts, in `href` behind the host, in `alt` and in `title`"))
+
+    /// The style sheet or script that it opens, or the value for attributes of other elements.
+    pub(super) fn sheet(&self, text: &str) -> Option<Range<usize>> {
+        let name = text[self.name.clone()].to_ascii_lowercase();
+        let closed = name == "mj-style" && text[..self.end].ends_with("/>");
+        let opens = SHEETS.contains(&name.as_str()) && !closed;
+        let rest = &text[self.end..];
+        let length = rest.find(&format!("</{name}")).unwrap_or(rest.len());
+        opens.then(|| self.end..self.end + length)
+    }
+
+    /// A field in what [`Tag::sheet`] finds, where nothing could escape it.
+    pub(in crate::issue) fn field_in_sheet(
+        &self,
+        text: &str,
+        source: Source<'_>,
+        base: usize,
+    ) -> Option<Diagnostic> {
+        let sheet = self.sheet(text)?;
+        let at = text[sheet.clone()].find("[[")?;
+        let name = &text[self.name.clone()];
+        let message = format!("a field cannot stand within `<{name}>`");
+        Some(source.error(base + sheet.start + at, "slot", message))
+    }
 }
 
 /// Whether an address is that of a file beside the issue.

@@ -91,6 +91,34 @@ fn what_is_wrong_is_told_at_its_place() {
             "<mj-style>a{color:[[name|x]]}</mj-style>",
             "a.mjml:4:19: error[slot]",
         ),
+        (
+            "<a title=[[name|x onmouseover=alert(1)]] href=\"https://a.example/\">a</a>",
+            "a.mjml:4:10: error[slot]: a field cannot stand in `title` without quotes",
+        ),
+        (
+            "<a href=\"https://a.example/\" [[name|x]]>a</a>",
+            "a.mjml:4:30: error[slot]",
+        ),
+        (
+            "<mj-text css-class=\"\\[[x]] [[name|x]]\">a</mj-text>",
+            "a.mjml:4:28: error[slot]: a field cannot stand in `css-class`",
+        ),
+        (
+            "<mj-navbar-link href=\"/a?n=[[name|x]]\">a</mj-navbar-link>",
+            "a.mjml:4:28: error[slot]: a field cannot stand in `href`",
+        ),
+        (
+            "<a href=\"{{ publication.url }}?n=[[name|x]]\">a</a>",
+            "a.mjml:4:34: error[slot]",
+        ),
+        (
+            "<mj-html-attribute name=\"onclick\">[[name|x]]</mj-html-attribute>",
+            "a.mjml:4:35: error[slot]",
+        ),
+        (
+            "<mj-text>{{ \"[[name|x]]\" }}</mj-text>",
+            "a.mjml:4:14: error[slot]",
+        ),
     ] {
         let (issue, found) = read(body);
         assert!(issue.is_none(), "{body}");
@@ -99,6 +127,29 @@ fn what_is_wrong_is_told_at_its_place() {
             "{body}: {found:?}"
         );
     }
+}
+
+#[test]
+fn what_outlook_alone_reads_is_read_too_and_values_without_quotes() {
+    let (issue, found) = read(
+        "{% set rows = [[1, 2], [3]] %}<!--[if mso]><p title=\"[[name|x]]\">Hi [[name|you]]</p>\
+         <a href=https://a.example/b>a</a><![endif]-->",
+    );
+    assert!(found.is_empty(), "{found:?}");
+    let issue = issue.expect("an issue");
+    let layout = issue.layout.as_ref().expect("a layout");
+    assert!(
+        layout.template.ends_with(
+            "<!--[if mso]><p title=\"{{ own[0] }}\">Hi {{ own[1] }}</p>\
+             <a href={{ own[2] }}>a</a><![endif]-->"
+        ),
+        "{}",
+        layout.template
+    );
+    assert_eq!(
+        issue.links[0].target,
+        Target::Web("https://a.example/b".into())
+    );
 }
 
 #[test]

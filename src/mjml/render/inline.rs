@@ -26,9 +26,10 @@ const TABLE_ATTRIBUTES: [(&str, &str); 4] = [
 /// Sets attributes by selector. Absent where the HTML is nested too deep for that.
 pub fn set_attributes(html: &str, selectors: &[(&str, Vec<(&str, &str)>)]) -> Option<String> {
     let tagged = Tagged::of(html)?;
+    let index = tagged.index();
     let mut edits: BTreeMap<usize, Vec<(String, String)>> = BTreeMap::new();
     for (selector, attributes) in selectors {
-        for tag in tagged.select(selector) {
+        for tag in index.select(selector) {
             let owned = attributes.iter();
             let owned = owned.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             edits.entry(tag).or_default().extend(owned);
@@ -40,6 +41,7 @@ pub fn set_attributes(html: &str, selectors: &[(&str, Vec<(&str, &str)>)]) -> Op
 /// Writes the declarations of a style sheet into the elements. Absent where the HTML is nested too deep.
 pub fn inline_styles(html: &str, css: &str) -> Option<String> {
     let tagged = Tagged::of(html)?;
+    let index = tagged.index();
     let mut styles: BTreeMap<usize, Vec<Declaration>> = BTreeMap::new();
     for (order, (selectors, declarations)) in rules(css).into_iter().enumerate() {
         for selector in split(&selectors, ',') {
@@ -47,7 +49,7 @@ pub fn inline_styles(html: &str, css: &str) -> Option<String> {
             let Some(specificity) = specificity(selector) else {
                 continue;
             };
-            for tag in tagged.select(selector) {
+            for tag in index.select(selector) {
                 if UNSEEN.contains(&tagged.name(tag).as_str()) {
                     continue;
                 }

@@ -3,10 +3,10 @@
 //! Promises: nothing of the text but the attributes asked for is changed. The HTML is parsed in a copy in
 //! which every tag is numbered, and only to match; what a parser moves or repairs has no effect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use scraper::{Html, Selector};
+use scraper::{ElementRef, Html, Selector};
 
 /// Parsers and selectors look at all that stands around an element; no newsletter is nested this deep.
 const DEPTH_LIMIT: usize = 500;
@@ -50,16 +50,23 @@ impl<'h> Tagged<'h> {
         })
     }
 
-    /// The numbers of the tags that a selector matches; of none where it cannot be read.
-    pub fn select(&self, selector: &str) -> Vec<usize> {
-        let Ok(selector) = Selector::parse(selector) else {
-            return Vec::new();
-        };
-        let numbers = self.parsed.select(&selector).filter_map(|element| {
-            let number = element.value().attr(NUMBER)?.parse().ok()?;
-            Some(number).filter(|number| *number < self.tags.len())
-        });
-        numbers.collect()
+    /// The elements by what selectors name them by.
+    pub fn index(&self) -> Index<'_> {
+        let mut by_mark: HashMap<Mark<'_>, Vec<ElementRef<'_>>> = HashMap::new();
+        let every = Selector::parse("*").expect("the selector of everything is well formed");
+        for element in self.parsed.select(&every) {
+            let value = element.value();
+            let id = value.id().map(Mark::Id);
+            let marks = value.classes().map(Mark::Class).chain(id);
+            for mark in marks.chain([Mark::Name(value.name())]) {
+                by_mark.entry(mark).or_default().push(element);
+            }
+        }
+        Index {
+            parsed: &self.parsed,
+            tags: self.tags.len(),
+            by_mark,
+        }
     }
 
     pub fn name(&self, tag: usize) -> String {
@@ -106,6 +113,60 @@ impl<'h> Tagged<'h> {
         }
         out.push_str(&self.html[at..]);
         out
+    }
+}
+
+/// What an element is called by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Mark<'a> {
+    Id(&'a str),
+    Class(&'a str),
+    Name(&'a str),
+}
+
+/// The elements of a page by their marks, so that a style sheet of many rules need not look at each element
+/// for each rule.
+pub struct Index<'a> {
+    parsed: &'a Html,
+    tags: usize,
+    by_mark: HashMap<Mark<'a>, Vec<ElementRef<'a>>>,
+}
+
+impl Index<'_> {
+    /// The numbers of the tags that a selector matches; of none where it cannot be read.
+    pub fn select(&self, selector: &str) -> Vec<usize> {
+        let Ok(parsed) = Selector::parse(selector) else {
+            return Vec::new();
+        };
+        let number = |element: ElementRef<'_>| {
+            let number = element.value().attr(NUMBER)?.parse().ok()?;
+            Some(number).filter(|number| *number < self.tags)
+        };
+        let Some(mark) = mark_of(selector) else {
+            let matched = self.parsed.select(&parsed);
+            return matched.filter_map(number).collect();
+        };
+        let marked = self.by_mark.get(&mark).into_iter().flatten();
+        let matched = marked.filter(|element| parsed.matches(element));
+        matched.filter_map(|element| number(*element)).collect()
+    }
+}
+
+/// A mark of each element that a selector matches, where that can be seen without reading all of CSS.
+fn mark_of(selector: &str) -> Option<Mark<'_>> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.#* >+~".contains(c);
+    if !selector.chars().all(plain) {
+        return None;
+    }
+    let last = selector.rsplit([' ', '>', '+', '~']).next()?;
+    let (name, rest) = last.split_at(last.find(['.', '#']).unwrap_or(last.len()));
+    let mark = rest.split_inclusive(['.', '#']).nth(1).unwrap_or_default();
+    let mark = mark.trim_end_matches(['.', '#']);
+    let lower = !name.contains(|c: char| c.is_ascii_uppercase());
+    match rest.chars().next() {
+        Some('#') => Some(Mark::Id(mark)),
+        Some(_) => Some(Mark::Class(mark)),
+        None => (lower && !name.is_empty() && name != "*").then_some(Mark::Name(name)),
     }
 }
 
@@ -263,14 +324,43 @@ fn attributes(html: &str, mut at: usize) -> (Attributes, usize) {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::Tagged;
+    use super::{Mark, Tagged, mark_of};
+
+    #[test]
+    fn a_selector_finds_the_same_elements_by_its_mark_as_among_all() {
+        for (selector, mark) in [
+            ("p", Some(Mark::Name("p"))),
+            ("div > p.x.y", Some(Mark::Class("x"))),
+            ("div p#b", Some(Mark::Id("b"))),
+            (".x *", None),
+            ("P", None),
+            ("p:first-child", None),
+            ("[id=b]", None),
+        ] {
+            assert_eq!(mark_of(selector), mark, "{selector}");
+        }
+        let html = "<div><p class='y x' id=b>a</p><p class=x>b</p></div><p>c</p>";
+        let tagged = Tagged::of(html).expect("a flat page");
+        let index = tagged.index();
+        for (selector, expected) in [
+            ("p", vec![1, 2, 3]),
+            ("div > p.x.y", vec![1]),
+            ("div>.x", vec![1, 2]),
+            ("div p#b", vec![1]),
+            ("P:first-child", vec![1]),
+            ("p + p", vec![2]),
+            ("p..x", vec![]),
+        ] {
+            assert_eq!(index.select(selector), expected, "{selector}");
+        }
+    }
 
     #[test]
     fn only_the_attributes_asked_for_are_changed() {
         let html = "<!--[if mso]><p class=x><![endif]--><P class='x' STYLE=a>1 < 2 &lt; <br/>\
                     <style>p > a</style><p id=b class=x>{{ # }}<!-->";
         let tagged = Tagged::of(html).expect("a flat page");
-        let matched = tagged.select("p.x");
+        let matched = tagged.index().select("p.x");
         let set = |number| (number, vec![("style".to_owned(), "b:\"c\"".to_owned())]);
         let edits: BTreeMap<_, _> = matched.into_iter().map(set).collect();
         assert_eq!(

@@ -55,6 +55,21 @@ fn a_link_of_components_stands_in_the_table_by_its_words_and_takes_fields_as_an_
             "<a class=\"[[first_name|x]]\" href",
             "issue.md:10:20: error[slot]",
         ),
+        (
+            "<a href",
+            "<a title=[[first_name|x onmouseover=alert(1)]] href",
+            "issue.md:10:19: error[slot]: a field cannot stand in `title` without quotes",
+        ),
+        (
+            "<a href",
+            "<!--[if mso]><a class=\"[[first_name|x]]\"></a><![endif]--><a href",
+            "issue.md:10:33: error[slot]: a field cannot stand in `class`",
+        ),
+        (
+            "<a href",
+            "<style>.x{color:[[first_name|red}body{display:none]]}</style><a href",
+            "issue.md:10:26: error[slot]: a field cannot stand within `<style>`",
+        ),
     ] {
         let refused = desk.refused(&body.replacen(from, to, 1));
         assert!(refused.contains(expected), "{to}: {refused}");
@@ -94,4 +109,20 @@ fn an_image_that_a_theme_names_by_its_file_is_found_by_no_reader_and_refused() {
     let away = changed.replace("logo.png", "https://example.org/logo.png");
     std::fs::write(&layout, away).expect("a file");
     assert_eq!(desk.run(&["check", "walk"]).0, 0);
+}
+
+#[test]
+fn an_image_with_a_blank_in_its_name_is_found_as_markdown_writes_it() {
+    let desk = Desk::new();
+    desk.write("issues/one/my photo.png", PNG);
+    desk.write("issues/one/100%25.png", PNG);
+    desk.write("secret.png", PNG);
+    let built = desk
+        .body("![A photo](my%20photo.png)\n\n![A photo](<my photo.png>)\n\n![All](100%25.png)")
+        .expect("an issue");
+    let html = filled(&built.compiled.html);
+    let shown = html.matches("src=\"https://news.example.org/i/").count();
+    assert_eq!(shown, 3, "{html}");
+    let out = desk.refused("![a](%2e%2e/%2e%2e/secret.png)");
+    assert!(out.contains("leads out of its folder"), "{out}");
 }

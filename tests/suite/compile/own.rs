@@ -247,3 +247,34 @@ fn an_issue_in_mjml_is_checked_by_its_lines_and_its_theme_marks_are_no_leftovers
         assert!(told.starts_with(&place), "{place} {told}");
     }
 }
+
+#[test]
+fn outlooks_own_words_are_filled_in_and_a_navigation_leads_behind_its_base_in_the_text_too() {
+    let desk = Desk::new();
+    desk.write("issues/own/pic.png", square(40, 20));
+    let layout = LAYOUT.replace("</ol></ul>", "</ul>").replacen(
+        "<mj-button",
+        "<mj-text><!--[if mso]><p title=\"[[first_name|x]]\">Outlook, [[first_name|you]]\
+         <a href=\"https://o.example/\">o</a></p><![endif]--></mj-text>\n\
+         <mj-navbar base-url=\"https://n.example\"><mj-navbar-link href=\"/a?b=1\">First</mj-navbar-link>\
+         </mj-navbar><mj-button",
+        1,
+    );
+    desk.write("issues/own/issue.mjml", format!("{FRONT}{layout}"));
+    let built = desk.compile("own").expect("an issue");
+    let html = filled(&built.compiled.html);
+    let wanted = "<!--[if mso]><p title=\"&lt;Zo\u{eb}&gt;\">Outlook, &lt;Zo\u{eb}&gt;\
+                  <a href=\"https://news.example.org/c/";
+    assert!(html.contains(wanted), "{html}");
+    assert!(!html.contains("[["), "{html}");
+    let text = filled(&built.compiled.text);
+    assert!(
+        text.contains("\nFirst: https://n.example/a?b=1\n"),
+        "{text}"
+    );
+    // Another issue of the folder has the same subject.
+    let other = format!("{FRONT}{}", LAYOUT.replace("</ol></ul>", "</ul>"));
+    desk.write("issues/other/issue.mjml", other);
+    let (_, out, error) = desk.run(&["check", "own"]);
+    assert!(out.contains("[subject-repeated]"), "{out}{error}");
+}

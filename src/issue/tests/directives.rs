@@ -1,0 +1,43 @@
+//! Lines that Markdown does not know: where a directive may stand, and what a headline may end in.
+
+use super::{headlines, issue, read};
+
+#[test]
+fn a_directive_set_into_a_list_or_a_quote_is_told_and_code_is_not() {
+    for (body, places) in [
+        (
+            "> :::button {url=\"https://x.example\" foo=1}\n> b\n> :::",
+            vec!["4:3", "6:3"],
+        ),
+        ("- a\n    :::promo {code=X}", vec!["5:5"]),
+        ("- :::promo {code=X}\n  b", vec!["4:3"]),
+        ("1. a\n\n    :::button {url=x}", vec!["6:5"]),
+        (
+            "```\n> :::button\n```\n\n    :::promo\n\n> `:::` and **:::**\n\n- \\:::a",
+            vec![],
+        ),
+        ("> a\n:::button {url=https://x.example}\nb\n:::", vec![]),
+    ] {
+        let (_, found) = read(body);
+        let told = found
+            .iter()
+            .map(|told| told.split_once(": error[directive]: "));
+        let told: Vec<(&str, &str)> = told.collect::<Option<_>>().expect("errors of directives");
+        assert_eq!(told.len(), places.len(), "{body}: {found:?}");
+        for ((at, what), place) in told.into_iter().zip(places) {
+            assert_eq!(at, format!("a.md:{place}"), "{body}");
+            assert!(
+                what.starts_with("a directive cannot stand in a list or quote"),
+                "{what}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_headline_may_end_in_braces() {
+    let issue = issue("## The sets {a, b}\n\nx\n\n## Plain {.plain}\n\n## `{c}` {d} ##\n");
+    let items = headlines(&issue.items);
+    let shown: Vec<&str> = items.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(shown, ["The sets {a, b}", "Plain", "{c} {d}"]);
+}
