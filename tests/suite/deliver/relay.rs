@@ -411,12 +411,22 @@ on_both!(
         rig.wait_trouble().await;
         let found = rig.run(other).await;
         run::pause(&rig.app, &found).await.expect("a pause");
+        // Nothing of it waits in memory any more.
+        sending.stop().await;
         let run = rig.begin().await;
         rig.sink.set_script(script("550-5.1.1"));
+        let sending = rig.start().await;
         rig.wait_status(run, "held").await;
-        let queued = async |run| rig.app.store.counts(run).await.expect("counters").queued;
-        assert!(until(async || queued(run).await == 40).await);
-        assert!(until(async || queued(other).await == 40).await);
+        for run in [run, other] {
+            let counts = async || rig.app.store.counts(run).await.expect("counters");
+            let back = until(async || counts().await.queued == 40).await;
+            assert!(
+                back,
+                "{run}: {:?}, {:?}",
+                counts().await,
+                rig.rows(run).await
+            );
+        }
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.queued, 40);
         assert_eq!(rig.balanced(other).await.queued, 40);
