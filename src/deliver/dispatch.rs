@@ -111,7 +111,13 @@ impl Engine {
             .into_iter()
             .map(|run| (run.id(), Arc::new(run)))
             .collect();
-        for id in memory.runs.keys().filter(|id| !before.contains_key(id)) {
+        // Held and let go on between two looks, it goes on since another time.
+        let anew = |id, run: &Run| {
+            before
+                .get(id)
+                .is_none_or(|known: &Arc<Run>| known.since != run.since)
+        };
+        for (id, _) in memory.runs.iter().filter(|(id, run)| anew(*id, run)) {
             shared.forgive(*id);
         }
         let active = &memory.runs;
