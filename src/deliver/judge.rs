@@ -21,7 +21,8 @@ pub(crate) struct Attempt {
     pub key: DeliveryKey,
     /// Charged attempts before this one.
     pub attempts: i64,
-    /// How long the delivery had waited when this attempt was taken up: it expires by that, whatever the clock did since.
+    /// How long the delivery had waited when this attempt was taken up: it expires by that, whatever the clock did
+    /// since.
     pub age: Duration,
     pub now: Timestamp,
     /// Whether its marker was committed.

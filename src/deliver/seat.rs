@@ -87,8 +87,8 @@ impl Seat<'_> {
         }
     }
 
-    /// The recipient of `run`'s copy was refused; `again` if it had bounced and was put back. Gives the recipients to put back once that
-    /// is the relay's own fault. At a site of its own, a dead domain has many readers.
+    /// The recipient of `run`'s copy was refused; `again` if it had bounced and was put back. Gives the recipients to
+    /// put back once that is the relay's own fault. At a site of its own, a dead domain has many readers.
     pub(crate) fn unknown(
         &self,
         run: &Run,

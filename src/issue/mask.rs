@@ -102,9 +102,8 @@ impl Masked {
             {
                 let line = self.text[..range.start].rfind('\n');
                 let before = &self.text[line.map_or(0, |newline| newline + 1)..range.start];
-                let marks = |c: char| c.is_ascii_digit() || " \t>-+*.)".contains(c);
                 let at_margin = before.len() <= 3 && before.trim().is_empty();
-                if !at_margin && before.chars().all(marks) {
+                if !at_margin && before.chars().all(sets_in) {
                     let message = "a directive cannot stand in a list or quote";
                     let error = source.error(base + range.start, "directive", message);
                     found.push(
@@ -259,6 +258,11 @@ fn unread_ranges(text: &str) -> Vec<Range<usize>> {
     apart
 }
 
+/// Whether a line of a list or a quote may begin with this.
+fn sets_in(c: char) -> bool {
+    c.is_ascii_digit() || " \t>-+*.)".contains(c)
+}
+
 /// Hides the last `}` of a headline that ends in words between braces: to Markdown all of them are
 /// attributes, and only classes and names are.
 fn hide_braces(text: &mut String) {
@@ -281,12 +285,11 @@ fn hide_braces(text: &mut String) {
         let Some((_, inside)) = inside.filter(|(_, inside)| !inside.ends_with('\\')) else {
             continue;
         };
-        let marks = |c: char| c.is_ascii_digit() || " \t>-+*.)".contains(c);
         let underlined = lines.peek().map(|next| next.trim()).is_some_and(|next| {
             let drawn = |mark| next.chars().all(|c| c == mark);
             !next.is_empty() && (drawn('-') || drawn('='))
         });
-        let headline = underlined || line.trim_start_matches(marks).starts_with('#');
+        let headline = underlined || line.trim_start_matches(sets_in).starts_with('#');
         let mut tokens = inside.split_whitespace();
         let attributes =
             !inside.trim().is_empty() && tokens.all(|token| token.starts_with(['.', '#']));

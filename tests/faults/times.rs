@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use pressrun::clock::{Clock, Timestamp};
-use pressrun::id::SubscriptionKey;
+use pressrun::id::{RunId, SubscriptionKey};
 use pressrun::smtp::sink::{Keep, SinkOptions};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -141,6 +141,16 @@ async fn at_own_clock(engine: Engine, wish: Wish) -> (Rig, Arc<AtomicI64>) {
     (rig, clock)
 }
 
+/// Whether a run is over. One that a step of the clock has held is let go on.
+async fn is_over(rig: &Rig, run: RunId) -> bool {
+    let found = rig.run(run).await;
+    if found.status == "held" {
+        let resumed = pressrun::run::resume(&rig.app, &found, true).await;
+        resumed.expect("a resume");
+    }
+    found.status == "finished"
+}
+
 on_both!(
     r11_a_clock_that_jumps_doubles_nobody_and_starts_nothing_early,
     async |engine: Engine| {
@@ -191,15 +201,7 @@ on_both!(
         // Nobody has waited too long: a delivery's time runs while its run goes. A step that the engine misses looks
         // like a machine that was away.
         let mut steps = 0;
-        loop {
-            let found = rig.run(run).await;
-            match found.status.as_str() {
-                "finished" => break,
-                "held" => pressrun::run::resume(&rig.app, &found, true)
-                    .await
-                    .expect("a resume"),
-                _ => {}
-            }
+        while !is_over(&rig, run).await {
             steps += 1;
             assert!(
                 steps < 60,
@@ -267,15 +269,7 @@ on_both!(
         assert_eq!(rig.sink.counts().accepted, first as u64, "too early");
         // Then the day goes by in steps. A step that the engine misses looks like a machine that was away.
         let end = start.after(Duration::from_secs(size(12, 60) * 3600));
-        while rig.app.clock.now() < end {
-            let found = rig.run(run).await;
-            match found.status.as_str() {
-                "finished" => break,
-                "held" => pressrun::run::resume(&rig.app, &found, true)
-                    .await
-                    .expect("a resume"),
-                _ => {}
-            }
+        while rig.app.clock.now() < end && !is_over(&rig, run).await {
             clock.fetch_add(25 * MINUTE, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(250)).await;
         }

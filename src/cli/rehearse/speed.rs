@@ -106,7 +106,9 @@ fn held_up(forecast: &Forecast) -> String {
             forecast.durable_write_ms
         ),
         Bottleneck::Caps => {
-            "the caps of the relays (`per_day` and the like, `warmup`): the rest waits for the next day or hour".to_owned()
+            "the caps of the relays (`per_day` and the like, `warmup`): the rest waits for the \
+                             next day or hour"
+                .to_owned()
         }
         Bottleneck::None => "nothing; it was over before anything could be told".to_owned(),
     }

@@ -288,6 +288,17 @@ impl Rig {
         assert!(reached, "{rows:?} of {run:?}");
     }
 
+    /// Waits until of a run's deliveries, each tried once, two are put off and charged, and all others sent.
+    pub async fn two_are_put_off(&self, run: RunId, what: &str) {
+        let reached = async || {
+            let rows = self.rows(run).await;
+            let queued = rows.iter().filter(|row| row.state == "queued").count();
+            let sent = rows.iter().filter(|row| row.state == "sent").count();
+            queued == 2 && sent + 2 == rows.len() && rows.iter().all(|row| row.attempts == 1)
+        };
+        assert!(until(reached).await, "{what}: {:?}", self.rows(run).await);
+    }
+
     pub async fn rows(&self, run: RunId) -> Vec<DeliveryRow> {
         let rows = self.app.store.deliveries(run, None, -1, 100_000).await;
         rows.expect("the rows")

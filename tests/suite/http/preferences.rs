@@ -46,14 +46,19 @@ pub async fn freeze(site: &TestSite, slug: &str, monthly: bool) -> (RunId, i64) 
     (run, recipients)
 }
 
+/// A site whose form offers two lists.
+async fn two_lists(engine: Engine) -> TestSite {
+    let config = TestSite::config(&[(
+        "open = true",
+        "open = true\nlists = [\"weekly\", \"daily\"]",
+    )]);
+    TestSite::with(engine, &config, |_| {}).await
+}
+
 on_both!(
     a_reader_chooses_lists_without_a_further_mail,
     async |engine: Engine| {
-        let config = TestSite::config(&[(
-            "open = true",
-            "open = true\nlists = [\"weekly\", \"daily\"]",
-        )]);
-        let site = TestSite::with(engine, &config, |_| {}).await;
+        let site = two_lists(engine).await;
         site.seed_run(2).await;
         site.db
             .exec("delete from subscriptions where key = 101000")
@@ -114,11 +119,7 @@ on_both!(
 on_both!(
     the_link_alone_brings_nobody_back_who_left_long_ago,
     async |engine: Engine| {
-        let config = TestSite::config(&[(
-            "open = true",
-            "open = true\nlists = [\"weekly\", \"daily\"]",
-        )]);
-        let site = TestSite::with(engine, &config, |_| {}).await;
+        let site = two_lists(engine).await;
         site.seed_run(2).await;
         // One left the weekly, the other both, and of one of them there is nothing left.
         for seq in [0, 1] {

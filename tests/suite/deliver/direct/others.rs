@@ -1,10 +1,9 @@
 //! What one reader's mail may take from the others: not their connections, not their time, and no part of a cap.
 
 use pressrun::deliver::report::report;
-use pressrun::smtp::sink::script::Script;
 
-use super::{Hosts, at, nobody_is_charged, sent, wished, zone};
-use crate::deliver::rig::{script, until};
+use super::{Hosts, are_left_alone, at, wished, zone};
+use crate::deliver::rig::until;
 use crate::dns::Nameserver;
 use crate::harness::Engine;
 use crate::on_both;
@@ -25,47 +24,16 @@ on_both!(
             let sending = rig.start().await;
             let done = until(async || hosts.accepted(0) == 28).await;
             assert!(done, "{words}: {:?}", hosts.sinks[0].counts());
-            // Those two wait by themselves, and are charged for it.
-            let put_off = async || {
-                let rows = rig.rows(run).await;
-                let queued = rows.iter().filter(|row| row.state == "queued");
-                queued.filter(|row| row.attempts == 1).count() == 2
-            };
-            assert!(until(put_off).await, "{words}: {:?}", rig.rows(run).await);
+            rig.two_are_put_off(run, words).await;
             sending.stop().await;
-            let counts = rig.balanced(run).await;
-            assert_eq!((counts.sent, counts.queued), (28, 2), "{words}");
-            let rows = rig.rows(run).await;
-            assert!(rows.iter().all(|row| row.attempts == 1), "{words}");
+            rig.balanced(run).await;
         }
     }
 );
 
 on_both!(
     hosts_that_take_nobody_at_rcpt_are_left_alone_and_nobody_is_to_blame,
-    async |engine: Engine| {
-        let hosts = Hosts::plain(1).await;
-        let dns = Nameserver::start(&zone(&["full.example"])).await;
-        hosts.sinks[0].set_script(script("452-4.3.1"));
-        let send = "retry = [\"100ms\", \"400ms\"]";
-        let readers = at("full.example", 40);
-        let rig = wished(engine, &hosts, &dns, readers, "", "", send).await;
-        let run = rig.begin().await;
-        let sending = rig.start().await;
-        assert!(until(async || hosts.sinks[0].counts().connections >= 3).await);
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        let connections = hosts.sinks[0].counts().connections;
-        assert!(
-            connections <= 10,
-            "{connections}: a few, then one at a time"
-        );
-        nobody_is_charged(&rig, run).await;
-        assert_eq!(rig.balanced(run).await.queued, 40);
-        hosts.sinks[0].set_script(Script::default());
-        rig.wait_status(run, "finished").await;
-        sending.stop().await;
-        assert_eq!(rig.balanced(run).await, sent(40));
-    }
+    async |engine: Engine| are_left_alone(engine, "452-4.3.1", 10).await
 );
 
 on_both!(
