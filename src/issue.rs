@@ -231,19 +231,23 @@ fn decode(file: &str, octets: &[u8]) -> Result<String, Diagnostic> {
         None => text.to_owned(),
     };
     let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
-    // C0, DEL, and the first octet of C1: no other character needs a look.
-    let suspect = |octet: u8| octet < b' ' || octet == 0x7f || octet == 0xc2;
-    let looked = text
-        .bytes()
-        .enumerate()
-        .filter(|(_, octet)| suspect(*octet));
-    let mut looked = looked.filter_map(|(at, _)| Some((at, text[at..].chars().next()?)));
-    if let Some((offset, c)) = looked.find(|(_, c)| odd(*c)) {
+    let mut suspects = may_hold_controls(&text)
+        .then(|| text.char_indices())
+        .into_iter()
+        .flatten();
+    if let Some((offset, c)) = suspects.find(|(_, c)| odd(*c)) {
         let source = Source { file, text: &text };
         let message = format!("the control character U+{:04X} stands here", u32::from(c));
         return Err(source.error(offset, "encoding", message));
     }
     Ok(text)
+}
+
+/// A quick look for control characters other than `\n`; it only errs by suspecting some.
+fn may_hold_controls(text: &str) -> bool {
+    // C0, DEL, and the first octet of C1.
+    let suspect = |o: u8| (o < b' ') & (o != b'\n') | (o == 0x7f) | (o == 0xc2);
+    text.bytes().fold(false, |any, octet| any | suspect(octet))
 }
 
 /// Puts the blocks in their places: intro, items, outro, directives.

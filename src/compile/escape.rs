@@ -28,6 +28,12 @@ impl Context {
 /// Escapes for HTML text and for a quoted attribute.
 pub fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    escape_html_into(&mut out, text);
+    out
+}
+
+/// As [`escape_html`], behind what `out` holds.
+pub(crate) fn escape_html_into(out: &mut String, text: &str) {
     let mut rest = text;
     let special = |octet: u8| matches!(octet, b'&' | b'<' | b'>' | b'"' | b'\'');
     while let Some(place) = rest.bytes().position(special) {
@@ -43,7 +49,6 @@ pub fn escape_html(text: &str) -> String {
         rest = &special[1..];
     }
     out.push_str(rest);
-    out
 }
 
 /// `value` on one line: control characters, line ends of any alphabet and runs of blanks become one

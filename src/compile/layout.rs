@@ -10,7 +10,7 @@ use crate::compile::markup::PLACE;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::Press;
 use crate::compile::theme::Theme;
-use crate::compile::theme::trace::{Marks, Stretch as Traced};
+use crate::compile::theme::trace::Stretch as Traced;
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::issue::block::{Block, Inline};
 use crate::mjml::files::Files;
@@ -27,9 +27,9 @@ impl Press<'_> {
     /// The HTML part, and the places of its blocks where they are asked for.
     pub(super) fn html(&mut self, inputs: &[&str]) -> Option<(Template, Vec<Place>)> {
         let mut places = Placeholders::unlike(inputs);
-        let mut marks = Marks::unlike(inputs.iter().copied());
+        let mut marks = self.theme.marks(inputs.iter().copied());
         let context = self.context(&mut places, &mut marks);
-        let layout = self.theme.layout(&context, &mut marks);
+        let layout = self.theme.layout(&context, &marks);
         let layout = layout.map_err(|error| self.found.push(error)).ok()?;
         let (mjml, traced) = marks.trace(&layout);
         let origins = self.origins(traced);

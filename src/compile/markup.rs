@@ -9,7 +9,7 @@ use std::ptr;
 use minijinja::context;
 use minijinja::value::Value;
 
-use crate::compile::escape::escape_html;
+use crate::compile::escape::{escape_html, escape_html_into};
 use crate::compile::image::double;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::theme::Theme;
@@ -59,13 +59,16 @@ impl Markup<'_> {
                 }
                 Block::Image(picture) => self.image(picture),
                 Block::Button { link, label } => {
-                    let href = safe(format!("{}{}", self.mark(here), self.href(*link)));
-                    let label = safe(self.inlines(label));
+                    let href = self.written(|markup, out| {
+                        markup.mark(out, here);
+                        markup.href(out, *link);
+                    });
+                    let label = self.written(|markup, out| markup.inlines(out, label));
                     context! { kind => "button", href, label }
                 }
                 Block::Promo(promo) => self.promo(promo, here),
                 Block::Mjml { source, offset } => {
-                    let source = safe(self.raw(source, *offset));
+                    let source = self.written(|markup, out| markup.raw(out, source, *offset));
                     context! { kind => "mjml", source }
                 }
                 Block::Only {
@@ -78,9 +81,10 @@ impl Markup<'_> {
                     self.edge(here, Segment::End)
                 }
                 other => {
-                    let html = self.block(other, false);
-                    text.push_str(&self.mark(here));
-                    text.push_str(&self.placed(html, Some(here)));
+                    self.mark(&mut text, here);
+                    self.placed(&mut text, Some(here), |markup, out| {
+                        markup.block(out, other, false)
+                    });
                     continue;
                 }
             };
@@ -92,87 +96,92 @@ impl Markup<'_> {
 
     /// Where a part begins or ends that some readers get: between components, so that each copy is whole.
     fn edge(&mut self, here: usize, edge: Segment) -> Value {
-        let mark = self.mark(here);
-        let place = self
-            .places
-            .put(Filling::Mark(edge), Wanted::Once, "`:::only`");
-        context! { kind => "mjml", source => safe(format!("{mark}<mj-raw>{place}</mj-raw>")) }
+        let source = self.written(|markup, out| {
+            markup.mark(out, here);
+            let place = Filling::Mark(edge);
+            let place = markup.places.put(place, Wanted::Once, "`:::only`");
+            out.push_str(&format!("<mj-raw>{place}</mj-raw>"));
+        });
+        context! { kind => "mjml", source }
+    }
+
+    /// What `write` writes, as markup.
+    pub(crate) fn written(&mut self, write: impl FnOnce(&mut Self, &mut String)) -> Value {
+        let mut out = String::new();
+        write(self, &mut out);
+        safe(out)
     }
 
     /// Words on one line.
-    pub(crate) fn inlines(&mut self, inlines: &[Inline]) -> String {
-        let mut out = String::new();
+    pub(crate) fn inlines(&mut self, out: &mut String, inlines: &[Inline]) {
         for inline in inlines {
             match inline {
-                Inline::Text(text) => out.push_str(&escape_html(text)),
+                Inline::Text(text) => escape_html_into(out, text),
                 Inline::Merge(merge) => {
                     let slot = merge.slot(Context::Html);
                     let what = format!("`{}`", merge.written());
                     out.push_str(&self.places.put(Filling::Slot(slot), Wanted::Once, what));
                 }
                 Inline::Code(text) => {
-                    let code = self.theme.open("code");
-                    out.push_str(&format!("{code}{}</code>", escape_html(text)));
+                    self.theme.open(out, "code", "");
+                    escape_html_into(out, text);
+                    close(out, "code");
                 }
-                Inline::Strong(inner) => out.push_str(&self.wrapped("strong", inner)),
-                Inline::Emphasis(inner) => out.push_str(&self.wrapped("em", inner)),
-                Inline::Strike(inner) => out.push_str(&self.wrapped("s", inner)),
-                Inline::Sub(inner) => out.push_str(&self.wrapped("sub", inner)),
-                Inline::Sup(inner) => out.push_str(&self.wrapped("sup", inner)),
-                Inline::Marked { mark, text } => out.push_str(&self.marked(mark, text)),
+                Inline::Strong(inner) => self.wrapped(out, "strong", inner),
+                Inline::Emphasis(inner) => self.wrapped(out, "em", inner),
+                Inline::Strike(inner) => self.wrapped(out, "s", inner),
+                Inline::Sub(inner) => self.wrapped(out, "sub", inner),
+                Inline::Sup(inner) => self.wrapped(out, "sup", inner),
+                Inline::Marked { mark, text } => self.marked(out, mark, text),
                 Inline::Link { link, text } => {
-                    let href = self.href(*link);
-                    let text = self.inlines(text);
-                    let open =
-                        self.theme
-                            .open("a")
-                            .replacen("<a", &format!("<a href=\"{href}\""), 1);
-                    out.push_str(&format!("{open}{text}</a>"));
+                    let mut href = String::from(" href=\"");
+                    self.href(&mut href, *link);
+                    href.push('"');
+                    self.theme.open(out, "a", &href);
+                    self.inlines(out, text);
+                    close(out, "a");
                 }
                 Inline::Note(number) => {
-                    out.push_str(&format!("{}{number}</sup>", self.theme.open("sup")));
+                    self.theme.open(out, "sup", "");
+                    out.push_str(&format!("{number}</sup>"));
                 }
                 Inline::Break => out.push_str("<br>"),
                 // The reader of Markdown makes blocks of images, or errors.
                 Inline::Image(_) => {}
             }
         }
-        out
     }
 
     /// Blocks of text, without components of their own.
-    pub(crate) fn blocks(&mut self, blocks: &[Block]) -> String {
-        self.each(blocks, |markup, block| markup.block(block, false))
+    pub(crate) fn blocks(&mut self, out: &mut String, blocks: &[Block]) {
+        self.each(out, blocks, |markup, out, block| {
+            markup.block(out, block, false)
+        });
     }
 
     /// What `write` makes of each of `blocks`, with its place.
     fn each(
         &mut self,
+        out: &mut String,
         blocks: &[Block],
-        mut write: impl FnMut(&mut Self, &Block) -> String,
-    ) -> String {
-        let mut out = String::new();
+        mut write: impl FnMut(&mut Self, &mut String, &Block),
+    ) {
         let mut here = None;
         for block in blocks {
             match block {
                 Block::Here(offset) => here = Some(*offset),
-                other => {
-                    let html = write(self, other);
-                    out.push_str(&self.placed(html, here));
-                }
+                other => self.placed(out, here, |markup, out| write(markup, out, other)),
             }
         }
-        out
     }
 
     /// The address of a link, for a quoted attribute.
-    pub(crate) fn href(&mut self, link: LinkId) -> String {
+    pub(crate) fn href(&mut self, out: &mut String, link: LinkId) {
         let name = &self.issue.links[link.0].name;
-        let mut out = String::new();
         for segment in &self.addresses[link.0] {
             match segment {
                 Segment::Only(_) | Segment::End => {}
-                Segment::Literal(text) => out.push_str(&escape_html(text)),
+                Segment::Literal(text) => escape_html_into(out, text),
                 Segment::Slot(slot) => {
                     let what = format!("the link `{name}`");
                     let filling = Filling::Slot(slot.clone());
@@ -180,135 +189,150 @@ impl Markup<'_> {
                 }
             }
         }
-        out
     }
 
-    fn marked(&mut self, mark: &Mark, text: &[Inline]) -> String {
-        let (tag, open) = match mark {
-            Mark::Underline => ("u", self.theme.open("u")),
-            Mark::Small => ("small", self.theme.open("small")),
-            Mark::Highlight => ("mark", self.theme.open("mark")),
-            Mark::Code => ("code", self.theme.open("code")),
-            Mark::Key => ("kbd", self.theme.open("kbd")),
-            Mark::Abbreviation(title) => {
-                ("abbr", format!("<abbr title=\"{}\">", escape_html(title)))
-            }
-            Mark::Style(css) => ("span", format!("<span style=\"{}\">", escape_html(css))),
+    fn marked(&mut self, out: &mut String, mark: &Mark, text: &[Inline]) {
+        let own = |attribute: &str, value: &str| format!(" {attribute}=\"{}\"", escape_html(value));
+        let (tag, attributes) = match mark {
+            Mark::Underline => ("u", None),
+            Mark::Small => ("small", None),
+            Mark::Highlight => ("mark", None),
+            Mark::Code => ("code", None),
+            Mark::Key => ("kbd", None),
+            Mark::Abbreviation(title) => ("abbr", Some(own("title", title))),
+            Mark::Style(css) => ("span", Some(own("style", css))),
         };
-        format!("{open}{}</{tag}>", self.inlines(text))
+        match attributes {
+            Some(attributes) => out.push_str(&format!("<{tag}{attributes}>")),
+            None => self.theme.open(out, tag, ""),
+        }
+        self.inlines(out, text);
+        close(out, tag);
     }
 
-    fn wrapped(&mut self, tag: &str, inner: &[Inline]) -> String {
-        format!("{}{}</{tag}>", self.theme.open(tag), self.inlines(inner))
+    fn wrapped(&mut self, out: &mut String, tag: &str, inner: &[Inline]) {
+        self.theme.open(out, tag, "");
+        self.inlines(out, inner);
+        close(out, tag);
     }
 
-    fn block(&mut self, block: &Block, nested: bool) -> String {
+    fn block(&mut self, out: &mut String, block: &Block, nested: bool) {
         match block {
-            Block::Here(_) => String::new(),
-            Block::Paragraph(inlines) => self.wrapped("p", inlines),
+            Block::Paragraph(inlines) => self.wrapped(out, "p", inlines),
             Block::Heading { level, text } => {
                 let tag = if *level == 3 { "h3" } else { "h4" };
-                self.wrapped(tag, text)
+                self.wrapped(out, tag, text);
             }
             Block::List {
                 start,
                 tight,
                 items,
-            } => self.list(*start, *tight, items, nested),
-            Block::Quote(blocks) => {
-                let last = blocks.last();
-                let inner = self.each(blocks, |markup, block| match block {
-                    // The last one brings no space of its own into the frame.
-                    Block::Paragraph(inlines) if last.is_some_and(|last| ptr::eq(last, block)) => {
-                        let open = markup.theme.open_as("p", "quoted-last");
-                        format!("{open}{}</p>", markup.inlines(inlines))
-                    }
-                    other => markup.block(other, true),
-                });
-                format!("{}{inner}</blockquote>", self.theme.open("blockquote"))
+            } => self.list(out, *start, *tight, items, nested),
+            Block::Quote(blocks) => self.quote(out, blocks),
+            Block::Code(text) => {
+                self.theme.open(out, "pre", "");
+                escape_html_into(out, text);
+                close(out, "pre");
             }
-            Block::Code(text) => format!("{}{}</pre>", self.theme.open("pre"), escape_html(text)),
-            Block::Table { align, head, rows } => self.table(align, head, rows),
+            Block::Table { align, head, rows } => self.table(out, align, head, rows),
             Block::Rule => {
-                let open = self.theme.open("hr");
-                open.replace('>', "/>")
+                self.theme.open(out, "hr", "");
+                out.insert(out.len() - 1, '/');
             }
             Block::Aligned { align, blocks } => {
-                let inner = self.blocks(blocks);
                 let side = align.name();
-                format!("<div align=\"{side}\" style=\"text-align:{side}\">{inner}</div>")
+                out.push_str(&format!(
+                    "<div align=\"{side}\" style=\"text-align:{side}\">"
+                ));
+                self.blocks(out, blocks);
+                close(out, "div");
             }
-            // Components and their edges, which `parts` takes out before.
-            Block::Only { .. }
+            // Components and their edges, which `parts` takes out before; and a place, which `each` does.
+            Block::Here(_)
+            | Block::Only { .. }
             | Block::Image(_)
             | Block::Promo(_)
             | Block::Button { .. }
-            | Block::Mjml { .. } => String::new(),
+            | Block::Mjml { .. } => {}
         }
+    }
+
+    fn quote(&mut self, out: &mut String, blocks: &[Block]) {
+        let last = blocks.last();
+        self.theme.open(out, "blockquote", "");
+        self.each(out, blocks, |markup, out, block| match block {
+            // The last one brings no space of its own into the frame.
+            Block::Paragraph(inlines) if last.is_some_and(|last| ptr::eq(last, block)) => {
+                markup.theme.open_as(out, "p", "quoted-last", "");
+                markup.inlines(out, inlines);
+                close(out, "p");
+            }
+            other => markup.block(out, other, true),
+        });
+        close(out, "blockquote");
     }
 
     fn list(
         &mut self,
+        out: &mut String,
         start: Option<u64>,
         tight: bool,
         items: &[Vec<Block>],
         nested: bool,
-    ) -> String {
+    ) {
         let tag = if start.is_some() { "ol" } else { "ul" };
         let style = match (nested, tag) {
             (true, "ol") => "nested-ol",
             (true, _) => "nested-ul",
             _ => tag,
         };
-        let mut out = self.theme.open_as(tag, style);
-        if let Some(first) = start.filter(|first| *first != 1) {
-            out = out.replacen("<ol", &format!("<ol start=\"{first}\""), 1);
-        }
+        let first = start.filter(|first| *first != 1);
+        let first = first.map_or(String::new(), |first| format!(" start=\"{first}\""));
+        self.theme.open_as(out, tag, style, &first);
         for blocks in items {
             // What stands first in it is the entry's own place.
             let (here, blocks) = match blocks.as_slice() {
                 [Block::Here(offset), rest @ ..] => (Some(*offset), rest),
                 other => (None, other),
             };
-            let open = self.theme.open("li");
-            let inner = self.each(blocks, |markup, block| match block {
-                Block::Paragraph(inlines) if tight => markup.inlines(inlines),
-                other => markup.block(other, true),
+            self.placed(out, here, |markup, out| {
+                markup.theme.open(out, "li", "");
+                markup.each(out, blocks, |markup, out, block| match block {
+                    Block::Paragraph(inlines) if tight => markup.inlines(out, inlines),
+                    other => markup.block(out, other, true),
+                });
+                close(out, "li");
             });
-            out.push_str(&self.placed(format!("{open}{inner}</li>"), here));
         }
-        out.push_str(&format!("</{tag}>"));
-        out
+        close(out, tag);
     }
 
     fn table(
         &mut self,
+        out: &mut String,
         align: &[Align],
         head: &[Vec<Inline>],
         rows: &[Vec<Vec<Inline>>],
-    ) -> String {
-        let open = self.theme.open("table");
-        let attributes = "<table cellpadding=\"0\" cellspacing=\"0\" border=\"0\"";
-        let mut out = open.replacen("<table", attributes, 1);
-        let head = [head.to_vec()];
-        for (tag, lines) in [("th", head.as_slice()), ("td", rows)] {
-            for line in lines {
-                out.push_str("<tr>");
-                for (column, cell) in line.iter().enumerate() {
-                    let align = match align.get(column) {
-                        Some(Align::Center) => "center",
-                        Some(Align::Right) => "right",
-                        Some(Align::Left) | None => self.theme.start(),
-                    };
-                    let open = self.theme.open(tag);
-                    let open = open.replacen(tag, &format!("{tag} align=\"{align}\""), 1);
-                    out.push_str(&format!("{open}{}</{tag}>", self.inlines(cell)));
-                }
-                out.push_str("</tr>");
+    ) {
+        let attributes = " cellpadding=\"0\" cellspacing=\"0\" border=\"0\"";
+        self.theme.open(out, "table", attributes);
+        let head = std::iter::once(("th", head));
+        let rows = rows.iter().map(|row| ("td", row.as_slice()));
+        for (tag, line) in head.chain(rows) {
+            out.push_str("<tr>");
+            for (column, cell) in line.iter().enumerate() {
+                let align = match align.get(column) {
+                    Some(Align::Center) => "center",
+                    Some(Align::Right) => "right",
+                    Some(Align::Left) | None => self.theme.start(),
+                };
+                self.theme.open(out, tag, &format!(" align=\"{align}\""));
+                self.inlines(out, cell);
+                close(out, tag);
             }
+            out.push_str("</tr>");
         }
-        out.push_str("</table>");
-        out
+        close(out, "table");
     }
 
     fn image(&mut self, picture: &Picture) -> Value {
@@ -323,10 +347,15 @@ impl Markup<'_> {
             _ => None,
         };
         let (width, height) = shown_size(picture, own);
-        let href = picture.link.map(|link| safe(self.href(link)));
+        let mut link = |link| self.written(|markup, out| markup.href(out, link));
+        let href = picture.link.map(&mut link);
+        let src = self.written(|markup, out| {
+            markup.mark(out, picture.offset);
+            escape_html_into(out, &src);
+        });
         context! {
             kind => "image",
-            src => safe(format!("{}{}", self.mark(picture.offset), escape_html(&src))),
+            src,
             alt => &picture.alt,
             caption => &picture.caption,
             width, height, href,
@@ -336,11 +365,14 @@ impl Markup<'_> {
     }
 
     fn promo(&mut self, promo: &Promo, here: usize) -> Value {
-        let html = self.blocks(&promo.blocks);
-        let html = safe(format!("{}{html}", self.mark(here)));
-        let code = safe(self.inlines(&promo.code));
-        let until = safe(self.inlines(&promo.until));
-        let href = promo.link.map(|link| safe(self.href(link)));
+        let html = self.written(|markup, out| {
+            markup.mark(out, here);
+            markup.blocks(out, &promo.blocks);
+        });
+        let code = self.written(|markup, out| markup.inlines(out, &promo.code));
+        let until = self.written(|markup, out| markup.inlines(out, &promo.until));
+        let mut link = |link| self.written(|markup, out| markup.href(out, link));
+        let href = promo.link.map(&mut link);
         let label = match promo.label.as_str() {
             "" => &self.theme.look.words.offer,
             label => label,
@@ -349,58 +381,68 @@ impl Markup<'_> {
     }
 
     /// MJML as the author wrote it, with its slots.
-    fn raw(&mut self, source: &[Inline], offset: usize) -> String {
-        let mut out = String::new();
+    fn raw(&mut self, out: &mut String, source: &[Inline], offset: usize) {
         for (at, inline) in self.issue.placed(source, offset) {
             match inline {
                 Inline::Text(text) => {
-                    out.push_str(&self.marks.put(Origin {
+                    let origin = Origin {
                         file: self.file,
                         offset: at,
                         length: text.len(),
-                    }));
+                    };
+                    self.marks.put(out, origin);
                     out.push_str(text);
                 }
                 Inline::Link { link, .. } => {
-                    out.push_str(&self.mark(at));
-                    out.push_str(&self.href(*link));
+                    self.mark(out, at);
+                    self.href(out, *link);
                 }
                 Inline::Image(picture) => {
                     let own = self.images.get(&picture.source);
                     let address = own.map(|image| format!("{}/i/{}", self.public_url, image.hash));
-                    out.push_str(&self.mark(at));
-                    out.push_str(&escape_html(address.as_deref().unwrap_or(&picture.source)));
+                    self.mark(out, at);
+                    escape_html_into(out, address.as_deref().unwrap_or(&picture.source));
                 }
                 other => {
-                    out.push_str(&self.mark(at));
-                    out.push_str(&self.inlines(std::slice::from_ref(other)));
+                    self.mark(out, at);
+                    self.inlines(out, std::slice::from_ref(other));
                 }
             }
         }
-        out
     }
 
     /// A mark for what was made from the block at `offset`.
-    pub(crate) fn mark(&mut self, offset: usize) -> String {
-        self.marks.put(Origin {
+    pub(crate) fn mark(&mut self, out: &mut String, offset: usize) {
+        let origin = Origin {
             file: self.file,
             offset,
             length: 0,
-        })
+        };
+        self.marks.put(out, origin);
     }
 
-    /// The block with its place as a class, where places are asked for.
-    fn placed(&self, html: String, place: Option<usize>) -> String {
-        let name = html
-            .strip_prefix('<')
-            .and_then(|rest| rest.find(|c: char| !c.is_ascii_alphanumeric()));
-        match place.filter(|_| self.annotate).zip(name) {
-            Some((offset, length)) => {
-                let (open, rest) = html.split_at(1 + length);
-                format!("{open} class=\"{PLACE}{offset}\"{rest}")
-            }
-            None => html,
+    /// What `write` writes, with its place as a class where places are asked for.
+    fn placed(
+        &mut self,
+        out: &mut String,
+        place: Option<usize>,
+        write: impl FnOnce(&mut Self, &mut String),
+    ) {
+        let start = out.len();
+        write(self, out);
+        let Some(offset) = place.filter(|_| self.annotate) else {
+            return;
+        };
+        let tag = out[start..].strip_prefix('<');
+        if let Some(name) = tag.and_then(|tag| tag.find(|c: char| !c.is_ascii_alphanumeric())) {
+            out.insert_str(start + 1 + name, &format!(" class=\"{PLACE}{offset}\""));
         }
+    }
+}
+
+fn close(out: &mut String, tag: &str) {
+    for part in ["</", tag, ">"] {
+        out.push_str(part);
     }
 }
 

@@ -11,7 +11,6 @@ use crate::compile::markup::{safe, table_index};
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::Press;
 use crate::compile::theme::Theme;
-use crate::compile::theme::trace::Marks;
 use crate::compile::{Context, Segment, Slot, Template};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::issue::Issue;
@@ -25,9 +24,7 @@ const LAYOUT: &str = "layout.mjml";
 
 /// The theme with the author's layout instead of its own.
 pub(super) fn own_theme(theme: &Theme, layout: &Layout) -> Theme {
-    let mut own = theme.clone();
-    own.files.insert(LAYOUT.into(), layout.template.clone());
-    own
+    theme.with(LAYOUT, layout.template.clone())
 }
 
 /// Moves what was found in the author's layout to where it stands in the author's file.
@@ -145,11 +142,11 @@ impl Press<'_> {
                 let options = self.options;
                 (self.options.opens, self.options.annotate) = (false, false);
                 self.plain = true;
-                let mut marks = Marks::unlike(std::iter::empty());
+                let mut marks = self.theme.marks(std::iter::empty());
                 let context = self.context(&mut places, &mut marks);
                 (self.options, self.plain) = (options, false);
                 // Its errors were told when the HTML was made.
-                let layout = self.theme.layout(&context, &mut marks).ok()?;
+                let layout = self.theme.layout(&context, &marks).ok()?;
                 let (mjml, _) = marks.trace(&layout);
                 let files = Snapshot(self.theme);
                 let mut findings = Findings::default();

@@ -52,7 +52,12 @@ impl Placeholders {
     pub(crate) fn unlike(inputs: &[&str]) -> Placeholders {
         let key = (0_u32..)
             .map(|number| format!("prs{number}k"))
-            .find(|key| !inputs.iter().any(|input| input.contains(key.as_str())))
+            .find(|key| {
+                let finder = Finder::new(key);
+                !inputs
+                    .iter()
+                    .any(|input| finder.find(input.as_bytes()).is_some())
+            })
             .expect("finite texts cannot hold every number");
         Placeholders {
             finder: Finder::new(&key).into_owned(),

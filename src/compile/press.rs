@@ -243,8 +243,10 @@ impl Press<'_> {
         let intro = markup.parts(&issue.intro);
         let mut items = Vec::new();
         for item in &issue.items {
-            let headline = markup.inlines(&item.headline);
-            let headline = safe(format!("{}{headline}", markup.mark(item.offset)));
+            let headline = markup.written(|markup, out| {
+                markup.mark(out, item.offset);
+                markup.inlines(out, &item.headline);
+            });
             let parts = markup.parts(&item.blocks);
             items.push(context! { number => item.number, headline, parts });
         }
@@ -252,12 +254,13 @@ impl Press<'_> {
         let notes: Vec<Value> = issue
             .notes
             .iter()
-            .map(|note| safe(markup.blocks(note)))
+            .map(|note| markup.written(|markup, out| markup.blocks(out, note)))
             .collect();
-        let share_url = issue.share.map(|link| safe(markup.href(link)));
+        let mut href = |link| markup.written(|markup, out| markup.href(out, link));
+        let share_url = issue.share.map(&mut href);
         let mut authors = Vec::new();
         for (author, link) in issue.front.authors.iter().zip(&issue.author_links) {
-            let url = link.map(|link| safe(markup.href(link)));
+            let url = link.map(&mut href);
             authors.push(context! { name => &author.name, url });
         }
         context! {

@@ -1,5 +1,7 @@
 //! Proof-reading: what is checked before and after a page is pressed.
 
+use memchr::memmem::Finder;
+
 use crate::compile::only::SEGMENTS_LIMIT;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::{Mail, Press};
@@ -39,7 +41,8 @@ impl Press<'_> {
     pub(super) fn rewrite_remaining(&mut self, html: &str, places: &mut Placeholders) -> String {
         let mut out = String::with_capacity(html.len());
         let mut rest = html;
-        while let Some(at) = rest.find("href=\"http") {
+        let links = Finder::new("href=\"http");
+        while let Some(at) = links.find(rest.as_bytes()) {
             let start = at + "href=\"".len();
             let end = rest[start..]
                 .find('"')

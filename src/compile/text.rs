@@ -3,6 +3,8 @@
 //! Promises: made from the blocks, never from HTML; lines of at most 72 characters where words allow it;
 //! links among words are numbered and listed below their item. No line ends in a blank.
 
+use std::borrow::Cow;
+
 use crate::compile::markup::table_index;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::theme::look::Words;
@@ -320,38 +322,46 @@ impl Text<'_> {
     /// Words with their slots; a forced break is a newline.
     pub(crate) fn inlines(&mut self, inlines: &[Inline]) -> String {
         let mut out = String::new();
+        self.write(&mut out, inlines);
+        out
+    }
+
+    fn write(&mut self, out: &mut String, inlines: &[Inline]) {
         for inline in inlines {
             match inline {
                 Inline::Text(text) => out.push_str(text),
-                Inline::Code(text) => out.push_str(&format!("`{text}`")),
+                Inline::Code(text) => {
+                    for part in ["`", text, "`"] {
+                        out.push_str(part);
+                    }
+                }
                 Inline::Merge(merge) => {
                     let slot = merge.slot(Context::Text);
                     let what = format!("`{}`", merge.written());
                     out.push_str(&self.places.put(Filling::Slot(slot), Wanted::Once, what));
                 }
-                Inline::Strong(inner) => out.push_str(&format!("*{}*", self.inlines(inner))),
-                Inline::Emphasis(inner) => out.push_str(&format!("_{}_", self.inlines(inner))),
-                Inline::Strike(inner) | Inline::Sub(inner) => out.push_str(&self.inlines(inner)),
-                Inline::Sup(inner) => out.push_str(&format!("^{}", self.inlines(inner))),
-                Inline::Marked { mark, text } => {
-                    let text = self.inlines(text);
-                    out.push_str(&match mark {
-                        Mark::Code => format!("`{text}`"),
-                        Mark::Key => format!("[{text}]"),
-                        Mark::Abbreviation(title) if !title.is_empty() => {
-                            format!("{text} ({title})")
-                        }
-                        _ => text,
-                    });
-                }
+                Inline::Strong(inner) => self.between(out, "*", inner, "*"),
+                Inline::Emphasis(inner) => self.between(out, "_", inner, "_"),
+                Inline::Strike(inner) | Inline::Sub(inner) => self.write(out, inner),
+                Inline::Sup(inner) => self.between(out, "^", inner, ""),
+                Inline::Marked { mark, text } => match mark {
+                    Mark::Code => self.between(out, "`", text, "`"),
+                    Mark::Key => self.between(out, "[", text, "]"),
+                    Mark::Abbreviation(title) if !title.is_empty() => {
+                        self.between(out, "", text, &format!(" ({title})"));
+                    }
+                    _ => self.write(out, text),
+                },
                 Inline::Link { link, text } => {
-                    let text = self.inlines(text);
+                    let start = out.len();
+                    self.write(out, text);
                     let address = self.address(*link);
-                    if is_address(&text) {
+                    if is_address(&out[start..]) {
+                        out.truncate(start);
                         out.push_str(&address);
                     } else {
                         self.listed += 1;
-                        out.push_str(&format!("{text} [{}]", self.listed));
+                        out.push_str(&format!(" [{}]", self.listed));
                         self.waiting.push((self.listed, address));
                     }
                 }
@@ -360,7 +370,12 @@ impl Text<'_> {
                 Inline::Image(_) => {}
             }
         }
-        out
+    }
+
+    fn between(&mut self, out: &mut String, open: &str, inner: &[Inline], close: &str) {
+        out.push_str(open);
+        self.write(out, inner);
+        out.push_str(close);
     }
 
     /// Breaks at blanks; a word longer than the line, such as a URL, stands on a line of its own.
@@ -369,28 +384,39 @@ impl Text<'_> {
         // Few texts hold a placeholder, whose width is not that of its letters.
         let plain = !self.places.holds(text);
         for paragraph in text.split('\n') {
-            let mut line = String::with_capacity(width);
-            let mut used = 0;
-            for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
+            let paragraph = single_spaced(paragraph);
+            // Where the line stands in the paragraph, and the characters that it shows.
+            let (mut line, mut used) = (0..0, 0);
+            let mut at = 0;
+            for word in paragraph.as_bytes().split(|octet| *octet == b' ') {
+                let word = at..at + word.len();
+                at = word.end + 1;
                 let long = match plain {
-                    true => word.chars().count(),
-                    false => self.places.width(word),
+                    true => paragraph[word.clone()].chars().count(),
+                    false => self.places.width(&paragraph[word.clone()]),
                 };
                 if used > 0 && used + 1 + long > width {
-                    lines.push(std::mem::replace(&mut line, String::with_capacity(width)));
-                    used = 0;
+                    lines.push(paragraph[line].to_owned());
+                    (line, used) = (word, long);
+                } else {
+                    used += usize::from(used > 0) + long;
+                    line.end = word.end;
                 }
-                if used > 0 {
-                    line.push(' ');
-                    used += 1;
-                }
-                line.push_str(word);
-                used += long;
             }
-            lines.push(line);
+            lines.push(paragraph[line].to_owned());
         }
         lines
     }
+}
+
+/// The text with one blank between its words, and none around them.
+fn single_spaced(text: &str) -> Cow<'_, str> {
+    let text = text.trim_matches(' ');
+    if !text.contains("  ") {
+        return Cow::Borrowed(text);
+    }
+    let words = text.split(' ').filter(|word| !word.is_empty());
+    Cow::Owned(words.collect::<Vec<_>>().join(" "))
 }
 
 /// Whether the words of a link are an address as a whole, marks of their look apart.

@@ -4,30 +4,31 @@
 //! name is an error; a template that never ends is stopped. What is not marked as markup is escaped.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use minijinja::ErrorKind;
 use minijinja::value::{Value, merge_maps};
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 
-use crate::compile::escape::escape_html;
+use crate::compile::theme::engine::{Engine, Templates, templates};
 use crate::compile::theme::look::Look;
 use crate::compile::theme::trace::Marks;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 
+mod engine;
 pub mod inspect;
 mod literal;
 pub mod look;
 pub mod tokens;
 pub(crate) mod trace;
 
-/// Instructions of one rendering. The digest theme needs about 10,000 for eleven items.
-const FUEL: u64 = 1_000_000;
-
-/// The files of one theme by path within its folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A theme with its files.
+#[derive(Clone, Debug)]
 pub struct Theme {
     pub name: String,
-    pub files: BTreeMap<String, String>,
-    pub look: Look,
+    /// By path within its folder.
+    pub files: Arc<BTreeMap<String, String>>,
+    pub look: Arc<Look>,
+    engine: Arc<Engine>,
     /// Whether the language is written from right to left.
     rtl: bool,
 }
@@ -35,24 +36,37 @@ pub struct Theme {
 impl Theme {
     /// A theme of these files; it needs `theme.toml` and `layout.mjml`.
     pub fn new(name: &str, files: BTreeMap<String, String>) -> Result<Theme, Diagnostic> {
-        let toml = format!("themes/{name}/theme.toml");
-        let missing = |file: &str| {
-            let file = format!("themes/{name}/{file}");
-            Diagnostic::about(Severity::Error, "theme", &file, "the theme lacks this file")
+        let engine = match Engine::kept(&files) {
+            Some(engine) => engine,
+            None => {
+                let look = Arc::new(look(name, &files)?);
+                let engine = Arc::new(Engine::new(files, look));
+                Engine::keep(&engine);
+                engine
+            }
         };
-        let text = files
-            .get("theme.toml")
-            .ok_or_else(|| missing("theme.toml"))?;
-        let look = Look::read(Source { file: &toml, text }).map_err(|mut found| found.remove(0))?;
-        if !files.contains_key("layout.mjml") {
-            return Err(missing("layout.mjml"));
-        }
-        Ok(Theme {
+        Ok(Theme::of(name, engine))
+    }
+
+    fn of(name: &str, engine: Arc<Engine>) -> Theme {
+        Theme {
             name: name.to_owned(),
-            files,
-            look,
+            files: Arc::clone(&engine.files),
+            look: Arc::clone(&engine.look),
+            engine,
             rtl: false,
-        })
+        }
+    }
+
+    /// The same theme with another text of the file `path`, which is one of its components.
+    pub(super) fn with(&self, path: &str, text: String) -> Theme {
+        let mut files = BTreeMap::clone(&self.files);
+        files.insert(path.to_owned(), text);
+        let engine = Arc::new(Engine::new(files, Arc::clone(&self.look)));
+        Theme {
+            rtl: self.rtl,
+            ..Theme::of(&self.name, engine)
+        }
     }
 
     /// The theme for a language (BCP 47): its styles face the right way.
@@ -67,57 +81,49 @@ impl Theme {
         if self.rtl { "right" } else { "left" }
     }
 
-    /// The opening tag with the theme's style for it.
-    pub(crate) fn open(&self, tag: &str) -> String {
-        self.open_as(tag, tag)
+    /// Writes the opening tag with the theme's style for it, and with `attributes`, each after a blank.
+    pub(crate) fn open(&self, out: &mut String, tag: &str, attributes: &str) {
+        self.open_as(out, tag, tag, attributes);
     }
 
-    /// The opening tag with the style that the theme gives under another name.
-    pub(crate) fn open_as(&self, tag: &str, style: &str) -> String {
-        let styles = match self.rtl {
-            true => &self.look.turned,
-            false => &self.look.style,
-        };
-        match styles.get(style) {
-            Some(style) => format!("<{tag} style=\"{}\">", escape_html(style)),
-            None => format!("<{tag}>"),
+    /// The same with the style that the theme gives under another name.
+    pub(crate) fn open_as(&self, out: &mut String, tag: &str, style: &str, attributes: &str) {
+        let styles = &self.engine.direction(self.rtl).styles;
+        let style = styles.get(style).map_or("", String::as_str);
+        for part in ["<", tag, attributes, style, ">"] {
+            out.push_str(part);
         }
     }
 
     /// The theme's own files of components, in the order in which [`Origin::file`] counts them.
     pub(crate) fn templates(&self) -> impl Iterator<Item = (&str, &str)> {
-        let files = self
-            .files
-            .iter()
-            .map(|(path, text)| (path.as_str(), text.as_str()));
-        files.filter(|(path, _)| path.ends_with(".mjml"))
+        templates(&self.files)
+    }
+
+    /// Marks for a rendering that puts `texts` into the theme's templates.
+    pub(crate) fn marks<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Marks {
+        let marks = Marks::unlike(texts);
+        match self.engine.templates() {
+            Ok(templates) => marks.behind(&templates.origins),
+            Err(_) => marks,
+        }
     }
 
     /// Renders `layout.mjml` with `context`. What comes out holds the marks that `marks` takes out again.
-    pub(crate) fn layout(&self, context: &Value, marks: &mut Marks) -> Result<String, Diagnostic> {
-        let context = &merge_maps([context.clone(), self.look.tokens.values(self.rtl)]);
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        // An error names the expression at fault.
-        environment.set_debug(true);
-        environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        environment.set_formatter(|out, _, value| {
-            // minijinja's own escaping also writes `/` as a reference, which would hurt every URL.
-            if value.is_safe() {
-                write!(out, "{value}")?;
-            } else if !value.is_none() {
-                out.write_str(&escape_html(&value.to_string()))?;
+    pub(crate) fn layout(&self, context: &Value, marks: &Marks) -> Result<String, Diagnostic> {
+        let tokens = &self.engine.direction(self.rtl).tokens;
+        let context = &merge_maps([context.clone(), tokens.clone()]);
+        let unmarked;
+        let templates = match marks.is_off() {
+            false => self.engine.templates(),
+            true => {
+                unmarked = Templates::of(&self.files, marks.clone());
+                unmarked.as_ref()
             }
-            Ok(())
-        });
-        for (number, (path, text)) in self.templates().enumerate() {
-            environment
-                .add_template_owned(path.to_owned(), marks.template(number, text))
-                .map_err(|error| self.diagnostic(&error, context))?;
-        }
-        environment
-            .get_template("layout.mjml")
+        };
+        let templates = templates.map_err(|error| self.diagnostic(error, context))?;
+        let layout = templates.environment.get_template("layout.mjml");
+        layout
             .and_then(|layout| layout.render(context))
             .map_err(|error| self.diagnostic(&error, context))
     }
@@ -167,6 +173,22 @@ impl Theme {
     }
 }
 
+/// What `theme.toml` says; the theme must have a layout, too.
+fn look(name: &str, files: &BTreeMap<String, String>) -> Result<Look, Diagnostic> {
+    let toml = format!("themes/{name}/theme.toml");
+    let missing = |file: &str| {
+        let file = format!("themes/{name}/{file}");
+        Diagnostic::about(Severity::Error, "theme", &file, "the theme lacks this file")
+    };
+    let text = files.get("theme.toml");
+    let text = text.ok_or_else(|| missing("theme.toml"))?;
+    let look = Look::read(Source { file: &toml, text }).map_err(|mut found| found.remove(0))?;
+    match files.contains_key("layout.mjml") {
+        true => Ok(look),
+        false => Err(missing("layout.mjml")),
+    }
+}
+
 /// HTML's `dir` for a language.
 pub(crate) fn direction(language: &str) -> &'static str {
     match language.split('-').next().unwrap_or_default() {
@@ -183,7 +205,6 @@ mod tests {
     use minijinja::value::Value;
 
     use super::Theme;
-    use super::trace::Marks;
 
     const WORDS: &str = "[words]\nview = \"\"\nunsubscribe = \"\"\npreferences = \"\"\nshare = \"\"\nauthors = \"\"\n\
         code = \"\"\nuntil = \"\"\noffer = \"\"\nnotes = \"\"\nimage = \"\"\nwhy = \"\"\n";
@@ -200,8 +221,9 @@ mod tests {
     fn rendered(layout: &str) -> Result<String, String> {
         let context =
             context! { a => "<b> & https://a", m => Value::from_safe_string("<i>".into()) };
-        let mut marks = Marks::unlike(std::iter::empty());
-        let rendered = theme(layout).layout(&context, &mut marks);
+        let theme = theme(layout);
+        let marks = theme.marks(std::iter::empty());
+        let rendered = theme.layout(&context, &marks);
         rendered
             .map(|rendered| marks.trace(&rendered).0)
             .map_err(|error| error.to_string())

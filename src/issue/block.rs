@@ -302,3 +302,39 @@ fn collect(inlines: &[Inline], fill: &dyn Fn(&Merge) -> String, out: &mut String
         }
     }
 }
+
+/// Puts a text behind the others, which it may become one with.
+pub(crate) fn add_text(inlines: &mut Vec<Inline>, text: &str) {
+    match inlines.last_mut() {
+        Some(Inline::Text(before)) => before.push_str(text),
+        _ => inlines.push(Inline::Text(text.to_owned())),
+    }
+}
+
+/// Neighbouring texts become one.
+pub(crate) fn joined(inlines: Vec<Inline>) -> Vec<Inline> {
+    let mut pairs = inlines.windows(2);
+    if !pairs.any(|pair| matches!(pair, [Inline::Text(_), Inline::Text(_)])) {
+        return inlines;
+    }
+    let mut out: Vec<Inline> = Vec::with_capacity(inlines.len());
+    for inline in inlines {
+        match (out.last_mut(), inline) {
+            (Some(Inline::Text(before)), Inline::Text(more)) => before.push_str(&more),
+            (_, inline) => out.push(inline),
+        }
+    }
+    out
+}
+
+/// Neighbouring literals become one.
+pub(crate) fn joined_pieces(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        match (out.last_mut(), piece) {
+            (Some(Piece::Literal(before)), Piece::Literal(more)) => before.push_str(&more),
+            (_, piece) => out.push(piece),
+        }
+    }
+    out
+}

@@ -8,11 +8,10 @@ use std::ops::Range;
 use pulldown_cmark::{Event, LinkType, Tag, TagEnd};
 
 use crate::diagnostic::nearest;
-use crate::issue::block::{Align, Inline, Picture, plain_text};
+use crate::issue::block::{Align, Inline, Picture, add_text, joined, plain_text};
 use crate::issue::directive::attributes;
 use crate::issue::html::{self, Meaning, Token, is_void, meaning};
 use crate::issue::markdown::Reader;
-use crate::issue::merge::joined;
 
 /// Emphasis within emphasis; more is no text.
 const AROUND_LIMIT: usize = 24;
@@ -70,9 +69,9 @@ impl<'a> Reader<'a> {
     fn inline(&mut self, event: Event<'a>, range: Range<usize>, out: &mut Vec<Inline>) {
         let offset = self.base + range.start;
         match event {
-            Event::Text(text) => out.extend(self.masked.unmask(&text)),
+            Event::Text(text) => self.masked.unmask_into(&text, out),
             Event::Code(text) => out.push(Inline::Code(text.into())),
-            Event::SoftBreak => out.push(Inline::Text(" ".into())),
+            Event::SoftBreak => add_text(out, " "),
             Event::HardBreak => out.push(Inline::Break),
             Event::Start(Tag::Strong) => {
                 out.push(Inline::Strong(self.inlines(Until::Tag(TagEnd::Strong))));
@@ -295,10 +294,11 @@ fn trim(mut inlines: Vec<Inline>, until: Until<'_>) -> Vec<Inline> {
         return inlines;
     }
     if let Some(Inline::Text(first)) = inlines.first_mut() {
-        *first = first.trim_start_matches(' ').to_owned();
+        let blank = first.len() - first.trim_start_matches(' ').len();
+        first.drain(..blank);
     }
     if let Some(Inline::Text(last)) = inlines.last_mut() {
-        *last = last.trim_end_matches(' ').to_owned();
+        last.truncate(last.trim_end_matches(' ').len());
     }
     inlines.retain(|inline| !matches!(inline, Inline::Text(text) if text.is_empty()));
     inlines

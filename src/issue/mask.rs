@@ -7,12 +7,14 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
+use memchr::memmem;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
 use crate::diagnostic::{Diagnostic, Source};
-use crate::issue::block::{Inline, Piece};
+use crate::issue::block::{Inline, Piece, add_text, joined, joined_pieces};
 use crate::issue::directive::{self, Directive};
-use crate::issue::merge::{Filler, Slots, joined, joined_pieces};
+use crate::issue::may_hold_controls;
+use crate::issue::merge::{Filler, Slots};
 
 /// Stands for the `<` of an unknown tag. The author's text holds no control characters.
 const TAG_OPEN: char = '\u{1}';
@@ -119,10 +121,13 @@ impl Masked {
     }
 
     fn hide_slots(&mut self, slots: &Slots<'_>, base: usize, found: &mut Vec<Diagnostic>) {
-        if !self.text.contains("[[") {
+        if memmem::find(self.text.as_bytes(), b"[[").is_none() {
             return;
         }
-        let code = unread_ranges(&self.text);
+        let code = match may_be_unread(&self.text) {
+            true => unread_ranges(&self.text),
+            false => Vec::new(),
+        };
         let mut from = 0;
         let mut out = String::with_capacity(self.text.len());
         let end = self.text.len();
@@ -148,6 +153,15 @@ impl Masked {
         joined(self.parts(text, Inline::Text, Filler::inline))
     }
 
+    /// The same, behind other words.
+    pub(crate) fn unmask_into(&self, text: &str, words: &mut Vec<Inline>) {
+        match is_bare(text) {
+            true if text.is_empty() => {}
+            true => add_text(words, text),
+            false => words.extend(self.unmask(text)),
+        }
+    }
+
     /// An address with its slots.
     pub(crate) fn pieces(&self, text: &str) -> Vec<Piece> {
         joined_pieces(self.parts(text, Piece::Literal, Filler::piece))
@@ -161,7 +175,7 @@ impl Masked {
     ) -> Vec<T> {
         // A control character can still come in as a character reference.
         let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | SLOT_OPEN | SLOT_CLOSE);
-        if !text.contains(|c: char| c.is_control() && c != '\n') {
+        if is_bare(text) {
             return match text {
                 "" => Vec::new(),
                 _ => vec![plain(text.to_owned())],
@@ -188,6 +202,11 @@ impl Masked {
         }
         out
     }
+}
+
+/// Whether nothing was hidden in a text, nor came in as a character reference.
+fn is_bare(text: &str) -> bool {
+    !may_hold_controls(text) || !text.contains(|c: char| c.is_control() && c != '\n')
 }
 
 /// A stand-in of `length` octets, the same for equal slots of equal length.
@@ -219,7 +238,8 @@ fn code_ranges(text: &str) -> Vec<Range<usize>> {
     // CommonMark 0.31, sections 4.4, 4.5 and 6.1: without one of these there is none, and to read the whole
     // text for it takes as long as to read it for good.
     let marks = ["`", "~~~", "    ", "\t"];
-    if !marks.iter().any(|mark| text.contains(mark)) {
+    let stands = |mark: &&str| memmem::find(text.as_bytes(), mark.as_bytes()).is_some();
+    if !marks.iter().any(stands) {
         return Vec::new();
     }
     let events = Parser::new_ext(text, DIALECT).into_offset_iter();
@@ -229,20 +249,45 @@ fn code_ranges(text: &str) -> Vec<Range<usize>> {
     code.collect()
 }
 
+/// Whether code, or what HTML has of the kind, may stand where `[[` does. To know takes a reading of the
+/// whole text; most issues can be told by the paragraphs around their slots.
+fn may_be_unread(text: &str) -> bool {
+    let octets = text.as_bytes();
+    let far = ["```", "~~~", "<!--", "<pre", "<code"];
+    if far
+        .iter()
+        .any(|mark| memmem::find(octets, mark.as_bytes()).is_some())
+    {
+        return true;
+    }
+    memmem::find_iter(octets, "[[").any(|at| {
+        let start = memmem::rfind(&octets[..at], b"\n\n").unwrap_or(0);
+        let end = memmem::find(&octets[at..], b"\n\n").map_or(text.len(), |end| at + end);
+        let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let margin = text[line..at]
+            .split(|c| !sets_in(c))
+            .next()
+            .unwrap_or_default();
+        text[start..end].contains('`') || margin.contains("    ") || margin.contains('\t')
+    })
+}
+
 /// Code spans, code blocks, and what HTML has of the kind, comments too; in order and apart.
 fn unread_ranges(text: &str) -> Vec<Range<usize>> {
     let code = code_ranges(text);
     let mut ranges = code.clone();
     for (open, close) in [("<!--", "-->"), ("<pre", "</pre"), ("<code", "</code")] {
         let mut from = 0;
-        while let Some(start) = text[from..].find(open).map(|start| from + start) {
+        let find = |from: usize, wanted: &str| {
+            let found = memmem::find(&text.as_bytes()[from..], wanted.as_bytes());
+            found.map(|start| from + start)
+        };
+        while let Some(start) = find(from, open) {
             from = start + open.len();
             if code.iter().any(|range| range.contains(&start)) {
                 continue;
             }
-            let end = text[from..]
-                .find(close)
-                .map_or(text.len(), |end| from + end);
+            let end = find(from, close).unwrap_or(text.len());
             ranges.push(start..end);
             from = end;
         }
@@ -354,83 +399,4 @@ fn is_html(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Masked;
-    use crate::compile::press::Mail;
-    use crate::diagnostic::Source;
-    use crate::issue::block::{Inline, Merge};
-    use crate::issue::front::Front;
-    use crate::issue::merge::{Given, Slots};
-    use crate::segment::named::Segments;
-    use crate::subscriber::field::FieldTable;
-
-    fn mask(text: &str) -> (Masked, Vec<String>) {
-        let mut found = Vec::new();
-        let source = Source { file: "a.md", text };
-        let given = Given {
-            fields: &FieldTable::default(),
-            mail: Mail::Issue,
-            publication: "",
-            url: "",
-            list: "",
-            chosen: None,
-            subject: None,
-            language: "en",
-            segments: &Segments::default(),
-            zone: "UTC",
-        };
-        let slots = Slots::new(source, "a", &Front::default(), given);
-        let masked = Masked::of(&slots, 0, &mut found);
-        assert_eq!(masked.text.len(), text.len());
-        (masked, found.iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn slots_are_hidden_and_come_back_and_code_is_not_searched() {
-        let (masked, found) = mask("a [[name|x]] `[[name]]` [[name|y]]\n\n    [[oops]]\n");
-        assert!(found.is_empty(), "{found:?}");
-        assert!(!masked.text.contains("[[name|"));
-        assert!(masked.text.contains("`[[name]]`"));
-        assert!(masked.text.contains("    [[oops]]"));
-        assert_eq!(masked.unmask(&masked.text).len(), 5);
-    }
-
-    #[test]
-    fn slots_of_one_length_are_told_apart() {
-        let letters = ('a'..='z').flat_map(|a| ('a'..='z').map(move |b| (a, b)));
-        let text: String = letters.map(|(a, b)| format!("[[name|{a}{b}]] ")).collect();
-        let (masked, found) = mask(&text);
-        assert!(found.is_empty(), "{found:?}");
-        let defaults: String = masked
-            .unmask(&masked.text)
-            .iter()
-            .map(|inline| match inline {
-                Inline::Merge(Merge::Field { default, .. }) => format!("[[name|{default}]]"),
-                Inline::Text(text) => text.clone(),
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        assert_eq!(defaults, text);
-    }
-
-    #[test]
-    fn words_in_braces_stay_at_the_end_of_a_headline_and_attributes_do_not() {
-        let text = "## The sets {a, b}\n\n## Plain {.plain}\n\n### Of code {x} ###\n\n\
-                    ```\n# a {b}\n```\n\nSet {y}\n---\n\nwords {z}\n";
-        let (masked, _) = mask(text);
-        let hidden = masked.text.match_indices(super::BRACE);
-        let hidden: Vec<&str> = hidden.map(|(at, _)| &text[at - 1..=at]).collect();
-        assert_eq!(hidden, ["b}", "x}", "y}"]);
-        let shown = masked.unmask("The sets {a, b\u{2}");
-        assert_eq!(shown, [Inline::Text("The sets {a, b}".into())]);
-    }
-
-    #[test]
-    fn an_unknown_tag_is_hidden_with_a_warning_and_known_ones_are_not() {
-        let (masked, found) =
-            mask("a <CALL> </CALL> <b>x</b> <https://a.example> `<CODE>` \\<X> <3");
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found[0].starts_with("a.md:1:3: warning[unknown-tag]: `<CALL>`"));
-        assert_eq!(masked.text.matches('<').count(), 6, "{}", masked.text);
-    }
-}
+mod tests;

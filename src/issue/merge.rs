@@ -9,7 +9,7 @@ use crate::compile::notation::Notation;
 use crate::compile::press::Mail;
 use crate::compile::{Context, Slot};
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
-use crate::issue::block::{Inline, Merge, Piece};
+use crate::issue::block::{Inline, Merge, Piece, joined, joined_pieces};
 use crate::issue::front::Front;
 use crate::segment::named::Segments;
 use crate::subscriber::field::{BUILT_IN, FieldError, FieldTable};
@@ -465,30 +465,6 @@ impl<'a> Slots<'a> {
         let fields = self.given.fields.names().chain(BUILT_IN);
         fields.chain(pages).chain(self.fixed.keys().copied())
     }
-}
-
-/// Neighbouring texts become one.
-pub(crate) fn joined(inlines: Vec<Inline>) -> Vec<Inline> {
-    let mut out: Vec<Inline> = Vec::with_capacity(inlines.len());
-    for inline in inlines {
-        match (out.last_mut(), inline) {
-            (Some(Inline::Text(before)), Inline::Text(more)) => before.push_str(&more),
-            (_, inline) => out.push(inline),
-        }
-    }
-    out
-}
-
-/// Neighbouring literals become one.
-pub(crate) fn joined_pieces(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        match (out.last_mut(), piece) {
-            (Some(Piece::Literal(before)), Piece::Literal(more)) => before.push_str(&more),
-            (_, piece) => out.push(piece),
-        }
-    }
-    out
 }
 
 fn is_name(name: &str) -> bool {

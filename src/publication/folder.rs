@@ -1,7 +1,7 @@
 //! Folders of files: the author's on disk, and the defaults in the binary.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -47,13 +47,12 @@ impl Folder {
                 Ok(file.map(|file| file.data.into_owned()))
             }
             Folder::Disk(folder) => {
-                let real = match folder.join(inner).canonicalize() {
+                let real = match followed(folder, inner) {
                     Ok(real) => real,
                     Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                     Err(error) => return Err(error).context(format!("`{path}` cannot be read")),
                 };
-                let home = folder.canonicalize()?;
-                ensure!(real.starts_with(home), "`{path}` leads out of its folder");
+                let real = real.with_context(|| format!("`{path}` leads out of its folder"))?;
                 ensure!(real.is_file(), "`{path}` is no file");
                 let octets = std::fs::read(&real);
                 octets.map(Some).context(format!("`{path}` cannot be read"))
@@ -104,6 +103,19 @@ impl Folder {
             }
         }
     }
+}
+
+/// Where the file `inner` of a folder really is; `None` where a symbolic link leads it out of there.
+fn followed(folder: &Path, inner: &Path) -> io::Result<Option<PathBuf>> {
+    let mut real = folder.to_owned();
+    for part in inner.components() {
+        real.push(part);
+        if real.symlink_metadata()?.is_symlink() {
+            let (real, home) = (folder.join(inner).canonicalize()?, folder.canonicalize()?);
+            return Ok(real.starts_with(home).then_some(real));
+        }
+    }
+    Ok(Some(real))
 }
 
 fn walk(folder: &Path, prefix: &str, depth: usize, paths: &mut Vec<String>) -> anyhow::Result<()> {

@@ -57,7 +57,11 @@ pub fn themes(emails: &Path) -> anyhow::Result<Vec<Listed>> {
 /// The colours, type and spaces of a theme.
 pub fn tokens(emails: &Path, name: &str) -> anyhow::Result<Tokens> {
     let theme = Publication::load(emails)?.theme(name);
-    Ok(theme.map_err(|error| Rejected(vec![error]))?.look.tokens)
+    Ok(theme
+        .map_err(|error| Rejected(vec![error]))?
+        .look
+        .tokens
+        .clone())
 }
 
 /// Copies the theme `from` into the author's folder as `name`, and gives the files written.

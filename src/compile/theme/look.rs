@@ -332,7 +332,7 @@ impl Reader<'_> {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_debug(true);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_fuel(Some(super::FUEL));
+        environment.set_fuel(Some(super::engine::FUEL));
         let contexts = [look.tokens.values(false), look.tokens.values(true)];
         for (key, value) in table {
             let name: &str = key.get_ref();

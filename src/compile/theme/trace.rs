@@ -3,7 +3,11 @@
 //! Promises: marks in the templates do not change what comes out; where the text already holds the marks'
 //! own characters, nothing is marked and nothing can be traced. Leaves drawing the place to `mjml`.
 
+use std::fmt::Write;
 use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::memmem;
 
 /// Opens a mark; a private-use character that no text has a reason to hold.
 const OPEN: char = '\u{10f0f0}';
@@ -13,6 +17,8 @@ const CLOSE: char = '\u{10f0f1}';
 /// The marks of one rendering, and what each stands for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
+    /// Of the templates, which are marked before there is a rendering.
+    before: Arc<[Origin]>,
     origins: Vec<Origin>,
     /// Some text holds our characters.
     off: bool,
@@ -42,18 +48,39 @@ impl Marks {
     /// Marks for texts among which may be some that cannot be marked.
     pub(crate) fn unlike<'a>(mut texts: impl Iterator<Item = &'a str>) -> Marks {
         Marks {
-            origins: Vec::new(),
             off: texts.any(|text| text.contains(OPEN) || text.contains(CLOSE)),
+            ..Marks::default()
         }
     }
 
-    /// A mark for one place; empty when nothing can be marked.
-    pub(crate) fn put(&mut self, origin: Origin) -> String {
+    /// The same for templates that hold marks for `before` already.
+    pub(crate) fn behind(self, before: &Arc<[Origin]>) -> Marks {
+        let before = Arc::clone(before);
+        Marks { before, ..self }
+    }
+
+    /// Nothing is marked, and nothing can be traced.
+    pub(crate) fn is_off(&self) -> bool {
+        self.off
+    }
+
+    pub(crate) fn into_origins(self) -> Arc<[Origin]> {
+        self.origins.into()
+    }
+
+    /// Writes a mark for one place, or nothing when nothing can be marked.
+    pub(crate) fn put(&mut self, out: &mut String, origin: Origin) {
         if self.off {
-            return String::new();
+            return;
         }
+        let number = self.before.len() + self.origins.len();
         self.origins.push(origin);
-        format!("{OPEN}{}{CLOSE}", self.origins.len() - 1)
+        write!(out, "{OPEN}{number}{CLOSE}").expect("a string takes everything");
+    }
+
+    fn origin(&self, number: usize) -> Option<&Origin> {
+        let own = || self.origins.get(number - self.before.len());
+        self.before.get(number).or_else(own)
     }
 
     /// The template with a mark before each stretch of plain text.
@@ -76,11 +103,12 @@ impl Marks {
                 _ => plain.start,
             };
             out.push_str(&text[at..start]);
-            out.push_str(&self.put(Origin {
+            let origin = Origin {
                 file,
                 offset: start,
                 length: plain.end - start,
-            }));
+            };
+            self.put(&mut out, origin);
             at = start;
         }
         out.push_str(&text[at..]);
@@ -96,12 +124,16 @@ impl Marks {
         let mut stretches: Vec<Stretch> = Vec::new();
         // The files that are open, each with its latest stretch.
         let mut open: Vec<(usize, usize)> = Vec::new();
-        let mut pieces = rendered.split(OPEN);
-        text.push_str(pieces.next().unwrap_or_default());
-        for piece in pieces {
-            let mark = piece.split_once(CLOSE).and_then(|(number, rest)| {
-                Some((self.origins.get(number.parse::<usize>().ok()?)?, rest))
-            });
+        // A page is long, and marks are rare in it: worth a search that goes by more than one octet.
+        let sign = OPEN.to_string();
+        let mut ends: Vec<usize> = memmem::find_iter(rendered.as_bytes(), &sign).collect();
+        ends.push(rendered.len());
+        text.push_str(&rendered[..ends[0]]);
+        for piece in ends.windows(2) {
+            let piece = &rendered[piece[0] + OPEN.len_utf8()..piece[1]];
+            let mark = piece
+                .split_once(CLOSE)
+                .and_then(|(number, rest)| Some((self.origin(number.parse().ok()?)?, rest)));
             let Some((origin, rest)) = mark else {
                 text.push(OPEN);
                 text.push_str(piece);

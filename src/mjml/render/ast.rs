@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use memchr::memmem::Finder;
 use mrml::mj_body::{MjBody, MjBodyChild};
 use mrml::mjml::{Mjml, MjmlAttributes, MjmlChildren};
 use mrml::prelude::AttributeMap;
@@ -89,9 +90,13 @@ pub fn draw(
         components.push(MjBodyChild::Text(Text::from(mark.as_str())));
     }
     let page = render(components)?;
+    let marks = Finder::new(&mark);
+    let starts = marks.find_iter(page.as_bytes()).map(|at| at + mark.len());
+    let starts: Vec<usize> = starts.collect();
     let mut html = String::with_capacity(written.len() + page.len());
     let mut from = 0;
-    for ((place, missing), mut drawn) in places.iter().zip(page.split(&mark).skip(1)) {
+    for ((place, missing), between) in places.iter().zip(starts.windows(2)) {
+        let mut drawn = &page[between[0]..between[1] - mark.len()];
         html.push_str(&written[from..*place]);
         from = *place;
         for (tag, attribute) in missing {
@@ -128,7 +133,12 @@ fn render(components: Vec<MjBodyChild>) -> Result<String, Error> {
 fn mark(files: &[File]) -> String {
     (0_u32..)
         .map(|number| format!("\0{number}\0"))
-        .find(|mark| !files.iter().any(|file| file.text.contains(mark.as_str())))
+        .find(|mark| {
+            let finder = Finder::new(mark);
+            !files
+                .iter()
+                .any(|file| finder.find(file.text.as_bytes()).is_some())
+        })
         .expect("finite texts cannot hold every number")
 }
 
