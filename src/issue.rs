@@ -286,6 +286,7 @@ impl Assembly<'_> {
                     self.reader.skip();
                     let plain = classes.iter().any(|class| &**class == "plain");
                     let offset = self.reader.base + range.start;
+                    self.reader.classes(&classes, offset, &["plain"]);
                     if self.reader.is_setext(&range) {
                         self.reader.setext(offset);
                     }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use pulldown_cmark::{Event, LinkType, Tag, TagEnd};
+use pulldown_cmark::{CowStr, Event, LinkType, Tag, TagEnd};
 
 use crate::diagnostic::nearest;
 use crate::issue::block::{Align, Inline, Picture, add_text, joined, plain_text};
@@ -245,6 +245,22 @@ impl<'a> Reader<'a> {
         if !known {
             let message = format!("`{value}` is no `{key}` of an image");
             let error = self.source.error(offset, "image", message);
+            self.found.push(error.help(help));
+        }
+    }
+
+    /// Tells the classes of a headline, as in `## Words {.plain}`, that are none of `known`.
+    pub(super) fn classes(&mut self, classes: &[CowStr<'_>], offset: usize, known: &[&str]) {
+        for class in classes.iter().filter(|class| !known.contains(&&***class)) {
+            let message = format!("`{{.{class}}}` says nothing here");
+            let error = self.source.error(offset, "headline", message);
+            let help = match known {
+                [] => "only an item's headline takes one: `## Words {.plain}`".to_owned(),
+                _ => match nearest(class, known.iter().copied()) {
+                    Some(near) => format!("did you mean `{{.{near}}}`?"),
+                    None => "a headline takes `{.plain}`, which opens a section".to_owned(),
+                },
+            };
             self.found.push(error.help(help));
         }
     }

@@ -123,7 +123,8 @@ impl<'a> Reader<'a> {
                 let inlines = self.inlines(Until::Tag(TagEnd::Paragraph));
                 self.paragraph(inlines)
             }
-            Event::Start(Tag::Heading { level, .. }) => {
+            Event::Start(Tag::Heading { level, classes, .. }) => {
+                self.classes(&classes, offset, &[]);
                 let end = TagEnd::Heading(level);
                 let inlines = self.inlines(Until::Tag(end));
                 let text = self.without_images(inlines);

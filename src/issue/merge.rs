@@ -239,19 +239,25 @@ impl<'a> Slots<'a> {
             let (length, stop) =
                 stops.find(|(at, c)| *c == "\n" || rest[at + 1..].starts_with(']'))?;
             let close = open + length;
-            if stop == "\n" {
-                at = close;
-                continue;
-            }
             // Of `[[[name]]`, the inner two.
             let start = text[..close].rfind("[[").unwrap_or(open);
-            let end = close + 2;
-            at = end;
             let backslashes = text[..start]
                 .bytes()
                 .rev()
                 .take_while(|b| *b == b'\\')
                 .count();
+            if stop == "\n" {
+                at = close;
+                if backslashes % 2 == 0 && self.is_broken(&text[start + 2..]) {
+                    let message = "this slot does not end on its line";
+                    let error = self.error(base + start, close - start, "slot", message);
+                    let help = "write it on one line: `[[field|default]]`";
+                    found.push(error.help(help));
+                }
+                continue;
+            }
+            let end = close + 2;
+            at = end;
             // `[[1]](url)` and `[[1]][ref]` are links.
             let link = text[end..].starts_with(['(', '[']);
             if backslashes % 2 == 1 || link {
@@ -457,6 +463,19 @@ impl<'a> Slots<'a> {
             text: text.to_owned(),
             address: fixed.address,
         })
+    }
+
+    /// Whether what stands behind `[[` was meant as a slot, although its line ends before `]]`: what is known
+    /// is named, or something is and the end comes within the paragraph.
+    fn is_broken(&self, inside: &str) -> bool {
+        let line = inside.lines().next().unwrap_or_default();
+        let (name, default) = match line.split_once('|') {
+            Some((name, _)) => (name.trim(), true),
+            None => (line.trim(), false),
+        };
+        let paragraph = inside.split("\n\n").next().unwrap_or_default();
+        let ends = paragraph.contains("]]");
+        self.names().any(|known| known == name) || default && ends && name.split('.').all(is_name)
     }
 
     /// Every name that a slot may hold.

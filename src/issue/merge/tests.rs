@@ -267,3 +267,28 @@ fn fields_are_typed_and_misspelt_declarations_are_errors() {
         assert!(error.to_string().contains(expected), "{error}");
     }
 }
+
+#[test]
+fn a_slot_that_does_not_end_on_its_line_is_told() {
+    for broken in [
+        "a [[first_name|\nyou]] b",
+        "a [[email\nb",
+        "[[ unsubscribe_url \n]]",
+        "[[frist_name|x\ny]]",
+    ] {
+        let (_, found) = read(broken);
+        assert_eq!(found.len(), 1, "{broken}: {found:?}");
+        assert!(
+            found[0].contains("this slot does not end on its line"),
+            "{found:?}"
+        );
+    }
+    for text in [
+        "if [[ -f x\ny ]]",
+        "a [[x|y\n\nz]]",
+        "\\[[email\nb",
+        "[[no\nb]]",
+    ] {
+        assert_eq!(read(text).1, Vec::<String>::new(), "{text}");
+    }
+}

@@ -41,3 +41,24 @@ fn a_headline_may_end_in_braces() {
     let shown: Vec<&str> = items.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(shown, ["The sets {a, b}", "Plain", "{c} {d}"]);
 }
+
+#[test]
+fn a_class_that_a_headline_does_not_take_is_told() {
+    for (text, told) in [
+        (
+            "## One {.plian}\n",
+            "`{.plian}` says nothing here\n    help: did you mean `{.plain}`?",
+        ),
+        (
+            "## One\n\n### Two {.plain}\n",
+            "6:1: error[headline]: `{.plain}` says nothing here",
+        ),
+    ] {
+        let (_, found) = read(text);
+        assert!(
+            found.iter().any(|found| found.contains(told)),
+            "{text}: {found:?}"
+        );
+    }
+    assert_eq!(read("## One {#one .plain}\n").1, Vec::<String>::new());
+}
