@@ -27,6 +27,7 @@ mod inline;
 mod markdown;
 mod mask;
 pub mod merge;
+mod notes;
 pub mod own;
 pub(crate) mod target;
 mod yaml;
@@ -321,6 +322,7 @@ impl Assembly<'_> {
             }
         }
         let (author_links, share) = self.front_links(&front);
+        let source = self.reader.source;
         Issue {
             slug: slug.to_owned(),
             file: self.reader.source.file.to_owned(),
@@ -332,7 +334,7 @@ impl Assembly<'_> {
             intro,
             items,
             outro,
-            notes: self.reader.notes(),
+            notes: self.reader.notes.take(&source, self.reader.found),
             links: self.reader.links,
             author_links,
             share,

@@ -13,6 +13,7 @@ pub mod origin;
 pub mod parser;
 mod place;
 pub mod render;
+mod selector;
 pub mod tree;
 pub mod validate;
 pub mod values;

@@ -12,6 +12,7 @@ use minijinja::value::Value;
 use crate::compile::escape::{escape_html, escape_html_into};
 use crate::compile::image::double;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
+use crate::compile::sizes::shown_size;
 use crate::compile::theme::Theme;
 use crate::compile::theme::trace::{Marks, Origin};
 use crate::compile::{Context, Image, Segment};
@@ -75,8 +76,8 @@ impl Markup<'_> {
                     segment, blocks, ..
                 } => {
                     flush(&mut text, parts);
-                    let begin = self.only.iter().position(|known| known == segment);
-                    parts.push(self.edge(here, Segment::Only(table_index(begin.unwrap_or(0)))));
+                    let begin = self.begin(segment);
+                    parts.push(self.edge(here, begin));
                     self.parts_from(here, blocks, parts);
                     self.edge(here, Segment::End)
                 }
@@ -98,11 +99,22 @@ impl Markup<'_> {
     fn edge(&mut self, here: usize, edge: Segment) -> Value {
         let source = self.written(|markup, out| {
             markup.mark(out, here);
-            let place = Filling::Mark(edge);
-            let place = markup.places.put(place, Wanted::Once, "`:::only`");
-            out.push_str(&format!("<mj-raw>{place}</mj-raw>"));
+            out.push_str("<mj-raw>");
+            markup.fence(out, edge);
+            out.push_str("</mj-raw>");
         });
         context! { kind => "mjml", source }
+    }
+
+    /// Where what is for `segment` begins.
+    fn begin(&self, segment: &Sieve) -> Segment {
+        let place = self.only.iter().position(|known| known == segment);
+        Segment::Only(table_index(place.unwrap_or(0)))
+    }
+
+    fn fence(&mut self, out: &mut String, edge: Segment) {
+        let place = Filling::Mark(edge);
+        out.push_str(&self.places.put(place, Wanted::Once, "`:::only`"));
     }
 
     /// What `write` writes, as markup.
@@ -247,9 +259,17 @@ impl Markup<'_> {
                 self.blocks(out, blocks);
                 close(out, "div");
             }
-            // Components and their edges, which `parts` takes out before; and a place, which `each` does.
+            // A footnote; elsewhere `parts` takes it out before.
+            Block::Only {
+                segment, blocks, ..
+            } => {
+                let begin = self.begin(segment);
+                self.fence(out, begin);
+                self.blocks(out, blocks);
+                self.fence(out, Segment::End);
+            }
+            // Components, which `parts` takes out before; and a place, which `each` does.
             Block::Here(_)
-            | Block::Only { .. }
             | Block::Image(_)
             | Block::Promo(_)
             | Block::Button { .. }
@@ -444,24 +464,6 @@ fn close(out: &mut String, tag: &str) {
     for part in ["</", tag, ">"] {
         out.push_str(part);
     }
-}
-
-/// Width and height in CSS pixels: what the author says, the rest from the file's own proportions.
-pub(crate) fn shown_size(picture: &Picture, own: Option<&Image>) -> (Option<u32>, Option<u32>) {
-    let (given, tall) = (picture.width, picture.height);
-    let Some(own) = own.filter(|own| own.width > 0 && own.height > 0) else {
-        return (given, tall);
-    };
-    // A file for dense screens alone has two of its pixels to one of CSS.
-    let density = if own.source.contains("@2x.") { 2 } else { 1 };
-    let part = |whole: u32, of: u32, by: u32| {
-        let scaled = (u64::from(whole) * u64::from(of) + u64::from(by) / 2) / u64::from(by);
-        u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
-    };
-    let width = given.or(tall.map(|tall| part(own.width, tall, own.height)));
-    let width = width.unwrap_or((own.width / density).max(1));
-    let height = tall.unwrap_or_else(|| part(own.height, width, own.width));
-    (Some(width), Some(height))
 }
 
 /// Marks text as markup that needs no escaping.

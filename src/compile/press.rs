@@ -442,15 +442,21 @@ fn notes(text: &mut Text<'_>) {
     text.headline(None, &[Inline::Text(title)], '-');
     for (index, note) in issue.notes.iter().enumerate() {
         let mut blocks = note.clone();
-        let lead = Inline::Text(format!("({}) ", index + 1));
-        let mut shown = blocks
-            .iter_mut()
-            .filter(|block| !matches!(block, Block::Here(_)));
-        match shown.next() {
-            Some(Block::Paragraph(inlines)) => inlines.insert(0, lead),
-            _ => blocks.insert(0, Block::Paragraph(vec![lead])),
-        }
+        led_by(&format!("({}) ", index + 1), &mut blocks);
         text.section(&blocks);
+    }
+}
+
+/// Puts a lead before the first word of `blocks`, within what is for some readers only.
+fn led_by(lead: &str, blocks: &mut Vec<Block>) {
+    let mut shown = blocks
+        .iter_mut()
+        .filter(|block| !matches!(block, Block::Here(_)));
+    let words = Inline::Text(lead.to_owned());
+    match shown.next() {
+        Some(Block::Only { blocks, .. }) => led_by(lead, blocks),
+        Some(Block::Paragraph(inlines)) => inlines.insert(0, words),
+        _ => blocks.insert(0, Block::Paragraph(vec![words])),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::compile::escape::escape_html;
 use crate::compile::image::double;
 use crate::compile::placeholder::Placeholders;
 use crate::compile::press::Press;
+use crate::issue::block::Picture;
 
 /// CSS pixels of the widest mail, for an image of which no layout says how wide it is.
 const WIDTH_LIMIT: u32 = 600;
@@ -84,6 +85,24 @@ impl Press<'_> {
         }
         known
     }
+}
+
+/// Width and height in CSS pixels: what the author says, the rest from the file's own proportions.
+pub(crate) fn shown_size(picture: &Picture, own: Option<&Image>) -> (Option<u32>, Option<u32>) {
+    let (given, tall) = (picture.width, picture.height);
+    let Some(own) = own.filter(|own| own.width > 0 && own.height > 0) else {
+        return (given, tall);
+    };
+    // A file for dense screens alone has two of its pixels to one of CSS.
+    let density = if own.source.contains("@2x.") { 2 } else { 1 };
+    let part = |whole: u32, of: u32, by: u32| {
+        let scaled = (u64::from(whole) * u64::from(of) + u64::from(by) / 2) / u64::from(by);
+        u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
+    };
+    let width = given.or(tall.map(|tall| part(own.width, tall, own.height)));
+    let width = width.unwrap_or((own.width / density).max(1));
+    let height = tall.unwrap_or_else(|| part(own.height, width, own.width));
+    (Some(width), Some(height))
 }
 
 /// The tag without its `>`, with what it lacks.

@@ -12,6 +12,7 @@ use crate::issue::directive::{Directive, Kind};
 use crate::issue::front::iso_day;
 use crate::issue::html::without_entities;
 use crate::issue::markdown::placed;
+use crate::issue::notes::Whom;
 use crate::issue::own::tags;
 
 impl Assembly<'_> {
@@ -23,6 +24,11 @@ impl Assembly<'_> {
             self.reader.place = "promo".into();
         }
         self.reader.skip();
+        let whom = match directive.kind {
+            Kind::Only => self.whom(directive),
+            _ => None,
+        };
+        self.reader.notes.whom.extend(whom.clone());
         let mut blocks = Vec::new();
         while let Some((event, range)) = self.reader.rest().first() {
             let closes = range.start >= directive.close.start;
@@ -48,21 +54,23 @@ impl Assembly<'_> {
             }),
             Kind::Promo => Some(self.promo(directive, blocks, offset)),
             Kind::Button => self.button(directive, blocks, offset),
-            Kind::Only => self.only(directive, blocks),
+            Kind::Only => whom.map(|(segment, offset)| {
+                self.reader.notes.whom.pop();
+                Block::Only {
+                    segment,
+                    blocks,
+                    offset,
+                }
+            }),
         };
         self.reader.place = place;
         placed(offset, block.into_iter().collect())
     }
 
-    /// What some readers get, if the segment means something.
-    fn only(&mut self, directive: &Directive, blocks: Vec<Block>) -> Option<Block> {
+    /// Whom a part is for, if the segment means something.
+    fn whom(&mut self, directive: &Directive) -> Option<Whom> {
         let (source, base) = (self.reader.source, self.reader.base);
-        let (segment, offset) = directive.sieve(&source, base, &self.given, self.reader.found)?;
-        Some(Block::Only {
-            segment,
-            blocks,
-            offset,
-        })
+        directive.sieve(&source, base, &self.given, self.reader.found)
     }
 
     fn mjml(&mut self, directive: &Directive) -> Vec<Inline> {

@@ -171,8 +171,33 @@ impl Reading<'_> {
             });
     }
 
+    /// Tells a ` #` in words that are not in quotes: to YAML all from there on is a comment, so that "Issue
+    /// #42" would lose its number.
+    fn comment(&mut self, key: &str) -> bool {
+        let Some(start) = self.source.text.find(&format!("\n{key}:")) else {
+            return false;
+        };
+        let start = start + key.len() + 2;
+        let words = &self.source.text[start..];
+        let words = words.lines().next().unwrap_or_default();
+        let quoted = words.trim_start().starts_with(['"', '\'', '|', '>']);
+        let Some(sign) = words.find(" #").filter(|_| !quoted) else {
+            return false;
+        };
+        let (at, length) = (start + sign + 1, words.len() - sign - 1);
+        let message = format!("from `#` on this is a comment, and no part of `{key}`");
+        let error = self.source.at(Severity::Error, at, length, CODE, message);
+        let help = "put the words in quotes, or the comment on a line of its own";
+        self.found.push(error.help(help));
+        true
+    }
+
     /// A text on one line; what is wrong with it is told.
     fn line(&mut self, key: &str, value: &Placed) -> Option<String> {
+        let words = ["title", "subject", "preheader", "teaser", "share"];
+        if words.contains(&key) && self.comment(key) {
+            return None;
+        }
         let Node::Text(text) = &value.node else {
             let problem = match value.node {
                 Node::Nothing => format!("`{key}` is empty"),

@@ -130,9 +130,7 @@ impl<'a> Reader<'a> {
                 out.push(Inline::Image(picture));
             }
             Event::FootnoteReference(label) => {
-                let next = self.notes.len() + 1;
-                let number = *self.notes.entry(label.to_string()).or_insert(next);
-                out.push(Inline::Note(number));
+                out.push(Inline::Note(self.notes.mention(&label, offset)));
             }
             Event::InlineHtml(tag) => self.inline_html(&tag, offset, out),
             _ => self.error(offset, "markdown", "this cannot stand among words"),

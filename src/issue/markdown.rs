@@ -3,7 +3,7 @@
 //! Promises: every link, image and footnote is recorded once; what a mail cannot show is an error at
 //! its place. Leaves the order of items to `issue`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use pulldown_cmark::{Alignment, BrokenLink, Event, LinkType, Parser, Tag, TagEnd};
@@ -14,6 +14,7 @@ use crate::issue::html::Token;
 use crate::issue::inline::{Until, is_inline};
 use crate::issue::mask::{DIALECT, Masked};
 use crate::issue::merge::Slots;
+use crate::issue::notes::{Notes, missing};
 use crate::issue::target;
 
 /// Deeper nesting of lists and quotes cannot be read in a mail.
@@ -32,9 +33,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) links: Vec<Link>,
     /// Where the reader stands, for the names of links: "3", "promo", "outro".
     pub(crate) place: String,
-    /// Footnotes by label, numbered by first mention.
-    pub(super) notes: HashMap<String, usize>,
-    note_texts: HashMap<String, (usize, Vec<Block>)>,
+    pub(super) notes: Notes,
     pub(super) events: Vec<(Event<'a>, Range<usize>)>,
     pub(super) at: usize,
     /// Tags of the HTML block that is being read.
@@ -68,7 +67,7 @@ impl<'a> Reader<'a> {
         for link in broken {
             found.extend(broken_link(&source, base, &link));
         }
-        missing_notes(&source, base, &masked.text, &events, found);
+        missing(&source, base, &masked.text, &events, found);
         masked.swallowed(&source, base, &events, found);
         masked.set_in(&source, base, &events, found);
         Reader {
@@ -79,8 +78,7 @@ impl<'a> Reader<'a> {
             found,
             links: Vec::new(),
             place: String::new(),
-            notes: HashMap::new(),
-            note_texts: HashMap::new(),
+            notes: Notes::default(),
             events,
             at: 0,
             html: VecDeque::new(),
@@ -146,9 +144,10 @@ impl<'a> Reader<'a> {
             Event::Start(Tag::FootnoteDefinition(label)) => {
                 let outer = std::mem::replace(&mut self.place, "note".into());
                 let end = TagEnd::FootnoteDefinition;
+                self.notes.begin(&label);
                 let blocks = self.within(|reader| reader.nested(end, offset));
+                self.notes.end(&label, offset, blocks);
                 self.place = outer;
-                self.note_texts.insert(label.to_string(), (offset, blocks));
                 None
             }
             Event::Start(Tag::HtmlBlock) => return self.html_block(),
@@ -186,33 +185,6 @@ impl<'a> Reader<'a> {
         self.stopped = true;
         self.html.clear();
         self.at = self.events.len();
-    }
-
-    /// The footnotes in order of mention; `number` of an [`Inline::Note`] is the index plus one.
-    pub(crate) fn notes(&mut self) -> Vec<Vec<Block>> {
-        let mut numbered: Vec<(usize, String)> = self
-            .notes
-            .iter()
-            .map(|(label, number)| (*number, label.clone()))
-            .collect();
-        numbered.sort();
-        let notes = numbered
-            .into_iter()
-            .map(|(_, label)| self.note_texts.remove(&label).map(|(_, blocks)| blocks))
-            .map(Option::unwrap_or_default)
-            .collect();
-        let mut unused: Vec<(usize, String)> = self
-            .note_texts
-            .drain()
-            .map(|(label, (offset, _))| (offset, label))
-            .collect();
-        unused.sort();
-        for (offset, label) in unused {
-            let message = format!("footnote `{label}` is mentioned nowhere and is left out");
-            self.found
-                .push(self.source.warning(offset, "footnote", message));
-        }
-        notes
     }
 
     /// Records a link and gives its id.
@@ -451,43 +423,4 @@ fn broken_link(source: &Source<'_>, base: usize, link: &BrokenLink<'_>) -> Optio
     Some(error.help(format!(
         "write `[{name}]: https://...` on a line of its own, or `\\[` where the brackets are meant as text"
     )))
-}
-
-/// Tells the footnotes without a text, which Markdown would print as they stand.
-fn missing_notes(
-    source: &Source<'_>,
-    base: usize,
-    text: &str,
-    events: &[(Event<'_>, Range<usize>)],
-    found: &mut Vec<Diagnostic>,
-) {
-    let mut code = false;
-    for (event, range) in events {
-        match event {
-            Event::Start(Tag::CodeBlock(_)) => code = true,
-            Event::End(TagEnd::CodeBlock) => code = false,
-            // Markdown makes a text of its own of each bracket.
-            Event::Text(words) if !code && words.starts_with('[') => {
-                if text[..range.start].ends_with('\\') {
-                    continue;
-                }
-                let rest = &text[range.start..];
-                let label = rest
-                    .strip_prefix("[^")
-                    .and_then(|rest| rest.split_once(']'));
-                let Some((label, _)) = label
-                    .filter(|(label, _)| !label.is_empty() && !label.contains(['[', ' ', '\n']))
-                else {
-                    continue;
-                };
-                let message = format!("there is no footnote `[^{label}]`");
-                let (offset, length) = (base + range.start, label.len() + 3);
-                let error = source.at(Severity::Error, offset, length, "footnote", message);
-                found.push(error.help(format!(
-                    "write `[^{label}]: ...` in a paragraph of its own, or `\\[` for a bracket"
-                )));
-            }
-            _ => {}
-        }
-    }
 }

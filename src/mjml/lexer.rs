@@ -36,7 +36,7 @@ pub fn mark(text: &str, at: usize) -> Mark {
         Some(b'?') => Mark::Declaration {
             end: after(bytes, at, b'>'),
         },
-        Some(b'/') => closing(bytes, at),
+        Some(b'/') => close(bytes, at),
         Some(first) if first.is_ascii_alphabetic() => Mark::Open {
             name: at + 1..name_end(bytes, at + 1),
         },
@@ -68,7 +68,7 @@ fn declaration(text: &str, at: usize) -> Mark {
     }
 }
 
-fn closing(bytes: &[u8], at: usize) -> Mark {
+fn close(bytes: &[u8], at: usize) -> Mark {
     let mut start = at + 2;
     while bytes.get(start).is_some_and(u8::is_ascii_whitespace) {
         start += 1;
@@ -230,9 +230,20 @@ fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
 /// Where the text of `<script>` and its like ends: at its closing tag. `None`: it is no such element, or
 /// is never closed.
 pub fn raw_text_end(text: &str, name: &str, from: usize) -> Option<usize> {
-    let name = RAW_TEXT
+    is_raw_text(name)
+        .then(|| closing(text, name, from))
+        .flatten()
+}
+
+/// Whether the content of this element is text up to its closing tag.
+pub fn is_raw_text(name: &str) -> bool {
+    RAW_TEXT
         .iter()
-        .find(|known| name.eq_ignore_ascii_case(known))?;
+        .any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Where the next closing tag of `name` begins, whatever stands before it.
+pub fn closing(text: &str, name: &str, from: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = from;
     while let Some(found) = memmem::find(&bytes[at..], b"</") {

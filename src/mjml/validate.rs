@@ -97,9 +97,23 @@ impl<'a> Walk<'a, '_> {
             match node {
                 Node::Element(element) => self.element(element, holder),
                 Node::Text(text) => self.text(text, holder),
-                Node::Comment(_) | Node::Html(_) => {}
+                Node::Html(raw) => self.included(raw, holder),
+                Node::Comment(_) => {}
             }
         }
+    }
+
+    /// An included file of HTML may stand where `mj-raw` may.
+    fn included(&mut self, raw: &Raw, holder: Holder) {
+        let Some(around) = holder.component.filter(|around| !stands("mj-raw", around)) else {
+            return;
+        };
+        let file = self.document.files.get(raw.span.file.0 as usize);
+        let include = file.and_then(|file| file.included_at.as_ref());
+        let message = format!("HTML cannot be included in `{}`", around.name);
+        let help = home("mj-raw");
+        self.found
+            .error_with_help(include.unwrap_or(&raw.span), "wrong-parent", message, help);
     }
 
     fn element(&mut self, element: &'a Element, holder: Holder) {

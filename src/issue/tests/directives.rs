@@ -1,6 +1,7 @@
 //! Lines that Markdown does not know: where a directive may stand, and what a headline may end in.
 
-use super::{headlines, issue, read};
+use super::{headlines, issue, octets, read};
+use crate::compile::press::Mail;
 
 #[test]
 fn a_directive_set_into_a_list_or_a_quote_is_told_and_code_is_not() {
@@ -61,4 +62,31 @@ fn a_class_that_a_headline_does_not_take_is_told() {
         );
     }
     assert_eq!(read("## One {#one .plain}\n").1, Vec::<String>::new());
+}
+
+#[test]
+fn a_comment_behind_words_of_the_front_matter_is_told() {
+    for (front, told) in [
+        (
+            "title: The Crumb #42",
+            "a.md:2:18: error[front-matter]: from `#` on this is a comment, and no part of `title`",
+        ),
+        ("title: #42", "a.md:2:8: error[front-matter]: from `#` on"),
+        (
+            "title: T\nsubject: Bees #12: more",
+            "a.md:3:15: error[front-matter]",
+        ),
+    ] {
+        let mut found = Vec::new();
+        let text = format!("---\n{front}\n---\nx\n");
+        octets(text.as_bytes(), Mail::Issue, &mut found);
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert!(
+            found.iter().any(|found| found.contains(told)),
+            "{front}: {found:?}"
+        );
+    }
+    let mut found = Vec::new();
+    let fine = b"---\ntitle: \"The Crumb #42\" # ours\n# a comment\ndate: 2026-06-07 # a Sunday\nteaser: C#, a#b\n---\nx\n";
+    assert!(octets(fine, Mail::Issue, &mut found).is_some(), "{found:?}");
 }

@@ -1,8 +1,56 @@
 //! The content of components that hold HTML or CSS: everything up to their closing tag, byte for byte.
 
+use std::ops::Range;
+
 use crate::mjml::lexer::{self, Mark, Step};
 use crate::mjml::parser::{Walk, line_of, with_raw};
 use crate::mjml::tree::Element;
+
+/// Elements that show nothing, or show the page's source, from their tag to their closing tag. A page in
+/// which one is never closed ends there for its readers.
+const HIDING: [&str; 11] = [
+    "title",
+    "style",
+    "script",
+    "template",
+    "textarea",
+    "xmp",
+    "iframe",
+    "noembed",
+    "noframes",
+    "noscript",
+    "plaintext",
+];
+
+/// What was met on the way to the end of a content.
+#[derive(Default)]
+struct Met {
+    /// Quotes that are not closed.
+    quotes: Vec<usize>,
+    /// The name of the first component, which is none within a content.
+    component: Option<Range<usize>>,
+    /// Names of [`HIDING`] elements, and where the closing tag stands.
+    hiding: Vec<(Range<usize>, Option<usize>)>,
+    /// The closing tag that was found last for each of [`HIDING`], so that many of them are one search.
+    closings: [Option<Option<usize>>; HIDING.len()],
+}
+
+impl Met {
+    /// Notes the element whose name stands at `range` and whose tag ends at `end`, if it hides something.
+    /// Gives where its content ends, if that is text to the parser.
+    fn hides(&mut self, text: &str, range: Range<usize>, end: usize) -> Option<usize> {
+        let name = &text[range.clone()];
+        let mut known = HIDING.iter().zip(&mut self.closings);
+        let (_, last) = known.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        let closing = match last {
+            Some(None) => None,
+            Some(Some(at)) if *at >= end => Some(*at),
+            _ => *last.insert(lexer::closing(text, name, end)),
+        };
+        self.hiding.push((range, closing));
+        closing.filter(|_| lexer::is_raw_text(name))
+    }
+}
 
 /// Where a content ends.
 enum End {
@@ -20,14 +68,18 @@ impl Walk<'_, '_> {
     /// Adds an element whose content begins at `from`; gives the offset after it.
     pub(super) fn ending(&mut self, element: Element, from: usize) -> usize {
         let name = element.name.clone();
-        let (end, quotes) = self.content_end(&name, from);
+        let mut met = Met::default();
+        let end = self.find_end(&name, from, &mut met);
         let reach = match &end {
             End::Closed { at, .. } | End::Comment { at } => *at,
             End::Outer { .. } | End::Text => from,
         };
-        for at in quotes.into_iter().filter(|&at| at < reach) {
+        for at in met.quotes.iter().copied().filter(|&at| at < reach) {
             let message = "a value lacks its closing quote";
             self.error(at..at + 1, "unclosed-quote", message);
+        }
+        if name != "mj-style" {
+            self.strangers(&name, &met, reach);
         }
         match end {
             End::Closed { at, after } => {
@@ -67,6 +119,29 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// Tells what stands in the content of `holder` up to `reach` and is not what it seems to be.
+    fn strangers(&mut self, holder: &str, met: &Met, reach: usize) {
+        // The first speaks for all of them.
+        if let Some(range) = met.component.as_ref().filter(|range| range.start < reach) {
+            let name = &self.text[range.clone()];
+            let message =
+                format!("`{name}` within `{holder}` is no component, but a tag that nobody knows");
+            let span = self.span(range.clone());
+            let help = format!("close `{holder}` before it");
+            let findings = &mut self.reading.findings;
+            findings.warning_with_help(&span, "wrong-parent", message, help);
+        }
+        for (range, closing) in met.hiding.iter().filter(|(range, _)| range.start < reach) {
+            if closing.is_some_and(|closing| closing < reach) {
+                continue;
+            }
+            let name = &self.text[range.clone()];
+            let message = format!("`<{name}>` is never closed, and hides all that follows");
+            let help = format!("close it; where the word is meant, write `&lt;{name}&gt;`");
+            self.error_with_help(range.clone(), "unclosed-element", message, help);
+        }
+    }
+
     /// An unclosed element ends before the next component, so that what follows is read as well.
     fn cut(&mut self, element: Element, from: usize, until: usize, message: String) -> usize {
         self.error(element.name_span.range.clone(), "unclosed-element", message);
@@ -78,14 +153,8 @@ impl Walk<'_, '_> {
         next
     }
 
-    /// Where the content of `name` ends, and where quotes in it are not closed.
-    fn content_end(&self, name: &str, from: usize) -> (End, Vec<usize>) {
-        let mut quotes = Vec::new();
-        let end = self.find_end(name, from, &mut quotes);
-        (end, quotes)
-    }
-
-    fn find_end(&self, name: &str, from: usize, quotes: &mut Vec<usize>) -> End {
+    /// Where the content of `name` ends.
+    fn find_end(&self, name: &str, from: usize, met: &mut Met) -> End {
         let text = self.text;
         // Components that are open within; their closing tags are not the element's.
         let mut within: Vec<&str> = Vec::new();
@@ -97,13 +166,16 @@ impl Walk<'_, '_> {
                 Mark::Comment { closed: false, .. } => return End::Comment { at: here },
                 Mark::Comment { end, .. } | Mark::Cdata { end, .. } => end,
                 Mark::Declaration { end } => end,
-                Mark::Open { name } => {
-                    let (end, empty) = tag_end(text, name.end, quotes);
-                    let name = &text[name];
-                    if is_component(name) && !empty {
-                        within.push(name);
+                Mark::Open { name: range } => {
+                    let (end, empty) = tag_end(text, range.end, &mut met.quotes);
+                    let name = &text[range.clone()];
+                    if is_component(name) {
+                        met.component.get_or_insert(range.clone());
+                        if !empty {
+                            within.push(name);
+                        }
                     }
-                    let raw = lexer::raw_text_end(text, name, end).filter(|_| !empty);
+                    let raw = met.hides(text, range, end).filter(|_| !empty);
                     raw.unwrap_or(end)
                 }
                 Mark::Close { name: closed, end } => {

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use scraper::{ElementRef, Html, Selector};
 
+use crate::mjml::selector;
+
 /// Parsers and selectors look at all that stands around an element; no newsletter is nested this deep.
 const DEPTH_LIMIT: usize = 500;
 /// The attribute that numbers the tags in the copy.
@@ -135,7 +137,7 @@ pub struct Index<'a> {
 impl Index<'_> {
     /// The numbers of the tags that a selector matches; of none where it cannot be read.
     pub fn select(&self, selector: &str) -> Vec<usize> {
-        let Ok(parsed) = Selector::parse(selector) else {
+        let Some(parsed) = selector::parse(selector) else {
             return Vec::new();
         };
         let number = |element: ElementRef<'_>| {

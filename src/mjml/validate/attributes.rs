@@ -3,6 +3,7 @@
 use crate::diagnostic::{Severity, nearest};
 use crate::mjml::components::{COMPONENTS, Component, EVERYWHERE, component};
 use crate::mjml::finding::Findings;
+use crate::mjml::selector;
 use crate::mjml::tree::{Attribute, Element, Span};
 use crate::mjml::validate::{Walk, required};
 use crate::mjml::values::Type;
@@ -40,6 +41,15 @@ impl Walk<'_, '_> {
                 self.classes(attribute);
             } else if !EVERYWHERE.contains(&attribute.name.as_str()) {
                 judge(known, attribute, self.found);
+            }
+            let path = known.name == "mj-selector" && attribute.name == "path";
+            if path && selector::parse(&attribute.value).is_none() {
+                let message = format!(
+                    "`{}` is no selector, so nothing gets an attribute",
+                    attribute.value
+                );
+                self.found
+                    .warning(&attribute.value_span, "selector", message);
             }
         }
         if !giving || known.name == "mj-class" {

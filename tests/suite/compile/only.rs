@@ -196,3 +196,34 @@ fn a_part_for_nobody_that_is_known_is_refused_at_its_place() {
     let error = welcome.expect_err("no parts here").to_string();
     assert!(error.contains("`:::only` stands in issues only"), "{error}");
 }
+
+#[test]
+fn a_note_is_for_those_who_see_where_it_is_mentioned() {
+    let mut desk = Desk::new();
+    let body = ":::only tag:paid\nPaid[^p].\n:::\n\nAll[^a], both[^b].\n\n:::only tag:paid\nBoth[^b].\n:::\n\n\
+        [^p]: Secret words, and more[^q]\n[^q]: Deeper secret\n[^a]: Open words\n[^b]: Shared words\n";
+    let compiled = desk.body(body).compiled;
+    for template in [&compiled.html, &compiled.text] {
+        let shown = |segments| {
+            let copy = filled(template, segments);
+            [
+                "Secret words",
+                "Deeper secret",
+                "Open words",
+                "Shared words",
+            ]
+            .map(|words| copy.contains(words))
+        };
+        assert_eq!(shown(0), [false, false, true, true]);
+        assert_eq!(shown(1), [true; 4]);
+    }
+    let text = filled(&compiled.text, 1);
+    assert!(text.contains("(1) Secret words"), "{text}");
+    let told = desk.refused(
+        ":::only tag:paid\na[^x]\n:::\n\n:::only tag:new\nb[^x]\n:::\n\n[^x]: for whom?\n",
+    );
+    assert!(
+        told.contains("footnote `x` is mentioned in parts for different readers"),
+        "{told}"
+    );
+}
