@@ -11,7 +11,7 @@ use crate::draft::html::element::{
     links_of,
 };
 use crate::draft::html::inline::Words;
-use crate::draft::links::{is_phrase, linked};
+use crate::draft::links::{is_phrase, lead, linked};
 use crate::draft::piece::{Kind, Piece, plain, tame_start};
 use crate::draft::{Format, Found, dates, footer, head};
 
@@ -304,6 +304,16 @@ impl<'a> Walk<'a> {
             "hr" => self.pieces.push(Piece::of(Kind::Rule)),
             "table" if is_data(&element) => self.table(element),
             "figure" => self.figure(element, depth, skip),
+            "a" => {
+                let from = self.pieces.len();
+                self.block(element, depth, skip);
+                if let Some(href) = self.words.address(element)
+                    && !lead(&mut self.pieces[from..], &href)
+                {
+                    let note = format!("a link around what is no paragraph was left out: `{href}`");
+                    self.notes.push(note);
+                }
+            }
             _ => self.block(element, depth, skip),
         }
     }

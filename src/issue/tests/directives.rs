@@ -1,6 +1,7 @@
 //! Lines that Markdown does not know: where a directive may stand, and what a headline may end in.
 
-use super::{headlines, issue, read};
+use super::{headlines, issue, read, text};
+use crate::issue::block::{Block, Inline};
 
 #[test]
 fn a_directive_set_into_a_list_or_a_quote_is_told_and_code_is_not() {
@@ -43,6 +44,26 @@ fn a_headline_may_end_in_braces() {
 }
 
 #[test]
+fn an_authors_own_number_is_taken_whatever_follows_it() {
+    let issue = issue(
+        "## 1. [One](https://a.example/)\n\n## 2. **Two**\n\n## 3) `three`\n\n## 4. [[first_name|You]], look\n",
+    );
+    let items = issue.items.iter();
+    let first = items.map(|item| (item.number, &item.headline[0]));
+    let first: Vec<_> = first.collect();
+    assert!(
+        matches!(first[0], (Some(1), Inline::Link { .. })),
+        "{first:?}"
+    );
+    assert!(
+        matches!(first[1], (Some(2), Inline::Strong(_))),
+        "{first:?}"
+    );
+    assert!(matches!(first[2], (Some(3), Inline::Code(_))), "{first:?}");
+    assert!(matches!(first[3], (Some(4), Inline::Merge(_))), "{first:?}");
+}
+
+#[test]
 fn a_class_that_a_headline_does_not_take_is_told() {
     for (text, told) in [
         (
@@ -61,4 +82,57 @@ fn a_class_that_a_headline_does_not_take_is_told() {
         );
     }
     assert_eq!(read("## One {#one .plain}\n").1, Vec::<String>::new());
+}
+
+#[test]
+fn a_mistyped_directive_is_told_once_and_ends_where_its_own_line_says() {
+    for body in [
+        ":::buton {url=\"https://x.example\"}\nb\n:::",
+        ":::promo {code}\nb\n:::",
+        "x\n\n:::buton\n:::promo {code=X}\na\n:::\nb\n:::",
+    ] {
+        let (_, found) = read(body);
+        assert_eq!(found.len(), 1, "{body}: {found:?}");
+    }
+}
+
+#[test]
+fn an_offer_holds_something_and_ends_on_a_day_that_exists() {
+    for (body, told) in [
+        (
+            ":::promo\n:::",
+            "4:1: error[directive]: nothing stands in this promo",
+        ),
+        (
+            ":::promo {until=\"2026-13-45\"}\na\n:::",
+            "error[directive]: there is no day `2026-13-45`",
+        ),
+    ] {
+        let (_, found) = read(body);
+        assert_eq!(found.len(), 1, "{body}: {found:?}");
+        assert!(found[0].contains(told), "{found:?}");
+    }
+    assert_eq!(
+        read(":::promo {until=\"12-31-26 at noon\"}\na\n:::").1,
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_line_that_ends_between_letters_without_blanks_leaves_none() {
+    let issue =
+        issue("\u{4eca}\u{65e5}\u{306f}\n\u{5929}\u{6c17}\nand\n\u{3044}\u{3044}\u{3002}\n");
+    let joined = "\u{4eca}\u{65e5}\u{306f}\u{5929}\u{6c17} and \u{3044}\u{3044}\u{3002}";
+    assert_eq!(issue.intro, [Block::Paragraph(vec![text(joined)])]);
+}
+
+#[test]
+fn a_field_in_the_label_of_an_offer_is_told() {
+    let (_, found) =
+        read(":::promo {url=\"https://a.example/\" label=\"For [[first_name|you]]\"}\na\n:::");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("error[slot]: a label is the same for every reader"),
+        "{found:?}"
+    );
 }

@@ -174,7 +174,7 @@ fn what_is_wrong_in_an_mjml_issue_is_told_where_it_stands() {
         let text = format!("{FRONT}{good}").replacen(from, to, 1);
         desk.write("issues/own/issue.mjml", text);
         let error = desk.compile("own").expect_err(from).to_string();
-        assert!(error.contains(expected), "{from}: {error}");
+        assert_eq!(error.matches(expected).count(), 1, "{from}: {error}");
     }
     desk.write("issues/own/issue.md", "---\ntitle: T\n---\n");
     let error = desk.compile("own").expect_err("a refusal").to_string();
