@@ -6,15 +6,17 @@
 
 use scraper::{ElementRef, Html, Node, Selector};
 
+use crate::draft::html::around::lead;
 use crate::draft::html::element::{
     BLOCKS, code, continues, depth_of_class, embedded, holds_blocks, is_data, is_hidden, is_widget,
     links_of,
 };
 use crate::draft::html::inline::Words;
-use crate::draft::links::{is_phrase, lead, linked};
+use crate::draft::links::{is_phrase, linked};
 use crate::draft::piece::{Kind, Piece, plain, tame_start};
 use crate::draft::{Format, Found, dates, footer, head};
 
+mod around;
 mod element;
 mod inline;
 mod lists;

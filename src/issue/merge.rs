@@ -237,6 +237,11 @@ impl<'a> Slots<'a> {
             let rest = &text[open..];
             let mut stops = rest.match_indices([']', '\n']);
             let stop = stops.find(|(at, c)| *c == "\n" || rest[at + 1..].starts_with(']'));
+            // A value without quotes ends where its line goes on.
+            let line = || self.source.text.get(base + open..)?.lines().next();
+            if stop.is_none() && line()?.contains("]]") {
+                return None;
+            }
             let (length, stop) = stop.unwrap_or((rest.len(), "\n"));
             let close = open + length;
             // Of `[[[name]]`, the inner two.

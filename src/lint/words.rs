@@ -162,6 +162,17 @@ fn empty_items(desk: &mut Desk<'_>, text: &str) {
             let help = "write it, or take the headline out";
             desk.say("empty-item", (at, line.len()), message, help);
         }
+        let mut shown = item
+            .blocks
+            .iter()
+            .filter(|block| !matches!(block, Block::Here(_)));
+        if let (Some(Block::Only { .. }), None) = (shown.next(), shown.next()) {
+            let headline = plain_text(&item.headline);
+            let message = format!("all below the headline `{headline}` is for some readers only");
+            let help =
+                "write a sentence for the others above `:::only`; they see the headline, too";
+            desk.say("empty-item", (at, line.len()), message, help);
+        }
     }
 }
 
@@ -306,8 +317,8 @@ pub(super) fn broken_marks(desk: &mut Desk<'_>) {
         let probe: String = shown.chars().take(12).collect();
         if shown_words.contains(&probe) {
             let message = format!("`{probe}` is no link and would be shown as it stands");
-            let help = "an address has no blanks: write `[text](https://...)`, `%20` for a blank, or \
-                        `<...>` around it";
+            let help =
+                "an address has no blanks: write `[text](https://...)`, and `%20` for a blank";
             desk.say("link-syntax", (at, 2), message, help);
         }
     }

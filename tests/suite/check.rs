@@ -144,6 +144,11 @@ fn each_lint_of_the_text_fires_at_its_line_and_not_beside_it() {
             vec![],
         ),
         ("Bees", "## A\n\n## B\n\nc", vec!["empty-item@6"]),
+        (
+            "Bees",
+            "## A\n\n:::only tag:paid\nb\n:::\n\n## B\n\nc\n\n:::only tag:paid\nd\n:::",
+            vec!["empty-item@6"],
+        ),
         ("Bees", "Dear {{ name }},", vec!["leftover-template@6"]),
         (
             "Bees",
