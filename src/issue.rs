@@ -415,7 +415,8 @@ impl Assembly<'_> {
 }
 
 /// Takes the number an author wrote before a headline, as in `3. headline` or `3) headline`.
-fn own_number(headline: &mut [Inline]) -> Option<usize> {
+fn own_number(headline: &mut Vec<Inline>) -> Option<usize> {
+    let more = headline.len() > 1;
     let Some(Inline::Text(text)) = headline.first_mut() else {
         return None;
     };
@@ -426,10 +427,14 @@ fn own_number(headline: &mut [Inline]) -> Option<usize> {
     let rest = text[digits..].strip_prefix(['.', ')', ':'])?;
     let rest = rest.strip_prefix(' ')?.trim_start();
     let number = text[..digits].parse().ok()?;
-    if rest.is_empty() {
-        return None;
+    match (rest.is_empty(), more) {
+        (true, false) => return None,
+        // A link, bold words or a slot begin right behind it.
+        (true, true) => {
+            headline.remove(0);
+        }
+        (false, _) => *text = rest.to_owned(),
     }
-    *text = rest.to_owned();
     Some(number)
 }
 

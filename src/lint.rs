@@ -22,6 +22,7 @@ mod day;
 mod hosts;
 mod inbox;
 mod links;
+mod marks;
 mod parts;
 mod pictures;
 mod place;
@@ -151,6 +152,11 @@ pub const CATALOGUE: &[Lint] = &[
         "link-syntax",
         Level::Error,
         "the marks of a link are left in the text",
+    ),
+    lint(
+        "leftover-mark",
+        Level::Warning,
+        "marks of Markdown or of a slot are left in the text",
     ),
     lint(
         "odd-link",
@@ -290,6 +296,8 @@ pub struct Facts {
     pub earlier: Vec<Earlier>,
     /// Links that were asked for and did not answer well.
     pub unreachable: Vec<Unreachable>,
+    /// How many links were asked for when no host at all answered.
+    pub silent: usize,
 }
 
 /// Another issue.

@@ -46,7 +46,7 @@ pub struct Options {
     /// index in [`Rendering::marks`].
     pub mark: bool,
     /// Takes icons that the document does not name from the hosts where mjml takes them. Otherwise signs
-    /// stand for them, and those of networks are named by their file only.
+    /// stand for them, and a network's that is not named is an error.
     pub foreign_icons: bool,
 }
 

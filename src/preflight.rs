@@ -76,6 +76,7 @@ pub async fn facts(emails: &Path, slug: &str, store: Option<&Store>, now: Timest
         today: Some(day(now)),
         earlier,
         unreachable: Vec::new(),
+        silent: 0,
     }
 }
 

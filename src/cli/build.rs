@@ -76,6 +76,7 @@ pub(super) fn write(
     let html = sample::html(compiled, public_url, &reader);
     // The page is looked at from disk, where the public site does not answer.
     let html = html.replace(&format!("\"{public_url}/i/"), "\"i/");
+    let html = html.replace(&format!(" 1x, {public_url}/i/"), " 1x, i/");
     let text = sample::text(compiled, public_url, &reader);
     let made = sample::make(config, base, built, &reader)?;
     if let Some(reason) = &made.unsigned {

@@ -132,7 +132,7 @@ impl Check {
             if stderr().is_terminal() {
                 eprintln!("asking {} of `{slug}`...", counted(urls.len(), "link"));
             }
-            facts.unreachable = reach::ask(&urls, at_home).await?;
+            reach::ask(&urls, at_home, &mut facts).await?;
         }
         Ok(Checked {
             found: preflight::findings(&self.config, &built, &facts),

@@ -135,7 +135,7 @@ impl Markup<'_> {
                     out.push_str(&self.places.put(Filling::Slot(slot), Wanted::Once, what));
                 }
                 Inline::Code(text) => {
-                    self.theme.open(out, "code", "");
+                    self.theme.open(out, "code", self.theme.code_direction());
                     escape_html_into(out, text);
                     close(out, "code");
                 }
@@ -189,6 +189,10 @@ impl Markup<'_> {
 
     /// The address of a link, for a quoted attribute.
     pub(crate) fn href(&mut self, out: &mut String, link: LinkId) {
+        self.href_wanted(out, link, Wanted::Once);
+    }
+
+    fn href_wanted(&mut self, out: &mut String, link: LinkId, wanted: Wanted) {
         let name = &self.issue.links[link.0].name;
         for segment in &self.addresses[link.0] {
             match segment {
@@ -197,7 +201,7 @@ impl Markup<'_> {
                 Segment::Slot(slot) => {
                     let what = format!("the link `{name}`");
                     let filling = Filling::Slot(slot.clone());
-                    out.push_str(&self.places.put(filling, Wanted::Once, what));
+                    out.push_str(&self.places.put(filling, wanted, what));
                 }
             }
         }
@@ -242,7 +246,7 @@ impl Markup<'_> {
             } => self.list(out, *start, *tight, items, nested),
             Block::Quote(blocks) => self.quote(out, blocks),
             Block::Code(text) => {
-                self.theme.open(out, "pre", "");
+                self.theme.open(out, "pre", self.theme.code_direction());
                 escape_html_into(out, text);
                 close(out, "pre");
             }
@@ -415,7 +419,8 @@ impl Markup<'_> {
                 }
                 Inline::Link { link, .. } => {
                     self.mark(out, at);
-                    self.href(out, *link);
+                    // A component may put it on its icon and on its label.
+                    self.href_wanted(out, *link, Wanted::Some);
                 }
                 Inline::Image(picture) => {
                     let own = self.images.get(&picture.source);

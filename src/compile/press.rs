@@ -315,9 +315,22 @@ impl Press<'_> {
             Ok(template) => Some(template),
             Err(problems) => {
                 for problem in problems {
-                    let message =
-                        format!("{problem} in the {part} part; the theme must print it once");
+                    let own = self.issue.layout.is_some();
+                    let postal = problem.starts_with("`postal_address`");
+                    let message = match own {
+                        true => format!("{problem} in the {part} part"),
+                        false => {
+                            format!("{problem} in the {part} part; the theme must print it once")
+                        }
+                    };
+                    // Of an author's layout both parts are made; told once is enough.
+                    if own && postal && self.found.iter().any(Diagnostic::is_error) {
+                        continue;
+                    }
                     self.error("theme", message);
+                    if let Some(error) = self.found.last_mut().filter(|_| own && postal) {
+                        error.help = Some("write `{{ postal_address }}` into the footer".into());
+                    }
                 }
                 None
             }

@@ -342,7 +342,8 @@ impl Text<'_> {
                 }
                 Inline::Strong(inner) => self.between(out, "*", inner, "*"),
                 Inline::Emphasis(inner) => self.between(out, "_", inner, "_"),
-                Inline::Strike(inner) | Inline::Sub(inner) => self.write(out, inner),
+                Inline::Strike(inner) => self.between(out, "~", inner, "~"),
+                Inline::Sub(inner) => self.write(out, inner),
                 Inline::Sup(inner) => self.between(out, "^", inner, ""),
                 Inline::Marked { mark, text } => match mark {
                     Mark::Code => self.between(out, "`", text, "`"),

@@ -81,6 +81,11 @@ impl Theme {
         if self.rtl { "right" } else { "left" }
     }
 
+    /// For code, which is written from left to right wherever it stands; with a blank before.
+    pub(crate) fn code_direction(&self) -> &'static str {
+        if self.rtl { " dir=\"ltr\"" } else { "" }
+    }
+
     /// Writes the opening tag with the theme's style for it, and with `attributes`, each after a blank.
     pub(crate) fn open(&self, out: &mut String, tag: &str, attributes: &str) {
         self.open_as(out, tag, tag, attributes);

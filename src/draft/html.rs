@@ -6,6 +6,7 @@
 
 use scraper::{ElementRef, Html, Node, Selector};
 
+use crate::draft::html::around::lead;
 use crate::draft::html::element::{
     BLOCKS, code, continues, depth_of_class, embedded, holds_blocks, is_data, is_hidden, is_widget,
     links_of,
@@ -15,6 +16,7 @@ use crate::draft::links::{is_phrase, linked};
 use crate::draft::piece::{Kind, Piece, plain, tame_start};
 use crate::draft::{Format, Found, dates, footer, head};
 
+mod around;
 mod element;
 mod inline;
 mod lists;
@@ -304,6 +306,16 @@ impl<'a> Walk<'a> {
             "hr" => self.pieces.push(Piece::of(Kind::Rule)),
             "table" if is_data(&element) => self.table(element),
             "figure" => self.figure(element, depth, skip),
+            "a" => {
+                let from = self.pieces.len();
+                self.block(element, depth, skip);
+                if let Some(href) = self.words.address(element)
+                    && !lead(&mut self.pieces[from..], &href)
+                {
+                    let note = format!("a link around what is no paragraph was left out: `{href}`");
+                    self.notes.push(note);
+                }
+            }
             _ => self.block(element, depth, skip),
         }
     }

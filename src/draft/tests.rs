@@ -247,6 +247,42 @@ fn code_keeps_its_lines_and_words_their_looks() {
 }
 
 #[test]
+fn a_link_around_blocks_is_kept_on_their_headline_picture_and_open_words() {
+    let draft = draft(
+        "<h1>T</h1><a href=\"https://e.example/1\"><h2>Linked head</h2></a><p>a</p>\
+         <a href=\"https://e.example/2\"><div>Block link</div><div>More</div></a>\
+         <a href=\"https://e.example/3\"><div><img src=\"https://a.example/i\" alt=\"A map\"></div>\
+         <div>Older post</div><div>Read more</div></a>\
+         <a href=\"https://a.example/i.png\"><div><img src=\"https://a.example/i\" alt=\"A box\"></div></a>\
+         <a href=\"https://e.example/4\"><ul><li>x</li></ul></a>",
+    );
+    let body = "## [Linked head](https://e.example/1)\n\na\n\n[Block link](https://e.example/2)\n\nMore\n\n\
+                [![A map](https://a.example/i)](https://e.example/3)\n\n[Older post](https://e.example/3)\n\n\
+                [Read more](https://e.example/3)\n\n![A box](https://a.example/i)\n\n- x\n";
+    assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
+    let note = "a link around what is no paragraph was left out: `https://e.example/4`";
+    assert!(
+        draft.guesses.iter().any(|guess| guess.what == note),
+        "{:?}",
+        draft.guesses
+    );
+    assert_eq!(draft.open_links, 0);
+}
+
+#[test]
+fn words_struck_by_a_class_stay_struck() {
+    let draft = draft(
+        "<html><head><style>.c9{text-decoration:line-through}</style></head><body><h1>T</h1>\
+         <p><span class=\"c9\">\u{20ac}5</span> \u{20ac}4</p></body></html>",
+    );
+    assert!(
+        draft.markdown.ends_with("~~\u{20ac}5~~ \u{20ac}4\n"),
+        "{}",
+        draft.markdown
+    );
+}
+
+#[test]
 fn a_link_to_another_tool_does_not_make_its_text_that_tools() {
     let read = draft(
         "<html><body class=\"doc-content\"><p class=\"title\"><span>My letter</span></p>\

@@ -15,6 +15,14 @@ use crate::issue::markdown::placed;
 use crate::issue::notes::Whom;
 use crate::issue::own::tags;
 
+/// Whether a text is written as a day is in ISO 8601.
+fn is_dated(text: &str) -> bool {
+    let digits = |part: &str| part.bytes().all(|octet| octet.is_ascii_digit());
+    let parts: Vec<&str> = text.split('-').collect();
+    matches!(parts.as_slice(), [year, month, day]
+        if year.len() == 4 && month.len() == 2 && day.len() == 2 && parts.iter().all(|part| digits(part)))
+}
+
 impl Assembly<'_> {
     /// What a directive whose opening line comes next makes of its content, with its place.
     pub(super) fn directive(&mut self, directive: &Directive) -> Vec<Block> {
@@ -118,7 +126,25 @@ impl Assembly<'_> {
         }
         let until = directive.get("until");
         let ends = until.and_then(|until| iso_day(until.value.trim()));
-        let label = directive.get("label").map(|label| label.value.clone());
+        if let Some(until) = until.filter(|until| ends.is_none() && is_dated(until.value.trim())) {
+            let message = format!("there is no day `{}`", until.value.trim());
+            let offset = self.reader.base + until.offset;
+            self.reader.error(offset, "directive", &message);
+        }
+        if blocks.is_empty() && directive.attributes.is_empty() {
+            let message = "nothing stands in this promo";
+            self.reader.error(offset, "directive", message);
+        }
+        let label = directive.get("label");
+        if let Some(label) = label {
+            let base = self.reader.base + label.offset;
+            let slot = self.slots.next(&label.value, 0, base, self.reader.found);
+            if let Some(slot) = slot {
+                let message = "a label is the same for every reader";
+                self.reader.error(base + slot.start, "slot", message);
+            }
+        }
+        let label = label.map(|label| label.value.clone());
         let label = label.unwrap_or_default();
         let name = if label.is_empty() {
             "offer"

@@ -135,7 +135,8 @@ impl Directive {
 pub(crate) fn find(source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>) -> Vec<Directive> {
     let body = &source.text[base..];
     let mut directives = Vec::new();
-    let mut open: Vec<Directive> = Vec::new();
+    // None stands for one that was told and is none: its end is its own.
+    let mut open: Vec<Option<Directive>> = Vec::new();
     let mut fence: Option<(char, usize)> = None;
     let mut at = 0;
     for line in body.split_inclusive('\n') {
@@ -143,9 +144,7 @@ pub(crate) fn find(source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>)
         at += line.len();
         let line = line.trim_end_matches('\n');
         let here = start..start + line.len();
-        let raw = open
-            .last()
-            .is_some_and(|directive| directive.kind == Kind::Mjml);
+        let raw = matches!(open.last(), Some(Some(directive)) if directive.kind == Kind::Mjml);
         let text = line.trim_start_matches(' ');
         if line.len() - text.len() > 3 {
             continue;
@@ -159,16 +158,16 @@ pub(crate) fn find(source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>)
         let offset = base + start;
         if rest.trim().is_empty() {
             match open.pop() {
-                Some(directive) => directives.push(Directive {
+                Some(directive) => directives.extend(directive.map(|directive| Directive {
                     close: here,
                     ..directive
-                }),
+                })),
                 None => found.push(source.error(offset, "directive", "`:::` closes nothing")),
             }
             continue;
         }
         match open.last() {
-            Some(around) if around.kind != Kind::Only || open.len() >= DEPTH_LIMIT => {
+            Some(Some(around)) if around.kind != Kind::Only || open.len() >= DEPTH_LIMIT => {
                 let message = match around.kind {
                     Kind::Only => "directives are nested too deep",
                     _ => "a directive cannot stand inside another than `:::only`",
@@ -185,12 +184,15 @@ pub(crate) fn find(source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>)
                 here,
                 found,
             ) {
-                Ok(directive) => open.push(directive),
-                Err(error) => found.push(error),
+                Ok(directive) => open.push(Some(directive)),
+                Err(error) => {
+                    found.push(error);
+                    open.push(None);
+                }
             },
         }
     }
-    for unclosed in open {
+    for unclosed in open.into_iter().flatten() {
         let message = "this directive is never closed with `:::`";
         found.push(source.error(base + unclosed.open.start, "directive", message));
     }

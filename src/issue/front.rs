@@ -81,9 +81,15 @@ impl Front {
 /// a beginning or an end of the front matter there is none.
 pub(crate) fn read(source: Source<'_>, found: &mut Vec<Diagnostic>) -> Option<(Front, usize)> {
     let Some(rest) = source.text.strip_prefix("---\n") else {
-        let error = source.error(0, CODE, "the file does not begin with front matter");
-        let help = "begin with `---`, `title: ...` and another `---`, each on its own line";
-        found.push(error.help(help));
+        let first = source.text.lines().next().unwrap_or_default();
+        let (message, help) = match first.trim_end() {
+            "---" => ("blanks stand behind `---`", "take them out"),
+            _ => (
+                "the file does not begin with front matter",
+                "begin with `---`, `title: ...` and another `---`, each on its own line",
+            ),
+        };
+        found.push(source.error(0, CODE, message).help(help));
         return None;
     };
     let start = "---\n".len();
@@ -213,7 +219,7 @@ impl Reading<'_> {
             matches!(key, "subject" | "preheader" | "teaser" | "share") || key.ends_with(".url");
         let problem = if text.trim().is_empty() {
             format!("`{key}` is empty")
-        } else if text.contains(char::is_control) {
+        } else if text.trim_end_matches('\n').contains(char::is_control) {
             format!("`{key}` is more than one line or holds a control character")
         } else if !slots && text.contains("[[") {
             format!(
@@ -385,6 +391,14 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_yaml_folds_is_one_line() {
+        let (read, found) = told("---\ntitle: a\nteaser: >\n  one\n  two\nlang: en\n---\n");
+        assert!(found.is_empty(), "{found:?}");
+        let (front, _) = read.expect("front matter");
+        assert_eq!(front.teaser.as_deref(), Some("one two"));
+    }
+
+    #[test]
     fn every_error_is_told_in_one_run_at_its_place() {
         let (_, found) = told(
             "---\ntilte: a\nsubject: [b]\npreheader: \"\"\nteaser: \"a\\nb\"\nlist: \"[[name]]\"\n\
@@ -400,6 +414,10 @@ mod tests {
             (
                 "title: a\n",
                 "issue.md:1:1: error[front-matter]: the file does not begin",
+            ),
+            (
+                "--- \ntitle: a\n---\n",
+                "issue.md:1:1: error[front-matter]: blanks stand behind `---`",
             ),
             (
                 "---\ntitle: a\n",

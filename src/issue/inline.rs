@@ -66,11 +66,25 @@ impl<'a> Reader<'a> {
         trim(joined(out), until)
     }
 
+    /// Whether a line ended between two letters of a script that knows no blanks.
+    fn within_wide(&self, out: &[Inline]) -> bool {
+        let Some(Inline::Text(before)) = out.last() else {
+            return false;
+        };
+        let next = self.rest().first();
+        let next = next.and_then(|(event, _)| match event {
+            Event::Text(text) => text.chars().next(),
+            _ => None,
+        });
+        before.chars().next_back().is_some_and(is_wide) && next.is_some_and(is_wide)
+    }
+
     fn inline(&mut self, event: Event<'a>, range: Range<usize>, out: &mut Vec<Inline>) {
         let offset = self.base + range.start;
         match event {
             Event::Text(text) => self.masked.unmask_into(&text, out),
             Event::Code(text) => out.push(Inline::Code(text.into())),
+            Event::SoftBreak if self.within_wide(out) => {}
             Event::SoftBreak => add_text(out, " "),
             Event::HardBreak => out.push(Inline::Break),
             Event::Start(Tag::Strong) => {
@@ -300,6 +314,12 @@ fn is_end(text: &str) -> bool {
 fn is_end_of(text: &str, open: &html::Tag) -> bool {
     let name = text.trim_start_matches("</").trim_end_matches('>').trim();
     name.eq_ignore_ascii_case(&open.name)
+}
+
+/// A letter or a mark of Chinese or Japanese; Korean puts blanks between its words.
+fn is_wide(c: char) -> bool {
+    matches!(c, '\u{3000}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ff60}' | '\u{20000}'..='\u{323af}')
 }
 
 /// No blanks at either end of a block; those within a tag are kept.

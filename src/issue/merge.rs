@@ -236,8 +236,13 @@ impl<'a> Slots<'a> {
             let open = at + next;
             let rest = &text[open..];
             let mut stops = rest.match_indices([']', '\n']);
-            let (length, stop) =
-                stops.find(|(at, c)| *c == "\n" || rest[at + 1..].starts_with(']'))?;
+            let stop = stops.find(|(at, c)| *c == "\n" || rest[at + 1..].starts_with(']'));
+            // A value without quotes ends where its line goes on.
+            let line = || self.source.text.get(base + open..)?.lines().next();
+            if stop.is_none() && line()?.contains("]]") {
+                return None;
+            }
+            let (length, stop) = stop.unwrap_or((rest.len(), "\n"));
             let close = open + length;
             // Of `[[[name]]`, the inner two.
             let start = text[..close].rfind("[[").unwrap_or(open);

@@ -117,6 +117,7 @@ impl Issue {
             },
         };
         reading.body();
+        let preheader = reading.preview().unwrap_or(heads.preheader);
         let (author_links, share) = reading.front_links(&front);
         let Reading {
             links, mut layout, ..
@@ -142,7 +143,7 @@ impl Issue {
             text: text.clone(),
             front,
             subject: heads.subject,
-            preheader: heads.preheader,
+            preheader,
             teaser: heads.teaser,
             intro: Vec::new(),
             items: Vec::new(),
@@ -155,6 +156,21 @@ impl Issue {
         };
         Read::of(issue, failed)
     }
+}
+
+/// The words of a layout's `<mj-preview>` and where they begin, if its author wrote them; what fills the rest of an
+/// inbox's row is none of them.
+pub(crate) fn preview(text: &str) -> Option<(usize, &str)> {
+    let open = "<mj-preview>";
+    let start = text.find(open)? + open.len();
+    let words = &text[start..start + text[start..].find("</mj-preview>")?];
+    let words = words.split(['\u{34f}', '\u{200c}']).next()?;
+    let end = ["&#847;", "&#8204;", "&zwnj;"]
+        .iter()
+        .filter_map(|filler| words.find(filler))
+        .min();
+    let words = words[..end.unwrap_or(words.len())].trim();
+    (!words.is_empty() && !words.contains(['{', '<'])).then_some((start, words))
 }
 
 /// One reading.
@@ -219,6 +235,17 @@ impl<'a> Reading<'a> {
             };
         }
         self.unended();
+    }
+
+    /// What inboxes show beside the subject, where the layout says it in words of its own.
+    fn preview(&mut self) -> Option<Vec<Inline>> {
+        let (start, words) = preview(self.text())?;
+        let offset = self.base + start;
+        // Its slots were told where the layout was read.
+        Some(
+            self.slots
+                .inlines(&without_entities(words), offset, &mut Vec::new()),
+        )
     }
 
     /// Takes a stretch over as it is.

@@ -129,6 +129,9 @@ fn personal(pieces: &[Piece]) -> Result<Target, String> {
     let host_done = before
         .split_once("://")
         .is_some_and(|(_, rest)| rest.contains(['/', '?', '#']));
+    if before.starts_with("mailto:") {
+        return Err("an address of mail takes no field".into());
+    }
     if !host_done {
         return Err("a field may stand after the host of an address, not before".into());
     }

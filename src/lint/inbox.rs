@@ -1,5 +1,6 @@
 //! The inbox row: subject and preheader.
 
+use crate::issue::own::preview;
 use crate::lint::place::value_offset;
 use crate::lint::{Desk, filled};
 
@@ -122,7 +123,12 @@ fn preheader(desk: &mut Desk<'_>, subject: &str) {
         (None, Some(teaser)) => ("teaser", teaser),
         (None, None) => ("title", &front.title),
     };
-    let at = value(desk, key, written);
+    let layout = desk.inputs.issue.layout.as_ref();
+    let own = layout.and_then(|_| preview(&desk.inputs.issue.text));
+    let (key, at) = match own {
+        Some((start, words)) => ("preview", (start, words.len())),
+        None => (key, value(desk, key, written)),
+    };
     if text.is_empty() {
         let message =
             "there is no preheader: the inbox shows the first words of the mail".to_owned();

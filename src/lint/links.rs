@@ -67,7 +67,7 @@ pub(super) fn check(desk: &mut Desk<'_>) {
     let anchors = anchors(desk.inputs.issue);
     generic(desk, &anchors);
     same_text(desk, &anchors);
-    words::broken_links(desk);
+    words::broken_marks(desk);
     for link in &desk.inputs.issue.links {
         let url = match &link.target {
             Target::Web(url) => url.clone(),
@@ -301,6 +301,12 @@ fn brought(desk: &mut Desk<'_>) {
 
 fn unreachable(desk: &mut Desk<'_>) {
     let issue = desk.inputs.issue;
+    let silent = desk.inputs.facts.silent;
+    if silent > 0 {
+        let message = format!("of {silent} links no host answered");
+        let help = "is this machine online? ask once more when it is";
+        desk.say_about("unanswered-link", message, help);
+    }
     for fact in &desk.inputs.facts.unreachable {
         let code = if fact.dead {
             "dead-link"

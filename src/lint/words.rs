@@ -3,7 +3,7 @@
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, plain_text};
 use crate::lint::place::{body, lines, value_offset, written};
-use crate::lint::{Desk, day};
+use crate::lint::{Desk, day, marks};
 
 /// What has a number and does not count.
 const NUMBERED: [&str; 14] = [
@@ -162,6 +162,17 @@ fn empty_items(desk: &mut Desk<'_>, text: &str) {
             let help = "write it, or take the headline out";
             desk.say("empty-item", (at, line.len()), message, help);
         }
+        let mut shown = item
+            .blocks
+            .iter()
+            .filter(|block| !matches!(block, Block::Here(_)));
+        if let (Some(Block::Only { .. }), None) = (shown.next(), shown.next()) {
+            let headline = plain_text(&item.headline);
+            let message = format!("all below the headline `{headline}` is for some readers only");
+            let help =
+                "write a sentence for the others above `:::only`; they see the headline, too";
+            desk.say("empty-item", (at, line.len()), message, help);
+        }
     }
 }
 
@@ -195,6 +206,7 @@ fn templates(desk: &mut Desk<'_>, text: &str) {
             found.push((at, word));
         }
     }
+    found.extend(half_slots(text));
     found.sort_unstable();
     for (at, mark) in found.into_iter().take(MANY) {
         let message = format!("`{mark}` would be shown as it stands");
@@ -202,6 +214,28 @@ fn templates(desk: &mut Desk<'_>, text: &str) {
                     goes between backticks";
         desk.say("leftover-template", (at, mark.len()), message, help);
     }
+}
+
+/// Slots that lack a bracket at their beginning; whole ones are no prose.
+fn half_slots(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for (end, _) in text.match_indices("]]") {
+        let line = text[..end].rfind('\n').map_or(0, |newline| newline + 1);
+        let Some(open) = text[line..end].rfind('[').map(|open| line + open) else {
+            continue;
+        };
+        let inside = text[open + 1..end].split_once('|');
+        if inside.is_some_and(|(name, _)| is_name(name)) && !text[..open].ends_with('\\') {
+            found.push((open, &text[open..end + 2]));
+        }
+    }
+    found
+}
+
+/// Whether a field may be called so.
+fn is_name(name: &str) -> bool {
+    let fine = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'_';
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(fine)
 }
 
 fn notes(desk: &mut Desk<'_>, text: &str) {
@@ -266,8 +300,8 @@ fn promos(desk: &mut Desk<'_>) {
     }
 }
 
-/// Whether a text holds marks of a link that was not read as one.
-pub(super) fn broken_links(desk: &mut Desk<'_>) {
+/// Tells marks of a link that was not read as one, and other marks that were not read as such.
+pub(super) fn broken_marks(desk: &mut Desk<'_>) {
     let issue = desk.inputs.issue;
     let text = written(issue);
     let start = body(&text);
@@ -283,10 +317,15 @@ pub(super) fn broken_links(desk: &mut Desk<'_>) {
         let probe: String = shown.chars().take(12).collect();
         if shown_words.contains(&probe) {
             let message = format!("`{probe}` is no link and would be shown as it stands");
-            let help = "an address has no blanks: write `[text](https://...)`, `%20` for a blank, or \
-                        `<...>` around it";
+            let help =
+                "an address has no blanks: write `[text](https://...)`, and `%20` for a blank";
             desk.say("link-syntax", (at, 2), message, help);
         }
+    }
+    let told = marks::left(&issue.text, &text, start, &shown_words);
+    for (at, mark, help) in told.into_iter().take(MANY) {
+        let message = format!("`{mark}` would be shown as it stands");
+        desk.say("leftover-mark", (at, mark.len()), message, help);
     }
 }
 

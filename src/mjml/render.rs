@@ -40,7 +40,8 @@ pub struct Rendered {
     pub marks: Vec<Span>,
 }
 
-/// Renders a document. Without `<mjml>` and `<mj-body>`, or nested too deep, it is no page.
+/// Renders a document. Without `<mjml>` and `<mj-body>`, nested too deep, or with an icon that must not be
+/// fetched, it is no page.
 pub fn render(document: &Document, options: &Options) -> Result<Rendered, Finding> {
     let start = Span {
         file: FileId(0),
@@ -66,6 +67,13 @@ pub fn render(document: &Document, options: &Options) -> Result<Rendered, Findin
     body.render(element, root.lang, root.dir);
     if let Some(span) = &body.too_deep {
         return Err(refusal(span, "nested too deep; no layout needs this"));
+    }
+    if let Some(span) = &body.foreign_icon {
+        let message = "this icon has no `src`, and readers do not fetch those of MJML's maker";
+        return Err(Finding {
+            help: Some("write `src=\"https://...\"`, or name a file beside the issue".into()),
+            ..refusal(span, message)
+        });
     }
     let too_deep = || {
         let message = "the HTML is nested too deep for selectors to be looked up in it";

@@ -15,7 +15,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode, Url};
 
-use crate::lint::Unreachable;
+use crate::lint::{Facts, Unreachable};
 use crate::network;
 
 /// Links asked at the same time: enough to be done in a minute, few enough to disturb nobody.
@@ -35,9 +35,9 @@ enum Answer {
     Doubtful(String),
 }
 
-/// Asks each of `urls`, which are in their normal form, and gives those that did not answer well, in
+/// Asks each of `urls`, which are in their normal form, and notes those that did not answer well, in
 /// their order. `at_home` allows addresses of this machine.
-pub async fn ask(urls: &[String], at_home: bool) -> anyhow::Result<Vec<Unreachable>> {
+pub async fn ask(urls: &[String], at_home: bool, facts: &mut Facts) -> anyhow::Result<()> {
     let mut wanted: Vec<&String> = Vec::new();
     for url in urls {
         if wanted.len() < LINKS && !wanted.contains(&url) {
@@ -55,12 +55,14 @@ pub async fn ask(urls: &[String], at_home: bool) -> anyhow::Result<Vec<Unreachab
         .await;
     let silent = |(_, answer): &(&String, Answer)| matches!(answer, Answer::Silent(_));
     // One host may be gone; all of them at once are not.
-    let offline = answers.len() > 1 && answers.iter().all(silent);
+    if answers.len() > 1 && answers.iter().all(silent) {
+        facts.silent = answers.len();
+        return Ok(());
+    }
     let bad = |(url, answer): (&String, Answer)| {
         let (dead, why) = match answer {
             Answer::Fine => return None,
-            Answer::Dead(why) => (true, why),
-            Answer::Silent(why) => (!offline, why),
+            Answer::Dead(why) | Answer::Silent(why) => (true, why),
             Answer::Doubtful(why) => (false, why),
         };
         Some(Unreachable {
@@ -69,7 +71,8 @@ pub async fn ask(urls: &[String], at_home: bool) -> anyhow::Result<Vec<Unreachab
             why,
         })
     };
-    Ok(answers.into_iter().filter_map(bad).collect())
+    facts.unreachable = answers.into_iter().filter_map(bad).collect();
+    Ok(())
 }
 
 fn client(at_home: bool) -> anyhow::Result<Client> {

@@ -55,6 +55,7 @@ fn facts() -> Facts {
             },
         ],
         unreachable: Vec::new(),
+        silent: 0,
     }
 }
 
@@ -143,6 +144,11 @@ fn each_lint_of_the_text_fires_at_its_line_and_not_beside_it() {
             vec![],
         ),
         ("Bees", "## A\n\n## B\n\nc", vec!["empty-item@6"]),
+        (
+            "Bees",
+            "## A\n\n:::only tag:paid\nb\n:::\n\n## B\n\nc\n\n:::only tag:paid\nd\n:::",
+            vec!["empty-item@6"],
+        ),
         ("Bees", "Dear {{ name }},", vec!["leftover-template@6"]),
         (
             "Bees",
@@ -162,13 +168,38 @@ fn each_lint_of_the_text_fires_at_its_line_and_not_beside_it() {
         ("Bees", "Lorem ipsum dolor", vec!["leftover-note@6"]),
         (
             "Bees",
+            "Hello [first_name|there]], `[a|b]]` and \\[a|b]]",
+            vec!["leftover-template@6"],
+        ),
+        (
+            "Bees",
+            "A **bold ** word\n\nand **another\n\n\u{8a9e}**\u{300c}\u{8a9e}\u{300d}**\u{8a9e}\n\n##Head\n\n\
+             (bees)[https://a.example/] and {first_name}\n\nsee https://a.example/b",
+            vec![
+                "leftover-mark@6",
+                "leftover-mark@8",
+                "leftover-mark@10",
+                "leftover-mark@12",
+                "leftover-mark@14",
+                "leftover-mark@14",
+                "leftover-mark@16",
+            ],
+        ),
+        (
+            "Bees",
+            "**Bold**, __bold__, 2 ** 3, s**t, a__b, \\**x, `**y`, [1] (see), <https://a.example/>, #tag, `{name}`\n\n\
+             ```\n**z\n##Head\n```\n\n    **code\n    ##Head",
+            vec![],
+        ),
+        (
+            "Bees",
             "`TODO` <!-- TK --> and a TODOS list, [x](https://a.example/TODO)",
             vec![],
         ),
         (
             "Bees",
             "[The bees] (https://a.example/)\n\n[a](<https://a.example/b c>)",
-            vec!["odd-link@8"],
+            vec!["leftover-mark@6", "odd-link@8"],
         ),
         (
             "Bees",

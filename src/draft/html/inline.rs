@@ -25,6 +25,7 @@ const SHARING: [&str; 7] = [
 pub(super) struct Words {
     bold: HashSet<String>,
     italic: HashSet<String>,
+    struck: HashSet<String>,
     /// Footnotes whose text stands on the page.
     footnotes: BTreeSet<String>,
     images: Vec<Piece>,
@@ -32,7 +33,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Google Docs writes bold and italics as classes of a style sheet.
+    /// Google Docs writes bold, italics and struck words as classes of a style sheet.
     pub(super) fn of(page: &Html) -> Words {
         let selector = Selector::parse("style").expect("our own selectors are well formed");
         let css: String = page
@@ -48,6 +49,10 @@ impl Words {
         Words {
             bold: with(&["font-weight:700", "font-weight:bold", "font-weight: 700"]),
             italic: with(&["font-style:italic", "font-style: italic"]),
+            struck: with(&[
+                "text-decoration:line-through",
+                "text-decoration: line-through",
+            ]),
             footnotes: notes::known(page),
             images: Vec::new(),
             notes: Vec::new(),
@@ -175,7 +180,15 @@ impl Words {
                 &self.italic,
                 &["font-style:italic", "font-style: italic"],
             );
-        let struck = matches!(name, "s" | "del" | "strike");
+        let struck = matches!(name, "s" | "del" | "strike")
+            || self.styled(
+                element,
+                &self.struck,
+                &[
+                    "text-decoration:line-through",
+                    "text-decoration: line-through",
+                ],
+            );
         match name {
             // A footnote is set high by the theme.
             "sup" if inner.trim().starts_with("[^") => return inner,
@@ -255,6 +268,16 @@ impl Words {
             format!("[{}]({TODO})", escape(words))
         };
         format!("{before}{link}{after}")
+    }
+
+    /// Where a link around blocks leads on the web; a tool's lightbox and its sharing lead nowhere.
+    pub(super) fn address(&self, element: ElementRef<'_>) -> Option<String> {
+        let href = unwrapped(element.value().attr("href")?.trim());
+        let path = href.to_ascii_lowercase();
+        let picture = [".png", ".jpg", ".jpeg", ".gif", ".webp"];
+        let own = href.contains("substackcdn.com") || picture.iter().any(|end| path.ends_with(end));
+        let shares = SHARING.iter().any(|host| href.contains(host));
+        (path.starts_with("http") && !own && !shares).then_some(href)
     }
 
     fn image(&mut self, element: ElementRef<'_>, href: Option<String>) {

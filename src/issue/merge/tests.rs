@@ -275,6 +275,9 @@ fn a_slot_that_does_not_end_on_its_line_is_told() {
         "a [[email\nb",
         "[[ unsubscribe_url \n]]",
         "[[frist_name|x\ny]]",
+        "a [[first_name|there], b",
+        "a [[first_name|there] ] b",
+        "a [[first_name",
     ] {
         let (_, found) = read(broken);
         assert_eq!(found.len(), 1, "{broken}: {found:?}");

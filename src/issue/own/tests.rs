@@ -84,6 +84,10 @@ fn what_is_wrong_is_told_at_its_place() {
             "error[link]: a field may stand after the host",
         ),
         (
+            "<a href=\"mailto:a@b.example?subject=[[name|x]]\">a</a>",
+            "error[link]: an address of mail takes no field",
+        ),
+        (
             "<mj-button href=\"javascript:x\">a</mj-button>",
             "a.mjml:4:18: error[link]",
         ),

@@ -1,7 +1,8 @@
 //! Lines that Markdown does not know: where a directive may stand, and what a headline may end in.
 
-use super::{headlines, issue, octets, read};
+use super::{headlines, issue, octets, read, text};
 use crate::compile::press::Mail;
+use crate::issue::block::{Block, Inline};
 
 #[test]
 fn a_directive_set_into_a_list_or_a_quote_is_told_and_code_is_not() {
@@ -41,6 +42,26 @@ fn a_headline_may_end_in_braces() {
     let items = headlines(&issue.items);
     let shown: Vec<&str> = items.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(shown, ["The sets {a, b}", "Plain", "{c} {d}"]);
+}
+
+#[test]
+fn an_authors_own_number_is_taken_whatever_follows_it() {
+    let issue = issue(
+        "## 1. [One](https://a.example/)\n\n## 2. **Two**\n\n## 3) `three`\n\n## 4. [[first_name|You]], look\n",
+    );
+    let items = issue.items.iter();
+    let first = items.map(|item| (item.number, &item.headline[0]));
+    let first: Vec<_> = first.collect();
+    assert!(
+        matches!(first[0], (Some(1), Inline::Link { .. })),
+        "{first:?}"
+    );
+    assert!(
+        matches!(first[1], (Some(2), Inline::Strong(_))),
+        "{first:?}"
+    );
+    assert!(matches!(first[2], (Some(3), Inline::Code(_))), "{first:?}");
+    assert!(matches!(first[3], (Some(4), Inline::Merge(_))), "{first:?}");
 }
 
 #[test]
@@ -89,4 +110,57 @@ fn a_comment_behind_words_of_the_front_matter_is_told() {
     let mut found = Vec::new();
     let fine = b"---\ntitle: \"The Crumb #42\" # ours\n# a comment\ndate: 2026-06-07 # a Sunday\nteaser: C#, a#b\n---\nx\n";
     assert!(octets(fine, Mail::Issue, &mut found).is_some(), "{found:?}");
+}
+
+#[test]
+fn a_mistyped_directive_is_told_once_and_ends_where_its_own_line_says() {
+    for body in [
+        ":::buton {url=\"https://x.example\"}\nb\n:::",
+        ":::promo {code}\nb\n:::",
+        "x\n\n:::buton\n:::promo {code=X}\na\n:::\nb\n:::",
+    ] {
+        let (_, found) = read(body);
+        assert_eq!(found.len(), 1, "{body}: {found:?}");
+    }
+}
+
+#[test]
+fn an_offer_holds_something_and_ends_on_a_day_that_exists() {
+    for (body, told) in [
+        (
+            ":::promo\n:::",
+            "4:1: error[directive]: nothing stands in this promo",
+        ),
+        (
+            ":::promo {until=\"2026-13-45\"}\na\n:::",
+            "error[directive]: there is no day `2026-13-45`",
+        ),
+    ] {
+        let (_, found) = read(body);
+        assert_eq!(found.len(), 1, "{body}: {found:?}");
+        assert!(found[0].contains(told), "{found:?}");
+    }
+    assert_eq!(
+        read(":::promo {until=\"12-31-26 at noon\"}\na\n:::").1,
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_line_that_ends_between_letters_without_blanks_leaves_none() {
+    let issue =
+        issue("\u{4eca}\u{65e5}\u{306f}\n\u{5929}\u{6c17}\nand\n\u{3044}\u{3044}\u{3002}\n");
+    let joined = "\u{4eca}\u{65e5}\u{306f}\u{5929}\u{6c17} and \u{3044}\u{3044}\u{3002}";
+    assert_eq!(issue.intro, [Block::Paragraph(vec![text(joined)])]);
+}
+
+#[test]
+fn a_field_in_the_label_of_an_offer_is_told() {
+    let (_, found) =
+        read(":::promo {url=\"https://a.example/\" label=\"For [[first_name|you]]\"}\na\n:::");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("error[slot]: a label is the same for every reader"),
+        "{found:?}"
+    );
 }

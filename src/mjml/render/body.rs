@@ -28,6 +28,8 @@ pub struct Body<'a> {
     pub kinds: Vec<&'static str>,
     pub marks: Vec<Span>,
     pub too_deep: Option<Span>,
+    /// The first icon that only MJML's maker has.
+    pub foreign_icon: Option<Span>,
     ids: u32,
 }
 
@@ -83,6 +85,7 @@ impl<'a> Body<'a> {
             kinds: Vec::new(),
             marks: Vec::new(),
             too_deep: None,
+            foreign_icon: None,
             ids: 0,
         }
     }

@@ -199,14 +199,12 @@ fn icon(body: &mut Body<'_>, part: &Part<'_>) {
     let colour = at.truthy("background-color");
     let colour = colour.or(network.as_ref().map(|network| network.colour));
     let own = at.truthy("src").map(str::to_owned);
-    let source = own.or_else(|| {
-        let network = network.as_ref()?;
-        let origin = match body.options.foreign_icons {
-            true => MJML_ICONS,
-            false => "",
-        };
-        Some(format!("{origin}{}.png", network.icon))
-    });
+    if own.is_none() && network.is_some() && !body.options.foreign_icons {
+        let span = part.element.span.clone();
+        body.foreign_icon.get_or_insert(span);
+    }
+    let known = || Some(format!("{MJML_ICONS}{}.png", network.as_ref()?.icon));
+    let source = own.or_else(known);
     let size = at.truthy("icon-size");
     let html = &mut body.html;
     let css = html.open("td").style().padding(at, "");

@@ -120,7 +120,7 @@ fn what_a_parent_hands_down_is_stronger_than_all_and_weaker_than_the_kind() {
         let head = format!("<mj-attributes>{head}</mj-attributes>");
         body(
             &head,
-            "<mj-section><mj-column><mj-social color=\"red\"><mj-social-element name=\"web\">a</mj-social-element>\
+            "<mj-section><mj-column><mj-social color=\"red\"><mj-social-element name=\"web\" src=\"w.png\">a</mj-social-element>\
              </mj-social></mj-column></mj-section>",
         )
     };
@@ -157,7 +157,7 @@ fn raw_html_stands_where_it_was_written_and_takes_no_width() {
 fn nothing_of_other_hosts_is_added_unless_asked() {
     let mjml = "<mjml><mj-body><mj-section><mj-column>
         <mj-text font-family=\"Roboto\">a</mj-text>
-        <mj-social><mj-social-element name=\"x\" href=\"#\">x</mj-social-element></mj-social>
+        <mj-social><mj-social-element name=\"x\" src=\"x.png\" href=\"#\">x</mj-social-element></mj-social>
         <mj-accordion><mj-accordion-element><mj-accordion-title>a</mj-accordion-title>
         </mj-accordion-element></mj-accordion>
         <mj-carousel><mj-carousel-image src=\"a.png\" /></mj-carousel>
@@ -171,7 +171,9 @@ fn nothing_of_other_hosts_is_added_unless_asked() {
         foreign_icons: true,
         ..Options::default()
     };
-    let foreign = rendering(mjml, &options).html.expect("html");
+    let mjml = mjml.replace(" src=\"x.png\"", "");
+    assert!(rendering(&mjml, &Options::default()).html.is_none());
+    let foreign = rendering(&mjml, &options).html.expect("html");
     assert_eq!(foreign.matches("src=\"https://i.imgur.com/").count(), 4);
     assert_eq!(foreign.matches("src=\"https://www.mailjet.com/").count(), 1);
 }
@@ -360,10 +362,10 @@ fn a_navbar_folds_into_a_menu() {
 #[test]
 fn networks_share_an_address_or_lead_to_it() {
     insta::assert_snapshot!(column(
-        "<mj-social><mj-social-element name=\"facebook\" href=\"a\">A</mj-social-element>
+        "<mj-social><mj-social-element name=\"facebook\" src=\"f.png\" href=\"a\">A</mj-social-element>
          <mj-social-element name=\"x-noshare\" href=\"b\" src=\"c.png\" icon-position=\"right\">B\
          </mj-social-element></mj-social>
-         <mj-social mode=\"vertical\"><mj-social-element name=\"github\" /></mj-social>"
+         <mj-social mode=\"vertical\"><mj-social-element name=\"github\" src=\"g.png\" /></mj-social>"
     ));
 }
 

@@ -32,6 +32,55 @@ fn a_file_named_in_components_is_an_image_of_the_issue() {
 }
 
 #[test]
+fn words_of_components_are_of_the_themes_scheme_unless_they_have_a_class_or_a_ground() {
+    let desk = Desk::new();
+    let body = ":::mjml\n<mj-text>bare words</mj-text>\n<mj-text css-class=\"x\">own words</mj-text>\n\
+                <mj-text container-background-color=\"#ffffee\">words on paper</mj-text>\n:::";
+    for theme in ["digest", "letter", "magazine"] {
+        let text = format!("---\ntitle: T\ntheme: {theme}\n---\n{body}\n");
+        desk.write("issues/one/issue.md", text);
+        let built = desk.compile("one").expect("an issue");
+        let html = filled(&built.compiled.html);
+        let cell = |words: &str| {
+            let before = html.split(words).next().expect("words");
+            before.rsplit("<td").next().expect("a cell").to_owned()
+        };
+        assert!(cell("bare words").contains("class=\"o\""), "{theme}");
+        assert!(cell("own words").contains("class=\"x\""), "{theme}");
+        // What has a ground of its own is left out by the rule.
+        let paper = cell("words on paper");
+        assert!(
+            paper.contains("style=\"background:#ffffee"),
+            "{theme}: {paper}"
+        );
+        let rule = ".o:not([style*=\"background\"])>div";
+        assert!(html.contains(rule), "{theme}");
+    }
+}
+
+#[test]
+fn a_component_may_put_a_link_on_its_icon_and_its_label_and_names_its_icon() {
+    let desk = Desk::new();
+    desk.write("issues/one/pic.png", PNG);
+    let body = ":::mjml\n<mj-social>\n<mj-social-element name=\"github\" src=\"pic.png\" \
+                href=\"https://github.com/x\">GH</mj-social-element>\n</mj-social>\n\
+                <mj-carousel>\n<mj-carousel-image src=\"pic.png\" alt=\"A chart\" \
+                href=\"https://c.example/\" />\n</mj-carousel>\n:::";
+    let built = desk.body(body).expect("an issue");
+    let names: Vec<&str> = built
+        .compiled
+        .links
+        .iter()
+        .map(|link| &*link.name)
+        .collect();
+    assert_eq!(names, ["intro - GH", "intro - A chart"]);
+    let refused =
+        desk.refused(&body.replacen("src=\"pic.png\" href=\"https://g", "href=\"https://g", 1));
+    let expected = "issue.md:6:1: error[mjml-structure]: this icon has no `src`";
+    assert!(refused.contains(expected), "{refused}");
+}
+
+#[test]
 fn a_link_of_components_stands_in_the_table_by_its_words_and_takes_fields_as_an_address_does() {
     let desk = Desk::new();
     let body = "## One\n\na\n\n:::mjml\n<mj-button href=\"https://b.example/?a=1&amp;b=2\">Press</mj-button>\n\

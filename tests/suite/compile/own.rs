@@ -50,6 +50,7 @@ fn an_issue_in_mjml_has_its_own_looks_and_every_promise_of_a_mail() {
     let built = desk.compile("own").expect("an issue");
     let compiled = &built.compiled;
     insta::assert_snapshot!("own_text", filled(&compiled.text));
+    assert_eq!(filled(&compiled.preheader), "A layout of my own");
     let names: Vec<&str> = compiled
         .links
         .iter()
@@ -84,6 +85,20 @@ fn an_issue_in_mjml_has_its_own_looks_and_every_promise_of_a_mail() {
     }
     assert!(html.find("/o/1").expect("a pixel") > html.find("Sampletown").expect("an address"));
     assert_eq!(built.images.len(), 1);
+}
+
+#[test]
+fn an_inbox_shows_what_the_layouts_own_preview_says() {
+    let desk = Desk::new();
+    let layout = LAYOUT.replace("</ol></ul>", "</ul>");
+    let layout = layout.replace(
+        "{{ preheader }}",
+        "Bees &amp; [[first_name|you]]&#847;&zwnj;",
+    );
+    desk.write("issues/own/issue.mjml", format!("{FRONT}{layout}"));
+    desk.write("issues/own/pic.png", square(40, 20));
+    let built = desk.compile("own").expect("an issue");
+    assert_eq!(filled(&built.compiled.preheader), "Bees & <Zo\u{eb}>");
 }
 
 #[test]
@@ -174,7 +189,7 @@ fn what_is_wrong_in_an_mjml_issue_is_told_where_it_stands() {
         let text = format!("{FRONT}{good}").replacen(from, to, 1);
         desk.write("issues/own/issue.mjml", text);
         let error = desk.compile("own").expect_err(from).to_string();
-        assert!(error.contains(expected), "{from}: {error}");
+        assert_eq!(error.matches(expected).count(), 1, "{from}: {error}");
     }
     desk.write("issues/own/issue.md", "---\ntitle: T\n---\n");
     let error = desk.compile("own").expect_err("a refusal").to_string();

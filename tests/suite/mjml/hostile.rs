@@ -193,6 +193,7 @@ fn marks_lead_from_the_page_to_the_line() {
     let files: BTreeMap<String, String> = BTreeMap::new();
     let options = Options {
         mark: true,
+        foreign_icons: true,
         ..Options::default()
     };
     let rendering = compile("a.mjml", WHOLE, &files, &options);
