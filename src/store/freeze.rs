@@ -37,11 +37,12 @@ const BEHIND: &str = "s.subscriber_id > $3 and s.subscriber_id <= $14
 const BEFORE: &str = "s.subscriber_id > $3 and s.subscriber_id <= $13 and s.subscriber_id <= $14
           and s.subscriber_id not in (select cast(value as bigint) from json_each($12))";
 
-/// Whom a cancelled run left out. Invariant: never one whom any run of this issue has reached or may have
+/// Whom a cancelled run left out; the run is looked up, for SQLite would else go through all of it for each reader.
+/// Invariant: never one whom any run of this issue has reached or may have
 /// reached since.
 const LEFT_OUT: &str = "exists (
               select 1 from deliveries d
-              where d.subscriber_id = u.id and d.run_id = <origin>
+              where d.subscriber_id = u.id and d.run_id in (select o.id from runs o where o.id = <origin>)
                 and d.state in ('cancelled', 'failed', 'expired')
           )
           and not exists (

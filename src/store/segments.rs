@@ -269,26 +269,25 @@ impl<'a> Predicates<'a> {
         } = self.frame;
         let number = self.whole(i64::from(issues));
         let issue = format!(
-            "e.subscriber_id = u.id and e.state = 'sent' and e.run_id <> {run}
-                and r.kind = 'issue' and r.list_id = {list} and r.started_at <= {begun}"
+            "r.kind = 'issue' and r.list_id = {list} and r.started_at <= {begun} and r.id <> {run}"
         );
         // Issues and not runs. Of a copy that counts nothing, and of a run that counts no names, nobody knows what
         // became.
         let last = format!(
             "(select r.slug from deliveries e join runs r on r.id = e.run_id
-              where {issue}
+              where e.subscriber_id = u.id and e.state = 'sent' and {issue}
                 and coalesce(e.copy, '') not like '%\"untracked\":true%'
                 and not exists (select 1 from pseudonym_keys k where k.run_id = e.run_id)
               group by r.slug order by max(r.started_at) desc, max(r.id) desc limit {number})"
         );
+        let person = judged("(j.opened in ('human', 'gmail') or j.clicked = 'human')");
         // Nor of whoever wants nothing counted.
         format!(
             "u.tracking <> 'off' and (select count(*) from {last} l) = {number}
-             and not exists (
-                 select 1 from deliveries e join runs r on r.id = e.run_id
-                     join judged j on j.run_id = e.run_id and j.seq = e.seq
-                 where {issue} and r.slug in {last}
-                   and (j.opened in ('human', 'gmail') or j.clicked = 'human'))"
+             and not exists (select 1 from {last} l where exists (
+                 select 1 from deliveries e
+                 where e.subscriber_id = u.id and e.state = 'sent' and {person}
+                   and e.run_id in (select r.id from runs r where {issue} and r.slug = l.slug)))"
         )
     }
 
