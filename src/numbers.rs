@@ -18,8 +18,9 @@ use crate::stats::growth::{Growth, growth};
 use crate::stats::interval::Share;
 use crate::stats::judged::{Judged, Nameless};
 use crate::stats::tally::{Part, Tally};
-use crate::stats::usual::{Usual, usual};
+use crate::stats::usual::{SETTLED, Standing, Usual, usual};
 use crate::store::StoreError;
+use crate::store::runs::{Audience, Run};
 use crate::store::tallies::RunEvent;
 use crate::subscriber::List;
 use crate::track::{fold, parts};
@@ -113,13 +114,7 @@ pub async fn issue(app: &App, run: RunId) -> Result<Option<Report>, StoreError> 
     };
     let tally = app.store.tallies(run).await?;
     let nameless = app.store.nameless_of(&[run]).await?.contains(&run);
-    let sent = numbers.counts.sent;
-    for link in &mut numbers.links {
-        link.judged = Judged::link(&tally, link.link, sent);
-        if nameless {
-            link.judged = Judged::nameless_link(link.judged, link.readers, link.clicks);
-        }
-    }
+    judge_links(&mut numbers, &tally, nameless);
     let judged = judged(&tally, &numbers, nameless);
     let usual = against(app, run, &judged).await?;
     numbers.test = trial::numbers_of(app, run).await?;
@@ -128,6 +123,15 @@ pub async fn issue(app: &App, run: RunId) -> Result<Option<Report>, StoreError> 
         judged,
         usual,
     }))
+}
+
+fn judge_links(run: &mut RunNumbers, tally: &Tally, nameless: bool) {
+    for link in &mut run.links {
+        link.judged = Judged::link(tally, link.link, run.counts.sent);
+        if nameless {
+            link.judged = Judged::nameless_link(link.judged, link.readers, link.clicks);
+        }
+    }
 }
 
 /// The judged numbers of a run; what is counted of it, where its events name nobody.
@@ -146,7 +150,13 @@ fn judged(tally: &Tally, run: &RunNumbers, nameless: bool) -> Judged {
 }
 
 async fn against(app: &App, run: RunId, judged: &Judged) -> Result<Against, StoreError> {
-    let before = app.store.issues_before(run).await?;
+    let settled = app.clock.now().before(SETTLED);
+    let before = app.store.issues_before(run, settled).await?;
+    let unsaid = app
+        .store
+        .run(run)
+        .await?
+        .and_then(|run| unsaid(&run, settled));
     let ids: Vec<RunId> = before.iter().map(|run| RunId(run.id)).collect();
     let mut tallies = app.store.tallies_of(&ids, Some(Part::Run)).await?;
     let nameless = app.store.nameless_of(&ids).await?;
@@ -173,13 +183,28 @@ async fn against(app: &App, run: RunId, judged: &Judged) -> Result<Against, Stor
             }
         })
         .collect();
-    let shares = |of: fn(&Earlier) -> Share| issues.iter().map(of).collect::<Vec<_>>();
+    let held = |this: &Share, of: fn(&Earlier) -> Share| {
+        let found = usual(this, &issues.iter().map(of).collect::<Vec<_>>());
+        unsaid.map_or(found, |why| found.unsaid(why))
+    };
     Ok(Against {
-        clicked: usual(&judged.clicked, &shares(|issue| issue.clicked)),
-        opened: usual(&judged.opened, &shares(|issue| issue.opened)),
-        departed: usual(&judged.departed, &shares(|issue| issue.departed)),
+        clicked: held(&judged.clicked, |issue| issue.clicked),
+        opened: held(&judged.opened, |issue| issue.opened),
+        departed: held(&judged.departed, |issue| issue.departed),
         issues,
     })
+}
+
+/// Why a run is not compared with those before it.
+fn unsaid(run: &Run, settled: Timestamp) -> Option<Standing> {
+    let whole = run.segment.is_none() && run.audience == Audience::List.name();
+    let ended = ["finished", "cancelled"].contains(&run.status.as_str());
+    let last = run.finished_at.or(run.started_at);
+    match (whole, ended && last.is_some_and(|last| last <= settled.0)) {
+        (false, _) => Some(Standing::OnlyPart),
+        (_, false) => Some(Standing::TooEarly),
+        _ => None,
+    }
 }
 
 /// The newest `limit` runs of issues, the newest first.
@@ -189,9 +214,13 @@ pub async fn runs(app: &App, limit: u32) -> Result<Vec<Line>, StoreError> {
 
 /// One run in the same words; none where there is no such run of an issue.
 pub async fn line(app: &App, run: RunId) -> Result<Option<Line>, StoreError> {
-    let numbers = app.store.run_in_numbers(run).await?;
-    let found = lines(app, numbers.into_iter().collect()).await?;
-    Ok(found.into_iter().next())
+    let Some(mut numbers) = app.store.run_in_numbers(run).await? else {
+        return Ok(None);
+    };
+    let tally = app.store.tallies(run).await?;
+    let nameless = app.store.nameless_of(&[run]).await?.contains(&run);
+    judge_links(&mut numbers, &tally, nameless);
+    Ok(Some(line_of(numbers, &tally, nameless)))
 }
 
 /// These runs with what readers did, told from machines.
@@ -201,19 +230,24 @@ pub async fn lines(app: &App, runs: Vec<RunNumbers>) -> Result<Vec<Line>, StoreE
     let nameless = app.store.nameless_of(&ids).await?;
     let lines = runs.into_iter().map(|run| {
         let tally: Tally = tallies.remove(&run.run).unwrap_or_default();
-        let judged = judged(&tally, &run, nameless.contains(&run.run));
-        let machines = judged.clicks.machine + judged.opens.machine;
-        Line {
-            clicked_by_readers: judged.clicked,
-            opened_by_readers: judged.opened,
-            machines: match judged.nameless {
-                true => Share::default(),
-                false => Share::of(machines, judged.clicks.total() + judged.opens.total()),
-            },
-            run,
-        }
+        let nameless = nameless.contains(&run.run);
+        line_of(run, &tally, nameless)
     });
     Ok(lines.collect())
+}
+
+fn line_of(run: RunNumbers, tally: &Tally, nameless: bool) -> Line {
+    let judged = judged(tally, &run, nameless);
+    let machines = judged.clicks.machine + judged.opens.machine;
+    Line {
+        clicked_by_readers: judged.clicked,
+        opened_by_readers: judged.opened,
+        machines: match judged.nameless {
+            true => Share::default(),
+            false => Share::of(machines, judged.clicks.total() + judged.opens.total()),
+        },
+        run,
+    }
 }
 
 /// How a list grew: counted now, or, where it is large, within the last hour.

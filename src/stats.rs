@@ -49,13 +49,12 @@ pub struct RunNumbers {
     pub clicks: i64,
     pub rates: Rates,
     /// Its subject test, decided or so far; none in a list of runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<TestNumbers>,
     /// In the order of the issue; empty in a list of runs.
     pub links: Vec<LinkNumbers>,
 }
 
-/// Shares of `sent`, 0.0 to 1.0 and sometimes beyond: a bounced delivery was not sent.
+/// Shares of `sent`, and `bounced` of the recipients: a bounced delivery was not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Rates {
     pub opened: Option<f64>,
@@ -122,7 +121,7 @@ impl RunNumbers {
             clicked: share(self.clicked),
             departed: share(self.departed),
             complained: share(self.complained),
-            bounced: share(self.counts.bounced),
+            bounced: (self.recipients > 0).then(|| ratio(self.counts.bounced, self.recipients)),
         };
         self
     }

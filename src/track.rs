@@ -5,6 +5,8 @@
 //! never an answer. Leaves counting to `fold`, which comes a fraction of a second later, and the link tables to
 //! `targets`.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,7 +16,6 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::app::App;
-use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::privacy::Tracking;
 use crate::event::Event;
@@ -63,19 +64,18 @@ enum Job {
 impl Tracker {
     /// Starts the writer; it ends when every clone is dropped or at [`Tracker::close`].
     pub fn start(store: Store, clock: Clock) -> Tracker {
-        Tracker::begin(store, clock, true, None)
+        Tracker::begin(store, clock, true, false)
     }
 
     /// [`Tracker::start`] as the configuration wants it: with readers' names in the events, or without, and with those
     /// who were never asked or without them.
     pub fn of(app: &App) -> Tracker {
         let anonymous = app.config.privacy.tracking == Tracking::Anonymous;
-        let anonymous = anonymous.then(|| app.chance.clone());
         let unasked = app.config.privacy.unasked;
         Tracker::begin(app.store.clone(), app.clock.clone(), unasked, anonymous)
     }
 
-    fn begin(store: Store, clock: Clock, unasked: bool, anonymous: Option<Chance>) -> Tracker {
+    fn begin(store: Store, clock: Clock, unasked: bool, anonymous: bool) -> Tracker {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let behind = Arc::new(AtomicBool::new(false));
@@ -140,8 +140,8 @@ struct Writer {
     store: Store,
     /// Whether readers are counted who never said anything of it.
     unasked: bool,
-    /// Where the keys of pseudonyms come from, when events name nobody.
-    anonymous: Option<Chance>,
+    /// Whether events name nobody; those of a run that was begun so never do.
+    anonymous: bool,
     wake: mpsc::Sender<()>,
     folding: JoinHandle<()>,
     /// How many are stored since the start: the fold makes room when it rises fast.
@@ -190,8 +190,9 @@ impl Writer {
         if events.is_empty() {
             return true;
         }
+        let mut rest = Cow::Borrowed(events);
         for (tries, wait) in RETRIES.iter().map(Some).chain([None]).enumerate() {
-            let error = match self.store(events).await {
+            let error = match self.store(&mut rest).await {
                 Ok(()) => {
                     self.behind.store(false, Ordering::Relaxed);
                     return true;
@@ -202,25 +203,33 @@ impl Writer {
             self.behind.store(tries > 0, Ordering::Relaxed);
             match wait {
                 Some(wait) => {
-                    tracing::warn!(%error, events = events.len(), "events wait for the database");
+                    tracing::warn!(%error, events = rest.len(), "events wait for the database");
                     sleep(*wait).await;
                 }
-                None => tracing::error!(%error, events = events.len(), "events given up"),
+                None => tracing::error!(%error, events = rest.len(), "events given up"),
             }
         }
-        lose(&self.lost, events.len() as u64);
+        lose(&self.lost, rest.len() as u64);
         false
     }
 
-    async fn store(&self, events: &[Event]) -> Result<()> {
-        match &self.anonymous {
-            Some(chance) => {
-                self.store
-                    .record_anonymously(events, self.unasked, chance)
-                    .await
+    /// Stores `rest`, with names and without; what is stored is taken out of it.
+    async fn store(&self, rest: &mut Cow<'_, [Event]>) -> Result<()> {
+        if !self.anonymous {
+            let runs: BTreeSet<RunId> = rest.iter().map(|event| event.delivery.run).collect();
+            let runs: Vec<RunId> = runs.into_iter().collect();
+            let nameless = self.store.nameless_of(&runs).await?;
+            if nameless.is_empty() {
+                return self.store.record_events(rest, self.unasked).await;
             }
-            None => self.store.record_events(events, self.unasked).await,
+            let (without, with): (Vec<Event>, Vec<Event>) = rest
+                .iter()
+                .cloned()
+                .partition(|event| nameless.contains(&event.delivery.run));
+            self.store.record_events(&with, self.unasked).await?;
+            *rest = Cow::Owned(without);
         }
+        self.store.record_anonymously(rest, self.unasked).await
     }
 }
 

@@ -6,7 +6,10 @@ use serde_json::json;
 use crate::cli::output::{plain, print, print_json, table};
 use crate::cli::{Cli, Exit, audit, control};
 use crate::clock::Timestamp;
+use crate::numbers;
 use crate::run::{self, links};
+use crate::stats::LinkNumbers;
+use crate::stats::judged::LinkJudged;
 use crate::store::repairs::{LinkRow, Repair};
 
 /// Shows the links of an issue with their clicks, and corrects where one leads.
@@ -46,15 +49,19 @@ pub(super) async fn run(cli: &Cli, arguments: &Links) -> anyhow::Result<Exit> {
         print(&format!("link {number} led to {old}\n"))?;
     }
     let (links, repairs) = links::table(&app, &run).await?;
+    numbers::catch_up(&app, run.id()).await?;
+    let read = numbers::line(&app, run.id()).await?;
+    let read = read.map(|line| line.run.links).unwrap_or_default();
     if arguments.json {
         let link = |row: &LinkRow| {
+            let read = read_of(&read, row.link);
             json!({
                 "number": row.link + 1,
                 "name": row.name,
                 "url": row.corrected.as_ref().unwrap_or(&row.url),
                 "sent": row.url,
-                "readers": row.readers,
-                "clicks": row.clicks,
+                "readers": read.readers.part,
+                "clicks": read.clicked(),
             })
         };
         print_json(&json!({
@@ -64,22 +71,29 @@ pub(super) async fn run(cli: &Cli, arguments: &Links) -> anyhow::Result<Exit> {
             "corrections": repairs.iter().map(as_json).collect::<Vec<_>>(),
         }))?;
     } else {
-        print(&as_text(&links, &repairs))?;
+        print(&as_text(&links, &read, &repairs))?;
     }
     app.store.close().await;
     Ok(Exit::Done)
 }
 
-fn as_text(links: &[LinkRow], repairs: &[Repair]) -> String {
+/// What readers did with a link, machines left out.
+fn read_of(read: &[LinkNumbers], link: i64) -> LinkJudged {
+    let found = read.iter().find(|found| found.link == link);
+    found.map(|found| found.judged).unwrap_or_default()
+}
+
+fn as_text(links: &[LinkRow], read: &[LinkNumbers], repairs: &[Repair]) -> String {
     if links.is_empty() {
         return "no link of this run is tracked: they lead straight to their targets\n".to_owned();
     }
     let row = |row: &LinkRow| {
         let url = row.corrected.as_ref().unwrap_or(&row.url);
+        let read = read_of(read, row.link);
         vec![
             (row.link + 1).to_string(),
-            row.readers.to_string(),
-            row.clicks.to_string(),
+            read.readers.part.to_string(),
+            read.clicked().to_string(),
             plain(&row.name),
             plain(url),
         ]

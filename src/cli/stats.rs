@@ -29,7 +29,7 @@ pub struct Args {
     /// Slug of the issue, whose newest run is shown, or another by `:RUN` behind it; all runs when not said.
     pub issue: Option<String>,
     /// Only among its readers who are in this segment now: a name of `segments.toml`, or an expression.
-    #[arg(long, value_name = "SEGMENT", requires = "issue")]
+    #[arg(long, value_name = "SEGMENT", requires = "issue", conflicts_with_all = ["csv", "watch"])]
     pub segment: Option<String>,
     /// Shows how this list grew, why readers left it, and who of each month's readers are still there.
     #[arg(long, value_name = "LIST", conflicts_with = "issue")]

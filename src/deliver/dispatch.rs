@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::config::privacy::Tracking;
 use crate::deliver::stages::Watched;
 use crate::deliver::standing::Via;
 use crate::deliver::starter::Clocks;
@@ -155,6 +156,10 @@ impl Engine {
     async fn freeze(&self, run: &Run) -> Result<(), StoreError> {
         let app = &self.shared.app;
         self.find_local_hours(run).await?;
+        if app.config.privacy.tracking == Tracking::Anonymous {
+            let now = app.clock.now();
+            app.store.name_nobody(run.id(), &app.chance, now).await?;
+        }
         let until = Instant::now() + TICK;
         loop {
             match app

@@ -135,6 +135,19 @@ pub fn judge(events: &[Witness<'_>]) -> Vec<Rule> {
     each.collect()
 }
 
+/// The rule that judges an event by its own evidence, where neither the others of its delivery are known nor when that
+/// was sent.
+pub fn judge_alone(kind: EventKind, link: Option<u32>, evidence: &Evidence) -> Rule {
+    let event = Witness {
+        kind,
+        link,
+        at: Timestamp(0),
+        after: Some(i64::MAX),
+        evidence,
+    };
+    alone(&event).unwrap_or_else(|| kindly(&event))
+}
+
 /// What an event's own evidence proves.
 fn alone(event: &Witness<'_>) -> Option<Rule> {
     let evidence = event.evidence;

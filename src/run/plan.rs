@@ -70,7 +70,7 @@ pub enum Part {
     Continue,
     /// Those whom an earlier revision of the issue reached.
     Reached,
-    /// Those who, as people, neither opened nor clicked the newest run of this issue.
+    /// Those who, as people, neither opened nor clicked any copy of this issue.
     UnopenedOf(String),
 }
 
@@ -183,6 +183,12 @@ impl Planned {
                 let run = store.last_started(earlier, list).await?;
                 let run =
                     run.with_context(|| format!("`{earlier}` was never sent to this list"))?;
+                ensure!(
+                    store.nameless_of(&[run.id()]).await?.is_empty(),
+                    "run {} of `{earlier}` was counted without names (`privacy.tracking`), so nobody knows who did \
+                     not open",
+                    run.id
+                );
                 // What stands in the log is to be counted by now.
                 track::fold::catch_up(store).await?;
                 (Audience::Unopened, run)
@@ -196,8 +202,8 @@ impl Planned {
             .await?;
         ensure!(
             self.readers > 0,
-            "nobody is left to send to: no reader of run {} belongs to that part and is still on the list",
-            origin.id
+            "nobody is left to send to: no reader of `{}` belongs to that part and is still on the list",
+            origin.slug
         );
         self.plan.audience = audience;
         self.plan.origin = Some(origin.id());

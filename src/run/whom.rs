@@ -42,6 +42,14 @@ pub async fn check(app: &App, sieve: &Sieve) -> anyhow::Result<Vec<String>> {
         {
             issue(app, slug).await?;
         }
+        if let Test::Opened(Of::Issue(slug)) | Test::Clicked(Of::Issue(slug)) = test
+            && let Some(run) = app.store.nameless_run_of(slug).await?
+        {
+            bail!(
+                "run {run} of `{slug}` was counted without names (`privacy.tracking`), so nobody knows who opened or \
+                 clicked"
+            );
+        }
         match test {
             Test::List(slug) => list(app, slug).await?,
             Test::Opened(_) | Test::Inactive(_) => ensure!(

@@ -1,7 +1,7 @@
 //! How a list grew, and what became of those who joined in one month.
 //!
 //! Promises: pure: days are put together to weeks, which begin on Monday, and to months, both in UTC. What is read is
-//! how things stand: who left and came back has not left.
+//! how things stand: who left and came back has not left, and whose address is suppressed has.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,15 @@ use crate::clock::Timestamp;
 pub const WEEKS: usize = 26;
 pub const MONTHS: usize = 24;
 
+/// What stands beside the statuses for those whose addresses are suppressed.
+pub const SUPPRESSED: &str = "suppressed";
+
 /// A list in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Growth {
     /// Readers who are subscribed now.
     pub subscribed: i64,
-    /// Subscriptions by the name of their status; a status that nobody has is not named.
+    /// Subscriptions by the name of their status, or `suppressed`; a status that nobody has is not named.
     #[serde(default)]
     pub statuses: BTreeMap<String, i64>,
     /// The newest last.
@@ -38,7 +41,7 @@ pub struct Week {
     pub left: i64,
     /// `joined` less `left`.
     pub net: i64,
-    /// Why, where the reader said so.
+    /// Why, where the reader said so or the address was suppressed.
     pub why: BTreeMap<String, i64>,
 }
 
@@ -60,10 +63,24 @@ pub struct Days {
     pub joined: Vec<(i64, bool, i64)>,
     pub left: Vec<(i64, i64)>,
     pub why: Vec<(i64, String, i64)>,
+    /// Those of `joined` who are subscribed still and get nothing, for their addresses are suppressed.
+    pub lost: Vec<Lost>,
     /// Subscribed readers who click, by the day they joined.
     pub clicking: Vec<(i64, i64)>,
     /// All subscriptions by status.
     pub statuses: Vec<(String, i64)>,
+}
+
+/// Readers whose addresses were suppressed.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// The status of their subscriptions.
+    pub status: String,
+    /// The day they joined, and the day they were lost.
+    pub joined: i64,
+    pub day: i64,
+    pub why: String,
+    pub number: i64,
 }
 
 /// Puts days together, up to the day `today`.
@@ -95,6 +112,12 @@ pub fn growth(days: &Days, today: i64) -> Growth {
             *weeks[place].why.entry(why.clone()).or_default() += number;
         }
     }
+    for lost in &days.lost {
+        if let Some(place) = place(lost.day) {
+            weeks[place].left += lost.number;
+            *weeks[place].why.entry(lost.why.clone()).or_default() += lost.number;
+        }
+    }
     for week in &mut weeks {
         week.net = week.joined - week.left;
     }
@@ -103,6 +126,9 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         let cohort = cohorts.entry(month_of(day)).or_default();
         cohort.joined += number;
         cohort.subscribed += if subscribed { number } else { 0 };
+    }
+    for lost in &days.lost {
+        cohorts.entry(month_of(lost.joined)).or_default().subscribed -= lost.number;
     }
     for &(day, number) in &days.clicking {
         cohorts.entry(month_of(day)).or_default().clicking += number;
@@ -113,9 +139,17 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         .skip(skipped)
         .map(|(month, cohort)| Cohort { month, ..cohort });
     let still = days.joined.iter().filter(|(_, subscribed, _)| *subscribed);
+    let still: i64 = still.map(|(_, _, number)| number).sum();
+    let lost: i64 = days.lost.iter().map(|lost| lost.number).sum();
+    let mut statuses: BTreeMap<String, i64> = days.statuses.iter().cloned().collect();
+    for lost in &days.lost {
+        *statuses.entry(lost.status.clone()).or_default() -= lost.number;
+        *statuses.entry(SUPPRESSED.into()).or_default() += lost.number;
+    }
+    statuses.retain(|_, number| *number > 0);
     Growth {
-        subscribed: still.map(|(_, _, number)| number).sum(),
-        statuses: days.statuses.iter().cloned().collect(),
+        subscribed: still - lost,
+        statuses,
         weeks,
         cohorts: cohorts.collect(),
     }
@@ -138,7 +172,7 @@ fn date(day: i64) -> Date {
 
 #[cfg(test)]
 mod tests {
-    use super::{Days, growth};
+    use super::{Days, Lost, growth};
 
     /// 1 November 2026, a Sunday.
     const SUNDAY: i64 = 20_758;
@@ -154,17 +188,28 @@ mod tests {
             ],
             left: vec![(SUNDAY - 1, 1), (SUNDAY - 7, 4), (SUNDAY - 4_000, 9)],
             why: vec![(SUNDAY - 1, "too-often".into(), 1)],
+            lost: vec![Lost {
+                status: "confirmed".into(),
+                joined: SUNDAY - 40,
+                day: SUNDAY - 2,
+                why: "bounced".into(),
+                number: 2,
+            }],
             clicking: vec![(SUNDAY - 7, 6)],
             statuses: vec![("confirmed".into(), 18), ("pending".into(), 2)],
         };
         let found = growth(&days, SUNDAY);
-        assert_eq!(found.subscribed, 18);
+        assert_eq!(found.subscribed, 16);
         assert_eq!(found.statuses["pending"], 2);
+        assert_eq!(
+            (found.statuses["confirmed"], found.statuses["suppressed"]),
+            (16, 2)
+        );
         assert_eq!(found.weeks.len(), 26);
         let week = &found.weeks[25];
         assert_eq!(week.monday, "2026-10-26");
-        assert_eq!((week.joined, week.left, week.net), (5, 1, 4));
-        assert_eq!(week.why["too-often"], 1);
+        assert_eq!((week.joined, week.left, week.net), (5, 3, 2));
+        assert_eq!((week.why["too-often"], week.why["bounced"]), (1, 2));
         let before = &found.weeks[24];
         assert_eq!((before.joined, before.left, before.net), (10, 4, 6));
         let months: Vec<_> = found
@@ -178,7 +223,7 @@ mod tests {
         assert_eq!(
             months,
             [
-                ("2026-09", 5, 5, 0),
+                ("2026-09", 5, 3, 0),
                 ("2026-10", 12, 10, 6),
                 ("2026-11", 3, 3, 0)
             ]

@@ -3,7 +3,7 @@
 //! Promises: pure. The interval is Wilson's, which stays within 0 and 1 and holds for small shares, where the usual
 //! one would name shares below nothing.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Readers below which a share says nothing.
 pub const ENOUGH: i64 = 30;
@@ -15,8 +15,8 @@ const WIDTH: f64 = 1.959_964;
 pub struct Share {
     pub part: i64,
     pub whole: i64,
-    /// None where there is not enough data.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    /// None where there is not enough data; then its three numbers are null.
+    #[serde(flatten, serialize_with = "each_or_null")]
     pub interval: Option<Interval>,
 }
 
@@ -43,6 +43,24 @@ impl Share {
     pub fn percent(&self) -> Option<String> {
         self.interval.map(|interval| percent(interval.share))
     }
+}
+
+fn each_or_null<S: Serializer>(
+    interval: &Option<Interval>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Row {
+        share: Option<f64>,
+        low: Option<f64>,
+        high: Option<f64>,
+    }
+    let row = Row {
+        share: interval.map(|known| known.share),
+        low: interval.map(|known| known.low),
+        high: interval.map(|known| known.high),
+    };
+    row.serialize(serializer)
 }
 
 impl Interval {

@@ -73,10 +73,8 @@ pub struct Judged {
     pub providers: Vec<Group>,
     pub devices: Vec<Device>,
     /// The two subjects of a test, and the rest.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subjects: Vec<Group>,
     /// Events of it name nobody: machines count with readers, and what is told apart by reader is not kept.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub nameless: bool,
 }
 
@@ -125,6 +123,13 @@ pub struct LinkJudged {
     /// Readers who clicked it, of all to whom the issue was sent.
     pub readers: Share,
     pub clicks: Classes,
+}
+
+impl LinkJudged {
+    /// Clicks of it, those of machines left out.
+    pub fn clicked(&self) -> i64 {
+        self.clicks.total() - self.clicks.machine
+    }
 }
 
 impl Judged {

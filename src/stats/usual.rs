@@ -1,7 +1,9 @@
 //! An issue against those before it: whether its share is what the list is used to.
 //!
 //! Promises: pure. The band is where the next share lies 19 times out of 20 if nothing has changed, from the mean and
-//! the spread of the earlier ones; of fewer than three nothing is said.
+//! the spread of the earlier ones; of fewer than three nothing is said, nor of an issue to which more will come.
+
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -9,6 +11,8 @@ use crate::stats::interval::Share;
 
 /// Earlier issues that are compared with.
 pub const ISSUES: u32 = 8;
+/// How long after the last copy left an issue is compared: later, hardly anything comes to it.
+pub const SETTLED: Duration = Duration::from_secs(48 * 3600);
 /// Earlier issues below which nothing is said.
 const FEWEST: usize = 3;
 /// Student's t for 95 % on both sides, from two degrees of freedom on.
@@ -22,6 +26,10 @@ pub enum Standing {
     AsUsual,
     Less,
     NotEnoughData,
+    /// It is still being read.
+    TooEarly,
+    /// It did not go to the whole list, as those before it did.
+    OnlyPart,
 }
 
 impl Standing {
@@ -32,6 +40,8 @@ impl Standing {
             Standing::AsUsual => "as usual",
             Standing::Less => "less than usual",
             Standing::NotEnoughData => "not enough data",
+            Standing::TooEarly => "too early to say",
+            Standing::OnlyPart => "not compared: it went to a part of the list",
         }
     }
 }
@@ -43,8 +53,19 @@ pub struct Usual {
     /// Earlier issues with enough data.
     pub issues: usize,
     /// Their mean share, and the band in which the next is expected.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub band: Option<Band>,
+}
+
+impl Usual {
+    /// The same where nothing is to be said of this issue, and why.
+    pub fn unsaid(self, why: Standing) -> Usual {
+        let band = self.band.filter(|_| why != Standing::OnlyPart);
+        Usual {
+            standing: why,
+            band,
+            ..self
+        }
+    }
 }
 
 /// Where the next share is expected.
@@ -137,5 +158,18 @@ mod tests {
         // Far beyond the band, but of forty readers it may be chance.
         let close = shares(&[100, 101, 99]);
         assert_eq!(usual(&Share::of(6, 40), &close).standing, Standing::AsUsual);
+    }
+
+    #[test]
+    fn of_what_is_still_read_or_went_to_a_part_it_is_said_why_nothing_is_said() {
+        let found = usual(&Share::of(0, 1_000), &shares(&[100, 110, 90]));
+        assert_eq!(found.standing, Standing::Less);
+        let early = found.unsaid(Standing::TooEarly);
+        assert_eq!(
+            (early.standing, early.band),
+            (Standing::TooEarly, found.band)
+        );
+        let part = found.unsaid(Standing::OnlyPart);
+        assert_eq!((part.standing, part.band), (Standing::OnlyPart, None));
     }
 }

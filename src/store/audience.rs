@@ -33,7 +33,8 @@ pub struct Whom<'a> {
 const FRAME: Frame = Frame {
     list: "$1",
     at: "$2",
-    before: "$6",
+    begun: "$2",
+    run: "$6",
     free: 7,
 };
 

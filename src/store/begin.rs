@@ -183,7 +183,8 @@ impl Store {
         let frame = Frame {
             list: "$1",
             at: "$3",
-            before: "$4",
+            begun: "$3",
+            run: "$4",
             free: 5,
         };
         let mut predicates = Predicates::new(self, frame);

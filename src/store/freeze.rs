@@ -23,7 +23,7 @@ const OF_LIST: &str = "
             exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
         from subscriptions s join subscribers u on u.id = s.subscriber_id <zones>
         where s.list_id = $1 and s.status = 'confirmed' and s.confirmed_at <= $2
-          and <range> and <segment>
+          and <range> and <whom> and <segment>
           and (s.frequency = 'every' or exists (select 1 from runs m where m.id = $5 and m.monthly = 1))
         order by s.subscriber_id
         limit $4";
@@ -37,48 +37,59 @@ const BEHIND: &str = "s.subscriber_id > $3 and s.subscriber_id <= $14
 const BEFORE: &str = "s.subscriber_id > $3 and s.subscriber_id <= $13 and s.subscriber_id <= $14
           and s.subscriber_id not in (select cast(value as bigint) from json_each($12))";
 
-/// The same from an earlier run, by its numbers: who left since is not there any more.
-const OF_RUN: &str = "
-        select row_number() over (order by s.subscriber_id) as number,
-            s.subscriber_id as id, <due> as due, <parts> as parts,
-            exists (select 1 from suppressions x where x.hash = u.hash) as suppressed
-        from deliveries d
-            join subscriptions s on s.list_id = $1 and s.subscriber_id = d.subscriber_id
-            join subscribers u on u.id = s.subscriber_id <zones>
-        where d.run_id = $8 and d.seq >= $3 and d.seq < $3 + $4
-          and s.status = 'confirmed' and s.confirmed_at <= $2
-          and <whom> and <segment>
-          and (s.frequency = 'every' or exists (select 1 from runs m where m.id = $5 and m.monthly = 1))";
-
-/// Whom a cancelled run left out. Invariant: never one whom any run of this issue has reached or may have
+/// Whom a cancelled run left out; the run is looked up, for SQLite would else go through all of it for each reader.
+/// Invariant: never one whom any run of this issue has reached or may have
 /// reached since.
-const LEFT_OUT: &str = "d.state in ('cancelled', 'failed', 'expired')
+const LEFT_OUT: &str = "exists (
+              select 1 from deliveries d
+              where d.subscriber_id = u.id and d.run_id in (select o.id from runs o where o.id = <origin>)
+                and d.state in ('cancelled', 'failed', 'expired')
+          )
           and not exists (
-              select 1 from deliveries e join runs r on r.id = e.run_id join runs o on o.id = <origin>
-              where e.subscriber_id = d.subscriber_id and e.run_id >= <origin>
-                and r.slug = o.slug and r.list_id = o.list_id
+              select 1 from deliveries e
+              where e.subscriber_id = u.id and e.run_id >= <origin> and e.run_id in <issue>
                 and e.state in ('sent', 'at_dot', 'uncertain', 'queued')
           )";
 
-/// Whom it reached, and who has not got the corrected revision.
-const REACHED: &str = "d.state = 'sent'
+/// Whom any run of the issue reached, and who has not got the corrected revision.
+const REACHED: &str = "exists (
+              select 1 from deliveries d
+              where d.subscriber_id = u.id and d.run_id in <issue> and d.state = 'sent'
+          )
           and not exists (
               select 1 from deliveries e join runs r on r.id = e.run_id
-              where e.subscriber_id = d.subscriber_id and r.revision = <revision>
+              where e.subscriber_id = u.id and r.revision = <revision>
                 and e.state in ('sent', 'at_dot', 'uncertain', 'queued')
           )";
 
-/// Whom it reached, and who did nothing with it: what only a machine opened or clicked, nobody did. Whoever may have
-/// read it (Apple's proxy, what nobody can tell from a machine) is left in peace, and so is whose copy counted
-/// nothing: of her nobody knows.
-const UNOPENED: &str = "d.state = 'sent'
-          and case when d.opened_at is null and d.clicked_at is null
-              then coalesce(d.copy, '') not like '%\"untracked\":true%'
-              else exists (
-                  select 1 from judged j where j.run_id = d.run_id and j.seq = d.seq
-                    and coalesce(j.opened, 'machine') = 'machine'
-                    and coalesce(j.clicked, 'machine') = 'machine'
-              ) end";
+/// Whom any run of the issue reached, and who did nothing with any copy: what only a machine opened or clicked, nobody
+/// did. Whoever may have read it (Apple's proxy, what nobody can tell from a machine) is left in peace, and so is who
+/// wants nothing counted, has a copy that counted nothing, or got one from a run without names: of her nobody knows.
+/// Whose second copy is on its way gets no third.
+const UNOPENED: &str = "u.tracking <> 'off'
+          and exists (
+              select 1 from deliveries d
+              where d.subscriber_id = u.id and d.run_id in <issue> and d.state = 'sent'
+          )
+          and not exists (
+              select 1 from deliveries d
+              where d.subscriber_id = u.id and d.run_id in <issue>
+                and (d.state in ('queued', 'at_dot', 'uncertain') or d.state = 'sent' and (
+                    exists (select 1 from pseudonym_keys k where k.run_id = d.run_id)
+                    or case when d.opened_at is null and d.clicked_at is null
+                        then coalesce(d.copy, '') like '%\"untracked\":true%'
+                        else not exists (
+                            select 1 from judged j where j.run_id = d.run_id and j.seq = d.seq
+                              and coalesce(j.opened, 'machine') = 'machine'
+                              and coalesce(j.clicked, 'machine') = 'machine'
+                        ) end
+                ))
+          )";
+
+/// All runs of the issue of the earlier run, to its list.
+const ISSUE: &str = "(
+              select r.id from runs r join runs o on o.id = <origin>
+              where r.kind = 'issue' and r.slug = o.slug and r.list_id = o.list_id)";
 
 const INSERT: &str = "
     insert into deliveries (run_id, seq, subscriber_id, state, due_at, settled_at, parts)
@@ -93,7 +104,8 @@ const INSERT: &str = "
 const FRAME: Frame = Frame {
     list: "$1",
     at: "$2",
-    before: "$5",
+    begun: "$2",
+    run: "$5",
     free: 15,
 };
 
@@ -112,8 +124,8 @@ const BLOCKS: &str = "
             else blocks.next_due
         end";
 
-/// The next readers of a list that a segment is asked of, whoever of them is in it: so many and no more are
-/// looked at in one step.
+/// The next readers of a list of whom more is asked than that they are on it, whoever of them is in the run: so many
+/// and no more are looked at in one step.
 const LOOKED_AT: &str = "
     select coalesce(max(id), $2), count(*) from (
         select s.subscriber_id as id from subscriptions s
@@ -121,16 +133,18 @@ const LOOKED_AT: &str = "
         order by s.subscriber_id limit $3
     ) some_";
 
-/// Which deliveries `d` of the run `origin` such an audience is made of; both are given as SQL.
+/// Whether the reader `u` is of such an audience of the run `origin`; it and the revision are given as SQL.
 pub(crate) fn whom(audience: &str, origin: &str, revision: &str) -> String {
     let whom = match audience {
+        "list" => "true",
         "continue" => LEFT_OUT,
         "reached" => REACHED,
         "unopened" => UNOPENED,
         // What nobody asked for goes to nobody.
-        _ => "d.seq < 0",
+        _ => "false",
     };
-    whom.replace("<origin>", origin)
+    whom.replace("<issue>", ISSUE)
+        .replace("<origin>", origin)
         .replace("<revision>", revision)
 }
 
@@ -145,8 +159,6 @@ struct Freezing {
     dues: Option<String>,
     audience: String,
     origin: Option<i64>,
-    /// How many recipients the earlier run has.
-    of: Option<i64>,
     stages: Option<String>,
     pivot: Option<i64>,
     lap: i64,
@@ -183,7 +195,13 @@ impl Freezing {
         let parts = self.parts.as_deref().map(Sieve::list).unwrap_or_default();
         let all = segment.iter().chain(&parts);
         let cost: i64 = all.map(|sieve| sieve.filter.cost()).sum();
+        let cost = cost + if self.audience == "list" { 0 } else { PART };
         (limit / (1 + cost / CHEAP) / block).max(1) * block
+    }
+
+    /// Whether more is asked of a reader than that she is on the list.
+    fn asks(&self) -> bool {
+        self.segment.is_some() || self.audience != "list"
     }
 
     /// Where the freeze goes on after `added` of at most `limit`: the cursor where it is not the last reader
@@ -191,14 +209,10 @@ impl Freezing {
     fn next(&self, added: i64, limit: i64, looked: Option<Looked>) -> (Option<i64>, i64, bool) {
         let (upto, rows) = looked.map_or((None, added), |looked| (Some(looked.upto), looked.rows));
         let short = rows < limit;
-        match (self.origin, self.pivot, self.lap) {
-            (Some(_), _, lap) => {
-                let next = self.frozen_to + limit;
-                (Some(next), lap, next >= self.of.unwrap_or(0))
-            }
-            (None, Some(pivot), 0) => (Some(pivot), 1, false),
-            (None, Some(_), 1) if short => (Some(0), 2, false),
-            (None, _, lap) => (upto, lap, short && (self.pivot.is_none() || lap == 2)),
+        match (self.pivot, self.lap) {
+            (Some(pivot), 0) => (Some(pivot), 1, false),
+            (Some(_), 1) if short => (Some(0), 2, false),
+            (_, lap) => (upto, lap, short && (self.pivot.is_none() || lap == 2)),
         }
     }
 }
@@ -213,6 +227,8 @@ struct Looked {
 
 /// Looks into the database for one reader that cost no more than the copying.
 const CHEAP: i64 = 2;
+/// Looks for one reader of a part of those whom an earlier run was for.
+const PART: i64 = 4;
 
 impl Store {
     /// Freezes up to `limit` more recipients of a run; the last step moves the run to `sending`.
@@ -220,8 +236,7 @@ impl Store {
         transact!(self, conn => {
             let lock = self.sql(
                 "select list_id, cutoff, frozen_to, recipients, zone_field, dues, audience, origin,
-                     stages, pivot, lap, segment, parts,
-                     (select o.recipients from runs o where o.id = runs.origin) as of
+                     stages, pivot, lap, segment, parts
                  from runs where id = $1 and status = 'freezing' /* for update */",
             );
             let row = sqlx::query_as::<_, Freezing>(lock)
@@ -236,8 +251,8 @@ impl Store {
                     keep_leavers_out!(self, conn);
                     let due = row.usual_due().unwrap_or(at.0);
                     let limit = row.step(i64::from(limit));
-                    let looked = match &row.segment {
-                        Some(_) if row.origin.is_none() && (row.pivot.is_none() || row.lap > 0) => {
+                    let looked = match row.asks() {
+                        true if row.pivot.is_none() || row.lap > 0 => {
                             let (upto, rows) = sqlx::query_as(LOOKED_AT)
                                 .bind(row.list_id)
                                 .bind(row.frozen_to)
@@ -318,26 +333,22 @@ impl Store {
                 format!(" left join zones z on z.zone = {}", self.field_value("$10")),
             ),
         };
-        let picked = match run.origin {
-            Some(_) => {
-                let revision = "(select o.revision from runs o where o.id = $5)";
-                OF_RUN.replace("<whom>", &whom(&run.audience, "$8", revision))
-            }
-            None => OF_LIST.to_owned(),
-        };
         let range = match (run.pivot, run.lap) {
             (None, _) => ALL,
             (Some(_), 0) => SEEDS,
             (Some(_), 1) => BEHIND,
             (Some(_), _) => BEFORE,
         };
-        let picked = picked.replace("<range>", range);
+        let revision = "(select o.revision from runs o where o.id = $5)";
+        let whom = whom(&run.audience, "$8", revision);
         let segment = predicates.wanted(run.segment.as_deref());
         let parts = match &run.parts {
             None => "cast(null as bigint)".to_owned(),
             Some(parts) => predicates.bits(&Sieve::list(parts)),
         };
-        let picked = picked
+        let picked = OF_LIST
+            .replace("<range>", range)
+            .replace("<whom>", &whom)
             .replace("<due>", &due)
             .replace("<zones>", &zones)
             .replace("<segment>", &segment)

@@ -90,7 +90,7 @@ impl Store {
         })
     }
 
-    /// How many readers a run with this audience of `origin` would go to now: on the list still, and not
+    /// How many readers a run with this audience by `origin` would go to now: on the list still, and not
     /// suppressed; a `monthly` one goes to those of the digest, too.
     pub async fn part_of(
         &self,
@@ -104,10 +104,8 @@ impl Store {
         let text = format!(
             "with given as (select cast($3 as text) as revision)
              select count(*)
-             from deliveries d
-                 join subscriptions s on s.list_id = $2 and s.subscriber_id = d.subscriber_id
-                 join subscribers u on u.id = s.subscriber_id
-             where d.run_id = $1 and s.status = 'confirmed' and (s.frequency = 'every' or $4 = 1)
+             from subscriptions s join subscribers u on u.id = s.subscriber_id
+             where s.list_id = $2 and s.status = 'confirmed' and (s.frequency = 'every' or $4 = 1)
                and not exists (select 1 from suppressions x where x.hash = u.hash)
                and {whom}"
         );
@@ -135,13 +133,12 @@ impl Store {
     ) -> Result<(i64, Option<i64>)> {
         let whom = whom(audience.name(), "$1", "''");
         let text = format!(
-            "select count(distinct d.subscriber_id), max(g.run_id)
-             from deliveries d
-                 join subscriptions s on s.list_id = $2 and s.subscriber_id = d.subscriber_id
+            "select count(distinct s.subscriber_id), max(g.run_id)
+             from subscriptions s
                  join subscribers u on u.id = s.subscriber_id
-                 join deliveries g on g.subscriber_id = d.subscriber_id
+                 join deliveries g on g.subscriber_id = s.subscriber_id
                  join runs b on b.id = g.run_id
-             where d.run_id = $1 and s.status = 'confirmed' and (s.frequency = 'every' or $4 = 1)
+             where s.list_id = $2 and s.status = 'confirmed' and (s.frequency = 'every' or $4 = 1)
                and not exists (select 1 from suppressions x where x.hash = u.hash)
                and b.kind = 'issue' and b.slug = $3 and g.state in ('sent', 'at_dot', 'uncertain')
                and {whom}"
@@ -170,7 +167,8 @@ impl Store {
         let frame = Frame {
             list: "$1",
             at: "$3",
-            before: "$4",
+            begun: "$3",
+            run: "$4",
             free: 5,
         };
         let mut predicates = Predicates::new(self, frame);

@@ -27,11 +27,12 @@ pub struct Came {
     pub departed: i64,
 }
 
-/// Of a list: $1 is the list, $2 the moment, $3 the run before which others count.
+/// Of a list: $1 is the list, $2 the moment, $3 a run that there is not yet.
 const OF_LIST: Frame = Frame {
     list: "$1",
     at: "$2",
-    before: "$3",
+    begun: "$2",
+    run: "$3",
     free: 6,
 };
 
@@ -128,13 +129,14 @@ impl Store {
         })
     }
 
-    /// What the run came to among its recipients who are in a segment now; what the segment asks of earlier
-    /// issues, it asks of those before this run.
+    /// What the run came to among its recipients who are in a segment now; what the segment asks of the last issues, it
+    /// asks of those before this run, and what it asks of an issue by name, of this one, too.
     pub async fn run_in_segment(&self, run: RunId, filter: &Filter, at: Timestamp) -> Result<Came> {
         let frame = Frame {
             list: "(select q.list_id from runs q where q.id = $1)",
             at: "$2",
-            before: "$1",
+            begun: "(select q.started_at from runs q where q.id = $1)",
+            run: "$1",
             free: 3,
         };
         let mut predicates = Predicates::new(self, frame);

@@ -1,8 +1,9 @@
 //! Events without anyone's name, and the keys of their pseudonyms.
 //!
 //! Promises: an event of this kind never names a delivery, and no delivery says that it was opened or
-//! clicked; each reader counts once while the run's key is there. The counters stand in the first block of
-//! the run, for a block of few readers would name them.
+//! clicked; each reader counts once while the run's key is there, and what says that it is a machine does not. A run
+//! without a key was counted by name: what comes without names then is no new reader. The counters stand in the first
+//! block of the run, for a block of few readers would name them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 use crate::chance::Chance;
 use crate::clock::Timestamp;
+use crate::event::score::{Verdict, judge_alone};
 use crate::event::{Event, EventKind};
 use crate::id::RunId;
 use crate::pseudonym::{KEY, impersonal, pseudonym};
@@ -59,21 +61,11 @@ struct LinkRow {
 impl Store {
     /// Stores `events` at the end of the log without the deliveries they are of, and moves the counters: the fold
     /// leaves these alone. Events are left out as by [`Store::record_events`].
-    pub async fn record_anonymously(
-        &self,
-        events: &[Event],
-        unasked: bool,
-        chance: &Chance,
-    ) -> Result<()> {
-        again!(self.try_anonymously(events, unasked, chance).await)
+    pub async fn record_anonymously(&self, events: &[Event], unasked: bool) -> Result<()> {
+        again!(self.try_anonymously(events, unasked).await)
     }
 
-    async fn try_anonymously(
-        &self,
-        events: &[Event],
-        unasked: bool,
-        chance: &Chance,
-    ) -> Result<()> {
+    async fn try_anonymously(&self, events: &[Event], unasked: bool) -> Result<()> {
         let Some(begin) = events.iter().map(|event| event.at).min() else {
             return Ok(());
         };
@@ -107,19 +99,6 @@ impl Store {
                 .await?;
                 let told = known.into_iter().filter(|seq| !muted.contains(seq));
                 counted.extend(told.map(|seq| (*run, seq)));
-                let mut fresh = [0; KEY];
-                chance.fill(&mut fresh);
-                sqlx::query(
-                    "insert into pseudonym_keys (run_id, key, made_at)
-                     select id, $2, $3 from runs where id = $1
-                     on conflict (run_id) do nothing",
-                )
-                .bind(run.0)
-                .bind(&fresh[..])
-                .bind(begin.0)
-                .execute(&mut *conn)
-                .await?;
-                // The row is read after the insert: another node may have drawn the key.
                 let key: Option<Option<Vec<u8>>> =
                     sqlx::query_scalar("select key from pseudonym_keys where run_id = $1")
                         .bind(run.0)
@@ -143,17 +122,25 @@ impl Store {
                     let own = name.map(|pseudonym| Mark { run: run.0, pseudonym, mark });
                     marks.extend(own);
                 };
+                let rule = judge_alone(event.kind, event.link, &event.evidence);
+                let reads = rule.verdict() != Verdict::Machine;
                 match event.kind {
+                    // A head is no load, as it is none by name.
+                    _ if event.evidence.head => {}
                     EventKind::Open => {
                         gain.opens += 1;
-                        mark(OPEN);
+                        if reads {
+                            mark(OPEN);
+                        }
                     }
                     EventKind::Click => {
                         gain.clicks += 1;
-                        mark(CLICK);
-                        if let Some(link) = event.link {
-                            mark(i64::from(link));
-                            clicks.entry((run.0, i64::from(link))).or_default().1 += 1;
+                        let link = event.link.map(i64::from);
+                        if let Some(link) = link {
+                            clicks.entry((run.0, link)).or_default().1 += 1;
+                        }
+                        for own in [Some(CLICK), link].into_iter().flatten().filter(|_| reads) {
+                            mark(own);
                         }
                     }
                     _ => {}
@@ -231,7 +218,26 @@ impl Store {
         })
     }
 
-    /// Those of `runs` of which events were stored without a name.
+    /// Says that nobody is named by the events of a run that begins: its key is made.
+    pub async fn name_nobody(&self, run: RunId, chance: &Chance, at: Timestamp) -> Result<()> {
+        let mut fresh = [0; KEY];
+        chance.fill(&mut fresh);
+        transact!(self, conn => {
+            // Another node may have drawn it.
+            sqlx::query(
+                "insert into pseudonym_keys (run_id, key, made_at)
+                 select id, $2, $3 from runs where id = $1
+                 on conflict (run_id) do nothing",
+            )
+            .bind(run.0)
+            .bind(&fresh[..])
+            .bind(at.0)
+            .execute(conn)
+            .await?;
+        })
+    }
+
+    /// Those of `runs` that were begun to be counted without names.
     pub async fn nameless_of(&self, runs: &[RunId]) -> Result<HashSet<RunId>> {
         let found: Vec<i64> = read!(self, conn => {
             sqlx::query_scalar(self.sql(
@@ -243,6 +249,20 @@ impl Store {
             .await?
         });
         Ok(found.into_iter().map(RunId).collect())
+    }
+
+    /// The newest run of the issue `slug` that was begun to be counted without names.
+    pub async fn nameless_run_of(&self, slug: &str) -> Result<Option<i64>> {
+        read!(self, conn => {
+            let found = sqlx::query_scalar(
+                "select r.id from runs r join pseudonym_keys k on k.run_id = r.id
+                 where r.slug = $1 and r.kind = 'issue' order by r.id desc limit 1",
+            )
+            .bind(slug)
+            .fetch_optional(conn)
+            .await?;
+            Ok(found)
+        })
     }
 
     /// Destroys the keys that were made before `before`, and what was kept under their pseudonyms. Gives how

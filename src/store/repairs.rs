@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::id::RunId;
 use crate::store::{Result, Store};
 
-/// One link of a run: as it was frozen, where it leads now, and what readers did.
+/// One link of a run: as it was frozen, and where it leads now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
 pub struct LinkRow {
     pub link: i64,
@@ -18,8 +18,6 @@ pub struct LinkRow {
     pub url: String,
     /// Where it leads since it was corrected.
     pub corrected: Option<String>,
-    pub readers: i64,
-    pub clicks: i64,
 }
 
 /// One correction.
@@ -40,11 +38,9 @@ impl Store {
                 "select l.link, l.name, l.url,
                      (select x.new_url from link_repairs x
                       where x.revision = l.revision and x.link = l.link
-                      order by x.id desc limit 1) as corrected,
-                     coalesce(c.readers, 0) as readers, coalesce(c.clicks, 0) as clicks
+                      order by x.id desc limit 1) as corrected
                  from runs r
                  join links l on l.revision = r.revision
-                 left join link_counts c on c.run_id = r.id and c.link = l.link
                  where r.id = $1
                  order by l.link",
             )

@@ -19,13 +19,15 @@ pub(crate) struct Frame {
     pub list: &'static str,
     /// What happened later does not count.
     pub at: &'static str,
-    /// Only earlier runs count.
-    pub before: &'static str,
+    /// Nor do runs that began to send later.
+    pub begun: &'static str,
+    /// The run that it is asked for: its issue is none of the last ones.
+    pub run: &'static str,
     /// The number of the first parameter that is free.
     pub free: usize,
 }
 
-/// Every run there is came before this one.
+/// A run that there is not yet.
 pub(crate) const NEXT_RUN: i64 = i64::MAX;
 
 /// A value that a predicate binds.
@@ -223,7 +225,7 @@ impl<'a> Predicates<'a> {
             }
             Test::Frequency(frequency) => {
                 let name = self.text(frequency.name());
-                format!("s.list_id = {list} and s.frequency = {name}")
+                format!("s.key is not null and s.list_id = {list} and s.frequency = {name}")
             }
         }
     }
@@ -231,24 +233,24 @@ impl<'a> Predicates<'a> {
     /// Whether a delivery of such an issue fits.
     fn delivered(&mut self, of: &Of, what: &str) -> String {
         let Frame {
-            list, at, before, ..
+            list, begun, run, ..
         } = self.frame;
+        // By when they began: a run that waits for its hour has its number long before.
         let runs = match of {
             Of::Issue(slug) => {
                 let slug = self.text(slug);
-                format!("r.kind = 'issue' and r.slug = {slug} and r.id < {before}")
+                format!("r.kind = 'issue' and r.slug = {slug} and r.started_at <= {begun}")
             }
             // Issues and not runs: one that went out in two runs is one. The one that is sent is none of them.
             Of::Last(number) => {
                 let number = self.whole(i64::from(*number));
                 format!(
-                    "r.kind = 'issue' and r.list_id = {list} and r.id < {before} and r.started_at <= {at}
+                    "r.kind = 'issue' and r.list_id = {list} and r.started_at <= {begun}
                      and r.slug in (
                          select p.slug from runs p
-                         where p.kind = 'issue' and p.list_id = {list} and p.id < {before}
-                           and p.started_at <= {at}
-                           and p.slug <> coalesce((select b.slug from runs b where b.id = {before}), '')
-                         group by p.slug order by max(p.id) desc limit {number}
+                         where p.kind = 'issue' and p.list_id = {list} and p.started_at <= {begun}
+                           and p.slug <> coalesce((select b.slug from runs b where b.id = {run}), '')
+                         group by p.slug order by max(p.started_at) desc, max(p.id) desc limit {number}
                      )"
                 )
             }
@@ -262,22 +264,30 @@ impl<'a> Predicates<'a> {
     /// Whether a person did nothing with the last issues that reached this reader and were counted, and there were so
     /// many.
     fn inactive(&mut self, issues: u32) -> String {
-        let Frame { list, before, .. } = self.frame;
+        let Frame {
+            list, begun, run, ..
+        } = self.frame;
         let number = self.whole(i64::from(issues));
-        // Of a copy that counts nothing, and of a run that counts no names, nobody knows what became.
+        let issue = format!(
+            "r.kind = 'issue' and r.list_id = {list} and r.started_at <= {begun} and r.id <> {run}"
+        );
+        // Issues and not runs. Of a copy that counts nothing, and of a run that counts no names, nobody knows what
+        // became.
         let last = format!(
-            "(select e.run_id, e.seq from deliveries e join runs r on r.id = e.run_id
-              where e.subscriber_id = u.id and e.state = 'sent' and e.run_id < {before}
-                and r.kind = 'issue' and r.list_id = {list}
+            "(select r.slug from deliveries e join runs r on r.id = e.run_id
+              where e.subscriber_id = u.id and e.state = 'sent' and {issue}
                 and coalesce(e.copy, '') not like '%\"untracked\":true%'
                 and not exists (select 1 from pseudonym_keys k where k.run_id = e.run_id)
-              order by e.run_id desc limit {number})"
+              group by r.slug order by max(r.started_at) desc, max(r.id) desc limit {number})"
         );
+        let person = judged("(j.opened in ('human', 'gmail') or j.clicked = 'human')");
         // Nor of whoever wants nothing counted.
         format!(
             "u.tracking <> 'off' and (select count(*) from {last} l) = {number}
-             and not exists (select 1 from {last} l join judged j on j.run_id = l.run_id and j.seq = l.seq
-                 where j.opened in ('human', 'gmail') or j.clicked = 'human')"
+             and not exists (select 1 from {last} l where exists (
+                 select 1 from deliveries e
+                 where e.subscriber_id = u.id and e.state = 'sent' and {person}
+                   and e.run_id in (select r.id from runs r where {issue} and r.slug = l.slug)))"
         )
     }
 

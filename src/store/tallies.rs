@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::clock::Timestamp;
 use crate::event::EventKind;
 use crate::id::{DeliveryKey, ListId, RunId};
-use crate::stats::growth::Days;
+use crate::stats::growth::{Days, Lost};
 use crate::stats::tally::{Part, Tally, What};
 use crate::stats::usual::ISSUES;
 use crate::store::events::json;
@@ -80,9 +80,10 @@ impl Store {
         Ok(found)
     }
 
-    /// The last issues before that of `run` that reached its list, the newest first: each by its newest run to the
-    /// whole list. What went to a part of it, or once more to some, is not what the next issue is compared with.
-    pub async fn issues_before(&self, run: RunId) -> Result<Vec<EarlierRun>> {
+    /// The last issues before that of `run` that reached its list and ended by `settled`, the newest first: each by its
+    /// newest run to the whole list. What went to a part of it, or once more to some, is not what the next issue is
+    /// compared with; nor is what was counted without names, where this one is counted with them.
+    pub async fn issues_before(&self, run: RunId, settled: Timestamp) -> Result<Vec<EarlierRun>> {
         read!(self, conn => {
             let found = sqlx::query_as(
                 "select e.id, e.slug, e.title, cast(sum(b.sent) as bigint) as sent,
@@ -90,20 +91,25 @@ impl Store {
                      cast(sum(b.opened) as bigint) as opened, cast(sum(b.clicked) as bigint) as clicked
                  from (
                      select max(r.id) as id from runs this
-                         join runs r on r.list_id = this.list_id and r.id < this.id and r.kind = 'issue'
-                     where this.id = $1 and r.slug <> this.slug and r.started_at is not null
+                         join runs r on r.list_id = this.list_id and r.started_at < this.started_at
+                     where this.id = $1 and r.slug <> this.slug and r.kind = 'issue'
+                       and r.status in ('finished', 'cancelled')
+                       and coalesce(r.finished_at, r.started_at) <= $3
                        and r.segment is null and r.audience = 'list'
+                       and exists (select 1 from pseudonym_keys k where k.run_id = r.id)
+                         = exists (select 1 from pseudonym_keys k where k.run_id = this.id)
                        and exists (select 1 from blocks b where b.run_id = r.id and b.sent > 0)
                      group by r.slug
-                     order by max(r.id) desc limit $2
+                     order by max(r.started_at) desc, max(r.id) desc limit $2
                  ) as newest
                      join runs e on e.id = newest.id
                      join blocks b on b.run_id = e.id
-                 group by e.id, e.slug, e.title
-                 order by e.id desc",
+                 group by e.id, e.slug, e.title, e.started_at
+                 order by e.started_at desc, e.id desc",
             )
             .bind(run.0)
             .bind(i64::from(ISSUES))
+            .bind(settled.0)
             .fetch_all(conn)
             .await?;
             Ok(found)
@@ -185,7 +191,9 @@ impl Store {
                  from judged j
                      join deliveries d on d.run_id = j.run_id and d.seq = j.seq
                      join subscriptions n on n.list_id = $1 and n.subscriber_id = d.subscriber_id
+                     join subscribers u on u.id = n.subscriber_id
                  where j.clicked = 'human' and n.status in ('confirmed', 'paused') and n.confirmed_at is not null
+                   and not exists (select 1 from suppressions x where x.hash = u.hash)
                    and j.run_id in (
                        select id from runs where list_id = $1 and kind = 'issue' and started_at is not null
                        order by id desc limit $3
@@ -195,6 +203,21 @@ impl Store {
             .bind(list.0)
             .bind(DAY)
             .bind(i64::from(ISSUES))
+            .fetch_all(&mut *conn)
+            .await?;
+            // Whose address is suppressed gets nothing more, whatever her subscription says.
+            let lost: Vec<(String, i64, i64, String, i64)> = sqlx::query_as(
+                "select n.status, n.confirmed_at / $2,
+                     case when x.created_at > n.confirmed_at then x.created_at else n.confirmed_at end / $2,
+                     x.reason, count(*)
+                 from subscriptions n
+                     join subscribers u on u.id = n.subscriber_id
+                     join suppressions x on x.hash = u.hash
+                 where n.list_id = $1 and n.status in ('confirmed', 'paused') and n.confirmed_at is not null
+                 group by 1, 2, 3, 4",
+            )
+            .bind(list.0)
+            .bind(DAY)
             .fetch_all(&mut *conn)
             .await?;
             let statuses = sqlx::query_as(
@@ -210,6 +233,10 @@ impl Store {
                     .collect(),
                 left,
                 why,
+                lost: lost
+                    .into_iter()
+                    .map(|(status, joined, day, why, number)| Lost { status, joined, day, why, number })
+                    .collect(),
                 clicking,
                 statuses,
             })

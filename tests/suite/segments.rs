@@ -149,6 +149,15 @@ on_both!(
                 .await;
             assert_eq!(of.expect("bits"), bits(reader), "{reader:?}");
         }
+        // Who is not on the list wants no digest of it.
+        let weekly = [Sieve {
+            said: "not frequency:monthly".into(),
+            filter: filter("not frequency:monthly"),
+        }];
+        let elsewhere = world.readers.iter().find(|reader| !reader.on_other);
+        let elsewhere = SubscriberId(elsewhere.expect("a reader").id);
+        let of = store.segments_of(elsewhere, ListId(2), &weekly, NOW).await;
+        assert_eq!(of.expect("bits"), 1);
     }
 );
 
@@ -181,6 +190,26 @@ on_both!(
             assert_eq!(came.opened, count(opened), "{text}");
             let clicked = |row: &oracle::Delivery| row.judged.1 == Some("human");
             assert_eq!(came.clicked, count(clicked), "{text}");
+        }
+        // By its own name a run counts itself; of the last issues it counts those before it.
+        let (first, second) = (&world.runs[0], &world.runs[1]);
+        let reached = |reader: &&oracle::Reader, run: i64| {
+            let mut rows = reader.deliveries.iter();
+            rows.any(|row| row.run == run && ["sent", "at_dot", "uncertain"].contains(&row.state))
+        };
+        let got = world
+            .readers
+            .iter()
+            .filter(|reader| reached(reader, second.id));
+        let both = got.clone().filter(|reader| reached(reader, first.id));
+        for (text, readers) in [
+            ("sent:issue-2", got.count()),
+            ("sent:issue-2 and sent:last-1", both.count()),
+        ] {
+            let came = store
+                .run_in_segment(RunId(second.id), &filter(text), NOW)
+                .await;
+            assert_eq!(came.expect("numbers").recipients, readers as i64, "{text}");
         }
     }
 );

@@ -110,11 +110,11 @@ fn sentence(slug: &str, list: &str, planned: &Planned) -> String {
             "`{slug}` would go to the {readers} readers of `{list}` whom its cancelled run {run} did not reach"
         ),
         Audience::Reached => format!(
-            "{readers} readers of `{list}` got `{slug}` in run {run} and would get it corrected, as a second mail"
+            "{readers} readers of `{list}` got `{slug}` and would get it corrected, as a second mail"
         ),
         Audience::Unopened => format!(
-            "`{slug}` would go to the {readers} readers of `{list}` who got `{earlier}` in run {run} and neither \
-             opened it nor clicked"
+            "`{slug}` would go to the {readers} readers of `{list}` who got `{earlier}` and neither opened it nor \
+             clicked"
         ),
     }
 }

@@ -156,8 +156,9 @@ fn usually_is(usual: &Usual) -> String {
 }
 
 /// What anonymous events cannot say.
-const NAMELESS: &str = "\nits events name nobody (`privacy.tracking = \"anonymous\"`): machines count with readers, and \
-    hours, devices and who keeps the\nmailboxes of those who clicked and opened are not kept in anonymous mode\n";
+const NAMELESS: &str = "\nits events name nobody (`privacy.tracking = \"anonymous\"`): machines that do not \
+    say so count with readers, and hours, devices and who\nkeeps the mailboxes of those who clicked and opened are \
+    not kept in anonymous mode\n";
 
 fn machines(judged: &Judged) -> String {
     if judged.nameless {

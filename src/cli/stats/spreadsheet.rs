@@ -51,7 +51,8 @@ pub fn issue(report: &Report) -> String {
     ]));
     let (run, judged) = (&report.run, &report.judged);
     for state in State::ALL {
-        rows.number("run", "", state.name(), run.counts.get(state));
+        // Not `run`: copies taken back from who left before are no readers who left by it.
+        rows.number("state", "", state.name(), run.counts.get(state));
     }
     rows.share("run", "", "clicked", &judged.clicked);
     rows.share("run", "", "opened", &judged.opened);

@@ -15,7 +15,7 @@ use crate::http::admin::wording::{grouped, minute, share_of, signed};
 use crate::http::chart::bars;
 use crate::http::fault::Fault;
 use crate::numbers::{self, ListReport};
-use crate::stats::growth::{Cohort, Week};
+use crate::stats::growth::{Cohort, SUPPRESSED, Week};
 use crate::stats::interval::Share;
 use crate::subscriber::{List, Status};
 
@@ -63,10 +63,13 @@ pub(super) fn view(report: &ListReport) -> Value {
         .map(week_row)
         .collect();
     let cohorts: Vec<Value> = growth.cohorts.iter().rev().map(cohort_row).collect();
-    let number = |status: &Status| growth.statuses.get(status.name()).copied().unwrap_or(0);
-    let statuses: Vec<(&str, String)> = Status::ALL
+    let number = |name: &str| growth.statuses.get(name).copied().unwrap_or(0);
+    let statuses = Status::ALL
         .iter()
-        .map(|status| (label(*status), grouped(number(status))))
+        .map(|status| (label(*status), status.name()));
+    let statuses: Vec<(&str, String)> = statuses
+        .chain([("Suppressed", SUPPRESSED)])
+        .map(|(label, name)| (label, grouped(number(name))))
         .collect();
     context! {
         title => report.title.clone(),

@@ -194,7 +194,7 @@ pub(super) async fn lists(State(admin): State<Arc<Admin>>) -> Result<Response, F
 fn figure(label: &'static str, share: &Share, usual: &Usual) -> Figure {
     let range = share.interval.map(|found| found.range());
     let usual = match (usual.band, usual.standing) {
-        (None, _) | (_, Standing::NotEnoughData) => String::new(),
+        (_, Standing::NotEnoughData) | (None, Standing::TooEarly) => String::new(),
         (_, standing) => standing.words().to_owned(),
     };
     Figure {

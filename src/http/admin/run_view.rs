@@ -78,7 +78,8 @@ impl RunView {
             label: label(state),
             count: grouped(run.counts.get(state)),
         });
-        let busiest = run.links.iter().map(|link| link.readers).max().unwrap_or(0);
+        let busiest = run.links.iter().map(|link| link.judged.readers.part).max();
+        let busiest = busiest.unwrap_or(0);
         RunView {
             id: run.run,
             slug: run.slug.clone(),
@@ -192,8 +193,8 @@ fn link_view(link: &LinkNumbers, busiest: i64) -> LinkView {
     LinkView {
         name: link.name.clone(),
         url: link.url.clone(),
-        readers: grouped(link.readers),
-        clicks: grouped(link.clicks),
-        width: link.readers.saturating_mul(WIDTH) / busiest.max(1),
+        readers: grouped(link.judged.readers.part),
+        clicks: grouped(link.judged.clicked()),
+        width: link.judged.readers.part.saturating_mul(WIDTH) / busiest.max(1),
     }
 }

@@ -169,7 +169,7 @@ on_both!(
         assert!(over.error.contains("is finished"), "{over:?}");
         let reached_first = ["send", "bees", "--correction", "--to-reached"];
         let unsaid = desk.run(&reached_first).await;
-        let sentence = format!("{reached} readers of `weekly` got `bees` in run 2");
+        let sentence = format!("{reached} readers of `weekly` got `bees` and would");
         assert!(unsaid.error.contains(&sentence), "{unsaid:?}");
         let sent = desk.run(&[&reached_first[..], &["--yes"]].concat()).await;
         assert_eq!(sent.code, 0, "{sent:?}");
@@ -288,6 +288,22 @@ on_both!(
         let resent = desk.run(&["send", "bees", "--yes", "--resend"]).await;
         assert_eq!(resent.code, 0, "{resent:?}");
         assert_eq!(desk.sink.counts().accepted, 12);
+        // Nor does anybody know of a run that named nobody.
+        desk.raw("insert into pseudonym_keys (run_id, made_at) select id, 1 from runs where slug = 'bees'")
+            .await;
+        let resent = desk.run(&["send", "bees", "--yes", "--resend"]).await;
+        assert_eq!(resent.code, 1, "{resent:?}");
+        assert!(
+            resent.error.contains("of `bees` was counted without names"),
+            "{resent:?}"
+        );
+        let to = ["segments", "test", "not opened:bees"];
+        let asked = desk.run(&to).await;
+        assert_eq!(asked.code, 1, "{asked:?}");
+        assert!(
+            asked.error.contains("of `bees` was counted without names"),
+            "{asked:?}"
+        );
     }
 );
 

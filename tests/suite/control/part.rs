@@ -233,3 +233,69 @@ on_both!(
         }
     }
 );
+
+on_both!(
+    a_part_of_an_issue_is_looked_for_in_all_of_its_runs,
+    async |engine: Engine| {
+        let rig = slow(engine, 12, 0).await;
+        let list = pressrun::id::ListId(1);
+        let asked = async |audience: Audience, origin: RunId| {
+            let asked = rig.app.store.part_of(list, audience, origin, "", false);
+            asked.await.expect("a count")
+        };
+        let clicked = async |run: RunId, seqs: std::ops::Range<i64>| {
+            for seq in seqs {
+                rig.database
+                    .raw(&format!(
+                        "update deliveries set clicked_at = 1 where run_id = {run} and seq = {seq};
+                         insert into judged (run_id, seq, provider, clicked) values ({run}, {seq}, 'Other', 'human')"
+                    ))
+                    .await;
+            }
+        };
+        let first = rig.begin().await;
+        assert_eq!(rig.finish(first).await.sent, 12);
+        clicked(first, 0..4).await;
+        let again = part(Audience::Unopened, first);
+        let second = rig.begin_as(&again, "Little").await;
+        assert_eq!(rig.finish(second).await.sent, 8);
+        // One clicks what she got first, another what he got then.
+        clicked(first, 4..5).await;
+        clicked(second, 1..2).await;
+        assert_eq!(asked(Audience::Unopened, second).await, 6);
+        // Those who read the first copy need the correction most.
+        assert_eq!(asked(Audience::Reached, second).await, 12);
+        let correction = part(Audience::Reached, second);
+        let correction = rig.begin_as(&correction, "Mended").await;
+        assert_eq!(rig.finish(correction).await.sent, 12);
+    }
+);
+
+on_both!(
+    whose_reading_was_not_counted_is_not_taken_for_one_who_did_not_read,
+    async |engine: Engine| {
+        let rig = slow(engine, 4, 0).await;
+        let first = rig.begin().await;
+        assert_eq!(rig.finish(first).await.sent, 4);
+        let asked = async || {
+            let list = pressrun::id::ListId(1);
+            let asked = rig
+                .app
+                .store
+                .part_of(list, Audience::Unopened, first, "", false);
+            asked.await.expect("a count")
+        };
+        assert_eq!(asked().await, 4);
+        // What she opens from now on is not stored.
+        rig.database
+            .raw("update subscribers set tracking = 'off' where id = 1")
+            .await;
+        assert_eq!(asked().await, 3);
+        rig.database
+            .raw(&format!(
+                "insert into pseudonym_keys (run_id, made_at) values ({first}, 1)"
+            ))
+            .await;
+        assert_eq!(asked().await, 0);
+    }
+);

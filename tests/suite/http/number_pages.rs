@@ -6,10 +6,11 @@ use pressrun::event::EventKind;
 use pressrun::event::score::Verdict;
 use pressrun::id::RunId;
 use pressrun::numbers::{self, JudgedEvent};
+use pressrun::stats::usual::Standing;
 use scraper::{ElementRef, Html, Selector};
 
 use super::numbers::monday;
-use super::site::{RUN, TestSite, unsubscribe};
+use super::site::{NOON, RUN, TestSite, unsubscribe};
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -112,6 +113,15 @@ on_both!(
             assert_eq!(first(&row[2]) as i64, all, "{row:?}");
             assert_eq!(first(&row[3]), machines.count(), "{row:?}");
         }
+        // The page of the run says the same, and leaves machines out.
+        let run = site.ask_admin("/runs/2", "localhost").await;
+        let run = Html::parse_document(&run.text());
+        let own = rows(&run, &["Link", "Readers", "Clicks"]);
+        assert_eq!(own.len(), 3);
+        for (row, all) in own.iter().zip(&links) {
+            assert_eq!(first(&row[1]), first(&all[1]), "{row:?}");
+            assert_eq!(first(&row[2]), first(&all[2]) - first(&all[3]), "{row:?}");
+        }
         let columns = [
             "What",
             "Readers",
@@ -171,6 +181,12 @@ on_both!(
         assert_eq!(json["judged"]["clicked"]["part"], clicked);
         assert_eq!(json["judged"]["opened"]["part"], opened);
         // The next issue stands beside this one by name and in numbers, not in dots alone.
+        let ended = NOON.0 - 3 * 86_400_000;
+        site.db
+            .exec(&format!(
+                "update runs set status = 'finished', started_at = {ended}, finished_at = {ended} where id = 2"
+            ))
+            .await;
         site.publish("bees", "").await;
         let next = site.ask_admin("/runs/3/numbers", "localhost").await;
         let next = Html::parse_document(&next.text());
@@ -191,29 +207,59 @@ on_both!(
     async |engine: Engine| {
         let site = TestSite::new(engine).await;
         site.seed_run(1).await;
+        site.db
+            .exec(
+                "update runs set started_at = 2, finished_at = 2, status = 'finished' where id = 2",
+            )
+            .await;
         for (run, slug, audience, segment) in [
             (3, "week-1", "'unopened'", "null"),
             (4, "week-2", "'list'", "null"),
             (5, "week-2", "'list'", "'{}'"),
             (6, "week-3", "'list'", "null"),
             (7, "week-3", "'list'", "null"),
+            (8, "week-4", "'list'", "null"),
+            (9, "week-5", "'list'", "null"),
+            (10, "week-6", "'list'", "null"),
         ] {
             site.db
                 .exec(&format!(
                     "insert into runs (id, kind, slug, title, list_id, revision, headers, relay, policy, status, cutoff,
                          frozen_to, recipients, created_at, started_at, audience, origin, segment)
-                     values ({run}, 'issue', '{slug}', '', 1, 'rev', '{{}}', 'main', 'hold', 'finished', 0, 0, 1, 0, 0,
+                     values ({run}, 'issue', '{slug}', '', 1, 'rev', '{{}}', 'main', 'hold', 'finished', 0, 0, 1, 0, {run},
                          {audience}, case when {audience} = 'list' then null else 2 end, {segment});
                      insert into blocks (run_id, block, sent) values ({run}, 0, 1)"
                 ))
                 .await;
         }
-        for run in [6, 7] {
+        // One waited long for its hour, one is still being read, of one nobody's name is known.
+        let young = NOON.0 - 47 * 3_600_000;
+        site.db
+            .exec(&format!(
+                "update runs set started_at = 1 where id = 8;
+                 update runs set started_at = 3, finished_at = {young} where id = 9;
+                 update runs set started_at = 3 where id = 10;
+                 insert into pseudonym_keys (run_id, made_at) values (10, 3)"
+            ))
+            .await;
+        let usual = async |run: i64| {
             let report = numbers::issue(&site.app, RunId(run)).await;
-            let report = report.expect("numbers").expect("a run");
-            let before: Vec<i64> = report.usual.issues.iter().map(|one| one.run.0).collect();
-            assert_eq!(before, [4, 2], "{run}");
+            report.expect("numbers").expect("a run").usual
+        };
+        for run in [6, 7] {
+            let found = usual(run).await;
+            let before: Vec<i64> = found.issues.iter().map(|one| one.run.0).collect();
+            assert_eq!(before, [4, 2, 8], "{run}");
+            assert_eq!(found.clicked.standing, Standing::NotEnoughData);
         }
+        for part in [3, 5] {
+            assert_eq!(usual(part).await.clicked.standing, Standing::OnlyPart);
+        }
+        assert_eq!(usual(9).await.opened.standing, Standing::TooEarly);
+        site.db
+            .exec("update runs set status = 'sending' where id = 6")
+            .await;
+        assert_eq!(usual(6).await.departed.standing, Standing::TooEarly);
         site.stop().await;
     }
 );

@@ -129,6 +129,17 @@ on_both!(
         assert_eq!(judged["clickers"]["machine"], 3);
         assert_eq!(json["links"][0]["judged"]["readers"]["part"], 5);
         assert_eq!(json["links"][0]["judged"]["clicks"]["machine"], 2);
+        let (code, text, _) = site.command(&["links", "week-1", "--json"]);
+        let links: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(code, Some(0));
+        let read = |link: usize| {
+            (
+                &links["links"][link]["readers"],
+                &links["links"][link]["clicks"],
+            )
+        };
+        assert_eq!(read(0), (&5.into(), &6.into()));
+        assert_eq!(read(2), (&0.into(), &0.into()));
         assert_eq!(json["usual"]["clicked"]["standing"], "not-enough-data");
         let (code, text, error) = site.command(&["stats", "week-\u{1b}2"]);
         let said = "error: no run of `week-2`; `pressrun stats` lists the runs\n";
@@ -288,7 +299,10 @@ on_both!(
                  update subscriptions set status = 'unsubscribed', left_at = {at} - 86400000
                  where key in (1003, 1035);
                  insert into leave_reasons (subscription, at, reason, words)
-                 values (1003, {at} - 86400000, 'too-often', '=1+1')"
+                 values (1003, {at} - 86400000, 'too-often', '=1+1');
+                 insert into suppressions (hash, reason, created_at)
+                 select u.hash, 'bounced', {at} - 2 * 86400000
+                 from subscribers u join subscriptions s on s.subscriber_id = u.id where s.key = 1005"
             ))
             .await;
         let list = site
@@ -302,8 +316,10 @@ on_both!(
         let week = found.growth.weeks.last().expect("a week");
         assert_eq!(
             (week.monday.as_str(), week.left, week.why["too-often"]),
-            ("2026-10-26", 2, 1)
+            ("2026-10-26", 3, 1)
         );
+        assert_eq!(week.why["bounced"], 1);
+        assert_eq!(found.growth.statuses["suppressed"], 1);
         let cohorts: Vec<_> = found
             .growth
             .cohorts
@@ -321,22 +337,22 @@ on_both!(
             cohorts,
             [
                 ("2026-09", 8, 7, 0),
-                ("2026-10", 31, 30, 4),
+                ("2026-10", 31, 29, 3),
                 ("2026-11", 1, 1, 0)
             ]
         );
-        assert_eq!(found.growth.subscribed, 38);
+        assert_eq!(found.growth.subscribed, 37);
         let (code, text, _) = site.command(&["stats", "--list", "weekly"]);
         assert_eq!(code, Some(0));
         assert!(
-            text.contains("The Weekly (weekly): 38 readers at "),
+            text.contains("The Weekly (weekly): 37 readers at "),
             "{text}"
         );
         let (_, text, _) = site.command(&["stats", "--list", "weekly", "--csv"]);
-        assert!(text.contains("month,2026-10,clicking,4\n"), "{text}");
+        assert!(text.contains("month,2026-10,clicking,3\n"), "{text}");
         let (_, text, _) = site.command(&["stats", "--list", "weekly", "--json"]);
         let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(json["subscribed"], 38);
+        assert_eq!(json["subscribed"], 37);
         site.stop().await;
     }
 );

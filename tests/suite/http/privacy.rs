@@ -26,6 +26,7 @@ on_both!(
         let site = TestSite::with(engine, &config("tracking = \"anonymous\""), |_| {}).await;
         // The second block holds one reader: its counters would name her.
         site.seed_run(257).await;
+        named_by_nobody(&site).await;
         let agent = "Mozilla/5.0 (X11; Linux) Firefox/133.0";
         let person = [("User-Agent", agent), ("Accept-Language", "en")];
         for (seq, link) in [(0, 0), (0, 0), (0, 1), (256, 0)] {
@@ -34,6 +35,24 @@ on_both!(
             let click = format!("/c/{}", site.token(Claim::Click(delivery(seq), link)));
             assert_eq!(site.send("GET", &click, &person, "").await.status, 302);
         }
+        // What says that it is a machine is no reader, with or without a name; a head is not even a click.
+        let click = format!("/c/{}", site.token(Claim::Click(delivery(1), 0)));
+        let open = format!("/o/{}", site.token(Claim::Open(delivery(1))));
+        for path in [&open, &click] {
+            site.send("HEAD", path, &person, "").await;
+        }
+        assert_eq!(site.counter("clicks").await, 4);
+        site.send("GET", &click, &[("User-Agent", "curl/8.5")], "")
+            .await;
+        let counted = (site.counter("clicked").await, site.counter("clicks").await);
+        assert_eq!(counted, (2, 5));
+        site.db
+            .exec(
+                "delete from events where evidence like '%curl%' or evidence like '%\"head\"%';
+                 update blocks set clicks = 4 where run_id = 2 and block = 0;
+                 update link_counts set clicks = clicks - 1 where link = 0",
+            )
+            .await;
         for (column, number) in [("opened", 2), ("clicked", 2), ("opens", 4), ("clicks", 4)] {
             assert_eq!(site.counter(column).await, number, "{column}");
             let late = format!("select {column} from blocks where run_id = 2 and block = 1");
@@ -111,6 +130,64 @@ on_both!(
     }
 );
 
+/// As a run that begins under `privacy.tracking = "anonymous"`.
+async fn named_by_nobody(site: &TestSite) {
+    let named = site.app.store.name_nobody(RUN, &site.app.chance, NOON);
+    named.await.expect("a key");
+}
+
+on_both!(
+    a_run_is_counted_to_its_end_as_it_was_begun,
+    async |engine: Engine| {
+        let site = TestSite::with(engine, &config("tracking = \"individual\""), |_| {}).await;
+        site.seed_run(40).await;
+        let store = &site.app.store;
+        let clicks = [
+            seen(0, Some(0), 900, &reader()),
+            seen(1, Some(0), 900, &reader()),
+        ];
+        store.record_events(&clicks, true).await.expect("a write");
+        // Since then the configuration names nobody: she clicks once more, and another clicks late.
+        let late = [
+            seen(0, Some(0), 9_000, &reader()),
+            seen(2, Some(0), 9_000, &reader()),
+        ];
+        store
+            .record_anonymously(&late, true)
+            .await
+            .expect("a write");
+        assert_eq!(
+            site.db
+                .number("select count(*) from events where seq is not null")
+                .await,
+            2
+        );
+        let (code, json, error) = site.command(&["stats", "week-1", "--json"]);
+        assert_eq!(code, Some(0), "{error}");
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let judged = &json["judged"];
+        assert_eq!(
+            (&judged["nameless"], &judged["clicked"]["part"]),
+            (&false.into(), &2.into())
+        );
+        assert_eq!((&json["clicked"], &json["clicks"]), (&2.into(), &4.into()));
+        // The other way round nobody is named either.
+        site.db.exec("delete from events").await;
+        named_by_nobody(&site).await;
+        let open = format!("/o/{}", site.token(Claim::Open(delivery(5))));
+        site.get(&open).await;
+        assert_eq!(
+            site.db
+                .number("select count(*) from events where seq is null")
+                .await,
+            1
+        );
+        let names = "select count(*) from deliveries where seq = 5 and opened_at is not null";
+        assert_eq!(site.db.number(names).await, 0);
+        site.stop().await;
+    }
+);
+
 on_both!(
     who_never_agreed_is_not_counted_by_old_mail_where_nobody_is_unasked,
     async |engine: Engine| {
@@ -118,6 +195,9 @@ on_both!(
             let words = format!("tracking = \"{tracking}\"\nunasked = false");
             let site = TestSite::with(engine, &config(&words), |_| {}).await;
             site.seed_run(3).await;
+            if tracking == "anonymous" {
+                named_by_nobody(&site).await;
+            }
             site.db
                 .exec(
                     "update subscribers set tracking = 'on' where id = 1001;
@@ -125,10 +205,13 @@ on_both!(
                 )
                 .await;
             for seq in 0..3 {
+                let person = [("User-Agent", "Firefox/140.0"), ("Accept-Language", "en")];
                 let open = format!("/o/{}", site.token(Claim::Open(delivery(seq))));
-                assert_eq!(site.get(&open).await.body.len(), 43);
+                let open = site.send("GET", &open, &person, "").await;
+                assert_eq!(open.body.len(), 43);
                 let click = format!("/c/{}", site.token(Claim::Click(delivery(seq), 0)));
-                assert_eq!(site.get(&click).await.status, 302);
+                let click = site.send("GET", &click, &person, "").await;
+                assert_eq!(click.status, 302);
             }
             let events = site.db.number("select count(*) from events").await;
             assert_eq!(events, 2, "{tracking}");

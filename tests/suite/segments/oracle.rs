@@ -74,10 +74,11 @@ impl Dice {
 impl World {
     pub fn random(seed: u64, engine: Engine) -> World {
         let dice = Dice(Chance::seeded(seed));
-        // Two runs of the third issue, one of another list, and one that has not begun by now.
+        // Two runs of the third issue, one of another list, one that waited for its hour, and one that has not begun by
+        // now.
         let plan = [
             (2, "issue-1", 1, 20),
-            (3, "issue-2", 1, 15),
+            (9, "issue-2", 1, 15),
             (4, "elsewhere", 2, 12),
             (5, "issue-3", 1, 10),
             (6, "issue-3", 1, 9),
@@ -150,12 +151,23 @@ impl World {
                 row.clicked_at.is_some() && row.judged.1 == Some("human")
             }),
             Test::Inactive(issues) => {
-                let here = |row: &&Delivery| self.run(row.run).list == 1 && row.state == "sent";
+                let here = |row: &&Delivery| {
+                    let run = self.run(row.run);
+                    run.list == 1 && run.started_at <= NOW.0 && row.state == "sent"
+                };
                 let mut sent: Vec<&Delivery> = reader.deliveries.iter().filter(here).collect();
-                sent.sort_by_key(|row| -row.run);
-                sent.truncate(*issues as usize);
+                sent.sort_by_key(|row| -self.run(row.run).started_at);
+                let mut slugs: Vec<&str> = Vec::new();
+                for row in &sent {
+                    let slug = self.run(row.run).slug.as_str();
+                    if !slugs.contains(&slug) {
+                        slugs.push(slug);
+                    }
+                }
+                slugs.truncate(*issues as usize);
+                sent.retain(|row| slugs.contains(&self.run(row.run).slug.as_str()));
                 reader.tracking != "off"
-                    && sent.len() == *issues as usize
+                    && slugs.len() == *issues as usize
                     && !sent.iter().any(|row| person(row))
             }
             Test::Source(source) => {
