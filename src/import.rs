@@ -230,6 +230,7 @@ pub async fn add_one(
     let terms = Terms {
         status,
         confirm,
+        voucher: None,
         at: origin.at,
     };
     let mut wary = WARY;
@@ -297,9 +298,11 @@ impl Writer<'_> {
     /// Takes one batch, and gives way to a sender as long as that took.
     async fn take(&mut self, batch: &Batch, summary: &mut Summary) -> anyhow::Result<()> {
         let began = Instant::now();
+        let stated = !self.import.consent.is_empty();
         let terms = Terms {
             status: self.import.status,
             confirm: self.import.confirm,
+            voucher: self.origin.import.filter(|_| stated),
             at: self.origin.at,
         };
         let before = summary.tally;
