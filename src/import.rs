@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::app::App;
 use crate::chance::Chance;
 use crate::id::ListId;
-use crate::import::columns::Row;
+use crate::import::columns::{Columns, Row};
 use crate::import::decide::{Tally, Terms, decide};
 use crate::import::parse::{Batch, Parsed, Parser, wanted};
 use crate::lists;
@@ -37,6 +37,7 @@ mod rejects;
 pub mod restore;
 mod seen;
 pub mod services;
+mod signs;
 mod source;
 pub mod undo;
 mod when;
@@ -98,6 +99,8 @@ pub struct Summary {
     pub rejects: Vec<Reject>,
     /// Headers that mean nothing here.
     pub ignored_columns: Vec<String>,
+    /// What whoever imports such a file must know; mostly nothing.
+    pub note: String,
 }
 
 /// A row that was not taken.
@@ -227,6 +230,7 @@ pub async fn add_one(
     let terms = Terms {
         status,
         confirm,
+        voucher: None,
         at: origin.at,
     };
     let mut wary = WARY;
@@ -245,6 +249,8 @@ fn summary(import: &Import, parser: &Parser) -> Summary {
         .first()
         .map(|table| table.columns.service.name.clone());
     let names = tables.iter().map(|table| table.name.clone());
+    let columns = tables.iter().map(|table| &table.columns);
+    let note = columns.map(Columns::note).find(|note| !note.is_empty());
     Summary {
         file: file_name(&import.file),
         service: service.unwrap_or_default(),
@@ -255,6 +261,7 @@ fn summary(import: &Import, parser: &Parser) -> Summary {
         consent: import.consent.clone(),
         dry_run: import.dry_run,
         ignored_columns: ignored,
+        note: note.unwrap_or_default().to_owned(),
         ..Summary::default()
     }
 }
@@ -291,9 +298,11 @@ impl Writer<'_> {
     /// Takes one batch, and gives way to a sender as long as that took.
     async fn take(&mut self, batch: &Batch, summary: &mut Summary) -> anyhow::Result<()> {
         let began = Instant::now();
+        let stated = !self.import.consent.is_empty();
         let terms = Terms {
             status: self.import.status,
             confirm: self.import.confirm,
+            voucher: self.origin.import.filter(|_| stated),
             at: self.origin.at,
         };
         let before = summary.tally;

@@ -191,6 +191,7 @@ pub mod system_mail;
 pub mod tags;
 pub mod tallies;
 pub mod trials;
+pub mod undo;
 pub mod verify;
 pub mod wake;
 pub mod whole;

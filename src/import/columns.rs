@@ -9,7 +9,9 @@ use crate::address::EmailAddress;
 use crate::clock::Timestamp;
 use crate::import::csv::Record;
 use crate::import::formula::restored;
+use crate::import::rejects::IN_FRONT;
 use crate::import::services::{Service, Standing, folded};
+use crate::import::signs::Sign;
 use crate::import::when;
 use crate::subscriber::clean_name;
 use crate::subscriber::field::{BUILT_IN, FieldTable, Fields};
@@ -40,12 +42,12 @@ pub struct Columns {
     /// Fields that may stand in an object, and where that is.
     inner: Vec<String>,
     json: Option<usize>,
-    status: Option<usize>,
+    /// What says how a reader stands; the gravest counts.
+    signs: Vec<(usize, Sign)>,
     joined: Vec<usize>,
     left: Vec<usize>,
-    bounced: Vec<usize>,
     tags: Option<usize>,
-    /// How readers stand who say nothing themselves.
+    /// How readers stand in this file at least.
     standing: Standing,
     header: Vec<String>,
     /// Headers that mean nothing here.
@@ -97,6 +99,8 @@ impl Columns {
             names: &names,
             taken: vec![false; names.len()],
         };
+        let mut signs: Vec<(usize, Sign)> = Vec::new();
+        signs.extend(columns.rejected_with().map(|column| (column, Sign::Word)));
         let email = columns.find("email", map, &service.email)?;
         let name = columns.find("name", map, &service.name_of)?;
         let mut fields = Vec::new();
@@ -110,9 +114,10 @@ impl Columns {
         // A declared field of the author's may be called `status`, too; what a service says is read anyway.
         let twice = service.is_known();
         let status = columns.first(&service.status, twice);
+        signs.extend(status.map(|column| (column, Sign::Word)));
         let joined = columns.all(&service.joined, twice);
-        let left = columns.all(&service.left, twice);
-        let bounced = columns.all(&service.bounced, twice);
+        let mut left = columns.all(&service.left, twice);
+        columns.signs(service, twice, &mut signs);
         let tags = columns.first(&service.tags, twice);
         let json = columns.first(&service.json, twice);
         let mut part = |spellings: &[String]| {
@@ -120,6 +125,13 @@ impl Columns {
             column.filter(|_| name.is_none())
         };
         let parts = [part(&service.first), part(&service.last)];
+        // What people add to a service's export counts as in any table.
+        left.extend(columns.all(&Service::any().left, false));
+        columns.signs(Service::any(), false, &mut signs);
+        signs.extend(
+            left.iter()
+                .map(|&column| (column, Sign::Gone(Standing::Left))),
+        );
         let Some(email) = email else {
             if header.cells().any(|cell| cell.contains(&b'@')) {
                 bail!(
@@ -145,10 +157,9 @@ impl Columns {
             fields,
             inner,
             json,
-            status,
+            signs,
             joined,
             left,
-            bounced,
             tags,
             standing: service.standing_of_file(file),
             header: names,
@@ -176,9 +187,17 @@ impl Columns {
         column.map(|column| self.header[column].as_str())
     }
 
-    /// How readers stand in this file who say nothing themselves.
+    /// How readers stand in this file at least.
     pub fn standing(&self) -> Standing {
         self.standing
+    }
+
+    /// What whoever imports this file must know: nothing where its name says how its readers stand.
+    pub fn note(&self) -> &'static str {
+        match self.standing {
+            Standing::Joined => &self.service.note,
+            _ => "",
+        }
     }
 
     /// What `record` says, or why it is refused. Times after `now` are none.
@@ -186,6 +205,31 @@ impl Columns {
         if record.unclosed {
             return Err("a quote is opened and never closed".to_owned());
         }
+        let address =
+            EmailAddress::parse(text(record, self.email)?).map_err(|error| error.to_string())?;
+        let standing = self.standing_in(record)?;
+        let (name, fields, tags) = match self.particulars(record, table) {
+            // Leaving takes no more than an address: what else the row says must not keep her here.
+            Err(_) if standing.ends() => Default::default(),
+            read => read?,
+        };
+        Ok(Row {
+            address,
+            name,
+            fields,
+            standing,
+            joined: time(record, &self.joined, now),
+            left: time(record, &self.left, now),
+            tags,
+        })
+    }
+
+    /// What the row says of the reader besides: name, fields and tags.
+    fn particulars(
+        &self,
+        record: &Record,
+        table: &FieldTable,
+    ) -> Result<(String, Fields, Vec<Tag>), String> {
         let width = self.header.len();
         if record.width() > width && (width..record.width()).any(|c| !record.cell(c).is_empty()) {
             return Err(format!(
@@ -193,8 +237,6 @@ impl Columns {
                 record.width()
             ));
         }
-        let address =
-            EmailAddress::parse(text(record, self.email)?).map_err(|error| error.to_string())?;
         let name = match (self.name, self.parts) {
             (Some(column), _) => clean_name(text(record, column)?),
             (None, [None, None]) => String::new(),
@@ -215,41 +257,37 @@ impl Columns {
             }
         }
         self.inner_fields(record, table, &mut fields)?;
-        let standing = self.standing_in(record)?;
-        Ok(Row {
-            address,
-            name,
-            fields,
-            standing,
-            joined: time(record, &self.joined, now),
-            left: time(record, &self.left, now),
-            tags: self.tags_in(record)?,
-        })
+        Ok((name, fields, self.tags_in(record)?))
     }
 
+    /// How the reader stands: the gravest that the file or a column says. A doubt is none where another column says
+    /// that she is gone.
     fn standing_in(&self, record: &Record) -> Result<Standing, String> {
-        let filled = |columns: &[usize]| {
-            let mut cells = columns.iter().map(|&column| record.cell(column));
-            cells.any(|cell| !cell.trim_ascii().is_empty())
+        let (mut standing, mut doubt) = (self.standing, None);
+        for &(column, sign) in &self.signs {
+            let read = text(record, column).and_then(|cell| {
+                let known = sign.read(self.service, cell);
+                known.ok_or_else(|| self.doubtful(column, cell))
+            });
+            match read {
+                Ok(said) => standing = standing.max(said),
+                Err(why) => doubt = doubt.or(Some(why)),
+            }
+        }
+        match doubt {
+            Some(why) if !standing.ends() => Err(why),
+            _ => Ok(standing),
+        }
+    }
+
+    fn doubtful(&self, column: usize, cell: &str) -> String {
+        let word: String = clean_name(cell).chars().take(SHOWN).collect();
+        let said = match word.as_str() {
+            "" => "empty".to_owned(),
+            word => format!("`{word}`"),
         };
-        if filled(&self.bounced) {
-            return Ok(Standing::Bounced);
-        }
-        if filled(&self.left) {
-            return Ok(Standing::Left);
-        }
-        let Some(column) = self.status else {
-            return Ok(self.standing);
-        };
-        let word = text(record, column)?.trim();
-        if word.is_empty() {
-            return Ok(self.standing);
-        }
-        self.service.standing(word).ok_or_else(|| {
-            let (name, word) = (&self.header[column], clean_name(word));
-            let word: String = word.chars().take(SHOWN).collect();
-            format!("`{name}` is `{word}`, and nobody knows whether such a reader wants mail")
-        })
+        let name = &self.header[column];
+        format!("`{name}` is {said}, and nobody knows whether such a reader wants mail")
     }
 
     fn tags_in(&self, record: &Record) -> Result<Vec<Tag>, String> {
@@ -358,6 +396,26 @@ impl Finder<'_> {
         found
     }
 
+    /// The column in which an earlier import noted how the table stood whose rows it rejected.
+    fn rejected_with(&mut self) -> Option<usize> {
+        let names: Vec<String> = self.names.iter().map(|name| folded(name)).collect();
+        let in_front = |names: &[String]| names == IN_FRONT;
+        let first = names.windows(IN_FRONT.len()).rposition(in_front)?;
+        let column = first + IN_FRONT.len() - 1;
+        self.taken[column] = true;
+        Some(column)
+    }
+
+    /// Adds the columns by which such a file says who is gone, and who wants mail.
+    fn signs(&mut self, service: &Service, twice: bool, signs: &mut Vec<(usize, Sign)>) {
+        for (&standing, spellings) in &service.gone {
+            let found = self.all(spellings, twice).into_iter();
+            signs.extend(found.map(|column| (column, Sign::Gone(standing))));
+        }
+        let found = self.all(&service.wanted, twice).into_iter();
+        signs.extend(found.map(|column| (column, Sign::Wanted)));
+    }
+
     /// The first of [`Finder::all`].
     fn first(&mut self, spellings: &[String], twice: bool) -> Option<usize> {
         let found = self.all(spellings, twice);
@@ -393,8 +451,18 @@ impl Finder<'_> {
             }
             several => {
                 let names: Vec<&str> = several.iter().map(|c| self.names[*c].as_str()).collect();
+                let alike = names.iter().all(|name| *name == names[0]);
+                if alike && !said.is_empty() {
+                    self.taken[several[0]] = true;
+                    return Ok(Some(several[0]));
+                }
+                let first = match alike {
+                    true => " (of one name, the first counts)",
+                    false => "",
+                };
+                let names = names.join("`, `");
                 bail!(Unclear {
-                    what: format!("several columns hold `{target}`: `{}`", names.join("`, `")),
+                    what: format!("several columns hold `{target}`: `{names}`{first}"),
                     field: target.to_owned(),
                 });
             }

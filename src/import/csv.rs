@@ -54,6 +54,7 @@ impl<R: BufRead> Records<R> {
             record: Record::default(),
         };
         let mut start = records.input.fill_buf()?;
+        check_line_ends(start)?;
         // Excel may say its delimiter on a line of its own.
         if start.len() > 5
             && start[..4].eq_ignore_ascii_case(b"sep=")
@@ -266,6 +267,24 @@ fn check_encoding(start: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A file whose lines end in CR alone would be one long header.
+fn check_line_ends(start: &[u8]) -> anyhow::Result<()> {
+    let mut quoted = false;
+    for pair in start.windows(2) {
+        match pair {
+            [b'"', _] => quoted = !quoted,
+            [b'\n', _] if !quoted => break,
+            [b'\r', next] if !quoted && !b"\r\n".contains(next) => {
+                bail!(
+                    "the lines end in CR alone, as Macs once wrote them; save the file as `CSV UTF-8`"
+                )
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The candidate that the first line holds most often outside quotes; a comma when there is none.
 fn sniff_delimiter(start: &[u8]) -> u8 {
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
@@ -378,6 +397,7 @@ mod tests {
             (b"PK\x03\x04", "workbook"),
             (b"\x1f\x8b\x08", "compressed"),
             (b"e\0m\0", "NUL"),
+            (b"email,name\ra@x.example,A\r", "end in CR alone"),
             (b"", "empty"),
         ] {
             let error = Records::open(start).err().expect("no CSV").to_string();

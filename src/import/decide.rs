@@ -55,6 +55,8 @@ pub struct Terms {
     pub status: Status,
     /// Whether pending subscriptions become confirmed.
     pub confirm: bool,
+    /// The import that vouches for them, if a consent is stated.
+    pub voucher: Option<i64>,
     pub at: Timestamp,
 }
 
@@ -137,11 +139,26 @@ pub fn decide(
                 changes.confirms.push(held.key);
                 tally.confirmed += 1;
             }
-            Some(_) if updated => tally.updated += 1,
-            Some(_) => tally.known += 1,
+            Some(held) => {
+                // Taking the import back that brought her must not take what this one states of her.
+                if vouches(terms, held) {
+                    changes.vouched.push(held.key);
+                }
+                match updated {
+                    true => tally.updated += 1,
+                    false => tally.known += 1,
+                }
+            }
         }
     }
     (changes, tally)
+}
+
+/// Whether a subscription of another import is this one's from now on. One that waits stays with the import that
+/// asked for it.
+fn vouches(terms: Terms, held: &Held) -> bool {
+    let waits = held.status == Status::Pending;
+    !waits && terms.voucher.is_some() && held.import.is_some() && held.import != terms.voucher
 }
 
 /// Whether a reader joined here by her own hand after the file says she left there; a file without times is taken

@@ -1,7 +1,8 @@
 //! Writing readers out: a list as CSV, or all that is kept of them as JSON lines.
 //!
-//! Promises: bounded memory for any list; no CSV cell that a spreadsheet would take for a formula; the JSON lines
-//! of a database, read into an empty one, come out of it octet for octet the same.
+//! Promises: bounded memory for any list; no CSV cell that a spreadsheet would take for a formula, and nobody in it
+//! without the word that keeps a suppressed address from mail elsewhere; the JSON lines of a database, read into an
+//! empty one, come out of it octet for octet the same.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,10 +14,12 @@ use crate::app::App;
 use crate::clock::{Timestamp, exact};
 use crate::id::{ListId, SubscriberId};
 use crate::import::formula::neutralised;
+use crate::import::services::Standing;
 use crate::store::imports::WholeImport;
+use crate::store::subscribers::Listed;
 use crate::store::whole::{WholeReader, WholeSuppression};
 use crate::subscriber::field::FieldTable;
-use crate::subscriber::{List, Status, Subscriber, Subscription};
+use crate::subscriber::{List, Status};
 
 /// Readers in one page.
 const PAGE: u32 = 2_000;
@@ -66,20 +69,20 @@ pub async fn csv(
     let mut count = 0;
     loop {
         let page = app.store.readers_of(list, status, after, PAGE).await?;
-        let Some((last, _)) = page.last() else {
+        let Some(last) = page.last() else {
             out.flush().context("the export cannot be written")?;
             return Ok(count);
         };
-        after = last.id;
+        after = last.reader.id;
         count += page.len() as u64;
-        let keys: Vec<SubscriberId> = page.iter().map(|(reader, _)| reader.id).collect();
+        let keys: Vec<SubscriberId> = page.iter().map(|listed| listed.reader.id).collect();
         let mut tags: BTreeMap<i64, Vec<String>> = BTreeMap::new();
         for (reader, tag) in app.store.tags_of(&keys).await? {
             tags.entry(reader).or_default().push(tag);
         }
-        for (reader, subscription) in &page {
-            let tags = tags.remove(&reader.id.0).unwrap_or_default();
-            write_reader(&mut out, reader, subscription, &tags, &table)?;
+        for listed in &page {
+            let tags = tags.remove(&listed.reader.id.0).unwrap_or_default();
+            write_reader(&mut out, listed, &tags, &table)?;
         }
     }
 }
@@ -161,11 +164,15 @@ fn write_line(out: &mut impl Write, line: &Line) -> anyhow::Result<()> {
 
 fn write_reader(
     out: &mut impl Write,
-    reader: &Subscriber,
-    subscription: &Subscription,
+    listed: &Listed,
     tags: &[String],
     table: &FieldTable,
 ) -> anyhow::Result<()> {
+    let Listed {
+        reader,
+        subscription,
+        suppressed,
+    } = listed;
     let confirmed = subscription.confirmed_at.map(|at| at.to_rfc3339());
     let fields: Vec<String> = table
         .names()
@@ -176,7 +183,7 @@ fn write_reader(
     let cells = [
         reader.address.as_str(),
         &reader.name,
-        subscription.status.name(),
+        status(subscription.status, suppressed.as_deref()),
         &subscription.source,
         &created,
         confirmed.as_deref().unwrap_or_default(),
@@ -186,6 +193,17 @@ fn write_reader(
         out,
         cells.into_iter().chain(fields.iter().map(String::as_str)),
     )
+}
+
+/// The word for how a reader stands: one that no import takes for a reader where the address is suppressed.
+fn status(status: Status, suppressed: Option<&str>) -> &'static str {
+    let ends = match suppressed {
+        None => return status.name(),
+        Some("bounced") => Standing::Bounced,
+        Some("complained") => Standing::Complained,
+        Some(_) => Standing::Blocked,
+    };
+    ends.name()
 }
 
 /// Writes one record.

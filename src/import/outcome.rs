@@ -21,6 +21,7 @@ pub struct Outcome {
     pub tables: Vec<String>,
     pub passed_over: Vec<String>,
     pub ignored_columns: Vec<String>,
+    pub note: String,
 }
 
 impl Outcome {
@@ -68,6 +69,7 @@ impl From<&Summary> for Outcome {
             tables: summary.tables.clone(),
             passed_over: summary.passed_over.clone(),
             ignored_columns: summary.ignored_columns.clone(),
+            note: summary.note.clone(),
         }
     }
 }

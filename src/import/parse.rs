@@ -1,7 +1,7 @@
 //! The reading side of an import: a file becomes batches of rows, and a file of those it refuses.
 //!
-//! Promises: rows of one address come once, whatever the file repeats, but for those that say that its reader
-//! left or is not to be mailed: such a row counts wherever it stands. Memory does not grow with the file but
+//! Promises: rows of one address come once, whatever the file repeats, but for those that say more than that its
+//! reader joined: who left or is not to be mailed is so wherever the row stands. Memory does not grow with the file but
 //! for the fingerprints of the addresses seen; the same file gives the same batches, so that an import that
 //! was broken off goes on behind those it took. Runs on a thread of its own.
 
@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::import::columns::Row;
 use crate::import::rejects::Rejects;
 use crate::import::seen::Seen;
+use crate::import::services::Standing;
 use crate::import::source::Source;
 use crate::import::{BATCH, Import, Progress, Reject};
 use crate::keyring::Keyring;
@@ -109,7 +110,7 @@ impl Parser {
                         }
                         Ok(row) => {
                             let wanted = wanted(keyring, &row);
-                            match seen.insert(&wanted.hash) || row.standing.ends() {
+                            match seen.insert(&wanted.hash) || row.standing > Standing::Joined {
                                 true => outlet.waiting.push((row, wanted)),
                                 false => parsed.duplicates += 1,
                             }
@@ -164,7 +165,7 @@ struct Outlet<'a> {
     waiting: Vec<(Row, Wanted)>,
     /// Batches made so far.
     made: u64,
-    /// Rows that only said how another row's reader ended.
+    /// Rows that only said how another row's reader stands.
     merged: u64,
     skip: u64,
 }

@@ -11,15 +11,21 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::import::csv::Record;
+use crate::import::services::Standing;
 use crate::import::source::Table;
 
+/// The columns in front. The first two are ignored when the file is imported; the last is there only where the table
+/// itself, by its name, said how its readers stand, which no name of this file does.
+pub(super) const IN_FRONT: [&str; 3] = ["line", "reason", "standing"];
+
 /// Rejected rows with line and reason in front, each table's in a file of its own, made when the first one
-/// comes. The two columns in front are ignored when it is imported.
+/// comes.
 pub(super) struct Rejects {
     imported: PathBuf,
     dry_run: bool,
     /// Place of the table in the import, its header and its delimiter.
     table: (usize, Vec<u8>, u8),
+    standing: Standing,
     file: Option<(PathBuf, BufWriter<File>)>,
     done: Vec<(PathBuf, BufWriter<File>)>,
 }
@@ -30,6 +36,7 @@ impl Rejects {
             imported: imported.to_owned(),
             dry_run,
             table: (0, Vec::new(), b','),
+            standing: Standing::Joined,
             file: None,
             done: Vec::new(),
         }
@@ -40,6 +47,7 @@ impl Rejects {
         self.done.extend(self.file.take());
         // The delimiter of the table itself, so that its rows have its columns.
         self.table = (number, table.header.clone(), table.delimiter);
+        self.standing = table.columns.standing();
     }
 
     pub(super) fn write(&mut self, record: &Record, reason: &str) -> anyhow::Result<()> {
@@ -48,6 +56,7 @@ impl Rejects {
         }
         let (number, header, delimiter) = &self.table;
         let separator = char::from(*delimiter);
+        let stands = self.standing != Standing::Joined;
         let file = match &mut self.file {
             Some((_, file)) => file,
             None => {
@@ -58,7 +67,9 @@ impl Rejects {
                 let made =
                     made.with_context(|| format!("`{}` cannot be written", path.display()))?;
                 let mut file = BufWriter::new(made);
-                write!(file, "line{separator}reason{separator}")?;
+                for name in &IN_FRONT[..2 + usize::from(stands)] {
+                    write!(file, "{name}{separator}")?;
+                }
                 file.write_all(header)?;
                 file.write_all(b"\n")?;
                 &mut self.file.insert((path, file)).1
@@ -66,6 +77,9 @@ impl Rejects {
         };
         let reason = reason.replace('"', "\"\"");
         write!(file, "{}{separator}\"{reason}\"{separator}", record.line)?;
+        if stands {
+            write!(file, "{}{separator}", self.standing.name())?;
+        }
         file.write_all(&record.harmless(*delimiter))?;
         file.write_all(b"\n")?;
         Ok(())

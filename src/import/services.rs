@@ -30,6 +30,19 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// The word for it, which is read of any table.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Standing::Joined => "joined",
+            Standing::Pending => "pending",
+            Standing::Paused => "paused",
+            Standing::Left => "left",
+            Standing::Bounced => "bounced",
+            Standing::Complained => "complained",
+            Standing::Blocked => "blocked",
+        }
+    }
+
     /// Whether the reader got the newsletter there and does not any more.
     pub(super) fn ends(self) -> bool {
         self == Standing::Left || self.suppressed().is_some()
@@ -38,9 +51,7 @@ impl Standing {
     /// Why the address is never to be mailed again, if it is not.
     pub fn suppressed(self) -> Option<&'static str> {
         match self {
-            Standing::Bounced => Some("bounced"),
-            Standing::Complained => Some("complained"),
-            Standing::Blocked => Some("blocked"),
+            Standing::Bounced | Standing::Complained | Standing::Blocked => Some(self.name()),
             Standing::Joined | Standing::Pending | Standing::Paused | Standing::Left => None,
         }
     }
@@ -69,13 +80,18 @@ pub struct Service {
     #[serde(default)]
     pub(super) left: Vec<String>,
     #[serde(default)]
-    pub(super) bounced: Vec<String>,
+    pub(super) gone: BTreeMap<Standing, Vec<String>>,
+    #[serde(default)]
+    pub(super) wanted: Vec<String>,
     #[serde(default)]
     pub(super) tags: Vec<String>,
     #[serde(default)]
     pub(super) json: Vec<String>,
     #[serde(default)]
     files: BTreeMap<Standing, String>,
+    /// What whoever imports such a file must know.
+    #[serde(default)]
+    pub(super) note: String,
 }
 
 #[derive(Deserialize)]
@@ -97,25 +113,28 @@ impl Service {
             .expect("the last entry asks for no column")
     }
 
+    /// What counts for any table.
+    pub(super) fn any() -> &'static Service {
+        services()
+            .last()
+            .expect("a test reads the table of this build")
+    }
+
     /// Whether the header was that of a service, and not of just any table.
     pub fn is_known(&self) -> bool {
         !self.name.is_empty()
     }
 
-    /// What the word in the status column means; none when it is not known.
+    /// What the word in the status column means, to this service or else in any table; none when it is not known.
     pub(super) fn standing(&self, word: &str) -> Option<Standing> {
         let word = folded(word);
-        if word.is_empty() {
-            return Some(Standing::Joined);
-        }
         let means = |(_, words): &(&Standing, &Vec<String>)| words.contains(&word);
-        self.statuses
-            .iter()
-            .find(means)
-            .map(|(&standing, _)| standing)
+        let any = || Service::any().statuses.iter().find(means);
+        let found = self.statuses.iter().find(means).or_else(any);
+        found.map(|(&standing, _)| standing)
     }
 
-    /// How readers stand in a file of this name who say nothing themselves.
+    /// How readers stand in a file of this name at least.
     pub(super) fn standing_of_file(&self, name: &str) -> Standing {
         let name = folded(name);
         let begins = |(_, prefix): &(&Standing, &String)| name.starts_with(prefix.as_str());
@@ -147,13 +166,14 @@ fn fold(mut service: Service) -> Service {
         &mut service.status,
         &mut service.joined,
         &mut service.left,
-        &mut service.bounced,
+        &mut service.wanted,
         &mut service.tags,
         &mut service.json,
     ];
     let sets = service.known_by.iter_mut();
     let words = service.statuses.values_mut();
-    for list in lists.into_iter().chain(sets).chain(words) {
+    let gone = service.gone.values_mut();
+    for list in lists.into_iter().chain(sets).chain(words).chain(gone) {
         for name in list {
             *name = folded(name);
         }
@@ -233,7 +253,9 @@ mod tests {
     fn a_status_is_read_and_an_unknown_one_is_none() {
         let kit = of("first_name,email_address,state");
         assert_eq!(kit.standing("Cancelled"), Some(Standing::Left));
-        assert_eq!(kit.standing(""), Some(Standing::Joined));
+        // A word of its own goes before one of anybody's.
+        assert_eq!(kit.standing("inactive"), Some(Standing::Pending));
+        assert_eq!(kit.standing("Subscribed"), Some(Standing::Joined));
         assert_eq!(kit.standing("elsewhere"), None);
         let mailchimp = of("Email Address,MEMBER_RATING");
         for (file, standing) in [

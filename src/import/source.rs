@@ -3,6 +3,7 @@
 //! Promises: nothing of an archive is ever written, and the name of an entry only shown; an archive that unpacks
 //! into more than it says, or into more than any list of readers, ends with an error and not with the memory.
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use zip::ZipArchive;
 
 use crate::import::columns::{Columns, names};
 use crate::import::csv::Records;
-use crate::import::services::{Service, Standing};
+use crate::import::services::Service;
 use crate::subscriber::clean_name;
 use crate::subscriber::field::FieldTable;
 
@@ -29,7 +30,7 @@ const BUFFER: usize = 1 << 16;
 /// An opened file whose headers are understood.
 pub(super) struct Source {
     path: PathBuf,
-    /// Those whose readers have left or bounced come first, so that leaving wins when an address is in two.
+    /// Those whose readers stand gravest come first, so that leaving wins when an address is in two.
     pub(super) tables: Vec<Table>,
     /// Tables of the archive that are none of readers.
     pub(super) passed_over: Vec<String>,
@@ -169,11 +170,9 @@ impl Source {
             "the archive unpacks into more than {} GiB; no list of readers is so long",
             UNPACKED >> 30
         );
-        let gone = |table: &Table| match table.columns.standing() {
-            Standing::Joined | Standing::Pending | Standing::Paused => 1,
-            _ => 0,
-        };
-        self.tables.sort_by_key(gone);
+        // The gravest first.
+        self.tables
+            .sort_by_key(|table| Reverse(table.columns.standing()));
         Ok(())
     }
 }

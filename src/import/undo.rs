@@ -1,7 +1,7 @@
 //! Taking a whole import back.
 //!
-//! Promises: exactly those go whom the import brought and to whom nothing has happened since; whoever was mailed
-//! or acted stays and is counted; it goes on after a crash. Leaves what "happened" means to the statement.
+//! Promises: exactly those go whom the import brought and to whom nothing has happened since; whoever was mailed,
+//! acted, or was named by a later import with a consent of its own stays and is counted; it goes on after a crash. Leaves what "happened" means to the statement.
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
@@ -18,7 +18,7 @@ pub struct Undone {
     pub import: i64,
     pub dry_run: bool,
     pub removed: u64,
-    /// Mailed since, or the readers did something.
+    /// Mailed or named by a later import since, or the readers did something.
     pub stayed: u64,
     pub left: Left,
 }
@@ -65,6 +65,7 @@ pub async fn run(app: &App, id: i64, dry_run: bool) -> anyhow::Result<Undone> {
         left: Left::of(&tally),
         ..Undone::default()
     };
+    undone.stayed = app.store.vouched_since(&import).await?;
     let mut after = 0;
     loop {
         let page = app.store.undo_page(&import, after, STEP, dry_run).await?;

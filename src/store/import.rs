@@ -39,6 +39,8 @@ pub struct Held {
     pub own: bool,
     /// When it was confirmed, or else asked for.
     pub since: Timestamp,
+    /// The import that brought it.
+    pub import: Option<i64>,
 }
 
 /// An address of a batch.
@@ -57,6 +59,8 @@ pub struct Changes {
     pub updates: Vec<(SubscriberId, String, String)>,
     /// Pending subscriptions that become confirmed.
     pub confirms: Vec<SubscriptionKey>,
+    /// Subscriptions that this import vouches for, too, and no longer only the one that brought them.
+    pub vouched: Vec<SubscriptionKey>,
     /// Subscriptions whose readers have left elsewhere.
     pub leaves: Vec<SubscriptionKey>,
     /// Addresses never to be mailed again, with the reason, and those of them who are readers.
@@ -113,7 +117,7 @@ pub struct Origin {
 }
 
 /// Position, reader's id, name and fields, whether the reader's hash is another one, subscription's key
-/// and status, whether it is the reader's own doing and since when, and whether suppressed.
+/// and status, whether it is the reader's own doing and since when, its import, and whether suppressed.
 type KnownColumns = (
     i64,
     Option<i64>,
@@ -123,6 +127,7 @@ type KnownColumns = (
     Option<i64>,
     Option<String>,
     i64,
+    Option<i64>,
     Option<i64>,
     i64,
 );
@@ -135,7 +140,7 @@ const KNOWN: &str = "
            cast(case when t.source = 'form' or exists (
                select 1 from consents c where c.subscriber_id = s.id and c.list_id = $2
            ) then 1 else 0 end as bigint),
-           coalesce(t.confirmed_at, t.created_at),
+           coalesce(t.confirmed_at, t.created_at), t.import_id,
            cast(case when x.hash is null then 0 else 1 end as bigint)
     from json_each($1) b
     left join subscribers s on s.canonical = b.value->>1
@@ -175,6 +180,10 @@ const UPDATES: &str = "
 const CONFIRMS: &str = "
     update subscriptions set status = 'confirmed', confirmed_at = $2
     where status = 'pending' and key in (select cast(value as bigint) from json_each($1))";
+
+const VOUCHED: &str = "
+    update subscriptions set import_id = $2
+    where import_id is not null and key in (select cast(value as bigint) from json_each($1))";
 
 const LEAVES: &str = "
     update subscriptions set status = 'unsubscribed', left_at = $2, paused_until = null
@@ -279,6 +288,17 @@ impl Store {
                     .execute(&mut *conn)
                     .await?;
                 if confirmed.rows_affected() != changes.confirms.len() as u64 {
+                    return Ok(false);
+                }
+            }
+            if !changes.vouched.is_empty() {
+                let vouched = sqlx::query(self.sql(VOUCHED))
+                    .bind(json(&changes.vouched))
+                    .bind(origin.import)
+                    .execute(&mut *conn)
+                    .await?;
+                // Taken back since the look.
+                if vouched.rows_affected() != changes.vouched.len() as u64 {
                     return Ok(false);
                 }
             }
@@ -389,7 +409,8 @@ impl Store {
 }
 
 fn known(columns: KnownColumns) -> Known {
-    let (position, id, name, fields, foreign, key, status, own, since, suppressed) = columns;
+    let (position, id, name, fields, foreign, key, status, own, since, import, suppressed) =
+        columns;
     let reader = id.map(|id| {
         let fields = Fields::from_json(&fields.unwrap_or_default());
         (SubscriberId(id), name.unwrap_or_default(), fields)
@@ -400,6 +421,7 @@ fn known(columns: KnownColumns) -> Known {
         status,
         own: own != 0,
         since: Timestamp(since.unwrap_or_default()),
+        import,
     };
     Known {
         position: usize::try_from(position).expect("the statement gives back what it was given"),

@@ -1,15 +1,13 @@
-//! Imports as a whole: what was stated, how far each came, and taking one back.
+//! Imports as a whole: what was stated, and how far each came.
 //!
-//! Promises: an import that was broken off is found again by its file and its options; undone, it takes exactly
-//! the subscriptions that it brought and that nothing has happened to since, and the readers who then stand on no
-//! list. Leaves the batches to `import`.
+//! Promises: an import that was broken off is found again by its file and its options. Leaves the batches to
+//! `import`, and taking one back to `undo`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Timestamp, exact};
 use crate::id::ListId;
 use crate::store::import::hex;
-use crate::store::leave::await_freeze;
 use crate::store::{Result, Store};
 use crate::subscriber::Status;
 
@@ -59,15 +57,6 @@ pub struct Import {
     pub tally: String,
     pub removed: i64,
     pub stayed: i64,
-}
-
-/// What became of one page of an import's subscriptions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UndonePage {
-    /// The last reader looked at; none when there was none.
-    pub last: Option<i64>,
-    pub removed: u64,
-    pub stayed: u64,
 }
 
 /// An import, as it is kept.
@@ -137,42 +126,6 @@ const WHOLE: &str = "
     select i.id, l.slug, i.file, i.service, i.fingerprint, i.status, i.consent, i.begun_at,
            i.finished_at, i.done, i.tally, i.undone_at, i.removed, i.stayed
     from imports i join lists l on l.id = i.list_id order by i.id";
-
-/// The subscriptions of a page, in the order of their readers.
-const PAGE: &str = "
-    select key, subscriber_id from subscriptions
-    where list_id = $1 and subscriber_id > $2 and import_id = $3
-    order by subscriber_id limit $4";
-
-/// A freeze that has just read them is waited for, so that the next statement sees the deliveries that it made.
-const LOCK: &str = "
-    select key from subscriptions where key in (select cast(value as bigint) from json_each($1))
-    /* for update */";
-
-/// Of these subscriptions, those nothing has happened to since the import at `$2`: they stand as it left them, the
-/// list has mailed nothing to their readers, and these have said nothing.
-const UNTOUCHED: &str = "
-    key in (select cast(value as bigint) from json_each($1))
-    and frequency = 'every' and paused_until is null
-    and (
-        (status in ('confirmed', 'paused') and confirmed_at = $2)
-        or (status = 'pending' and confirmed_at is null)
-        or (status = 'unsubscribed' and confirmed_at is null and left_at <= $2)
-    )
-    and not exists (
-        select 1 from deliveries d join runs r on r.id = d.run_id
-        where d.subscriber_id = subscriptions.subscriber_id
-          and (r.list_id = subscriptions.list_id or (d.run_id = 1 and d.due_at >= $2))
-    )
-    and not exists (
-        select 1 from consents c
-        where c.subscriber_id = subscriptions.subscriber_id and c.at >= $2
-          and c.list_id in (0, subscriptions.list_id)
-    )
-    and not exists (select 1 from leave_reasons l where l.subscription = subscriptions.key)
-    and not exists (
-        select 1 from address_changes a where a.subscriber_id = subscriptions.subscriber_id
-    )";
 
 impl Store {
     /// Goes on with the import of this file and these options that was broken off, or begins a new one.
@@ -314,102 +267,6 @@ impl Store {
             id
         })
     }
-
-    /// Takes back up to `limit` subscriptions of `import` behind the reader `after`; only counts them when
-    /// `dry_run`.
-    pub async fn undo_page(
-        &self,
-        import: &Import,
-        after: i64,
-        limit: u32,
-        dry_run: bool,
-    ) -> Result<UndonePage> {
-        again!(self.try_undo_page(import, after, limit, dry_run).await)
-    }
-
-    async fn try_undo_page(
-        &self,
-        import: &Import,
-        after: i64,
-        limit: u32,
-        dry_run: bool,
-    ) -> Result<UndonePage> {
-        // They are looked for where nobody waits to write: a small import may lie far apart in a large list.
-        let page: Vec<(i64, i64)> = read!(self, conn => {
-            sqlx::query_as(PAGE)
-                .bind(import.list_id.0)
-                .bind(after)
-                .bind(import.id)
-                .bind(i64::from(limit))
-                .fetch_all(conn)
-                .await?
-        });
-        let keys: Vec<i64> = page.iter().map(|&(key, _)| key).collect();
-        let found = page.len() as u64;
-        let last = page.last().map(|&(_, reader)| reader);
-        if dry_run {
-            let count = format!("select count(*) from subscriptions where {UNTOUCHED}");
-            let removed: i64 = read!(self, conn => {
-                sqlx::query_scalar(self.sql(&count))
-                    .bind(json(&keys))
-                    .bind(import.begun_at.0)
-                    .fetch_one(conn)
-                    .await?
-            });
-            let removed = u64::try_from(removed).unwrap_or_default();
-            let stayed = found.saturating_sub(removed);
-            return Ok(UndonePage {
-                last,
-                removed,
-                stayed,
-            });
-        }
-        transact!(self, conn => {
-            sqlx::query(self.sql(LOCK)).bind(json(&keys)).execute(&mut *conn).await?;
-            // Nobody goes whom a freeze is just giving a delivery.
-            await_freeze!(self, conn);
-            let delete = format!("delete from subscriptions where {UNTOUCHED} returning subscriber_id");
-            let readers: Vec<i64> = sqlx::query_scalar(self.sql(&delete))
-                .bind(json(&keys))
-                .bind(import.begun_at.0)
-                .fetch_all(&mut *conn)
-                .await?;
-            sqlx::query(self.sql(
-                "delete from subscribers
-                 where id in (select cast(value as bigint) from json_each($1))
-                   and not exists (select 1 from subscriptions n where n.subscriber_id = subscribers.id)",
-            ))
-            .bind(json(&readers))
-            .execute(&mut *conn)
-            .await?;
-            let removed = readers.len() as u64;
-            UndonePage { last, removed, stayed: found.saturating_sub(removed) }
-        })
-    }
-
-    /// Notes that the import was taken back, and how far.
-    pub async fn note_undone(
-        &self,
-        id: i64,
-        removed: u64,
-        stayed: u64,
-        at: Timestamp,
-    ) -> Result<()> {
-        transact!(self, conn => {
-            sqlx::query(
-                "update imports
-                 set undone_at = $2, removed = removed + $3, stayed = $4,
-                     finished_at = coalesce(finished_at, $2)
-                 where id = $1",
-            )
-            .bind(id)
-            .bind(at.0)
-            .bind(i64::try_from(removed).unwrap_or(i64::MAX))
-            .bind(i64::try_from(stayed).unwrap_or(i64::MAX))
-            .execute(conn)
-            .await?;
-        })
-    }
 }
 
 fn import(columns: Columns) -> Import {
@@ -478,8 +335,4 @@ fn whole(columns: WholeColumns) -> WholeImport {
         removed,
         stayed,
     }
-}
-
-fn json(numbers: &[i64]) -> String {
-    serde_json::to_string(numbers).expect("numbers are JSON")
 }

@@ -10,7 +10,16 @@ use crate::subscriber::{Status, Subscriber, Subscription};
 type SubscriberColumns = (i64, String, String, String, i64);
 type SubscriptionColumns = (i64, i64, String, String, i64, Option<i64>, Option<i64>);
 
-/// A reader's columns, and behind them the subscription's without its list.
+/// A reader of a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub reader: Subscriber,
+    pub subscription: Subscription,
+    /// Why the address is never to be mailed, if it is not.
+    pub suppressed: Option<String>,
+}
+
+/// A reader's columns, behind them the subscription's without its list, and why the address is suppressed.
 type PageColumns = (
     i64,
     String,
@@ -23,6 +32,7 @@ type PageColumns = (
     i64,
     Option<i64>,
     Option<i64>,
+    Option<String>,
 );
 
 impl Store {
@@ -62,14 +72,16 @@ impl Store {
         status: Option<Status>,
         after: SubscriberId,
         limit: u32,
-    ) -> Result<Vec<(Subscriber, Subscription)>> {
+    ) -> Result<Vec<Listed>> {
         read!(self, conn => {
             let found: Vec<PageColumns> =
                 sqlx::query_as(
                     "select s.id, s.address, s.name, s.fields, s.created_at,
-                            t.key, t.status, t.source, t.created_at, t.confirmed_at, t.left_at
+                            t.key, t.status, t.source, t.created_at, t.confirmed_at, t.left_at,
+                            x.reason
                      from subscriptions t
                      join subscribers s on s.id = t.subscriber_id
+                     left join suppressions x on x.hash = s.hash
                      where t.list_id = $1 and t.subscriber_id > $2
                        and ($3 = '' or t.status = $3)
                      order by t.subscriber_id
@@ -85,7 +97,11 @@ impl Store {
             for row in found {
                 let reader = subscriber((row.0, row.1, row.2, row.3, row.4))?;
                 let joined = (row.5, list.0, row.6, row.7, row.8, row.9, row.10);
-                page.push((reader, subscription(joined)?));
+                page.push(Listed {
+                    reader,
+                    subscription: subscription(joined)?,
+                    suppressed: row.11,
+                });
             }
             Ok(page)
         })

@@ -322,6 +322,7 @@ on_both!(
         let terms = Terms {
             status: Status::Confirmed,
             confirm: false,
+            voucher: None,
             at: NOON,
         };
         // The decision rests on a look at an empty list, as if `a` had joined since.

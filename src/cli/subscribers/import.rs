@@ -151,6 +151,9 @@ fn as_text(summary: &Summary) -> String {
         ),
     };
     text.push_str(&format!("{}\n", diff(summary)));
+    if !summary.note.is_empty() {
+        text.push_str(&format!("note: {}\n", summary.note));
+    }
     if summary.tally.pending > 0 {
         let pending = summary.tally.pending;
         text.push_str(&format!(

@@ -63,7 +63,9 @@ pub(super) async fn undo(app: &App, id: i64, dry_run: bool, json: bool) -> anyho
     }
     let stayed = match undone.stayed {
         0 => String::new(),
-        stayed => format!("; {stayed} stay, who were mailed or did something since"),
+        stayed => format!(
+            "; {stayed} stay, who were mailed, did something or came with a later import, too"
+        ),
     };
     let told = match dry_run {
         true => format!("import {id} would go: {} readers{stayed}\n", undone.removed),

@@ -122,6 +122,53 @@ fn a_bad_row_gives_a_reason_that_names_no_address() {
     );
 }
 
+#[test]
+fn a_row_that_says_she_left_counts_though_the_rest_of_it_cannot_be_read() {
+    let text = "email,status,issues\na@x.example,unsubscribed,n/a\nb@x.example,complained,many\n\
+                c@x.example,unsubscribed,6,extra\nd@x.example,paused,n/a\nnobody,unsubscribed,6\n";
+    let (_, rows) = read(text, &[]).expect("a header");
+    let standings: Vec<_> = rows
+        .iter()
+        .map(|row| row.as_ref().ok().map(|row| row.standing))
+        .collect();
+    assert_eq!(
+        standings,
+        [
+            Some(Standing::Left),
+            Some(Standing::Complained),
+            Some(Standing::Left),
+            None,
+            None
+        ]
+    );
+}
+
+#[test]
+fn a_column_that_speaks_of_leaving_in_no_known_word_is_a_doubt() {
+    for (text, expected) in [
+        (
+            "email,unsubscribed_at\na@x.example,perhaps\n",
+            "`unsubscribed_at` is `perhaps`, and nobody knows whether such a reader wants mail",
+        ),
+        (
+            "email,subscribed\na@x.example,\n",
+            "`subscribed` is empty, and nobody knows whether such a reader wants mail",
+        ),
+    ] {
+        assert_eq!(one(text).expect_err("a doubt"), expected);
+    }
+}
+
+#[test]
+fn of_two_columns_of_one_name_the_first_is_taken_once_that_name_is_said() {
+    let text = "email,name,email\na@x.example,Ada,old@x.example\n";
+    let said = header_error(text, &[]);
+    assert!(said.contains("(of one name, the first counts)"), "{said}");
+    let (_, rows) = read(text, &[("email", "email")]).expect("a header");
+    let row = rows[0].as_ref().expect("a row");
+    assert_eq!(row.address.as_str(), "a@x.example");
+}
+
 /// The only row below the header.
 fn one(text: &str) -> Result<Row, String> {
     let (_, mut rows) = read(text, &[]).expect("a header");
@@ -154,6 +201,52 @@ fn a_row_says_how_its_reader_stands_there() {
         ),
         ("email,status\na@x.example,Unsubscribed\n", Standing::Left),
         ("email,status\na@x.example,\n", Standing::Joined),
+        // A word that this service does not write is taken as in any table.
+        (
+            "first_name,email,status,created_at,tags\nA,a@x.example,subscribed,2024-01-01,\n",
+            Standing::Joined,
+        ),
+        // The gravest word counts, and a doubt is none beside it.
+        (
+            "email,status,bounced\na@x.example,unsubscribed,yes\n",
+            Standing::Bounced,
+        ),
+        (
+            "email,status,unsubscribed_at\na@x.example,gold,2024-01-01\n",
+            Standing::Left,
+        ),
+        (
+            "email,unsubscribed_at\na@x.example,0000-00-00 00:00:00\n",
+            Standing::Joined,
+        ),
+        (
+            "email_address,creation_date,type,unsubscription_date\na@x.example,2024-01-01,regular,None\n",
+            Standing::Joined,
+        ),
+        (
+            "email,subscribed,opted_out,bounced\na@x.example,false,,0\n",
+            Standing::Left,
+        ),
+        (
+            "email,subscribed,opted_out,bounced\na@x.example,true,yes,0\n",
+            Standing::Left,
+        ),
+        (
+            "email,subscribed,opted_out,bounced\na@x.example,true,no,1\n",
+            Standing::Bounced,
+        ),
+        (
+            "email,subscribed,opted_out,bounced\na@x.example,true,no,\n",
+            Standing::Joined,
+        ),
+        (
+            "first_name,email_address,state,Unsubscribed\nA,a@x.example,active,2024-01-01\n",
+            Standing::Left,
+        ),
+        (
+            "line,reason,standing,Email Address,MEMBER_RATING,LEID,EUID\n3,x,pending,a@x.example,2,3,c\n",
+            Standing::Pending,
+        ),
     ] {
         assert_eq!(one(text).expect(text).standing, standing, "{text}");
     }

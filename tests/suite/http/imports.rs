@@ -213,3 +213,28 @@ on_both!(
         site.stop().await;
     }
 );
+
+on_both!(
+    what_a_listmonk_file_does_not_tell_is_said_before_it_is_imported,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        let table = "uuid,email,name,attributes,status\n1,ann@x.example,Ann,{},enabled\n";
+        let page = site.upload("subscribers.csv", table, &FORM).await.text();
+        assert!(page.contains("an export of listmonk"), "{page}");
+        assert!(
+            page.contains("export those whose subscription is"),
+            "{page}"
+        );
+        let body = format!("upload={}", upload_key(&page));
+        site.press_admin("/imports/take", &body).await;
+        let page = site.ask_admin("/imports/1", "localhost").await.text();
+        assert!(
+            page.contains("export those whose subscription is"),
+            "{page}"
+        );
+        let page = site.upload("unsubscribed.csv", table, &FORM).await.text();
+        assert!(page.contains("1 left there and so here"), "{page}");
+        assert!(!page.contains("export those whose"), "{page}");
+        site.stop().await;
+    }
+);

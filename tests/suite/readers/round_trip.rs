@@ -119,6 +119,44 @@ on_both!(
 );
 
 on_both!(
+    a_table_of_a_list_keeps_the_suppressed_from_mail_wherever_it_is_imported,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        desk.import(
+            "email\na@x.example\nbounced@x.example\ncomplained@x.example\nbarred@x.example\n",
+        )
+        .await;
+        for reason in ["bounced", "complained", "barred"] {
+            let canonical = format!("{reason}@x.example");
+            let hash = desk.app.keyring.address_hash(&canonical);
+            let store = &desk.app.store;
+            let put = store.suppress(&canonical, &hash, reason, NOON).await;
+            assert!(put.expect("a write"));
+        }
+        let exported = desk.exported().await;
+        let job = desk.job(&exported);
+        // A suppressed address is known there by another hash.
+        let (mut app, database) = elsewhere(&desk, engine).await;
+        app.keyring = std::sync::Arc::new(Keyring::generate(&Chance::seeded(8), NOON));
+        let summary = pressrun::import::run(&app, &job, |_| {}).await;
+        let tally = summary.expect("an import").tally;
+        assert_eq!((tally.added, tally.barred), (1, 3), "{exported}");
+        for (address, reason) in [
+            ("bounced@x.example", "bounced"),
+            ("complained@x.example", "complained"),
+            ("barred@x.example", "blocked"),
+        ] {
+            let hash = app.keyring.address_hash(address);
+            let found = app.store.suppression(&hash).await.expect("a read");
+            assert_eq!(found.map(|(why, _)| why).as_deref(), Some(reason));
+        }
+        app.store.close().await;
+        drop(database);
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
     who_is_here_already_stays_as_she_is_and_the_erased_stay_away,
     async |engine: Engine| {
         let desk = furnished(engine).await;

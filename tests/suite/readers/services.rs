@@ -108,12 +108,13 @@ on_both!(
         let desk = Desk::new(engine).await;
         // Some close by, and some many thousands of rows behind.
         let mut text = String::from("email,name,status\n");
-        for name in ["near", "far", "dead", "mean", "back", "twice"] {
+        for name in ["near", "far", "dead", "mean", "back", "twice", "rests"] {
             text.push_str(&format!("{name}@x.example,{name},subscribed\n"));
         }
         text.push_str("near@x.example,,unsubscribed\nback@x.example,,unsubscribed\n");
         text.push_str("back@x.example,,subscribed\nmean@x.example,,bounced\n");
         text.push_str("twice@x.example,again,subscribed\nmean@x.example,,unsubscribed\n");
+        text.push_str("rests@x.example,,paused\n");
         text.extend((0..33_000).map(|number| format!("r{number}@x.example,,subscribed\n")));
         text.push_str("far@x.example,,unsubscribed\ndead@x.example,,bounced\n");
         let summary = desk.import(&text).await;
@@ -121,10 +122,11 @@ on_both!(
         // Those far behind are taken when they come, and what ended them when that comes.
         assert_eq!(
             (tally.added, tally.left, tally.barred),
-            (33_000 + 3, 3, 2),
+            (33_000 + 4, 3, 2),
             "{summary:?}"
         );
-        assert_eq!((summary.duplicates, summary.rejected), (6, 0));
+        assert_eq!((summary.duplicates, summary.rejected), (7, 0));
+        assert_eq!(desk.status("rests@x.example").await, Some(Status::Paused));
         for address in ["near@x.example", "far@x.example", "back@x.example"] {
             let status = desk.status(address).await;
             assert_eq!(status, Some(Status::Unsubscribed), "{address}");
@@ -138,6 +140,102 @@ on_both!(
             let found = desk.app.store.suppression(&hash).await.expect("a read");
             assert!(found.is_some(), "{address}");
         }
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    a_leaving_counts_though_the_rest_of_its_row_cannot_be_read,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        desk.import("email\na@x.example\nb@x.example\nc@x.example\n")
+            .await;
+        let text = "email,status,issues\na@x.example,unsubscribed,n/a\n\
+                    b@x.example,complained,n/a\nc@x.example,unsubscribed,6,extra\n";
+        let summary = desk.import(text).await;
+        assert_eq!((summary.tally.left, summary.tally.barred), (2, 1));
+        assert_eq!(summary.rejected, 0);
+        for address in ["a@x.example", "c@x.example"] {
+            let status = desk.status(address).await;
+            assert_eq!(status, Some(Status::Unsubscribed), "{address}");
+        }
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    rejected_rows_of_an_archive_come_back_as_their_table_had_them,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let table = "Email Address,First Name,MEMBER_RATING,Issues,LEID,EUID\n\
+                     never@x.example,N,2,n/a,1,a\nnobody,,2,1,2,b\n";
+        let job = packed(
+            &desk,
+            &[
+                ("subscribed_export_1a.csv", table.as_bytes()),
+                ("nonsubscribed_export_1a.csv", table.as_bytes()),
+            ],
+        );
+        let summary = desk.run(&job).await;
+        assert_eq!((summary.tally.added, summary.rejected), (0, 4));
+        let [of_pending, of_joined] = summary.rejects_files.as_slice() else {
+            panic!("{summary:?}");
+        };
+        let text = std::fs::read_to_string(of_joined).expect("a file");
+        assert!(text.starts_with("line,reason,Email Address,"), "{text}");
+        let mut text = std::fs::read_to_string(of_pending).expect("a file");
+        // Mended in part, and what is rejected once more mended then.
+        for (mend, mended) in [("n/a", "7"), ("nobody", "late@x.example")] {
+            assert!(text.contains("reason,standing,Email Address,"), "{text}");
+            text = text.replace(mend, mended);
+            let summary = desk.import(&text).await;
+            assert_eq!(summary.tally.pending, 1, "{summary:?}");
+            if let Some(file) = summary.rejects_files.first() {
+                text = std::fs::read_to_string(file).expect("a file");
+            }
+        }
+        for address in ["never@x.example", "late@x.example"] {
+            let status = desk.status(address).await;
+            assert_eq!(status, Some(Status::Pending), "{address}");
+        }
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    a_listmonk_file_says_what_it_does_not_tell_and_is_told_by_its_name,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let table = "uuid,email,name,attributes,status,created_at,updated_at\n\
+                     1,gone@x.example,G,{},enabled,2024-01-05 12:11:12 +0000 UTC,\n";
+        let named = |name: &str, text: &str| {
+            let file = desk.database.path().join(name);
+            std::fs::write(&file, text).expect("a file");
+            Import {
+                file,
+                ..desk.job("email\n")
+            }
+        };
+        let gone = desk.run(&named("unsubscribed.csv", table)).await;
+        assert_eq!((gone.tally.left, gone.note.as_str()), (1, ""));
+        let waits = table.replace("gone@", "waits@");
+        let waits = desk.run(&named("unconfirmed-weekly.csv", &waits)).await;
+        assert_eq!((waits.tally.added, waits.tally.pending), (1, 1));
+        let whole = format!(
+            "{table}2,waits@x.example,W,{{}},enabled,,\n3,here@x.example,H,{{}},enabled,,\n"
+        );
+        let dry = Import {
+            dry_run: true,
+            ..named("subscribers.csv", &whole)
+        };
+        let dry = desk.run(&dry).await;
+        assert!(dry.note.contains("export those whose subscription"));
+        let whole = desk.run(&named("subscribers.csv", &whole)).await;
+        let tally = whole.tally;
+        assert_eq!((tally.added, tally.updated, tally.unsubscribed), (1, 1, 1));
+        assert_eq!(whole.note, dry.note);
+        assert_eq!(desk.status("waits@x.example").await, Some(Status::Pending));
+        assert_eq!(desk.import("email\n").await.note, "");
         desk.app.store.close().await;
     }
 );

@@ -100,6 +100,47 @@ on_both!(
 );
 
 on_both!(
+    whom_a_later_import_vouches_for_outlasts_the_undo_of_the_first,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let first = desk
+            .import("email\nboth@x.example\nbare@x.example\nonly@x.example\n")
+            .await;
+        desk.app.clock.advance(Duration::from_secs(60));
+        // Without a consent of its own, a file says nothing for its readers.
+        let bare = Import {
+            consent: String::new(),
+            status: Status::Pending,
+            ..desk.job("email\nbare@x.example\n")
+        };
+        assert_eq!(desk.run(&bare).await.tally.known, 1);
+        desk.app.clock.advance(Duration::from_secs(60));
+        let second = desk
+            .import("email,name\nboth@x.example,Bo\nnew@x.example,N\n")
+            .await;
+        assert_eq!((second.tally.added, second.tally.updated), (1, 1));
+        let id = |summary: &pressrun::import::Summary| summary.import.expect("a number");
+        let dry = undo::run(&desk.app, id(&first), true)
+            .await
+            .expect("a look");
+        assert_eq!((dry.removed, dry.stayed), (2, 1));
+        let done = undo::run(&desk.app, id(&first), false)
+            .await
+            .expect("an undo");
+        assert_eq!((done.removed, done.stayed), (2, 1));
+        assert!(desk.reader("bare@x.example").await.is_none());
+        // The second takes only whom it brought.
+        let done = undo::run(&desk.app, id(&second), false)
+            .await
+            .expect("an undo");
+        assert_eq!((done.removed, done.stayed), (1, 0));
+        assert!(desk.reader("new@x.example").await.is_none());
+        assert_eq!(desk.status("both@x.example").await, Some(Status::Confirmed));
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
     those_who_had_left_there_go_with_the_import_and_the_suppressed_stay,
     async |engine: Engine| {
         let desk = Desk::new(engine).await;
