@@ -377,7 +377,15 @@ impl Assembly<'_> {
             };
         }
         let expected = self.sequence + 1;
-        self.sequence = own_number(&mut headline).unwrap_or(expected);
+        let own = own_number(&mut headline);
+        if own.is_none() && touches_number(&headline, expected) {
+            let message =
+                format!("the number {expected} is printed twice: it touches its headline");
+            let warning = self.reader.source.warning(offset, "number", message);
+            let help = format!("leave a blank behind it, `{expected}. ...`, or take it out");
+            self.reader.found.push(warning.help(help));
+        }
+        self.sequence = own.unwrap_or(expected);
         let anew = std::mem::take(&mut self.section) && self.sequence == 1;
         if self.sequence != expected && !anew {
             let message = format!("item {} stands where {expected} is expected", self.sequence);
@@ -436,6 +444,17 @@ fn own_number(headline: &mut Vec<Inline>) -> Option<usize> {
         (false, _) => *text = rest.to_owned(),
     }
     Some(number)
+}
+
+/// Whether a headline begins with its own number, as in `3.Headline`; `3.x` may be one of versions.
+fn touches_number(headline: &[Inline], number: usize) -> bool {
+    let Some(Inline::Text(text)) = headline.first() else {
+        return false;
+    };
+    let rest = text.strip_prefix(&number.to_string());
+    let rest = rest.and_then(|rest| rest.strip_prefix(['.', ')', ':']));
+    let mut words = rest.unwrap_or_default().chars();
+    words.next().is_some_and(char::is_uppercase) && words.next().is_some_and(char::is_lowercase)
 }
 
 #[cfg(test)]

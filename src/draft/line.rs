@@ -54,16 +54,21 @@ pub(super) fn classify(line: &str) -> Line<'_> {
     };
     if let Some(level) = level.filter(|_| !after.trim().is_empty()) {
         let depth = (indent / 2).min(4).max(level);
-        return Line::Bullet {
-            depth,
-            text: after.trim(),
-        };
+        let text = after.trim();
+        // Stars on both sides are drawn around words.
+        let text = text
+            .strip_suffix(" *")
+            .filter(|_| first == '*')
+            .unwrap_or(text);
+        return Line::Bullet { depth, text };
     }
     if let Some(quoted) = text.strip_prefix('>') {
         return Line::Quote(quoted.trim());
     }
     // Mailchimp's plain text has this before what is a headline or a link in the HTML.
-    let text = text.strip_prefix("** ").map_or(text, str::trim_start);
+    let text = text.strip_prefix("** ").map_or(text, |text| {
+        text.strip_suffix(" **").unwrap_or(text).trim_start()
+    });
     match numbered(text) {
         Some((number, text)) => Line::Numbered { number, text },
         None => Line::Text(text),

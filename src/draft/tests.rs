@@ -270,6 +270,19 @@ fn a_link_around_blocks_is_kept_on_their_headline_picture_and_open_words() {
 }
 
 #[test]
+fn stars_drawn_around_a_line_are_no_words_of_it() {
+    let draft = draft(
+        "My letter\n\n** What it means **\n\nIt means a lot to us.\n\n* Chips everywhere *\n\nMore of it.\n",
+    );
+    assert!(
+        draft.markdown.contains("What it means\n"),
+        "{}",
+        draft.markdown
+    );
+    assert!(!draft.markdown.contains('*'), "{}", draft.markdown);
+}
+
+#[test]
 fn words_struck_by_a_class_stay_struck() {
     let draft = draft(
         "<html><head><style>.c9{text-decoration:line-through}</style></head><body><h1>T</h1>\

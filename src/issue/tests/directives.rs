@@ -65,6 +65,14 @@ fn an_authors_own_number_is_taken_whatever_follows_it() {
 }
 
 #[test]
+fn a_number_that_touches_its_headline_is_told() {
+    let (_, found) = read("## 1.First\n\n## 2.x and others\n\n## 3.5 million\n\n## 4. Fourth\n");
+    let told = "a.md:4:1: warning[number]: the number 1 is printed twice: it touches its headline\n    \
+                help: leave a blank behind it, `1. ...`, or take it out";
+    assert_eq!(found, [told]);
+}
+
+#[test]
 fn a_class_that_a_headline_does_not_take_is_told() {
     for (text, told) in [
         (

@@ -63,6 +63,28 @@ fn build_writes_what_a_reader_would_see() {
 }
 
 #[test]
+fn build_shows_the_picture_for_dense_screens_from_disk_too() {
+    let desk = Desk::new();
+    let png = include_bytes!("../../../emails/issues/this-week-in-ai-research/lora.png");
+    desk.write("issues/one/pic.png", png);
+    desk.write("issues/one/pic@2x.png", png);
+    desk.write(
+        "issues/one/issue.md",
+        "---\ntitle: T\n---\n![A chart](pic.png)\n",
+    );
+    let (code, out, _) = desk.run(&["build", "one", "--out", "out"]);
+    assert_eq!(code, 0, "{out}");
+    let html = std::fs::read_to_string(desk.folder.path().join("out/index.html"));
+    let html = html.expect("a page");
+    let sources = html.split("srcset=\"").nth(1).expect("a srcset");
+    let sources = sources.split('"').next().expect("its end");
+    assert!(
+        sources.starts_with("i/") && sources.contains(" 1x, i/"),
+        "{sources}"
+    );
+}
+
+#[test]
 fn build_writes_the_whole_message_and_signs_it_when_there_is_a_key() {
     let desk = Desk::new();
     let built = |desk: &Desk| {

@@ -296,3 +296,38 @@ fn a_layout_that_names_no_token_is_told_what_was_meant() {
     let error = desk.compile("two").expect_err("no such theme").to_string();
     assert!(error.contains("did you mean `letter`?"), "{error}");
 }
+
+#[test]
+fn code_is_written_from_left_to_right_wherever_it_stands() {
+    let desk = Desk::new();
+    for (language, direction) in [("ar", " dir=\"ltr\""), ("en", "")] {
+        let text = format!("---\ntitle: T\nlang: {language}\n---\na `b;` c\n\n```\nd;\n```\n");
+        desk.write("issues/one/issue.md", text);
+        let built = desk.compile("one").expect("an issue");
+        let page = filled(&built.compiled.html);
+        for tag in ["code", "pre"] {
+            let open = page.split(&format!("<{tag}")).nth(1).expect(tag);
+            let open = open.split('>').next().expect("a tag");
+            assert_eq!(open.contains(" dir="), !direction.is_empty(), "{open}");
+            assert!(open.contains(direction), "{open}");
+        }
+    }
+}
+
+#[test]
+fn the_magazine_draws_a_picture_as_wide_as_a_phone_only_where_it_fills_the_sheet() {
+    let desk = Desk::new();
+    let png = include_bytes!("../../../emails/issues/this-week-in-ai-research/lora.png");
+    desk.write("issues/one/pic.png", png);
+    for (size, fluid) in [("", true), ("{width=200}", false)] {
+        let text = format!("---\ntitle: T\ntheme: magazine\n---\n![A chart](pic.png){size}\n");
+        desk.write("issues/one/issue.md", text);
+        let built = desk.compile("one").expect("an issue");
+        let page = filled(&built.compiled.html);
+        assert_eq!(
+            page.contains("class=\"mj-full-width-mobile\""),
+            fluid,
+            "{size}"
+        );
+    }
+}
