@@ -251,11 +251,16 @@ impl Press<'_> {
             items.push(context! { number => item.number, headline, parts });
         }
         let outro = markup.parts(&issue.outro);
-        let notes: Vec<Value> = issue
-            .notes
-            .iter()
-            .map(|note| markup.written(|markup, out| markup.blocks(out, note)))
-            .collect();
+        let note = |(index, note): (usize, &Vec<Block>)| {
+            markup.written(|markup, out| {
+                // It becomes nothing; a theme that leaves notes out is told by it.
+                let what = format!("footnote {}", index + 1);
+                let empty = Filling::Literal(String::new());
+                out.push_str(&markup.places.put(empty, Wanted::Some, what));
+                markup.blocks(out, note);
+            })
+        };
+        let notes: Vec<Value> = issue.notes.iter().enumerate().map(note).collect();
         let mut href = |link| markup.written(|markup, out| markup.href(out, link));
         let share_url = issue.share.map(&mut href);
         let mut authors = Vec::new();

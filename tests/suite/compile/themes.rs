@@ -331,3 +331,20 @@ fn the_magazine_draws_a_picture_as_wide_as_a_phone_only_where_it_fills_the_sheet
         );
     }
 }
+
+#[test]
+fn a_theme_that_prints_no_footnotes_is_told() {
+    let desk = Desk::new();
+    assert_eq!(desk.run(&["theme", "new", "mine"]).0, 0);
+    let layout = desk.emails().join("themes/mine/layout.mjml");
+    let text = std::fs::read_to_string(&layout).expect("a layout");
+    let changed = text.replacen("{% if notes %}", "{% if false %}", 1);
+    assert_ne!(changed, text);
+    let issue = "---\ntitle: T\ntheme: mine\n---\na[^1] b\n\n[^1]: note\n";
+    desk.write("issues/one/issue.md", issue);
+    desk.compile("one").expect("an issue");
+    std::fs::write(&layout, changed).expect("a file");
+    let refused = desk.compile("one").expect_err("a refusal").to_string();
+    let expected = "footnote 1 does not come out in the HTML part";
+    assert!(refused.contains(expected), "{refused}");
+}
