@@ -65,9 +65,14 @@ fn build_writes_what_a_reader_would_see() {
 #[test]
 fn build_shows_the_picture_for_dense_screens_from_disk_too() {
     let desk = Desk::new();
-    let png = include_bytes!("../../../emails/issues/this-week-in-ai-research/lora.png");
-    desk.write("issues/one/pic.png", png);
-    desk.write("issues/one/pic@2x.png", png);
+    for (name, width, height) in [("pic.png", 40, 20), ("pic@2x.png", 80, 40)] {
+        let picture = image::RgbImage::from_pixel(width, height, image::Rgb([200, 30, 30]));
+        let mut octets = std::io::Cursor::new(Vec::new());
+        picture
+            .write_to(&mut octets, image::ImageFormat::Png)
+            .expect("an encoder");
+        desk.write(&format!("issues/one/{name}"), octets.into_inner());
+    }
     desk.write(
         "issues/one/issue.md",
         "---\ntitle: T\n---\n![A chart](pic.png)\n",
