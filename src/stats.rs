@@ -188,13 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_shares_of_sent_and_missing_without_any() {
+    fn rates_are_shares_of_sent_and_missing_without_any_and_bounces_are_of_the_recipients() {
         let some = numbers(8);
         assert_eq!(some.rates.opened, Some(0.5));
         assert_eq!(percent(some.rates.clicked), "12.5 %");
+        assert_eq!(some.rates.bounced, Some(0.2));
         assert!(some.balanced());
         let none = numbers(0);
-        assert_eq!(none.rates, Rates::default());
+        let bounced = Rates {
+            bounced: Some(0.2),
+            ..Rates::default()
+        };
+        assert_eq!(none.rates, bounced);
         assert_eq!(percent(none.rates.opened), "-");
         assert!(!none.balanced());
     }
