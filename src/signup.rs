@@ -45,6 +45,8 @@ const WIDE: u32 = 5;
 const CLEAR_EVERY: u32 = 1_000;
 /// How long a look at the instance's numbers is believed.
 const LOOK: Duration = Duration::from_secs(1);
+/// Signups past their network's share are told once in this time.
+const LOST: Duration = Duration::from_secs(60);
 /// How long the DNS may take to say that a domain takes no mail; without a word, it does.
 const DNS_WAIT: Duration = Duration::from_millis(1_500);
 /// Answers to a form leave at multiples of this: several times what the work takes.
@@ -102,6 +104,8 @@ pub struct Signups {
     told: Mutex<Guard>,
     /// What the form asks besides the address.
     asked: Asked,
+    /// When signups past a network's share were told last, and how many came since.
+    lost: Mutex<(Option<Timestamp>, u32)>,
     /// None where the domains of addresses are not looked up.
     dns: Option<Dns>,
     /// Revision of the mail to whoever is a reader already, once it was needed; none sends none.
@@ -148,6 +152,7 @@ impl Signups {
             checks: AtomicU32::new(0),
             door: Mutex::new(None),
             told: Mutex::new(Guard::Calm),
+            lost: Mutex::default(),
             asked: Asked::of(&app),
             dns: signup
                 .check_mx
@@ -273,7 +278,11 @@ impl Signups {
             Ok(typed) => typed,
             Err(what) => return Ok(Answer::BadValue(what)),
         };
-        if !self.within_limits(client) || !self.takes_mail(&address).await {
+        if !self.within_limits(client) {
+            self.tell_lost(now);
+            return Ok(Answer::Received);
+        }
+        if !self.takes_mail(&address).await {
             return Ok(Answer::Received);
         }
         let Typed {
@@ -415,6 +424,23 @@ impl Signups {
         let day = i64::from(issued / 86_400);
         let hash = self.app.keyring.network_hash(day, network::wide(client));
         u32::from_be_bytes(*hash.first_chunk().expect("a hash has 32 octets"))
+    }
+
+    /// A signup past a network's share is answered like any other, so the log alone tells of it, and once in a while.
+    fn tell_lost(&self, now: Timestamp) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let (told, number) = *lost;
+        let number = number + 1;
+        if told.is_some_and(|at| now.since(at) < LOST && at <= now) {
+            *lost = (told, number);
+            return;
+        }
+        *lost = (Some(now), 0);
+        tracing::warn!(
+            signups = number,
+            "signups were dropped: their networks had their share (`signup.per_network_per_minute`, `_per_hour`); \
+             behind a proxy, is it named in `http.trusted_proxies`?"
+        );
     }
 
     fn within_limits(&self, client: IpAddr) -> bool {

@@ -61,6 +61,13 @@ impl Serve {
                 "author's site on http://{}; `pressrun admin login-link` opens it",
                 web.admin_address
             );
+            let http = &app.config.http;
+            if app.public_url("").starts_with("https:") && http.trusted_proxies.is_empty() {
+                eprintln!(
+                    "warning: the proxy that speaks TLS is not named in `http.trusted_proxies`: all readers look \
+                     like one, and signups of most of them will be lost"
+                );
+            }
             parts.spawn(web.run(app.clone(), file.to_owned(), stop.subscribe()));
         }
         if self.role != Role::Web {

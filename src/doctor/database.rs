@@ -44,6 +44,18 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
             "look at its own log",
         ),
     }
+    if let Some(keyring) = &desk.keyring {
+        match store.belongs_to(keyring).await {
+            Ok(true) => out.ok("keyring", "the keyring and the database belong together"),
+            Ok(false) => out.error(
+                "keyring",
+                "the keyring (`paths.keyring`) does not belong to this database: nobody suppressed is recognised, \
+                 and no link already sent opens",
+                "restore the keyring that was there from a backup",
+            ),
+            Err(_) => out.unknown("keyring", "the database holds no tables yet"),
+        }
+    }
     store.close().await;
 }
 

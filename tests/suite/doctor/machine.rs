@@ -81,7 +81,7 @@ fn each_fault_of_configuration_and_files_is_told() {
                 "error",
             ),
             ("key = \"dkim.pem\"", "key = \"\"", "signing", "error"),
-            ("[dkim]", "[dkim]", "public-listener", "warning"),
+            ("[dkim]", "[dkim]", "public-listener", "error"),
         ] {
             let clinic = Clinic::new(&Wish::default());
             let path = clinic.folder.join("pressrun.toml");
