@@ -28,7 +28,7 @@ use crate::network;
 use crate::notice;
 use crate::publication;
 use crate::run;
-use crate::signup::guard::Guard;
+use crate::signup::guard::{Guard, Lost};
 use crate::signup::offer::{Asked, Offer, Typed};
 use crate::store::moves::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
@@ -45,8 +45,6 @@ const WIDE: u32 = 5;
 const CLEAR_EVERY: u32 = 1_000;
 /// How long a look at the instance's numbers is believed.
 const LOOK: Duration = Duration::from_secs(1);
-/// Signups past their network's share are told once in this time.
-const LOST: Duration = Duration::from_secs(60);
 /// How long the DNS may take to say that a domain takes no mail; without a word, it does.
 const DNS_WAIT: Duration = Duration::from_millis(1_500);
 /// Answers to a form leave at multiples of this: several times what the work takes.
@@ -104,8 +102,7 @@ pub struct Signups {
     told: Mutex<Guard>,
     /// What the form asks besides the address.
     asked: Asked,
-    /// When signups past a network's share were told last, and how many came since.
-    lost: Mutex<(Option<Timestamp>, u32)>,
+    lost: Lost,
     /// None where the domains of addresses are not looked up.
     dns: Option<Dns>,
     /// Revision of the mail to whoever is a reader already, once it was needed; none sends none.
@@ -118,7 +115,7 @@ pub struct FreshForm {
     pub token: String,
     /// Zero bits that its work must show; none asks for no work.
     pub bits: Option<u32>,
-    /// False while no form is taken.
+    /// False while no form is taken, or no list is offered.
     pub open: bool,
     pub offer: Offer,
 }
@@ -152,7 +149,7 @@ impl Signups {
             checks: AtomicU32::new(0),
             door: Mutex::new(None),
             told: Mutex::new(Guard::Calm),
-            lost: Mutex::default(),
+            lost: Lost::default(),
             asked: Asked::of(&app),
             dns: signup
                 .check_mx
@@ -166,11 +163,13 @@ impl Signups {
     /// A fresh form for `client`.
     pub async fn form(&self, client: IpAddr) -> anyhow::Result<FreshForm> {
         let guard = self.guard().await?;
+        let offer = self.asked.offer(&self.app).await?;
+        let open = self.app.config.signup.open && guard != Guard::Shut;
         Ok(FreshForm {
             token: self.form_token(client),
             bits: (guard == Guard::Proof).then_some(self.app.config.signup.proof_bits),
-            open: self.app.config.signup.open && guard != Guard::Shut,
-            offer: self.asked.offer(&self.app).await?,
+            open: open && !offer.lists.is_empty(),
+            offer,
         })
     }
 
@@ -279,7 +278,7 @@ impl Signups {
             Err(what) => return Ok(Answer::BadValue(what)),
         };
         if !self.within_limits(client) {
-            self.tell_lost(now);
+            self.lost.tell(now);
             return Ok(Answer::Received);
         }
         if !self.takes_mail(&address).await {
@@ -424,23 +423,6 @@ impl Signups {
         let day = i64::from(issued / 86_400);
         let hash = self.app.keyring.network_hash(day, network::wide(client));
         u32::from_be_bytes(*hash.first_chunk().expect("a hash has 32 octets"))
-    }
-
-    /// A signup past a network's share is answered like any other, so the log alone tells of it, and once in a while.
-    fn tell_lost(&self, now: Timestamp) {
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let (told, number) = *lost;
-        let number = number + 1;
-        if told.is_some_and(|at| now.since(at) < LOST && at <= now) {
-            *lost = (told, number);
-            return;
-        }
-        *lost = (Some(now), 0);
-        tracing::warn!(
-            signups = number,
-            "signups were dropped: their networks had their share (`signup.per_network_per_minute`, `_per_hour`); \
-             behind a proxy, is it named in `http.trusted_proxies`?"
-        );
     }
 
     fn within_limits(&self, client: IpAddr) -> bool {

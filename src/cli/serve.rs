@@ -128,6 +128,12 @@ impl Web {
 async fn site(app: &App) -> anyhow::Result<Site> {
     // A form without a list takes nobody.
     lists::ensure_default(app).await?;
+    for slug in lists::not_there(&app.config, &app.store).await? {
+        eprintln!(
+            "warning: `signup.lists` names `{slug}`, and no list is called so: nobody can sign up for it; \
+             `pressrun lists add {slug} --title TITLE` makes it"
+        );
+    }
     let mut kinds = vec!["confirm", "address", "welcome"];
     if app.config.signup.goodbye {
         kinds.push("goodbye");
