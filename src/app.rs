@@ -13,7 +13,7 @@ use crate::keyring::Keyring;
 use crate::store::Store;
 
 /// What is said where the keyring is not the database's own.
-pub const FOREIGN: &str = "the keyring (`paths.keyring`) does not belong to this database: nobody suppressed would be \
+const FOREIGN: &str = "the keyring (`paths.keyring`) does not belong to this database: nobody suppressed would be \
      recognised, and no link already sent opens; restore the keyring that was there from a backup";
 
 /// One opened Pressrun; cheap to clone.

@@ -154,7 +154,10 @@ impl Hosts {
     fn allow(&self, host: &str) -> bool {
         let name = host_name(host).to_ascii_lowercase();
         if let Ok(address) = name.parse::<IpAddr>() {
-            let named = self.names.iter().any(|known| known.parse() == Ok(address));
+            let named = self
+                .names
+                .iter()
+                .any(|known| known.parse::<IpAddr>() == Ok(address));
             return address.is_loopback()
                 || named
                 || (address == self.bound && !address.is_unspecified());
