@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use secrecy::ExposeSecret;
 
 use crate::chance::Chance;
@@ -11,6 +11,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::keyring::Keyring;
 use crate::store::Store;
+
+/// What is said where the keyring is not the database's own.
+const FOREIGN: &str = "the keyring (`paths.keyring`) does not belong to this database: nobody suppressed would be \
+     recognised, and no link already sent opens; restore the keyring that was there from a backup";
 
 /// One opened Pressrun; cheap to clone.
 #[derive(Clone, Debug)]
@@ -38,6 +42,12 @@ impl App {
             clock: Clock::System,
             chance: Chance::System,
         })
+    }
+
+    /// Fails where the database belongs to another keyring; a fresh database becomes this keyring's.
+    pub async fn claim(&self) -> anyhow::Result<()> {
+        ensure!(self.store.claim(&self.keyring).await?, FOREIGN);
+        Ok(())
     }
 
     /// The author's folder.

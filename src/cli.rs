@@ -180,7 +180,14 @@ impl Cli {
     /// Opens the database and the keys that the configuration file names.
     pub async fn open(&self) -> anyhow::Result<App> {
         let app = App::from_file(&std::path::absolute(&self.config)?).await?;
-
+        // Whoever lost the keyring for ever takes the readers out and begins anew.
+        let leaving = matches!(
+            self.command,
+            Command::Subscribers(subscribers::Command::Export(_))
+        );
+        if !leaving {
+            app.claim().await?;
+        }
         let serving = matches!(self.command, Command::Serve(_));
         logs::start(&app.config.log, serving)?;
         Ok(app)
@@ -210,7 +217,7 @@ pub async fn main() -> ExitCode {
 async fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Demo(demo) => demo::run(demo).await,
-        Command::Init(init) => init::run(init),
+        Command::Init(init) => init::run(init).await,
         Command::Config(command) => config::run(cli, command),
         Command::Lists(command) => lists::run(cli, command).await,
         Command::Subscribers(command) => subscribers::run(cli, command).await,

@@ -391,7 +391,11 @@ pub fn signers(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Ve
         let Some(file) = key.as_ref().filter(|_| wanted) else {
             continue;
         };
-        let pem = keyfile::read(&base.join(file), "DKIM key", "pressrun keys dkim")?;
+        let pem = keyfile::read(
+            &base.join(file),
+            "DKIM key",
+            "`pressrun keys dkim` makes one",
+        )?;
         signers.push(Signer::from_pem(domain, selector, &pem)?);
     }
     Ok(signers)

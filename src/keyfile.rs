@@ -19,11 +19,11 @@ use base64::engine::general_purpose::STANDARD;
 /// A key file is a few KB; what is longer than this is something else.
 const LIMIT: u64 = 64 * 1024;
 
-/// Reads the secret file at `path`. `what` names it in errors, and `maker` is the command that makes one.
-pub fn read(path: &Path, what: &str, maker: &str) -> anyhow::Result<String> {
+/// Reads the secret file at `path`. `what` names it in errors, and `else_do` says what to do without it.
+pub fn read(path: &Path, what: &str, else_do: &str) -> anyhow::Result<String> {
     let name = path.display();
-    let file = File::open(path)
-        .with_context(|| format!("{what} `{name}` cannot be read; `{maker}` makes one"))?;
+    let file =
+        File::open(path).with_context(|| format!("{what} `{name}` cannot be read; {else_do}"))?;
     // Asked of the open file, not of the path: what is checked is what is read.
     let metadata = file
         .metadata()

@@ -25,6 +25,10 @@ use crate::token::Purpose;
 pub const TAG: usize = 16;
 const SECRET: usize = 32;
 
+/// What to do where the file is not there.
+const LOST: &str = "restore it from a backup, as no other one knows who is suppressed or opens a link already \
+     sent; a publication without readers gets one from `pressrun init`";
+
 type HmacSha256 = Hmac<Sha256>;
 
 /// Signing keys by id, and the key under which suppressed addresses are kept.
@@ -89,7 +93,7 @@ impl Keyring {
 
     /// Reads a keyring file; refuses one that group or others may read.
     pub fn load(path: &Path) -> anyhow::Result<Keyring> {
-        let text = keyfile::read(path, "keyring", "pressrun init")?;
+        let text = keyfile::read(path, "keyring", LOST)?;
         Keyring::parse(&text).with_context(|| format!("keyring `{}`", path.display()))
     }
 
@@ -200,6 +204,14 @@ impl Keyring {
             .finalize()
             .into_bytes()
             .into()
+    }
+
+    /// What a database is marked with, so that it is told when another keyring stands beside it.
+    pub fn mark(&self) -> String {
+        // No address holds a NUL, so no address is ever taken for it.
+        let whole = self.address_hash("keyring\0");
+        let tag: &[u8; TAG] = whole.first_chunk().expect("SHA-256 gives 32 octets");
+        STANDARD.encode(tag)
     }
 
     /// The name of a client's network on one day (days since 1970): the same within the day, so that

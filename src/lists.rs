@@ -3,7 +3,9 @@
 use anyhow::{bail, ensure};
 
 use crate::app::App;
+use crate::config::Config;
 use crate::slug::Slug;
+use crate::store::Store;
 use crate::subscriber::{List, clean_name};
 
 /// Makes a list; false when one of this slug is there already, which stays as it is.
@@ -38,6 +40,18 @@ pub async fn ensure_default(app: &App) -> anyhow::Result<List> {
     let slug = Slug::parse(&publication.list)?;
     add(app, &slug, &publication.name).await?;
     named(app, &publication.list).await
+}
+
+/// Short names in `signup.lists` that no list has; the publication's own list is made when it is needed.
+pub async fn not_there(config: &Config, store: &Store) -> anyhow::Result<Vec<String>> {
+    let asked = &config.signup.lists;
+    let slugs: Vec<&str> = asked.iter().map(String::as_str).collect();
+    let found = store.offered_lists(&slugs).await?;
+    let mut missing = asked.clone();
+    missing.retain(|slug| {
+        *slug != config.publication.list && !found.iter().any(|(_, known, _)| known == slug)
+    });
+    Ok(missing)
 }
 
 /// The list of this slug; the default one is made if it is not there yet.

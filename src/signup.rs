@@ -28,7 +28,7 @@ use crate::network;
 use crate::notice;
 use crate::publication;
 use crate::run;
-use crate::signup::guard::Guard;
+use crate::signup::guard::{Guard, Lost};
 use crate::signup::offer::{Asked, Offer, Typed};
 use crate::store::moves::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
@@ -102,6 +102,7 @@ pub struct Signups {
     told: Mutex<Guard>,
     /// What the form asks besides the address.
     asked: Asked,
+    lost: Lost,
     /// None where the domains of addresses are not looked up.
     dns: Option<Dns>,
     /// Revision of the mail to whoever is a reader already, once it was needed; none sends none.
@@ -114,7 +115,7 @@ pub struct FreshForm {
     pub token: String,
     /// Zero bits that its work must show; none asks for no work.
     pub bits: Option<u32>,
-    /// False while no form is taken.
+    /// False while no form is taken, or no list is offered.
     pub open: bool,
     pub offer: Offer,
 }
@@ -148,6 +149,7 @@ impl Signups {
             checks: AtomicU32::new(0),
             door: Mutex::new(None),
             told: Mutex::new(Guard::Calm),
+            lost: Lost::default(),
             asked: Asked::of(&app),
             dns: signup
                 .check_mx
@@ -161,11 +163,13 @@ impl Signups {
     /// A fresh form for `client`.
     pub async fn form(&self, client: IpAddr) -> anyhow::Result<FreshForm> {
         let guard = self.guard().await?;
+        let offer = self.asked.offer(&self.app).await?;
+        let open = self.app.config.signup.open && guard != Guard::Shut;
         Ok(FreshForm {
             token: self.form_token(client),
             bits: (guard == Guard::Proof).then_some(self.app.config.signup.proof_bits),
-            open: self.app.config.signup.open && guard != Guard::Shut,
-            offer: self.asked.offer(&self.app).await?,
+            open: open && !offer.lists.is_empty(),
+            offer,
         })
     }
 
@@ -273,7 +277,11 @@ impl Signups {
             Ok(typed) => typed,
             Err(what) => return Ok(Answer::BadValue(what)),
         };
-        if !self.within_limits(client) || !self.takes_mail(&address).await {
+        if !self.within_limits(client) {
+            self.lost.tell(now);
+            return Ok(Answer::Received);
+        }
+        if !self.takes_mail(&address).await {
             return Ok(Answer::Received);
         }
         let Typed {

@@ -7,6 +7,7 @@
 //! function that opens a JSON batch), [`Store::sql`] swaps it; where a whole statement must differ, a
 //! comment says "differs by necessity".
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -312,6 +313,10 @@ impl Store {
 
 impl SqliteStore {
     async fn connect(path: PathBuf, connections: u32) -> anyhow::Result<SqliteStore> {
+        // It holds all addresses, so others do not read it. What is wrong with the place, SQLite says below.
+        let mut fresh = std::fs::OpenOptions::new();
+        fresh.write(true).create_new(true).mode(0o600);
+        fresh.open(&path).ok();
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)

@@ -8,8 +8,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
+use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::chance::Chance;
@@ -19,9 +20,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::keyring::Keyring;
 use crate::publication::Publication;
+use crate::store::Store;
 
 /// Where `pressrun sink` is told to listen in the examples.
 const SINK: &str = "smtp://127.0.0.1:2525";
+/// Where the database stands.
+const DATABASE: &str = "sqlite:pressrun.db";
 
 #[derive(Debug, Args)]
 pub struct Init {
@@ -47,10 +51,14 @@ pub struct Init {
     relay: String,
 }
 
-pub(super) fn run(init: &Init) -> anyhow::Result<Exit> {
+pub(super) async fn run(init: &Init) -> anyhow::Result<Exit> {
     let text = configuration(init);
     // Refused before anything is written.
     Config::parse(&text, "pressrun.toml", std::iter::empty())?;
+    let keyring = init.dir.join("keyring.toml");
+    if !keyring.exists() {
+        refuse_lost(&init.dir).await?;
+    }
     let dir = init.dir.display();
     fs::create_dir_all(&init.dir).with_context(|| format!("folder `{dir}` cannot be made"))?;
     let mut left = Vec::new();
@@ -61,7 +69,6 @@ pub(super) fn run(init: &Init) -> anyhow::Result<Exit> {
     };
     let configured = write_new(&init.dir.join("pressrun.toml"), &text)?;
     note("pressrun.toml", "the configuration", configured);
-    let keyring = init.dir.join("keyring.toml");
     let fresh = !keyring.exists();
     if fresh {
         Keyring::generate(&Chance::System, Clock::System.now()).create(&keyring)?;
@@ -86,6 +93,27 @@ pub(super) fn run(init: &Init) -> anyhow::Result<Exit> {
         print(&next(init))?;
     }
     Ok(Exit::Done)
+}
+
+/// No fresh keyring is put beside a database that another one was used with: it would recognise nobody.
+async fn refuse_lost(dir: &Path) -> anyhow::Result<()> {
+    let path = dir.join("pressrun.toml");
+    let url = match path.exists() {
+        true => Config::load(&path)?.database.url.expose_secret().to_owned(),
+        false => DATABASE.to_owned(),
+    };
+    let Some(store) = Store::open_to_read(&url, dir).await? else {
+        return Ok(());
+    };
+    let had = store.had_keyring().await;
+    store.close().await;
+    ensure!(
+        !had?,
+        "nothing was made: `{}` is not there, and the database was used with it; restore it from a backup, as \
+         a new one would recognise nobody who is suppressed and open no link already sent",
+        dir.join("keyring.toml").display()
+    );
+    Ok(())
 }
 
 /// Writes a file that is not there yet; false when it is.
@@ -149,7 +177,7 @@ fn configuration(init: &Init) -> String {
          address = {from}\n\
          \n\
          [database]\n\
-         url = \"sqlite:pressrun.db\"\n\
+         url = \"{DATABASE}\"\n\
          \n\
          [relay.main]\n\
          {relay}\

@@ -213,12 +213,14 @@ mod tests {
             .mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(keyfile::create(&path, "DKIM key", "other").is_err());
-        let read = keyfile::read(&path, "DKIM key", "pressrun keys dkim").expect("mode 0600");
+        let read =
+            keyfile::read(&path, "DKIM key", "`pressrun keys dkim` makes one").expect("mode 0600");
         assert_eq!(read, pem);
         Signer::from_pem("a.example", "s", &read).expect("a key that signs");
         let open = std::fs::Permissions::from_mode(0o644);
         std::fs::set_permissions(&path, open).expect("chmod");
-        let error = keyfile::read(&path, "DKIM key", "pressrun keys dkim").expect_err("0644");
+        let error =
+            keyfile::read(&path, "DKIM key", "`pressrun keys dkim` makes one").expect_err("0644");
         assert!(error.to_string().contains("chmod 600"), "{error}");
     }
 

@@ -61,6 +61,13 @@ impl Serve {
                 "author's site on http://{}; `pressrun admin login-link` opens it",
                 web.admin_address
             );
+            let http = &app.config.http;
+            if app.public_url("").starts_with("https:") && http.trusted_proxies.is_empty() {
+                eprintln!(
+                    "warning: the proxy that speaks TLS is not named in `http.trusted_proxies`: all readers look \
+                     like one, and signups of most of them will be lost"
+                );
+            }
             parts.spawn(web.run(app.clone(), file.to_owned(), stop.subscribe()));
         }
         if self.role != Role::Web {
@@ -121,6 +128,12 @@ impl Web {
 async fn site(app: &App) -> anyhow::Result<Site> {
     // A form without a list takes nobody.
     lists::ensure_default(app).await?;
+    for slug in lists::not_there(&app.config, &app.store).await? {
+        eprintln!(
+            "warning: `signup.lists` names `{slug}`, and no list is called so: nobody can sign up for it; \
+             `pressrun lists add {slug} --title TITLE` makes it"
+        );
+    }
     let mut kinds = vec!["confirm", "address", "welcome"];
     if app.config.signup.goodbye {
         kinds.push("goodbye");

@@ -114,6 +114,16 @@ impl Complaints {
                 self.say(key, format!("`{number}` is not between 1 and 100000"));
             }
         }
+        for host in &config.http.admin_hosts {
+            let address = host.parse::<IpAddr>().is_ok_and(|ip| !ip.is_unspecified());
+            // An address of IPv6 alone has colons.
+            if !address && (host.contains(':') || Host::parse(host).is_err()) {
+                let what = format!(
+                    "`{host}` is no host name or address; no scheme, port or path stands with it"
+                );
+                self.say("http.admin_hosts", what);
+            }
+        }
         let stages = &config.stages;
         for (key, share) in [
             ("send.jitter", send.jitter),

@@ -124,14 +124,16 @@ fn listeners(desk: &Desk<'_>, out: &mut Findings) {
     }
     let secure = Url::parse(&desk.config.publication.url).is_ok_and(|url| url.scheme() == "https");
     if secure && http.trusted_proxies.is_empty() {
-        out.warn(
+        out.error(
             "public-listener",
             format!(
-                "the public site listens on `{}` without TLS, and no proxy before it is trusted: \
-                 all readers look like one",
-                http.public
+                "the public site listens on `{}` without TLS, and no proxy before it is trusted: all readers \
+                 look like one, so that all but {} signups a minute are lost, and connections past {} cut",
+                http.public,
+                desk.config.signup.per_network_per_minute,
+                http.connections_per_address
             ),
-            "name the proxy's address in `http.trusted_proxies`",
+            "name the proxy's address in `http.trusted_proxies`, as in [\"127.0.0.1\"] for one on this machine",
         );
     } else {
         out.ok(

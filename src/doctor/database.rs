@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 
 use super::{Desk, Findings};
 use crate::clock::Timestamp;
+use crate::lists;
 use crate::store::Store;
 use crate::store::durability::Durability;
 
@@ -43,6 +44,27 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
             format!("the database does not answer: {error}"),
             "look at its own log",
         ),
+    }
+    if let Ok(missing) = lists::not_there(desk.config, &store).await {
+        for slug in missing {
+            out.warn(
+                "signup-lists",
+                format!("`signup.lists` names `{slug}`, and no list is called so: nobody can sign up for it"),
+                format!("correct the name, or run `pressrun lists add {slug} --title TITLE`"),
+            );
+        }
+    }
+    if let Some(keyring) = &desk.keyring {
+        match store.belongs_to(keyring).await {
+            Ok(true) => out.ok("keyring-owner", "the keyring and the database belong together"),
+            Ok(false) => out.error(
+                "keyring-owner",
+                "the keyring (`paths.keyring`) does not belong to this database: nobody suppressed is recognised, \
+                 and no link already sent opens",
+                "restore the keyring that was there from a backup",
+            ),
+            Err(_) => out.unknown("keyring-owner", "the database holds no tables yet"),
+        }
     }
     store.close().await;
 }

@@ -192,7 +192,7 @@ impl Admin {
         page
     }
 
-    /// The audit's line of an action: written before it, so that none is done unseen. `about` names a run or a
+    /// The audit's line of an action: written once it is one step and done, and before one that takes long. `about` names a run or a
     /// reader's key, never an address.
     async fn note(&self, session: &Session, what: &str, about: &str) -> anyhow::Result<()> {
         tracing::info!(session.id = session.id, what, about, "on the author's site");

@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -89,6 +90,7 @@ pub async fn run(
         router,
         limits,
         open: Mutex::default(),
+        told: AtomicBool::new(false),
     });
     let (stop, stopped) = watch::channel(());
     let mut shutdown = pin!(shutdown);
@@ -134,6 +136,8 @@ struct Door {
     router: Router,
     limits: Limits,
     open: Mutex<HashMap<IpAddr, usize>>,
+    /// Whether it was told that a proxy is not believed.
+    told: AtomicBool,
 }
 
 impl Door {
@@ -174,6 +178,14 @@ impl Door {
         mut request: Request<Incoming>,
     ) -> Result<axum::response::Response, Infallible> {
         let client = client(peer, request.headers(), &self.limits.trusted_proxies);
+        if is_disbelieved(peer, request.headers(), &self.limits.trusted_proxies)
+            && !self.told.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                "a proxy beside this listener says who asks, and is not believed: all that come by it are one client \
+                 with one client's share of connections and signups; name it in `http.trusted_proxies`"
+            );
+        }
         let encrypted = is_encrypted(peer, request.headers(), &self.limits.trusted_proxies);
         request.extensions_mut().insert(Client(client));
         request.extensions_mut().insert(Encrypted(encrypted));
@@ -242,6 +254,14 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
     client
 }
 
+/// Whether a neighbour that is not trusted forwards requests of others. Strangers may write the header too, and are
+/// no news.
+fn is_disbelieved(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> bool {
+    headers.contains_key("x-forwarded-for")
+        && !trusted.contains(&peer.to_canonical())
+        && !network::is_public(peer)
+}
+
 /// X-Forwarded-Proto, which the nearest proxy sets; of several words the last is its own.
 fn is_encrypted(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> bool {
     let said = headers.get_all("x-forwarded-proto").iter().next_back();
@@ -257,7 +277,7 @@ mod tests {
 
     use axum::http::{HeaderMap, HeaderValue};
 
-    use super::{client, is_encrypted};
+    use super::{client, is_disbelieved, is_encrypted};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -285,6 +305,18 @@ mod tests {
             client(ip("::ffff:10.0.0.1"), &spoofed, &[proxy]),
             ip("203.0.113.9")
         );
+    }
+
+    #[test]
+    fn a_neighbour_that_forwards_without_being_trusted_is_told() {
+        let said = forwarded(&["203.0.113.9"]);
+        let neighbours = [ip("127.0.0.1"), ip("::ffff:10.0.0.1"), ip("172.18.0.2")];
+        for peer in neighbours {
+            assert!(is_disbelieved(peer, &said, &[]), "{peer}");
+            assert!(!is_disbelieved(peer, &said, &[peer.to_canonical()]));
+            assert!(!is_disbelieved(peer, &HeaderMap::new(), &[]));
+        }
+        assert!(!is_disbelieved(ip("198.51.100.7"), &said, &[]));
     }
 
     #[test]

@@ -154,7 +154,13 @@ impl Hosts {
     fn allow(&self, host: &str) -> bool {
         let name = host_name(host).to_ascii_lowercase();
         if let Ok(address) = name.parse::<IpAddr>() {
-            return address.is_loopback() || (address == self.bound && !address.is_unspecified());
+            let named = self
+                .names
+                .iter()
+                .any(|known| known.parse::<IpAddr>() == Ok(address));
+            return address.is_loopback()
+                || named
+                || (address == self.bound && !address.is_unspecified());
         }
         name == "localhost" || self.names.contains(&name)
     }
@@ -190,7 +196,7 @@ mod tests {
     #[test]
     fn only_loopback_and_configured_names_are_ours() {
         let hosts = Hosts {
-            names: Arc::new(vec!["press.example".into()]),
+            names: Arc::new(vec!["press.example".into(), "192.0.2.9".into()]),
             bound: "192.0.2.4".parse().expect("an address"),
         };
         for ours in [
@@ -199,6 +205,7 @@ mod tests {
             "127.0.0.1:1",
             "[::1]:8081",
             "192.0.2.4:80",
+            "192.0.2.9:8081",
             "Press.Example:8081",
         ] {
             assert!(hosts.allow(ours), "{ours}");

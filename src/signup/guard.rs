@@ -3,6 +3,9 @@
 //! Promises: decided by what the whole instance has mailed and what came back, the same for every address;
 //! a proof is bound to one form, and a form works once. Leaves the counting to `store`.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
@@ -96,6 +99,33 @@ pub fn is_fresh(served: Timestamp, now: Timestamp) -> bool {
     /// Long enough for the slowest phone, too short to save proofs up for.
     const PROOF_AGE: std::time::Duration = std::time::Duration::from_secs(600);
     now.since(served) <= PROOF_AGE
+}
+
+/// Signups past their network's share are told once in this time.
+const LOST: Duration = Duration::from_secs(60);
+
+/// What is told of signups past a network's share: they are answered like any other, so the log alone knows.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    /// When they were told last, and how many came since.
+    last: Mutex<(Option<Timestamp>, u32)>,
+}
+
+impl Lost {
+    /// Counts one, and tells of all since the last time once that is long enough ago.
+    pub(super) fn tell(&self, now: Timestamp) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.1 += 1;
+        if last.0.is_some_and(|at| now.since(at) < LOST && at <= now) {
+            return;
+        }
+        tracing::warn!(
+            signups = last.1,
+            "signups were dropped: their networks had their share (`signup.per_network_per_minute`, `_per_hour`); \
+             a proxy before the site must stand in `http.trusted_proxies`"
+        );
+        *last = (Some(now), 0);
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::delivery::State;
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::leave::{await_freeze, moved};
+use crate::store::readers::CONSENTS;
 use crate::store::system_mail::CLEAR_TESTS;
 use crate::store::{Result, Store};
 
@@ -234,11 +235,10 @@ impl Store {
             .fetch_all(&mut *conn)
             .await?;
             let consents: Vec<(i64, String, Option<String>)> = sqlx::query_as(
-                "select c.at, c.what, l.slug from consents c
-                 left join lists l on l.id = c.list_id
-                 where c.subscriber_id = $1 order by c.at",
+                CONSENTS,
             )
             .bind(id)
+            .bind(EXPORTED)
             .fetch_all(&mut *conn)
             .await?;
             let mails: Vec<(String, String, Option<i64>)> = sqlx::query_as(
@@ -269,7 +269,7 @@ impl Store {
                 tags,
                 new_address,
                 subscriptions: subscriptions.into_iter().map(subscription).collect(),
-                consents: consents.into_iter().map(|(at, what, list)| serde_json::json!({
+                consents: consents.into_iter().rev().map(|(at, what, list)| serde_json::json!({
                     "at": time(at), "what": what, "list": list,
                 })).collect(),
                 mails: mails.into_iter().map(|(title, state, at)| serde_json::json!({

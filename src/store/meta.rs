@@ -1,7 +1,11 @@
 //! Small facts about this database: its generation and the like.
 
 use crate::clock::Timestamp;
+use crate::keyring::Keyring;
 use crate::store::{Result, Store};
+
+/// The mark of the keyring under which addresses are hashed here.
+const KEYRING: &str = "keyring";
 
 /// Key and a number, which stays where a higher one stands.
 pub(crate) const RAISE: &str = "
@@ -10,6 +14,49 @@ pub(crate) const RAISE: &str = "
     where cast(meta.value as bigint) < cast(excluded.value as bigint)";
 
 impl Store {
+    /// Whether addresses are hashed under `keyring` here: with another one no suppressed address is recognised. A
+    /// database without a mark is known by one of its readers; one without readers belongs to nobody yet.
+    pub async fn belongs_to(&self, keyring: &Keyring) -> Result<bool> {
+        if let Some(mark) = self.meta(KEYRING).await? {
+            return Ok(mark == keyring.mark());
+        }
+        let reader: Option<(String, Vec<u8>)> = read!(self, conn => {
+            sqlx::query_as("select canonical, hash from subscribers limit 1")
+                .fetch_optional(conn)
+                .await?
+        });
+        Ok(reader.is_none_or(|(canonical, hash)| hash == keyring.address_hash(&canonical)))
+    }
+
+    /// Whether a keyring was ever used here: its mark or a reader stands here. Without our tables, none was.
+    pub async fn had_keyring(&self) -> Result<bool> {
+        let found: std::result::Result<i64, sqlx::Error> = read!(self, conn => {
+            sqlx::query_scalar(
+                "select (select count(*) from meta where key = $1)
+                      + (select count(*) from (select id from subscribers limit 1) one)",
+            )
+            .bind(KEYRING)
+            .fetch_one(conn)
+            .await
+        });
+        match found {
+            Err(sqlx::Error::Database(_)) => Ok(false),
+            found => Ok(found? > 0),
+        }
+    }
+
+    /// [`Store::belongs_to`], and marks a database that has no mark as this keyring's.
+    pub async fn claim(&self, keyring: &Keyring) -> Result<bool> {
+        if !self.belongs_to(keyring).await? {
+            return Ok(false);
+        }
+        if self.meta(KEYRING).await?.is_some() {
+            return Ok(true);
+        }
+        let mark = keyring.mark();
+        Ok(self.meta_or_insert(KEYRING, &mark).await? == mark)
+    }
+
     /// The value under `key`, if any.
     pub async fn meta(&self, key: &str) -> Result<Option<String>> {
         read!(self, conn => {

@@ -260,11 +260,17 @@ pub const JOINED: &str = "
         left join leave_reasons r on r.subscription = n.key
     where n.subscriber_id = $1 order by n.list_id";
 
-/// By reader.
+/// By reader: what she agreed to or took back here, and what was stated of her when she was imported.
 pub const CONSENTS: &str = "
     select c.at, c.what, l.slug as list from consents c
         left join lists l on l.id = c.list_id
-    where c.subscriber_id = $1 order by c.at desc, c.what limit $2";
+    where c.subscriber_id = $1
+    union all
+    select i.begun_at, 'imported from ' || i.file || ': ' || i.consent, l.slug from subscriptions n
+        join imports i on i.id = n.import_id
+        join lists l on l.id = n.list_id
+    where n.subscriber_id = $1 and i.consent <> ''
+    order by 1 desc, 2 limit $2";
 
 /// By reader, in the order of runs.
 pub const DELIVERIES: &str = "

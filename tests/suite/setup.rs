@@ -220,3 +220,35 @@ fn a_configuration_that_is_wrong_or_missing_is_told_by_line() {
         &["--config", "other.toml", "config", "show"]
     ));
 }
+
+#[test]
+fn a_lost_keyring_is_told_and_no_fresh_one_is_put_beside_a_used_database() {
+    let folder = publication();
+    let folder = folder.path();
+    let barred = ["suppressions", "add", "ada@x.example"];
+    assert!(pressrun(folder, &barred).starts_with("exit 0"));
+    let keyring = folder.join("keyring.toml");
+    let kept = folder.join("kept.toml");
+    std::fs::rename(&keyring, &kept).expect("a keyring");
+    for arguments in [&["init", "."][..], &["lists", "show"]] {
+        let said = pressrun(folder, arguments);
+        assert!(said.starts_with("exit 1"), "{said}");
+        assert!(said.contains("restore it from a backup"), "{said}");
+        assert!(!keyring.exists());
+    }
+    let other = publication();
+    std::fs::copy(other.path().join("keyring.toml"), &keyring).expect("another keyring");
+    let check = ["suppressions", "check", "ada@x.example"];
+    let doctor = ["doctor", "--offline", "--only", "database"];
+    for arguments in [&check[..], &["verify"], &["status"], &doctor] {
+        let said = pressrun(folder, arguments);
+        assert!(said.starts_with("exit 1"), "{said}");
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("does not belong to this database"), "{said}");
+    }
+    // Whoever lost it for ever takes the readers along.
+    let out = pressrun(folder, &["subscribers", "export", "--list", "weekly"]);
+    assert!(out.starts_with("exit 0"), "{out}");
+    std::fs::rename(&kept, &keyring).expect("a keyring");
+    assert!(pressrun(folder, &check).contains("suppressed since"));
+}

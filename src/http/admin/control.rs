@@ -1,7 +1,8 @@
 //! The buttons of a run: pause, resume, cancel, another hour, a test copy.
 //!
 //! Promises: each does what the command of its name does, by the same service; what cannot be undone needs a
-//! tick that says so; work that takes long goes on though the browser leaves.
+//! tick that says so; work that takes long goes on though the browser leaves; what was refused leaves no line
+//! in the audit.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -30,9 +31,12 @@ pub(super) async fn pause(
     Tail(id): Tail,
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
-    admin.note(&session, "paused a run", &about(&run)).await?;
-    let app = admin.app.clone();
-    finish(&admin, &id, async move { run::pause(&app, &run).await }).await
+    let desk = Arc::clone(&admin);
+    let work = async move {
+        run::pause(&desk.app, &run).await?;
+        desk.note(&session, "paused a run", &about(&run)).await
+    };
+    finish(&admin, &id, work).await
 }
 
 /// `POST /runs/{id}/resume`: a held one only with `sure`, as its reason has to be read.
@@ -43,15 +47,13 @@ pub(super) async fn resume(
     form: Form,
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
-    admin.note(&session, "resumed a run", &about(&run)).await?;
     let sure = form.get("sure") == "yes";
-    let app = admin.app.clone();
-    finish(
-        &admin,
-        &id,
-        async move { run::resume(&app, &run, sure).await },
-    )
-    .await
+    let desk = Arc::clone(&admin);
+    let work = async move {
+        run::resume(&desk.app, &run, sure).await?;
+        desk.note(&session, "resumed a run", &about(&run)).await
+    };
+    finish(&admin, &id, work).await
 }
 
 /// `POST /runs/{id}/cancel`: before its hour it is taken back; later only with `sure`.
@@ -67,20 +69,17 @@ pub(super) async fn cancel(
         let why = anyhow!("nothing was cancelled: tick the box that says you are sure");
         return Ok(admin.refused("/issues", &path(&id), &why));
     }
-    admin
-        .note(&session, "cancelled a run", &about(&run))
-        .await?;
-    let app = admin.app.clone();
+    let desk = Arc::clone(&admin);
     let work = async move {
-        if run::take_back(&app, &run).await? {
-            return Ok(());
+        if !run::take_back(&desk.app, &run).await? {
+            // It began between the page and the button.
+            anyhow::ensure!(
+                sure,
+                "the run has begun; look at it again before you cancel it"
+            );
+            run::cancel(&desk.app, &run).await?;
         }
-        // It began between the page and the button.
-        anyhow::ensure!(
-            sure,
-            "the run has begun; look at it again before you cancel it"
-        );
-        run::cancel(&app, &run).await.map(|_| ())
+        desk.note(&session, "cancelled a run", &about(&run)).await
     };
     finish(&admin, &id, work).await
 }
@@ -93,7 +92,7 @@ pub(super) async fn move_start(
     form: Form,
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
-    let app = admin.app.clone();
+    let app = &admin.app;
     // As a browser writes a day and an hour; the zone is the publication's.
     let text = form.get("at").replacen('T', " ", 1);
     let zone = &app.config.publication.timezone;
@@ -102,8 +101,11 @@ pub(super) async fn move_start(
         Err(why) => return Ok(admin.refused("/issues", &path(&id), &anyhow!(why))),
     };
     let what = format!("moved a run to {}", schedule::shown(start.at, &start.zone));
-    admin.note(&session, &what, &about(&run)).await?;
-    let work = async move { reschedule::reschedule(&app, &run, &start).await };
+    let desk = Arc::clone(&admin);
+    let work = async move {
+        reschedule::reschedule(&desk.app, &run, &start).await?;
+        desk.note(&session, &what, &about(&run)).await
+    };
     finish(&admin, &id, work).await
 }
 
@@ -120,10 +122,14 @@ pub(super) async fn test(
         Ok(to) => to,
         Err(why) => return Ok(admin.refused("/issues", &back, &why)),
     };
-    admin
-        .note(&session, "sent a test copy", &format!("issue {slug}"))
-        .await?;
-    let sent = tokio::spawn(begin_test(admin.app.clone(), slug, to)).await;
+    let desk = Arc::clone(&admin);
+    let work = async move {
+        let about = format!("issue {slug}");
+        let keys = begin_test(desk.app.clone(), slug, to).await?;
+        desk.note(&session, "sent a test copy", &about).await?;
+        anyhow::Ok(keys)
+    };
+    let sent = tokio::spawn(work).await;
     match sent.context("the test copy broke").and_then(|sent| sent) {
         Ok(keys) => Ok(Redirect::to(&format!("{back}?tested={keys}")).into_response()),
         Err(why) => Ok(admin.refused("/issues", &back, &why)),

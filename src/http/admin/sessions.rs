@@ -70,8 +70,9 @@ pub(super) async fn end(
         id => {
             let id: i64 = id.parse().map_err(|_| Fault::Form)?;
             let about = format!("session {id}");
-            admin.note(&own, "ended a session", &about).await?;
-            admin.app.store.end_session(id).await?;
+            if admin.app.store.end_session(id).await? {
+                admin.note(&own, "ended a session", &about).await?;
+            }
         }
     }
     Ok(Redirect::to("/sessions").into_response())

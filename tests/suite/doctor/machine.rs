@@ -1,5 +1,8 @@
 //! The machine's own side: configuration, files, disk, database, clock, and the relay's door.
 
+use pressrun::chance::Chance;
+use pressrun::clock::Timestamp;
+use pressrun::keyring::Keyring;
 use pressrun::smtp::sink::certificate::Certificate;
 use pressrun::smtp::sink::{Sink, SinkOptions, SinkTls};
 
@@ -22,9 +25,6 @@ on_both!(
         );
         let (code, _, error) = clinic.run(&["lists", "show"]).await;
         assert_eq!(code, 0, "{error}");
-        if engine == Engine::Sqlite {
-            chmod(&database.path().join("pressrun.db"), 0o600);
-        }
         let areas = "configuration,files,database,clock";
         let (_, told) = clinic.doctor(&["--offline", "--only", areas]).await;
         let bad: Vec<_> = told.iter().filter(|one| one.level != "ok").collect();
@@ -41,6 +41,22 @@ on_both!(
         ] {
             level(&told, check);
         }
+        // A database of an earlier version has no mark, and is known by a reader.
+        let add = ["subscribers", "add", "ada@x.example", "--list", "weekly"];
+        assert_eq!(clinic.run(&add).await.0, 0);
+        database.raw("delete from meta where key = 'keyring'").await;
+        let own = ["--offline", "--only", "database"];
+        let (_, told) = clinic.doctor(&own).await;
+        assert_eq!(level(&told, "keyring-owner"), "ok");
+        let ring = clinic.folder.join("keyring.toml");
+        let kept = std::fs::read(&ring).expect("a keyring");
+        Keyring::generate(&Chance::seeded(99), Timestamp(0))
+            .replace(&ring)
+            .expect("another keyring");
+        let (_, told) = clinic.doctor(&own).await;
+        assert_eq!(level(&told, "keyring-owner"), "error");
+        assert_eq!(clinic.run(&["lists", "show"]).await.0, 1);
+        std::fs::write(&ring, kept).expect("a file");
         let day = 86_400_000_i64;
         let ahead = pressrun::clock::Clock::System.now().0 + day;
         database
@@ -81,7 +97,7 @@ fn each_fault_of_configuration_and_files_is_told() {
                 "error",
             ),
             ("key = \"dkim.pem\"", "key = \"\"", "signing", "error"),
-            ("[dkim]", "[dkim]", "public-listener", "warning"),
+            ("[dkim]", "[dkim]", "public-listener", "error"),
         ] {
             let clinic = Clinic::new(&Wish::default());
             let path = clinic.folder.join("pressrun.toml");

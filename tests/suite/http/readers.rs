@@ -1,5 +1,6 @@
 //! Subscribers on the author's site: found, looked at, taken off, suppressed, erased.
 
+use pressrun::id::SubscriptionKey;
 use pressrun::store::readers;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -112,6 +113,9 @@ on_both!(
                  insert into tags (subscriber_id, tag) values (1001, 'paid'), (1001, 'founder');
                  insert into consents (subscriber_id, at, what, list_id) values (1001, 1000, 'tracking-off', 0), (1001, 500, 'confirm', 1);
                  update subscriptions set status = 'unsubscribed', left_at = 2000 where key = 101001;
+                 insert into imports (id, list_id, file, service, fingerprint, status, consent, begun_at, done, tally)
+                     values (7, 1, 'old.csv', '', '', 'confirmed', 'they asked me', 100, 0, '');
+                 update subscriptions set import_id = 7 where key = 1001;
                  insert into leave_reasons (subscription, at, reason, words) values (101001, 2000, 'often', 'far too often');
                  update deliveries set opened_at = 5000, attempts = 2 where run_id = 2 and seq = 1;
                  insert into events (id, at, kind, run_id, seq, link, evidence) values
@@ -131,6 +135,7 @@ on_both!(
             "Ulm",
             "founder, paid",
             "tracking-off",
+            "imported from old.csv: they asked me",
             "all lists",
             "The Weekly",
             "The Daily",
@@ -147,6 +152,11 @@ on_both!(
             assert!(page.contains(words), "{words}: {page}");
         }
         assert!(!page.contains("Reader2@example.org"));
+        let taken = site.app.store.export_reader(SubscriptionKey(1001)).await;
+        let consents = taken.expect("a reader").expect("her data").consents;
+        let whats: Vec<_> = consents.iter().map(|one| &one["what"]).collect();
+        let imported = "imported from old.csv: they asked me";
+        assert_eq!(whats, [imported, "confirm", "tracking-off"]);
         for missing in ["/subscribers/1", "/subscribers/x", "/subscribers/-1"] {
             assert_eq!(site.ask_admin(missing, "localhost").await.status, 404);
         }
