@@ -199,10 +199,10 @@ fn a_part_for_nobody_that_is_known_is_refused_at_its_place() {
 
 #[test]
 fn a_note_is_for_those_who_see_where_it_is_mentioned() {
-    let mut desk = Desk::new();
+    let desk = Desk::new();
     let body = ":::only tag:paid\nPaid[^p].\n:::\n\nAll[^a], both[^b].\n\n:::only tag:paid\nBoth[^b].\n:::\n\n\
         [^p]: Secret words, and more[^q]\n[^q]: Deeper secret\n[^a]: Open words\n[^b]: Shared words\n";
-    let compiled = desk.body(body).compiled;
+    let compiled = desk.body(body).expect("an issue").compiled;
     for template in [&compiled.html, &compiled.text] {
         let shown = |segments| {
             let copy = filled(template, segments);
