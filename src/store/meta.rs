@@ -21,9 +21,11 @@ impl Store {
             return Ok(mark == keyring.mark());
         }
         let reader: Option<(String, Vec<u8>)> = read!(self, conn => {
-            sqlx::query_as("select canonical, hash from subscribers limit 1")
-                .fetch_optional(conn)
-                .await?
+            sqlx::query_as(
+                "select canonical, hash from subscribers where id = (select min(id) from subscribers)",
+            )
+            .fetch_optional(conn)
+            .await?
         });
         Ok(reader.is_none_or(|(canonical, hash)| hash == keyring.address_hash(&canonical)))
     }
@@ -33,7 +35,7 @@ impl Store {
         let found: std::result::Result<i64, sqlx::Error> = read!(self, conn => {
             sqlx::query_scalar(
                 "select (select count(*) from meta where key = $1)
-                      + (select count(*) from (select id from subscribers limit 1) one)",
+                      + (select count(*) from subscribers where id = (select min(id) from subscribers))",
             )
             .bind(KEYRING)
             .fetch_one(conn)

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -133,7 +134,11 @@ impl Database {
         match engine {
             Engine::Sqlite => {
                 let copy = SQLITE.get_or_init(migrated_file).await;
-                std::fs::write(folder.path().join(FILE), copy).expect("a file");
+                let file = folder.path().join(FILE);
+                std::fs::write(&file, copy).expect("a file");
+                // As the program makes it.
+                let owners = std::fs::Permissions::from_mode(0o600);
+                std::fs::set_permissions(file, owners).expect("its owner's");
                 Database {
                     url: format!("sqlite:{FILE}"),
                     admin: None,

@@ -146,6 +146,7 @@ impl TestSite {
             clock: Clock::fixed(NOON),
             chance,
         };
+        app.claim().await.expect("a database of nobody's");
         let tracker = Tracker::of(&app);
         let site = Site {
             tracker: tracker.clone(),
