@@ -188,7 +188,6 @@ def the_author_looks_back_on_a_monday(it, chromium):
     people = {e["delivery"] for e in events if e["kind"] == "click" and e["verdict"] == "human"}
     assert len(people) == 25, events
     # Compared with what: once hardly anything comes to it any more.
-    assert "too early" in it.run("stats", "monday"), it.run("stats", "monday")
     with contextlib.closing(sqlite3.connect(it.news / "pressrun.db", timeout=30)) as db, db:
         days = 3 * 86_400_000
         db.execute(f"update runs set started_at = started_at - {days}, finished_at = finished_at - {days} where id > 1")
