@@ -192,8 +192,8 @@ impl Admin {
         page
     }
 
-    /// The audit's line of an action: written once it is one step and done, and before one that takes long. `about` names a run or a
-    /// reader's key, never an address.
+    /// The audit's line of an action: of one step once it is done, of one that takes long before it begins. `about`
+    /// names a run or a reader's key, never an address.
     async fn note(&self, session: &Session, what: &str, about: &str) -> anyhow::Result<()> {
         tracing::info!(session.id = session.id, what, about, "on the author's site");
         access::note(&self.app, session.id, what, about).await

@@ -180,7 +180,9 @@ impl Reading<'_> {
     /// Tells a ` #` in words that are not in quotes: to YAML all from there on is a comment, so that "Issue
     /// #42" would lose its number.
     fn comment(&mut self, key: &str) -> bool {
-        let Some(start) = self.source.text.find(&format!("\n{key}:")) else {
+        // A key in quotes is not looked for, and the text below may begin a line with the same word.
+        let front = self.source.text.split("\n---").next().unwrap_or_default();
+        let Some(start) = front.find(&format!("\n{key}:")) else {
             return false;
         };
         let start = start + key.len() + 2;

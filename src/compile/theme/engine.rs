@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
@@ -30,7 +30,7 @@ pub(super) struct Engine {
     pub(super) look: Arc<Look>,
     templates: OnceLock<Result<Templates, minijinja::Error>>,
     /// In the direction of the language: from left to right, from right to left.
-    directions: [LazyLock<Direction, Box<dyn FnOnce() -> Direction + Send>>; 2],
+    directions: [OnceLock<Direction>; 2],
 }
 
 /// The templates of a theme, and where their marks lead.
@@ -63,22 +63,16 @@ impl Engine {
     }
 
     pub(super) fn new(files: Files, look: Arc<Look>) -> Engine {
-        let direction = |rtl| {
-            let look = Arc::clone(&look);
-            let made: Box<dyn FnOnce() -> Direction + Send> =
-                Box::new(move || Direction::of(&look, rtl));
-            LazyLock::new(made)
-        };
         Engine {
             files: Arc::new(files),
-            directions: [direction(false), direction(true)],
             look,
+            directions: [OnceLock::new(), OnceLock::new()],
             templates: OnceLock::new(),
         }
     }
 
     pub(super) fn direction(&self, rtl: bool) -> &Direction {
-        &self.directions[usize::from(rtl)]
+        self.directions[usize::from(rtl)].get_or_init(|| Direction::of(&self.look, rtl))
     }
 
     /// The templates with their marks.

@@ -118,6 +118,11 @@ fn a_comment_behind_words_of_the_front_matter_is_told() {
     let mut found = Vec::new();
     let fine = b"---\ntitle: \"The Crumb #42\" # ours\n# a comment\ndate: 2026-06-07 # a Sunday\nteaser: C#, a#b\n---\nx\n";
     assert!(octets(fine, Mail::Issue, &mut found).is_some(), "{found:?}");
+    let quoted = b"---\n\"title\": T\n---\n\ntitle: a word #1\n";
+    assert!(
+        octets(quoted, Mail::Issue, &mut found).is_some(),
+        "{found:?}"
+    );
 }
 
 #[test]
