@@ -3,10 +3,12 @@
 //! Promises: a message is called accepted only on 250 to its own final dot. Leaves the ledger, retries and
 //! the number of connections to `deliver`.
 
+pub mod buffer;
 pub mod capabilities;
 pub mod connect;
 mod dialogue;
 pub mod error;
+mod outgoing;
 pub mod probe;
 pub mod session;
 pub mod sink;

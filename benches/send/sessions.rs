@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pressrun::config::Relay;
+use pressrun::smtp::buffer::{Buffer, Buffers};
 use pressrun::smtp::session::{Envelope, Offer, Session};
 use pressrun::smtp::tls::TlsClient;
 
@@ -21,20 +22,24 @@ pub fn run(
     signed: bool,
     way: Way,
 ) -> Sample {
-    let letters = Arc::new(press.letters(signed));
-    let relay = Arc::new(press.relay(meter));
-    let next = Arc::new(AtomicUsize::new(0));
+    let work = Arc::new(Work {
+        letters: press.letters(signed),
+        relay: press.relay(meter),
+        buffers: Arc::default(),
+        next: AtomicUsize::new(0),
+        count,
+    });
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     meter.begin();
     let before = cost("self").expect("this process").seconds;
     runtime.block_on(async {
         let tasks: Vec<_> = (0..connections)
             .map(|_| {
-                let (letters, relay, next) = (letters.clone(), relay.clone(), next.clone());
+                let work = work.clone();
                 tokio::spawn(async move {
                     match way {
-                        Way::Data => drive(&letters, &relay, &next, count).await,
-                        Way::Windows => drive_windows(&letters, &relay, &next, count).await,
+                        Way::Data => drive(&work).await,
+                        Way::Windows => drive_windows(&work).await,
                     }
                 })
             })
@@ -51,6 +56,33 @@ pub fn run(
     }
 }
 
+/// What the connections share.
+struct Work {
+    letters: Letters,
+    relay: Relay,
+    buffers: Arc<Buffers>,
+    next: AtomicUsize,
+    count: usize,
+}
+
+impl Work {
+    /// The address and the message of the next reader; none after the last.
+    fn take(&self) -> Option<(String, Buffer)> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if number >= self.count {
+            return None;
+        }
+        let mut message = self.buffers.take();
+        let address = self.letters.render(number, message.octets());
+        Some((address, message))
+    }
+
+    /// The next window; empty after the last.
+    fn window(&self) -> Vec<(String, Buffer)> {
+        std::iter::from_fn(|| self.take()).take(WINDOW).collect()
+    }
+}
+
 async fn connect(relay: &Relay) -> Session {
     let tls = TlsClient::new(relay.ca_file.as_deref()).expect("a TLS client");
     let session = Session::connect(relay, "bench.example.com", &tls).await;
@@ -58,62 +90,43 @@ async fn connect(relay: &Relay) -> Session {
 }
 
 /// One connection, a window at a time: while its answers are on their way, the next one is made.
-async fn drive_windows(letters: &Letters, relay: &Relay, next: &AtomicUsize, count: usize) {
-    let mut session = connect(relay).await;
-    let mut window = vec![(String::new(), Vec::new()); WINDOW];
-    let make = |window: &mut Vec<(String, Vec<u8>)>| {
-        let mut made = 0;
-        while made < WINDOW {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= count {
-                break;
-            }
-            let (address, message) = &mut window[made];
-            message.clear();
-            *address = letters.render(number, message);
-            made += 1;
+async fn drive_windows(work: &Work) {
+    let mut session = connect(&work.relay).await;
+    let mut window = work.window();
+    while !window.is_empty() {
+        for (address, message) in window {
+            session.put(&envelope(&address, message.len()), message);
         }
-        made
-    };
-    let mut made = make(&mut window);
-    while made > 0 {
-        for (address, message) in &window[..made] {
-            session.put(&envelope(address, message.len()), message);
-        }
-        let (answers, following) = tokio::join!(session.settle(), async { make(&mut window) });
+        let (answers, following) = tokio::join!(session.settle(), async { work.window() });
         for answer in answers {
             assert_eq!(answer.expect("an answer").reply.code, 250);
         }
-        made = following;
+        window = following;
     }
     session.quit().await;
 }
 
 /// One connection: while a message's answer is on its way, the next is made.
-async fn drive(letters: &Letters, relay: &Relay, next: &AtomicUsize, count: usize) {
-    let mut session = connect(relay).await;
-    let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&number| number < count);
-    let mut message = Vec::new();
-    let mut coming = Vec::new();
-    let Some(first) = take() else { return };
-    let address = letters.render(first, &mut message);
+async fn drive(work: &Work) {
+    let mut session = connect(&work.relay).await;
+    let Some((address, mut message)) = work.take() else {
+        return;
+    };
     offer(&mut session, &address, message.len());
     loop {
         let answer = session.answer().await.expect("an answer");
         assert!(matches!(answer, Offer::Go), "the sink refuses nobody");
-        session.body(&message);
-        let following = take();
-        if let Some(number) = following {
-            coming.clear();
-            let address = letters.render(number, &mut coming);
-            offer(&mut session, &address, coming.len());
+        session.body(message);
+        let following = work.take();
+        if let Some((address, coming)) = &following {
+            offer(&mut session, address, coming.len());
         }
         let reply = session.verdict().await.expect("a verdict");
         assert_eq!(reply.code, 250);
-        if following.is_none() {
+        let Some((_, coming)) = following else {
             return session.quit().await;
-        }
-        std::mem::swap(&mut message, &mut coming);
+        };
+        message = coming;
     }
 }
 

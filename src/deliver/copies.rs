@@ -23,16 +23,11 @@ use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
 use crate::message::copy::{CopyRecord, Values};
 use crate::message::{MessageTemplate, RunHeaders, envelope_sender};
 use crate::run;
+use crate::smtp::buffer::{Buffer, Buffers};
 use crate::trial::Variant;
 
 /// Templates kept at a time: a handful of runs and the system mails of each list.
 const TEMPLATES: usize = 64;
-
-/// Buffers of finished messages that are kept for the next ones. A fresh one of 70 KB costs more than what
-/// is written into it: the system clears its pages first.
-const SPARE: usize = 256;
-/// A buffer that one huge message has grown beyond this is given back to the system.
-const SPARE_OCTETS: usize = 256 * 1024;
 
 /// A message ready for the relay.
 #[derive(Debug)]
@@ -40,7 +35,7 @@ pub(crate) struct Prepared {
     pub key: DeliveryKey,
     pub sender: String,
     pub recipient: String,
-    pub message: Vec<u8>,
+    pub message: Buffer,
     /// What this copy is made of, for the ledger.
     pub copy: String,
 }
@@ -78,7 +73,7 @@ pub(crate) struct Copies {
     /// Header fields that the relay wants besides.
     more: Vec<(&'static str, String)>,
     templates: Mutex<HashMap<TemplateKey, Arc<Made>>>,
-    spare: Mutex<Vec<Vec<u8>>>,
+    buffers: Arc<Buffers>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -104,19 +99,7 @@ impl Copies {
             signers,
             more: relay.fields(),
             templates: Mutex::default(),
-            spare: Mutex::default(),
-        }
-    }
-
-    /// Takes back the buffer of a message that stands on the wire or is not wanted any more.
-    pub(crate) fn reuse(&self, mut message: Vec<u8>) {
-        if message.capacity() == 0 || message.capacity() > SPARE_OCTETS {
-            return;
-        }
-        message.clear();
-        let mut spare = lock(&self.spare);
-        if spare.len() < SPARE {
-            spare.push(message);
+            buffers: Arc::default(),
         }
     }
 
@@ -171,8 +154,9 @@ impl Copies {
             copy.segments = values.segments;
         }
         let key = job.key();
-        let mut message = lock(&self.spare).pop().unwrap_or_default();
-        made.template.render(keyring, key, &copy, &mut message)?;
+        let mut message = self.buffers.take();
+        made.template
+            .render(keyring, key, &copy, message.octets())?;
         Ok(Prepared {
             key,
             sender: envelope_sender(keyring, key, &made.bounce_domain),

@@ -196,9 +196,7 @@ impl Worker<'_> {
                 return;
             }
             current.job.coin.spend();
-            session.body(&current.prepared.message);
-            let message = std::mem::take(&mut current.prepared.message);
-            self.seat.relay.copies.reuse(message);
+            session.body(std::mem::take(&mut current.prepared.message));
             if let Some(ready) = &upcoming {
                 session.offer(&ready.envelope());
             }

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::config::Relay;
 use crate::reply::{Reply, Stage};
+use crate::smtp::buffer::Buffer;
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::connect::{self, MxHost};
 use crate::smtp::error::{ErrorKind, Fault, Phase, SessionError, Terminator};
@@ -224,21 +225,21 @@ impl Session {
         self.leave(result)
     }
 
-    /// Appends the message and its terminator to the write buffer; legal only after [`Offer::Go`]. No I/O.
+    /// Puts the message and its terminator into the next write; legal only after [`Offer::Go`]. No I/O.
     /// The message ends with CRLF and has no line that begins with a dot.
-    pub fn body(&mut self, message: &[u8]) {
-        debug_assert!(message.ends_with(b"\r\n"), "a message ends with CRLF");
-        debug_assert!(refusal::is_unstuffed(message), "no line begins with a dot");
+    pub fn body(&mut self, message: Buffer) {
+        let ends = message.ends_with(b"\r\n");
+        debug_assert!(ends, "a message ends with CRLF");
+        debug_assert!(refusal::is_unstuffed(&message), "no line begins with a dot");
         if !self.open {
             return self.misuse("a message was given that nobody waits for");
         }
         self.open = false;
-        self.wire.push(message);
-        // Without a line end before it the dot would be text, and both ends would wait for ever.
-        let at = match message.ends_with(b"\r\n") {
-            true => self.wire.push(b""),
-            false => self.wire.push(b"\r\n"),
-        };
+        let mut at = self.wire.push_message(message);
+        if !ends {
+            // Without a line end before it the dot would be text, and both ends would wait for ever.
+            at = self.wire.push(b"\r\n");
+        }
         self.needed = self.wire.push(DOT);
         self.dot = Some(Dot { at, gone: false });
         self.expected.push_back(Step::Ask(Stage::Dot));

@@ -1,9 +1,10 @@
-//! The bytes of one session: two reused buffers, deadlines, and the count of what has left us.
+//! The bytes of one session: what comes in, what goes out, deadlines, and the count of what has left us.
 //!
 //! Promises: knows for every octet whether the operating system may have it; never takes a reply that came
 //! before its command was written. Leaves the meaning of replies to `session`.
 
 use std::future::poll_fn;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,8 +16,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::failpoint::{self, When};
 use crate::reply::Reply;
 use crate::reply::parser::ReplyParser;
+use crate::smtp::buffer::Buffer;
 use crate::smtp::dialogue::Dialogue;
 use crate::smtp::error::{ErrorKind, Fault};
+use crate::smtp::outgoing::{Outgoing, SLICES};
 use crate::smtp::stream::Stream;
 
 /// Replies are far smaller. Those to a window may come while it is still being written, and must not fill
@@ -24,8 +27,6 @@ use crate::smtp::stream::Stream;
 const INCOMING: usize = 32 * 1024;
 /// What rustls buffers by default: of a longer write we would not know what has left.
 const TLS_CHUNK: usize = 64 * 1024;
-/// A write buffer that one huge message has grown beyond this is given back.
-const OUTGOING_KEPT: usize = 1024 * 1024;
 
 /// No wait of SMTP is longer; and an absurd one in the configuration must not overflow the clock.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -45,10 +46,8 @@ pub struct Wire {
     /// Whether the relay has closed its direction.
     ended: bool,
     parser: ReplyParser,
-    outgoing: Vec<u8>,
-    /// Octets of `outgoing` that are done with.
-    written: usize,
-    /// Octets of `outgoing` that may have left: more than `written` where TLS keeps a record half sent.
+    outgoing: Outgoing,
+    /// Octets of `outgoing` that may have left: more than are written where TLS keeps a record half sent.
     handed: usize,
     dialogue: Dialogue,
 }
@@ -63,8 +62,7 @@ impl Wire {
             end: 0,
             ended: false,
             parser: ReplyParser::default(),
-            outgoing: Vec::new(),
-            written: 0,
+            outgoing: Outgoing::default(),
             handed: 0,
             dialogue: Dialogue::new(),
         }
@@ -86,8 +84,13 @@ impl Wire {
     /// Puts bytes behind what is to be written; where they end, counted from the start of this write.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
         self.dialogue.said(bytes);
-        self.outgoing.extend_from_slice(bytes);
-        self.outgoing.len()
+        self.outgoing.push(bytes)
+    }
+
+    /// As [`Wire::push`], a message, which is let go once it is written.
+    pub fn push_message(&mut self, message: Buffer) -> usize {
+        self.dialogue.said(&message);
+        self.outgoing.push_message(message)
     }
 
     /// The connection itself.
@@ -135,10 +138,6 @@ impl Wire {
         failpoint::pass(module_path!(), When::After)?;
         let reached = self.handed;
         self.outgoing.clear();
-        if self.outgoing.capacity() > OUTGOING_KEPT {
-            self.outgoing.shrink_to(OUTGOING_KEPT);
-        }
-        self.written = 0;
         self.handed = 0;
         Ok(reached)
     }
@@ -206,10 +205,12 @@ impl Wire {
         if self.handed == 0 {
             self.check_silence(cx)?;
         }
-        while self.written < self.outgoing.len() {
+        while !self.outgoing.is_written() {
             match self.poll_write(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) if self.written >= needed => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(_)) if self.outgoing.written() >= needed => {
+                    return Poll::Ready(Ok(()));
+                }
                 Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
                 // While the relay does not read, it may have something to say.
                 Poll::Pending => {
@@ -217,7 +218,7 @@ impl Wire {
                         return Poll::Pending;
                     }
                     let filled = ready!(self.poll_fill(cx));
-                    if self.written < needed {
+                    if self.outgoing.written() < needed {
                         return Poll::Ready(Err(filled.err().unwrap_or_else(|| self.untimely())));
                     }
                     if filled.is_err() || self.ended {
@@ -227,23 +228,26 @@ impl Wire {
             }
         }
         match ready!(Pin::new(&mut self.stream).poll_flush(cx)) {
-            Err(error) if self.written < needed => Poll::Ready(Err(error.into())),
+            Err(error) if self.outgoing.written() < needed => Poll::Ready(Err(error.into())),
             _ => Poll::Ready(Ok(())),
         }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        let mut chunk = &self.outgoing[self.written..];
-        if self.stream.is_encrypted() {
-            chunk = &chunk[..chunk.len().min(TLS_CHUNK)];
-            self.handed = self.handed.max(self.written + chunk.len());
+        let encrypted = self.stream.is_encrypted();
+        let limit = if encrypted { TLS_CHUNK } else { usize::MAX };
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let (count, octets) = self.outgoing.next(limit, &mut slices);
+        if encrypted {
+            self.handed = self.handed.max(self.outgoing.written() + octets);
         }
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, chunk))?;
+        let stream = Pin::new(&mut self.stream);
+        let written = ready!(stream.poll_write_vectored(cx, &slices[..count]))?;
         if written == 0 {
             return Poll::Ready(Err(closed()));
         }
-        self.written += written;
-        self.handed = self.handed.max(self.written);
+        self.outgoing.advance(written);
+        self.handed = self.handed.max(self.outgoing.written());
         Poll::Ready(Ok(()))
     }
 

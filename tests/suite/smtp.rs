@@ -123,7 +123,7 @@ async fn send(session: &mut Session, recipients: &[&str]) -> Vec<Fate> {
     while let Some(recipient) = waiting.next() {
         match session.answer().await {
             Ok(Offer::Go) => {
-                session.body(&message(recipient));
+                session.body(message(recipient).into());
                 if let Some(next) = waiting.peek() {
                     offer(session, next);
                 }

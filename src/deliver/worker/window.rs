@@ -11,8 +11,8 @@ use crate::deliver::worker::{Next, Ready, Worker};
 use crate::delivery::Outcome;
 use crate::reply::Stage;
 use crate::smtp::error::{SessionError, Terminator};
-use crate::smtp::session::Session;
 use crate::smtp::session::window::Answer;
+use crate::smtp::session::{Envelope, Session};
 
 impl Worker<'_> {
     /// Sends windows over one connection until it fails, is used up, or there is nothing to do.
@@ -39,10 +39,10 @@ impl Worker<'_> {
             let mut marked = self.mark(window, &mut settling).await;
             for ready in &mut marked {
                 ready.job.coin.spend();
-                session.put(&ready.envelope(), &ready.prepared.message);
-                // It stands in the session's buffer now.
                 let message = std::mem::take(&mut ready.prepared.message);
-                self.seat.relay.copies.reuse(message);
+                let size = message.len();
+                let envelope = ready.envelope();
+                session.put(&Envelope { size, ..envelope }, message);
             }
             if marked.is_empty() {
                 window = self.fill(Vec::new(), left).await;

@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use crate::reply::{Reply, Stage};
+use crate::smtp::buffer::Buffer;
 use crate::smtp::error::{ErrorKind, Fault, Phase, SessionError, Terminator};
 use crate::smtp::session::{Envelope, Session, misused, refusal};
 use crate::smtp::wire::{deadline, unavailable};
@@ -57,7 +58,7 @@ impl Session {
     }
 
     /// Puts one message into the window. No I/O. The message ends with CRLF and is not dot-stuffed.
-    pub fn put(&mut self, envelope: &Envelope<'_>, message: &[u8]) {
+    pub fn put(&mut self, envelope: &Envelope<'_>, message: Buffer) {
         debug_assert!(message.ends_with(b"\r\n"), "a message ends with CRLF");
         if self.open || self.offered.is_some() || self.dot.is_some() || !self.has_window() {
             // It gets its answer all the same: that it was never written.
@@ -84,7 +85,7 @@ impl Session {
         }
         self.reset = false;
         self.wire.push(head.as_bytes());
-        let last = self.wire.push(message) - 1;
+        let last = self.wire.push_message(message) - 1;
         self.window.push(Transaction::Put { last, left: None });
     }
 

@@ -27,7 +27,7 @@ pub fn put(session: &mut Session, recipient: &str) {
         recipient,
         size: message.len(),
     };
-    session.put(&envelope, &message);
+    session.put(&envelope, message.into());
 }
 
 /// One window with a message for each recipient.
@@ -141,9 +141,12 @@ async fn what_the_relay_would_refuse_is_not_written() {
         recipient,
         size,
     };
-    session.put(&envelope("a@x.example", big.len()), big.as_bytes());
+    session.put(&envelope("a@x.example", big.len()), big.into_bytes().into());
     put(&mut session, "b@x.example");
-    session.put(&envelope("c\r\nRSET@x.example", 3), b"x\r\n");
+    session.put(
+        &envelope("c\r\nRSET@x.example", 3),
+        b"x\r\n".to_vec().into(),
+    );
     let fates: Vec<Fate> = session.settle().await.into_iter().map(fate).collect();
     assert!(matches!(&fates[0], Fate::Refused(Stage::Mail, reply) if reply.code == 0));
     assert_eq!(fates[1].code(), 250);
@@ -273,7 +276,7 @@ async fn what_was_never_written_is_known_to_be_unsent() {
             recipient,
             size: big.len(),
         };
-        session.put(&envelope, &big);
+        session.put(&envelope, big.clone().into());
     }
     let fates: Vec<Fate> = session.settle().await.into_iter().map(fate).collect();
     server.await.expect("no panic");

@@ -206,7 +206,7 @@ async fn odd_but_sound_answers_are_understood() {
 async fn calls_out_of_order_break_the_session_and_send_nothing() {
     let sink = sink(SinkOptions::default()).await;
     let mut early_body = session(&sink).await;
-    early_body.body(b"hello\r\n");
+    early_body.body(b"hello\r\n".to_vec().into());
     let error = early_body.verdict().await.expect_err("no 354 was given");
     assert_eq!(
         (error.kind, error.terminator),
@@ -239,7 +239,7 @@ async fn a_dropped_wait_poisons_the_session() {
     offer(&mut session, "a+slow-5s@x.example");
     assert_eq!(session.answer().await.expect("an answer"), Offer::Go);
     assert_eq!(session.terminator(), Terminator::NotSent);
-    session.body(&super::message("a+slow-5s@x.example"));
+    session.body(super::message("a+slow-5s@x.example").into());
     let wait = tokio::time::timeout(Duration::from_millis(50), session.verdict());
     assert!(wait.await.is_err());
     assert_eq!(session.terminator(), Terminator::MaybeSent);
@@ -262,7 +262,7 @@ async fn a_big_message_arrives_whole() {
         size: message.len(),
     });
     assert_eq!(session.answer().await.expect("an answer"), Offer::Go);
-    session.body(&message);
+    session.body(message.clone().into());
     assert_eq!(session.verdict().await.expect("an answer").code, 250);
     assert_eq!(sink.accepted()[0].message.len(), message.len());
     assert!(sink.accepted()[0].message == message);

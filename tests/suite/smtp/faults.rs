@@ -46,7 +46,7 @@ async fn a_cut_before_the_dot_is_definite() {
     assert_eq!(session.answer().await.expect("an answer"), Offer::Go);
     // The marker's commit takes its time; the relay's goodbye arrives meanwhile.
     tokio::time::sleep(Duration::from_millis(100)).await;
-    session.body(&message("a+cut-before-dot@x.example"));
+    session.body(message("a+cut-before-dot@x.example").into());
     let error = session.verdict().await.expect_err("a cut");
     assert_eq!(
         (error.kind, error.phase, error.terminator),
@@ -101,7 +101,7 @@ async fn an_answer_beyond_the_deadline_is_uncertain_and_never_taken_for_the_next
     let mut session = open(&hasty).await.expect("a session");
     offer(&mut session, "a+slow-400ms@x.example");
     assert_eq!(session.answer().await.expect("an answer"), Offer::Go);
-    session.body(&message("a+slow-400ms@x.example"));
+    session.body(message("a+slow-400ms@x.example").into());
     offer(&mut session, "b+dot-554@x.example");
     let error = session.verdict().await.expect_err("too late");
     assert_eq!(
@@ -314,7 +314,7 @@ async fn an_answer_in_the_middle_of_the_message_is_no_answer_to_its_end() {
         offer(&mut session, "a@x.example");
         assert_eq!(session.answer().await.expect("an answer"), Offer::Go);
         // More than two sockets' buffers hold: the terminator cannot have left.
-        session.body(&b"0123456789abcdef\r\n".repeat(2_000_000));
+        session.body(b"0123456789abcdef\r\n".repeat(2_000_000).into());
         let error = session.verdict().await.expect_err("no answer");
         assert_eq!((error.kind, error.terminator), (kind, Terminator::NotSent));
         server.abort();

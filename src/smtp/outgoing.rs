@@ -1,0 +1,176 @@
+//! What one write consists of: commands in a buffer of their own, and messages as they were given.
+//!
+//! Promises: octets leave in the order in which they were pushed, and are counted from the start of the
+//! write; a message is never copied, and is let go once the write is finished.
+
+use std::io::IoSlice;
+use std::ops::Range;
+
+use crate::smtp::buffer::Buffer;
+
+/// Pieces given to the system in one call; a window of eight messages has seventeen.
+pub const SLICES: usize = 32;
+
+/// A write under way.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    commands: Vec<u8>,
+    pieces: Vec<Piece>,
+    /// Octets of all pieces.
+    length: usize,
+    /// Octets that are done with; they end within the piece `current`, `behind` octets after its start.
+    written: usize,
+    current: usize,
+    behind: usize,
+}
+
+#[derive(Debug)]
+enum Piece {
+    /// Where it stands in `commands`.
+    Commands(Range<usize>),
+    Message(Buffer),
+}
+
+impl Outgoing {
+    /// Puts commands behind everything; the length of the write with them.
+    pub fn push(&mut self, bytes: &[u8]) -> usize {
+        let start = self.commands.len();
+        self.commands.extend_from_slice(bytes);
+        self.length += bytes.len();
+        let end = self.commands.len();
+        match self.pieces.last_mut() {
+            Some(Piece::Commands(last)) => last.end = end,
+            _ => self.pieces.push(Piece::Commands(start..end)),
+        }
+        self.length
+    }
+
+    /// Puts a message behind everything; the length of the write with it.
+    pub fn push_message(&mut self, message: Buffer) -> usize {
+        self.length += message.len();
+        self.pieces.push(Piece::Message(message));
+        self.length
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Whether every octet is done with.
+    pub fn is_written(&self) -> bool {
+        self.written == self.length
+    }
+
+    /// Octets that are done with.
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    /// The next octets, at most `limit`, as pieces put into `slices`: how many pieces and octets they are.
+    pub fn next<'a>(&'a self, limit: usize, slices: &mut [IoSlice<'a>; SLICES]) -> (usize, usize) {
+        let mut octets = 0;
+        let mut count = 0;
+        let mut behind = self.behind;
+        for piece in &self.pieces[self.current..] {
+            if count == SLICES || octets == limit {
+                break;
+            }
+            let whole = &self.octets(piece)[behind..];
+            let taken = &whole[..whole.len().min(limit - octets)];
+            behind = 0;
+            if taken.is_empty() {
+                continue;
+            }
+            octets += taken.len();
+            slices[count] = IoSlice::new(taken);
+            count += 1;
+        }
+        (count, octets)
+    }
+
+    /// So many octets more are done with.
+    pub fn advance(&mut self, octets: usize) {
+        self.written += octets;
+        self.behind += octets;
+        while let Some(piece) = self.pieces.get(self.current) {
+            let length = self.octets(piece).len();
+            if self.behind < length {
+                break;
+            }
+            self.behind -= length;
+            self.current += 1;
+        }
+    }
+
+    /// The write is over: a new one begins.
+    pub fn clear(&mut self) {
+        self.commands.clear();
+        self.pieces.clear();
+        self.length = 0;
+        self.written = 0;
+        self.current = 0;
+        self.behind = 0;
+    }
+
+    fn octets<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
+        match piece {
+            Piece::Commands(range) => &self.commands[range.clone()],
+            Piece::Message(message) => message,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn commands_in_a_row_are_one_piece_and_messages_are_not_copied() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(b"MAIL\r\n");
+        outgoing.push(b"RCPT\r\n");
+        let message = Buffer::from(b"Dear Ada\r\n".to_vec());
+        let at = message.as_ptr();
+        assert_eq!(outgoing.push_message(message), 22);
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        assert_eq!(outgoing.next(usize::MAX, &mut slices), (2, 22));
+        assert_eq!(&*slices[0], b"MAIL\r\nRCPT\r\n");
+        assert_eq!(slices[1].as_ptr(), at);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_at_a_time_the_octets_leave_in_order(
+            pieces in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..40)), 0..60),
+            limits in prop::collection::vec((1usize..50, 1usize..50), 1..20),
+        ) {
+            let mut outgoing = Outgoing::default();
+            let mut whole = Vec::new();
+            for (is_message, octets) in &pieces {
+                whole.extend_from_slice(octets);
+                let length = match is_message {
+                    true => outgoing.push_message(Buffer::from(octets.clone())),
+                    false => outgoing.push(octets),
+                };
+                prop_assert_eq!(length, whole.len());
+            }
+            let mut left = Vec::new();
+            let mut turns = limits.iter().cycle();
+            while !outgoing.is_written() {
+                let (limit, taken) = turns.next().copied().unwrap_or((1, 1));
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let (count, octets) = outgoing.next(limit, &mut slices);
+                prop_assert!(octets <= limit && octets > 0);
+                let offered: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
+                prop_assert_eq!(offered.len(), octets);
+                let taken = taken.min(octets);
+                left.extend_from_slice(&offered[..taken]);
+                outgoing.advance(taken);
+                prop_assert_eq!(outgoing.written(), left.len());
+            }
+            prop_assert_eq!(left, whole);
+        }
+    }
+}
