@@ -11,6 +11,7 @@ mod archive;
 mod audit;
 mod build;
 mod check;
+mod completions;
 mod config;
 mod control;
 mod deliveries;
@@ -58,10 +59,10 @@ const EXIT_CODES: &str = "Exit codes:
   0  done
   1  it could not be done; the error says why and what to do
   2  the command line was wrong
-  3  done, and something needs a person: rejected rows, uncertain or held deliveries,
-     a ledger that does not balance
+  3  done, and something needs a person: rejected rows, a test mail not taken, uncertain or
+     held deliveries, a ledger that does not balance
   4  interrupted; the command that goes on is printed
-  5  nothing was sent: a guard asks, and the flag that answers it is printed
+  5  nothing was sent: a guard asks, and `--accept GUARD` answers it
  75  `inbound` could not take the message now; the mail server should come again";
 
 /// Sends an email newsletter: one copy to every subscriber, none lost, none doubled.
@@ -69,7 +70,6 @@ const EXIT_CODES: &str = "Exit codes:
 #[command(
     name = "pressrun",
     version,
-    about,
     propagate_version = true,
     after_help = EXIT_CODES
 )]
@@ -149,6 +149,7 @@ pub enum Command {
     /// Lists, shows and tests relays.
     #[command(subcommand)]
     Relay(relay::Command),
+    Completions(completions::Completions),
 }
 
 /// How a command ended, as a number for scripts.
@@ -255,5 +256,6 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Dns(dns) => dns::run(cli, dns),
         Command::Doctor(doctor) => doctor::run(cli, doctor).await,
         Command::Relay(command) => relay::run(cli, command).await,
+        Command::Completions(completions) => completions::run(completions),
     }
 }

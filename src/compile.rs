@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::compile::notation::Notation;
+use crate::hex::hex;
 use crate::segment::Sieve;
 use crate::token::Purpose;
 
@@ -214,11 +215,6 @@ fn plain_or_slots<'de, D: Deserializer<'de>>(from: D) -> Result<Template, D::Err
         Either::Plain(text) => Template(vec![Segment::Literal(text)]),
         Either::Slots(template) => template,
     })
-}
-
-/// Lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -222,7 +222,7 @@ pub struct Http {
     pub connections_per_address: usize,
 }
 
-/// What a relay is, as data (DESIGN.md, section 6).
+/// What stands behind a relay's address; `config::kind` says how each behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RelayKind {
@@ -385,7 +385,7 @@ pub struct Signup {
     pub open: bool,
     pub per_network_per_minute: u32,
     pub per_network_per_hour: u32,
-    /// Confirm mails to one address on one list within `address_window`.
+    /// Time within which one address gets one confirm mail for each list.
     #[serde(with = "duration")]
     pub address_window: Duration,
     /// Confirm mails of the whole instance per hour; more wait for the next.

@@ -118,11 +118,6 @@ impl Signer {
         }
     }
 
-    /// Whether this is the second kind of key, which not every verifier knows.
-    pub fn is_ed25519(&self) -> bool {
-        matches!(self.key, Key::Ed25519(_))
-    }
-
     /// The signing domain, `d=`.
     pub fn domain(&self) -> &str {
         &self.domain

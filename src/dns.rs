@@ -18,6 +18,7 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 
 use crate::config;
+use crate::mx::dane::Tlsa;
 
 /// Answers kept at a time.
 const CACHE: u64 = 4096;
@@ -59,15 +60,6 @@ pub struct Mx {
     pub preference: u16,
     /// In lower case and without the final dot; empty for "takes no mail" (RFC 7505).
     pub host: String,
-}
-
-/// A certificate or key that a server is bound to (RFC 6698, section 2.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tlsa {
-    pub usage: u8,
-    pub selector: u8,
-    pub matching: u8,
-    pub data: Vec<u8>,
 }
 
 impl Dns {

@@ -14,7 +14,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::app::App;
 use crate::http::images::ImageShelf;
@@ -64,8 +64,6 @@ pub struct Site {
     pub welcome_revision: Option<String>,
     /// Revision of the compiled goodbye mail; `None` sends none.
     pub goodbye_revision: Option<String>,
-    /// Told when a system mail was queued, so that the sender need not wait for its next look.
-    pub mail_waiting: Arc<Notify>,
 }
 
 /// What the public handlers share.

@@ -1,6 +1,7 @@
 //! Pressrun: a self-hosted newsletter delivery service.
 //!
-//! The house, from the ground up; a module uses what stands before its layer, never what stands after.
+//! The house, from the ground up; a module uses its own layer and what stands before it,
+//! never what stands after.
 
 // Ground.
 pub mod address;
@@ -8,6 +9,7 @@ pub mod chance;
 pub mod clock;
 pub mod config;
 pub mod failpoint;
+pub mod hex;
 pub mod id;
 pub mod keyfile;
 pub mod keyring;

@@ -11,7 +11,10 @@ use crate::subscriber::{List, clean_name};
 /// Makes a list; false when one of this slug is there already, which stays as it is.
 pub async fn add(app: &App, slug: &Slug, title: &str) -> anyhow::Result<bool> {
     let title = clean_name(title);
-    ensure!(!title.is_empty(), "the title of a list is not empty");
+    ensure!(
+        !title.is_empty(),
+        "the title is empty; say how readers know the list"
+    );
     // Random, so that List-Id says nothing about how many lists there are.
     let label = format!("{:016x}", app.chance.key());
     let now = app.clock.now();

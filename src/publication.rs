@@ -261,7 +261,9 @@ impl Publication {
         };
         let path = match path.canonicalize() {
             Ok(path) => path,
-            Err(_) if by_path => bail!("there is no folder `{issue}`"),
+            Err(_) if by_path => {
+                bail!("there is no folder `{issue}`; name an issue by its folder or by its slug")
+            }
             Err(_) => match self.slugs()?.as_slice() {
                 [] => bail!("there is no issue `{issue}`, and none other either"),
                 slugs => bail!(
@@ -322,7 +324,9 @@ impl Publication {
                     "`{slug}` has both `issue.md` and `issue.mjml`; keep the one that is to be sent"
                 )
             }
-            (None, None) => bail!("`{slug}` has no `issue.md` and no `issue.mjml`"),
+            (None, None) => bail!(
+                "`{slug}` has no `issue.md` and no `issue.mjml`; `pressrun new TITLE` lays an issue out"
+            ),
         };
         self.build_from(order, &written)
     }

@@ -1,6 +1,6 @@
 //! Sending: the ledger's whole path beside the same loop without a ledger, and beside what else there is.
 //!
-//! The relay is our sink in discard mode, in a process of its own that also holds the stop-watch: the
+//! The relay is our sink that stores nothing, in a process of its own that also holds the stop-watch: the
 //! rate is that of the sink's accepted messages, from the first to the last. The loop is what any sender
 //! must do (render, sign, one session per connection, in the same way), with nothing written down. The
 //! ledger is the real command on a real database, every marker durable before its terminator; its

@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run mjml`: no text makes the MJML front-end panic. The text stands for the document
+//! `cargo fuzz run mjml` (CONTRIBUTING.md says how): no text makes the MJML front-end panic. The text stands for the document
 //! and for all that it includes; `tests/suite/mjml/hostile.rs` makes a short run of the same.
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run smtp_reply`: whatever a relay says, reading it neither panics nor grows, is the same
+//! `cargo fuzz run smtp_reply` (CONTRIBUTING.md says how): whatever a relay says, reading it neither panics nor grows, is the same
 //! however the octets are cut, and has a verdict, a reason and perhaps a wait. The session's own state machine
 //! is tried by `PRESSRUN_REPLY_SCRIPTS=100000 cargo test --test suite r13_`.
 #![no_main]

@@ -80,7 +80,7 @@ pub async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
         false => arguments.issue.clone(),
     };
     if issues.is_empty() {
-        bail!("there is no issue to check");
+        bail!("there is no issue to check; `pressrun new TITLE` makes one");
     }
     let base = path.parent().unwrap_or(&path);
     let check = Check {

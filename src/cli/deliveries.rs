@@ -39,6 +39,7 @@ enum Action {
     /// Shows everything known of one delivery, with what was said when it last failed.
     Show(show::Show),
     /// Settles uncertain deliveries by hand.
+    #[command(override_usage = "pressrun deliveries <ISSUE> resolve --as <TO> [--seq <SEQ>]")]
     Resolve {
         /// `sent` believes that the relay took them; `queued` sends them again.
         #[arg(long = "as", value_enum)]
@@ -87,7 +88,11 @@ impl Deliveries {
                 let what = format!("settled {number} uncertain deliveries as {}", state.name());
                 audit::note(app, &what, &control::about(&found)).await?;
             }
-            println!("{number} uncertain deliveries are {} now", state.name());
+            let deliveries = match number {
+                1 => "delivery is",
+                _ => "deliveries are",
+            };
+            println!("{number} uncertain {deliveries} {} now", state.name());
             if number > 0 && state == State::Queued {
                 let name = run::name(app, &found).await?;
                 println!("send them with: pressrun resume {name}");

@@ -5,9 +5,10 @@ use clap::{Args, Subcommand};
 
 use crate::app::App;
 use crate::cli::output::{plain, print, print_json};
-use crate::cli::{Cli, Exit, stats};
+use crate::cli::{Cli, Exit};
 use crate::event::score::RULES;
 use crate::numbers::{self, JudgedEvent};
+use crate::run;
 use crate::track::fold;
 
 /// Deliveries read from the database at a time.
@@ -17,7 +18,7 @@ const PAGE: u32 = 500;
 #[derive(Debug, Args)]
 #[command(subcommand_negates_reqs = true)]
 pub struct Events {
-    /// Slug of the issue, whose newest run is shown.
+    /// Slug or folder of the issue, and `:RUN` behind it for another run than its newest.
     #[arg(required = true)]
     issue: Option<String>,
     /// Prints JSON.
@@ -46,7 +47,7 @@ impl Events {
             return Ok(Exit::Done);
         }
         let issue = self.issue.as_deref().context("name the issue")?;
-        let run = stats::newest(app, issue).await?;
+        let run = run::find(app, issue).await?.id();
         fold::catch_up(&app.store).await?;
         let mut all = Vec::new();
         let mut seq = -1;

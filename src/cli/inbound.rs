@@ -20,11 +20,14 @@ const LIMIT: u64 = 8 << 20;
 /// For a mail server that pipes in what comes for the bounce domain. In Postfix, `master.cf`:
 ///
 ///   pressrun unix - n n - - pipe user=pressrun argv=/usr/local/bin/pressrun
-///     --config /etc/pressrun/pressrun.toml inbound --recipient ${recipient}
+///     --config /var/lib/pressrun/pressrun.toml inbound --recipient ${recipient}
 ///
 /// Whose mail it was, a signed token in the address says; a message without one changes nothing.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(
+    about = "Takes a message on standard input: a bounce, a complaint, or a wish to leave",
+    verbatim_doc_comment
+)]
 pub struct Inbound {
     /// The address it came to; else the fields of the message are asked.
     #[arg(long, value_name = "ADDRESS")]

@@ -228,7 +228,6 @@ mod tests {
     fn a_generated_ed25519_key_is_one_that_signs() {
         let pem = keyfile::generate_ed25519().expect("a key");
         let signer = Signer::from_pem("a.example", "s", &pem).expect("a key that signs");
-        assert!(signer.is_ed25519());
         assert!(signer.record().starts_with("v=DKIM1; k=ed25519; p="));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::app::App;
 use crate::cli::{Cli, Exit, signal};
@@ -134,23 +134,10 @@ async fn site(app: &App) -> anyhow::Result<Site> {
              `pressrun lists add {slug} --title TITLE` makes it"
         );
     }
-    let mut kinds = vec!["confirm", "address", "welcome"];
-    if app.config.signup.goodbye {
-        kinds.push("goodbye");
-    }
-    let mut revisions = Vec::with_capacity(kinds.len());
-    for kind in kinds {
-        let compiled = publication::compile_system(&app.config, &app.emails(), kind)
-            .with_context(|| format!("the system mail `{kind}`"))?;
-        revisions.push(run::keep_revision(app, &compiled, &[]).await?);
-    }
-    let mut revisions = revisions.into_iter();
-    let confirm_revision = revisions.next();
-    let confirm_revision = confirm_revision.context("the confirm mail was compiled above")?;
-    let address_revision = revisions.next();
-    let address_revision = address_revision.context("the address mail was compiled above")?;
-    let welcome_revision = revisions.next();
-    let goodbye_revision = revisions.next();
+    let goodbye_revision = match app.config.signup.goodbye {
+        true => Some(system_mail(app, "goodbye").await?),
+        false => None,
+    };
     let viewing = app.clone();
     Ok(Site {
         tracker: Tracker::of(app),
@@ -158,12 +145,18 @@ async fn site(app: &App) -> anyhow::Result<Site> {
             let app = viewing.clone();
             Box::pin(async move { run::again::html(&app, key).await })
         }),
-        confirm_revision,
-        address_revision,
-        welcome_revision,
+        confirm_revision: system_mail(app, "confirm").await?,
+        address_revision: system_mail(app, "address").await?,
+        welcome_revision: Some(system_mail(app, "welcome").await?),
         goodbye_revision,
-        mail_waiting: Arc::new(Notify::new()),
     })
+}
+
+/// Compiles and keeps a system mail of this kind; gives its revision.
+async fn system_mail(app: &App, kind: &str) -> anyhow::Result<String> {
+    let compiled = publication::compile_system(&app.config, &app.emails(), kind)
+        .with_context(|| format!("the system mail `{kind}`"))?;
+    run::keep_revision(app, &compiled, &[]).await
 }
 
 /// Sends until told to stop; waits its turn while another process sends.

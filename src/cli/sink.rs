@@ -21,12 +21,10 @@ pub struct SinkArgs {
     /// Address and port to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2525")]
     listen: SocketAddr,
-    /// Folder that gets one .eml per message, exactly as sent, and the log.
+    /// Folder that gets one .eml per message, exactly as sent, and the log; when not said, they are only
+    /// counted.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Stores nothing and only counts, as without --store.
-    #[arg(long, conflicts_with = "store")]
-    discard: bool,
     /// File that gets one line of JSON per accepted message; `DIR/log.jsonl` when not said.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,

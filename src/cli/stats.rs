@@ -10,13 +10,11 @@ mod segment;
 mod spreadsheet;
 mod watch;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::output::{print, print_json};
-use crate::cli::stats::columns::printable;
-use crate::id::RunId;
 use crate::numbers;
 use crate::{lists, run, track};
 
@@ -26,7 +24,7 @@ const RUNS: u32 = 50;
 /// Shows numbers: of every run, of one issue, or of a list.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Slug of the issue, whose newest run is shown, or another by `:RUN` behind it; all runs when not said.
+    /// Slug or folder of the issue, and `:RUN` behind it for another run than its newest; all runs when not said.
     pub issue: Option<String>,
     /// Only among its readers who are in this segment now: a name of `segments.toml`, or an expression.
     #[arg(long, value_name = "SEGMENT", requires = "issue", conflicts_with_all = ["csv", "watch"])]
@@ -71,7 +69,7 @@ pub async fn run(app: &App, args: &Args) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Done);
     };
-    let run = newest(app, issue).await?;
+    let run = run::find(app, issue).await?.id();
     if let Some(said) = &args.segment {
         return segment::run(app, run, said, args.json).await;
     }
@@ -88,18 +86,4 @@ pub async fn run(app: &App, args: &Args) -> anyhow::Result<Exit> {
     }
     let whole = found.run.balanced() || found.run.status == "freezing";
     Ok(if whole { Exit::Done } else { Exit::Attention })
-}
-
-/// The newest run of the issue of this slug, or the one that is named.
-pub(super) async fn newest(app: &App, issue: &str) -> anyhow::Result<RunId> {
-    if issue.contains(':') {
-        return Ok(run::find(app, issue).await?.id());
-    }
-    match app.store.newest_run(issue).await? {
-        Some(run) => Ok(run),
-        None => bail!(
-            "no run of `{}`; `pressrun stats` lists the runs",
-            printable(issue)
-        ),
-    }
 }

@@ -250,7 +250,7 @@ async fn remove(app: &App, address: &EmailAddress, slug: &str) -> anyhow::Result
     let list: List = lists::find(app, slug).await?;
     let reader = app.store.subscriber(&address.canonical()).await?;
     let Some(reader) = reader else {
-        bail!("no reader has this address; nothing was changed");
+        bail!("no reader has the address `{address}`; nothing was changed");
     };
     let subscriptions = app.store.subscriptions(reader.id).await?;
     let Some(subscription) = subscriptions.iter().find(|s| s.list == list.id) else {

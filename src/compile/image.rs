@@ -14,7 +14,8 @@ use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageReader, Limits, i
 use imagesize::ImageType;
 use sha2::{Digest, Sha256};
 
-use crate::compile::{Image, hex};
+use crate::compile::Image;
+use crate::hex::hex;
 
 /// A camera's largest photographs stay below it.
 const INPUT_LIMIT: usize = 24 * 1024 * 1024;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -27,7 +27,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::access;
 use crate::app::App;
-use crate::http::fault;
+use crate::http::fault::{self, Fault};
 use crate::http::listener::Limits;
 use crate::http::pages::{self, Pages};
 use crate::http::ready::{self, Readiness};
@@ -190,6 +190,17 @@ impl Admin {
         let mut page = self.page(at, "refused.html", values);
         *page.status_mut() = StatusCode::CONFLICT;
         page
+    }
+
+    /// The policy of a mail in a frame: it shows its own images alone (a pixel would count an open of the reader's), runs
+    /// nothing, sends nothing and leads nowhere.
+    fn mail_in_a_frame(&self) -> Result<HeaderValue, Fault> {
+        let images = self.app.public_url("/i/");
+        let policy = format!(
+            "sandbox; default-src 'none'; img-src {images} data:; style-src 'unsafe-inline'; \
+             form-action 'none'; frame-ancestors 'self'"
+        );
+        HeaderValue::try_from(policy).map_err(|_| Fault::Broken)
     }
 
     /// The audit's line of an action: of one step once it is done, of one that takes long before it begins. `about`

@@ -55,8 +55,7 @@ pub async fn press(
             let evidence = gather(&site.app.keyring, client, &headers, now);
             let welcome = site.site.welcome_revision.as_deref();
             match site.signups.confirm(claim, &evidence, welcome).await? {
-                Confirmed::Now => site.site.mail_waiting.notify_one(),
-                Confirmed::Already => {}
+                Confirmed::Now | Confirmed::Already => {}
                 Confirmed::No => return Err(Fault::NotFound),
             }
             let manage = sign(&site.app.keyring, &Claim::Manage(claim.0));

@@ -165,10 +165,8 @@ async fn say_goodbye(site: &Public, subscription: SubscriptionKey) {
     };
     let now = site.app.clock.now();
     let queued = site.app.store.enqueue_goodbye(subscription, revision, now);
-    match queued.await {
-        Ok(true) => site.site.mail_waiting.notify_one(),
-        Ok(false) => {}
-        Err(error) => tracing::error!(%error, "a reader left and gets no goodbye"),
+    if let Err(error) = queued.await {
+        tracing::error!(%error, "a reader left and gets no goodbye");
     }
 }
 

@@ -226,9 +226,7 @@ async fn choose(
     }
     if !asked.is_empty() {
         let revision = &site.site.confirm_revision;
-        if site.signups.ask_again(reader, &asked, revision).await? {
-            site.site.mail_waiting.notify_one();
-        }
+        site.signups.ask_again(reader, &asked, revision).await?;
         return Ok(
             "You had left more than a day ago, so this page alone does not bring you back: the link in a mail to your \
              address does. One is sent a day at most. All else is saved.",
@@ -282,7 +280,6 @@ async fn move_to(
     site.signups
         .request_move(key, &address, &site.site.address_revision)
         .await?;
-    site.site.mail_waiting.notify_one();
     Ok(
         "If that address can be used, a mail is on its way to it. Until its link is pressed, everything stays as it is."
             .to_owned(),

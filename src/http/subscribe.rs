@@ -85,11 +85,7 @@ pub async fn submit(
     let revision = &site.site.confirm_revision;
     let answer = site.signups.submit(client.0, &submission, revision).await?;
     let (name, notice) = match answer {
-        Answer::Received => {
-            // Told whatever came of it, so that the sender's waking says nothing either.
-            site.site.mail_waiting.notify_one();
-            ("received", String::new())
-        }
+        Answer::Received => ("received", String::new()),
         Answer::Unproven => (
             "again",
             "Many sign up at this moment, so your browser is asked for a little work. \

@@ -126,7 +126,9 @@ impl Restore<'_> {
                      (`paths.keyring`), or suppressed addresses would be mailed again"
                 );
             }
-            _ if number == 1 => bail!("the first line says nothing of Pressrun"),
+            _ if number == 1 => bail!(
+                "the first line says nothing of Pressrun; give the file of `subscribers export --format jsonl`"
+            ),
             Line::List {
                 slug,
                 title,

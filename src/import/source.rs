@@ -197,7 +197,9 @@ fn header(
     map: &[(String, String)],
 ) -> anyhow::Result<Table> {
     if records.read()?.is_none() {
-        bail!("there is no header line");
+        bail!(
+            "there is no header line; the first line names the columns, and one of them is `email`"
+        );
     }
     let record = records.record();
     // What is mapped may be a column of one table and not of the next.

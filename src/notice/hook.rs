@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::config::notify::Notify;
+use crate::hex::hex;
 use crate::network::is_public;
 use crate::store::notices::Hooked;
 
@@ -149,8 +150,7 @@ pub fn sign(secret: &str, second: i64, body: &str) -> String {
         Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(format!("{second}.{body}").as_bytes());
     let tag = mac.finalize().into_bytes();
-    let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={second},v1={hex}")
+    format!("t={second},v1={}", hex(&tag))
 }
 
 #[cfg(test)]

@@ -71,7 +71,8 @@ impl Folder {
             ensure!(texts.len() < FILES_LIMIT, "more than {FILES_LIMIT} files");
             let octets = self.read(&path)?.unwrap_or_default();
             let text = String::from_utf8(octets);
-            let text = text.map_err(|_| anyhow::anyhow!("`{path}` is not UTF-8"))?;
+            let text =
+                text.map_err(|_| anyhow::anyhow!("`{path}` is not UTF-8; save it as UTF-8"))?;
             texts.insert(path, text.replace("\r\n", "\n"));
         }
         Ok(texts)

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::app::App;
 use crate::compile::Compiled;
 use crate::delivery::{Counts, State};
+use crate::hex::hex;
 use crate::id::RunId;
 use crate::store::repairs::Repair;
 use crate::store::runs::Run;
@@ -200,8 +201,4 @@ async fn keys(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
         }
     }
     Ok(faults)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -42,11 +42,6 @@ impl Demand {
     pub fn allows_clear(&self) -> bool {
         matches!(self, Demand::Clear | Demand::Offered)
     }
-
-    /// Whether who answers has to prove who they are.
-    pub fn proves(&self) -> bool {
-        matches!(self, Demand::Verified | Demand::Dane(_))
-    }
 }
 
 impl From<TlsPolicy> for Demand {

@@ -7,6 +7,7 @@ use serde_json::to_string;
 
 use crate::clock::Timestamp;
 use crate::delivery::State;
+use crate::hex::hex;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::leave::{await_freeze, moved, take_queued};
@@ -479,15 +480,4 @@ fn suppressions(suppressions: &[([u8; 32], &'static str)]) -> String {
 
 fn json<T: serde::Serialize>(rows: &[T]) -> String {
     to_string(rows).expect("text and numbers are JSON")
-}
-
-/// Lower-case hex: how octets travel in a JSON batch.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
 }

@@ -145,19 +145,6 @@ impl Store {
             Ok(Some(numbers))
         })
     }
-
-    /// The newest run of the issue of this slug.
-    pub async fn newest_run(&self, slug: &str) -> Result<Option<RunId>> {
-        read!(self, conn => {
-            let id: Option<i64> = sqlx::query_scalar(
-                "select id from runs where slug = $1 and kind = 'issue' order by id desc limit 1",
-            )
-            .bind(slug)
-            .fetch_optional(conn)
-            .await?;
-            Ok(id.map(RunId))
-        })
-    }
 }
 
 fn numbers(row: RunRow) -> RunNumbers {

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Timestamp, exact};
+use crate::hex::hex;
 use crate::id::ListId;
-use crate::store::import::hex;
 use crate::store::tags::{PUT_TAGS, TAGS_OF};
 use crate::store::{Result, Store};
 use crate::subscriber::Status;

@@ -263,7 +263,7 @@ impl World {
 /// A sink in a process of its own, which listens when this returns.
 pub(super) fn sink(port: u16, log: &Path, delay: Duration) -> Child {
     let sink = Command::new(env!("CARGO_BIN_EXE_pressrun"))
-        .args(["sink", "--discard", "--chunking", "--listen"])
+        .args(["sink", "--chunking", "--listen"])
         .arg(format!("127.0.0.1:{port}"))
         .arg("--log")
         .arg(log)

@@ -12,7 +12,7 @@ use crate::deliver::direct::policies::Policies;
 use crate::deliver::direct::pool::Host;
 use crate::deliver::direct::pools::Place;
 use crate::dns::{Dns, LookupError};
-use crate::mx::dane::{self, Tlsa};
+use crate::mx::dane;
 use crate::mx::provider::{Provider, Providers, TlsRule};
 use crate::mx::route::{self, Exchange, Route};
 use crate::mx::sts::{Mode, Policy};
@@ -140,15 +140,6 @@ impl Resolver {
         }
         if bound && self.dns.is_host_validated(&host.host).await? {
             let records = self.dns.tlsa(&host.host, self.port).await?.records;
-            let records: Vec<Tlsa> = records
-                .into_iter()
-                .map(|tlsa| Tlsa {
-                    usage: tlsa.usage,
-                    selector: tlsa.selector,
-                    matching: tlsa.matching,
-                    data: tlsa.data,
-                })
-                .collect();
             let usable = dane::usable(&records);
             if !usable.is_empty() {
                 return Ok(Some(Demand::Dane(usable)));

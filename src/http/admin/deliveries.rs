@@ -105,13 +105,7 @@ pub(super) async fn view(
 ) -> Result<Response, Fault> {
     let key = reader_view::key(&name).ok_or(Fault::NotFound)?;
     let html = again::html(&admin.app, key).await?.ok_or(Fault::NotFound)?;
-    // Its own images alone: the pixel stands beside them, and would count an open of the reader's.
-    let images = admin.app.public_url("/i/");
-    let policy = format!(
-        "sandbox; default-src 'none'; img-src {images} data:; style-src 'unsafe-inline'; \
-         form-action 'none'; frame-ancestors 'self'"
-    );
-    let policy = HeaderValue::try_from(policy).map_err(|_| Fault::Broken)?;
+    let policy = admin.mail_in_a_frame()?;
     // The sandbox opens no windows, so a link that asks for one does nothing: no click of the reader's.
     let html = match html.split_once("<head>") {
         Some((before, after)) => format!("{before}<head><base target=\"_blank\">{after}"),

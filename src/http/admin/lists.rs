@@ -99,9 +99,11 @@ pub(super) async fn add(
         Err(why) => return Ok(admin.refused(HOME, HOME, &why.into())),
     };
     let about = format!("list {slug}");
-    admin.note(&session, "added a list", &about).await?;
     match lists::add(&admin.app, &slug, form.get("title")).await {
-        Ok(true) => Ok(Redirect::to(HOME).into_response()),
+        Ok(true) => {
+            admin.note(&session, "added a list", &about).await?;
+            Ok(Redirect::to(HOME).into_response())
+        }
         Ok(false) => {
             let why = anyhow::anyhow!("a list is named `{slug}` already; nothing was changed");
             Ok(admin.refused(HOME, HOME, &why))

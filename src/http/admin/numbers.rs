@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::HeaderValue;
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::{Html, IntoResponse, Response};
 use minijinja::context;
@@ -156,13 +155,7 @@ pub(super) async fn clicked_issue(
             .find(|row| row.link == i64::from(link));
         found.map(|row| share_of(&row.judged.readers))
     });
-    // Its own images alone; it runs nothing, sends nothing and leads nowhere.
-    let images = admin.app.public_url("/i/");
-    let policy = format!(
-        "sandbox; default-src 'none'; img-src {images} data:; style-src 'unsafe-inline'; \
-         form-action 'none'; frame-ancestors 'self'"
-    );
-    let policy = HeaderValue::try_from(policy).map_err(|_| Fault::Broken)?;
+    let policy = admin.mail_in_a_frame()?;
     Ok(([(CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response())
 }
 

@@ -64,8 +64,8 @@ pub(super) async fn end(
 ) -> Result<Response, Fault> {
     match form.get("id") {
         "others" => {
-            admin.note(&own, "ended all other sessions", "").await?;
             admin.app.store.end_sessions(own.id).await?;
+            admin.note(&own, "ended all other sessions", "").await?;
         }
         id => {
             let id: i64 = id.parse().map_err(|_| Fault::Form)?;

@@ -116,10 +116,10 @@ pub(super) async fn unsubscribe(
     let wanted = wanted.map_err(|_| Fault::Form)?;
     let held = joined.iter().find(|held| held.key == wanted);
     let held = held.ok_or(Fault::Form)?;
-    let what = format!("took a reader off `{}`", held.list);
-    admin.note(&session, &what, &about(&kept)).await?;
     let key = SubscriptionKey(held.key);
     admin.app.store.leave(key, admin.app.clock.now()).await?;
+    let what = format!("took a reader off `{}`", held.list);
+    admin.note(&session, &what, &about(&kept)).await?;
     Ok(back(&kept))
 }
 
@@ -139,14 +139,14 @@ pub(super) async fn suppress(
         reason => reason,
     };
     let hash = admin.app.keyring.address_hash(&kept.canonical);
-    admin
-        .note(&session, "suppressed a reader", &about(&kept))
-        .await?;
     let now = admin.app.clock.now();
     admin
         .app
         .store
         .suppress(&kept.canonical, &hash, &reason, now)
+        .await?;
+    admin
+        .note(&session, "suppressed a reader", &about(&kept))
         .await?;
     Ok(back(&kept))
 }

@@ -68,7 +68,6 @@ pub(super) async fn add(
         empty if empty.is_empty() => "by hand".to_owned(),
         reason => reason,
     };
-    admin.note(&session, "suppressed an address", "").await?;
     let (hash, now) = (hash(&admin, &address), admin.app.clock.now());
     let canonical = address.canonical();
     let fresh = admin
@@ -76,6 +75,7 @@ pub(super) async fn add(
         .store
         .suppress(&canonical, &hash, &reason, now)
         .await?;
+    admin.note(&session, "suppressed an address", "").await?;
     let done = if fresh { "added" } else { "known" };
     Ok(Redirect::to(&format!("{HOME}?done={done}")).into_response())
 }
@@ -97,13 +97,13 @@ pub(super) async fn remove(
         }
         Err(why) => return Ok(admin.refused(HOME, HOME, &why)),
     };
-    admin
-        .note(&session, "allowed a suppressed address", "")
-        .await?;
     if !admin.app.store.allow(&hash(&admin, &address)).await? {
         let why = anyhow!("the address is not suppressed; nothing was changed");
         return Ok(admin.refused(HOME, HOME, &why));
     }
+    admin
+        .note(&session, "allowed a suppressed address", "")
+        .await?;
     Ok(Redirect::to(&format!("{HOME}?done=removed")).into_response())
 }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::clock::{Clock, Timestamp};
+use crate::hex::hex;
 use crate::smtp::sink::{Keep, SinkOptions, locked};
 
 /// One message that a sink took.
@@ -177,17 +178,9 @@ fn message_id(message: &[u8]) -> String {
     String::new()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    let pairs = bytes.iter();
-    pairs
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{hex, message_id, unstuff};
+    use super::{message_id, unstuff};
 
     #[test]
     fn stuffed_dots_are_taken_away() {
@@ -207,10 +200,5 @@ mod tests {
         assert_eq!(message_id(b"Message-ID:\r\n <x@y>\r\n\r\n"), "x@y");
         assert_eq!(message_id(b"To: a\r\n\r\nMessage-ID: <x@y>\r\n"), "");
         assert_eq!(message_id(b""), "");
-    }
-
-    #[test]
-    fn octets_are_written_as_two_digits() {
-        assert_eq!(hex(&[0, 0x0f, 0xa5]), "000fa5");
     }
 }

@@ -11,7 +11,7 @@ use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::record::Accepted;
 use pressrun::track::Tracker;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::privacy::{LINKED, token, words};
 use crate::control::desk::Desk;
@@ -78,7 +78,6 @@ fn site(tracker: Tracker) -> Site {
         address_revision: String::new(),
         welcome_revision: None,
         goodbye_revision: None,
-        mail_waiting: Arc::new(Notify::new()),
     }
 }
 

@@ -133,7 +133,7 @@ on_both!(
         for (form, why) in [
             ("slug=monthly&title=Again", "is named `monthly` already"),
             ("slug=No+Slug&title=X", "lower-case"),
-            ("slug=fine&title=+", "the title of a list is not empty"),
+            ("slug=fine&title=+", "the title is empty"),
         ] {
             let answer = site.press_admin("/lists", form).await;
             assert_eq!(answer.status, 409, "{form}");
@@ -144,6 +144,7 @@ on_both!(
             audit.contains("<td>added a list</td><td>list monthly</td>"),
             "{audit}"
         );
+        assert_eq!(audit.matches("added a list").count(), 1, "{audit}");
         site.stop().await;
     }
 );

@@ -300,6 +300,8 @@ on_both!(
         );
         let audit = site.ask_admin("/audit", "localhost").await.text();
         assert!(audit.contains("suppressed an address"), "{audit}");
+        // The second press was refused: it changed nothing and leaves no line.
+        assert_eq!(audit.matches("allowed a suppressed address").count(), 1);
         assert!(!audit.contains("nobody"), "{audit}");
         site.stop().await;
     }

@@ -20,7 +20,7 @@ use pressrun::keyring::Keyring;
 use pressrun::token::{Claim, sign};
 use pressrun::track::{Tracker, fold};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, OnceCell, watch};
+use tokio::sync::{OnceCell, watch};
 
 use super::db::Db;
 use super::wire::{Answer, request};
@@ -155,7 +155,6 @@ impl TestSite {
             address_revision: "address".into(),
             welcome_revision: Some("welcome".into()),
             goodbye_revision: Some("goodbye".into()),
-            mail_waiting: Arc::new(Notify::new()),
         };
         let (stop, closing) = watch::channel(());
         let mut limits = Limits::new(&app.config.http);
@@ -212,7 +211,6 @@ impl TestSite {
             address_revision: "address".into(),
             welcome_revision: None,
             goodbye_revision: None,
-            mail_waiting: Arc::new(Notify::new()),
         };
         let app = self.app.clone();
         let public = Served::start(tracker.clone(), |listener, stopped| {
