@@ -211,6 +211,9 @@ impl Engine {
                 return self.finish(run).await;
             }
             for block in blocks {
+                if shared.done.is_open(run.id(), block) {
+                    continue;
+                }
                 // A block that cannot be read now is given back with no job done.
                 let rows = app.store.load_block(run.id(), block, now).await;
                 let failed = rows.as_ref().err().map(ToString::to_string);
@@ -287,6 +290,9 @@ impl Engine {
             let Some(&block) = blocks.first() else {
                 return self.finish(run).await;
             };
+            if self.shared.done.is_open(run.id(), block) {
+                continue;
+            }
             let rows = app.store.load_block(run.id(), block, now).await;
             let failed = rows.as_ref().err().map(ToString::to_string);
             let mut rows = rows.unwrap_or_default();

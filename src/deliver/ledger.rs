@@ -24,10 +24,21 @@ pub(crate) struct Settling {
     pub guard: Option<Guard>,
 }
 
+/// What became of the wish for a marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// It stands: the terminator may be written.
+    Given,
+    /// It does not stand; whatever the row is, it is not this wish that made it so.
+    Refused,
+    /// Its commit failed and may have reached the disk all the same: it is to be taken back.
+    InDoubt,
+}
+
 struct Entry {
     settling: Vec<Settling>,
     markers: Vec<Marker>,
-    done: oneshot::Sender<Vec<bool>>,
+    done: oneshot::Sender<Vec<Grant>>,
 }
 
 /// The way into the ledger; cheap to clone. The task behind it ends when all are dropped.
@@ -56,9 +67,9 @@ impl Ledger {
         self.mark(settling, Vec::new()).await;
     }
 
-    /// Commits outcomes, and the wishes for markers with them. Gives which markers were granted, in their
+    /// Commits outcomes, and the wishes for markers with them. Gives what became of the wishes, in their
     /// order; when this returns, the outcomes are durable.
-    pub(crate) async fn mark(&self, settling: Vec<Settling>, markers: Vec<Marker>) -> Vec<bool> {
+    pub(crate) async fn mark(&self, settling: Vec<Settling>, markers: Vec<Marker>) -> Vec<Grant> {
         let wishes = markers.len();
         if settling.is_empty() && markers.is_empty() {
             return Vec::new();
@@ -69,11 +80,12 @@ impl Ledger {
             markers,
             done,
         };
-        let refused = || vec![false; wishes];
         if self.entries.send(entry).await.is_err() {
-            return refused();
+            return vec![Grant::Refused; wishes];
         }
-        answer.await.unwrap_or_else(|_| refused())
+        answer
+            .await
+            .unwrap_or_else(|_| vec![Grant::InDoubt; wishes])
     }
 }
 
@@ -108,6 +120,7 @@ async fn commit(app: &App, boot: i64, group: &mut Vec<Entry>) {
         markers.append(&mut entry.markers);
     }
     let mut troubled = false;
+    let wished = !markers.is_empty();
     let committed = loop {
         let now = app.clock.now();
         match app.store.commit_ledger(boot, &settled, &markers, now).await {
@@ -117,7 +130,7 @@ async fn commit(app: &App, boot: i64, group: &mut Vec<Entry>) {
                     tracing::error!(%error, outcomes = settled.len(), "the ledger cannot be written; trying on");
                     troubled = true;
                 }
-                // A marker whose commit is in doubt is refused; its caller takes it back.
+                // A marker whose commit is in doubt is not asked for again.
                 markers.clear();
                 if settled.is_empty() {
                     break Default::default();
@@ -130,10 +143,16 @@ async fn commit(app: &App, boot: i64, group: &mut Vec<Entry>) {
         tracing::info!("the ledger can be written again");
     }
     drop(guards);
+    let doubtful = wished && markers.is_empty();
+    let mut given = committed.granted;
     for (done, wishes) in answers {
-        let granted = wishes.iter().map(|key| committed.granted.contains(key));
-        let granted = granted.collect();
+        let grant = |key| match doubtful {
+            true => Grant::InDoubt,
+            // Once: two wishes for one row are never both granted.
+            false if given.remove(key) => Grant::Given,
+            false => Grant::Refused,
+        };
         // A caller that went away had no terminator to write.
-        done.send(granted).ok();
+        done.send(wishes.iter().map(grant).collect()).ok();
     }
 }

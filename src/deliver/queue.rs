@@ -85,18 +85,44 @@ impl OpenBlock {
     }
 }
 
-/// Blocks whose jobs are all settled, for the dispatcher to give back.
+/// Which blocks have jobs in memory, and which are done.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    blocks: Mutex<Vec<(RunId, u32)>>,
+    blocks: Mutex<Blocks>,
     /// Wakes the dispatcher: a block is done, or the queue runs low.
     pub wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Blocks {
+    /// Some of their jobs are not settled.
+    open: HashSet<(RunId, u32)>,
+    /// All of their jobs are settled: for the dispatcher to give back.
+    done: Vec<(RunId, u32)>,
 }
 
 impl Done {
     /// Takes the blocks that are done.
     pub(crate) fn take(&self) -> Vec<(RunId, u32)> {
-        std::mem::take(&mut lock(&self.blocks))
+        std::mem::take(&mut lock(&self.blocks).done)
+    }
+
+    /// Whether jobs of this block are in memory. A node whose lease ended without its knowing may be given a block
+    /// again of which it has jobs still: to load it as well would make two of one delivery.
+    pub(crate) fn is_open(&self, run: RunId, block: u32) -> bool {
+        lock(&self.blocks).open.contains(&(run, block))
+    }
+
+    fn open(&self, run: RunId, block: u32) {
+        lock(&self.blocks).open.insert((run, block));
+    }
+
+    fn close(&self, run: RunId, block: u32) {
+        let mut blocks = lock(&self.blocks);
+        blocks.open.remove(&(run, block));
+        blocks.done.push((run, block));
+        drop(blocks);
+        self.wake.notify_one();
     }
 }
 
@@ -106,8 +132,7 @@ impl Drop for Guard {
             lock(&self.block.seqs).remove(&self.seq);
         }
         if self.block.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
-            lock(&self.block.done.blocks).push((self.block.run, self.block.block));
-            self.block.done.wake.notify_one();
+            self.block.done.close(self.block.run, self.block.block);
         }
     }
 }
@@ -154,7 +179,8 @@ impl Queue {
         }
     }
 
-    /// Adds the rows of one leased block, which may go through the relays of `via`.
+    /// Adds the rows of one leased block, which may go through the relays of `via`. The block is not
+    /// open.
     pub(crate) fn push_block(&self, run: &Arc<Run>, via: Via, block: u32, rows: Vec<Queued>) {
         let open = Arc::new(OpenBlock {
             run: run.id(),
@@ -164,10 +190,9 @@ impl Queue {
             done: self.done.clone(),
         });
         if rows.is_empty() {
-            lock(&self.done.blocks).push((run.id(), block));
-            self.done.wake.notify_one();
-            return;
+            return self.done.close(run.id(), block);
         }
+        self.done.open(run.id(), block);
         let jobs = open.jobs(run, via, rows);
         let mut inner = lock(&self.inner);
         inner.line(run.id(), via).jobs.extend(jobs);
@@ -340,6 +365,25 @@ impl Queue {
         inner.runs = stay;
         drop(inner);
         // Their guards may wake the dispatcher: not under the lock.
+        drop(go);
+    }
+
+    /// Drops what waits of the block of `job`; it stays queued in the ledger.
+    pub(crate) fn forget(&self, job: &Job) {
+        let (run, block) = (job.guard.block.run, job.guard.block.block);
+        let mut inner = lock(&self.inner);
+        let inner = &mut *inner;
+        let mut lines = inner.runs.iter_mut().chain(&mut inner.system);
+        let Some(line) = lines.find(|line| line.run == run) else {
+            return;
+        };
+        let all = std::mem::take(&mut line.jobs);
+        let (go, stay): (VecDeque<_>, VecDeque<_>) = all
+            .into_iter()
+            .partition(|job| job.guard.block.block == block);
+        line.jobs = stay;
+        inner.runs.retain(|line| !line.jobs.is_empty());
+        // The guard of `job` holds the block, so the dispatcher is woken by none of these.
         drop(go);
     }
 

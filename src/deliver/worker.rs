@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::deliver::Shared;
 use crate::deliver::copies::{Fault, Prepared};
 use crate::deliver::judge::{Attempt, Concerns, judge, stops_others, unanswered, uncertain};
-use crate::deliver::ledger::{Ledger, Settling};
+use crate::deliver::ledger::{Grant, Ledger, Settling};
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
 use crate::deliver::seat::Seat;
@@ -186,11 +186,11 @@ impl Worker<'_> {
                 self.ledger.mark(std::mem::take(&mut settling), marker),
                 self.next(left),
             );
-            if granted != [true] || asked.elapsed() > STALE {
+            if granted != [Grant::Given] || asked.elapsed() > STALE {
                 // A lone dot after 354 would be mail: the connection goes, nothing was written.
                 drop(session);
                 self.put_back(upcoming);
-                self.give_back(current).await;
+                self.not_marked(current, &granted).await;
                 // Its run may be paused: what waits of it is not to meet the same.
                 self.shared.done.wake.notify_one();
                 return;
@@ -401,10 +401,13 @@ impl Worker<'_> {
         }
     }
 
-    /// Takes a marker back after which no octet of the terminator was written. Where the marker was never
-    /// granted, this changes nothing.
-    async fn give_back(&self, ready: Ready) {
-        self.settle(ready, Outcome::Released, None).await;
+    /// Lets a delivery go of whose terminator no octet was written: a marker that stands or may stand is taken back.
+    /// One that was refused was never there; its block may be another node's by now, and with it all that waits.
+    async fn not_marked(&self, ready: Ready, grants: &[Grant]) {
+        match grants {
+            [Grant::Refused] => self.shared.queue.forget(&ready.job),
+            _ => self.settle(ready, Outcome::Released, None).await,
+        }
     }
 
     /// The dot went out and no answer came.

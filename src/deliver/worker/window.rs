@@ -5,7 +5,7 @@
 //! in doubt.
 
 use crate::deliver::judge::{unanswered, uncertain};
-use crate::deliver::ledger::Settling;
+use crate::deliver::ledger::{Grant, Settling};
 use crate::deliver::queue::Job;
 use crate::deliver::worker::{Next, Ready, Worker};
 use crate::delivery::Outcome;
@@ -111,24 +111,27 @@ impl Worker<'_> {
     }
 
     /// Commits the markers of a window with the outcomes of the last one; gives the messages that got
-    /// theirs. The others stay as they are in the ledger.
+    /// theirs. The others stay as they are in the ledger, and what else waits of a block of theirs is left
+    /// alone: it may be another node's by now.
     async fn mark(&self, mut window: Vec<Ready>, settling: &mut Vec<Settling>) -> Vec<Ready> {
         let markers = window.iter_mut().map(Ready::marker).collect();
         let granted = self.ledger.mark(std::mem::take(settling), markers).await;
-        let mut marked = Vec::with_capacity(window.len());
-        let mut refused = Vec::new();
+        let all = window.len();
+        let mut marked = Vec::with_capacity(all);
+        let mut doubtful = Vec::new();
         for (ready, granted) in window.into_iter().zip(granted) {
             match granted {
-                true => marked.push(ready),
-                // Where the commit was in doubt, the marker may stand: it is taken back.
-                false => refused.push(self.settling(ready, Outcome::Released, None)),
+                Grant::Given => marked.push(ready),
+                Grant::Refused => self.shared.queue.forget(&ready.job),
+                // The marker may stand: it is taken back.
+                Grant::InDoubt => doubtful.push(self.settling(ready, Outcome::Released, None)),
             }
         }
-        if !refused.is_empty() {
+        if marked.len() < all {
             // Its run may be paused: what waits of it is not to meet the same.
             self.shared.done.wake.notify_one();
         }
-        self.ledger.settle(refused).await;
+        self.ledger.settle(doubtful).await;
         marked
     }
 

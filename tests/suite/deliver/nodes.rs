@@ -70,6 +70,33 @@ fn two_machines_share_a_run_and_double_nothing() {
     });
 }
 
+on_both!(
+    a_node_that_lost_its_blocks_and_gets_them_back_mails_nobody_twice,
+    async |engine: Engine| {
+        for chunking in [false, true] {
+            let mut wish = slow(60, "");
+            wish.sink.script = script("slow-40ms");
+            wish.sink.chunking = chunking;
+            wish.relay = "window = 3\n";
+            let rig = Rig::new(engine, wish).await;
+            let run = rig.begin().await;
+            let sending = rig.start().await;
+            // As if it had slept, and another node had taken its blocks and given them back.
+            for number in [4, 12, 24, 36] {
+                rig.wait_accepted(number).await;
+                rig.database
+                    .raw("update blocks set boot = null, owner = null, until = null")
+                    .await;
+            }
+            rig.wait_status(run, "finished").await;
+            sending.stop().await;
+            assert_eq!(rig.balanced(run).await.sent, 60);
+            assert!(rig.accepted().values().all(|&copies| copies == 1));
+            rig.assert_true(run).await;
+        }
+    }
+);
+
 #[test]
 fn a_second_sender_of_the_same_name_fences_the_first() {
     block_on(async {
