@@ -193,7 +193,7 @@ fn by_code(stage: Stage, code: u16) -> Reason {
 }
 
 /// What relays write, the telling words first: "greylisted by policy" is a greylist.
-const WORDS: [(Reason, &[&str]); 12] = [
+const WORDS: [(Reason, &[&str]); 11] = [
     (
         Reason::Greylisted,
         &["greylist", "graylist", "grey-list", "gray-list"],
@@ -225,20 +225,6 @@ const WORDS: [(Reason, &[&str]); 12] = [
             "out of storage",
             "storage allocation",
             "over its limit",
-        ],
-    ),
-    // Said of our envelope sender, whatever stands behind it.
-    (
-        Reason::Policy,
-        &[
-            "sender verif",
-            "verification failed for",
-            "callout",
-            "callback",
-            "sender address",
-            "sender domain",
-            "return path",
-            "return-path",
         ],
     ),
     (
@@ -328,11 +314,6 @@ mod tests {
             ),
             (Stage::Rcpt, "550 no such user", Reason::UnknownAddress),
             (Stage::Rcpt, "550 nope", Reason::UnknownAddress),
-            (
-                Stage::Rcpt,
-                "550-Response: 550 No Such User Here\r\n550 Sender verify failed",
-                Reason::Policy,
-            ),
             (Stage::Rcpt, "552 5.2.2 over quota", Reason::MailboxFull),
             (
                 Stage::Rcpt,

@@ -93,17 +93,9 @@ fn permanent(stage: Stage, reply: &Reply) -> Verdict {
 }
 
 fn by_text(reply: &Reply, protocol: bool) -> Verdict {
-    // "No such user" may be said of our own envelope sender: a callout that failed, a domain not in the DNS.
-    if mentions(reply, SENDER) {
-        Verdict::Content
-    } else if mentions(reply, UNKNOWN) {
-        let suppress = !mentions(reply, BLOCKED);
-        Verdict::Bounced { suppress }
-    } else if protocol
-        || mentions(reply, BLOCKED)
-        || mentions(reply, POLICY)
-        || matches!(reply.code, 500..=504 | 555)
-    {
+    if mentions(reply, UNKNOWN) {
+        Verdict::Bounced { suppress: true }
+    } else if protocol || mentions(reply, POLICY) || matches!(reply.code, 500..=504 | 555) {
         Verdict::Content
     } else {
         Verdict::Bounced { suppress: false }
@@ -154,34 +146,17 @@ const CLOSED: &[&str] = &[
 /// The mailbox is full, not the system.
 const FULL: &[&str] = &["mailbox", "quota", "over its limit"];
 
-/// It is about our envelope sender, whatever else is said.
-const SENDER: &[&str] = &[
-    "sender",
-    "verification failed for",
-    "callout",
-    "callback",
-    "return path",
-    "return-path",
-    "reverse-path",
-    "mail from",
-    "from address",
-];
-
-/// The relay has something against us: whether there is anybody at the address, such a text does not prove.
-const BLOCKED: &[&str] = &[
+/// The relay objects to us, not to the recipient.
+const POLICY: &[&str] = &[
     "blocked",
     "block list",
     "blocklist",
     "blacklist",
     "denylist",
+    "listed",
     "reputation",
     "spam",
     "policy",
-];
-
-/// The relay objects to us, not to the recipient.
-const POLICY: &[&str] = &[
-    "listed",
     "relay",
     "not permitted",
     "not authorized",
@@ -189,6 +164,7 @@ const POLICY: &[&str] = &[
     "spf",
     "dkim",
     "dmarc",
+    "sender",
     "reverse dns",
     "ptr",
     "tls",
@@ -242,7 +218,6 @@ mod tests {
             ),
             ("550 5.6.7 address needs SMTPUTF8", SOFT),
             ("550 nope", SOFT),
-            ("550 no such user, or blocked by our policy", SOFT),
             // Not the recipient.
             ("550 5.1.8 sender's domain is bad", Verdict::Content),
             ("550 5.1.7 sender's address is bad", Verdict::Content),
@@ -255,19 +230,6 @@ mod tests {
             ("550 5.7.28 unusual rate", Verdict::Content),
             ("550 5.7.515 authentication", Verdict::Content),
             ("550 blocked, see our policy", Verdict::Content),
-            (
-                "550-Verification failed for <b@news.example.com>\r\n550-Response: 550 No Such User Here\r\n\
-                 550 Sender verify failed",
-                Verdict::Content,
-            ),
-            (
-                "550-Requested action not taken: mailbox unavailable\r\n550 Sender address is not allowed.",
-                Verdict::Content,
-            ),
-            (
-                "550 Blocked: sender domain news.example.com does not exist in DNS",
-                Verdict::Content,
-            ),
             ("550 5.3.0 system trouble", Verdict::Content),
             ("503 5.5.1 need MAIL first", Verdict::Content),
             ("501 syntax", Verdict::Content),
