@@ -325,7 +325,7 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(BUSY)
             .pragma("temp_store", "memory")
-            .pragma("cache_size", "-16384")
+            .pragma("cache_size", "-8192")
             .pragma("wal_autocheckpoint", CHECKPOINT.to_string())
             .disable_statement_logging();
         let writer = SqlitePoolOptions::new()
@@ -343,7 +343,7 @@ impl SqliteStore {
                 options
                     .pragma("query_only", "on")
                     // Every commit of the writer empties the cache of a reader: a larger one only takes memory.
-                    .pragma("cache_size", "-2048"),
+                    .pragma("cache_size", "-1024"),
             )
             .await?;
         Ok(SqliteStore {

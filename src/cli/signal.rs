@@ -1,4 +1,6 @@
-//! Ctrl-C and SIGTERM: the first one drains, the second one ends at once.
+//! Ctrl-C, SIGTERM and a terminal that goes away: the first one drains, the second one ends at once.
+
+use std::fs;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -42,10 +44,16 @@ impl Stop {
 async fn listen(say: watch::Sender<bool>) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    // Who started us by `nohup` wants us to outlive the terminal.
+    let mut hangup = match is_ignored(SignalKind::hangup()) {
+        true => None,
+        false => Some(signal(SignalKind::hangup())?),
+    };
     for stops in 0.. {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            Some(Some(())) = async { Some(hangup.as_mut()?.recv().await) } => {}
         }
         if stops > 0 {
             #[expect(
@@ -54,8 +62,16 @@ async fn listen(say: watch::Sender<bool>) -> std::io::Result<()> {
             )]
             std::process::exit(Exit::Interrupted as i32);
         }
-        eprintln!("stopping: waiting for the answers to final dots; once more ends at once");
         say.send_replace(true);
+        eprintln!("stopping: waiting for the answers to final dots; once more ends at once");
     }
     Ok(())
+}
+
+/// Whether this process was started with the signal ignored (proc_pid_status(5), `SigIgn`: bit n - 1 is signal n).
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.unwrap_or(0) >> (kind.as_raw_value() - 1) & 1 == 1
 }

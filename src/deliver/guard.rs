@@ -30,6 +30,9 @@ impl SendingLock {
     /// this node, because a second process of its name would fence the first, and only other machines may send too.
     pub(crate) fn path(app: &App, node: &str) -> anyhow::Result<PathBuf> {
         if let Some(database) = app.store.sqlite_path() {
+            // By whatever names a file is reached, it has one lock.
+            let database = database.canonicalize();
+            let database = database.context("the database's own file cannot be found")?;
             return Ok(database.with_extension("sending"));
         }
         let folder = app.path(&app.config.paths.state);

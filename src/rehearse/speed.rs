@@ -1,7 +1,7 @@
 //! The coming run at full size against the embedded sink: when would it end, and what holds it up?
 //!
-//! Promises: the real engine, ledger, signer and settings, on a database of its own in a temporary folder
-//! that is gone afterwards; the publication's database is read once, for where its readers have their
+//! Promises: the real engine, ledger, signer and settings, on a database of its own, on the disk of the
+//! publication's, in a folder that is gone afterwards; the publication's database is read once, for where its readers have their
 //! mailboxes, and nothing leaves this machine. Memory is bounded as in a run.
 
 use std::collections::BTreeMap;
@@ -42,8 +42,12 @@ const LOOK: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_secs(1);
 /// Messages over each connection before anything can be told of it.
 const FEW: u64 = 10;
+/// A folder of this age was left by a rehearsal that was killed.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What is near enough to a limit to be held up by it.
 const NEAR: f64 = 0.8;
+/// The share of the time from which on durable writes hold a run up.
+const HALF: f64 = 0.5;
 
 /// What to rehearse.
 #[derive(Clone, Debug)]
@@ -63,11 +67,11 @@ pub enum Bottleneck {
     /// Every connection waits for answers all the time.
     Connections,
     Processor,
-    /// Neither connections nor processor are busy: commits wait for the disk.
+    /// Commits wait for the disk.
     Disk,
     /// What a minute, an hour or a day of the relays allows.
     Caps,
-    /// It was over before anything could be told.
+    /// It was over before anything could be told, or nothing alone held it up.
     None,
 }
 
@@ -173,6 +177,9 @@ pub async fn run(
     let connection_limit = connections as f64 / wait.as_secs_f64().max(1e-6);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let processor = used.as_secs_f64() / watched.elapsed.as_secs_f64().max(0.001) / cores as f64;
+    // The ledger commits for half of the connections at a time, a message of each.
+    let commits = sent as f64 / (connections as f64 / 2.0).max(1.0);
+    let writing = commits * write.as_secs_f64() / elapsed.max(0.001);
     let freeze = watched.frozen.as_secs_f64();
     let at_this_rate = recipients as f64 / per_second.max(0.001);
     let capped = caps::length(app, recipients, per_second).await?;
@@ -203,8 +210,10 @@ pub async fn run(
             Bottleneck::Connections
         } else if processor > NEAR {
             Bottleneck::Processor
-        } else {
+        } else if writing > HALF {
             Bottleneck::Disk
+        } else {
+            Bottleneck::None
         },
         connection_limit,
         processor,
@@ -293,18 +302,43 @@ fn shares(mailboxes: &Mailboxes, mix: &[u64; 4], direct: bool, all: u64) -> Vec<
 struct Folder(PathBuf);
 
 impl Folder {
+    /// Beside the database, whose disk it is to measure; on PostgreSQL in the folder of this node.
     fn new(app: &App) -> anyhow::Result<Folder> {
-        let name = format!("pressrun-rehearsal-{:016x}", app.chance.key());
-        let folder = std::env::temp_dir().join(name);
+        let name = format!("rehearsal-{:016x}", app.chance.key());
+        let place = match app.store.sqlite_path().and_then(Path::parent) {
+            Some(place) => place.to_owned(),
+            None => app.path(&app.config.paths.state),
+        };
+        fs::create_dir_all(&place)
+            .with_context(|| format!("the folder `{}` cannot be made", place.display()))?;
+        sweep(&place);
+        let folder = place.join(name);
         let made = fs::DirBuilder::new().mode(0o700).create(&folder);
         made.with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
         Ok(Folder(folder))
     }
 }
 
+/// Removes what rehearsals left that were killed. None takes a day.
+fn sweep(place: &Path) {
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    let ours = entries.filter(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy().starts_with("rehearsal-")
+    });
+    for entry in ours {
+        let made = entry.metadata().and_then(|data| data.modified());
+        let age = made.ok().and_then(|made| made.elapsed().ok());
+        if age.is_some_and(|age| age > DAY) {
+            // What cannot be removed is in nobody's way.
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left in a temporary folder is the system's to clear.
+        // Whether it can be removed or not, the forecast stands.
         fs::remove_dir_all(&self.0).ok();
     }
 }

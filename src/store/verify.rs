@@ -1,6 +1,6 @@
 //! Proof and repair: the ledger counted row by row, and what a person decides about single deliveries.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::clock::Timestamp;
@@ -14,6 +14,8 @@ use crate::store::{Result, Store};
 #[derive(Clone, Debug, Serialize, sqlx::FromRow)]
 pub struct DeliveryRow {
     pub seq: i64,
+    /// A text in JSON: what reads its numbers as floats would round it.
+    #[serde(serialize_with = "as_text")]
     pub subscriber_id: i64,
     pub address: Option<String>,
     pub state: String,
@@ -29,6 +31,10 @@ pub struct DeliveryRow {
     /// What its copy was made of, if one was.
     #[serde(skip)]
     pub copy: Option<String>,
+}
+
+fn as_text<S: Serializer>(id: &i64, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_str(id)
 }
 
 /// How many deliveries of a run say what cannot be, by what it is.

@@ -110,7 +110,9 @@ fn held_up(forecast: &Forecast) -> String {
                              next day or hour"
                 .to_owned()
         }
-        Bottleneck::None => "nothing; it was over before anything could be told".to_owned(),
+        Bottleneck::None => {
+            "nothing that could be told: neither connections, processor nor disk alone".to_owned()
+        }
     }
 }
 

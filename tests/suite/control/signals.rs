@@ -1,4 +1,4 @@
-//! SIGTERM and Ctrl-C to the whole program.
+//! SIGTERM, Ctrl-C and a closed terminal to the whole program.
 
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -31,36 +31,42 @@ pub async fn ended(mut child: Child) -> i32 {
 }
 
 on_both!(
-    sigterm_drains_within_five_seconds_and_leaves_nothing_uncertain,
+    sigterm_and_a_closed_terminal_drain_within_five_seconds_and_leave_nothing_uncertain,
     async |engine: Engine| {
-        let options = SinkOptions {
-            delay: Duration::from_millis(20),
-            ..SinkOptions::default()
-        };
-        let desk = Desk::new(engine, 400, options).await;
-        let sending = desk.start(&["send", "bees", "--yes"]);
-        assert!(until(async || desk.sink.counts().accepted >= 40).await);
-        let asked = Instant::now();
-        signal(&sending, Signal::TERM);
-        assert_eq!(ended(sending).await, 4);
-        println!("drained in {:?}", asked.elapsed());
-        assert!(asked.elapsed() < Duration::from_secs(5));
-        let app = desk.app().await;
-        let run = app.store.run_of("bees").await.expect("a read");
-        let run = run.expect("a run");
-        let counts = app.store.counts(run.id()).await.expect("counters");
-        assert_eq!((counts.at_dot, counts.uncertain), (0, 0), "{counts:?}");
-        assert_eq!(
-            u64::try_from(counts.sent).expect("a number"),
-            desk.sink.counts().accepted
-        );
-        let why = desk.run(&["why", "bees"]).await;
-        assert!(why.out.contains("no process sends"), "{why:?}");
-        let resumed = desk.run(&["resume", "bees"]).await;
-        assert_eq!(resumed.code, 0, "{resumed:?}");
-        assert_eq!(desk.sink.counts().accepted, 400);
+        for how in [Signal::TERM, Signal::HUP] {
+            drained(engine, how).await;
+        }
     }
 );
+
+async fn drained(engine: Engine, how: Signal) {
+    let options = SinkOptions {
+        delay: Duration::from_millis(20),
+        ..SinkOptions::default()
+    };
+    let desk = Desk::new(engine, 200, options).await;
+    let sending = desk.start(&["send", "bees", "--yes"]);
+    assert!(until(async || desk.sink.counts().accepted >= 20).await);
+    let asked = Instant::now();
+    signal(&sending, how);
+    assert_eq!(ended(sending).await, 4);
+    println!("drained in {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5));
+    let app = desk.app().await;
+    let run = app.store.run_of("bees").await.expect("a read");
+    let run = run.expect("a run");
+    let counts = app.store.counts(run.id()).await.expect("counters");
+    assert_eq!((counts.at_dot, counts.uncertain), (0, 0), "{counts:?}");
+    assert_eq!(
+        u64::try_from(counts.sent).expect("a number"),
+        desk.sink.counts().accepted
+    );
+    let why = desk.run(&["why", "bees"]).await;
+    assert!(why.out.contains("no process sends"), "{why:?}");
+    let resumed = desk.run(&["resume", "bees"]).await;
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    assert_eq!(desk.sink.counts().accepted, 200);
+}
 
 on_both!(
     a_second_sigterm_ends_at_once_and_nobody_is_mailed_twice,

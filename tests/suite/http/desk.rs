@@ -138,8 +138,14 @@ on_both!(
             303
         );
         assert_eq!(rig.run(run).await.status, "scheduled");
+        // Its tick is another than that of a run that sends: pressed too late, it cancels nothing.
+        let page = author.get(&path).await.text();
+        assert!(page.contains("name=\"unsent\"") && !page.contains("name=\"sure\""));
         assert_eq!(
-            author.press(&format!("{path}/cancel"), "").await.status,
+            author
+                .press(&format!("{path}/cancel"), "unsent=yes")
+                .await
+                .status,
             303
         );
         assert_eq!(rig.run(run).await.status, "cancelled");
