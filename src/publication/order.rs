@@ -37,7 +37,12 @@ pub(super) struct Order<'a> {
 
 impl<'a> Order<'a> {
     /// A mail as the configuration wants it.
-    pub(super) fn new(config: &'a Config, mail: Mail, slug: &'a str, folder: &'a Folder) -> Order<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        mail: Mail,
+        slug: &'a str,
+        folder: &'a Folder,
+    ) -> Order<'a> {
         let counted = config.privacy.tracking != Tracking::Off;
         Order {
             site: site(config),
