@@ -61,7 +61,7 @@ fn a_wrong_field_a_wrong_attribute_of_a_partial_and_a_missing_text_are_told_in_o
     let files: Vec<&str> = files
         .filter_map(|(_, rest)| rest.split(',').next())
         .collect();
-    assert_eq!(files.len(), 3, "{out}");
+    assert_eq!(files.len(), 4, "{out}");
     for file in files {
         assert!(desk.folder.path().join(file).is_file(), "{file}");
     }
