@@ -20,6 +20,7 @@ pub mod image;
 mod layout;
 mod markup;
 pub mod notation;
+mod notes;
 pub mod only;
 mod own;
 mod placeholder;

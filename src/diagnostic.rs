@@ -89,6 +89,13 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 
+    /// Whether both are about some of the same characters of a line.
+    pub fn touches(&self, other: &Diagnostic) -> bool {
+        let end = |of: &Diagnostic| of.column + of.excerpt.as_ref().map_or(1, |at| at.length);
+        let same = self.line > 0 && self.line == other.line && self.file == other.file;
+        same && self.column < end(other) && other.column < end(self)
+    }
+
     /// The finding with a code frame: the line, and a caret under what is wrong.
     ///
     /// ```text

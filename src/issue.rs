@@ -279,6 +279,7 @@ impl Assembly<'_> {
                 (
                     Event::Start(Tag::Heading {
                         level: HeadingLevel::H2,
+                        id,
                         classes,
                         ..
                     }),
@@ -287,7 +288,8 @@ impl Assembly<'_> {
                     self.reader.skip();
                     let plain = classes.iter().any(|class| &**class == "plain");
                     let offset = self.reader.base + range.start;
-                    self.reader.classes(&classes, offset, &["plain"]);
+                    self.reader
+                        .classes(id.as_ref(), &classes, offset, &["plain"]);
                     if self.reader.is_setext(&range) {
                         self.reader.setext(offset);
                     }

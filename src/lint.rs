@@ -276,8 +276,9 @@ pub fn near(code: &str) -> Option<&'static str> {
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     pub issue: &'a Issue,
-    pub compiled: &'a Compiled,
-    pub theme: &'a Theme,
+    /// Absent where it has errors; then only what can be told of the issue itself is.
+    pub compiled: Option<&'a Compiled>,
+    pub theme: Option<&'a Theme>,
     /// Each image of the issue with its octets.
     pub images: &'a [(Image, Vec<u8>)],
     /// Base of every link, without a trailing slash.

@@ -14,6 +14,7 @@ pub mod parser;
 mod place;
 pub mod render;
 mod selector;
+mod sheet;
 pub mod tree;
 pub mod validate;
 pub mod values;

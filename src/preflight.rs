@@ -18,7 +18,7 @@ use crate::diagnostic::Diagnostic;
 use crate::issue::block::Target;
 use crate::lint::{self, Earlier, Facts, Inputs};
 use crate::publication::called::call_from_here;
-use crate::publication::{Built, Publication};
+use crate::publication::{Built, Publication, Rejected};
 use crate::store::Store;
 
 pub mod reach;
@@ -33,18 +33,53 @@ pub fn findings(config: &Config, built: &Built, facts: &Facts) -> Vec<Diagnostic
     let mut found = lint::weighed(&built.diagnostics, &config.lint);
     found.extend(lint::check(&Inputs {
         issue: &built.issue,
-        compiled: &built.compiled,
-        theme: &built.theme,
+        compiled: Some(&built.compiled),
+        theme: Some(&built.theme),
         images: &built.images,
         public_url: config.publication.url.trim_end_matches('/'),
         levels: &config.lint,
         facts,
     }));
     call_from_here(&built.emails, &mut found, &mut []);
-    let own = &built.issue.file;
+    sort(&mut found, &built.issue.file);
+    found
+}
+
+/// Everything found in an issue with errors: these, and what the lints can tell of its words and links, so that one
+/// run names as much as it can.
+pub fn findings_of(
+    config: &Config,
+    emails: &Path,
+    rejected: &Rejected,
+    facts: &Facts,
+) -> Vec<Diagnostic> {
+    let mut found = lint::weighed(&rejected.found, &config.lint);
+    let Some(issue) = &rejected.issue else {
+        return found;
+    };
+    let mut more = lint::check(&Inputs {
+        issue,
+        compiled: None,
+        theme: None,
+        images: &[],
+        public_url: config.publication.url.trim_end_matches('/'),
+        levels: &config.lint,
+        facts,
+    });
+    call_from_here(emails, &mut more, &mut []);
+    // What stands at the place of an error comes of it.
+    let errors = || found.iter().filter(|known| known.is_error());
+    more.retain(|finding| !errors().any(|known| known.touches(finding)));
+    found.extend(more);
+    sort(&mut found, &issue.file);
+    found
+}
+
+/// By file and line, the issue's own file first.
+fn sort(found: &mut [Diagnostic], own: &str) {
     found.sort_by_key(|finding| {
         let whole = finding.line == 0;
-        let elsewhere = finding.file != *own;
+        let elsewhere = finding.file != own;
         (
             elsewhere,
             finding.file.clone(),
@@ -53,7 +88,6 @@ pub fn findings(config: &Config, built: &Built, facts: &Facts) -> Vec<Diagnostic
             finding.column,
         )
     });
-    found
 }
 
 /// What the author's folder, the database and the calendar know about an issue sent at `now`.

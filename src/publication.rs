@@ -10,22 +10,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::compile::press::{Mail, Options, Pressed, Site, press};
+use crate::compile::press::{Mail, Pressed, press};
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
-use crate::config::privacy::Tracking;
 use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
 use crate::issue::merge::{self, Given};
 use crate::issue::{Issue, Read, front};
 use crate::publication::called::{call_from_here, rejected};
 use crate::publication::folder::{Defaults, Folder};
+use crate::publication::order::{Order, Written};
 use crate::publication::picture::read_pictures;
 use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
 
 pub(crate) mod called;
 mod folder;
+mod order;
 mod picture;
 pub mod shelf;
 pub mod system;
@@ -66,12 +67,16 @@ pub struct Previewed {
 
 /// The issue has errors. Behind an [`anyhow::Error`]; find it by `downcast_ref`.
 #[derive(Clone, Debug)]
-pub struct Rejected(pub Vec<Diagnostic>);
+pub struct Rejected {
+    pub found: Vec<Diagnostic>,
+    /// What could be read of it, for more findings in one run.
+    pub issue: Option<Box<Issue>>,
+}
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the issue cannot be compiled")?;
-        for diagnostic in &self.0 {
+        for diagnostic in &self.found {
             write!(f, "\n{diagnostic}")?;
         }
         Ok(())
@@ -333,33 +338,34 @@ impl Publication {
 
     fn build_from(&self, order: &Order<'_>, written: &Written) -> anyhow::Result<Previewed> {
         let mut found = Vec::new();
-        let made = self.press(order, written, &mut found);
-        match made.filter(|_| !found.iter().any(Diagnostic::is_error)) {
-            Some(mut previewed) => {
+        let failed = |found: &[Diagnostic]| found.iter().any(Diagnostic::is_error);
+        let issue = match self.press(order, written, &mut found) {
+            Ok(mut previewed) if !failed(&found) => {
                 call_from_here(&self.emails, &mut found, &mut previewed.places);
                 previewed.built.diagnostics = found;
-                Ok(previewed)
+                return Ok(previewed);
             }
-            None => {
-                found.extend(self.theme_faults(order, written, &found));
-                call_from_here(&self.emails, &mut found, &mut []);
-                Err(Rejected(found).into())
-            }
-        }
+            Ok(previewed) => Some(Box::new(previewed.built.issue)),
+            Err(issue) => issue,
+        };
+        found.extend(self.theme_faults(order, written, &found));
+        call_from_here(&self.emails, &mut found, &mut []);
+        Err(Rejected { found, issue }.into())
     }
 
+    /// The error is what could be read of the issue.
     fn press(
         &self,
         order: &Order<'_>,
         written: &Written,
         found: &mut Vec<Diagnostic>,
-    ) -> Option<Previewed> {
+    ) -> Result<Previewed, Option<Box<Issue>>> {
         let segments = match self.segments(order.zone) {
             Ok(segments) => segments,
             Err(error) => {
                 let rejected = error.downcast::<Rejected>();
-                found.extend(rejected.map_or_else(|error| vec![unread(&error)], |all| all.0));
-                return None;
+                found.extend(rejected.map_or_else(|error| vec![unread(&error)], |all| all.found));
+                return Err(None);
             }
         };
         let given = Given {
@@ -391,22 +397,30 @@ impl Publication {
             Read::Whole(issue) => issue,
             Read::Faulty(issue) => {
                 read_pictures(&issue, order.folder, found);
-                return None;
+                return Err(Some(Box::new(issue)));
             }
-            Read::Nothing => return None,
+            Read::Nothing => return Err(None),
         };
         let images = read_pictures(&issue, order.folder, found);
         let named = issue.front.theme.as_deref().filter(|_| !order.forced);
         let theme = self.theme(named.unwrap_or(order.theme));
-        let theme = theme.map_err(|error| found.push(error)).ok()?;
+        let theme = match theme {
+            Ok(theme) => theme,
+            Err(error) => {
+                found.push(error);
+                return Err(Some(Box::new(issue)));
+            }
+        };
         let theme = theme.for_language(issue.front.lang.as_deref().unwrap_or(&order.site.language));
         let table: BTreeMap<String, Image> = images
             .iter()
             .map(|(image, _)| (image.source.clone(), image.clone()))
             .collect();
         let (site, mail, options) = (&order.site, order.mail, order.options);
-        let Pressed { compiled, places } =
-            press(&issue, &theme, &table, site, mail, options, found)?;
+        let pressed = press(&issue, &theme, &table, site, mail, options, found);
+        let Some(Pressed { compiled, places }) = pressed else {
+            return Err(Some(Box::new(issue)));
+        };
         let built = Built {
             compiled,
             list: given.list_of(&issue.front).to_owned(),
@@ -416,65 +430,7 @@ impl Publication {
             theme,
             emails: self.emails.clone(),
         };
-        Some(Previewed { built, places })
-    }
-}
-
-/// What the author wrote the issue in.
-enum Written {
-    Markdown(Vec<u8>),
-    /// With the text part beside it, if there is one.
-    Mjml(Vec<u8>, Option<Vec<u8>>),
-}
-
-/// What is to be compiled, and for whom.
-struct Order<'a> {
-    site: Site,
-    mail: Mail,
-    options: Options,
-    /// Short name of the publication's list.
-    list: &'a str,
-    /// The list it is sent to, whatever the issue says.
-    chosen: Option<&'a str>,
-    /// The subject, whatever the issue says.
-    subject: Option<&'a str>,
-    slug: &'a str,
-    folder: &'a Folder,
-    /// The theme of an issue that names none.
-    theme: &'a str,
-    /// That theme, whatever the issue says.
-    forced: bool,
-    /// The publication's time zone.
-    zone: &'a str,
-}
-
-impl<'a> Order<'a> {
-    /// A mail as the configuration wants it.
-    fn new(config: &'a Config, mail: Mail, slug: &'a str, folder: &'a Folder) -> Order<'a> {
-        let counted = config.privacy.tracking != Tracking::Off;
-        Order {
-            site: site(config),
-            mail,
-            options: Options {
-                clicks: config.tracking.clicks && counted,
-                opens: config.tracking.opens && counted,
-                annotate: false,
-            },
-            list: &config.publication.list,
-            chosen: None,
-            subject: None,
-            slug,
-            folder,
-            theme: &config.publication.theme,
-            forced: false,
-            zone: &config.publication.timezone,
-        }
-    }
-
-    /// The same, with the places of its blocks or without.
-    fn annotated(mut self, annotate: bool) -> Order<'a> {
-        self.options.annotate = annotate;
-        self
+        Ok(Previewed { built, places })
     }
 }
 
@@ -482,17 +438,6 @@ impl<'a> Order<'a> {
 fn unread(error: &anyhow::Error) -> Diagnostic {
     let message = format!("{error:#}");
     Diagnostic::about(Severity::Error, "segments", "segments.toml", message)
-}
-
-/// What the configuration says of the publication.
-fn site(config: &Config) -> Site {
-    let publication = &config.publication;
-    Site {
-        name: publication.name.clone(),
-        url: publication.url.trim_end_matches('/').to_owned(),
-        postal_address: publication.postal_address.clone(),
-        language: publication.language.clone(),
-    }
 }
 
 /// A name that can stand in a URL and in any file system.

@@ -162,7 +162,7 @@ fn compile(app: &App, post: &Post, slug: &str) -> Result<(Built, Timestamp), Str
     let built = publication::compile_text(config, &emails, slug, text.into_bytes(), &post.folder);
     let built = built.map_err(|error| match error.downcast::<Rejected>() {
         Ok(rejected) => {
-            let error = rejected.0.iter().find(|found| found.is_error());
+            let error = rejected.found.iter().find(|found| found.is_error());
             error.map_or_else(String::new, Diagnostic::to_string)
         }
         Err(error) => format!("{error:#}"),

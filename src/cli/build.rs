@@ -45,7 +45,7 @@ pub(super) fn publish(
         Ok(built) => built,
         Err(error) => {
             let rejected = error.downcast::<Rejected>()?;
-            findings(&mut std::io::stderr().lock(), &rejected.0)?;
+            findings(&mut std::io::stderr().lock(), &rejected.found)?;
             return Ok(Exit::Failed);
         }
     };

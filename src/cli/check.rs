@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::compile::{Compiled, HTML_LIMIT, Slot, Template};
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::lint;
+use crate::lint::{self, Facts};
 use crate::preflight::{self, reach};
 use crate::publication::system::shown;
 use crate::publication::{Built, Publication, Rejected};
@@ -120,16 +120,20 @@ impl Check {
         let built = match shown(&self.config, &self.emails, issue, None, false) {
             Ok(made) => made.built,
             Err(error) => {
-                let found = error.downcast::<Rejected>()?.0;
+                let rejected = error.downcast::<Rejected>()?;
+                let slug = rejected.issue.as_ref().map(|issue| issue.slug.as_str());
+                let facts = self.facts(slug.unwrap_or_default()).await;
+                let (config, emails) = (&self.config, &self.emails);
+                let found = preflight::findings_of(config, emails, &rejected, &facts);
                 return Ok(Checked { built: None, found });
             }
         };
-        let (slug, now) = (&built.compiled.slug, Clock::System.now());
-        let mut facts = preflight::facts(&self.emails, slug, self.store.as_ref(), now).await;
+        let mut facts = self.facts(&built.compiled.slug).await;
         if self.online {
             let urls = preflight::addresses(&built);
             let at_home = preflight::at_home(&self.config);
             if stderr().is_terminal() {
+                let slug = &built.compiled.slug;
                 eprintln!("asking {} of `{slug}`...", counted(urls.len(), "link"));
             }
             reach::ask(&urls, at_home, &mut facts).await?;
@@ -138,6 +142,11 @@ impl Check {
             found: preflight::findings(&self.config, &built, &facts),
             built: Some(built),
         })
+    }
+
+    async fn facts(&self, slug: &str) -> Facts {
+        let now = Clock::System.now();
+        preflight::facts(&self.emails, slug, self.store.as_ref(), now).await
     }
 
     fn written(&self, all: &[Checked], format: Format) -> anyhow::Result<String> {

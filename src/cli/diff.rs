@@ -31,7 +31,7 @@ pub(super) fn run(config: &Path, arguments: &Diff) -> anyhow::Result<Exit> {
         Ok(built) => Ok(Some(built)),
         Err(error) => {
             let rejected = error.downcast::<Rejected>()?;
-            findings(&mut std::io::stderr().lock(), &rejected.0)?;
+            findings(&mut std::io::stderr().lock(), &rejected.found)?;
             anyhow::Ok(None)
         }
     };

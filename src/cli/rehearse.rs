@@ -59,7 +59,7 @@ pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit>
         Ok(built) => built,
         Err(error) => {
             let rejected = error.downcast::<Rejected>()?;
-            check::findings(&mut stderr().lock(), &rejected.0)?;
+            check::findings(&mut stderr().lock(), &rejected.found)?;
             return Ok(Exit::Failed);
         }
     };

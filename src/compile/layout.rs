@@ -51,6 +51,7 @@ impl Press<'_> {
             true => self.number(&html, rendering.marks),
             false => (html, Vec::new()),
         };
+        let html = self.with_notes(html, &mut places);
         let html = self.rewrite_remaining(&html, &mut places);
         let html = self.with_pixel(html);
         let html = self.with_sizes(&html, &places);

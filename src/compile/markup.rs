@@ -107,7 +107,7 @@ impl Markup<'_> {
     }
 
     /// Where what is for `segment` begins.
-    fn begin(&self, segment: &Sieve) -> Segment {
+    pub(crate) fn begin(&self, segment: &Sieve) -> Segment {
         let place = self.only.iter().position(|known| known == segment);
         Segment::Only(table_index(place.unwrap_or(0)))
     }

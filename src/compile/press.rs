@@ -10,6 +10,7 @@ use minijinja::value::Value;
 
 use crate::compile::escape::escape_html;
 use crate::compile::markup::{Markup, safe, table_index};
+use crate::compile::notes::{self, Note};
 use crate::compile::own::{own_place, own_places, own_theme};
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::text::{Text, WIDTH};
@@ -125,6 +126,8 @@ pub fn press(
         links: Vec::new(),
         addresses: Vec::new(),
         only: Vec::new(),
+        notes: Vec::new(),
+        notes_for: None,
         plain: false,
         pixel: String::new(),
         found,
@@ -170,6 +173,10 @@ pub(super) struct Press<'a> {
     pub(super) addresses: Vec<Vec<Segment>>,
     /// Whom parts of the issue are for.
     pub(super) only: Vec<Sieve>,
+    /// The footnotes of the page, where some are for some readers only.
+    pub(super) notes: Vec<Note>,
+    /// The segment for which all footnotes are, and with them their heading.
+    pub(super) notes_for: Option<u32>,
     /// It is the text part that is made of the author's own layout.
     pub(super) plain: bool,
     /// What stands for the address of the open pixel.
@@ -251,13 +258,11 @@ impl Press<'_> {
             items.push(context! { number => item.number, headline, parts });
         }
         let outro = markup.parts(&issue.outro);
+        let apart = notes::are_apart(issue);
+        let mut kept = Vec::new();
         let note = |(index, note): (usize, &Vec<Block>)| {
             markup.written(|markup, out| {
-                // It becomes nothing; a theme that leaves notes out is told by it.
-                let what = format!("footnote {}", index + 1);
-                let empty = Filling::Literal(String::new());
-                out.push_str(&markup.places.put(empty, Wanted::Some, what));
-                markup.blocks(out, note);
+                kept.extend(notes::written(markup, out, (index + 1, note), apart));
             })
         };
         let notes: Vec<Value> = issue.notes.iter().enumerate().map(note).collect();
@@ -268,6 +273,7 @@ impl Press<'_> {
             let url = link.map(&mut href);
             authors.push(context! { name => &author.name, url });
         }
+        self.notes = kept;
         context! {
             language => self.language(),
             direction => direction(self.language()),
@@ -372,7 +378,7 @@ impl Press<'_> {
             text.say("* * *");
             text.section(&issue.outro);
         }
-        notes(&mut text);
+        notes::listed(&mut text, self.notes_for);
         if let Some(link) = issue.share {
             let address = text.address(link);
             text.say(&format!("{}: {address}", words.share));
@@ -448,34 +454,6 @@ fn head(words: &[Inline], context: Context) -> Template {
         _ => None,
     });
     Template(segments.collect())
-}
-
-/// The footnotes with their numbers.
-fn notes(text: &mut Text<'_>) {
-    let issue = text.issue;
-    if issue.notes.is_empty() {
-        return;
-    }
-    let title = text.words.notes.clone();
-    text.headline(None, &[Inline::Text(title)], '-');
-    for (index, note) in issue.notes.iter().enumerate() {
-        let mut blocks = note.clone();
-        led_by(&format!("({}) ", index + 1), &mut blocks);
-        text.section(&blocks);
-    }
-}
-
-/// Puts a lead before the first word of `blocks`, within what is for some readers only.
-fn led_by(lead: &str, blocks: &mut Vec<Block>) {
-    let mut shown = blocks
-        .iter_mut()
-        .filter(|block| !matches!(block, Block::Here(_)));
-    let words = Inline::Text(lead.to_owned());
-    match shown.next() {
-        Some(Block::Only { blocks, .. }) => led_by(lead, blocks),
-        Some(Block::Paragraph(inlines)) => inlines.insert(0, words),
-        _ => blocks.insert(0, Block::Paragraph(vec![words])),
-    }
 }
 
 fn personal(piece: &Piece) -> Segment {

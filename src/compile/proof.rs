@@ -2,6 +2,8 @@
 
 use memchr::memmem::Finder;
 
+use crate::compile::markup::table_index;
+use crate::compile::notes;
 use crate::compile::only::SEGMENTS_LIMIT;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::{Mail, Press};
@@ -23,6 +25,8 @@ impl Press<'_> {
         }
         let own = issue.layout.iter().flat_map(|layout| &layout.only);
         found.extend(own.map(|(segment, offset)| (segment, *offset)));
+        let notes = notes::readers(issue);
+        found.extend(notes.as_ref().map(|(segment, offset)| (segment, *offset)));
         for (segment, offset) in found {
             if self.only.contains(segment) {
                 continue;
@@ -35,6 +39,8 @@ impl Press<'_> {
             }
             self.only.push(segment.clone());
         }
+        let place = notes.and_then(|(whom, _)| self.only.iter().position(|known| *known == whom));
+        self.notes_for = place.map(table_index);
     }
 
     /// Links that the theme or `:::mjml` brought along go into the table, too.
@@ -103,6 +109,7 @@ impl Press<'_> {
 
     /// What the parts hold is what this kind of mail must and may hold.
     pub(super) fn check_slots(&mut self, compiled: &Compiled) {
+        let mut told = false;
         for (part, template) in [("HTML", &compiled.html), ("text", &compiled.text)] {
             if !template.is_nested(compiled.only.len()) {
                 let message = format!("what is for a segment is out of order in the {part} part");
@@ -112,15 +119,27 @@ impl Press<'_> {
                 );
             }
             let has = |wanted: &Slot| template.slots().any(|slot| slot == wanted);
-            if self.mail == Mail::Confirm {
-                if !has(&Slot::Confirm) {
-                    self.error("confirm", format!("the {part} part has no `confirm_url`"));
+            let (code, page, wanted) = match self.mail {
+                Mail::Confirm => ("confirm", "confirm_url", Slot::Confirm),
+                _ if self.mail.can_be_left() => {
+                    ("unsubscribe", "unsubscribe_url", Slot::Unsubscribe)
                 }
-            } else if self.mail.can_be_left() && !has(&Slot::Unsubscribe) {
-                self.error(
-                    "unsubscribe",
-                    format!("the {part} part has no `unsubscribe_url`"),
-                );
+                _ => continue,
+            };
+            // Of an author's layout both parts are made; told once is enough.
+            let own = self.issue.layout.is_some();
+            if has(&wanted) || own && told {
+                continue;
+            }
+            told = true;
+            let help = match (own, &wanted) {
+                (true, _) => format!("link to it in the footer: `<a href=\"{page}\">...</a>`"),
+                (false, Slot::Confirm) => format!("link to it: `[words]({page})`"),
+                (false, _) => format!("the theme must print `{{{{ {page} }}}}`"),
+            };
+            self.error(code, format!("the {part} part has no `{page}`"));
+            if let Some(error) = self.found.last_mut() {
+                error.help = Some(help);
             }
         }
         let parts = [&compiled.subject, &compiled.html, &compiled.text];

@@ -77,7 +77,8 @@ impl Text<'_> {
         self.waiting = around;
     }
 
-    fn edge(&mut self, edge: Segment) {
+    /// Where a part begins or ends that some readers get.
+    pub(crate) fn edge(&mut self, edge: Segment) {
         let edge = self
             .places
             .put(Filling::Mark(edge), Wanted::Once, "`:::only`");

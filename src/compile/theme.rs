@@ -168,9 +168,12 @@ impl Theme {
         let known = context.try_iter().into_iter().flatten();
         let mut known: Vec<String> = known.map(|key| key.to_string()).collect();
         known.extend(self.look.tokens.paths());
-        let meant = expression
-            .filter(|_| undefined)
-            .and_then(|expression| nearest(expression, known.iter().map(String::as_str)));
+        let meant = expression.filter(|_| undefined).and_then(|expression| {
+            let known = || known.iter().map(String::as_str);
+            let last = expression.rsplit('.').next();
+            let bare = known().find(|known| Some(*known) == last && *known != expression);
+            bare.or_else(|| nearest(expression, known()))
+        });
         match meant {
             Some(meant) => finding.help(format!("did you mean `{meant}`?")),
             None => finding,

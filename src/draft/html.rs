@@ -253,6 +253,10 @@ impl<'a> Walk<'a> {
         if let Some(label) = self.words.footnote(element) {
             return self.note(label, element);
         }
+        if let Some(comment) = self.words.comment(element) {
+            let note = format!("a comment was left out: `{comment}`");
+            return self.notes.push(note);
+        }
         let name = element.value().name();
         if let Some(level) = level(name) {
             return self.heading(element, level);

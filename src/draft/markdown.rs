@@ -5,10 +5,14 @@
 
 use pulldown_cmark::{Event, HeadingLevel, Parser, Tag};
 
+use crate::draft::head::says_hello;
 use crate::draft::links::TODO;
 use crate::draft::outro::{self, Part};
 use crate::draft::piece::{Kind, Piece, plain};
 use crate::draft::{Found, dates, footer};
+
+/// Characters of a line above the text that names the newsletter.
+const NAME: usize = 60;
 
 /// Whether a text has the marks of Markdown, and more than one of them.
 pub(super) fn looks_so(text: &str) -> bool {
@@ -106,10 +110,15 @@ pub(super) fn read(text: &str) -> Found {
         seen_text |= !trimmed.is_empty();
     }
     if found.title.is_none() {
-        found.title = out
-            .lines()
-            .find_map(|line| line.strip_prefix("## ").map(title));
-        found.notes.push("the title is the first headline".into());
+        if let Some((name, rest)) = named(&out) {
+            found.title = Some(title(name));
+            found.notes.push("the title is the first line".into());
+            out = rest.to_owned();
+        } else {
+            let mut lines = out.lines();
+            found.title = lines.find_map(|line| line.strip_prefix("## ").map(title));
+            found.notes.push("the title is the first headline".into());
+        }
     }
     found.notes.extend(footer::note(&left_out));
     let (parts, places) = parts(&out);
@@ -125,6 +134,19 @@ pub(super) fn read(text: &str) -> Found {
         None => found.pieces.push(Piece::of(Kind::Verbatim(out))),
     }
     found
+}
+
+/// The first line, where it is one of few words that stands alone above the text, and what follows it.
+fn named(text: &str) -> Option<(&str, &str)> {
+    let (line, rest) = text.trim_start_matches('\n').split_once('\n')?;
+    let below = rest.lines().next().unwrap_or_default();
+    let alone = below.trim().is_empty() || says_hello(below);
+    let short = line.chars().count() <= NAME && line.split_whitespace().count() <= 8;
+    let words = line.starts_with(char::is_alphanumeric)
+        && !line.ends_with(['.', ',', ':', ';', '!', '?', ')'])
+        && !line.contains("](")
+        && !says_hello(line);
+    (alone && short && words).then_some((line, rest))
 }
 
 /// The level of headings that begins an item: the highest one below the title.

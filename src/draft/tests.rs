@@ -283,6 +283,57 @@ fn stars_drawn_around_a_line_are_no_words_of_it() {
 }
 
 #[test]
+fn marks_of_markdown_lines_that_go_on_and_comments_are_read_for_what_they_are() {
+    let text = "Subject: The weekly post\n\nHello all of you, this is the intro.\n\n## One thing\n\
+                An oven from 1890\nwas found in a cellar.\nIt still works.\n\n\
+                - a list that goes on\nbehind its entry\n";
+    let plain = draft(text);
+    let markdown = &plain.markdown;
+    assert!(markdown.contains("\n## One thing\n"), "{markdown}");
+    assert!(
+        markdown.contains("\nAn oven from 1890 was found in a cellar.\n\nIt still"),
+        "{markdown}"
+    );
+    assert!(
+        markdown.contains("- a list that goes on behind its entry\n"),
+        "{markdown}"
+    );
+    let guessed =
+        |draft: &Draft, what: &str| draft.guesses.iter().any(|guess| guess.what.contains(what));
+    assert!(
+        guessed(&plain, "its lines go on in small letters"),
+        "{markdown}"
+    );
+
+    let named =
+        draft("Weekly 5\n\nHi,\n\n## A *plain* one\n\nWords.\n\n## Another one\n\nWords.\n");
+    assert_eq!(named.title, "Weekly 5");
+    assert_eq!(
+        named.markdown.matches("Weekly 5").count(),
+        1,
+        "{}",
+        named.markdown
+    );
+    assert!(guessed(&named, "the title is the first line"));
+
+    let docs = draft(
+        "<html><body class=\"doc-content\"><p class=\"title\">T</p><p>Some words<sup><a href=\"#cmnt1\" \
+         id=\"cmnt_ref1\">[a]</a></sup> and more.</p><div><p><a href=\"#cmnt_ref1\" id=\"cmnt1\">[a]</a>\
+         <span>please check this</span></p></div></body></html>",
+    );
+    assert!(
+        docs.markdown.contains("Some words and more."),
+        "{}",
+        docs.markdown
+    );
+    assert!(!docs.markdown.contains("please check"), "{}", docs.markdown);
+    assert!(guessed(
+        &docs,
+        "a comment was left out: `please check this`"
+    ));
+}
+
+#[test]
 fn words_struck_by_a_class_stay_struck() {
     let draft = draft(
         "<html><head><style>.c9{text-decoration:line-through}</style></head><body><h1>T</h1>\

@@ -156,7 +156,11 @@ impl<'a> Walk<'a> {
         }
         self.at += 1;
         let mut lines = vec![text.to_owned()];
+        let mut joined = false;
         while let Some(Line::Text(more)) = self.lines.get(self.at) {
+            if hashed(more).is_some() {
+                break;
+            }
             let last = lines.last_mut().expect("it never is empty");
             let signs = last.ends_with(',')
                 && last.chars().count().max(more.chars().count()) <= SIGNING
@@ -168,12 +172,20 @@ impl<'a> Walk<'a> {
                 }
                 Some(_) => lines.push((*more).to_owned()),
                 None if signs => lines.push((*more).to_owned()),
+                None if goes_on(last, more) => {
+                    last.push(' ');
+                    last.push_str(more);
+                    joined = true;
+                }
                 None => break,
             }
             self.at += 1;
         }
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         self.paragraph(&lines);
+        if let Some(piece) = self.pieces.last_mut().filter(|_| joined) {
+            piece.guess = Some("one paragraph, because its lines go on in small letters".into());
+        }
     }
 
     /// Short lines between two blank ones, whose ends the author meant: verse, an address.
@@ -252,8 +264,9 @@ impl<'a> Walk<'a> {
         let body = self.lines[self.at + 1..]
             .iter()
             .find(|line| **line != Line::Blank);
+        let hashed = hashed(text);
         let bold = bold(text).filter(|_| above);
-        let text = bold.unwrap_or(text);
+        let text = hashed.or(bold).unwrap_or(text);
         let opens = self.opens_section();
         let leads = matches!(body, Some(Line::Text(body)) if body.chars().count() > text.chars().count())
             || matches!(body, Some(Line::Bullet { .. }))
@@ -267,7 +280,7 @@ impl<'a> Walk<'a> {
             && !says_goodbye(text)
             && !self.signs(text)
             && !text.contains("://");
-        let marked = underline.is_some() || bold.is_some();
+        let marked = underline.is_some() || bold.is_some() || hashed.is_some();
         if !(marked || alone && looks && leads) {
             return None;
         }
@@ -293,7 +306,7 @@ impl<'a> Walk<'a> {
             Some(_) => "a headline, because the line is short and bold",
             None => "a headline, because the line is short and stands alone",
         };
-        Some(Some(match underline {
+        Some(Some(match underline.or(hashed) {
             Some(_) => Piece::of(kind),
             None => Piece::guessed(kind, why),
         }))
@@ -349,7 +362,11 @@ impl<'a> Walk<'a> {
                         text: self.linked(text),
                     });
                 }
-                Line::Text(text) if self.width.is_some() || is_address(text) => {
+                Line::Text(text)
+                    if self.width.is_some()
+                        || is_address(text)
+                        || entries.last().is_some_and(|last| goes_on(&last.text, text)) =>
+                {
                     if let Some(last) = entries.last_mut() {
                         last.text = format!("{} {}", last.text, self.linked(text));
                     }
@@ -431,6 +448,22 @@ fn bold(line: &str) -> Option<&str> {
     let words = line.strip_prefix("**")?.strip_suffix("**")?.trim();
     let short = !words.is_empty() && words.chars().count() <= HEADLINE;
     (short && !words.contains("**") && !words.ends_with(['.', ','])).then_some(words)
+}
+
+/// The words of a line that Markdown would read as a headline.
+fn hashed(line: &str) -> Option<&str> {
+    let words = line.trim_start_matches('#');
+    let marks = line.len() - words.len();
+    let words = words.strip_prefix(' ')?.trim_end_matches('#').trim();
+    let short = !words.is_empty() && words.chars().count() <= HEADLINE;
+    ((1..=6).contains(&marks) && short).then_some(words)
+}
+
+/// Whether a sentence goes on in the next line, of a text that is not wrapped as a whole.
+fn goes_on(line: &str, next: &str) -> bool {
+    let ended = line.ends_with(['.', '!', '?', ':', ';', ')', '\u{2026}']);
+    let words = next.contains(' ') && next.starts_with(char::is_lowercase);
+    words && !ended && !is_phrase(next) && !asks(next) && !next.contains("://")
 }
 
 /// A line without the emoji at its end.

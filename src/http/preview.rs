@@ -284,7 +284,7 @@ fn compile(config: &Config, file: &Path, target: &Target) -> anyhow::Result<Good
 
 fn rejected(error: &anyhow::Error) -> Option<&[Diagnostic]> {
     let rejected = error.downcast_ref::<Rejected>();
-    rejected.map(|Rejected(found)| found.as_slice())
+    rejected.map(|rejected| rejected.found.as_slice())
 }
 
 fn same(one: &Shown, two: &Shown) -> bool {

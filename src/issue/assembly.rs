@@ -131,7 +131,11 @@ impl Assembly<'_> {
             let offset = self.reader.base + until.offset;
             self.reader.error(offset, "directive", &message);
         }
-        if blocks.is_empty() && directive.attributes.is_empty() {
+        let shows = |key| {
+            let value = directive.get(key);
+            value.is_some_and(|value| !value.value.trim().is_empty())
+        };
+        if blocks.is_empty() && !["code", "until", "url"].into_iter().any(shows) {
             let message = "nothing stands in this promo";
             self.reader.error(offset, "directive", message);
         }

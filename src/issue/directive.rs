@@ -138,6 +138,8 @@ pub(crate) fn find(source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>)
     // None stands for one that was told and is none: its end is its own.
     let mut open: Vec<Option<Directive>> = Vec::new();
     let mut fence: Option<(char, usize)> = None;
+    // Where directives open of which it was told that another stands in them.
+    let mut told = Vec::new();
     let mut at = 0;
     for line in body.split_inclusive('\n') {
         let start = at;
@@ -168,13 +170,20 @@ pub(crate) fn find(source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>)
         }
         match open.last() {
             Some(Some(around)) if around.kind != Kind::Only || open.len() >= DEPTH_LIMIT => {
+                let begun = around.open.start;
+                if told.contains(&begun) {
+                    open.push(None);
+                    continue;
+                }
                 let message = match around.kind {
                     Kind::Only => "directives are nested too deep",
                     _ => "a directive cannot stand inside another than `:::only`",
                 };
-                let line = source.place(base + around.open.start).0;
+                let line = source.place(base + begun).0;
                 let error = source.error(offset, "directive", message);
                 found.push(error.help(format!("close the one of line {line} with `:::` first")));
+                told.push(begun);
+                open.push(None);
             }
             _ => match parse(
                 &source,
@@ -192,7 +201,8 @@ pub(crate) fn find(source: Source<'_>, base: usize, found: &mut Vec<Diagnostic>)
             },
         }
     }
-    for unclosed in open.into_iter().flatten() {
+    let unclosed = open.into_iter().flatten();
+    for unclosed in unclosed.filter(|unclosed| !told.contains(&unclosed.open.start)) {
         let message = "this directive is never closed with `:::`";
         found.push(source.error(base + unclosed.open.start, "directive", message));
     }

@@ -99,6 +99,15 @@ pub(crate) fn read(source: Source<'_>, found: &mut Vec<Diagnostic>) -> Option<(F
         rest => rest.find("\n---\n").map(|end| end + 1).or_else(bare),
     };
     let Some(end) = end else {
+        let mut at = start;
+        for line in rest.split_inclusive('\n') {
+            if line.trim_end() == "---" {
+                let message = "blanks stand behind `---`";
+                found.push(source.error(at, CODE, message).help("take them out"));
+                return None;
+            }
+            at += line.len();
+        }
         found.push(source.error(0, CODE, "the front matter is never closed with `---`"));
         return None;
     };
@@ -208,6 +217,9 @@ impl Reading<'_> {
         }
         let Node::Text(text) = &value.node else {
             let problem = match value.node {
+                Node::Nothing if self.is_marked(value) => {
+                    format!("`{key}` begins with a mark of YAML's; put it in quotes")
+                }
                 Node::Nothing => format!("`{key}` is empty"),
                 _ if self.source.text[value.range.start..].starts_with("[[") => {
                     format!("`{key}` begins with a slot; put it in quotes")
@@ -238,6 +250,15 @@ impl Reading<'_> {
         };
         self.error(value, problem);
         None
+    }
+
+    /// Whether what YAML reads as nothing is an anchor or a tag.
+    fn is_marked(&self, value: &Placed) -> bool {
+        let before = &self.source.text[..value.range.start];
+        let line = before.rfind('\n').map_or(0, |end| end + 1);
+        let line = self.source.text[line..].lines().next();
+        let words = line.and_then(|line| line.split_once(": "));
+        words.is_some_and(|(_, words)| words.trim_start().starts_with(['&', '!']))
     }
 
     fn language(&mut self, value: &Placed) -> Option<String> {

@@ -9,7 +9,7 @@ use pulldown_cmark::{Event, Tag as Markdown, TagEnd};
 use crate::diagnostic::Severity;
 use crate::issue::block::{Align, Block, Inline, Picture, plain_text};
 use crate::issue::html::{Meaning, Shape, Tag, Token, is_void, meaning, tokens};
-use crate::issue::markdown::{DEPTH_LIMIT, Reader, placed};
+use crate::issue::markdown::{ALONE, DEPTH_LIMIT, Reader, placed};
 
 /// Words on their way to become a paragraph.
 #[derive(Default)]
@@ -236,7 +236,7 @@ impl Reader<'_> {
                 let side = self.side(tag);
                 let words = self.words_within(tag);
                 let words = self.squeezed(words);
-                let text = self.without_images(words);
+                let text = self.without_images(words, ALONE);
                 let heading = self.heading(level, text, tag.offset);
                 aligned(side, heading.into_iter().collect())
             }

@@ -5,7 +5,7 @@
 
 use crate::issue::block::{Align, Block, Inline};
 use crate::issue::html::{Shape, Tag};
-use crate::issue::markdown::Reader;
+use crate::issue::markdown::{IN_TABLES, Reader};
 
 impl Reader<'_> {
     /// The table of `tag`; nothing where it has no cells.
@@ -65,7 +65,7 @@ impl Reader<'_> {
             let side = reader.side(child).unwrap_or(Align::Left);
             let words = reader.words_within(child);
             let words = reader.squeezed(words);
-            cells.push((side, reader.without_images(words)));
+            cells.push((side, reader.without_images(words, IN_TABLES)));
             true
         });
         (heads && !cells.is_empty(), cells)

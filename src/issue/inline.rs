@@ -261,8 +261,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Tells the classes of a headline, as in `## Words {.plain}`, that are none of `known`.
-    pub(super) fn classes(&mut self, classes: &[CowStr<'_>], offset: usize, known: &[&str]) {
+    /// Tells the classes of a headline, as in `## Words {.plain}`, that are none of `known`, and an id that was
+    /// meant as one of them.
+    pub(super) fn classes(
+        &mut self,
+        id: Option<&CowStr<'_>>,
+        classes: &[CowStr<'_>],
+        offset: usize,
+        known: &[&str],
+    ) {
+        if let Some(id) = id
+            && let Some(near) = nearest(id, known.iter().copied())
+        {
+            let message = format!("`{{#{id}}}` says nothing here");
+            let error = self.source.error(offset, "headline", message);
+            self.found
+                .push(error.help(format!("did you mean `{{.{near}}}`?")));
+        }
         for class in classes.iter().filter(|class| !known.contains(&&***class)) {
             let message = format!("`{{.{class}}}` says nothing here");
             let error = self.source.error(offset, "headline", message);

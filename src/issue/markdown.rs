@@ -21,6 +21,10 @@ use crate::issue::target;
 pub(super) const DEPTH_LIMIT: usize = 12;
 /// Characters of a link's text in its name.
 const NAME_LIMIT: usize = 60;
+/// Where an image can stand that stands among words.
+pub(super) const ALONE: &str = "put it in a paragraph of its own";
+/// Where one can stand that stands in a table.
+pub(super) const IN_TABLES: &str = "a table holds words: put it above or below, or write the table in MJML, between `:::mjml` and `:::`";
 
 /// The reader of one body.
 pub(crate) struct Reader<'a> {
@@ -102,7 +106,10 @@ impl<'a> Reader<'a> {
     /// The inlines up to the end of the headline that was just opened.
     pub(crate) fn headline(&mut self, end: TagEnd) -> Vec<Inline> {
         let inlines = self.inlines(Until::Tag(end));
-        self.without_images(inlines)
+        self.without_images(
+            inlines,
+            "put it in a paragraph of its own, below the headline",
+        )
     }
 
     /// What the next event opens, with its place.
@@ -122,10 +129,10 @@ impl<'a> Reader<'a> {
                 self.paragraph(inlines)
             }
             Event::Start(Tag::Heading { level, classes, .. }) => {
-                self.classes(&classes, offset, &[]);
+                self.classes(None, &classes, offset, &[]);
                 let end = TagEnd::Heading(level);
                 let inlines = self.inlines(Until::Tag(end));
-                let text = self.without_images(inlines);
+                let text = self.without_images(inlines, ALONE);
                 if self.is_setext(&range) {
                     self.setext(offset);
                     None
@@ -224,31 +231,30 @@ impl<'a> Reader<'a> {
             }
             Some(picture) => Some(Block::Image(picture)),
             None => {
-                let inlines = self.without_images(inlines);
+                let inlines = self.without_images(inlines, ALONE);
                 (!inlines.is_empty()).then_some(Block::Paragraph(inlines))
             }
         }
     }
 
-    pub(super) fn without_images(&mut self, inlines: Vec<Inline>) -> Vec<Inline> {
+    /// Words without images, which cannot stand there; `help` says where they can.
+    pub(super) fn without_images(&mut self, inlines: Vec<Inline>, help: &str) -> Vec<Inline> {
         let mut kept = Vec::with_capacity(inlines.len());
         for inline in inlines {
             match inline {
-                Inline::Image(picture) => self.inline_image(picture.offset),
+                Inline::Image(picture) => {
+                    let message = "an image among words";
+                    let error = self.source.error(picture.offset, "image", message);
+                    self.found.push(error.help(help));
+                }
                 Inline::Link { link, text } => {
-                    let text = self.without_images(text);
+                    let text = self.without_images(text, help);
                     kept.push(Inline::Link { link, text });
                 }
                 other => kept.push(other),
             }
         }
         kept
-    }
-
-    fn inline_image(&mut self, offset: usize) {
-        let error = self.source.error(offset, "image", "an image among words");
-        self.found
-            .push(error.help("put it in a paragraph of its own"));
     }
 
     pub(super) fn heading(&mut self, level: u8, text: Vec<Inline>, offset: usize) -> Option<Block> {
@@ -372,7 +378,8 @@ impl<'a> Reader<'a> {
                 Event::End(TagEnd::Table) => break,
                 Event::Start(Tag::TableHead | Tag::TableRow) => lines.push(Vec::new()),
                 Event::Start(Tag::TableCell) => {
-                    let cell = self.headline(TagEnd::TableCell);
+                    let cell = self.inlines(Until::Tag(TagEnd::TableCell));
+                    let cell = self.without_images(cell, IN_TABLES);
                     if let Some(line) = lines.last_mut() {
                         line.push(cell);
                     }

@@ -142,6 +142,9 @@ impl Masked {
                 at = slot.end;
             }
             out.push_str(&plain[at..]);
+            if !range.is_empty() {
+                slots.cut_short(&plain[at..], base + from + at, found);
+            }
             out.push_str(&self.text[range.clone()]);
             from = range.end;
         }

@@ -8,14 +8,16 @@ use std::collections::BTreeMap;
 use crate::compile::notation::Notation;
 use crate::compile::press::Mail;
 use crate::compile::{Context, Slot};
-use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
+use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::{Inline, Merge, Piece, joined, joined_pieces};
 use crate::issue::front::Front;
 use crate::segment::named::Segments;
 use crate::subscriber::field::{BUILT_IN, FieldError, FieldTable};
 
+mod broken;
+
 /// Pages of our own that an author may link to.
-const PAGES: [(&str, Slot); 4] = [
+pub(super) const PAGES: [(&str, Slot); 4] = [
     ("unsubscribe_url", Slot::Unsubscribe),
     ("preferences_url", Slot::Preferences),
     ("view_url", Slot::View),
@@ -393,7 +395,11 @@ impl<'a> Slots<'a> {
         }
         if !name.split('.').all(is_name) {
             let message = format!("`[[{inside}]]` names no field");
-            let help = "write `[[field|default]]`, or `\\[[` where the brackets are meant as text";
+            let help = match self.meant(name) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "write `[[field|default]]`, or `\\[[` where the brackets are meant as text"
+                    .into(),
+            };
             found.push(self.error(offset, length, "slot", message).help(help));
             return None;
         }
@@ -416,7 +422,7 @@ impl<'a> Slots<'a> {
         if !built_in && kind.is_none() {
             let message = format!("no field is called `{name}`");
             let error = self.error(offset, length, "unknown-field", message);
-            found.push(match nearest(name, self.names()) {
+            found.push(match self.meant(name) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("declare it in `fields.toml`"),
             });
@@ -468,19 +474,6 @@ impl<'a> Slots<'a> {
             text: text.to_owned(),
             address: fixed.address,
         })
-    }
-
-    /// Whether what stands behind `[[` was meant as a slot, although its line ends before `]]`: what is known
-    /// is named, or something is and the end comes within the paragraph.
-    fn is_broken(&self, inside: &str) -> bool {
-        let line = inside.lines().next().unwrap_or_default();
-        let (name, default) = match line.split_once('|') {
-            Some((name, _)) => (name.trim(), true),
-            None => (line.trim(), false),
-        };
-        let paragraph = inside.split("\n\n").next().unwrap_or_default();
-        let ends = paragraph.contains("]]");
-        self.names().any(|known| known == name) || default && ends && name.split('.').all(is_name)
     }
 
     /// Every name that a slot may hold.

@@ -5,9 +5,9 @@
 
 use url::Url;
 
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Source, nearest};
 use crate::issue::block::{Merge, Piece, Target};
-use crate::issue::merge::{Slots, misplaced, page};
+use crate::issue::merge::{PAGES, Slots, misplaced, page};
 
 /// Reads the address of a link; what is wrong with it is told at `offset`.
 pub(crate) fn read(
@@ -18,12 +18,36 @@ pub(crate) fn read(
 ) -> Target {
     check(&pieces).unwrap_or_else(|problem| {
         let error = source.error(offset, "link", problem);
-        found.push(error.help(
-            "a link leads to `https://...`, `http://...`, `mailto:...`, `tel:...` or to one of \
-             our own pages, such as `unsubscribe_url`",
-        ));
+        found.push(error.help(match meant(&pieces) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "a link leads to `https://...`, `http://...`, `mailto:...`, `tel:...` or to one of \
+                     our own pages, such as `unsubscribe_url`"
+                .into(),
+        }));
         Target::Direct(String::new())
     })
+}
+
+/// What was most likely meant by an address that is none: a page of ours, or one of the web.
+fn meant(pieces: &[Piece]) -> Option<String> {
+    let [Piece::Literal(text)] = pieces else {
+        return None;
+    };
+    let text = text.trim();
+    if let Some(page) = nearest(text, PAGES.iter().map(|(page, _)| *page)) {
+        return Some(page.to_owned());
+    }
+    let (host, _) = text.split_once('/').unwrap_or((text, ""));
+    let (name, end) = host.rsplit_once('.')?;
+    let fine = |c: char| c.is_alphanumeric() || "-.".contains(c);
+    let named = name.chars().all(fine) && name.starts_with(char::is_alphanumeric);
+    // A file of the author's is no host.
+    let file = [
+        "md", "html", "htm", "pdf", "png", "jpg", "jpeg", "gif", "mjml",
+    ]
+    .contains(&end);
+    let host = named && !file && end.len() > 1 && end.chars().all(char::is_alphabetic);
+    host.then(|| format!("https://{text}"))
 }
 
 /// As [`read`], in an issue: its share link has a name, and not every mail has every page.
@@ -40,6 +64,15 @@ pub(crate) fn within(
         }
         _ => pieces,
     };
+    // What stands in it was told where it stands.
+    let unknown = |piece: &Piece| match piece {
+        Piece::Literal(text) => pieces.len() == 1 && text.is_empty(),
+        Piece::Merge(Merge::Field { name, .. }) => !slots.knows(name),
+        Piece::Merge(Merge::Page(_)) => false,
+    };
+    if pieces.iter().any(unknown) {
+        return Target::Direct(String::new());
+    }
     let target = read(slots.source, pieces, offset, found);
     if let Target::Page(slot) = &target
         && let Some(problem) = misplaced(slots.mail(), slot)

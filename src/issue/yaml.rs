@@ -66,6 +66,9 @@ pub(crate) fn read(
                     "a value with a colon in it, or one that begins with a mark, stands in quotes: \
                      `{key}: \"...\"`"
                 )),
+                Some((key, value)) if value.trim_start().starts_with(['"', '\'']) => {
+                    told.help(requoted(key, value.trim()))
+                }
                 _ => told,
             })
         }
@@ -137,9 +140,42 @@ fn offset_of(text: &str, line: u64, column: u64) -> usize {
 /// Whether YAML reads something else than words in an author's words.
 fn wants_quotes(value: &str) -> bool {
     let value = value.trim();
-    let quoted = value.starts_with(['"', '\'', '[', '{']);
-    let marked = value.starts_with(['@', '`', '%', '&', '*', '!', '?', '|', '>', ',', ']', '}']);
+    // A whole list is one; what goes on behind it is none.
+    let list = ("[", "]");
+    let map = ("{", "}");
+    let whole = |(open, close)| value.starts_with(open) && value.ends_with(close);
+    let quoted = value.starts_with(['"', '\'']) || whole(list) || whole(map);
+    let marks = [
+        '@', '`', '%', '&', '*', '!', '?', '|', '>', ',', ']', '}', '[', '{',
+    ];
+    let marked = value.starts_with(marks) || value.starts_with("- ");
     !quoted && (marked || value.contains(": ") || value.ends_with(':'))
+}
+
+/// How to write a value that begins with a quotation mark and does not end with its twin.
+fn requoted(key: &str, value: &str) -> String {
+    let other = ['"', '\'']
+        .into_iter()
+        .find(|quote| !value.contains(*quote));
+    let (Some(open), Some(other)) = (value.chars().next(), other) else {
+        return format!("write `{key}: >`, and the words on the next line behind two blanks");
+    };
+    let closed = value.len() > 1 && value.ends_with(open);
+    let odd = value.matches(open).count() % 2 == 1;
+    match (closed, odd) {
+        // `'Don't'`
+        (true, true) => {
+            let words = &value[1..value.len() - 1];
+            format!("write `{key}: {other}{words}{other}`")
+        }
+        (false, true) => {
+            format!("close the quotation mark, or write `{key}: {other}{value}{other}`")
+        }
+        // `"A" and "B"`
+        (_, false) => {
+            format!("put all of it in other quotation marks: `{key}: {other}{value}{other}`")
+        }
+    }
 }
 
 /// The parser's own words without its drawing of the place, which we tell ourselves.

@@ -1,5 +1,6 @@
 //! The inbox row: subject and preheader.
 
+use crate::compile::Compiled;
 use crate::issue::own::preview;
 use crate::lint::place::value_offset;
 use crate::lint::{Desk, filled};
@@ -15,7 +16,9 @@ const PREHEADER: std::ops::RangeInclusive<usize> = 20..=140;
 
 pub(super) fn check(desk: &mut Desk<'_>) {
     let issue = desk.inputs.issue;
-    let compiled = desk.inputs.compiled;
+    let Some(compiled) = desk.inputs.compiled else {
+        return;
+    };
     let subject = filled(compiled, &compiled.subject).trim().to_owned();
     let key = if issue.front.subject.is_some() {
         "subject"
@@ -28,7 +31,7 @@ pub(super) fn check(desk: &mut Desk<'_>) {
     reply(desk, at, &subject);
     shouting(desk, at, &subject);
     repeated(desk, at, &subject);
-    preheader(desk, &subject);
+    preheader(desk, compiled, &subject);
 }
 
 fn value(desk: &Desk<'_>, key: &str, written: &str) -> (usize, usize) {
@@ -113,9 +116,8 @@ fn repeated(desk: &mut Desk<'_>, at: (usize, usize), subject: &str) {
     }
 }
 
-fn preheader(desk: &mut Desk<'_>, subject: &str) {
+fn preheader(desk: &mut Desk<'_>, compiled: &Compiled, subject: &str) {
     let front = &desk.inputs.issue.front;
-    let compiled = desk.inputs.compiled;
     let text = filled(compiled, &compiled.preheader);
     let text = text.trim();
     let (key, written) = match (&front.preheader, &front.teaser) {

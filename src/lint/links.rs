@@ -283,10 +283,8 @@ fn odd(url: &Url, written: &str) -> Option<String> {
 /// Links of the table that stand in no Markdown: a theme or components brought them.
 fn brought(desk: &mut Desk<'_>) {
     let compiled = desk.inputs.compiled;
-    let theme = compiled
-        .links
-        .iter()
-        .filter(|link| link.name.starts_with("theme - "));
+    let links = compiled.iter().flat_map(|compiled| &compiled.links);
+    let theme = links.filter(|link| link.name.starts_with("theme - "));
     for link in theme {
         let Ok(url) = Url::parse(&link.url) else {
             continue;

@@ -1,6 +1,6 @@
 //! The two parts of the mail: the size of the HTML, and whether the text can stand alone.
 
-use crate::compile::{HTML_LIMIT, HTML_WARNING};
+use crate::compile::{Compiled, HTML_LIMIT, HTML_WARNING};
 use crate::issue::block::Target;
 use crate::lint::{Desk, filled};
 
@@ -8,15 +8,14 @@ use crate::lint::{Desk, filled};
 const LINE: usize = 120;
 
 pub(super) fn check(desk: &mut Desk<'_>) {
-    size(desk);
-    text(desk);
+    if let Some(compiled) = desk.inputs.compiled {
+        size(desk, compiled);
+        text(desk, compiled);
+    }
 }
 
-fn size(desk: &mut Desk<'_>) {
-    let size = desk
-        .inputs
-        .compiled
-        .html_size_estimate(desk.inputs.public_url);
+fn size(desk: &mut Desk<'_>, compiled: &Compiled) {
+    let size = compiled.html_size_estimate(desk.inputs.public_url);
     let shown = |octets: usize| format!("{}.{} KiB", octets / 1024, octets % 1024 * 10 / 1024);
     let (limit, size_shown) = (shown(HTML_LIMIT), shown(size));
     let help = "split the issue, or link what is long; tables and `:::mjml` weigh most";
@@ -34,8 +33,7 @@ fn size(desk: &mut Desk<'_>) {
     }
 }
 
-fn text(desk: &mut Desk<'_>) {
-    let compiled = desk.inputs.compiled;
+fn text(desk: &mut Desk<'_>, compiled: &Compiled) {
     let html = filled(compiled, &compiled.html);
     let text = filled(compiled, &compiled.text);
     let (seen, read) = (words(&visible(&html)), words(&text));

@@ -4,7 +4,9 @@
 //! finding for each feature, with the families of mail programs that lack it. Leaves the facts to
 //! `table`.
 
+use crate::compile::theme::Theme;
 use crate::diagnostic::Source;
+use crate::issue::Issue;
 use crate::issue::block::Block;
 use crate::lint::place::{body, lines};
 use crate::lint::support::table::{CSS, Css, FAMILIES, HTML};
@@ -34,7 +36,10 @@ impl<'a> Stretch<'a> {
 }
 
 pub(super) fn check(desk: &mut Desk<'_>) {
-    let (styles, markup) = stretches(desk);
+    let Some(theme) = desk.inputs.theme else {
+        return;
+    };
+    let (styles, markup) = stretches(desk.inputs.issue, theme);
     for feature in CSS {
         let places = places(&styles, |text| css_places(text, &feature.written));
         let name = match feature.written {
@@ -68,8 +73,7 @@ pub(super) fn check(desk: &mut Desk<'_>) {
 }
 
 /// Style and markup as the theme and the author wrote them.
-fn stretches<'a>(desk: &Desk<'a>) -> (Vec<Stretch<'a>>, Vec<Stretch<'a>>) {
-    let (theme, issue) = (desk.inputs.theme, desk.inputs.issue);
+fn stretches<'a>(issue: &'a Issue, theme: &'a Theme) -> (Vec<Stretch<'a>>, Vec<Stretch<'a>>) {
     let (mut styles, mut markup) = (Vec::new(), Vec::new());
     let own = issue.layout.is_some();
     // Where the author brings a layout, the theme's is not used.

@@ -3,6 +3,7 @@
 //! Promises: a finding stands at its line of `theme.toml`; a theme without tokens, or with some of them only,
 //! is judged by what there is.
 
+use crate::compile::theme::Theme;
 use crate::compile::theme::inspect::{Illegible, illegible, shown};
 use crate::diagnostic::Source;
 use crate::lint::Desk;
@@ -10,13 +11,14 @@ use crate::lint::contrast::{Colour, TEXT, ratio};
 use crate::lint::place::lines;
 
 pub(super) fn check(desk: &mut Desk<'_>) {
-    schemes(desk);
-    styles(desk);
+    if let Some(theme) = desk.inputs.theme {
+        schemes(desk, theme);
+        styles(desk, theme);
+    }
 }
 
 /// The tokens of `[colors.light]` and `[colors.dark]`.
-fn schemes(desk: &mut Desk<'_>) {
-    let theme = desk.inputs.theme;
+fn schemes(desk: &mut Desk<'_>, theme: &Theme) {
     let Some(text) = theme.files.get("theme.toml") else {
         return;
     };
@@ -30,8 +32,7 @@ fn schemes(desk: &mut Desk<'_>) {
 }
 
 /// Text and ground that one entry of `[style]` sets together.
-fn styles(desk: &mut Desk<'_>) {
-    let theme = desk.inputs.theme;
+fn styles(desk: &mut Desk<'_>, theme: &Theme) {
     let Some(text) = theme.files.get("theme.toml") else {
         return;
     };

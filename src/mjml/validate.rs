@@ -10,6 +10,7 @@ mod defaults;
 mod required;
 #[cfg(test)]
 mod specimen;
+mod styles;
 
 use crate::diagnostic::nearest;
 use crate::mjml::components::{COMPONENTS, Component, component, parents};
@@ -133,6 +134,9 @@ impl<'a> Walk<'a, '_> {
         };
         self.place(element, known, holder);
         self.attributes(element, holder.giving);
+        if known.name == "mj-style" {
+            styles::check(element, self.found);
+        }
         let giving = holder.giving || known.name == "mj-attributes";
         self.content(
             element,

@@ -30,7 +30,7 @@ pub(crate) fn call_from_here(emails: &Path, found: &mut [Diagnostic], places: &m
 pub(super) fn rejected(emails: &Path, error: Diagnostic) -> Rejected {
     let mut found = vec![error];
     call_from_here(emails, &mut found, &mut []);
-    Rejected(found)
+    Rejected { found, issue: None }
 }
 
 /// A path on the disk, from the current folder where it is below it.

@@ -7,12 +7,15 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use rust_embed::RustEmbed;
 
+use crate::diagnostic::nearest;
 use crate::publication::called::from_here;
 
 /// Themes are text; a larger file is not one of theirs.
 const TEXT_LIMIT: u64 = 512 * 1024;
 /// Files of one theme.
 const FILES_LIMIT: usize = 64;
+/// Files among which a mistyped name is looked for.
+const NAMES_LIMIT: usize = 1_000;
 
 #[derive(RustEmbed)]
 #[folder = "emails/"]
@@ -84,6 +87,28 @@ impl Folder {
             Folder::Default(Defaults(folder)) => format!("{folder}/{path}"),
             Folder::Disk(folder) => from_here(&folder.join(path)),
         }
+    }
+
+    /// The file whose name is nearest to this one, beside where it would stand: in other letters, or mistyped.
+    pub(super) fn near(&self, path: &str) -> Option<String> {
+        let Folder::Disk(folder) = self else {
+            return None;
+        };
+        let (home, name) = match path.rsplit_once('/') {
+            Some((home, name)) => (format!("{home}/"), name),
+            None => (String::new(), path),
+        };
+        let entries = std::fs::read_dir(folder.join(&home)).ok()?;
+        let names = entries.take(NAMES_LIMIT).filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            name.into_string().ok()
+        });
+        let names: Vec<String> = names.collect();
+        let lower = name.to_lowercase();
+        let same = names.iter().find(|known| known.to_lowercase() == lower);
+        let near = || nearest(name, names.iter().map(String::as_str));
+        let meant = same.map(String::as_str).or_else(near)?;
+        Some(format!("{home}{meant}"))
     }
 
     /// Every file, by its path within the folder.

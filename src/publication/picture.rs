@@ -34,7 +34,8 @@ pub(super) fn read_pictures(
             continue;
         }
         match local(issue, picture, folder, found) {
-            Ok(read) => images.extend(read),
+            Ok(Some(read)) => images.extend(read),
+            Ok(None) => found.push(missing(issue, picture, folder)),
             Err(problem) => {
                 found.push(issue.source().error(picture.offset, "image", problem));
             }
@@ -78,20 +79,27 @@ fn remote(issue: &Issue, picture: &Picture) -> Option<Diagnostic> {
     }
 }
 
-/// The image, and its variant for dense screens where there is one.
+/// Tells a file that is not there, with the one that was most likely meant.
+fn missing(issue: &Issue, picture: &Picture, folder: &Folder) -> Diagnostic {
+    let name = &picture.source;
+    let message = format!("there is no file `{name}` in the issue's folder");
+    let error = issue.source().error(picture.offset, "image", message);
+    match folder.near(name) {
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None => error,
+    }
+}
+
+/// The image, and its variant for dense screens where there is one; none where there is no such file.
 fn local(
     issue: &Issue,
     picture: &Picture,
     folder: &Folder,
     found: &mut Vec<Diagnostic>,
-) -> Result<Vec<(Image, Vec<u8>)>, String> {
-    let octets = octets_of(&picture.source, folder)?;
-    let octets = octets.ok_or_else(|| {
-        format!(
-            "there is no file `{}` in the issue's folder",
-            picture.source
-        )
-    })?;
+) -> Result<Option<Vec<(Image, Vec<u8>)>>, String> {
+    let Some(octets) = octets_of(&picture.source, folder)? else {
+        return Ok(None);
+    };
     let mut say = |notes: Vec<(&'static str, String)>| {
         let finding = |(code, note)| issue.source().warning(picture.offset, code, note);
         found.extend(notes.into_iter().map(finding));
@@ -100,7 +108,7 @@ fn local(
     say(once.notes);
     let mut images = vec![(once.image, once.octets)];
     let Some(source) = double(&picture.source) else {
-        return Ok(images);
+        return Ok(Some(images));
     };
     if let Some(octets) = octets_of(&source, folder)? {
         let twice = prepare(&source, octets)?;
@@ -116,7 +124,7 @@ fn local(
             images.push((twice.image, twice.octets));
         }
     }
-    Ok(images)
+    Ok(Some(images))
 }
 
 /// The octets of a file by its name, or by that which Markdown writes with `%20` for a blank.

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use crate::compile::press::Mail;
 use crate::config::Config;
-use crate::publication::{Order, Previewed, Publication, made};
+use crate::publication::order::Order;
+use crate::publication::{Previewed, Publication, made};
 
 /// Each with what kind of mail it is.
 const MAILS: [(&str, Mail); 6] = [

@@ -19,7 +19,8 @@ use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::issue::front;
 use crate::publication::called::call_from_here;
 use crate::publication::folder::{self, Folder};
-use crate::publication::{Built, Order, Previewed, Publication, Rejected, Written, is_slug};
+use crate::publication::order::{Order, Written};
+use crate::publication::{Built, Previewed, Publication, Rejected, is_slug};
 
 /// The specimen of a theme that brings none.
 const SPECIMEN: &str = "themes/digest/specimen";
@@ -57,11 +58,11 @@ pub fn themes(emails: &Path) -> anyhow::Result<Vec<Listed>> {
 /// The colours, type and spaces of a theme.
 pub fn tokens(emails: &Path, name: &str) -> anyhow::Result<Tokens> {
     let theme = Publication::load(emails)?.theme(name);
-    Ok(theme
-        .map_err(|error| Rejected(vec![error]))?
-        .look
-        .tokens
-        .clone())
+    let theme = theme.map_err(|error| Rejected {
+        found: vec![error],
+        issue: None,
+    });
+    Ok(theme?.look.tokens.clone())
 }
 
 /// Copies the theme `from` into the author's folder as `name`, and gives the files written.
@@ -176,7 +177,7 @@ pub fn check_theme(config: &Config, emails: &Path, name: &str) -> anyhow::Result
             inspection.html_octets = Some(built.compiled.html_size_estimate(url));
             found.extend(built.diagnostics);
         }
-        Err(error) => found.extend(error.downcast::<Rejected>()?.0),
+        Err(error) => found.extend(error.downcast::<Rejected>()?.found),
     }
     Ok(inspection)
 }
@@ -217,7 +218,8 @@ impl Publication {
             ..*order
         };
         let mut found = Vec::new();
-        self.press(&order, &Written::Markdown(specimen), &mut found);
+        // What it comes to is nobody's; its findings are.
+        let _ = self.press(&order, &Written::Markdown(specimen), &mut found);
         found.retain(|finding| {
             finding.is_error() && told(&finding) && !finding.file.contains("/specimen/")
         });

@@ -133,6 +133,7 @@ impl Look {
         let mut reader = Reader {
             source,
             found: Vec::new(),
+            bad: Vec::new(),
         };
         let root = root.get_ref();
         reader.known(root, "a section of a theme", &SECTIONS);
@@ -168,6 +169,8 @@ impl Look {
 struct Reader<'a> {
     source: Source<'a>,
     found: Vec<Diagnostic>,
+    /// Tokens whose values were told to be none.
+    bad: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -231,11 +234,15 @@ impl Reader<'_> {
                     let value = colour;
                     colours.insert(name, Placed { value, offset });
                 }
-                None => self.tell(
-                    value.span(),
-                    format!("`{name}` must be a colour"),
-                    Some("write it as \"#rrggbb\" or \"#rgb\"".into()),
-                ),
+                None => {
+                    self.bad.push(match scheme {
+                        "light" => format!("colors.{name}"),
+                        _ => format!("colors.{scheme}.{name}"),
+                    });
+                    let message = format!("`{name}` must be a colour");
+                    let help = "write it as \"#rrggbb\" or \"#rgb\"";
+                    self.tell(value.span(), message, Some(help.into()));
+                }
             }
         }
         colours
@@ -278,6 +285,7 @@ impl Reader<'_> {
                         tokens.kinds.insert((role, kind), measure);
                     }
                     Err(wanted) => {
+                        self.bad.push(format!("type.{role}.{kind}"));
                         self.tell(value.span(), format!("`{kind}` must be {wanted}"), None);
                     }
                 }
@@ -299,11 +307,11 @@ impl Reader<'_> {
                 Some(pixels) => {
                     tokens.spaces.insert(name, pixels);
                 }
-                None => self.tell(
-                    value.span(),
-                    format!("`{name}` must be from \"{least}px\" to \"{most}px\""),
-                    None,
-                ),
+                None => {
+                    self.bad.push(format!("space.{name}"));
+                    let message = format!("`{name}` must be from \"{least}px\" to \"{most}px\"");
+                    self.tell(value.span(), message, None);
+                }
             }
         }
     }
@@ -371,6 +379,9 @@ impl Reader<'_> {
             self.tell(span, format!("{}: {detail}", error.kind()), None);
             return;
         };
+        if self.bad.iter().any(|bad| bad == expression) {
+            return;
+        }
         let paths = tokens.paths();
         let meant = nearest(expression, paths.iter().map(String::as_str));
         let help = meant.map(|meant| format!("did you mean `{meant}`?"));

@@ -28,6 +28,8 @@ pub(super) struct Words {
     struck: HashSet<String>,
     /// Footnotes whose text stands on the page.
     footnotes: BTreeSet<String>,
+    /// Comments of Google Docs stand on the page.
+    comments: bool,
     images: Vec<Piece>,
     pub(super) notes: Vec<String>,
 }
@@ -54,6 +56,7 @@ impl Words {
                 "text-decoration: line-through",
             ]),
             footnotes: notes::known(page),
+            comments: notes::has_comments(page),
             images: Vec::new(),
             notes: Vec::new(),
         }
@@ -63,6 +66,11 @@ impl Words {
     pub(super) fn footnote(&self, element: ElementRef<'_>) -> Option<String> {
         let any = !self.footnotes.is_empty();
         any.then(|| notes::text_of(element))?
+    }
+
+    /// The words of a comment, where an element is one.
+    pub(super) fn comment(&self, element: ElementRef<'_>) -> Option<String> {
+        self.comments.then(|| notes::comment(element))?
     }
 
     /// The pictures met since the last time.
@@ -192,6 +200,7 @@ impl Words {
         match name {
             // A footnote is set high by the theme.
             "sup" if inner.trim().starts_with("[^") => return inner,
+            "sub" | "sup" if inner.trim().is_empty() => return String::new(),
             "sub" | "sup" => return format!("<{name}>{}</{name}>", inner.trim()),
             _ => {}
         }
@@ -205,7 +214,8 @@ impl Words {
     }
 
     fn link(&mut self, element: ElementRef<'_>) -> String {
-        if notes::back(element).is_some() {
+        let comments = self.comments && notes::is_comments(element);
+        if comments || notes::back(element).is_some() {
             return String::new();
         }
         let mention = notes::mention(element).filter(|label| self.footnotes.contains(label));

@@ -1,6 +1,7 @@
 //! Footnotes as the tools write them: a link to an anchor, and below the text a link back.
 //!
-//! Promises: a mention is a footnote only where the page holds its text. Leaves the words to `inline`.
+//! Promises: a mention is a footnote only where the page holds its text; comments of Google Docs, which are linked
+//! in the same way, are none. Leaves the words to `inline`.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +13,39 @@ const ANCHORS: [(&str, &str); 3] = [
     ("#ftnt_ref", "#ftnt"),
     ("#fnref", "#fn"),
 ];
+
+/// How Google Docs links to a comment, and from there back.
+const COMMENT: &str = "#cmnt";
+const COMMENTED: &str = "#cmnt_ref";
+
+/// Whether comments stand on the page.
+pub(super) fn has_comments(page: &Html) -> bool {
+    let back = format!("a[href^=\"{COMMENTED}\"]");
+    let back = Selector::parse(&back).expect("our own selectors are well formed");
+    page.select(&back).next().is_some()
+}
+
+/// Whether a link leads to a comment, or back from one.
+pub(super) fn is_comments(link: ElementRef<'_>) -> bool {
+    let href = link.value().attr("href");
+    href.is_some_and(|href| href.starts_with(COMMENT))
+}
+
+/// The words of a comment, where an element is one: it begins with the link back.
+pub(super) fn comment(element: ElementRef<'_>) -> Option<String> {
+    if !matches!(element.value().name(), "p" | "div" | "li") {
+        return None;
+    }
+    let links = Selector::parse("a[href]").expect("our own selectors are well formed");
+    let link = element.select(&links).next()?;
+    let back = link.value().attr("href")?.starts_with(COMMENTED);
+    let words = |element: ElementRef<'_>| element.text().collect::<String>().trim().to_owned();
+    let (text, mark) = (words(element), words(link));
+    let comment = text
+        .strip_prefix(&mark)
+        .filter(|_| back && !mark.is_empty())?;
+    Some(comment.split_whitespace().collect::<Vec<_>>().join(" "))
+}
 
 /// The footnotes whose text stands on the page.
 pub(super) fn known(page: &Html) -> BTreeSet<String> {

@@ -33,6 +33,12 @@ impl Walk<'_, '_> {
         let Some((name, text)) = self.fetch(path) else {
             return;
         };
+        if text.trim_start_matches('\u{feff}').trim().is_empty() {
+            let message = format!("nothing stands in `{name}`");
+            let help = "save it, or take the include out";
+            let findings = &mut self.reading.findings;
+            findings.warning_with_help(&path.value_span, "include-empty", message, help);
+        }
         let at = Some(include.span.clone());
         match include.attribute("type") {
             Some("css") => {
@@ -175,7 +181,7 @@ impl Walk<'_, '_> {
             nodes.into_iter().for_each(|node| self.push(node));
             return self.place_head(head);
         }
-        let mut own_head = Vec::new();
+        let (mut own_head, mut placed) = (Vec::new(), [false; 2]);
         for node in nodes {
             let Node::Element(Element {
                 name,
@@ -189,9 +195,13 @@ impl Walk<'_, '_> {
                 continue;
             }
             for part in parts {
-                let Node::Element(Element { name, content, .. }) = part else {
+                let Node::Element(element) = part else {
                     continue;
                 };
+                if self.is_twin(&element, &mut placed) {
+                    continue;
+                }
+                let Element { name, content, .. } = element;
                 match (name.as_str(), content) {
                     ("mj-body", Content::Nodes(nodes)) => {
                         nodes.into_iter().for_each(|node| self.push(node));
@@ -203,6 +213,24 @@ impl Walk<'_, '_> {
         }
         own_head.append(&mut head);
         self.place_head(own_head);
+    }
+
+    /// Whether an included document has had such a part already; the first one counts.
+    fn is_twin(&mut self, part: &Element, placed: &mut [bool; 2]) -> bool {
+        let parts = ["mj-body", "mj-head"];
+        let Some(index) = parts.iter().position(|known| *known == part.name) else {
+            return false;
+        };
+        let again = std::mem::replace(&mut placed[index], true);
+        if again {
+            let message = format!(
+                "there is more than one `{}` in this file; only the first one counts",
+                part.name
+            );
+            let findings = &mut self.reading.findings;
+            findings.warning(&part.name_span, "duplicate-element", message);
+        }
+        again
     }
 
     /// What belongs into the head goes here, if this is the head.

@@ -149,8 +149,9 @@ impl Walk<'_, '_> {
             self.forced.swap_remove(index);
             return;
         }
-        // Void elements have no closing tag; browsers forgive it, and so does mjml.
-        if is_void(&written) {
+        // Void elements have no closing tag; browsers forgive it, and so does mjml, but for this one: they make an
+        // element of it.
+        if is_void(&written) && written != "br" {
             return;
         }
         let top = self.open.last().map(|(open, _)| open.name.as_str());

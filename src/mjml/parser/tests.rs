@@ -81,7 +81,7 @@ fn bad(text: &str) -> (Vec<String>, String) {
 fn a_document_becomes_its_tree() {
     let text = "<?xml version=\"1.0\"?>\n<!doctype mjml>\n<!-- hi -->\n<mjml lang='en'>\n<mj-head/>\
         <mj-body>text<!-- c --><MJ-Section full-width=full-width>\n<mj-column></mj-column ></mj-section>\
-        <br><hr/></br></mj-body>\n</mjml>\n";
+        <br><hr/></hr></mj-body>\n</mjml>\n";
     assert_eq!(
         good(text),
         "mjml[lang=en](mj-head mj-body('text' <!-- c --> \

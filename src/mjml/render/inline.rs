@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::mjml::render::tags::Tagged;
+use crate::mjml::sheet::{rules, specificity, split};
 
 /// Elements that are never shown.
 const UNSEEN: [&str; 8] = [
@@ -43,9 +44,8 @@ pub fn inline_styles(html: &str, css: &str) -> Option<String> {
     let tagged = Tagged::of(html)?;
     let index = tagged.index();
     let mut styles: BTreeMap<usize, Vec<Declaration>> = BTreeMap::new();
-    for (order, (selectors, declarations)) in rules(css).into_iter().enumerate() {
-        for selector in split(&selectors, ',') {
-            let selector = selector.trim();
+    for (order, rule) in rules(css).into_iter().enumerate() {
+        for (_, selector) in rule.selectors() {
             let Some(specificity) = specificity(selector) else {
                 continue;
             };
@@ -58,7 +58,8 @@ pub fn inline_styles(html: &str, css: &str) -> Option<String> {
                     declarations_of(style, (1, [0; 3], 0))
                 };
                 let style = styles.entry(tag).or_insert_with(own);
-                for declaration in declarations_of(&declarations, (0, specificity, order + 1)) {
+                for declaration in declarations_of(&rule.declarations, (0, specificity, order + 1))
+                {
                     add(style, declaration);
                 }
             }
@@ -165,143 +166,8 @@ fn table_attributes(element: &str, style: &[Declaration]) -> Vec<(String, String
     attributes
 }
 
-/// Counts of ids; classes, attributes and states; names. Absent where nothing can be inlined.
-fn specificity(selector: &str) -> Option<[u32; 3]> {
-    let mut counts = [0; 3];
-    let mut before = ' ';
-    let mut rest = selector.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '#' => counts[0] += 1,
-            '.' => counts[1] += 1,
-            '[' => {
-                counts[1] += 1;
-                for inner in rest.by_ref() {
-                    if inner == ']' {
-                        break;
-                    }
-                }
-            }
-            ':' if rest.peek() == Some(&':') => return None,
-            ':' => {
-                let mut name = String::new();
-                while let Some(letter) = rest.next_if(|c| c.is_alphanumeric() || *c == '-') {
-                    name.push(letter.to_ascii_lowercase());
-                }
-                if matches!(
-                    name.as_str(),
-                    "hover"
-                        | "active"
-                        | "focus"
-                        | "visited"
-                        | "link"
-                        | "before"
-                        | "after"
-                        | "first-line"
-                        | "first-letter"
-                ) {
-                    return None;
-                }
-                counts[1] += u32::from(name != "not");
-            }
-            c if c.is_alphabetic() && matches!(before, ' ' | '>' | '+' | '~' | '(') => {
-                counts[2] += 1;
-            }
-            _ => {}
-        }
-        before = if c.is_whitespace() { ' ' } else { c };
-    }
-    (!selector.is_empty()).then_some(counts)
-}
-
-/// Selectors and declarations of the rules outside at-rules.
-fn rules(css: &str) -> Vec<(String, String)> {
-    let css = without_comments(css);
-    let mut css = css.as_str();
-    let mut rules = Vec::new();
-    while let Some(open) = css.find(['{', ';', '}']) {
-        let (before, rest) = css.split_at(open);
-        let selector = before.trim().to_owned();
-        if !rest.starts_with('{') {
-            css = &rest[1..];
-            continue;
-        }
-        let end = block_end(rest);
-        let inner = &rest[1..end];
-        if !selector.starts_with('@') && !selector.is_empty() {
-            rules.push((selector, inner.to_owned()));
-        }
-        css = &rest[(end + 1).min(rest.len())..];
-    }
-    rules
-}
-
-/// Where the block that begins `text` is closed.
-fn block_end(text: &str) -> usize {
-    let mut depth = 0_usize;
-    for (at, c) in text.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 1 => return at,
-            '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-fn without_comments(css: &str) -> String {
-    let mut out = String::with_capacity(css.len());
-    let mut rest = css;
-    while let Some((before, after)) = rest.split_once("/*") {
-        out.push_str(before);
-        rest = after.split_once("*/").map_or("", |(_, after)| after);
-    }
-    out.push_str(rest);
-    out
-}
-
-/// Splits outside of quotes, brackets and character references.
-fn split(text: &str, separator: char) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let (mut start, mut depth) = (0, 0_usize);
-    let mut quote = None;
-    let mut reference = false;
-    for (at, c) in text.char_indices() {
-        if quote.is_some() {
-            if quote == Some(c) {
-                quote = None;
-            }
-            continue;
-        }
-        match c {
-            '"' | '\'' => quote = Some(c),
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            '&' => {
-                reference = true;
-                continue;
-            }
-            ';' if reference => {
-                reference = false;
-                continue;
-            }
-            _ => {}
-        }
-        if c == separator && depth == 0 {
-            parts.push(&text[start..at]);
-            start = at + c.len_utf8();
-        }
-        reference = reference && (c.is_ascii_alphanumeric() || c == '#');
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
 #[cfg(test)]
 mod tests {
-    use super::specificity;
-
     fn inline_styles(html: &str, css: &str) -> String {
         super::inline_styles(html, css).expect("a flat page")
     }
@@ -363,15 +229,5 @@ mod tests {
             super::set_attributes(html, &selectors).expect("a flat page"),
             "<div data-id=\"1\" class=\"a\"><p hidden=\"\" data-id=\"4&quot;2\">x<br></p>{{ y }}</div>"
         );
-    }
-
-    #[test]
-    fn specificity_counts_ids_classes_and_names() {
-        assert_eq!(
-            specificity("#a .b.c > d e[f=g]:first-child"),
-            Some([1, 4, 2])
-        );
-        assert_eq!(specificity("*"), Some([0, 0, 0]));
-        assert_eq!(specificity("a:hover"), None);
     }
 }

@@ -50,7 +50,8 @@ fn a_wrong_field_a_wrong_attribute_of_a_partial_and_a_missing_text_are_told_in_o
         ),
         "help: did you mean `color`?",
         "included from emails/themes/mine/layout.mjml:",
-        "3 errors, 0 warnings",
+        "issue.md:11:14: warning[generic-link]: this link says `link` and not where it leads",
+        "3 errors, 1 warning",
     ] {
         assert!(out.contains(expected), "{expected}: {out}");
     }
@@ -60,7 +61,7 @@ fn a_wrong_field_a_wrong_attribute_of_a_partial_and_a_missing_text_are_told_in_o
     let files: Vec<&str> = files
         .filter_map(|(_, rest)| rest.split(',').next())
         .collect();
-    assert_eq!(files.len(), 3, "{out}");
+    assert_eq!(files.len(), 4, "{out}");
     for file in files {
         assert!(desk.folder.path().join(file).is_file(), "{file}");
     }

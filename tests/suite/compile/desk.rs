@@ -109,7 +109,7 @@ impl Desk {
         );
         self.compile("one").map_err(|error| {
             let rejected = error.downcast::<Rejected>().expect("findings");
-            rejected.0.iter().map(Diagnostic::to_string).collect()
+            rejected.found.iter().map(Diagnostic::to_string).collect()
         })
     }
 

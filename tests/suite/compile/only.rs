@@ -227,3 +227,52 @@ fn a_note_is_for_those_who_see_where_it_is_mentioned() {
         "{told}"
     );
 }
+
+#[test]
+fn nothing_is_seen_of_a_note_by_those_who_do_not_get_it() {
+    const NOTES: &str = "[^a]: Open words\n[^p]: Secret words\n[^q]: More of them\n[^n]: New words\n[^b]: Last ones\n";
+    for theme in ["digest", "letter", "magazine"] {
+        let desk = Desk::new();
+        let issue = |body: &str| {
+            let text = format!("---\ntitle: One\ntheme: {theme}\n---\n{body}\n\n{NOTES}");
+            desk.write("issues/one/issue.md", text);
+            desk.compile("one").expect("an issue").compiled
+        };
+        let entries = |html: &str| html.matches("<li").count();
+
+        let mixed = issue("All[^a].\n\n:::only tag:paid\nPaid[^p].\n:::\n\nMore[^b].");
+        let (all, paid) = (filled(&mixed.html, 0), filled(&mixed.html, 1));
+        assert_whole(&all, theme);
+        assert_whole(&paid, theme);
+        assert_eq!((entries(&all), entries(&paid)), (2, 3), "{theme}");
+        // The number is that of the mention.
+        assert!(all.contains("<li value=\"3\">"), "{theme}: {all}");
+        assert!(
+            all.contains(">Notes<") && !all.contains("Secret"),
+            "{theme}"
+        );
+        let text = filled(&mixed.text, 0);
+        assert!(
+            text.contains("(1) Open words") && text.contains("(3) Last ones"),
+            "{text}"
+        );
+        assert!(!text.contains("(2)"), "{text}");
+
+        let apart = issue(
+            ":::only tag:paid\nPaid[^p], and more[^q].\n:::\n\n:::only tag:new\nNew[^n].\n:::\n\nBye.",
+        );
+        let said = apart.only.iter().map(|sieve| sieve.said.as_str());
+        let expected = ["tag:paid", "tag:new", "(tag:paid) or (tag:new)"];
+        assert_eq!(said.collect::<Vec<_>>(), expected);
+        for (segments, count) in [(0b000, 0), (0b101, 2), (0b110, 1), (0b111, 3)] {
+            let html = filled(&apart.html, segments);
+            assert_whole(&html, &format!("{theme} {segments:b}"));
+            assert_eq!(entries(&html), count, "{theme} {segments:b}");
+            let heads = [html, filled(&apart.text, segments)].map(|part| part.contains("Notes"));
+            assert_eq!(heads, [count > 0; 2], "{theme} {segments:b}");
+        }
+        // Nothing is left that only makes room.
+        let lists = |html: &str| html.matches("<ol").count();
+        assert_eq!(lists(&apart.html.fill(|_| String::new())), 0, "{theme}");
+    }
+}

@@ -167,7 +167,7 @@ fn what_is_wrong_in_an_mjml_issue_is_told_where_it_stands() {
         desk.write("issues/own/issue.mjml", text.replacen(from, to, 1));
         let error = desk.compile("own").expect_err(from);
         let rejected = error.downcast_ref::<Rejected>().expect("findings");
-        let told = told(&rejected.0);
+        let told = told(&rejected.found);
         let at = text.find(from).expect("it stands there");
         let line = text[..at].matches('\n').count() + 1;
         let expected = format!("issue.mjml:{line}:{expected}");

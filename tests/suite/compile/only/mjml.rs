@@ -55,7 +55,7 @@ fn compiled(layout: &str) -> Result<Compiled, String> {
     desk.write("issues/own/issue.mjml", format!("{FRONT}{layout}"));
     let built = desk.compile("own").map_err(|error| {
         let rejected = error.downcast::<Rejected>().expect("findings");
-        let told: Vec<String> = rejected.0.iter().map(Diagnostic::to_string).collect();
+        let told: Vec<String> = rejected.found.iter().map(Diagnostic::to_string).collect();
         told.join("\n")
     })?;
     Ok(built.compiled)
