@@ -13,6 +13,7 @@ use crate::config::notify::NoticeKind;
 use crate::deliver::trouble::RelayTrouble;
 use crate::id::SubscriberId;
 use crate::run::{self, why};
+use crate::stats::interval::{percent, ratio};
 use crate::store::notices::NewNotice;
 use crate::store::runs::Run;
 use crate::store::system_mail::NewSystemMail;
@@ -60,8 +61,8 @@ pub async fn tell_status(app: &App, run: &Run) -> anyhow::Result<()> {
 
 /// Tells the author once that more of `run` bounces than should.
 pub async fn tell_bounces(app: &App, run: &Run, bounced: i64, of: i64) -> anyhow::Result<()> {
-    let share = crate::rollout::percent(crate::rollout::ratio(bounced, of));
-    let limit = crate::rollout::percent(app.config.notify.bounce_rate);
+    let share = percent(ratio(bounced, of));
+    let limit = percent(app.config.notify.bounce_rate);
     let said = why::why(app, run).await?;
     let told = Told {
         kind: NoticeKind::Bounces,
@@ -79,8 +80,8 @@ pub async fn tell_bounces(app: &App, run: &Run, bounced: i64, of: i64) -> anyhow
 
 /// Tells the author once that more readers of `run` complain than may.
 pub async fn tell_complaints(app: &App, run: &Run, complained: i64, of: i64) -> anyhow::Result<()> {
-    let share = crate::rollout::percent(crate::rollout::ratio(complained, of));
-    let limit = crate::rollout::percent(app.config.notify.complaint_rate);
+    let share = percent(ratio(complained, of));
+    let limit = percent(app.config.notify.complaint_rate);
     let said = why::why(app, run).await?;
     let command = match run.status.as_str() {
         "sending" => "pause",

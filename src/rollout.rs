@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::parse_duration;
+use crate::stats::interval::{percent, ratio};
 
 pub mod provider;
 
@@ -350,16 +351,6 @@ impl Measure<'_> {
             )
         })
     }
-}
-
-/// `1.2 %`.
-pub fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-pub(crate) fn ratio(part: i64, whole: i64) -> f64 {
-    part as f64 / whole as f64
 }
 
 fn millis(wait: Duration) -> i64 {

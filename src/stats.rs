@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::delivery::Counts;
 use crate::id::RunId;
+use crate::stats::interval::ratio;
 use crate::stats::judged::LinkJudged;
 use crate::trial::{Decision, Variant};
 
@@ -127,11 +128,6 @@ impl RunNumbers {
     }
 }
 
-/// `12.3 %`, or `-` when there is nothing to be a share of.
-pub fn percent(rate: Option<f64>) -> String {
-    rate.map_or("-".to_owned(), |rate| format!("{:.1} %", rate * 100.0))
-}
-
 /// `1,234,567`, with `mark` between the thousands.
 pub fn grouped(number: i64, mark: char) -> String {
     let digits = number.unsigned_abs().to_string();
@@ -145,14 +141,9 @@ pub fn grouped(number: i64, mark: char) -> String {
     text
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-fn ratio(part: i64, whole: i64) -> f64 {
-    part as f64 / whole as f64
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Rates, RunNumbers, grouped, percent};
+    use super::{Rates, RunNumbers, grouped};
     use crate::clock::Timestamp;
     use crate::delivery::Counts;
     use crate::id::RunId;
@@ -191,7 +182,7 @@ mod tests {
     fn rates_are_shares_of_sent_and_missing_without_any_and_bounces_are_of_the_recipients() {
         let some = numbers(8);
         assert_eq!(some.rates.opened, Some(0.5));
-        assert_eq!(percent(some.rates.clicked), "12.5 %");
+        assert_eq!(some.rates.clicked, Some(0.125));
         assert_eq!(some.rates.bounced, Some(0.2));
         assert!(some.balanced());
         let none = numbers(0);
@@ -200,7 +191,6 @@ mod tests {
             ..Rates::default()
         };
         assert_eq!(none.rates, bounced);
-        assert_eq!(percent(none.rates.opened), "-");
         assert!(!none.balanced());
     }
 

@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::EventKind;
-use crate::rollout::{part_of, ratio};
+use crate::rollout::part_of;
+use crate::stats::interval::ratio;
 
 /// Readers of a variant, and readers who did something, below which nothing is decided.
 pub const READERS: i64 = 30;

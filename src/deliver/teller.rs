@@ -13,6 +13,7 @@ use crate::deliver::Engine;
 use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::id::RunId;
 use crate::notice;
+use crate::stats::interval::ratio;
 use crate::store::runs::Run;
 
 /// Between two looks.
@@ -119,7 +120,7 @@ impl Engine {
             }
             let counts = app.store.counts(run.id()).await?;
             let (bounced, of) = (counts.bounced, counts.sent + counts.bounced);
-            let share = crate::rollout::ratio(bounced, of.max(1));
+            let share = ratio(bounced, of.max(1));
             if of >= MESSAGES && bounced >= BOUNCES && share > app.config.notify.bounce_rate {
                 notice::tell_bounces(app, run, bounced, of).await?;
                 telling.bouncing.insert(run.id());
@@ -140,7 +141,7 @@ impl Engine {
                 continue;
             }
             let of = app.store.counts(run.id()).await?.sent;
-            let share = crate::rollout::ratio(complained, of.max(1));
+            let share = ratio(complained, of.max(1));
             if of >= MESSAGES && share > app.config.notify.complaint_rate {
                 notice::tell_complaints(app, &run, complained, of).await?;
             }

@@ -75,6 +75,12 @@ pub fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
+/// How much of `whole` is `part`.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+pub(crate) fn ratio(part: i64, whole: i64) -> f64 {
+    part as f64 / whole as f64
+}
+
 /// E. B. Wilson, 1927: the shares under which so many of so many would not surprise.
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
 fn wilson(part: i64, whole: i64) -> Interval {

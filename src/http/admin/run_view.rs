@@ -10,7 +10,8 @@ use crate::http::admin::wording::{grouped, label, minute};
 use crate::id::RunId;
 use crate::numbers::Line;
 use crate::stats::interval::Share;
-use crate::stats::{LinkNumbers, RunNumbers, TestNumbers, percent};
+use crate::stats::interval::percent;
+use crate::stats::{LinkNumbers, RunNumbers, TestNumbers};
 
 /// Units across a bar.
 const WIDTH: i64 = 1_000;
@@ -118,7 +119,7 @@ fn figures(line: &Line) -> Vec<Figure> {
     let figure = |label, value: i64, rate: Option<f64>| Figure {
         label,
         value: grouped(value),
-        rate: rate.map(|rate| percent(Some(rate))),
+        rate: rate.map(percent),
     };
     let readers = |label, share: &Share| Figure {
         label,
