@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use secrecy::ExposeSecret;
 
 use crate::chance::Chance;
@@ -68,12 +68,21 @@ impl App {
         )
     }
 
-    /// Reads the configuration file and opens everything it names.
-    pub async fn from_file(path: &Path) -> anyhow::Result<App> {
+    /// Reads the configuration file and opens everything it names. Unless `fresh`, a database is not made for it.
+    pub async fn from_file(path: &Path, fresh: bool) -> anyhow::Result<App> {
         let config = Config::load(path)?;
         let folder = path
             .parent()
             .context("the configuration file stands in no folder")?;
+        let missing = Store::missing(config.database.url.expose_secret(), folder);
+        if let Some(file) = missing.filter(|_| !fresh) {
+            bail!(
+                "there is no database `{}` yet: `pressrun subscribers add` or `import`, `lists add`, or `pressrun serve` \
+                 makes it; where `pressrun serve` was told of another one by its environment (PRESSRUN_DATABASE__URL), \
+                 say the same to this command",
+                file.display()
+            );
+        }
         App::open(config, folder).await
     }
 }

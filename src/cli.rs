@@ -152,6 +152,35 @@ pub enum Command {
     Completions(completions::Completions),
 }
 
+impl Command {
+    /// Whether it shows or changes what is there, and nothing else: a database made for it would be the wrong one.
+    fn needs_a_past(&self) -> bool {
+        match self {
+            Command::Status(_)
+            | Command::Why(_)
+            | Command::Verify(_)
+            | Command::Stats(_)
+            | Command::Segments(_)
+            | Command::Deliveries(_)
+            | Command::Links(_)
+            | Command::Events(_)
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Reschedule(_)
+            | Command::Cancel(_)
+            | Command::Retention(_) => true,
+            Command::Lists(command) => matches!(command, lists::Command::Show { .. }),
+            Command::Subscribers(command) => !matches!(
+                command,
+                subscribers::Command::Add(_) | subscribers::Command::Import(_)
+            ),
+            Command::Suppressions(command) => !matches!(command, suppressions::Command::Add { .. }),
+            Command::Archive(command) => matches!(command, archive::Command::List { .. }),
+            _ => false,
+        }
+    }
+}
+
 /// How a command ended, as a number for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -180,7 +209,8 @@ impl From<Exit> for ExitCode {
 impl Cli {
     /// Opens the database and the keys that the configuration file names.
     pub async fn open(&self) -> anyhow::Result<App> {
-        let app = App::from_file(&std::path::absolute(&self.config)?).await?;
+        let fresh = !self.command.needs_a_past();
+        let app = App::from_file(&std::path::absolute(&self.config)?, fresh).await?;
         // Whoever lost the keyring for ever takes the readers out and begins anew.
         let leaving = matches!(
             self.command,

@@ -278,6 +278,7 @@ pub struct Relay {
     pub per_day: u32,
     pub when_full: WhenFull,
     /// The day on which the warm-up of the sending domain began.
+    #[serde(default, deserialize_with = "kind::day")]
     pub warmup: Option<jiff::civil::Date>,
     #[serde(with = "duration")]
     pub connect_timeout: Duration,

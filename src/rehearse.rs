@@ -162,7 +162,7 @@ pub async fn run(
         }
         None => app.store.confirmed_on(list.id, whom.monthly).await?,
     };
-    let total = u64::try_from(total).unwrap_or_default();
+    let total = u64::try_from(total.readers).unwrap_or_default();
     everyone(maker, list.id, whom, total, &mut progress).await
 }
 

@@ -206,10 +206,20 @@ impl Store {
         Ok(store)
     }
 
+    /// The file of a SQLite database.
+    fn file(url: &str, base: &Path) -> Option<PathBuf> {
+        let file = url.strip_prefix("sqlite:")?;
+        Some(base.join(file.trim_start_matches("//")))
+    }
+
+    /// The file that opening `url` would make, if it is not there yet.
+    pub fn missing(url: &str, base: &Path) -> Option<PathBuf> {
+        Store::file(url, base).filter(|path| !path.is_file())
+    }
+
     /// Opens `url` as it stands, without migrating.
     pub async fn connect(url: &str, base: &Path, connections: u32) -> anyhow::Result<Store> {
-        if let Some(file) = url.strip_prefix("sqlite:") {
-            let path = base.join(file.trim_start_matches("//"));
+        if let Some(path) = Store::file(url, base) {
             let sqlite = SqliteStore::connect(path.clone(), connections).await;
             let sqlite = sqlite.with_context(|| format!("database `{}`", path.display()))?;
             return Ok(Store::Sqlite(sqlite));
@@ -220,10 +230,9 @@ impl Store {
 
     /// Opens `url` for reading alone, as it stands; none where there is no database yet.
     pub async fn open_to_read(url: &str, base: &Path) -> anyhow::Result<Option<Store>> {
-        let Some(file) = url.strip_prefix("sqlite:") else {
+        let Some(path) = Store::file(url, base) else {
             return Store::connect(url, base, 2).await.map(Some);
         };
-        let path = base.join(file.trim_start_matches("//"));
         if !path.is_file() {
             return Ok(None);
         }

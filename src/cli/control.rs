@@ -126,10 +126,11 @@ impl Cancel {
             println!("taken back: nothing was sent");
             return Ok(Exit::Done);
         }
-        let open = app.store.counts(found.id()).await?.queued;
-        if !self.yes {
+        if !self.yes && found.status != "finished" {
+            let open = app.store.counts(found.id()).await?.queued;
+            let deliveries = if open == 1 { "delivery" } else { "deliveries" };
             anyhow::bail!(
-                "{open} deliveries of `{}` would never be sent; say `--yes` to cancel the run",
+                "{open} {deliveries} of `{}` would never be sent; say `--yes` to cancel the run",
                 found.slug
             );
         }

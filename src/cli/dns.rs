@@ -36,10 +36,18 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         .map(|signer| (signer.record_name(), signer.record()))
         .collect();
     let site = host_of("publication.url", &config.publication.url)?;
+    let own = match &site {
+        Host::Domain(name) if name == "localhost" || name.ends_with(".localhost") => None,
+        Host::Domain(name) => Some(name.clone()),
+        Host::Ipv4(ip) => (!ip.is_loopback()).then(|| ip.to_string()),
+        Host::Ipv6(ip) => (!ip.is_loopback()).then(|| format!("[{ip}]")),
+    };
     let relay_host = match (relay.kind, &relay.ehlo) {
         // Mail leaves from this machine, under the name that EHLO says.
         (RelayKind::Mx, Some(name)) => name.clone(),
         (RelayKind::Mx, None) => site.to_string(),
+        // So it does where the relay is on this machine: the world does not see its loopback address.
+        _ if relay.is_here() => own.clone().unwrap_or_else(|| from.domain().to_owned()),
         _ => host_of(&format!("relay.{name}.url"), &relay.url)?.to_string(),
     };
     // An MX names a host, never an address (RFC 5321, section 5.1).
@@ -83,9 +91,21 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
             from.domain()
         );
     }
-    println!(
-        "; The public site, {site}, needs an A and an AAAA record with the addresses of its server."
-    );
+    if relay.is_here() {
+        println!(
+            "; Relay `{name}` is on this machine: SPF names the address under which its mail leaves. Here that of\n\
+             ; {relay_host} is taken; say another one if it leaves by a relay behind it.\n"
+        );
+    }
+    match own {
+        Some(_) => println!(
+            "; The public site, {site}, needs an A and an AAAA record with the addresses of its server."
+        ),
+        None => println!(
+            "; The public site, {site}, is seen by this machine alone; `publication.url` names the one that readers\n\
+             ; reach, which needs an A and an AAAA record."
+        ),
+    }
     Ok(Exit::Done)
 }
 

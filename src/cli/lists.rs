@@ -9,6 +9,7 @@ use crate::cli::{Cli, Exit, audit};
 use crate::id::ListId;
 use crate::lists;
 use crate::slug::Slug;
+use crate::stats::growth::SUPPRESSED;
 use crate::subscriber::{List, Status};
 
 #[derive(Debug, Subcommand)]
@@ -49,7 +50,10 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
                     app.store.lists().await?
                 }
             };
-            let counts = app.store.subscription_counts().await?;
+            let counts = Counts {
+                all: app.store.subscription_counts().await?,
+                suppressed: app.store.suppressed_counts().await?,
+            };
             match json {
                 true => print_json(&as_json(&shown, &counts))?,
                 false => print(&as_table(&shown, &counts))?,
@@ -60,19 +64,43 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-type Counts = [(ListId, Status, i64)];
+type ByStatus = Vec<(ListId, Status, i64)>;
 
-fn count(counts: &Counts, list: ListId, status: Status) -> i64 {
-    let found = counts.iter().find(|(l, s, _)| (*l, *s) == (list, status));
-    found.map_or(0, |(_, _, count)| *count)
+/// Subscriptions, and those of them that get nothing.
+struct Counts {
+    all: ByStatus,
+    suppressed: ByStatus,
+}
+
+impl Counts {
+    /// Readers of a list by the name of their status, the suppressed for themselves: nothing is sent to them.
+    fn of(&self, list: ListId) -> Vec<(&'static str, i64)> {
+        let number = |counts: &ByStatus, status: Status| {
+            let found = counts.iter().find(|(l, s, _)| (*l, *s) == (list, status));
+            found.map_or(0, |(_, _, count)| *count)
+        };
+        let mut suppressed = 0;
+        let mut found: Vec<_> = Status::ALL
+            .into_iter()
+            .map(|status| {
+                let lost = number(&self.suppressed, status);
+                suppressed += lost;
+                (status.name(), number(&self.all, status) - lost)
+            })
+            .collect();
+        found.push((SUPPRESSED, suppressed));
+        found
+    }
 }
 
 fn as_table(lists: &[List], counts: &Counts) -> String {
     let mut header = vec!["list", "title"];
     header.extend(Status::ALL.map(Status::name));
+    header.push(SUPPRESSED);
     let row = |list: &List| {
         let mut row = vec![list.slug.clone(), list.title.clone()];
-        row.extend(Status::ALL.map(|status| count(counts, list.id, status).to_string()));
+        let counts = counts.of(list.id).into_iter();
+        row.extend(counts.map(|(_, number)| number.to_string()));
         row
     };
     table(&header, &lists.iter().map(row).collect::<Vec<_>>())
@@ -80,14 +108,9 @@ fn as_table(lists: &[List], counts: &Counts) -> String {
 
 fn as_json(lists: &[List], counts: &Counts) -> Value {
     let entry = |list: &List| {
-        let statuses = Status::ALL.into_iter();
+        let statuses = counts.of(list.id).into_iter();
         let statuses: Map<String, Value> = statuses
-            .map(|status| {
-                (
-                    status.name().to_owned(),
-                    json!(count(counts, list.id, status)),
-                )
-            })
+            .map(|(name, number)| (name.to_owned(), json!(number)))
             .collect();
         json!({
             "slug": list.slug,

@@ -77,7 +77,8 @@ pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit>
     let segment = match &arguments.to {
         Some(said) => {
             let sieve = whom::read(&app, "`--to`", said)?;
-            for note in whom::check(&app, &sieve).await? {
+            let known = app.store.list(list).await?.map(|list| list.id);
+            for note in whom::check(&app, &sieve, known, app.clock.now()).await? {
                 eprintln!("note: {}", plain(&note));
             }
             Some(sieve)

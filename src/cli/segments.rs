@@ -11,6 +11,7 @@ use crate::id::SubscriberId;
 use crate::lists;
 use crate::publication::Publication;
 use crate::run::whom;
+use crate::store::lists::Confirmed;
 use crate::subscriber::List;
 
 /// Readers that `test` shows at most.
@@ -70,7 +71,11 @@ async fn declared(app: &App, list: Option<&str>, as_json: bool) -> anyhow::Resul
             continue;
         };
         let now = app.clock.now();
-        let readers = app.store.in_segment(list.id, filter, true, now).await?;
+        let readers = app
+            .store
+            .in_segment(list.id, filter, true, now)
+            .await?
+            .readers;
         rows.push(vec![name.to_owned(), readers.to_string(), plain(written)]);
         entries.push(json!({ "name": name, "expression": written, "readers": readers }));
     }
@@ -94,11 +99,14 @@ async fn test(
 ) -> anyhow::Result<()> {
     let list = asked(app, list).await?;
     let sieve = whom::read(app, "the segment", said)?;
-    let notes = whom::check(app, &sieve).await?;
     let now = app.clock.now();
+    let notes = whom::check(app, &sieve, Some(list.id), now).await?;
     let (store, filter) = (&app.store, &sieve.filter);
-    let readers = store.in_segment(list.id, filter, true, now).await?;
-    let of = store.confirmed_on(list.id, true).await?;
+    let Confirmed {
+        readers,
+        suppressed,
+    } = store.in_segment(list.id, filter, true, now).await?;
+    let of = store.confirmed_on(list.id, true).await?.readers;
     let first = SubscriberId(0);
     let shown = store.members(list.id, filter, now, first, show).await?;
     let shown: Vec<String> = shown.iter().map(|one| masked(&one.address)).collect();
@@ -110,6 +118,7 @@ async fn test(
             "list": list.slug,
             "readers": readers,
             "of": of,
+            "suppressed": suppressed,
             "shown": shown,
             "notes": notes,
         }));
@@ -117,8 +126,12 @@ async fn test(
     for note in notes {
         eprintln!("note: {}", plain(&note));
     }
+    let others = match suppressed {
+        0 => String::new(),
+        number => format!("; suppressed ones, who get nothing: {number}"),
+    };
     let mut text = format!(
-        "{readers} of {of} confirmed readers of `{}` are in `{}`\n",
+        "{readers} of {of} confirmed readers of `{}` are in `{}`{others}\n",
         list.slug,
         plain(&sieve.said)
     );

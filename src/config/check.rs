@@ -23,6 +23,13 @@ pub(super) fn check(config: &Config) -> Vec<Complaint> {
     let mut all = Complaints(Vec::new());
     all.publication(config);
     all.ranges(config);
+    if !is_filter(&config.log.level) {
+        let what = format!(
+            "`{}` is no level; expected `info` or `pressrun=debug`",
+            config.log.level
+        );
+        all.say("log.level", what);
+    }
     all.notify(&config.notify);
     for (name, relay) in &config.relay {
         all.relay(name, relay);
@@ -60,6 +67,33 @@ pub(super) fn is_loopback(host: Option<Host<&str>>) -> bool {
     }
 }
 
+impl Relay {
+    /// Whether it is on this machine.
+    pub fn is_here(&self) -> bool {
+        Url::parse(&self.url).is_ok_and(|url| is_loopback(host(&url)))
+    }
+}
+
+/// Whether `text` has the form of a BCP 47 tag (RFC 5646, section 2.1): a language, then parts of letters and digits.
+fn is_language(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    let letters = language.bytes().all(|b| b.is_ascii_alphabetic());
+    let fits = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    };
+    letters && (2..=8).contains(&language.len()) && parts.all(fits)
+}
+
+/// Whether `text` is a level, or says of parts of the program on which level they tell.
+fn is_filter(text: &str) -> bool {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    text.split(',').all(|part| {
+        let (target, level) = part.rsplit_once('=').unwrap_or(("all", part));
+        !target.trim().is_empty() && levels.contains(&level.trim().to_ascii_lowercase().as_str())
+    })
+}
+
 struct Complaints(Vec<Complaint>);
 
 impl Complaints {
@@ -83,6 +117,12 @@ impl Complaints {
                 "publication.list",
                 format!("`{}`: {error}", publication.list),
             );
+        }
+        let language = publication.language.trim();
+        if !language.is_empty() && !is_language(language) {
+            let what =
+                format!("`{language}` is no BCP 47 tag; expected one such as `en` or `pt-BR`");
+            self.say("publication.language", what);
         }
         // Names alone: an offset would be wrong for half of the year.
         if jiff::tz::TimeZone::get(&publication.timezone).is_err() {

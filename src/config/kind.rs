@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Relay, RelayKind};
 use crate::clock::Timestamp;
@@ -160,6 +162,20 @@ impl Relay {
         let fixed = fixed.map(|&(name, value)| (name, value.to_owned()));
         fixed.chain(stream.clone()).collect()
     }
+}
+
+/// A day such as `2026-03-01`, or none.
+pub(super) fn day<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Date>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    let day = |text: String| {
+        let wrong = |_| {
+            Error::custom(format!(
+                "`{text}` is no day; expected one such as `2026-03-01`"
+            ))
+        };
+        text.parse().map_err(wrong)
+    };
+    text.map(day).transpose()
 }
 
 #[cfg(test)]

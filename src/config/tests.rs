@@ -244,6 +244,56 @@ fn a_wrong_variable_is_told_by_name_and_never_shows_a_secret() {
 }
 
 #[test]
+fn levels_languages_and_days_that_are_none_are_refused() {
+    for (variable, value, said) in [
+        ("LOG__LEVEL", "nonsense=", "`nonsense=` is no level"),
+        ("LOG__LEVEL", "nonsense", "`nonsense` is no level"),
+        ("LOG__LEVEL", "=info", "`=info` is no level"),
+        ("PUBLICATION__LANGUAGE", "xx_YY", "`xx_YY` is no BCP 47 tag"),
+        ("PUBLICATION__LANGUAGE", "e", "`e` is no BCP 47 tag"),
+        (
+            "RELAY__MAIN__WARMUP",
+            "soon",
+            "`soon` is no day; expected one such as `2026-03-01`",
+        ),
+    ] {
+        let variable = format!("PRESSRUN_{variable}");
+        let refused = error(MINIMAL, &[(&variable, value)]);
+        assert!(refused.contains(said), "{refused}");
+    }
+    for (variable, value) in [
+        ("LOG__LEVEL", "pressrun=debug,warn"),
+        ("LOG__LEVEL", "WARN"),
+        ("PUBLICATION__LANGUAGE", "zh-Hant-TW"),
+        ("RELAY__MAIN__WARMUP", "2026-03-01"),
+        ("RELAY__MAIN__WARMUP", ""),
+    ] {
+        let variable = format!("PRESSRUN_{variable}");
+        let read = parse(MINIMAL, &[(&variable, value)]);
+        read.unwrap_or_else(|error| panic!("{value}: {error:#}"));
+    }
+}
+
+#[test]
+fn a_relay_on_this_machine_is_known_as_one() {
+    for (url, here) in [
+        ("smtp://127.0.0.1:2525", true),
+        ("smtp://localhost", true),
+        ("smtp://[::1]", true),
+        ("smtp://smtp.example.org", false),
+        ("mx:", false),
+    ] {
+        let kind = if url == "mx:" { "mx" } else { "smtp" };
+        let variables = [
+            ("PRESSRUN_RELAY__MAIN__URL", url),
+            ("PRESSRUN_RELAY__MAIN__KIND", kind),
+        ];
+        let (config, _) = parse(MINIMAL, &variables).expect("a whole configuration");
+        assert_eq!(config.relay["main"].is_here(), here, "{url}");
+    }
+}
+
+#[test]
 fn the_public_url_is_https_except_on_a_loopback_host() {
     for (url, fine) in [
         ("https://news.example.org", true),

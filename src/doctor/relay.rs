@@ -60,10 +60,14 @@ async fn one(desk: &Desk<'_>, name: &str, relay: &Relay, out: &mut Findings) {
             desk.clock.now(),
             out,
         ),
+        None if relay.tls == TlsPolicy::None && relay.is_here() => out.ok(
+            "relay-certificate",
+            format!("relay `{name}` is spoken to in clear, and is on this machine"),
+        ),
         None if relay.tls == TlsPolicy::None => out.warn(
             "relay-certificate",
             format!("relay `{name}` is spoken to in clear: anyone on the way reads every mail"),
-            format!("set `relay.{name}.tls` to \"required\" unless it is on this machine"),
+            format!("set `relay.{name}.tls` to \"required\""),
         ),
         None => out.warn(
             "relay-certificate",

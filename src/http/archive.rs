@@ -6,12 +6,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, LOCATION};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use minijinja::{Value, context};
-use serde::Deserialize;
 
 use crate::app::App;
 use crate::archive;
@@ -22,7 +21,7 @@ use crate::feed;
 use crate::http::Public;
 use crate::http::conditional::answer;
 use crate::http::fault::Fault;
-use crate::http::form::Tail;
+use crate::http::form::{Tail, asked};
 use crate::http::shield::mail_policy;
 use crate::issue::dates;
 use crate::publication::themes;
@@ -112,19 +111,14 @@ pub async fn theme(State(site): State<Arc<Public>>, headers: HeaderMap) -> Respo
     answer(&headers, "text/css; charset=utf-8", Timestamp(0), style)
 }
 
-/// Which page of the index.
-#[derive(Debug, Deserialize)]
-pub struct At {
-    page: Option<String>,
-}
-
 /// `GET /archive`: the issues, newest first.
 pub async fn index(
     State(site): State<Arc<Public>>,
-    Query(at): Query<At>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    let number = at.page.as_deref().map_or(Ok(1), str::parse::<i64>);
+    let asked = asked(query.as_deref(), "page");
+    let number = asked.as_deref().map_or(Ok(1), str::parse::<i64>);
     let number = number.ok().filter(|number| (1..=100_000).contains(number));
     let number = number.ok_or(Fault::NotFound)?;
     let app = &site.app;

@@ -31,6 +31,12 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
         return Ok(moved(&site, &address, &token, done, false));
     };
     let lists = site.app.store.asked_titles(subscription).await?;
+    // Whatever the link was for stands: its second button would take a reader off her list.
+    if view.reads_it() && lists.len() == 1 {
+        let manage = sign(&site.app.keyring, &Claim::Manage(subscription));
+        let values = context! { lists, manage, before => true };
+        return Ok(site.pages.render("confirmed.html", values));
+    }
     let values = context! { lists, address => view.address, reads => view.reads, token };
     Ok(site.pages.render("confirm.html", values))
 }
@@ -59,7 +65,7 @@ pub async fn press(
                 Confirmed::No => return Err(Fault::NotFound),
             }
             let manage = sign(&site.app.keyring, &Claim::Manage(claim.0));
-            let values = context! { lists, manage };
+            let values = context! { lists, manage, before => false };
             Ok(site.pages.render("confirmed.html", values))
         }
         "not-me" => {

@@ -3,9 +3,10 @@
 //! Promises: a fault is logged once, here, and its page says nothing about the cause; every kind of bad
 //! token is the same [`Fault::NotFound`]. Leaves the page's looks to `shield::finish`.
 
-use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde_json::json;
 
 use crate::store::StoreError;
 use crate::track::leavers::NotDurable;
@@ -82,6 +83,18 @@ impl Fault {
             ),
             Fault::Broken => ("Our fault", "Something broke here. Please try again later."),
         }
+    }
+}
+
+impl Fault {
+    /// The answer to a program.
+    pub fn spoken(self) -> Response {
+        let notice = match self {
+            Fault::Form => "Expected a JSON object of texts and of lists of texts.",
+            other => other.words().1,
+        };
+        let told = json!({ "answer": "fault", "notice": notice });
+        (self.status(), Json(told)).into_response()
     }
 }
 

@@ -11,6 +11,7 @@ use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use url::form_urlencoded;
 
 use crate::address::EmailAddress;
@@ -105,39 +106,49 @@ pub struct Spoken {
 }
 
 impl<S: Send + Sync> FromRequest<S> for Spoken {
-    type Rejection = Fault;
+    type Rejection = Response;
 
-    async fn from_request(request: Request, state: &S) -> Result<Spoken, Fault> {
+    async fn from_request(request: Request, state: &S) -> Result<Spoken, Response> {
         let kind = request.headers().get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/json") {
-            let form = Form::from_request(request, state).await?;
+            let form = Form::from_request(request, state).await;
+            let form = form.map_err(IntoResponse::into_response)?;
             return Ok(Spoken { form, json: false });
         }
-        let body = read(request).await?;
-        let object: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(&body).map_err(|_| Fault::Form)?;
-        let mut fields = Vec::new();
-        for (name, value) in object.into_iter().take(FIELDS) {
-            // A list of texts is a field that came several times.
-            let values = match value {
-                serde_json::Value::Array(values) => values,
-                value => vec![value],
-            };
-            for value in values {
-                let serde_json::Value::String(value) = value else {
-                    return Err(Fault::Form);
-                };
-                fields.push((name.clone(), value));
-            }
-        }
-        fields.truncate(FIELDS);
-        Ok(Spoken {
-            form: Form::of(fields)?,
-            json: true,
-        })
+        let form = spoken(request).await.map_err(Fault::spoken)?;
+        Ok(Spoken { form, json: true })
     }
+}
+
+async fn spoken(request: Request) -> Result<Form, Fault> {
+    let body = read(request).await?;
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&body).map_err(|_| Fault::Form)?;
+    let mut fields = Vec::new();
+    for (name, value) in object.into_iter().take(FIELDS) {
+        // A list of texts is a field that came several times.
+        let values = match value {
+            serde_json::Value::Array(values) => values,
+            value => vec![value],
+        };
+        for value in values {
+            let serde_json::Value::String(value) = value else {
+                return Err(Fault::Form);
+            };
+            fields.push((name.clone(), value));
+        }
+    }
+    fields.truncate(FIELDS);
+    Form::of(fields)
+}
+
+/// The first value of `name` in a query; without a NUL, which PostgreSQL takes in no text.
+pub(super) fn asked(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let found = pairs.find(|(known, _)| known == name);
+    found.map(|(_, value)| value.replace('\0', ""))
 }
 
 /// The addresses typed into one field, between commas or blanks.

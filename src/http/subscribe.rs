@@ -19,6 +19,7 @@ use crate::http::fault::Fault;
 use crate::http::form::{Form, Spoken};
 use crate::http::listener::Client;
 use crate::http::shield::PAGE_POLICY;
+use crate::schedule::span;
 use crate::signup::offer::{AskedField, AskedTag, Offer, OfferedList};
 use crate::signup::{Answer, FreshForm, Submission};
 use crate::subscriber::field::FieldKind;
@@ -79,6 +80,18 @@ pub async fn embed(
 pub async fn submit(
     State(site): State<Arc<Public>>,
     Extension(client): Extension<Client>,
+    spoken: Spoken,
+) -> Result<Response, Fault> {
+    let json = spoken.json;
+    match taken(&site, client, spoken).await {
+        Err(fault) if json => Ok(fault.spoken()),
+        answer => answer,
+    }
+}
+
+async fn taken(
+    site: &Public,
+    client: Client,
     Spoken { form, json }: Spoken,
 ) -> Result<Response, Fault> {
     let submission = submission(&form);
@@ -121,11 +134,13 @@ pub async fn submit(
     }
     let page = match answer {
         Answer::Received => {
-            let remind = site.app.config.signup.remind;
-            site.pages.render("received.html", context! { remind })
+            let signup = &site.app.config.signup;
+            let (remind, window) = (signup.remind, span(signup.address_window));
+            site.pages
+                .render("received.html", context! { remind, window })
         }
-        Answer::Closed => form_page(&site, client, &Submission::default(), "").await?,
-        _ => form_page(&site, client, &submission, &notice).await?,
+        Answer::Closed => form_page(site, client, &Submission::default(), "").await?,
+        _ => form_page(site, client, &submission, &notice).await?,
     };
     Ok((status, page).into_response())
 }

@@ -137,6 +137,8 @@ pub fn decide(
                     && row.standing == Standing::Joined =>
             {
                 changes.confirms.push(held.key);
+                let joined = row.joined.filter(|joined| *joined < terms.at);
+                changes.joined.extend(joined.map(|at| (held.key, at)));
                 tally.confirmed += 1;
             }
             Some(held) => {
@@ -199,6 +201,7 @@ fn new_subscription(
         created_at: row.joined.unwrap_or(terms.at),
         // The time of the import: a run under way asks who was confirmed before it began.
         confirmed_at: confirmed.then_some(terms.at),
+        joined_at: row.joined.filter(|joined| confirmed && *joined < terms.at),
         left_at: (status == Status::Unsubscribed).then_some(row.left.unwrap_or(terms.at)),
     }
 }

@@ -18,6 +18,7 @@ use crate::publication::Publication;
 use crate::run::whom;
 use crate::schedule::{self, shown, span};
 use crate::segment::Sieve;
+use crate::store::lists::Confirmed;
 use crate::store::runs::{Audience, Plan, Run};
 use crate::track;
 use crate::trial::By;
@@ -158,7 +159,9 @@ impl Planned {
                 return match &wishes.to {
                     Some(sieve) => self.segment(app, sieve, wishes, list).await,
                     None => {
-                        self.readers = store.confirmed_on(list, wishes.monthly).await?;
+                        let found = store.confirmed_on(list, wishes.monthly).await?;
+                        self.readers = found.readers;
+                        self.suppressed(found);
                         self.digest(app, wishes, list).await
                     }
                 };
@@ -216,7 +219,7 @@ impl Planned {
         if wishes.monthly {
             return Ok(());
         }
-        let left_out = app.store.confirmed_on(list, true).await? - self.readers;
+        let left_out = app.store.confirmed_on(list, true).await?.readers - self.readers;
         if left_out > 0 {
             self.notes.push(format!(
                 "readers who want the digest of the month alone, and are left out: {left_out}; a run with `--monthly` \
@@ -224,6 +227,16 @@ impl Planned {
             ));
         }
         Ok(())
+    }
+
+    /// The ledger will name those who get nothing.
+    fn suppressed(&mut self, found: Confirmed) {
+        if found.suppressed > 0 {
+            self.notes.push(format!(
+                "readers whose addresses are suppressed, and who get nothing: {}",
+                found.suppressed
+            ));
+        }
     }
 
     /// All of the list that is in a segment.
@@ -235,11 +248,13 @@ impl Planned {
         list: ListId,
     ) -> anyhow::Result<()> {
         let store = &app.store;
-        self.notes.extend(whom::check(app, sieve).await?);
-        let all = store.confirmed_on(list, wishes.monthly).await?;
         let now = app.clock.now();
+        let notes = whom::check(app, sieve, Some(list), now).await?;
+        self.notes.extend(notes);
+        let all = store.confirmed_on(list, wishes.monthly).await?.readers;
         let filter = &sieve.filter;
-        self.readers = store.in_segment(list, filter, wishes.monthly, now).await?;
+        let found = store.in_segment(list, filter, wishes.monthly, now).await?;
+        self.readers = found.readers;
         let waits = wishes.at.is_some() || wishes.at_local.is_some();
         ensure!(
             self.readers > 0 || waits,
@@ -254,6 +269,7 @@ impl Planned {
             "it goes to `{}`: {} of {all} readers{then}",
             sieve.said, self.readers
         ));
+        self.suppressed(found);
         self.plan.segment = Some(sieve.clone());
         Ok(())
     }

@@ -3,11 +3,15 @@
 //! Promises: a list or an issue that is not there, and a question that nobody counts the answer to, is an
 //! error; a tag that nobody bears is told, because a typing error would reach nobody.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, bail, ensure};
 
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::config::privacy::Tracking;
 use crate::diagnostic::nearest;
+use crate::id::ListId;
 use crate::publication::Publication;
 use crate::segment::{Given, Of, Sieve, Test};
 use crate::track;
@@ -26,8 +30,14 @@ pub fn read(app: &App, what: &str, said: &str) -> anyhow::Result<Sieve> {
     Sieve::parse(said, &given).with_context(|| format!("{what} \"{said}\""))
 }
 
-/// Holds a segment against the database. Gives what a person should know of it, in sentences.
-pub async fn check(app: &App, sieve: &Sieve) -> anyhow::Result<Vec<String>> {
+/// Holds a segment against the database, asked of the readers of `list` (if there is one yet) and of what happened by
+/// `at`. Gives what a person should know of it, in sentences.
+pub async fn check(
+    app: &App,
+    sieve: &Sieve,
+    list: Option<ListId>,
+    at: Timestamp,
+) -> anyhow::Result<Vec<String>> {
     let named = app.config.privacy.tracking == Tracking::Individual;
     let (clicks, opens) = (
         named && app.config.tracking.clicks,
@@ -50,8 +60,13 @@ pub async fn check(app: &App, sieve: &Sieve) -> anyhow::Result<Vec<String>> {
                  clicked"
             );
         }
+        if let (Test::Opened(Of::Last(number)) | Test::Clicked(Of::Last(number)), Some(list)) =
+            (test, list)
+        {
+            notes.extend(unknown(app, *number, list, at).await?);
+        }
         match test {
-            Test::List(slug) => list(app, slug).await?,
+            Test::List(slug) => known_list(app, slug).await?,
             Test::Opened(_) | Test::Inactive(_) => ensure!(
                 opens || clicks,
                 "`[tracking]` counts neither opens nor clicks, or `privacy.tracking` names nobody, so nobody knows \
@@ -65,11 +80,33 @@ pub async fn check(app: &App, sieve: &Sieve) -> anyhow::Result<Vec<String>> {
             _ => {}
         }
     }
-    notes.dedup();
+    let mut told = BTreeSet::new();
+    notes.retain(|note| told.insert(note.clone()));
     Ok(notes)
 }
 
-async fn list(app: &App, slug: &str) -> anyhow::Result<()> {
+/// How many of the last issues tell nothing of who opened or clicked.
+async fn unknown(
+    app: &App,
+    number: u32,
+    list: ListId,
+    at: Timestamp,
+) -> anyhow::Result<Option<String>> {
+    let (issues, nameless) = app.store.nameless_issues(list, number, at).await?;
+    ensure!(
+        nameless == 0 || nameless < issues,
+        "all of the last {issues} issues were counted without names (`privacy.tracking`), so nobody knows who opened \
+         or clicked"
+    );
+    Ok((nameless > 0).then(|| {
+        format!(
+            "{nameless} of the last {issues} issues were counted without names (`privacy.tracking`): nobody knows who \
+             opened them or clicked, and so it counts for nobody"
+        )
+    }))
+}
+
+async fn known_list(app: &App, slug: &str) -> anyhow::Result<()> {
     if app.store.list(slug).await?.is_some() || slug == app.config.publication.list {
         return Ok(());
     }

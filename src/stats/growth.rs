@@ -1,7 +1,9 @@
 //! How a list grew, and what became of those who joined in one month.
 //!
 //! Promises: pure: days are put together to weeks, which begin on Monday, and to months, both in UTC. What is read is
-//! how things stand: who left and came back has not left, and whose address is suppressed has.
+//! how things stand: who left and came back has not left, whose address is suppressed has, and so has who was erased.
+//! Readers whom an import brought joined when its file says they did; of whom it does not, they were imported and have
+//! not joined.
 
 use std::collections::BTreeMap;
 
@@ -38,10 +40,13 @@ pub struct Week {
     /// Its Monday, as `2026-03-02`.
     pub monday: String,
     pub joined: i64,
+    /// Brought by an import, and nobody knows when they joined.
+    #[serde(default)]
+    pub imported: i64,
     pub left: i64,
-    /// `joined` less `left`.
+    /// `joined` and `imported` less `left`.
     pub net: i64,
-    /// Why, where the reader said so or the address was suppressed.
+    /// Why, where the reader said so, was erased, or the address was suppressed.
     pub why: BTreeMap<String, i64>,
 }
 
@@ -50,6 +55,7 @@ pub struct Week {
 pub struct Cohort {
     /// As `2026-03`.
     pub month: String,
+    /// Those imported in this month among them.
     pub joined: i64,
     pub subscribed: i64,
     /// Subscribed, and clicked in one of the last issues.
@@ -59,8 +65,7 @@ pub struct Cohort {
 /// Counts by day since 1970.
 #[derive(Clone, Debug, Default)]
 pub struct Days {
-    /// Joined, by whether they are subscribed still.
-    pub joined: Vec<(i64, bool, i64)>,
+    pub joined: Vec<Joined>,
     pub left: Vec<(i64, i64)>,
     pub why: Vec<(i64, String, i64)>,
     /// Those of `joined` who are subscribed still and get nothing, for their addresses are suppressed.
@@ -69,6 +74,17 @@ pub struct Days {
     pub clicking: Vec<(i64, i64)>,
     /// All subscriptions by status.
     pub statuses: Vec<(String, i64)>,
+}
+
+/// Readers who joined on one day.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    pub day: i64,
+    /// Whether they are subscribed still.
+    pub subscribed: bool,
+    /// Brought by an import on that day, and nobody knows when they joined.
+    pub imported: bool,
+    pub number: i64,
 }
 
 /// Readers whose addresses were suppressed.
@@ -81,6 +97,25 @@ pub struct Lost {
     pub day: i64,
     pub why: String,
     pub number: i64,
+}
+
+impl Days {
+    /// Adds what stays of erased readers: that they `joined`, were `imported` or `left` on a day.
+    pub fn erased(&mut self, what: &str, day: i64, why: String, number: i64) {
+        if what != "left" {
+            self.joined.push(Joined {
+                day,
+                subscribed: false,
+                imported: what == "imported",
+                number,
+            });
+            return;
+        }
+        self.left.push((day, number));
+        if !why.is_empty() {
+            self.why.push((day, why, number));
+        }
+    }
 }
 
 /// Puts days together, up to the day `today`.
@@ -97,9 +132,13 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         let place = usize::try_from(week_of(day) - first).ok();
         place.filter(|&place| place < WEEKS)
     };
-    for &(day, _, number) in &days.joined {
-        if let Some(place) = place(day) {
-            weeks[place].joined += number;
+    for joined in &days.joined {
+        if let Some(place) = place(joined.day) {
+            let week = &mut weeks[place];
+            *match joined.imported {
+                true => &mut week.imported,
+                false => &mut week.joined,
+            } += joined.number;
         }
     }
     for &(day, number) in &days.left {
@@ -119,13 +158,13 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         }
     }
     for week in &mut weeks {
-        week.net = week.joined - week.left;
+        week.net = week.joined + week.imported - week.left;
     }
     let mut cohorts: BTreeMap<String, Cohort> = BTreeMap::new();
-    for &(day, subscribed, number) in &days.joined {
-        let cohort = cohorts.entry(month_of(day)).or_default();
-        cohort.joined += number;
-        cohort.subscribed += if subscribed { number } else { 0 };
+    for joined in &days.joined {
+        let cohort = cohorts.entry(month_of(joined.day)).or_default();
+        cohort.joined += joined.number;
+        cohort.subscribed += if joined.subscribed { joined.number } else { 0 };
     }
     for lost in &days.lost {
         cohorts.entry(month_of(lost.joined)).or_default().subscribed -= lost.number;
@@ -138,8 +177,8 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         .into_iter()
         .skip(skipped)
         .map(|(month, cohort)| Cohort { month, ..cohort });
-    let still = days.joined.iter().filter(|(_, subscribed, _)| *subscribed);
-    let still: i64 = still.map(|(_, _, number)| number).sum();
+    let still = days.joined.iter().filter(|joined| joined.subscribed);
+    let still: i64 = still.map(|joined| joined.number).sum();
     let lost: i64 = days.lost.iter().map(|lost| lost.number).sum();
     let mut statuses: BTreeMap<String, i64> = days.statuses.iter().cloned().collect();
     for lost in &days.lost {
@@ -172,19 +211,25 @@ fn date(day: i64) -> Date {
 
 #[cfg(test)]
 mod tests {
-    use super::{Days, Lost, growth};
+    use super::{Days, Joined, Lost, growth};
 
     /// 1 November 2026, a Sunday.
     const SUNDAY: i64 = 20_758;
 
     #[test]
     fn weeks_begin_on_monday_and_cohorts_by_month() {
+        let joined = |day, subscribed, number| Joined {
+            day,
+            subscribed,
+            imported: false,
+            number,
+        };
         let days = Days {
             joined: vec![
-                (SUNDAY, true, 3),
-                (SUNDAY - 6, false, 2),
-                (SUNDAY - 7, true, 10),
-                (SUNDAY - 40, true, 5),
+                joined(SUNDAY, true, 3),
+                joined(SUNDAY - 6, false, 2),
+                joined(SUNDAY - 7, true, 10),
+                joined(SUNDAY - 40, true, 5),
             ],
             left: vec![(SUNDAY - 1, 1), (SUNDAY - 7, 4), (SUNDAY - 4_000, 9)],
             why: vec![(SUNDAY - 1, "too-often".into(), 1)],
@@ -228,5 +273,38 @@ mod tests {
                 ("2026-11", 3, 3, 0)
             ]
         );
+    }
+
+    #[test]
+    fn who_was_imported_has_not_joined_and_who_was_erased_has_left() {
+        let mut days = Days {
+            joined: vec![Joined {
+                day: SUNDAY,
+                subscribed: true,
+                imported: true,
+                number: 40,
+            }],
+            ..Days::default()
+        };
+        days.erased("joined", SUNDAY - 40, String::new(), 1);
+        days.erased("imported", SUNDAY, String::new(), 2);
+        days.erased("left", SUNDAY, "erased".into(), 2);
+        days.erased("left", SUNDAY - 7, String::new(), 1);
+        let found = growth(&days, SUNDAY);
+        assert_eq!(found.subscribed, 40);
+        let week = &found.weeks[25];
+        assert_eq!(
+            (week.joined, week.imported, week.left, week.net),
+            (0, 42, 2, 40)
+        );
+        assert_eq!(week.why["erased"], 2);
+        let before = &found.weeks[24];
+        assert_eq!((before.left, before.net, before.why.len()), (1, -1, 0));
+        let months: Vec<_> = found
+            .cohorts
+            .iter()
+            .map(|cohort| (cohort.month.as_str(), cohort.joined, cohort.subscribed))
+            .collect();
+        assert_eq!(months, [("2026-09", 1, 0), ("2026-11", 42, 40)]);
     }
 }

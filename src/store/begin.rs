@@ -193,7 +193,8 @@ impl Store {
             "with given as (select cast($3 as bigint) as at, cast($4 as bigint) as before)
              select cast({value} as text) as zone, count(*)
              from subscriptions s join subscribers u on u.id = s.subscriber_id
-             where s.list_id = $1 and s.status = 'confirmed' and {holds}
+             where s.list_id = $1 and s.status = 'confirmed'
+               and not exists (select 1 from suppressions x where x.hash = u.hash) and {holds}
              group by 1 order by 2 desc, 1 limit 2000"
         );
         read!(self, conn => {

@@ -60,6 +60,8 @@ pub struct Changes {
     pub updates: Vec<(SubscriberId, String, String)>,
     /// Pending subscriptions that become confirmed.
     pub confirms: Vec<SubscriptionKey>,
+    /// When the readers of some of them joined where they come from.
+    pub joined: Vec<(SubscriptionKey, Timestamp)>,
     /// Subscriptions that this import vouches for, too, and no longer only the one that brought them.
     pub vouched: Vec<SubscriptionKey>,
     /// Subscriptions whose readers have left elsewhere.
@@ -91,6 +93,8 @@ pub struct NewSubscription {
     pub status: Status,
     pub created_at: Timestamp,
     pub confirmed_at: Option<Timestamp>,
+    /// When the reader joined where she comes from.
+    pub joined_at: Option<Timestamp>,
     pub left_at: Option<Timestamp>,
 }
 
@@ -159,10 +163,11 @@ const NEW_READERS: &str = "
 
 const NEW_SUBSCRIPTIONS: &str = "
     insert into subscriptions (
-        key, list_id, subscriber_id, status, source, created_at, confirmed_at, left_at, import_id
+        key, list_id, subscriber_id, status, source, created_at, confirmed_at, joined_at, left_at, import_id
     )
     select cast(value->>0 as bigint), $2, cast(value->>1 as bigint), value->>2, $3,
-           cast(value->>3 as bigint), cast(value->>4 as bigint), cast(value->>5 as bigint), $4
+           cast(value->>3 as bigint), cast(value->>4 as bigint), cast(value->>5 as bigint),
+           cast(value->>6 as bigint), $4
     from json_each($1)
     where true";
 
@@ -181,6 +186,13 @@ const UPDATES: &str = "
 const CONFIRMS: &str = "
     update subscriptions set status = 'confirmed', confirmed_at = $2
     where status = 'pending' and key in (select cast(value as bigint) from json_each($1))";
+
+const JOINED: &str = "
+    update subscriptions set joined_at = b.at
+    from (
+        select cast(value->>0 as bigint) as key, cast(value->>1 as bigint) as at from json_each($1)
+    ) b
+    where subscriptions.key = b.key";
 
 const VOUCHED: &str = "
     update subscriptions set import_id = $2
@@ -270,17 +282,14 @@ impl Store {
                     return Ok(false);
                 }
             }
-            if !changes.tags.is_empty() {
-                sqlx::query(self.sql(PUT_TAGS))
-                    .bind(json(&changes.tags))
-                    .execute(&mut *conn)
-                    .await?;
-            }
-            if !changes.updates.is_empty() {
-                sqlx::query(self.sql(UPDATES))
-                    .bind(json(&changes.updates))
-                    .execute(&mut *conn)
-                    .await?;
+            for (statement, rows) in [
+                (PUT_TAGS, json(&changes.tags)),
+                (UPDATES, json(&changes.updates)),
+                (JOINED, json(&changes.joined)),
+            ] {
+                if rows != "[]" {
+                    sqlx::query(self.sql(statement)).bind(rows).execute(&mut *conn).await?;
+                }
             }
             if !changes.confirms.is_empty() {
                 let confirmed = sqlx::query(self.sql(CONFIRMS))
@@ -362,16 +371,6 @@ impl Store {
                 }
             }
             true
-        })
-    }
-
-    /// Whether anybody at all is known.
-    pub async fn has_readers(&self) -> Result<bool> {
-        read!(self, conn => {
-            let found: Option<i64> = sqlx::query_scalar("select min(id) from subscribers")
-                .fetch_one(conn)
-                .await?;
-            Ok(found.is_some())
         })
     }
 
@@ -465,6 +464,7 @@ fn new_subscriptions(subscriptions: &[NewSubscription]) -> String {
             new.status,
             new.created_at,
             new.confirmed_at,
+            new.joined_at,
             new.left_at,
         )
     };

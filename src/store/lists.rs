@@ -5,6 +5,31 @@ use crate::id::ListId;
 use crate::store::{Result, Store};
 use crate::subscriber::{List, Status};
 
+/// Confirmed readers, as a run would find them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Who would get it.
+    pub readers: i64,
+    /// Beside them those whose addresses are suppressed: nothing is sent to them.
+    pub suppressed: i64,
+}
+
+/// Suppressed readers of a list. They are found from all readers, and not from the list: the row of each is read in
+/// the order in which it stands, and hardly any is looked up elsewhere.
+const SUPPRESSED_ON: &str = "
+    select count(*) from subscribers u cross join suppressions x cross join subscriptions s
+    where x.hash = u.hash and s.list_id = $1 and s.subscriber_id = u.id
+      and s.status = 'confirmed' and (s.frequency = 'every' or $2 = 1)
+      and exists (select 1 from suppressions)";
+
+/// The same by list and status.
+const SUPPRESSED: &str = "
+    select s.list_id, s.status, count(*)
+    from subscribers u cross join suppressions x cross join subscriptions s
+    where x.hash = u.hash and s.subscriber_id = u.id and s.status in ('confirmed', 'paused')
+      and exists (select 1 from suppressions)
+    group by s.list_id, s.status";
+
 type Columns = (i64, String, String, String, i64);
 
 impl Store {
@@ -60,12 +85,19 @@ impl Store {
 
     /// Subscriptions by list and status; a status that nobody has is not named.
     pub async fn subscription_counts(&self) -> Result<Vec<(ListId, Status, i64)>> {
+        self.counted("select list_id, status, count(*) from subscriptions group by list_id, status")
+            .await
+    }
+
+    /// Those of them, confirmed or paused, whose readers' addresses are suppressed.
+    pub async fn suppressed_counts(&self) -> Result<Vec<(ListId, Status, i64)>> {
+        self.counted(SUPPRESSED).await
+    }
+
+    async fn counted(&self, statement: &'static str) -> Result<Vec<(ListId, Status, i64)>> {
         read!(self, conn => {
-            let found: Vec<(i64, String, i64)> = sqlx::query_as(
-                "select list_id, status, count(*) from subscriptions group by list_id, status",
-            )
-            .fetch_all(conn)
-            .await?;
+            let found: Vec<(i64, String, i64)> =
+                sqlx::query_as(statement).fetch_all(conn).await?;
             let known = |(list, status, count): (i64, String, i64)| {
                 Some((ListId(list), Status::parse(&status)?, count))
             };
@@ -99,17 +131,22 @@ impl Store {
     }
 
     /// How many readers a run to this list would find now; `monthly` runs find those of the digest too.
-    pub async fn confirmed_on(&self, id: ListId, monthly: bool) -> Result<i64> {
+    pub async fn confirmed_on(&self, id: ListId, monthly: bool) -> Result<Confirmed> {
         read!(self, conn => {
-            let number = sqlx::query_scalar(
+            let all: i64 = sqlx::query_scalar(
                 "select count(*) from subscriptions
                  where list_id = $1 and status = 'confirmed' and (frequency = 'every' or $2 = 1)",
             )
             .bind(id.0)
             .bind(i64::from(monthly))
-            .fetch_one(conn)
+            .fetch_one(&mut *conn)
             .await?;
-            Ok(number)
+            let suppressed: i64 = sqlx::query_scalar(SUPPRESSED_ON)
+                .bind(id.0)
+                .bind(i64::from(monthly))
+                .fetch_one(conn)
+                .await?;
+            Ok(Confirmed { readers: all - suppressed, suppressed })
         })
     }
 }

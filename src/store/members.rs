@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::id::{ListId, RunId, SubscriberId};
 use crate::segment::{Filter, Sieve};
+use crate::store::lists::Confirmed;
 use crate::store::segments::{Frame, NEXT_RUN, Predicates, bind_values};
 use crate::store::{Result, Store};
 
@@ -36,39 +37,45 @@ const OF_LIST: Frame = Frame {
     free: 6,
 };
 
+/// Whether nothing is ever sent to the reader.
+const SUPPRESSED: &str = "exists (select 1 from suppressions x where x.hash = u.hash)";
+
 impl Store {
-    /// How many confirmed readers of `list` are in a segment, as a run that starts at `at` would find them;
-    /// without `monthly` those who want the digest of the month alone are left out.
+    /// How many confirmed readers of `list` are in a segment, as a run that starts at `at` would find them, and how
+    /// many of the suppressed; without `monthly` those who want the digest of the month alone are left out.
     pub async fn in_segment(
         &self,
         list: ListId,
         filter: &Filter,
         monthly: bool,
         at: Timestamp,
-    ) -> Result<i64> {
+    ) -> Result<Confirmed> {
         let mut predicates = Predicates::new(self, OF_LIST);
         let holds = predicates.holds(filter);
         let text = format!(
             "with given as (
                  select cast($2 as bigint) as at, cast($3 as bigint) as before, cast($5 as bigint) as five
              )
-             select count(*) from subscriptions s join subscribers u on u.id = s.subscriber_id
+             select count(*), count(case when {SUPPRESSED} then 1 end)
+             from subscriptions s join subscribers u on u.id = s.subscriber_id
              where s.list_id = $1 and s.status = 'confirmed'
                and (s.frequency = 'every' or cast($4 as bigint) = 1) and {holds}"
         );
         read!(self, conn => {
-            let query = sqlx::query_scalar(self.sql(&text))
+            let query = sqlx::query_as(self.sql(&text))
                 .bind(list.0)
                 .bind(at.0)
                 .bind(NEXT_RUN)
                 .bind(i64::from(monthly))
                 .bind(0_i64);
-            Ok(bind_values!(query, predicates.values).fetch_one(conn).await?)
+            let (all, suppressed): (i64, i64) =
+                bind_values!(query, predicates.values).fetch_one(conn).await?;
+            Ok(Confirmed { readers: all - suppressed, suppressed })
         })
     }
 
-    /// Up to `limit` confirmed readers of `list` behind the reader `after` who are in a segment, in the order
-    /// of their keys.
+    /// Up to `limit` confirmed readers of `list` behind the reader `after` who are in a segment and not suppressed, in
+    /// the order of their keys.
     pub async fn members(
         &self,
         list: ListId,
@@ -83,7 +90,8 @@ impl Store {
             "with given as (select cast($2 as bigint) as at, cast($3 as bigint) as before)
              select u.id, u.address, s.key as subscription, coalesce(s.confirmed_at, 0) as confirmed_at
              from subscriptions s join subscribers u on u.id = s.subscriber_id
-             where s.list_id = $1 and s.status = 'confirmed' and s.subscriber_id > $4 and {holds}
+             where s.list_id = $1 and s.status = 'confirmed' and s.subscriber_id > $4
+               and not {SUPPRESSED} and {holds}
              order by s.subscriber_id
              limit $5"
         );

@@ -80,7 +80,8 @@ const JOIN: &str = "
     insert into subscriptions (key, list_id, subscriber_id, status, source, created_at, confirmed_at)
     values ($1, $2, $3, 'confirmed', 'preferences', $4, $4)
     on conflict (list_id, subscriber_id) do update
-    set status = 'confirmed', confirmed_at = excluded.confirmed_at, left_at = null, paused_until = null
+    set status = 'confirmed', confirmed_at = excluded.confirmed_at, joined_at = excluded.confirmed_at,
+        left_at = null, paused_until = null
     where subscriptions.status in ('pending', 'unsubscribed')";
 
 impl Store {

@@ -13,7 +13,7 @@ use crate::chance::Chance;
 use crate::clock::Timestamp;
 use crate::event::score::{Verdict, judge_alone};
 use crate::event::{Event, EventKind};
-use crate::id::RunId;
+use crate::id::{ListId, RunId};
 use crate::pseudonym::{KEY, impersonal, pseudonym};
 use crate::store::events::{MUTED, take_event_ids};
 use crate::store::{Result, Store};
@@ -260,6 +260,35 @@ impl Store {
             )
             .bind(slug)
             .fetch_optional(conn)
+            .await?;
+            Ok(found)
+        })
+    }
+
+    /// How many of the last `number` issues to `list` that began by `at` there are, and of how many of them a run was
+    /// begun to be counted without names.
+    pub async fn nameless_issues(
+        &self,
+        list: ListId,
+        number: u32,
+        at: Timestamp,
+    ) -> Result<(i64, i64)> {
+        read!(self, conn => {
+            let found = sqlx::query_as(
+                "select count(*), count(case when exists (
+                     select 1 from runs r join pseudonym_keys k on k.run_id = r.id
+                     where r.slug = l.slug and r.kind = 'issue' and r.list_id = $1 and r.started_at <= $2
+                 ) then 1 end)
+                 from (
+                     select p.slug from runs p
+                     where p.kind = 'issue' and p.list_id = $1 and p.started_at <= $2
+                     group by p.slug order by max(p.started_at) desc, max(p.id) desc limit $3
+                 ) l",
+            )
+            .bind(list.0)
+            .bind(at.0)
+            .bind(i64::from(number))
+            .fetch_one(conn)
             .await?;
             Ok(found)
         })

@@ -12,6 +12,9 @@ use crate::store::Store;
 /// A day in milliseconds.
 const DAY: i64 = 86_400_000;
 
+/// When a reader joined the list, which may have been elsewhere.
+const JOINED: &str = "coalesce(s.joined_at, s.confirmed_at)";
+
 /// What a predicate is asked of, as SQL: parameters of the statement that it stands in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame {
@@ -183,14 +186,14 @@ impl<'a> Predicates<'a> {
                 for (sign, limit) in [(">=", from), ("<", before)] {
                     if let Some(limit) = limit {
                         let limit = self.whole(limit.0);
-                        let _ = write!(within, " and s.confirmed_at {sign} {limit}");
+                        let _ = write!(within, " and {JOINED} {sign} {limit}");
                     }
                 }
                 within
             }
             Test::JoinedWithin(days) => {
                 let time = self.whole(i64::from(*days) * DAY);
-                format!("s.confirmed_at is not null and s.confirmed_at > {at} - {time}")
+                format!("s.confirmed_at is not null and {JOINED} > {at} - {time}")
             }
             Test::Sent(of) => self.delivered(of, "e.state in ('sent', 'at_dot', 'uncertain')"),
             Test::Opened(of) => {

@@ -135,7 +135,7 @@ const READS: &str = "
 /// none of them.
 const CONFIRM: &str = "
     update subscriptions
-    set status = 'confirmed', confirmed_at = $2, left_at = null, paused_until = null, asked_with = null
+    set status = 'confirmed', confirmed_at = $2, joined_at = $2, left_at = null, paused_until = null, asked_with = null
     where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
       and (key = $1 or asked_with = $1)
       and (status = 'pending' or (status = 'unsubscribed' and left_at < $3))
@@ -304,7 +304,7 @@ impl Store {
                         .bind(confirm.subscription.0)
                         .fetch_optional(&mut *conn)
                         .await?;
-                let already = status.is_some_and(|status| status == "confirmed");
+                let already = status.is_some_and(|status| status == "confirmed" || status == "paused");
                 return Ok(if already { Confirmed::Already } else { Confirmed::No });
             };
             for &(_, subscriber, list) in &done {

@@ -25,6 +25,13 @@ pub struct SubscriptionView {
     pub hash: [u8; 32],
 }
 
+impl SubscriptionView {
+    /// Whether the reader is on the list, paused or not.
+    pub fn reads_it(&self) -> bool {
+        matches!(self.status.as_str(), "confirmed" | "paused")
+    }
+}
+
 /// An image as it was compiled into an issue.
 #[derive(Clone, Debug)]
 pub struct StoredImage {

@@ -50,6 +50,16 @@ impl Store {
         })
     }
 
+    /// Whether anybody at all is known.
+    pub async fn has_readers(&self) -> Result<bool> {
+        read!(self, conn => {
+            let found: Option<i64> = sqlx::query_scalar("select min(id) from subscribers")
+                .fetch_one(conn)
+                .await?;
+            Ok(found.is_some())
+        })
+    }
+
     /// Every subscription of this reader, in the order of the lists.
     pub async fn subscriptions(&self, reader: SubscriberId) -> Result<Vec<Subscription>> {
         read!(self, conn => {

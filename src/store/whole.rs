@@ -44,6 +44,13 @@ pub struct WholeSubscription {
     pub created_at: Timestamp,
     #[serde(with = "exact::option")]
     pub confirmed_at: Option<Timestamp>,
+    /// When the reader joined, where that is another time.
+    #[serde(
+        with = "exact::option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub joined_at: Option<Timestamp>,
     #[serde(with = "exact::option")]
     pub left_at: Option<Timestamp>,
     #[serde(with = "exact::option")]
@@ -104,6 +111,7 @@ type SubscriptionColumns = (
     Option<i64>,
     Option<i64>,
     Option<i64>,
+    Option<i64>,
     String,
     Option<i64>,
     Option<i64>,
@@ -119,8 +127,8 @@ const READERS: &str = "
     order by s.id limit $4";
 
 const SUBSCRIPTIONS: &str = "
-    select t.subscriber_id, t.key, l.slug, t.status, t.source, t.created_at, t.confirmed_at, t.left_at,
-           t.paused_until, t.frequency, t.import_id, r.at, r.reason, r.words
+    select t.subscriber_id, t.key, l.slug, t.status, t.source, t.created_at, t.confirmed_at, t.joined_at,
+           t.left_at, t.paused_until, t.frequency, t.import_id, r.at, r.reason, r.words
     from subscriptions t
     join lists l on l.id = t.list_id
     left join leave_reasons r on r.subscription = t.key
@@ -149,11 +157,12 @@ const PUT_READERS: &str = "
 const PUT_SUBSCRIPTIONS: &str = "
     insert into subscriptions (
         key, list_id, subscriber_id, status, source, created_at, confirmed_at, left_at, paused_until,
-        frequency, import_id
+        frequency, import_id, joined_at
     )
     select cast(value->>0 as bigint), l.id, cast(value->>2 as bigint), value->>3, value->>4,
            cast(value->>5 as bigint), cast(value->>6 as bigint), cast(value->>7 as bigint),
-           cast(value->>8 as bigint), value->>9, cast(value->>10 as bigint)
+           cast(value->>8 as bigint), value->>9, cast(value->>10 as bigint),
+           cast(value->>11 as bigint)
     from json_each($1) b join lists l on l.slug = b.value->>1
     where true
     on conflict do nothing";
@@ -341,7 +350,8 @@ fn subscriptions_of(readers: &[&WholeReader]) -> String {
                 t.left_at,
                 t.paused_until,
                 t.frequency,
-                t.import
+                t.import,
+                t.joined_at
             ])
         };
         reader.subscriptions.iter().map(row)
@@ -383,6 +393,7 @@ fn subscription(columns: SubscriptionColumns) -> Option<WholeSubscription> {
         source,
         created,
         confirmed,
+        joined,
         left,
         paused,
         frequency,
@@ -399,6 +410,7 @@ fn subscription(columns: SubscriptionColumns) -> Option<WholeSubscription> {
         source,
         created_at: Timestamp(created),
         confirmed_at: confirmed.map(Timestamp),
+        joined_at: joined.map(Timestamp),
         left_at: left.map(Timestamp),
         paused_until: paused.map(Timestamp),
         frequency,

@@ -206,6 +206,33 @@ fn every_record_to_publish_is_printed_ready_to_paste() {
 }
 
 #[test]
+fn no_record_names_this_machine_alone() {
+    let folder = folder();
+    let folder = folder.path();
+    let file = folder.join("pressrun.toml");
+    let config = fs::read_to_string(&file).expect("the configuration");
+    let here = config.replace("smtp://smtp.example.net", "smtp://127.0.0.1:2525");
+    fs::write(&file, &here).expect("a configuration");
+    let shown = done(folder, &["dns"]);
+    assert!(
+        shown.contains("\"v=spf1 a:news.example.com ~all\""),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("; Relay `main` is on this machine"),
+        "{shown}"
+    );
+    let alone = here.replace("https://news.example.com", "http://127.0.0.1:8080");
+    fs::write(&file, alone).expect("a configuration");
+    let shown = done(folder, &["dns"]);
+    assert!(shown.contains("\"v=spf1 a:example.com ~all\""), "{shown}");
+    assert!(
+        shown.contains("127.0.0.1, is seen by this machine alone") && !shown.contains("ip4:127"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_relay_that_signs_itself_gets_no_record_of_ours() {
     let folder = folder();
     let folder = folder.path();

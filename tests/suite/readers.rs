@@ -1,6 +1,7 @@
 //! Readers come in by the rules: nobody is called back, nothing is doubled, and a file says why not.
 
 mod desk;
+mod joined;
 mod round_trip;
 pub mod services;
 mod tags;

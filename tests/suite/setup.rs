@@ -164,6 +164,8 @@ fn a_suppressed_address_stays_so_until_its_owner_asks() {
     let folder = publication();
     let folder = folder.path();
     let suppressions = |more: &[&str]| pressrun(folder, &[&["suppressions"][..], more].concat());
+    let list = ["lists", "add", "monthly", "--title", "The month in brief"];
+    assert!(pressrun(folder, &list).starts_with("exit 0"));
     assert_snapshot!(suppressions(&["list"]));
     assert_snapshot!(suppressions(&[
         "add",
@@ -219,6 +221,35 @@ fn a_configuration_that_is_wrong_or_missing_is_told_by_line() {
         folder.path(),
         &["--config", "other.toml", "config", "show"]
     ));
+}
+
+#[test]
+fn what_only_shows_or_changes_what_is_there_makes_no_database() {
+    let folder = publication();
+    let folder = folder.path();
+    for arguments in [
+        &["status"][..],
+        &["lists", "show"],
+        &["subscribers", "show", "ada@x.example"],
+        &["subscribers", "export", "--list", "weekly"],
+        &["suppressions", "check", "ada@x.example"],
+        &["segments", "list"],
+        &["stats"],
+        &["verify"],
+        &["archive", "list"],
+        &["pause", "bees"],
+    ] {
+        let said = pressrun(folder, arguments);
+        assert!(said.starts_with("exit 1"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("pressrun.db` yet: `pressrun subscribers add`"),
+            "{said}"
+        );
+        assert!(!folder.join("pressrun.db").exists(), "{arguments:?}");
+    }
+    let add = ["subscribers", "add", "ada@x.example", "--list", "weekly"];
+    assert!(pressrun(folder, &add).starts_with("exit 0"));
+    assert!(pressrun(folder, &["status"]).starts_with("exit 0"));
 }
 
 #[test]

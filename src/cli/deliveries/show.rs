@@ -9,35 +9,49 @@ use serde_json::{Value, json};
 use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::Exit;
+use crate::cli::deliveries::is_deferred;
 use crate::cli::output::{pairs, plain, print, print_json};
 use crate::clock::Timestamp;
-use crate::delivery::State;
 use crate::reply::reason::Reason;
 use crate::run;
 use crate::store::failures::Dossier;
 use crate::store::runs::Run;
 
 #[derive(Debug, Args)]
+#[command(override_usage = "pressrun deliveries show <ISSUE> <SEQ|ADDRESS> [--json]")]
 pub(super) struct Show {
-    /// Slug or folder of the issue, and `:RUN` behind it for another run than its newest.
-    issue: String,
+    /// Slug or folder of the issue, and `:RUN` behind it for another run than its newest; left out where it was named
+    /// before `show`.
+    #[arg(value_name = "ISSUE")]
+    first: String,
     /// The delivery's number, or its reader's address.
     #[arg(value_name = "SEQ|ADDRESS")]
-    which: String,
+    second: Option<String>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
 }
 
 impl Show {
-    pub(super) async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let run = run::find(app, &self.issue).await?;
-        let found = match self.which.parse::<u32>() {
+    /// `named` is the issue, where it stands before `show`.
+    pub(super) async fn run(&self, app: &App, named: Option<&str>) -> anyhow::Result<Exit> {
+        let (issue, which) = match (named, &self.second) {
+            (Some(issue), None) => (issue, &self.first),
+            (None, Some(which)) => (self.first.as_str(), which),
+            (Some(_), Some(_)) => bail!("the issue is named twice; once will do"),
+            (None, None) => {
+                bail!(
+                    "name the issue, too: `pressrun deliveries show ISSUE {}`",
+                    self.first
+                )
+            }
+        };
+        let run = run::find(app, issue).await?;
+        let found = match which.parse::<u32>() {
             Ok(seq) => app.store.delivery(run.id(), seq).await?,
             Err(_) => {
-                let address = EmailAddress::parse(&self.which).with_context(|| {
-                    format!("`{}` is neither a number nor an address", self.which)
-                })?;
+                let address = EmailAddress::parse(which)
+                    .with_context(|| format!("`{which}` is neither a number nor an address"))?;
                 let canonical = address.canonical();
                 app.store.delivery_to(run.id(), &canonical).await?
             }
@@ -46,7 +60,7 @@ impl Show {
             bail!(
                 "the run of `{}` has no delivery `{}`; `pressrun deliveries {}` lists them",
                 run.slug,
-                plain(&self.which),
+                plain(which),
                 run.slug
             );
         };
@@ -109,8 +123,7 @@ fn as_text(run: &Run, dossier: &Dossier) -> String {
 
 /// The state, and for a deferred one when it is tried again.
 fn state(dossier: &Dossier) -> String {
-    let queued = State::parse(&dossier.state) == Some(State::Queued);
-    match queued && dossier.attempts > 0 {
+    match is_deferred(&dossier.state, dossier.attempts) {
         true => format!("deferred, tried again at {}", time(dossier.due_at)),
         false => dossier.state.clone(),
     }

@@ -37,7 +37,14 @@ pub fn text(report: &ListReport) -> String {
             &format!("{name:<6} {bars}|  {} in {weeks} weeks", grouped(all)),
         );
     }
-    let mut rows = vec![row(["week of", "joined", "left", "net", "why they left"])];
+    let mut rows = vec![row([
+        "week of",
+        "joined",
+        "imported",
+        "left",
+        "net",
+        "why they left",
+    ])];
     let skipped = growth.weeks.len().saturating_sub(WEEKS);
     rows.extend(growth.weeks.iter().skip(skipped).map(|week| {
         let why: Vec<String> = week
@@ -48,13 +55,20 @@ pub fn text(report: &ListReport) -> String {
         vec![
             week.monday.clone(),
             grouped(week.joined),
+            grouped(week.imported),
             grouped(week.left),
             grouped(week.net),
             why.join(", "),
         ]
     }));
     text.push('\n');
-    text.push_str(&columns(&rows, |place| (1..4).contains(&place)));
+    text.push_str(&columns(&rows, |place| (1..5).contains(&place)));
+    if growth.weeks.iter().any(|week| week.imported > 0) {
+        line(
+            &mut text,
+            "imported: brought by an import that does not say when they joined",
+        );
+    }
     if growth.cohorts.is_empty() {
         return text;
     }

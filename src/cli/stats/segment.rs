@@ -7,18 +7,21 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::output::{plain, print, print_json, table};
-use crate::id::RunId;
+use crate::clock::Timestamp;
+use crate::id::{ListId, RunId};
 use crate::run::whom;
 use crate::track;
 
 /// Prints the numbers of `run` for the segment `said`.
 pub(super) async fn run(app: &App, run: RunId, said: &str, as_json: bool) -> anyhow::Result<Exit> {
     let sieve = whom::read(app, "`--segment`", said)?;
-    for note in whom::check(app, &sieve).await? {
-        eprintln!("note: {}", plain(&note));
-    }
     let found = app.store.run(run).await?;
     let found = found.context("the run was removed just now; try again")?;
+    // What is asked of the last issues is asked of those before it.
+    let before = found.started_at.unwrap_or(found.created_at) - 1;
+    for note in whom::check(app, &sieve, found.list_id.map(ListId), Timestamp(before)).await? {
+        eprintln!("note: {}", plain(&note));
+    }
     track::fold::catch_up(&app.store).await?;
     let now = app.clock.now();
     let came = app.store.run_in_segment(run, &sieve.filter, now).await?;

@@ -90,7 +90,11 @@ pub fn issue(report: &Report) -> String {
 pub fn list(report: &ListReport) -> String {
     let mut rows = Rows(csv_record(&["part", "name", "what", "number"]));
     for week in &report.growth.weeks {
-        for (what, number) in [("joined", week.joined), ("left", week.left)] {
+        for (what, number) in [
+            ("joined", week.joined),
+            ("imported", week.imported),
+            ("left", week.left),
+        ] {
             rows.short("week", &week.monday, what, number);
         }
         for (why, number) in &week.why {

@@ -36,10 +36,13 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> anyhow::Result<Exit
     let list = lists::find(app, slug.unwrap_or(&app.config.publication.list)).await?;
     let said = format!("inactive:{}", arguments.issues);
     let sieve = whom::read(app, "`--issues`", &said)?;
-    whom::check(app, &sieve).await?;
     let (store, now) = (&app.store, app.clock.now());
-    let readers = store.in_segment(list.id, &sieve.filter, true, now).await?;
-    let of = store.confirmed_on(list.id, true).await?;
+    whom::check(app, &sieve, Some(list.id), now).await?;
+    let readers = store
+        .in_segment(list.id, &sieve.filter, true, now)
+        .await?
+        .readers;
+    let of = store.confirmed_on(list.id, true).await?.readers;
     let shown = store
         .members(list.id, &sieve.filter, now, SubscriberId(0), arguments.show)
         .await?;

@@ -8,16 +8,22 @@ use serde_json::{Value, json};
 use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::output::{pairs, print, print_json};
+use crate::cli::output::{pairs, plain, print, print_json};
 use crate::clock::Timestamp;
 use crate::id::{ListId, SubscriberId};
+use crate::store::readers::Consent;
 use crate::subscriber::{Subscriber, Subscription};
+
+/// Consents shown: the newest.
+const CONSENTS: u32 = 100;
 
 /// What is known of an address.
 struct Dossier {
     reader: Option<Subscriber>,
     subscriptions: Vec<Subscription>,
     tags: Vec<String>,
+    /// What she agreed to or took back, and what was stated of her when she was imported.
+    consents: Vec<Consent>,
     lists: BTreeMap<ListId, String>,
     suppression: Option<(String, Timestamp)>,
 }
@@ -31,11 +37,16 @@ pub(super) async fn run(app: &App, address: &EmailAddress, json: bool) -> anyhow
     };
     let known: Vec<SubscriberId> = reader.iter().map(|reader| reader.id).collect();
     let tags = app.store.tags_of(&known).await?;
+    let consents = match &reader {
+        Some(reader) => app.store.consents_of(reader.id, CONSENTS).await?,
+        None => Vec::new(),
+    };
     let lists = app.store.lists().await?.into_iter();
     let dossier = Dossier {
         reader,
         subscriptions,
         tags: tags.into_iter().map(|(_, tag)| tag).collect(),
+        consents,
         lists: lists.map(|list| (list.id, list.slug)).collect(),
         suppression: app
             .store
@@ -79,6 +90,11 @@ impl Dossier {
             let line = format!("{status} since {since}, by {}", subscription.source);
             rows.push((self.list(subscription.list), line));
         }
+        for consent in &self.consents {
+            let at = Timestamp(consent.at).to_rfc3339();
+            let list = consent.list.as_deref().unwrap_or("all lists");
+            rows.push(("consent", format!("{at}, {list}: {}", plain(&consent.what))));
+        }
         let shown = self
             .reader
             .as_ref()
@@ -98,6 +114,13 @@ impl Dossier {
                 "left_at": time(held.left_at),
             })
         };
+        let consent = |consent: &Consent| {
+            json!({
+                "at": Timestamp(consent.at).to_rfc3339(),
+                "what": consent.what,
+                "list": consent.list,
+            })
+        };
         let reader = self.reader.as_ref();
         let suppression = self.suppression.as_ref();
         json!({
@@ -109,6 +132,7 @@ impl Dossier {
             "tags": self.tags,
             "created_at": reader.map(|reader| reader.created_at.to_rfc3339()),
             "subscriptions": self.subscriptions.iter().map(subscription).collect::<Vec<_>>(),
+            "consents": self.consents.iter().map(consent).collect::<Vec<_>>(),
             "suppressed": suppression.map(|(reason, at)| {
                 json!({ "reason": reason, "since": at.to_rfc3339() })
             }),

@@ -57,10 +57,10 @@ pub(super) async fn run(app: &App, arguments: &Arguments, change: Change) -> any
             let slug = arguments.list.as_deref();
             let list = lists::find(app, slug.unwrap_or(&app.config.publication.list)).await?;
             let sieve = whom::read(app, "`--to`", said)?;
-            for note in whom::check(app, &sieve).await? {
+            let (now, mut after) = (app.clock.now(), SubscriberId(0));
+            for note in whom::check(app, &sieve, Some(list.id), now).await? {
                 eprintln!("note: {}", plain(&note));
             }
-            let (now, mut after) = (app.clock.now(), SubscriberId(0));
             loop {
                 let page = app
                     .store

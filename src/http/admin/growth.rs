@@ -81,6 +81,7 @@ pub(super) fn view(report: &ListReport) -> Value {
         week => growth.weeks.last().map(week_row),
         chart => Serde(bars(["joined", "left"], &weeks)),
         weeks => newest,
+        imported => growth.weeks.iter().any(|week| week.imported > 0),
         cohorts => cohorts,
     }
 }
@@ -111,6 +112,7 @@ fn week_row(week: &Week) -> Value {
     context! {
         monday => week.monday.clone(),
         joined => grouped(week.joined),
+        imported => (week.imported > 0).then(|| grouped(week.imported)),
         left => grouped(week.left),
         net => signed(week.net),
         why => why.join(", "),

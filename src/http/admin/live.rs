@@ -31,7 +31,7 @@ use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::RunId;
 use crate::numbers::{self, Line};
-use crate::run::why;
+use crate::run::why::{self, Cause, Why};
 use crate::schedule::span;
 use crate::stats::RunNumbers;
 use crate::store::access::Session;
@@ -62,6 +62,18 @@ impl Progress {
     pub(super) fn whole(run: &RunNumbers, now: Timestamp) -> Progress {
         let begun = run.started_at.unwrap_or(now);
         Progress::at(run, done(run), now.since(begun))
+    }
+
+    /// Without a rate where none of the rest is going out: what waits for a next try takes as long as it waits.
+    pub(super) fn of(self, cause: Cause) -> Progress {
+        match cause {
+            Cause::Sending | Cause::Pace => self,
+            _ => Progress {
+                rate: None,
+                left: None,
+                ..self
+            },
+        }
     }
 
     /// `moved` deliveries were done in `time`.
@@ -137,7 +149,7 @@ pub(super) async fn stream(
         session,
         run,
         seen: VecDeque::new(),
-        why: String::new(),
+        why: None,
         looks: 0,
         over: false,
     };
@@ -152,7 +164,7 @@ struct Watching {
     closing: watch::Receiver<()>,
     /// When how many were done.
     seen: VecDeque<(Instant, i64)>,
-    why: String,
+    why: Option<Why>,
     looks: u32,
     over: bool,
 }
@@ -195,7 +207,7 @@ impl Watching {
         if self.over || self.looks.is_multiple_of(WHY) {
             let run = app.store.run(self.run).await?;
             if let Some(run) = run {
-                self.why = why::why(app, &run).await?.sentence;
+                self.why = Some(why::why(app, &run).await?);
             }
         }
         let now = (Instant::now(), done(numbers));
@@ -209,7 +221,11 @@ impl Watching {
             }
             _ => Progress::whole(numbers, app.clock.now()),
         };
-        let html = fragment(&self.admin, &line, &progress, &self.why);
+        let (cause, sentence) = match &self.why {
+            Some(why) => (why.cause, why.sentence.as_str()),
+            None => (Cause::Finished, ""),
+        };
+        let html = fragment(&self.admin, &line, &progress.of(cause), sentence);
         let Some(html) = html else {
             return Ok(None);
         };
@@ -226,6 +242,7 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::delivery::Counts;
     use crate::id::RunId;
+    use crate::run::why::Cause;
     use crate::stats::{Rates, RunNumbers};
 
     fn run(sent: i64, queued: i64) -> RunNumbers {
@@ -263,6 +280,10 @@ mod tests {
         assert_eq!(progress.percent, 33);
         assert_eq!(progress.rate.as_deref(), Some("10 a second"));
         assert_eq!(progress.left.as_deref(), Some("2 min"));
+        let waits = progress.clone().of(Cause::Waiting);
+        assert_eq!((waits.rate, waits.left, waits.percent), (None, None, 33));
+        let goes = progress.clone().of(Cause::Pace);
+        assert_eq!(goes.rate, progress.rate);
         let slow = Progress::at(&run(1, 9), 1, Duration::from_secs(3_600));
         assert_eq!(slow.rate.as_deref(), Some("1 an hour"));
         assert_eq!(slow.left.as_deref(), Some("9 h"));

@@ -32,6 +32,8 @@ struct Growing {
     list: String,
     subscribed: String,
     joined: String,
+    /// Brought by an import, if anybody.
+    imported: Option<String>,
     left: String,
     net: String,
     /// When it was counted.
@@ -111,6 +113,7 @@ fn grown(list: &List, report: &ListReport) -> Growing {
         list: list.title.clone(),
         subscribed: grouped(report.growth.subscribed),
         joined: grouped(week.joined),
+        imported: (week.imported > 0).then(|| grouped(week.imported)),
         left: grouped(week.left),
         net: signed(week.net),
         at: minute(report.at),

@@ -34,6 +34,8 @@ struct Named {
 struct Found {
     readers: i64,
     of: i64,
+    /// In it, too, and nothing is sent to them.
+    suppressed: i64,
     shown: Vec<String>,
     notes: Vec<String>,
 }
@@ -88,9 +90,9 @@ async fn search(admin: &Admin, asked: &str, list: &str) -> anyhow::Result<Found>
     let app = &admin.app;
     let list = lists::named(app, list).await?;
     let sieve = whom::read(app, "the segment", asked)?;
-    let notes = whom::check(app, &sieve).await?;
     let (now, filter) = (app.clock.now(), &sieve.filter);
-    let readers = app.store.in_segment(list.id, filter, true, now).await?;
+    let notes = whom::check(app, &sieve, Some(list.id), now).await?;
+    let found = app.store.in_segment(list.id, filter, true, now).await?;
     let of = app.store.confirmed_on(list.id, true).await?;
     let first = SubscriberId(0);
     let members = app
@@ -98,8 +100,9 @@ async fn search(admin: &Admin, asked: &str, list: &str) -> anyhow::Result<Found>
         .members(list.id, filter, now, first, SHOWN)
         .await?;
     Ok(Found {
-        readers,
-        of,
+        readers: found.readers,
+        of: of.readers,
+        suppressed: found.suppressed,
         shown: members.iter().map(|one| masked(&one.address)).collect(),
         notes,
     })

@@ -1,9 +1,8 @@
 //! How the author's pages say what they say: numbers, times, the names of states; and what a query says.
 
-use url::form_urlencoded;
-
 use crate::clock::Timestamp;
 use crate::delivery::State as DeliveryState;
+use crate::http::form::asked;
 use crate::stats;
 use crate::stats::interval::Share;
 
@@ -49,9 +48,7 @@ pub(super) fn share_of(share: &Share) -> String {
         .map_or(number.clone(), |percent| format!("{number} ({percent})"))
 }
 
-/// The first value of `name` in a query, or nothing; without a NUL, which PostgreSQL takes in no text.
+/// The first value of `name` in a query, or nothing.
 pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
-    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let found = pairs.find(|(known, _)| known == name);
-    found.map_or(String::new(), |(_, value)| value.replace('\0', ""))
+    asked(query, name).unwrap_or_default()
 }

@@ -42,7 +42,7 @@ async fn deliver(desk: Arc<Desk>, look: Look, to: String) -> anyhow::Result<Vec<
     let seen = seen(&desk, &desk.shown(), &look).await;
     let file = desk.file.clone();
     // Opening migrates, and the migrations' future cannot go from thread to thread.
-    let opened = move || Handle::current().block_on(App::from_file(&file));
+    let opened = move || Handle::current().block_on(App::from_file(&file, true));
     let app = tokio::task::spawn_blocking(opened).await??;
     remember(&desk, &to);
     let sent = async {

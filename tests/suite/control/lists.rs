@@ -42,6 +42,61 @@ on_both!(
 );
 
 on_both!(
+    whoever_is_suppressed_is_counted_for_herself_wherever_readers_are_counted,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 4, SinkOptions::default()).await;
+        let suppress = [
+            "suppressions",
+            "add",
+            "reader0@example.org",
+            "--reason",
+            "complained",
+        ];
+        let said = desk.run(&suppress).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        desk.raw(
+            "update subscriptions set status = 'paused'
+             where subscriber_id = (select id from subscribers where canonical = 'reader1@example.org')",
+        )
+        .await;
+        let json = async |words: &[&str]| {
+            let said = desk.run(words).await;
+            assert_eq!(said.code, 0, "{said:?}");
+            serde_json::from_str::<serde_json::Value>(&said.out).expect("JSON")
+        };
+        let shown = json(&["lists", "show", "weekly", "--json"]).await;
+        let counts = &shown[0]["subscriptions"];
+        for (status, number) in [("confirmed", 2), ("paused", 1), ("suppressed", 1)] {
+            assert_eq!(counts[status], number, "{status}: {counts}");
+        }
+        let numbers = json(&["stats", "--list", "weekly", "--json"]).await;
+        assert_eq!(numbers["statuses"]["confirmed"], counts["confirmed"]);
+        assert_eq!(numbers["statuses"]["suppressed"], counts["suppressed"]);
+        let test = ["segments", "test", "domain:example.org"];
+        let said = desk.run(&test).await;
+        let first = "2 of 2 confirmed readers of `weekly` are in `domain:example.org`; suppressed ones, who get \
+                     nothing: 1\n";
+        assert!(said.out.starts_with(first), "{said:?}");
+        assert_eq!(said.out.lines().count(), 3, "she is not shown: {said:?}");
+        let found = json(&[&test[..], &["--json"]].concat()).await;
+        assert_eq!(
+            (&found["readers"], &found["suppressed"]),
+            (&2.into(), &1.into())
+        );
+        let tagged = ["subscribers", "tag", "vip", "--to", "domain:example.org"];
+        let said = desk.run(&tagged).await;
+        assert!(said.out.contains("2 of 2 readers"), "{said:?}");
+        let said = desk
+            .run(&["send", "bees", "--yes", "--accept", "hour"])
+            .await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let told = "suppressed, and who get nothing: 1";
+        assert!(said.error.contains(told), "{said:?}");
+        assert_eq!(desk.sink.accepted().len(), 2);
+    }
+);
+
+on_both!(
     readers_who_want_the_digest_alone_are_told_of_whenever_they_are_left_out,
     async |engine: Engine| {
         let desk = Desk::new(engine, 4, SinkOptions::default()).await;
@@ -73,7 +128,21 @@ on_both!(
         let asked = desk.run(&["subscribers", "erase", who]).await;
         assert_eq!(asked.code, 0, "{asked:?}");
         assert!(asked.out.contains("nothing was changed yet"), "{asked:?}");
-        assert_eq!(desk.run(&["subscribers", "show", who]).await.code, 0);
+        // What was stated when she was imported is known of her.
+        let show = ["subscribers", "show", who];
+        let said = desk.run(&show).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let stated = "weekly: imported from readers.csv: made up for a test";
+        assert!(said.out.contains(stated), "{said:?}");
+        let said = desk.run(&[&show[..], &["--json"]].concat()).await;
+        let known: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+        let consent = &known["consents"][0];
+        assert_eq!(consent["list"], "weekly");
+        assert!(
+            consent["what"]
+                .as_str()
+                .is_some_and(|what| what.starts_with("imported from"))
+        );
         // One who is on no list any more can be erased as well.
         desk.raw(
             "delete from subscriptions where subscriber_id in (

@@ -76,6 +76,7 @@ on_both!(
             ("http.admin", "\"127.0.0.1:0\""),
             ("signup.form_min_age", "\"1ms\""),
             ("signup.check_mx", "false"),
+            ("signup.lists", "[\"weekly\", \"wekly\"]"),
             ("send.retry", "[\"10ms\"]"),
             ("send.give_up", "\"1s\""),
         ] {
@@ -184,6 +185,10 @@ on_both!(
         assert!(
             log.contains("signup outcome=Mailed"),
             "nothing was logged: {log}"
+        );
+        assert!(
+            log.contains("`signup.lists` names `wekly`") && !log.contains("names `weekly`"),
+            "a list that is not there is told: {log}"
         );
         for secret in secrets {
             assert!(!log.contains(&secret), "`{secret}` in {log}");

@@ -10,6 +10,9 @@ use super::{Clinic, Wish, chmod, level};
 use crate::harness::{Database, Engine, block_on};
 use crate::on_both;
 
+/// Makes the database.
+const MAKE: [&str; 5] = ["lists", "add", "monthly", "--title", "The month"];
+
 on_both!(
     a_machine_in_order_is_called_so_without_asking_anyone,
     async |engine: Engine| {
@@ -23,7 +26,7 @@ on_both!(
             },
             None,
         );
-        let (code, _, error) = clinic.run(&["lists", "show"]).await;
+        let (code, _, error) = clinic.run(&MAKE).await;
         assert_eq!(code, 0, "{error}");
         let areas = "configuration,files,database,clock";
         let (_, told) = clinic.doctor(&["--offline", "--only", areas]).await;
@@ -141,10 +144,29 @@ fn the_disk_is_written_to_and_left_as_it_was() {
 }
 
 #[test]
+fn a_list_of_the_form_that_is_not_there_is_told() {
+    block_on(async {
+        let clinic = Clinic::new(&Wish {
+            more: "[signup]\nlists = [\"monthly\", \"wekly\"]",
+            ..Wish::default()
+        });
+        assert_eq!(clinic.run(&MAKE).await.0, 0);
+        let (_, told) = clinic.doctor(&["--offline", "--only", "database"]).await;
+        let lists: Vec<&str> = told
+            .iter()
+            .filter(|one| one.check == "signup-lists")
+            .map(|one| one.says.as_str())
+            .collect();
+        assert_eq!(lists.len(), 1, "{told:?}");
+        assert!(lists[0].contains("names `wekly`"), "{lists:?}");
+    });
+}
+
+#[test]
 fn a_damaged_database_is_told() {
     block_on(async {
         let clinic = Clinic::new(&Wish::default());
-        clinic.run(&["lists", "show"]).await;
+        clinic.run(&MAKE).await;
         let path = clinic.folder.join("pressrun.db");
         let mut octets = std::fs::read(&path).expect("a database");
         let pages = octets.len() / 4096;
@@ -212,7 +234,12 @@ fn each_step_of_the_relays_door_is_told_apart() {
             ..Wish::default()
         });
         let (code, told) = clinic.doctor(&["--only", "relay"]).await;
-        assert_eq!((level(&told, "relay-certificate"), code), ("warning", 3));
+        assert_eq!((level(&told, "relay-speed"), code), ("warning", 3));
+        assert_eq!(
+            level(&told, "relay-certificate"),
+            "ok",
+            "nobody is on the way"
+        );
         assert_eq!(level(&told, "relay-login"), "ok");
         let closed = plain.url();
         plain.shutdown().await;

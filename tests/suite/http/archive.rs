@@ -342,6 +342,7 @@ on_both!(
                 "{bad}"
             );
         }
+        assert_eq!(site.status_of("/archive?page=1&page=2").await, 200);
         site.publish("bees", "lang: de\n").await;
         let run = "insert into runs (id, kind, slug, title, list_id, revision, headers, relay, policy, status,
                 cutoff, frozen_to, recipients, created_at, started_at)

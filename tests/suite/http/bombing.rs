@@ -321,6 +321,21 @@ on_both!(programs_sign_up_by_the_same_way, async |engine: Engine| {
     );
     let mails = "select count(*) from system_mails where kind = 'confirm'";
     assert_eq!(site.db.number(mails).await, 1);
+    for (body, status) in [
+        ("[]", 400),
+        ("{\"email\":7}", 400),
+        ("{", 400),
+        (&format!("{{\"email\":\"{}\"}}", "a".repeat(20_000)), 413),
+    ] {
+        let answer = site.send("POST", "/subscribe", &json, body).await;
+        assert_eq!(answer.status, status, "{body:.20}");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert!(
+            answer.text().starts_with("{\"answer\":\"fault\""),
+            "{}",
+            answer.text()
+        );
+    }
     let body = serde_json::json!({ "email": "nobody", "form": fresh["form"] });
     let answer = site
         .send("POST", "/subscribe", &json, &body.to_string())

@@ -64,6 +64,31 @@ fn confirm(site: &TestSite, key: i64) -> String {
 }
 
 on_both!(
+    a_form_for_lists_that_are_not_there_takes_nobody_and_says_so,
+    async |engine: Engine| {
+        let config = TestSite::config(&[("open = true", "open = true\nlists = [\"wekly\"]")]);
+        let site = TestSite::with(engine, &config, |_| {}).await;
+        let page = site.get("/").await.text();
+        assert!(
+            page.contains("New readers are not taken here at the moment")
+                && !page.contains("<form"),
+            "{page}"
+        );
+        let form = site.get("/subscribe/form").await.text();
+        let form: serde_json::Value = serde_json::from_str(&form).expect("JSON");
+        site.app.clock.advance(Duration::from_secs(60));
+        let body = serde_json::json!({ "email": "ada@example.org", "form": form["form"] });
+        let json = [("Content-Type", "application/json")];
+        let answer = site
+            .send("POST", "/subscribe", &json, &body.to_string())
+            .await;
+        assert_eq!(answer.text(), "{\"answer\":\"closed\"}");
+        assert_eq!(site.db.number("select count(*) from subscribers").await, 0);
+        site.stop().await;
+    }
+);
+
+on_both!(
     one_mail_confirms_every_list_that_was_chosen,
     async |engine: Engine| {
         let site = asking(engine).await;

@@ -73,6 +73,11 @@ on_both!(
         assert!(page.contains("the field &amp; the forest"), "{page}");
         let answer = sign_up(&site, "203.0.113.1", "Ada@Example.org").await;
         assert_eq!(answer.status, 200);
+        let told = answer.text();
+        assert!(
+            told.contains("Who asked within the last 24 h gets no second mail"),
+            "{told}"
+        );
         let key = key_of(&site, "ada@example.org").await;
         assert_eq!(site.status(key).await, "pending");
         // The mail waits in the open run, and the run still balances.
@@ -100,6 +105,13 @@ on_both!(
         assert_eq!(site.status(key).await, "confirmed");
         let second = site.post(&path, "answer=confirm").await;
         assert_eq!(second, first);
+        // The link has done its work, and takes nobody off again by a press too many.
+        let done = site.get(&path).await.text();
+        assert!(done.contains("<h1>You are subscribed</h1>"), "{done}");
+        assert!(
+            done.contains("/preferences/") && !done.contains("not-me"),
+            "{done}"
+        );
         let events = "select count(*) from events where kind = 'confirm'";
         assert_eq!(site.db.number(events).await, 1);
         let welcome = "select count(*) from system_mails where kind = 'welcome' and seq = 1";

@@ -79,6 +79,7 @@ on_both!(
             r#""reason":"complained""#,
             r#""name":"Ada \"the first\" Lovelace","fields":{"city":"Zürich","issues":7.5}"#,
             r#""created_at":"2019-05-06T07:08:09.123Z""#,
+            r#""joined_at":"2019-05-06T07:08:09.123Z""#,
             r#""paused_until":"2026-07-31T08:00:00.123Z","frequency":"monthly""#,
             r#""parting":{"at":"1970-01-01T00:00:01.003Z","reason":"other","words":"too =much"}"#,
             r#""tags":["early-bird","vip"]"#,

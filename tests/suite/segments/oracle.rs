@@ -39,11 +39,19 @@ pub struct Reader {
     pub tags: Vec<&'static str>,
     pub status: &'static str,
     pub confirmed_at: i64,
+    /// Where she came from, if she came from elsewhere.
+    pub joined_at: Option<i64>,
     pub source: &'static str,
     pub monthly: bool,
     pub tracking: &'static str,
     pub on_other: bool,
     pub deliveries: Vec<Delivery>,
+}
+
+impl Reader {
+    fn joined(&self) -> i64 {
+        self.joined_at.unwrap_or(self.confirmed_at)
+    }
 }
 
 /// Everything there is.
@@ -137,10 +145,10 @@ impl World {
                 held.is_some_and(|held| fits(*order, Some(held.cmp(day))))
             }
             Test::Joined { from, before } => {
-                let at = Timestamp(reader.confirmed_at);
+                let at = Timestamp(reader.joined());
                 from.is_none_or(|from| at >= from) && before.is_none_or(|before| at < before)
             }
-            Test::JoinedWithin(days) => reader.confirmed_at > NOW.0 - i64::from(*days) * DAY,
+            Test::JoinedWithin(days) => reader.joined() > NOW.0 - i64::from(*days) * DAY,
             Test::Sent(of) => self.any(reader, of, |row| {
                 ["sent", "at_dot", "uncertain"].contains(&row.state)
             }),
@@ -266,12 +274,15 @@ impl World {
             "insert into subscribers (id, address, canonical, hash, name, fields, created_at, tracking)
              values ({id}, '{address}', '{address}', {hash}, '', '{fields}', 0, '{}');
              insert into subscriptions (key, list_id, subscriber_id, status, source, created_at, confirmed_at,
-                 frequency)
-             values ({id}, 1, {id}, '{}', '{}', 0, {}, '{}');\n",
+                 joined_at, frequency)
+             values ({id}, 1, {id}, '{}', '{}', 0, {}, {}, '{}');\n",
             reader.tracking,
             reader.status,
             reader.source,
             reader.confirmed_at,
+            reader
+                .joined_at
+                .map_or("null".to_owned(), |at| at.to_string()),
             if reader.monthly { "monthly" } else { "every" }
         );
         if reader.on_other {
@@ -372,6 +383,7 @@ fn reader(dice: &Dice, id: i64, runs: &[Run]) -> Reader {
             "unsubscribed",
         ]),
         confirmed_at: NOW.0 - i64::try_from(dice.below(40)).expect("small") * DAY - 7,
+        joined_at: (id % 3 == 0).then_some(NOW.0 - id % 50 * DAY - 9),
         source: dice.one(&["form", "import:a.csv", "import:b.csv", "importer", "cli"]),
         monthly: dice.is(2),
         tracking: dice.one(&["unset", "on", "off"]),
