@@ -17,6 +17,7 @@ pub mod clickmap;
 pub mod diff;
 pub mod escape;
 pub mod image;
+mod items;
 mod layout;
 mod markup;
 pub mod notation;
@@ -68,7 +69,8 @@ pub struct Template(pub Vec<Segment>);
 pub enum Segment {
     Literal(String),
     Slot(Slot),
-    /// What follows, up to its own end, is for the readers of this segment of the table.
+    /// What follows, up to its own end, is for the readers of this segment of the table; with [`only::OTHERS`] in
+    /// it, for all but those.
     Only(u32),
     /// The end of what began last.
     End,

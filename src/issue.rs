@@ -9,10 +9,12 @@ use pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::{Block, Inline, Link, LinkId, Picture, plain_text};
 use crate::issue::front::Front;
+use crate::issue::items::{Part, is_headline};
 use crate::issue::markdown::Reader;
 use crate::issue::mask::Masked;
 use crate::issue::merge::{Given, Heads, Slots};
 use crate::issue::own::Layout;
+use crate::segment::Sieve;
 
 mod assembly;
 pub mod block;
@@ -24,6 +26,7 @@ mod html_blocks;
 mod html_tables;
 mod html_words;
 mod inline;
+mod items;
 mod markdown;
 mod mask;
 pub mod merge;
@@ -72,6 +75,10 @@ pub struct Item {
     /// Where its headline stands in the file.
     pub offset: usize,
     pub blocks: Vec<Block>,
+    /// Whom it is for, from the outermost part in, and where each is named in the file; everybody where empty.
+    pub whom: Vec<(Sieve, usize)>,
+    /// Who sees numbered items above that others do not see, and how many of them.
+    pub unseen: Vec<(Sieve, usize)>,
 }
 
 /// What a file came to.
@@ -137,6 +144,9 @@ impl Issue {
             language: front.lang.as_deref().unwrap_or(given.language).to_owned(),
             sequence: 0,
             section: false,
+            parts: Vec::new(),
+            behind: false,
+            hidden: Vec::new(),
         }
         .assemble(slug, front, heads);
         let failed = found[told..].iter().any(Diagnostic::is_error);
@@ -263,6 +273,12 @@ struct Assembly<'a> {
     sequence: usize,
     /// The last item was a plain headline, below which the author may begin to count anew.
     section: bool,
+    /// The parts of whole items for some readers that are being read, from the outermost in.
+    parts: Vec<Part>,
+    /// Such a part was left, and no item has begun since.
+    behind: bool,
+    /// Numbered items so far that only some readers see: whose, and how many.
+    hidden: Vec<(Vec<Sieve>, usize)>,
 }
 
 impl Assembly<'_> {
@@ -272,9 +288,16 @@ impl Assembly<'_> {
         let mut in_outro = false;
         self.reader.place = "intro".into();
         while let Some((event, range)) = self.reader.rest().first().cloned() {
+            if self.leaves(range.start) {
+                continue;
+            }
             let masked = self.masked;
             let directive = masked.directive(range.start);
             let blocks: Vec<Block> = match (event, directive) {
+                (Event::Rule, Some(directive)) if self.holds_items(directive) => {
+                    self.enter(directive);
+                    Vec::new()
+                }
                 (Event::Rule, Some(directive)) => self.directive(directive),
                 (
                     Event::Start(Tag::Heading {
@@ -297,7 +320,9 @@ impl Assembly<'_> {
                     Vec::new()
                 }
                 (Event::Rule, None)
-                    if last_item.is_some_and(|last| range.start > last) && !in_outro =>
+                    if last_item.is_some_and(|last| range.start > last)
+                        && !in_outro
+                        && self.parts.is_empty() =>
                 {
                     self.reader.skip();
                     in_outro = true;
@@ -310,6 +335,7 @@ impl Assembly<'_> {
                 }
                 _ => self.reader.placed_block(),
             };
+            self.has_home(&blocks, in_outro, range.start);
             match items.last_mut() {
                 _ if in_outro => outro.extend(blocks),
                 Some(item) => item.blocks.extend(blocks),
@@ -346,62 +372,9 @@ impl Assembly<'_> {
 
     /// Where the last `##` of the text itself stands.
     fn last_item(&self) -> Option<usize> {
-        let headline = |event: &Event<'_>| {
-            matches!(
-                event,
-                Event::Start(Tag::Heading {
-                    level: HeadingLevel::H2,
-                    ..
-                })
-            )
-        };
         let mut events = self.reader.rest().iter();
-        let found = events.rfind(|(event, _)| headline(event));
+        let found = events.rfind(|(event, _)| is_headline(event));
         found.map(|(_, range)| range.start)
-    }
-
-    fn item(&mut self, plain: bool, offset: usize) -> Item {
-        // Links of the headline are named before its number is known to be there.
-        self.reader.place = (self.sequence + 1).to_string();
-        let mut headline = self.reader.headline(TagEnd::Heading(HeadingLevel::H2));
-        if headline.is_empty() {
-            self.reader
-                .error(offset, "headline", "this item has no headline");
-        }
-        if plain {
-            self.section = true;
-            self.reader.place = plain_text(&headline).chars().take(40).collect();
-            return Item {
-                number: None,
-                headline,
-                offset,
-                blocks: Vec::new(),
-            };
-        }
-        let expected = self.sequence + 1;
-        let own = own_number(&mut headline);
-        if own.is_none() && touches_number(&headline, expected) {
-            let message =
-                format!("the number {expected} is printed twice: it touches its headline");
-            let warning = self.reader.source.warning(offset, "number", message);
-            let help = format!("leave a blank behind it, `{expected}. ...`, or take it out");
-            self.reader.found.push(warning.help(help));
-        }
-        self.sequence = own.unwrap_or(expected);
-        let anew = std::mem::take(&mut self.section) && self.sequence == 1;
-        if self.sequence != expected && !anew {
-            let message = format!("item {} stands where {expected} is expected", self.sequence);
-            self.reader
-                .found
-                .push(self.reader.source.warning(offset, "number", message));
-        }
-        self.reader.place = self.sequence.to_string();
-        Item {
-            number: Some(self.sequence),
-            headline,
-            offset,
-            blocks: Vec::new(),
-        }
     }
 
     fn front_links(&mut self, front: &Front) -> (Vec<Option<LinkId>>, Option<LinkId>) {
@@ -422,41 +395,6 @@ impl Assembly<'_> {
         let share = share.map(|url| link(&mut self.reader, url, "share", "Share this issue"));
         (authors, share)
     }
-}
-
-/// Takes the number an author wrote before a headline, as in `3. headline` or `3) headline`.
-fn own_number(headline: &mut Vec<Inline>) -> Option<usize> {
-    let more = headline.len() > 1;
-    let Some(Inline::Text(text)) = headline.first_mut() else {
-        return None;
-    };
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    if digits == 0 || digits > 3 {
-        return None;
-    }
-    let rest = text[digits..].strip_prefix(['.', ')', ':'])?;
-    let rest = rest.strip_prefix(' ')?.trim_start();
-    let number = text[..digits].parse().ok()?;
-    match (rest.is_empty(), more) {
-        (true, false) => return None,
-        // A link, bold words or a slot begin right behind it.
-        (true, true) => {
-            headline.remove(0);
-        }
-        (false, _) => *text = rest.to_owned(),
-    }
-    Some(number)
-}
-
-/// Whether a headline begins with its own number, as in `3.Headline`; `3.x` may be one of versions.
-fn touches_number(headline: &[Inline], number: usize) -> bool {
-    let Some(Inline::Text(text)) = headline.first() else {
-        return false;
-    };
-    let rest = text.strip_prefix(&number.to_string());
-    let rest = rest.and_then(|rest| rest.strip_prefix(['.', ')', ':']));
-    let mut words = rest.unwrap_or_default().chars();
-    words.next().is_some_and(char::is_uppercase) && words.next().is_some_and(char::is_lowercase)
 }
 
 #[cfg(test)]

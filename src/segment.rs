@@ -151,6 +151,28 @@ impl Sieve {
         })
     }
 
+    /// Whoever is in each of these.
+    pub fn all(of: &[Sieve]) -> Sieve {
+        Sieve::joined(of, " and ", Filter::All)
+    }
+
+    /// Whoever is in one of these.
+    pub fn any(of: &[Sieve]) -> Sieve {
+        Sieve::joined(of, " or ", Filter::Any)
+    }
+
+    fn joined(of: &[Sieve], word: &str, filter: fn(Vec<Filter>) -> Filter) -> Sieve {
+        if let [one] = of {
+            return one.clone();
+        }
+        let said = of.iter().map(|sieve| format!("({})", sieve.said));
+        let filters = of.iter().map(|sieve| sieve.filter.clone());
+        Sieve {
+            said: said.collect::<Vec<_>>().join(word),
+            filter: filter(filters.collect()),
+        }
+    }
+
     /// As a run keeps it.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("texts and numbers have a JSON form")

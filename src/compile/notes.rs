@@ -14,7 +14,7 @@ use crate::compile::press::Press;
 use crate::compile::text::Text;
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline};
-use crate::segment::{Filter, Sieve};
+use crate::segment::Sieve;
 
 /// A footnote in the page: what stands before and behind its words until the page is cut.
 pub(super) struct Note {
@@ -49,37 +49,16 @@ pub(super) fn readers(issue: &Issue) -> Option<(Sieve, usize)> {
         if let [Block::Only { offset, .. }] = note.as_slice() {
             named = named.or(Some(*offset));
         }
-        let sieve = match peeled(note).0.as_slice() {
-            [] => return None,
-            [one] => (*one).clone(),
-            all => joined(all.iter().copied(), " and ", Filter::All),
-        };
+        let whom: Vec<Sieve> = peeled(note).0.into_iter().cloned().collect();
+        if whom.is_empty() {
+            return None;
+        }
+        let sieve = Sieve::all(&whom);
         if !each.contains(&sieve) {
             each.push(sieve);
         }
     }
-    let all = match each.as_slice() {
-        [] => return None,
-        [one] => one.clone(),
-        all => joined(all.iter(), " or ", Filter::Any),
-    };
-    Some((all, named?))
-}
-
-fn joined<'a>(
-    all: impl Iterator<Item = &'a Sieve>,
-    word: &str,
-    filter: fn(Vec<Filter>) -> Filter,
-) -> Sieve {
-    let (mut said, mut filters) = (Vec::new(), Vec::new());
-    for sieve in all {
-        said.push(format!("({})", sieve.said));
-        filters.push(sieve.filter.clone());
-    }
-    Sieve {
-        said: said.join(word),
-        filter: filter(filters),
-    }
+    Some((Sieve::any(&each), named?))
 }
 
 /// The words of a footnote for the page. Where `apart`, it is noted for [`Press::with_notes`].

@@ -14,8 +14,14 @@ pub const NOBODY: u32 = 0;
 /// Whoever is in all of them: what stands in the issue.
 pub const EVERY: u32 = u32::MAX;
 
-/// Whether the reader described by `segments` gets what is for the segment `index`.
+/// In the index of a segment: for whoever is not in it.
+pub const OTHERS: u32 = 1 << 31;
+
+/// Whether the reader described by `segments` gets what is for the segment `index`, or for [`OTHERS`] than its own.
 pub fn gets(segments: u32, index: u32) -> bool {
+    if index & OTHERS != 0 {
+        return !gets(segments, index & !OTHERS);
+    }
     segments
         .checked_shr(index)
         .is_some_and(|bits| bits & 1 == 1)
@@ -46,7 +52,7 @@ impl Template {
         let mut open: usize = 0;
         for segment in &self.0 {
             match segment {
-                Segment::Only(index) if (*index as usize) < known => open += 1,
+                Segment::Only(index) if ((*index & !OTHERS) as usize) < known => open += 1,
                 Segment::Only(_) => return false,
                 Segment::End if open == 0 => return false,
                 Segment::End => open -= 1,
@@ -59,7 +65,7 @@ impl Template {
 
 #[cfg(test)]
 mod tests {
-    use super::{EVERY, NOBODY, gets};
+    use super::{EVERY, NOBODY, OTHERS, gets};
     use crate::compile::{Segment, Template};
 
     fn template() -> Template {
@@ -94,6 +100,14 @@ mod tests {
         }
         assert_eq!(template().fill(|_| String::new()), "af");
         assert!(!gets(EVERY, 32));
+        for (segments, expected) in [(NOBODY, "b"), (0b01, "a"), (0b10, "b"), (EVERY, "a")] {
+            let literal = |text: &str| Segment::Literal(text.into());
+            let (yes, no) = (Segment::Only(0), Segment::Only(OTHERS));
+            let either = [yes, literal("a"), Segment::End, no, literal("b"), Segment::End];
+            let either = Template(either.into());
+            assert!(either.is_nested(1) && !either.is_nested(0));
+            assert_eq!(either.fill_for(segments, |_| String::new()), expected);
+        }
     }
 
     #[test]

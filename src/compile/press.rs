@@ -9,6 +9,7 @@ use minijinja::context;
 use minijinja::value::Value;
 
 use crate::compile::escape::escape_html;
+use crate::compile::items;
 use crate::compile::markup::{Markup, safe, table_index};
 use crate::compile::notes::{self, Note};
 use crate::compile::own::{own_place, own_places, own_theme};
@@ -250,12 +251,7 @@ impl Press<'_> {
         let intro = markup.parts(&issue.intro);
         let mut items = Vec::new();
         for item in &issue.items {
-            let headline = markup.written(|markup, out| {
-                markup.mark(out, item.offset);
-                markup.inlines(out, &item.headline);
-            });
-            let parts = markup.parts(&item.blocks);
-            items.push(context! { number => item.number, headline, parts });
+            items.push(items::given(&mut markup, item));
         }
         let outro = markup.parts(&issue.outro);
         let apart = notes::are_apart(issue);
@@ -371,8 +367,7 @@ impl Press<'_> {
         }
         text.section(&issue.intro);
         for item in &issue.items {
-            text.headline(item.number, &item.headline, '-');
-            text.section(&item.blocks);
+            items::listed(&mut text, item);
         }
         if !issue.outro.is_empty() {
             text.say("* * *");

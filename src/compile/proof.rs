@@ -3,7 +3,7 @@
 use memchr::memmem::Finder;
 
 use crate::compile::markup::table_index;
-use crate::compile::notes;
+use crate::compile::{items, notes};
 use crate::compile::only::SEGMENTS_LIMIT;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::{Mail, Press};
@@ -17,16 +17,18 @@ impl Press<'_> {
     /// Whom parts of the issue are for, each segment once.
     pub(super) fn find_segments(&mut self) {
         let issue = self.issue;
-        let items = issue.items.iter().map(|item| &item.blocks);
-        let parts = std::iter::once(&issue.intro).chain(items);
-        let mut found = Vec::new();
-        for block in parts.chain(std::iter::once(&issue.outro)).flatten() {
-            segments_of(block, &mut found);
-        }
-        let own = issue.layout.iter().flat_map(|layout| &layout.only);
-        found.extend(own.map(|(segment, offset)| (segment, *offset)));
         let notes = notes::readers(issue);
-        found.extend(notes.as_ref().map(|(segment, offset)| (segment, *offset)));
+        let counted = items::segments(issue);
+        let mut found = Vec::new();
+        issue.intro.iter().for_each(|block| segments_of(block, &mut found));
+        for item in &issue.items {
+            found.extend(item.whom.iter().map(|(segment, offset)| (segment, *offset)));
+            item.blocks.iter().for_each(|block| segments_of(block, &mut found));
+        }
+        issue.outro.iter().for_each(|block| segments_of(block, &mut found));
+        let own = issue.layout.iter().flat_map(|layout| &layout.only);
+        let more = own.chain(&counted).chain(&notes);
+        found.extend(more.map(|(segment, offset)| (segment, *offset)));
         for (segment, offset) in found {
             if self.only.contains(segment) {
                 continue;
@@ -39,7 +41,7 @@ impl Press<'_> {
             }
             self.only.push(segment.clone());
         }
-        let place = notes.and_then(|(whom, _)| self.only.iter().position(|known| *known == whom));
+        let place = notes.as_ref().and_then(|(whom, _)| self.only.iter().position(|known| known == whom));
         self.notes_for = place.map(table_index);
     }
 

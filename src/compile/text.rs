@@ -86,7 +86,7 @@ impl Text<'_> {
     }
 
     /// A headline with a line of `mark` below it.
-    pub(crate) fn headline(&mut self, number: Option<usize>, text: &[Inline], mark: char) {
+    pub(crate) fn headline(&mut self, number: Option<&str>, text: &[Inline], mark: char) {
         let number = number
             .map(|number| format!("{number}. "))
             .unwrap_or_default();

@@ -76,7 +76,7 @@ impl Assembly<'_> {
     }
 
     /// Whom a part is for, if the segment means something.
-    fn whom(&mut self, directive: &Directive) -> Option<Whom> {
+    pub(super) fn whom(&mut self, directive: &Directive) -> Option<Whom> {
         let (source, base) = (self.reader.source, self.reader.base);
         directive.sieve(&source, base, &self.given, self.reader.found)
     }

@@ -170,7 +170,7 @@ fn empty_items(desk: &mut Desk<'_>, text: &str) {
             let headline = plain_text(&item.headline);
             let message = format!("all below the headline `{headline}` is for some readers only");
             let help =
-                "write a sentence for the others above `:::only`; they see the headline, too";
+                "write a sentence for the others above `:::only`, or put the headline into it, too";
             desk.say("empty-item", (at, line.len()), message, help);
         }
     }
