@@ -4,10 +4,10 @@
 //! each with file, line and column; no issue when one of them is an error. Leaves looks to the theme and
 //! the images' bytes to `publication`.
 
-use pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
+use pulldown_cmark::{Event, HeadingLevel, Tag};
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
-use crate::issue::block::{Block, Inline, Link, LinkId, Picture, plain_text};
+use crate::issue::block::{Block, Inline, Link, LinkId, Picture};
 use crate::issue::front::Front;
 use crate::issue::items::{Part, is_headline};
 use crate::issue::markdown::Reader;

@@ -20,7 +20,11 @@ pub(super) fn given(markup: &mut Markup<'_>, item: &Item) -> Value {
         markup.mark(out, item.offset);
         markup.inlines(out, &item.headline);
     });
-    let begins: Vec<Segment> = item.whom.iter().map(|(whom, _)| markup.begin(whom)).collect();
+    let begins: Vec<Segment> = item
+        .whom
+        .iter()
+        .map(|(whom, _)| markup.begin(whom))
+        .collect();
     let ends = vec![Segment::End; begins.len()];
     let begin = edges(markup, item, begins, "`item.begin`");
     let number = match (item.number, item.unseen.as_slice()) {

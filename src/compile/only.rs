@@ -103,7 +103,14 @@ mod tests {
         for (segments, expected) in [(NOBODY, "b"), (0b01, "a"), (0b10, "b"), (EVERY, "a")] {
             let literal = |text: &str| Segment::Literal(text.into());
             let (yes, no) = (Segment::Only(0), Segment::Only(OTHERS));
-            let either = [yes, literal("a"), Segment::End, no, literal("b"), Segment::End];
+            let either = [
+                yes,
+                literal("a"),
+                Segment::End,
+                no,
+                literal("b"),
+                Segment::End,
+            ];
             let either = Template(either.into());
             assert!(either.is_nested(1) && !either.is_nested(0));
             assert_eq!(either.fill_for(segments, |_| String::new()), expected);

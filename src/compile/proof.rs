@@ -3,11 +3,11 @@
 use memchr::memmem::Finder;
 
 use crate::compile::markup::table_index;
-use crate::compile::{items, notes};
 use crate::compile::only::SEGMENTS_LIMIT;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::{Mail, Press};
 use crate::compile::{Compiled, Segment, Slot};
+use crate::compile::{items, notes};
 use crate::issue::block::Block;
 use crate::issue::merge::misplaced;
 use crate::issue::target;
@@ -20,12 +20,20 @@ impl Press<'_> {
         let notes = notes::readers(issue);
         let counted = items::segments(issue);
         let mut found = Vec::new();
-        issue.intro.iter().for_each(|block| segments_of(block, &mut found));
+        issue
+            .intro
+            .iter()
+            .for_each(|block| segments_of(block, &mut found));
         for item in &issue.items {
             found.extend(item.whom.iter().map(|(segment, offset)| (segment, *offset)));
-            item.blocks.iter().for_each(|block| segments_of(block, &mut found));
+            item.blocks
+                .iter()
+                .for_each(|block| segments_of(block, &mut found));
         }
-        issue.outro.iter().for_each(|block| segments_of(block, &mut found));
+        issue
+            .outro
+            .iter()
+            .for_each(|block| segments_of(block, &mut found));
         let own = issue.layout.iter().flat_map(|layout| &layout.only);
         let more = own.chain(&counted).chain(&notes);
         found.extend(more.map(|(segment, offset)| (segment, *offset)));
@@ -41,7 +49,9 @@ impl Press<'_> {
             }
             self.only.push(segment.clone());
         }
-        let place = notes.as_ref().and_then(|(whom, _)| self.only.iter().position(|known| known == whom));
+        let place = notes
+            .as_ref()
+            .and_then(|(whom, _)| self.only.iter().position(|known| known == whom));
         self.notes_for = place.map(table_index);
     }
 

@@ -90,7 +90,10 @@ impl Assembly<'_> {
     /// Who sees numbered items above that another reader of this one does not; this one is counted for those below.
     fn counted(&mut self, whom: &[Whom]) -> Vec<(Sieve, usize)> {
         let known = |sieve: &Sieve| whom.iter().any(|(own, _)| own == sieve);
-        let others = self.hidden.iter().filter(|(chain, _)| !chain.iter().all(known));
+        let others = self
+            .hidden
+            .iter()
+            .filter(|(chain, _)| !chain.iter().all(known));
         let unseen = others.map(|(chain, count)| (Sieve::all(chain), *count));
         let unseen = unseen.collect();
         let chain: Vec<Sieve> = whom.iter().map(|(sieve, _)| sieve.clone()).collect();

@@ -269,11 +269,11 @@ impl<'a> Reader<'a> {
                 None
             }
             2 => {
-                self.error(
-                    offset,
-                    "headline",
-                    "`##` begins an item and cannot stand here",
-                );
+                let message = "`##` begins an item and cannot stand here";
+                let error = self.source.error(offset, "headline", message);
+                self.found.push(error.help(
+                    "items stand outside lists, quotes and directives but for `:::only`; within one write `###`",
+                ));
                 None
             }
             _ => {

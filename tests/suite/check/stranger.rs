@@ -70,7 +70,7 @@ fn a_wrong_field_a_wrong_attribute_of_a_partial_and_a_missing_text_are_told_in_o
     desk.write("issues/walk/issue.md", mended);
     let (code, out, _) = desk.run(&["check", "walk"]);
     assert_eq!(code, 1);
-    assert!(out.contains("1 error, 0 warnings"), "{out}");
+    assert!(out.contains("1 error, 1 warning"), "{out}");
     std::fs::write(&parts, good).expect("a file");
     let (code, out, _) = desk.run(&["check", "walk"]);
     assert_eq!(code, 0, "{out}");

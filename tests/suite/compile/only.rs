@@ -284,24 +284,49 @@ fn whole_items_are_for_some_readers_and_the_others_count_on_without_them() {
                 :::only not tag:paid\n## Join us\n\nd\n:::\n\n***\n\nBye.\n\n[^s]: Secret note\n";
     for theme in ["digest", "letter", "magazine"] {
         let desk = Desk::new();
-        desk.write("issues/one/issue.md", format!("---\ntitle: One\ntheme: {theme}\n---\n{body}"));
+        desk.write(
+            "issues/one/issue.md",
+            format!("---\ntitle: One\ntheme: {theme}\n---\n{body}"),
+        );
         let compiled = desk.compile("one").expect("an issue").compiled;
         let said = compiled.only.iter().map(|sieve| sieve.said.as_str());
-        assert_eq!(said.collect::<Vec<_>>(), ["tag:paid", "tag:new", "not tag:paid"], "{theme}");
+        assert_eq!(
+            said.collect::<Vec<_>>(),
+            ["tag:paid", "tag:new", "not tag:paid"],
+            "{theme}"
+        );
         for (segments, shown, numbers) in [
-            (only::NOBODY, [false, false, false], ["1. First", "2. Third", ""]),
-            (0b100, [false, false, true], ["1. First", "2. Third", "3. Join us"]),
+            (
+                only::NOBODY,
+                [false, false, false],
+                ["1. First", "2. Third", ""],
+            ),
+            (
+                0b100,
+                [false, false, true],
+                ["1. First", "2. Third", "3. Join us"],
+            ),
             (0b001, [true, false, false], ["2. Second", "3. Third", ""]),
             (0b011, [true, true, false], ["2. Second", "3. Third", ""]),
-            (only::EVERY, [true, true, true], ["2. Second", "3. Third", "4. Join us"]),
+            (
+                only::EVERY,
+                [true, true, true],
+                ["2. Second", "3. Third", "4. Join us"],
+            ),
         ] {
-            let (html, text) = (filled(&compiled.html, segments), filled(&compiled.text, segments));
+            let (html, text) = (
+                filled(&compiled.html, segments),
+                filled(&compiled.text, segments),
+            );
             assert_whole(&html, &format!("{theme} {segments:b}"));
             for part in [&html, &text] {
                 let holds = ["Secret", "For new ones", "Join us"].map(|words| part.contains(words));
                 assert_eq!(holds, shown, "{theme} {segments:b}: {part}");
                 assert_eq!(part.contains("Second"), shown[0], "{theme} {segments:b}");
-                assert!(part.contains("Third") && part.contains("Bye."), "{theme} {segments:b}");
+                assert!(
+                    part.contains("Third") && part.contains("Bye."),
+                    "{theme} {segments:b}"
+                );
             }
             for number in numbers {
                 assert!(text.contains(number), "{theme} {segments:b}: {text}");
@@ -323,15 +348,23 @@ fn words_around_items_for_some_readers_are_told_where_they_belong() {
             ":::only tag:paid\n## One\n\nb\n:::\n\nWords\n\n## Two\n\nc",
             "issue.md:10:1: error[directive]: these words belong to no item",
         ),
-        (":::only tag:X\n## One\n\nb\n:::", "error[segment]: `X` is no tag"),
-        (":::promo {code=a}\n## One\n\nb\n:::", "`##` begins an item and cannot stand here"),
+        (
+            ":::only tag:X\n## One\n\nb\n:::",
+            "error[segment]: `X` is no tag",
+        ),
+        (
+            ":::promo {code=a}\n## One\n\nb\n:::",
+            "`##` begins an item and cannot stand here",
+        ),
     ] {
         let refused = desk.refused(body);
         assert!(refused.contains(expected), "{body}: {refused}");
         assert_eq!(refused.matches("error[").count(), 1, "{body}: {refused}");
     }
     // What a line between two items would end stays within its part.
-    let built = desk.body(":::only tag:paid\n## One\n\nb\n\n***\n\nPaid words\n:::").expect("an issue");
+    let built = desk
+        .body(":::only tag:paid\n## One\n\nb\n\n***\n\nPaid words\n:::")
+        .expect("an issue");
     for part in [&built.compiled.html, &built.compiled.text] {
         assert!(!filled(part, 0).contains("Paid words"));
         assert!(filled(part, 1).contains("Paid words"));
@@ -340,13 +373,23 @@ fn words_around_items_for_some_readers_are_told_where_they_belong() {
     assert_eq!(desk.run(&["theme", "new", "mine"]).0, 0);
     let layout = desk.emails().join("themes/mine/layout.mjml");
     let text = std::fs::read_to_string(&layout).expect("a layout");
-    let old = text.replace("{{ item.begin }}", "").replace("{{ item.end }}", "");
+    let old = text
+        .replace("{{ item.begin }}", "")
+        .replace("{{ item.end }}", "");
     assert_ne!(old, text);
     std::fs::write(&layout, old).expect("a file");
-    let issue = |body: &str| desk.write("issues/one/issue.md", format!("---\ntitle: One\ntheme: mine\n---\n{body}"));
+    let issue = |body: &str| {
+        desk.write(
+            "issues/one/issue.md",
+            format!("---\ntitle: One\ntheme: mine\n---\n{body}"),
+        )
+    };
     issue("## One\n\na\n");
     desk.compile("one").expect("an issue");
     issue(":::only tag:paid\n## One\n\na\n:::\n");
     let refused = desk.compile("one").expect_err("no place").to_string();
-    assert!(refused.contains("`item.begin` does not come out in the HTML part"), "{refused}");
+    assert!(
+        refused.contains("`item.begin` does not come out in the HTML part"),
+        "{refused}"
+    );
 }
