@@ -10,14 +10,17 @@ use crate::issue::block::Picture;
 use crate::issue::target;
 use crate::publication::folder::Folder;
 
+/// Images with their octets.
+type Pictures = Vec<(Image, Vec<u8>)>;
+
 /// Reads each image of the folder once, and the one with twice the pixels beside it. What cannot be read
 /// or shown is told at its place.
 pub(super) fn read_pictures(
     issue: &Issue,
     folder: &Folder,
     found: &mut Vec<Diagnostic>,
-) -> Vec<(Image, Vec<u8>)> {
-    let mut images: Vec<(Image, Vec<u8>)> = Vec::new();
+) -> Pictures {
+    let mut images = Pictures::new();
     for picture in issue.pictures() {
         if images
             .iter()
@@ -96,7 +99,7 @@ fn local(
     picture: &Picture,
     folder: &Folder,
     found: &mut Vec<Diagnostic>,
-) -> Result<Option<Vec<(Image, Vec<u8>)>>, String> {
+) -> Result<Option<Pictures>, String> {
     let Some(octets) = octets_of(&picture.source, folder)? else {
         return Ok(None);
     };
