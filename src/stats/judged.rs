@@ -56,7 +56,7 @@ impl Classes {
 pub struct Judged {
     /// Readers who clicked, of those to whom it was sent.
     pub clicked: Share,
-    /// Readers who opened it, Apple's proxy left out.
+    /// Readers who opened it, Apple's proxy left out; who clicked has opened it.
     pub opened: Share,
     /// Readers who left by it.
     pub departed: Share,

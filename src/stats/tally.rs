@@ -241,6 +241,12 @@ pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> S
     for (link, class) in links {
         tally.add(Part::Link, &link.to_string(), What::Clicked(class), 1);
     }
+    // Who clicked has opened it, whether her mail program loads pictures or not.
+    if let Some(class) = clicked.filter(|class| class.is_reader()) {
+        opened = better(opened, class);
+    }
+    let earlier = |one: &&Witness<'_>| first_click.is_none_or(|click| one.at < click.at);
+    let first_open = first_open.filter(earlier).or(first_click);
     let readers = [opened.map(What::Opened), clicked.map(What::Clicked)];
     for what in readers.into_iter().flatten() {
         tally.add(Part::Run, "", what, 1);
@@ -362,6 +368,45 @@ mod tests {
         assert!(sum.iter().eq(alone.iter()));
         assert_eq!(sum.get(Part::Run, "", What::Clicks(Class::Machine)), 3);
         assert_eq!(sum.get(Part::Run, "", What::Clicks(Class::Human)), 0);
+    }
+
+    #[test]
+    fn who_clicked_has_opened_and_a_machine_that_clicked_has_not() {
+        let (reader, apple) = (
+            reader(),
+            Evidence {
+                agent: "Mozilla/5.0".into(),
+                ..Evidence::default()
+            },
+        );
+        let number =
+            |share: &super::Share, part, bucket: &str, what| share.tally.get(part, bucket, what);
+        let without = share(&[seen(Some(0), 7_300, &reader)], "Gmail", None);
+        assert_eq!(
+            (without.opened, without.clicked),
+            (Some(Class::Human), Some(Class::Human))
+        );
+        let opened = What::Opened(Class::Human);
+        assert_eq!(number(&without, Part::Run, "", opened), 1);
+        assert_eq!(number(&without, Part::Provider, "Gmail", opened), 1);
+        assert_eq!(number(&without, Part::Hour, "002", opened), 1);
+        assert_eq!(
+            number(&without, Part::Run, "", What::Opens(Class::Human)),
+            0,
+            "nothing was loaded"
+        );
+        // What Apple's proxy loaded before may be hers.
+        let events = [seen(None, 2, &apple), seen(Some(0), 7_300, &reader)];
+        assert_eq!(share(&events, "Apple", None).opened, Some(Class::Human));
+        let head = Evidence {
+            agent: "curl/8.5".into(),
+            ..Evidence::default()
+        };
+        let machine = share(&[seen(Some(0), 600, &head)], "Other", None);
+        assert_eq!(
+            (machine.opened, machine.clicked),
+            (None, Some(Class::Machine))
+        );
     }
 
     #[test]

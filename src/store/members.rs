@@ -22,7 +22,7 @@ pub struct Member {
 pub struct Came {
     pub recipients: i64,
     pub sent: i64,
-    /// Those who opened and clicked, machines and what nobody can tell from one left out.
+    /// Those who opened and clicked, machines and what nobody can tell from one left out; who clicked has opened.
     pub opened: i64,
     pub clicked: i64,
     pub departed: i64,
@@ -153,7 +153,7 @@ impl Store {
             "with given as (select cast($1 as bigint) as run, cast($2 as bigint) as at)
              select count(*) as recipients,
                  count(case when d.state = 'sent' then 1 end) as sent,
-                 count(case when j.opened in ('human', 'gmail') then 1 end) as opened,
+                 count(case when j.opened in ('human', 'gmail') or j.clicked = 'human' then 1 end) as opened,
                  count(case when j.clicked = 'human' then 1 end) as clicked,
                  count(d.departed_at) as departed
              from deliveries d

@@ -139,7 +139,9 @@ impl Store {
                         if let Some(link) = link {
                             clicks.entry((run.0, link)).or_default().1 += 1;
                         }
-                        for own in [Some(CLICK), link].into_iter().flatten().filter(|_| reads) {
+                        // Who clicked has opened it.
+                        let marks = [Some(OPEN), Some(CLICK), link];
+                        for own in marks.into_iter().flatten().filter(|_| reads) {
                             mark(own);
                         }
                     }
