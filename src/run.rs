@@ -165,6 +165,8 @@ pub async fn find(app: &App, issue: &str) -> anyhow::Result<Run> {
     let Some(number) = number else {
         let run = app.store.run_of(slug).await?;
         return run.with_context(|| {
+            // What was typed moves no cursor.
+            let slug: String = slug.chars().filter(|c| !c.is_control()).collect();
             format!("no run of `{slug}` was ever begun; `pressrun status` lists the runs")
         });
     };
