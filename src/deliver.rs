@@ -43,6 +43,7 @@ use crate::deliver::ledger::Ledger;
 use crate::deliver::queue::{Done, Job, Queue};
 use crate::deliver::relays::LiveRelay;
 use crate::deliver::watchdog::Watchdog;
+use crate::deliver::worker::opening;
 use crate::dkim::Signer;
 use crate::id::{DeliveryKey, RunId};
 use crate::keyfile;
@@ -173,7 +174,7 @@ impl Engine {
                 continue;
             }
             for _ in 0..relay.config.connections.max(1) {
-                workers.spawn(worker::work(shared.clone(), relay.clone(), ledger.clone()));
+                workers.spawn(opening::work(shared.clone(), relay.clone(), ledger.clone()));
             }
         }
         let mut listening = JoinSet::new();

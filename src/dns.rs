@@ -65,6 +65,15 @@ pub struct Mx {
 impl Dns {
     /// A resolver as the section `[dns]` says.
     pub fn new(config: &config::Dns) -> anyhow::Result<Dns> {
+        Dns::keeping(config, CACHE)
+    }
+
+    /// One that asks each time and keeps nothing.
+    pub fn afresh(config: &config::Dns) -> anyhow::Result<Dns> {
+        Dns::keeping(config, 0)
+    }
+
+    fn keeping(config: &config::Dns, answers: u64) -> anyhow::Result<Dns> {
         let (mut servers, mut options) = match config.nameserver {
             Some(_) => (ResolverConfig::default(), ResolverOpts::default()),
             None => read_system_conf().context(
@@ -80,7 +89,7 @@ impl Dns {
         }
         options.timeout = config.timeout;
         options.attempts = ATTEMPTS;
-        options.cache_size = CACHE;
+        options.cache_size = answers;
         let addresses = servers.name_servers().iter().filter_map(|server| {
             let port = server.connections.first()?.port;
             Some(SocketAddr::new(server.ip, port))

@@ -247,6 +247,12 @@ impl Breaker {
         self.changed.notify_waiters();
     }
 
+    /// The wait after so many failures running of one connection alone, while the relay has not failed.
+    pub(crate) fn wait(&self, failures: u32) -> Duration {
+        let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
+        self.first.saturating_mul(doubled).min(LONGEST)
+    }
+
     /// How long until the next probe, while open.
     pub(crate) fn next_probe(&self) -> Option<Duration> {
         match &*self.lock() {

@@ -10,11 +10,14 @@ mod domains;
 pub mod identity;
 pub(crate) mod line;
 pub(crate) mod memory;
+mod nameserver;
 mod policies;
 mod pool;
 mod pools;
+mod refusals;
 mod resolve;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -103,6 +106,7 @@ impl Direct {
         Ok(Direct {
             resolver: Resolver {
                 dns: dns.clone(),
+                afresh: Dns::afresh(&app.config.dns)?,
                 providers,
                 policies,
                 tls: relay.tls,
@@ -143,6 +147,8 @@ impl Direct {
         ledger: Ledger,
     ) {
         let mut lookups = JoinSet::new();
+        // Those that wait for one of the others to end.
+        let mut unknown = VecDeque::new();
         let mut connections = JoinSet::new();
         lookups.spawn(self.clone().tell_identity());
         loop {
@@ -161,15 +167,18 @@ impl Direct {
                 connections.spawn(opened);
             }
             self.put_off(&ledger).await;
-            let room = self.has_room() && lookups.len() < LOOKUPS;
+            while lookups.len() < LOOKUPS
+                && let Some(domain) = unknown.pop_front()
+            {
+                lookups.spawn(self.clone().look_up(domain));
+            }
+            let room = self.has_room() && !self.is_dark();
             tokio::select! {
                 job = shared.queue.pop(relay.index), if room => {
                     let Some(job) = job else { break };
                     let more = std::iter::from_fn(|| shared.queue.try_pop(relay.index));
                     let jobs = std::iter::once(job).chain(more.take(AT_ONCE)).collect();
-                    for domain in self.route(jobs, &ledger).await {
-                        lookups.spawn(self.clone().look_up(domain));
-                    }
+                    unknown.extend(self.route(jobs, &ledger).await);
                 }
                 Some(found) = lookups.join_next() => {
                     if let Some((domain, resolved)) = or_panic(found).flatten() {
@@ -222,9 +231,17 @@ impl Direct {
         self.state().jobs() < self.room.all
     }
 
-    /// Where no provider at all can be delivered to: why, since when, and when the first is tried again.
+    /// Where the nameserver is of no use, or no provider at all can be delivered to: why, since when, and when it is
+    /// tried again.
     pub(crate) fn trouble(&self) -> Option<(String, Timestamp, Timestamp)> {
-        self.state().pools.trouble(self.app.clock.now())
+        let now = self.app.clock.now();
+        let state = self.state();
+        state.nameserver(now).or_else(|| state.pools.trouble(now))
+    }
+
+    /// One provider of many that is left alone for what it refused: why, since when, and when it is tried next.
+    pub(crate) fn left_alone(&self) -> Option<(String, Timestamp, Timestamp)> {
+        self.state().pools.left_alone(self.app.clock.now())
     }
 
     /// Brings jobs to their pools. Gives the domains that have to be looked up first.
@@ -244,7 +261,11 @@ impl Direct {
     }
 
     async fn look_up(self: Arc<Direct>, domain: String) -> Option<(String, Resolved)> {
-        let resolved = self.resolver.resolve(&domain).await;
+        let resolved = match self.resolver.resolve(&domain).await {
+            Resolved::Nowhere(why) => self.denied(&domain, why).await,
+            Resolved::Unanswered(why) => self.unanswered(why).await,
+            other => other,
+        };
         Some((domain, resolved))
     }
 

@@ -111,10 +111,11 @@ fn is_unspeakable(reply: &Reply) -> bool {
     matches!(reply.status(), Some((_, 1, 3) | (_, 6, 7)))
 }
 
-/// Whether an answer about one delivery stops more than that delivery's try, and names no rest that the relay wants.
+/// Whether an answer about one delivery stops more than that delivery's try. That it names a wait excuses nobody: what
+/// one reader's own system asks for may stand in it.
 pub(crate) fn stops_others(stage: Stage, reply: &Reply) -> bool {
     let wide = || matches!(scope(stage, reply), Verdict::Connection | Verdict::Relay);
-    stage != Stage::Mail && reply.class() == 4 && wide() && hint::pause(reply).is_none()
+    stage != Stage::Mail && reply.class() == 4 && wide()
 }
 
 /// A delivery that has ended one connection after the other at `stage` is put off like one that the relay deferred.

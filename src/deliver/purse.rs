@@ -2,7 +2,8 @@
 //!
 //! Promises: no message goes out that is not counted under every cap of its relay, so that caps hold across
 //! restarts and for all nodes together; a message costs no statement of its own. The caps per second are
-//! spread out besides. Whoever finds the purse empty waits, and one task fills it ([`keep`]).
+//! spread out besides. Of the large ones a part is kept for system mails, for which somebody waits. Whoever finds the
+//! purse empty waits, and one task fills it ([`keep`]).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,6 +25,10 @@ use crate::stats::grouped;
 const PART: u64 = 16;
 /// A portion at most.
 const PORTION: u64 = 500;
+/// This part of an hour's or a day's cap, and at least so many, no issue gets; of a cap below this one it does.
+const KEPT: u64 = 20;
+const KEPT_LEAST: u64 = 10;
+const LARGE: u64 = 100;
 /// Between two looks at the clock while a cap is used up; the wall clock may be set meanwhile.
 const LOOK: Duration = Duration::from_millis(200);
 /// Before the store is asked again that could not answer.
@@ -54,10 +59,21 @@ struct State {
     since: Timestamp,
     until: Instant,
     full: Option<Full>,
+    mails: Mails,
     bucket: Option<Bucket>,
     /// The bucket's clock begins here: it does not follow a wall clock that is set.
     begun: Instant,
     spilled: Option<Spilled>,
+}
+
+/// What is at hand for system mails alone.
+#[derive(Debug)]
+struct Mails {
+    left: u32,
+    /// Somebody found none.
+    wanted: bool,
+    /// Until when what is left may be used; where nothing is, when to ask again.
+    until: Instant,
 }
 
 /// Others carry what the cap per second leaves over.
@@ -81,7 +97,8 @@ pub(crate) struct Full {
 impl Full {
     /// Which cap, in words: "1,500 of 1,500 today".
     pub(crate) fn sentence(&self, domain: Option<&str>) -> String {
-        let most = most_of(&self.cap);
+        let all = self.cap.most;
+        let (most, issues) = (number(all), number(all - kept(&self.cap)));
         let when = match self.cap.span {
             Span::Day => "today",
             Span::Hour => "in this hour",
@@ -89,8 +106,8 @@ impl Full {
             Span::Second => "in this second",
         };
         match domain {
-            Some(domain) => format!("warm-up of {domain}: {most} of {most} {when}"),
-            None => format!("{most} of {most} messages {when}"),
+            Some(domain) => format!("warm-up of {domain}: {issues} of {most} {when}"),
+            None => format!("{issues} of {most} messages {when}"),
         }
     }
 }
@@ -122,6 +139,11 @@ impl Purse {
                 since: Timestamp(0),
                 until: Instant::now(),
                 full: None,
+                mails: Mails {
+                    left: 0,
+                    wanted: false,
+                    until: Instant::now(),
+                },
                 bucket: rate.map(|rate| Bucket::new(rate, burst, Timestamp(0))),
                 begun: Instant::now(),
                 spilled: None,
@@ -170,7 +192,7 @@ impl Purse {
         state.spilled = state.spilled.filter(recent);
         let since = *state.spilled.as_mut()?.since.get_or_insert(now);
         let cap = self.caps.iter().find(|cap| cap.span == Span::Second)?;
-        let said = format!("is at its {} messages a second", most_of(cap));
+        let said = format!("is at its {} messages a second", number(cap.most));
         Some((since, said))
     }
 
@@ -183,13 +205,17 @@ impl Purse {
         (full.cap.span >= Span::Minute).then_some((full, sentence))
     }
 
-    /// Takes the leave for one message; gives the term in which it may be given back, where that matters.
-    pub(crate) fn take(&self, now: Instant) -> Result<Option<u64>, Wait> {
+    /// Takes the leave for one message, a system mail or an issue's; gives the term in which it may be given back,
+    /// where that matters.
+    pub(crate) fn take(&self, system: bool, now: Instant) -> Result<Option<u64>, Wait> {
         if self.is_bottomless() {
             return Ok(None);
         }
         let mut state = self.state();
-        if state.left == 0 || state.until <= now {
+        let common = state.left > 0 && state.until > now;
+        let own = system && state.mails.left > 0 && state.mails.until > now;
+        if !common && !own {
+            state.mails.wanted |= system && state.mails.until <= now;
             drop(state);
             self.wanted.notify_one();
             return Err(Wait::Change);
@@ -197,6 +223,14 @@ impl Purse {
         let at = state.at(now);
         if let Some(bucket) = &mut state.bucket {
             bucket.take(at).map_err(Wait::For)?;
+        }
+        if !common {
+            state.mails.left -= 1;
+            // The next is asked for at once.
+            if state.mails.left == 0 {
+                state.mails.until = now;
+            }
+            return Ok(None);
         }
         state.left -= 1;
         Ok(Some(state.term))
@@ -253,6 +287,21 @@ impl Purse {
         });
     }
 
+    /// Whether a system mail waits for a leave of its own; asked once.
+    fn mail_waits(&self) -> bool {
+        std::mem::take(&mut self.state().mails.wanted)
+    }
+
+    fn fill_mails(&self, grant: &Grant) {
+        let usable = match grant.number {
+            0 => LOOK,
+            _ => grant.until.since(grant.now),
+        };
+        let mails = &mut self.state().mails;
+        mails.left = grant.number;
+        mails.until = Instant::now() + usable;
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -266,8 +315,24 @@ impl State {
 }
 
 /// `1,500`.
-fn most_of(cap: &Cap) -> String {
-    grouped(i64::try_from(cap.most).unwrap_or(i64::MAX), ',')
+fn number(most: u64) -> String {
+    grouped(i64::try_from(most).unwrap_or(i64::MAX), ',')
+}
+
+/// How much of a cap is kept for system mails.
+fn kept(cap: &Cap) -> u64 {
+    match cap.span {
+        Span::Hour | Span::Day if cap.most >= LARGE => (cap.most / KEPT).max(KEPT_LEAST),
+        _ => 0,
+    }
+}
+
+/// What of it issues may have.
+fn for_issues(cap: &Cap) -> Cap {
+    Cap {
+        most: cap.most - kept(cap),
+        ..cap.clone()
+    }
 }
 
 /// Under which name the messages of a domain that is warmed up are counted, through whichever relay.
@@ -300,6 +365,20 @@ async fn refill(shared: &Shared, relay: &LiveRelay) -> Option<Duration> {
     let app = &shared.app;
     let purse = &relay.standing.purse;
     let now = app.clock.now();
+    if purse.mail_waits() {
+        let caps = purse.caps(now);
+        match app.store.take_budget(&caps, 1, None, now).await {
+            Ok((grant, _)) => {
+                purse.fill_mails(&grant);
+                if grant.number > 0 {
+                    shared.queue.look_again();
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, relay = relay.name, "a system mail's budget cannot be asked for");
+            }
+        }
+    }
     let before = purse.state().full.clone();
     if let Some(full) = before.as_ref().filter(|full| full.ask_at > now) {
         return Some(full.ask_at.since(now).min(LOOK));
@@ -309,7 +388,8 @@ async fn refill(shared: &Shared, relay: &LiveRelay) -> Option<Duration> {
     let portion = (smallest / PART).clamp(1, PORTION);
     let portion = u32::try_from(portion).unwrap_or(1);
     let unused = purse.unused(false);
-    match app.store.take_budget(&caps, portion, unused, now).await {
+    let own: Vec<Cap> = caps.iter().map(for_issues).collect();
+    match app.store.take_budget(&own, portion, unused, now).await {
         Ok((grant, _)) => {
             purse.fill(&grant, &caps, now);
             let full = purse.state().full.clone();

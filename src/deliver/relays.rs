@@ -4,7 +4,7 @@
 //! run; a run is held only when every relay that may carry it has refused for good.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,8 +56,19 @@ pub(crate) struct LiveRelay {
     refusals: Mutex<u32>,
     /// Whether it has answered as a relay does since this process began.
     answered: AtomicBool,
+    /// Sessions that are open.
+    open: AtomicUsize,
     /// While the breaker is open.
     failure: Mutex<Option<Failure>>,
+}
+
+/// An open session of a relay, until this is dropped.
+pub(crate) struct Connected<'a>(&'a AtomicUsize);
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -112,12 +123,31 @@ impl LiveRelay {
             culprits: Mutex::default(),
             refusals: Mutex::default(),
             answered: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
             failure: Mutex::default(),
         })
     }
 
     pub(crate) async fn connect(&self) -> Result<Session, SessionError> {
         Session::connect(&self.config, &self.ehlo, &self.tls).await
+    }
+
+    /// One more session is open.
+    pub(crate) fn connected(&self) -> Connected<'_> {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Connected(&self.open)
+    }
+
+    /// Whether any session is open.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a connection that came to nothing, with this reply, was only one too many: others work, and it was not
+    /// refused for good nor asked to pause.
+    pub(crate) fn is_full(&self, reply: Option<&Reply>) -> bool {
+        let meant = |reply: &Reply| reply.class() == 5 || hint::pause(reply).is_some();
+        self.is_connected() && !reply.is_some_and(meant)
     }
 
     /// Notes that the recipient of `run`'s copy is refused: see [`Blame::unknown`]. A system mail has no run to hold.
@@ -158,8 +188,11 @@ impl LiveRelay {
         if let Some((full, why)) = self.standing.purse.trouble() {
             return Some(told(Ail::Full, why, full.since, full.until));
         }
-        let (since, why) = self.standing.purse.spills(now)?;
-        Some(told(Ail::Spread, why, since, Timestamp(0)))
+        if let Some((since, why)) = self.standing.purse.spills(now) {
+            return Some(told(Ail::Spread, why, since, Timestamp(0)));
+        }
+        let (why, since, next) = self.direct.as_ref()?.left_alone()?;
+        Some(told(Ail::Partly, why, since, next))
     }
 }
 
@@ -375,7 +408,7 @@ impl Shared {
         let ailing = |relay: &Arc<LiveRelay>| {
             let trouble = relay.trouble(now);
             // One that carries all it may works.
-            trouble.filter(|trouble| trouble.ail != Ail::Spread)
+            trouble.filter(|trouble| trouble.ail.rests())
         };
         let state = |relay: &Arc<LiveRelay>| match ailing(relay) {
             None => RelayState {
@@ -420,8 +453,7 @@ impl Shared {
             let behind = relay
                 .zip(last)
                 .is_some_and(|(relay, last)| relay.config.priority > last);
-            let rests =
-                |trouble: &RelayTrouble| trouble.relay == **name && trouble.ail != Ail::Spread;
+            let rests = |trouble: &RelayTrouble| trouble.relay == **name && trouble.ail.rests();
             !behind && !ailing.iter().any(|(_, trouble)| rests(trouble))
         };
         let working: Vec<String> = used

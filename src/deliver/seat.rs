@@ -3,6 +3,7 @@
 //! Promises: a connection behaves alike whoever it is connected to; only the scope of what it finds out
 //! differs. Leaves what is done about it to `relays` and `direct`.
 
+use crate::clock::Timestamp;
 use crate::deliver::direct::line::Line;
 use crate::deliver::queue::Job;
 use crate::deliver::relays::LiveRelay;
@@ -71,11 +72,12 @@ impl Seat<'_> {
         }
     }
 
-    /// Notes that the connection ended at the commands of this delivery. True if the delivery is to blame.
-    pub(crate) fn ended_by(&self, key: DeliveryKey) -> bool {
+    /// Notes that the connection ended at the commands of this delivery, after it had carried so many messages. True if
+    /// the delivery is to blame.
+    pub(crate) fn ended_by(&self, key: DeliveryKey, after: u32) -> bool {
         match self.line {
-            Some(line) => line.ended_by(key),
-            None => lock(&self.relay.culprits).ended(key),
+            Some(line) => line.ended_by(key, after),
+            None => lock(&self.relay.culprits).ended(key, after),
         }
     }
 
@@ -87,40 +89,58 @@ impl Seat<'_> {
         }
     }
 
-    /// The recipient of `run`'s copy was refused; `again` if it had bounced and was put back. Gives the recipients to
-    /// put back once that is the relay's own fault. At a site of its own, a dead domain has many readers.
+    /// The recipient of `run`'s copy was refused; `again` if it had bounced and was put back. Gives what is to be done
+    /// once that is the fault of the other end.
     pub(crate) fn unknown(
         &self,
         run: &Run,
         key: DeliveryKey,
         again: bool,
-    ) -> Option<Vec<DeliveryKey>> {
+        reply: &Reply,
+    ) -> Option<Doubt> {
         match self.line {
-            Some(_) => None,
-            None => self.relay.unknown(run, key, again),
+            Some(line) => {
+                let (back, until) = line.unknown(key, reply)?;
+                let until = Some(until);
+                Some(Doubt { back, until })
+            }
+            None => {
+                let back = self.relay.unknown(run, key, again)?;
+                Some(Doubt { back, until: None })
+            }
         }
     }
 
-    /// The relay is wrong about the recipients `back` of `run`; `reply` was said to the last of them.
-    pub(crate) async fn doubted(&self, run: &Run, back: &[DeliveryKey], reply: &Reply) {
-        self.shared
-            .readers_refused(self.relay, run, back, reply)
-            .await;
+    /// The other end is wrong about recipients of `run`; `reply` was said to the last of them.
+    pub(crate) async fn doubted(&self, run: &Run, doubt: &Doubt, reply: &Reply) {
+        let back = &doubt.back;
+        match doubt.until {
+            Some(until) => self.requeue(run, State::Bounced, back, until).await,
+            None => {
+                self.shared
+                    .readers_refused(self.relay, run, back, reply)
+                    .await;
+            }
+        }
     }
 
-    /// A copy of `run` was refused for good, and the recipient is not to blame.
-    pub(crate) async fn run_refused(&self, run: &Run, key: DeliveryKey, reply: &Reply) {
+    /// A copy of `run` was refused for good, and the recipient is not to blame. True if the other end is left alone
+    /// now.
+    pub(crate) async fn run_refused(&self, run: &Run, key: DeliveryKey, reply: &Reply) -> bool {
         let Some(line) = self.line else {
-            return self.shared.run_refused(self.relay, run, key, reply).await;
+            self.shared.run_refused(self.relay, run, key, reply).await;
+            return false;
         };
         let Some((back, until)) = line.refused(key, reply) else {
-            return;
+            return false;
         };
+        self.requeue(run, State::Failed, &back, until).await;
+        true
+    }
+
+    async fn requeue(&self, run: &Run, from: State, back: &[DeliveryKey], until: Timestamp) {
         let store = &self.shared.app.store;
-        if let Err(error) = store
-            .requeue_refused(run.id(), State::Failed, &back, until)
-            .await
-        {
+        if let Err(error) = store.requeue_refused(run.id(), from, back, until).await {
             tracing::error!(%error, run.id = run.id, "refused deliveries could not be put back");
         }
     }
@@ -157,17 +177,29 @@ impl Seat<'_> {
         }
     }
 
-    /// The other end says that it takes no mail now.
-    pub(crate) async fn relay_refused(&self, reply: &Reply) {
+    /// The other end says that it takes no mail now; `own` where it was said at one delivery's own commands.
+    pub(crate) async fn relay_refused(&self, reply: &Reply, own: bool) {
         let text = reply.masked();
         match self.line {
             // A rate that was too high is the pace's matter (`heard`), and not the hosts' failure.
             Some(_) if reply.code == 421 => {}
             Some(line) => line.failed(&text, true),
+            // Said to one behind others who were served: it is asked again soon, with another delivery, and only the
+            // next who hears it stops all mail for as long as it wants.
+            None if own && !hint::is_rate(reply) && lock(&self.relay.culprits).is_first() => {
+                self.shared.relay_failed(self.relay, &text, false).await;
+            }
             None => {
                 let relay = self.relay;
                 self.shared.relay_refused(relay, Some(reply), &text).await;
             }
         }
     }
+}
+
+/// Recipients who were refused wrongly, as far as is known.
+pub(crate) struct Doubt {
+    pub back: Vec<DeliveryKey>,
+    /// When they are tried again; none where it is the relay that is doubted.
+    pub until: Option<Timestamp>,
 }

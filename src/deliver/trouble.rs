@@ -37,6 +37,8 @@ pub enum Ail {
     Full,
     /// It carries what it may each second, and others the rest.
     Spread,
+    /// One of those whom it delivers to takes nothing now.
+    Partly,
 }
 
 impl Ail {
@@ -46,7 +48,13 @@ impl Ail {
             Ail::Broken => "broken",
             Ail::Full => "full",
             Ail::Spread => "spread",
+            Ail::Partly => "partly",
         }
+    }
+
+    /// Whether no mail at all goes through it.
+    pub fn rests(self) -> bool {
+        matches!(self, Ail::Broken | Ail::Full)
     }
 }
 
@@ -113,7 +121,7 @@ impl Trouble {
             .retain(|trouble| names.contains(&trouble.relay.as_str()));
         let rests = |name: &str| {
             let mut relays = self.relays.iter();
-            relays.any(|trouble| trouble.relay == name && trouble.ail != Ail::Spread)
+            relays.any(|trouble| trouble.relay == name && trouble.ail.rests())
         };
         // One that fails for one sender may work for another.
         let elsewhere = |name: &str| self.working.iter().any(|working| working == name);
@@ -146,7 +154,7 @@ impl RelayTrouble {
         }
         let (relay, why) = (&self.relay, &self.why);
         match self.ail {
-            Ail::Broken => {
+            Ail::Broken | Ail::Partly => {
                 let (since, next) = (self.since.to_rfc3339(), self.next.to_rfc3339());
                 format!("relay {relay}: {why}, since {since}, next try at {next}")
             }

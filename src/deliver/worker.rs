@@ -5,9 +5,10 @@
 //! commands of message i+1 share one write. Where the relay takes windows, `window` sends instead.
 
 mod aside;
+pub(crate) mod opening;
 mod window;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,7 +18,6 @@ use crate::deliver::copies::{Fault, Prepared};
 use crate::deliver::judge::{Attempt, Concerns, judge, stops_others, unanswered, uncertain};
 use crate::deliver::ledger::{Grant, Ledger, Settling};
 use crate::deliver::queue::Job;
-use crate::deliver::relays::LiveRelay;
 use crate::deliver::seat::Seat;
 use crate::delivery::{Failure, Outcome, Settled};
 use crate::id::RunId;
@@ -58,50 +58,13 @@ impl Ready {
     }
 }
 
-/// Works for one connection of `relay` until the queue is closed.
-pub(crate) async fn work(shared: Arc<Shared>, relay: Arc<LiveRelay>, ledger: Ledger) {
-    loop {
-        // The leave comes first: a job must not wait for this relay while another could take it.
-        let pass = tokio::select! {
-            pass = relay.standing.breaker.enter() => pass,
-            () = shared.stopped() => break,
-        };
-        let Some(job) = shared.queue.pop(relay.index).await else {
-            break;
-        };
-        if !pass.holds() {
-            shared.queue.put_back(relay.index, job);
-            continue;
-        }
-        let opened = {
-            let _watched = shared.watch(&relay);
-            relay.connect().await
-        };
-        match opened {
-            Ok(session) => {
-                let seat = Seat {
-                    shared: &shared,
-                    relay: &relay,
-                    line: None,
-                };
-                drive(seat, &ledger, session, job).await;
-            }
-            Err(error) => {
-                shared.queue.put_back(relay.index, job);
-                let why = error.to_string();
-                let reply = error.reply.as_ref();
-                shared.relay_refused(&relay, reply, &why).await;
-            }
-        }
-    }
-}
-
 /// Sends over one connection until it fails, is used up, or there is nothing to do.
 pub(crate) async fn drive(seat: Seat<'_>, ledger: &Ledger, session: Session, first: Job) {
     let worker = Worker {
         shared: seat.shared,
         seat,
         ledger,
+        carried: AtomicU32::new(0),
     };
     // At a site of its own a connection carries few messages, and doubt would cost more than turns.
     let window = worker.seat.line.is_none() && worker.seat.relay.config.window > 0;
@@ -125,6 +88,8 @@ struct Worker<'a> {
     shared: &'a Shared,
     seat: Seat<'a>,
     ledger: &'a Ledger,
+    /// Messages that this connection has carried.
+    carried: AtomicU32,
 }
 
 impl Worker<'_> {
@@ -172,9 +137,11 @@ impl Worker<'_> {
                     continue;
                 }
                 Err(error) => {
-                    self.broke_off(&session, current, &error, &mut settling);
+                    let own = self.broke_off(&session, current, &error, &mut settling);
                     self.ledger.settle(std::mem::take(&mut settling)).await;
-                    self.broke(useful, &error).await;
+                    if !own {
+                        self.broke(useful, &error).await;
+                    }
                     return;
                 }
             }
@@ -339,10 +306,10 @@ impl Worker<'_> {
         let shared = self.shared;
         let own = stops_others(stage, &reply);
         let attempt = Attempt {
-            to_blame: own && self.seat.ended_by(ready.prepared.key),
+            to_blame: own && self.ended_by(ready.prepared.key),
             ..self.attempt(&ready, marked)
         };
-        if reply.class() >= 4 {
+        if reply.class() >= 4 && !attempt.to_blame {
             self.seat.heard(&reply);
         }
         let mut judged = judge(&shared.app.config.send, &attempt, stage, reply);
@@ -353,6 +320,7 @@ impl Worker<'_> {
         shared.count_answer(&run, &ready.job.row, &judged.settled);
         let concerns = judged.concerns;
         let sent = matches!(judged.settled.outcome, Outcome::Sent(_));
+        self.carried.fetch_add(u32::from(sent), Ordering::Relaxed);
         let released = judged.settled.outcome == Outcome::Released;
         let again = ready.job.row.has_bounced();
         if released && !marked {
@@ -375,21 +343,27 @@ impl Worker<'_> {
             }
             Concerns::Recipient(reply) => {
                 self.seat.answered(&run, false);
-                if let Some(back) = self.seat.unknown(&run, attempt.key, again) {
+                if let Some(doubt) = self.seat.unknown(&run, attempt.key, again, &reply) {
                     self.ledger.settle(std::mem::take(settling)).await;
-                    self.seat.doubted(&run, &back, &reply).await;
+                    self.seat.doubted(&run, &doubt, &reply).await;
+                    // What was made ready meanwhile is not to meet the same.
+                    if doubt.until.is_some() {
+                        return Next::Leave;
+                    }
                 }
                 Next::GoOn
             }
             Concerns::Run(reply) => {
                 // The outcome must stand before a hold may put it back.
                 self.ledger.settle(std::mem::take(settling)).await;
-                self.seat.run_refused(&run, attempt.key, &reply).await;
-                Next::GoOn
+                match self.seat.run_refused(&run, attempt.key, &reply).await {
+                    true => Next::Leave,
+                    false => Next::GoOn,
+                }
             }
             Concerns::Connection => Next::Close,
             Concerns::Relay(reply) => {
-                self.seat.relay_refused(&reply).await;
+                self.seat.relay_refused(&reply, own).await;
                 Next::Leave
             }
         }

@@ -21,16 +21,13 @@ pub fn wait(reply: &Reply) -> Option<Duration> {
         .map(|word| word.trim_matches(':'))
         .filter(|word| !word.is_empty())
         .collect();
-    let waits = (0..words.len()).filter_map(|at| {
+    let wait = (0..words.len()).find_map(|at| {
         let wait = length(words[at], words.get(at + 1).copied())?;
-        let before = words[..at].iter().rev().take(2);
-        before
-            .into_iter()
-            .any(|word| WAITING.contains(word))
-            .then_some(wait)
-    });
-    let longest = waits.max()?;
-    (!longest.is_zero()).then(|| longest.min(LONGEST))
+        let mut before = words[..at].iter().rev().take(NEAR);
+        let asked = before.any(|word| is_waiting(word));
+        (asked && !wait.is_zero()).then_some(wait)
+    })?;
+    Some(wait.min(LONGEST))
 }
 
 /// How long the relay, and not one recipient, wants to be left alone, when it says so: 4.7.28 is
@@ -39,16 +36,42 @@ pub fn pause(reply: &Reply) -> Option<Duration> {
     if reply.class() != 4 {
         return None;
     }
-    match reply.status() {
-        Some((_, 7, 28)) => Some(wait(reply).unwrap_or(RATE_PAUSE)),
-        _ => wait(reply),
+    match is_rate(reply) {
+        true => Some(wait(reply).unwrap_or(RATE_PAUSE)),
+        false => wait(reply),
     }
 }
 
-/// The words behind which a time is a wait. "per" and "of" are not among them.
-const WAITING: [&str; 11] = [
-    "in", "after", "for", "wait", "again", "least", "about", "retry", "another", "next", "delay",
+/// Whether it speaks of an unusual rate of mail (4.7.28), and so of all mail.
+pub fn is_rate(reply: &Reply) -> bool {
+    matches!(reply.status(), Some((_, 7, 28)))
+}
+
+/// The words behind which a time is a wait; and "greylisted". "For", "in" and "after" alone are not among them: a
+/// mailbox may be full for 24 hours.
+const WAITING: [&str; 14] = [
+    "again",
+    "retry",
+    "wait",
+    "back",
+    "later",
+    "delay",
+    "delayed",
+    "deferred",
+    "next",
+    "blocked",
+    "banned",
+    "resets",
+    "reset",
+    "postponed",
 ];
+
+fn is_waiting(word: &str) -> bool {
+    WAITING.contains(&word) || word.starts_with("greylist") || word.starts_with("graylist")
+}
+
+/// So near before it: "please try again in at least".
+const NEAR: usize = 4;
 
 fn length(number: &str, unit: Option<&str>) -> Option<Duration> {
     if number.contains(':') {
@@ -117,6 +140,19 @@ mod tests {
             ("max 20 connections", None),
             ("try again later", None),
             ("try again in 0 seconds", None),
+            (
+                "mailbox over quota, 100 MB used for 24 hours, see our help",
+                None,
+            ),
+            (
+                "try again in 300 seconds, then mail is accepted for 36 hours",
+                Some(300),
+            ),
+            (
+                "Rate limited, please try again in at least 2 minutes",
+                Some(120),
+            ),
+            ("temporarily blocked for 30 minutes", Some(1800)),
             ("see RFC 5321 for 4 more", None),
             ("in 99999999999999999999 seconds", None),
             ("come back at 12:30", None),

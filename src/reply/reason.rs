@@ -146,6 +146,12 @@ pub fn is_about_sender(stage: Stage, reply: &Reply) -> bool {
     by_status || by_reason
 }
 
+/// Whether the words of a refusal speak of the sender's address or domain, whatever else they say.
+pub(super) fn names_sender(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    SENDER.iter().any(|words| text.contains(words))
+}
+
 /// RFC 3463, sections 3.2 to 3.8, and RFC 7372 for the authentication of mail.
 fn by_status((_, subject, detail): (u16, u16, u16), text: &str) -> Option<Reason> {
     Some(match (subject, detail) {
@@ -172,11 +178,15 @@ fn by_status((_, subject, detail): (u16, u16, u16), text: &str) -> Option<Reason
 }
 
 fn by_text(text: &str) -> Option<Reason> {
-    let found = WORDS.iter().find(|(_, words)| {
+    let sender = names_sender(text);
+    // What is said of the sender's mailbox is not said of the recipient's.
+    let mailbox = |reason| matches!(reason, Reason::UnknownAddress | Reason::MailboxClosed);
+    let found = WORDS.iter().find(|&&(reason, words)| {
         let mut words = words.iter();
-        words.any(|word| text.contains(word))
+        !(sender && mailbox(reason)) && words.any(|word| text.contains(word))
     });
-    found.map(|&(reason, _)| reason)
+    let found = found.map(|&(reason, _)| reason);
+    found.or(sender.then_some(Reason::Policy))
 }
 
 fn by_code(stage: Stage, code: u16) -> Reason {
@@ -191,6 +201,28 @@ fn by_code(stage: Stage, code: u16) -> Reason {
         _ => Reason::Other,
     }
 }
+
+/// The address or the domain of the sender: cPanel's callouts, GMX, Postfix' and Exim's rules.
+const SENDER: &[&str] = &[
+    "sender verif",
+    "verify sender",
+    "verification failed for",
+    "sender address",
+    "sender domain",
+    "sender rejected",
+    "sender denied",
+    "sender not",
+    "sender is",
+    "invalid sender",
+    "unknown sender",
+    "envelope sender",
+    "envelope from",
+    "mail from",
+    "return path",
+    "return-path",
+    "callout",
+    "callback",
+];
 
 /// What relays write, the telling words first: "greylisted by policy" is a greylist.
 const WORDS: [(Reason, &[&str]); 11] = [
@@ -314,6 +346,16 @@ mod tests {
             ),
             (Stage::Rcpt, "550 no such user", Reason::UnknownAddress),
             (Stage::Rcpt, "550 nope", Reason::UnknownAddress),
+            (
+                Stage::Rcpt,
+                "550-Response: no such user here\r\n550 Sender verify failed",
+                Reason::Policy,
+            ),
+            (
+                Stage::Rcpt,
+                "550 sender domain does not exist in DNS",
+                Reason::Dns,
+            ),
             (Stage::Rcpt, "552 5.2.2 over quota", Reason::MailboxFull),
             (
                 Stage::Rcpt,

@@ -1,9 +1,10 @@
 //! Whose fault a refusal is: the recipient's, the message's, the connection's or the relay's.
 //!
 //! Promises: a recipient is blamed only at RCPT, and suppressed only by the short list of codes and texts
-//! that mean "there is nobody here"; what is not known to be permanent is deferred. Leaves the counting
-//! (the same text five times running) to `deliver`.
+//! that mean "there is nobody here", and where no word beside them speaks of the sender or of a rule; what is not
+//! known to be permanent is deferred. Leaves the counting (the same text five times running) to `deliver`.
 
+use crate::reply::reason::names_sender;
 use crate::reply::{Reply, Stage};
 
 /// What one answer decides.
@@ -93,8 +94,13 @@ fn permanent(stage: Stage, reply: &Reply) -> Verdict {
 }
 
 fn by_text(reply: &Reply, protocol: bool) -> Verdict {
-    if mentions(reply, UNKNOWN) {
-        Verdict::Bounced { suppress: true }
+    if names_sender(&reply.text) {
+        // Who asks back at the sender's hosts quotes them: "no such user" is said of our address then.
+        Verdict::Content
+    } else if mentions(reply, UNKNOWN) {
+        // Postfix says "user unknown in relay recipient table", and that is no rule.
+        let objects = mentions(reply, POLICY) && !mentions(reply, &["relay recipient table"]);
+        Verdict::Bounced { suppress: !objects }
     } else if protocol || mentions(reply, POLICY) || matches!(reply.code, 500..=504 | 555) {
         Verdict::Content
     } else {
@@ -218,6 +224,8 @@ mod tests {
             ),
             ("550 5.6.7 address needs SMTPUTF8", SOFT),
             ("550 nope", SOFT),
+            ("550 no such user here, or listed by our policy", SOFT),
+            ("550 User unknown in relay recipient table", HARD),
             // Not the recipient.
             ("550 5.1.8 sender's domain is bad", Verdict::Content),
             ("550 5.1.7 sender's address is bad", Verdict::Content),
@@ -231,6 +239,23 @@ mod tests {
             ("550 5.7.515 authentication", Verdict::Content),
             ("550 blocked, see our policy", Verdict::Content),
             ("550 5.3.0 system trouble", Verdict::Content),
+            // The words of a dead address, said of ours.
+            (
+                "550-Verification failed for <b.7@news.example.com>\r\n\
+                 550-The mail server could not deliver mail to b.7@news.example.com.\r\n\
+                 550-Response: 550 No Such User Here\r\n550 Sender verify failed",
+                Verdict::Content,
+            ),
+            (
+                "550-Requested action not taken: mailbox unavailable\r\n\
+                 550-Sender address is not allowed.\r\n550 see our help pages",
+                Verdict::Content,
+            ),
+            (
+                "550 Blocked: sender domain news.example.com does not exist in DNS",
+                Verdict::Content,
+            ),
+            ("550 5.0.0 callout: no such user", Verdict::Content),
             ("503 5.5.1 need MAIL first", Verdict::Content),
             ("501 syntax", Verdict::Content),
             ("530 5.7.0 authentication required", Verdict::Relay),

@@ -6,11 +6,13 @@ mod control;
 mod direct;
 mod fate;
 mod nodes;
+mod opening;
 mod relay;
 mod relays;
 pub mod rig;
 mod rotation;
 mod system;
+mod waits;
 mod windows;
 
 use std::sync::Arc;

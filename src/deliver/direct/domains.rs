@@ -1,7 +1,8 @@
 //! Domains on their way to pools: what is known of each, and what becomes of a job by it.
 //!
 //! Promises: a domain is looked up once for all jobs that wait for it. Only a null MX and a name that is
-//! not there bounce a recipient; whatever else is wrong with a domain makes its deliveries wait.
+//! not there bounce a recipient; whatever else is wrong with a domain makes its deliveries wait. Leaves to
+//! `nameserver` whether a name is not there.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,12 +10,14 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::deliver::direct::Direct;
 use crate::deliver::direct::memory;
+use crate::deliver::direct::nameserver::Nameserver;
 use crate::deliver::direct::pools::{Place, Pools, PutOff};
 use crate::deliver::direct::resolve::Resolved;
 use crate::deliver::judge::{Attempt, judge};
 use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
 use crate::delivery::{Failure, Outcome, Settled};
+use crate::id::RunId;
 use crate::mx::health::Waits;
 use crate::reply::reason::classify;
 use crate::reply::{Reply, Stage};
@@ -24,6 +27,8 @@ use crate::store::learned::Learned;
 /// Domains and pools that are remembered.
 const DOMAINS: usize = 50_000;
 const POOLS: usize = 10_000;
+/// A job whose domain cannot be looked up soon, because half of all jobs wait for that, comes back after this time.
+const CROWDED: Duration = Duration::from_secs(10);
 /// What is known of a domain that takes no mail, or is not there, is believed so long.
 const BELIEVED: Duration = Duration::from_secs(60);
 
@@ -33,12 +38,18 @@ pub(super) struct State {
     pub domains: HashMap<String, Domain>,
     /// Jobs whose domains are being looked up.
     pub asked: usize,
+    /// What is wrong with the nameserver.
+    pub nameserver: Nameserver,
 }
 
 /// What is known of a domain.
 #[derive(Default)]
 pub(super) struct Domain {
     pub known: Known,
+    /// When it was found last.
+    pub there: Option<Timestamp>,
+    /// Since when the nameserver says that it does not exist.
+    pub missing: Option<Timestamp>,
     /// Lookups running that came to nothing, and since when.
     failures: u32,
     since: Option<Timestamp>,
@@ -74,11 +85,22 @@ impl Direct {
             pools,
             domains,
             asked,
+            ..
         } = state;
         if domains.len() > DOMAINS {
             domains.retain(|_, domain| domain.holds(pools, now));
         }
         let entry = domains.entry(domain.clone()).or_default();
+        let asking = matches!(entry.known, Known::Asked(_)) || !entry.holds(pools, now);
+        if asking && *asked >= self.room.all / 2 && job.run.id() != RunId::SYSTEM {
+            let put_off = PutOff {
+                job,
+                until: now.after(CROWDED),
+                why: "waits until its domain can be looked up".to_owned(),
+                failing: None,
+            };
+            return Some(self.waits(put_off, now));
+        }
         if !entry.holds(pools, now) {
             entry.known = Known::Asked(vec![job]);
             *asked += 1;
@@ -97,7 +119,7 @@ impl Direct {
             }
             Known::Nothing => None,
             Known::Refused(_) => Some(self.judged(job, refusal(&domain))),
-            Known::Nowhere(why, _) => Some(self.nowhere(job, why)),
+            Known::Nowhere(why, _) => Some(self.judged(job, Reply::ours("5.1.2", why.clone()))),
             Known::Unknown(why, until) => {
                 let put_off = PutOff {
                     job,
@@ -119,6 +141,7 @@ impl Direct {
                 pools,
                 domains,
                 asked,
+                nameserver,
             } = &mut *state;
             let entry = domains.entry(domain.to_owned()).or_default();
             let jobs = match std::mem::take(&mut entry.known) {
@@ -127,10 +150,21 @@ impl Direct {
             };
             *asked -= jobs.len();
             let jobs = jobs.into_iter();
-            if !matches!(resolved, Resolved::Unknown(_)) {
+            if matches!(
+                resolved,
+                Resolved::Site { .. } | Resolved::Refused | Resolved::Nowhere(_)
+            ) {
                 entry.failures = 0;
                 entry.since = None;
+                nameserver.answered();
             }
+            if matches!(resolved, Resolved::Site { .. } | Resolved::Refused) {
+                entry.there = Some(now);
+                if entry.missing.take().is_some() {
+                    nameserver.remembered();
+                }
+            }
+            let dark = matches!(resolved, Resolved::Dark(_));
             let settling: Vec<Settling> = match resolved {
                 Resolved::Site {
                     place,
@@ -155,20 +189,26 @@ impl Direct {
                     jobs.map(|job| self.judged(job, refusal(domain))).collect()
                 }
                 Resolved::Nowhere(why) => {
-                    let settling = jobs.map(|job| self.nowhere(job, &why)).collect();
+                    let gone = |job| self.judged(job, Reply::ours("5.1.2", why.clone()));
+                    let settling = jobs.map(gone).collect();
                     entry.known = Known::Nowhere(why, now.after(BELIEVED));
                     settling
                 }
-                Resolved::Unknown(why) => {
+                Resolved::Unknown(why) | Resolved::Unanswered(why) | Resolved::Dark(why) => {
                     tracing::info!(domain, "a domain cannot be delivered to now: {why}");
-                    entry.failures = entry.failures.saturating_add(1);
                     let failing = Some(*entry.since.get_or_insert(now));
-                    let Waits {
-                        schedule,
-                        jitter,
-                        fraction,
-                    } = self.waits_of();
-                    let until = retry::due(schedule, entry.failures, jitter, fraction, now);
+                    let until = match dark {
+                        true => nameserver.is_silent(&why, self.app.config.send.probe, now),
+                        false => {
+                            entry.failures = entry.failures.saturating_add(1);
+                            let Waits {
+                                schedule,
+                                jitter,
+                                fraction,
+                            } = self.waits_of();
+                            retry::due(schedule, entry.failures, jitter, fraction, now)
+                        }
+                    };
                     let put_off = jobs.map(|job| PutOff {
                         job,
                         until,
@@ -187,7 +227,8 @@ impl Direct {
     }
 
     /// A delivery waits for its domain. It expires only after the domain has failed for as long as a
-    /// delivery may be deferred, and is not blamed then either.
+    /// delivery may be deferred, and is not blamed then either. A mail of the open run, whose age begins anew with each
+    /// try, expires by its tries.
     pub(super) fn waits(&self, put_off: PutOff, now: Timestamp) -> Settling {
         let PutOff {
             job,
@@ -195,10 +236,17 @@ impl Direct {
             why,
             failing,
         } = put_off;
-        let give_up = self.app.config.send.give_up;
+        let send = &self.app.config.send;
+        let give_up = send.give_up;
         let reply = Reply::ours(if failing.is_some() { "4.4.1" } else { "4.4.5" }, why);
-        let over = failing.is_some_and(|since| retry::expired(since, give_up, now))
-            && job.row.age() >= give_up;
+        let charged = failing.is_some() && job.run.id() == RunId::SYSTEM;
+        let tries = u32::try_from(job.row.attempts).unwrap_or(u32::MAX);
+        let waited = match charged {
+            true => retry::waited(&send.retry, tries),
+            false => job.row.age(),
+        };
+        let over =
+            failing.is_some_and(|since| retry::expired(since, give_up, now)) && waited >= give_up;
         // A pause that somebody asked for is no failure.
         let failure = failing.map(|_| Failure {
             stage: None,
@@ -214,7 +262,7 @@ impl Direct {
             outcome,
             marked: false,
             at: now,
-            charged: false,
+            charged,
             suppress: false,
             failure,
         };
@@ -222,17 +270,6 @@ impl Direct {
             settled,
             guard: Some(job.guard),
         }
-    }
-
-    /// There is no such domain. A mistake of a nameserver must not suppress anybody: it has to be said at
-    /// two tries.
-    fn nowhere(&self, job: Job, why: &str) -> Settling {
-        let status = if job.row.attempts == 0 {
-            "4.1.2"
-        } else {
-            "5.1.2"
-        };
-        self.judged(job, Reply::ours(status, why))
     }
 
     /// A definite answer of our own about one recipient.
@@ -265,9 +302,9 @@ impl State {
             .failures
             .and_then(|number| u32::try_from(number).ok());
         let domain = Domain {
-            known: Known::Nothing,
             failures: failures.unwrap_or(1),
             since: learned.since.map(Timestamp),
+            ..Domain::default()
         };
         self.domains.insert(learned.name.clone(), domain);
     }
@@ -295,6 +332,11 @@ impl State {
 }
 
 impl Domain {
+    /// The number of the lookup that comes next, of those that came to nothing.
+    pub(super) fn next_try(&self) -> u32 {
+        self.failures.saturating_add(1)
+    }
+
     /// Whether what is known of it can be relied on.
     fn holds(&self, pools: &Pools, now: Timestamp) -> bool {
         match &self.known {

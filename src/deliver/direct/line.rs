@@ -98,10 +98,12 @@ impl Line {
         self.direct.changed.notify_one();
     }
 
-    /// Notes that the connection ended at the commands of this delivery. True if the delivery is to blame. The hosts
-    /// have not failed then, nor as long as no second one meets the same while others wait.
-    pub(crate) fn ended_by(&self, key: DeliveryKey) -> bool {
-        let (guilty, excused) = self.direct.state().pools.ended_by(&self.place, key);
+    /// Notes that the connection ended at the commands of this delivery, after so many messages. True if the delivery
+    /// is to blame. The hosts have not failed then, nor as long as no second one meets the same while others wait.
+    pub(crate) fn ended_by(&self, key: DeliveryKey, after: u32) -> bool {
+        let mut state = self.direct.state();
+        let (guilty, excused) = state.pools.ended_by(&self.place, key, after);
+        drop(state);
         self.excused.store(excused, Ordering::Relaxed);
         guilty
     }
@@ -175,6 +177,29 @@ impl Line {
         let back = state
             .pools
             .refused(&self.place, key, reply, (waits, give_up), now);
+        drop(state);
+        self.direct.changed.notify_one();
+        back
+    }
+
+    /// A recipient was refused for good. Gives the recipients to put back, and until when, once it is the hosts who
+    /// know nobody.
+    pub(crate) fn unknown(
+        &self,
+        key: DeliveryKey,
+        reply: &Reply,
+    ) -> Option<(Vec<DeliveryKey>, Timestamp)> {
+        // Anybody can sign up ten addresses that do not exist.
+        if key.run == RunId::SYSTEM {
+            return None;
+        }
+        let waits = self.direct.waits_of();
+        let give_up = self.direct.app.config.send.give_up;
+        let now = self.now();
+        let mut state = self.direct.state();
+        let back = state
+            .pools
+            .unknown(&self.place, key, reply, (waits, give_up), now);
         drop(state);
         self.direct.changed.notify_one();
         back

@@ -155,6 +155,7 @@ impl Policies {
         let kind = answer.headers().get("content-type");
         let kind = kind.and_then(|value| value.to_str().ok()).unwrap_or("");
         // RFC 8461, section 3.2: the media type keeps pages of uploaded content from being policies.
+        let kind = kind.to_ascii_lowercase();
         ensure!(kind.starts_with("text/plain"), "it is no text/plain");
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await? {

@@ -2,14 +2,15 @@
 //!
 //! Plain state: no sockets, no waiting. Leaves the choice between providers to `pools`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::deliver::blame::Blame;
 use crate::deliver::culprits::Culprits;
+use crate::deliver::direct::refusals::Strangers;
 use crate::deliver::queue::Job;
-use crate::id::RunId;
+use crate::id::{DeliveryKey, RunId};
 use crate::mx::backlog::Backlog;
 use crate::mx::health::Health;
 use crate::mx::pace::Pace;
@@ -34,6 +35,8 @@ pub(super) struct Site {
     pub health: Health,
     /// At whose commands its connections end.
     pub culprits: Culprits,
+    /// Whom it knows.
+    pub strangers: Strangers,
     /// Why it failed last.
     pub why: String,
 }
@@ -63,6 +66,10 @@ pub(super) struct Pool {
     pub refusals: u32,
     /// Since when it has refused a run without taking a copy of any.
     pub refusing: Option<Timestamp>,
+    /// Whom all of its hosts know.
+    pub strangers: Strangers,
+    /// Who were refused and put back, since a copy was taken: others are tried before them.
+    pub tried: HashSet<DeliveryKey>,
     pub quiet: String,
 }
 
@@ -73,6 +80,7 @@ impl Site {
             waiting: VecDeque::new(),
             health: Health::default(),
             culprits: Culprits::default(),
+            strangers: Strangers::default(),
             why: String::new(),
         }
     }
@@ -113,6 +121,8 @@ impl Pool {
             blame: HashMap::new(),
             refusals: 0,
             refusing: None,
+            strangers: Strangers::default(),
+            tried: HashSet::new(),
             quiet: String::new(),
         }
     }
@@ -135,8 +145,18 @@ impl Pool {
         }
         self.turns.iter().position(|name| {
             let site = self.sites.get(name);
-            site.is_some_and(|site| !site.waiting.is_empty() && site.health.may_open(now))
+            site.is_some_and(|site| !site.waiting.is_empty() && self.may_try(site, now))
         })
+    }
+
+    /// Whether the hosts of a site may be connected to once more.
+    pub(super) fn may_try(&self, site: &Site, now: Timestamp) -> bool {
+        site.health.may_open(now) && self.knows_nobody(site, now).is_none()
+    }
+
+    /// Until when a site is left alone because nobody is known there, and why.
+    fn knows_nobody<'a>(&'a self, site: &'a Site, now: Timestamp) -> Option<(Timestamp, &'a str)> {
+        site.strangers.until(now).max(self.strangers.until(now))
     }
 
     /// Until when a site cannot be tried, why, and since when its hosts have failed.
@@ -150,11 +170,11 @@ impl Pool {
         let down = down.map(|until| (until, site.why.clone(), site.health.failing_since()));
         let quiet = self.pace.quiet_until(now);
         let quiet = quiet.map(|until| (until, self.quiet.clone(), None));
-        match (down, quiet) {
-            (Some(down), Some(quiet)) if quiet.0 > down.0 => Some(quiet),
-            (Some(down), _) => Some(down),
-            (None, quiet) => quiet,
-        }
+        let nobody = self.knows_nobody(site, now);
+        let nobody = nobody.map(|(until, why)| (until, why.to_owned(), None));
+        // Of those that last equally long, what is down says since when.
+        let all = [quiet, nobody, down].into_iter().flatten();
+        all.max_by_key(|(until, ..)| *until)
     }
 
     pub(super) fn be_quiet(&mut self, wait: Duration, reply: &Reply, now: Timestamp) {
@@ -181,7 +201,14 @@ impl Pool {
     }
 
     pub(super) fn is_idle(&self, now: Timestamp) -> bool {
-        let calm = |site: &Site| site.waiting.is_empty() && site.health.failing_since().is_none();
-        self.open == 0 && self.pace.quiet_until(now).is_none() && self.sites.values().all(calm)
+        let calm = |site: &Site| {
+            site.waiting.is_empty()
+                && site.health.failing_since().is_none()
+                && site.strangers.is_calm()
+        };
+        self.open == 0
+            && self.pace.quiet_until(now).is_none()
+            && self.strangers.is_calm()
+            && self.sites.values().all(calm)
     }
 }

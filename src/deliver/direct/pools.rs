@@ -16,7 +16,6 @@ use crate::mx::health::Waits;
 use crate::mx::pace::Round;
 use crate::mx::provider::Provider;
 use crate::reply::Reply;
-use crate::retry;
 use crate::store::learned::Learned;
 
 /// Answers after which a connection that goes on working counts again for the pace.
@@ -53,7 +52,7 @@ pub(super) struct PutOff {
 /// All pools of a relay.
 #[derive(Default)]
 pub(super) struct Pools {
-    all: HashMap<String, Pool>,
+    pub(super) all: HashMap<String, Pool>,
     waiting: usize,
     /// Those in which jobs wait, and perhaps some in which none waits any more.
     busy: BTreeSet<String>,
@@ -140,8 +139,11 @@ impl Pools {
         let crowded = pool.waiting >= room.one;
         if let Some((until, why, failing)) = pool.blocked(&place.site, now) {
             return Err(Box::new(PutOff {
+                until: match pool.tried.contains(&job.key()) {
+                    true => later(until, now),
+                    false => until,
+                },
                 job,
-                until,
                 why,
                 failing,
             }));
@@ -220,7 +222,7 @@ impl Pools {
             sites.any(|(site, state)| {
                 (*name != place.pool || *site != place.site)
                     && !state.waiting.is_empty()
-                    && state.health.may_open(now)
+                    && pool.may_try(state, now)
                     && pool.pace.quiet_until(now).is_none()
             })
         })
@@ -278,12 +280,12 @@ impl Pools {
 
     /// A connection ended at the commands of one delivery: whether that is its own fault, and whether the hosts may
     /// still be thought well, because others wait that have not met the same.
-    pub(super) fn ended_by(&mut self, place: &Place, key: DeliveryKey) -> (bool, bool) {
+    pub(super) fn ended_by(&mut self, place: &Place, key: DeliveryKey, after: u32) -> (bool, bool) {
         let pool = self.all.get_mut(&place.pool);
         let Some(site) = pool.and_then(|pool| pool.sites.get_mut(&place.site)) else {
             return (false, false);
         };
-        let guilty = site.culprits.ended_beside_others(key);
+        let guilty = site.culprits.ended_beside_others(key, after);
         let others = !site.waiting.is_empty() && !site.culprits.several();
         (guilty, guilty || others)
     }
@@ -345,41 +347,13 @@ impl Pools {
             blame.forgive();
             pool.refusals = 0;
             pool.refusing = None;
+            pool.strangers.taken();
+            pool.tried.clear();
             if let Some(site) = pool.sites.get_mut(&place.site) {
                 site.culprits.served();
+                site.strangers.taken();
             }
         }
-    }
-
-    /// The provider refused a copy of `run` for good. Once it is the run that it refuses, the provider is
-    /// left alone for a while; gives the recipients to put back, and until when. After `give_up` of that,
-    /// its word stands.
-    pub(super) fn refused(
-        &mut self,
-        place: &Place,
-        key: DeliveryKey,
-        reply: &Reply,
-        (waits, give_up): (Waits<'_>, Duration),
-        now: Timestamp,
-    ) -> Option<(Vec<DeliveryKey>, Timestamp)> {
-        let pool = self.all.get_mut(&place.pool)?;
-        let blame = pool.blame.entry(key.run).or_default();
-        let back = blame.refused(key, reply.fingerprint())?;
-        let since = *pool.refusing.get_or_insert(now);
-        if retry::expired(since, give_up, now) {
-            return None;
-        }
-        if pool.pace.quiet_until(now).is_none() {
-            pool.refusals = pool.refusals.saturating_add(1);
-        }
-        let Waits {
-            schedule,
-            jitter,
-            fraction,
-        } = waits;
-        let until = retry::due(schedule, pool.refusals, jitter, fraction, now);
-        pool.be_quiet(until.since(now), reply, now);
-        Some((back, until))
     }
 
     /// Takes out what waits at hosts that cannot be tried now, and what has waited long for its turn.
@@ -398,10 +372,10 @@ impl Pools {
                 };
                 if let Some((until, why, failing)) = blocked {
                     let culprits = &state.culprits;
+                    let behind = |key| culprits.suspects(key) || pool.tried.contains(&key);
                     found.extend(state.waiting.drain(..).map(|waiting| PutOff {
-                        // At whom connections ended comes back behind the others.
-                        until: match culprits.suspects(waiting.job.key()) {
-                            true => until.after(until.since(now)),
+                        until: match behind(waiting.job.key()) {
+                            true => later(until, now),
                             false => until,
                         },
                         job: waiting.job,
@@ -429,8 +403,11 @@ impl Pools {
         let mut gone = Vec::new();
         for pool in self.all.values_mut() {
             pool.blame.retain(|&run, _| keep(run));
+            pool.strangers.retain(keep);
+            pool.tried.retain(|key| keep(key.run));
             let before = gone.len();
             for site in pool.sites.values_mut() {
+                site.strangers.retain(keep);
                 let gone_now = site
                     .split(|waiting| !keep(waiting.job.run.id()))
                     .into_iter();
@@ -469,6 +446,11 @@ pub(super) struct Failure<'a> {
     pub why: &'a str,
     pub sure: bool,
     pub waits: Waits<'a>,
+}
+
+/// When one comes back at whom connections ended or who was refused before: behind those that wait until `until`.
+pub(super) fn later(until: Timestamp, now: Timestamp) -> Timestamp {
+    until.after(until.since(now))
 }
 
 fn turn_at(pool: &str) -> String {

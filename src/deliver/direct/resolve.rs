@@ -37,11 +37,17 @@ pub(super) enum Resolved {
     Nowhere(String),
     /// Not now.
     Unknown(String),
+    /// The nameserver gave no answer about it, ...
+    Unanswered(String),
+    /// ... nor about anything else.
+    Dark(String),
 }
 
 /// Who is asked.
 pub(super) struct Resolver {
     pub dns: Dns,
+    /// The same without a memory.
+    pub afresh: Dns,
     pub providers: Providers,
     /// None where MTA-STS is off.
     pub policies: Option<Arc<Policies>>,
@@ -54,8 +60,17 @@ impl Resolver {
     pub(super) async fn resolve(&self, domain: &str) -> Resolved {
         match self.try_resolve(domain).await {
             Ok(resolved) => resolved,
-            Err(error) => Resolved::Unknown(error.to_string()),
+            Err(error) => Resolved::Unanswered(error.to_string()),
         }
+    }
+
+    /// Whether the nameserver says now, and not from memory, that mail for `domain` could go somewhere.
+    pub(super) async fn is_there(&self, domain: &str) -> Result<bool, LookupError> {
+        let answer = self.afresh.mx(domain).await?;
+        if !answer.records.is_empty() || !answer.exists {
+            return Ok(answer.exists);
+        }
+        Ok(!self.afresh.addresses(domain).await?.records.is_empty())
     }
 
     async fn try_resolve(&self, domain: &str) -> Result<Resolved, LookupError> {
@@ -96,15 +111,25 @@ impl Resolver {
             && self.dns.is_mx_validated(domain).await?;
         let mut site = Vec::with_capacity(hosts.len());
         let mut unsafe_ones = 0;
+        let mut dark = None;
+        let mut longest = LONG;
         for host in &hosts {
-            match self.demand(host, &provider, policy.as_ref(), bound).await? {
-                Some(demand) => site.push(Host {
-                    preference: host.preference,
-                    name: host.host.clone(),
-                    demand,
-                }),
-                None => unsafe_ones += 1,
+            match self.demand(host, &provider, policy.as_ref(), bound).await {
+                Ok(Some((demand, ttl))) => {
+                    longest = longest.min(ttl);
+                    site.push(Host {
+                        preference: host.preference,
+                        name: host.host.clone(),
+                        demand,
+                    });
+                }
+                Ok(None) => unsafe_ones += 1,
+                // RFC 7672, section 2.1.2: of which nothing is known cannot be reached, and the others can.
+                Err(error) => (dark, longest) = (Some(error), SHORT),
             }
+        }
+        if let (true, Some(error)) = (site.is_empty(), dark) {
+            return Err(error);
         }
         if site.is_empty() {
             let why = format!(
@@ -123,38 +148,44 @@ impl Resolver {
             },
             provider,
             hosts: site,
-            ttl: answer.ttl.clamp(SHORT, LONG),
+            ttl: answer.ttl.min(longest).max(SHORT),
         })
     }
 
-    /// What is asked of a connection to `host`; none where no mail may go there.
+    /// What is asked of a connection to `host`, and for how long at most; none where no mail may go there.
     async fn demand(
         &self,
         host: &Exchange,
         provider: &Provider,
         policy: Option<&Policy>,
         bound: bool,
-    ) -> Result<Option<Demand>, LookupError> {
+    ) -> Result<Option<(Demand, Duration)>, LookupError> {
         if self.tls == TlsPolicy::None {
-            return Ok(Some(Demand::Clear));
+            return Ok(Some((Demand::Clear, LONG)));
         }
+        let mut encrypted = None;
         if bound && self.dns.is_host_validated(&host.host).await? {
-            let records = self.dns.tlsa(&host.host, self.port).await?.records;
+            let answer = self.dns.tlsa(&host.host, self.port).await?;
+            let records = answer.records;
             let usable = dane::usable(&records);
             if !usable.is_empty() {
-                return Ok(Some(Demand::Dane(usable)));
+                return Ok(Some((Demand::Dane(usable), answer.ttl)));
             }
-            if !records.is_empty() {
-                // RFC 7672, section 2.2: none is usable, so TLS is mandatory and nobody need prove anything.
-                return Ok(Some(Demand::Encrypted));
-            }
+            // RFC 7672, section 2.2: none is usable, so TLS is mandatory and nobody need prove anything, unless a
+            // policy asks for it.
+            encrypted = (!records.is_empty()).then_some(answer.ttl);
         }
         if let Some(policy) = policy {
-            return Ok(policy.names(&host.host).then_some(Demand::Verified));
+            let named = policy.names(&host.host);
+            return Ok(named.then_some((Demand::Verified, encrypted.unwrap_or(LONG))));
         }
-        Ok(Some(match (self.tls, provider.tls) {
+        if let Some(ttl) = encrypted {
+            return Ok(Some((Demand::Encrypted, ttl)));
+        }
+        let demand = match (self.tls, provider.tls) {
             (TlsPolicy::Required, _) | (_, TlsRule::Encrypted) => Demand::Encrypted,
             _ => Demand::Offered,
-        }))
+        };
+        Ok(Some((demand, LONG)))
     }
 }

@@ -4,10 +4,13 @@
 //! off by schedule and charged. So one reader's mail stops neither the run nor the relay, and ends like any that is
 //! refused for ever.
 
+use std::sync::atomic::Ordering;
+
 use crate::deliver::judge::{Attempt, put_off};
 use crate::deliver::ledger::Settling;
 use crate::deliver::worker::{Ready, Worker};
 use crate::delivery::Outcome;
+use crate::id::DeliveryKey;
 use crate::reply::{Reply, Stage};
 use crate::smtp::error::{Phase, SessionError};
 use crate::smtp::session::Session;
@@ -27,22 +30,31 @@ impl Worker<'_> {
         }
     }
 
+    /// The connection ended at the commands of this delivery. True if the delivery is to blame.
+    pub(super) fn ended_by(&self, key: DeliveryKey) -> bool {
+        self.seat
+            .ended_by(key, self.carried.load(Ordering::Relaxed))
+    }
+
     /// The connection broke before the marker of `ready` was asked for: the job goes back, or the delivery is put
-    /// off.
+    /// off. True if that was its own fault, and says nothing of the relay.
     pub(super) fn broke_off(
         &self,
         session: &Session,
         ready: Ready,
         error: &SessionError,
         settling: &mut Vec<Settling>,
-    ) {
+    ) -> bool {
         let Some(stage) = own_stage(error) else {
-            return self.seat.put_back(ready.job);
+            self.seat.put_back(ready.job);
+            return false;
         };
-        match self.seat.ended_by(ready.prepared.key) {
+        let own = self.ended_by(ready.prepared.key);
+        match own {
             true => settling.push(self.put_off(session, ready, stage, error, false)),
             false => self.seat.put_behind(ready.job),
         }
+        own
     }
 
     /// The connection broke behind the marker of `ready` and before its terminator: the marker is taken back, or the
@@ -54,7 +66,7 @@ impl Worker<'_> {
         error: &SessionError,
     ) -> Settling {
         match own_stage(error) {
-            Some(stage) if self.seat.ended_by(ready.prepared.key) => {
+            Some(stage) if self.ended_by(ready.prepared.key) => {
                 self.put_off(session, ready, stage, error, true)
             }
             _ => self.settling(ready, Outcome::Released, None),

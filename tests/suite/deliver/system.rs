@@ -19,7 +19,7 @@ use crate::on_both;
 
 const SAMPLE: &str = "this-week-in-ai-research";
 
-async fn enqueue(rig: &Rig, address: &str) {
+pub(super) async fn enqueue(rig: &Rig, address: &str) {
     let (revision, _) = revision_of(rig).await;
     let mail = NewSystemMail {
         kind: "notice",

@@ -48,7 +48,7 @@ async fn policy_host(certificate: &Certificate, policy: &'static str) -> PolicyH
             let right = request[..read].starts_with(b"GET /.well-known/mta-sts.txt ");
             let answer = match right {
                 true => format!(
-                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
+                    "HTTP/1.1 200 OK\r\nContent-Type: Text/Plain; charset=utf-8\r\nContent-Length: {}\r\n\
                      Connection: close\r\n\r\n{policy}",
                     policy.len()
                 ),
@@ -197,6 +197,39 @@ on_both!(
         assert_eq!(rig.finish(run).await, sent(6));
         // Records that nobody vouches for are as good as none.
         let (_dns, rig) = bound(engine, &hosts, &tlsa(&other), "").await;
+        let run = rig.begin().await;
+        assert_eq!(rig.finish(run).await, sent(6));
+    }
+);
+
+on_both!(
+    records_that_bind_nothing_do_not_take_the_place_of_a_policy,
+    async |engine: Engine| {
+        const OTHER: &str = "version: STSv1\nmode: enforce\nmx: *.other.example\nmax_age: 86400\n";
+        let names = ["mta-sts.strict.example", "mx.strict.example"];
+        let trusted = Certificate::generate(&names, false).expect("one");
+        let policy = policy_host(&trusted, OTHER).await;
+        let hosts = Hosts::listen(vec![tls(&trusted)]).await;
+        let port = hosts.port;
+        let unusable = format!(
+            "_{port}._tcp.mx.strict.example TLSA 0 1 1 {}\n",
+            tlsa(&trusted)
+        );
+        let dns = Nameserver::start(&format!("{ZONE}\n{}{unusable}", signed(port))).await;
+        let rig = strict(engine, &hosts, &dns, &trusted, &policy).await;
+        let why = waits(&rig, &hosts).await;
+        assert!(why.contains("MTA-STS policy of `strict.example`"), "{why}");
+    }
+);
+
+on_both!(
+    a_host_of_which_nothing_is_known_closes_a_bound_domain_to_nobody,
+    async |engine: Engine| {
+        let certificate = Certificate::generate(&["elsewhere.example"], true).expect("one");
+        let hosts = Hosts::listen(vec![tls(&certificate)]).await;
+        let dark = "strict.example MX 20 mx.dark.example\nmx.dark.example FAIL\n";
+        let signed = signed(hosts.port) + dark;
+        let (_dns, rig) = bound(engine, &hosts, &tlsa(&certificate), &signed).await;
         let run = rig.begin().await;
         assert_eq!(rig.finish(run).await, sent(6));
     }
