@@ -77,6 +77,15 @@ fn facts(run: &Run) -> Facts<'_> {
     }
 }
 
+/// While no process sends at all.
+fn nobody(run: &Run) -> Facts<'_> {
+    Facts {
+        sender: false,
+        sending: false,
+        ..facts(run)
+    }
+}
+
 #[test]
 fn every_cause_is_one_sentence_that_says_what_to_expect() {
     let mut told = String::new();
@@ -99,11 +108,6 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
         ..facts(&scheduled)
     });
     scheduled.local_at = None;
-    let nobody = |run| Facts {
-        sender: false,
-        sending: false,
-        ..facts(run)
-    };
     for late in [5, 90] {
         scheduled.start_at = Some(NOW - late * MINUTE);
         say(&nobody(&scheduled));
