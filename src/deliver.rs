@@ -6,6 +6,7 @@
 
 mod blame;
 mod breaker;
+pub mod charge;
 pub(crate) mod copies;
 mod culprits;
 pub mod direct;
@@ -13,6 +14,7 @@ mod dispatch;
 mod guard;
 mod judge;
 mod ledger;
+mod paced;
 mod purse;
 mod queue;
 mod relays;
@@ -37,6 +39,7 @@ use tokio::task::JoinSet;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::{Config, Relay, UncertainPolicy};
+use crate::deliver::charge::Charge;
 use crate::deliver::direct::memory;
 use crate::deliver::guard::{Generation, SendingLock};
 use crate::deliver::ledger::Ledger;
@@ -67,26 +70,6 @@ pub struct Engine {
     _lock: SendingLock,
 }
 
-/// Which runs an engine looks after.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Charge {
-    All,
-    /// The open run alone.
-    Mails,
-    /// All but these: somebody has interrupted them, and goes on with them when it is time.
-    AllBut(Vec<RunId>),
-}
-
-impl Charge {
-    fn has(&self, run: RunId) -> bool {
-        match self {
-            Charge::All => true,
-            Charge::Mails => run == RunId::SYSTEM,
-            Charge::AllBut(others) => !others.contains(&run),
-        }
-    }
-}
-
 /// Taking the engine may find another process at work.
 pub enum Taken {
     Engine(Box<Engine>),
@@ -111,6 +94,14 @@ impl Engine {
     /// Takes the right to send: the lock of the database or of this node, and the sender's row. What older
     /// processes of this node left at the dot becomes uncertain, by each run's policy.
     pub async fn take(app: App, stop: watch::Receiver<bool>) -> anyhow::Result<Taken> {
+        let Some(engine) = Engine::enter(app, stop).await? else {
+            return Ok(Taken::Busy);
+        };
+        engine.hold_if_doubtful().await?;
+        Ok(Taken::Engine(Box::new(engine)))
+    }
+
+    async fn enter(app: App, stop: watch::Receiver<bool>) -> anyhow::Result<Option<Engine>> {
         let boot = app.chance.key();
         let node = node_name(&app);
         let path = SendingLock::path(&app, &node)?;
@@ -121,7 +112,7 @@ impl Engine {
             lock = SendingLock::try_take(&path, boot)?;
         }
         let Some(lock) = lock else {
-            return Ok(Taken::Busy);
+            return Ok(None);
         };
         let shared = Arc::new(Shared::new(&app, stop)?);
         let now = app.clock.now();
@@ -137,8 +128,7 @@ impl Engine {
             _lock: lock,
         };
         engine.reap().await?;
-        engine.hold_if_doubtful().await?;
-        Ok(Taken::Engine(Box::new(engine)))
+        Ok(Some(engine))
     }
 
     /// Sends system mails and no run.
@@ -148,17 +138,25 @@ impl Engine {
         self
     }
 
-    /// Sends `run`, and what is begun or goes on from now on; not what was interrupted before. Gives those runs too.
+    /// Sends `run`, and what is begun or goes on from now on; not what was interrupted before, nor what waits for its
+    /// hour. Gives the former too.
     pub async fn for_run(mut self, run: RunId) -> anyhow::Result<(Engine, Vec<Run>)> {
         let mut others = self.shared.app.store.active_runs().await?;
         others.retain(|other| other.id() != run && other.id() != RunId::SYSTEM);
-        self.charge = Charge::AllBut(others.iter().map(Run::id).collect());
+        self.charge = Charge::One {
+            run: run.0,
+            but: others.iter().map(|run| (run.id, run.since)).collect(),
+        };
         Ok((self, others))
     }
 
     /// Sends until told to stop, then drains: takes nothing new, waits for the answers to final dots.
     pub async fn run(self) -> anyhow::Result<()> {
         let shared = self.shared.clone();
+        if self.charge != Charge::All {
+            let charge = self.charge.to_json();
+            shared.app.store.tell_charge(self.boot, &charge).await?;
+        }
         let (ledger, mut committing) =
             Ledger::start(shared.app.clone(), self.boot, shared.connections());
         let mut workers = JoinSet::new();
@@ -249,10 +247,16 @@ impl Engine {
         if under_way.is_empty() {
             return self.generation.rest(app).await;
         }
-        if let Some(why) = self.generation.objection(app).await? {
-            for run in under_way {
+        let older = self.generation.older(app).await?;
+        for run in under_way {
+            let why = match &older {
+                Some(why) => Some(why.clone()),
+                None => slept(app, run).await?,
+            };
+            if why.is_some() {
+                let why = why.as_deref();
                 app.store
-                    .set_run_status(run.id(), &run.status, "held", Some(&why), app.clock.now())
+                    .set_run_status(run.id(), &run.status, "held", why, app.clock.now())
                     .await?;
             }
         }
@@ -263,9 +267,29 @@ impl Engine {
 /// Whether any process sends from this database now.
 pub async fn is_sending(app: &App) -> anyhow::Result<bool> {
     match app.store.sqlite_path() {
-        Some(path) => SendingLock::is_held(&path.with_extension("sending")),
+        Some(path) => SendingLock::is_held(&SendingLock::beside(path)),
         None => Ok(app.store.senders_alive().await?),
     }
+}
+
+/// Settles what a sender that died left at the dot, where no living one will: its deliveries become uncertain.
+pub async fn settle(app: &App) -> anyhow::Result<()> {
+    let (_say, stop) = watch::channel(false);
+    if let Some(engine) = Engine::enter(app.clone(), stop).await? {
+        app.store.leave_sender(engine.boot).await?;
+    }
+    Ok(())
+}
+
+/// Why a sender that begins now holds `run`, if it was under way while nothing was sent for too long.
+pub async fn slept(app: &App, run: &Run) -> anyhow::Result<Option<String>> {
+    let slept = Generation::of(app).slept(app).await?;
+    Ok(slept.and_then(|(until, why)| (run.since <= until.0).then_some(why)))
+}
+
+/// Notes that a person knows for how long nothing was sent.
+pub async fn forget_sleep(app: &App) -> anyhow::Result<()> {
+    Generation::of(app).rest(app).await
 }
 
 /// Notes that a person wants to go on with this database as it is: the guard starts anew from here.

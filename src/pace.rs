@@ -16,12 +16,23 @@ const PORTION: i64 = 50;
 /// Machines may differ by so much; a mark farther ahead comes from a clock that was set back.
 const SKEW: i64 = 60_000;
 
-/// How many messages may go out now, and the mark to keep with the run.
+/// A spread in which nothing left for longer than its pace explains, and than this, was held up.
+const IDLE: i64 = 2_000;
+
+/// How many messages may go out now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub messages: usize,
-    /// The instant up to which the pace is used up.
-    pub paced_to: Timestamp,
+    per_day: i128,
+    from: i64,
+}
+
+impl Grant {
+    /// The instant up to which the pace is used up by so many of them: the mark to keep with the run.
+    pub fn used_by(&self, messages: usize) -> Timestamp {
+        let messages = i128::try_from(messages).unwrap_or(i128::MAX / i128::from(DAY));
+        Timestamp(self.from + ceil(messages * i128::from(DAY), self.per_day))
+    }
 }
 
 /// Reads `20/s`, `1000/m`, `5000/h` or `100000/d`; gives messages per day.
@@ -67,15 +78,40 @@ pub fn spread(queued: i64, left: Duration) -> Option<i64> {
     Some(i64::try_from(per_day).unwrap_or(i64::MAX).max(1))
 }
 
+/// When a spread to `until` ends at which `queued` messages still wait, the last having left by `mark`: what held it up
+/// meanwhile (a stage that was looked at, a relay or a sender that was away, a clock that was set) is added, so that the
+/// rest keeps its pace.
+pub fn kept(
+    queued: i64,
+    per_day: Option<i64>,
+    until: Timestamp,
+    mark: Timestamp,
+    now: Timestamp,
+) -> Timestamp {
+    let lag = now.0 - mark.0;
+    if lag < -SKEW {
+        return Timestamp(until.0 + lag);
+    }
+    let Some(spread) = spread(queued, until.since(mark)) else {
+        return until;
+    };
+    let per_day = per_day.map_or(spread, |per_day| per_day.min(spread));
+    let idle = lag - ceil(i128::from(DAY), i128::from(per_day));
+    match idle > IDLE {
+        true => Timestamp(until.0 + idle),
+        false => until,
+    }
+}
+
 /// What may go out at `now` at this pace, when it is used up to `paced_to`.
 pub fn grant(per_day: i64, paced_to: Option<Timestamp>, now: Timestamp) -> Grant {
     let per_day = i128::from(per_day.max(1));
     let interval = ceil(i128::from(DAY), per_day);
     let oldest = now.0 - BURST.max(interval);
     let from = match paced_to {
-        None => now.0 - interval.max(PORTION),
-        Some(mark) if mark.0 > now.0 + SKEW => now.0,
-        Some(mark) => mark.0.max(oldest),
+        Some(mark) if mark.0 <= now.0 + SKEW => mark.0.max(oldest),
+        // The first message, or the first since the clock was set back, which brings a mark of the new time.
+        _ => now.0 - interval.max(PORTION),
     };
     let open = (now.0 - from).max(0);
     let messages = match interval < PORTION && open < PORTION {
@@ -84,7 +120,8 @@ pub fn grant(per_day: i64, paced_to: Option<Timestamp>, now: Timestamp) -> Grant
     };
     Grant {
         messages: usize::try_from(messages).unwrap_or(usize::MAX),
-        paced_to: Timestamp(from + ceil(messages * i128::from(DAY), per_day)),
+        per_day,
+        from,
     }
 }
 
@@ -99,8 +136,13 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{grant, parse, shown, spread};
+    use super::{Grant, grant, kept, parse, shown, spread};
     use crate::clock::Timestamp;
+
+    /// What may go out, and the mark when all of it has.
+    fn given(grant: Grant) -> (usize, Timestamp) {
+        (grant.messages, grant.used_by(grant.messages))
+    }
 
     #[test]
     fn a_rate_is_read_and_said_again() {
@@ -131,12 +173,16 @@ mod tests {
     fn a_slow_pace_gives_one_at_a_time_and_nothing_is_saved_up() {
         let at = |seconds: i64| Timestamp(1_000_000_000 + seconds * 1000);
         let hourly = parse("2/h").expect("a rate");
-        let first = grant(hourly, None, at(0));
-        assert_eq!((first.messages, first.paced_to), (1, at(0)));
+        assert_eq!(given(grant(hourly, None, at(0))), (1, at(0)));
         assert_eq!(grant(hourly, Some(at(0)), at(1799)).messages, 0);
         assert_eq!(grant(hourly, Some(at(0)), at(1800)).messages, 1);
         let late = grant(hourly, Some(at(0)), at(90_000));
-        assert_eq!((late.messages, late.paced_to), (1, at(90_000)));
+        assert_eq!(given(late), (1, at(90_000)));
+        assert_eq!(
+            late.used_by(0),
+            at(88_200),
+            "what was not given out is not used up"
+        );
         let fast = parse("20/s").expect("a rate");
         assert_eq!(grant(fast, Some(at(0)), at(3600)).messages, 20);
     }
@@ -147,7 +193,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let fast = parse("20/s").expect("a rate");
         let back = grant(fast, Some(now.after(hour)), now);
-        assert_eq!((back.messages, back.paced_to), (0, now));
+        assert_eq!(given(back), (1, now));
         // A machine whose clock is a little behind waits for the other's mark.
         let ahead = now.after(Duration::from_secs(5));
         assert_eq!(grant(fast, Some(ahead), now).messages, 0);
@@ -161,6 +207,32 @@ mod tests {
         assert_eq!(spread(3600, Duration::ZERO), None);
     }
 
+    #[test]
+    fn what_holds_a_spread_up_is_added_to_it() {
+        let at = |seconds: i64| Timestamp(1_000_000_000 + seconds * 1000);
+        // 100 messages in 1,000 s: one each 10 s.
+        for (mark, now, per_day, until) in [
+            (0, 10, None, 1_000),
+            (0, 11, None, 1_000),
+            // A stage was looked at for 40 min, also after the end that was.
+            (0, 2_410, None, 3_400),
+            // One a minute is slower than the spread, and no wait.
+            (0, 60, Some(1_440), 1_000),
+            (0, 90, Some(1_440), 1_030),
+            // A clock set back by an hour, and one that another machine is ahead by.
+            (3_600, 0, None, -2_600),
+            (30, 0, None, 1_000),
+        ] {
+            let kept = kept(100, per_day, at(1_000), at(mark), at(now));
+            assert_eq!(kept, at(until), "{mark} {now} {per_day:?}");
+        }
+        assert_eq!(
+            kept(100, None, at(0), at(10), at(5_000)),
+            at(0),
+            "it is over"
+        );
+    }
+
     proptest! {
         #[test]
         fn a_pace_is_neither_exceeded_nor_missed(
@@ -171,13 +243,14 @@ mod tests {
             let begin = Timestamp(1_800_000_000_000);
             let first = grant(per_day, None, begin);
             prop_assert!(first.messages >= 1, "it never begins");
-            let (mut now, mut mark, mut total) = (begin, first.paced_to, first.messages);
+            let (mut total, mut mark) = given(first);
+            let mut now = begin;
             for step in steps {
                 now = Timestamp(now.0 + step);
-                let given = grant(per_day, Some(mark), now);
-                prop_assert!(given.paced_to <= now);
-                mark = given.paced_to;
-                total += given.messages;
+                let (messages, used) = given(grant(per_day, Some(mark), now));
+                prop_assert!(used <= now);
+                mark = used;
+                total += messages;
             }
             let total = i64::try_from(total).expect("a number");
             let (share, portion) = ((now.0 - begin.0) * per_second / 1000, per_second / 20 + 1);

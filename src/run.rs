@@ -7,14 +7,16 @@ use anyhow::{Context, bail, ensure};
 
 use crate::app::App;
 use crate::archive;
+use crate::clock::Timestamp;
 use crate::compile::{Compiled, Image};
 use crate::config::{Config, UncertainPolicy};
-use crate::deliver;
+use crate::deliver::{self, charge};
 use crate::delivery::{Counts, State};
 use crate::id::{ListId, RunId};
 use crate::lists;
 use crate::message::{ListHeaders, RunHeaders};
 use crate::publication::{self, Built};
+use crate::schedule::span;
 use crate::store::revisions::NewRevision;
 use crate::store::runs::{Begun, NewRun, Plan, Run};
 
@@ -236,7 +238,8 @@ pub async fn pause(app: &App, run: &Run) -> anyhow::Result<()> {
     bail!("the run of `{}` is {}, not sending", now.slug, now.status)
 }
 
-/// Lets a paused or held run go on. A held one needs `yes`: someone has read why.
+/// Lets a run go on: a paused or held one, one that was interrupted, and one whose hour passed while nobody was there. A
+/// held one needs `yes`: someone has read why.
 pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
     match run.status.as_str() {
         "paused" => {}
@@ -247,7 +250,13 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
             run.reason.as_deref().unwrap_or("no reason kept"),
             name(app, run).await?
         ),
-        "scheduled" | "freezing" | "sending" => return Ok(()),
+        "scheduled" => return start_late(app, run, yes).await,
+        "freezing" | "sending" => {
+            if yes && deliver::slept(app, run).await?.is_some() {
+                deliver::forget_sleep(app).await?;
+            }
+            return take_up(app, run).await;
+        }
         other => bail!(
             "the run of `{}` is {other}; there is nothing to resume",
             run.slug
@@ -257,9 +266,7 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
     let to = match run.started_at {
         Some(_) => "sending",
         // Its hour is still to come.
-        None if run.recipients == 0 && run.start_at.is_some_and(|start| start > now.0) => {
-            "scheduled"
-        }
+        None if run.waits() && run.start_at.is_some_and(|start| start > now.0) => "scheduled",
         // A run held while it froze goes on freezing.
         None => "freezing",
     };
@@ -271,6 +278,46 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
         changed,
         "the run of `{}` changed meanwhile; look again with `pressrun status`",
         run.slug
+    );
+    Ok(())
+}
+
+/// Has whoever sends take up `run`, if its hour has come or if it was interrupted and is left alone since: it goes on
+/// since now. Where nobody sends, the next sender does so by itself.
+pub async fn take_up(app: &App, run: &Run) -> anyhow::Result<()> {
+    let (status, now) = (run.status.as_str(), app.clock.now());
+    if status == "scheduled" && run.is_overdue(now) {
+        app.store.start_run(run.id(), now).await?;
+    }
+    if matches!(status, "freezing" | "sending") && charge::is_left_alone(app, run).await? {
+        app.store
+            .set_run_status(run.id(), status, status, None, now)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Starts a run whose hour has passed; one that is too late only with `yes`.
+async fn start_late(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
+    let (now, limit) = (app.clock.now(), app.config.send.late_start);
+    if !run.is_overdue(now) {
+        return Ok(());
+    }
+    let late = now.since(Timestamp(run.start_at.unwrap_or(now.0)));
+    ensure!(
+        yes || late <= limit,
+        "the start of `{}` is {} late, more than `send.late_start` ({}); `pressrun resume {} --yes` starts it now",
+        run.slug,
+        span(late),
+        span(limit),
+        name(app, run).await?
+    );
+    take_up(app, run).await?;
+    let now = app.store.run(run.id()).await?.context("the run is gone")?;
+    ensure!(
+        now.status != "scheduled",
+        "the run of `{}` was not started: by the clock of the database its hour has not come",
+        now.slug
     );
     Ok(())
 }
@@ -301,17 +348,33 @@ pub async fn cancel(app: &App, run: &Run) -> anyhow::Result<Counts> {
         .await?
         > 0
     {}
+    let counts = app.store.counts(run.id()).await?;
+    if counts.at_dot == 0 {
+        return Ok(counts);
+    }
+    // Those of a living sender are settled by it in a moment, those of a dead one by nobody.
+    if let Err(error) = deliver::settle(app).await {
+        tracing::warn!("what a dead sender left at the dot is settled by the next one: {error:#}");
+    }
     Ok(app.store.counts(run.id()).await?)
 }
 
-/// Takes a run back whose hour has not come: nothing of it is sent. False when it has begun.
+/// Takes a run back of which nothing has begun, whether it waits for its hour or stands still before it: nothing of it
+/// is sent. False when it has begun.
 pub async fn take_back(app: &App, run: &Run) -> anyhow::Result<bool> {
-    let why = Some("taken back before it began");
-    let now = app.clock.now();
-    let taken = app
-        .store
-        .set_run_status(run.id(), "scheduled", "cancelled", why, now);
-    Ok(taken.await?)
+    if !run.waits() {
+        return Ok(false);
+    }
+    let (why, now) = (Some("taken back before it began"), app.clock.now());
+    for status in ["scheduled", "paused", "held"] {
+        if run.status == status {
+            let taken = app
+                .store
+                .set_run_status(run.id(), status, "cancelled", why, now);
+            return Ok(taken.await?);
+        }
+    }
+    Ok(false)
 }
 
 /// The policy of this name; an unknown one holds.

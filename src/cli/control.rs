@@ -5,15 +5,17 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::cli::output::{plain, print_json};
+use crate::cli::send::ask::{Deed, answer};
 use crate::cli::{Cli, Exit, audit, follow};
 use crate::clock::Timestamp;
 use crate::delivery::{Counts, State};
 use crate::run;
+use crate::run::guards::{self, Guard, Question};
 use crate::run::why::{self, Why};
 use crate::schedule;
 use crate::store::runs::Run;
 
-/// Runs shown by `status`: the newest ones.
+/// Runs shown by `status` beside those that are not over: the newest ones.
 const SHOWN: u32 = 20;
 
 /// Pauses a run: what stands at the dot finishes, the rest waits.
@@ -31,6 +33,9 @@ pub struct Reschedule {
     /// When it starts instead: `2026-02-20 07:00`, in the publication's zone or one that is named.
     #[arg(long, value_name = "TIME")]
     at: String,
+    /// Answers a guard: `hour` or `promo-date`. May be said several times.
+    #[arg(long, value_name = "GUARD", value_parser = Guard::parse)]
+    accept: Vec<Guard>,
 }
 
 /// Cancels a run: what is queued is never sent.
@@ -106,13 +111,39 @@ impl Reschedule {
         let zone = &app.config.publication.timezone;
         let start = schedule::start(&self.at, zone, app.clock.now());
         let start = start.map_err(|why| anyhow::anyhow!(why))?;
-        run::reschedule::reschedule(app, &found, &start).await?;
+        let promos = guards::promos_of(app, &found, &start).await?;
+        if promos.is_none() {
+            eprintln!(
+                "note: the folder does not hold what the run sends, so its offers are not looked at"
+            );
+        }
+        let questions = guards::of_hour(app, &found, start.at, &promos.unwrap_or_default()).await?;
+        let open = questions.iter();
+        let open: Vec<&Question> = open
+            .filter(|question| !self.accept.contains(&question.guard))
+            .collect();
+        if let Some(exit) = answer(Deed::MOVE, &found.slug, &open, false)? {
+            return Ok(exit);
+        }
+        let now = run::reschedule::reschedule(app, &found, &start).await?;
         let moved = schedule::shown(start.at, &start.zone);
         audit::note(app, &format!("moved a run to {moved}"), &about(&found)).await?;
         if let Some(note) = &start.note {
             println!("{note}");
         }
-        println!("it starts {moved}");
+        let sure = match now.status.as_str() {
+            "scheduled" => {
+                println!("it starts {moved}");
+                return Ok(Exit::Done);
+            }
+            "held" => " --yes",
+            _ => "",
+        };
+        println!(
+            "its hour is {moved}, and it is {}: `pressrun resume {}{sure}` lets it start then",
+            now.status,
+            run::name(app, &now).await?
+        );
         Ok(Exit::Done)
     }
 }
@@ -136,10 +167,21 @@ impl Cancel {
         }
         let counts = run::cancel(app, &found).await?;
         audit::note(app, "cancelled a run", &about(&found)).await?;
-        println!(
+        let mut said = format!(
             "cancelled: {} sent, {} never sent",
             counts.sent, counts.cancelled
         );
+        if counts.at_dot > 0 {
+            said.push_str(&format!(", {} wait for the relay's answer", counts.at_dot));
+        }
+        if counts.uncertain > 0 {
+            said.push_str(&format!(
+                ", {} uncertain (`pressrun deliveries {} --state uncertain`)",
+                counts.uncertain,
+                run::name(app, &found).await?
+            ));
+        }
+        println!("{said}");
         if counts.sent > 0 && counts.cancelled > 0 {
             println!(
                 "mended, it goes to the others with: pressrun send {} --continue",
@@ -154,7 +196,13 @@ impl Status {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let runs = match &self.issue {
             Some(issue) => vec![run::find(app, issue).await?],
-            None => app.store.runs(SHOWN).await?,
+            None => {
+                let mut runs = app.store.runs(SHOWN).await?;
+                let oldest = runs.last().map_or(0, |run| run.id);
+                let older = app.store.open_runs().await?.into_iter();
+                runs.extend(older.filter(|run| run.id < oldest));
+                runs
+            }
         };
         let mut rows = Vec::with_capacity(runs.len());
         for run in runs {
@@ -167,10 +215,14 @@ impl Status {
                 why,
             });
         }
-        let exit = if rows.iter().all(|row| row.balanced) {
-            Exit::Done
-        } else {
-            Exit::Attention
+        // Of one run all is said that needs a person; a list of many tells it by its words.
+        let needs = |row: &StatusRow| {
+            let doubt = row.counts.uncertain > 0 || row.run.status == "held";
+            !row.balanced || (self.issue.is_some() && doubt)
+        };
+        let exit = match rows.iter().any(needs) {
+            true => Exit::Attention,
+            false => Exit::Done,
         };
         if self.json {
             print_json(&rows)?;

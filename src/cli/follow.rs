@@ -105,7 +105,10 @@ fn status_line(
     }
     if let Some(next) = next.filter(|_| deferred > 0) {
         let at = Timestamp(next).to_rfc3339();
-        parts.push(format!("deferred {deferred}, next try {at}"));
+        parts.push(match run.local_at {
+            Some(_) => format!("waiting {deferred}, the next from {at}"),
+            None => format!("deferred {deferred}, next try {at}"),
+        });
     }
     if !trouble.is_empty() && run.status == "sending" {
         parts.push(trouble.to_owned());
@@ -176,8 +179,13 @@ pub(crate) async fn summary(app: &App, id: RunId) -> anyhow::Result<Exit> {
     // A run that stands still tries nothing.
     let going = matches!(run.status.as_str(), "freezing" | "sending");
     if let Some(next) = next.filter(|_| deferred > 0 && going) {
+        let (what, then) = match run.local_at {
+            // Most of them for their readers' own hour.
+            Some(_) => ("waiting", "the next from"),
+            None => ("deferred", "next try"),
+        };
         println!(
-            "  deferred      {deferred:>9}, next try {}",
+            "  {what:<13} {deferred:>9}, {then} {}",
             Timestamp(next).to_rfc3339()
         );
     }

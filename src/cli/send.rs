@@ -3,7 +3,7 @@
 //! Promises: nothing is begun before the issue is fit to be sent, every guard is answered, and a person
 //! has said yes.
 
-mod ask;
+pub(crate) mod ask;
 pub(crate) mod foreground;
 mod replace;
 pub(crate) mod resume;
@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::app::App;
+use crate::cli::send::ask::Deed;
 use crate::cli::send::foreground::send_and_follow;
 use crate::cli::signal::Stop;
 use crate::cli::{Cli, Exit, audit, control, rehearse, signal};
@@ -206,7 +207,7 @@ impl Send {
             promos.dedup();
         }
         let questions = guards::questions(app, &built, found.id, &planned, &promos).await?;
-        if let Some(exit) = self.answer(&slug, &questions)? {
+        if let Some(exit) = self.answer(Deed::SEND, &slug, &questions)? {
             return Ok(exit);
         }
         self.confirm(&slug, list, &planned)?;
@@ -307,9 +308,7 @@ impl Send {
                 "run {} of `{slug}` is begun; `pressrun serve` sends it, `pressrun status` shows it",
                 run.id
             );
-            if !deliver::is_sending(app).await? {
-                eprintln!("note: no process sends now");
-            }
+            note_if_nobody_sends(app).await?;
             return Ok(Exit::Done);
         }
         if run.status == "scheduled" {
@@ -337,6 +336,10 @@ impl Send {
             "paused" | "held" => {
                 bail!("run {id} of this issue is {status}; go on with `pressrun resume {slug}`")
             }
+            "scheduled" if run.is_overdue(app.clock.now()) => bail!(
+                "the hour of run {id} of this issue has passed, and nobody was there to send it; go on with `pressrun \
+                 resume {slug}`"
+            ),
             "scheduled" => bail!(
                 "run {id} of this issue is scheduled; `pressrun send {slug} --replace` gives it the content of \
                  now, `pressrun cancel {slug}` takes it back, `pressrun why {slug}` says when it starts"
@@ -350,6 +353,7 @@ impl Send {
             println!(
                 "run {id} of `{slug}` is begun; `pressrun serve` sends it, `pressrun status` shows it"
             );
+            note_if_nobody_sends(app).await?;
             return Ok(Exit::Done);
         }
         send_and_follow(app, run.id(), stop).await
@@ -404,6 +408,14 @@ impl Send {
     }
 }
 
+/// Who leaves the sending to others is told where there are none.
+async fn note_if_nobody_sends(app: &App) -> anyhow::Result<()> {
+    if !deliver::is_sending(app).await? {
+        eprintln!("note: no process sends now");
+    }
+    Ok(())
+}
+
 /// The lints for an issue that starts then: told, errors refused, ended offers given back.
 async fn findings(
     app: &App,
@@ -433,10 +445,10 @@ async fn findings(
 
 /// The run of this issue to this list that is under way, and was looked at when it began.
 async fn under_way(app: &App, built: &Built, list: &str) -> anyhow::Result<Option<Run>> {
-    let list = app.store.list(list).await?.map(|list| list.id.0);
-    let run = app.store.run_of(&built.compiled.slug).await?;
-    Ok(run.filter(|run| {
-        let open = !matches!(run.status.as_str(), "finished" | "cancelled");
-        open && run.list_id == list && list.is_some()
-    }))
+    let Some(list) = app.store.list(list).await? else {
+        return Ok(None);
+    };
+    let runs = app.store.runs_of(&built.compiled.slug).await?;
+    let mut runs = runs.into_iter();
+    Ok(runs.find(|run| run.is_open() && run.list_id == Some(list.id.0)))
 }

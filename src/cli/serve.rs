@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::cli::{Cli, Exit, signal};
 use crate::deliver::{Engine, Taken};
 use crate::http::{self, Site};
+use crate::id::RunId;
 use crate::lists;
 use crate::publication;
 use crate::run;
@@ -164,7 +165,10 @@ async fn send(app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let mut told = false;
     while !*stop.borrow() {
         match Engine::take(app.clone(), stop.clone()).await? {
-            Taken::Engine(engine) => return engine.run().await,
+            Taken::Engine(engine) => {
+                tell_under_way(&app).await?;
+                return engine.run().await;
+            }
             Taken::Busy if !told => {
                 eprintln!("another pressrun sends from this database; waiting for its end");
                 told = true;
@@ -174,6 +178,19 @@ async fn send(app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         tokio::select! {
             () = tokio::time::sleep(AGAIN) => {}
             _ = stop.changed() => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whoever interrupted a run may not expect that it goes on by itself.
+async fn tell_under_way(app: &App) -> anyhow::Result<()> {
+    for run in app.store.active_runs().await? {
+        if run.id() != RunId::SYSTEM {
+            let (number, slug, name) = (run.id, &run.slug, run::name(app, &run).await?);
+            println!(
+                "run {number} of `{slug}` is under way and goes on; `pressrun pause {name}` stops it"
+            );
         }
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! Ctrl-C, SIGTERM and a terminal that goes away: the first one drains, the second one ends at once.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -10,18 +12,21 @@ use crate::cli::Exit;
 /// A stop that a signal or the program itself may say.
 pub(crate) struct Stop {
     say: watch::Sender<bool>,
+    /// Whether there is anything to wait for.
+    drains: Arc<AtomicBool>,
 }
 
 /// Starts to listen for signals.
 pub(crate) fn stop() -> Stop {
     let (say, _) = watch::channel(false);
-    let told = say.clone();
+    let drains = Arc::new(AtomicBool::new(true));
+    let (told, waits) = (say.clone(), drains.clone());
     tokio::spawn(async move {
-        if let Err(error) = listen(told).await {
+        if let Err(error) = listen(told, waits).await {
             tracing::error!(%error, "signals cannot be heard");
         }
     });
-    Stop { say }
+    Stop { say, drains }
 }
 
 impl Stop {
@@ -35,13 +40,18 @@ impl Stop {
         self.say.send_replace(true);
     }
 
+    /// Notes whether this process sends: one that follows another's sending has nothing to wait for.
+    pub(crate) fn drains(&self, sends: bool) {
+        self.drains.store(sends, Ordering::Relaxed);
+    }
+
     /// Whether stop was said.
     pub(crate) fn is_stopped(&self) -> bool {
         *self.say.borrow()
     }
 }
 
-async fn listen(say: watch::Sender<bool>) -> std::io::Result<()> {
+async fn listen(say: watch::Sender<bool>, drains: Arc<AtomicBool>) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     // Who started us by `nohup` wants us to outlive the terminal.
@@ -63,7 +73,9 @@ async fn listen(say: watch::Sender<bool>) -> std::io::Result<()> {
             std::process::exit(Exit::Interrupted as i32);
         }
         say.send_replace(true);
-        eprintln!("stopping: waiting for the answers to final dots; once more ends at once");
+        if drains.load(Ordering::Relaxed) {
+            eprintln!("stopping: waiting for the answers to final dots; once more ends at once");
+        }
     }
     Ok(())
 }

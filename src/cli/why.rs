@@ -6,9 +6,6 @@ use crate::cli::output::{plain, print, print_json};
 use crate::cli::{Cli, Exit};
 use crate::run::{self, why};
 
-/// Runs looked at: the newest ones.
-const SHOWN: u32 = 20;
-
 /// Says why a run stands where it stands: the cause, since when, what goes on, when it is next tried.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -25,7 +22,7 @@ pub(super) async fn run(cli: &Cli, arguments: &Arguments) -> anyhow::Result<Exit
     let app = cli.open().await?;
     let found = match &arguments.issue {
         Some(issue) => vec![why::why(&app, &run::find(&app, issue).await?).await?],
-        None => why::all(&app, SHOWN).await?,
+        None => why::all(&app).await?,
     };
     if arguments.json {
         print_json(&found)?;

@@ -10,14 +10,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::privacy::Tracking;
+use crate::deliver::charge::Charge;
 use crate::deliver::stages::Watched;
-use crate::deliver::standing::Via;
 use crate::deliver::starter::Clocks;
 use crate::deliver::teller::Telling;
 use crate::deliver::trouble::Trouble;
-use crate::deliver::{Charge, Engine, guard};
+use crate::deliver::{Engine, guard};
 use crate::id::{DeliveryKey, RunId};
-use crate::pace;
 use crate::store::StoreError;
 use crate::store::relays::RelayState;
 use crate::store::runs::{Frozen, Run};
@@ -106,7 +105,7 @@ impl Engine {
             self.start_due(&mut memory.clocks).await?;
         }
         let mut runs = shared.app.store.active_runs().await?;
-        runs.retain(|run| self.charge.has(run.id()));
+        runs.retain(|run| self.charge.has(run));
         let before = std::mem::take(&mut memory.runs);
         memory.runs = runs
             .into_iter()
@@ -195,9 +194,9 @@ impl Engine {
         }
         if system && shared.queue.len(run.id()) == 0 {
             // New mails are numbered into blocks that are held: one that takes its time keeps none of them waiting.
-            for held in shared.queue.held_mails() {
+            for held in shared.queue.held(run.id()) {
                 let rows = app.store.load_block(run.id(), held.block(), now).await?;
-                shared.queue.push_new(run, via, &held, rows);
+                shared.queue.push_new(run, via, &held, held.fresh(rows));
             }
         }
         while system || shared.queue.len(run.id()) < wanted {
@@ -240,74 +239,8 @@ impl Engine {
         jobs.div_ceil(DeliveryKey::BLOCK).clamp(1, LEASES)
     }
 
-    /// Gives out no more of a run than its pace allows now. Nothing of it waits in memory: a block is leased
-    /// for what may go out at once, and what is not due or not allowed yet goes back with it.
-    async fn feed_paced(
-        &self,
-        run: &Arc<Run>,
-        via: Via,
-        wanted: usize,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let app = &self.shared.app;
-        let queued = app.store.counts(run.id()).await?.queued;
-        let left = run.spread_until.map(|until| Timestamp(until).since(now));
-        let spread = left.and_then(|left| pace::spread(queued, left));
-        // Once the time of a spread is over, what is left goes out as fast as it may.
-        let Some(per_day) = [run.per_day, spread].into_iter().flatten().min() else {
-            return self.give_out(run, via, usize::MAX, wanted, now).await;
-        };
-        let grant = pace::grant(per_day, run.paced_to.map(Timestamp), now);
-        if grant.messages == 0 || app.store.due(run.id(), now).await? == 0 {
-            return self.finish(run).await;
-        }
-        if app
-            .store
-            .move_pace(run.id(), run.paced_to, grant.paced_to)
-            .await?
-        {
-            self.give_out(run, via, grant.messages, wanted, now).await?;
-        }
-        Ok(())
-    }
-
-    /// Leases blocks of a run until `allowed` jobs, or as many as are wanted, wait for a connection.
-    async fn give_out(
-        &self,
-        run: &Arc<Run>,
-        via: Via,
-        mut allowed: usize,
-        wanted: usize,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let app = &self.shared.app;
-        while allowed > 0 && self.shared.queue.len(run.id()) < wanted {
-            let lease = app.config.send.lease;
-            let blocks = app
-                .store
-                .lease_blocks(run.id(), &self.node, self.boot, lease, 1, now)
-                .await?;
-            let Some(&block) = blocks.first() else {
-                return self.finish(run).await;
-            };
-            if self.shared.done.is_open(run.id(), block) {
-                continue;
-            }
-            let rows = app.store.load_block(run.id(), block, now).await;
-            let failed = rows.as_ref().err().map(ToString::to_string);
-            let mut rows = rows.unwrap_or_default();
-            rows.truncate(allowed);
-            allowed -= rows.len();
-            self.shared.queue.push_block(run, via, block, rows);
-            if let Some(error) = failed {
-                tracing::error!(error, run.id = run.id, "a block could not be read");
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    async fn finish(&self, run: &Run) -> Result<(), StoreError> {
+    /// Finishes a run in which nothing is left to be done.
+    pub(super) async fn finish(&self, run: &Run) -> Result<(), StoreError> {
         if run.status != "sending" {
             return Ok(());
         }

@@ -30,10 +30,7 @@ impl SendingLock {
     /// this node, because a second process of its name would fence the first, and only other machines may send too.
     pub(crate) fn path(app: &App, node: &str) -> anyhow::Result<PathBuf> {
         if let Some(database) = app.store.sqlite_path() {
-            // By whatever names a file is reached, it has one lock.
-            let database = database.canonicalize();
-            let database = database.context("the database's own file cannot be found")?;
-            return Ok(database.with_extension("sending"));
+            return Ok(SendingLock::beside(database));
         }
         let folder = app.path(&app.config.paths.state);
         fs::create_dir_all(&folder)
@@ -41,6 +38,14 @@ impl SendingLock {
         let plain = |c: char| if c.is_alphanumeric() { c } else { '-' };
         let node: String = node.chars().map(plain).collect();
         Ok(folder.join(format!("{node}.sending")))
+    }
+
+    /// Where the lock on a SQLite database lies: beside the file itself, by whatever name it is called.
+    pub(crate) fn beside(database: &Path) -> PathBuf {
+        let file = fs::canonicalize(database);
+        file.as_deref()
+            .unwrap_or(database)
+            .with_extension("sending")
     }
 
     /// Takes the lock at `path`; none if another process holds it.
@@ -103,15 +108,12 @@ impl Generation {
         }
     }
 
-    /// Why the runs under way must be held, if they must.
-    pub(crate) async fn objection(&self, app: &App) -> anyhow::Result<Option<String>> {
-        if let Some(why) = self.older(app).await? {
-            return Ok(Some(why));
-        }
-        let beat = number(app.store.meta(HEARTBEAT).await?);
-        Ok((beat > 0)
-            .then(|| slept(app.clock.now(), Timestamp(beat)))
-            .flatten())
+    /// Why runs under way must be held, if nothing was sent for too long; of a run that is under way since later than
+    /// the given instant nobody missed anything.
+    pub(crate) async fn slept(&self, app: &App) -> anyhow::Result<Option<(Timestamp, String)>> {
+        let beat = Timestamp(number(app.store.meta(HEARTBEAT).await?));
+        let why = (beat.0 > 0).then(|| slept(app.clock.now(), beat)).flatten();
+        Ok(why.map(|why| (beat.after(GAP), why)))
     }
 
     /// Why this database must not be sent from, if it is older than this machine remembers.

@@ -43,12 +43,14 @@ struct OpenBlock {
     run: RunId,
     block: u32,
     pending: AtomicUsize,
-    /// The jobs that are not settled, by their numbers; of the open run only, whose blocks go on growing.
+    /// Whether jobs are added while it is held: those of the open run, and of a run that keeps a pace.
+    grows: bool,
+    /// The jobs of one that grows that are not settled, by their numbers.
     seqs: Mutex<HashSet<i64>>,
     done: Arc<Done>,
 }
 
-/// A leased block of the open run, and what of it was in memory at some moment.
+/// A leased block that grows, and what of it was in memory at some moment.
 pub(crate) struct Held {
     open: Arc<OpenBlock>,
     known: HashSet<i64>,
@@ -58,6 +60,13 @@ impl Held {
     /// Its number.
     pub(crate) fn block(&self) -> u32 {
         self.open.block
+    }
+
+    /// Those of `rows` that were not in memory: read after this was taken, so that what was settled meanwhile is not
+    /// tried as it stood.
+    pub(crate) fn fresh(&self, mut rows: Vec<Queued>) -> Vec<Queued> {
+        rows.retain(|row| !self.known.contains(&row.seq));
+        rows
     }
 }
 
@@ -69,7 +78,7 @@ impl OpenBlock {
         via: Via,
         rows: Vec<Queued>,
     ) -> impl Iterator<Item = Job> {
-        if self.run == RunId::SYSTEM {
+        if self.grows {
             lock(&self.seqs).extend(rows.iter().map(|row| row.seq));
         }
         rows.into_iter().map(move |row| Job {
@@ -128,7 +137,7 @@ impl Done {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.block.run == RunId::SYSTEM {
+        if self.block.grows {
             lock(&self.block.seqs).remove(&self.seq);
         }
         if self.block.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -154,8 +163,8 @@ struct Inner {
     /// Whose turn is next stands first.
     runs: VecDeque<Line>,
     turns: Turns,
-    /// Blocks of the open run, and perhaps some that are done.
-    mails: Vec<Weak<OpenBlock>>,
+    /// Blocks that grow, and perhaps some that are done.
+    growing: Vec<Weak<OpenBlock>>,
     closed: bool,
 }
 
@@ -186,6 +195,7 @@ impl Queue {
             run: run.id(),
             block,
             pending: AtomicUsize::new(rows.len()),
+            grows: run.id() == RunId::SYSTEM || run.is_paced(),
             seqs: Mutex::default(),
             done: self.done.clone(),
         });
@@ -196,29 +206,27 @@ impl Queue {
         let jobs = open.jobs(run, via, rows);
         let mut inner = lock(&self.inner);
         inner.line(run.id(), via).jobs.extend(jobs);
-        if run.id() == RunId::SYSTEM {
-            inner.mails.retain(|block| block.strong_count() > 0);
-            inner.mails.push(Arc::downgrade(&open));
+        if open.grows {
+            inner.growing.retain(|block| block.strong_count() > 0);
+            inner.growing.push(Arc::downgrade(&open));
         }
         drop(inner);
         self.changed.notify_waiters();
     }
 
-    /// The leased blocks of the open run, as they stand now.
-    pub(crate) fn held_mails(&self) -> Vec<Held> {
+    /// The blocks of `run` that are held and grow.
+    pub(crate) fn held(&self, run: RunId) -> Vec<Held> {
         let inner = lock(&self.inner);
-        let open = inner.mails.iter().filter_map(Weak::upgrade);
+        let open = inner.growing.iter().filter_map(Weak::upgrade);
         let held = |open: Arc<OpenBlock>| {
             let known = lock(&open.seqs).clone();
             Held { open, known }
         };
-        open.map(held).collect()
+        open.filter(|open| open.run == run).map(held).collect()
     }
 
-    /// Adds those of `rows` that came into a block of the open run while it was held: read after `held` was taken, so
-    /// that what was settled meanwhile is not tried as it stood. Nothing, if the block is done by now.
-    pub(crate) fn push_new(&self, run: &Arc<Run>, via: Via, held: &Held, mut rows: Vec<Queued>) {
-        rows.retain(|row| !held.known.contains(&row.seq));
+    /// Adds `rows` to a block while it is held, of which they are [`Held::fresh`]. Nothing, if the block is done by now.
+    pub(crate) fn push_new(&self, run: &Arc<Run>, via: Via, held: &Held, rows: Vec<Queued>) {
         let more = |pending| (pending > 0).then_some(pending + rows.len());
         let pending = &held.open.pending;
         if rows.is_empty()

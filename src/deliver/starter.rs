@@ -46,7 +46,7 @@ impl Engine {
         let due = app.store.runs_to_start(now).await?;
         // Only now: a round that failed before is measured together with the next.
         *before = Some(clocks);
-        for run in due {
+        for run in due.iter().filter(|run| self.charge.starts(run.id())) {
             let start = Timestamp(run.start_at.unwrap_or(now.0));
             let late = now.since(start);
             let why = if !jump.is_zero() && start > now.before(jump) {

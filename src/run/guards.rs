@@ -3,7 +3,10 @@
 //! Promises: each guard compares with what this list got before, and is silent where there is too little
 //! to compare with. None decides: each is answered by a person or by its own flag, never by silence.
 
+use std::time::Duration;
+
 use anyhow::Context;
+use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -11,11 +14,16 @@ use crate::clock::Timestamp;
 use crate::compile::Template;
 use crate::diagnostic::Diagnostic;
 use crate::id::ListId;
-use crate::publication::Built;
+use crate::preflight;
+use crate::publication::{self, Built};
 use crate::run::plan::Planned;
-use crate::schedule::{on_the_wall, shown};
+use crate::schedule::{Start, on_the_wall, shown, span};
 use crate::store::history::Earlier;
-use crate::store::runs::Audience;
+use crate::store::runs::{Audience, Run};
+use crate::trial::Trial;
+
+#[cfg(test)]
+mod tests;
 
 /// Runs whose subjects are compared: half a year of a weekly.
 const SUBJECTS: u32 = 26;
@@ -24,6 +32,8 @@ const HABIT: usize = 8;
 const ENOUGH: usize = 3;
 /// A start is unusual that lies farther than this from every one of them.
 const HOURS: i32 = 3;
+/// Who has not opened a mail by then may still.
+const DAY: Duration = Duration::from_secs(86_400);
 /// The lint that knows which offers have ended.
 pub const PROMO_LINT: &str = "promo-ended";
 
@@ -84,14 +94,16 @@ pub struct Question {
 /// What is compared: the run to be, and the list's past.
 struct Facts<'a> {
     slug: &'a str,
-    subject: String,
+    /// One, or the two of a test.
+    subjects: Vec<String>,
     readers: i64,
     whole: bool,
     /// To whom of the list, as it was said.
     segment: Option<String>,
-    start: Timestamp,
-    /// Whether the start is an hour of the author's choice.
-    timed: bool,
+    /// The time of day at which readers get it, by the publication's clock or by their own, in minutes.
+    minute: i32,
+    /// The same as a sentence.
+    when: String,
     zone: &'a str,
     past: Vec<Past>,
 }
@@ -99,11 +111,11 @@ struct Facts<'a> {
 struct Past {
     run: i64,
     slug: String,
-    subject: String,
+    subjects: Vec<String>,
     readers: i64,
     whole: bool,
     segment: Option<String>,
-    timed: bool,
+    minute: i32,
     started: Timestamp,
 }
 
@@ -127,11 +139,27 @@ pub async fn questions(
             ),
         });
     }
-    let past = app.store.sent_to(list, SUBJECTS).await?;
-    let past: anyhow::Result<Vec<Past>> = past.into_iter().map(Past::of).collect();
+    found.extend(resent(slug, planned));
+    let zone = &app.config.publication.timezone;
+    let (minute, when) = match &planned.plan.local_at {
+        Some(local) => {
+            let minute = minute_of(local);
+            (
+                minute,
+                format!(
+                    "it would come at {} by each reader's own clock",
+                    clock(minute)
+                ),
+            )
+        }
+        None => starts(planned.start, zone),
+    };
+    let tested = planned.plan.trial.as_deref().and_then(Trial::from_json);
+    let mut subjects = vec![subject_of(built)];
+    subjects.extend(tested.map(|test| closed(&test.b)));
     found.extend(judge(&Facts {
         slug,
-        subject: built.compiled.subject.fill(|_| String::new()),
+        subjects,
         readers: planned.readers,
         whole: planned.plan.audience == Audience::List,
         segment: planned
@@ -139,16 +167,130 @@ pub async fn questions(
             .segment
             .as_ref()
             .map(|sieve| sieve.said.clone()),
-        start: planned.start,
-        timed: planned.plan.local_at.is_none(),
-        zone: &app.config.publication.timezone,
-        past: past?,
+        minute,
+        when,
+        zone,
+        past: past(app, list).await?,
     }));
-    found.extend(promos.iter().map(|finding| Question {
+    found.extend(over_by_then(promos));
+    Ok(found)
+}
+
+/// What has to be asked before a run to `list` that waits for its hour gets the content of `built`.
+pub async fn of_content(
+    app: &App,
+    built: &Built,
+    list: ListId,
+    promos: &[Diagnostic],
+) -> anyhow::Result<Vec<Question>> {
+    let facts = Facts {
+        slug: &built.compiled.slug,
+        subjects: vec![subject_of(built)],
+        readers: 0,
+        whole: false,
+        segment: None,
+        minute: 0,
+        when: String::new(),
+        zone: &app.config.publication.timezone,
+        past: past(app, list).await?,
+    };
+    Ok(same_subject(&facts)
+        .into_iter()
+        .chain(over_by_then(promos))
+        .collect())
+}
+
+/// What has to be asked before `run` starts at another hour.
+pub async fn of_hour(
+    app: &App,
+    run: &Run,
+    start: Timestamp,
+    promos: &[Diagnostic],
+) -> anyhow::Result<Vec<Question>> {
+    let zone = &app.config.publication.timezone;
+    let (minute, when) = starts(start, zone);
+    let facts = Facts {
+        slug: &run.slug,
+        subjects: Vec::new(),
+        readers: 0,
+        whole: run.audience == Audience::List.name(),
+        segment: run.said_segment(),
+        minute,
+        when,
+        zone,
+        past: past(app, ListId(run.list_id.unwrap_or(0))).await?,
+    };
+    Ok(hour(&facts)
+        .into_iter()
+        .chain(over_by_then(promos))
+        .collect())
+}
+
+/// The offers of `run` that are over when it starts then. None where the author's folder does not hold any more what the
+/// run sends, so that nobody can look.
+pub async fn promos_of(
+    app: &App,
+    run: &Run,
+    start: &Start,
+) -> anyhow::Result<Option<Vec<Diagnostic>>> {
+    let list = app
+        .store
+        .list_by_id(ListId(run.list_id.unwrap_or(0)))
+        .await?;
+    let list = list.context("the run's list is gone")?;
+    let emails = app.emails();
+    let built = publication::compile_for(&app.config, &emails, &run.slug, Some(&list.slug));
+    let Some(built) = built
+        .ok()
+        .filter(|built| run.revision == Some(built.compiled.hash()))
+    else {
+        return Ok(None);
+    };
+    let mut facts = preflight::facts(&emails, &run.slug, None, app.clock.now()).await;
+    facts.today = Some(on_the_wall(start.at, &start.zone).date());
+    let mut found = preflight::findings(&app.config, &built, &facts);
+    found.retain(|finding| finding.code == PROMO_LINT);
+    Ok(Some(found))
+}
+
+fn over_by_then(promos: &[Diagnostic]) -> impl Iterator<Item = Question> {
+    promos.iter().map(|finding| Question {
         guard: Guard::PromoDate,
         sentence: format!("{} ({}:{})", finding.message, finding.file, finding.line),
-    }));
-    Ok(found)
+    })
+}
+
+async fn past(app: &App, list: ListId) -> anyhow::Result<Vec<Past>> {
+    let past = app.store.sent_to(list, SUBJECTS).await?;
+    let zone = &app.config.publication.timezone;
+    past.into_iter()
+        .map(|earlier| Past::of(earlier, zone))
+        .collect()
+}
+
+/// A second mail to those who did not open the first is asked about where it comes within a day, or is the third.
+fn resent(slug: &str, planned: &Planned) -> Option<Question> {
+    let of_it = |origin: &&Run| planned.plan.audience == Audience::Unopened && origin.slug == slug;
+    let origin = planned.origin.as_ref().filter(of_it)?;
+    let ago = planned
+        .start
+        .since(Timestamp(origin.started_at.unwrap_or(0)));
+    let got = if origin.audience == Audience::Unopened.name() {
+        "a second time"
+    } else if ago < DAY {
+        "for the first time"
+    } else {
+        return None;
+    };
+    Some(Question {
+        guard: Guard::SameIssue,
+        sentence: format!(
+            "the {} readers get `{slug}` only {} after it was sent {got} (run {})",
+            planned.readers,
+            span(ago),
+            origin.id
+        ),
+    })
 }
 
 /// How many of the readers have a copy of the issue `slug`, unless the plan says that they are to get it once more, and
@@ -178,7 +320,7 @@ async fn have_got(
 }
 
 impl Past {
-    fn of(earlier: Earlier) -> anyhow::Result<Past> {
+    fn of(earlier: Earlier, zone: &str) -> anyhow::Result<Past> {
         /// What is read of a revision.
         #[derive(Deserialize)]
         struct Head {
@@ -186,17 +328,61 @@ impl Past {
         }
         let head: Head = serde_json::from_str(&earlier.content).context("a frozen revision")?;
         let segment = earlier.said_segment();
+        let started = Timestamp(earlier.started_at);
+        let tested = earlier.trial.as_deref().and_then(Trial::from_json);
+        let mut subjects = vec![head.subject.fill(|_| String::new())];
+        subjects.extend(tested.map(|test| closed(&test.b)));
         Ok(Past {
             run: earlier.id,
             slug: earlier.slug,
-            subject: head.subject.fill(|_| String::new()),
+            subjects,
             readers: earlier.recipients,
             whole: earlier.audience == Audience::List.name(),
             segment,
-            timed: !earlier.local,
-            started: Timestamp(earlier.started_at),
+            minute: match &earlier.local_at {
+                Some(local) => minute_of(local),
+                None => starts(started, zone).0,
+            },
+            started,
         })
     }
+}
+
+/// The time of day of a start by the publication's clock, and the same as a sentence.
+fn starts(start: Timestamp, zone: &str) -> (i32, String) {
+    let wall = on_the_wall(start, zone);
+    let minute = i32::from(wall.hour()) * 60 + i32::from(wall.minute());
+    (minute, format!("it would start {}", shown(start, zone)))
+}
+
+/// The time of day in `2026-02-20T07:00:00`, which we wrote.
+fn minute_of(local: &str) -> i32 {
+    let local = local.parse::<DateTime>();
+    local.map_or(0, |local| {
+        i32::from(local.hour()) * 60 + i32::from(local.minute())
+    })
+}
+
+fn clock(minute: i32) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+fn subject_of(built: &Built) -> String {
+    built.compiled.subject.fill(|_| String::new())
+}
+
+/// A subject as it was written, without what is filled in for each reader.
+fn closed(written: &str) -> String {
+    let mut closed = String::new();
+    let mut rest = written;
+    while let Some((before, (_, behind))) = rest
+        .split_once("[[")
+        .and_then(|(before, behind)| Some((before, behind.split_once("]]")?)))
+    {
+        closed.push_str(before);
+        rest = behind;
+    }
+    closed + rest
 }
 
 fn judge(facts: &Facts<'_>) -> Vec<Question> {
@@ -205,14 +391,19 @@ fn judge(facts: &Facts<'_>) -> Vec<Question> {
 }
 
 fn same_subject(facts: &Facts<'_>) -> Option<Question> {
-    let same =
-        |past: &&Past| past.slug != facts.slug && folded(&past.subject) == folded(&facts.subject);
-    let past = facts.past.iter().find(same)?;
+    let had = |past: &Past, subject: &String| {
+        let mut had = past.subjects.iter();
+        past.slug != facts.slug && had.any(|before| folded(before) == folded(subject))
+    };
+    let same = |past| {
+        let mut subjects = facts.subjects.iter();
+        Some((subjects.find(|subject| had(past, subject))?, past))
+    };
+    let (subject, past): (&String, &Past) = facts.past.iter().find_map(same)?;
     Some(Question {
         guard: Guard::SameSubject,
         sentence: format!(
-            "the list had the subject `{}` before: `{}` (run {}) of {}",
-            facts.subject,
+            "the list had the subject `{subject}` before: `{}` (run {}) of {}",
             past.slug,
             past.run,
             shown(past.started, facts.zone)
@@ -243,29 +434,24 @@ fn audience(facts: &Facts<'_>) -> Option<Question> {
 }
 
 fn hour(facts: &Facts<'_>) -> Option<Question> {
-    let minute = |at: Timestamp| {
-        let wall = on_the_wall(at, facts.zone);
-        i32::from(wall.hour()) * 60 + i32::from(wall.minute())
-    };
-    let past = facts.past.iter().filter(|past| past.whole && past.timed);
+    let past = facts.past.iter().filter(|past| past.whole);
     let past = past.filter(|past| past.segment == facts.segment);
     let past: Vec<&Past> = past.take(HABIT).collect();
-    if !facts.timed || !facts.whole || past.len() < ENOUGH {
+    if !facts.whole || past.len() < ENOUGH {
         return None;
     }
-    let now = minute(facts.start);
     let apart = |past: &Past| {
-        let apart = (minute(past.started) - now).abs();
+        let apart = (past.minute - facts.minute).abs();
         apart.min(24 * 60 - apart)
     };
     let nearest = past.iter().min_by_key(|past| apart(past))?;
     (apart(nearest) > HOURS * 60).then(|| Question {
         guard: Guard::Hour,
         sentence: format!(
-            "it would start {}; of the last {} runs the nearest by the clock started at {}",
-            shown(facts.start, facts.zone),
+            "{}; of the last {} runs the nearest by the clock started at {}",
+            facts.when,
             past.len(),
-            on_the_wall(nearest.started, facts.zone).strftime("%H:%M")
+            clock(nearest.minute)
         ),
     })
 }
@@ -274,115 +460,4 @@ fn hour(facts: &Facts<'_>) -> Option<Question> {
 fn folded(subject: &str) -> String {
     let words: Vec<String> = subject.split_whitespace().map(str::to_lowercase).collect();
     words.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Facts, Guard, Past, judge};
-    use crate::clock::Timestamp;
-
-    const DAY: i64 = 86_400_000;
-    const HOUR: i64 = 3_600_000;
-
-    /// Eight weekly runs at 06:00 UTC to 100 readers.
-    fn facts<'a>(start: i64, readers: i64) -> Facts<'a> {
-        let past = (1..=8).map(|week| Past {
-            run: 10 - week,
-            slug: format!("issue-{week}"),
-            subject: format!("Subject  {week}"),
-            readers: 100 + week,
-            whole: true,
-            segment: None,
-            timed: true,
-            started: Timestamp(20_000 * DAY + 6 * HOUR - week * 7 * DAY),
-        });
-        Facts {
-            slug: "bees",
-            subject: "Bees".into(),
-            readers,
-            whole: true,
-            segment: None,
-            start: Timestamp(20_000 * DAY + start),
-            timed: true,
-            zone: "UTC",
-            past: past.collect(),
-        }
-    }
-
-    fn asked(facts: &Facts<'_>) -> Vec<Guard> {
-        judge(facts).iter().map(|question| question.guard).collect()
-    }
-
-    #[test]
-    fn the_usual_is_not_asked_about() {
-        for (start, readers) in [(6, 100), (9, 208), (3, 53)] {
-            assert_eq!(
-                asked(&facts(start * HOUR, readers)),
-                [],
-                "{start} {readers}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_hour_is_unusual_that_lies_far_from_every_one_before() {
-        for start in [10, 14, 23, 2] {
-            assert_eq!(asked(&facts(start * HOUR, 100)), [Guard::Hour], "{start}");
-        }
-        // Around midnight the clock begins anew.
-        let mut late = facts(HOUR, 100);
-        late.past[0].started = Timestamp(19_000 * DAY + 23 * HOUR);
-        assert_eq!(asked(&late), []);
-        let mut by_their_clocks = facts(14 * HOUR, 100);
-        by_their_clocks.timed = false;
-        assert_eq!(asked(&by_their_clocks), []);
-    }
-
-    #[test]
-    fn a_list_that_doubled_or_halved_is_asked_about() {
-        for readers in [0, 52, 211, 30_000] {
-            assert_eq!(
-                asked(&facts(6 * HOUR, readers)),
-                [Guard::Audience],
-                "{readers}"
-            );
-        }
-        let mut young = facts(6 * HOUR, 30_000);
-        young.past.truncate(2);
-        assert_eq!(asked(&young), []);
-        let mut part = facts(6 * HOUR, 3);
-        part.whole = false;
-        assert_eq!(asked(&part), []);
-    }
-
-    #[test]
-    fn a_run_to_a_segment_is_compared_with_runs_to_the_same() {
-        let mut paid = facts(14 * HOUR, 3);
-        paid.segment = Some("tag:paid".into());
-        assert_eq!(asked(&paid), [], "nothing went to it before");
-        for past in &mut paid.past {
-            past.segment = Some("tag:paid".into());
-        }
-        assert_eq!(asked(&paid), [Guard::Audience, Guard::Hour]);
-        paid.segment = None;
-        assert_eq!(asked(&paid), []);
-    }
-
-    #[test]
-    fn a_subject_is_the_same_in_other_letters_unless_it_is_the_same_issue() {
-        let mut again = facts(6 * HOUR, 100);
-        again.subject = "subject 3".into();
-        assert_eq!(asked(&again), [Guard::SameSubject]);
-        again.slug = "issue-3";
-        assert_eq!(asked(&again), []);
-    }
-
-    #[test]
-    fn each_guard_has_a_name_of_its_own() {
-        for guard in Guard::ALL {
-            assert_eq!(Guard::parse(guard.name()), Ok(guard));
-        }
-        let error = Guard::parse("all").expect_err("no such guard");
-        assert!(error.contains("`same-issue`"), "{error}");
-    }
 }

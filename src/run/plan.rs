@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::privacy::Tracking;
+use crate::deliver;
 use crate::id::ListId;
 use crate::pace;
 use crate::publication::Publication;
@@ -24,6 +25,9 @@ use crate::track;
 use crate::trial::By;
 
 mod stages;
+
+/// Cancelled runs of one issue that are looked at.
+const CANCELLED: u32 = 20;
 
 /// What an author may wish for a run.
 #[derive(Clone, Debug, Default)]
@@ -111,21 +115,22 @@ pub async fn plan(
     };
     planned.plan.monthly = wishes.monthly;
     planned.audience(app, wishes, slug, revision, list).await?;
+    let place = planned.notes.len();
     if let Some(hour) = &wishes.at_local {
         planned.local(app, hour, wishes, list, now).await?;
     } else if let Some(at) = &wishes.at {
         let start = schedule::start(at, usual, now).map_err(|what| anyhow!(what))?;
-        let wait = span(start.at.since(now));
-        planned.notes.push(format!(
-            "it starts {}, in {wait}",
-            shown(start.at, &start.zone)
-        ));
         planned.notes.extend(start.note);
         planned.plan.start = Some(start.at);
         planned.start = start.at;
         planned.zone = start.zone;
     }
+    let asked = planned.plan.start.filter(|_| wishes.at_local.is_none());
     planned.undo(wishes, now);
+    if let Some(asked) = asked {
+        let note = planned.starts(asked, now);
+        planned.notes.insert(place, note);
+    }
     planned.pace(wishes)?;
     planned.stages(app, wishes, list).await?;
     planned.test(app, wishes, revision)?;
@@ -166,7 +171,10 @@ impl Planned {
                     }
                 };
             }
-            Part::Continue => (Audience::Continue, to_continue(app, slug, list).await?),
+            Part::Continue => {
+                let run = to_continue(app, slug, revision, list, self.plan.monthly).await?;
+                (Audience::Continue, run)
+            }
             Part::Reached => {
                 let run = store.last_reached(slug, list, revision).await?;
                 let run = run.with_context(|| {
@@ -351,6 +359,20 @@ impl Planned {
         Ok(())
     }
 
+    /// Tells when it starts, and why that is not the hour that was `asked` for.
+    fn starts(&self, asked: Timestamp, now: Timestamp) -> String {
+        let start = shown(self.start, &self.zone);
+        let wait = span(self.start.since(now));
+        let later = match self.start > asked {
+            true => format!(
+                ", and not {}: the time to take it back is longer",
+                shown(asked, &self.zone)
+            ),
+            false => String::new(),
+        };
+        format!("it starts {start}, in {wait}{later}")
+    }
+
     fn undo(&mut self, wishes: &Wishes, now: Timestamp) {
         let earliest = now.after(wishes.undo);
         if wishes.undo.is_zero() || self.start >= earliest {
@@ -393,28 +415,46 @@ impl Planned {
     }
 }
 
-/// The cancelled run whose rest a run of the mended issue goes to.
-async fn to_continue(app: &App, slug: &str, list: ListId) -> anyhow::Result<Run> {
-    let run = app.store.last_started(slug, list).await?;
+/// The cancelled run whose rest a run of the mended issue goes to: the newest that left anyone out whom none of the issue
+/// reached since.
+async fn to_continue(
+    app: &App,
+    slug: &str,
+    revision: &str,
+    list: ListId,
+    monthly: bool,
+) -> anyhow::Result<Run> {
+    let store = &app.store;
+    let cancelled = store.cancelled_runs(slug, list, CANCELLED).await?;
+    for run in cancelled {
+        let mut counts = store.counts(run.id()).await?;
+        if counts.at_dot > 0 {
+            deliver::settle(app).await?;
+            counts = store.counts(run.id()).await?;
+        }
+        ensure!(
+            counts.finished(),
+            "{} deliveries of run {} still wait for the relay's answer; ask again in a moment (those of a machine that \
+             died become uncertain once its lease has run out)",
+            counts.at_dot + counts.queued,
+            run.id
+        );
+        let monthly = monthly || run.monthly == 1;
+        let left = store.part_of(list, Audience::Continue, run.id(), revision, monthly);
+        if left.await? > 0 {
+            return Ok(run);
+        }
+    }
+    let run = store.last_started(slug, list).await?;
     let run = run.with_context(|| {
         format!("no run of `{slug}` to this list ever began; `pressrun send {slug}` begins one")
     })?;
-    if run.status != "cancelled" {
-        bail!(
-            "run {} of `{slug}` is {}; `--continue` goes on where one was cancelled",
-            run.id,
-            run.status
-        );
-    }
-    let counts = app.store.counts(run.id()).await?;
-    ensure!(
-        counts.finished(),
-        "{} deliveries of run {} still wait for the relay's answer; ask again in a moment (a sender that \
-         died left them when this stays so: `pressrun resume {slug}` settles them)",
-        counts.at_dot + counts.queued,
-        run.id
-    );
-    Ok(run)
+    bail!(
+        "run {} of `{slug}` is {}, and no cancelled one left anybody out whom the issue has not reached since: there is \
+         nothing to continue",
+        run.id,
+        run.status
+    )
 }
 
 /// When it is `local` in each zone, as the store keeps it: first for readers of none, then by name.

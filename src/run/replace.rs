@@ -8,6 +8,7 @@ use anyhow::{Context, bail, ensure};
 use crate::app::App;
 use crate::archive;
 use crate::compile::Compiled;
+use crate::lists;
 use crate::publication::Built;
 use crate::run::{headers, keep_revision};
 use crate::store::begin::NewContent;
@@ -19,18 +20,29 @@ pub struct Waiting {
     pub content: Compiled,
 }
 
-/// The run of the issue `slug` whose content may still be changed.
-pub async fn waiting(app: &App, slug: &str) -> anyhow::Result<Waiting> {
-    let run = super::find(app, slug).await?;
-    let waits = run.start_at.is_some() && run.started_at.is_none() && run.recipients == 0;
-    if !waits || !matches!(run.status.as_str(), "scheduled" | "paused" | "held") {
+/// The run of the issue `slug` to `list` whose content may still be changed.
+pub async fn waiting(app: &App, slug: &str, list: &str) -> anyhow::Result<Waiting> {
+    let id = lists::find(app, list).await?.id;
+    let runs = app.store.runs_of(slug).await?;
+    let mut runs: Vec<Run> = runs
+        .into_iter()
+        .filter(|run| run.list_id == Some(id.0))
+        .collect();
+    let still = |run: &Run| matches!(run.status.as_str(), "scheduled" | "paused" | "held");
+    // One alone is under way; it need not be the newest of the issue.
+    let waits = runs.iter().position(|run| run.waits() && still(run));
+    let Some(place) = waits else {
+        let Some(run) = runs.first() else {
+            bail!("no run of `{slug}` to `{list}` was ever begun; `pressrun status` lists the runs")
+        };
         bail!(
             "run {} of `{slug}` is {} and keeps its content; `pressrun cancel` and `send --continue` give a \
              mended one to those it has not reached",
             run.id,
             run.status
-        );
-    }
+        )
+    };
+    let run = runs.swap_remove(place);
     ensure!(
         run.trial.is_none(),
         "run {} of `{slug}` tests two subjects of its content; `pressrun cancel {slug}` takes it back, then \

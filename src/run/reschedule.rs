@@ -1,20 +1,19 @@
 //! Another hour for a run that has not begun.
 //!
 //! Promises: the content stays as it was frozen, and the readers are those of the new hour; what has begun is
-//! never moved.
+//! never moved. A hold because of the old hour is over with it; a pause stays.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use crate::app::App;
 use crate::schedule::Start;
 use crate::store::runs::Run;
 
-/// Moves the start of `run`; a paused or held one stays so.
-pub async fn reschedule(app: &App, run: &Run, start: &Start) -> anyhow::Result<()> {
+/// Moves the start of `run`, and gives the run as it stands then: one that is paused, or was held on its way, stays so.
+pub async fn reschedule(app: &App, run: &Run, start: &Start) -> anyhow::Result<Run> {
     let slug = &run.slug;
-    let waits = run.start_at.is_some() && run.started_at.is_none() && run.recipients == 0;
     ensure!(
-        waits && matches!(run.status.as_str(), "scheduled" | "paused" | "held"),
+        run.waits() && matches!(run.status.as_str(), "scheduled" | "paused" | "held"),
         "run {} of `{slug}` is {} and waits for no hour; there is nothing to move",
         run.id,
         run.status
@@ -24,13 +23,14 @@ pub async fn reschedule(app: &App, run: &Run, start: &Start) -> anyhow::Result<(
         "each reader gets `{slug}` by their own clock; take the run back with `pressrun cancel {slug}` and \
          send it anew"
     );
+    let now = app.clock.now();
     let moved = app
         .store
-        .move_start(run.id(), run.start_at, start.at, &start.zone);
+        .move_start(run.id(), run.start_at, (start.at, &start.zone), now);
     ensure!(
         moved.await?,
         "run {} of `{slug}` began or changed meanwhile; look with `pressrun status`",
         run.id
     );
-    Ok(())
+    app.store.run(run.id()).await?.context("the run is gone")
 }

@@ -9,14 +9,15 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::deliver;
 use crate::deliver::trouble::{RelayTrouble, Trouble};
+use crate::deliver::{self, charge};
 use crate::delivery::Counts;
 use crate::pace;
 use crate::run::{self, trial};
 use crate::schedule::{shown, span};
 use crate::store::runs::Run;
 
+mod hour;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,8 @@ mod tests;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What goes on while one run stands still.
 const OTHERS: &str = "other runs, mails to those who sign up, and all links in mails go on";
+/// What becomes of what nobody sends.
+const LOST: &str = "nothing is lost meanwhile";
 /// What goes on while nothing can be sent.
 const LINKS: &str =
     "links in mails work, who leaves is gone at once, and no reader is charged with it";
@@ -87,8 +90,13 @@ struct Facts<'a> {
     trouble: Option<Trouble>,
     /// What its subject test says, decided or so far.
     test: Option<String>,
-    /// Whether any process sends.
+    /// Whether any process sends, and one that has this run in its charge.
+    sender: bool,
     sending: bool,
+    /// Why the next sender would hold it.
+    slept: Option<String>,
+    /// A start that is later by more has to be said twice.
+    late_start: Duration,
     /// Why the database takes no writes.
     refusal: Option<String>,
     now: Timestamp,
@@ -115,7 +123,13 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
         next_due,
         trouble: trouble(app, run).await?,
         test: trial::sentence(app, run).await?,
-        sending: open && deliver::is_sending(app).await?,
+        sender: open && deliver::is_sending(app).await?,
+        sending: open && charge::has_in_charge(app, run).await?,
+        slept: match run.status.as_str() {
+            "freezing" | "sending" => deliver::slept(app, run).await?,
+            _ => None,
+        },
+        late_start: app.config.send.late_start,
         refusal,
         now,
         zone: &app.config.publication.timezone,
@@ -135,12 +149,10 @@ async fn trouble(app: &App, run: &Run) -> anyhow::Result<Option<Trouble>> {
 }
 
 /// [`why`] for every run that is neither finished nor cancelled.
-pub async fn all(app: &App, limit: u32) -> anyhow::Result<Vec<Why>> {
+pub async fn all(app: &App) -> anyhow::Result<Vec<Why>> {
     let mut found = Vec::new();
-    for run in app.store.runs(limit).await? {
-        if run.is_open() {
-            found.push(why(app, &run).await?);
-        }
+    for run in app.store.open_runs().await? {
+        found.push(why(app, &run).await?);
     }
     Ok(found)
 }
@@ -167,20 +179,16 @@ fn tell(facts: &Facts<'_>) -> Why {
         "held" => facts.held(&mut why),
         "cancelled" => {
             why.cause = Cause::Cancelled;
-            format!(
-                "is cancelled{}: {} were sent, {} never will be",
-                facts.since(why.since),
-                facts.counts.sent,
-                facts.counts.cancelled
-            )
+            facts.cancelled(&why)
         }
         _ => {
             why.cause = Cause::Finished;
             format!(
-                "is finished{}: {} of {} were sent",
+                "is finished{}: {} of {} were sent{}",
                 facts.since(why.since),
                 facts.counts.sent,
-                run.recipients
+                run.recipients,
+                facts.unknown()
             )
         }
     };
@@ -231,6 +239,36 @@ impl Facts<'_> {
         )
     }
 
+    /// What goes on beside this run, where anything does.
+    fn others(&self) -> Option<&'static str> {
+        self.sender.then_some(OTHERS)
+    }
+
+    fn cancelled(&self, why: &Why) -> String {
+        let counts = &self.counts;
+        let mut said = format!(
+            "is cancelled{}: {} were sent, {} never will be",
+            self.since(why.since),
+            counts.sent,
+            counts.cancelled
+        );
+        if counts.at_dot > 0 {
+            said.push_str(&format!(", {} wait for the relay's answer", counts.at_dot));
+        }
+        said + &self.unknown()
+    }
+
+    /// The uncertain ones, where there are any, and how they are found.
+    fn unknown(&self) -> String {
+        match self.counts.uncertain {
+            0 => String::new(),
+            unknown => format!(
+                ", and of {unknown} nobody knows: `pressrun deliveries {} --state uncertain` names them",
+                self.name
+            ),
+        }
+    }
+
     fn store(&self, why: &mut Why) -> String {
         why.cause = Cause::Store;
         why.since = None;
@@ -241,40 +279,12 @@ impl Facts<'_> {
         )
     }
 
-    fn scheduled(&self, why: &mut Why) -> String {
-        let start = self.run.start_at.unwrap_or(self.now.0);
-        why.cause = Cause::Scheduled;
-        why.next = Some(start);
-        why.since = None;
-        let zone = self.run.zone.as_deref().unwrap_or(self.zone);
-        let shown = shown(Timestamp(start), zone);
-        let wait = span(Timestamp(start).since(self.now));
-        let local = match &self.run.local_at {
-            Some(local) => format!(
-                ", for each reader at {} by their own clock",
-                local.replace('T', " ")
-            ),
-            None => String::new(),
-        };
-        let who = match self.sending {
-            true => "",
-            false => {
-                "; no process that would send it is there now: `pressrun serve` must run by then"
-            }
-        };
-        format!(
-            "is scheduled and starts {shown} (in {wait}){local}: its content is fixed, its readers are those \
-             of that moment, and `pressrun cancel {}` takes it back{who}",
-            self.name
-        )
-    }
-
     fn freezing(&self, why: &mut Why) -> String {
         if !self.sending {
             return self.nobody(why);
         }
         why.cause = Cause::Freezing;
-        why.unaffected = Some(OTHERS);
+        why.unaffected = self.others();
         format!(
             "is copying its readers{}: {} so far, and sends when all are there",
             self.since(why.since),
@@ -303,7 +313,7 @@ impl Facts<'_> {
         if let (Some(next), true) = (self.next_due, open == self.deferred && open > 0) {
             why.cause = Cause::Waiting;
             why.next = Some(next);
-            why.unaffected = Some(OTHERS);
+            why.unaffected = self.others();
             let what = match &self.run.local_at {
                 Some(_) => "wait for their own hour or their next try",
                 None => "were deferred and wait for their next try",
@@ -335,8 +345,10 @@ impl Facts<'_> {
         let (stages, open_to) = (self.run.stages()?, self.run.open_to?);
         let step = self.run.step();
         let this = stages.steps.get(step)?;
+        // Between the freeze and its first stage nothing is open yet.
+        let open_to = stages.open_to(step, self.run.recipients, open_to)?;
         why.cause = Cause::Stage;
-        why.unaffected = Some(OTHERS);
+        why.unaffected = self.others();
         let said = format!(
             "opens in stages: {} of {} ({}, {open_to} readers)",
             step + 1,
@@ -388,7 +400,7 @@ impl Facts<'_> {
 
     fn paced(&self, why: &mut Why, due: i64) -> String {
         why.cause = Cause::Pace;
-        why.unaffected = Some(OTHERS);
+        why.unaffected = self.others();
         let left = self
             .run
             .spread_until
@@ -413,18 +425,28 @@ impl Facts<'_> {
 
     fn nobody(&self, why: &mut Why) -> String {
         why.cause = Cause::NobodySends;
-        why.unaffected = Some("nothing is lost meanwhile");
-        why.command = Some(format!("pressrun resume {}", self.name));
-        format!(
-            "stands still: no process sends, neither `pressrun serve` nor a `send`; {}",
-            self.progress()
-        )
+        why.unaffected = Some(LOST);
+        let who = match self.sender {
+            true => {
+                "no process sends it, for it was interrupted, and the `send` at work is another's"
+            }
+            false => "no process sends, neither `pressrun serve` nor a `send`",
+        };
+        let (slept, sure) = match &self.slept {
+            Some(slept) => (format!("; {slept}"), " --yes"),
+            None => (String::new(), ""),
+        };
+        why.command = Some(format!("pressrun resume {}{sure}", self.name));
+        format!("stands still: {who}{slept}; {}", self.progress())
     }
 
     fn paused(&self, why: &mut Why) -> String {
         why.cause = Cause::Paused;
-        why.unaffected = Some(OTHERS);
+        why.unaffected = self.others();
         why.command = Some(format!("pressrun resume {}", self.name));
+        if self.run.waits() {
+            return self.paused_before(why);
+        }
         format!(
             "is paused by hand{}: {}",
             self.since(why.since),
@@ -434,13 +456,16 @@ impl Facts<'_> {
 
     fn held(&self, why: &mut Why) -> String {
         why.cause = Cause::Held;
-        why.unaffected = Some(OTHERS);
+        why.unaffected = self.others();
         why.command = Some(format!("pressrun resume {} --yes", self.name));
         let reason = self.run.reason.as_deref().unwrap_or("no reason was kept");
-        format!(
-            "is held{}: {reason}; {}, and nothing is tried until a person says so",
-            self.since(why.since),
-            self.progress()
-        )
+        let then = match self.run.waits() {
+            true => self.held_before(),
+            false => format!(
+                "{}, and nothing is tried until a person says so",
+                self.progress()
+            ),
+        };
+        format!("is held{}: {reason}; {then}", self.since(why.since))
     }
 }

@@ -259,17 +259,21 @@ impl Store {
         })
     }
 
-    /// Moves the start of a run that has not begun. False if it has, or was moved meanwhile.
+    /// Moves the start of a run that has not begun, to an hour said in a zone. False if it has, or was moved meanwhile.
+    /// One that was held before its freeze began was held because of the hour that it had: it waits anew.
     pub async fn move_start(
         &self,
         run: RunId,
         from: Option<i64>,
-        to: Timestamp,
-        zone: &str,
+        (to, zone): (Timestamp, &str),
+        at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
             let changed = sqlx::query(
-                "update runs set start_at = $3, zone = $4
+                "update runs set start_at = $3, zone = $4,
+                     status = case when status = 'held' and cutoff = created_at then 'scheduled' else status end,
+                     reason = case when status = 'held' and cutoff = created_at then null else reason end,
+                     since = case when status = 'held' and cutoff = created_at then $5 else since end
                  where id = $1 and start_at = $2 and recipients = 0 and started_at is null
                    and local_at is null and status in ('scheduled', 'paused', 'held')",
             )
@@ -277,22 +281,31 @@ impl Store {
             .bind(from)
             .bind(to.0)
             .bind(zone)
+            .bind(at.0)
             .execute(conn)
             .await?;
             changed.rows_affected() == 1
         })
     }
 
-    /// Moves the mark of a run's pace from where the caller saw it. False if another node moved it first.
-    pub async fn move_pace(&self, run: RunId, from: Option<i64>, to: Timestamp) -> Result<bool> {
+    /// Moves the mark of a run's pace from where the caller saw it, and the end of its spread. False if another node
+    /// moved it first.
+    pub async fn move_pace(
+        &self,
+        run: RunId,
+        from: Option<i64>,
+        to: Timestamp,
+        until: Option<Timestamp>,
+    ) -> Result<bool> {
         transact!(self, conn => {
             let changed = sqlx::query(
-                "update runs set paced_to = $3
+                "update runs set paced_to = $3, spread_until = cast($4 as bigint)
                  where id = $1 and coalesce(paced_to, -1) = coalesce(cast($2 as bigint), -1)",
             )
             .bind(run.0)
             .bind(from)
             .bind(to.0)
+            .bind(until.map(|until| until.0))
             .execute(conn)
             .await?;
             changed.rows_affected() == 1

@@ -91,11 +91,12 @@ const ISSUE: &str = "(
               select r.id from runs r join runs o on o.id = <origin>
               where r.kind = 'issue' and r.slug = o.slug and r.list_id = o.list_id)";
 
+/// What is due at once is so by any clock: one that is set back while the run goes keeps nothing waiting.
 const INSERT: &str = "
     insert into deliveries (run_id, seq, subscriber_id, state, due_at, settled_at, parts)
     select $5, $6 + number - 1, id,
         case when suppressed then 'suppressed' else 'queued' end,
-        case when due > $7 then due else $7 end,
+        case when due > $7 then due else 0 end,
         case when suppressed then $7 end, parts
     from picked";
 

@@ -16,10 +16,12 @@ pub struct Earlier {
     pub audience: String,
     pub recipients: i64,
     pub started_at: i64,
-    /// Whether its readers got it at their own hours.
-    pub local: bool,
+    /// The hour at which its readers got it by their own clocks.
+    pub local_at: Option<String>,
     /// To whom of the list, as JSON.
     pub segment: Option<String>,
+    /// Its subject test, as JSON.
+    pub trial: Option<String>,
     /// The compiled issue, as JSON.
     pub content: String,
 }
@@ -37,7 +39,7 @@ impl Store {
         read!(self, conn => {
             let rows = sqlx::query_as(
                 "select r.id, r.slug, r.audience, r.recipients, r.started_at,
-                     r.local_at is not null as local, r.segment, v.content
+                     r.local_at, r.segment, r.trial, v.content
                  from runs r join revisions v on v.hash = r.revision
                  where r.kind = 'issue' and r.list_id = $1 and r.started_at is not null
                    and (r.status <> 'cancelled' or exists (
@@ -62,6 +64,26 @@ impl Store {
                  order by id desc limit 1"
             ));
             Ok(sqlx::query_as::<_, Run>(text).bind(slug).bind(list.0).fetch_optional(conn).await?)
+        })
+    }
+
+    /// The newest `limit` runs of the issue `slug` to `list` that were cancelled after they began to send, the newest
+    /// first.
+    pub async fn cancelled_runs(&self, slug: &str, list: ListId, limit: u32) -> Result<Vec<Run>> {
+        read!(self, conn => {
+            let text = sqlx::AssertSqlSafe(format!(
+                "select {COLUMNS} from runs
+                 where slug = $1 and list_id = $2 and kind = 'issue' and started_at is not null
+                   and status = 'cancelled'
+                 order by id desc limit $3"
+            ));
+            let runs = sqlx::query_as::<_, Run>(text)
+                .bind(slug)
+                .bind(list.0)
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?;
+            Ok(runs)
         })
     }
 

@@ -37,7 +37,8 @@ pub struct Hooked {
 }
 
 /// What makes a notice superfluous: one of its kind within the window; of a start, of bounces and of complaints, any
-/// of that run; the relay's return where its failing was not told.
+/// of that run; the relay's return where its failing was not told. A hold or an end is none: a person stands between
+/// it and the one before.
 const KNOWN: &str = "
     select case
         when $1 = 'relay-up' then (
@@ -48,7 +49,7 @@ const KNOWN: &str = "
         ) = 0
         else exists (
             select 1 from notices
-            where kind = $1 and about = $2 and coalesce(run_id, 0) = $3
+            where kind = $1 and about = $2 and coalesce(run_id, 0) = $3 and $1 not in ('held', 'finished')
               and (at > $4 or $1 in ('started', 'bounces', 'complaints'))
         )
     end";

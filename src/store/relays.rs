@@ -74,6 +74,25 @@ impl Store {
         })
     }
 
+    /// Notes which runs the sender `boot` looks after.
+    pub async fn tell_charge(&self, boot: i64, charge: &str) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query("update senders set charge = $2 where boot = $1")
+                .bind(boot)
+                .bind(charge)
+                .execute(conn)
+                .await?;
+        })
+    }
+
+    /// Which runs each sender whose lease holds looks after; none where it is all.
+    pub async fn told_charges(&self) -> Result<Vec<Option<String>>> {
+        read!(self, conn => {
+            let text = self.sql("select charge from senders where until > db_now() order by node");
+            Ok(sqlx::query_scalar(text).fetch_all(conn).await?)
+        })
+    }
+
     /// What every sender whose lease holds told last of its relays.
     pub async fn told_relays(&self) -> Result<Vec<ToldState>> {
         read!(self, conn => {

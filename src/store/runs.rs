@@ -103,6 +103,16 @@ impl Run {
         !matches!(self.status.as_str(), "finished" | "cancelled")
     }
 
+    /// Whether it was made for an hour, and nothing of it has begun.
+    pub fn waits(&self) -> bool {
+        self.start_at.is_some() && self.started_at.is_none() && self.recipients == 0
+    }
+
+    /// Whether its hour has passed, and it has not begun.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.waits() && self.start_at.is_some_and(|start| start <= now.0)
+    }
+
     /// Whether its messages are not to go as fast as they can.
     pub fn is_paced(&self) -> bool {
         self.per_day.is_some() || self.spread.is_some()
@@ -264,6 +274,18 @@ impl Store {
         })
     }
 
+    /// Issue runs that are neither finished nor cancelled, newest first.
+    pub async fn open_runs(&self) -> Result<Vec<Run>> {
+        read!(self, conn => {
+            let text = sqlx::AssertSqlSafe(format!(
+                "select {COLUMNS} from runs
+                 where kind = 'issue' and status in ('scheduled', 'freezing', 'sending', 'paused', 'held')
+                 order by id desc"
+            ));
+            Ok(sqlx::query_as::<_, Run>(text).fetch_all(conn).await?)
+        })
+    }
+
     /// Runs with something to do: freezing, sending, or open; the oldest first.
     pub async fn active_runs(&self) -> Result<Vec<Run>> {
         read!(self, conn => {
@@ -275,8 +297,8 @@ impl Store {
     }
 
     /// Moves a run from one status to another at `at`, with the reason a person may read. False if it was
-    /// not in `from`. What it stood still is added to the end of its spread; a freeze that has not begun
-    /// takes whoever is there now.
+    /// not in `from`. What it stood still is added to the end of its spread and to the mark of its pace; a freeze that has
+    /// not begun takes whoever is there now.
     pub async fn set_run_status(
         &self,
         run: RunId,
@@ -290,6 +312,8 @@ impl Store {
                 "update runs set status = $3, reason = $4, since = $5,
                      spread_until = case when $3 = 'sending' and status in ('paused', 'held')
                          then spread_until + ($5 - since) else spread_until end,
+                     paced_to = case when $3 = 'sending' and status in ('paused', 'held')
+                         then paced_to + ($5 - since) else paced_to end,
                      cutoff = case when $3 = 'freezing' and recipients = 0 then $5 else cutoff end
                  where id = $1 and status = $2 and kind = 'issue'",
             )

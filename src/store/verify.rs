@@ -65,6 +65,13 @@ pub struct CopyRow {
     pub state: String,
 }
 
+/// The bound of a stage stands within a block. Only those are looked at that have something queued and nothing due.
+const DEFERRED_IN_STAGES: &str = "
+    select count(*), min(d.due_at) from blocks b cross join deliveries d
+    where b.run_id = $1 and b.queued > 0 and b.next_due > $2 and b.block * 256 < $3
+      and d.run_id = b.run_id and d.seq >= b.block * 256 and d.seq < (b.block + 1) * 256
+      and d.seq < $3 and d.state = 'queued' and d.due_at > $2";
+
 impl Store {
     /// The states of a run, counted row by row: slow, and independent of the counters.
     pub async fn count_deliveries(&self, run: RunId) -> Result<Counts> {
@@ -239,17 +246,26 @@ impl Store {
         })
     }
 
-    /// How many deliveries are deferred, and when the next of them is due.
+    /// How many deliveries are deferred, and when the next of them is due. Of a run in stages those of a stage to come are
+    /// not: they wait for that.
     pub async fn deferred(&self, run: RunId, now: Timestamp) -> Result<(i64, Option<i64>)> {
         read!(self, conn => {
-            let row = sqlx::query_as::<_, (i64, Option<i64>)>(
-                "select cast(coalesce(sum(queued), 0) as bigint), min(next_due) from blocks
-                 where run_id = $1 and queued > 0 and next_due > $2",
-            )
-            .bind(run.0)
-            .bind(now.0)
-            .fetch_one(conn)
-            .await?;
+            let open_to: Option<i64> = sqlx::query_scalar("select open_to from runs where id = $1")
+                .bind(run.0)
+                .fetch_optional(&mut *conn)
+                .await?
+                .flatten();
+            let statement = match open_to {
+                None => "select cast(coalesce(sum(queued), 0) as bigint), min(next_due) from blocks
+                         where run_id = $1 and queued > 0 and next_due > $2 and block * 256 < $3",
+                Some(_) => DEFERRED_IN_STAGES,
+            };
+            let row = sqlx::query_as::<_, (i64, Option<i64>)>(statement)
+                .bind(run.0)
+                .bind(now.0)
+                .bind(open_to.unwrap_or(i64::MAX))
+                .fetch_one(conn)
+                .await?;
             Ok(row)
         })
     }

@@ -1,9 +1,11 @@
 //! When a run starts, how fast it goes, to whom, and how it is stopped: from outside, on both databases.
 
+mod answers;
 mod audit;
 mod commands;
 mod desk;
 mod hygiene;
+mod interrupted;
 mod lists;
 mod notices;
 mod output;

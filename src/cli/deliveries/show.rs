@@ -165,7 +165,7 @@ fn as_json(run: &Run, dossier: &Dossier) -> Value {
         "address": dossier.address,
         "state": dossier.state,
         "attempts": dossier.attempts,
-        "due_at": time(dossier.due_at),
+        "due_at": at(Some(dossier.due_at).filter(|&due| due > 0)),
         "marked_at": at(dossier.marked_at),
         "settled_at": at(dossier.settled_at),
         "code": dossier.code,

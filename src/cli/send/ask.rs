@@ -13,6 +13,32 @@ use crate::run::guards::{Guard, Question};
 use crate::run::plan::Planned;
 use crate::store::runs::Audience;
 
+/// What is asked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deed {
+    order: &'static str,
+    done: &'static str,
+    does: &'static str,
+}
+
+impl Deed {
+    pub(crate) const SEND: Deed = Deed {
+        order: "Send it",
+        done: "sent",
+        does: "sends it",
+    };
+    pub(crate) const REPLACE: Deed = Deed {
+        order: "Replace it",
+        done: "replaced",
+        does: "replaces it",
+    };
+    pub(crate) const MOVE: Deed = Deed {
+        order: "Move it",
+        done: "moved",
+        does: "moves it",
+    };
+}
+
 impl Send {
     /// Refuses to go on where nobody can be asked and nothing was said.
     pub(super) fn say_what(&self, slug: &str, list: &str, planned: &Planned) -> anyhow::Result<()> {
@@ -30,6 +56,7 @@ impl Send {
     /// Asks each guard that was not answered by its flag. An exit code where one is left unanswered.
     pub(super) fn answer(
         &self,
+        deed: Deed,
         slug: &str,
         questions: &[Question],
     ) -> anyhow::Result<Option<Exit>> {
@@ -37,32 +64,7 @@ impl Send {
             .iter()
             .filter(|question| !self.accepts(question.guard))
             .collect();
-        if open.is_empty() {
-            return Ok(None);
-        }
-        if !self.yes && std::io::stdin().is_terminal() {
-            for question in open {
-                let (name, sentence) = (question.guard.name(), plain(&question.sentence));
-                if !yes(&format!("{name}: {sentence}. Send it all the same?"))? {
-                    bail!("nothing was sent");
-                }
-            }
-            return Ok(None);
-        }
-        let mut flags: Vec<String> = Vec::new();
-        for question in open {
-            let name = question.guard.name();
-            eprintln!("guard[{name}]: {}", plain(&question.sentence));
-            let flag = format!("--accept {name}");
-            if !flags.contains(&flag) {
-                flags.push(flag);
-            }
-        }
-        eprintln!(
-            "error: `{slug}` was not sent: `{}` sends it all the same",
-            flags.join(" ")
-        );
-        Ok(Some(Exit::Unanswered))
+        answer(deed, slug, &open, self.yes)
     }
 
     /// Whether the command line answers this guard.
@@ -92,6 +94,43 @@ impl Send {
         }
         Ok(())
     }
+}
+
+/// Asks what is `open`, one by one; where nobody can be asked, or nobody is to be, it is told, with the exit code that
+/// says so.
+pub(crate) fn answer(
+    deed: Deed,
+    slug: &str,
+    open: &[&Question],
+    yes_said: bool,
+) -> anyhow::Result<Option<Exit>> {
+    if open.is_empty() {
+        return Ok(None);
+    }
+    let Deed { order, done, does } = deed;
+    if !yes_said && std::io::stdin().is_terminal() {
+        for question in open {
+            let (name, sentence) = (question.guard.name(), plain(&question.sentence));
+            if !yes(&format!("{name}: {sentence}. {order} all the same?"))? {
+                bail!("nothing was {done}");
+            }
+        }
+        return Ok(None);
+    }
+    let mut flags: Vec<String> = Vec::new();
+    for question in open {
+        let name = question.guard.name();
+        eprintln!("guard[{name}]: {}", plain(&question.sentence));
+        let flag = format!("--accept {name}");
+        if !flags.contains(&flag) {
+            flags.push(flag);
+        }
+    }
+    eprintln!(
+        "error: `{slug}` was not {done}: `{}` {does} all the same",
+        flags.join(" ")
+    );
+    Ok(Some(Exit::Unanswered))
 }
 
 /// To whom it would go, with numbers.

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::cli::signal::Stop;
 use crate::cli::{Exit, audit, control, follow};
 use crate::deliver::trouble::Trouble;
-use crate::deliver::{Engine, Taken};
+use crate::deliver::{Engine, Taken, charge};
 use crate::id::RunId;
 use crate::notice;
 use crate::run;
@@ -18,15 +18,22 @@ const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// The foreground waits so long for a webhook; the next sender asks it again.
 const NOTICES: std::time::Duration = std::time::Duration::from_secs(15);
 
-type Sending = tokio::task::JoinHandle<anyhow::Result<()>>;
+/// The engine at work here.
+struct Sending {
+    task: tokio::task::JoinHandle<anyhow::Result<()>>,
+    /// The runs that it leaves alone, which was told.
+    others: Vec<Run>,
+}
 
-/// Starts the engine for run `id`, unless another process has it.
+/// Starts the engine for run `id`, unless another process has it: that one is told of the run.
 async fn start(
     app: &App,
     id: RunId,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Option<Sending>> {
     let Taken::Engine(engine) = Engine::take(app.clone(), stop).await? else {
+        let run = app.store.run(id).await?.context("the run is gone")?;
+        run::take_up(app, &run).await?;
         return Ok(None);
     };
     let (engine, others) = engine.for_run(id).await?;
@@ -38,13 +45,15 @@ async fn start(
             other.id, other.slug
         );
     }
-    Ok(Some(tokio::spawn(engine.run())))
+    let task = tokio::spawn(engine.run());
+    Ok(Some(Sending { task, others }))
 }
 
 /// Sends run `id` here, or follows whoever does and goes on where that one ends; ends when every delivery is
 /// final. A run that has not begun when it is interrupted is taken back: so `stop` listens before the run is begun.
 pub(crate) async fn send_and_follow(app: &App, id: RunId, stop: Stop) -> anyhow::Result<Exit> {
     let mut engine = start(app, id, stop.subscribe()).await?;
+    stop.drains(engine.is_some());
     if engine.is_none() {
         eprintln!("another pressrun sends from this database; following it");
     }
@@ -62,6 +71,7 @@ pub(crate) async fn send_and_follow(app: &App, id: RunId, stop: Stop) -> anyhow:
             () = tokio::time::sleep(AGAIN), if engine.is_none() && !stop.is_stopped() => {
                 engine = start(app, id, stop.subscribe()).await?;
                 if engine.is_some() {
+                    stop.drains(true);
                     eprintln!("the other pressrun has ended; sending goes on here");
                 }
             }
@@ -74,12 +84,14 @@ pub(crate) async fn send_and_follow(app: &App, id: RunId, stop: Stop) -> anyhow:
         finish_system_mails(app, &mut stop.subscribe(), ours).await?;
     }
     stop.now();
+    let ours = engine.is_some();
     if let Some(engine) = engine.take() {
-        engine.await??;
+        engine.task.await??;
+        tell_left(app, id, &engine.others).await?;
     }
     followed?;
     let run: Run = app.store.run(id).await?.context("the run is gone")?;
-    if interrupted && run::take_back(app, &run).await? {
+    if interrupted && run.status == "scheduled" && run::take_back(app, &run).await? {
         audit::note(app, "cancelled a run", &control::about(&run)).await?;
         println!("taken back: nothing was sent");
         return Ok(Exit::Interrupted);
@@ -87,18 +99,57 @@ pub(crate) async fn send_and_follow(app: &App, id: RunId, stop: Stop) -> anyhow:
     let exit = follow::summary(app, id).await?;
     if interrupted && matches!(run.status.as_str(), "sending" | "freezing") {
         let name = run::name(app, &run).await?;
+        if !ours && charge::has_in_charge(app, &run).await? {
+            println!(
+                "no longer followed: another pressrun goes on sending it; `pressrun pause {name}` stops it"
+            );
+            return Ok(exit);
+        }
         println!("interrupted; go on with: pressrun resume {name}");
+        println!("`pressrun serve` goes on with it, too, unless it is paused or cancelled");
         return Ok(Exit::Interrupted);
+    }
+    // Somebody else stopped it.
+    if matches!(run.status.as_str(), "paused" | "cancelled") {
+        return Ok(Exit::Attention);
     }
     Ok(exit)
 }
 
+/// Tells of what began beside run `id`, or had its hour meanwhile, and is in nobody's charge once this process ends.
+/// `known` was told when it began.
+async fn tell_left(app: &App, id: RunId, known: &[Run]) -> anyhow::Result<()> {
+    let mut runs = app.store.active_runs().await?;
+    runs.extend(app.store.runs_to_start(app.clock.now()).await?);
+    for run in &runs {
+        let told = known
+            .iter()
+            .any(|other| (other.id, other.since) == (run.id, run.since));
+        let own = run.id() == id || run.id() == RunId::SYSTEM;
+        if own || told || charge::has_in_charge(app, run).await? {
+            continue;
+        }
+        let (number, slug, name) = (run.id, &run.slug, run::name(app, run).await?);
+        match run.status.as_str() {
+            "scheduled" => eprintln!(
+                "the hour of run {number} of `{slug}` has come, and no `pressrun serve` is there to start it: `pressrun \
+                 resume {name}` does"
+            ),
+            _ => eprintln!(
+                "run {number} of `{slug}` began meanwhile and is not over; whoever follows it goes on with it, and \
+                 `pressrun resume {name}` does"
+            ),
+        }
+    }
+    Ok(())
+}
+
 /// The engine's own end, which comes before a stop only by a fault; told once.
 async fn ended(engine: &mut Option<Sending>) -> anyhow::Result<()> {
-    let Some(task) = engine else {
+    let Some(sending) = engine else {
         return std::future::pending().await;
     };
-    let end = task.await;
+    let end = (&mut sending.task).await;
     *engine = None;
     end?
 }

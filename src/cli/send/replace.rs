@@ -6,15 +6,14 @@ use anyhow::{Context, bail};
 
 use crate::app::App;
 use crate::cli::output::print;
-use crate::cli::send::ask::yes;
+use crate::cli::send::ask::{Deed, yes};
 use crate::cli::send::{Send, findings};
 use crate::cli::{Exit, audit, control, diff};
 use crate::clock::Timestamp;
 use crate::compile::diff::diff as compare;
 use crate::id::ListId;
 use crate::publication::Built;
-use crate::run::guards::{Guard, Question};
-use crate::run::{replace, why};
+use crate::run::{guards, replace, why};
 use crate::segment::Sieve;
 use crate::store::audience::Whom;
 use crate::store::runs::Run;
@@ -23,7 +22,7 @@ impl Send {
     /// Shows what differs, asks, and swaps the content; the hour and the readers stay.
     pub(super) async fn replace(&self, app: &App, built: Built) -> anyhow::Result<Exit> {
         let slug = &built.compiled.slug;
-        let waiting = replace::waiting(app, slug).await?;
+        let waiting = replace::waiting(app, slug, &built.list).await?;
         let public_url = app.config.publication.url.trim_end_matches('/');
         let found = compare(&waiting.content, &built.compiled, public_url);
         let before = format!("{slug} (run {})", waiting.run.id);
@@ -39,14 +38,9 @@ impl Send {
         let zone = &app.config.publication.timezone;
         let promos = findings(app, &built, start, zone).await?;
         self.rehearse_for(app, &built, &waiting.run).await?;
-        let questions: Vec<Question> = promos
-            .iter()
-            .map(|finding| Question {
-                guard: Guard::PromoDate,
-                sentence: finding.message.clone(),
-            })
-            .collect();
-        if let Some(exit) = self.answer(slug, &questions)? {
+        let list = ListId(waiting.run.list_id.unwrap_or(0));
+        let questions = guards::of_content(app, &built, list, &promos).await?;
+        if let Some(exit) = self.answer(Deed::REPLACE, slug, &questions)? {
             return Ok(exit);
         }
         if !self.yes {

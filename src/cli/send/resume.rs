@@ -5,15 +5,16 @@ use clap::Args;
 
 use crate::app::App;
 use crate::cli::send::foreground::send_and_follow;
+use crate::cli::send::note_if_nobody_sends;
 use crate::cli::{Cli, Exit, audit, control, follow, signal};
 use crate::run::{self, why};
 
-/// Lets a paused, held or interrupted run go on.
+/// Lets a run go on that is paused, held or interrupted, or whose hour passed while nobody was there.
 #[derive(Debug, Args)]
 pub struct Resume {
     /// Slug or folder of the issue, and `:RUN` behind it where several of its runs are under way.
     issue: String,
-    /// Goes on although the run was held: someone has read why.
+    /// Goes on although the run was held, or its start is very late: someone has read why.
     #[arg(long)]
     yes: bool,
     /// Leaves the sending to `pressrun serve`.
@@ -49,6 +50,7 @@ impl Resume {
                 "run {} of `{}` goes on under `pressrun serve`",
                 found.id, found.slug
             );
+            note_if_nobody_sends(app).await?;
             return Ok(Exit::Done);
         }
         send_and_follow(app, found.id(), signal::stop()).await

@@ -19,7 +19,7 @@ use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail, addresses};
 use crate::message::copy::Values;
 use crate::publication;
-use crate::run::{self, reschedule, test_copy};
+use crate::run::{self, guards, reschedule, test_copy};
 use crate::schedule;
 use crate::store::access::Session;
 use crate::store::runs::Run;
@@ -56,7 +56,8 @@ pub(super) async fn resume(
     finish(&admin, &id, work).await
 }
 
-/// `POST /runs/{id}/cancel`: before its hour it is taken back; later only with `sure`.
+/// `POST /runs/{id}/cancel`: before it begins it is taken back; later only with `sure`, which a page of before did not
+/// ask for.
 pub(super) async fn cancel(
     State(admin): State<Arc<Admin>>,
     Extension(session): Extension<Session>,
@@ -65,7 +66,7 @@ pub(super) async fn cancel(
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
     let sure = form.get("sure") == "yes";
-    if !sure && run.status != "scheduled" {
+    if !sure && !(run.status == "scheduled" || run.waits()) && form.get("unsent") != "yes" {
         let why = anyhow!("nothing was cancelled: tick the box that says you are sure");
         return Ok(admin.refused("/issues", &path(&id), &why));
     }
@@ -101,8 +102,18 @@ pub(super) async fn move_start(
         Err(why) => return Ok(admin.refused("/issues", &path(&id), &anyhow!(why))),
     };
     let what = format!("moved a run to {}", schedule::shown(start.at, &start.zone));
+    let sure = form.get("accept") == "yes";
     let desk = Arc::clone(&admin);
     let work = async move {
+        let promos = guards::promos_of(&desk.app, &run, &start).await?;
+        let promos = promos.unwrap_or_default();
+        let asked = guards::of_hour(&desk.app, &run, start.at, &promos).await?;
+        let asked: Vec<String> = asked.into_iter().map(|asked| asked.sentence).collect();
+        anyhow::ensure!(
+            sure || asked.is_empty(),
+            "it was not moved: {}; tick the box that says you are sure, and it is",
+            asked.join("; ")
+        );
         reschedule::reschedule(&desk.app, &run, &start).await?;
         desk.note(&session, &what, &about(&run)).await
     };

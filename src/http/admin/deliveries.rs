@@ -70,7 +70,7 @@ pub(super) async fn page(
 /// What is known, by name.
 fn rows(dossier: &Dossier) -> Vec<(&'static str, String)> {
     let mut rows = vec![("Attempts", dossier.attempts.to_string())];
-    if DeliveryState::parse(&dossier.state) == Some(DeliveryState::Queued) {
+    if DeliveryState::parse(&dossier.state) == Some(DeliveryState::Queued) && dossier.due_at > 0 {
         rows.push(("Due", minute(Timestamp(dossier.due_at))));
     }
     let times = [

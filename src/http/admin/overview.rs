@@ -22,8 +22,6 @@ use crate::subscriber::List;
 
 /// The newest runs, of which the numbers are shown.
 const NEWEST: u32 = 3;
-/// The newest runs, among which those that are not over are looked for.
-const LOOKED_AT: u32 = 50;
 
 /// How a list grew this week, which began on Monday.
 #[derive(Serialize)]
@@ -69,7 +67,7 @@ pub(super) async fn page(State(admin): State<Arc<Admin>>) -> Result<Response, Fa
         needs.push(plain(trouble.sentence()));
     }
     let mut open = Vec::new();
-    for why in why::all(app, LOOKED_AT).await? {
+    for why in why::all(app).await? {
         if matches!(why.status.as_str(), "held" | "paused") {
             needs.push(Need {
                 says: why.sentence,

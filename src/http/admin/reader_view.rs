@@ -178,7 +178,7 @@ fn mail(got: Got, events: Vec<EventView>) -> MailView {
     let mut lines = Vec::new();
     let settled = got.settled_at.map(|at| minute(Timestamp(at)));
     match (state, settled) {
-        (Some(DeliveryState::Queued), _) => {
+        (Some(DeliveryState::Queued), _) if got.due_at > 0 => {
             lines.push(format!("due {}", minute(Timestamp(got.due_at))));
         }
         (_, Some(at)) => lines.push(at),

@@ -35,13 +35,12 @@ impl Actions {
     fn of(run: &Run) -> Actions {
         let status = run.status.as_str();
         let open = !live::is_over(status);
-        let waits = run.start_at.is_some() && run.started_at.is_none() && run.recipients == 0;
         Actions {
             any: open,
             pause: matches!(status, "scheduled" | "freezing" | "sending"),
             resume: matches!(status, "paused" | "held"),
             cancel: open,
-            r#move: open && waits && run.local_at.is_none() && status != "freezing",
+            r#move: open && run.waits() && run.local_at.is_none() && status != "freezing",
         }
     }
 }

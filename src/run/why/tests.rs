@@ -6,6 +6,7 @@ use super::{Cause, Facts, tell};
 use crate::clock::Timestamp;
 use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::delivery::Counts;
+use crate::rollout::Stages;
 use crate::store::runs::Run;
 
 /// Thursday, 19 February 2026, 12:00 UTC.
@@ -66,10 +67,22 @@ fn facts(run: &Run) -> Facts<'_> {
         next_due: None,
         trouble: None,
         test: None,
+        sender: true,
         sending: true,
+        slept: None,
+        late_start: std::time::Duration::from_secs(3600),
         refusal: None,
         now: Timestamp(NOW),
         zone: "Europe/Berlin",
+    }
+}
+
+/// While no process sends at all.
+fn nobody(run: &Run) -> Facts<'_> {
+    Facts {
+        sender: false,
+        sending: false,
+        ..facts(run)
     }
 }
 
@@ -85,6 +98,7 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
     };
     let mut scheduled = run("scheduled");
     scheduled.recipients = 0;
+    scheduled.started_at = None;
     scheduled.start_at = Some(NOW + 18 * 60 * MINUTE);
     scheduled.zone = Some("America/New_York".into());
     say(&facts(&scheduled));
@@ -93,6 +107,19 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
         sending: false,
         ..facts(&scheduled)
     });
+    scheduled.local_at = None;
+    for late in [5, 90] {
+        scheduled.start_at = Some(NOW - late * MINUTE);
+        say(&nobody(&scheduled));
+    }
+    scheduled.reason = Some("the clock was set forward by 40 min".into());
+    for status in ["paused", "held"] {
+        scheduled.status = status.into();
+        for start in [-5, 60] {
+            scheduled.start_at = Some(NOW + start * MINUTE);
+            say(&nobody(&scheduled));
+        }
+    }
     say(&facts(&run("freezing")));
     let sending = run("sending");
     say(&facts(&sending));
@@ -133,10 +160,16 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
     paced.spread = Some(120 * MINUTE);
     paced.spread_until = Some(NOW + 100 * MINUTE);
     say(&facts(&paced));
+    say(&nobody(&sending));
     say(&Facts {
         sending: false,
+        slept: Some("nothing was sent for 90 minutes".into()),
         ..facts(&sending)
     });
+    let mut staged = run("sending");
+    staged.stages = Some(Stages::of_test(200_000, std::time::Duration::from_secs(60)).to_json());
+    staged.open_to = Some(0);
+    say(&facts(&staged));
     say(&Facts {
         refusal: Some("database or disk is full".into()),
         ..facts(&sending)
@@ -145,11 +178,16 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
     let mut held = run("held");
     held.reason = Some("the relay refuses this run: 554 5.7.1 rejected".into());
     say(&facts(&held));
-    let over = Counts {
+    let mut over = Counts {
         sent: 12_000,
         cancelled: 18_000,
         ..Counts::default()
     };
+    say(&Facts {
+        counts: over,
+        ..facts(&run("cancelled"))
+    });
+    (over.cancelled, over.at_dot, over.uncertain) = (17_992, 3, 5);
     say(&Facts {
         counts: over,
         ..facts(&run("cancelled"))
@@ -162,6 +200,12 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
     let expected = [
         Cause::Scheduled,
         Cause::Scheduled,
+        Cause::NobodySends,
+        Cause::NobodySends,
+        Cause::Paused,
+        Cause::Paused,
+        Cause::Held,
+        Cause::Held,
         Cause::Freezing,
         Cause::Sending,
         Cause::Relay,
@@ -170,9 +214,12 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
         Cause::Pace,
         Cause::Pace,
         Cause::NobodySends,
+        Cause::NobodySends,
+        Cause::Stage,
         Cause::Store,
         Cause::Paused,
         Cause::Held,
+        Cause::Cancelled,
         Cause::Cancelled,
         Cause::Finished,
     ];

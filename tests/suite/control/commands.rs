@@ -166,7 +166,7 @@ on_both!(
         assert_eq!(sent.code, 0, "{sent:?}");
         assert_eq!(desk.sink.counts().accepted, 200);
         let over = desk.run(&["send", "bees", "--yes", "--continue"]).await;
-        assert!(over.error.contains("is finished"), "{over:?}");
+        assert!(over.error.contains("nothing to continue"), "{over:?}");
         let reached_first = ["send", "bees", "--correction", "--to-reached"];
         let unsaid = desk.run(&reached_first).await;
         let sentence = format!("{reached} readers of `weekly` got `bees` and would");
@@ -284,14 +284,34 @@ on_both!(
         );
         let meant = [&again[..], &["--accept", "same-issue"]].concat();
         assert_eq!(desk.run(&meant).await.code, 0);
-        // A second mail of the same issue is what `--resend` says.
-        let resent = desk.run(&["send", "bees", "--yes", "--resend"]).await;
+        // A second mail of the same issue is what `--resend` says, but not on the same day.
+        let resend = ["send", "bees", "--yes", "--resend"];
+        let asked = desk.run(&resend).await;
+        assert_eq!(asked.code, 5, "{asked:?}");
+        let words = "guard[same-issue]: the 3 readers get `bees` only ";
+        assert!(asked.error.contains(words), "{asked:?}");
+        let two_days = 2 * 86_400_000;
+        desk.raw(&format!(
+            "update runs set started_at = started_at - {two_days} where slug = 'bees'"
+        ))
+        .await;
+        let resent = desk.run(&resend).await;
         assert_eq!(resent.code, 0, "{resent:?}");
         assert_eq!(desk.sink.counts().accepted, 12);
+        desk.raw(&format!(
+            "update runs set started_at = started_at - {two_days} where slug = 'bees'"
+        ))
+        .await;
+        let third = desk.run(&resend).await;
+        assert_eq!(third.code, 5, "{third:?}");
+        assert!(
+            third.error.contains("after it was sent a second time"),
+            "{third:?}"
+        );
         // Nor does anybody know of a run that named nobody.
         desk.raw("insert into pseudonym_keys (run_id, made_at) select id, 1 from runs where slug = 'bees'")
             .await;
-        let resent = desk.run(&["send", "bees", "--yes", "--resend"]).await;
+        let resent = desk.run(&resend).await;
         assert_eq!(resent.code, 1, "{resent:?}");
         assert!(
             resent.error.contains("of `bees` was counted without names"),

@@ -167,7 +167,7 @@ async fn raw_sqlite(file: &Path, statements: &str) {
         .expect("the test's own SQL");
 }
 
-fn said(output: &std::process::Output) -> Said {
+pub fn said(output: &std::process::Output) -> Said {
     let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
     Said {
         code: output.status.code().unwrap_or(-1),

@@ -188,7 +188,7 @@ on_both!(
 );
 
 on_both!(
-    a_hold_is_told_with_its_reason_and_the_command_and_not_again_within_the_window,
+    each_hold_is_told_once_with_its_reason_and_the_command,
     async |engine: Engine| {
         let hook = Hook::new(&[]).await;
         let rig = rig(engine, 60, &hook, "on = [\"held\"]").await;
@@ -218,9 +218,12 @@ on_both!(
         };
         assert!(until(again).await);
         rig.sink.set_script(Script::default());
+        // Whoever said yes and went away is to know that it stands again.
+        heard(&hook, 2).await;
+        assert!(until(async || mails(&rig.sink).len() == 2).await);
         tokio::time::sleep(Duration::from_millis(1_200)).await;
         sending.stop().await;
-        assert_eq!((hook.asked().len(), mails(&rig.sink).len()), (1, 1));
+        assert_eq!((hook.asked().len(), mails(&rig.sink).len()), (2, 2));
     }
 );
 

@@ -1,13 +1,16 @@
 //! Runs that do not go as fast as they can, and those that are stopped.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use pressrun::clock::Clock;
 use pressrun::pace;
+use pressrun::rollout::Stages;
 use pressrun::run::{self, why};
 use pressrun::store::runs::Plan;
 
 use crate::control::slow;
-use crate::deliver::rig::{Rig, Wish, readers, start};
+use crate::deliver::rig::{Rig, Wish, readers, start, until};
 use crate::harness::{Engine, block_on};
 use crate::on_both;
 
@@ -161,3 +164,91 @@ async fn last_change(rig: &Rig) -> Instant {
     }
     last
 }
+
+/// Waits until so many messages were taken, and a while for those that should not be.
+async fn exactly(rig: &Rig, number: usize) {
+    rig.wait_accepted(number).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(rig.sink.counts().accepted, number as u64);
+}
+
+on_both!(
+    a_spread_keeps_its_pace_though_nobody_sent_and_a_stage_was_looked_at,
+    async |engine: Engine| {
+        let mut rig = rig(engine, 20).await;
+        rig.app.clock = Clock::fixed(rig.app.clock.now());
+        let minutes = |number: u64| Duration::from_secs(60 * number);
+        // One a minute.
+        let plan = Plan {
+            spread: Some(minutes(20)),
+            stages: Some(Stages::parse("10%,30m,rest").expect("stages")),
+            ..Plan::default()
+        };
+        let run = rig.begin_as(&plan, "Little").await;
+        let sending = rig.start().await;
+        exactly(&rig, 1).await;
+        rig.app.clock.advance(minutes(1));
+        rig.wait_accepted(2).await;
+        assert!(until(async || rig.run(run).await.staged_at.is_some()).await);
+        // By now the time of the spread would be over.
+        rig.app.clock.advance(minutes(31));
+        exactly(&rig, 3).await;
+        sending.stop().await;
+        rig.app.clock.advance(minutes(25));
+        let sending = rig.start().await;
+        exactly(&rig, 4).await;
+        run::cancel(&rig.app, &rig.run(run).await)
+            .await
+            .expect("a cancel");
+        sending.stop().await;
+        rig.assert_true(run).await;
+    }
+);
+
+on_both!(
+    a_pace_is_not_used_up_by_what_could_not_be_given_out,
+    async |engine: Engine| {
+        let mut rig = slow(engine, 5, 1_000).await;
+        rig.app.clock = Clock::fixed(rig.app.clock.now());
+        let run = rig.begin_as(&at_rate("60/h"), "Little").await;
+        let sending = rig.start().await;
+        let at_dot = async || {
+            let counts = rig.app.store.counts(run).await.expect("counters");
+            counts.at_dot == 1
+        };
+        assert!(until(at_dot).await);
+        // The next may go while the first, and so the only block, is with the relay.
+        rig.app.clock.advance(Duration::from_secs(60));
+        rig.wait_accepted(2).await;
+        run::cancel(&rig.app, &rig.run(run).await)
+            .await
+            .expect("a cancel");
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 2);
+        rig.assert_true(run).await;
+    }
+);
+
+on_both!(
+    a_clock_that_is_set_back_keeps_nothing_waiting,
+    async |engine: Engine| {
+        let mut rig = rig(engine, 20).await;
+        let now = rig.app.clock.now();
+        let clock = std::sync::Arc::new(AtomicI64::new(now.0));
+        rig.app.clock = Clock::Fixed(clock.clone());
+        let run = rig.begin_as(&at_rate("10/s"), "Little").await;
+        let sending = rig.start().await;
+        rig.wait_accepted(1).await;
+        clock.fetch_sub(3_600_000, Ordering::SeqCst);
+        // The mark is looked at by the new time, and the next second brings the next messages.
+        let going = until(async || {
+            rig.app.clock.advance(Duration::from_millis(500));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            rig.run(run).await.status == "finished"
+        });
+        assert!(going.await, "{:?}", rig.app.store.counts(run).await);
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 20);
+        rig.assert_true(run).await;
+    }
+);

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use pressrun::clock::{Clock, Timestamp};
 use pressrun::id::RunId;
+use pressrun::run::reschedule::reschedule;
 use pressrun::run::{self, why};
+use pressrun::schedule::Start;
 use pressrun::store::runs::{Begun, Plan};
 
 use crate::control::slow;
@@ -96,6 +98,49 @@ on_both!(
         rig.wait_status(run, "finished").await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 10);
+    }
+);
+
+on_both!(
+    a_run_that_is_moved_waits_for_its_new_hour_unless_a_person_paused_it,
+    async |engine: Engine| {
+        let rig = rig(engine).await;
+        let now = rig.app.clock.now();
+        let run = rig
+            .begin_as(&starting(now.after(60 * MINUTE)), "Little")
+            .await;
+        let to = Start {
+            at: now.after(120 * MINUTE),
+            zone: "UTC".into(),
+            note: None,
+        };
+        let moved = async || {
+            let moved = reschedule(&rig.app, &rig.run(run).await, &to).await;
+            moved.expect("another hour")
+        };
+        run::pause(&rig.app, &rig.run(run).await)
+            .await
+            .expect("a pause");
+        assert_eq!(moved().await.status, "paused");
+        let said = why::why(&rig.app, &rig.run(run).await).await;
+        let said = said.expect("an answer").sentence;
+        assert!(
+            said.contains("it starts then if it is resumed by then"),
+            "{said}"
+        );
+        run::resume(&rig.app, &rig.run(run).await, false)
+            .await
+            .expect("a resume");
+        move_start(&rig, run, now.before(61 * MINUTE)).await;
+        let sending = rig.start().await;
+        rig.wait_status(run, "held").await;
+        let waits = moved().await;
+        assert_eq!((waits.status.as_str(), waits.reason), ("scheduled", None));
+        move_start(&rig, run, now).await;
+        rig.wait_status(run, "finished").await;
+        sending.stop().await;
+        let late = reschedule(&rig.app, &rig.run(run).await, &to).await;
+        late.expect_err("it has begun");
     }
 );
 

@@ -12,7 +12,7 @@ use crate::deliver::rig::{script, until};
 use crate::harness::Engine;
 use crate::on_both;
 
-fn signal(child: &Child, signal: Signal) {
+pub fn signal(child: &Child, signal: Signal) {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     kill_process(pid.expect("a process"), signal).expect("a signal");
 }

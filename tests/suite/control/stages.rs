@@ -109,6 +109,30 @@ on_both!(seeds_come_first_and_come_once, async |engine: Engine| {
     assert_eq!(sorted(&order[2..150]), others);
 });
 
+on_both!(
+    what_waits_for_its_stage_is_not_deferred,
+    async |engine: Engine| {
+        let mut all = readers(20);
+        for (number, reader) in all.iter_mut().enumerate().take(2) {
+            *reader = format!("reader{number}+451-4.3.0@example.org");
+        }
+        let wish = Wish {
+            readers: all,
+            send: "retry = [\"1h\"]",
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let run = rig.begin_as(&staged("20%,1h,rest"), "Little").await;
+        let sending = rig.start().await;
+        assert!(until(async || rig.run(run).await.staged_at.is_some()).await);
+        sending.stop().await;
+        let now = rig.app.clock.now();
+        let (deferred, next) = rig.app.store.deferred(run, now).await.expect("a count");
+        assert_eq!(deferred, 2);
+        assert!(next.expect("a time") > now.0);
+    }
+);
+
 #[test]
 fn two_machines_open_the_stages_of_one_run() {
     block_on(async {

@@ -175,6 +175,14 @@ on_both!(
         assert_eq!(rig.run(run).await.status, "freezing");
         let unsure = author.press(&format!("{path}/cancel"), "").await;
         assert_eq!(unsure.status, 409);
+        // The page was of before it began: whoever took it back wanted nothing to be sent, and some of it is.
+        let begun = author.press(&format!("{path}/cancel"), "unsent=yes").await;
+        assert_eq!(begun.status, 409);
+        assert!(
+            begun.text().contains("the run has begun"),
+            "{}",
+            begun.text()
+        );
         assert_eq!(
             author
                 .press(&format!("{path}/cancel"), "sure=yes")

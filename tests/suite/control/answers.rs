@@ -1,0 +1,187 @@
+//! What is asked of a run that waits before it is moved or gets another content, and which run is meant.
+
+use pressrun::smtp::sink::SinkOptions;
+
+use crate::control::desk::{Desk, ISSUE};
+use crate::harness::{Engine, block_on};
+use crate::on_both;
+
+/// A desk with three runs of long ago, at 06:00 UTC.
+async fn habits(engine: Engine) -> Desk {
+    let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+    for slug in ["one", "two", "three"] {
+        desk.write(slug, &ISSUE.replace("Bees", &format!("Issue {slug}")));
+        let sent = desk.run(&["send", slug, "--yes"]).await;
+        assert_eq!(sent.code, 0, "{sent:?}");
+    }
+    let morning = 1_760_508_000_000_i64;
+    desk.raw(&format!(
+        "update runs set started_at = {morning} where id > 1"
+    ))
+    .await;
+    desk
+}
+
+on_both!(
+    another_hour_and_another_content_are_asked_about_like_the_first,
+    async |engine: Engine| {
+        let desk = habits(engine).await;
+        let promo = ":::promo {code=BEES until=2037-01-21 url=https://example.org/}\n\nTen percent off.\n\n:::\n";
+        desk.write("bees", &format!("{ISSUE}\n{promo}"));
+        let begun = desk
+            .run(&["send", "bees", "--yes", "--at", "2037-01-20 07:00 UTC"])
+            .await;
+        assert_eq!(begun.code, 0, "{begun:?}");
+        let later = ["reschedule", "bees", "--at", "2037-01-25 19:00 UTC"];
+        let asked = desk.run(&later).await;
+        assert_eq!(asked.code, 5, "{asked:?}");
+        for words in [
+            "guard[hour]: it would start Sun 25 Jan 2037 19:00",
+            "guard[promo-date]: the offer ends on 2037-01-21",
+            "error: `bees` was not moved: `--accept hour --accept promo-date` moves it all the same",
+        ] {
+            assert!(asked.error.contains(words), "{asked:?}");
+        }
+        let accept = ["--accept", "hour", "--accept", "promo-date"];
+        let moved = desk.run(&[&later[..], &accept].concat()).await;
+        assert_eq!(moved.code, 0, "{moved:?}");
+        assert_eq!(moved.out, "it starts Sun 25 Jan 2037 19:00 UTC\n");
+        let paused = desk.run(&["pause", "bees"]).await;
+        assert_eq!(paused.code, 0, "{paused:?}");
+        let moved = desk
+            .run(&["reschedule", "bees", "--at", "2037-01-20 07:00 UTC"])
+            .await;
+        let words = "its hour is Tue 20 Jan 2037 07:00 UTC, and it is paused: `pressrun resume bees` lets it start \
+                     then\n";
+        assert_eq!((moved.code, moved.out.as_str()), (0, words), "{moved:?}");
+        // The content under which another issue went out.
+        desk.write("bees", &ISSUE.replace("Bees", "Issue  TWO"));
+        let replace = ["send", "bees", "--yes", "--replace"];
+        let asked = desk.run(&replace).await;
+        assert_eq!(asked.code, 5, "{asked:?}");
+        assert!(
+            asked
+                .error
+                .contains("guard[same-subject]: the list had the subject")
+                && asked
+                    .error
+                    .contains("`--accept same-subject` replaces it all the same"),
+            "{asked:?}"
+        );
+        let replaced = desk
+            .run(&[&replace[..], &["--accept", "same-subject"]].concat())
+            .await;
+        assert_eq!(replaced.code, 0, "{replaced:?}");
+        let moved = desk.run(&[&later[..], &accept].concat()).await;
+        assert!(
+            !moved.error.contains("note:"),
+            "the folder holds what it sends: {moved:?}"
+        );
+        // What has not begun is taken back, also while it is paused.
+        let taken = desk.run(&["cancel", "bees"]).await;
+        assert_eq!(taken.out, "taken back: nothing was sent\n");
+    }
+);
+
+#[test]
+fn the_second_subject_and_the_readers_own_hour_are_asked_about() {
+    block_on(async {
+        let desk = habits(Engine::Sqlite).await;
+        let subject = "Issue two, and where they live";
+        let tested = ["send", "bees", "--yes", "--subject-b", subject];
+        let asked = desk.run(&tested).await;
+        assert_eq!(asked.code, 5, "{asked:?}");
+        let words =
+            format!("guard[same-subject]: the list had the subject `{subject}` before: `two`");
+        assert!(asked.error.contains(&words), "{asked:?}");
+        let night = ["send", "bees", "--yes", "--at-local", "23:00"];
+        let asked = desk.run(&night).await;
+        assert_eq!(asked.code, 5, "{asked:?}");
+        let words = "guard[hour]: it would come at 23:00 by each reader's own clock";
+        assert!(asked.error.contains(words), "{asked:?}");
+        let longer = ["--at", "2037-01-20 07:00 UTC", "--undo", "9000d"];
+        let begun = desk
+            .run(&[&["send", "bees", "--yes", "--accept", "hour"][..], &longer].concat())
+            .await;
+        assert_eq!(begun.code, 0, "{begun:?}");
+        let words = ", and not Tue 20 Jan 2037 07:00 UTC: the time to take it back is longer";
+        assert!(begun.error.contains(words), "{begun:?}");
+    });
+}
+
+on_both!(
+    another_content_goes_to_the_run_of_its_list,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        for arguments in [
+            &["lists", "add", "friends", "--title", "Friends"][..],
+            &[
+                "subscribers",
+                "add",
+                "friend@example.org",
+                "--list",
+                "friends",
+                "--status",
+                "confirmed",
+            ],
+            &["send", "bees", "--yes", "--at", "2037-07-20 07:00"],
+            &[
+                "send",
+                "bees",
+                "--yes",
+                "--at",
+                "2037-07-21 07:00",
+                "--list",
+                "friends",
+            ],
+        ] {
+            let said = desk.run(arguments).await;
+            assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
+        }
+        let app = desk.app().await;
+        let content = async || {
+            let runs = app.store.runs_of("bees").await.expect("a read");
+            let mut runs: Vec<_> = runs.into_iter().map(|run| (run.id, run.revision)).collect();
+            runs.sort_unstable();
+            runs.into_iter()
+                .map(|(_, revision)| revision)
+                .collect::<Vec<_>>()
+        };
+        let before = content().await;
+        desk.write("bees", &ISSUE.replace("the bees", "the wasps"));
+        let replaced = desk
+            .run(&["send", "bees", "--yes", "--replace", "--list", "weekly"])
+            .await;
+        assert_eq!(replaced.code, 0, "{replaced:?}");
+        assert!(
+            replaced.out.contains("replaced; `bees` (run 2)"),
+            "{replaced:?}"
+        );
+        let after = content().await;
+        assert_ne!(before[0], after[0], "the weekly's");
+        assert_eq!(before[1], after[1], "the friends'");
+    }
+);
+
+#[test]
+fn a_run_that_waits_is_told_however_many_came_after_it() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite, 3, SinkOptions::default()).await;
+        let begun = desk
+            .run(&["send", "bees", "--yes", "--at", "2037-07-20 07:00"])
+            .await;
+        assert_eq!(begun.code, 0, "{begun:?}");
+        let later = (3..30).map(|id| {
+            format!(
+                "insert into runs (id, kind, slug, title, headers, relay, policy, status, cutoff, frozen_to,
+                     recipients, created_at)
+                 values ({id}, 'issue', 'wasps', 'Wasps', '{{}}', '', 'hold', 'cancelled', 0, 0, 0, 0);"
+            )
+        });
+        desk.raw(&later.collect::<String>()).await;
+        for command in ["why", "status"] {
+            let said = desk.run(&[command]).await;
+            assert!(said.out.contains("is scheduled and starts"), "{said:?}");
+        }
+    });
+}
