@@ -66,7 +66,8 @@ pub(super) async fn cancel(
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
     let sure = form.get("sure") == "yes";
-    if !sure && !(run.status == "scheduled" || run.waits()) && form.get("unsent") != "yes" {
+    let unsent = run.status == "scheduled" || run.waits() || form.get("unsent") == "yes";
+    if !sure && !unsent {
         let why = anyhow!("nothing was cancelled: tick the box that says you are sure");
         return Ok(admin.refused("/issues", &path(&id), &why));
     }
