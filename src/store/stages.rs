@@ -108,8 +108,7 @@ impl Store {
     }
 
     /// Holds a run whose numbers left their band. When a person lets it go on, they count from `base`, and
-    /// the wait of a stage that is out is over, while one that is not goes on and is looked at as it was to be; a subject
-    /// test is decided when it was to be, too.
+    /// the wait of a stage is over; but a subject test is decided when it was to be, and not before it is out.
     pub async fn hold_stage(
         &self,
         run: RunId,
@@ -121,7 +120,7 @@ impl Store {
         transact!(self, conn => {
             let changed = sqlx::query(
                 "update runs set status = 'held', reason = $2, since = $4, stage_base = $3,
-                     staged_at = case when trial is null and staged_at is not null then 0 else staged_at end
+                     staged_at = case when trial is null then 0 else staged_at end
                  where id = $1 and status = 'sending'",
             )
             .bind(run.0)
