@@ -3,6 +3,7 @@
 mod answers;
 mod audit;
 mod commands;
+mod deferred;
 mod desk;
 mod hygiene;
 mod interrupted;
