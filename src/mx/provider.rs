@@ -40,7 +40,7 @@ impl Provider {
     pub fn pause(&self, reply: &Reply) -> Option<Duration> {
         let text = reply.to_string().to_ascii_lowercase();
         let mut pauses = self.pauses.iter();
-        let found = pauses.find(|(says, _)| text.contains(says.as_str()));
+        let found = pauses.find(|(says, _)| says_so(&text, says));
         found.map(|&(_, wait)| wait)
     }
 
@@ -52,6 +52,21 @@ impl Provider {
                 None => false,
             })
     }
+}
+
+/// Whether the text has these words; a number in them is no part of a longer one, as the `4.7.28` of `34.7.28.9` is.
+fn says_so(text: &str, words: &str) -> bool {
+    let goes_on = |c: char| c.is_ascii_digit() || c == '.';
+    let is_number = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    text.match_indices(words).any(|(at, _)| {
+        let mut behind = text[at + words.len()..].chars();
+        let longer = match behind.next() {
+            Some('.') => is_number(behind.next()),
+            next => is_number(next),
+        };
+        let begins = is_number(words.chars().next()) && text[..at].ends_with(goes_on);
+        !begins && !(is_number(words.chars().next_back()) && longer)
+    })
 }
 
 /// All providers.
@@ -88,10 +103,17 @@ impl Providers {
         })
     }
 
-    /// Who keeps the mailboxes of a domain whose most preferred host is `host`; none where each set of
-    /// hosts stands for itself, by [`Providers::any`].
-    pub fn of(&self, host: &str) -> Option<&Provider> {
+    fn of(&self, host: &str) -> Option<&Provider> {
         self.known.iter().find(|provider| provider.fits(host))
+    }
+
+    /// Who keeps the mailboxes of a domain with these hosts; none where they stand for themselves, by
+    /// [`Providers::any`]. Their names are written by whoever owns the domain: one host of its own among a provider's
+    /// does not speak for that.
+    pub fn of_all<'h>(&self, hosts: impl IntoIterator<Item = &'h str>) -> Option<&Provider> {
+        let mut hosts = hosts.into_iter();
+        let provider = self.of(hosts.next()?)?;
+        hosts.all(|host| provider.fits(host)).then_some(provider)
     }
 
     /// The limits of everyone else.
@@ -277,6 +299,25 @@ mod tests {
             ..said("unusual rate")
         };
         assert_eq!(google.pause(&unusual), Some(Duration::from_secs(600)));
+        for address in ["34.7.28.9", "4.7.281", "4.7.28.1", "14.7.28"] {
+            let echoed = said(&format!("no such user (client [{address}])"));
+            assert_eq!(google.pause(&echoed), None, "{address}");
+        }
+        assert!(google.pause(&said("[4.7.28]. Unusual rate")).is_some());
+    }
+
+    #[test]
+    fn a_host_of_ones_own_among_a_providers_does_not_speak_for_it() {
+        let providers = Providers::read(None).expect("a table");
+        let of = |hosts: &[&str]| {
+            let provider = providers.of_all(hosts.iter().copied());
+            provider.map(|provider| provider.name.clone())
+        };
+        let google = ["aspmx.l.google.com", "alt1.aspmx.l.google.com"];
+        assert_eq!(of(&google).as_deref(), Some("google"));
+        assert_eq!(of(&["nobody.google.com", "mx.evil.example"]), None);
+        assert_eq!(of(&["mx.evil.example", "nobody.google.com"]), None);
+        assert_eq!(of(&[]), None);
     }
 
     #[test]

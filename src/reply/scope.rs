@@ -58,6 +58,11 @@ fn temporary(stage: Stage, reply: &Reply) -> Verdict {
         (_, Some((_, 3, _))) => Verdict::Relay,
         // Policy against the sender: authentication, reverse DNS, rates (4.7.20 and up; Microsoft 4.7.5xx).
         (_, Some((_, 7, detail))) if detail >= 20 => Verdict::Relay,
+        // RFC 3463, section 3.2: the sender's address or domain, which is the same for every reader.
+        (_, Some((_, 1, 7 | 8))) => Verdict::Relay,
+        // SES says so of its quota and rate, without a status; else it is AUTH that fails for a while.
+        (454, None) => Verdict::Relay,
+        _ if mentions(reply, THROTTLED) => Verdict::Relay,
         // RFC 5321, section 4.2.3: 452 alone is "insufficient system storage".
         (452, None) if mentions(reply, &["too many recipients"]) => Verdict::Connection,
         (452, None) if !mentions(reply, FULL) => Verdict::Relay,
@@ -151,6 +156,18 @@ const CLOSED: &[&str] = &[
 
 /// The mailbox is full, not the system.
 const FULL: &[&str] = &["mailbox", "quota", "over its limit"];
+
+/// It is about the pace or the amount of our mail, and no reader's matter.
+const THROTTLED: &[&str] = &[
+    "throttl",
+    "sending rate",
+    "message quota",
+    "sending quota",
+    "sending limit",
+    "rate limit",
+    "ratelimit",
+    "too much mail from",
+];
 
 /// The relay objects to us, not to the recipient.
 const POLICY: &[&str] = &[
@@ -275,6 +292,19 @@ mod tests {
             ("450 4.7.26 unauthenticated", Verdict::Relay),
             ("450 4.7.28 unusual rate", Verdict::Relay),
             ("452 4.3.1 system storage", Verdict::Relay),
+            (
+                "450 4.1.8 Sender address rejected: Domain not found",
+                Verdict::Relay,
+            ),
+            (
+                "454 Throttling failure: Daily message quota exceeded.",
+                Verdict::Relay,
+            ),
+            ("450 4.7.1 Rate limit exceeded", Verdict::Relay),
+            (
+                "450 4.2.1 is receiving mail at a rate that prevents",
+                Verdict::Deferred,
+            ),
             ("451 4.3.2 not accepting", Verdict::Relay),
             ("452 insufficient system storage", Verdict::Relay),
             ("421 4.7.28 unusual rate", Verdict::Relay),

@@ -103,7 +103,9 @@ impl Resolver {
             None => None,
         };
         let policy = policy.filter(|policy| policy.mode == Mode::Enforce);
-        let known = self.providers.of(&hosts[0].host);
+        let known = self
+            .providers
+            .of_all(hosts.iter().map(|host| host.host.as_str()));
         let provider = known.unwrap_or_else(|| self.providers.any()).clone();
         // RFC 7672, section 2.2.1: without a validated MX there is no DANE, whatever the hosts say.
         let bound = self.tls != TlsPolicy::None
