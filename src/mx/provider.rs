@@ -64,8 +64,9 @@ fn says_so(text: &str, words: &str) -> bool {
             Some('.') => is_number(behind.next()),
             next => is_number(next),
         };
-        let begins = is_number(words.chars().next()) && text[..at].ends_with(goes_on);
-        !begins && !(is_number(words.chars().next_back()) && longer)
+        let started = is_number(words.chars().next()) && text[..at].ends_with(goes_on);
+        let goes_on = is_number(words.chars().next_back()) && longer;
+        !(started || goes_on)
     })
 }
 
