@@ -15,13 +15,27 @@ pub struct Completions {
 
 /// Runs `pressrun completions`.
 pub(super) fn run(completions: &Completions) -> anyhow::Result<Exit> {
-    let mut script = Vec::new();
-    generate(
-        completions.shell,
-        &mut Cli::command(),
-        "pressrun",
-        &mut script,
-    );
-    print(&String::from_utf8(script)?)?;
+    print(&script(completions.shell)?)?;
     Ok(Exit::Done)
+}
+
+fn script(shell: Shell) -> anyhow::Result<String> {
+    let mut script = Vec::new();
+    generate(shell, &mut Cli::command(), "pressrun", &mut script);
+    Ok(String::from_utf8(script)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Shell, script};
+
+    #[test]
+    fn each_shell_is_told_of_commands_and_flags() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = script(shell).expect("text");
+            for word in ["reschedule", "subject-b"] {
+                assert!(script.contains(word), "{shell}: {word}");
+            }
+        }
+    }
 }

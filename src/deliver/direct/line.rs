@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::deliver::direct::Direct;
-use crate::deliver::direct::pools::{Failure, Place, Start};
+use crate::deliver::direct::pools::{Failure, Place, Pools, Start};
 use crate::deliver::queue::Job;
 use crate::id::{DeliveryKey, RunId};
+use crate::mx::health::Waits;
 use crate::mx::pace::Round;
 use crate::reply::Reply;
 use crate::smtp::error::SessionError;
@@ -170,16 +171,7 @@ impl Line {
         key: DeliveryKey,
         reply: &Reply,
     ) -> Option<(Vec<DeliveryKey>, Timestamp)> {
-        let waits = self.direct.waits_of();
-        let give_up = self.direct.app.config.send.give_up;
-        let now = self.now();
-        let mut state = self.direct.state();
-        let back = state
-            .pools
-            .refused(&self.place, key, reply, (waits, give_up), now);
-        drop(state);
-        self.direct.changed.notify_one();
-        back
+        self.told(|pools, limits, now| pools.refused(&self.place, key, reply, limits, now))
     }
 
     /// A recipient was refused for good. Gives the recipients to put back, and until when, once it is the hosts who
@@ -193,14 +185,14 @@ impl Line {
         if key.run == RunId::SYSTEM {
             return None;
         }
-        let waits = self.direct.waits_of();
-        let give_up = self.direct.app.config.send.give_up;
+        self.told(|pools, limits, now| pools.unknown(&self.place, key, reply, limits, now))
+    }
+
+    /// Tells the pools of a refusal, and whoever waits for them of what changed by it.
+    fn told<T>(&self, tell: impl FnOnce(&mut Pools, (Waits<'_>, Duration), Timestamp) -> T) -> T {
+        let limits = (self.direct.waits_of(), self.direct.app.config.send.give_up);
         let now = self.now();
-        let mut state = self.direct.state();
-        let back = state
-            .pools
-            .unknown(&self.place, key, reply, (waits, give_up), now);
-        drop(state);
+        let back = tell(&mut self.direct.state().pools, limits, now);
         self.direct.changed.notify_one();
         back
     }

@@ -56,8 +56,8 @@ pub(super) async fn resume(
     finish(&admin, &id, work).await
 }
 
-/// `POST /runs/{id}/cancel`: before it begins it is taken back; later only with `sure`, which a page of before did not
-/// ask for.
+/// `POST /runs/{id}/cancel`: before it begins it is taken back; later only with `sure`. The page of a
+/// run that waits asks for `unsent` instead, so that one pressed too late cancels nothing.
 pub(super) async fn cancel(
     State(admin): State<Arc<Admin>>,
     Extension(session): Extension<Session>,

@@ -113,31 +113,7 @@ on_both!(
     another_content_goes_to_the_run_of_its_list,
     async |engine: Engine| {
         let desk = Desk::new(engine, 3, SinkOptions::default()).await;
-        for arguments in [
-            &["lists", "add", "friends", "--title", "Friends"][..],
-            &[
-                "subscribers",
-                "add",
-                "friend@example.org",
-                "--list",
-                "friends",
-                "--status",
-                "confirmed",
-            ],
-            &["send", "bees", "--yes", "--at", "2037-07-20 07:00"],
-            &[
-                "send",
-                "bees",
-                "--yes",
-                "--at",
-                "2037-07-21 07:00",
-                "--list",
-                "friends",
-            ],
-        ] {
-            let said = desk.run(arguments).await;
-            assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
-        }
+        desk.schedule_for_two_lists().await;
         let app = desk.app().await;
         let content = async || {
             let runs = app.store.runs_of("bees").await.expect("a read");

@@ -205,31 +205,7 @@ on_both!(
 fn of_several_runs_of_an_issue_the_one_that_is_named_is_meant_and_none_is_guessed() {
     block_on(async {
         let desk = Desk::new(Engine::Sqlite, 3, SinkOptions::default()).await;
-        for arguments in [
-            &["lists", "add", "friends", "--title", "Friends"][..],
-            &[
-                "subscribers",
-                "add",
-                "friend@example.org",
-                "--list",
-                "friends",
-                "--status",
-                "confirmed",
-            ],
-            &["send", "bees", "--yes", "--at", "2037-07-20 07:00"],
-            &[
-                "send",
-                "bees",
-                "--yes",
-                "--at",
-                "2037-07-21 07:00",
-                "--list",
-                "friends",
-            ],
-        ] {
-            let said = desk.run(arguments).await;
-            assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
-        }
+        desk.schedule_for_two_lists().await;
         for change in [
             &["pause", "bees"][..],
             &["cancel", "bees", "--yes"],

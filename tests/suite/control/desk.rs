@@ -115,6 +115,35 @@ impl Desk {
         command
     }
 
+    /// Schedules the issue to the publication's list, and a day later to another one, `friends`.
+    pub async fn schedule_for_two_lists(&self) {
+        for arguments in [
+            &["lists", "add", "friends", "--title", "Friends"][..],
+            &[
+                "subscribers",
+                "add",
+                "friend@example.org",
+                "--list",
+                "friends",
+                "--status",
+                "confirmed",
+            ],
+            &["send", "bees", "--yes", "--at", "2037-07-20 07:00"],
+            &[
+                "send",
+                "bees",
+                "--yes",
+                "--at",
+                "2037-07-21 07:00",
+                "--list",
+                "friends",
+            ],
+        ] {
+            let said = self.run(arguments).await;
+            assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
+        }
+    }
+
     /// Runs the program to its end, beside whatever else is going on here.
     pub async fn run(&self, arguments: &[&str]) -> Said {
         let mut command = self.command(arguments);
