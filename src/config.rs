@@ -355,6 +355,28 @@ pub enum UncertainPolicy {
     Resend,
 }
 
+impl UncertainPolicy {
+    /// The name in the configuration, in the database and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            UncertainPolicy::Hold => "hold",
+            UncertainPolicy::AssumeSent => "assume-sent",
+            UncertainPolicy::Resend => "resend",
+        }
+    }
+}
+
+impl std::convert::From<String> for UncertainPolicy {
+    /// The policy of this name; an unknown one holds, which leaves all to a person.
+    fn from(name: String) -> UncertainPolicy {
+        match name.as_str() {
+            "assume-sent" => UncertainPolicy::AssumeSent,
+            "resend" => UncertainPolicy::Resend,
+            _ => UncertainPolicy::Hold,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dkim {

@@ -51,6 +51,7 @@ use crate::dkim::Signer;
 use crate::id::{DeliveryKey, RunId};
 use crate::keyfile;
 use crate::notice;
+use crate::status::RunStatus;
 use crate::store::runs::Run;
 
 /// After a lost connection, listening begins anew this much later.
@@ -256,7 +257,7 @@ impl Engine {
             if why.is_some() {
                 let why = why.as_deref();
                 app.store
-                    .set_run_status(run.id(), &run.status, "held", why, app.clock.now())
+                    .set_run_status(run.id(), run.status, RunStatus::Held, why, app.clock.now())
                     .await?;
             }
         }
@@ -290,6 +291,11 @@ pub async fn slept(app: &App, run: &Run) -> anyhow::Result<Option<String>> {
 /// Notes that a person knows for how long nothing was sent.
 pub async fn forget_sleep(app: &App) -> anyhow::Result<()> {
     Generation::of(app).rest(app).await
+}
+
+/// Why nothing may be sent from this database before a person says so: it is older than this machine remembers.
+pub async fn older(app: &App) -> anyhow::Result<Option<String>> {
+    Generation::of(app).older(app).await
 }
 
 /// Notes that a person wants to go on with this database as it is: the guard starts anew from here.
@@ -370,10 +376,13 @@ impl Shared {
 
     /// Holds a run and forgets its jobs, which stay queued in the ledger.
     pub(crate) async fn hold(&self, run: RunId, why: &str) {
-        let held =
-            self.app
-                .store
-                .set_run_status(run, "sending", "held", Some(why), self.app.clock.now());
+        let held = self.app.store.set_run_status(
+            run,
+            RunStatus::Sending,
+            RunStatus::Held,
+            Some(why),
+            self.app.clock.now(),
+        );
         if let Err(error) = held.await {
             tracing::error!(%error, run.id = run.0, "the run could not be held");
         }
@@ -392,7 +401,7 @@ impl Job {
 
     /// What becomes of this delivery when nobody knows whether it was sent.
     pub(crate) fn policy(&self) -> UncertainPolicy {
-        crate::run::policy(&self.run.policy)
+        self.run.policy
     }
 }
 

@@ -44,6 +44,7 @@ pub mod schedule;
 pub mod segment;
 pub mod spf;
 pub mod stats;
+pub mod status;
 pub mod subscriber;
 pub mod trial;
 

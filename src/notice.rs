@@ -14,6 +14,7 @@ use crate::deliver::trouble::RelayTrouble;
 use crate::id::SubscriberId;
 use crate::run::{self, why};
 use crate::stats::interval::{percent, ratio};
+use crate::status::RunStatus;
 use crate::store::notices::NewNotice;
 use crate::store::runs::Run;
 use crate::store::system_mail::NewSystemMail;
@@ -33,9 +34,9 @@ struct Told<'a> {
 
 /// Tells the author that `run` has come into its status. Gives whether there was anything to tell.
 pub async fn tell_status(app: &App, run: &Run) -> anyhow::Result<()> {
-    let kind = match run.status.as_str() {
-        "sending" => NoticeKind::Started,
-        "finished" => NoticeKind::Finished,
+    let kind = match run.status {
+        RunStatus::Sending => NoticeKind::Started,
+        RunStatus::Finished => NoticeKind::Finished,
         _ => NoticeKind::Held,
     };
     if !wanted(app, kind) {
@@ -83,8 +84,8 @@ pub async fn tell_complaints(app: &App, run: &Run, complained: i64, of: i64) -> 
     let share = percent(ratio(complained, of));
     let limit = percent(app.config.notify.complaint_rate);
     let said = why::why(app, run).await?;
-    let command = match run.status.as_str() {
-        "sending" => "pause",
+    let command = match run.status {
+        RunStatus::Sending => "pause",
         _ => "stats",
     };
     let told = Told {
@@ -184,7 +185,7 @@ async fn tell(app: &App, told: &Told<'_>) -> anyhow::Result<()> {
         kind: told.kind.name(),
         about: told.about,
         run: told.run.map(Run::id),
-        status: told.run.map(|run| (run.status.as_str(), run.since)),
+        status: told.run.map(|run| (run.status, run.since)),
         body: &body,
         hook: notify.webhook.is_some(),
         mail: mail.as_ref(),

@@ -198,7 +198,7 @@ async fn against(app: &App, run: RunId, judged: &Judged) -> Result<Against, Stor
 /// Why a run is not compared with those before it.
 fn unsaid(run: &Run, settled: Timestamp) -> Option<Standing> {
     let whole = run.segment.is_none() && run.audience == Audience::List.name();
-    let ended = ["finished", "cancelled"].contains(&run.status.as_str());
+    let ended = run.status.is_over();
     let last = run.finished_at.or(run.started_at);
     match (whole, ended && last.is_some_and(|last| last <= settled.0)) {
         (false, _) => Some(Standing::OnlyPart),

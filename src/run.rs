@@ -17,6 +17,8 @@ use crate::lists;
 use crate::message::{ListHeaders, RunHeaders};
 use crate::publication::{self, Built};
 use crate::schedule::span;
+use crate::status::RunStatus;
+use crate::store::StoreError;
 use crate::store::revisions::NewRevision;
 use crate::store::runs::{Begun, NewRun, Plan, Run};
 
@@ -34,7 +36,7 @@ pub mod whom;
 pub mod why;
 
 /// Blocks cancelled in one transaction: 2,048 deliveries, well under 50 ms.
-const CANCEL_STEP: u32 = 8;
+pub(crate) const CANCEL_STEP: u32 = 8;
 /// The meta key of this installation's random name.
 const INSTANCE: &str = "instance";
 
@@ -73,7 +75,7 @@ pub async fn begin_planned(
         revision: &revision,
         headers: &serde_json::to_string(&headers)?,
         relay: &plan.relay,
-        policy: policy_name(app.config.send.uncertain),
+        policy: app.config.send.uncertain,
         parts: &built.compiled.only,
     };
     let now = app.clock.now();
@@ -225,10 +227,14 @@ fn named(issue: &str) -> (&str, Option<i64>) {
 pub async fn pause(app: &App, run: &Run) -> anyhow::Result<()> {
     let why = Some("paused by hand");
     // A start or a freeze may come between two looks.
-    for status in ["scheduled", "freezing", "sending"] {
+    for status in [
+        RunStatus::Scheduled,
+        RunStatus::Freezing,
+        RunStatus::Sending,
+    ] {
         if app
             .store
-            .set_run_status(run.id(), status, "paused", why, app.clock.now())
+            .set_run_status(run.id(), status, RunStatus::Paused, why, app.clock.now())
             .await?
         {
             return Ok(());
@@ -241,17 +247,17 @@ pub async fn pause(app: &App, run: &Run) -> anyhow::Result<()> {
 /// Lets a run go on: a paused or held one, one that was interrupted, and one whose hour passed while nobody was there. A
 /// held one needs `yes`: someone has read why.
 pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
-    match run.status.as_str() {
-        "paused" => {}
-        "held" if yes => deliver::trust_database(app).await?,
-        "held" => bail!(
+    match run.status {
+        RunStatus::Paused => {}
+        RunStatus::Held if yes => trust_database(app, run).await?,
+        RunStatus::Held => bail!(
             "the run of `{}` is held: {}; when that is settled, say `pressrun resume {} --yes`",
             run.slug,
             run.reason.as_deref().unwrap_or("no reason kept"),
             name(app, run).await?
         ),
-        "scheduled" => return start_late(app, run, yes).await,
-        "freezing" | "sending" => {
+        RunStatus::Scheduled => return start_late(app, run, yes).await,
+        RunStatus::Freezing | RunStatus::Sending => {
             if yes && deliver::slept(app, run).await?.is_some() {
                 deliver::forget_sleep(app).await?;
             }
@@ -264,15 +270,17 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
     }
     let now = app.clock.now();
     let to = match run.started_at {
-        Some(_) => "sending",
+        Some(_) => RunStatus::Sending,
         // Its hour is still to come.
-        None if run.waits() && run.start_at.is_some_and(|start| start > now.0) => "scheduled",
+        None if run.waits() && run.start_at.is_some_and(|start| start > now.0) => {
+            RunStatus::Scheduled
+        }
         // A run held while it froze goes on freezing.
-        None => "freezing",
+        None => RunStatus::Freezing,
     };
     let changed = app
         .store
-        .set_run_status(run.id(), &run.status, to, None, now)
+        .set_run_status(run.id(), run.status, to, None, now)
         .await?;
     ensure!(
         changed,
@@ -282,14 +290,34 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Goes on with this database as it is. One that looks restored from a backup is trusted only by a person who was told
+/// that of this run: a yes to any other reason is none to mailing readers twice.
+async fn trust_database(app: &App, run: &Run) -> anyhow::Result<()> {
+    if let Some(why) = deliver::older(app).await?
+        && run.reason.as_deref() != Some(why.as_str())
+    {
+        let (held, now) = (RunStatus::Held, app.clock.now());
+        app.store
+            .set_run_status(run.id(), held, held, Some(&why), now)
+            .await?;
+        bail!(
+            "the run of `{}` stays held: {why}; look at what was sent meanwhile, then say `pressrun resume {} --yes` \
+             once more",
+            run.slug,
+            name(app, run).await?
+        );
+    }
+    deliver::trust_database(app).await
+}
+
 /// Has whoever sends take up `run`, if its hour has come or if it was interrupted and is left alone since: it goes on
 /// since now. Where nobody sends, the next sender does so by itself.
 pub async fn take_up(app: &App, run: &Run) -> anyhow::Result<()> {
-    let (status, now) = (run.status.as_str(), app.clock.now());
-    if status == "scheduled" && run.is_overdue(now) {
+    let (status, now) = (run.status, app.clock.now());
+    if status == RunStatus::Scheduled && run.is_overdue(now) {
         app.store.start_run(run.id(), now).await?;
     }
-    if matches!(status, "freezing" | "sending") && charge::is_left_alone(app, run).await? {
+    if status.is_moving() && charge::is_left_alone(app, run).await? {
         app.store
             .set_run_status(run.id(), status, status, None, now)
             .await?;
@@ -315,7 +343,7 @@ async fn start_late(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
     take_up(app, run).await?;
     let now = app.store.run(run.id()).await?.context("the run is gone")?;
     ensure!(
-        now.status != "scheduled",
+        now.status != RunStatus::Scheduled,
         "the run of `{}` was not started: by the clock of the database its hour has not come",
         now.slug
     );
@@ -327,27 +355,28 @@ pub async fn cancel(app: &App, run: &Run) -> anyhow::Result<Counts> {
     let why = Some("cancelled by hand");
     let mut cancelled = false;
     // In the order in which a run goes through them, so that none is missed.
-    for status in ["scheduled", "freezing", "sending", "paused", "held"] {
+    for status in [
+        RunStatus::Scheduled,
+        RunStatus::Freezing,
+        RunStatus::Sending,
+        RunStatus::Paused,
+        RunStatus::Held,
+    ] {
         let now = app.clock.now();
         cancelled = cancelled
             || app
                 .store
-                .set_run_status(run.id(), status, "cancelled", why, now)
+                .set_run_status(run.id(), status, RunStatus::Cancelled, why, now)
                 .await?;
     }
     let now = app.store.run(run.id()).await?.context("the run is gone")?;
     ensure!(
-        cancelled || now.status == "cancelled",
+        cancelled || now.status == RunStatus::Cancelled,
         "the run of `{}` is {}; there is nothing to cancel",
         now.slug,
         now.status
     );
-    while app
-        .store
-        .cancel_some(run.id(), CANCEL_STEP, app.clock.now())
-        .await?
-        > 0
-    {}
+    drop_queued(app, run.id()).await?;
     let counts = app.store.counts(run.id()).await?;
     if counts.at_dot == 0 {
         return Ok(counts);
@@ -359,6 +388,17 @@ pub async fn cancel(app: &App, run: &Run) -> anyhow::Result<Counts> {
     Ok(app.store.counts(run.id()).await?)
 }
 
+/// Takes what is still queued out of a cancelled run.
+async fn drop_queued(app: &App, run: RunId) -> Result<(), StoreError> {
+    while app
+        .store
+        .cancel_some(run, CANCEL_STEP, app.clock.now())
+        .await?
+        > 0
+    {}
+    Ok(())
+}
+
 /// Takes a run back of which nothing has begun, whether it waits for its hour or stands still before it: nothing of it
 /// is sent. False when it has begun.
 pub async fn take_back(app: &App, run: &Run) -> anyhow::Result<bool> {
@@ -366,41 +406,24 @@ pub async fn take_back(app: &App, run: &Run) -> anyhow::Result<bool> {
         return Ok(false);
     }
     let (why, now) = (Some("taken back before it began"), app.clock.now());
-    for status in ["scheduled", "paused", "held"] {
+    for status in [RunStatus::Scheduled, RunStatus::Paused, RunStatus::Held] {
         if run.status == status {
             let taken = app
                 .store
-                .set_run_status(run.id(), status, "cancelled", why, now);
+                .set_run_status(run.id(), status, RunStatus::Cancelled, why, now);
             return Ok(taken.await?);
         }
     }
     Ok(false)
 }
 
-/// The policy of this name; an unknown one holds.
-pub fn policy(name: &str) -> UncertainPolicy {
-    match name {
-        "assume-sent" => UncertainPolicy::AssumeSent,
-        "resend" => UncertainPolicy::Resend,
-        _ => UncertainPolicy::Hold,
-    }
-}
-
-fn policy_name(policy: UncertainPolicy) -> &'static str {
-    match policy {
-        UncertainPolicy::Hold => "hold",
-        UncertainPolicy::AssumeSent => "assume-sent",
-        UncertainPolicy::Resend => "resend",
-    }
-}
-
 /// Settles uncertain deliveries of a run as its policy says; `hold` leaves them to a person.
 pub async fn apply_policy(app: &App, run: &Run) -> anyhow::Result<u64> {
-    let to = match policy(&run.policy) {
+    let to = match run.policy {
         UncertainPolicy::Hold => return Ok(0),
         UncertainPolicy::AssumeSent => State::Sent,
         // Nothing of a cancelled run is sent any more.
-        UncertainPolicy::Resend if run.status == "cancelled" => return Ok(0),
+        UncertainPolicy::Resend if run.status == RunStatus::Cancelled => return Ok(0),
         UncertainPolicy::Resend => State::Queued,
     };
     resolve(app, run, None, to).await
@@ -410,7 +433,7 @@ pub async fn apply_policy(app: &App, run: &Run) -> anyhow::Result<u64> {
 /// the queue. Gives how many.
 pub async fn resolve(app: &App, run: &Run, seq: Option<u32>, to: State) -> anyhow::Result<u64> {
     ensure!(
-        run.status != "cancelled" || to == State::Sent,
+        run.status != RunStatus::Cancelled || to == State::Sent,
         "the run of `{}` is cancelled and sends nothing; its uncertain deliveries can only be called sent",
         run.slug
     );

@@ -10,6 +10,7 @@ use crate::delivery::Counts;
 use crate::id::RunId;
 use crate::stats::interval::ratio;
 use crate::stats::judged::LinkJudged;
+use crate::status::RunStatus;
 use crate::trial::{Decision, Variant};
 
 pub mod growth;
@@ -27,7 +28,7 @@ pub struct RunNumbers {
     pub title: String,
     /// Title of the list it went to.
     pub list: Option<String>,
-    pub status: String,
+    pub status: RunStatus,
     /// Why it is held, in the relay's own words or ours; hostile until escaped.
     pub reason: Option<String>,
     pub created_at: Timestamp,
@@ -147,6 +148,7 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::delivery::Counts;
     use crate::id::RunId;
+    use crate::status::RunStatus;
 
     fn numbers(sent: i64) -> RunNumbers {
         RunNumbers {
@@ -154,7 +156,7 @@ mod tests {
             slug: "week-1".into(),
             title: "Week 1".into(),
             list: None,
-            status: "finished".into(),
+            status: RunStatus::Finished,
             reason: None,
             created_at: Timestamp(0),
             started_at: None,

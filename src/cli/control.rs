@@ -13,6 +13,7 @@ use crate::run;
 use crate::run::guards::{self, Guard, Question};
 use crate::run::why::{self, Why};
 use crate::schedule;
+use crate::status::RunStatus;
 use crate::store::runs::Run;
 
 /// Runs shown by `status` beside those that are not over: the newest ones.
@@ -131,12 +132,12 @@ impl Reschedule {
         if let Some(note) = &start.note {
             println!("{note}");
         }
-        let sure = match now.status.as_str() {
-            "scheduled" => {
+        let sure = match now.status {
+            RunStatus::Scheduled => {
                 println!("it starts {moved}");
                 return Ok(Exit::Done);
             }
-            "held" => " --yes",
+            RunStatus::Held => " --yes",
             _ => "",
         };
         println!(
@@ -157,7 +158,7 @@ impl Cancel {
             println!("taken back: nothing was sent");
             return Ok(Exit::Done);
         }
-        if !self.yes && found.status != "finished" {
+        if !self.yes && found.status != RunStatus::Finished {
             let open = app.store.counts(found.id()).await?.queued;
             let deliveries = if open == 1 { "delivery" } else { "deliveries" };
             anyhow::bail!(
@@ -217,7 +218,7 @@ impl Status {
         }
         // Of one run all is said that needs a person; a list of many tells it by its words.
         let needs = |row: &StatusRow| {
-            let doubt = row.counts.uncertain > 0 || row.run.status == "held";
+            let doubt = row.counts.uncertain > 0 || row.run.status == RunStatus::Held;
             !row.balanced || (self.issue.is_some() && doubt)
         };
         let exit = match rows.iter().any(needs) {
@@ -250,7 +251,7 @@ impl Status {
                 println!("      to {}", plain(&to));
             }
             println!("      {} recipients: {}", run.recipients, states.join(", "));
-            if !matches!(run.status.as_str(), "finished" | "cancelled") {
+            if !run.status.is_over() {
                 println!("      {}", plain(&row.why.sentence));
             }
             if !row.balanced {

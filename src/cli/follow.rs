@@ -17,6 +17,7 @@ use crate::deliver::trouble::Trouble;
 use crate::delivery::{Counts, State};
 use crate::id::RunId;
 use crate::run::{self, trial};
+use crate::status::RunStatus;
 use crate::store::runs::Run;
 
 const LOOK: Duration = Duration::from_millis(200);
@@ -48,11 +49,14 @@ pub(crate) async fn follow(
         let (deferred, next) = app.store.deferred(run, app.clock.now()).await?;
         let text = status_line(&now, &counts, deferred, next, &trouble);
         bar.set_message(text.clone());
-        let over = !matches!(now.status.as_str(), "scheduled" | "freezing" | "sending");
+        let over = !matches!(
+            now.status,
+            RunStatus::Scheduled | RunStatus::Freezing | RunStatus::Sending
+        );
         if bar.is_hidden() && text != line && (over || line.is_empty() || told.elapsed() > LINE) {
-            match now.status.as_str() {
-                "freezing" => eprintln!("freezing the recipients"),
-                "scheduled" => eprintln!("waiting for its hour"),
+            match now.status {
+                RunStatus::Freezing => eprintln!("freezing the recipients"),
+                RunStatus::Scheduled => eprintln!("waiting for its hour"),
                 _ => eprintln!("{done} of {}: {text}", now.recipients),
             }
             told = Instant::now();
@@ -92,7 +96,7 @@ fn status_line(
     next: Option<i64>,
     trouble: &str,
 ) -> String {
-    let mut parts = vec![run.status.clone()];
+    let mut parts = vec![run.status.to_string()];
     if let (Some(stages), Some(_)) = (run.stages(), run.open_to) {
         let (step, of) = (run.step() + 1, stages.steps.len());
         parts.push(format!("stage {step} of {of}"));
@@ -110,7 +114,7 @@ fn status_line(
             None => format!("deferred {deferred}, next try {at}"),
         });
     }
-    if !trouble.is_empty() && run.status == "sending" {
+    if !trouble.is_empty() && run.status == RunStatus::Sending {
         parts.push(trouble.to_owned());
     }
     parts.join(", ")
@@ -126,7 +130,7 @@ pub(crate) async fn standing(app: &App, id: RunId) -> anyhow::Result<(Run, Count
     let before = read().await?;
     let counts = app.store.counts(id).await?;
     let run = read().await?;
-    let freezes = run.status == "freezing" || before.recipients != run.recipients;
+    let freezes = run.status == RunStatus::Freezing || before.recipients != run.recipients;
     let balanced = freezes || counts.total() == run.recipients;
     Ok((run, counts, balanced))
 }
@@ -164,11 +168,15 @@ pub(crate) async fn summary(app: &App, id: RunId) -> anyhow::Result<Exit> {
     if !balanced {
         println!("  the ledger does not balance: run `pressrun verify {name}`");
     }
-    if let Some(reason) = run.reason.as_ref().filter(|_| run.status == "held") {
+    if let Some(reason) = run
+        .reason
+        .as_ref()
+        .filter(|_| run.status == RunStatus::Held)
+    {
         println!("  held: {}", plain(reason));
         println!("  go on with: pressrun resume {name} --yes");
     }
-    if run.status == "paused" {
+    if run.status == RunStatus::Paused {
         println!("  go on with: pressrun resume {name}");
     }
     if counts.uncertain > 0 {
@@ -177,7 +185,7 @@ pub(crate) async fn summary(app: &App, id: RunId) -> anyhow::Result<Exit> {
     }
     let (deferred, next) = app.store.deferred(run.id(), app.clock.now()).await?;
     // A run that stands still tries nothing.
-    let going = matches!(run.status.as_str(), "freezing" | "sending");
+    let going = run.status.is_moving();
     if let Some(next) = next.filter(|_| deferred > 0 && going) {
         let (what, then) = match run.local_at {
             // Most of them for their readers' own hour.
@@ -189,7 +197,7 @@ pub(crate) async fn summary(app: &App, id: RunId) -> anyhow::Result<Exit> {
             Timestamp(next).to_rfc3339()
         );
     }
-    let attention = !balanced || counts.uncertain > 0 || run.status == "held";
+    let attention = !balanced || counts.uncertain > 0 || run.status == RunStatus::Held;
     Ok(if attention {
         Exit::Attention
     } else {

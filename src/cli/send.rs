@@ -30,6 +30,7 @@ use crate::run::guards::{self, Guard, PROMO_LINT};
 use crate::run::plan::{self, Part, Planned, SubjectTest, Wishes};
 use crate::run::{self, whom, why};
 use crate::schedule::on_the_wall;
+use crate::status::RunStatus;
 use crate::store::audience::Whom;
 use crate::store::runs::{Begun, Run};
 use crate::trial::By;
@@ -299,7 +300,7 @@ impl Send {
         stop: Stop,
     ) -> anyhow::Result<Exit> {
         let slug = &run.slug;
-        if run.status == "scheduled" && scheduled {
+        if run.status == RunStatus::Scheduled && scheduled {
             println!("{}", why::why(app, run).await?.sentence);
             return Ok(Exit::Done);
         }
@@ -311,7 +312,7 @@ impl Send {
             note_if_nobody_sends(app).await?;
             return Ok(Exit::Done);
         }
-        if run.status == "scheduled" {
+        if run.status == RunStatus::Scheduled {
             let wait = Timestamp(run.start_at.unwrap_or(0)).since(app.clock.now());
             eprintln!(
                 "it leaves in {}; Ctrl-C, or `pressrun cancel {slug}`, takes it back",
@@ -332,15 +333,15 @@ impl Send {
         let Run {
             id, slug, status, ..
         } = run;
-        match status.as_str() {
-            "paused" | "held" => {
+        match status {
+            RunStatus::Paused | RunStatus::Held => {
                 bail!("run {id} of this issue is {status}; go on with `pressrun resume {slug}`")
             }
-            "scheduled" if run.is_overdue(app.clock.now()) => bail!(
+            RunStatus::Scheduled if run.is_overdue(app.clock.now()) => bail!(
                 "the hour of run {id} of this issue has passed, and nobody was there to send it; go on with `pressrun \
                  resume {slug}`"
             ),
-            "scheduled" => bail!(
+            RunStatus::Scheduled => bail!(
                 "run {id} of this issue is scheduled; `pressrun send {slug} --replace` gives it the content of \
                  now, `pressrun cancel {slug}` takes it back, `pressrun why {slug}` says when it starts"
             ),

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::output::{print, print_json};
 use crate::numbers;
+use crate::status::RunStatus;
 use crate::{lists, run, track};
 
 /// Runs in the table without an issue.
@@ -84,6 +85,6 @@ pub async fn run(app: &App, args: &Args) -> anyhow::Result<Exit> {
         (_, true) => print(&spreadsheet::issue(&found))?,
         _ => print(&report::issue(&found))?,
     }
-    let whole = found.run.balanced() || found.run.status == "freezing";
+    let whole = found.run.balanced() || found.run.status == RunStatus::Freezing;
     Ok(if whole { Exit::Done } else { Exit::Attention })
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::deliver::is_sending;
 use crate::id::RunId;
+use crate::status::RunStatus;
 use crate::store::runs::Run;
 
 /// Which runs an engine looks after.
@@ -61,8 +62,8 @@ impl Charge {
 
 /// Whether any process sends that has `run` in its charge, or would start it in its hour.
 pub async fn has_in_charge(app: &App, run: &Run) -> anyhow::Result<bool> {
-    let minds = |charge: &Charge| match run.status.as_str() {
-        "scheduled" => charge.starts(run.id()),
+    let minds = |charge: &Charge| match run.status {
+        RunStatus::Scheduled => charge.starts(run.id()),
         _ => charge.has(run),
     };
     let charges = charges(app).await?;

@@ -17,6 +17,8 @@ use crate::deliver::teller::Telling;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, guard};
 use crate::id::{DeliveryKey, RunId};
+use crate::run;
+use crate::status::RunStatus;
 use crate::store::StoreError;
 use crate::store::relays::RelayState;
 use crate::store::runs::{Frozen, Run};
@@ -27,6 +29,8 @@ const TICK: Duration = Duration::from_millis(200);
 const FREEZE_STEP: u32 = 4096;
 /// Blocks leased at a time, at most.
 const LEASES: u32 = 4;
+/// Between two looks for runs that somebody cancelled in part.
+const SWEEP: Duration = Duration::from_secs(5);
 /// The heartbeat of the generation guard.
 const BEAT: Duration = Duration::from_secs(30);
 
@@ -39,10 +43,12 @@ struct Memory {
     told: Option<Trouble>,
     states: Vec<RelayState>,
     beat: Option<Instant>,
+    /// When it was last looked for runs of which somebody cancelled a part.
+    swept: Option<Instant>,
     /// The wall clock at the last round: it shows a sleep that no other clock does.
     awake: Option<Timestamp>,
-    /// Both clocks at the last round: they show a wall clock that was set.
-    clocks: Option<Clocks>,
+    /// The wall clock and the machine's own: they show one that was set.
+    clocks: Clocks,
     watched: Watched,
     telling: Telling,
 }
@@ -103,6 +109,7 @@ impl Engine {
         self.give_back_finished().await?;
         if self.charge != Charge::Mails {
             self.start_due(&mut memory.clocks).await?;
+            self.finish_cancelled(memory).await?;
         }
         let mut runs = shared.app.store.active_runs().await?;
         runs.retain(|run| self.charge.has(run));
@@ -131,16 +138,19 @@ impl Engine {
         self.beat(memory).await;
         let mut order: Vec<_> = memory.runs.values().cloned().collect();
         order.sort_by_key(|run| run.id);
-        let sending = order.iter().filter(|run| run.status == "sending").count();
+        let sending = order
+            .iter()
+            .filter(|run| run.status == RunStatus::Sending)
+            .count();
         let known: Vec<&Run> = order.iter().map(Arc::as_ref).collect();
         let changed = self.mind_stages(&mut memory.watched, &known).await?;
         for run in &order {
             if changed.contains(&run.id()) {
                 continue;
             }
-            match run.status.as_str() {
-                "freezing" => self.freeze(run).await?,
-                "sending" | "open" => self.feed(run, sending, now).await?,
+            match run.status {
+                RunStatus::Freezing => self.freeze(run).await?,
+                RunStatus::Sending | RunStatus::Open => self.feed(run, sending, now).await?,
                 _ => {}
             }
         }
@@ -148,6 +158,22 @@ impl Engine {
         self.tell_author(&mut memory.telling, &known, trouble.as_ref(), false)
             .await;
         self.tell(memory, trouble).await;
+        Ok(())
+    }
+
+    /// Takes out what a cancel that was killed left in the queue.
+    async fn finish_cancelled(&self, memory: &mut Memory) -> Result<(), StoreError> {
+        if memory.swept.is_some_and(|swept| swept.elapsed() < SWEEP) {
+            return Ok(());
+        }
+        let app = &self.shared.app;
+        let mut left = 0;
+        for run in app.store.half_cancelled().await? {
+            let now = app.clock.now();
+            left += app.store.cancel_some(run, run::CANCEL_STEP, now).await?;
+        }
+        // What is left is for the next rounds, so that a stop is heard in between.
+        memory.swept = (left == 0).then(Instant::now);
         Ok(())
     }
 
@@ -241,7 +267,7 @@ impl Engine {
 
     /// Finishes a run in which nothing is left to be done.
     pub(super) async fn finish(&self, run: &Run) -> Result<(), StoreError> {
-        if run.status != "sending" {
+        if run.status != RunStatus::Sending {
             return Ok(());
         }
         let app = &self.shared.app;
@@ -254,12 +280,20 @@ impl Engine {
             return Ok(());
         }
         let fresh = app.store.run(run.id()).await?;
-        let still = fresh.as_ref().is_some_and(|run| run.status == "sending");
+        let still = fresh
+            .as_ref()
+            .is_some_and(|run| run.status == RunStatus::Sending);
         let counts = app.store.counts(run.id()).await?;
         if still && counts.finished() && fresh.is_some_and(|run| run.recipients != counts.total()) {
             let why = "the ledger does not balance; run `pressrun verify` and keep the database";
             app.store
-                .set_run_status(run.id(), "sending", "held", Some(why), app.clock.now())
+                .set_run_status(
+                    run.id(),
+                    RunStatus::Sending,
+                    RunStatus::Held,
+                    Some(why),
+                    app.clock.now(),
+                )
                 .await?;
         }
         Ok(())
@@ -302,9 +336,9 @@ impl Engine {
             }
         };
         for run in runs() {
-            let held = app
-                .store
-                .set_run_status(run.id(), &run.status, "held", Some(&why), now);
+            let held =
+                app.store
+                    .set_run_status(run.id(), run.status, RunStatus::Held, Some(&why), now);
             if let Err(error) = held.await {
                 tracing::error!(%error, run.id = run.id, "the run could not be held");
             }

@@ -31,6 +31,7 @@ use crate::retry;
 use crate::smtp::error::SessionError;
 use crate::smtp::session::Session;
 use crate::smtp::tls::TlsClient;
+use crate::status::RunStatus;
 use crate::store::relays::RelayState;
 use crate::store::runs::Run;
 
@@ -390,7 +391,7 @@ impl Shared {
     async fn hold_refused(&self, why: &str) {
         let runs = self.app.store.active_runs().await.unwrap_or_default();
         let mut held = Via::default();
-        for run in runs.iter().filter(|run| run.status == "sending") {
+        for run in runs.iter().filter(|run| run.status == RunStatus::Sending) {
             let Some(via) = self.via(run) else { continue };
             if self.members(via).all(|relay| relay.has_refused(run.id())) {
                 self.hold(run.id(), why).await;

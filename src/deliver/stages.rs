@@ -14,6 +14,7 @@ use crate::deliver::{Engine, Shared, lock};
 use crate::delivery::{Outcome, Settled};
 use crate::id::{ListId, RunId};
 use crate::rollout::{self, Answers, BAND, Limits, Numbers, provider};
+use crate::status::RunStatus;
 use crate::store::StoreError;
 use crate::store::leases::Queued;
 use crate::store::runs::Run;
@@ -102,7 +103,7 @@ impl Engine {
         let mut seen = Vec::new();
         for &run in runs {
             seen.push(run.id());
-            if run.status != "sending" || run.id() == RunId::SYSTEM {
+            if run.status != RunStatus::Sending || run.id() == RunId::SYSTEM {
                 continue;
             }
             let moved = match run.stages {

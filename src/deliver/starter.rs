@@ -11,44 +11,65 @@ use crate::deliver::Engine;
 use crate::id::ListId;
 use crate::run::plan;
 use crate::schedule::span;
+use crate::status::RunStatus;
 use crate::store::StoreError;
 use crate::store::runs::Run;
 
-/// A wall clock that gained more on the machine's own count between two rounds was set forward.
-const JUMP: Duration = Duration::from_secs(5);
+/// A wall clock that gained more on the machine's own count between two rounds was set forward, and one that lost
+/// more was set back.
+const JUMP: i64 = 5_000;
 
-/// Both clocks at the last round.
-#[derive(Clone, Copy, Debug)]
+/// A machine that has just come up may set its clock right: that is no doubt about hours to come.
+const COMING_UP: Duration = Duration::from_secs(600);
+
+/// The wall clock held against the machine's own count, round after round.
+#[derive(Debug, Default)]
 pub(super) struct Clocks {
-    wall: Timestamp,
-    up: Duration,
+    last: Option<(Timestamp, Duration)>,
+    /// By how many milliseconds the wall clock was set forward and not back again, and when by that clock.
+    ahead: i64,
+    at: Timestamp,
 }
 
 impl Clocks {
-    /// By how much the wall clock was set forward since `before`.
-    fn jump(self, before: Clocks) -> Duration {
-        let gained = self.wall.since(before.wall);
-        let jump = gained.saturating_sub(self.up.saturating_sub(before.up));
-        if jump > JUMP { jump } else { Duration::ZERO }
+    /// Takes a round at `wall`, when the machine has been up for so long, into account. Gives by how much the wall
+    /// clock was set forward since the last.
+    fn tick(&mut self, wall: Timestamp, up: Duration) -> Duration {
+        let Some((before, was_up)) = self.last.replace((wall, up)) else {
+            return Duration::ZERO;
+        };
+        let passed = i64::try_from(up.saturating_sub(was_up).as_millis()).unwrap_or(i64::MAX);
+        let jump = wall.0.saturating_sub(before.0).saturating_sub(passed);
+        if jump.abs() <= JUMP {
+            return Duration::ZERO;
+        }
+        if jump < 0 || up > COMING_UP {
+            self.ahead = self.ahead.saturating_add(jump).max(0);
+        }
+        self.at = wall;
+        Duration::from_millis(u64::try_from(jump).unwrap_or(0))
+    }
+
+    /// By how much the clock may be ahead for a run scheduled at `since`: whoever schedules one afterwards has that
+    /// clock before her.
+    fn ahead(&self, since: i64) -> Duration {
+        let ahead = u64::try_from(self.ahead).unwrap_or(0);
+        Duration::from_millis(if since < self.at.0 { ahead } else { 0 })
     }
 }
 
 impl Engine {
     /// Starts what is due, and holds what is due by a clock that jumped, or since too long.
-    pub(super) async fn start_due(&self, before: &mut Option<Clocks>) -> Result<(), StoreError> {
+    pub(super) async fn start_due(&self, clocks: &mut Clocks) -> Result<(), StoreError> {
         let app = &self.shared.app;
-        let clocks = Clocks {
-            wall: app.clock.now(),
-            up: uptime(),
-        };
-        let jump = before.map_or(Duration::ZERO, |before| clocks.jump(before));
-        let now = clocks.wall;
+        let (now, up) = (app.clock.now(), uptime());
         let due = app.store.runs_to_start(now).await?;
         // Only now: a round that failed before is measured together with the next.
-        *before = Some(clocks);
+        let jump = clocks.tick(now, up);
         for run in due.iter().filter(|run| self.charge.starts(run.id())) {
             let start = Timestamp(run.start_at.unwrap_or(now.0));
             let late = now.since(start);
+            let jump = jump.max(clocks.ahead(run.since));
             let why = if !jump.is_zero() && start > now.before(jump) {
                 format!(
                     "the clock was set forward by {}, so its hour may not have come; look at the clock, then \
@@ -68,7 +89,13 @@ impl Engine {
                 continue;
             };
             app.store
-                .set_run_status(run.id(), "scheduled", "held", Some(&why), now)
+                .set_run_status(
+                    run.id(),
+                    RunStatus::Scheduled,
+                    RunStatus::Held,
+                    Some(&why),
+                    now,
+                )
                 .await?;
         }
         Ok(())
@@ -102,13 +129,20 @@ mod tests {
     use super::Clocks;
     use crate::clock::Timestamp;
 
+    const HOUR: u64 = 3600;
+
+    /// Rounds at so many seconds of the wall clock and of the machine's own; gives the clocks and the last jump.
+    fn rounds(rounds: &[(i64, u64)]) -> (Clocks, Duration) {
+        let mut clocks = Clocks::default();
+        let mut jump = Duration::ZERO;
+        for &(wall, up) in rounds {
+            jump = clocks.tick(Timestamp(wall * 1000), Duration::from_secs(up));
+        }
+        (clocks, jump)
+    }
+
     #[test]
     fn only_a_clock_set_forward_is_a_jump() {
-        let at = |wall: i64, up: u64| Clocks {
-            wall: Timestamp(wall * 1000),
-            up: Duration::from_secs(up),
-        };
-        let before = at(1000, 10);
         for (wall, up, expected) in [
             (1001, 11, 0),
             (1003, 11, 0),
@@ -117,8 +151,25 @@ mod tests {
             (4600, 3610, 0),
             (-2599, 11, 0),
         ] {
-            let jump = at(wall, up).jump(before);
+            let (_, jump) = rounds(&[(1000, 10), (wall, up)]);
             assert_eq!(jump, Duration::from_secs(expected), "{wall} {up}");
         }
+    }
+
+    #[test]
+    fn a_clock_set_forward_is_doubted_until_it_is_set_back() {
+        let hour = Duration::from_secs(HOUR);
+        let jumped = [(1000, HOUR), (4601, HOUR + 1), (4602, HOUR + 2)];
+        let (clocks, jump) = rounds(&jumped);
+        assert_eq!((jump, clocks.ahead(0)), (Duration::ZERO, hour));
+        assert_eq!(clocks.ahead(4_601_500), Duration::ZERO, "scheduled since");
+        let back = [jumped.as_slice(), &[(1003, HOUR + 3)]].concat();
+        assert_eq!(rounds(&back).0.ahead(0), Duration::ZERO);
+        let (coming_up, _) = rounds(&[(1000, 20), (4601, 21), (4602, 22)]);
+        assert_eq!(
+            coming_up.ahead(0),
+            Duration::ZERO,
+            "a machine without a clock of its own"
+        );
     }
 }

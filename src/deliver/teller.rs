@@ -14,6 +14,7 @@ use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::id::RunId;
 use crate::notice;
 use crate::stats::interval::ratio;
+use crate::status::RunStatus;
 use crate::store::runs::Run;
 
 /// Between two looks.
@@ -114,7 +115,7 @@ impl Engine {
             return Ok(());
         }
         for &run in runs {
-            let goes = matches!(run.status.as_str(), "sending" | "finished");
+            let goes = matches!(run.status, RunStatus::Sending | RunStatus::Finished);
             if !goes || telling.bouncing.contains(&run.id()) {
                 continue;
             }

@@ -33,6 +33,7 @@ use crate::publication::Built;
 use crate::run;
 use crate::smtp::sink::mailboxes::{Mailboxes, Provider};
 use crate::smtp::sink::{Keep, Sink, SinkOptions};
+use crate::status::RunStatus;
 use crate::store::audience::Whom;
 use crate::store::runs::{Begun, Plan};
 use crate::subscriber::Status;
@@ -433,13 +434,13 @@ impl Watched {
             let counts: Counts = stage.store.counts(id).await?;
             self.elapsed = begun.elapsed();
             self.sent = u64::try_from(counts.sent).unwrap_or_default();
-            if run.status == "freezing" {
+            if run.status == RunStatus::Freezing {
                 self.frozen = self.elapsed;
             }
             progress(self.sent);
-            match run.status.as_str() {
-                "freezing" | "sending" => {}
-                "finished" => return Ok(()),
+            match run.status {
+                RunStatus::Freezing | RunStatus::Sending => {}
+                RunStatus::Finished => return Ok(()),
                 other => bail!(
                     "the rehearsal's run is {other}: {}",
                     run.reason.unwrap_or_default()

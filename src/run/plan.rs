@@ -427,6 +427,7 @@ async fn to_continue(
     let store = &app.store;
     let cancelled = store.cancelled_runs(slug, list, CANCELLED).await?;
     for run in cancelled {
+        super::drop_queued(app, run.id()).await?;
         let mut counts = store.counts(run.id()).await?;
         if counts.at_dot > 0 {
             deliver::settle(app).await?;

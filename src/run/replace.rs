@@ -11,6 +11,7 @@ use crate::compile::Compiled;
 use crate::lists;
 use crate::publication::Built;
 use crate::run::{headers, keep_revision};
+use crate::status::RunStatus;
 use crate::store::begin::NewContent;
 use crate::store::runs::Run;
 
@@ -28,7 +29,12 @@ pub async fn waiting(app: &App, slug: &str, list: &str) -> anyhow::Result<Waitin
         .into_iter()
         .filter(|run| run.list_id == Some(id.0))
         .collect();
-    let still = |run: &Run| matches!(run.status.as_str(), "scheduled" | "paused" | "held");
+    let still = |run: &Run| {
+        matches!(
+            run.status,
+            RunStatus::Scheduled | RunStatus::Paused | RunStatus::Held
+        )
+    };
     // One alone is under way; it need not be the newest of the issue.
     let waits = runs.iter().position(|run| run.waits() && still(run));
     let Some(place) = waits else {

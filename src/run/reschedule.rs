@@ -7,13 +7,18 @@ use anyhow::{Context, ensure};
 
 use crate::app::App;
 use crate::schedule::Start;
+use crate::status::RunStatus;
 use crate::store::runs::Run;
 
 /// Moves the start of `run`, and gives the run as it stands then: one that is paused, or was held on its way, stays so.
 pub async fn reschedule(app: &App, run: &Run, start: &Start) -> anyhow::Result<Run> {
     let slug = &run.slug;
     ensure!(
-        run.waits() && matches!(run.status.as_str(), "scheduled" | "paused" | "held"),
+        run.waits()
+            && matches!(
+                run.status,
+                RunStatus::Scheduled | RunStatus::Paused | RunStatus::Held
+            ),
         "run {} of `{slug}` is {} and waits for no hour; there is nothing to move",
         run.id,
         run.status

@@ -12,6 +12,7 @@ use crate::compile::Compiled;
 use crate::delivery::{Counts, State};
 use crate::hex::hex;
 use crate::id::RunId;
+use crate::status::RunStatus;
 use crate::store::repairs::Repair;
 use crate::store::runs::Run;
 
@@ -25,7 +26,7 @@ const RUNS: u32 = u32::MAX;
 pub struct Verified {
     pub issue: String,
     pub run: i64,
-    pub status: String,
+    pub status: RunStatus,
     pub recipients: i64,
     #[serde(flatten)]
     pub counts: Counts,
@@ -61,7 +62,10 @@ pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
     let mut faults = Vec::new();
     let system = run.id() == RunId::SYSTEM;
     // While a run sends, two reads see two moments.
-    let moves = matches!(fresh.status.as_str(), "sending" | "freezing" | "open");
+    let moves = matches!(
+        fresh.status,
+        RunStatus::Sending | RunStatus::Freezing | RunStatus::Open
+    );
     // The open run counts no recipients: whoever is mailed is in it.
     let recipients = if system {
         rows.total()
@@ -69,7 +73,7 @@ pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
         fresh.recipients
     };
     // What was read in two moments of a freeze is no disagreement.
-    let frozen = fresh.status != "freezing" && run.recipients == fresh.recipients;
+    let frozen = fresh.status != RunStatus::Freezing && run.recipients == fresh.recipients;
     if !system && rows.total() != recipients && frozen {
         faults.push(format!(
             "{recipients} recipients, {} deliveries",

@@ -15,6 +15,7 @@ use crate::delivery::Counts;
 use crate::pace;
 use crate::run::{self, trial};
 use crate::schedule::{shown, span};
+use crate::status::RunStatus;
 use crate::store::runs::Run;
 
 mod hour;
@@ -64,7 +65,7 @@ pub enum Cause {
 pub struct Why {
     pub issue: String,
     pub run: i64,
-    pub status: String,
+    pub status: RunStatus,
     pub cause: Cause,
     /// The whole answer as one sentence.
     pub sentence: String,
@@ -94,7 +95,7 @@ struct Facts<'a> {
     sender: bool,
     sending: bool,
     /// Why the next sender would hold it.
-    slept: Option<String>,
+    doubt: Option<String>,
     /// A start that is later by more has to be said twice.
     late_start: Duration,
     /// Why the database takes no writes.
@@ -125,8 +126,12 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
         test: trial::sentence(app, run).await?,
         sender: open && deliver::is_sending(app).await?,
         sending: open && charge::has_in_charge(app, run).await?,
-        slept: match run.status.as_str() {
-            "freezing" | "sending" => deliver::slept(app, run).await?,
+        doubt: match run.status {
+            status if status.is_moving() => match deliver::older(app).await? {
+                Some(why) => Some(why),
+                None => deliver::slept(app, run).await?,
+            },
+            _ if open => deliver::older(app).await?,
             _ => None,
         },
         late_start: app.config.send.late_start,
@@ -162,7 +167,7 @@ fn tell(facts: &Facts<'_>) -> Why {
     let mut why = Why {
         issue: run.slug.clone(),
         run: run.id,
-        status: run.status.clone(),
+        status: run.status,
         cause: Cause::Sending,
         sentence: String::new(),
         since: (run.since > 0).then_some(run.since),
@@ -170,14 +175,14 @@ fn tell(facts: &Facts<'_>) -> Why {
         unaffected: None,
         command: None,
     };
-    let said = match run.status.as_str() {
+    let said = match run.status {
         _ if facts.refusal.is_some() => facts.store(&mut why),
-        "scheduled" => facts.scheduled(&mut why),
-        "freezing" => facts.freezing(&mut why),
-        "sending" => facts.sending(&mut why),
-        "paused" => facts.paused(&mut why),
-        "held" => facts.held(&mut why),
-        "cancelled" => {
+        RunStatus::Scheduled => facts.scheduled(&mut why),
+        RunStatus::Freezing => facts.freezing(&mut why),
+        RunStatus::Sending => facts.sending(&mut why),
+        RunStatus::Paused => facts.paused(&mut why),
+        RunStatus::Held => facts.held(&mut why),
+        RunStatus::Cancelled => {
             why.cause = Cause::Cancelled;
             facts.cancelled(&why)
         }
@@ -195,6 +200,13 @@ fn tell(facts: &Facts<'_>) -> Why {
     let to = run.said_segment();
     let to = to.map_or(String::new(), |to| format!(" to `{to}`"));
     let mut sentence = format!("`{}` (run {}){to} {said}", run.slug, run.id);
+    if let Some(doubt) = facts
+        .doubt
+        .as_ref()
+        .filter(|doubt| !sentence.contains(doubt.as_str()))
+    {
+        sentence.push_str(&format!("; and {doubt}"));
+    }
     if let Some(test) = &facts.test {
         sentence.push_str("; ");
         sentence.push_str(test);
@@ -252,6 +264,12 @@ impl Facts<'_> {
             counts.sent,
             counts.cancelled
         );
+        if counts.queued > 0 {
+            said.push_str(&format!(
+                ", {} are still to be taken out, for whoever cancelled it was stopped: `pressrun cancel {}` does so",
+                counts.queued, self.name
+            ));
+        }
         if counts.at_dot > 0 {
             said.push_str(&format!(", {} wait for the relay's answer", counts.at_dot));
         }
@@ -432,12 +450,12 @@ impl Facts<'_> {
             }
             false => "no process sends, neither `pressrun serve` nor a `send`",
         };
-        let (slept, sure) = match &self.slept {
-            Some(slept) => (format!("; {slept}"), " --yes"),
+        let (doubt, sure) = match &self.doubt {
+            Some(doubt) => (format!("; {doubt}"), " --yes"),
             None => (String::new(), ""),
         };
         why.command = Some(format!("pressrun resume {}{sure}", self.name));
-        format!("stands still: {who}{slept}; {}", self.progress())
+        format!("stands still: {who}{doubt}; {}", self.progress())
     }
 
     fn paused(&self, why: &mut Why) -> String {

@@ -4,6 +4,7 @@ use crate::clock::Timestamp;
 use crate::id::{ListId, RunId};
 use crate::rollout::Stages;
 use crate::segment::{Filter, Sieve};
+use crate::status::RunStatus;
 use crate::store::archive::{NewPage, put_page};
 use crate::store::runs::{Audience, Begun, COLUMNS, NewRun, Plan, Run};
 use crate::store::segments::{Frame, NEXT_RUN, Predicates, bind_values};
@@ -52,7 +53,10 @@ impl Store {
         // Whoever says to whom was asked by a guard whether any of these have it.
         let anew = again || plan.audience != Audience::List || plan.segment.is_some();
         let waits = plan.start.is_some_and(|start| start > at);
-        let status = if waits { "scheduled" } else { "freezing" };
+        let status = match waits {
+            true => RunStatus::Scheduled,
+            false => RunStatus::Freezing,
+        };
         let spread = plan
             .spread
             .map(|spread| i64::try_from(spread.as_millis()).unwrap_or(i64::MAX));
@@ -64,8 +68,8 @@ impl Store {
             if !self.is_sqlite() {
                 sqlx::query("lock table runs in share row exclusive mode").execute(&mut *conn).await?;
             }
-            let before = sqlx::query_as::<_, (i64, String)>(
-                "select id, status from runs
+            let before = sqlx::query_as::<_, (i64, bool)>(
+                "select id, status in ('finished', 'cancelled') from runs
                  where slug = $1 and list_id = $2
                    -- A cancelled run counts once it has reached anyone.
                    and (status <> 'cancelled' or exists (
@@ -78,7 +82,7 @@ impl Store {
             .fetch_optional(&mut *conn)
             .await?;
             match before {
-                Some((id, status)) if !matches!(status.as_str(), "finished" | "cancelled") => Begun::UnderWay(RunId(id)),
+                Some((id, over)) if !over => Begun::UnderWay(RunId(id)),
                 Some((id, _)) if !anew => Begun::Before(RunId(id)),
                 _ => {
                     let id: i64 = sqlx::query_scalar(
@@ -99,8 +103,8 @@ impl Store {
                     .bind(new.revision)
                     .bind(new.headers)
                     .bind(new.relay)
-                    .bind(new.policy)
-                    .bind(status)
+                    .bind(new.policy.name())
+                    .bind(status.name())
                     .bind(at.0)
                     .bind(plan.start.map(|start| start.0))
                     .bind(plan.zone.as_deref())

@@ -6,6 +6,7 @@
 use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId};
+use crate::status::RunStatus;
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::ledger::{json, key_of, key_row};
 use crate::store::{Result, Store};
@@ -186,7 +187,7 @@ impl Store {
             )
             .bind(run.0)
             .bind(held)
-            .bind(if held.is_some() { "held" } else { "sending" })
+            .bind(if held.is_some() { RunStatus::Held.name() } else { RunStatus::Sending.name() })
             .bind(due.0)
             .execute(&mut *conn)
             .await?;

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::id::{DeliveryKey, RunId};
 use crate::rollout::Stages;
 use crate::segment::Sieve;
+use crate::status::RunStatus;
 use crate::store::leave::keep_leavers_out;
 use crate::store::preferences::WAKE_PAUSED;
 use crate::store::runs::Frozen;
@@ -308,7 +309,7 @@ impl Store {
                     )
                     .bind(run.0)
                     .bind(row.recipients + added)
-                    .bind(if all { "sending" } else { "freezing" })
+                    .bind(if all { RunStatus::Sending.name() } else { RunStatus::Freezing.name() })
                     .bind(all.then_some(at.0))
                     .bind(next)
                     .bind(lap)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::id::RunId;
+use crate::status::RunStatus;
 use crate::store::runs::{COLUMNS, Run};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
@@ -17,7 +18,7 @@ pub struct NewNotice<'a> {
     pub about: &'a str,
     pub run: Option<RunId>,
     /// The status of the run that this tells, and since when.
-    pub status: Option<(&'a str, i64)>,
+    pub status: Option<(RunStatus, i64)>,
     /// As the webhook gets it.
     pub body: &'a str,
     /// Whether a webhook is to hear of it.
@@ -86,7 +87,7 @@ impl Store {
                        and coalesce(told, '') <> status || '@' || since",
                 )
                 .bind(run)
-                .bind(status)
+                .bind(status.name())
                 .bind(since)
                 .execute(&mut *conn)
                 .await?;
@@ -122,7 +123,7 @@ impl Store {
                  where id = $1 and status = $2 and since = $3",
             )
             .bind(run.id)
-            .bind(run.status.as_str())
+            .bind(run.status.name())
             .bind(run.since)
                 .execute(conn)
                 .await?;

@@ -6,10 +6,12 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::clock::Timestamp;
+use crate::config::UncertainPolicy;
 use crate::delivery::State;
 use crate::id::{DeliveryKey, ListId, RunId};
 use crate::rollout::Stages;
 use crate::segment::Sieve;
+use crate::status::RunStatus;
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::{Result, Store};
 use crate::trial::Trial;
@@ -27,8 +29,10 @@ pub struct Run {
     #[serde(skip)]
     pub headers: String,
     pub relay: String,
-    pub policy: String,
-    pub status: String,
+    #[sqlx(try_from = "String")]
+    pub policy: UncertainPolicy,
+    #[sqlx(try_from = "String")]
+    pub status: RunStatus,
     pub recipients: i64,
     /// Why it is held, in the words of whoever held it.
     pub reason: Option<String>,
@@ -100,7 +104,7 @@ impl Run {
 
     /// Whether it is neither finished nor cancelled.
     pub fn is_open(&self) -> bool {
-        !matches!(self.status.as_str(), "finished" | "cancelled")
+        !self.status.is_over()
     }
 
     /// Whether it was made for an hour, and nothing of it has begun.
@@ -148,7 +152,7 @@ pub struct NewRun<'a> {
     pub revision: &'a str,
     pub headers: &'a str,
     pub relay: &'a str,
-    pub policy: &'a str,
+    pub policy: UncertainPolicy,
     /// The segments that parts of the revision are for.
     pub parts: &'a [Sieve],
 }
@@ -302,8 +306,8 @@ impl Store {
     pub async fn set_run_status(
         &self,
         run: RunId,
-        from: &str,
-        to: &str,
+        from: RunStatus,
+        to: RunStatus,
         reason: Option<&str>,
         at: Timestamp,
     ) -> Result<bool> {
@@ -318,8 +322,8 @@ impl Store {
                  where id = $1 and status = $2 and kind = 'issue'",
             )
             .bind(run.0)
-            .bind(from)
-            .bind(to)
+            .bind(from.name())
+            .bind(to.name())
             .bind(reason)
             .bind(at.0)
             .execute(conn)
@@ -345,6 +349,20 @@ impl Store {
             .execute(conn)
             .await?;
             changed.rows_affected() == 1
+        })
+    }
+
+    /// Cancelled runs of which something is still queued.
+    pub async fn half_cancelled(&self) -> Result<Vec<RunId>> {
+        read!(self, conn => {
+            let found: Vec<i64> = sqlx::query_scalar(
+                "select r.id from runs r
+                 where r.status = 'cancelled'
+                   and exists (select 1 from blocks b where b.run_id = r.id and b.queued > 0)",
+            )
+            .fetch_all(conn)
+            .await?;
+            Ok(found.into_iter().map(RunId).collect())
         })
     }
 

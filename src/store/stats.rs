@@ -8,6 +8,7 @@ use crate::delivery::Counts;
 use crate::id::RunId;
 use crate::stats::judged::LinkJudged;
 use crate::stats::{LinkNumbers, Rates, RunNumbers};
+use crate::status::RunStatus;
 use crate::store::{Result, Store};
 
 #[derive(sqlx::FromRow)]
@@ -16,7 +17,8 @@ struct RunRow {
     slug: String,
     title: String,
     list: Option<String>,
-    status: String,
+    #[sqlx(try_from = "String")]
+    status: RunStatus,
     reason: Option<String>,
     recipients: i64,
     created_at: i64,

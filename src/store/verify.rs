@@ -113,7 +113,7 @@ impl Store {
                      cast(coalesce(sum(case when d.state in ('sent', 'at_dot', 'uncertain')
                          and d.marked_at is null then 1 else 0 end), 0) as bigint) as unmarked,
                      cast(coalesce(sum(case when d.state in ('queued', 'at_dot')
-                         and r.status = 'finished' then 1 else 0 end), 0) as bigint) as open,
+                         and (r.status = 'finished' or d.state = 'queued' and r.status = 'cancelled') then 1 else 0 end), 0) as bigint) as open,
                      cast(coalesce(sum(case when d.state not in ('queued', 'at_dot')
                          and d.settled_at is null then 1 else 0 end), 0) as bigint) as unsettled,
                      cast(coalesce(sum(case when d.state in ('queued', 'at_dot')

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use pressrun::smtp::sink::certificate::Certificate;
 use pressrun::smtp::sink::script::Script;
 use pressrun::smtp::sink::{Keep, SinkOptions, SinkTls};
+use pressrun::status::RunStatus;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -95,7 +96,7 @@ async fn mix(engine: Engine) {
     let mut chance = StdRng::seed_from_u64(seed());
     // 421 to one of fifty messages of a connection; now and then the whole relay is odd for a moment.
     rig.sink.set_script(script(ALWAYS));
-    while rig.run(run).await.status != "finished" {
+    while rig.run(run).await.status != RunStatus::Finished {
         let words = CHAOS[chance.random_range(0..CHAOS.len())];
         rig.sink.set_script(script(&format!("{words}+{ALWAYS}")));
         tokio::time::sleep(Duration::from_millis(chance.random_range(1..8))).await;
@@ -162,7 +163,7 @@ on_both!(
             let run = rig.begin().await;
             let sending = rig.start().await;
             if words.contains("535") {
-                let held = rig.wait_status(run, "held").await;
+                let held = rig.wait_status(run, RunStatus::Held).await;
                 let reason = held.reason.unwrap_or_default();
                 assert!(reason.contains("535"), "{reason}");
             } else {
@@ -178,12 +179,12 @@ on_both!(
             );
             rig.sink.set_script(Script::default());
             let found = rig.run(run).await;
-            if found.status == "held" {
+            if found.status == RunStatus::Held {
                 pressrun::run::resume(&rig.app, &found, true)
                     .await
                     .expect("a resume");
             }
-            rig.wait_status(run, "finished").await;
+            rig.wait_status(run, RunStatus::Finished).await;
             sending.stop().await;
             let counts = rig.balanced(run).await;
             assert_eq!(counts.sent, 60, "{counts:?}");

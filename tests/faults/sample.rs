@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use pressrun::status::RunStatus;
 use pressrun::store::Store;
 
 const EVERY: Duration = Duration::from_millis(100);
@@ -67,7 +68,7 @@ async fn look(store: &Store, samples: &mut Samples) {
     let Ok(runs) = store.runs(10).await else {
         return;
     };
-    for run in runs.iter().filter(|run| run.status != "freezing") {
+    for run in runs.iter().filter(|run| run.status != RunStatus::Freezing) {
         if let Ok(counts) = store.counts(run.id()).await {
             samples.taken += 1;
             if counts.total() != run.recipients {

@@ -1,5 +1,6 @@
 //! R8: a database that is locked, and a disk that is full.
 
+use pressrun::status::RunStatus;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -45,7 +46,7 @@ fn r8_a_locked_database_stops_the_markers_and_loses_nothing() {
         rig.wait_accepted(usize::try_from(taken).expect("a count") + 1)
             .await;
         let resumed = from.elapsed();
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let counts = rig.balanced(run).await;
         assert_eq!((counts.sent, counts.uncertain), (count as i64, 0));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use pressrun::clock::{Clock, Timestamp};
 use pressrun::id::{RunId, SubscriptionKey};
 use pressrun::smtp::sink::{Keep, SinkOptions};
+use pressrun::status::RunStatus;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -62,7 +63,7 @@ on_both!(
             }
             tokio::time::sleep(Duration::from_micros(chance.random_range(0..3_000))).await;
         }
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let taken = rig.accepted();
         assert!(
@@ -144,11 +145,11 @@ async fn at_own_clock(engine: Engine, wish: Wish) -> (Rig, Arc<AtomicI64>) {
 /// Whether a run is over. One that a step of the clock has held is let go on.
 async fn is_over(rig: &Rig, run: RunId) -> bool {
     let found = rig.run(run).await;
-    if found.status == "held" {
+    if found.status == RunStatus::Held {
         let resumed = pressrun::run::resume(&rig.app, &found, true).await;
         resumed.expect("a resume");
     }
-    found.status == "finished"
+    found.status == RunStatus::Finished
 }
 
 on_both!(
@@ -176,7 +177,7 @@ on_both!(
             clock.fetch_add(jump * MINUTE, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(chance.random_range(0..20))).await;
         }
-        assert_eq!(rig.run(run).await.status, "sending");
+        assert_eq!(rig.run(run).await.status, RunStatus::Sending);
         // Back once more: what is deferred is not due, whatever another clock says.
         rig.wait_accepted(count - 8).await;
         clock.fetch_add(-120 * MINUTE, Ordering::SeqCst);
@@ -190,7 +191,7 @@ on_both!(
         assert_eq!(greylisted().await, waiting, "tried again before it was due");
         // A month at once is a machine that was away: the run is held, and mails nobody.
         clock.fetch_add(30 * 24 * 60 * MINUTE, Ordering::SeqCst);
-        rig.wait_status(run, "held").await;
+        rig.wait_status(run, RunStatus::Held).await;
         let taken = rig.sink.counts().accepted;
         tokio::time::sleep(Duration::from_millis(400)).await;
         assert_eq!(rig.sink.counts().accepted, taken, "held, and mail goes out");
@@ -273,7 +274,7 @@ on_both!(
             clock.fetch_add(25 * MINUTE, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         let over = rig.app.clock.now();
         sending.stop().await;
         let counts = rig.balanced(run).await;

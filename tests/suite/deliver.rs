@@ -23,6 +23,7 @@ use pressrun::clock::Clock;
 use pressrun::delivery::Counts;
 use pressrun::run;
 use pressrun::smtp::sink::SinkOptions;
+use pressrun::status::RunStatus;
 use pressrun::store::runs::Run;
 
 use crate::deliver::rig::{Rig, Wish, faulty, readers};
@@ -129,7 +130,7 @@ on_both!(
         run::resume(&rig.app, &rig.run(run).await, false)
             .await
             .expect("a resume");
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 1);
         assert_eq!(rig.rows(run).await[0].attempts, 3);
@@ -155,7 +156,7 @@ on_both!(
         clock.fetch_add(6 * minute, Ordering::SeqCst);
         rig.wait_row(run, |row| row.state == "at_dot").await;
         clock.fetch_add(30 * 24 * 60 * minute, Ordering::SeqCst);
-        rig.wait_status(run, "held").await;
+        rig.wait_status(run, RunStatus::Held).await;
         rig.wait_row(run, |row| row.state == "queued" && row.attempts == 2)
             .await;
         sending.stop().await;
@@ -268,7 +269,7 @@ on_both!(
              where r.id = {run} group by r.recipients"
         );
         let mut looks = 0;
-        while rig.run(run).await.status != "finished" {
+        while rig.run(run).await.status != RunStatus::Finished {
             let found = rig.pairs(&look).await;
             assert!(
                 found.iter().all(|(recipients, sum)| recipients == sum),

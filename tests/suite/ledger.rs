@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use pressrun::clock::Timestamp;
+use pressrun::config::UncertainPolicy;
 use pressrun::delivery::{Counts, Outcome, Settled, State};
 use pressrun::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
 use pressrun::reply::Reply;
+use pressrun::status::RunStatus;
 use pressrun::store::Store;
 use pressrun::store::ledger::Marker;
 use pressrun::store::runs::{Begun, Frozen, NewRun};
@@ -47,7 +49,7 @@ pub(crate) async fn begin(store: &Store, again: bool) -> Begun {
         revision: "rev",
         headers: "{}",
         relay: "main",
-        policy: "hold",
+        policy: UncertainPolicy::Hold,
         parts: &[],
     };
     store.begin_run(&new, again, NOW).await.expect("a run")
@@ -148,7 +150,7 @@ on_both!(
                 .expect("a read")
                 .expect("the run")
                 .status,
-            "sending"
+            RunStatus::Sending
         );
     }
 );
@@ -456,7 +458,7 @@ on_both!(
         );
         assert!(
             store
-                .set_run_status(run, "sending", "cancelled", None, NOW)
+                .set_run_status(run, RunStatus::Sending, RunStatus::Cancelled, None, NOW)
                 .await
                 .expect("a change")
         );
@@ -488,7 +490,8 @@ on_both!(
             panic!("a new run");
         };
         // Cancelled before it reached anyone, it leaves the one before it to be found.
-        let gone = store.set_run_status(third, "freezing", "cancelled", None, NOW);
+        let gone =
+            store.set_run_status(third, RunStatus::Freezing, RunStatus::Cancelled, None, NOW);
         assert!(gone.await.expect("a change"));
         assert_eq!(begin(&store, false).await, Begun::Before(again));
         // Cancelled afterwards, a run still counts: nobody gets the issue twice unasked.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pressrun::clock::Timestamp;
 use pressrun::id::RunId;
+use pressrun::status::RunStatus;
 
 use crate::harness::{Database, Engine, block_on};
 use crate::on_both;
@@ -59,7 +60,13 @@ fn a_listener_hears_of_a_run_that_another_process_pauses() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         while told.try_recv().is_ok() {}
         let paused = other
-            .set_run_status(RunId(2), "sending", "paused", None, Timestamp(1))
+            .set_run_status(
+                RunId(2),
+                RunStatus::Sending,
+                RunStatus::Paused,
+                None,
+                Timestamp(1),
+            )
             .await;
         assert!(paused.expect("a write"));
         tokio::time::timeout(HEARD, told.recv())

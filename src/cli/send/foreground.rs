@@ -11,6 +11,7 @@ use crate::deliver::{Engine, Taken, charge};
 use crate::id::RunId;
 use crate::notice;
 use crate::run;
+use crate::status::RunStatus;
 use crate::store::runs::Run;
 
 /// Between two looks whether whoever sends has ended in the middle of the run.
@@ -91,13 +92,13 @@ pub(crate) async fn send_and_follow(app: &App, id: RunId, stop: Stop) -> anyhow:
     }
     followed?;
     let run: Run = app.store.run(id).await?.context("the run is gone")?;
-    if interrupted && run.status == "scheduled" && run::take_back(app, &run).await? {
+    if interrupted && run.status == RunStatus::Scheduled && run::take_back(app, &run).await? {
         audit::note(app, "cancelled a run", &control::about(&run)).await?;
         println!("taken back: nothing was sent");
         return Ok(Exit::Interrupted);
     }
     let exit = follow::summary(app, id).await?;
-    if interrupted && matches!(run.status.as_str(), "sending" | "freezing") {
+    if interrupted && run.status.is_moving() {
         let name = run::name(app, &run).await?;
         if !ours && charge::has_in_charge(app, &run).await? {
             println!(
@@ -110,7 +111,7 @@ pub(crate) async fn send_and_follow(app: &App, id: RunId, stop: Stop) -> anyhow:
         return Ok(Exit::Interrupted);
     }
     // Somebody else stopped it.
-    if matches!(run.status.as_str(), "paused" | "cancelled") {
+    if matches!(run.status, RunStatus::Paused | RunStatus::Cancelled) {
         return Ok(Exit::Attention);
     }
     Ok(exit)
@@ -130,8 +131,8 @@ async fn tell_left(app: &App, id: RunId, known: &[Run]) -> anyhow::Result<()> {
             continue;
         }
         let (number, slug, name) = (run.id, &run.slug, run::name(app, run).await?);
-        match run.status.as_str() {
-            "scheduled" => eprintln!(
+        match run.status {
+            RunStatus::Scheduled => eprintln!(
                 "the hour of run {number} of `{slug}` has come, and no `pressrun serve` is there to start it: `pressrun \
                  resume {name}` does"
             ),

@@ -8,6 +8,7 @@ use crate::cli::send::foreground::send_and_follow;
 use crate::cli::send::note_if_nobody_sends;
 use crate::cli::{Cli, Exit, audit, control, follow, signal};
 use crate::run::{self, why};
+use crate::status::RunStatus;
 
 /// Lets a run go on that is paused, held or interrupted, or whose hour passed while nobody was there.
 #[derive(Debug, Args)]
@@ -30,7 +31,7 @@ pub(crate) async fn run(cli: &Cli, resume: &Resume) -> anyhow::Result<Exit> {
 impl Resume {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let found = run::find_open(app, &self.issue).await?;
-        if found.status == "finished" {
+        if found.status == RunStatus::Finished {
             println!(
                 "the run of `{}` is finished; there is nothing to resume",
                 found.slug
@@ -41,7 +42,7 @@ impl Resume {
         audit::note(app, "resumed a run", &control::about(&found)).await?;
         let now = app.store.run(found.id()).await?;
         let now = now.context("the run is gone")?;
-        if now.status == "scheduled" {
+        if now.status == RunStatus::Scheduled {
             println!("{}", why::why(app, &now).await?.sentence);
             return Ok(Exit::Done);
         }

@@ -7,6 +7,7 @@ use crate::stats::interval::{Share, percent};
 use crate::stats::judged::{Classes, Group, Judged};
 use crate::stats::spark;
 use crate::stats::usual::{Standing, Usual};
+use crate::status::RunStatus;
 
 /// All runs in a table.
 pub fn runs(runs: &[Line]) -> String {
@@ -30,7 +31,7 @@ pub fn runs(runs: &[Line]) -> String {
         vec![
             run.run.to_string(),
             cut(&printable(&run.slug), NAME),
-            run.status.clone(),
+            run.status.to_string(),
             run.started_at.unwrap_or(run.created_at).to_rfc3339(),
             run.recipients.to_string(),
             run.counts.sent.to_string(),
@@ -87,7 +88,7 @@ pub fn issue(report: &Report) -> String {
     text.push_str(&groups("subject", &report.judged.subjects, nameless));
     text.push_str(&devices(&report.judged));
     text.push_str(&states(report));
-    if !run.balanced() && run.status != "freezing" {
+    if !run.balanced() && run.status != RunStatus::Freezing {
         let all = run.counts.total();
         text.push('\n');
         line(

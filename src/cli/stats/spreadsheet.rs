@@ -30,7 +30,7 @@ pub fn runs(runs: &[Line]) -> String {
         text.push_str(&csv_record(&[
             &run.run.to_string(),
             &run.slug,
-            &run.status,
+            run.status.name(),
             &started.to_rfc3339(),
             &run.recipients.to_string(),
             &run.counts.sent.to_string(),

@@ -12,7 +12,7 @@ use anyhow::Context;
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::output::print;
-use crate::cli::stats::columns::{columns, grouped, printable, row};
+use crate::cli::stats::columns::{columns, grouped, row};
 use crate::cli::stats::report;
 use crate::id::RunId;
 use crate::numbers::{self, Report};
@@ -47,7 +47,7 @@ pub async fn watch(app: &App, run: RunId, until_finished: bool) -> anyhow::Resul
                 said = now;
             }
         }
-        let over = matches!(found.run.status.as_str(), "finished" | "cancelled");
+        let over = found.run.status.is_over();
         if until_finished && over {
             return Ok(Exit::Done);
         }
@@ -99,7 +99,7 @@ fn sentence(report: &Report) -> String {
     let run = &report.run;
     format!(
         "{}: {} of {} sent; {} readers clicked, {} opened, {} left\n",
-        printable(&run.status),
+        run.status,
         grouped(run.counts.sent),
         grouped(run.recipients),
         grouped(report.judged.clicked.part),

@@ -21,6 +21,7 @@ use crate::message::copy::Values;
 use crate::publication;
 use crate::run::{self, guards, reschedule, test_copy};
 use crate::schedule;
+use crate::status::RunStatus;
 use crate::store::access::Session;
 use crate::store::runs::Run;
 
@@ -66,7 +67,7 @@ pub(super) async fn cancel(
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
     let sure = form.get("sure") == "yes";
-    let unsent = run.status == "scheduled" || run.waits() || form.get("unsent") == "yes";
+    let unsent = run.status == RunStatus::Scheduled || run.waits() || form.get("unsent") == "yes";
     if !sure && !unsent {
         let why = anyhow!("nothing was cancelled: tick the box that says you are sure");
         return Ok(admin.refused("/issues", &path(&id), &why));

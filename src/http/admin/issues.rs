@@ -70,9 +70,9 @@ pub(super) async fn issue(
 ) -> Result<Response, Fault> {
     let issue = find(&admin.app, &slug).await?;
     let runs = admin.app.store.runs_of(&issue.slug).await?;
-    let runs: Vec<(i64, String, String)> = runs
+    let runs: Vec<(i64, &str, String)> = runs
         .into_iter()
-        .map(|run| (run.id, run.status, minute(Timestamp(run.created_at))))
+        .map(|run| (run.id, run.status.name(), minute(Timestamp(run.created_at))))
         .collect();
     let tested = parameter(query.as_deref(), "tested");
     let tested: Vec<String> = tested

@@ -34,6 +34,7 @@ use crate::numbers::{self, Line};
 use crate::run::why::{self, Cause, Why};
 use crate::schedule::span;
 use crate::stats::RunNumbers;
+use crate::status::RunStatus;
 use crate::store::access::Session;
 
 const SCRIPT: &str = include_str!("../pages/live.js");
@@ -87,7 +88,7 @@ impl Progress {
             left: None,
         };
         let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        if run.status != "sending" || moved <= 0 || millis == 0 {
+        if run.status != RunStatus::Sending || moved <= 0 || millis == 0 {
             return progress;
         }
         let hourly = moved.saturating_mul(3_600_000) / millis;
@@ -105,11 +106,6 @@ impl Progress {
 
 fn done(run: &RunNumbers) -> i64 {
     run.counts.total() - run.counts.queued - run.counts.at_dot
-}
-
-/// Whether nothing will change in it by itself.
-pub(super) fn is_over(status: &str) -> bool {
-    matches!(status, "finished" | "cancelled")
 }
 
 /// The fragment of a run's page that changes while it sends.
@@ -203,7 +199,7 @@ impl Watching {
             return Ok(None);
         };
         let numbers = &line.run;
-        self.over = is_over(&numbers.status);
+        self.over = numbers.status.is_over();
         if self.over || self.looks.is_multiple_of(WHY) {
             let run = app.store.run(self.run).await?;
             if let Some(run) = run {
@@ -244,6 +240,7 @@ mod tests {
     use crate::id::RunId;
     use crate::run::why::Cause;
     use crate::stats::{Rates, RunNumbers};
+    use crate::status::RunStatus;
 
     fn run(sent: i64, queued: i64) -> RunNumbers {
         RunNumbers {
@@ -251,7 +248,7 @@ mod tests {
             slug: String::new(),
             title: String::new(),
             list: None,
-            status: "sending".into(),
+            status: RunStatus::Sending,
             reason: None,
             created_at: Timestamp(0),
             started_at: Some(Timestamp(0)),

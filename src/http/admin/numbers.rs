@@ -93,7 +93,7 @@ pub(super) async fn issue(
             id => run.id,
             title => report.run.title.clone(),
             slug => report.run.slug.clone(),
-            status => report.run.status.clone(),
+            status => report.run.status.name(),
             list => report.run.list.clone(),
             test => report.run.test.as_ref().map(|test| test.sentence()),
         },

@@ -18,6 +18,7 @@ use crate::numbers::{self, ListReport};
 use crate::run::why;
 use crate::signup::guard;
 use crate::stats::RunNumbers;
+use crate::status::RunStatus;
 use crate::subscriber::List;
 
 /// The newest runs, of which the numbers are shown.
@@ -51,7 +52,7 @@ struct Need {
 struct Open {
     run: i64,
     issue: String,
-    status: String,
+    status: RunStatus,
     says: String,
 }
 
@@ -68,7 +69,7 @@ pub(super) async fn page(State(admin): State<Arc<Admin>>) -> Result<Response, Fa
     }
     let mut open = Vec::new();
     for why in why::all(app).await? {
-        if matches!(why.status.as_str(), "held" | "paused") {
+        if why.status.is_stopped() {
             needs.push(Need {
                 says: why.sentence,
                 link: Some(format!("/runs/{}", why.run)),
@@ -129,7 +130,7 @@ fn plain(says: String) -> Need {
 /// What a run's numbers ask a person for.
 fn need(run: &RunNumbers) -> Option<Need> {
     let uncertain = run.counts.get(DeliveryState::Uncertain);
-    let says = if !run.balanced() && run.status != "freezing" {
+    let says = if !run.balanced() && run.status != RunStatus::Freezing {
         "its states do not add up to its recipients".to_owned()
     } else if uncertain > 0 {
         let number = grouped(uncertain);

@@ -12,6 +12,7 @@ use crate::numbers::Line;
 use crate::stats::interval::Share;
 use crate::stats::interval::percent;
 use crate::stats::{LinkNumbers, RunNumbers, TestNumbers};
+use crate::status::RunStatus;
 
 /// Units across a bar.
 const WIDTH: i64 = 1_000;
@@ -23,7 +24,7 @@ pub(super) struct RunView {
     slug: String,
     pub(super) title: String,
     list: Option<String>,
-    pub(super) status: String,
+    pub(super) status: RunStatus,
     reason: Option<String>,
     test: Option<String>,
     created: String,
@@ -91,7 +92,7 @@ impl RunView {
                 .unwrap_or_default()
                 .to_owned(),
             list: run.list.clone(),
-            status: run.status.clone(),
+            status: run.status,
             reason: run.reason.clone(),
             test: run.test.as_ref().map(TestNumbers::sentence),
             created: minute(run.started_at.unwrap_or(run.created_at)),
@@ -99,7 +100,7 @@ impl RunView {
             recipients: grouped(run.recipients),
             summary: summary(run),
             // While a run is frozen its recipients are still being written down.
-            balanced: run.balanced() || run.status == "freezing",
+            balanced: run.balanced() || run.status == RunStatus::Freezing,
             opens: grouped(run.opens),
             clicks: grouped(run.clicks),
             segments: segments(run),

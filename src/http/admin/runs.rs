@@ -19,6 +19,7 @@ use crate::id::RunId;
 use crate::numbers;
 use crate::run::{trial, why};
 use crate::schedule::on_the_wall;
+use crate::status::RunStatus;
 use crate::store::runs::Run;
 
 /// The buttons that make sense.
@@ -33,14 +34,16 @@ struct Actions {
 
 impl Actions {
     fn of(run: &Run) -> Actions {
-        let status = run.status.as_str();
-        let open = !live::is_over(status);
+        let (status, open) = (run.status, run.is_open());
         Actions {
             any: open,
-            pause: matches!(status, "scheduled" | "freezing" | "sending"),
-            resume: matches!(status, "paused" | "held"),
+            pause: matches!(
+                status,
+                RunStatus::Scheduled | RunStatus::Freezing | RunStatus::Sending
+            ),
+            resume: status.is_stopped(),
             cancel: open,
-            r#move: open && run.waits() && run.local_at.is_none() && status != "freezing",
+            r#move: open && run.waits() && run.local_at.is_none() && status != RunStatus::Freezing,
         }
     }
 }
@@ -63,7 +66,7 @@ pub(super) async fn page(
         run => Serde(RunView::new(&line)),
         actions => Serde(Actions::of(&run)),
         live => live::fragment(&admin, &line, &progress, &why.sentence).ok_or(Fault::Broken)?,
-        over => live::is_over(&run.status),
+        over => run.status.is_over(),
         waiting => grouped(line.run.counts.queued),
         start => start.strftime("%Y-%m-%dT%H:%M").to_string(),
         zone => zone.as_str(),

@@ -4,16 +4,18 @@ use insta::assert_snapshot;
 
 use super::{Cause, Facts, tell};
 use crate::clock::Timestamp;
+use crate::config::UncertainPolicy;
 use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::delivery::Counts;
 use crate::rollout::Stages;
+use crate::status::RunStatus;
 use crate::store::runs::Run;
 
 /// Thursday, 19 February 2026, 12:00 UTC.
 const NOW: i64 = 1_771_502_400_000;
 const MINUTE: i64 = 60_000;
 
-fn run(status: &str) -> Run {
+fn run(status: RunStatus) -> Run {
     Run {
         id: 7,
         kind: "issue".into(),
@@ -23,8 +25,8 @@ fn run(status: &str) -> Run {
         revision: None,
         headers: "{}".into(),
         relay: "main".into(),
-        policy: "hold".into(),
-        status: status.into(),
+        policy: UncertainPolicy::Hold,
+        status,
         recipients: 30_000,
         reason: None,
         created_at: NOW - 30 * MINUTE,
@@ -69,7 +71,7 @@ fn facts(run: &Run) -> Facts<'_> {
         test: None,
         sender: true,
         sending: true,
-        slept: None,
+        doubt: None,
         late_start: std::time::Duration::from_secs(3600),
         refusal: None,
         now: Timestamp(NOW),
@@ -96,7 +98,7 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
         told += "\n\n";
         causes.push(why.cause);
     };
-    let mut scheduled = run("scheduled");
+    let mut scheduled = run(RunStatus::Scheduled);
     scheduled.recipients = 0;
     scheduled.started_at = None;
     scheduled.start_at = Some(NOW + 18 * 60 * MINUTE);
@@ -113,15 +115,15 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
         say(&nobody(&scheduled));
     }
     scheduled.reason = Some("the clock was set forward by 40 min".into());
-    for status in ["paused", "held"] {
-        scheduled.status = status.into();
+    for status in [RunStatus::Paused, RunStatus::Held] {
+        scheduled.status = status;
         for start in [-5, 60] {
             scheduled.start_at = Some(NOW + start * MINUTE);
             say(&nobody(&scheduled));
         }
     }
-    say(&facts(&run("freezing")));
-    let sending = run("sending");
+    say(&facts(&run(RunStatus::Freezing)));
+    let sending = run(RunStatus::Sending);
     say(&facts(&sending));
     let mut trouble = Trouble {
         relays: vec![RelayTrouble {
@@ -153,7 +155,7 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
         next_due: Some(NOW + 5 * MINUTE),
         ..facts(&sending)
     });
-    let mut paced = run("sending");
+    let mut paced = run(RunStatus::Sending);
     paced.per_day = Some(20 * 86_400);
     say(&facts(&paced));
     paced.per_day = None;
@@ -163,10 +165,10 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
     say(&nobody(&sending));
     say(&Facts {
         sending: false,
-        slept: Some("nothing was sent for 90 minutes".into()),
+        doubt: Some("nothing was sent for 90 minutes".into()),
         ..facts(&sending)
     });
-    let mut staged = run("sending");
+    let mut staged = run(RunStatus::Sending);
     staged.stages = Some(Stages::of_test(200_000, std::time::Duration::from_secs(60)).to_json());
     staged.open_to = Some(0);
     say(&facts(&staged));
@@ -174,8 +176,8 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
         refusal: Some("database or disk is full".into()),
         ..facts(&sending)
     });
-    say(&facts(&run("paused")));
-    let mut held = run("held");
+    say(&facts(&run(RunStatus::Paused)));
+    let mut held = run(RunStatus::Held);
     held.reason = Some("the relay refuses this run: 554 5.7.1 rejected".into());
     say(&facts(&held));
     let mut over = Counts {
@@ -185,16 +187,16 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
     };
     say(&Facts {
         counts: over,
-        ..facts(&run("cancelled"))
+        ..facts(&run(RunStatus::Cancelled))
     });
     (over.cancelled, over.at_dot, over.uncertain) = (17_992, 3, 5);
     say(&Facts {
         counts: over,
-        ..facts(&run("cancelled"))
+        ..facts(&run(RunStatus::Cancelled))
     });
     say(&Facts {
         counts,
-        ..facts(&run("finished"))
+        ..facts(&run(RunStatus::Finished))
     });
     assert_snapshot!("sentences", told);
     let expected = [

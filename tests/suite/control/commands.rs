@@ -2,6 +2,7 @@
 
 use insta::assert_snapshot;
 use pressrun::smtp::sink::SinkOptions;
+use pressrun::status::RunStatus;
 
 use crate::control::desk::{Desk, ISSUE, Said};
 use crate::harness::{Engine, block_on};
@@ -101,7 +102,7 @@ on_both!(
         let app = desk.app().await;
         let finished = crate::deliver::rig::until(async || {
             let run = app.store.run_of("bees").await.expect("a read");
-            run.is_some_and(|run| run.status == "finished")
+            run.is_some_and(|run| run.status == RunStatus::Finished)
         });
         let finished = finished.await;
         serve.kill().expect("a child");
@@ -119,14 +120,14 @@ on_both!(
         let app = desk.app().await;
         let waits = crate::deliver::rig::until(async || {
             let run = app.store.run_of("bees").await.expect("a read");
-            run.is_some_and(|run| run.status == "scheduled")
+            run.is_some_and(|run| run.status == RunStatus::Scheduled)
         });
         assert!(waits.await);
         let code = crate::control::signals::interrupt(sending).await;
         assert_eq!(code, 4);
         let run = app.store.run_of("bees").await.expect("a read");
         let run = run.expect("a run");
-        assert_eq!((run.status.as_str(), run.recipients), ("cancelled", 0));
+        assert_eq!((run.status, run.recipients), (RunStatus::Cancelled, 0));
         // Nobody says stop: it leaves.
         let said = desk.run(&["send", "bees", "--yes", "--undo", "1s"]).await;
         assert_eq!(said.code, 0, "{said:?}");

@@ -8,6 +8,7 @@ use pressrun::app::App;
 use pressrun::clock::Clock;
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
+use pressrun::status::RunStatus;
 use pressrun::store::runs::Run;
 use rustix::process::Signal;
 
@@ -77,7 +78,7 @@ async fn run_of(app: &App, slug: &str) -> Run {
     run.expect("a run")
 }
 
-async fn is(app: &App, slug: &str, status: &str) -> bool {
+async fn is(app: &App, slug: &str, status: RunStatus) -> bool {
     let run = app.store.run_of(slug).await.expect("a read");
     run.is_some_and(|run| run.status == status)
 }
@@ -136,8 +137,8 @@ on_both!(
         );
         let resumed = desk.run(&["resume", "bees"]).await;
         assert_eq!(resumed.code, 0, "{resumed:?}");
-        assert!(is(&app, "bees", "finished").await);
-        assert!(is(&app, "wasps", "sending").await);
+        assert!(is(&app, "bees", RunStatus::Finished).await);
+        assert!(is(&app, "wasps", RunStatus::Sending).await);
         assert_eq!(interrupt(other).await, 4);
     }
 );
@@ -173,7 +174,7 @@ on_both!(
         let desk = desk(engine, 5).await;
         let app = desk.app().await;
         let waiting = desk.start(&["send", "bees", "--yes", "--undo", "1h"]);
-        assert!(until(async || is(&app, "bees", "scheduled").await).await);
+        assert!(until(async || is(&app, "bees", RunStatus::Scheduled).await).await);
         killed(&desk, waiting).await;
         let late = async |hours: i64| {
             let hour = Clock::System.now().0 - hours * HOUR - 60_000;
@@ -287,7 +288,7 @@ on_both!(
         assert_eq!(other.code, 0, "{other:?}");
         assert_eq!(desk.sink.counts().accepted, sent + 60);
         assert!(
-            is(&app, "bees", "held").await,
+            is(&app, "bees", RunStatus::Held).await,
             "{:?}",
             run_of(&app, "bees").await
         );
@@ -314,7 +315,7 @@ on_both!(
         let mut command = desk.command(&["serve", "--role", "sender"]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut serve = command.spawn().expect("the program runs");
-        assert!(until(async || is(&app, "bees", "finished").await).await);
+        assert!(until(async || is(&app, "bees", RunStatus::Finished).await).await);
         serve.kill().expect("a child");
         let told = tokio::task::spawn_blocking(move || serve.wait_with_output());
         let told = said(&told.await.expect("no panic").expect("an end"));

@@ -9,6 +9,7 @@ use pressrun::notice::hook::sign;
 use pressrun::run;
 use pressrun::smtp::sink::script::Script;
 use pressrun::smtp::sink::{Sink, SinkOptions};
+use pressrun::status::RunStatus;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -144,7 +145,7 @@ on_both!(
         let rig = rig(engine, 40, &hook, "").await;
         let run = rig.begin().await;
         let sending = rig.start().await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         heard(&hook, 2).await;
         until(async || mails(&rig.sink).len() >= 2).await;
         // Several more looks find nothing to tell.
@@ -195,7 +196,7 @@ on_both!(
         rig.sink.set_script(script("dot-554-5.7.1"));
         let run = rig.begin().await;
         let sending = rig.start().await;
-        rig.wait_status(run, "held").await;
+        rig.wait_status(run, RunStatus::Held).await;
         rig.sink.set_script(Script::default());
         heard(&hook, 1).await;
         assert!(until(async || mails(&rig.sink).len() == 1).await);
@@ -214,7 +215,7 @@ on_both!(
             .expect("a resume");
         let again = async || {
             let now = rig.run(run).await;
-            now.status == "held" && now.since > before.since
+            now.status == RunStatus::Held && now.since > before.since
         };
         assert!(until(again).await);
         rig.sink.set_script(Script::default());
@@ -235,7 +236,7 @@ on_both!(
         let rig = rig(engine, 20, &hook, "on = [\"finished\"]").await;
         let run = rig.begin().await;
         let sending = rig.start().await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         heard(&hook, 2).await;
         sending.stop().await;
         let sending = rig.start().await;
@@ -266,7 +267,7 @@ on_both!(
         let rig = rig(engine, 5, &hook, "on = [\"finished\"]").await;
         let run = rig.begin().await;
         let sending = rig.start().await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         let asked = tokio::time::timeout(Duration::from_secs(60), listener.accept()).await;
         let (_silent, _) = asked.expect("a question in time").expect("a question");
         let begun = std::time::Instant::now();
@@ -305,9 +306,9 @@ on_both!(
         assert!(until(async || mails(&spare).len() == 1).await);
         rig.sink.set_script(Script::default());
         // Its probe needs something to send.
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         let more = rig.begin().await;
-        rig.wait_status(more, "finished").await;
+        rig.wait_status(more, RunStatus::Finished).await;
         heard(&hook, 2).await;
         sending.stop().await;
         let kinds: Vec<String> = hook.kinds().into_iter().map(|(kind, _)| kind).collect();
@@ -339,7 +340,7 @@ on_both!(
             .await;
         let run = rig.begin().await;
         let sending = rig.start().await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         heard(&hook, 1).await;
         tokio::time::sleep(Duration::from_millis(1_200)).await;
         sending.stop().await;
@@ -405,7 +406,7 @@ on_both!(
         rig.more_relays(&lines, "").await;
         let run = rig.begin().await;
         let sending = rig.start().await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         let tried = "select max(hook_tries), count(*) from notices";
         assert!(until(async || rig.pairs(tried).await[0].0 >= 2).await);
         sending.stop().await;

@@ -7,6 +7,7 @@ use pressrun::clock::Clock;
 use pressrun::pace;
 use pressrun::rollout::Stages;
 use pressrun::run::{self, why};
+use pressrun::status::RunStatus;
 use pressrun::store::runs::Plan;
 
 use crate::control::slow;
@@ -59,7 +60,7 @@ fn two_machines_share_one_rate() {
         let other = rig.another("node = \"two\"").await;
         let began = Instant::now();
         let (one, two) = (rig.start().await, start(&other).await);
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         let took = began.elapsed();
         one.stop().await;
         two.stop().await;
@@ -93,7 +94,7 @@ on_both!(
         let stood = after.since - paused.since;
         assert!(stood >= 1000, "{stood}");
         assert_eq!(after.spread_until, Some(until + stood));
-        let finished = rig.wait_status(run, "finished").await;
+        let finished = rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let took = finished.finished_at.expect("an end") - finished.started_at.expect("a start");
         // The last message leaves one share before the end.
@@ -244,7 +245,7 @@ on_both!(
         let going = until(async || {
             rig.app.clock.advance(Duration::from_millis(500));
             tokio::time::sleep(Duration::from_millis(100)).await;
-            rig.run(run).await.status == "finished"
+            rig.run(run).await.status == RunStatus::Finished
         });
         assert!(going.await, "{:?}", rig.app.store.counts(run).await);
         sending.stop().await;

@@ -7,6 +7,7 @@ use pressrun::id::RunId;
 use pressrun::run::reschedule::reschedule;
 use pressrun::run::{self, why};
 use pressrun::schedule::Start;
+use pressrun::status::RunStatus;
 use pressrun::store::runs::{Begun, Plan};
 
 use crate::control::slow;
@@ -44,7 +45,7 @@ on_both!(
         let rig = rig(engine).await;
         let at = rig.app.clock.now().after(Duration::from_secs(3));
         let run = rig.begin_as(&starting(at), "Little").await;
-        assert_eq!(rig.run(run).await.status, "scheduled");
+        assert_eq!(rig.run(run).await.status, RunStatus::Scheduled);
         // A restart in between, one who joins and one who leaves.
         rig.start().await.stop().await;
         let now = rig.app.clock.now().0;
@@ -84,7 +85,7 @@ on_both!(
         let run = rig.begin_as(&starting(later), "Little").await;
         move_start(&rig, run, now.before(61 * MINUTE)).await;
         let sending = rig.start().await;
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         let reason = held.reason.clone().expect("a reason");
         assert!(
             reason.contains("min late, more than `send.late_start`"),
@@ -95,7 +96,7 @@ on_both!(
             .await
             .expect_err("not without a word");
         run::resume(&rig.app, &held, true).await.expect("a resume");
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 10);
     }
@@ -121,7 +122,7 @@ on_both!(
         run::pause(&rig.app, &rig.run(run).await)
             .await
             .expect("a pause");
-        assert_eq!(moved().await.status, "paused");
+        assert_eq!(moved().await.status, RunStatus::Paused);
         let said = why::why(&rig.app, &rig.run(run).await).await;
         let said = said.expect("an answer").sentence;
         assert!(
@@ -133,11 +134,11 @@ on_both!(
             .expect("a resume");
         move_start(&rig, run, now.before(61 * MINUTE)).await;
         let sending = rig.start().await;
-        rig.wait_status(run, "held").await;
+        rig.wait_status(run, RunStatus::Held).await;
         let waits = moved().await;
-        assert_eq!((waits.status.as_str(), waits.reason), ("scheduled", None));
+        assert_eq!((waits.status, waits.reason), (RunStatus::Scheduled, None));
         move_start(&rig, run, now).await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let late = reschedule(&rig.app, &rig.run(run).await, &to).await;
         late.expect_err("it has begun");
@@ -155,7 +156,7 @@ on_both!(
         let sending = rig.start().await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         rig.app.clock.advance(40 * MINUTE);
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         let reason = held.reason.expect("a reason");
         assert!(reason.contains("set forward by 40 min"), "{reason}");
         sending.stop().await;
@@ -173,7 +174,7 @@ fn a_node_whose_clock_is_ahead_of_the_database_starts_nothing() {
         rig.app.clock = Clock::fixed(now.after(45 * MINUTE));
         let sending = rig.start().await;
         tokio::time::sleep(Duration::from_millis(800)).await;
-        assert_eq!(rig.run(run).await.status, "scheduled");
+        assert_eq!(rig.run(run).await.status, RunStatus::Scheduled);
         sending.stop().await;
         assert_eq!(rig.sink.counts().connections, 0);
     });
@@ -195,12 +196,12 @@ on_both!(
             .expect("a pause");
         move_start(&rig, run, rig.app.clock.now()).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
-        assert_eq!(rig.run(run).await.status, "paused");
+        assert_eq!(rig.run(run).await.status, RunStatus::Paused);
         move_start(&rig, run, at).await;
         run::resume(&rig.app, &rig.run(run).await, false)
             .await
             .expect("a resume");
-        assert_eq!(rig.run(run).await.status, "scheduled");
+        assert_eq!(rig.run(run).await.status, RunStatus::Scheduled);
         let again = rig.ask(&Plan::default(), "Little", true).await;
         assert_eq!(again, Begun::UnderWay(run));
         let taken = run::take_back(&rig.app, &rig.run(run).await).await;
@@ -209,7 +210,7 @@ on_both!(
         tokio::time::sleep(Duration::from_millis(500)).await;
         sending.stop().await;
         let found = rig.run(run).await;
-        assert_eq!((found.status.as_str(), found.recipients), ("cancelled", 0));
+        assert_eq!((found.status, found.recipients), (RunStatus::Cancelled, 0));
         assert_eq!(rig.sink.counts().connections, 0);
         // It reached nobody, so the issue has not been sent.
         let anew = rig.ask(&Plan::default(), "Little", false).await;
@@ -316,7 +317,7 @@ fn one_of_two_machines_starts_it_once() {
         let run = rig.begin_as(&starting(at), "Little").await;
         let other = rig.another("node = \"two\"").await;
         let (one, two) = (rig.start().await, start(&other).await);
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         one.stop().await;
         two.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 10);

@@ -6,6 +6,7 @@ use pressrun::message::copy::CopyRecord;
 use pressrun::run;
 use pressrun::segment::{Filter, Sieve, Test};
 use pressrun::smtp::sink::SinkOptions;
+use pressrun::status::RunStatus;
 use pressrun::store::runs::{Frozen, Plan};
 
 use crate::control::desk::Desk;
@@ -54,7 +55,7 @@ on_both!(
         let sending = crate::deliver::rig::start(&app).await;
         let finished = crate::deliver::rig::until(async || {
             let found = app.store.run(run).await.expect("a read");
-            found.is_some_and(|run| run.status == "finished")
+            found.is_some_and(|run| run.status == RunStatus::Finished)
         });
         assert!(finished.await);
         sending.stop().await;

@@ -10,6 +10,7 @@ use pressrun::rollout::Stages;
 use pressrun::run::{self, why};
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
+use pressrun::status::RunStatus;
 use pressrun::store::runs::Plan;
 
 use crate::control::desk::Desk;
@@ -142,7 +143,7 @@ fn two_machines_open_the_stages_of_one_run() {
             .await;
         let other = rig.another("node = \"two\"").await;
         let (one, two) = (rig.start().await, start(&other).await);
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         one.stop().await;
         two.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 600);
@@ -163,7 +164,7 @@ on_both!(
         let rig = rig(engine, readers).await;
         let run = rig.begin_as(&staged("50%,1h,rest"), "Little").await;
         let sending = rig.start().await;
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         let reason = held.reason.clone().expect("a reason");
         assert!(reason.starts_with("stage 1 of 2 (50 %): "), "{reason}");
         assert!(
@@ -179,11 +180,11 @@ on_both!(
         loop {
             let stands = async || {
                 let status = rig.run(run).await.status;
-                matches!(status.as_str(), "held" | "finished")
+                matches!(status, RunStatus::Held | RunStatus::Finished)
             };
             assert!(until(stands).await);
             let now = rig.run(run).await;
-            if now.status == "finished" {
+            if now.status == RunStatus::Finished {
                 break;
             }
             run::resume(&rig.app, &now, true).await.expect("a resume");
@@ -206,7 +207,7 @@ on_both!(
         let rig = rig(engine, readers).await;
         let run = rig.begin_as(&staged("50%,1h,rest"), "Little").await;
         let sending = rig.start().await;
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         sending.stop().await;
         let reason = held.reason.expect("a reason");
         assert!(
@@ -251,7 +252,7 @@ on_both!(
                 rig.sink.set_script(script("mail-421"));
             }
             complain(&rig, run, 4).await;
-            let held = rig.wait_status(run, "held").await;
+            let held = rig.wait_status(run, RunStatus::Held).await;
             let reason = held.reason.clone().expect("a reason");
             let said = reason.contains(" readers complained (");
             assert!(
@@ -268,7 +269,7 @@ on_both!(
             rig.sink.set_script(Script::default());
             // A person has seen them.
             run::resume(&rig.app, &held, true).await.expect("a resume");
-            rig.wait_status(run, "finished").await;
+            rig.wait_status(run, RunStatus::Finished).await;
             sending.stop().await;
             let counts = rig.balanced(run).await;
             assert_eq!(counts.sent + counts.suppressed, 200);
@@ -298,7 +299,7 @@ on_both!(
         }
         let run = rig.begin_as(&staged("50%,1h,rest"), "Little").await;
         let sending = rig.start().await;
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         sending.stop().await;
         let reason = held.reason.expect("a reason");
         assert!(

@@ -12,6 +12,7 @@ use pressrun::message::copy::CopyRecord;
 use pressrun::rollout::Stages;
 use pressrun::run::{self, trial, why};
 use pressrun::smtp::sink::SinkOptions;
+use pressrun::status::RunStatus;
 use pressrun::store::runs::Plan;
 use pressrun::trial::{By, Trial, Variant};
 
@@ -123,7 +124,7 @@ on_both!(
         rig.database
             .raw("update runs set staged_at = 1 where id > 1")
             .await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 400);
         rig.assert_true(run).await;
@@ -259,10 +260,10 @@ on_both!(
         let rig = Rig::new(engine, wish).await;
         let run = tested(&rig).await;
         let sending = rig.start().await;
-        rig.wait_status(run, "held").await;
+        rig.wait_status(run, RunStatus::Held).await;
         let tried = async || {
             let now = rig.run(run).await;
-            if now.status == "held" {
+            if now.status == RunStatus::Held {
                 run::resume(&rig.app, &now, true).await.expect("a resume");
             }
             let counts = rig.app.store.counts(run).await.expect("counters");

@@ -10,6 +10,7 @@ use pressrun::deliver::report::{RelayReport, carried, report};
 use pressrun::id::RunId;
 use pressrun::run::why::why;
 use pressrun::smtp::sink::{Sink, SinkOptions};
+use pressrun::status::RunStatus;
 
 use crate::deliver::rig::{Rig, Wish, readers, script, start, until};
 use crate::deliver::system::enqueue;
@@ -69,7 +70,7 @@ on_both!(
         assert_eq!(rig.balanced(run).await.queued, 20);
         if engine == Engine::Sqlite {
             rig.app.clock.advance(Duration::from_secs(31 * 60));
-            rig.wait_status(run, "finished").await;
+            rig.wait_status(run, RunStatus::Finished).await;
             assert_eq!(rig.trouble().await, "");
             rig.assert_true(run).await;
         }
@@ -132,7 +133,7 @@ on_both!(
         assert!(told, "{said}");
         let full = "; relay main: 30 of 30 messages today; goes on at ";
         assert!(said.contains(full), "{said}");
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.sink.counts().accepted, 30);
         assert_eq!(spare.counts().accepted, 80);
@@ -169,7 +170,7 @@ on_both!(
         let both = "; relay main: is at its 8 messages a second; mail goes out through main, spare";
         let told = until(async || sentence(&rig, run).await.ends_with(both)).await;
         assert!(told, "{}", sentence(&rig, run).await);
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let (first, next) = (rig.sink.counts().accepted, spare.counts().accepted);
         assert_eq!(first + next, 150);

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use pressrun::delivery::{Counts, State};
 use pressrun::id::{RunId, SubscriptionKey};
-use pressrun::run;
+use pressrun::run::{self, why};
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
+use pressrun::status::RunStatus;
 
 use crate::deliver::fate::three_uncertain;
 use crate::deliver::rig::{Rig, Wish, readers, script, until};
@@ -60,7 +61,7 @@ on_both!(
                 left.push((id, rig.app.clock.now()));
             }
         }
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let counts = rig.balanced(run).await;
         let gone = counts.unsubscribed + counts.suppressed;
@@ -104,7 +105,7 @@ on_both!(
         let suppressed = store.suppress(&address, &hash, "manual", now).await;
         assert!(suppressed.expect("a change"));
         let gone = rig.app.clock.now();
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let counts = rig.balanced(run).await;
         assert_eq!(
@@ -127,7 +128,7 @@ on_both!(
         let found = rig.run(run).await;
         let one = run::resolve(&rig.app, &found, Some(0), State::Queued).await;
         assert_eq!(one.expect("an answer"), 0, "nobody is there to mail");
-        assert_eq!(rig.run(run).await.status, "finished");
+        assert_eq!(rig.run(run).await.status, RunStatus::Finished);
         let rest = run::resolve(&rig.app, &found, None, State::Queued).await;
         assert_eq!(rest.expect("an answer"), 2);
         let counts = rig.finish(run).await;
@@ -187,6 +188,35 @@ on_both!(
 );
 
 on_both!(
+    a_cancel_that_was_killed_is_finished_by_whoever_sends,
+    async |engine: Engine| {
+        let rig = slow(engine, 3_000).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(20).await;
+        let (from, to) = (RunStatus::Sending, RunStatus::Cancelled);
+        let now = rig.app.clock.now();
+        let changed = rig.app.store.set_run_status(run, from, to, None, now).await;
+        assert!(
+            changed.expect("a write"),
+            "the process was killed after this"
+        );
+        let counts = at_rest(&rig, run).await;
+        let told = why::why(&rig.app, &rig.run(run).await).await;
+        let told = told.expect("an answer").sentence;
+        if counts.queued > 0 {
+            assert!(told.contains("are still to be taken out"), "{told}");
+        }
+        let done = until(async || {
+            let counts = rig.app.store.counts(run).await.expect("counters");
+            counts.queued == 0 && counts.sent + counts.cancelled == 3_000
+        });
+        assert!(done.await);
+        sending.stop().await;
+    }
+);
+
+on_both!(
     no_copy_that_was_ready_leaves_once_its_run_is_paused_or_cancelled,
     async |engine: Engine| {
         for (chunking, cancels) in [(false, false), (false, true), (true, false)] {
@@ -221,7 +251,7 @@ on_both!(
                 run::resume(&rig.app, &found, false)
                     .await
                     .expect("a resume");
-                rig.wait_status(run, "finished").await;
+                rig.wait_status(run, RunStatus::Finished).await;
                 assert_eq!(rig.balanced(run).await.sent, 40);
                 rig.assert_true(run).await;
                 assert!(rig.rows(run).await.iter().all(|row| row.attempts == 1));
@@ -274,7 +304,7 @@ on_both!(
         run::resume(&rig.app, &rig.run(run).await, false)
             .await
             .expect("a resume");
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 40);
     }

@@ -15,6 +15,7 @@ use pressrun::delivery::Counts;
 use pressrun::run;
 use pressrun::smtp::sink::script::Script;
 use pressrun::smtp::sink::{Sink, SinkOptions};
+use pressrun::status::RunStatus;
 
 use crate::deliver::rig::{Rig, Wish, script, until};
 use crate::dns::Nameserver;
@@ -355,7 +356,7 @@ async fn are_left_alone(engine: Engine, words: &str, most: u64) {
     nobody_is_charged(&rig, run).await;
     assert_eq!(rig.balanced(run).await.queued, 40);
     hosts.sinks[0].set_script(Script::default());
-    rig.wait_status(run, "finished").await;
+    rig.wait_status(run, RunStatus::Finished).await;
     sending.stop().await;
     assert_eq!(rig.balanced(run).await, sent(40));
 }
@@ -375,12 +376,12 @@ on_both!(
         assert!(until(async || hosts.sinks[0].counts().refused >= 5).await);
         let counts = async || rig.app.store.counts(run).await.expect("counters");
         assert!(until(async || counts().await.queued == 30).await);
-        assert_eq!(rig.run(run).await.status, "sending");
+        assert_eq!(rig.run(run).await.status, RunStatus::Sending);
         let trouble = rig.wait_trouble().await;
         assert!(trouble.contains(" is left alone: 554 5.7.1 "), "{trouble}");
         assert!(trouble.ends_with("mail goes out through main"), "{trouble}");
         hosts.sinks[0].set_script(Script::default());
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await, sent(60));
     }

@@ -8,6 +8,7 @@ use pressrun::id::RunId;
 use pressrun::run;
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
+use pressrun::status::RunStatus;
 
 use crate::deliver::rig::{Rig, Wish, faulty, readers, script, until};
 use crate::harness::Engine;
@@ -91,7 +92,7 @@ on_both!(
         let sending = rig.start().await;
         rig.wait_accepted(1).await;
         rig.sink.set_script(Script::default());
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 8);
         let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -140,7 +141,7 @@ on_both!(
         rig.wait_trouble().await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         rig.sink.set_script(Script::default());
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let counts = rig.balanced(run).await;
         assert_eq!((counts.sent, counts.uncertain), (40, 0));
@@ -159,7 +160,7 @@ on_both!(
             let sending = rig.start().await;
             rig.wait_trouble().await;
             rig.sink.set_script(Script::default());
-            rig.wait_status(run, "finished").await;
+            rig.wait_status(run, RunStatus::Finished).await;
             sending.stop().await;
             let counts = rig.balanced(run).await;
             assert_eq!((counts.sent, counts.uncertain), (40, 0), "{words}");
@@ -182,7 +183,11 @@ on_both!(
         let rest = store.resolve_uncertain(run, None, State::Queued, now).await;
         assert_eq!(rest.expect("a change"), 2);
         let found = rig.run(run).await;
-        assert_eq!(found.status, "sending", "there is something to do again");
+        assert_eq!(
+            found.status,
+            RunStatus::Sending,
+            "there is something to do again"
+        );
         run::resume(&rig.app, &found, false)
             .await
             .expect("a resume");
@@ -210,7 +215,7 @@ on_both!(
         let put_off = async || rig.rows(run).await.iter().all(|row| row.attempts >= 2);
         assert!(until(put_off).await, "{:?}", rig.rows(run).await);
         rig.sink.set_script(Script::default());
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 3);
     }

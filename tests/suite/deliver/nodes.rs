@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use pressrun::clock::{Clock, Timestamp};
 use pressrun::deliver::{Engine as Sender, Taken};
-use pressrun::run;
+use pressrun::run::{self, why};
 use pressrun::smtp::sink::SinkOptions;
+use pressrun::status::RunStatus;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use tokio::sync::watch;
@@ -38,7 +39,7 @@ on_both!(
         let other = rig.another("").await;
         let taken = Sender::take(other.clone(), stopped.clone()).await;
         assert!(matches!(taken.expect("an answer"), Taken::Busy));
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         rig.assert_true(run).await;
         let taken = Sender::take(other, stopped).await;
@@ -57,7 +58,7 @@ fn two_machines_share_a_run_and_double_nothing() {
         let run = rig.begin().await;
         let other = rig.another("node = \"two\"").await;
         let (one, two) = (rig.start().await, start(&other).await);
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         one.stop().await;
         two.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 1600);
@@ -88,7 +89,7 @@ on_both!(
                     .raw("update blocks set boot = null, owner = null, until = null")
                     .await;
             }
-            rig.wait_status(run, "finished").await;
+            rig.wait_status(run, RunStatus::Finished).await;
             sending.stop().await;
             assert_eq!(rig.balanced(run).await.sent, 60);
             assert!(rig.accepted().values().all(|&copies| copies == 1));
@@ -113,7 +114,7 @@ fn a_second_sender_of_the_same_name_fences_the_first() {
         let ended = first.task.await.expect("no panic");
         let error = ended.expect_err("it was fenced").to_string();
         assert!(error.contains("`one`"), "{error}");
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         second.stop().await;
         let counts = rig.balanced(run).await;
         // Late answers of the first settle what the second had called uncertain.
@@ -189,7 +190,7 @@ fn a_restored_backup_mails_nobody_until_a_person_says_so() {
         let before = rig.sink.counts();
         restore(&mut rig, &copy).await;
         let sending = rig.start().await;
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         let reason = held.reason.clone().expect("a reason");
         assert!(reason.contains("older"), "{reason}");
         run::resume(&rig.app, &held, false)
@@ -198,7 +199,7 @@ fn a_restored_backup_mails_nobody_until_a_person_says_so() {
         tokio::time::sleep(Duration::from_millis(400)).await;
         assert_eq!(rig.sink.counts(), before, "0 mails");
         run::resume(&rig.app, &held, true).await.expect("a resume");
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 100);
         assert!(rig.sink.counts().accepted > before.accepted);
@@ -217,9 +218,47 @@ fn a_restored_backup_with_a_paused_run_or_none_holds_what_is_begun_on_it() {
         let sending = rig.start().await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         let again = rig.begin().await;
-        let held = rig.wait_status(again, "held").await;
+        let held = rig.wait_status(again, RunStatus::Held).await;
         assert!(held.reason.is_some_and(|reason| reason.contains("older")));
         assert_eq!(rig.sink.counts().accepted, before);
+        sending.stop().await;
+    });
+}
+
+#[test]
+fn a_yes_to_another_reason_is_none_to_a_restored_backup() {
+    block_on(async {
+        let mut rig = Rig::new(Engine::Sqlite, slow(100, "")).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(30).await;
+        sending.stop().await;
+        let (moving, held) = (RunStatus::Sending, RunStatus::Held);
+        let why = Some("too many bounces");
+        let now = rig.app.clock.now();
+        let changed = rig.app.store.set_run_status(run, moving, held, why, now);
+        assert!(changed.await.expect("a write"));
+        let copy = backup(&rig).await;
+        run::resume(&rig.app, &rig.run(run).await, true)
+            .await
+            .expect("a resume");
+        assert_eq!(rig.finish(run).await.sent, 100);
+        let before = rig.sink.counts();
+        restore(&mut rig, &copy).await;
+        let sending = rig.start().await;
+        let refused = run::resume(&rig.app, &rig.run(run).await, true).await;
+        let refused = refused.expect_err("who was told of bounces knows nothing of the backup");
+        assert!(refused.to_string().contains("older"), "{refused}");
+        let found = rig.run(run).await;
+        assert_eq!(found.status, RunStatus::Held);
+        let told = why::why(&rig.app, &found).await.expect("an answer");
+        assert!(told.sentence.contains("older"), "{}", told.sentence);
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(rig.sink.counts(), before, "0 mails");
+        run::resume(&rig.app, &found, true)
+            .await
+            .expect("a resume by one who was told");
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
     });
 }
@@ -236,7 +275,7 @@ on_both!(
         rig.app.clock.advance(2 * HOUR);
         let before = rig.sink.counts().accepted;
         let sending = rig.start().await;
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         assert!(
             held.reason
                 .is_some_and(|reason| reason.contains("120 minutes"))
@@ -249,7 +288,7 @@ on_both!(
             .await;
         // The same while it sends: a machine that was put to sleep, or one copied and woken.
         rig.app.clock.advance(2 * HOUR);
-        rig.wait_status(run, "held").await;
+        rig.wait_status(run, RunStatus::Held).await;
         let rest = until(async || {
             let counts = rig.app.store.counts(run).await.expect("counters");
             counts.at_dot == 0
@@ -258,7 +297,7 @@ on_both!(
         run::resume(&rig.app, &rig.run(run).await, true)
             .await
             .expect("a resume");
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 200);
         rig.assert_true(run).await;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pressrun::smtp::sink::{Sink, SinkOptions};
+use pressrun::status::RunStatus;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -104,7 +105,7 @@ on_both!(
         assert!(trouble.contains("relay main: "), "{trouble}");
         assert!(trouble.contains("says nothing yet"), "{trouble}");
         assert!(until(async || spare.counts().accepted == 20).await);
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         let asked = Instant::now();
         sending.stop().await;
         // An opening is no dot that an answer is waited for: that would be half a minute.

@@ -5,6 +5,7 @@ use pressrun::run;
 use pressrun::run::verify;
 use pressrun::smtp::sink::script::Script;
 use pressrun::smtp::sink::{Sink, SinkOptions};
+use pressrun::status::RunStatus;
 
 use crate::deliver::rig::{Rig, Wish, readers, script, until};
 use crate::harness::Engine;
@@ -62,7 +63,7 @@ on_both!(
             ..SinkOptions::default()
         };
         rig.sink = Sink::bind(options).await.expect("the same port");
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await, all_sent(40));
         everyone_was_tried_once(&rig, run).await;
@@ -102,7 +103,7 @@ on_both!(
         rig.wait_accepted(next).await;
         let opened = rig.sink.counts().connections - before.connections;
         assert!(opened <= 2, "{opened} connections at once after the pause");
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let opened = rig.sink.counts().connections - before.connections;
         assert!(opened >= 3, "only {opened} came back");
@@ -127,7 +128,7 @@ async fn refused_for_all(engine: Engine, words: &str, login: bool) {
     rig.sink.set_script(script(words));
     let run = rig.begin().await;
     let sending = rig.start().await;
-    let held = rig.wait_status(run, "held").await;
+    let held = rig.wait_status(run, RunStatus::Held).await;
     let reason = held.reason.expect("a reason");
     let code = words.split('-').nth(1).expect("a code");
     assert!(reason.contains(code), "{reason}");
@@ -159,7 +160,7 @@ async fn refused_for_all(engine: Engine, words: &str, login: bool) {
         .await
         .expect_err("a held run wants a word");
     run::resume(&rig.app, &held, true).await.expect("a resume");
-    rig.wait_status(run, "finished").await;
+    rig.wait_status(run, RunStatus::Finished).await;
     sending.stop().await;
     assert_eq!(rig.balanced(run).await, all_sent(30));
     everyone_was_tried_once(&rig, run).await;
@@ -199,7 +200,7 @@ on_both!(
         let connections = rig.sink.counts().connections;
         assert!(connections <= 16, "{connections} connections");
         rig.sink.set_script(Script::default());
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await, all_sent(40));
         everyone_was_tried_once(&rig, run).await;
@@ -226,7 +227,7 @@ on_both!(
             assert!(left.expect("a change"));
         }
         rig.sink.set_script(Script::default());
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let counts = rig.balanced(run).await;
         assert_eq!((counts.sent, counts.unsubscribed), (20, 10));
@@ -245,7 +246,7 @@ on_both!(
         rig.sink.set_script(script("dot-554-5.7.1"));
         let run = rig.begin().await;
         let sending = rig.start().await;
-        rig.wait_status(run, "held").await;
+        rig.wait_status(run, RunStatus::Held).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.queued, 5);
     }
@@ -260,7 +261,7 @@ on_both!(
             .raw("update revisions set content = '{}'")
             .await;
         let sending = rig.start().await;
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         let reason = held.reason.expect("a reason");
         assert!(reason.contains("frozen revision"), "{reason}");
         sending.stop().await;
@@ -325,7 +326,7 @@ on_both!(
         assert!(until(put_off).await, "{:?}", rig.rows(run).await);
         // By their next try the relay has lost its table of users.
         rig.sink.set_script(script("550-5.1.1"));
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         let reason = held.reason.expect("a reason");
         assert!(reason.contains("refused 10 readers running"), "{reason}");
         let queued = async || rig.app.store.counts(run).await.expect("counters").queued;
@@ -344,7 +345,7 @@ on_both!(
         rig.sink.set_script(script("550-5.1.1"));
         let run = rig.begin().await;
         let sending = rig.start().await;
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         let reason = held.reason.clone().expect("a reason");
         assert!(
             reason.contains("refused 10 readers running") && reason.contains("5.1.1"),
@@ -368,15 +369,15 @@ on_both!(
         // The relay is mended.
         rig.sink.set_script(Script::default());
         run::resume(&rig.app, &held, true).await.expect("a resume");
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         assert_eq!(rig.balanced(run).await, all_sent(40));
         rig.assert_true(run).await;
         // Whom a person has let go on is believed.
         rig.sink.set_script(script("550-5.1.1"));
         let run = rig.begin().await;
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         run::resume(&rig.app, &held, true).await.expect("a resume");
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.bounced, 40);
         assert_eq!(rig.pairs(suppressed).await, [(40, 0)]);
@@ -395,7 +396,7 @@ on_both!(
             .await;
         rig.sink.set_script(script("greeting-421"));
         let sending = rig.start().await;
-        rig.wait_status(other, "sending").await;
+        rig.wait_status(other, RunStatus::Sending).await;
         rig.wait_trouble().await;
         let found = rig.run(other).await;
         run::pause(&rig.app, &found).await.expect("a pause");
@@ -404,7 +405,7 @@ on_both!(
         let run = rig.begin().await;
         rig.sink.set_script(script("550-5.1.1"));
         let sending = rig.start().await;
-        rig.wait_status(run, "held").await;
+        rig.wait_status(run, RunStatus::Held).await;
         for run in [run, other] {
             let counts = async || rig.app.store.counts(run).await.expect("counters");
             let back = until(async || counts().await.queued == 40).await;

@@ -6,6 +6,7 @@ use pressrun::delivery::Counts;
 use pressrun::id::RunId;
 use pressrun::smtp::sink::script::Script;
 use pressrun::smtp::sink::{Sink, SinkOptions};
+use pressrun::status::RunStatus;
 
 use crate::deliver::rig::{Rig, Wish, readers, script, until};
 use crate::harness::Engine;
@@ -88,7 +89,7 @@ on_both!(
         let back = usize::try_from(before).expect("a number") + 100;
         rig.wait_accepted(back).await;
         let by_spare = spare.counts().accepted;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert!(
             spare.counts().accepted <= by_spare + 8,
@@ -133,7 +134,7 @@ on_both!(
         spare.set_script(script("mail-550-5.7.1"));
         let run = rig.begin().await;
         let sending = rig.start().await;
-        let held = rig.wait_status(run, "held").await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
         assert!(
             held.reason
                 .is_some_and(|why| why.contains("refuses this run"))
@@ -160,7 +161,7 @@ on_both!(
         // A name that nobody describes any more: a person has to look.
         let lost = rig.begin_through("gone").await;
         let sending = rig.start().await;
-        let held = rig.wait_status(lost, "held").await;
+        let held = rig.wait_status(lost, RunStatus::Held).await;
         assert!(held.reason.is_some_and(|why| why.contains("`gone`")));
         sending.stop().await;
     }
@@ -180,7 +181,7 @@ on_both!(
         let runs = [first, rig.begin().await];
         let sending = rig.start().await;
         for run in runs {
-            rig.wait_status(run, "finished").await;
+            rig.wait_status(run, RunStatus::Finished).await;
         }
         sending.stop().await;
         let order: Vec<bool> = rig

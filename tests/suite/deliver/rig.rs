@@ -17,6 +17,7 @@ use pressrun::keyring::Keyring;
 use pressrun::run;
 use pressrun::smtp::sink::script::Script;
 use pressrun::smtp::sink::{Sink, SinkOptions};
+use pressrun::status::RunStatus;
 use pressrun::store::runs::{Begun, NewRun, Plan, Run};
 use pressrun::store::verify::DeliveryRow;
 use sqlx::postgres::PgConnectOptions;
@@ -218,11 +219,7 @@ impl Rig {
             headers: &serde_json::to_string(&headers).expect("JSON"),
             relay,
             parts: &[],
-            policy: match app.config.send.uncertain {
-                pressrun::config::UncertainPolicy::Hold => "hold",
-                pressrun::config::UncertainPolicy::AssumeSent => "assume-sent",
-                pressrun::config::UncertainPolicy::Resend => "resend",
-            },
+            policy: app.config.send.uncertain,
         };
         let begun = app
             .store
@@ -238,7 +235,7 @@ impl Rig {
     /// Sends until the run is finished.
     pub async fn finish(&self, run: RunId) -> Counts {
         let sending = self.start().await;
-        self.wait_status(run, "finished").await;
+        self.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         self.balanced(run).await
     }
@@ -248,7 +245,7 @@ impl Rig {
         found.expect("the run")
     }
 
-    pub async fn wait_status(&self, run: RunId, status: &str) -> Run {
+    pub async fn wait_status(&self, run: RunId, status: RunStatus) -> Run {
         let reached = async || self.run(run).await.status == status;
         let done = until(reached).await;
         let found = self.run(run).await;

@@ -9,6 +9,7 @@ use pressrun::id::DeliveryKey;
 use pressrun::keyring::Keyring;
 use pressrun::run::again;
 use pressrun::smtp::sink::SinkOptions;
+use pressrun::status::RunStatus;
 use pressrun::token::{Purpose, verify};
 
 use crate::deliver::rig::{Rig, Wish, readers, start};
@@ -49,7 +50,7 @@ on_both!(
         let mut app = rig.app.clone();
         app.keyring = Arc::new(keyring);
         let sending = start(&app).await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let messages = rig.sink.accepted();
         assert_eq!(messages.len(), 40);

@@ -10,6 +10,7 @@ use pressrun::run;
 use pressrun::run::test_copy::{self, Tested};
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
+use pressrun::status::RunStatus;
 use pressrun::store::runs::Begun;
 use pressrun::store::system_mail::NewSystemMail;
 
@@ -59,7 +60,7 @@ on_both!(
         let sending = rig.start().await;
         rig.wait_accepted(30).await;
         enqueue(&rig, "third@system.example").await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let order: Vec<_> = rig
             .sink
@@ -113,7 +114,7 @@ on_both!(
         let run = rig.begin().await;
         enqueue(&rig, "never+450@system.example").await;
         let sending = rig.start().await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         let expired = until(async || {
             let counts = rig.app.store.counts(RunId::SYSTEM).await.expect("counters");
             counts.expired == 1
@@ -184,7 +185,7 @@ on_both!(
         let Begun::New(id) = started.expect("a start").begun else {
             panic!("a new run");
         };
-        rig.wait_status(id, "finished").await;
+        rig.wait_status(id, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(id).await.sent, 6);
         rig.assert_true(id).await;

@@ -1,6 +1,7 @@
 //! Windows of messages by BDAT: one commit and one write for several, and each with its own fate.
 
 use pressrun::smtp::sink::SinkOptions;
+use pressrun::status::RunStatus;
 
 use crate::deliver::rig::{Rig, Wish, faulty, readers, script};
 use crate::harness::Engine;
@@ -136,7 +137,7 @@ on_both!(
              where run_id = 2 and seq >= 12 and state = 'queued';
              update blocks set unsubscribed = 18, queued = queued - 18 where run_id = 2";
         rig.database.raw(left).await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let counts = rig.balanced(run).await;
         assert_eq!((counts.sent, counts.unsubscribed), (12, 18));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pressrun::clock::Timestamp;
 use pressrun::keyfile;
 use pressrun::publication::Publication;
+use pressrun::status::RunStatus;
 use pressrun::store::runs::Plan;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -125,7 +126,7 @@ on_both!(
         let at = Timestamp(rig.run(run).await.start_at.expect("a start"));
         assert_eq!(at.to_rfc3339(), "2099-03-04T05:06:00Z");
         assert_eq!(author.press(&format!("{path}/pause"), "").await.status, 303);
-        assert_eq!(rig.run(run).await.status, "paused");
+        assert_eq!(rig.run(run).await.status, RunStatus::Paused);
         let twice = author.press(&format!("{path}/pause"), "").await;
         assert_eq!(twice.status, 409);
         assert!(
@@ -137,7 +138,7 @@ on_both!(
             author.press(&format!("{path}/resume"), "").await.status,
             303
         );
-        assert_eq!(rig.run(run).await.status, "scheduled");
+        assert_eq!(rig.run(run).await.status, RunStatus::Scheduled);
         // Its tick is another than that of a run that sends: pressed too late, it cancels nothing.
         let page = author.get(&path).await.text();
         assert!(page.contains("name=\"unsent\"") && !page.contains("name=\"sure\""));
@@ -148,7 +149,7 @@ on_both!(
                 .status,
             303
         );
-        assert_eq!(rig.run(run).await.status, "cancelled");
+        assert_eq!(rig.run(run).await.status, RunStatus::Cancelled);
 
         // A run that is held goes on only when its reason was read, one that sends ends only for sure.
         let run = rig.begin_as(&Plan::default(), "Other").await;
@@ -164,7 +165,7 @@ on_both!(
         assert!(author.get("/").await.text().contains("the relay said no"));
         let unread = author.press(&format!("{path}/resume"), "").await;
         assert_eq!(unread.status, 409);
-        assert_eq!(rig.run(run).await.status, "held");
+        assert_eq!(rig.run(run).await.status, RunStatus::Held);
         assert_eq!(
             author
                 .press(&format!("{path}/resume"), "sure=yes")
@@ -172,7 +173,7 @@ on_both!(
                 .status,
             303
         );
-        assert_eq!(rig.run(run).await.status, "freezing");
+        assert_eq!(rig.run(run).await.status, RunStatus::Freezing);
         let unsure = author.press(&format!("{path}/cancel"), "").await;
         assert_eq!(unsure.status, 409);
         // The page was of before it began: whoever took it back wanted nothing to be sent, and some of it is.
@@ -190,7 +191,7 @@ on_both!(
                 .status,
             303
         );
-        assert_eq!(rig.run(run).await.status, "cancelled");
+        assert_eq!(rig.run(run).await.status, RunStatus::Cancelled);
         let audit = author.get("/audit").await.text();
         // What was refused leaves no line.
         for (line, times) in [

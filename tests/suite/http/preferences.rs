@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pressrun::config::UncertainPolicy;
 use pressrun::id::{ListId, RunId, SubscriptionKey};
 use pressrun::store::runs::{Begun, Frozen, NewRun, Plan};
 use pressrun::token::Claim;
@@ -26,7 +27,7 @@ pub async fn freeze(site: &TestSite, slug: &str, monthly: bool) -> (RunId, i64) 
         revision: "rev",
         headers: "{}",
         relay: "",
-        policy: "hold",
+        policy: UncertainPolicy::Hold,
         parts: &[],
     };
     let plan = Plan {

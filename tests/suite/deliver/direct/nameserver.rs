@@ -1,5 +1,6 @@
 //! A nameserver that says "there is no such domain" of everyone is wrong, and nobody bounces by it.
 
+use pressrun::status::RunStatus;
 use std::time::Duration;
 
 use super::{Hosts, at, nobody_is_charged, sent, wished, zone};
@@ -37,7 +38,7 @@ on_both!(
         assert_eq!(rig.balanced(run).await.queued, 24);
         assert_eq!(rig.pairs(SUPPRESSED).await, [(0, 0)]);
         dns.set(&at_one_host(&domains));
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await, sent(24));
     }
@@ -68,7 +69,7 @@ on_both!(
             "{trouble}"
         );
         dns.set(&zone(&["fine.example", "late.example"]));
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await, sent(10));
         assert_eq!(rig.pairs(SUPPRESSED).await, [(0, 0)]);
@@ -96,7 +97,7 @@ on_both!(
         tokio::time::sleep(Duration::from_millis(300)).await;
         nobody_is_charged(&rig, run).await;
         dns.set(&at_one_host(&domains));
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         assert_eq!(rig.balanced(run).await, sent(15));
         assert_eq!(rig.trouble().await, "");

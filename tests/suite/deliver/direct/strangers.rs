@@ -6,6 +6,7 @@ use crate::dns::Nameserver;
 use crate::harness::Engine;
 use crate::on_both;
 use pressrun::smtp::sink::script::Script;
+use pressrun::status::RunStatus;
 
 const SUPPRESSED: &str = "select count(*), cast(0 as bigint) from suppressions";
 
@@ -26,9 +27,13 @@ async fn come_to_their_senses(rig: &Rig, hosts: &Hosts, strange: usize, fine: us
         counts.queued == strange as i64 && rig.pairs(SUPPRESSED).await == [(0, 0)]
     };
     assert!(until(rest).await, "{:?}", rig.rows(run).await);
-    assert_eq!(rig.run(run).await.status, "sending", "the others go on");
+    assert_eq!(
+        rig.run(run).await.status,
+        RunStatus::Sending,
+        "the others go on"
+    );
     hosts.sinks[0].set_script(Script::default());
-    rig.wait_status(run, "finished").await;
+    rig.wait_status(run, RunStatus::Finished).await;
     sending.stop().await;
     assert_eq!(rig.balanced(run).await, sent((strange + fine) as i64));
     assert_eq!(rig.pairs(SUPPRESSED).await, [(0, 0)]);
@@ -84,7 +89,7 @@ on_both!(
         let rig = wished(engine, &hosts, &dns, readers, "", "", send).await;
         let run = rig.begin().await;
         let sending = rig.start().await;
-        rig.wait_status(run, "finished").await;
+        rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let counts = rig.balanced(run).await;
         assert_eq!((counts.sent, counts.bounced, counts.expired), (5, 23, 0));
