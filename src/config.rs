@@ -14,6 +14,7 @@ use crate::config::kind::WhenFull;
 use crate::config::load::{Problems, Settings};
 use crate::config::mx::Mx;
 use crate::config::tree::Node;
+use crate::config::uncertain::UncertainPolicy;
 
 pub mod archive;
 mod check;
@@ -29,6 +30,7 @@ pub mod show;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub mod uncertain;
 
 /// What `send.relay` says for every relay that is described.
 pub const ALL_RELAYS: &str = "all";
@@ -344,37 +346,6 @@ pub enum Level {
     Warning,
     /// It stops the issue.
     Error,
-}
-
-/// Policy for deliveries of which nobody knows whether the relay took them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UncertainPolicy {
-    Hold,
-    AssumeSent,
-    Resend,
-}
-
-impl UncertainPolicy {
-    /// The name in the configuration, in the database and in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            UncertainPolicy::Hold => "hold",
-            UncertainPolicy::AssumeSent => "assume-sent",
-            UncertainPolicy::Resend => "resend",
-        }
-    }
-}
-
-impl std::convert::From<String> for UncertainPolicy {
-    /// The policy of this name; an unknown one holds, which leaves all to a person.
-    fn from(name: String) -> UncertainPolicy {
-        match name.as_str() {
-            "assume-sent" => UncertainPolicy::AssumeSent,
-            "resend" => UncertainPolicy::Resend,
-            _ => UncertainPolicy::Hold,
-        }
-    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -17,6 +17,7 @@ mod ledger;
 mod paced;
 mod purse;
 mod queue;
+mod refused;
 mod relays;
 pub mod report;
 mod seat;
@@ -38,7 +39,8 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::config::{Config, Relay, UncertainPolicy};
+use crate::config::uncertain::UncertainPolicy;
+use crate::config::{Config, Relay};
 use crate::deliver::charge::Charge;
 use crate::deliver::direct::memory;
 use crate::deliver::guard::{Generation, SendingLock};
@@ -53,6 +55,7 @@ use crate::keyfile;
 use crate::notice;
 use crate::status::RunStatus;
 use crate::store::runs::Run;
+use crate::track::journal::Journal;
 
 /// After a lost connection, listening begins anew this much later.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
@@ -65,6 +68,7 @@ const LOOKED: Duration = Duration::from_millis(20);
 pub struct Engine {
     shared: Arc<Shared>,
     generation: Generation,
+    journal: Journal,
     boot: i64,
     node: String,
     charge: Charge,
@@ -121,6 +125,7 @@ impl Engine {
             .enter_sender(&node, boot, app.config.send.lease, now)
             .await?;
         let engine = Engine {
+            journal: Journal::of(&app),
             generation: Generation::of(&app),
             shared,
             boot,
@@ -128,6 +133,8 @@ impl Engine {
             charge: Charge::All,
             _lock: lock,
         };
+        // Who left while the database took no writes is mailed no more.
+        engine.journal.bring_in(&engine.shared.app.store).await?;
         engine.reap().await?;
         Ok(Some(engine))
     }

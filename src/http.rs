@@ -25,6 +25,7 @@ use crate::id::DeliveryKey;
 use crate::retention;
 use crate::signup::{self, Signups};
 use crate::track::Tracker;
+use crate::track::journal::Journal;
 use crate::track::leavers::Leavers;
 use crate::track::targets::Targets;
 
@@ -129,7 +130,7 @@ pub async fn serve_admin(
 pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router {
     let state = Arc::new(Public {
         targets: Targets::new(app.store.clone()),
-        leavers: Leavers::start(app.store.clone()),
+        leavers: Leavers::start(app.store.clone(), Journal::of(&app)),
         signups: Signups::new(app.clone()),
         pages: Pages::new(&app.config),
         images: ImageShelf::default(),

@@ -24,6 +24,7 @@ use crate::store::{Result, Store};
 
 mod flood;
 pub mod fold;
+pub mod journal;
 pub mod leavers;
 pub mod parts;
 pub mod targets;

@@ -2,7 +2,8 @@
 //!
 //! Promises: the same text five times running, or more than a fifth of the last fifty attempts, is the
 //! relay speaking of the run; the recipients it was said to go back to the queue. So is a relay that knows none of
-//! ten recipients running: no list is that dead. Whoever is refused once more after a person has looked is refused.
+//! ten recipients running: no list is that dead. At the end of a run fewer are enough, for no more can come. Whoever is
+//! refused once more after a person has looked is refused.
 
 use std::collections::VecDeque;
 
@@ -14,10 +15,22 @@ const SHARE: usize = 10;
 /// Refused recipients running that make the relay the one that is wrong.
 pub(crate) const UNKNOWN: usize = 10;
 
+/// One copy that was refused for good, its recipient not being to blame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub key: DeliveryKey,
+    /// The fingerprint of what was said.
+    pub text: String,
+    /// It was refused before, and put back.
+    pub again: bool,
+}
+
 /// The last attempts of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Blame {
-    last: VecDeque<Option<(DeliveryKey, String)>>,
+    last: VecDeque<Option<Refusal>>,
+    /// Whether any copy was taken.
+    taken: bool,
     /// The run is to blame: what was under way on other connections goes back too.
     found: bool,
     /// Recipients refused since the relay last took anything.
@@ -41,6 +54,7 @@ impl Blame {
     /// Notes an attempt that was not refused in such a way.
     pub(crate) fn accepted(&mut self) {
         self.note(None);
+        self.taken = true;
         self.unknown.clear();
     }
 
@@ -70,30 +84,42 @@ impl Blame {
         self.found = false;
     }
 
-    /// Notes a refusal with the fingerprint of its text. Gives the recipients to put back once the run is
-    /// to blame.
-    pub(crate) fn refused(
-        &mut self,
-        key: DeliveryKey,
-        fingerprint: String,
-    ) -> Option<Vec<DeliveryKey>> {
+    /// Notes a refusal. Gives the recipients to put back once the run is to blame.
+    pub(crate) fn refused(&mut self, refusal: Refusal) -> Option<Vec<DeliveryKey>> {
         if self.found {
-            return Some(vec![key]);
+            return Some(vec![refusal.key]);
         }
-        self.note(Some((key, fingerprint.clone())));
-        let same = |entry: &&Option<(DeliveryKey, String)>| {
-            entry
-                .as_ref()
-                .is_some_and(|(_, other)| *other == fingerprint)
-        };
-        let running = self.last.iter().rev().take_while(same).count();
+        self.note(Some(refusal));
+        let running = self.running().count();
         let refused = self.last.iter().flatten().count();
         self.found = running >= RUNNING || refused > SHARE;
-        self.found
-            .then(|| self.last.drain(..).flatten().map(|(key, _)| key).collect())
+        let all = self.last.iter().flatten().map(|refusal| refusal.key);
+        let back = self.found.then(|| all.collect());
+        if self.found {
+            self.last.clear();
+        }
+        back
     }
 
-    fn note(&mut self, entry: Option<(DeliveryKey, String)>) {
+    /// Who is to be put back now that nothing of the run is open: those refused last, all with one text and nobody taken
+    /// behind them. One alone speaks for nobody else where others were taken.
+    pub(crate) fn at_the_end(&mut self) -> Option<Vec<DeliveryKey>> {
+        let fresh = self.running().filter(|refusal| !refusal.again);
+        let back: Vec<DeliveryKey> = fresh.map(|refusal| refusal.key).collect();
+        let told = back.len() > 1 || back.len() == 1 && !self.taken;
+        self.found |= told;
+        told.then_some(back)
+    }
+
+    /// The refusals of one text behind which nothing else came.
+    fn running(&self) -> impl Iterator<Item = &Refusal> {
+        let last = self.last.back().and_then(Option::as_ref);
+        let text = last.map(|refusal| refusal.text.as_str());
+        let refusals = self.last.iter().rev().map_while(Option::as_ref);
+        refusals.take_while(move |refusal| Some(refusal.text.as_str()) == text)
+    }
+
+    fn note(&mut self, entry: Option<Refusal>) {
         if self.last.len() == WINDOW {
             self.last.pop_front();
         }
@@ -103,11 +129,45 @@ impl Blame {
 
 #[cfg(test)]
 mod tests {
-    use super::Blame;
+    use super::{Blame, Refusal};
     use crate::id::{DeliveryKey, RunId};
 
     fn key(seq: u32) -> DeliveryKey {
         DeliveryKey { run: RunId(2), seq }
+    }
+
+    fn refused(seq: u32, text: &str) -> Refusal {
+        Refusal {
+            key: key(seq),
+            text: text.to_owned(),
+            again: false,
+        }
+    }
+
+    #[test]
+    fn at_the_end_of_a_run_fewer_refusals_tell_whose_fault_they_are() {
+        let end = |blame: &mut Blame| blame.at_the_end().map(|back| back.len());
+        let mut blame = Blame::default();
+        assert_eq!(end(&mut blame), None);
+        blame.refused(refused(0, "550 sender refused"));
+        assert_eq!(end(&mut blame), Some(1), "the only reader");
+        let mut blame = Blame::default();
+        blame.accepted();
+        blame.refused(refused(1, "554 content"));
+        assert_eq!(end(&mut blame), None, "one of two");
+        blame.refused(refused(2, "550 sender refused"));
+        assert_eq!(end(&mut blame), None, "two, and for two reasons");
+        blame.refused(refused(3, "550 sender refused"));
+        assert_eq!(end(&mut blame), Some(2));
+        let mut blame = Blame::default();
+        for seq in 0..3 {
+            let again = true;
+            blame.refused(Refusal {
+                again,
+                ..refused(seq, "554 content")
+            });
+        }
+        assert_eq!(end(&mut blame), None, "a person has looked");
     }
 
     #[test]
@@ -115,14 +175,14 @@ mod tests {
         let mut blame = Blame::default();
         blame.accepted();
         for seq in 0..4 {
-            assert_eq!(blame.refused(key(seq), "550 sender refused".into()), None);
+            assert_eq!(blame.refused(refused(seq, "550 sender refused")), None);
         }
         let back = blame
-            .refused(key(4), "550 sender refused".into())
+            .refused(refused(4, "550 sender refused"))
             .expect("the fifth");
         assert_eq!(back, (0..5).map(key).collect::<Vec<_>>());
         blame.accepted();
-        let late = blame.refused(key(9), "550 sender refused".into());
+        let late = blame.refused(refused(9, "550 sender refused"));
         assert_eq!(late, Some(vec![key(9)]), "one that was under way");
     }
 
@@ -150,9 +210,8 @@ mod tests {
     fn a_few_different_refusals_are_the_copies_own() {
         let mut blame = Blame::default();
         for seq in 0..100 {
-            let refused = seq % 5 == 0;
-            match refused {
-                true => assert_eq!(blame.refused(key(seq), "554 content".into()), None, "{seq}"),
+            match seq % 5 == 0 {
+                true => assert_eq!(blame.refused(refused(seq, "554 content")), None, "{seq}"),
                 false => blame.accepted(),
             }
         }
@@ -165,7 +224,7 @@ mod tests {
         for seq in 0..60 {
             let text = ["no", "never", "go away"][seq as usize % 3];
             back = match seq % 4 {
-                0 => blame.refused(key(seq), text.into()),
+                0 => blame.refused(refused(seq, text)),
                 _ => {
                     blame.accepted();
                     None

@@ -107,6 +107,14 @@ impl Engine {
     async fn round(&self, memory: &mut Memory) -> Result<(), StoreError> {
         let shared = &self.shared;
         self.give_back_finished().await?;
+        if self.journal.is_pending()
+            && let Err(error) = self.journal.bring_in(&shared.app.store).await
+        {
+            tracing::error!(
+                "readers who left wait in the journal, and nothing is taken up: {error:#}"
+            );
+            return Ok(());
+        }
         if self.charge != Charge::Mails {
             self.start_due(&mut memory.clocks).await?;
             self.finish_cancelled(memory).await?;
@@ -150,6 +158,11 @@ impl Engine {
             }
             match run.status {
                 RunStatus::Freezing => self.freeze(run).await?,
+                RunStatus::Sending if run.local_at.is_some() => {
+                    // Nobody's own hour has come by a clock that was set forward meanwhile.
+                    let now = now.before(memory.clocks.ahead(run.since));
+                    self.feed(run, sending, now).await?;
+                }
                 RunStatus::Sending | RunStatus::Open => self.feed(run, sending, now).await?,
                 _ => {}
             }
@@ -272,7 +285,7 @@ impl Engine {
         }
         let app = &self.shared.app;
         let counts = app.store.counts(run.id()).await?;
-        if !counts.finished() {
+        if !counts.finished() || self.shared.is_refused_at_the_end(run).await {
             return Ok(());
         }
         if app.store.finish_run(run.id(), app.clock.now()).await? {

@@ -96,6 +96,14 @@ pub(crate) struct Generation {
     path: PathBuf,
 }
 
+/// What the file beside the keyring says.
+enum Outside {
+    Counted(i64),
+    Missing,
+    /// A disk that was full or failed, or another hand.
+    Unreadable,
+}
+
 const GENERATION: &str = "generation";
 const HEARTBEAT: &str = "heartbeat";
 
@@ -118,8 +126,25 @@ impl Generation {
 
     /// Why this database must not be sent from, if it is older than this machine remembers.
     pub(crate) async fn older(&self, app: &App) -> anyhow::Result<Option<String>> {
-        let outside = self.read()?;
         let inside = number(app.store.meta(GENERATION).await?);
+        let outside = match self.read()? {
+            Outside::Counted(outside) => outside,
+            Outside::Missing if inside == 0 || !app.store.is_sqlite() => 0,
+            Outside::Missing => {
+                return Ok(Some(format!(
+                    "runs were sent from this database (generation {inside}), and `{}` is not there: it looks restored \
+                     from a backup or moved here, and where it is not the newest, sending on could mail readers twice",
+                    self.path.display()
+                )));
+            }
+            Outside::Unreadable => {
+                return Ok(Some(format!(
+                    "`{}` holds no number, so nobody knows whether the database (generation {inside}) is the newest; \
+                     where it is restored from a backup, sending on could mail readers twice",
+                    self.path.display()
+                )));
+            }
+        };
         if inside < outside {
             return Ok(Some(format!(
                 "the database is older than this machine remembers (generation {inside}, seen {outside}): \
@@ -132,14 +157,27 @@ impl Generation {
     /// Counts up: first in the database, then, fsynced, outside it. A crash in between leaves the
     /// database ahead, which is harmless.
     pub(crate) async fn beat(&self, app: &App) -> anyhow::Result<()> {
-        let next = number(app.store.meta(GENERATION).await?).max(self.read()?) + 1;
+        let inside = number(app.store.meta(GENERATION).await?);
+        let outside = match self.read()? {
+            Outside::Counted(outside) => outside,
+            // A database that counts is one that this machine knows, whenever the power goes.
+            Outside::Missing if inside == 0 => {
+                self.write(0).with_context(|| self.unwritten())?;
+                0
+            }
+            Outside::Missing | Outside::Unreadable => 0,
+        };
+        let next = inside.max(outside) + 1;
         // Another machine may have counted further meanwhile.
         app.store.raise_meta(GENERATION, next).await?;
         app.store
             .set_meta(HEARTBEAT, &app.clock.now().0.to_string())
             .await?;
-        self.write(next)
-            .with_context(|| format!("`{}` cannot be written", self.path.display()))
+        self.write(next).with_context(|| self.unwritten())
+    }
+
+    fn unwritten(&self) -> String {
+        format!("`{}` cannot be written", self.path.display())
     }
 
     /// Forgets the last heartbeat: no run is under way, so a pause means nothing.
@@ -147,10 +185,14 @@ impl Generation {
         Ok(app.store.set_meta(HEARTBEAT, "0").await?)
     }
 
-    fn read(&self) -> anyhow::Result<i64> {
-        match fs::read_to_string(&self.path) {
-            Ok(text) => Ok(number(Some(text))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+    fn read(&self) -> anyhow::Result<Outside> {
+        match fs::read(&self.path) {
+            Ok(octets) => {
+                let text = std::str::from_utf8(&octets).ok();
+                let counted = text.and_then(|text| text.trim().parse().ok());
+                Ok(counted.map_or(Outside::Unreadable, Outside::Counted))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Outside::Missing),
             Err(error) => Err(error).with_context(|| format!("`{}`", self.path.display())),
         }
     }

@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::config::{Send, UncertainPolicy};
+use crate::config::Send;
+use crate::config::uncertain::UncertainPolicy;
 use crate::delivery::{Failure, Outcome, Settled};
 use crate::id::DeliveryKey;
 use crate::reply::reason::{Reason, classify};
@@ -112,10 +113,10 @@ fn is_unspeakable(reply: &Reply) -> bool {
 }
 
 /// Whether an answer about one delivery stops more than that delivery's try. That it names a wait excuses nobody: what
-/// one reader's own system asks for may stand in it.
+/// one reader's own system asks for may stand in it. Nor does MAIL, for each copy has a sender and a size of its own.
 pub(crate) fn stops_others(stage: Stage, reply: &Reply) -> bool {
     let wide = || matches!(scope(stage, reply), Verdict::Connection | Verdict::Relay);
-    stage != Stage::Mail && reply.class() == 4 && wide()
+    reply.class() == 4 && wide()
 }
 
 /// A delivery that has ended one connection after the other at `stage` is put off like one that the relay deferred.

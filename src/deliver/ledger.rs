@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::deliver::queue::Guard;
 use crate::delivery::Settled;
 use crate::store::ledger::Marker;
+use crate::track::journal::Journal;
 
 /// Connections never have more than one entry each under way; this only bounds mistakes.
 const ENTRIES: usize = 4096;
@@ -143,7 +144,8 @@ async fn commit(app: &App, boot: i64, group: &mut Vec<Entry>) {
         tracing::info!("the ledger can be written again");
     }
     drop(guards);
-    let doubtful = wished && markers.is_empty();
+    // Who left while this waited for the database is in the journal: no dot is written before that is in force.
+    let doubtful = wished && (markers.is_empty() || Journal::of(app).is_pending());
     let mut given = committed.granted;
     for (done, wishes) in answers {
         let grant = |key| match doubtful {

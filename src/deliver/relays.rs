@@ -13,7 +13,7 @@ use anyhow::{Context, ensure};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::{Relay, RelayKind};
-use crate::deliver::blame::{Blame, UNKNOWN};
+use crate::deliver::blame::Blame;
 use crate::deliver::breaker::Breaker;
 use crate::deliver::copies::Copies;
 use crate::deliver::culprits::Culprits;
@@ -23,11 +23,9 @@ use crate::deliver::standing::{Standing, Via};
 use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::deliver::watchdog::Watched;
 use crate::deliver::{Shared, lock, public_host, signers};
-use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId};
 use crate::rate::Span;
 use crate::reply::{Reply, hint};
-use crate::retry;
 use crate::smtp::error::SessionError;
 use crate::smtp::session::Session;
 use crate::smtp::tls::TlsClient;
@@ -50,7 +48,9 @@ pub(crate) struct LiveRelay {
     pub direct: Option<Arc<Direct>>,
     tls: TlsClient,
     ehlo: String,
-    blame: Mutex<HashMap<RunId, Blame>>,
+    pub(super) blame: Mutex<HashMap<RunId, Blame>>,
+    /// What it said when it last refused a run.
+    pub(super) last_refusal: Mutex<String>,
     /// At whose commands its connections end.
     pub culprits: Mutex<Culprits>,
     /// Permanent refusals in a row, over all connections.
@@ -121,6 +121,7 @@ impl LiveRelay {
             tls: TlsClient::new(ca_file.as_deref())?,
             ehlo: public_host(&app.config.publication.url),
             blame: Mutex::default(),
+            last_refusal: Mutex::default(),
             culprits: Mutex::default(),
             refusals: Mutex::default(),
             answered: AtomicBool::new(false),
@@ -166,7 +167,7 @@ impl LiveRelay {
     }
 
     /// Whether its word is no for good: to everyone, or to `run`.
-    fn has_refused(&self, run: RunId) -> bool {
+    pub(super) fn has_refused(&self, run: RunId) -> bool {
         *lock(&self.refusals) >= REFUSALS || self.standing.refuses(run)
     }
 
@@ -206,7 +207,7 @@ impl Shared {
         Some(places.fold(Via::default(), Via::with))
     }
 
-    fn members(&self, via: Via) -> impl Iterator<Item = &Arc<LiveRelay>> {
+    pub(super) fn members(&self, via: Via) -> impl Iterator<Item = &Arc<LiveRelay>> {
         via.members().filter_map(|index| self.relays.get(index))
     }
 
@@ -239,7 +240,7 @@ impl Shared {
         }
     }
 
-    fn works(&self, relay: &LiveRelay) {
+    pub(super) fn works(&self, relay: &LiveRelay) {
         relay.answered.store(true, Ordering::Relaxed);
         if relay.standing.breaker.succeeded() {
             tracing::info!(relay = relay.name, "the relay works again");
@@ -248,86 +249,6 @@ impl Shared {
         // A pause that it asked for goes on.
         if !relay.standing.breaker.is_open() {
             lock(&relay.failure).take();
-        }
-    }
-
-    /// `relay` refused this run's copy for good. Enough of that, and the run goes through the others; where
-    /// there is none that takes it, it is held.
-    pub(crate) async fn run_refused(
-        &self,
-        relay: &LiveRelay,
-        run: &Run,
-        key: DeliveryKey,
-        reply: &Reply,
-    ) {
-        self.works(relay);
-        let back = {
-            let mut blame = lock(&relay.blame);
-            blame
-                .entry(run.id())
-                .or_default()
-                .refused(key, reply.fingerprint())
-        };
-        let Some(back) = back else { return };
-        let why = format!("relay {} refuses this run: {}", relay.name, reply.masked());
-        self.give_up_on(relay, run, State::Failed, &back, &why)
-            .await;
-    }
-
-    /// `relay` refused the recipients `back` of `run`, one after the other, and took nothing in between.
-    pub(crate) async fn readers_refused(
-        &self,
-        relay: &LiveRelay,
-        run: &Run,
-        back: &[DeliveryKey],
-        reply: &Reply,
-    ) {
-        let why = format!(
-            "relay {} refused {UNKNOWN} readers running and took nothing in between, so it is the relay that is \
-             doubted: {}; they are queued again and not suppressed; `resume --yes` believes it",
-            relay.name,
-            reply.masked()
-        );
-        self.give_up_on(relay, run, State::Bounced, back, &why)
-            .await;
-    }
-
-    /// Puts deliveries back that `relay` refused for good. The run goes on through the other relays, or is held.
-    async fn give_up_on(
-        &self,
-        relay: &LiveRelay,
-        run: &Run,
-        from: State,
-        back: &[DeliveryKey],
-        why: &str,
-    ) {
-        let now = self.app.clock.now();
-        let system = run.id() == RunId::SYSTEM;
-        // The open run cannot be held: its mails wait like greylisted ones.
-        let due = match system {
-            true => retry::due(&self.app.config.send.retry, 1, 0.0, 0.0, now),
-            false => now,
-        };
-        if !system {
-            relay.standing.refuse(run.id());
-        }
-        let others = self.via(run).is_some_and(|via| {
-            let mut members = self.members(via);
-            members.any(|other| !other.has_refused(run.id()))
-        });
-        let store = &self.app.store;
-        let done = match others {
-            true => store.requeue_refused(run.id(), from, back, due).await,
-            false => store.hold_refused(run.id(), from, back, why, due).await,
-        };
-        if let Err(error) = done {
-            tracing::error!(%error, run.id = run.id, "the run could not be held");
-        }
-        if others {
-            tracing::warn!(run.id = run.id, "{why}; it goes on through the others");
-            self.queue.look_again();
-        } else if !system {
-            self.retain(|id| id != run.id());
         }
     }
 

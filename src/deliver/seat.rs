@@ -6,6 +6,7 @@
 use crate::clock::Timestamp;
 use crate::deliver::direct::line::Line;
 use crate::deliver::queue::Job;
+use crate::deliver::refused::Refused;
 use crate::deliver::relays::LiveRelay;
 use crate::deliver::{Shared, lock};
 use crate::delivery::State;
@@ -126,16 +127,19 @@ impl Seat<'_> {
 
     /// A copy of `run` was refused for good, and the recipient is not to blame. True if the other end is left alone
     /// now.
-    pub(crate) async fn run_refused(&self, run: &Run, key: DeliveryKey, reply: &Reply) -> bool {
+    pub(crate) async fn run_refused(&self, run: &Run, refused: Refused, reply: &Reply) -> bool {
         let Some(line) = self.line else {
-            self.shared.run_refused(self.relay, run, key, reply).await;
+            let relay = self.relay;
+            self.shared.run_refused(relay, run, refused, reply).await;
             return false;
         };
-        let Some((back, until)) = line.refused(key, reply) else {
-            return false;
-        };
-        self.requeue(run, State::Failed, &back, until).await;
-        true
+        let whole = line.refused(refused.to_blame(reply), reply);
+        let left_alone = whole.is_some();
+        let alone = || Some((vec![refused.key], self.shared.waits(run, refused, reply)?));
+        if let Some((back, until)) = whole.or_else(alone) {
+            self.requeue(run, State::Failed, &back, until).await;
+        }
+        left_alone
     }
 
     async fn requeue(&self, run: &Run, from: State, back: &[DeliveryKey], until: Timestamp) {

@@ -50,9 +50,9 @@ impl Clocks {
         Duration::from_millis(u64::try_from(jump).unwrap_or(0))
     }
 
-    /// By how much the clock may be ahead for a run scheduled at `since`: whoever schedules one afterwards has that
-    /// clock before her.
-    fn ahead(&self, since: i64) -> Duration {
+    /// By how much the clock may be ahead for a run that stands where it does `since` then: whoever schedules one or lets
+    /// one go on afterwards has that clock before her.
+    pub(super) fn ahead(&self, since: i64) -> Duration {
         let ahead = u64::try_from(self.ahead).unwrap_or(0);
         Duration::from_millis(if since < self.at.0 { ahead } else { 0 })
     }

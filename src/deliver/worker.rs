@@ -18,6 +18,7 @@ use crate::deliver::copies::{Fault, Prepared};
 use crate::deliver::judge::{Attempt, Concerns, judge, stops_others, unanswered, uncertain};
 use crate::deliver::ledger::{Grant, Ledger, Settling};
 use crate::deliver::queue::Job;
+use crate::deliver::refused::Refused;
 use crate::deliver::seat::Seat;
 use crate::delivery::{Failure, Outcome, Settled};
 use crate::id::RunId;
@@ -323,6 +324,7 @@ impl Worker<'_> {
         self.carried.fetch_add(u32::from(sent), Ordering::Relaxed);
         let released = judged.settled.outcome == Outcome::Released;
         let again = ready.job.row.has_bounced();
+        let refused_before = ready.job.row.was_refused();
         if released && !marked {
             // Nothing was decided and nothing written: the row is queued as it was.
             match own {
@@ -356,7 +358,13 @@ impl Worker<'_> {
             Concerns::Run(reply) => {
                 // The outcome must stand before a hold may put it back.
                 self.ledger.settle(std::mem::take(settling)).await;
-                match self.seat.run_refused(&run, attempt.key, &reply).await {
+                let refused = Refused {
+                    key: attempt.key,
+                    stage,
+                    attempts: attempt.attempts,
+                    again: refused_before,
+                };
+                match self.seat.run_refused(&run, refused, &reply).await {
                     true => Next::Leave,
                     false => Next::GoOn,
                 }

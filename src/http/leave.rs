@@ -24,6 +24,7 @@ use crate::store::departures::Leaving;
 use crate::store::site::SubscriptionView;
 use crate::subscriber::parting::{Reason, WORDS_LIMIT, given};
 use crate::token::{Claim, Purpose, verify};
+use crate::track::leavers::Parted;
 
 /// The subscription key in the links of a test mail: there is none to end.
 pub(super) const TEST: SubscriptionKey = SubscriptionKey(0);
@@ -125,17 +126,16 @@ pub(super) async fn decide(
         one_click,
         ..gather(&site.app.keyring, client, headers, at)
     };
-    // One click leaves one list; what the page's other button ended is counted with this one.
-    let everywhere = answer == "leave-all" && store.leave_all(subscription, at).await?;
     let leaving = Leaving {
         subscription,
         delivery,
-        left: everywhere,
+        left: false,
         at,
         evidence,
     };
-    let left_now = site.leavers.leave(leaving).await?;
-    let changed = everywhere || left_now.changed;
+    let Parted::Now(left_now) = site.leavers.leave(leaving, answer == "leave-all").await? else {
+        return Ok(gone(site));
+    };
     if !one_click && let Some((reason, words)) = given(form.get("reason"), form.get("words")) {
         // The reader has left, whether it is known why or not.
         let kept = store.keep_reason(subscription, reason.name(), &words, at);
@@ -143,7 +143,7 @@ pub(super) async fn decide(
             tracing::error!(%error, "a reader left and the reason is lost");
         }
     }
-    if changed && !one_click {
+    if left_now.changed && !one_click {
         // Whoever leaves by the mail program's button wants no further mail, not even a kind one.
         say_goodbye(site, subscription).await;
     }

@@ -83,8 +83,9 @@ pub(crate) fn note(taken: &[(i64, i64, String)], moves: &mut Moves) {
     }
 }
 
-/// A mail of the open run, which cannot be held, is put back so often and then stays failed.
-const SYSTEM_TRIES: i64 = 8;
+/// A mail of the open run, which cannot be held, is put back so often and then stays failed: by the usual schedule,
+/// after two days.
+const SYSTEM_TRIES: i64 = 40;
 
 /// The attempts of an issue's deliveries are taken back: it was not about them. That of a bounced one stands, so that
 /// a second bounce is one.

@@ -20,7 +20,7 @@ use crate::store::{Result, Store};
 const AGAIN: i64 = 3_600_000;
 
 /// A reader who wants to leave one list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Leaving {
     pub subscription: SubscriptionKey,
     /// The copy whose link was used.

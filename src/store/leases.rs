@@ -61,6 +61,11 @@ impl Queued {
         self.attempts > 0 && self.code >= 500
     }
 
+    /// Whether it was refused for good before, whoever was to blame, and was put back.
+    pub fn was_refused(&self) -> bool {
+        self.code >= 500
+    }
+
     /// For how long it had waited when it was taken up.
     pub fn age(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.age).unwrap_or(0))

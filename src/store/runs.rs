@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::clock::Timestamp;
-use crate::config::UncertainPolicy;
+use crate::config::uncertain::UncertainPolicy;
 use crate::delivery::State;
 use crate::id::{DeliveryKey, ListId, RunId};
 use crate::rollout::Stages;

@@ -1,23 +1,28 @@
 //! The one writer of leavings: what readers ask within the same moments is one commit.
 //!
-//! Promises: [`Leavers::leave`] answers after the leaving is durable and in force, or says that it is not. Nothing is
-//! tried again here: the reader, or the mailbox provider, asks again. Leaves the work to `store::departures`.
+//! Promises: [`Leavers::leave`] answers after the leaving is durable, or says that it is not. Where the database does not
+//! take it in time it is durable in the journal, and comes into force with the next write. Leaves the work to
+//! `store::departures`.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::store::Store;
 use crate::store::departures::{Leaving, Left};
+use crate::track::journal::{Entry, Journal};
 
 /// Leavings of one commit.
 const GROUP: usize = 256;
 /// Leavings that may wait; more are told to come again.
 const QUEUE: usize = 4_096;
-/// How long a leaving is waited for. It may still come into force later; it is said to have failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the database is waited for before a leaving goes to the journal: a mailbox provider does not wait for ever,
+/// and does not ask twice.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How often the journal is looked at.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// The leaving could not be made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,36 +31,95 @@ pub struct NotDurable;
 
 type Job = (Leaving, oneshot::Sender<Result<Left, NotDurable>>);
 
+/// What became of a leaving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parted {
+    /// It is in force.
+    Now(Left),
+    /// It is written down, and in force as soon as the database takes writes again.
+    Kept,
+}
+
 /// The way into the writer; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Leavers {
     queue: mpsc::Sender<Job>,
+    store: Store,
+    journal: Journal,
 }
 
 impl Leavers {
     /// Starts the writer; it ends when every clone is dropped.
-    pub fn start(store: Store) -> Leavers {
+    pub fn start(store: Store, journal: Journal) -> Leavers {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        tokio::spawn(write(store, jobs));
-        Leavers { queue }
+        tokio::spawn(write(store.clone(), journal.clone(), jobs));
+        Leavers {
+            queue,
+            store,
+            journal,
+        }
     }
 
-    /// Ends a subscription, and counts it for the copy whose link was used.
-    pub async fn leave(&self, leaving: Leaving) -> Result<Left, NotDurable> {
+    /// Ends a subscription, or `everywhere` all of this reader's, and counts it for the copy whose link was used.
+    pub async fn leave(&self, leaving: Leaving, everywhere: bool) -> Result<Parted, NotDurable> {
+        let mut leaving = leaving;
+        if everywhere {
+            // One click leaves one list; what the page's other button ended is counted with this one.
+            let all = self.store.leave_all(leaving.subscription, leaving.at);
+            match timeout(PATIENCE, all).await {
+                Ok(Ok(left)) => leaving.left = left,
+                _ => return self.keep(leaving, everywhere).await,
+            }
+        }
         let (done, durable) = oneshot::channel();
         self.queue
-            .try_send((leaving, done))
+            .try_send((leaving.clone(), done))
             .map_err(|_| NotDurable)?;
         match timeout(PATIENCE, durable).await {
-            Ok(Ok(left)) => left,
-            _ => Err(NotDurable),
+            Ok(Ok(Ok(mut left))) => {
+                left.changed |= leaving.left;
+                Ok(Parted::Now(left))
+            }
+            _ => self.keep(leaving, everywhere).await,
+        }
+    }
+
+    async fn keep(&self, leaving: Leaving, everywhere: bool) -> Result<Parted, NotDurable> {
+        let journal = self.journal.clone();
+        let entry = Entry {
+            leaving,
+            everywhere,
+        };
+        let noted = tokio::task::spawn_blocking(move || journal.note(&entry));
+        match noted.await {
+            Ok(Ok(())) => {
+                tracing::warn!(
+                    "the database takes no writes: a reader's leaving is in the journal"
+                );
+                Ok(Parted::Kept)
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the journal of leavings cannot be written");
+                Err(NotDurable)
+            }
+            Err(_) => Err(NotDurable),
         }
     }
 }
 
-async fn write(store: Store, mut jobs: mpsc::Receiver<Job>) {
+async fn write(store: Store, journal: Journal, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(GROUP);
-    while jobs.recv_many(&mut batch, GROUP).await > 0 {
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            more = jobs.recv_many(&mut batch, GROUP) => if more == 0 { return },
+            _ = look.tick() => {
+                if journal.is_pending() && let Err(error) = journal.bring_in(&store).await {
+                    tracing::error!("readers who left wait in the journal: {error:#}");
+                }
+            }
+        }
         while !batch.is_empty() {
             // A subscription stands in a group once: what is asked of it twice is asked one after the other.
             let mut seen = HashSet::new();

@@ -7,6 +7,7 @@ mod direct;
 mod fate;
 mod nodes;
 mod opening;
+mod refused;
 mod relay;
 mod relays;
 pub mod rig;

@@ -7,6 +7,7 @@ mod archive;
 mod author;
 mod back_issues;
 mod bombing;
+mod busy;
 mod counters;
 mod db;
 mod desk;

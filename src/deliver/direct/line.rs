@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::deliver::blame::Refusal;
 use crate::deliver::direct::Direct;
 use crate::deliver::direct::pools::{Failure, Place, Pools, Start};
 use crate::deliver::queue::Job;
@@ -168,10 +169,10 @@ impl Line {
     /// back, and until when, once the provider refuses the run itself.
     pub(crate) fn refused(
         &self,
-        key: DeliveryKey,
+        refusal: Refusal,
         reply: &Reply,
     ) -> Option<(Vec<DeliveryKey>, Timestamp)> {
-        self.told(|pools, limits, now| pools.refused(&self.place, key, reply, limits, now))
+        self.told(|pools, limits, now| pools.refused(&self.place, refusal, reply, limits, now))
     }
 
     /// A recipient was refused for good. Gives the recipients to put back, and until when, once it is the hosts who

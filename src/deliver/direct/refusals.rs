@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::deliver::blame::{Blame, UNKNOWN};
+use crate::deliver::blame::{Blame, Refusal, UNKNOWN};
 use crate::deliver::direct::pools::{Place, Pools, later};
 use crate::id::{DeliveryKey, RunId};
 use crate::mx::health::Waits;
@@ -119,14 +119,14 @@ impl Pools {
     pub(super) fn refused(
         &mut self,
         place: &Place,
-        key: DeliveryKey,
+        refusal: Refusal,
         reply: &Reply,
         (waits, give_up): (Waits<'_>, Duration),
         now: Timestamp,
     ) -> Option<(Vec<DeliveryKey>, Timestamp)> {
         let pool = self.all.get_mut(&place.pool)?;
-        let blame = pool.blame.entry(key.run).or_default();
-        let back = blame.refused(key, reply.fingerprint())?;
+        let blame = pool.blame.entry(refusal.key.run).or_default();
+        let back = blame.refused(refusal)?;
         let since = *pool.refusing.get_or_insert(now);
         if retry::expired(since, give_up, now) {
             return None;

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::{Cause, Facts, tell};
 use crate::clock::Timestamp;
-use crate::config::UncertainPolicy;
+use crate::config::uncertain::UncertainPolicy;
 use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::delivery::Counts;
 use crate::rollout::Stages;

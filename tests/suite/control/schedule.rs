@@ -282,6 +282,48 @@ on_both!(
 );
 
 on_both!(
+    a_clock_that_is_set_forward_brings_nobodys_own_hour,
+    async |engine: Engine| {
+        // A machine that has just come up may set its clock right.
+        if pressrun::clock::uptime() < 15 * MINUTE {
+            return;
+        }
+        let mut rig = rig(engine).await;
+        rig.database
+            .raw("update subscribers set fields = '{\"tz\": \"Etc/GMT+1\"}' where id <= 5")
+            .await;
+        let now = rig.app.clock.now();
+        rig.app.clock = Clock::fixed(now);
+        let plan = Plan {
+            local_at: Some(now.to_jiff().strftime("%Y-%m-%dT%H:%M:%S").to_string()),
+            zone_field: Some("tz".into()),
+            ..starting(now)
+        };
+        let run = rig.begin_as(&plan, "Little").await;
+        let sending = rig.start().await;
+        rig.wait_accepted(5).await;
+        rig.app.clock.advance(59 * MINUTE);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        rig.app.clock.advance(2 * MINUTE);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(rig.sink.counts().accepted, 5, "an hour early");
+        // Who looks at the clock and lets the run go on has that clock before her.
+        for go_on in [false, true] {
+            let found = rig.run(run).await;
+            match go_on {
+                false => run::pause(&rig.app, &found).await.expect("a pause"),
+                true => run::resume(&rig.app, &found, false)
+                    .await
+                    .expect("a resume"),
+            }
+        }
+        rig.wait_status(run, RunStatus::Finished).await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 10);
+    }
+);
+
+on_both!(
     fifty_starts_at_once_begin_one_run,
     async |engine: Engine| {
         let rig = std::sync::Arc::new(slow(engine, 20, 1).await);

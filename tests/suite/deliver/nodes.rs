@@ -263,6 +263,37 @@ fn a_yes_to_another_reason_is_none_to_a_restored_backup() {
     });
 }
 
+#[test]
+fn a_database_without_the_number_beside_it_is_doubted() {
+    block_on(async {
+        for number in [None, Some(&b"\0\0\0\0"[..])] {
+            let mut rig = Rig::new(Engine::Sqlite, slow(60, "")).await;
+            let run = rig.begin().await;
+            let sending = rig.start().await;
+            rig.wait_accepted(20).await;
+            sending.stop().await;
+            let copy = backup(&rig).await;
+            assert_eq!(rig.finish(run).await.sent, 60);
+            let before = rig.sink.counts();
+            restore(&mut rig, &copy).await;
+            let file = rig.app.path(&rig.app.config.paths.state).join("generation");
+            match number {
+                None => std::fs::remove_file(&file).expect("a file"),
+                Some(octets) => std::fs::write(&file, octets).expect("a file"),
+            }
+            let sending = rig.start().await;
+            let held = rig.wait_status(run, RunStatus::Held).await;
+            let reason = held.reason.clone().expect("a reason");
+            assert!(reason.contains("twice"), "{reason}");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            assert_eq!(rig.sink.counts(), before, "0 mails");
+            run::resume(&rig.app, &held, true).await.expect("a resume");
+            rig.wait_status(run, RunStatus::Finished).await;
+            sending.stop().await;
+        }
+    });
+}
+
 on_both!(
     a_run_that_slept_for_more_than_an_hour_is_held,
     async |engine: Engine| {

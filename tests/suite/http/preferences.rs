@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pressrun::config::UncertainPolicy;
+use pressrun::config::uncertain::UncertainPolicy;
 use pressrun::id::{ListId, RunId, SubscriptionKey};
 use pressrun::store::runs::{Begun, Frozen, NewRun, Plan};
 use pressrun::token::Claim;

@@ -1,0 +1,137 @@
+//! The journal of leavings: what the database does not take in time, in a file beside the keyring until it does.
+//!
+//! Promises: an entry is on the disk before anybody is told so, and stays there until the database has it; bringing it in
+//! twice changes nothing. Whoever begins to send brings it in before anything is taken up. Leaves the work to
+//! `store::departures`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::store::Store;
+use crate::store::departures::Leaving;
+
+/// The journal of this installation; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    path: PathBuf,
+}
+
+/// One reader who left while the database took no writes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub leaving: Leaving,
+    /// Every list, and not only this one.
+    pub everywhere: bool,
+}
+
+impl Journal {
+    /// The journal in the state folder.
+    pub fn of(app: &App) -> Journal {
+        let folder = app.path(&app.config.paths.state);
+        Journal {
+            path: folder.join("leaving.journal"),
+        }
+    }
+
+    /// Whether anything waits in it.
+    pub fn is_pending(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|found| found.len() > 0)
+    }
+
+    /// Writes an entry down; it is durable when this returns.
+    pub(super) fn note(&self, entry: &Entry) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let mut file = self.open()?;
+        file.lock()?;
+        let length = file.seek(SeekFrom::End(0))?;
+        let mut line = serde_json::to_string(entry)?;
+        line.push('\n');
+        if length > 0 {
+            // What a power cut left of a line was promised to nobody, and is not to spoil the next.
+            file.seek(SeekFrom::End(-1))?;
+            let mut last = [0];
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                line.insert(0, '\n');
+            }
+        }
+        file.write_all(line.as_bytes())?;
+        file.sync_all()?;
+        if length == 0 {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Brings everything that waits into the database, and empties the journal.
+    ///
+    /// # Errors
+    /// What was not brought in stays.
+    pub async fn bring_in(&self, store: &Store) -> anyhow::Result<()> {
+        let mut done = 0;
+        while self.is_pending() {
+            let text = fs::read(&self.path).with_context(|| self.unread())?;
+            let fresh = text.get(done..).unwrap_or_default();
+            for line in fresh.split(|&octet| octet == b'\n') {
+                if let Some(entry) = read(line) {
+                    bring(store, entry).await?;
+                }
+            }
+            done = text.len();
+            if self.empty(done).with_context(|| self.unread())? {
+                tracing::info!("what readers asked while the database took no writes is in force");
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Empties the journal. False where it has grown beyond `done` octets.
+    fn empty(&self, done: usize) -> io::Result<bool> {
+        let file = self.open()?;
+        file.lock()?;
+        if file.metadata()?.len() > u64::try_from(done).unwrap_or(u64::MAX) {
+            return Ok(false);
+        }
+        file.set_len(0)?;
+        file.sync_all()?;
+        Ok(true)
+    }
+
+    fn open(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o600);
+        options.open(&self.path)
+    }
+
+    fn unread(&self) -> String {
+        format!("the journal of leavings `{}`", self.path.display())
+    }
+}
+
+fn read(line: &[u8]) -> Option<Entry> {
+    if line.is_empty() {
+        return None;
+    }
+    let entry = serde_json::from_slice(line);
+    if let Err(error) = &entry {
+        tracing::error!(%error, "a line of the journal of leavings cannot be read and is passed over");
+    }
+    entry.ok()
+}
+
+async fn bring(store: &Store, entry: Entry) -> anyhow::Result<()> {
+    let mut leaving = entry.leaving;
+    if entry.everywhere {
+        leaving.left = store.leave_all(leaving.subscription, leaving.at).await?;
+    }
+    store.leave_group(&[leaving]).await?;
+    Ok(())
+}
