@@ -32,6 +32,10 @@ impl App {
     /// Opens the database and the keyring that `config` names.
     pub async fn open(config: Config, base: &Path) -> anyhow::Result<App> {
         let keyring = Keyring::load(&base.join(&config.paths.keyring))?;
+        App::with_keys(config, base, keyring).await
+    }
+
+    async fn with_keys(config: Config, base: &Path, keyring: Keyring) -> anyhow::Result<App> {
         let url = config.database.url.expose_secret();
         let store = Store::open(url, base, config.database.connections).await?;
         Ok(App {
@@ -70,6 +74,29 @@ impl App {
 
     /// Reads the configuration file and opens everything it names. Unless `fresh`, a database is not made for it.
     pub async fn from_file(path: &Path, fresh: bool) -> anyhow::Result<App> {
+        let (config, folder) = App::described(path, fresh)?;
+        App::open(config, folder).await
+    }
+
+    /// The same for who stops a run or looks at one, and signs nothing. Where the keyring cannot be read, keys that belong
+    /// to nothing stand in for it; gives what is wrong with it too, or that it is another database's.
+    pub async fn to_control(path: &Path) -> anyhow::Result<(App, Option<anyhow::Error>)> {
+        let (config, folder) = App::described(path, false)?;
+        match Keyring::load(&folder.join(&config.paths.keyring)) {
+            Ok(keyring) => {
+                let app = App::with_keys(config, folder, keyring).await?;
+                let foreign = app.claim().await.err();
+                Ok((app, foreign))
+            }
+            Err(fault) => {
+                let keyring = Keyring::generate(&Chance::System, Clock::System.now());
+                let app = App::with_keys(config, folder, keyring).await?;
+                Ok((app, Some(fault)))
+            }
+        }
+    }
+
+    fn described(path: &Path, fresh: bool) -> anyhow::Result<(Config, &Path)> {
         let config = Config::load(path)?;
         let folder = path
             .parent()
@@ -83,6 +110,6 @@ impl App {
                 file.display()
             );
         }
-        App::open(config, folder).await
+        Ok((config, folder))
     }
 }

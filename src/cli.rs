@@ -153,6 +153,18 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it stops a run or looks at one: nothing may keep a person from that, not even a keyring that is gone.
+    fn signs_nothing(&self) -> bool {
+        matches!(
+            self,
+            Command::Pause(_)
+                | Command::Cancel(_)
+                | Command::Status(_)
+                | Command::Why(_)
+                | Command::Verify(_)
+        )
+    }
+
     /// Whether it shows or changes what is there, and nothing else: a database made for it would be the wrong one.
     fn needs_a_past(&self) -> bool {
         match self {
@@ -209,14 +221,23 @@ impl From<Exit> for ExitCode {
 impl Cli {
     /// Opens the database and the keys that the configuration file names.
     pub async fn open(&self) -> anyhow::Result<App> {
-        let fresh = !self.command.needs_a_past();
-        let app = App::from_file(&std::path::absolute(&self.config)?, fresh).await?;
+        let file = std::path::absolute(&self.config)?;
+        let app = match self.command.signs_nothing() {
+            true => {
+                let (app, fault) = App::to_control(&file).await?;
+                if let Some(fault) = fault {
+                    eprintln!("warning: {fault:#}");
+                }
+                app
+            }
+            false => App::from_file(&file, !self.command.needs_a_past()).await?,
+        };
         // Whoever lost the keyring for ever takes the readers out and begins anew.
         let leaving = matches!(
             self.command,
             Command::Subscribers(subscribers::Command::Export(_))
         );
-        if !leaving {
+        if !leaving && !self.command.signs_nothing() {
             app.claim().await?;
         }
         let serving = matches!(self.command, Command::Serve(_));

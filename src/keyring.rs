@@ -94,7 +94,12 @@ impl Keyring {
     /// Reads a keyring file; refuses one that group or others may read.
     pub fn load(path: &Path) -> anyhow::Result<Keyring> {
         let text = keyfile::read(path, "keyring", LOST)?;
-        Keyring::parse(&text).with_context(|| format!("keyring `{}`", path.display()))
+        Keyring::parse(&text).with_context(|| {
+            format!(
+                "keyring `{}` is damaged; restore it from a backup",
+                path.display()
+            )
+        })
     }
 
     /// Parses the text of a keyring file. Errors never quote the text: it is all secrets.

@@ -112,6 +112,29 @@ on_both!(
     }
 );
 
+#[test]
+fn a_run_can_be_stopped_and_looked_at_without_the_keyring() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite, 3, SinkOptions::default()).await;
+        let said = desk
+            .run(&["send", "bees", "--yes", "--at", "2037-07-20 07:00"])
+            .await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let keyring = desk.news().join("keyring.toml");
+        std::fs::write(&keyring, "[[key]]\nid").expect("a file cut short");
+        for command in ["why", "status", "pause", "cancel"] {
+            let said = desk.run(&[command, "bees"]).await;
+            assert_eq!(said.code, 0, "{command}: {said:?}");
+            assert!(said.error.contains("restore it from a backup"), "{said:?}");
+        }
+        let refused = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(refused.code, 1, "{refused:?}");
+        std::fs::remove_file(&keyring).expect("a file");
+        let said = desk.run(&["why", "bees"]).await;
+        assert!(said.code == 0 && said.out.contains("cancelled"), "{said:?}");
+    });
+}
+
 on_both!(
     what_was_sent_can_be_taken_back_for_a_while,
     async |engine: Engine| {
