@@ -206,6 +206,12 @@ impl Dns {
         Ok(four.is_validated && six.is_validated)
     }
 
+    /// Whether the nameserver answers when it is asked about the root, which each knows that answers at all.
+    pub async fn knows_the_root(&self) -> bool {
+        let asked = self.ask(".", Name::root(), RecordType::NS, |_| Some(()));
+        asked.await.is_ok()
+    }
+
     /// Whether any answer can be vouched for: every nameserver is on this machine.
     pub fn can_vouch(&self) -> bool {
         self.servers.iter().all(|server| server.ip().is_loopback())
