@@ -14,7 +14,7 @@ pub struct Earlier {
     pub id: i64,
     pub slug: String,
     pub audience: String,
-    /// Its recipients, less those whose addresses were suppressed: who gets nothing is in no size that is planned, either.
+    /// Its recipients, less those whose addresses were suppressed: who gets nothing is in no planned size, either.
     pub readers: i64,
     pub started_at: i64,
     /// The hour at which its readers got it by their own clocks.

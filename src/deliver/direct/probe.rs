@@ -1,7 +1,8 @@
-//! What is done about direct delivery that fails as a whole: it stands aside for other relays, and is tried now and then.
+//! What is done about direct delivery that fails as a whole: it stands aside for other relays, and is tried again.
 //!
-//! Promises: before it is taken to have failed, who answered last is asked once more; while it has, nothing is tried but
-//! by one question at a time, after waits as for any relay, and without a reader's mail. Leaves the evidence to `reach`.
+//! Promises: before it is taken to have failed, who answered last is asked once more; while it has, nothing is
+//! tried but by one question at a time, after waits as for any relay, and without a reader's mail. Leaves the
+//! evidence to `reach`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::clock::Timestamp;
 use crate::deliver::direct::pool::Host;
 
-/// Providers none of whose hosts could be connected to, or domains of which no nameserver knew anything: of fewer it may
-/// be their own fault.
+/// Providers none of whose hosts could be connected to, or domains of which no nameserver knew anything: of fewer it
+/// may be their own fault.
 pub(super) const MANY: usize = 3;
 /// Of the providers of the table, which are not all dead at once, so many are enough.
 const LARGE: usize = 2;

@@ -45,8 +45,8 @@ impl Actions {
     }
 }
 
-/// What is to be told of the hour that the run was moved to just now, `said` as it was: the clocks skip it, or strike it
-/// twice. Nothing, if the run does not start then.
+/// What is to be told of the hour that the run was moved to just now, `said` as it was: the clocks skip it, or strike
+/// it twice. Nothing, if the run does not start then.
 fn note(said: &str, run: &Run, zone: &str, now: Timestamp) -> Option<String> {
     let start = schedule::start(&said.replacen('T', " ", 1), zone, now).ok()?;
     start.note.filter(|_| run.start_at == Some(start.at.0))

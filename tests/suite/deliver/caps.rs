@@ -107,6 +107,12 @@ on_both!(
             15,
             "what went out then counts now"
         );
+        let began = rig.pairs("select began, used from budgets").await;
+        let present = |&(began, used): &(i64, i64)| began <= now.0 && used == 20;
+        assert!(
+            began.len() == 2 && began.iter().all(present),
+            "{began:?} at {now:?}"
+        );
         if engine == Engine::Sqlite {
             rig.app.clock.advance(Duration::from_secs(31 * 60));
             rig.wait_status(run, "finished").await;
