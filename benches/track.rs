@@ -24,7 +24,8 @@ use pressrun::event::{Event, EventKind, Evidence};
 use pressrun::id::{DeliveryKey, RunId, SubscriptionKey};
 use pressrun::store::Store;
 use pressrun::store::departures::Leaving;
-use pressrun::track::leavers::Leavers;
+use pressrun::track::journal::Journal;
+use pressrun::track::leavers::{Leavers, Parted};
 use pressrun::track::{Tracker, fold};
 
 const REPEATS: usize = 3;
@@ -207,7 +208,7 @@ async fn leavers(folder: &Path) -> f64 {
     let store = Store::open("sqlite:track.db", folder, 4)
         .await
         .expect("a store");
-    let leavers = Leavers::start(store.clone());
+    let leavers = Leavers::start(store.clone(), Journal::in_folder(folder));
     let next = Arc::new(AtomicUsize::new(0));
     let from = Instant::now();
     let tasks: Vec<_> = (0..LEAVING)
@@ -227,9 +228,9 @@ async fn leavers(folder: &Path) -> f64 {
                         at: event.at,
                         evidence: event.evidence,
                     };
-                    let left = leavers.leave(leaving).await.expect("durable");
+                    let parted = leavers.leave(leaving, false).await.expect("durable");
                     assert!(
-                        left.changed && left.counted,
+                        matches!(parted, Parted::Now(left) if left.changed && left.counted),
                         "a reader left, and is counted"
                     );
                 }

@@ -46,6 +46,15 @@ pub struct Answer<T> {
     pub ttl: Duration,
 }
 
+/// What DNSSEC proves of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// All of the answer, the aliases on the way to it too.
+    pub is_validated: bool,
+    /// The name behind all aliases; the name itself where it is none.
+    pub canonical: String,
+}
+
 /// No answer: nothing is known about the name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the DNS gives no answer about `{name}` ({why}); try again later")]
@@ -194,16 +203,36 @@ impl Dns {
     }
 
     /// Whether the nameserver vouches by DNSSEC for what it says about the mail exchangers of `domain`.
-    /// Never true unless every nameserver is on this machine: the way to it must be safe too.
-    pub async fn is_mx_validated(&self, domain: &str) -> Result<bool, LookupError> {
-        Ok(self.validated(domain, RecordType::MX).await?.is_validated)
+    /// Never so unless every nameserver is on this machine: the way to it must be safe too.
+    pub async fn mx_proof(&self, domain: &str) -> Result<Proof, LookupError> {
+        let found = self.validated(domain, RecordType::MX).await?;
+        Ok(Proof {
+            is_validated: found.is_validated,
+            canonical: canonical(domain, &found.records),
+        })
     }
 
-    /// As [`Dns::is_mx_validated`], for the addresses of `host`.
-    pub async fn is_host_validated(&self, host: &str) -> Result<bool, LookupError> {
-        let four = self.validated(host, RecordType::A).await?;
+    /// As [`Dns::mx_proof`], for the addresses of `host`.
+    pub async fn host_proof(&self, host: &str) -> Result<Proof, LookupError> {
+        let mut four = self.validated(host, RecordType::A).await?;
         let six = self.validated(host, RecordType::AAAA).await?;
-        Ok(four.is_validated && six.is_validated)
+        four.records.extend(six.records);
+        Ok(Proof {
+            is_validated: four.is_validated && six.is_validated,
+            canonical: canonical(host, &four.records),
+        })
+    }
+
+    /// Whether the nameserver vouches for it that `host` is an alias, whatever becomes of the name behind it.
+    pub async fn is_alias_validated(&self, host: &str) -> Result<bool, LookupError> {
+        let found = self.validated(host, RecordType::CNAME).await?;
+        Ok(found.is_validated && !found.records.is_empty())
+    }
+
+    /// Whether the nameserver answers when it is asked about the root, which each knows that answers at all.
+    pub async fn knows_the_root(&self) -> bool {
+        let asked = self.ask(".", Name::root(), RecordType::NS, |_| Some(()));
+        asked.await.is_ok()
     }
 
     /// Whether any answer can be vouched for: every nameserver is on this machine.
@@ -257,6 +286,23 @@ fn absolute(name: &str) -> Result<Name, LookupError> {
 fn host(name: &Name) -> String {
     let text = name.to_ascii().to_ascii_lowercase();
     text.trim_end_matches('.').to_owned()
+}
+
+/// The name to which the aliases among `records` lead from `name`.
+fn canonical(name: &str, records: &[Record]) -> String {
+    let mut name = name.trim_end_matches('.').to_ascii_lowercase();
+    // Each alias is followed once, so that a ring has an end.
+    for _ in records {
+        let next = records.iter().find_map(|record| match &record.data {
+            RData::CNAME(to) if host(&record.name) == name => Some(host(&to.0)),
+            _ => None,
+        });
+        match next {
+            Some(next) => name = next,
+            None => break,
+        }
+    }
+    name
 }
 
 fn tlsa(record: &Record) -> Option<Tlsa> {

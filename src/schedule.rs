@@ -56,7 +56,8 @@ pub fn start(text: &str, usual: &str, now: Timestamp) -> Result<Start, String> {
     let (at, note) = instant(DateTime::from_parts(date, time), name, &zone);
     if at <= now {
         return Err(format!(
-            "`{text}` is past: it was {}; leave `--at` out to send now",
+            "`{text}` is past: it was {}; name a later hour, and its zone if another is meant (`pressrun send` without \
+             `--at` sends now)",
             shown(at, name)
         ));
     }
@@ -298,7 +299,11 @@ mod tests {
                 "no time zone is named `Europe/Belrin`",
             ),
             ("07:00 +25:00", "`+25:00` is no offset"),
-            ("2026-02-19 07:00", "`2026-02-19 07:00` is past"),
+            (
+                "2026-02-19 07:00 America/New_York",
+                "`2026-02-19 07:00 America/New_York` is past: it was Thu 19 Feb 2026 07:00 America/New_York; \
+                 name a later hour, and its zone if another is meant",
+            ),
         ] {
             let error = at(text).expect_err(text);
             assert!(error.starts_with(expected), "{text}: {error}");

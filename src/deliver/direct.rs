@@ -14,6 +14,8 @@ mod nameserver;
 mod policies;
 mod pool;
 mod pools;
+mod probe;
+mod reach;
 mod refusals;
 mod resolve;
 
@@ -29,11 +31,12 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::Relay;
 use crate::deliver::direct::dial::Dialler;
-use crate::deliver::direct::domains::{Known, State};
+use crate::deliver::direct::domains::{Domain, Known, State};
 use crate::deliver::direct::line::Line;
 use crate::deliver::direct::memory::Written;
 use crate::deliver::direct::policies::Policies;
 use crate::deliver::direct::pools::{Room, Start};
+use crate::deliver::direct::reach::Unreached;
 use crate::deliver::direct::resolve::{Resolved, Resolver};
 use crate::deliver::ledger::{Ledger, Settling};
 use crate::deliver::queue::Job;
@@ -44,6 +47,7 @@ use crate::dns::Dns;
 use crate::id::RunId;
 use crate::mx::health::Waits;
 use crate::mx::provider::Providers;
+use crate::smtp::error::{Phase, SessionError};
 use crate::smtp::tls::TlsClient;
 
 /// Domains looked up at a time.
@@ -66,6 +70,8 @@ pub(crate) struct Direct {
     connections: usize,
     room: Room,
     state: Mutex<State>,
+    /// When this process began.
+    begun: Timestamp,
     /// Under which names what is learned is kept.
     node: String,
     relay: String,
@@ -131,6 +137,7 @@ impl Direct {
             },
             app: app.clone(),
             state: Mutex::default(),
+            begun: app.clock.now(),
             node: node_name(app),
             relay: name.to_owned(),
             written: Mutex::default(),
@@ -150,9 +157,12 @@ impl Direct {
         // Those that wait for one of the others to end.
         let mut unknown = VecDeque::new();
         let mut connections = JoinSet::new();
+        let mut looks = JoinSet::new();
         lookups.spawn(self.clone().tell_identity());
         loop {
-            while connections.len() < self.connections {
+            self.mind(&shared, &relay, &mut looks);
+            let open = relay.standing.breaker.is_open();
+            while !open && connections.len() < self.connections {
                 let now = self.app.clock.now();
                 let Some(start) = self.state().pools.start(now) else {
                     break;
@@ -172,7 +182,7 @@ impl Direct {
             {
                 lookups.spawn(self.clone().look_up(domain));
             }
-            let room = self.has_room() && !self.is_dark();
+            let room = !open && self.has_room() && !self.is_dark();
             tokio::select! {
                 job = shared.queue.pop(relay.index), if room => {
                     let Some(job) = job else { break };
@@ -193,6 +203,7 @@ impl Direct {
         }
         // What waits stays queued in the ledger.
         self.retain(&|_| false);
+        looks.shutdown().await;
         lookups.shutdown().await;
         while let Some(ended) = connections.join_next().await {
             or_panic(ended);
@@ -261,12 +272,54 @@ impl Direct {
     }
 
     async fn look_up(self: Arc<Direct>, domain: String) -> Option<(String, Resolved)> {
-        let resolved = match self.resolver.resolve(&domain).await {
+        let number = self.state().reach.lookups.begin();
+        let resolved = self.resolver.resolve(&domain).await;
+        if !matches!(resolved, Resolved::Unanswered(_)) {
+            self.state().reach.found();
+        }
+        let resolved = match resolved {
             Resolved::Nowhere(why) => self.denied(&domain, why).await,
             Resolved::Unanswered(why) => self.unanswered(why).await,
             other => other,
         };
+        let mut state = self.state();
+        let failing = state.domains.get(&domain).and_then(Domain::failing_since);
+        if let Resolved::Dark(why) = &resolved
+            && self.is_news(&state, failing)
+        {
+            let now = self.app.clock.now();
+            state.reach.lookups.failed(&domain, (), why, now);
+        }
+        state.reach.lookups.over(number);
+        drop(state);
         Some((domain, resolved))
+    }
+
+    /// Whether it says anything of this process's own tries that somebody fails since then.
+    fn is_news(&self, state: &State, failing: Option<Timestamp>) -> bool {
+        state.reach.was_down || failing.is_none_or(|since| since >= self.begun)
+    }
+
+    /// Notes how a connection to the site of `start` came out; `unreached` if nothing at all was heard.
+    fn note(&self, start: &Start, unreached: Option<&SessionError>) {
+        let mut state = self.state();
+        let Some(error) = unreached else {
+            state.reach.answered(&start.place.pool, &start.hosts);
+            return;
+        };
+        let pool = state.pools.all.get(&start.place.pool);
+        let site = pool.and_then(|pool| pool.sites.get(&start.place.site));
+        let failing = site.and_then(|site| site.health.failing_since());
+        let known = pool.is_some_and(|pool| pool.provider.name == start.place.pool);
+        if self.is_news(&state, failing) {
+            let unreached = Unreached {
+                hosts: start.hosts.clone(),
+                known,
+            };
+            let (why, now) = (error.to_string(), self.app.clock.now());
+            let connections = &mut state.reach.connections;
+            connections.failed(&start.place.pool, unreached, &why, now);
+        }
     }
 
     /// Gives back to the ledger what waits at hosts that cannot be tried now.
@@ -315,11 +368,23 @@ async fn connect(
     start: Start,
 ) {
     let line = Line::new(direct.clone(), &start);
+    let number = direct.state().reach.connections.begin();
     let dialled = tokio::select! {
         dialled = direct.dialler.dial(&start.hosts) => dialled,
         // The job stays queued in the ledger.
         () = shared.stopped() => return,
     };
+    match &dialled {
+        Ok(_) => {
+            direct.note(&start, None);
+            relay.answers();
+        }
+        Err(failed) if failed.unreached => direct.note(&start, Some(&failed.error)),
+        // Who says no, or cannot do TLS, is there.
+        Err(failed) if failed.error.phase != Phase::Connect => direct.note(&start, None),
+        Err(_) => {}
+    }
+    direct.state().reach.connections.over(number);
     match dialled {
         Ok(dialled) => {
             if let Some(error) = &dialled.refusal {
@@ -332,10 +397,10 @@ async fn connect(
             };
             worker::drive(seat, &ledger, dialled.session, start.job).await;
         }
-        Err(error) => {
+        Err(failed) => {
             line.put_back(start.job);
-            line.broke(&error);
-            line.failed(&error.to_string(), false);
+            line.broke(&failed.error);
+            line.failed(&failed.error.to_string(), false);
         }
     }
     line.closed();

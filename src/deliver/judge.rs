@@ -131,6 +131,11 @@ pub(crate) fn put_off(
         0 => Reason::Protocol,
         _ => classify(stage, &reply),
     };
+    // What was said out of step is no word about the delivery.
+    let reply = match reply.class() {
+        4 | 5 => reply,
+        _ => Reply { code: 0, ..reply },
+    };
     Settled {
         key: attempt.key,
         outcome: deferred(config, attempt, reply),

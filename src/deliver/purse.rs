@@ -92,9 +92,16 @@ pub(crate) struct Full {
     pub until: Timestamp,
     /// The same by our own clock, which may differ from the database's.
     ask_at: Timestamp,
+    /// When it was found, by the same.
+    found: Timestamp,
 }
 
 impl Full {
+    /// Whether the store need not be asked again at `now`. A clock that has gone back since was wrong then or is now.
+    fn lasts(&self, now: Timestamp) -> bool {
+        self.ask_at > now && self.found <= now
+    }
+
     /// Which cap, in words: "1,500 of 1,500 today".
     pub(crate) fn sentence(&self, domain: Option<&str>) -> String {
         let all = self.cap.most;
@@ -283,6 +290,7 @@ impl Purse {
                 since,
                 until: grant.until,
                 ask_at: now.after(grant.until.since(grant.now)),
+                found: now,
             })
         });
     }
@@ -380,7 +388,7 @@ async fn refill(shared: &Shared, relay: &LiveRelay) -> Option<Duration> {
         }
     }
     let before = purse.state().full.clone();
-    if let Some(full) = before.as_ref().filter(|full| full.ask_at > now) {
+    if let Some(full) = before.as_ref().filter(|full| full.lasts(now)) {
         return Some(full.ask_at.since(now).min(LOOK));
     }
     let caps = purse.caps(now);

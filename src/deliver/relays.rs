@@ -46,6 +46,8 @@ pub(crate) struct LiveRelay {
     pub copies: Copies,
     /// Where the relay is no server, but every domain's own hosts.
     pub direct: Option<Arc<Direct>>,
+    /// Whether no other relay takes over from it.
+    alone: bool,
     tls: TlsClient,
     ehlo: String,
     pub(super) blame: Mutex<HashMap<RunId, Blame>>,
@@ -118,6 +120,10 @@ impl LiveRelay {
                 RelayKind::Mx => Some(Arc::new(Direct::open(app, name, config)?)),
                 _ => None,
             },
+            alone: !app
+                .config
+                .relays_of("")
+                .is_ok_and(|used| used.iter().any(|other| other != &name)),
             tls: TlsClient::new(ca_file.as_deref())?,
             ehlo: public_host(&app.config.publication.url),
             blame: Mutex::default(),
@@ -138,6 +144,11 @@ impl LiveRelay {
     pub(crate) fn connected(&self) -> Connected<'_> {
         self.open.fetch_add(1, Ordering::Relaxed);
         Connected(&self.open)
+    }
+
+    /// It has answered as a relay does.
+    pub(crate) fn answers(&self) {
+        self.answered.store(true, Ordering::Relaxed);
     }
 
     /// Whether any session is open.
@@ -179,13 +190,15 @@ impl LiveRelay {
             since,
             next,
         };
-        if let Some((why, since, next)) = self.direct.as_ref().and_then(|direct| direct.trouble()) {
-            return Some(told(Ail::Broken, why, since, next));
-        }
         let failure = lock(&self.failure).clone();
         if let Some(failure) = failure.filter(|_| self.standing.breaker.is_open()) {
             let Failure { since, why, next } = failure;
             return Some(told(Ail::Broken, why, since, next));
+        }
+        if let Some((why, since, next)) = self.direct.as_ref().and_then(|direct| direct.trouble()) {
+            // Until it has failed as a whole, no other relay gets what waits for it.
+            let ail = if self.alone { Ail::Broken } else { Ail::Partly };
+            return Some(told(ail, why, since, next));
         }
         if let Some((full, why)) = self.standing.purse.trouble() {
             return Some(told(Ail::Full, why, full.since, full.until));
@@ -240,8 +253,15 @@ impl Shared {
         }
     }
 
+    /// `relay` is there, if it was not.
+    pub(crate) fn works_again(&self, relay: &LiveRelay) {
+        if relay.standing.breaker.is_open() {
+            self.works(relay);
+        }
+    }
+
     pub(super) fn works(&self, relay: &LiveRelay) {
-        relay.answered.store(true, Ordering::Relaxed);
+        relay.answers();
         if relay.standing.breaker.succeeded() {
             tracing::info!(relay = relay.name, "the relay works again");
             self.queue.look_again();

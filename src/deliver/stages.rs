@@ -2,7 +2,8 @@
 //! stages is held for complaints alone.
 //!
 //! Promises: the bound rises only after the stage was tried whole and its wait is over; a hold says which
-//! number left which band, and a person who lets the run go on has seen it: it counts from there.
+//! number left which band, and a person who lets the run go on has seen it: it counts from there. The wait of a stage
+//! that was tried whole is over with that, too; of one that was not, nobody has seen all.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -144,9 +145,12 @@ impl Engine {
     /// Holds a run by its numbers.
     async fn hold_for(&self, run: &Run, why: &str, numbers: &Numbers) -> Result<bool, StoreError> {
         let app = &self.shared.app;
-        let held = app
-            .store
-            .hold_stage(run.id(), why, numbers, app.clock.now());
+        let tried = match run.open_to {
+            Some(open_to) => app.store.stage_is_tried(run.id(), open_to).await?,
+            None => true,
+        };
+        let now = app.clock.now();
+        let held = app.store.hold_stage(run.id(), why, numbers, tried, now);
         if held.await? {
             tracing::warn!(run.id = run.id, "a run left its band and is held: {why}");
         }

@@ -24,6 +24,44 @@ pub enum Usage {
     Server,
 }
 
+/// What a host proves itself by: records that can be used, and the names of which its certificate may hold any where an
+/// authority vouches for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bond {
+    pub records: Vec<Tlsa>,
+    /// The name under which the records were found: what the host is asked for (RFC 7672, section 8.1).
+    pub base: String,
+    /// RFC 7672, section 3.2.2: the recipient's domain, and the one that it is an alias of. Of no meaning, and none,
+    /// where no record names an authority.
+    pub others: Vec<String>,
+}
+
+impl Bond {
+    /// The bond of a host found as `base` on the way to `domains`.
+    pub fn new(records: Vec<Tlsa>, base: &str, domains: &[&str]) -> Bond {
+        let by_authority = |record: &Tlsa| record.usage() == Some(Usage::Authority);
+        let mut others: Vec<String> = Vec::new();
+        if records.iter().any(by_authority) {
+            for &domain in domains {
+                if domain != base && !others.iter().any(|known| known == domain) {
+                    others.push(domain.to_owned());
+                }
+            }
+        }
+        Bond {
+            records,
+            base: base.to_owned(),
+            others,
+        }
+    }
+
+    /// All names that its certificate may be for.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter().map(String::as_str);
+        std::iter::once(self.base.as_str()).chain(others)
+    }
+}
+
 /// The records that can be used. A domain that has records and none of these has TLS without proof.
 pub fn usable(records: &[Tlsa]) -> Vec<Tlsa> {
     let usable = |record: &&Tlsa| {
@@ -68,7 +106,7 @@ impl Tlsa {
 mod tests {
     use sha2::{Digest, Sha256, Sha512};
 
-    use super::{Tlsa, Usage, usable};
+    use super::{Bond, Tlsa, Usage, usable};
 
     fn record(usage: u8, selector: u8, matching: u8, data: Vec<u8>) -> Tlsa {
         Tlsa {
@@ -105,6 +143,18 @@ mod tests {
             );
         }
         assert_eq!(record(2, 0, 1, Vec::new()).usage(), Some(Usage::Authority));
+    }
+
+    #[test]
+    fn the_recipient_s_domain_counts_where_an_authority_vouches() {
+        let domains = ["news.example", "mx.example", "news.example"];
+        let server = record(3, 1, 1, vec![0; 32]);
+        let bond = Bond::new(vec![server.clone()], "mx.example", &domains);
+        assert_eq!(bond.names().collect::<Vec<_>>(), ["mx.example"]);
+        let authority = record(2, 1, 1, vec![0; 32]);
+        let bond = Bond::new(vec![server, authority], "mx.example", &domains);
+        let names: Vec<&str> = bond.names().collect();
+        assert_eq!(names, ["mx.example", "news.example"]);
     }
 
     #[test]

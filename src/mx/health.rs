@@ -97,6 +97,13 @@ impl Health {
         Some(until)
     }
 
+    /// The failures so far were not theirs.
+    pub fn lift(&mut self) {
+        self.failures = 0;
+        self.since = None;
+        self.until = None;
+    }
+
     /// A connection is gone; `proven` if it had been of use.
     pub fn closed(&mut self, proven: bool) {
         self.open = self.open.saturating_sub(1);

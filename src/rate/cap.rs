@@ -1,7 +1,8 @@
 //! Caps: at most so many in each second, minute, hour or day, counted by the calendar in UTC.
 //!
 //! Promises: no window is ever granted more than its cap, whoever asks; a clock that goes back opens no
-//! window anew. Leaves keeping the counts to `store::budgets`.
+//! window anew, and one that was ahead by more than a window closes none for longer. Leaves keeping the counts to
+//! `store::budgets`.
 
 use crate::clock::Timestamp;
 use crate::rate::Span;
@@ -56,6 +57,10 @@ pub fn grant(
             count.used = count.used.saturating_sub(u64::from(unused.number));
         }
         let begin = cap.span.begin(now);
+        // A clock that was wrong once wrote this: what was granted by it counts now, and not in days or years.
+        if count.began.0 > now.0.saturating_add(cap.span.millis()) {
+            count.began = begin;
+        }
         if count.began < begin {
             *count = Count {
                 began: begin,
@@ -145,6 +150,28 @@ mod tests {
         assert_eq!(counts[1].used, 10);
     }
 
+    #[test]
+    fn a_clock_that_was_far_ahead_once_closes_no_cap_for_longer_than_its_span() {
+        let (caps, mut counts) = caps(&[(Span::Hour, 10), (Span::Day, 30)]);
+        let now = Timestamp(10 * DAY);
+        let ahead = Timestamp(now.0 + 30 * DAY);
+        assert_eq!(grant(&caps, &mut counts, 10, None, ahead).number, 10);
+        let full = grant(&caps, &mut counts, 10, None, now);
+        assert_eq!(
+            (full.number, full.full),
+            (0, Some(0)),
+            "what went out counts"
+        );
+        assert_eq!(full.until, Timestamp(now.0 + 3_600_000));
+        assert_eq!(grant(&caps, &mut counts, 30, None, full.until).number, 10);
+        assert_eq!(counts[1].used, 20);
+        // By less than a window it stays in the later one.
+        let tomorrow = Timestamp(now.0 + DAY);
+        assert_eq!(grant(&caps, &mut counts, 10, None, tomorrow).number, 10);
+        let back = Timestamp(tomorrow.0 - 60_000);
+        assert_eq!(grant(&caps, &mut counts, 10, None, back).number, 0);
+    }
+
     proptest! {
         #[test]
         fn no_window_is_granted_more_than_its_cap(
@@ -157,7 +184,8 @@ mod tests {
             let mut highest = Timestamp(0);
             let mut granted: Vec<(Timestamp, u64)> = Vec::new();
             for (wanted, step) in asks {
-                now = Timestamp(now.0 + step);
+                // One that goes back by more than its span was wrong before.
+                now = Timestamp((now.0 + step).max(highest.0 - 900));
                 highest = highest.max(now);
                 let got = grant(&caps, &mut counts, wanted, None, now);
                 prop_assert!(got.number <= wanted);

@@ -336,7 +336,7 @@ impl Past {
             run: earlier.id,
             slug: earlier.slug,
             subjects,
-            readers: earlier.recipients,
+            readers: earlier.readers,
             whole: earlier.audience == Audience::List.name(),
             segment,
             minute: match &earlier.local_at {

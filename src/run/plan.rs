@@ -403,6 +403,11 @@ impl Planned {
                 over >= Duration::from_secs(1),
                 "`--over` is a second at least"
             );
+            ensure!(
+                wishes.at_local.is_none(),
+                "`--over` spreads a run that begins at one hour, and with `--at-local` each zone has its own; say \
+                 `--rate` to go no faster than so many an hour, or leave one of the two out"
+            );
             let per_day = pace::spread(self.readers, over).unwrap_or(1);
             self.plan.spread = Some(over);
             self.notes.push(format!(

@@ -132,6 +132,10 @@ async fn markers(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
             "sent, and without what their copy was made of",
         ),
         (
+            found.contrary,
+            "final, and with the code of another end than theirs",
+        ),
+        (
             found.system_alone,
             "of the open run, and without the mail they carry",
         ),

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::config::TlsPolicy;
-use crate::mx::dane::Tlsa;
+use crate::mx::dane::Bond;
 use crate::smtp::tls::dane::Bound;
 
 /// What is asked of a connection's encryption.
@@ -34,7 +34,7 @@ pub enum Demand {
     /// TLS with who proves to be the host, by an authority.
     Verified,
     /// TLS with who matches one of these records; they are usable ones.
-    Dane(Vec<Tlsa>),
+    Dane(Bond),
 }
 
 impl Demand {
@@ -124,7 +124,11 @@ impl TlsClient {
         let config = match demand {
             Demand::Clear | Demand::Verified => Arc::clone(&self.verified),
             Demand::Offered | Demand::Encrypted => Arc::clone(&self.unverified),
-            Demand::Dane(records) => Arc::new(self.bound(records)?),
+            Demand::Dane(bond) => Arc::new(self.bound(bond)?),
+        };
+        let host = match demand {
+            Demand::Dane(bond) => &bond.base,
+            _ => host,
         };
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error))?;
@@ -132,9 +136,9 @@ impl TlsClient {
         Ok(connector.connect(name, stream).await?.into())
     }
 
-    fn bound(&self, records: &[Tlsa]) -> std::io::Result<ClientConfig> {
+    fn bound(&self, bond: &Bond) -> std::io::Result<ClientConfig> {
         let provider = Arc::clone(&self.provider);
-        let verifier = Arc::new(Bound::new(records.to_vec(), Arc::clone(&provider)));
+        let verifier = Arc::new(Bound::new(bond.clone(), Arc::clone(&provider)));
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(std::io::Error::other)?;

@@ -14,7 +14,8 @@ pub struct Earlier {
     pub id: i64,
     pub slug: String,
     pub audience: String,
-    pub recipients: i64,
+    /// Its recipients, less those whose addresses were suppressed: who gets nothing is in no planned size, either.
+    pub readers: i64,
     pub started_at: i64,
     /// The hour at which its readers got it by their own clocks.
     pub local_at: Option<String>,
@@ -38,7 +39,10 @@ impl Store {
     pub async fn sent_to(&self, list: ListId, limit: u32) -> Result<Vec<Earlier>> {
         read!(self, conn => {
             let rows = sqlx::query_as(
-                "select r.id, r.slug, r.audience, r.recipients, r.started_at,
+                "select r.id, r.slug, r.audience, r.started_at,
+                     r.recipients - coalesce((
+                         select cast(sum(b.suppressed) as bigint) from blocks b where b.run_id = r.id
+                     ), 0) as readers,
                      r.local_at, r.segment, r.trial, v.content
                  from runs r join revisions v on v.hash = r.revision
                  where r.kind = 'issue' and r.list_id = $1 and r.started_at is not null

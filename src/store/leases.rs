@@ -131,7 +131,7 @@ const LOAD_SYSTEM: &str = "
 /// Blocks with something at the dot are few, and each names a range of the primary key; the cross join
 /// keeps SQLite from going through all deliveries instead. What a reader has opened meanwhile had arrived.
 const REAP: &str = "
-    update deliveries set settled_at = $3,
+    update deliveries set settled_at = $3, code = null, enhanced = null,
         state = case when coalesce(opened_at, clicked_at, departed_at) is null then 'uncertain' else 'sent' end,
         reply = case when coalesce(opened_at, clicked_at, departed_at) is null
             then 'the sender died before the answer to the final dot' else reply end

@@ -70,7 +70,8 @@ const SENT: &str = "
     where run_id = cast(o.value->>0 as bigint) and seq = cast(o.value->>1 as bigint)
       and state = 'at_dot' and boot = $2";
 
-/// What would be queued again in a cancelled run is cancelled.
+/// What would be queued again in a cancelled run is cancelled. A dot without an answer has no code: that of an earlier
+/// try would stand beside what becomes of it.
 const SETTLE: &str = "
     update deliveries set
         state = case when o.value->>'to' = 'queued' and r.status = 'cancelled' then 'cancelled'
@@ -79,8 +80,10 @@ const SETTLE: &str = "
         attempts = attempts + cast(o.value->>'charged' as bigint),
         settled_at = case when o.value->>'to' = 'queued' and r.status <> 'cancelled' then null
             else cast(o.value->>'at' as bigint) end,
-        code = coalesce(cast(o.value->>'code' as bigint), code),
-        enhanced = case when o.value->>'code' is null then enhanced else o.value->>'enhanced' end,
+        code = case when o.value->>'to' = 'uncertain' then null
+            else coalesce(cast(o.value->>'code' as bigint), code) end,
+        enhanced = case when o.value->>'to' = 'uncertain' then null
+            when o.value->>'code' is null then enhanced else o.value->>'enhanced' end,
         reply = case when subscriber_id < 0 then null else coalesce(o.value->>'reply', reply) end
     from json_each($1) as o join runs r on r.id = cast(o.value->>'run' as bigint)
     where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)

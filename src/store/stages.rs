@@ -107,26 +107,29 @@ impl Store {
         })
     }
 
-    /// Holds a run whose numbers left their band. When a person lets it go on, they count from `base`, and
-    /// the wait of a stage is over; but a subject test is decided when it was to be, and not before it is out.
+    /// Holds a run whose numbers left their band. When a person lets it go on, they count from `base`. Where all of the
+    /// stage was `tried`, its wait is over then, for its numbers are what was looked at; else the rest of it goes out
+    /// first, and its wait begins behind that. A subject test is decided when it was to be, and not before it is out.
     pub async fn hold_stage(
         &self,
         run: RunId,
         reason: &str,
         base: &Numbers,
+        tried: bool,
         at: Timestamp,
     ) -> Result<bool> {
         let base = serde_json::to_string(base).expect("names and numbers have a JSON form");
         transact!(self, conn => {
             let changed = sqlx::query(
                 "update runs set status = 'held', reason = $2, since = $4, stage_base = $3,
-                     staged_at = case when trial is null then 0 else staged_at end
+                     staged_at = case when trial is null and $5 = 1 then 0 else staged_at end
                  where id = $1 and status = 'sending'",
             )
             .bind(run.0)
             .bind(reason)
             .bind(base)
             .bind(at.0)
+            .bind(i64::from(tried))
             .execute(conn)
             .await?;
             changed.rows_affected() == 1

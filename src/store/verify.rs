@@ -52,6 +52,8 @@ pub struct LedgerFaults {
     pub ahead: i64,
     /// Sent without what the copy was made of, to a reader who was not erased since.
     pub unmade: i64,
+    /// Final with the code of another end. No code, or 0, is what nobody answered.
+    pub contrary: i64,
     /// In the open run without the mail it carries.
     pub system_alone: i64,
 }
@@ -124,6 +126,12 @@ impl Store {
                          and (u.id is not null or (d.subscriber_id = 0 and m.kind = 'notice'))
                          then 1 else 0 end), 0) as bigint)
                          as unmade,
+                     cast(coalesce(sum(case
+                         when coalesce(d.code, 0) = 0 then 0
+                         when d.state = 'sent' then case when d.code / 100 = 2 then 0 else 1 end
+                         when d.state = 'failed' then case when d.code / 100 = 5 then 0 else 1 end
+                         when d.state = 'queued' or d.state = 'at_dot' then 0
+                         when d.code / 100 in (4, 5) then 0 else 1 end), 0) as bigint) as contrary,
                      cast(coalesce(sum(case when d.run_id = 1 and m.seq is null
                          then 1 else 0 end), 0) as bigint) as system_alone
                  from deliveries d

@@ -33,7 +33,11 @@ pub(super) struct Entry {
 impl Journal {
     /// The journal in the state folder.
     pub fn of(app: &App) -> Journal {
-        let folder = app.path(&app.config.paths.state);
+        Journal::in_folder(&app.path(&app.config.paths.state))
+    }
+
+    /// The journal in such a folder, which may not be there yet.
+    pub fn in_folder(folder: &Path) -> Journal {
         Journal {
             path: folder.join("leaving.journal"),
         }

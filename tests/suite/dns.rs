@@ -22,7 +22,8 @@ const UDP: usize = 1232;
 ///
 /// A line of the zone is `NAME TYPE VALUE`: `A`, `AAAA`, `CNAME`, `PTR` (the name may be an address), `MX`
 /// (`10 host`), `TLSA` (`3 1 1 hex`), `TXT` (the rest of the line, in strings of 255 octets). `NAME SIGNED`
-/// vouches for the name as DNSSEC would; `NAME FAIL` answers SERVFAIL; `NAME SILENT` never answers.
+/// vouches for the name as DNSSEC would, `NAME SIGNED-ALIAS` for the alias alone that it is; `NAME FAIL` answers
+/// SERVFAIL; `NAME SILENT` never answers.
 pub struct Nameserver {
     pub address: SocketAddr,
     zone: Arc<Mutex<String>>,
@@ -128,7 +129,8 @@ fn reply((zone, asked): &Known, octets: &[u8]) -> Option<Message> {
     answer.add_query(query.clone());
     answer.metadata.recursion_desired = true;
     answer.metadata.recursion_available = true;
-    answer.metadata.authentic_data = says("SIGNED");
+    let alias_alone = says("SIGNED-ALIAS") && query.query_type == RecordType::CNAME;
+    answer.metadata.authentic_data = says("SIGNED") || alias_alone;
     if says("FAIL") {
         answer.metadata.response_code = ResponseCode::ServFail;
         return Some(answer);
@@ -295,6 +297,8 @@ fn tlsa_records_count_only_where_the_nameserver_vouches_for_them() {
              mx.example A 192.0.2.7
              mx.example SIGNED
              open.example A 192.0.2.7
+             alias.example CNAME mx.example
+             alias.example SIGNED
              news.example MX 10 mx.example
              news.example SIGNED
              _25._tcp.forged.example FAIL",
@@ -310,17 +314,22 @@ fn tlsa_records_count_only_where_the_nameserver_vouches_for_them() {
         let found = dns.tlsa("open.example", 25).await.expect("an answer");
         assert!(found.records.is_empty() && found.exists);
         assert!(dns.tlsa("forged.example", 25).await.is_err());
-        assert!(
-            dns.is_host_validated("mx.example")
-                .await
-                .expect("an answer")
+        let host = async |name: &str| dns.host_proof(name).await.expect("an answer");
+        assert!(host("mx.example").await.is_validated);
+        assert!(!host("open.example").await.is_validated);
+        let alias = host("alias.example").await;
+        assert_eq!(
+            (alias.is_validated, &*alias.canonical),
+            (true, "mx.example")
         );
-        let open = dns.is_host_validated("open.example").await;
-        assert!(!open.expect("an answer"));
-        assert!(
-            dns.is_mx_validated("news.example")
-                .await
-                .expect("an answer")
+        let alias = dns.is_alias_validated("alias.example").await;
+        assert!(alias.expect("an answer"));
+        let alias = dns.is_alias_validated("mx.example").await;
+        assert!(!alias.expect("an answer"));
+        let news = dns.mx_proof("news.example").await.expect("an answer");
+        assert_eq!(
+            (news.is_validated, &*news.canonical),
+            (true, "news.example")
         );
     });
 }

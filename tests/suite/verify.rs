@@ -53,6 +53,18 @@ on_both!(
                 "1 delivery is marked in the future: a clock was wrong",
             ),
             (
+                format!("update deliveries set code = 550 where run_id = {id} and seq = 2"),
+                "update deliveries set code = 250 where seq = 2",
+                "1 delivery is final, and with the code of another end than theirs",
+            ),
+            (
+                format!(
+                    "update deliveries set code = 250 where run_id = {id} and state = 'bounced'"
+                ),
+                "update deliveries set code = 550 where state = 'bounced'",
+                "2 deliveries are final, and with the code of another end than theirs",
+            ),
+            (
                 "update links set url = 'https://elsewhere.example/'".to_owned(),
                 "update links set url = 'https://example.org/'",
                 "is not the one it was frozen with",

@@ -51,33 +51,64 @@ pub(super) struct Dialled {
     pub refusal: Option<SessionError>,
 }
 
+/// No host gave a session.
+pub(super) struct Failed {
+    pub error: SessionError,
+    /// Whether any was tried, and none of them as much as answered.
+    pub unreached: bool,
+}
+
 impl Dialler {
     /// The first session that one of `hosts` gives.
-    pub(super) async fn dial(&self, hosts: &[Host]) -> Result<Dialled, SessionError> {
+    pub(super) async fn dial(&self, hosts: &[Host]) -> Result<Dialled, Failed> {
         match timeout(PATIENCE, self.try_all(hosts)).await {
             Ok(result) => result,
-            Err(_) => Err(connecting(ErrorKind::Timeout, "no host answered in time")),
+            // Hosts that hold on to connections for so long are there.
+            Err(_) => Err(Failed {
+                error: connecting(ErrorKind::Timeout, "no host answered in time"),
+                unreached: false,
+            }),
         }
     }
 
-    async fn try_all(&self, hosts: &[Host]) -> Result<Dialled, SessionError> {
+    /// Whether one of `hosts` answers.
+    pub(super) async fn is_there(&self, hosts: &[Host]) -> bool {
+        match self.dial(hosts).await {
+            Ok(dialled) => {
+                dialled.session.quit().await;
+                true
+            }
+            Err(failed) => failed.error.phase != Phase::Connect && !failed.unreached,
+        }
+    }
+
+    async fn try_all(&self, hosts: &[Host]) -> Result<Dialled, Failed> {
         let mut refusal = None;
-        let mut last = connecting(ErrorKind::Io, "no host has an address that can be reached");
-        for target in self.targets(hosts).await? {
-            match self.open(&target).await {
+        let mut failed = Failed {
+            error: connecting(ErrorKind::Io, "no host has an address that can be reached"),
+            unreached: false,
+        };
+        let targets = self.targets(hosts).await;
+        let targets = targets.map_err(|error| Failed {
+            error,
+            unreached: false,
+        })?;
+        for (index, target) in targets.iter().enumerate() {
+            match self.open(target).await {
                 Ok(session) => return Ok(Dialled { session, refusal }),
                 Err(error) => {
                     tracing::debug!("{error}");
+                    failed.unreached = (index == 0 || failed.unreached) && is_unreached(&error);
                     if error.reply.is_some() {
                         refusal = Some(error.clone());
                     } else {
                         self.remember(target.address);
                     }
-                    last = error;
+                    failed.error = error;
                 }
             }
         }
-        Err(last)
+        Err(failed)
     }
 
     async fn open(&self, target: &MxHost) -> Result<Session, SessionError> {
@@ -164,6 +195,13 @@ impl Dialler {
             silent.insert(address, now.after(MEMORY));
         }
     }
+}
+
+/// Whether nothing at all was heard: no connection, or one that somebody on the way cut at once.
+fn is_unreached(error: &SessionError) -> bool {
+    let cut =
+        error.phase == Phase::Greeting && matches!(error.kind, ErrorKind::Io | ErrorKind::Closed);
+    error.reply.is_none() && (error.phase == Phase::Connect || cut)
 }
 
 fn connecting(kind: ErrorKind, detail: impl Into<String>) -> SessionError {

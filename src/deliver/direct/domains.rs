@@ -12,6 +12,7 @@ use crate::deliver::direct::Direct;
 use crate::deliver::direct::memory;
 use crate::deliver::direct::nameserver::Nameserver;
 use crate::deliver::direct::pools::{Place, Pools, PutOff};
+use crate::deliver::direct::reach::Reach;
 use crate::deliver::direct::resolve::Resolved;
 use crate::deliver::judge::{Attempt, judge};
 use crate::deliver::ledger::{Ledger, Settling};
@@ -40,6 +41,7 @@ pub(super) struct State {
     pub asked: usize,
     /// What is wrong with the nameserver.
     pub nameserver: Nameserver,
+    pub reach: Reach,
 }
 
 /// What is known of a domain.
@@ -142,6 +144,7 @@ impl Direct {
                 domains,
                 asked,
                 nameserver,
+                ..
             } = &mut *state;
             let entry = domains.entry(domain.to_owned()).or_default();
             let jobs = match std::mem::take(&mut entry.known) {
@@ -295,6 +298,10 @@ impl Direct {
 impl State {
     /// Takes up what an earlier process learned.
     pub(super) fn recall(&mut self, learned: &Learned) {
+        if memory::is_of_all(learned) {
+            self.reach.was_down = true;
+            return;
+        }
         if learned.kind != "domain" {
             return self.pools.recall(learned);
         }
@@ -322,6 +329,7 @@ impl State {
         });
         let mut all = self.pools.learned(now);
         all.extend(failing);
+        all.extend(self.reach.down.map(|down| memory::of_all(down.since)));
         all
     }
 
@@ -335,6 +343,18 @@ impl Domain {
     /// The number of the lookup that comes next, of those that came to nothing.
     pub(super) fn next_try(&self) -> u32 {
         self.failures.saturating_add(1)
+    }
+
+    /// Since when lookups come to nothing.
+    pub(super) fn failing_since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// Those were not its fault.
+    pub(super) fn lift(&mut self) {
+        self.known = Known::Nothing;
+        self.failures = 0;
+        self.since = None;
     }
 
     /// Whether what is known of it can be relied on.

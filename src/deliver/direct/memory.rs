@@ -137,3 +137,16 @@ pub(super) fn failing(kind: &str, name: &str, since: Timestamp, failures: u32) -
         ..Learned::default()
     }
 }
+
+/// The name of a row that is about the hosts of everybody.
+const ALL: &str = "*";
+
+/// A row that says of direct delivery that it has failed as a whole.
+pub(super) fn of_all(since: Timestamp) -> Learned {
+    failing("hosts", ALL, since, 1)
+}
+
+/// Whether it is that row.
+pub(super) fn is_of_all(learned: &Learned) -> bool {
+    learned.kind == "hosts" && learned.name == ALL
+}

@@ -39,11 +39,11 @@ struct Trouble {
 }
 
 /// What the nameserver has said of all domains.
-struct Census {
+pub(super) struct Census {
     missing: usize,
     there: usize,
     /// Those that were found last.
-    witnesses: Vec<String>,
+    pub(super) witnesses: Vec<String>,
 }
 
 impl Direct {
@@ -76,7 +76,9 @@ impl Direct {
         if let Some(witness) = witness
             && self.resolver.is_there(&witness).await.is_ok()
         {
-            self.state().nameserver.answered();
+            let mut state = self.state();
+            state.nameserver.answered();
+            state.reach.found();
             return Resolved::Unknown(why);
         }
         Resolved::Dark(why)
@@ -174,7 +176,7 @@ impl State {
 }
 
 impl Census {
-    fn of(state: &State) -> Census {
+    pub(super) fn of(state: &State) -> Census {
         let missing = state.domains.values();
         let missing = missing.filter(|domain| domain.missing.is_some()).count();
         let found = state.domains.iter();

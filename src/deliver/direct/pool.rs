@@ -188,15 +188,20 @@ impl Pool {
         );
     }
 
+    /// Whether the provider's rate allows a message now.
     pub(super) fn may_send(&self, now: Timestamp) -> bool {
-        self.next <= now
+        // Further ahead than one step nobody wrote it, but a clock that has been set back since.
+        let step = self.provider.messages_per_minute.map(step);
+        self.next <= now || step.is_none_or(|step| self.next > now.after(step))
     }
 
     /// Counts one message for the provider's rate.
     pub(super) fn count(&mut self, now: Timestamp) {
         if let Some(rate) = self.provider.messages_per_minute {
-            let step = Duration::from_secs(60) / rate;
-            self.next = self.next.max(now).after(step);
+            self.next = match self.may_send(now) {
+                true => now.after(step(rate)),
+                false => self.next.after(step(rate)),
+            };
         }
     }
 
@@ -211,4 +216,9 @@ impl Pool {
             && self.strangers.is_calm()
             && self.sites.values().all(calm)
     }
+}
+
+/// The time that a message takes of a rate per minute.
+fn step(rate: u32) -> Duration {
+    Duration::from_secs(60) / rate
 }

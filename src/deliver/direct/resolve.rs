@@ -11,8 +11,8 @@ use crate::config::TlsPolicy;
 use crate::deliver::direct::policies::Policies;
 use crate::deliver::direct::pool::Host;
 use crate::deliver::direct::pools::Place;
-use crate::dns::{Dns, LookupError};
-use crate::mx::dane;
+use crate::dns::{Answer, Dns, LookupError};
+use crate::mx::dane::{self, Bond, Tlsa};
 use crate::mx::provider::{Provider, Providers, TlsRule};
 use crate::mx::route::{self, Exchange, Route};
 use crate::mx::sts::{Mode, Policy};
@@ -108,15 +108,20 @@ impl Resolver {
             .of_all(hosts.iter().map(|host| host.host.as_str()));
         let provider = known.unwrap_or_else(|| self.providers.any()).clone();
         // RFC 7672, section 2.2.1: without a validated MX there is no DANE, whatever the hosts say.
-        let bound = self.tls != TlsPolicy::None
-            && self.dns.can_vouch()
-            && self.dns.is_mx_validated(domain).await?;
+        let proof = match self.tls != TlsPolicy::None && self.dns.can_vouch() {
+            true => Some(self.dns.mx_proof(domain).await?).filter(|proof| proof.is_validated),
+            false => None,
+        };
+        let bound = proof.as_ref().map(|proof| [domain, &proof.canonical]);
         let mut site = Vec::with_capacity(hosts.len());
         let mut unsafe_ones = 0;
         let mut dark = None;
         let mut longest = LONG;
         for host in &hosts {
-            match self.demand(host, &provider, policy.as_ref(), bound).await {
+            match self
+                .demand(host, &provider, policy.as_ref(), bound.as_ref())
+                .await
+            {
                 Ok(Some((demand, ttl))) => {
                     longest = longest.min(ttl);
                     site.push(Host {
@@ -154,24 +159,27 @@ impl Resolver {
         })
     }
 
-    /// What is asked of a connection to `host`, and for how long at most; none where no mail may go there.
+    /// What is asked of a connection to `host`, and for how long at most; none where no mail may go there. `bound` are
+    /// the names of the domain, where the nameserver vouches for it that the host is its own.
     async fn demand(
         &self,
         host: &Exchange,
         provider: &Provider,
         policy: Option<&Policy>,
-        bound: bool,
+        bound: Option<&[&str; 2]>,
     ) -> Result<Option<(Demand, Duration)>, LookupError> {
         if self.tls == TlsPolicy::None {
             return Ok(Some((Demand::Clear, LONG)));
         }
         let mut encrypted = None;
-        if bound && self.dns.is_host_validated(&host.host).await? {
-            let answer = self.dns.tlsa(&host.host, self.port).await?;
+        if let Some(domains) = bound
+            && let Some((base, answer)) = self.tlsa_of(&host.host).await?
+        {
             let records = answer.records;
             let usable = dane::usable(&records);
             if !usable.is_empty() {
-                return Ok(Some((Demand::Dane(usable), answer.ttl)));
+                let bond = Bond::new(usable, &base, domains);
+                return Ok(Some((Demand::Dane(bond), answer.ttl)));
             }
             // RFC 7672, section 2.2: none is usable, so TLS is mandatory and nobody need prove anything, unless a
             // policy asks for it.
@@ -189,5 +197,24 @@ impl Resolver {
             _ => Demand::Offered,
         };
         Ok(Some((demand, LONG)))
+    }
+
+    /// The TLSA records of `host`, and under which of its names they were found; none where the nameserver does not
+    /// vouch for the way there. RFC 7672, section 2.2.2: under the name behind all aliases first, then under its own.
+    async fn tlsa_of(&self, host: &str) -> Result<Option<(String, Answer<Tlsa>)>, LookupError> {
+        let proof = self.dns.host_proof(host).await?;
+        if proof.is_validated && proof.canonical != host {
+            let answer = self.dns.tlsa(&proof.canonical, self.port).await?;
+            if !answer.records.is_empty() {
+                return Ok(Some((proof.canonical, answer)));
+            }
+        }
+        // An alias of a signed zone may lead into one that is not.
+        let alias = proof.canonical != host && self.dns.is_alias_validated(host).await?;
+        if !proof.is_validated && !alias {
+            return Ok(None);
+        }
+        let answer = self.dns.tlsa(host, self.port).await?;
+        Ok(Some((host.to_owned(), answer)))
     }
 }

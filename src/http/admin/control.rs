@@ -104,6 +104,8 @@ pub(super) async fn move_start(
         Err(why) => return Ok(admin.refused("/issues", &path(&id), &anyhow!(why))),
     };
     let what = format!("moved a run to {}", schedule::shown(start.at, &start.zone));
+    // What hour was taken where the clocks skip it or strike it twice.
+    let said = start.note.is_some();
     let sure = form.get("accept") == "yes";
     let desk = Arc::clone(&admin);
     let work = async move {
@@ -119,7 +121,11 @@ pub(super) async fn move_start(
         reschedule::reschedule(&desk.app, &run, &start).await?;
         desk.note(&session, &what, &about(&run)).await
     };
-    finish(&admin, &id, work).await
+    let to = match said {
+        true => format!("{}?hour={}", path(&id), text.replace(' ', "T")),
+        false => path(&id),
+    };
+    finish_at(&admin, &id, &to, work).await
 }
 
 /// `POST /issues/{slug}/test`: test copies of the issue as it stands in the folder.
@@ -166,9 +172,19 @@ async fn finish(
     id: &str,
     work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
 ) -> Result<Response, Fault> {
+    finish_at(admin, id, &path(id), work).await
+}
+
+/// The same, and then goes to `to`.
+async fn finish_at(
+    admin: &Admin,
+    id: &str,
+    to: &str,
+    work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) -> Result<Response, Fault> {
     let done = tokio::spawn(work).await;
     match done.context("it broke").and_then(|done| done) {
-        Ok(()) => Ok(Redirect::to(&path(id)).into_response()),
+        Ok(()) => Ok(Redirect::to(to).into_response()),
         Err(why) => Ok(admin.refused("/issues", &path(id), &why)),
     }
 }

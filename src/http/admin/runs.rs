@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use minijinja::context;
 use minijinja::value::Serde;
@@ -14,11 +14,11 @@ use crate::http::admin::run_view::RunView;
 use crate::http::admin::wording::grouped;
 use crate::http::admin::{Admin, issues};
 use crate::http::fault::Fault;
-use crate::http::form::Tail;
+use crate::http::form::{self, Tail};
 use crate::id::RunId;
 use crate::numbers;
 use crate::run::{trial, why};
-use crate::schedule::on_the_wall;
+use crate::schedule::{self, on_the_wall};
 use crate::status::RunStatus;
 use crate::store::runs::Run;
 
@@ -48,10 +48,18 @@ impl Actions {
     }
 }
 
+/// What is to be told of the hour that the run was moved to just now, `said` as it was: the clocks skip it, or strike
+/// it twice. Nothing, if the run does not start then.
+fn note(said: &str, run: &Run, zone: &str, now: Timestamp) -> Option<String> {
+    let start = schedule::start(&said.replacen('T', " ", 1), zone, now).ok()?;
+    start.note.filter(|_| run.start_at == Some(start.at.0))
+}
+
 /// `GET /runs/{id}`: one run with every state and link.
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     Tail(id): Tail,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
     let run = find(&admin, &id).await?;
     let line = numbers::line(&admin.app, run.id()).await?;
@@ -61,6 +69,7 @@ pub(super) async fn page(
     let now = admin.app.clock.now();
     let progress = Progress::whole(&line.run, now).of(why.cause);
     let zone = &admin.app.config.publication.timezone;
+    let hour = form::asked(query.as_deref(), "hour").unwrap_or_default();
     let start = on_the_wall(Timestamp(run.start_at.unwrap_or(now.0)), zone);
     let values = context! {
         run => Serde(RunView::new(&line)),
@@ -69,6 +78,7 @@ pub(super) async fn page(
         over => run.status.is_over(),
         waiting => grouped(line.run.counts.queued),
         start => start.strftime("%Y-%m-%dT%H:%M").to_string(),
+        hour => note(&hour, &run, zone, now),
         zone => zone.as_str(),
         in_folder => issues::find(&admin.app, &run.slug).await.is_ok(),
     };

@@ -8,6 +8,7 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A server certificate, its key, and the authority that vouches for it.
@@ -43,6 +44,13 @@ impl Certificate {
             chain: vec![certificate.der().clone()],
             key: Arc::new(PrivatePkcs8KeyDer::from(leaf_key.serialize_der())),
         })
+    }
+
+    /// The same, with its authority behind it in the chain: who is known by the authority (DANE-TA) must send that too.
+    pub fn with_authority(mut self) -> anyhow::Result<Certificate> {
+        self.chain
+            .push(CertificateDer::from_pem_slice(self.ca_pem.as_bytes())?);
+        Ok(self)
     }
 
     /// Valid for this machine under its loopback names.

@@ -1,7 +1,7 @@
 //! The handshake with a host that has TLSA records (RFC 7672, section 3).
 //!
 //! Promises: the certificate matches a DANE-EE(3) record, or its chain holds an authority of a
-//! DANE-TA(2) record that vouches for the host's name; the machine's own authorities are not asked.
+//! DANE-TA(2) record that vouches for one of its names; the machine's own authorities are not asked.
 
 use std::sync::Arc;
 
@@ -12,24 +12,28 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use crate::mx::dane::{Tlsa, Usage};
+use crate::mx::dane::{Bond, Usage};
 
 /// A verifier for one host.
 #[derive(Debug)]
 pub(super) struct Bound {
-    records: Vec<Tlsa>,
+    bond: Bond,
     provider: Arc<CryptoProvider>,
 }
 
 impl Bound {
-    pub(super) fn new(records: Vec<Tlsa>, provider: Arc<CryptoProvider>) -> Bound {
-        Bound { records, provider }
+    pub(super) fn new(bond: Bond, provider: Arc<CryptoProvider>) -> Bound {
+        Bound { bond, provider }
     }
 
     fn is_named(&self, usage: Usage, certificate: &CertificateDer<'_>) -> Result<bool, Error> {
         let parsed = ParsedCertificate::try_from(certificate)?;
         let key = parsed.subject_public_key_info();
-        let mut records = self.records.iter().filter(|r| r.usage() == Some(usage));
+        let mut records = self
+            .bond
+            .records
+            .iter()
+            .filter(|r| r.usage() == Some(usage));
         Ok(records.any(|record| record.matches(certificate, &key)))
     }
 }
@@ -39,7 +43,7 @@ impl ServerCertVerifier for Bound {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
+        _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
@@ -65,8 +69,15 @@ impl ServerCertVerifier for Bound {
             now,
             algorithms,
         )?;
-        verify_server_name(&parsed, server_name)?;
-        Ok(ServerCertVerified::assertion())
+        // RFC 7672, section 3.2.2: any of the names is enough.
+        let fits = |name: &str| {
+            let name = ServerName::try_from(name);
+            name.is_ok_and(|name| verify_server_name(&parsed, &name).is_ok())
+        };
+        match self.bond.names().any(fits) {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(CertificateError::NotValidForName.into()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -109,7 +120,7 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::Bound;
-    use crate::mx::dane::Tlsa;
+    use crate::mx::dane::{Bond, Tlsa};
 
     struct Chain {
         leaf: CertificateDer<'static>,
@@ -152,7 +163,8 @@ mod tests {
     }
 
     fn accepts(chain: &Chain, record: Tlsa, with_ca: bool, name: &str, years: u64) -> bool {
-        let bound = Bound::new(vec![record], Arc::new(aws_lc_rs::default_provider()));
+        let bond = Bond::new(vec![record], name, &["news.example.org"]);
+        let bound = Bound::new(bond, Arc::new(aws_lc_rs::default_provider()));
         let others = if with_ca {
             vec![chain.ca.clone()]
         } else {

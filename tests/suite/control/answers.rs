@@ -161,3 +161,30 @@ fn a_run_that_waits_is_told_however_many_came_after_it() {
         }
     });
 }
+
+on_both!(
+    the_size_of_a_run_is_compared_without_those_who_are_suppressed,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 12, SinkOptions::default()).await;
+        desk.raw(
+            "insert into suppressions (hash, reason, created_at)
+             select hash, 'bounced', 0 from subscribers where address not like 'reader1%'",
+        )
+        .await;
+        for slug in ["one", "two", "three"] {
+            desk.write(slug, &ISSUE.replace("Bees", &format!("Issue {slug}")));
+            let sent = desk.run(&["send", slug, "--yes"]).await;
+            assert_eq!(sent.code, 0, "{sent:?}");
+        }
+        assert_eq!(desk.sink.counts().accepted, 9, "three of the twelve");
+        let fourth = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(fourth.code, 0, "nothing is unusual: {fourth:?}");
+        // All of them again: that is four times as many.
+        desk.raw("delete from suppressions").await;
+        desk.write("more", &ISSUE.replace("Bees", "Issue more"));
+        let asked = desk.run(&["send", "more", "--yes"]).await;
+        assert_eq!(asked.code, 5, "{asked:?}");
+        let words = "guard[audience]: it would go to 12 readers; the last 4 runs went to 3 in the middle, 3 to 3";
+        assert!(asked.error.contains(words), "{asked:?}");
+    }
+);

@@ -429,6 +429,7 @@ fn what_is_no_plan_is_told_before_anything_is_begun() {
             &["--at-local", "07:00 UTC"],
             &["--rate", "fast"],
             &["--over", "0s"],
+            &["--over", "2h", "--at-local", "07:00"],
             &["--resend"],
             &["--correction", "--to-reached"],
             &["--replace"],

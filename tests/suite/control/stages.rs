@@ -174,25 +174,74 @@ on_both!(
         assert!(rig.sink.counts().accepted <= 80, "nothing of the rest");
         let said = why::why(&rig.app, &held).await.expect("an answer");
         assert_eq!(said.command.as_deref(), Some("pressrun resume small --yes"));
-        // The hour of the wait is not waited for: a person has looked. Where few were settled by then, those that
-        // bounce after it are too many once more.
+        // The hour of the wait is not waited for: a person has looked at all of the stage. Where few were settled by
+        // then, those that bounce after it are too many once more, or its hour begins behind the last of them.
         run::resume(&rig.app, &held, true).await.expect("a resume");
         loop {
             let stands = async || {
-                let status = rig.run(run).await.status;
-                matches!(status, RunStatus::Held | RunStatus::Finished)
+                let now = rig.run(run).await;
+                let waits =
+                    now.status == RunStatus::Sending && now.staged_at.is_some_and(|at| at > 0);
+                waits || matches!(now.status, RunStatus::Held | RunStatus::Finished)
             };
             assert!(until(stands).await);
             let now = rig.run(run).await;
-            if now.status == RunStatus::Finished {
-                break;
+            match now.status {
+                RunStatus::Finished => break,
+                RunStatus::Held => run::resume(&rig.app, &now, true).await.expect("a resume"),
+                _ => {
+                    let over = "update runs set staged_at = 1 where staged_at > 0";
+                    rig.database.raw(over).await;
+                }
             }
-            run::resume(&rig.app, &now, true).await.expect("a resume");
         }
         sending.stop().await;
         let counts = rig.balanced(run).await;
         assert_eq!((counts.sent, counts.bounced), (180, 20));
         rig.assert_true(run).await;
+    }
+);
+
+on_both!(
+    a_stage_that_was_held_before_all_of_it_was_tried_is_tried_whole_and_waited_for,
+    async |engine: Engine| {
+        let mut readers = readers(120);
+        for (number, reader) in readers.iter_mut().enumerate().take(8) {
+            *reader = format!("reader{number}+550-5.1.1@example.org");
+        }
+        let wish = Wish {
+            readers,
+            sink: SinkOptions {
+                delay: Duration::from_millis(100),
+                ..SinkOptions::default()
+            },
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let run = rig.begin_as(&staged("50%,1h,rest"), "Little").await;
+        let sending = rig.start().await;
+        let mut now = rig.wait_status(run, RunStatus::Held).await;
+        let tried = rig.balanced(run).await;
+        assert!(tried.sent + tried.bounced < 60, "{tried:?}");
+        // Until nothing bounces any more, each look finds more of those that do.
+        while now.status == RunStatus::Held {
+            run::resume(&rig.app, &now, true).await.expect("a resume");
+            let stands = async || {
+                let now = rig.run(run).await;
+                now.status == RunStatus::Held || now.staged_at.is_some() || now.open_to != Some(60)
+            };
+            assert!(until(stands).await);
+            now = rig.run(run).await;
+        }
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        now = rig.run(run).await;
+        assert_eq!((now.stage, now.open_to), (Some(0), Some(60)), "{now:?}");
+        assert!(now.staged_at.is_some_and(|at| at > 0), "{now:?}");
+        let said = why::why(&rig.app, &now).await.expect("an answer");
+        assert_eq!(said.cause, why::Cause::Stage, "{said:?}");
+        sending.stop().await;
+        let counts = rig.balanced(run).await;
+        assert_eq!((counts.sent, counts.bounced, counts.queued), (52, 8, 60));
     }
 );
 

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use pressrun::app::App;
@@ -77,6 +79,71 @@ on_both!(
         sending.stop().await;
     }
 );
+
+on_both!(
+    a_clock_that_was_ahead_once_leaves_no_cap_closed_for_days,
+    async |engine: Engine| {
+        let mut rig = capped(engine, 30, "per_day = 20\nper_hour = 20").await;
+        let midnight = 1_800_000_000_000 / 86_400_000 * 86_400_000;
+        let before = Timestamp(midnight - 30 * 60_000);
+        rig.app.clock = Clock::fixed(before);
+        // On PostgreSQL it was the database's clock.
+        let now = match engine {
+            Engine::Sqlite => before,
+            Engine::Postgres => Clock::System.now(),
+        };
+        let ahead = now.after(Duration::from_secs(30 * 86_400));
+        for (span, millis) in [("day", 86_400_000), ("hour", 3_600_000)] {
+            let began = ahead.0 / millis * millis;
+            let used = format!("insert into budgets values ('main', '{span}', {began}, 5)");
+            rig.database.raw(&used).await;
+        }
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(15).await;
+        rig.wait_trouble().await;
+        a_moment().await;
+        assert_eq!(
+            rig.sink.counts().accepted,
+            15,
+            "what went out then counts now"
+        );
+        let began = rig.pairs("select began, used from budgets").await;
+        let present = |&(began, used): &(i64, i64)| began <= now.0 && used == 20;
+        assert!(
+            began.len() == 2 && began.iter().all(present),
+            "{began:?} at {now:?}"
+        );
+        if engine == Engine::Sqlite {
+            rig.app.clock.advance(Duration::from_secs(31 * 60));
+            rig.wait_status(run, RunStatus::Finished).await;
+        }
+        sending.stop().await;
+    }
+);
+
+#[test]
+fn a_cap_that_is_used_up_while_the_clock_is_ahead_is_asked_for_again_when_it_is_set_right() {
+    block_on(async {
+        let mut rig = capped(Engine::Sqlite, 50, "per_hour = 30").await;
+        let half_past = Timestamp(1_800_000_000_000 + 30 * 60_000);
+        let month = 30 * 86_400_000;
+        let clock = Arc::new(AtomicI64::new(half_past.0 + month));
+        rig.app.clock = Clock::Fixed(clock.clone());
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(30).await;
+        rig.wait_trouble().await;
+        clock.fetch_sub(month, Ordering::SeqCst);
+        a_moment().await;
+        assert_eq!(rig.sink.counts().accepted, 30, "what went out counts");
+        rig.app.clock.advance(Duration::from_secs(31 * 60));
+        rig.wait_accepted(50).await;
+        sending.stop().await;
+        let counts = rig.app.store.counts(run).await.expect("counters");
+        assert_eq!(counts.sent, 50);
+    });
+}
 
 #[test]
 fn two_machines_share_one_cap() {

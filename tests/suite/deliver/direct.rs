@@ -1,5 +1,7 @@
 //! Mail straight to the hosts of each domain: a nameserver and sinks on loopback addresses of the test's own.
 
+mod dane;
+mod failover;
 mod memory;
 mod nameserver;
 mod others;

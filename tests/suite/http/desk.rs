@@ -1,8 +1,10 @@
 //! The author's Monday at the pages: a run followed, stopped and moved, and what exactly a reader got.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pressrun::clock::Timestamp;
+use pressrun::id::RunId;
 use pressrun::keyfile;
 use pressrun::publication::Publication;
 use pressrun::status::RunStatus;
@@ -81,6 +83,112 @@ on_both!(
                 author.get(&format!("/deliveries/{missing}")).await.status,
                 404
             );
+        }
+        author.stop().await;
+    }
+);
+
+/// A run to everyone that waits for tomorrow, behind three of long ago, at 06:00 UTC.
+async fn waiting(rig: &Rig) -> RunId {
+    for slug in ["one", "two", "three"] {
+        let run = rig.begin().await;
+        rig.finish(run).await;
+        let ago =
+            format!("update runs set slug = '{slug}', started_at = 1760508000000 where id = {run}");
+        rig.database.raw(&ago).await;
+    }
+    let plan = Plan {
+        start: Some(rig.app.clock.now().after(Duration::from_secs(86_400))),
+        zone: Some("UTC".into()),
+        ..Plan::default()
+    };
+    rig.begin_as(&plan, "Little").await
+}
+
+on_both!(
+    an_unusual_hour_needs_the_tick_before_a_run_is_moved_to_it,
+    async |engine: Engine| {
+        let rig = rig(engine, 4).await;
+        let run = waiting(&rig).await;
+        let before = rig.run(run).await.start_at;
+        let author = Author::of(&rig.app).await;
+        let path = format!("/runs/{run}");
+        let page = author.get(&path).await.text();
+        assert!(page.contains("name=\"accept\" value=\"yes\""), "{page}");
+        let at = "at=2099-03-04T19%3A00";
+        for untold in [at.to_owned(), format!("{at}&accept=no")] {
+            let refused = author.press(&format!("{path}/reschedule"), &untold).await;
+            assert_eq!(refused.status, 409);
+            let text = refused.text();
+            for words in [
+                "it was not moved: it would start Wed 4 Mar 2099 19:00 UTC",
+                "the nearest by the clock started at 06:00",
+                "tick the box that says you are sure",
+            ] {
+                assert!(text.contains(words), "{words}: {text}");
+            }
+            assert_eq!(rig.run(run).await.start_at, before, "it stays where it was");
+        }
+        let audit = author.get("/audit").await.text();
+        assert!(!audit.contains("moved a run"), "{audit}");
+        let ticked = format!("{at}&accept=yes");
+        let moved = author.press(&format!("{path}/reschedule"), &ticked).await;
+        assert_eq!(moved.status, 303, "{}", moved.text());
+        let start = Timestamp(rig.run(run).await.start_at.expect("a start"));
+        assert_eq!(start.to_rfc3339(), "2099-03-04T19:00:00Z");
+        let audit = author.get("/audit").await.text();
+        let words = "moved a run to Wed 4 Mar 2099 19:00 UTC";
+        assert!(audit.contains(words), "{audit}");
+        // The usual hour is nothing to be sure of.
+        let usual = "at=2099-03-05T06%3A30";
+        let moved = author.press(&format!("{path}/reschedule"), usual).await;
+        assert_eq!(moved.status, 303, "{}", moved.text());
+        author.stop().await;
+    }
+);
+
+on_both!(
+    an_hour_that_the_clocks_skip_or_strike_twice_is_told_on_the_page_too,
+    async |engine: Engine| {
+        let mut rig = rig(engine, 2).await;
+        let mut config = (*rig.app.config).clone();
+        config.publication.timezone = "Europe/Berlin".into();
+        rig.app.config = Arc::new(config);
+        let plan = Plan {
+            start: Some(rig.app.clock.now().after(Duration::from_secs(86_400))),
+            zone: Some("Europe/Berlin".into()),
+            ..Plan::default()
+        };
+        let run = rig.begin_as(&plan, "Little").await;
+        let author = Author::of(&rig.app).await;
+        let path = format!("/runs/{run}");
+        // In the years from now on, too, these are the last Sundays of March and of October.
+        for (at, words) in [
+            (
+                "2037-03-29T02:30",
+                "skip 02:30 on 2037-03-29: 03:30 is taken (01:30 UTC)",
+            ),
+            (
+                "2037-10-25T02:30",
+                "strike 02:30 twice on 2037-10-25: the first is taken",
+            ),
+        ] {
+            let body = format!("at={}&accept=yes", at.replace(':', "%3A"));
+            let moved = author.press(&format!("{path}/reschedule"), &body).await;
+            let to = moved.header("location").expect("a place").to_owned();
+            assert_eq!(
+                (moved.status, to.as_str()),
+                (303, format!("{path}?hour={at}").as_str())
+            );
+            let page = author.get(&to).await.text();
+            assert!(page.contains(words), "{page}");
+            assert!(!author.get(&path).await.text().contains(words), "said once");
+        }
+        // Another hour than its own says nothing, nor does what is none.
+        for hour in ["2037-03-29T02:30", "%3Cb%3E", ""] {
+            let page = author.get(&format!("{path}?hour={hour}")).await;
+            assert_eq!(page.status, 200);
+            assert!(!page.text().contains("the clocks of"), "{}", page.text());
         }
         author.stop().await;
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pressrun::id::RunId;
 use pressrun::smtp::connect::MxHost;
 use pressrun::smtp::session::Session;
 use pressrun::smtp::sink::certificate::Certificate;
@@ -89,15 +90,21 @@ async fn strict(
 }
 
 /// The run waits, and nobody is charged for it; gives the reason.
-async fn waits(rig: &Rig, hosts: &Hosts) -> String {
+pub async fn waits(rig: &Rig, hosts: &Hosts) -> String {
     let run = rig.begin().await;
+    let why = refused(rig, run).await;
+    assert_eq!(hosts.accepted(0), 0);
+    why
+}
+
+/// Nothing of `run` goes out, and nobody is charged for it; gives the reason.
+pub async fn refused(rig: &Rig, run: RunId) -> String {
     let sending = rig.start().await;
     let told = "select count(*), cast(0 as bigint) from deliveries where state = 'queued' and reply is not null";
     assert!(until(async || rig.pairs(told).await[0].0 == 6).await);
     tokio::time::sleep(Duration::from_millis(500)).await;
     sending.stop().await;
     assert_eq!(rig.balanced(run).await.queued, 6);
-    assert_eq!(hosts.accepted(0), 0);
     nobody_is_charged(rig, run).await;
     let rows = rig.rows(run).await;
     rows[0].reply.clone().expect("a reason")
@@ -154,7 +161,8 @@ on_both!(
     }
 );
 
-fn tlsa(certificate: &Certificate) -> String {
+/// The digest of its key, for `TLSA 3 1 1`.
+pub fn tlsa(certificate: &Certificate) -> String {
     let parsed = ParsedCertificate::try_from(certificate.leaf()).expect("a certificate");
     let digest = Sha256::digest(parsed.subject_public_key_info());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()

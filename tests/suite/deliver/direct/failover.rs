@@ -1,0 +1,230 @@
+//! Direct delivery that fails as a whole stands aside for another relay, and comes back; a dead domain is no reason.
+
+use std::time::Duration;
+
+use pressrun::id::RunId;
+use pressrun::run::why;
+use pressrun::smtp::sink::{Sink, SinkOptions};
+use pressrun::status::RunStatus;
+
+use super::{Hosts, at, nobody_is_charged, wished, zone};
+use crate::deliver::rig::{Rig, until};
+use crate::dns::Nameserver;
+use crate::harness::Engine;
+use crate::on_both;
+
+const DOMAINS: [&str; 4] = [
+    "one.example",
+    "two.example",
+    "three.example",
+    "four.example",
+];
+
+/// Hosts of the same zone, of which nobody listens at any.
+fn closed(domains: &[&str]) -> String {
+    zone(domains).replace("127.0.0.", "127.0.1.")
+}
+
+/// A rig whose relay `main` is everybody's MX, with a spare one behind it.
+async fn backed(
+    engine: Engine,
+    hosts: &Hosts,
+    dns: &Nameserver,
+    readers: Vec<String>,
+    retry: &'static str,
+) -> (Rig, Sink) {
+    let mut rig = wished(engine, hosts, dns, readers, "", "", retry).await;
+    let spare = Sink::bind(SinkOptions::default()).await.expect("a sink");
+    let relay = format!(
+        "[relay.spare]\ntls = \"none\"\nconnections = 2\npriority = 2\nurl = \"{}\"\n",
+        spare.url()
+    );
+    rig.more_relays(&relay, "relay = \"all\"").await;
+    (rig, spare)
+}
+
+fn readers(of: usize) -> Vec<String> {
+    let each = DOMAINS.iter().map(|domain| at(domain, of));
+    each.collect::<Vec<_>>().concat()
+}
+
+async fn said(rig: &Rig, run: RunId) -> String {
+    let run = rig.run(run).await;
+    let said = why::why(&rig.app, &run).await.expect("an answer");
+    said.sentence
+}
+
+on_both!(
+    a_port_that_is_closed_everywhere_sends_a_run_through_the_spare,
+    async |engine: Engine| {
+        let hosts = Hosts::plain(4).await;
+        let dns = Nameserver::start(&closed(&DOMAINS)).await;
+        let send = "retry = [\"200ms\"]\nprobe = \"50ms\"";
+        let (rig, spare) = backed(engine, &hosts, &dns, readers(10), send).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_status(run, RunStatus::Finished).await;
+        assert_eq!(spare.counts().accepted, 40);
+        assert_eq!(rig.balanced(run).await.sent, 40);
+        let rows = rig.rows(run).await;
+        assert!(
+            rows.iter().all(|row| row.attempts == 1),
+            "nobody is charged"
+        );
+        let trouble = rig.wait_trouble().await;
+        assert!(trouble.starts_with("relay main: no host of "), "{trouble}");
+        assert!(
+            trouble.ends_with("mail goes out through spare"),
+            "{trouble}"
+        );
+        sending.stop().await;
+    }
+);
+
+on_both!(
+    a_port_that_closes_in_the_middle_of_a_run_and_opens_again,
+    async |engine: Engine| {
+        let mut hosts = Hosts::plain(4).await;
+        let dns = Nameserver::start(&zone(&DOMAINS)).await;
+        let send = "retry = [\"200ms\"]\nprobe = \"50ms\"";
+        let (rig, spare) = backed(engine, &hosts, &dns, readers(5), send).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_status(run, RunStatus::Finished).await;
+        assert_eq!(spare.counts().accepted, 0);
+        let addresses: Vec<_> = hosts.sinks.iter().map(Sink::address).collect();
+        for sink in hosts.sinks.drain(..) {
+            sink.shutdown().await;
+        }
+        rig.database.raw("update runs set slug = 'first'").await;
+        let second = rig.begin().await;
+        rig.wait_status(second, RunStatus::Finished).await;
+        assert_eq!(spare.counts().accepted, 20);
+        let trouble = rig.wait_trouble().await;
+        assert!(
+            trouble.ends_with("mail goes out through spare"),
+            "{trouble}"
+        );
+        let states = rig.app.store.told_relays().await.expect("a read");
+        let main = states.iter().find(|told| told.state.relay == "main");
+        assert_eq!(main.map(|told| told.state.state.as_str()), Some("broken"));
+        for listen in addresses {
+            let options = SinkOptions {
+                listen,
+                ..SinkOptions::default()
+            };
+            hosts
+                .sinks
+                .push(Sink::bind(options).await.expect("the same port"));
+        }
+        // Nobody's mail is needed to find out that they are back.
+        let well = until(async || rig.trouble().await.is_empty()).await;
+        assert!(well, "{}", rig.trouble().await);
+        rig.database
+            .raw("update runs set slug = 'second' where slug = 'small'")
+            .await;
+        let third = rig.begin().await;
+        rig.wait_status(third, RunStatus::Finished).await;
+        sending.stop().await;
+        assert_eq!(spare.counts().accepted, 20, "all goes straight again");
+        assert_eq!((0..4).map(|index| hosts.accepted(index)).sum::<u64>(), 20);
+    }
+);
+
+on_both!(
+    a_nameserver_that_is_dead_sends_a_run_through_the_spare,
+    async |engine: Engine| {
+        let hosts = Hosts::plain(4).await;
+        let dark: String = DOMAINS
+            .iter()
+            .map(|name| format!("{name} FAIL\n"))
+            .collect();
+        let dns = Nameserver::start(&dark).await;
+        let send = "retry = [\"200ms\"]\nprobe = \"50ms\"";
+        let (rig, spare) = backed(engine, &hosts, &dns, readers(10), send).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_status(run, RunStatus::Finished).await;
+        assert_eq!(spare.counts().accepted, 40);
+        let trouble = rig.wait_trouble().await;
+        assert!(
+            trouble.starts_with("relay main: no nameserver answers: the DNS gives no answer"),
+            "{trouble}"
+        );
+        assert!(
+            trouble.ends_with("mail goes out through spare"),
+            "{trouble}"
+        );
+        dns.set(&zone(&DOMAINS));
+        assert!(until(async || rig.trouble().await.is_empty()).await);
+        rig.database.raw("update runs set slug = 'first'").await;
+        let second = rig.begin().await;
+        rig.wait_status(second, RunStatus::Finished).await;
+        sending.stop().await;
+        assert_eq!(spare.counts().accepted, 40, "all goes straight again");
+    }
+);
+
+on_both!(
+    dead_domains_send_nothing_through_the_spare_while_others_are_reached,
+    async |engine: Engine| {
+        let hosts = Hosts::plain(1).await;
+        let dead = [
+            "two.example",
+            "three.example",
+            "four.example",
+            "five.example",
+        ];
+        let zone = zone(&["one.example"]) + &closed(&dead) + "six.example FAIL\n";
+        let dns = Nameserver::start(&zone).await;
+        let mut readers = at("one.example", 30);
+        for domain in dead.iter().chain(&["six.example"]) {
+            readers.extend(at(domain, 3));
+        }
+        let send = "retry = [\"100ms\"]\nprobe = \"20ms\"";
+        let (rig, spare) = backed(engine, &hosts, &dns, readers, send).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        assert!(until(async || hosts.accepted(0) == 30).await);
+        // Now only the dead ones are tried, many times.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let told = rig.trouble().await;
+        let said = said(&rig, run).await;
+        sending.stop().await;
+        assert_eq!(spare.counts().accepted, 0, "{told}");
+        let counts = rig.balanced(run).await;
+        assert_eq!((counts.sent, counts.queued), (30, 15));
+        assert!(!told.ends_with("through spare"), "{told}");
+        assert!(
+            !said.contains("spare") && said.contains("30 of 45"),
+            "{said}"
+        );
+        let rows = rig.rows(run).await;
+        let charged = rows
+            .iter()
+            .filter(|row| row.state == "queued" && row.attempts > 0);
+        assert_eq!(charged.count(), 0);
+    }
+);
+
+on_both!(
+    one_dead_domain_alone_is_the_domain_s_own_trouble,
+    async |engine: Engine| {
+        let hosts = Hosts::plain(1).await;
+        let dns = Nameserver::start(&closed(&["one.example"])).await;
+        let send = "retry = [\"50ms\"]\nprobe = \"20ms\"";
+        let (rig, spare) = backed(engine, &hosts, &dns, at("one.example", 5), send).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let trouble = rig.wait_trouble().await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        sending.stop().await;
+        // It is nothing that the spare would get.
+        assert!(
+            trouble.ends_with("mail goes out through main, spare"),
+            "{trouble}"
+        );
+        assert_eq!(spare.counts().accepted, 0);
+        nobody_is_charged(&rig, run).await;
+    }
+);
