@@ -7,7 +7,7 @@ use proptest::proptest;
 use super::{Draft, Format, read};
 use crate::compile::press::Mail;
 use crate::issue::Issue;
-use crate::issue::merge::Given;
+use crate::issue::given::Given;
 use crate::subscriber::field::FieldTable;
 
 const PASTED: &str = "This Week in Type \u{1f170}\u{fe0f} Three faces worth a look\n\
@@ -42,6 +42,7 @@ fn given(fields: &FieldTable) -> Given<'_> {
         url: "https://news.example.org",
         list: "weekly",
         chosen: None,
+        titles: Box::leak(Box::default()),
         subject: None,
         language: "en",
         segments: Box::leak(Box::default()),

@@ -14,7 +14,8 @@ use crate::diagnostic::{Diagnostic, Source};
 use crate::issue::block::{Inline, Piece, add_text, joined, joined_pieces};
 use crate::issue::directive::{self, Directive};
 use crate::issue::may_hold_controls;
-use crate::issue::merge::{Filler, Slots};
+use crate::issue::merge::Slots;
+use crate::issue::merge::filler::Filler;
 
 /// Stands for the `<` of an unknown tag. The author's text holds no control characters.
 const TAG_OPEN: char = '\u{1}';

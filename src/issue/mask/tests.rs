@@ -7,7 +7,8 @@ use crate::compile::press::Mail;
 use crate::diagnostic::Source;
 use crate::issue::block::{Inline, Merge};
 use crate::issue::front::Front;
-use crate::issue::merge::{Given, Slots};
+use crate::issue::given::{Given, Titles};
+use crate::issue::merge::Slots;
 use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
 
@@ -21,6 +22,7 @@ fn mask(text: &str) -> (Masked, Vec<String>) {
         url: "",
         list: "",
         chosen: None,
+        titles: &Titles::default(),
         subject: None,
         language: "en",
         segments: &Segments::default(),
