@@ -112,10 +112,8 @@ fn marked(default: &str) -> Option<&str> {
         })
     };
     let marks = || {
-        let pairs = ["**", "__", "`", "~~"].into_iter();
-        pairs
-            .filter(|mark| default.matches(mark).count() > 1)
-            .next()
+        let mut pairs = ["**", "__", "`", "~~"].into_iter();
+        pairs.find(|mark| default.matches(mark).count() > 1)
     };
     tag.or_else(entity).or_else(marks)
 }
