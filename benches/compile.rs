@@ -22,6 +22,7 @@ use std::time::Instant;
 use measure::{Reference, Row, median, number};
 use pressrun::compile::Compiled;
 use pressrun::config::Config;
+use pressrun::issue::given::Titles;
 use pressrun::mjml::files::NoFiles;
 use pressrun::mjml::{Options, compile};
 use pressrun::publication::{self, Publication};
@@ -60,7 +61,7 @@ fn main() {
     let html = sizes(&build(&config, &emails, paragraphs));
     let mjml = mjml(html);
     let compile = |issue: &str| {
-        let built = publication::compile_issue(&config, &emails, issue);
+        let built = publication::compile_issue(&config, &emails, issue, &Titles::default());
         black_box(built.expect("it compiles"));
     };
     let reference = time(|| {
@@ -196,7 +197,7 @@ fn build(config: &Config, emails: &Path, paragraphs: usize) -> Compiled {
     let issue = emails.join("issues/long");
     fs::create_dir_all(&issue).expect("the issue's folder");
     fs::write(issue.join("issue.md"), letter::markdown(paragraphs)).expect("the issue");
-    let built = publication::compile_issue(config, emails, "long");
+    let built = publication::compile_issue(config, emails, "long", &Titles::default());
     built.expect("it compiles").compiled
 }
 

@@ -14,11 +14,12 @@ use crate::token::Purpose;
 
 pub mod archived;
 pub mod clickmap;
+mod closing;
 pub mod diff;
 pub mod escape;
 pub mod image;
 mod items;
-mod layout;
+pub(crate) mod layout;
 mod markup;
 pub mod notation;
 mod notes;

@@ -92,6 +92,11 @@ struct Found {
 
 /// Reads a newsletter of any kind. The error is a sentence: there is nothing to make an issue of.
 pub fn read(octets: &[u8]) -> Result<Draft, String> {
+    read_of("", octets)
+}
+
+/// As [`read`], of a publication whose name may stand above the title.
+pub fn read_of(publication: &str, octets: &[u8]) -> Result<Draft, String> {
     if octets.len() > SIZE_LIMIT {
         return Err(format!(
             "the text is larger than {} MiB; import one issue at a time",
@@ -116,7 +121,7 @@ pub fn read(octets: &[u8]) -> Result<Draft, String> {
         ));
     }
     let mut found = match format {
-        Format::PlainText => text::read(&text),
+        Format::PlainText => text::read(&text, publication),
         Format::Markdown => markdown::read(&text),
         _ => html::read(&text, format),
     };

@@ -9,10 +9,11 @@ use pulldown_cmark::{Event, HeadingLevel, Tag};
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::{Block, Inline, Link, LinkId, Picture};
 use crate::issue::front::Front;
+use crate::issue::given::Given;
 use crate::issue::items::{Part, is_headline};
 use crate::issue::markdown::Reader;
 use crate::issue::mask::Masked;
-use crate::issue::merge::{Given, Heads, Slots};
+use crate::issue::merge::{Heads, Slots};
 use crate::issue::own::Layout;
 use crate::segment::Sieve;
 
@@ -21,6 +22,7 @@ pub mod block;
 pub mod dates;
 mod directive;
 pub mod front;
+pub mod given;
 pub(crate) mod html;
 mod html_blocks;
 mod html_tables;
@@ -48,6 +50,8 @@ pub struct Issue {
     /// The file's text: findings are placed by their offset in it.
     pub text: String,
     pub front: Front,
+    /// Short name of the list it goes to, and what its readers call it.
+    pub list: (String, String),
     pub subject: Vec<Inline>,
     /// What an inbox shows beside the subject; the teaser where the author gives none.
     pub preheader: Vec<Inline>,
@@ -355,6 +359,7 @@ impl Assembly<'_> {
             slug: slug.to_owned(),
             file: self.reader.source.file.to_owned(),
             text: self.reader.source.text.to_owned(),
+            list: self.given.list_named(&front),
             front,
             subject: heads.subject,
             preheader: heads.preheader,

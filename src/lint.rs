@@ -119,6 +119,11 @@ pub const CATALOGUE: &[Lint] = &[
         "what looks like an HTML tag is none, and is shown as it stands",
     ),
     lint(
+        "slot-markup",
+        Level::Warning,
+        "the default of a slot holds markup, which is shown as it stands",
+    ),
+    lint(
         "footnote",
         Level::Warning,
         "a footnote is mentioned nowhere and is left out",
@@ -152,6 +157,11 @@ pub const CATALOGUE: &[Lint] = &[
         "link-syntax",
         Level::Error,
         "the marks of a link are left in the text",
+    ),
+    lint(
+        "button-link",
+        Level::Warning,
+        "a button of the author's own components leads nowhere",
     ),
     lint(
         "leftover-mark",
@@ -248,11 +258,6 @@ pub const CATALOGUE: &[Lint] = &[
         "text-part",
         Level::Warning,
         "the plain-text part lacks something or reads badly",
-    ),
-    lint(
-        "mjml-text",
-        Level::Warning,
-        "what stands in `:::mjml` is missing from the text part",
     ),
     lint(
         "size",

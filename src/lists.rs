@@ -4,6 +4,7 @@ use anyhow::{bail, ensure};
 
 use crate::app::App;
 use crate::config::Config;
+use crate::issue::given::Titles;
 use crate::slug::Slug;
 use crate::store::Store;
 use crate::subscriber::{List, clean_name};
@@ -43,6 +44,12 @@ pub async fn ensure_default(app: &App) -> anyhow::Result<List> {
     let slug = Slug::parse(&publication.list)?;
     add(app, &slug, &publication.name).await?;
     named(app, &publication.list).await
+}
+
+/// What readers call the lists there are.
+pub async fn titles(store: &Store) -> anyhow::Result<Titles> {
+    let lists = store.lists().await?.into_iter();
+    Ok(lists.map(|list| (list.slug, list.title)).collect())
 }
 
 /// Short names in `signup.lists` that no list has; the publication's own list is made when it is needed.

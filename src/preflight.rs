@@ -16,7 +16,9 @@ use crate::compile::Template;
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::issue::block::Target;
+use crate::issue::given::Titles;
 use crate::lint::{self, Earlier, Facts, Inputs};
+use crate::lists;
 use crate::publication::called::call_from_here;
 use crate::publication::{Built, Publication, Rejected};
 use crate::store::Store;
@@ -124,6 +126,25 @@ pub async fn database(config: &Config, base: &Path) -> Option<Store> {
     }
     let opened = tokio::time::timeout(PATIENCE, Store::connect(url, base, 1)).await;
     opened.ok()?.ok()
+}
+
+/// What readers call the lists there are, as far as the database knows.
+pub async fn titles(store: Option<&Store>) -> Titles {
+    let Some(store) = store else {
+        return Titles::default();
+    };
+    let known = tokio::time::timeout(PATIENCE, lists::titles(store)).await;
+    known.ok().and_then(Result::ok).unwrap_or_default()
+}
+
+/// The same for whoever needs nothing else of the database.
+pub async fn titles_of(config: &Config, base: &Path) -> Titles {
+    let store = database(config, base).await;
+    let titles = titles(store.as_ref()).await;
+    if let Some(store) = store {
+        store.close().await;
+    }
+    titles
 }
 
 /// Where links of the issue lead that are the same for every reader, in their order.

@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
+use crate::compile::layout::try_components;
 use crate::compile::press::{Mail, Pressed, press};
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
-use crate::issue::merge::{self, Given};
+use crate::issue::given::{Given, Titles};
+use crate::issue::merge;
 use crate::issue::{Issue, Read, front};
 use crate::publication::called::{call_from_here, rejected};
 use crate::publication::folder::{Defaults, Folder};
@@ -85,9 +87,15 @@ impl fmt::Display for Rejected {
 
 impl std::error::Error for Rejected {}
 
-/// Compiles the issue named by its slug, or by the path of its folder or file.
-pub fn compile_issue(config: &Config, emails: &Path, issue: &str) -> anyhow::Result<Built> {
-    compile_for(config, emails, issue, None)
+/// Compiles the issue named by its slug, or by the path of its folder or file. `titles` are what its readers call
+/// the lists there are.
+pub fn compile_issue(
+    config: &Config,
+    emails: &Path,
+    issue: &str,
+    titles: &Titles,
+) -> anyhow::Result<Built> {
+    compile_for(config, emails, issue, titles, None)
 }
 
 /// As [`compile_issue`], to be sent to `list` whatever the front matter says.
@@ -95,9 +103,15 @@ pub fn compile_for(
     config: &Config,
     emails: &Path,
     issue: &str,
+    titles: &Titles,
     list: Option<&str>,
 ) -> anyhow::Result<Built> {
-    Ok(made(config, emails, issue, (list, None), false)?.built)
+    let asked = Asked {
+        list,
+        titles,
+        subject: None,
+    };
+    Ok(made(config, emails, issue, asked, false)?.built)
 }
 
 /// As [`compile_for`], under another subject than the issue's own.
@@ -105,17 +119,30 @@ pub fn compile_under(
     config: &Config,
     emails: &Path,
     issue: &str,
+    titles: &Titles,
     list: Option<&str>,
     subject: &str,
 ) -> anyhow::Result<Built> {
-    Ok(made(config, emails, issue, (list, Some(subject)), false)?.built)
+    let asked = Asked {
+        list,
+        titles,
+        subject: Some(subject),
+    };
+    Ok(made(config, emails, issue, asked, false)?.built)
+}
+
+/// What is asked for, whatever the issue says.
+struct Asked<'a> {
+    list: Option<&'a str>,
+    titles: &'a Titles,
+    subject: Option<&'a str>,
 }
 
 fn made(
     config: &Config,
     emails: &Path,
     issue: &str,
-    (list, subject): (Option<&str>, Option<&str>),
+    asked: Asked<'_>,
     annotate: bool,
 ) -> anyhow::Result<Previewed> {
     let publication = Publication::load(emails)?;
@@ -126,8 +153,9 @@ fn made(
     }
     let (slug, folder) = publication.find_issue(issue)?;
     let order = Order {
-        chosen: list,
-        subject,
+        chosen: asked.list,
+        titles: Some(asked.titles),
+        subject: asked.subject,
         ..Order::new(config, Mail::Issue, &slug, &folder)
     };
     publication.build(&order.annotated(annotate))
@@ -368,6 +396,7 @@ impl Publication {
                 return Err(None);
             }
         };
+        let unknown = Titles::default();
         let given = Given {
             fields: &self.fields,
             mail: order.mail,
@@ -375,6 +404,7 @@ impl Publication {
             url: &order.site.url,
             list: order.list,
             chosen: order.chosen,
+            titles: order.titles.unwrap_or(&unknown),
             subject: order.subject,
             language: &order.site.language,
             segments: &segments,
@@ -397,6 +427,10 @@ impl Publication {
             Read::Whole(issue) => issue,
             Read::Faulty(issue) => {
                 read_pictures(&issue, order.folder, found);
+                let named = issue.front.theme.as_deref().filter(|_| !order.forced);
+                if let Ok(theme) = self.theme(named.unwrap_or(order.theme)) {
+                    try_components(&issue, &theme, &[&issue.text], found);
+                }
                 return Err(Some(Box::new(issue)));
             }
             Read::Nothing => return Err(None),

@@ -49,7 +49,8 @@ pub struct Started {
 
 /// Compiles `issue` and begins its run to the list `list`; nothing begins when the issue has errors.
 pub async fn begin(app: &App, issue: &str, list: &str, again: bool) -> anyhow::Result<Started> {
-    let built = publication::compile_for(&app.config, &app.emails(), issue, Some(list))?;
+    let titles = lists::titles(&app.store).await?;
+    let built = publication::compile_for(&app.config, &app.emails(), issue, &titles, Some(list))?;
     begin_planned(app, built, list, &Plan::default(), again).await
 }
 

@@ -12,6 +12,7 @@ use pressrun::clock::{Clock, Timestamp};
 use pressrun::config::{Config, Relay, TlsPolicy};
 use pressrun::dkim::Signer;
 use pressrun::id::{DeliveryKey, RunId, SubscriptionKey};
+use pressrun::issue::given::Titles;
 use pressrun::keyring::Keyring;
 use pressrun::message::copy::CopyRecord;
 use pressrun::message::{ListHeaders, MessageTemplate, RunHeaders};
@@ -180,7 +181,12 @@ impl Press {
     pub fn letters(&self, signed: bool) -> Letters {
         let slug = self.write_issue("letters");
         let config = self.config();
-        let built = publication::compile_issue(&config, &self.folder.join("emails"), &slug);
+        let built = publication::compile_issue(
+            &config,
+            &self.folder.join("emails"),
+            &slug,
+            &Titles::default(),
+        );
         let headers = RunHeaders {
             from_name: config.from.name.clone(),
             from_address: config.from.address.clone(),

@@ -1,6 +1,6 @@
 //! `pressrun build`: writes an issue as a sample reader would get it.
 //!
-//! Promises: neither database nor keyring is needed; the links of the message lead nowhere, because
+//! Promises: neither database nor keyring is needed, and what lists are called is asked where there is one; the links of the message lead nowhere, because
 //! they are signed by a key made for it alone. Whatever else stands in the folder stays.
 
 use std::io::Write;
@@ -11,6 +11,7 @@ use anyhow::Context;
 use crate::cli::Exit;
 use crate::cli::check::{configuration, findings};
 use crate::config::Config;
+use crate::preflight;
 use crate::publication::system::shown;
 use crate::publication::{Built, Rejected};
 use crate::run::sample::{self, Reader};
@@ -26,9 +27,11 @@ pub struct Arguments {
 }
 
 /// Writes the files and prints their paths. Fails when the issue has an error.
-pub fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (loaded, emails) = configuration(config)?;
-    let made = shown(&loaded, &emails, &arguments.issue, None, false);
+    let path = std::path::absolute(config)?;
+    let titles = preflight::titles_of(&loaded, path.parent().unwrap_or(&path)).await;
+    let made = shown(&loaded, &emails, &arguments.issue, (None, &titles), false);
     let built = made.map(|made| made.built);
     publish(config, &loaded, built, &arguments.out)
 }

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::compile::{Compiled, HTML_LIMIT, Slot, Template};
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::issue::given::Titles;
 use crate::lint::{self, Facts};
 use crate::preflight::{self, reach};
 use crate::publication::system::shown;
@@ -83,8 +84,10 @@ pub async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
         bail!("there is no issue to check; `pressrun new TITLE` makes one");
     }
     let base = path.parent().unwrap_or(&path);
+    let store = preflight::database(&config, base).await;
     let check = Check {
-        store: preflight::database(&config, base).await,
+        titles: preflight::titles(store.as_ref()).await,
+        store,
         config,
         emails,
         online: arguments.online,
@@ -112,12 +115,14 @@ struct Check {
     config: Config,
     emails: PathBuf,
     store: Option<Store>,
+    titles: Titles,
     online: bool,
 }
 
 impl Check {
     async fn issue(&self, issue: &str) -> anyhow::Result<Checked> {
-        let built = match shown(&self.config, &self.emails, issue, None, false) {
+        let wanted = (None, &self.titles);
+        let built = match shown(&self.config, &self.emails, issue, wanted, false) {
             Ok(made) => made.built,
             Err(error) => {
                 let rejected = error.downcast::<Rejected>()?;

@@ -10,6 +10,7 @@ use crate::cli::Exit;
 use crate::cli::check::{configuration, findings};
 use crate::cli::output::{plain, print, print_json};
 use crate::compile::diff::{Difference, Target, diff};
+use crate::preflight;
 use crate::publication::{Publication, Rejected, compile_issue};
 
 /// Shows what changed in text, links and size since another issue.
@@ -25,9 +26,11 @@ pub struct Diff {
 }
 
 /// Compares two issues; fails when one of them cannot be compiled.
-pub(super) fn run(config: &Path, arguments: &Diff) -> anyhow::Result<Exit> {
-    let (config, emails) = configuration(config)?;
-    let build = |issue: &str| match compile_issue(&config, &emails, issue) {
+pub(super) async fn run(config: &Path, arguments: &Diff) -> anyhow::Result<Exit> {
+    let path = std::path::absolute(config)?;
+    let (config, emails) = configuration(&path)?;
+    let titles = preflight::titles_of(&config, path.parent().unwrap_or(&path)).await;
+    let build = |issue: &str| match compile_issue(&config, &emails, issue, &titles) {
         Ok(built) => Ok(Some(built)),
         Err(error) => {
             let rejected = error.downcast::<Rejected>()?;

@@ -41,12 +41,17 @@ pub struct ImportIssue {
 pub(super) fn run(config: &Path, arguments: &ImportIssue) -> anyhow::Result<Exit> {
     let name = arguments.file.display();
     let octets = read(&arguments.file).with_context(|| format!("`{name}` cannot be read"))?;
-    let draft = draft::read(&octets).map_err(|problem| anyhow!("`{name}`: {problem}"))?;
+    let known = configuration(config);
+    let publication = known
+        .as_ref()
+        .map(|(config, _)| config.publication.name.as_str());
+    let draft = draft::read_of(publication.unwrap_or_default(), &octets);
+    let draft = draft.map_err(|problem| anyhow!("`{name}`: {problem}"))?;
     if arguments.stdout {
         print(&draft.markdown)?;
         return Ok(Exit::Done);
     }
-    let (_, emails) = configuration(config)?;
+    let (_, emails) = known?;
     let slug = match &arguments.slug {
         Some(slug) => slug.clone(),
         None => draft

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::cli::output::{plain, print, print_json};
 use crate::cli::{Cli, Exit, check};
 use crate::config::parse_duration;
+use crate::lists;
 use crate::publication::{Built, Rejected, compile_for};
 use crate::rehearse::speed::Wish;
 use crate::rehearse::{self, Group, Report};
@@ -55,7 +56,8 @@ pub struct Rehearse {
 pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit> {
     let app = cli.open().await?;
     let asked = arguments.list.as_deref();
-    let built = match compile_for(&app.config, &app.emails(), &arguments.issue, asked) {
+    let titles = lists::titles(&app.store).await?;
+    let built = match compile_for(&app.config, &app.emails(), &arguments.issue, &titles, asked) {
         Ok(built) => built,
         Err(error) => {
             let rejected = error.downcast::<Rejected>()?;

@@ -23,6 +23,7 @@ use crate::clock::Timestamp;
 use crate::config::parse_duration;
 use crate::deliver;
 use crate::diagnostic::Diagnostic;
+use crate::issue::given::Titles;
 use crate::lists;
 use crate::preflight;
 use crate::publication::{self, Built};
@@ -181,12 +182,14 @@ pub(super) async fn run(cli: &Cli, send: &Send) -> anyhow::Result<Exit> {
 impl Send {
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
         let asked = self.list.as_deref();
-        let built = publication::compile_for(&app.config, &app.emails(), &self.issue, asked)?;
+        let titles = lists::titles(&app.store).await?;
+        let (config, emails) = (&app.config, app.emails());
+        let built = publication::compile_for(config, &emails, &self.issue, &titles, asked)?;
         if self.replace {
             return self.replace(app, built).await;
         }
         let list = &built.list.clone();
-        let other = self.other(app)?;
+        let other = self.other(app, &titles)?;
         let mut wishes = self.wishes(app, &built, other.as_ref());
         if let Some(said) = &self.to {
             wishes.to = Some(whom::read(app, "`--to`", said)?);
@@ -242,12 +245,12 @@ impl Send {
     }
 
     /// The issue under its second subject.
-    fn other(&self, app: &App) -> anyhow::Result<Option<Built>> {
+    fn other(&self, app: &App, titles: &Titles) -> anyhow::Result<Option<Built>> {
         let Some(subject) = &self.subject_b else {
             return Ok(None);
         };
-        let (list, emails) = (self.list.as_deref(), app.emails());
-        let built = publication::compile_under(&app.config, &emails, &self.issue, list, subject);
+        let (list, emails, issue) = (self.list.as_deref(), app.emails(), &self.issue);
+        let built = publication::compile_under(&app.config, &emails, issue, titles, list, subject);
         built.context("`--subject-b`").map(Some)
     }
 

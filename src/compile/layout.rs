@@ -12,13 +12,14 @@ use crate::compile::press::Press;
 use crate::compile::theme::Theme;
 use crate::compile::theme::trace::Stretch as Traced;
 use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::issue::Issue;
 use crate::issue::block::{Block, Inline};
 use crate::mjml::files::Files;
 use crate::mjml::origin::{Origins, Stretch};
 use crate::mjml::{Options, compile_generated};
 
 /// What stands around components of the author's that are tried alone.
-const AROUND: (&str, &str) = (
+pub(super) const AROUND: (&str, &str) = (
     "<mjml><mj-body><mj-section><mj-column>",
     "</mj-column></mj-section></mj-body></mjml>",
 );
@@ -62,65 +63,7 @@ impl Press<'_> {
 
     /// Components the author wrote are tried alone first: they must not close what stands around them.
     pub(super) fn check_components(&mut self, inputs: &[&str]) {
-        let issue = self.issue;
-        for block in issue.blocks() {
-            let Block::Mjml { source, offset } = block else {
-                continue;
-            };
-            let closes = issue.placed(source, *offset).into_iter();
-            let mut open = Vec::new();
-            let closes: Vec<(Range<usize>, String)> = closes
-                .flat_map(|(at, inline)| match inline {
-                    Inline::Text(text) => closed_around(text, at, &mut open),
-                    _ => Vec::new(),
-                })
-                .collect();
-            for (range, name) in &closes {
-                let message = format!("`</{name}>` closes what the theme opened around `:::mjml`");
-                let (severity, length) = (Severity::Error, range.len());
-                let source = issue.source();
-                let error = source.at(severity, range.start, length, "stray-closing-tag", message);
-                let help = "take it out: components in `:::mjml` stand within one column";
-                self.found.push(error.help(help));
-            }
-            if !closes.is_empty() {
-                continue;
-            }
-            let mut words = Placeholders::unlike(inputs);
-            let mut text = AROUND.0.to_owned();
-            let mut stretches = vec![stretch(0, *offset, 0)];
-            for (at, inline) in issue.placed(source, *offset) {
-                match inline {
-                    Inline::Text(written) => {
-                        stretches.push(stretch(text.len(), at, written.len()));
-                        text.push_str(written);
-                    }
-                    // A slot is a harmless word.
-                    _ => {
-                        let empty = Filling::Literal(String::new());
-                        stretches.push(stretch(text.len(), at, 0));
-                        text.push_str(&words.put(empty, Wanted::Any, "a slot"));
-                    }
-                }
-            }
-            let end = source_end(&stretches, *offset);
-            stretches.push(stretch(text.len(), end, 0));
-            text.push_str(AROUND.1);
-            let origins = Origins {
-                files: vec![(issue.file.clone(), issue.text.clone())],
-                stretches,
-            };
-            let files = Snapshot(self.theme);
-            let rendering = compile_generated(&text, &origins, &files, &Options::default());
-            let errors = rendering.diagnostics.into_iter();
-            let errors: Vec<Diagnostic> = errors.filter(Diagnostic::is_error).collect();
-            if errors.is_empty() {
-                let message = "what stands in `:::mjml` is missing from the text part";
-                let warning = issue.source().warning(*offset, "mjml-text", message);
-                self.found.push(warning);
-            }
-            self.found.extend(errors);
-        }
+        try_components(self.issue, self.theme, inputs, self.found);
     }
 
     /// The theme's files and the issue, as the marks count them.
@@ -163,6 +106,67 @@ impl Press<'_> {
             });
         }
         (out, places)
+    }
+}
+
+/// What is wrong with the components of an issue in Markdown, each block tried alone.
+pub(crate) fn try_components(
+    issue: &Issue,
+    theme: &Theme,
+    inputs: &[&str],
+    found: &mut Vec<Diagnostic>,
+) {
+    for block in issue.blocks() {
+        let Block::Mjml { source, offset } = block else {
+            continue;
+        };
+        let closes = issue.placed(source, *offset).into_iter();
+        let mut open = Vec::new();
+        let closes: Vec<(Range<usize>, String)> = closes
+            .flat_map(|(at, inline)| match inline {
+                Inline::Text(text) => closed_around(text, at, &mut open),
+                _ => Vec::new(),
+            })
+            .collect();
+        for (range, name) in &closes {
+            let message = format!("`</{name}>` closes what the theme opened around `:::mjml`");
+            let (severity, length) = (Severity::Error, range.len());
+            let source = issue.source();
+            let error = source.at(severity, range.start, length, "stray-closing-tag", message);
+            let help = "take it out: components in `:::mjml` stand within one column";
+            found.push(error.help(help));
+        }
+        if !closes.is_empty() {
+            continue;
+        }
+        let mut words = Placeholders::unlike(inputs);
+        let mut text = AROUND.0.to_owned();
+        let mut stretches = vec![stretch(0, *offset, 0)];
+        for (at, inline) in issue.placed(source, *offset) {
+            match inline {
+                Inline::Text(written) => {
+                    stretches.push(stretch(text.len(), at, written.len()));
+                    text.push_str(written);
+                }
+                // A slot is a harmless word.
+                _ => {
+                    let empty = Filling::Literal(String::new());
+                    stretches.push(stretch(text.len(), at, 0));
+                    text.push_str(&words.put(empty, Wanted::Any, "a slot"));
+                }
+            }
+        }
+        let end = source_end(&stretches, *offset);
+        stretches.push(stretch(text.len(), end, 0));
+        text.push_str(AROUND.1);
+        let origins = Origins {
+            files: vec![(issue.file.clone(), issue.text.clone())],
+            stretches,
+        };
+        let files = Snapshot(theme);
+        let rendering = compile_generated(&text, &origins, &files, &Options::default());
+        let errors = rendering.diagnostics.into_iter();
+        found.extend(errors.filter(Diagnostic::is_error));
     }
 }
 

@@ -128,7 +128,7 @@ impl Markup<'_> {
     pub(crate) fn inlines(&mut self, out: &mut String, inlines: &[Inline]) {
         for inline in inlines {
             match inline {
-                Inline::Text(text) => escape_html_into(out, text),
+                Inline::Text(text) | Inline::Fixed(text) => escape_html_into(out, text),
                 Inline::Merge(merge) => {
                     let slot = merge.slot(Context::Html);
                     let what = format!("`{}`", merge.written());

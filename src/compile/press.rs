@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use minijinja::context;
 use minijinja::value::Value;
 
+use crate::compile::closing::{self, Closing};
 use crate::compile::escape::escape_html;
 use crate::compile::items;
 use crate::compile::markup::{Markup, safe, table_index};
@@ -129,6 +130,7 @@ pub fn press(
         only: Vec::new(),
         notes: Vec::new(),
         notes_for: None,
+        closing: Closing::default(),
         plain: false,
         pixel: String::new(),
         found,
@@ -178,6 +180,7 @@ pub(super) struct Press<'a> {
     pub(super) notes: Vec<Note>,
     /// The segment for which all footnotes are, and with them their heading.
     pub(super) notes_for: Option<u32>,
+    pub(super) closing: Closing,
     /// It is the text part that is made of the author's own layout.
     pub(super) plain: bool,
     /// What stands for the address of the open pixel.
@@ -229,6 +232,8 @@ impl Press<'_> {
             safe(places.put(Filling::Literal(postal), Wanted::Some, "`postal_address`"));
         let open_pixel = self.pixel(places);
         let own = self.own_parts(places);
+        let [outro_begin, outro_end] = closing::edges(places, self.closing.outro).map(safe);
+        let [closing_begin, closing_end] = closing::edges(places, self.closing.whole).map(safe);
         let issue = self.issue;
         let [preheader, teaser] = [&issue.preheader, &issue.teaser].map(|words| {
             let words = self.one_liner(words, places);
@@ -274,12 +279,17 @@ impl Press<'_> {
             language => self.language(),
             direction => direction(self.language()),
             publication => context! { name => &self.site.name, url => safe(escape_html(&self.site.url)) },
+            list => (self.mail == Mail::Issue).then(|| {
+                let (name, title) = &issue.list;
+                context! { name, title }
+            }),
             title => &issue.front.title,
             preheader, teaser,
             dates => issue.front.dates.map(|dates| dates.shown(self.language())),
             words => self.words(),
             is_issue => self.mail == Mail::Issue,
             intro, items, outro, notes, share_url, authors, own,
+            outro_begin, outro_end, closing_begin, closing_end,
             unsubscribe_url, preferences_url, view_url, postal_address, open_pixel,
         }
     }
@@ -370,8 +380,14 @@ impl Press<'_> {
             items::listed(&mut text, item);
         }
         if !issue.outro.is_empty() {
+            if let Some(whom) = self.closing.outro {
+                text.edge(Segment::Only(whom));
+            }
             text.say("* * *");
             text.section(&issue.outro);
+            if self.closing.outro.is_some() {
+                text.edge(Segment::End);
+            }
         }
         notes::listed(&mut text, self.notes_for);
         if let Some(link) = issue.share {
@@ -397,6 +413,7 @@ impl Press<'_> {
     pub(super) fn writer<'t>(&'t self, places: &'t mut Placeholders) -> Text<'t> {
         Text {
             issue: self.issue,
+            theme: self.theme,
             words: &self.theme.look.words,
             addresses: &self.addresses,
             places,

@@ -2,6 +2,7 @@
 
 use memchr::memmem::Finder;
 
+use crate::compile::closing::Closing;
 use crate::compile::markup::table_index;
 use crate::compile::only::SEGMENTS_LIMIT;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
@@ -53,6 +54,7 @@ impl Press<'_> {
             .as_ref()
             .and_then(|(whom, _)| self.only.iter().position(|known| known == whom));
         self.notes_for = place.map(table_index);
+        self.closing = Closing::of(issue, &mut self.only, SEGMENTS_LIMIT);
     }
 
     /// Links that the theme or `:::mjml` brought along go into the table, too.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::compile::markup::table_index;
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
+use crate::compile::theme::Theme;
 use crate::compile::theme::look::Words;
 use crate::compile::{Context, Segment};
 use crate::issue::Issue;
@@ -19,6 +20,7 @@ pub(crate) const WIDTH: usize = 72;
 /// The writer of one text part.
 pub(crate) struct Text<'a> {
     pub(crate) issue: &'a Issue,
+    pub(crate) theme: &'a Theme,
     pub(crate) words: &'a Words,
     pub(crate) addresses: &'a [Vec<Segment>],
     pub(crate) places: &'a mut Placeholders,
@@ -38,12 +40,15 @@ impl Text<'_> {
         let mut rest = blocks;
         while let Some(place) = rest
             .iter()
-            .position(|block| matches!(block, Block::Only { .. }))
+            .position(|block| matches!(block, Block::Only { .. } | Block::Mjml { .. }))
         {
             let (before, behind) = rest.split_at(place);
             let lines = self.blocks(before, WIDTH);
             self.lines(&lines);
-            self.part(&behind[0]);
+            match &behind[0] {
+                Block::Mjml { source, .. } => self.components(source),
+                part => self.part(part),
+            }
             rest = &behind[1..];
         }
         let lines = self.blocks(rest, WIDTH);
@@ -122,6 +127,11 @@ impl Text<'_> {
 
     /// The address of a link.
     pub(crate) fn address(&mut self, link: LinkId) -> String {
+        self.address_wanted(link, Wanted::Once)
+    }
+
+    /// As [`Text::address`], as often as it is wanted.
+    pub(crate) fn address_wanted(&mut self, link: LinkId, wanted: Wanted) -> String {
         let name = &self.issue.links[link.0].name;
         let mut out = String::new();
         for segment in &self.addresses[link.0] {
@@ -131,7 +141,7 @@ impl Text<'_> {
                 Segment::Slot(slot) => {
                     let what = format!("the link `{name}`");
                     let filling = Filling::Slot(slot.clone());
-                    out.push_str(&self.places.put(filling, Wanted::Once, what));
+                    out.push_str(&self.places.put(filling, wanted, what));
                 }
             }
         }
@@ -188,13 +198,12 @@ impl Text<'_> {
             Block::Here(_) => Vec::new(),
             Block::Aligned { blocks, .. } => self.blocks(blocks, width),
             // `section` writes these, which stand at the top of an intro, an item or an outro.
-            Block::Only { .. } => Vec::new(),
+            Block::Only { .. } | Block::Mjml { .. } => Vec::new(),
             Block::Promo(promo) => self.promo(promo, width),
             Block::Button { link, label } => {
                 let text = self.led(label, *link);
                 self.wrap(&text, width)
             }
-            Block::Mjml { .. } => Vec::new(),
         }
     }
 
@@ -330,7 +339,7 @@ impl Text<'_> {
     fn write(&mut self, out: &mut String, inlines: &[Inline]) {
         for inline in inlines {
             match inline {
-                Inline::Text(text) => out.push_str(text),
+                Inline::Text(text) | Inline::Fixed(text) => out.push_str(text),
                 Inline::Code(text) => {
                     for part in ["`", text, "`"] {
                         out.push_str(part);

@@ -3,8 +3,15 @@
 //! Promises: every word, link and image text that the components show, in their order, in lines as wide as
 //! those made of Markdown. Leaves out what only eyes can see: dividers, spacers, styles.
 
+use crate::compile::Context;
+use crate::compile::escape::escape_html;
+use crate::compile::layout::{AROUND, Snapshot};
+use crate::compile::placeholder::{Filling, Wanted};
 use crate::compile::text::{Text, WIDTH, is_address};
+use crate::issue::block::{Inline, plain_text};
 use crate::issue::html::{Tag, Token, is_opaque, tokens, without_entities};
+use crate::mjml;
+use crate::mjml::finding::Findings;
 use crate::mjml::tree::{Content, Document, Element, Node};
 
 /// Deeper components are no page; the renderer has refused them before.
@@ -18,6 +25,38 @@ impl Text<'_> {
             self.component(body, 0);
         }
         self.listed_links();
+    }
+
+    /// Components of the author's among Markdown. Their links are listed with those of the blocks around them.
+    pub(crate) fn components(&mut self, source: &[Inline]) {
+        let mut mjml = AROUND.0.to_owned();
+        for inline in source {
+            let stands = match inline {
+                Inline::Text(markup) => {
+                    mjml.push_str(markup);
+                    continue;
+                }
+                // What only eyes can see is left out, and its slots and addresses with it.
+                Inline::Merge(merge) => {
+                    let slot = Filling::Slot(merge.slot(Context::Text));
+                    self.places.put(slot, Wanted::Any, merge.written())
+                }
+                Inline::Link { link, .. } => self.address_wanted(*link, Wanted::Any),
+                other => plain_text(std::slice::from_ref(other)),
+            };
+            mjml.push_str(&escape_html(&stands));
+        }
+        mjml.push_str(AROUND.1);
+        let (files, mut findings) = (Snapshot(self.theme), Findings::default());
+        // Its errors were told when it was tried alone.
+        let document = mjml::parse(&self.issue.file, &mjml, &files, &mut findings);
+        let column = document.root.as_ref().and_then(|root| {
+            let body = root.elements().next()?;
+            body.elements().next()?.elements().next()
+        });
+        if let Some(column) = column {
+            self.component(column, 0);
+        }
     }
 
     fn component(&mut self, element: &Element, depth: usize) {

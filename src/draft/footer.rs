@@ -62,6 +62,16 @@ const STARTS: [&str; 28] = [
     "thanks for reading! subscribe",
     "click here to unsubscribe",
 ];
+/// What stands beside one of them, and says nothing of the kind alone.
+const BESIDE: [&str; 7] = [
+    "advertise",
+    "archive",
+    "forward",
+    "forward to a friend",
+    "sign up",
+    "sponsor",
+    "subscribe",
+];
 /// What stands between several of them on one line.
 const DIVIDERS: [char; 4] = ['|', '\u{b7}', '\u{2022}', '\u{2219}'];
 /// Lines of small print behind the first of them, at most.
@@ -69,8 +79,13 @@ const SMALL_PRINT: usize = 12;
 
 /// Whether a line in plain words is one of those.
 pub(super) fn is_footer(line: &str) -> bool {
-    let mut parts = parts(line).peekable();
-    parts.peek().is_some() && parts.all(is_one)
+    let mut any = false;
+    let all = parts(line).all(|part| {
+        let one = is_one(part);
+        any |= one;
+        one || BESIDE.contains(&calm(part).as_str())
+    });
+    any && all
 }
 
 /// The line without those of its parts that are: "12 June | Read online" is a date.
@@ -136,6 +151,7 @@ mod tests {
             "To unsubscribe, visit https://a.example/u",
             "View online: https://a.example/12",
             "Read in app | 4 min read",
+            "Read Online | Sign Up",
         ] {
             assert!(is_footer(line), "{line}");
         }
@@ -145,6 +161,8 @@ mod tests {
             "Read more",
             "Share of the market | Unsubscribe",
             "Likewise",
+            "Sign up",
+            "Sign up | Archive",
         ] {
             assert!(!is_footer(line), "{line}");
         }

@@ -20,13 +20,15 @@ const BELOW: usize = 6;
 const NAME: usize = 4;
 
 /// Takes title and dates off the top, and what every newsletter ends with off the text.
-pub(super) fn head<'a>(text: &'a str, found: &mut Found) -> Vec<&'a str> {
+/// `masthead` is the publication's name, which is no issue's title.
+pub(super) fn head<'a>(text: &'a str, masthead: &str, found: &mut Found) -> Vec<&'a str> {
     let lines: Vec<&str> = text.lines().collect();
     let print = footer::small_print(lines.iter().map(|line| line.trim()));
     let mut kept = Vec::new();
     let mut left_out: Vec<String> = Vec::new();
     let mut top = Top {
         found,
+        masthead: masthead.trim().to_lowercase(),
         left_out: Vec::new(),
         dated: false,
     };
@@ -73,6 +75,8 @@ pub(super) fn shown(texts: &[String]) -> String {
 /// What is above the text, line by line.
 struct Top<'f> {
     found: &'f mut Found,
+    /// In lower case.
+    masthead: String,
     left_out: Vec<String>,
     /// The text itself said its day, and not only the mail it was in.
     dated: bool,
@@ -94,7 +98,9 @@ impl Top<'_> {
         };
         match &self.found.title {
             _ if says_hello(text) => return false,
-            None if is_address(text) => self.left_out.push(text.to_owned()),
+            None if is_address(text) || self.is_masthead(text) => {
+                self.left_out.push(text.to_owned())
+            }
             None => self.title(text.trim_start_matches('#').trim()),
             // Many mails say it again above their text.
             Some(title) if title.to_lowercase() == text.to_lowercase() => {}
@@ -103,6 +109,12 @@ impl Top<'_> {
             Some(_) => return false,
         }
         true
+    }
+
+    /// Whether a line is the publication's name, as a mail has it above its title.
+    fn is_masthead(&self, text: &str) -> bool {
+        !self.masthead.is_empty()
+            && text.trim_matches(['#', '*', ' ']).to_lowercase() == self.masthead
     }
 
     /// A field of a mail's own head, as a forwarded one has them in its text.
@@ -310,7 +322,7 @@ mod tests {
         let mut found = Found::default();
         let text = "The quiet bug\nOn deleting what you do not understand\nJane Doe\nJun 21\n\u{2219} Paid\n\
                     12\n4\nShare\n\nLast week I deleted a line.";
-        let kept = head(text, &mut found);
+        let kept = head(text, "", &mut found);
         assert_eq!(kept.concat(), "Last week I deleted a line.");
         assert_eq!(found.title.as_deref(), Some("The quiet bug"));
         let teaser = "On deleting what you do not understand";

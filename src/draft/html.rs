@@ -211,7 +211,10 @@ impl<'a> Walk<'a> {
         let mut run = String::new();
         for child in element.children() {
             match child.value() {
-                Node::Text(text) => run.push_str(&self.words.text(text)),
+                Node::Text(text) => {
+                    let behind = child.next_sibling().and_then(ElementRef::wrap);
+                    run.push_str(&self.words.text(text, behind));
+                }
                 Node::Element(_) => {
                     let Some(child) = ElementRef::wrap(child) else {
                         continue;

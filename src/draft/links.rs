@@ -314,7 +314,7 @@ fn phrases(text: &str) -> (String, usize) {
 }
 
 /// Where the phrase begins that a text ends with, if it does.
-fn phrase_at_end(text: &str) -> Option<usize> {
+pub(super) fn phrase_at_end(text: &str) -> Option<usize> {
     let lower = text.to_ascii_lowercase();
     let phrases = WITHIN
         .iter()

@@ -7,7 +7,7 @@ use proptest::proptest;
 use super::{Draft, Format, read};
 use crate::compile::press::Mail;
 use crate::issue::Issue;
-use crate::issue::merge::Given;
+use crate::issue::given::Given;
 use crate::subscriber::field::FieldTable;
 
 const PASTED: &str = "This Week in Type \u{1f170}\u{fe0f} Three faces worth a look\n\
@@ -42,6 +42,7 @@ fn given(fields: &FieldTable) -> Given<'_> {
         url: "https://news.example.org",
         list: "weekly",
         chosen: None,
+        titles: Box::leak(Box::default()),
         subject: None,
         language: "en",
         segments: Box::leak(Box::default()),
@@ -407,6 +408,32 @@ fn markdown_of_other_tools_keeps_its_words() {
         (Format::Markdown, 1, 1)
     );
     insta::assert_snapshot!("markdown", draft.markdown);
+}
+
+#[test]
+fn a_phrase_before_a_link_is_no_link_of_its_own() {
+    let draft = draft(
+        "<h2>One</h2><p>Read more <a href=\"https://a.example\">here</a>. Read more\n<em><a \
+         href=\"https://b.example\">in the paper</a></em>. Read more.</p>",
+    );
+    let body = "Read more [here](https://a.example). Read more *[in the paper](https://b.example)*. \
+                [Read more](TODO).\n";
+    assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
+    assert_eq!(draft.open_links, 1);
+}
+
+#[test]
+fn the_publications_name_above_a_title_is_none() {
+    let text =
+        "The Paper Trail\n\nThree faces worth a look\nJune 1, 2026\n\nHello there,\n\nWords.\n";
+    let draft = super::read_of("The paper trail", text.as_bytes()).expect("a draft");
+    assert_eq!(draft.title, "Three faces worth a look");
+    let told: Vec<&str> = draft.guesses.iter().map(|guess| &*guess.what).collect();
+    assert!(
+        told.iter().any(|told| told.contains("`The Paper Trail`")),
+        "{told:?}"
+    );
+    assert_eq!(self::draft(text).title, "The Paper Trail");
 }
 
 #[test]

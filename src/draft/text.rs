@@ -28,10 +28,10 @@ const VERSE: usize = 45;
 const SIGNING: usize = 60;
 
 /// Reads a pasted newsletter.
-pub(super) fn read(text: &str) -> Found {
+pub(super) fn read(text: &str, masthead: &str) -> Found {
     let mut found = Found::default();
     let text = unquoted(text);
-    let lines = head(&text, &mut found);
+    let lines = head(&text, masthead, &mut found);
     let (lines, references) = taken(lines);
     let (lines, notes) = notes(lines);
     let lines: Vec<Line<'_>> = lines.into_iter().map(classify).collect();

@@ -30,6 +30,8 @@ use crate::http::listener::{self, Limits};
 use crate::http::preview::templates::Templates;
 use crate::http::preview::watcher::Watcher;
 use crate::http::shield::{Hosts, check_host};
+use crate::issue::given::Titles;
+use crate::preflight;
 use crate::publication::system;
 use crate::publication::themes::{preview_specimen, specimen};
 use crate::publication::{Built, Previewed, Rejected, compile_for};
@@ -98,30 +100,29 @@ impl Target {
     }
 
     /// What is sent of it as a test; a system mail is not.
-    fn sent(&self, config: &Config, emails: &Path) -> anyhow::Result<Built> {
+    fn sent(&self, config: &Config, emails: &Path, titles: &Titles) -> anyhow::Result<Built> {
         match &self.subject {
-            Subject::Issue(issue) => compile_for(config, emails, issue, self.list.as_deref()),
+            Subject::Issue(issue) => {
+                compile_for(config, emails, issue, titles, self.list.as_deref())
+            }
             Subject::Theme(_) => specimen(config, emails, self.name(config)),
         }
     }
 
     /// What its reader gets.
-    fn compile(&self, config: &Config, emails: &Path) -> anyhow::Result<Built> {
+    fn compile(&self, config: &Config, emails: &Path, titles: &Titles) -> anyhow::Result<Built> {
+        let wanted = (self.list.as_deref(), titles);
         match &self.subject {
-            Subject::Issue(issue) => {
-                let shown = system::shown(config, emails, issue, self.list.as_deref(), false);
-                Ok(shown?.built)
-            }
+            Subject::Issue(issue) => Ok(system::shown(config, emails, issue, wanted, false)?.built),
             Subject::Theme(_) => specimen(config, emails, self.name(config)),
         }
     }
 
     /// The same with its blocks marked.
-    fn mark(&self, config: &Config, emails: &Path) -> anyhow::Result<Previewed> {
+    fn mark(&self, config: &Config, emails: &Path, titles: &Titles) -> anyhow::Result<Previewed> {
+        let wanted = (self.list.as_deref(), titles);
         match &self.subject {
-            Subject::Issue(issue) => {
-                system::shown(config, emails, issue, self.list.as_deref(), true)
-            }
+            Subject::Issue(issue) => system::shown(config, emails, issue, wanted, true),
             Subject::Theme(_) => preview_specimen(config, emails, self.name(config)),
         }
     }
@@ -168,6 +169,8 @@ pub(crate) struct Desk {
     /// The configuration's file.
     file: PathBuf,
     target: Target,
+    /// What readers call the lists there are, as of the start.
+    titles: Titles,
     /// Proves that a POST comes from our page.
     token: String,
     /// Tells one start from another.
@@ -182,9 +185,14 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Compiles the target once; an error where there is no such issue or no configuration.
-    fn open(file: &Path, target: Target, stop: watch::Receiver<bool>) -> anyhow::Result<Desk> {
-        let config = Config::load(file)?;
-        let first = compile(&config, file, &target);
+    fn open(
+        file: &Path,
+        config: Config,
+        target: Target,
+        titles: Titles,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<Desk> {
+        let first = compile(&config, file, &target, &titles);
         if let (None, Err(error)) = (first.as_ref().err().and_then(rejected), &first) {
             anyhow::bail!("{error:#}");
         }
@@ -199,6 +207,7 @@ impl Desk {
         let desk = Desk {
             file: file.to_owned(),
             target,
+            titles,
             token: name(&Chance::System),
             start: format!("{:08x}", Chance::System.key() & 0xffff_ffff),
             templates: Templates::new(),
@@ -241,7 +250,7 @@ impl Desk {
     fn again(&self) {
         match Config::load(&self.file) {
             Ok(config) => {
-                let made = compile(&config, &self.file, &self.target);
+                let made = compile(&config, &self.file, &self.target, &self.titles);
                 self.put(Some(config), made);
             }
             Err(error) => self.put(None, Err(error)),
@@ -273,12 +282,12 @@ impl Desk {
     }
 }
 
-fn compile(config: &Config, file: &Path, target: &Target) -> anyhow::Result<Good> {
+fn compile(config: &Config, file: &Path, target: &Target, titles: &Titles) -> anyhow::Result<Good> {
     let base = file.parent().unwrap_or(Path::new("."));
     let emails = base.join(&config.paths.emails);
     Ok(Good {
-        built: target.compile(config, &emails)?,
-        marked: target.mark(config, &emails)?,
+        built: target.compile(config, &emails, titles)?,
+        marked: target.mark(config, &emails, titles)?,
     })
 }
 
@@ -323,7 +332,10 @@ pub async fn open(
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Preview> {
     let file = std::path::absolute(file)?;
-    let desk = tokio::task::spawn_blocking(move || Desk::open(&file, target, stop));
+    let config = Config::load(&file)?;
+    let titles = preflight::titles_of(&config, file.parent().unwrap_or(&file)).await;
+    let open = move || Desk::open(&file, config, target, titles, stop);
+    let desk = tokio::task::spawn_blocking(open);
     let desk = Arc::new(desk.await.context("the compiler panicked")??);
     let watcher = Watcher::start(desk.clone())?;
     Ok(Preview { desk, watcher })

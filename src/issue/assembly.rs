@@ -13,7 +13,7 @@ use crate::issue::front::iso_day;
 use crate::issue::html::without_entities;
 use crate::issue::markdown::placed;
 use crate::issue::notes::Whom;
-use crate::issue::own::tags;
+use crate::issue::own::tags::{self, Defaults};
 
 /// Whether a text is written as a day is in ISO 8601.
 fn is_dated(text: &str) -> bool {
@@ -93,6 +93,7 @@ impl Assembly<'_> {
             let told = tag.textless(content, source, start).into_iter();
             let told = told.chain(tag.misplaced_fields(content, fit, source, start));
             let told = told.chain(tag.field_in_sheet(content, source, start));
+            let told = told.chain(tag.idle(content, &Defaults::default(), source, start));
             self.reader.found.extend(told);
             for attribute in &tag.attributes {
                 let (_, value) = attribute;
@@ -109,13 +110,16 @@ impl Assembly<'_> {
                     continue;
                 };
                 let before = &content[from..value.start];
-                out.extend(self.slots.inlines(before, start + from, self.reader.found));
+                out.extend(
+                    self.slots
+                        .components(before, start + from, self.reader.found),
+                );
                 out.push(stands);
                 from = value.end;
             }
         }
         let rest = &content[from..];
-        out.extend(self.slots.inlines(rest, start + from, self.reader.found));
+        out.extend(self.slots.components(rest, start + from, self.reader.found));
         out
     }
 

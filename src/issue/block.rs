@@ -88,6 +88,8 @@ pub enum Inline {
     /// Number of a footnote, from 1 in order of mention.
     Note(usize),
     Break,
+    /// In [`Block::Mjml`], what a slot stands for that is the same in every copy; a text there is markup.
+    Fixed(String),
 }
 
 /// A look or meaning of words that only HTML can say.
@@ -287,7 +289,7 @@ fn words(inlines: &[Inline], fill: &dyn Fn(&Merge) -> String) -> String {
 fn collect(inlines: &[Inline], fill: &dyn Fn(&Merge) -> String, out: &mut String) {
     for inline in inlines {
         match inline {
-            Inline::Text(text) | Inline::Code(text) => out.push_str(text),
+            Inline::Text(text) | Inline::Code(text) | Inline::Fixed(text) => out.push_str(text),
             Inline::Merge(merge) => out.push_str(&fill(merge)),
             Inline::Strong(inner)
             | Inline::Emphasis(inner)

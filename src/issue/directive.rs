@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::compile::press::Mail;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
-use crate::issue::merge::Given;
+use crate::issue::given::Given;
 use crate::segment::{self, Sieve};
 
 /// Directives within directives; `:::only` is the one that takes others.

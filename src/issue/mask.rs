@@ -10,11 +10,13 @@ use std::ops::Range;
 use memchr::memmem;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Source, nearest};
 use crate::issue::block::{Inline, Piece, add_text, joined, joined_pieces};
 use crate::issue::directive::{self, Directive};
+use crate::issue::html::ALLOWED;
 use crate::issue::may_hold_controls;
-use crate::issue::merge::{Filler, Slots};
+use crate::issue::merge::Slots;
+use crate::issue::merge::filler::Filler;
 
 /// Stands for the `<` of an unknown tag. The author's text holds no control characters.
 const TAG_OPEN: char = '\u{1}';
@@ -376,11 +378,26 @@ fn hide_tags(text: &mut String, source: Source<'_>, base: usize, found: &mut Vec
         if tag_like && !is_html(name) && !in_code(at) {
             hidden.push(at);
             let message = format!("`<{name}>` is no HTML tag and is shown as it stands");
-            found.push(
-                source
-                    .warning(base + at, "unknown-tag", message)
-                    .help(format!("write `\\<{name}>` to say so")),
-            );
+            // Of a pair, its first.
+            if found
+                .iter()
+                .any(|told| told.code == "unknown-tag" && told.message == message)
+                && text[at..].starts_with("</")
+            {
+                continue;
+            }
+            // In capitals, and in few letters, it is most likely meant.
+            let misspelt = name.len() > 2 && !name.bytes().any(|b| b.is_ascii_uppercase());
+            let near = misspelt
+                .then(|| nearest(name, ALLOWED.split(", ")))
+                .flatten();
+            let help = match near {
+                Some(near) => {
+                    format!("did you mean `<{near}>`? Write `\\<{name}>` to have it shown")
+                }
+                None => format!("write `\\<{name}>` to say so"),
+            };
+            found.push(source.warning(base + at, "unknown-tag", message).help(help));
         }
     }
     for at in hidden {

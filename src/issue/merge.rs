@@ -11,10 +11,13 @@ use crate::compile::{Context, Slot};
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::{Inline, Merge, Piece, joined, joined_pieces};
 use crate::issue::front::Front;
+use crate::issue::given::Given;
+use crate::issue::merge::filler::{Filler, Fixed};
 use crate::segment::named::Segments;
 use crate::subscriber::field::{BUILT_IN, FieldError, FieldTable};
 
 mod broken;
+pub(crate) mod filler;
 
 /// Pages of our own that an author may link to.
 pub(super) const PAGES: [(&str, Slot); 4] = [
@@ -23,35 +26,8 @@ pub(super) const PAGES: [(&str, Slot); 4] = [
     ("view_url", Slot::View),
     ("confirm_url", Slot::Confirm),
 ];
-
-/// What an issue is read with.
-#[derive(Clone, Copy, Debug)]
-pub struct Given<'a> {
-    pub fields: &'a FieldTable,
-    pub mail: Mail,
-    /// The publication's name.
-    pub publication: &'a str,
-    /// Base of every link, without a trailing slash.
-    pub url: &'a str,
-    /// Short name of the publication's list; the front matter may name another.
-    pub list: &'a str,
-    /// The list it is sent to, whatever the front matter says.
-    pub chosen: Option<&'a str>,
-    /// The subject, whatever the front matter says.
-    pub subject: Option<&'a str>,
-    /// BCP 47; the front matter may say another.
-    pub language: &'a str,
-    /// The declared segments, and the zone in which their days begin.
-    pub segments: &'a Segments,
-    pub zone: &'a str,
-}
-
-impl<'a> Given<'a> {
-    /// Short name of the list that an issue with this front matter goes to.
-    pub fn list_of(&self, front: &'a Front) -> &'a str {
-        self.chosen.or(front.list.as_deref()).unwrap_or(self.list)
-    }
-}
+/// How the names begin that tell of the list an issue goes to.
+const LIST: &str = "list.";
 
 /// Reads `fields.toml`; what is wrong in it is told at its place.
 pub fn fields(source: Source<'_>) -> Result<FieldTable, Diagnostic> {
@@ -112,42 +88,6 @@ pub(crate) fn misplaced(mail: Mail, slot: &Slot) -> Option<String> {
     })
 }
 
-/// What fills a slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Filler {
-    /// Another value in every copy.
-    Reader(Merge),
-    /// The same in every copy.
-    Fixed(Fixed),
-}
-
-/// A value that is known when the issue is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fixed {
-    pub(crate) text: String,
-    /// A whole address, which stands in a URL as it is.
-    pub(crate) address: bool,
-}
-
-impl Filler {
-    /// Among words.
-    pub(crate) fn inline(self) -> Inline {
-        match self {
-            Filler::Reader(merge) => Inline::Merge(merge),
-            Filler::Fixed(fixed) => Inline::Text(fixed.text),
-        }
-    }
-
-    /// Within an address.
-    pub(crate) fn piece(self) -> Piece {
-        match self {
-            Filler::Reader(merge) => Piece::Merge(merge),
-            Filler::Fixed(fixed) if fixed.address => Piece::Literal(fixed.text),
-            Filler::Fixed(fixed) => Piece::Literal(Context::Url.escape(&fixed.text).into_owned()),
-        }
-    }
-}
-
 /// What of the front matter may hold slots, read.
 pub(crate) struct Heads {
     pub(crate) subject: Vec<Inline>,
@@ -198,6 +138,7 @@ impl<'a> Slots<'a> {
             ),
             ("issue.dates", text(&dates.unwrap_or_default())),
             ("list.name", text(given.list_of(front))),
+            ("list.title", text(given.title_of(front))),
             ("publication.name", text(given.publication)),
             ("publication.url", address(given.url)),
             (
@@ -285,19 +226,39 @@ impl<'a> Slots<'a> {
         base: usize,
         found: &mut Vec<Diagnostic>,
     ) -> Vec<Inline> {
+        joined(self.cut(text, base, Filler::inline, found))
+    }
+
+    /// The same of components, whose texts are markup.
+    pub(crate) fn components(
+        &self,
+        text: &str,
+        base: usize,
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<Inline> {
+        self.cut(text, base, Filler::component, found)
+    }
+
+    fn cut(
+        &self,
+        text: &str,
+        base: usize,
+        fill: fn(Filler) -> Inline,
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<Inline> {
         let mut out = Vec::new();
         let mut from = 0;
         while let Some(slot) = self.next(text, from, base, found) {
             if slot.start > from {
                 out.push(Inline::Text(text[from..slot.start].into()));
             }
-            out.push(slot.filler.inline());
+            out.push(fill(slot.filler));
             from = slot.end;
         }
         if from < text.len() {
             out.push(Inline::Text(text[from..].into()));
         }
-        joined(out)
+        out
     }
 
     /// What the front matter says to the reader: the title stands for a subject, and the teaser for a
@@ -410,9 +371,17 @@ impl<'a> Slots<'a> {
             return Some(Filler::Reader(Merge::Page(slot)));
         }
         if let Some(fixed) = self.fixed.get(name) {
+            if name.starts_with(LIST) && self.given.mail != Mail::Issue {
+                let problem =
+                    format!("`{name}` exists for issues only: a mail like this speaks of any list");
+                found.push(self.error(offset, length, "slot", problem));
+            }
             return Some(self.fixed(name, fixed, default, offset, length, found));
         }
         let kind = self.given.fields.kind(name);
+        if let Some(warning) = default.and_then(|default| self.markup(default, offset, length)) {
+            found.push(warning);
+        }
         let merge = Merge::Field {
             name: name.to_owned(),
             default: default.unwrap_or_default().to_owned(),
@@ -424,7 +393,7 @@ impl<'a> Slots<'a> {
             let error = self.error(offset, length, "unknown-field", message);
             found.push(match self.meant(name) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error.help("declare it in `fields.toml`"),
+                None => error.help(self.instead_of(name)),
             });
         } else if let Some(problem) = misplaced(self.given.mail, &merge.slot(Context::Text)) {
             found.push(self.error(offset, length, "slot", problem));

@@ -9,14 +9,17 @@ use std::ops::Range;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::{Inline, Link, LinkId, Merge, Picture, plain_text};
 use crate::issue::front::{self, Front};
-use crate::issue::html::{Token, tokens, without_entities};
-use crate::issue::merge::{Given, Slots};
+use crate::issue::given::Given;
+use crate::issue::html::without_entities;
+use crate::issue::merge::Slots;
 use crate::issue::own::only::Nest;
-use crate::issue::own::tags::{SOURCES, Tag, is_outlooks};
+use crate::issue::own::scan::{attributes, content, engine, is_dynamic, literally};
+use crate::issue::own::tags::{Defaults, SOURCES, Tag, is_outlooks};
 use crate::issue::{Issue, Read, decode, target};
 use crate::segment::Sieve;
 
 mod only;
+mod scan;
 pub(in crate::issue) mod tags;
 
 /// Characters of a link's text, or of a headline, in the link's name.
@@ -104,6 +107,7 @@ impl Issue {
             base,
             found,
             place: "intro".into(),
+            defaults: Defaults::of(&text[base..]),
             given,
             nest: Nest::default(),
             links: Vec::new(),
@@ -141,6 +145,7 @@ impl Issue {
             slug: slug.to_owned(),
             file: file.to_owned(),
             text: text.clone(),
+            list: given.list_named(&front),
             front,
             subject: heads.subject,
             preheader,
@@ -181,6 +186,7 @@ struct Reading<'a> {
     found: &'a mut Vec<Diagnostic>,
     /// The headline above, for the names of links.
     place: String,
+    defaults: Defaults,
     given: Given<'a>,
     nest: Nest,
     links: Vec<Link>,
@@ -324,6 +330,9 @@ impl<'a> Reading<'a> {
         let told = tag.misplaced_fields(text, fit, self.source, self.base);
         self.found.extend(told);
         let told = tag.field_in_sheet(text, self.source, self.base);
+        let told = told
+            .into_iter()
+            .chain(tag.idle(text, &self.defaults, self.source, self.base));
         self.found.extend(told);
         if matches!(name.as_str(), "h1" | "h2" | "h3") {
             let headline = content(text, end, &name);
@@ -409,89 +418,6 @@ impl<'a> Reading<'a> {
         let share = share.map(|url| self.link(url, "Share this issue", offset));
         (authors, share)
     }
-}
-
-/// Whether the engine has a part in a value.
-fn is_dynamic(value: &str) -> bool {
-    value.contains("{{") || value.contains("{%")
-}
-
-/// The length of an expression, a statement or a comment of the engine that `text` begins with.
-fn engine(text: &str) -> Option<usize> {
-    for (open, close) in [("{{", "}}"), ("{%", "%}"), ("{#", "#}")] {
-        if text.starts_with(open) {
-            return text.find(close).map(|end| end + close.len());
-        }
-    }
-    None
-}
-
-/// A text that the engine prints as it is.
-fn literally(text: &str) -> String {
-    if !text.contains('{') {
-        return text.to_owned();
-    }
-    text.replace('{', "&#123;")
-}
-
-/// Name and extent, without quotes, of each value from `at` to the end of the tag, and the offset behind it.
-fn attributes(text: &str, mut at: usize) -> (Vec<(String, Range<usize>)>, usize) {
-    let mut out = Vec::new();
-    while at < text.len() {
-        let rest = &text[at..];
-        if let Some(length) = engine(rest) {
-            at += length;
-            continue;
-        }
-        let Some(c) = rest.chars().next() else { break };
-        if c == '>' {
-            return (out, at + 1);
-        }
-        if c.is_whitespace() || "/='\"{".contains(c) {
-            at += c.len_utf8();
-            continue;
-        }
-        let ends = |c: char| c.is_whitespace() || "/>='\"{".contains(c);
-        let length = rest.find(ends).unwrap_or(rest.len());
-        let name = rest[..length].to_ascii_lowercase();
-        at += length;
-        let Some(value) = text[at..].trim_start().strip_prefix('=') else {
-            continue;
-        };
-        let value = value.trim_start();
-        let start = text.len() - value.len();
-        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
-        let start = start + usize::from(quote.is_some());
-        let closes = |c: char| match quote {
-            Some(quote) => c == quote,
-            // HTML, section 13.1.2.3: a slash is part of such a value.
-            None => c.is_whitespace() || c == '>',
-        };
-        let mut end = start;
-        while end < text.len() && !text[end..].starts_with(closes) {
-            let step = engine(&text[end..]);
-            let step = step.or(text[end..].chars().next().map(char::len_utf8));
-            end += step.unwrap_or(1);
-        }
-        let end = end.min(text.len());
-        out.push((name, start..end));
-        at = (end + usize::from(quote.is_some())).min(text.len());
-    }
-    (out, at)
-}
-
-/// The words between a tag that ends at `start` and its closing tag.
-fn content(text: &str, start: usize, name: &str) -> String {
-    let rest = &text[start.min(text.len())..];
-    let end = rest.find(&format!("</{name}")).unwrap_or_default();
-    let words = tokens(&rest[..end], |at| at)
-        .into_iter()
-        .filter_map(|token| match token {
-            Token::Text(text, _) => Some(text),
-            _ => None,
-        });
-    let words: String = words.collect();
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

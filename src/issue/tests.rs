@@ -4,7 +4,8 @@ use crate::compile::Slot;
 use crate::compile::press::Mail;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::issue::block::{Block, Inline, Merge, Target, plain_text};
-use crate::issue::merge::{self, Given};
+use crate::issue::given::{Given, Titles};
+use crate::issue::merge;
 use crate::issue::{Issue, Item};
 use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
@@ -30,6 +31,7 @@ fn octets(octets: &[u8], mail: Mail, found: &mut Vec<Diagnostic>) -> Option<Issu
         url: "https://news.example",
         list: "weekly",
         chosen: None,
+        titles: &Titles::default(),
         subject: None,
         language: "en",
         segments: &Segments::default(),

@@ -5,6 +5,7 @@
 use crate::compile::press::{Mail, Options, Site};
 use crate::config::Config;
 use crate::config::privacy::Tracking;
+use crate::issue::given::Titles;
 use crate::publication::folder::Folder;
 
 /// What the author wrote the issue in.
@@ -23,6 +24,8 @@ pub(super) struct Order<'a> {
     pub(super) list: &'a str,
     /// The list it is sent to, whatever the issue says.
     pub(super) chosen: Option<&'a str>,
+    /// What readers call the lists there are, if anybody asked.
+    pub(super) titles: Option<&'a Titles>,
     /// The subject, whatever the issue says.
     pub(super) subject: Option<&'a str>,
     pub(super) slug: &'a str,
@@ -54,6 +57,7 @@ impl<'a> Order<'a> {
             },
             list: &config.publication.list,
             chosen: None,
+            titles: None,
             subject: None,
             slug,
             folder,

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use crate::compile::press::Mail;
 use crate::config::Config;
+use crate::issue::given::Titles;
 use crate::publication::order::Order;
-use crate::publication::{Previewed, Publication, made};
+use crate::publication::{Asked, Previewed, Publication, made};
 
 /// Each with what kind of mail it is.
 const MAILS: [(&str, Mail); 6] = [
@@ -34,12 +35,17 @@ pub fn shown(
     config: &Config,
     emails: &Path,
     name: &str,
-    list: Option<&str>,
+    (list, titles): (Option<&str>, &Titles),
     annotate: bool,
 ) -> anyhow::Result<Previewed> {
     let publication = Publication::load(emails)?;
     let Some((kind, mail)) = publication.system_mail(name) else {
-        return made(config, emails, name, (list, None), annotate);
+        let asked = Asked {
+            list,
+            titles,
+            subject: None,
+        };
+        return made(config, emails, name, asked, annotate);
     };
     let folder = publication.folder(&format!("system/{kind}"));
     publication.build(&Order::new(config, mail, kind, &folder).annotated(annotate))

@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::compile::Template;
 use crate::diagnostic::Diagnostic;
 use crate::id::ListId;
+use crate::lists;
 use crate::preflight;
 use crate::publication::{self, Built};
 use crate::run::plan::Planned;
@@ -239,7 +240,9 @@ pub async fn promos_of(
         .await?;
     let list = list.context("the run's list is gone")?;
     let emails = app.emails();
-    let built = publication::compile_for(&app.config, &emails, &run.slug, Some(&list.slug));
+    let titles = lists::titles(&app.store).await?;
+    let (config, slug) = (&app.config, &run.slug);
+    let built = publication::compile_for(config, &emails, slug, &titles, Some(&list.slug));
     let Some(built) = built
         .ok()
         .filter(|built| run.revision == Some(built.compiled.hash()))

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use pressrun::issue::given::Titles;
 use pressrun::keyfile;
 use pressrun::publication::{Built, Publication, compile_issue};
 use pressrun::rehearse::{self, Kind, Report, speed};
@@ -24,7 +25,7 @@ fn built(rig: &Rig, issue: &str) -> Built {
     std::fs::write(emails.join("fields.toml"), fields).expect("a file");
     std::fs::create_dir_all(emails.join("issues/bees")).expect("a folder");
     std::fs::write(emails.join("issues/bees/issue.md"), issue).expect("a file");
-    compile_issue(&rig.app.config, &emails, "bees").expect("an issue")
+    compile_issue(&rig.app.config, &emails, "bees", &Titles::default()).expect("an issue")
 }
 
 /// Kind, field and number of each finding.

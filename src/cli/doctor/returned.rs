@@ -9,6 +9,7 @@ use anyhow::Context;
 use crate::address::EmailAddress;
 use crate::cli::{Cli, signal};
 use crate::doctor::{Desk, Findings, message};
+use crate::lists;
 use crate::message::copy::Values;
 use crate::publication::{self, Publication};
 use crate::run::test_copy;
@@ -72,7 +73,8 @@ pub(super) async fn send(
     let stop = signal::stop();
     let one = std::slice::from_ref(to);
     let values = Values::default();
-    let built = publication::compile_issue(&app.config, &app.emails(), &issue)?;
+    let titles = lists::titles(&app.store).await?;
+    let built = publication::compile_issue(&app.config, &app.emails(), &issue, &titles)?;
     let sent = test_copy::send(&app, built, one, &values, stop.subscribe()).await;
     app.store.close().await;
     let tested = sent?.tested;

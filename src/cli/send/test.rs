@@ -43,7 +43,8 @@ impl Test {
         let stop = signal::stop();
         let to = &self.to;
         let (list, emails) = (self.list.as_deref(), app.emails());
-        let built = publication::compile_for(&app.config, &emails, &self.issue, list)?;
+        let titles = lists::titles(&app.store).await?;
+        let built = publication::compile_for(&app.config, &emails, &self.issue, &titles, list)?;
         if list.is_some() {
             lists::find(app, &built.list).await?;
         }

@@ -6,7 +6,7 @@ use scraper::{ElementRef, Html, Node, Selector};
 
 use crate::draft::html::element::{BLOCKS, embedded};
 use crate::draft::html::{DEPTH_LIMIT, notes};
-use crate::draft::links::{TODO, within};
+use crate::draft::links::{TODO, phrase_at_end, within};
 use crate::draft::piece::{Kind, Piece, escape};
 use crate::draft::write::target;
 
@@ -20,6 +20,18 @@ const SHARING: [&str; 7] = [
     "threads.net/intent",
     "wa.me/?",
 ];
+
+/// Whether an element is a link, or begins with one.
+fn leads(element: ElementRef<'_>) -> bool {
+    let mut at = Some(element);
+    while let Some(element) = at {
+        if element.value().name() == "a" {
+            return element.value().attr("href").is_some();
+        }
+        at = element.first_child().and_then(ElementRef::wrap);
+    }
+    false
+}
 
 /// The reader of words, with what it came across on its way.
 pub(super) struct Words {
@@ -97,8 +109,15 @@ impl Words {
     }
 
     /// A text outside of links: blanks collapse, phrases that should be links become some.
-    pub(super) fn text(&self, text: &str) -> String {
-        within(&collapsed(text)).0
+    pub(super) fn text(&self, text: &str, behind: Option<ElementRef<'_>>) -> String {
+        let text = collapsed(text);
+        // "Read more" before a link is no link of its own.
+        let kept = match behind {
+            Some(next) if leads(next) => phrase_at_end(text.trim_end()),
+            _ => None,
+        };
+        let (words, kept) = text.split_at(kept.unwrap_or(text.len()));
+        within(words).0 + &escape(kept)
     }
 
     pub(super) fn children(&mut self, element: ElementRef<'_>, depth: usize) -> String {
@@ -118,7 +137,10 @@ impl Words {
         }
         for child in element.children() {
             match child.value() {
-                Node::Text(text) => out.push_str(&self.text(text)),
+                Node::Text(text) => {
+                    let behind = child.next_sibling().and_then(ElementRef::wrap);
+                    out.push_str(&self.text(text, behind));
+                }
                 Node::Element(_) => {
                     let Some(child) = ElementRef::wrap(child) else {
                         continue;

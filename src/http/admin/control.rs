@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::http::admin::{Admin, issues, runs};
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail, addresses};
+use crate::lists;
 use crate::message::copy::Values;
 use crate::publication;
 use crate::run::{self, guards, reschedule, test_copy};
@@ -158,7 +159,8 @@ pub(super) async fn test(
 /// Puts the copies into the queue; whoever sends sends them. Gives their keys.
 async fn begin_test(app: App, slug: String, to: Vec<EmailAddress>) -> anyhow::Result<String> {
     let (config, emails) = (app.config.clone(), app.emails());
-    let built = move || publication::compile_issue(&config, &emails, &slug);
+    let titles = lists::titles(&app.store).await?;
+    let built = move || publication::compile_issue(&config, &emails, &slug, &titles);
     let built = tokio::task::spawn_blocking(built).await;
     let built = built.context("the compiler panicked")??;
     let begun = test_copy::begin(&app, built, &to, &Values::of_nobody()).await?;

@@ -14,6 +14,7 @@ use crate::http::form::{Form, addresses};
 use crate::http::preview::look::Look;
 use crate::http::preview::reader::seen;
 use crate::http::preview::{Desk, Test, lock};
+use crate::lists;
 use crate::run::test_copy::{self, Tested};
 
 /// `POST /test`: sends, keeps how it went for the page, and goes back to it.
@@ -47,7 +48,8 @@ async fn deliver(desk: Arc<Desk>, look: Look, to: String) -> anyhow::Result<Vec<
     remember(&desk, &to);
     let sent = async {
         // As it is now, whatever the page shows.
-        let built = desk.target.sent(&app.config, &app.emails())?;
+        let titles = lists::titles(&app.store).await?;
+        let built = desk.target.sent(&app.config, &app.emails(), &titles)?;
         test_copy::send(&app, built, &to, &seen.reader.values, desk.stop.clone()).await
     };
     let report = sent.await;

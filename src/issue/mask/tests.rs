@@ -7,7 +7,8 @@ use crate::compile::press::Mail;
 use crate::diagnostic::Source;
 use crate::issue::block::{Inline, Merge};
 use crate::issue::front::Front;
-use crate::issue::merge::{Given, Slots};
+use crate::issue::given::{Given, Titles};
+use crate::issue::merge::Slots;
 use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
 
@@ -21,6 +22,7 @@ fn mask(text: &str) -> (Masked, Vec<String>) {
         url: "",
         list: "",
         chosen: None,
+        titles: &Titles::default(),
         subject: None,
         language: "en",
         segments: &Segments::default(),
@@ -105,7 +107,19 @@ fn words_in_braces_stay_at_the_end_of_a_headline_and_attributes_do_not() {
 #[test]
 fn an_unknown_tag_is_hidden_with_a_warning_and_known_ones_are_not() {
     let (masked, found) = mask("a <CALL> </CALL> <b>x</b> <https://a.example> `<CODE>` \\<X> <3");
-    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found.len(), 1, "a pair is told once: {found:?}");
     assert!(found[0].starts_with("a.md:1:3: warning[unknown-tag]: `<CALL>`"));
     assert_eq!(masked.text.matches('<').count(), 6, "{}", masked.text);
+    for (text, help) in [
+        (
+            "<stong>x</stong>",
+            "did you mean `<strong>`? Write `\\<stong>` to have it shown",
+        ),
+        ("<CALL>", "write `\\<CALL>` to say so"),
+        ("<x>", "write `\\<x>` to say so"),
+    ] {
+        let (_, found) = mask(text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].ends_with(&format!("help: {help}")), "{found:?}");
+    }
 }

@@ -3,7 +3,8 @@
 //! Promises: what was most likely meant as a slot never goes out as it stands; brackets that mean something else
 //! are left alone.
 
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, Severity, nearest};
+use crate::issue::html::without_entities;
 use crate::issue::merge::{Slots, is_name};
 
 impl Slots<'_> {
@@ -64,4 +65,55 @@ impl Slots<'_> {
         let same = self.names().find(|known| bare(known) == wanted);
         same.or_else(|| nearest(&name.to_lowercase(), self.names()))
     }
+
+    /// What may be written for a name that is like no other.
+    pub(super) fn instead_of(&self, name: &str) -> String {
+        let family = name.split('.').next().unwrap_or_default();
+        let within = |known: &&str| {
+            known
+                .strip_prefix(family)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        let alike = self.names().filter(within);
+        let alike: Vec<String> = alike.map(|known| format!("`{known}`")).collect();
+        match alike.as_slice() {
+            [] if name.contains('.') => {
+                "a name with a dot begins with `issue.`, `list.` or `publication.`".into()
+            }
+            [] => "declare it in `fields.toml`".into(),
+            alike => format!("there are {}", alike.join(", ")),
+        }
+    }
+
+    /// Tells markup in the default of the slot at `offset`.
+    pub(super) fn markup(&self, default: &str, offset: usize, length: usize) -> Option<Diagnostic> {
+        let mark = marked(default)?;
+        let message = format!("`{mark}` in this default is shown as it stands");
+        let warning = (self.source).at(Severity::Warning, offset, length, "slot-markup", message);
+        Some(warning.help(
+            "a default is plain words: put looks around the slot, and write letters as they are",
+        ))
+    }
+}
+
+/// What of a default would be markup elsewhere: a tag, an entity, or a pair of Markdown's marks.
+fn marked(default: &str) -> Option<&str> {
+    let tag = default.match_indices('<').find_map(|(at, _)| {
+        let name = default[at + 1..].trim_start_matches('/');
+        let end = default[at..].find('>')?;
+        let named = name.starts_with(|c: char| c.is_ascii_alphabetic());
+        named.then(|| &default[at..=at + end])
+    });
+    let entity = || {
+        default.match_indices('&').find_map(|(at, _)| {
+            let end = default[at..].find(';')?;
+            let mark = &default[at..=at + end];
+            (without_entities(mark) != mark).then_some(mark)
+        })
+    };
+    let marks = || {
+        let mut pairs = ["**", "__", "`", "~~"].into_iter();
+        pairs.find(|mark| default.matches(mark).count() > 1)
+    };
+    tag.or_else(entity).or_else(marks)
 }

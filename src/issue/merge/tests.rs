@@ -1,12 +1,13 @@
 //! What a slot may hold, and what is said about one that holds something else.
 
-use super::{Given, Slots};
+use super::Slots;
 use crate::compile::notation::Notation;
 use crate::compile::press::Mail;
 use crate::compile::{Context, Slot};
 use crate::diagnostic::Source;
 use crate::issue::block::{Inline, Merge, Piece};
 use crate::issue::front::Front;
+use crate::issue::given::{Given, Titles};
 use crate::segment::named::Segments;
 use crate::subscriber::field::{FieldKind, FieldTable};
 
@@ -33,6 +34,7 @@ fn with<T>(
         url: "https://p.example",
         list: "weekly",
         chosen: None,
+        titles: &Titles::default(),
         subject: None,
         language: "en",
         segments: &Segments::default(),
@@ -148,6 +150,13 @@ fn what_every_copy_shares_is_text_at_once() {
             "is empty: the front matter gives no `dates`",
         ),
         ("[[issue.titel]]", "did you mean `issue.title`?"),
+        ("[[list.titel]]", "did you mean `list.title`?"),
+        ("[[list.readers]]", "there are `list.name`, `list.title`"),
+        ("[[list]]", "there are `list.name`, `list.title`"),
+        (
+            "[[readers.list]]",
+            "begins with `issue.`, `list.` or `publication.`",
+        ),
         ("[[share_url]]", "link to it: `[words](share_url)`"),
         ("[[issue.]]", "names no field"),
     ] {
@@ -168,6 +177,8 @@ fn a_page_and_a_field_stand_only_in_mails_that_have_them() {
             "exists in the confirm mail only",
         ),
         ("[[view_url]]", Mail::Welcome, "exists for issues only"),
+        ("[[list.title]]", Mail::Welcome, "exists for issues only"),
+        ("[[list.name]]", Mail::Confirm, "exists for issues only"),
         ("[[name|x]]", Mail::Confirm, "nobody has confirmed"),
         ("[[unsubscribe_url]]", Mail::Confirm, "has no such page"),
     ] {
@@ -221,6 +232,9 @@ fn the_list_of_a_slot_is_the_one_that_is_sent_to() {
         list: Some("letters".into()),
         ..Front::default()
     };
+    let titles: Titles = [("letters".into(), "Letters & more".into())]
+        .into_iter()
+        .collect();
     let named = |front: &Front, chosen| {
         let given = Given {
             fields: &fields,
@@ -229,19 +243,25 @@ fn the_list_of_a_slot_is_the_one_that_is_sent_to() {
             url: "https://p.example",
             list: "weekly",
             chosen,
+            titles: &titles,
             subject: None,
             language: "en",
             segments: &Segments::default(),
             zone: "UTC",
         };
-        let text = "[[list.name]]";
+        let text = "[[list.name]]: [[list.title]]";
         let slots = Slots::new(Source { file: "a.md", text }, "one", front, given);
         slots.inlines(text, 0, &mut Vec::new())
     };
     for (front, chosen, expected) in [
-        (&Front::default(), None, "weekly"),
-        (&front, None, "letters"),
-        (&front, Some("beta"), "beta"),
+        (&Front::default(), None, "weekly: P"),
+        (&front, None, "letters: Letters & more"),
+        (&front, Some("beta"), "beta: beta"),
+        (
+            &Front::default(),
+            Some("letters"),
+            "letters: Letters & more",
+        ),
     ] {
         assert_eq!(named(front, chosen), [Inline::Text(expected.into())]);
     }
@@ -293,5 +313,41 @@ fn a_slot_that_does_not_end_on_its_line_is_told() {
         "[[no\nb]]",
     ] {
         assert_eq!(read(text).1, Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn markup_in_a_default_is_told_with_its_place() {
+    for (default, mark) in [
+        ("<b>you</b>", "<b>"),
+        ("a <br/> b", "<br/>"),
+        ("Bj&ouml;rn", "&ouml;"),
+        ("R&#38;D", "&#38;"),
+        ("**you**", "**"),
+        ("`you`", "`"),
+    ] {
+        let expected = format!(
+            "a.md:1:4: warning[slot-markup]: `{mark}` in this default is shown as it stands\n    help: a \
+             default is plain words: put looks around the slot, and write letters as they are"
+        );
+        let (inlines, found) = read(&format!("Hi [[first_name|{default}]]"));
+        assert_eq!(found, [expected]);
+        assert!(
+            matches!(&inlines[1], Inline::Merge(Merge::Field { default: kept, .. }) if kept == default)
+        );
+    }
+    for plain in [
+        "you & me",
+        "a < b > c",
+        "<3",
+        "2 * 3 * 4",
+        "R&D; and more",
+        "x_y_z",
+    ] {
+        assert_eq!(
+            read(&format!("[[first_name|{plain}]]")).1,
+            Vec::<String>::new(),
+            "{plain}"
+        );
     }
 }

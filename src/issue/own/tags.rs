@@ -9,7 +9,8 @@ use std::ops::Range;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::Picture;
 use crate::issue::html::without_entities;
-use crate::issue::own::{READ, attributes, content};
+use crate::issue::own::READ;
+use crate::issue::own::scan::{attributes, content};
 
 /// Tags whose image a reader may not see.
 const SHOWN: [&str; 3] = ["mj-image", "mj-carousel-image", "img"];
@@ -24,6 +25,35 @@ pub(in crate::issue) struct Tag {
     /// Each with the octets of its value.
     pub(in crate::issue) attributes: Vec<(String, Range<usize>)>,
     pub(in crate::issue) end: usize,
+}
+
+/// The stretches of a text in which components are only given looks.
+#[derive(Clone, Debug, Default)]
+pub(in crate::issue) struct Defaults {
+    stretches: Vec<Range<usize>>,
+    /// One of them says where links lead.
+    links: bool,
+}
+
+impl Defaults {
+    pub(in crate::issue) fn of(text: &str) -> Defaults {
+        let mut found = Defaults::default();
+        let mut at = 0;
+        while let Some(start) = text[at..].find("<mj-attributes").map(|next| at + next) {
+            let end = text[start..].find("</mj-attributes");
+            at = end.map_or(text.len(), |end| start + end);
+            found.links |= text[start..at].contains("href");
+            found.stretches.push(start..at);
+        }
+        found
+    }
+
+    /// Whether a component at this place need not say where it leads.
+    fn spare(&self, at: usize) -> bool {
+        let next = self.stretches.partition_point(|known| known.start <= at);
+        let before = next.checked_sub(1).map(|index| &self.stretches[index]);
+        self.links || before.is_some_and(|known| known.contains(&at))
+    }
 }
 
 /// Whether a comment begins that Outlook reads: its content is a page's for some readers.
@@ -85,6 +115,31 @@ impl Tag {
         let (at, length) = (base + self.name.start, self.name.len());
         let error = source.at(Severity::Error, at, length, "alt", message);
         Some(error.help("write `alt=\"...\"`, or `alt=\"\"` where it is decoration only"))
+    }
+
+    /// A button that leads nowhere; `defaults` are the stretches in which components are only given looks, and
+    /// `base` is the offset of `text` in the file.
+    pub(in crate::issue) fn idle(
+        &self,
+        text: &str,
+        defaults: &Defaults,
+        source: Source<'_>,
+        base: usize,
+    ) -> Option<Diagnostic> {
+        let name = &text[self.name.clone()];
+        if !name.eq_ignore_ascii_case("mj-button") || defaults.spare(self.name.start) {
+            return None;
+        }
+        let given = self.attributes.iter().find(|(key, _)| key == "href");
+        let leads = match given {
+            Some((_, value)) => !text[value.clone()].trim().is_empty(),
+            // An engine's statement may stand around it.
+            None => text[self.name.end..self.end].contains("href="),
+        };
+        let (at, length) = (base + self.name.start, self.name.len());
+        let message = "this button leads nowhere";
+        let told = source.at(Severity::Warning, at, length, "button-link", message);
+        (!leads).then(|| told.help("write `href=\"https://...\"`"))
     }
 
     /// The file of the issue that one of its attributes names.

@@ -4,7 +4,7 @@ use crate::compile::Slot;
 use crate::compile::press::Mail;
 use crate::issue::Issue;
 use crate::issue::block::{Merge, Target};
-use crate::issue::merge::Given;
+use crate::issue::given::{Given, Titles};
 use crate::issue::own::Part;
 use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
@@ -19,6 +19,7 @@ fn read(body: &str) -> (Option<Issue>, Vec<String>) {
         url: "https://p.example",
         list: "weekly",
         chosen: None,
+        titles: &Titles::default(),
         subject: None,
         language: "en",
         segments: &Segments::default(),

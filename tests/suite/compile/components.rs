@@ -126,6 +126,86 @@ fn a_link_of_components_stands_in_the_table_by_its_words_and_takes_fields_as_an_
 }
 
 #[test]
+fn what_components_among_markdown_say_stands_in_the_text_part() {
+    let desk = Desk::new();
+    desk.write("issues/one/pic.png", PNG);
+    let body = "Before, [one](https://one.example/).\n\n:::mjml\n<!-- no -->\n\
+                <mj-text>Hello <b>[[first_name|you]]</b>, [[issue.title]] &amp; more of\n\
+                <a href=\"https://two.example/?a=1&amp;b=2\">the second</a></mj-text>\n\
+                <mj-image src=\"pic.png\" alt=\"A chart\" href=\"https://chart.example/\" />\n\
+                <mj-divider />\n<mj-button href=\"https://press.example/\">Press</mj-button>\n:::\n\n\
+                :::only tag:paid\n:::mjml\n<mj-text>Secret</mj-text>\n:::\n:::\n\nBehind.\n";
+    let text = format!("---\ntitle: \"One <two> & three\"\n---\n{body}");
+    desk.write("issues/one/issue.md", text);
+    let built = desk.compile("one").expect("an issue");
+    assert_eq!(built.diagnostics, []);
+    let compiled = built.compiled;
+    let text = filled(&compiled.text);
+    let (_, text) = text.split_once("/view/1\n\n").expect("a head");
+    let (text, _) = text.split_once("\n\n----").expect("a foot");
+    assert_eq!(
+        text,
+        "Before, one [1].\n\nHello *<Zo\u{eb}>*, One <two> & three & more of the second [2]\n\n\
+         [Image: A chart]:\nhttps://news.example.org/c/2\n\nPress:\nhttps://news.example.org/c/3\n\n\
+         Behind.\n\n[1] https://news.example.org/c/0\n[2] https://news.example.org/c/1"
+    );
+    assert!(
+        filled(&compiled.html).contains("One &lt;two&gt; &amp; three &amp; more of"),
+        "what a slot stands for is words in the page as well"
+    );
+    let paid = compiled.text.fill_for(1, |_| String::new());
+    assert!(paid.contains("\n\nSecret\n\nBehind."), "{paid}");
+}
+
+#[test]
+fn a_button_of_components_that_leads_nowhere_is_told_by_its_line() {
+    let desk = Desk::new();
+    let told = |body: &str| {
+        let built = desk.body(body).expect("an issue");
+        let told: Vec<String> = built.diagnostics.iter().map(ToString::to_string).collect();
+        told.join("\n")
+    };
+    let button = |tag: &str| format!("a\n\n:::mjml\n<mj-spacer />\n{tag}\n:::");
+    for tag in [
+        "<mj-button>Go</mj-button>",
+        "<mj-button href=\" \">Go</mj-button>",
+    ] {
+        let told = told(&button(tag));
+        let place = "issue.md:8:2: warning[button-link]: this button leads nowhere";
+        assert!(told.contains(place), "{tag}: {told}");
+    }
+    assert_eq!(
+        told(&button(
+            "<mj-button href=\"https://a.example/\">Go</mj-button>"
+        )),
+        ""
+    );
+    let layout = |defaults: &str, button: &str| {
+        let text = format!(
+            "---\ntitle: T\n---\n<mjml><mj-head><mj-attributes>{defaults}</mj-attributes></mj-head><mj-body>\
+             <mj-section><mj-column>\n{button}<mj-text>Hello there, reader of ours \
+             <a href=\"{{{{ unsubscribe_url }}}}\">Leave</a> {{{{ postal_address }}}}</mj-text></mj-column>\
+             </mj-section></mj-body></mjml>"
+        );
+        desk.write("issues/own/issue.mjml", text);
+        let found = desk.compile("own").expect("an issue").diagnostics;
+        found
+            .iter()
+            .map(|found| (found.code, found.line))
+            .collect::<Vec<_>>()
+    };
+    let looks = "<mj-button color=\"#ffffff\" />";
+    assert_eq!(
+        layout(looks, "<mj-button>Go</mj-button>"),
+        [("button-link", 5)]
+    );
+    let everywhere = "<mj-button href=\"https://a.example/\" />";
+    assert_eq!(layout(everywhere, "<mj-button>Go</mj-button>"), []);
+    let leads = "<mj-button {% if true %}href=\"{{ view_url }}\"{% endif %}>Go</mj-button>";
+    assert_eq!(layout(looks, leads), []);
+}
+
+#[test]
 fn an_image_of_components_without_a_text_is_told_by_its_line() {
     let desk = Desk::new();
     desk.write("issues/one/pic.png", PNG);
@@ -174,4 +254,17 @@ fn an_image_with_a_blank_in_its_name_is_found_as_markdown_writes_it() {
     assert_eq!(shown, 3, "{html}");
     let out = desk.refused("![a](%2e%2e/%2e%2e/secret.png)");
     assert!(out.contains("leads out of its folder"), "{out}");
+}
+
+#[test]
+fn components_are_looked_at_beside_the_other_faults_of_an_issue() {
+    let desk = Desk::new();
+    let told =
+        desk.refused("Hi [[frist_name|x]].\n\n:::mjml\n<mj-text colour=\"red\">a</mj-text>\n:::");
+    for expected in [
+        "issue.md:4:4: error[unknown-field]",
+        "issue.md:7:10: error[unknown-attribute]: `mj-text` has no attribute `colour`",
+    ] {
+        assert!(told.contains(expected), "{told}");
+    }
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use pressrun::config::Config;
 use pressrun::diagnostic::Diagnostic;
+use pressrun::issue::given::Titles;
 use pressrun::publication::{Built, Publication, Rejected, compile_issue};
 
 const CONFIG: &str = r#"
@@ -98,7 +99,7 @@ impl Desk {
     }
 
     pub fn compile(&self, issue: &str) -> anyhow::Result<Built> {
-        compile_issue(&self.config, &self.emails(), issue)
+        compile_issue(&self.config, &self.emails(), issue, &Titles::default())
     }
 
     /// Compiles an issue of this body alone.

@@ -278,6 +278,56 @@ fn nothing_is_seen_of_a_note_by_those_who_do_not_get_it() {
 }
 
 #[test]
+fn an_end_for_some_readers_leaves_the_others_no_line_and_no_card() {
+    let without = "Words for all.\n\n## First\n\nShort.\n";
+    let mention = |body: &str| body.replacen("\n\n", "\n\n:::only tag:paid\nPaid[^p].\n:::\n\n", 1);
+    let noted = "\n[^p]: Secret words\n";
+    let outro = "\n***\n\n:::only tag:paid\nSecret end.\n:::\n\n:::only tag:new\nNew end.\n:::\n";
+    for theme in ["digest", "letter", "magazine"] {
+        let desk = Desk::new();
+        let issue = |front: &str, body: &str| {
+            let text = format!("---\ntitle: One\ntheme: {theme}\n{front}---\n{body}");
+            desk.write("issues/one/issue.md", text);
+            desk.compile("one").expect("an issue").compiled
+        };
+        let plain = issue("", without);
+        for end in [
+            noted.to_owned(),
+            outro.to_owned(),
+            format!("{outro}{noted}"),
+        ] {
+            let mut body = format!("{without}{end}");
+            if end.ends_with(noted) {
+                body = mention(&body);
+            }
+            let compiled = issue("", &body);
+            for segments in [0, 1, 2, only::EVERY] {
+                let html = filled(&compiled.html, segments);
+                assert_whole(&html, &format!("{theme} {segments:b} {end}"));
+            }
+            let [html, expected] =
+                [&compiled.html, &plain.html].map(|part| filled(part, only::NOBODY));
+            // Where a part stood between two of them, what Outlook reads is two comments.
+            let squeezed = |html: &str| {
+                let html = html.split_whitespace().collect::<String>();
+                html.replace("<![endif]--><!--[ifmso|IE]>", "")
+            };
+            assert_eq!(squeezed(&html), squeezed(&expected), "{theme} {end}");
+            let [text, expected] =
+                [&compiled.text, &plain.text].map(|part| filled(part, only::NOBODY));
+            assert_eq!(text, expected, "{theme} {end}");
+            let paid = filled(&compiled.html, 1);
+            assert!(paid.contains("Secret"), "{theme}");
+        }
+        // Authors stand in it for all.
+        let signed = issue("authors:\n  - name: Ada\n", &format!("{without}{outro}"));
+        let html = filled(&signed.html, only::NOBODY);
+        assert_whole(&html, theme);
+        assert!(html.contains("Ada") && !html.contains("Secret"), "{theme}");
+    }
+}
+
+#[test]
 fn whole_items_are_for_some_readers_and_the_others_count_on_without_them() {
     let body = "Hello.\n\n## First\n\na\n\n:::only tag:paid\n## Second\n\nSecret[^s], and \
                 [a link](https://paid.example/).\n\n:::only tag:new\nFor new ones.\n:::\n:::\n\n## Third\n\nc\n\n\

@@ -102,6 +102,28 @@ fn an_inbox_shows_what_the_layouts_own_preview_says() {
 }
 
 #[test]
+fn a_layout_knows_the_list_it_goes_to() {
+    let desk = Desk::new();
+    let layout = LAYOUT.replace("</ol></ul>", "</ul>");
+    let layout = layout.replace(
+        "{{ words.why }}",
+        "{{ list.title }} {{ list.name }} [[list.title]]:",
+    );
+    desk.write("issues/own/pic.png", square(40, 20));
+    for (front, expected) in [
+        ("", "The Paper Trail weekly The Paper Trail:"),
+        ("list: in-side\n", "in-side in-side in-side:"),
+    ] {
+        let front = FRONT.replacen("title", &format!("{front}title"), 1);
+        desk.write("issues/own/issue.mjml", format!("{front}{layout}"));
+        let compiled = desk.compile("own").expect("an issue").compiled;
+        for part in [&compiled.html, &compiled.text] {
+            assert!(filled(part).contains(expected), "{}", filled(part));
+        }
+    }
+}
+
+#[test]
 fn a_text_beside_the_mjml_is_the_text_part() {
     let desk = Desk::new();
     let layout = LAYOUT.replace("</ol></ul>", "</ul>");

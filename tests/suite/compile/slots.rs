@@ -1,6 +1,8 @@
 //! Slots of the front matter, and values that are written as the issue's language does.
 
 use pressrun::compile::Template;
+use pressrun::lint::Facts;
+use pressrun::preflight;
 use pressrun::run::sample::{self, Reader};
 
 use crate::compile::desk::Desk;
@@ -105,4 +107,34 @@ fn dates_and_numbers_of_readers_are_written_in_the_language_of_the_issue() {
         "{}",
         made.html
     );
+}
+
+#[test]
+fn the_page_on_issues_names_every_slot_and_key_and_its_example_deserves_no_lint() {
+    let page = include_str!("../../../docs/issues.md");
+    let desk = Desk::new();
+    let (_, rest) = page.split_once("```markdown\n").expect("an example");
+    let (example, _) = rest.split_once("\n```").expect("its end");
+    desk.write("issues/one/issue.md", format!("{example}\n"));
+    let built = desk.compile("one").expect("an issue");
+    let found = preflight::findings(&desk.config, &built, &Facts::default());
+    assert_eq!(found, []);
+    // Whatever begins like this is told with the names there are.
+    for family in ["issue", "list", "publication"] {
+        let told = desk.refused(&format!("[[{family}.zzzzzzzz]]"));
+        let (_, names) = told.split_once("there are ").expect("names");
+        for name in names.lines().next().unwrap_or_default().split(", ") {
+            let slot = format!("`[[{}]]`", name.trim_matches('`'));
+            assert!(page.contains(&slot), "{slot}");
+        }
+    }
+    for page_of_ours in ["unsubscribe", "preferences", "view", "confirm", "share"] {
+        assert!(page.contains(&format!("`[[{page_of_ours}_url]]`")));
+    }
+    desk.write("issues/one/issue.md", "---\nnothing: x\n---\n");
+    let told = desk.compile("one").expect_err("a refusal").to_string();
+    let (_, keys) = told.split_once("there are: ").expect("the keys");
+    for key in keys.lines().next().unwrap_or_default().split(", ") {
+        assert!(page.contains(&format!("`{key}`")), "{key}");
+    }
 }

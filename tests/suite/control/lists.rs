@@ -12,16 +12,18 @@ on_both!(
     async |engine: Engine| {
         let desk = Desk::new(engine, 0, SinkOptions::default()).await;
         for list in ["insiders", "monthly"] {
-            let said = desk.run(&["lists", "add", list, "--title", list]).await;
+            let title = format!("The {list} & co");
+            let said = desk.run(&["lists", "add", list, "--title", &title]).await;
             assert_eq!(said.code, 0, "{said:?}");
         }
-        let plain = format!("{ISSUE}\nThis goes to [[list.name]].\n");
+        let plain = ISSUE.replacen("title: ", "subject: \"[[list.title]]: bees\"\ntitle: ", 1);
+        let plain = format!("{plain}\nThis goes to [[list.name]], called [[list.title]].\n");
         let named = plain.replacen("---\n", "---\nlist: insiders\n", 1);
         for (text, asked, expected) in [
-            (&plain, None, "weekly"),
-            (&named, None, "insiders"),
-            (&named, Some("monthly"), "monthly"),
-            (&plain, Some("monthly"), "monthly"),
+            (&plain, None, ["weekly", "The Weekly"]),
+            (&named, None, ["insiders", "The insiders & co"]),
+            (&named, Some("monthly"), ["monthly", "The monthly & co"]),
+            (&plain, Some("monthly"), ["monthly", "The monthly & co"]),
         ] {
             desk.write("bees", text);
             let before = desk.sink.accepted().len();
@@ -31,13 +33,78 @@ on_both!(
             assert_eq!(said.code, 0, "{said:?}");
             let mail = &desk.sink.accepted()[before];
             let message = String::from_utf8_lossy(&mail.message).replace("=\r\n", "");
-            let words = format!("This goes to {expected}.");
-            assert!(message.contains(&words), "{asked:?}: {message}");
+            let [name, title] = expected;
+            let html = title.replace('&', "&amp;");
+            for words in [
+                format!("Subject: [TEST] {title}: bees"),
+                format!("This goes to {name}, called {title}."),
+                format!("This goes to {name}, called {html}."),
+            ] {
+                assert!(message.contains(&words), "{asked:?}: {words} in {message}");
+            }
         }
         let nowhere = ["test", "bees", "--to", "me@example.com", "--list", "weakly"];
         let said = desk.run(&nowhere).await;
         assert_eq!(said.code, 1, "{said:?}");
         assert!(said.error.contains("no list is named `weakly`"), "{said:?}");
+    }
+);
+
+on_both!(
+    every_command_calls_the_list_that_an_issue_goes_to_as_its_readers_do,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 1, SinkOptions::default()).await;
+        let said = desk
+            .run(&["lists", "add", "insiders", "--title", "Inside {{ 1 }} <b>"])
+            .await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let issue = ISSUE.replacen("title: ", "subject: \"[[list.title]]: bees\"\ntitle: ", 1);
+        let issue = issue.replacen("---\n", "---\nlist: insiders\n", 1);
+        let issue = format!("{issue}\n:::mjml\n<mj-text>For [[list.title]] alone</mj-text>\n:::\n");
+        desk.write("bees", &issue);
+        let title = "Inside {{ 1 }} <b>";
+        let said = desk.run(&["check", "bees", "--json"]).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let checked: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+        assert_eq!(checked["subject"], format!("{title}: bees"));
+        let said = desk.run(&["build", "bees", "--out", "out"]).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let read = |name: &str| std::fs::read_to_string(desk.news().join("out").join(name));
+        let page = read("index.html").expect("a page");
+        assert!(
+            page.contains("For Inside {{ 1 }} &lt;b&gt; alone"),
+            "{page}"
+        );
+        let text = read("text.txt").expect("a text");
+        assert!(text.contains(&format!("\nFor {title} alone\n")), "{text}");
+        let reader = ["subscribers", "add", "in@example.org", "--list", "insiders"];
+        let said = desk
+            .run(&[&reader[..], &["--status", "confirmed"]].concat())
+            .await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let said = desk.run(&["rehearse", "bees"]).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let said = desk
+            .run(&["send", "bees", "--yes", "--accept", "hour"])
+            .await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let mails = desk.sink.accepted();
+        let [mail] = mails.as_slice() else {
+            panic!("{} mails", mails.len());
+        };
+        let message = String::from_utf8_lossy(&mail.message).replace("=\r\n", "");
+        for words in [
+            format!("Subject: {title}: bees"),
+            "For Inside {{ 1 }} &lt;b&gt; alone".into(),
+            format!("\nFor {title} alone\r\n"),
+        ] {
+            assert!(message.contains(&words), "{words} in {message}");
+        }
+        // What was checked is what was sent.
+        let run = desk.run(&["status", "bees", "--json"]).await;
+        let run: serde_json::Value = serde_json::from_str(&run.out).expect("JSON");
+        let revision = checked["revision"].as_str().expect("a revision");
+        assert!(run.to_string().contains(&revision[..16]), "{run}");
     }
 );
 

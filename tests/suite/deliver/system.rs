@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use pressrun::address::EmailAddress;
 use pressrun::id::{DeliveryKey, ListId, RunId, SubscriberId, SubscriptionKey};
+use pressrun::issue::given::Titles;
 use pressrun::message::copy::Values;
-use pressrun::publication::{Publication, compile_issue};
+use pressrun::publication::{Built, Publication, compile_issue};
 use pressrun::run;
 use pressrun::run::test_copy::{self, Tested};
 use pressrun::smtp::sink::SinkOptions;
@@ -33,6 +34,11 @@ pub(super) async fn enqueue(rig: &Rig, address: &str) {
     let now = rig.app.clock.now();
     let queued = rig.app.store.enqueue_system_mail(&mail, now).await;
     queued.expect("a queued mail");
+}
+
+fn compiled(rig: &Rig, issue: &str) -> Built {
+    let (config, emails) = (&rig.app.config, rig.app.emails());
+    compile_issue(config, &emails, issue, &Titles::default()).expect("an issue")
 }
 
 async fn revision_of(rig: &Rig) -> (String, RunId) {
@@ -163,7 +169,7 @@ on_both!(
         let rig = Rig::new(engine, wish).await;
         Publication::write_defaults(&rig.app.emails()).expect("the author's folder");
         let to = EmailAddress::parse("author@example.org").expect("an address");
-        let built = compile_issue(&rig.app.config, &rig.app.emails(), SAMPLE).expect("an issue");
+        let built = compiled(&rig, SAMPLE);
         let begun = test_copy::begin(&rig.app, built, &[to], &Values::default())
             .await
             .expect("a test");
@@ -247,7 +253,7 @@ on_both!(
             ..Values::default()
         };
         let (_say, stop) = tokio::sync::watch::channel(false);
-        let built = compile_issue(&rig.app.config, &rig.app.emails(), "one").expect("an issue");
+        let built = compiled(&rig, "one");
         let report = test_copy::send(&rig.app, built, &to, &values, stop).await;
         let tested = report.expect("a report").tested;
         assert!(tested.iter().all(Tested::is_sent), "{tested:?}");
@@ -274,7 +280,7 @@ on_both!(
         let copy = copy.copy.expect("a record");
         assert!(!copy.contains("subscription"), "{copy}");
         let missing = EmailAddress::parse("nobody@example.org").expect("an address");
-        let built = compile_issue(&rig.app.config, &rig.app.emails(), "one").expect("an issue");
+        let built = compiled(&rig, "one");
         let error = test_copy::values_of(&rig.app, &missing, &built)
             .await
             .expect_err("nobody");
