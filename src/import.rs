@@ -150,7 +150,10 @@ pub async fn run(
         at: now,
     };
     if !import.dry_run {
-        let known = known_again(import, &parser.source.fingerprint);
+        let path = import.file.clone();
+        let content = tokio::task::spawn_blocking(move || source::fingerprint(&path));
+        let content = content.await.context("the reading thread")??;
+        let known = known_again(import, &parser, &content);
         let new = NewImport {
             list,
             file: &summary.file,
@@ -276,12 +279,14 @@ impl Summary {
     }
 }
 
-/// What an import that was broken off is known by: its file and all that decides what becomes of a row.
-fn known_again(import: &Import, file: &[u8; 32]) -> [u8; 32] {
+/// What an import that was broken off is known by: its file, all that decides which rows stand in which batch, and
+/// all that decides what becomes of a row. Batches that were taken are passed over by their number alone.
+fn known_again(import: &Import, parser: &Parser, content: &[u8; 32]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(file);
+    hash.update(content);
     let options = (import.status, import.confirm, &import.consent, &import.map);
     hash.update(serde_json::to_string(&options).expect("texts are JSON"));
+    parser.mark(&mut hash);
     hash.finalize().into()
 }
 

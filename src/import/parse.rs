@@ -2,19 +2,20 @@
 //!
 //! Promises: rows of one address come once, whatever the file repeats, but for those that say more than that its
 //! reader joined: who left or is not to be mailed is so wherever the row stands. Memory does not grow with the file but
-//! for the fingerprints of the addresses seen; the same file gives the same batches, so that an import that
-//! was broken off goes on behind those it took. Runs on a thread of its own.
+//! for the fingerprints of the addresses seen; the same file, read in the same way, gives the same batches, so that an
+//! import that was broken off goes on behind those it took. Runs on a thread of its own.
 
 use std::sync::Arc;
 
 use anyhow::Context;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::clock::Timestamp;
 use crate::import::columns::Row;
 use crate::import::rejects::Rejects;
 use crate::import::seen::Seen;
-use crate::import::services::Standing;
+use crate::import::services::{self, Standing};
 use crate::import::source::Source;
 use crate::import::{BATCH, Import, Progress, Reject};
 use crate::keyring::Keyring;
@@ -26,6 +27,10 @@ const TOLD: usize = 1_000;
 /// Rows that are put in the order of their addresses before they are cut into batches: a batch then touches a
 /// part of each index and not all of it, and a commit writes a fraction of the pages.
 const SORTED: usize = 16 * BATCH;
+
+/// How files are read: moved when another row is taken, or rows are cut into other batches, so that an import that an
+/// older program began is not gone on with.
+const READING: u32 = 2;
 
 /// Rows on their way to the store.
 #[derive(Default)]
@@ -72,6 +77,16 @@ impl Parser {
             keyring,
             now,
         })
+    }
+
+    /// Adds all but the file's content that decides which rows are taken and how they are cut into batches: the tables
+    /// and what their columns mean, the fields, the keyring that tells rows of one address, and this program.
+    pub(super) fn mark(&self, hash: &mut Sha256) {
+        let program = (READING, env!("CARGO_PKG_VERSION"), BATCH, SORTED);
+        let read = (&self.source.tables, &self.table, self.keyring.mark());
+        // What Rust shows of them is the same as long as the program is: another text is another import, no more.
+        hash.update(format!("{program:?}{read:?}"));
+        hash.update(services::TABLE);
     }
 
     /// Reads to the end of the file, or until nobody takes the batches any more; the first `skip` batches are

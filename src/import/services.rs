@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-const TABLE: &str = include_str!("services.toml");
+pub(super) const TABLE: &str = include_str!("services.toml");
 
 /// How a reader stands in the file; what goes before what, the gravest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
