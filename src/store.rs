@@ -157,6 +157,7 @@ pub mod freeze;
 pub mod history;
 pub mod identity;
 pub mod import;
+pub(crate) mod import_moves;
 pub mod imports;
 pub mod learned;
 pub mod leases;

@@ -25,8 +25,10 @@ pub struct Tally {
     pub confirmed: u64,
     pub updated: u64,
     pub known: u64,
-    /// Left, as the file says, and so here.
+    /// Left, as the file says, and so here: nobody whom this list mailed.
     pub left: u64,
+    /// Readers of this list whom the file takes off it.
+    pub taken_off: u64,
     /// Never to be mailed from now on, as the file says.
     pub barred: u64,
     pub unsubscribed: u64,
@@ -42,6 +44,7 @@ impl Tally {
         self.updated += other.updated;
         self.known += other.known;
         self.left += other.left;
+        self.taken_off += other.taken_off;
         self.barred += other.barred;
         self.unsubscribed += other.unsubscribed;
         self.suppressed += other.suppressed;
@@ -100,6 +103,9 @@ pub fn decide(
         let subscription = held.and_then(|known| known.subscription.as_ref());
         if subscription.is_some_and(|held| held.status == Status::Unsubscribed) {
             tally.unsubscribed += 1;
+            // That she left is this import's word, too, when the one that said so first is taken back.
+            let again = subscription.filter(|_| row.standing == Standing::Left);
+            changes.left_again.extend(again.map(|held| held.key));
             continue;
         }
         if let (Some(held), Standing::Left) = (subscription, row.standing) {
@@ -107,7 +113,7 @@ pub fn decide(
                 true => tally.known += 1,
                 false => {
                     changes.leaves.push(held.key);
-                    tally.left += 1;
+                    tally.taken_off += 1;
                 }
             }
             continue;

@@ -10,6 +10,7 @@ use crate::delivery::State;
 use crate::hex::hex;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
+use crate::store::import_moves::note_moves;
 use crate::store::leave::{await_freeze, moved, take_queued};
 use crate::store::tags::PUT_TAGS;
 use crate::store::{CHECKPOINT, Result, Store};
@@ -66,6 +67,8 @@ pub struct Changes {
     pub vouched: Vec<SubscriptionKey>,
     /// Subscriptions whose readers have left elsewhere.
     pub leaves: Vec<SubscriptionKey>,
+    /// Ended subscriptions of which this import says so, too.
+    pub left_again: Vec<SubscriptionKey>,
     /// Addresses never to be mailed again, with the reason, and those of them who are readers.
     pub suppressions: Vec<([u8; 32], &'static str)>,
     pub barred: Vec<SubscriberId>,
@@ -198,8 +201,12 @@ const VOUCHED: &str = "
     update subscriptions set import_id = $2
     where import_id is not null and key in (select cast(value as bigint) from json_each($1))";
 
+/// One that this very import brought was never confirmed.
 const LEAVES: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = $2, paused_until = null
+    update subscriptions
+    set status = 'unsubscribed', left_at = $2, paused_until = null,
+        confirmed_at = case when import_id = $3 and confirmed_at >= $2 then null else confirmed_at end,
+        joined_at = case when import_id = $3 and confirmed_at >= $2 then null else joined_at end
     where status <> 'unsubscribed' and key in (select cast(value as bigint) from json_each($1))
     returning subscriber_id";
 
@@ -291,6 +298,7 @@ impl Store {
                     sqlx::query(self.sql(statement)).bind(rows).execute(&mut *conn).await?;
                 }
             }
+            note_moves!(self, conn, origin, changes);
             if !changes.confirms.is_empty() {
                 let confirmed = sqlx::query(self.sql(CONFIRMS))
                     .bind(json(&changes.confirms))
@@ -316,6 +324,7 @@ impl Store {
                 let readers: Vec<i64> = sqlx::query_scalar(self.sql(LEAVES))
                     .bind(json(&changes.leaves))
                     .bind(origin.at.0)
+                    .bind(origin.import)
                     .fetch_all(&mut *conn)
                     .await?;
                 if readers.len() != changes.leaves.len() {
