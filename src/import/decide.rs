@@ -60,6 +60,8 @@ pub struct Terms {
     pub confirm: bool,
     /// The import that vouches for them, if a consent is stated.
     pub voucher: Option<i64>,
+    /// The import itself, with a consent or without.
+    pub import: Option<i64>,
     pub at: Timestamp,
 }
 
@@ -83,7 +85,9 @@ pub fn decide(
         }
         if let Some(reason) = row.standing.suppressed() {
             changes.suppressions.push((wanted.hash, reason));
-            let reader = held.and_then(|known| known.reader.as_ref());
+            // What is said of an address that she gave up says nothing of her other one.
+            let reader = held.filter(|known| !known.former);
+            let reader = reader.and_then(|known| known.reader.as_ref());
             changes.barred.extend(reader.map(|(reader, ..)| *reader));
             tally.barred += 1;
             continue;
@@ -113,7 +117,12 @@ pub fn decide(
                 true => tally.known += 1,
                 false => {
                     changes.leaves.push(held.key);
-                    tally.taken_off += 1;
+                    // One whom an earlier row of the file had brought is nobody's reader yet.
+                    let own = terms.import.is_some() && held.import == terms.import;
+                    match own && held.since >= terms.at {
+                        true => tally.left += 1,
+                        false => tally.taken_off += 1,
+                    }
                 }
             }
             continue;

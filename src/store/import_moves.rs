@@ -4,6 +4,7 @@
 //! author's, a suppression and a later import's word stand, and that word holds as if this import had never been.
 //! Leaves whom the import itself brought to `undo`.
 
+use crate::id::SubscriptionKey;
 use crate::store::imports::Import;
 use crate::store::leave::await_freeze;
 use crate::store::undo::{LOCK, QUIET};
@@ -74,8 +75,7 @@ pub(crate) const SEAL_ALL: &str = "
         select o.key from subscriptions n join subscriptions o on o.subscriber_id = n.subscriber_id
         where n.key = $1
     )";
-pub(crate) const SEAL_ONE: &str =
-    "update import_moves set was = 'unsubscribed' where key = $1";
+pub(crate) const SEAL_ONE: &str = "update import_moves set was = 'unsubscribed' where key = $1";
 
 const PAGE: &str = "
     select key from import_moves where import_id = $1 and key > $2 order by key limit $3";
@@ -94,7 +94,7 @@ fn stands() -> String {
          )
          and (
              (m.what = 'left' and subscriptions.status = 'unsubscribed'
-              and subscriptions.left_at = m.left_at and subscriptions.left_at >= $2)
+              and subscriptions.left_at = m.left_at)
              or (m.what = 'confirmed' and subscriptions.status = 'confirmed'
                  and subscriptions.confirmed_at = $2 and {QUIET})
          )"
@@ -134,6 +134,25 @@ impl Store {
         again!(self.try_put_back_page(import, after, limit, dry_run).await)
     }
 
+    /// The import by whose word alone the subscription has ended, if it has.
+    pub async fn taken_off_by(
+        &self,
+        key: SubscriptionKey,
+    ) -> Result<Option<(SubscriptionKey, i64)>> {
+        read!(self, conn => {
+            let import: Option<i64> = sqlx::query_scalar(
+                "select min(m.import_id) from import_moves m
+                 join subscriptions n on n.key = m.key and n.status = 'unsubscribed'
+                      and n.left_at = m.left_at
+                 where m.key = $1 and m.what = 'left' and m.was <> 'unsubscribed'",
+            )
+            .bind(key.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(import.map(|import| (key, import)))
+        })
+    }
+
     async fn try_put_back_page(
         &self,
         import: &Import,
@@ -152,7 +171,10 @@ impl Store {
         let last = keys.last().copied();
         let keys = serde_json::to_string(&keys).expect("numbers are JSON");
         if dry_run {
-            let count = format!("select count(*) from subscriptions, import_moves m where {}", stands());
+            let count = format!(
+                "select count(*) from subscriptions, import_moves m where {}",
+                stands()
+            );
             let number: i64 = read!(self, conn => {
                 sqlx::query_scalar(self.sql(&count))
                     .bind(&keys)

@@ -76,7 +76,9 @@ pub(super) async fn undo(app: &App, id: i64, dry_run: bool, json: bool) -> anyho
     };
     let back = match (undone.put_back, dry_run) {
         (0, _) => String::new(),
-        (back, true) => format!("  {back} readers whom it took off or confirmed would be put back\n"),
+        (back, true) => {
+            format!("  {back} readers whom it took off or confirmed would be put back\n")
+        }
         (back, false) => format!("  {back} readers whom it took off or confirmed are put back\n"),
     };
     print(&format!("{told}{back}{}", left(&undone.left)))?;
