@@ -93,6 +93,9 @@ pub struct Summary {
     /// Named before in the same file.
     pub duplicates: u64,
     pub rejected: u64,
+    /// Rows taken whose time of joining is not understood, and what the first says.
+    pub undated: u64,
+    pub undated_as: String,
     /// Where the rejected rows are.
     pub rejects_files: Vec<String>,
     /// The first rejected rows: line and reason.
@@ -234,6 +237,7 @@ pub async fn add_one(
         status,
         confirm,
         voucher: None,
+        import: None,
         at: origin.at,
     };
     let mut wary = WARY;
@@ -274,6 +278,8 @@ impl Summary {
         self.rows = parsed.rows;
         self.duplicates = parsed.duplicates;
         self.rejected = parsed.rejected;
+        self.undated = parsed.undated;
+        self.undated_as = parsed.undated_as;
         self.rejects = parsed.rejects;
         self.rejects_files = parsed.rejects_files;
     }
@@ -308,6 +314,7 @@ impl Writer<'_> {
             status: self.import.status,
             confirm: self.import.confirm,
             voucher: self.origin.import.filter(|_| stated),
+            import: self.origin.import,
             at: self.origin.at,
         };
         let before = summary.tally;

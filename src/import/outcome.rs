@@ -16,6 +16,8 @@ pub struct Outcome {
     pub rows: u64,
     pub duplicates: u64,
     pub rejected: u64,
+    pub undated: u64,
+    pub undated_as: String,
     /// The first rejected rows.
     pub rejects: Vec<Reject>,
     pub tables: Vec<String>,
@@ -28,6 +30,21 @@ impl Outcome {
     /// Reads what is kept; nothing where it says nothing yet.
     pub fn read(kept: &str) -> Outcome {
         serde_json::from_str(kept).unwrap_or_default()
+    }
+
+    /// What whoever imports must know of it: of the service, and of times that nobody understands.
+    pub fn notes(&self) -> Vec<String> {
+        let undated = format!(
+            "when a reader joined is not understood in {} rows (in the first of them, {}): they count as imported \
+             today; `2024-03-04` is understood",
+            self.undated, self.undated_as
+        );
+        let notes = [
+            (!self.note.is_empty(), &self.note),
+            (self.undated > 0, &undated),
+        ];
+        let said = notes.into_iter().filter(|(is_said, _)| *is_said);
+        said.map(|(_, note)| note.clone()).collect()
     }
 
     /// What changed, in numbers and words: `+412 new`, `88 known`. What did not happen is not worth a word.
@@ -47,7 +64,7 @@ impl Outcome {
             (confirmed, "confirmed now"),
             (updated, "updated"),
             (known, "known"),
-            (taken_off, "readers of this list taken off it, as the file says"),
+            (taken_off, "taken off this list, as the file says"),
             (left, "left there and so here"),
             (barred, "never to be mailed from now on"),
             (unsubscribed, "stay unsubscribed"),
@@ -67,6 +84,8 @@ impl From<&Summary> for Outcome {
             rows: summary.rows,
             duplicates: summary.duplicates,
             rejected: summary.rejected,
+            undated: summary.undated,
+            undated_as: summary.undated_as.clone(),
             rejects: summary.rejects.clone(),
             tables: summary.tables.clone(),
             passed_over: summary.passed_over.clone(),

@@ -20,10 +20,13 @@ use crate::import::source::Source;
 use crate::import::{BATCH, Import, Progress, Reject};
 use crate::keyring::Keyring;
 use crate::store::import::Wanted;
+use crate::subscriber::clean_name;
 use crate::subscriber::field::FieldTable;
 
 /// Rejected rows that are kept to be told; the file has them all.
 const TOLD: usize = 1_000;
+/// Characters of a time that is not understood that are told.
+const SHOWN: usize = 40;
 /// Rows that are put in the order of their addresses before they are cut into batches: a batch then touches a
 /// part of each index and not all of it, and a commit writes a fraction of the pages.
 const SORTED: usize = 16 * BATCH;
@@ -48,6 +51,9 @@ pub(super) struct Batch {
 pub(super) struct Parsed {
     pub(super) rows: u64,
     pub(super) duplicates: u64,
+    /// Rows that say in words nobody understands when their readers joined, and the first of them.
+    pub(super) undated: u64,
+    pub(super) undated_as: String,
     pub(super) rejected: u64,
     pub(super) rejects: Vec<Reject>,
     pub(super) rejects_files: Vec<String>,
@@ -124,6 +130,9 @@ impl Parser {
                             parsed.reject(&table.name, record.line, reason);
                         }
                         Ok(row) => {
+                            if row.joined.is_none() && !row.standing.ends() {
+                                parsed.undated(table.columns.joined_cell(record));
+                            }
                             let wanted = wanted(keyring, &row);
                             match seen.insert(&wanted.hash) || row.standing > Standing::Joined {
                                 true => outlet.waiting.push((row, wanted)),
@@ -161,6 +170,17 @@ impl Parser {
 }
 
 impl Parsed {
+    fn undated(&mut self, said: Option<(&str, &str)>) {
+        let Some((column, cell)) = said else {
+            return;
+        };
+        self.undated += 1;
+        if self.undated_as.is_empty() {
+            let cell: String = clean_name(cell).chars().take(SHOWN).collect();
+            self.undated_as = format!("`{column}` is `{cell}`");
+        }
+    }
+
     fn reject(&mut self, table: &str, line: u64, reason: String) {
         self.rejected += 1;
         if self.rejects.len() < TOLD {

@@ -109,7 +109,7 @@ pub(super) async fn one(
         tables => outcome.tables.clone(),
         passed_over => outcome.passed_over.clone(),
         ignored => outcome.ignored_columns.clone(),
-        note => outcome.note.clone(),
+        notes => outcome.notes(),
         rejected => outcome.rejected,
         rejects => Serde(refused(&outcome.rejects)),
         files => rejected::tables(&admin.app, import.id),
