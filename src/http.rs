@@ -61,6 +61,8 @@ pub struct Site {
     pub confirm_revision: String,
     /// Revision of the compiled mail that confirms another address of a reader.
     pub address_revision: String,
+    /// Revision of the compiled mail that tells a reader's former address of the other one.
+    pub moved_revision: String,
     /// Revision of the compiled welcome mail; `None` sends none.
     pub welcome_revision: Option<String>,
     /// Revision of the compiled goodbye mail; `None` sends none.

@@ -93,6 +93,9 @@ pub struct Summary {
     /// Named before in the same file.
     pub duplicates: u64,
     pub rejected: u64,
+    /// Rows taken whose time of joining is not understood, and what the first says.
+    pub undated: u64,
+    pub undated_as: String,
     /// Where the rejected rows are.
     pub rejects_files: Vec<String>,
     /// The first rejected rows: line and reason.
@@ -150,7 +153,10 @@ pub async fn run(
         at: now,
     };
     if !import.dry_run {
-        let known = known_again(import, &parser.source.fingerprint);
+        let path = import.file.clone();
+        let content = tokio::task::spawn_blocking(move || source::fingerprint(&path));
+        let content = content.await.context("the reading thread")??;
+        let known = known_again(import, &parser, &content);
         let new = NewImport {
             list,
             file: &summary.file,
@@ -231,6 +237,7 @@ pub async fn add_one(
         status,
         confirm,
         voucher: None,
+        import: None,
         at: origin.at,
     };
     let mut wary = WARY;
@@ -271,17 +278,21 @@ impl Summary {
         self.rows = parsed.rows;
         self.duplicates = parsed.duplicates;
         self.rejected = parsed.rejected;
+        self.undated = parsed.undated;
+        self.undated_as = parsed.undated_as;
         self.rejects = parsed.rejects;
         self.rejects_files = parsed.rejects_files;
     }
 }
 
-/// What an import that was broken off is known by: its file and all that decides what becomes of a row.
-fn known_again(import: &Import, file: &[u8; 32]) -> [u8; 32] {
+/// What an import that was broken off is known by: its file, all that decides which rows stand in which batch, and
+/// all that decides what becomes of a row. Batches that were taken are passed over by their number alone.
+fn known_again(import: &Import, parser: &Parser, content: &[u8; 32]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(file);
+    hash.update(content);
     let options = (import.status, import.confirm, &import.consent, &import.map);
     hash.update(serde_json::to_string(&options).expect("texts are JSON"));
+    parser.mark(&mut hash);
     hash.finalize().into()
 }
 
@@ -303,6 +314,7 @@ impl Writer<'_> {
             status: self.import.status,
             confirm: self.import.confirm,
             voucher: self.origin.import.filter(|_| stated),
+            import: self.origin.import,
             at: self.origin.at,
         };
         let before = summary.tally;

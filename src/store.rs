@@ -30,6 +30,8 @@ const BUSY: Duration = Duration::from_secs(60);
 /// Pages (of 4 KiB) in the write-ahead log before SQLite folds them back: scattered opens and clicks dirty
 /// one page each, and at the default of 1,000 the folding itself was the larger part of the work.
 pub(crate) const CHECKPOINT: u32 = 8192;
+/// How long emptying the write-ahead log waits for readers of an older state.
+const LOG_WAIT: Duration = Duration::from_millis(250);
 /// How long a caller waits for a connection of the pool.
 const ACQUIRE: Duration = Duration::from_secs(30);
 
@@ -153,10 +155,12 @@ pub mod durability;
 pub mod events;
 pub mod failures;
 pub mod folds;
+pub mod former;
 pub mod freeze;
 pub mod history;
 pub mod identity;
 pub mod import;
+pub(crate) mod import_moves;
 pub mod imports;
 pub mod learned;
 pub mod leases;
@@ -268,6 +272,24 @@ impl Store {
         }
     }
 
+    /// Folds the write-ahead log back into the file and empties it, so that what was deleted is in neither. Whoever
+    /// just reads an older state keeps it from that; it is tried again by the next round of keeping house. Differs by
+    /// necessity: PostgreSQL's log is the business of who runs it.
+    pub async fn empty_log(&self) -> Result<()> {
+        if let Store::Sqlite(db) = self {
+            // No other write waits long for a slow reader.
+            let fold = format!(
+                "pragma busy_timeout = {}; pragma wal_checkpoint(truncate); pragma busy_timeout = {}",
+                LOG_WAIT.as_millis(),
+                BUSY.as_millis()
+            );
+            sqlx::raw_sql(AssertSqlSafe(fold))
+                .execute(&db.writer)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Whether one process alone may send from this database.
     pub fn is_sqlite(&self) -> bool {
         matches!(self, Store::Sqlite(_))
@@ -290,6 +312,12 @@ impl Store {
     async fn migrate(&self) -> anyhow::Result<()> {
         match self {
             Store::Sqlite(db) => {
+                // Two commands may meet a database that is to be made or migrated; SQLite's migrator has no lock of
+                // its own. Whoever comes second finds the work done.
+                let _lock = match db.is_migrated().await? {
+                    true => return Ok(()),
+                    false => db.lock_for_migration().await?,
+                };
                 db.copy_before_migration().await?;
                 let mut conn = db.writer.acquire().await?;
                 SQLITE_MIGRATIONS.run(&mut *conn).await?;
@@ -336,6 +364,8 @@ impl SqliteStore {
             .pragma("temp_store", "memory")
             .pragma("cache_size", "-8192")
             .pragma("wal_autocheckpoint", CHECKPOINT.to_string())
+            // Invariant: what was deleted is not in the file any more, and in no copy of it.
+            .pragma("secure_delete", "on")
             .disable_statement_logging();
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -360,6 +390,39 @@ impl SqliteStore {
             writer,
             path,
         })
+    }
+
+    /// Whether every migration of this program is there, and none that it does not know.
+    async fn is_migrated(&self) -> anyhow::Result<bool> {
+        let mut conn = self.writer.acquire().await?;
+        let known = "select count(*) from sqlite_schema where name = '_sqlx_migrations'";
+        let any: i64 = sqlx::query_scalar(known).fetch_one(&mut *conn).await?;
+        if any == 0 {
+            return Ok(false);
+        }
+        let applied =
+            "select version, checksum from _sqlx_migrations where success order by version";
+        let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(applied).fetch_all(&mut *conn).await?;
+        let known = SQLITE_MIGRATIONS.iter();
+        let known = known.map(|migration| (migration.version, migration.checksum.to_vec()));
+        Ok(applied == known.collect::<Vec<_>>())
+    }
+
+    /// Waits for another process that migrates. The lock is the operating system's and ends with the file.
+    async fn lock_for_migration(&self) -> anyhow::Result<std::fs::File> {
+        let mut name = self.path.clone().into_os_string();
+        name.push("-migrating");
+        let path = PathBuf::from(name);
+        let taken = tokio::task::spawn_blocking(move || {
+            let mut options = std::fs::OpenOptions::new();
+            let options = options.write(true).create(true).truncate(false).mode(0o600);
+            let shown = path.display().to_string();
+            let file = options.open(&path);
+            let file = file.with_context(|| format!("the lock `{shown}` cannot be opened"))?;
+            file.lock().with_context(|| format!("the lock `{shown}`"))?;
+            Ok::<_, anyhow::Error>(file)
+        });
+        taken.await.context("waiting for another migration")?
     }
 
     /// Before a migration changes a database that holds something, its state goes beside it.

@@ -36,9 +36,11 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
 
 fn as_table(kept: &[Kept], dry: bool) -> String {
     let row = |kept: &Kept| {
-        let days = kept
-            .days
-            .map_or("for ever".into(), |days| format!("{days} days"));
+        let days = match kept.days {
+            None => "for ever".to_owned(),
+            Some(0) => "less than a day".to_owned(),
+            Some(days) => format!("{days} days"),
+        };
         vec![kept.kind.to_owned(), days, kept.old.to_string()]
     };
     let forgotten = if dry { "older" } else { "forgotten" };

@@ -23,6 +23,9 @@ use crate::track::Tracker;
 /// While another process (`pressrun send`) sends from this database, its end is awaited in such steps.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How long the end waits for what still uses the database.
+const CLOSING: Duration = Duration::from_secs(5);
+
 /// Serves readers' links and the author's pages, and sends what is to be sent.
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -83,6 +86,13 @@ impl Serve {
                 .context("a part of the server panicked")
                 .and_then(|ended| ended);
             result = result.and(ended);
+        }
+        // The last connection folds the write-ahead log back: what was forgotten does not stay in it.
+        if tokio::time::timeout(CLOSING, app.store.close())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the database was still in use at the end");
         }
         result.map(|()| Exit::Done)
     }
@@ -148,6 +158,7 @@ async fn site(app: &App) -> anyhow::Result<Site> {
         }),
         confirm_revision: system_mail(app, "confirm").await?,
         address_revision: system_mail(app, "address").await?,
+        moved_revision: system_mail(app, "moved").await?,
         welcome_revision: Some(system_mail(app, "welcome").await?),
         goodbye_revision,
     })

@@ -19,6 +19,7 @@ use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::http::listener::Client;
 use crate::id::SubscriptionKey;
+use crate::store::former::Told;
 use crate::store::signup::Confirmed;
 use crate::token::{Claim, sign};
 
@@ -27,12 +28,16 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
     let (subscription, _) = site.signups.confirm_claim(&token).ok_or(Fault::NotFound)?;
     let view = site.app.store.subscription_view(subscription).await?;
     let Some(view) = view else {
+        if let Some((address, done)) = given_up(&site, subscription).await? {
+            return Ok(moved_back(&site, &address, &token, done));
+        }
         let (address, done) = waiting(&site, subscription).await?;
         return Ok(moved(&site, &address, &token, done, false));
     };
     let lists = site.app.store.asked_titles(subscription).await?;
     // Whatever the link was for stands: its second button would take a reader off her list.
     if view.reads_it() && lists.len() == 1 {
+        let lists = site.app.store.confirmed_titles(subscription).await?;
         let manage = sign(&site.app.keyring, &Claim::Manage(subscription));
         let values = context! { lists, manage, before => true };
         return Ok(site.pages.render("confirmed.html", values));
@@ -60,10 +65,12 @@ pub async fn press(
             let lists = store.asked_titles(claim.0).await?;
             let evidence = gather(&site.app.keyring, client, &headers, now);
             let welcome = site.site.welcome_revision.as_deref();
-            match site.signups.confirm(claim, &evidence, welcome).await? {
-                Confirmed::Now | Confirmed::Already => {}
+            let lists = match site.signups.confirm(claim, &evidence, welcome).await? {
+                Confirmed::Now => lists,
+                // What was asked for is not asked for any more.
+                Confirmed::Already => store.confirmed_titles(claim.0).await?,
                 Confirmed::No => return Err(Fault::NotFound),
-            }
+            };
             let manage = sign(&site.app.keyring, &Claim::Manage(claim.0));
             let values = context! { lists, manage, before => false };
             Ok(site.pages.render("confirmed.html", values))
@@ -85,19 +92,33 @@ pub async fn press(
     }
 }
 
-/// The button of the mail that went to a reader's new address; its key names no subscription.
+/// The button of the mail that went to a reader's new address, or of the one to her old one; their keys name no
+/// subscription.
 async fn press_move(
     site: &Public,
     key: SubscriptionKey,
     token: &str,
     answer: &str,
 ) -> Result<Response, Fault> {
+    let (store, now) = (&site.app.store, site.app.clock.now());
+    if let Some((address, _)) = given_up(site, key).await? {
+        if answer != "back" {
+            return Err(Fault::Form);
+        }
+        return match store.take_back(key.0, &address.canonical(), now).await? {
+            true => Ok(moved_back(site, &address, token, true)),
+            false => Err(Fault::NotFound),
+        };
+    }
     let (address, done) = waiting(site, key).await?;
-    let store = &site.app.store;
+    let told = Told {
+        key: site.app.chance.key(),
+        revision: &site.site.moved_revision,
+    };
     match answer {
         // It is theirs already, by this very link.
         "not-me" if done => Ok(moved(site, &address, token, true, false)),
-        "confirm" => match store.finish_move(key.0, site.app.clock.now()).await? {
+        "confirm" => match store.finish_move(key.0, &told, now).await? {
             true => Ok(moved(site, &address, token, true, false)),
             false => Err(Fault::NotFound),
         },
@@ -115,6 +136,21 @@ async fn waiting(site: &Public, key: SubscriptionKey) -> Result<(String, bool), 
     let (address, done) = wish.ok_or(Fault::NotFound)?;
     let address = EmailAddress::parse(&address).map_err(|_| Fault::NotFound)?;
     Ok((address.masked(), done))
+}
+
+/// The address that was given up under the key of a link, and whether it is the reader's again.
+async fn given_up(
+    site: &Public,
+    key: SubscriptionKey,
+) -> Result<Option<(EmailAddress, bool)>, Fault> {
+    let found = site.app.store.given_up(key.0).await?;
+    let read = |(address, done): (String, bool)| Some((EmailAddress::parse(&address).ok()?, done));
+    Ok(found.and_then(read))
+}
+
+fn moved_back(site: &Public, address: &EmailAddress, token: &str, done: bool) -> Response {
+    let values = context! { address => address.masked(), token, done };
+    site.pages.render("moved_back.html", values)
 }
 
 fn moved(site: &Public, address: &str, token: &str, done: bool, dropped: bool) -> Response {

@@ -31,6 +31,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("erase.html", include_str!("pages/erase.html")),
     ("erased.html", include_str!("pages/erased.html")),
     ("moved.html", include_str!("pages/moved.html")),
+    ("moved_back.html", include_str!("pages/moved_back.html")),
     ("fault.html", include_str!("pages/fault.html")),
     ("admin.html", include_str!("pages/admin.html")),
     ("archive.html", include_str!("pages/archive.html")),

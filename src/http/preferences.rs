@@ -70,7 +70,7 @@ pub async fn press(
         },
         "unpause" => {
             store.unpause(key).await?;
-            "Welcome back: the next issue comes to you again."
+            "Welcome back: mail comes to you again, as often as you chose."
         }
         "tracking-on" | "tracking-off" => {
             let on = form.get("answer") == "tracking-on";

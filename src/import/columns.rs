@@ -11,7 +11,7 @@ use crate::import::csv::Record;
 use crate::import::formula::restored;
 use crate::import::rejects::IN_FRONT;
 use crate::import::services::{Service, Standing, folded};
-use crate::import::signs::Sign;
+use crate::import::signs::{Sign, is_none};
 use crate::import::when;
 use crate::subscriber::clean_name;
 use crate::subscriber::field::{BUILT_IN, FieldTable, Fields};
@@ -222,6 +222,15 @@ impl Columns {
             left: time(record, &self.left, now),
             tags,
         })
+    }
+
+    /// The first column that says when a reader joined and is filled, and what it holds.
+    pub(super) fn joined_cell<'a>(&self, record: &'a Record) -> Option<(&str, &'a str)> {
+        let mut cells = self.joined.iter().filter_map(|&column| {
+            let cell = text(record, column).ok()?.trim();
+            (!is_none(cell)).then_some((self.header[column].as_str(), cell))
+        });
+        cells.next()
     }
 
     /// What the row says of the reader besides: name, fields and tags.

@@ -25,8 +25,10 @@ pub struct Tally {
     pub confirmed: u64,
     pub updated: u64,
     pub known: u64,
-    /// Left, as the file says, and so here.
+    /// Left, as the file says, and so here: nobody whom this list mailed.
     pub left: u64,
+    /// Readers of this list whom the file takes off it.
+    pub taken_off: u64,
     /// Never to be mailed from now on, as the file says.
     pub barred: u64,
     pub unsubscribed: u64,
@@ -42,6 +44,7 @@ impl Tally {
         self.updated += other.updated;
         self.known += other.known;
         self.left += other.left;
+        self.taken_off += other.taken_off;
         self.barred += other.barred;
         self.unsubscribed += other.unsubscribed;
         self.suppressed += other.suppressed;
@@ -57,6 +60,8 @@ pub struct Terms {
     pub confirm: bool,
     /// The import that vouches for them, if a consent is stated.
     pub voucher: Option<i64>,
+    /// The import itself, with a consent or without.
+    pub import: Option<i64>,
     pub at: Timestamp,
 }
 
@@ -80,7 +85,9 @@ pub fn decide(
         }
         if let Some(reason) = row.standing.suppressed() {
             changes.suppressions.push((wanted.hash, reason));
-            let reader = held.and_then(|known| known.reader.as_ref());
+            // What is said of an address that she gave up says nothing of her other one.
+            let reader = held.filter(|known| !known.former);
+            let reader = reader.and_then(|known| known.reader.as_ref());
             changes.barred.extend(reader.map(|(reader, ..)| *reader));
             tally.barred += 1;
             continue;
@@ -100,6 +107,9 @@ pub fn decide(
         let subscription = held.and_then(|known| known.subscription.as_ref());
         if subscription.is_some_and(|held| held.status == Status::Unsubscribed) {
             tally.unsubscribed += 1;
+            // That she left is this import's word, too, when the one that said so first is taken back.
+            let again = subscription.filter(|_| row.standing == Standing::Left);
+            changes.left_again.extend(again.map(|held| held.key));
             continue;
         }
         if let (Some(held), Standing::Left) = (subscription, row.standing) {
@@ -107,7 +117,12 @@ pub fn decide(
                 true => tally.known += 1,
                 false => {
                     changes.leaves.push(held.key);
-                    tally.left += 1;
+                    // One whom an earlier row of the file had brought is nobody's reader yet.
+                    let own = terms.import.is_some() && held.import == terms.import;
+                    match own && held.since >= terms.at {
+                        true => tally.left += 1,
+                        false => tally.taken_off += 1,
+                    }
                 }
             }
             continue;

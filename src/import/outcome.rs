@@ -16,6 +16,8 @@ pub struct Outcome {
     pub rows: u64,
     pub duplicates: u64,
     pub rejected: u64,
+    pub undated: u64,
+    pub undated_as: String,
     /// The first rejected rows.
     pub rejects: Vec<Reject>,
     pub tables: Vec<String>,
@@ -30,6 +32,21 @@ impl Outcome {
         serde_json::from_str(kept).unwrap_or_default()
     }
 
+    /// What whoever imports must know of it: of the service, and of times that nobody understands.
+    pub fn notes(&self) -> Vec<String> {
+        let undated = format!(
+            "when a reader joined is not understood in {} rows (in the first of them, {}): they count as imported \
+             today; `2024-03-04` is understood",
+            self.undated, self.undated_as
+        );
+        let notes = [
+            (!self.note.is_empty(), &self.note),
+            (self.undated > 0, &undated),
+        ];
+        let said = notes.into_iter().filter(|(is_said, _)| *is_said);
+        said.map(|(_, note)| note.clone()).collect()
+    }
+
     /// What changed, in numbers and words: `+412 new`, `88 known`. What did not happen is not worth a word.
     pub fn parts(&self) -> Vec<(u64, &'static str)> {
         let Tally {
@@ -37,6 +54,7 @@ impl Outcome {
             updated,
             known,
             left,
+            taken_off,
             barred,
             unsubscribed,
             suppressed,
@@ -46,6 +64,7 @@ impl Outcome {
             (confirmed, "confirmed now"),
             (updated, "updated"),
             (known, "known"),
+            (taken_off, "taken off this list, as the file says"),
             (left, "left there and so here"),
             (barred, "never to be mailed from now on"),
             (unsubscribed, "stay unsubscribed"),
@@ -65,6 +84,8 @@ impl From<&Summary> for Outcome {
             rows: summary.rows,
             duplicates: summary.duplicates,
             rejected: summary.rejected,
+            undated: summary.undated,
+            undated_as: summary.undated_as.clone(),
             rejects: summary.rejects.clone(),
             tables: summary.tables.clone(),
             passed_over: summary.passed_over.clone(),

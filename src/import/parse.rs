@@ -2,30 +2,38 @@
 //!
 //! Promises: rows of one address come once, whatever the file repeats, but for those that say more than that its
 //! reader joined: who left or is not to be mailed is so wherever the row stands. Memory does not grow with the file but
-//! for the fingerprints of the addresses seen; the same file gives the same batches, so that an import that
-//! was broken off goes on behind those it took. Runs on a thread of its own.
+//! for the fingerprints of the addresses seen; the same file, read in the same way, gives the same batches, so that an
+//! import that was broken off goes on behind those it took. Runs on a thread of its own.
 
 use std::sync::Arc;
 
 use anyhow::Context;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::clock::Timestamp;
 use crate::import::columns::Row;
 use crate::import::rejects::Rejects;
 use crate::import::seen::Seen;
-use crate::import::services::Standing;
+use crate::import::services::{self, Standing};
 use crate::import::source::Source;
 use crate::import::{BATCH, Import, Progress, Reject};
 use crate::keyring::Keyring;
 use crate::store::import::Wanted;
+use crate::subscriber::clean_name;
 use crate::subscriber::field::FieldTable;
 
 /// Rejected rows that are kept to be told; the file has them all.
 const TOLD: usize = 1_000;
+/// Characters of a time that is not understood that are told.
+const SHOWN: usize = 40;
 /// Rows that are put in the order of their addresses before they are cut into batches: a batch then touches a
 /// part of each index and not all of it, and a commit writes a fraction of the pages.
 const SORTED: usize = 16 * BATCH;
+
+/// How files are read: moved when another row is taken, or rows are cut into other batches, so that an import that an
+/// older program began is not gone on with.
+const READING: u32 = 2;
 
 /// Rows on their way to the store.
 #[derive(Default)]
@@ -43,6 +51,9 @@ pub(super) struct Batch {
 pub(super) struct Parsed {
     pub(super) rows: u64,
     pub(super) duplicates: u64,
+    /// Rows that say in words nobody understands when their readers joined, and the first of them.
+    pub(super) undated: u64,
+    pub(super) undated_as: String,
     pub(super) rejected: u64,
     pub(super) rejects: Vec<Reject>,
     pub(super) rejects_files: Vec<String>,
@@ -72,6 +83,16 @@ impl Parser {
             keyring,
             now,
         })
+    }
+
+    /// Adds all but the file's content that decides which rows are taken and how they are cut into batches: the tables
+    /// and what their columns mean, the fields, the keyring that tells rows of one address, and this program.
+    pub(super) fn mark(&self, hash: &mut Sha256) {
+        let program = (READING, env!("CARGO_PKG_VERSION"), BATCH, SORTED);
+        let read = (&self.source.tables, &self.table, self.keyring.mark());
+        // What Rust shows of them is the same as long as the program is: another text is another import, no more.
+        hash.update(format!("{program:?}{read:?}"));
+        hash.update(services::TABLE);
     }
 
     /// Reads to the end of the file, or until nobody takes the batches any more; the first `skip` batches are
@@ -109,6 +130,9 @@ impl Parser {
                             parsed.reject(&table.name, record.line, reason);
                         }
                         Ok(row) => {
+                            if row.joined.is_none() && !row.standing.ends() {
+                                parsed.undated(table.columns.joined_cell(record));
+                            }
                             let wanted = wanted(keyring, &row);
                             match seen.insert(&wanted.hash) || row.standing > Standing::Joined {
                                 true => outlet.waiting.push((row, wanted)),
@@ -146,6 +170,17 @@ impl Parser {
 }
 
 impl Parsed {
+    fn undated(&mut self, said: Option<(&str, &str)>) {
+        let Some((column, cell)) = said else {
+            return;
+        };
+        self.undated += 1;
+        if self.undated_as.is_empty() {
+            let cell: String = clean_name(cell).chars().take(SHOWN).collect();
+            self.undated_as = format!("`{column}` is `{cell}`");
+        }
+    }
+
     fn reject(&mut self, table: &str, line: u64, reason: String) {
         self.rejected += 1;
         if self.rejects.len() < TOLD {

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-const TABLE: &str = include_str!("services.toml");
+pub(super) const TABLE: &str = include_str!("services.toml");
 
 /// How a reader stands in the file; what goes before what, the gravest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
@@ -221,6 +221,21 @@ mod tests {
                 "Buttondown",
             ),
             ("Email,Status,Created At,Subscription Tier", "beehiiv"),
+            // TryGhost/migrate, packages/mg-beehiiv-members/src/test/fixtures/members.csv, as it stands there.
+            (
+                "email,First Name,Last Name,status,tier,created_at,stripe_customer_id,Free Tier,Premium Tier,\
+                 unsubscribed_at,Subscription Date (Substack)",
+                "beehiiv",
+            ),
+            (
+                "email,expiry,email_disabled,stripe_connected_customer_id,type",
+                "Substack",
+            ),
+            (
+                "id,email,name,note,subscribed,complimentary_plan,stripe_customer_id,created_at,deleted_at,\
+                 labels,tiers",
+                "Ghost",
+            ),
             (
                 "uuid,email,name,attributes,status,created_at,updated_at",
                 "listmonk",
@@ -257,6 +272,9 @@ mod tests {
         assert_eq!(kit.standing("inactive"), Some(Standing::Pending));
         assert_eq!(kit.standing("Subscribed"), Some(Standing::Joined));
         assert_eq!(kit.standing("elsewhere"), None);
+        let beehiiv = of("email,status,tier,created_at");
+        assert_eq!(beehiiv.standing("validating"), Some(Standing::Pending));
+        assert_eq!(beehiiv.standing("needs_attention"), Some(Standing::Pending));
         let mailchimp = of("Email Address,MEMBER_RATING");
         for (file, standing) in [
             (

@@ -48,6 +48,11 @@ fn is_blank(cell: &str) -> bool {
         .is_empty()
 }
 
+/// Whether the cell holds nothing, or what programs write for nothing and for no.
+pub(super) fn is_none(cell: &str) -> bool {
+    says_yes(cell) == Some(false)
+}
+
 /// Whether the cell says yes, by a word, a number or a time; none when it is nothing of these.
 fn says_yes(cell: &str) -> Option<bool> {
     let cell = cell.trim();

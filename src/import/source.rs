@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -23,8 +23,6 @@ const ENTRIES: usize = 20_000;
 /// Octets of all tables together, by what they say themselves (an entry that holds more is an error of its own):
 /// ten million readers take a quarter of it.
 const UNPACKED: u64 = 4 << 30;
-/// Octets at either end of a file by which it is known again.
-const EDGE: u64 = 64 * 1024;
 const BUFFER: usize = 1 << 16;
 
 /// An opened file whose headers are understood.
@@ -36,11 +34,10 @@ pub(super) struct Source {
     pub(super) passed_over: Vec<String>,
     /// Octets to read.
     pub(super) size: u64,
-    /// What the file is known by when its import goes on.
-    pub(super) fingerprint: [u8; 32],
 }
 
 /// One table of readers.
+#[derive(Debug)]
 pub(super) struct Table {
     /// Place in the archive; none is the file itself.
     entry: Option<usize>,
@@ -64,13 +61,11 @@ impl Source {
     ) -> anyhow::Result<Source> {
         let name = path.display().to_string();
         let mut file = File::open(path).with_context(|| format!("`{name}` cannot be opened"))?;
-        let fingerprint = fingerprint(&mut file).context(name.clone())?;
         let mut source = Source {
             path: path.to_owned(),
             tables: Vec::new(),
             passed_over: Vec::new(),
             size: 0,
-            fingerprint,
         };
         match is_archive(&mut file)? {
             true => source.look_into(file, table, map).context(name)?,
@@ -241,18 +236,17 @@ fn is_archive(file: &mut File) -> anyhow::Result<bool> {
     Ok(&start[..length] == b"PK\x03\x04" || &start[..length] == b"PK\x05\x06")
 }
 
-fn fingerprint(file: &mut File) -> anyhow::Result<[u8; 32]> {
-    let size = file.metadata()?.len();
-    let mut hash = Sha256::new();
-    hash.update(size.to_be_bytes());
-    for start in [0, size.saturating_sub(EDGE)] {
-        file.seek(SeekFrom::Start(start))?;
-        let mut edge = Vec::new();
-        (&mut *file).take(EDGE).read_to_end(&mut edge)?;
-        hash.update(&edge);
+/// The hash of the whole file: one row mended in the middle makes another file of it.
+pub(super) fn fingerprint(path: &Path) -> anyhow::Result<[u8; 32]> {
+    let name = path.display().to_string();
+    let mut file = File::open(path).with_context(|| format!("`{name}` cannot be opened"))?;
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; BUFFER]);
+    loop {
+        match file.read(&mut buffer).context(name.clone())? {
+            0 => return Ok(hash.finalize().into()),
+            read => hash.update(&buffer[..read]),
+        }
     }
-    file.rewind()?;
-    Ok(hash.finalize().into())
 }
 
 #[cfg(test)]

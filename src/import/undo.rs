@@ -1,7 +1,9 @@
 //! Taking a whole import back.
 //!
 //! Promises: exactly those go whom the import brought and to whom nothing has happened since; whoever was mailed,
-//! acted, or was named by a later import with a consent of its own stays and is counted; it goes on after a crash. Leaves what "happened" means to the statement.
+//! acted, or was named by a later import with a consent of its own stays and is counted. Readers of before whom it took
+//! off or confirmed stand as before, unless something moved them since. It goes on after a crash. Leaves what "happened"
+//! means to the statements.
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
@@ -20,6 +22,8 @@ pub struct Undone {
     pub removed: u64,
     /// Mailed or named by a later import since, or the readers did something.
     pub stayed: u64,
+    /// Readers of before whom it had taken off or confirmed, and who stand as before.
+    pub put_back: u64,
     pub left: Left,
 }
 
@@ -28,8 +32,8 @@ pub struct Undone {
 pub struct Left {
     /// Readers who were here before and got another name or other fields.
     pub updated: u64,
-    /// Readers who were here before and were confirmed by it.
-    pub confirmed: u64,
+    /// Readers who were here before, taken off or confirmed by it, and not put back: something happened since.
+    pub moved: u64,
     /// Readers who were here before, updated or not: what tags it put on them is not told apart from others.
     pub known: u64,
     /// Addresses that it suppressed.
@@ -37,11 +41,12 @@ pub struct Left {
 }
 
 impl Left {
-    /// Of an import that came to this.
-    pub fn of(tally: &Tally) -> Left {
+    /// Of an import that came to this and put back so many readers.
+    pub fn of(tally: &Tally, put_back: u64) -> Left {
+        let moved = tally.taken_off + tally.confirmed;
         Left {
             updated: tally.updated,
-            confirmed: tally.confirmed,
+            moved: moved.saturating_sub(put_back),
             known: tally.known + tally.updated + tally.confirmed,
             barred: tally.barred,
         }
@@ -62,9 +67,15 @@ pub async fn run(app: &App, id: i64, dry_run: bool) -> anyhow::Result<Undone> {
     let mut undone = Undone {
         import: id,
         dry_run,
-        left: Left::of(&tally),
         ..Undone::default()
     };
+    // Before those go whom it brought: a subscription of theirs may be among them.
+    let mut after = i64::MIN;
+    let page = |after| app.store.put_back_page(&import, after, STEP, dry_run);
+    while let (Some(last), back) = page(after).await? {
+        after = last;
+        undone.put_back += back;
+    }
     undone.stayed = app.store.vouched_since(&import).await?;
     let mut after = 0;
     loop {
@@ -76,6 +87,10 @@ pub async fn run(app: &App, id: i64, dry_run: bool) -> anyhow::Result<Undone> {
             None => break,
         }
     }
+    // What an undo that was broken off had put back is noted already.
+    let before = u64::try_from(import.put_back).unwrap_or_default();
+    undone.put_back += before;
+    undone.left = Left::of(&tally, undone.put_back);
     if !dry_run {
         let now = app.clock.now();
         app.store

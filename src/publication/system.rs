@@ -12,10 +12,12 @@ use crate::publication::order::Order;
 use crate::publication::{Asked, Previewed, Publication, made};
 
 /// Each with what kind of mail it is.
-const MAILS: [(&str, Mail); 6] = [
+const MAILS: [(&str, Mail); 7] = [
     ("confirm", Mail::Confirm),
     // A second address is confirmed as the first one was.
     ("address", Mail::Confirm),
+    // To the address that a reader gave up; its link takes that back.
+    ("moved", Mail::Confirm),
     // To a reader of a list, too, and with the same way out.
     ("probe", Mail::Welcome),
     ("welcome", Mail::Welcome),

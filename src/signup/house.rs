@@ -36,6 +36,8 @@ pub async fn round(app: &App) -> anyhow::Result<u64> {
     let moves = now.before(app.config.signup.confirm_window);
     app.store.forget_moves(moves).await?;
     app.store.forget_tests(now.before(TESTS)).await?;
+    // Whatever was forgotten since the last round is in no log any more.
+    app.store.empty_log().await?;
     let before = now.before(app.config.signup.keep_unconfirmed);
     let gone = forget(app, Timestamp(0), before, before).await?;
     if gone > 0 {

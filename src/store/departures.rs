@@ -12,6 +12,7 @@ use crate::event::Evidence;
 use crate::id::{DeliveryKey, RunId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::events::{json, take_event_ids};
+use crate::store::import_moves::SEAL;
 use crate::store::leave::take_queued;
 use crate::store::{Result, Store};
 
@@ -123,6 +124,11 @@ impl Store {
             let ended: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(END))
                 .bind(json(leavings.iter().map(|leaving| (leaving.subscription, leaving.at))))
                 .fetch_all(&mut *conn)
+                .await?;
+            // Also where an import had ended them: that one may be taken back.
+            sqlx::query(self.sql(SEAL))
+                .bind(json(leavings.iter().map(|leaving| leaving.subscription)))
+                .execute(&mut *conn)
                 .await?;
             let readers = ended.iter().map(|&(_, list, subscriber)| (subscriber, list));
             let mut moves = take_queued!(self, conn, readers, latest);

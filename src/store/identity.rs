@@ -82,6 +82,7 @@ macro_rules! moves_of {
            and m.kind = 'confirm' and m.address in (
                select address from address_changes where subscriber_id = $1
                union select address from subscribers where id = $1
+               union select address from former_addresses where subscriber_id = $1
            )"
     };
 }
@@ -135,7 +136,11 @@ impl Store {
         former: &[(String, [u8; 32])],
         at: Timestamp,
     ) -> Result<bool> {
-        again!(self.try_erase(reader, former, at).await)
+        let erased = again!(self.try_erase(reader, former, at).await)?;
+        if erased {
+            self.empty_log().await?;
+        }
+        Ok(erased)
     }
 
     async fn try_erase(
@@ -171,6 +176,17 @@ impl Store {
                 .execute(&mut *conn)
                 .await?;
             }
+            sqlx::query(
+                "insert into suppressions (hash, reason, created_at)
+                 select f.hash, 'erased', $2 from former_addresses f
+                 where f.subscriber_id = $1
+                 on conflict (hash) do update
+                 set reason = excluded.reason, created_at = excluded.created_at",
+            )
+            .bind(subscriber)
+            .bind(at.0)
+            .execute(&mut *conn)
+            .await?;
             sqlx::query(
                 "insert into suppressions (hash, reason, created_at) values ($1, 'erased', $2)
                  on conflict (hash) do update

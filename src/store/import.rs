@@ -1,7 +1,7 @@
 //! Many readers at once: what is known of a batch, and the changes to it, in one short transaction.
 //!
-//! Promises: either the whole batch is taken or nothing of it; nobody's status is changed behind a change
-//! that came between. Which changes are made, the caller decides.
+//! Promises: a batch is taken whole or not at all; nobody's status is changed behind a change that came between. Which
+//! changes are made, the caller decides.
 
 use serde_json::to_string;
 
@@ -10,6 +10,7 @@ use crate::delivery::State;
 use crate::hex::hex;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
+use crate::store::import_moves::note_moves;
 use crate::store::leave::{await_freeze, moved, take_queued};
 use crate::store::tags::PUT_TAGS;
 use crate::store::{CHECKPOINT, Result, Store};
@@ -26,9 +27,10 @@ pub struct Known {
     /// The reader's subscription to the list, if there is one.
     pub subscription: Option<Held>,
     pub suppressed: bool,
-    /// The reader's address stands under another hash: it was made with another keyring, so nothing is
-    /// known of its suppression.
+    /// The reader's address stands under a hash of another keyring: nothing is known of its suppression.
     pub foreign: bool,
+    /// The address is one that the reader gave up for another.
+    pub former: bool,
 }
 
 /// A subscription that is there.
@@ -66,6 +68,8 @@ pub struct Changes {
     pub vouched: Vec<SubscriptionKey>,
     /// Subscriptions whose readers have left elsewhere.
     pub leaves: Vec<SubscriptionKey>,
+    /// Ended subscriptions of which this import says so, too.
+    pub left_again: Vec<SubscriptionKey>,
     /// Addresses never to be mailed again, with the reason, and those of them who are readers.
     pub suppressions: Vec<([u8; 32], &'static str)>,
     pub barred: Vec<SubscriberId>,
@@ -121,8 +125,8 @@ pub struct Origin {
     pub at: Timestamp,
 }
 
-/// Position, reader's id, name and fields, whether the reader's hash is another one, subscription's key
-/// and status, whether it is the reader's own doing and since when, its import, and whether suppressed.
+/// Position, reader's id, name and fields, whether the reader's hash is another one, subscription's key and status,
+/// whether it is her own doing and since when, its import, whether suppressed, and whether it is an address she gave up.
 type KnownColumns = (
     i64,
     Option<i64>,
@@ -135,31 +139,36 @@ type KnownColumns = (
     Option<i64>,
     Option<i64>,
     i64,
+    i64,
 );
 
 /// Wanted are the addresses of a batch: position, canonical form and hash.
 const KNOWN: &str = "
     select cast(b.value->>0 as bigint), s.id, s.name, s.fields,
-           cast(case when s.hash <> unhex(b.value->>2) then 1 else 0 end as bigint),
+           cast(case when n.hash <> unhex(b.value->>2) then 1 else 0 end as bigint),
            t.key, t.status,
            cast(case when t.source = 'form' or exists (
                select 1 from consents c where c.subscriber_id = s.id and c.list_id = $2
            ) then 1 else 0 end as bigint),
            coalesce(t.confirmed_at, t.created_at), t.import_id,
-           cast(case when x.hash is null then 0 else 1 end as bigint)
+           cast(case when x.hash is null then 0 else 1 end as bigint),
+           cast(case when n.id is null and f.subscriber_id is not null then 1 else 0 end as bigint)
     from json_each($1) b
-    left join subscribers s on s.canonical = b.value->>1
+    left join subscribers n on n.canonical = b.value->>1
+    left join former_addresses f on f.hash = unhex(b.value->>2)
+    left join subscribers s on s.id = coalesce(n.id, f.subscriber_id)
     left join subscriptions t on t.subscriber_id = s.id and t.list_id = $2
     left join suppressions x on x.hash = unhex(b.value->>2)
     where s.id is not null or x.hash is not null";
 
-/// A suppression that came since the look keeps its reader out, and the batch is taken back.
+/// A suppression since the look, or an address that somebody gave up where nobody looked, takes the batch back.
 const NEW_READERS: &str = "
     insert into subscribers (id, address, canonical, hash, name, fields, created_at)
     select cast(value->>0 as bigint), value->>1, value->>2, unhex(value->>3),
            value->>4, value->>5, cast(value->>6 as bigint)
     from json_each($1)
-    where not exists (select 1 from suppressions x where x.hash = unhex(value->>3))";
+    where not exists (select 1 from suppressions x where x.hash = unhex(value->>3))
+      and not exists (select 1 from former_addresses f where f.hash = unhex(value->>3))";
 
 const NEW_SUBSCRIPTIONS: &str = "
     insert into subscriptions (
@@ -198,8 +207,12 @@ const VOUCHED: &str = "
     update subscriptions set import_id = $2
     where import_id is not null and key in (select cast(value as bigint) from json_each($1))";
 
+/// One that this very import brought was never confirmed.
 const LEAVES: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = $2, paused_until = null
+    update subscriptions
+    set status = 'unsubscribed', left_at = $2, paused_until = null,
+        confirmed_at = case when import_id = $3 and confirmed_at >= $2 then null else confirmed_at end,
+        joined_at = case when import_id = $3 and confirmed_at >= $2 then null else joined_at end
     where status <> 'unsubscribed' and key in (select cast(value as bigint) from json_each($1))
     returning subscriber_id";
 
@@ -222,10 +235,9 @@ impl Store {
         })
     }
 
-    /// Looks the addresses of `batch` up, asks `decide` what to change, and changes it: all in one
-    /// transaction. With `blind`, nothing is looked up: the caller believes that all of them are new, and is told
-    /// if they are not. False, and nothing changed, when another process came between, one of them was not new,
-    /// or `decide` wants nothing of it: the caller tries again, or knows why not.
+    /// Looks the addresses of `batch` up, asks `decide` what to change, and changes it, all in one transaction. With
+    /// `blind`, nothing is looked up: the caller believes that all are new, and is told if they are not. False, and
+    /// nothing changed, when another process came between, one was not new, or `decide` wants nothing of it.
     pub async fn import_batch(
         &self,
         origin: &Origin,
@@ -291,6 +303,7 @@ impl Store {
                     sqlx::query(self.sql(statement)).bind(rows).execute(&mut *conn).await?;
                 }
             }
+            note_moves!(self, conn, origin, changes);
             if !changes.confirms.is_empty() {
                 let confirmed = sqlx::query(self.sql(CONFIRMS))
                     .bind(json(&changes.confirms))
@@ -316,6 +329,7 @@ impl Store {
                 let readers: Vec<i64> = sqlx::query_scalar(self.sql(LEAVES))
                     .bind(json(&changes.leaves))
                     .bind(origin.at.0)
+                    .bind(origin.import)
                     .fetch_all(&mut *conn)
                     .await?;
                 if readers.len() != changes.leaves.len() {
@@ -374,12 +388,13 @@ impl Store {
         })
     }
 
-    /// Prepares the writer for many batches. Differs by necessity: on SQLite, the write-ahead log is
-    /// folded back less often, because two batches touch many pages in common.
+    /// Prepares the writer for many batches. Differs by necessity: on SQLite, the log is folded back less often, because
+    /// two batches touch many pages in common.
     pub async fn begin_bulk(&self) -> Result<()> {
         if let Store::Sqlite(db) = self {
-            let tuning = "pragma wal_autocheckpoint = 16384";
-            sqlx::raw_sql(tuning).execute(&db.writer).await?;
+            sqlx::raw_sql("pragma wal_autocheckpoint = 16384")
+                .execute(&db.writer)
+                .await?;
         }
         Ok(())
     }
@@ -389,8 +404,9 @@ impl Store {
         if let Store::Sqlite(db) = self {
             let tuning =
                 format!("pragma wal_autocheckpoint = {CHECKPOINT}; pragma wal_checkpoint(passive)");
-            let tuning = sqlx::AssertSqlSafe(tuning);
-            sqlx::raw_sql(tuning).execute(&db.writer).await?;
+            sqlx::raw_sql(sqlx::AssertSqlSafe(tuning))
+                .execute(&db.writer)
+                .await?;
         }
         Ok(())
     }
@@ -409,7 +425,7 @@ impl Store {
 }
 
 fn known(columns: KnownColumns) -> Known {
-    let (position, id, name, fields, foreign, key, status, own, since, import, suppressed) =
+    let (position, id, name, fields, foreign, key, status, own, since, import, suppressed, former) =
         columns;
     let reader = id.map(|id| {
         let fields = Fields::from_json(&fields.unwrap_or_default());
@@ -429,6 +445,7 @@ fn known(columns: KnownColumns) -> Known {
         subscription: key.zip(status).map(held),
         suppressed: suppressed != 0,
         foreign: foreign != 0,
+        former: former != 0,
     }
 }
 

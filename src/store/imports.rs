@@ -57,6 +57,8 @@ pub struct Import {
     pub tally: String,
     pub removed: i64,
     pub stayed: i64,
+    /// Readers of before whom taking it back put back.
+    pub put_back: i64,
 }
 
 /// An import, as it is kept.
@@ -98,6 +100,7 @@ type Columns = (
     String,
     i64,
     i64,
+    i64,
 );
 
 type WholeColumns = (
@@ -119,7 +122,7 @@ type WholeColumns = (
 
 const IMPORTS: &str = "
     select i.id, l.slug, i.file, i.service, i.status, i.consent, i.list_id, i.begun_at, i.finished_at,
-           i.undone_at, i.tally, i.removed, i.stayed
+           i.undone_at, i.tally, i.removed, i.stayed, i.put_back
     from imports i join lists l on l.id = i.list_id";
 
 const WHOLE: &str = "
@@ -284,6 +287,7 @@ fn import(columns: Columns) -> Import {
         tally,
         removed,
         stayed,
+        put_back,
     ) = columns;
     Import {
         id,
@@ -299,6 +303,7 @@ fn import(columns: Columns) -> Import {
         tally,
         removed,
         stayed,
+        put_back,
     }
 }
 

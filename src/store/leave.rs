@@ -9,6 +9,7 @@ use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId, SubscriptionKey};
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::consents::note_consent;
+use crate::store::import_moves::{SEAL_ALL, SEAL_ONE};
 use crate::store::{Result, Store};
 
 /// A freeze's step reads who takes part and writes their deliveries, which nobody sees before its commit. It takes this
@@ -134,17 +135,17 @@ impl Store {
     /// Ends the subscription `key` and takes its queued deliveries. True if the status changed; an
     /// unknown key and one that had left before give false.
     pub async fn leave(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
-        again!(self.try_leave(LEAVE, key, at).await)
+        again!(self.try_leave((LEAVE, SEAL_ONE), key, at).await)
     }
 
     /// As [`Store::leave`], for every list of the reader behind `key`.
     pub async fn leave_all(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
-        again!(self.try_leave(LEAVE_ALL, key, at).await)
+        again!(self.try_leave((LEAVE_ALL, SEAL_ALL), key, at).await)
     }
 
     async fn try_leave(
         &self,
-        statement: &'static str,
+        (statement, seal): (&'static str, &'static str),
         key: SubscriptionKey,
         at: Timestamp,
     ) -> Result<bool> {
@@ -154,6 +155,8 @@ impl Store {
                 .bind(at.0)
                 .fetch_all(&mut *conn)
                 .await?;
+            // Also where an import had ended it: that one may be taken back.
+            sqlx::query(seal).bind(key.0).execute(&mut *conn).await?;
             let readers = ended.iter().map(|&(list, subscriber)| (subscriber, list));
             let moves = take_queued!(self, conn, readers, at);
             apply_moves!(self, conn, moves);

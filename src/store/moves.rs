@@ -1,11 +1,13 @@
 //! Another address for a reader: wished for behind her link, and hers once the new one says so.
 //!
 //! Promises: an address is changed only by a link that went to the new one; asking for one says nothing about who has
-//! it, nor whether it was mailed lately; what came of no wish is forgotten with its link.
+//! it, nor whether it was mailed lately; what came of no wish is forgotten with its link; the address that was given up
+//! is told. Leaves what is kept of that one to `former`.
 
 use crate::clock::Timestamp;
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
+use crate::store::former::{CLEAR_FORMER, Told, give_up};
 use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
@@ -167,8 +169,8 @@ impl Store {
 
     /// Gives the reader her new address; doing it again is fine. False when the wish is gone, or the address has been
     /// suppressed or taken by someone meanwhile.
-    pub async fn finish_move(&self, key: i64, at: Timestamp) -> Result<bool> {
-        let done = again!(self.try_finish_move(key, at).await);
+    pub async fn finish_move(&self, key: i64, told: &Told<'_>, at: Timestamp) -> Result<bool> {
+        let done = again!(self.try_finish_move(key, told, at).await);
         match done {
             // Somebody else came under this address since.
             Err(error) if error.is_duplicate() => Ok(false),
@@ -176,8 +178,17 @@ impl Store {
         }
     }
 
-    async fn try_finish_move(&self, key: i64, at: Timestamp) -> Result<bool> {
+    async fn try_finish_move(&self, key: i64, told: &Told<'_>, at: Timestamp) -> Result<bool> {
         transact!(self, conn => {
+            // The write takes the reader's row, so that it is the address she gives up that is read.
+            let former: Option<(String, Vec<u8>)> = sqlx::query_as(
+                "update subscribers set hash = hash
+                 where id = (select subscriber_id from address_changes where key = $1)
+                 returning address, hash",
+            )
+            .bind(key)
+            .fetch_optional(&mut *conn)
+            .await?;
             // The wish stays until its link is too old: whoever presses twice is told the same twice.
             let moved: Option<i64> = sqlx::query_scalar(
                 "update subscribers
@@ -198,6 +209,9 @@ impl Store {
             match moved {
                 Some(subscriber) => {
                     note_consent!(conn, subscriber, 0_i64, "address", at);
+                    if let Some((address, hash)) = &former {
+                        give_up!(conn, subscriber, address, hash, told, at);
+                    }
                     // What came back of her old address, a probe among it, says nothing of the new one.
                     sqlx::query(
                         "update probes set asked_at = $2, decided_at = $2, verdict = 'kept'
@@ -229,6 +243,9 @@ impl Store {
     pub async fn forget_moves(&self, before: Timestamp) -> Result<u64> {
         transact!(self, conn => {
             for clear in CLEAR_OLD_MOVES {
+                sqlx::query(clear).bind(before.0).execute(&mut *conn).await?;
+            }
+            for clear in CLEAR_FORMER {
                 sqlx::query(clear).bind(before.0).execute(&mut *conn).await?;
             }
             let gone = sqlx::query("delete from address_changes where at < $1")

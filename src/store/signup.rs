@@ -310,6 +310,14 @@ impl Store {
             for &(_, subscriber, list) in &done {
                 note_consent!(conn, subscriber, list, "confirm", confirm.at);
             }
+            // Whoever confirms an address has it, and not the reader who gave it up.
+            sqlx::query(
+                "delete from former_addresses
+                 where hash = (select s.hash from subscribers s where s.id = $1)",
+            )
+            .bind(subscriber)
+            .execute(&mut *conn)
+            .await?;
             let id = take_event_ids!(conn, confirm.at, 1);
             sqlx::query("insert into events (id, at, kind, evidence) values ($1, $2, 'confirm', $3)")
                 .bind(id)
@@ -339,6 +347,24 @@ impl Store {
         found.sort_by_key(|(_, slug, _)| slugs.iter().position(|known| known == slug));
         let list = |(id, slug, title)| (ListId(id), slug, title);
         Ok(found.into_iter().map(list).collect())
+    }
+
+    /// The lists that were confirmed together with the subscription of the link, that one first.
+    pub async fn confirmed_titles(&self, key: SubscriptionKey) -> Result<Vec<String>> {
+        read!(self, conn => {
+            let titles = sqlx::query_scalar(
+                "select l.title from subscriptions o
+                 join subscriptions n on n.subscriber_id = o.subscriber_id
+                      and n.confirmed_at = o.confirmed_at and n.status in ('confirmed', 'paused')
+                 join lists l on l.id = n.list_id
+                 where o.key = $1
+                 order by case when n.key = $1 then 0 else 1 end, l.id",
+            )
+            .bind(key.0)
+            .fetch_all(conn)
+            .await?;
+            Ok(titles)
+        })
     }
 
     /// Titles of the lists that the confirm link of `key` confirms, its own first.

@@ -25,7 +25,7 @@ const PAGE: &str = "
     order by subscriber_id limit $4";
 
 /// A freeze that has just read them is waited for, so that the next statement sees the deliveries that it made.
-const LOCK: &str = "
+pub(crate) const LOCK: &str = "
     select key from subscriptions where key in (select cast(value as bigint) from json_each($1))
     /* for update */";
 
@@ -34,16 +34,49 @@ const VOUCHED: &str = "
     select count(*) from subscriptions
     where list_id = $1 and confirmed_at = $2 and import_id > $3";
 
-/// Of these subscriptions, those nothing has happened to since the import `$3` at `$2`: they stand as it left them, the
-/// list has mailed nothing to their readers, and these have said nothing.
-const UNTOUCHED: &str = "
-    key in (select cast(value as bigint) from json_each($1)) and import_id = $3
-    and frequency = 'every' and paused_until is null
-    and (
-        (status in ('confirmed', 'paused') and confirmed_at = $2)
-        or (status = 'pending' and confirmed_at is null)
-        or (status = 'unsubscribed' and confirmed_at is null and left_at <= $2)
+/// Of these subscriptions, those nothing has happened to since the import `$3` at `$2`: they stand as it left them, and
+/// no later one says that their readers left.
+fn untouched() -> String {
+    format!(
+        "subscriptions.key in (select cast(value as bigint) from json_each($1)) and import_id = $3
+         and {QUIET}
+         and (
+             (status in ('confirmed', 'paused') and confirmed_at = $2)
+             or (status = 'pending' and confirmed_at is null)
+             or (status = 'unsubscribed' and confirmed_at is null and left_at <= $2)
+         )
+         and not exists (
+             select 1 from import_moves o
+             where o.key = subscriptions.key and o.import_id > $3
+         )"
     )
+}
+
+/// Of whom a later import said something, too: she came with that one, as it would have brought her.
+const HAND_OVER: &str = "
+    update subscriptions
+    set import_id = o.import_id,
+        confirmed_at = case when o.what = 'left' then null else confirmed_at end,
+        joined_at = case when o.what = 'left' then null else joined_at end
+    from import_moves o
+    where subscriptions.key in (select cast(value as bigint) from json_each($1))
+      and subscriptions.import_id = $3 and o.key = subscriptions.key
+      and o.import_id = (
+          select min(n.import_id) from import_moves n where n.key = o.key and n.import_id > $3
+      )
+      and (
+          (o.what = 'left' and subscriptions.status = 'unsubscribed' and subscriptions.left_at = o.left_at)
+          or (o.what = 'confirmed' and subscriptions.status = 'confirmed')
+      )";
+
+const HANDED_OVER: &str = "
+    delete from import_moves
+    where key in (select cast(value as bigint) from json_each($1))
+      and import_id = (select n.import_id from subscriptions n where n.key = import_moves.key)";
+
+/// Nothing happened to a subscription since `$2`: the list has mailed nothing to its reader, and she has said nothing.
+pub(crate) const QUIET: &str = "
+    subscriptions.frequency = 'every' and subscriptions.paused_until is null
     and not exists (
         select 1 from deliveries d join runs r on r.id = d.run_id
         where d.subscriber_id = subscriptions.subscriber_id
@@ -94,7 +127,7 @@ impl Store {
         let found = page.len() as u64;
         let last = page.last().map(|&(_, reader)| reader);
         if dry_run {
-            let count = format!("select count(*) from subscriptions where {UNTOUCHED}");
+            let count = format!("select count(*) from subscriptions where {}", untouched());
             let removed: i64 = read!(self, conn => {
                 sqlx::query_scalar(self.sql(&count))
                     .bind(json(&keys))
@@ -115,7 +148,10 @@ impl Store {
             sqlx::query(self.sql(LOCK)).bind(json(&keys)).execute(&mut *conn).await?;
             // Nobody goes whom a freeze is just giving a delivery.
             await_freeze!(self, conn);
-            let delete = format!("delete from subscriptions where {UNTOUCHED} returning subscriber_id");
+            let delete = format!(
+                "delete from subscriptions where {} returning subscriber_id",
+                untouched()
+            );
             let readers: Vec<i64> = sqlx::query_scalar(self.sql(&delete))
                 .bind(json(&keys))
                 .bind(import.begun_at.0)
@@ -130,6 +166,14 @@ impl Store {
             .bind(json(&readers))
             .execute(&mut *conn)
             .await?;
+            let hand_over = format!("{HAND_OVER} and {QUIET} returning subscriptions.key");
+            let handed: Vec<i64> = sqlx::query_scalar(self.sql(&hand_over))
+                .bind(json(&keys))
+                .bind(import.begun_at.0)
+                .bind(import.id)
+                .fetch_all(&mut *conn)
+                .await?;
+            sqlx::query(self.sql(HANDED_OVER)).bind(json(&handed)).execute(&mut *conn).await?;
             let removed = readers.len() as u64;
             UndonePage { last, removed, stayed: found.saturating_sub(removed) }
         })

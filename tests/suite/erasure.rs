@@ -7,7 +7,7 @@ use pressrun::id::{RunId, SubscriberId};
 use pressrun::reply::{Reply, Stage, reason::Reason};
 use pressrun::store::system_mail::NewSystemMail;
 
-use crate::harness::Engine;
+use crate::harness::{Engine, block_on};
 use crate::ledger::{BOOT, LEASE, NOW, counts, frozen, marker, seeded, settled};
 use crate::on_both;
 
@@ -115,3 +115,33 @@ on_both!(
         store.close().await;
     }
 );
+
+/// Of a database file that is copied or stolen, neither the file nor its log gives an erased reader back.
+#[test]
+fn nothing_of_an_erased_reader_stays_in_the_file() {
+    block_on(async {
+        let (database, store) = seeded(Engine::Sqlite, 3_000).await;
+        let reader = store.subscriber("r1500@x.example").await.expect("a read");
+        let reader = reader.expect("a reader").id;
+        let holds = || {
+            let files = std::fs::read_dir(database.path()).expect("a folder");
+            let files = files.map(|entry| entry.expect("an entry").path());
+            let octets = files
+                .filter(|path| path.is_file())
+                .map(|path| std::fs::read(path).expect("a file"));
+            octets
+                .map(|octets| {
+                    octets
+                        .windows(15)
+                        .filter(|w| w == b"r1500@x.example")
+                        .count()
+                })
+                .sum::<usize>()
+        };
+        assert!(holds() > 0, "she is there");
+        assert!(store.erase(reader, &[], NOW).await.expect("an erasure"));
+        assert_eq!(holds(), 0, "while it is open");
+        store.close().await;
+        assert_eq!(holds(), 0, "and closed");
+    });
+}

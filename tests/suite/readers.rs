@@ -2,6 +2,7 @@
 
 mod desk;
 mod joined;
+mod moves;
 mod round_trip;
 pub mod services;
 mod tags;
@@ -324,6 +325,7 @@ on_both!(
             status: Status::Confirmed,
             confirm: false,
             voucher: None,
+            import: None,
             at: NOON,
         };
         // The decision rests on a look at an empty list, as if `a` had joined since.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pressrun::clock::Timestamp;
 use pressrun::id::RunId;
 use pressrun::status::RunStatus;
+use pressrun::store::Store;
 
 use crate::harness::{Database, Engine, block_on};
 use crate::on_both;
@@ -74,5 +75,21 @@ fn a_listener_hears_of_a_run_that_another_process_pauses() {
             .expect("the pause is heard");
         listening.abort();
         other.close().await;
+    });
+}
+
+/// `serve` starts while somebody types a command: whoever comes second finds the tables made.
+#[test]
+fn commands_that_meet_a_database_to_be_made_wait_for_each_other() {
+    block_on(async {
+        for _ in 0..3 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path();
+            let open = || Store::open("sqlite:pressrun.db", path, 2);
+            let opened = tokio::join!(open(), open(), open(), open());
+            for store in [opened.0, opened.1, opened.2, opened.3] {
+                store.expect("tables").close().await;
+            }
+        }
     });
 }

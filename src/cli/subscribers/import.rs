@@ -151,8 +151,14 @@ fn as_text(summary: &Summary) -> String {
         ),
     };
     text.push_str(&format!("{}\n", diff(summary)));
-    if !summary.note.is_empty() {
-        text.push_str(&format!("note: {}\n", summary.note));
+    for note in Outcome::from(summary).notes() {
+        text.push_str(&format!("note: {note}\n"));
+    }
+    if summary.tally.taken_off > 0 {
+        text.push_str(match summary.dry_run {
+            true => "note: readers of this list would get no mail any more; is that what the file means?\n",
+            false => "note: readers of this list get no mail any more; taking the import back puts them back\n",
+        });
     }
     if summary.tally.pending > 0 {
         let pending = summary.tally.pending;

@@ -74,7 +74,14 @@ pub(super) async fn undo(app: &App, id: i64, dry_run: bool, json: bool) -> anyho
             undone.removed
         ),
     };
-    print(&format!("{told}{}", left(&undone.left)))?;
+    let back = match (undone.put_back, dry_run) {
+        (0, _) => String::new(),
+        (back, true) => {
+            format!("  {back} readers whom it took off or confirmed would be put back\n")
+        }
+        (back, false) => format!("  {back} readers whom it took off or confirmed are put back\n"),
+    };
+    print(&format!("{told}{back}{}", left(&undone.left)))?;
     Ok(Exit::Done)
 }
 
@@ -86,8 +93,8 @@ fn left(left: &Left) -> String {
             "readers who were here before keep the names and fields that it gave them",
         ),
         (
-            left.confirmed,
-            "readers who were here before stay confirmed by it",
+            left.moved,
+            "readers who were here before stay taken off or confirmed: something happened since",
         ),
         (
             left.known,
@@ -123,6 +130,7 @@ fn as_json(import: &Import) -> Value {
         "updated",
         "known",
         "left",
+        "taken_off",
         "barred",
         "unsubscribed",
         "suppressed",

@@ -76,7 +76,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> anyhow::Result<Exit
                 vec![plain(&one.address), joined]
             })
             .collect();
-        text.push_str(&table(&["reader", "joined"], &rows));
+        text.push_str(&table(&["reader", "confirmed"], &rows));
         text.push_str(&format!(
             "ask them whether they want to stay: pressrun send ISSUE --to {said}\n"
         ));

@@ -10,7 +10,8 @@ use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::output::{pairs, plain, print, print_json};
 use crate::clock::Timestamp;
-use crate::id::{ListId, SubscriberId};
+use crate::id::{ListId, SubscriberId, SubscriptionKey};
+use crate::store::preferences::StandingOn;
 use crate::store::readers::Consent;
 use crate::subscriber::{Subscriber, Subscription};
 
@@ -21,6 +22,10 @@ const CONSENTS: u32 = 100;
 struct Dossier {
     reader: Option<Subscriber>,
     subscriptions: Vec<Subscription>,
+    /// How long they rest, and how often they are written to.
+    standings: Vec<StandingOn>,
+    /// Those that an import ended, with its number.
+    taken_off: Vec<(SubscriptionKey, i64)>,
     tags: Vec<String>,
     /// What she agreed to or took back, and what was stated of her when she was imported.
     consents: Vec<Consent>,
@@ -35,6 +40,14 @@ pub(super) async fn run(app: &App, address: &EmailAddress, json: bool) -> anyhow
         Some(reader) => app.store.subscriptions(reader.id).await?,
         None => Vec::new(),
     };
+    let standings = match subscriptions.first() {
+        Some(first) => app.store.reader(first.key).await?,
+        None => None,
+    };
+    let mut taken_off = Vec::new();
+    for subscription in &subscriptions {
+        taken_off.extend(app.store.taken_off_by(subscription.key).await?);
+    }
     let known: Vec<SubscriberId> = reader.iter().map(|reader| reader.id).collect();
     let tags = app.store.tags_of(&known).await?;
     let consents = match &reader {
@@ -45,6 +58,8 @@ pub(super) async fn run(app: &App, address: &EmailAddress, json: bool) -> anyhow
     let dossier = Dossier {
         reader,
         subscriptions,
+        standings: standings.map_or_else(Vec::new, |reader| reader.standings),
+        taken_off,
         tags: tags.into_iter().map(|(_, tag)| tag).collect(),
         consents,
         lists: lists.map(|list| (list.id, list.slug)).collect(),
@@ -68,6 +83,22 @@ impl Dossier {
         self.lists.get(&id).map_or("", String::as_str)
     }
 
+    /// Until when it rests, how often it is written to, and which import ended it.
+    fn particulars(&self, held: &Subscription) -> String {
+        let mut said = String::new();
+        let on = self.standings.iter().find(|on| on.list_id == held.list.0);
+        if let Some(until) = on.and_then(|on| on.paused_until) {
+            said.push_str(&format!(", rests until {}", Timestamp(until).to_rfc3339()));
+        }
+        if on.is_some_and(|on| on.frequency == "monthly") {
+            said.push_str(", once a month");
+        }
+        for (_, import) in self.taken_off.iter().filter(|(key, _)| *key == held.key) {
+            said.push_str(&format!(", taken off by import {import}"));
+        }
+        said
+    }
+
     fn as_text(&self, address: &EmailAddress) -> String {
         let mut rows: Vec<(&str, String)> = Vec::new();
         if let Some(reader) = &self.reader {
@@ -87,7 +118,8 @@ impl Dossier {
             let since = subscription.left_at.or(subscription.confirmed_at);
             let since = since.unwrap_or(subscription.created_at).to_rfc3339();
             let status = subscription.status.name();
-            let line = format!("{status} since {since}, by {}", subscription.source);
+            let mut line = format!("{status} since {since}, by {}", subscription.source);
+            line.push_str(&self.particulars(subscription));
             rows.push((self.list(subscription.list), line));
         }
         for consent in &self.consents {
@@ -105,6 +137,8 @@ impl Dossier {
     fn as_json(&self, address: &EmailAddress) -> Value {
         let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
         let subscription = |held: &Subscription| {
+            let on = self.standings.iter().find(|on| on.list_id == held.list.0);
+            let ended = self.taken_off.iter().filter(|(key, _)| *key == held.key);
             json!({
                 "list": self.list(held.list),
                 "status": held.status,
@@ -112,6 +146,9 @@ impl Dossier {
                 "created_at": held.created_at.to_rfc3339(),
                 "confirmed_at": time(held.confirmed_at),
                 "left_at": time(held.left_at),
+                "paused_until": time(on.and_then(|on| on.paused_until).map(Timestamp)),
+                "frequency": on.map(|on| &on.frequency),
+                "taken_off_by": ended.map(|(_, import)| *import).collect::<Vec<i64>>(),
             })
         };
         let consent = |consent: &Consent| {

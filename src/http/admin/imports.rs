@@ -109,11 +109,13 @@ pub(super) async fn one(
         tables => outcome.tables.clone(),
         passed_over => outcome.passed_over.clone(),
         ignored => outcome.ignored_columns.clone(),
-        note => outcome.note.clone(),
+        notes => outcome.notes(),
         rejected => outcome.rejected,
         rejects => Serde(refused(&outcome.rejects)),
         files => rejected::tables(&admin.app, import.id),
-        leaves => leaves(&Left::of(&outcome.tally)),
+        leaves => leaves(&Left::of(&outcome.tally, u64::try_from(import.put_back).unwrap_or(0))),
+        put_back => grouped(import.put_back),
+        puts_back => import.put_back > 0,
         going_on => parameter(query.as_deref(), "undo") == "begun" && import.undone_at.is_none(),
     };
     Ok(admin.page(HOME, "import.html", values))
@@ -158,6 +160,7 @@ pub(super) async fn undo(
     let Undone {
         removed,
         stayed,
+        put_back,
         left,
         ..
     } = found;
@@ -166,6 +169,8 @@ pub(super) async fn undo(
         removed => grouped(whole(removed)),
         stayed => grouped(whole(stayed)),
         stays => stayed > 0,
+        put_back => grouped(whole(put_back)),
+        puts_back => put_back > 0,
         leaves => leaves(&left),
     };
     Ok(admin.page(HOME, "import_undo.html", values))
@@ -227,8 +232,8 @@ fn leaves(left: &Left) -> Vec<String> {
             "readers who were here before keep the names and fields that it gave them.",
         ),
         (
-            left.confirmed,
-            "readers who were here before stay confirmed by it.",
+            left.moved,
+            "readers who were here before stay taken off or confirmed: something happened since.",
         ),
         (
             left.known,

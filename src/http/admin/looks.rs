@@ -64,7 +64,7 @@ pub(super) async fn show(admin: &Admin, upload: Upload) -> Result<Response, Faul
         tables => outcome.tables.clone(),
         passed_over => outcome.passed_over.clone(),
         ignored => outcome.ignored_columns.clone(),
-        note => outcome.note.clone(),
+        notes => outcome.notes(),
         rejects => Serde(refused(told)),
         more => outcome.rejected.saturating_sub(told.len() as u64),
         columns => headers.columns,

@@ -14,6 +14,7 @@ fn a_system_mail_is_checked_by_its_name_and_by_its_path() {
     for name in [
         "system/confirm",
         "system/address",
+        "system/moved",
         "system/welcome",
         "system/goodbye",
         "system/probe",

@@ -76,6 +76,7 @@ fn site(tracker: Tracker) -> Site {
         view: Arc::new(|_| Box::pin(async { Ok(None) })),
         confirm_revision: String::new(),
         address_revision: String::new(),
+        moved_revision: String::new(),
         welcome_revision: None,
         goodbye_revision: None,
     }

@@ -233,7 +233,10 @@ on_both!(
             "{page}"
         );
         let page = site.upload("unsubscribed.csv", table, &FORM).await.text();
-        assert!(page.contains("1 left there and so here"), "{page}");
+        assert!(
+            page.contains("1 taken off this list, as the file says"),
+            "{page}"
+        );
         assert!(!page.contains("export those whose"), "{page}");
         site.stop().await;
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use pressrun::hygiene::{self, Found, Wish};
 use pressrun::id::SubscriptionKey;
+use pressrun::import::{self, Import};
 use pressrun::signup::house;
+use pressrun::subscriber::Status;
 use pressrun::token::Claim;
 
 use super::preferences::{freeze, manage};
@@ -216,6 +218,7 @@ on_both!(
             .text();
         assert!(!joined.contains("Saved."), "{joined}");
         assert!(joined.contains("on no further list"), "{joined}");
+        // One mail to the new address, and none to the old one, which takes none.
         assert_eq!(site.db.number("select count(*) from system_mails").await, 1);
         site.stop().await;
     }
@@ -341,6 +344,116 @@ on_both!(
         // Pressed twice, it says the same.
         let twice = site.post(&manage(&site, 0), "answer=erase-for-good").await;
         assert_eq!(twice.body, answer.body);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    the_old_address_is_told_and_takes_the_move_back,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        site.post(
+            &manage(&site, 0),
+            "answer=address&email=thief%40example.net",
+        )
+        .await;
+        let wish = site.link_of_wish(0).await;
+        assert_eq!(site.post(&wish, "answer=confirm").await.status, 200);
+        site.post(&wish, "answer=confirm").await;
+        let told = "select count(*) from system_mails where kind = 'confirm' and revision = 'moved'
+            and address = 'Reader0@example.org' and list_id is null";
+        assert_eq!(
+            site.db.number(told).await,
+            1,
+            "once, however often it is pressed"
+        );
+        let key = "select key from former_addresses where subscriber_id = 1000";
+        let key = SubscriptionKey(site.db.number(key).await);
+        let issued = u32::try_from(site.app.clock.now().seconds()).expect("before 2106");
+        let link = format!("/confirm/{}", site.token(Claim::Confirm(key, issued)));
+        let address = "select address from subscribers where id = 1000";
+        let page = site.get(&link).await.text();
+        assert!(page.contains("R***@example.org"), "{page}");
+        assert!(!page.contains("thief"), "{page}");
+        assert_eq!(
+            site.db.text(address).await.as_deref(),
+            Some("thief@example.net")
+        );
+        for answer in ["confirm", "not-me", "x"] {
+            assert_ne!(
+                site.post(&link, &format!("answer={answer}")).await.status,
+                200
+            );
+        }
+        for _ in 0..2 {
+            let back = site.post(&link, "answer=back").await;
+            assert!(back.text().contains("again"), "{}", back.text());
+        }
+        assert_eq!(
+            site.db.text(address).await.as_deref(),
+            Some("Reader0@example.org")
+        );
+        let hash = format!(
+            "select count(*) from subscribers where id = 1000 and canonical = 'reader0@example.org'
+             and hash = unhex('{}')",
+            site.hash_hex("reader0@example.org")
+        );
+        assert_eq!(site.db.number(&hash).await, 1);
+        // The wish is gone with it: the thief's link does nothing any more.
+        assert_eq!(site.post(&wish, "answer=confirm").await.status, 404);
+        // Too old, it looks like one that never was, and no address is kept.
+        site.app.clock.advance(Duration::from_secs(73 * 3_600));
+        house::round(&site.app).await.expect("a round");
+        assert_eq!(site.post(&link, "answer=back").await.status, 404);
+        assert_eq!(
+            site.db
+                .number("select count(*) from former_addresses")
+                .await,
+            0
+        );
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_file_with_the_address_that_a_reader_gave_up_means_her,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        site.post(&manage(&site, 0), "answer=address&email=new%40example.net")
+            .await;
+        let wish = site.link_of_wish(0).await;
+        assert_eq!(site.post(&wish, "answer=confirm").await.status, 200);
+        let file = site.app.base.join("old.csv");
+        let import = Import {
+            file: file.clone(),
+            list: "weekly".into(),
+            status: Status::Confirmed,
+            confirm: false,
+            consent: "they asked".into(),
+            map: Vec::new(),
+            dry_run: false,
+        };
+        let taken = async |text: &str| {
+            std::fs::write(&file, text).expect("a file");
+            let done = import::run(&site.app, &import, |_| {}).await;
+            done.expect("an import").tally
+        };
+        let tally = taken("email\nreader0@example.org\nfresh@example.org\n").await;
+        assert_eq!((tally.added, tally.known), (1, 1));
+        let count = "select count(*) from subscribers where canonical = 'reader0@example.org'";
+        assert_eq!(site.db.number(count).await, 0);
+        // What an old file says of the old address is no word on the new one.
+        let tally = taken("email,status\nreader0@example.org,bounced\n").await;
+        assert_eq!(tally.barred, 1);
+        let hash = site.hash_hex("new@example.net");
+        let barred = format!("select count(*) from suppressions where hash = unhex('{hash}')");
+        assert_eq!(site.db.number(&barred).await, 0);
+        // Erased, she comes back under neither.
+        site.post(&manage(&site, 0), "answer=erase-for-good").await;
+        let tally = taken("email\nreader0@example.org\nnew@example.net\n").await;
+        assert_eq!(tally.suppressed, 2);
         site.stop().await;
     }
 );

@@ -130,6 +130,12 @@ on_both!(
         assert!(asked.contains(both), "{asked}");
         let done = site.post(&path, "answer=confirm").await.text();
         assert!(done.contains(both), "{done}");
+        // Pressed again, or looked at, it says the same.
+        site.app.clock.advance(Duration::from_secs(60));
+        let again = site.post(&path, "answer=confirm").await.text();
+        assert!(again.contains(both), "{again}");
+        let looked = site.get(&path).await.text();
+        assert!(looked.contains(both), "{looked}");
         for key in keys {
             assert_eq!(site.status(key).await, "confirmed");
         }

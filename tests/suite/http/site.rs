@@ -153,6 +153,7 @@ impl TestSite {
             view: renderer(),
             confirm_revision: "confirm".into(),
             address_revision: "address".into(),
+            moved_revision: "moved".into(),
             welcome_revision: Some("welcome".into()),
             goodbye_revision: Some("goodbye".into()),
         };
@@ -185,7 +186,7 @@ impl TestSite {
         db.exec(
             "insert into revisions (hash, slug, content, created_at)
              values ('rev', 'week-1', '{}', 0), ('confirm', 'confirm', '{}', 0),
-                    ('welcome', 'welcome', '{}', 0), ('address', 'address', '{}', 0), ('goodbye', 'goodbye', '{}', 0)",
+                    ('welcome', 'welcome', '{}', 0), ('address', 'address', '{}', 0), ('moved', 'moved', '{}', 0), ('goodbye', 'goodbye', '{}', 0)",
         )
         .await;
         TestSite {
@@ -209,6 +210,7 @@ impl TestSite {
             view: renderer(),
             confirm_revision: "confirm".into(),
             address_revision: "address".into(),
+            moved_revision: "moved".into(),
             welcome_revision: None,
             goodbye_revision: None,
         };

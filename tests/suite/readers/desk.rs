@@ -74,6 +74,7 @@ impl Desk {
             summary.tally.updated,
             summary.tally.known,
             summary.tally.left,
+            summary.tally.taken_off,
             summary.tally.barred,
             summary.tally.unsubscribed,
             summary.tally.suppressed,

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use pressrun::import::outcome::Outcome;
 use pressrun::import::{self, Import};
 use pressrun::subscriber::Status;
 use zip::ZipWriter;
@@ -153,7 +154,7 @@ on_both!(
         let text = "email,status,issues\na@x.example,unsubscribed,n/a\n\
                     b@x.example,complained,n/a\nc@x.example,unsubscribed,6,extra\n";
         let summary = desk.import(text).await;
-        assert_eq!((summary.tally.left, summary.tally.barred), (2, 1));
+        assert_eq!((summary.tally.taken_off, summary.tally.barred), (2, 1));
         assert_eq!(summary.rejected, 0);
         for address in ["a@x.example", "c@x.example"] {
             let status = desk.status(address).await;
@@ -258,7 +259,7 @@ on_both!(
         let summary = desk.import(ghost).await;
         assert_eq!(summary.service, "Ghost");
         let tally = summary.tally;
-        assert_eq!((tally.added, tally.left, tally.known), (1, 1, 1));
+        assert_eq!((tally.added, tally.taken_off, tally.known), (1, 1, 1));
         assert_eq!(desk.status("a@x.example").await, Some(Status::Unsubscribed));
         assert_eq!(desk.status("b@x.example").await, Some(Status::Confirmed));
         // The second time nothing changes any more.
@@ -361,3 +362,19 @@ fn a_hostile_cell_is_told_without_its_controls() {
         desk.app.store.close().await;
     });
 }
+
+on_both!(
+    when_readers_joined_is_told_where_nobody_understands_it,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let text = "email,joined\na@x.example,\"Aug 3, 2023\"\nb@x.example,03/04/2024\n\
+                    c@x.example,2024-03-04\nd@x.example,\ne@x.example,NULL\n";
+        let summary = desk.import(text).await;
+        assert_eq!((summary.tally.added, summary.undated), (5, 2));
+        assert_eq!(summary.undated_as, "`joined` is `Aug 3, 2023`");
+        let notes = Outcome::from(&summary).notes();
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].contains("in 2 rows"), "{notes:?}");
+        desk.app.store.close().await;
+    }
+);

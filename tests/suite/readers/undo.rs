@@ -303,3 +303,28 @@ fn other_options_are_another_import() {
         desk.app.store.close().await;
     });
 }
+
+/// What was taken is passed over by its number alone, so the batches must be the same.
+#[test]
+fn an_import_goes_on_only_with_the_same_rows_read_in_the_same_way() {
+    block_on(async {
+        let desk = Desk::new(Engine::Sqlite).await;
+        let broken = "update imports set finished_at = null, done = 0, tally = ''";
+        let mut text = String::from("email,name,issues\n");
+        // The middle is far from both ends.
+        (0..10_000).for_each(|n| text.push_str(&format!("r{n:05}@x.example,Reader,{n}\n")));
+        let job = desk.job(&text);
+        desk.run(&job).await;
+        desk.database.raw(broken).await;
+        let mended = text.replace("r05000@", "x05000@");
+        assert_eq!(desk.import(&mended).await.import, Some(2));
+        assert!(desk.reader("x05000@x.example").await.is_some());
+        desk.database.raw(broken).await;
+        let fields = desk.database.path().join("emails/fields.toml");
+        fs::write(fields, "[fields.issues]\ntype = \"text\"\n").expect("a file");
+        assert_eq!(desk.import(&text).await.import, Some(3));
+        desk.database.raw(broken).await;
+        assert_eq!(desk.import(&text).await.import, Some(3));
+        desk.app.store.close().await;
+    });
+}
