@@ -316,8 +316,8 @@ fn an_end_for_some_readers_leaves_the_others_no_line_and_no_card() {
             let [text, expected] =
                 [&compiled.text, &plain.text].map(|part| filled(part, only::NOBODY));
             assert_eq!(text, expected, "{theme} {end}");
-            let paid = filled(&compiled.html, 1);
-            assert!(paid.contains("Secret"), "{theme}");
+            let every = filled(&compiled.html, only::EVERY);
+            assert!(every.contains("Secret"), "{theme}");
         }
         // Authors stand in it for all.
         let signed = issue("authors:\n  - name: Ada\n", &format!("{without}{outro}"));
