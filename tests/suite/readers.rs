@@ -2,6 +2,7 @@
 
 mod desk;
 mod joined;
+mod journal;
 mod round_trip;
 pub mod services;
 mod tags;

@@ -81,9 +81,16 @@ pub(super) fn view(report: &ListReport) -> Value {
         week => growth.weeks.last().map(week_row),
         chart => Serde(bars(["joined", "left"], &weeks)),
         weeks => newest,
+        returned => returned(report),
         imported => growth.weeks.iter().any(|week| week.imported > 0),
         cohorts => cohorts,
     }
+}
+
+/// How many of those who joined in the weeks shown had left before, if any.
+fn returned(report: &ListReport) -> Option<String> {
+    let number: i64 = report.growth.weeks.iter().map(|week| week.returned).sum();
+    (number > 0).then(|| grouped(number))
 }
 
 /// A status for a person.

@@ -97,7 +97,16 @@ pub(super) async fn remove(
         }
         Err(why) => return Ok(admin.refused(HOME, HOME, &why)),
     };
-    if !admin.app.store.allow(&hash(&admin, &address)).await? {
+    if !admin
+        .app
+        .store
+        .allow(
+            &address.canonical(),
+            &hash(&admin, &address),
+            admin.app.clock.now(),
+        )
+        .await?
+    {
         let why = anyhow!("the address is not suppressed; nothing was changed");
         return Ok(admin.refused(HOME, HOME, &why));
     }
