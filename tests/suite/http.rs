@@ -26,6 +26,7 @@ mod numbers;
 mod offer;
 mod preferences;
 mod privacy;
+mod proxies;
 mod readers;
 mod repairs;
 mod segments;
