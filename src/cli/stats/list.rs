@@ -102,5 +102,9 @@ pub fn text(report: &ListReport) -> String {
         &mut text,
         "clicking: clicked in one of the last 8 issues, machines left out",
     );
+    line(
+        &mut text,
+        "of fewer than 30 readers there is not enough data for a share",
+    );
     text
 }
