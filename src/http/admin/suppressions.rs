@@ -48,7 +48,10 @@ pub(super) async fn check(State(admin): State<Arc<Admin>>, form: Form) -> Result
     };
     let found = admin.app.store.suppression(&hash(&admin, &address)).await?;
     let says = match found {
-        Some((reason, at)) => format!("{address} is suppressed since {}: {reason}", minute(at)),
+        Some((reason, at)) => format!(
+            "{address} is suppressed since {}: {reason}",
+            minute(at, admin.zone())
+        ),
         None => format!("{address} is not suppressed."),
     };
     show(&admin, Some(says)).await
