@@ -4,6 +4,7 @@
 //! Promises: a block is counted once, and again when something in it was settled since. Leaves the counters to
 //! `store::parts`.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -56,12 +57,11 @@ async fn count(
 ) -> Result<()> {
     let run = RunId(block.run_id);
     let found = store.run(run).await?;
-    if !issues.contains_key(&block.run_id) {
-        let issue = issue_in_parts(store, run).await?;
-        issues.insert(block.run_id, issue.map(Shown::new));
-    }
-    let shown = issues.get_mut(&block.run_id).and_then(Option::as_mut);
-    let mut shown = shown.filter(|shown| !shown.some.is_empty());
+    let shown = match issues.entry(block.run_id) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => new.insert(issue_in_parts(store, run).await?.map(Shown::new)),
+    };
+    let mut shown = shown.as_mut().filter(|shown| !shown.some.is_empty());
     let test = found.and_then(|run| run.trial().map(|test| test.test_to(run.recipients)));
     let mut parts = Tally::default();
     for copy in store.copied(block).await? {
