@@ -417,7 +417,6 @@ on_both!(
             "/deliveries/2-0",
             "/lists/1",
             "/sessions",
-            "/",
         ] {
             let page = site.ask_admin(path, "localhost").await;
             assert_eq!(page.status, 200, "{path}");
