@@ -114,7 +114,7 @@ pub async fn issue(app: &App, run: RunId) -> Result<Option<Report>, StoreError> 
     };
     let tally = app.store.tallies(run).await?;
     let nameless = app.store.nameless_of(&[run]).await?.contains(&run);
-    judge_links(&mut numbers, &tally, nameless);
+    judge_links(app, &mut numbers, &tally, nameless).await?;
     let judged = judged(&tally, &numbers, nameless);
     let usual = against(app, run, &judged).await?;
     numbers.test = trial::numbers_of(app, run).await?;
@@ -125,13 +125,24 @@ pub async fn issue(app: &App, run: RunId) -> Result<Option<Report>, StoreError> 
     }))
 }
 
-fn judge_links(run: &mut RunNumbers, tally: &Tally, nameless: bool) {
+async fn judge_links(
+    app: &App,
+    run: &mut RunNumbers,
+    tally: &Tally,
+    nameless: bool,
+) -> Result<(), StoreError> {
+    let issue = parts::issue_in_parts(&app.store, run.run).await?;
+    let some = issue
+        .map(|issue| issue.links_for_some())
+        .unwrap_or_default();
     for link in &mut run.links {
-        link.judged = Judged::link(tally, link.link, run.counts.sent);
+        let some = u32::try_from(link.link).is_ok_and(|link| some.contains(&link));
+        link.judged = Judged::link(tally, link.link, run.counts.sent, some);
         if nameless {
             link.judged = Judged::nameless_link(link.judged, link.readers, link.clicks);
         }
     }
+    Ok(())
 }
 
 /// The judged numbers of a run; what is counted of it, where its events name nobody.
@@ -219,7 +230,7 @@ pub async fn line(app: &App, run: RunId) -> Result<Option<Line>, StoreError> {
     };
     let tally = app.store.tallies(run).await?;
     let nameless = app.store.nameless_of(&[run]).await?.contains(&run);
-    judge_links(&mut numbers, &tally, nameless);
+    judge_links(app, &mut numbers, &tally, nameless).await?;
     Ok(Some(line_of(numbers, &tally, nameless)))
 }
 

@@ -37,17 +37,22 @@ pub struct RunNumbers {
     pub recipients: i64,
     #[serde(flatten)]
     pub counts: Counts,
-    /// Readers who opened at least once.
+    /// Readers who opened at least once, machines among them. In JSON what counts machines says so by its name: without
+    /// `raw_`, these words are readers everywhere.
+    #[serde(rename = "raw_opened")]
     pub opened: i64,
-    /// Readers who clicked at least once.
+    /// Readers who clicked at least once, machines among them.
+    #[serde(rename = "raw_clicked")]
     pub clicked: i64,
     /// Readers who left by this run's mail.
     pub departed: i64,
     /// Readers who complained about it.
     pub complained: i64,
     /// Every load of the pixel, machines' among them.
+    #[serde(rename = "raw_opens")]
     pub opens: i64,
     /// Every click, machines' among them.
+    #[serde(rename = "raw_clicks")]
     pub clicks: i64,
     pub rates: Rates,
     /// Its subject test, decided or so far; none in a list of runs.
@@ -59,7 +64,9 @@ pub struct RunNumbers {
 /// Shares of `sent`, and `bounced` of the recipients: a bounced delivery was not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Rates {
+    #[serde(rename = "raw_opened")]
     pub opened: Option<f64>,
+    #[serde(rename = "raw_clicked")]
     pub clicked: Option<f64>,
     pub departed: Option<f64>,
     pub complained: Option<f64>,
@@ -103,7 +110,9 @@ pub struct LinkNumbers {
     pub name: String,
     pub url: String,
     /// Readers who clicked it at least once, machines among them.
+    #[serde(rename = "raw_readers")]
     pub readers: i64,
+    #[serde(rename = "raw_clicks")]
     pub clicks: i64,
     /// The same, judged.
     pub judged: LinkJudged,
@@ -211,7 +220,7 @@ mod tests {
             "at_dot",
             "uncertain",
             "sent",
-            "opened",
+            "raw_opened",
             "departed",
         ] {
             assert!(json.get(key).is_some(), "{key}");

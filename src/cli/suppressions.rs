@@ -77,7 +77,11 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
                     "mailing a suppressed address harms every reader's mail; say `--yes` if its owner asked for it"
                 );
             }
-            if !app.store.allow(&hash(&app, address)).await? {
+            if !app
+                .store
+                .allow(&address.canonical(), &hash(&app, address), app.clock.now())
+                .await?
+            {
                 bail!("the address is not suppressed; nothing was changed");
             }
             audit::note(&app, "allowed a suppressed address", "").await?;

@@ -3,9 +3,10 @@
 //! Promises: a reader is described by one number whose bit n says that the reader is in the nth segment of
 //! the issue's table; parts stand within each other, and an inner one needs all around it.
 
+use std::collections::BTreeSet;
 use std::ops::Not;
 
-use crate::compile::{Segment, Template};
+use crate::compile::{Compiled, Segment, Slot, Template};
 
 /// Segments that one issue may name: bits of the number that describes a reader.
 pub const SEGMENTS_LIMIT: usize = 16;
@@ -25,6 +26,41 @@ pub fn gets(segments: u32, index: u32) -> bool {
     segments
         .checked_shr(index)
         .is_some_and(|bits| bits & 1 == 1)
+}
+
+impl Compiled {
+    /// Links that stand nowhere but in parts that some readers get.
+    pub fn links_for_some(&self) -> BTreeSet<u32> {
+        let (mut within, mut all) = (BTreeSet::new(), BTreeSet::new());
+        for template in [&self.html, &self.text] {
+            let mut open: usize = 0;
+            for segment in &template.0 {
+                match segment {
+                    Segment::Only(_) => open += 1,
+                    Segment::End => open = open.saturating_sub(1),
+                    Segment::Slot(Slot::Click(link)) if open > 0 => {
+                        within.insert(*link);
+                    }
+                    Segment::Slot(Slot::Click(link)) => {
+                        all.insert(*link);
+                    }
+                    Segment::Literal(_) | Segment::Slot(_) => {}
+                }
+            }
+        }
+        &within - &all
+    }
+
+    /// The links that a copy for the reader described by `segments` has.
+    pub fn links_shown_to(&self, segments: u32) -> BTreeSet<u32> {
+        let both = [&self.html, &self.text];
+        let shown = both.into_iter().flat_map(|part| part.shown_to(segments));
+        let links = shown.filter_map(|segment| match segment {
+            Segment::Slot(Slot::Click(link)) => Some(*link),
+            _ => None,
+        });
+        links.collect()
+    }
 }
 
 impl Template {
@@ -66,7 +102,7 @@ impl Template {
 #[cfg(test)]
 mod tests {
     use super::{EVERY, NOBODY, OTHERS, gets};
-    use crate::compile::{Segment, Template};
+    use crate::compile::{Compiled, Segment, Slot, Template};
 
     fn template() -> Template {
         let literal = |text: &str| Segment::Literal(text.into());
@@ -115,6 +151,30 @@ mod tests {
             assert!(either.is_nested(1) && !either.is_nested(0));
             assert_eq!(either.fill_for(segments, |_| String::new()), expected);
         }
+    }
+
+    #[test]
+    fn links_that_stand_in_parts_alone_are_for_some() {
+        let click = |link| Segment::Slot(Slot::Click(link));
+        let within = |index, link| [Segment::Only(index), click(link), Segment::End];
+        let mut html = vec![click(0)];
+        html.extend(within(0, 1));
+        html.extend(within(0, 2));
+        html.extend(within(OTHERS, 3));
+        let compiled = Compiled {
+            slug: "week-1".into(),
+            title: "Week 1".into(),
+            subject: Template::default(),
+            preheader: Template::default(),
+            html: Template(html),
+            text: Template(vec![click(0), click(2)]),
+            links: Vec::new(),
+            images: Vec::new(),
+            only: Vec::new(),
+        };
+        assert_eq!(Vec::from_iter(compiled.links_for_some()), [1, 3]);
+        assert_eq!(Vec::from_iter(compiled.links_shown_to(0b1)), [0, 1, 2]);
+        assert_eq!(Vec::from_iter(compiled.links_shown_to(NOBODY)), [0, 2, 3]);
     }
 
     #[test]

@@ -177,6 +177,11 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
 }
 
 impl Admin {
+    /// In which every page says its times.
+    fn zone(&self) -> &str {
+        &self.app.config.publication.timezone
+    }
+
     /// The page `template` with `values` under the navigation, in which `at` is where we are.
     fn page(&self, at: &str, template: &str, values: Value) -> Response {
         let navigation = Serde(NAVIGATION);

@@ -67,6 +67,10 @@ fn target(text: &str) -> anyhow::Result<String> {
     let wrong = || {
         format!("`{text}` is no address to send readers to; write `https://...` or `mailto:...`")
     };
+    ensure!(
+        !text.contains("[["),
+        "`{text}` has a value of the reader's in it, which only a copy can fill: write the address as it is"
+    );
     let parsed = Url::parse(text.trim()).with_context(wrong)?;
     let fine = match parsed.scheme() {
         "http" | "https" => {
@@ -84,6 +88,16 @@ fn target(text: &str) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::target;
+
+    #[test]
+    fn a_value_of_the_readers_is_refused_where_nothing_fills_it() {
+        let refused = target("https://x.example/?n=[[first_name]]").expect_err("a slot");
+        assert!(
+            refused.to_string().contains("only a copy can fill"),
+            "{refused}"
+        );
+        assert!(target("https://x.example/?n=[1]").is_ok());
+    }
 
     #[test]
     fn readers_are_sent_to_web_and_mail_addresses_only() {

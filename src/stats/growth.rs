@@ -1,9 +1,9 @@
 //! How a list grew, and what became of those who joined in one month.
 //!
-//! Promises: pure: days are put together to weeks, which begin on Monday, and to months, both in UTC. What is read is
-//! how things stand: who left and came back has not left, whose address is suppressed has, and so has who was erased.
-//! Readers whom an import brought joined when its file says they did; of whom it does not, they were imported and have
-//! not joined.
+//! Promises: pure: days are put together to weeks, which begin on Monday, and to months, both in UTC. Who left and came
+//! back has left in one week and joined in another, and a week that is over stays as it was; a month's readers are
+//! those who first joined in it. Whose address is suppressed has left, and so has who was erased. Readers whom an import
+//! brought joined when its file says they did; of whom it does not, they were imported and have not joined.
 
 use std::collections::BTreeMap;
 
@@ -40,6 +40,9 @@ pub struct Week {
     /// Its Monday, as `2026-03-02`.
     pub monday: String,
     pub joined: i64,
+    /// Of `joined` those who had left before.
+    #[serde(default)]
+    pub returned: i64,
     /// Brought by an import, and nobody knows when they joined.
     #[serde(default)]
     pub imported: i64,
@@ -62,28 +65,40 @@ pub struct Cohort {
     pub clicking: i64,
 }
 
+/// Why a journal says that a reader joined who had left before.
+const RETURNED: &str = "returned";
+
 /// Counts by day since 1970.
 #[derive(Clone, Debug, Default)]
 pub struct Days {
-    pub joined: Vec<Joined>,
-    pub left: Vec<(i64, i64)>,
-    pub why: Vec<(i64, String, i64)>,
-    /// Those of `joined` who are subscribed still and get nothing, for their addresses are suppressed.
+    /// What the list's journal says.
+    pub moves: Vec<Moved>,
+    /// Readers who are subscribed, by the day they first joined.
+    pub standing: Vec<(i64, i64)>,
+    /// Those of `standing` who get nothing, for their addresses are suppressed.
     pub lost: Vec<Lost>,
-    /// Subscribed readers who click, by the day they joined.
+    /// Subscribed readers who click, by the day they first joined.
     pub clicking: Vec<(i64, i64)>,
     /// All subscriptions by status.
     pub statuses: Vec<(String, i64)>,
 }
 
-/// Readers who joined on one day.
-#[derive(Clone, Debug)]
-pub struct Joined {
-    pub day: i64,
-    /// Whether they are subscribed still.
-    pub subscribed: bool,
+/// Which way readers went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Joined,
     /// Brought by an import on that day, and nobody knows when they joined.
-    pub imported: bool,
+    Imported,
+    Left,
+}
+
+/// Readers who joined or left on one day.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    pub way: Way,
+    pub day: i64,
+    /// Why they left, if it is known, or that they had been here before.
+    pub why: String,
     pub number: i64,
 }
 
@@ -97,25 +112,6 @@ pub struct Lost {
     pub day: i64,
     pub why: String,
     pub number: i64,
-}
-
-impl Days {
-    /// Adds what stays of erased readers: that they `joined`, were `imported` or `left` on a day.
-    pub fn erased(&mut self, what: &str, day: i64, why: String, number: i64) {
-        if what != "left" {
-            self.joined.push(Joined {
-                day,
-                subscribed: false,
-                imported: what == "imported",
-                number,
-            });
-            return;
-        }
-        self.left.push((day, number));
-        if !why.is_empty() {
-            self.why.push((day, why, number));
-        }
-    }
 }
 
 /// Puts days together, up to the day `today`.
@@ -132,23 +128,20 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         let place = usize::try_from(week_of(day) - first).ok();
         place.filter(|&place| place < WEEKS)
     };
-    for joined in &days.joined {
-        if let Some(place) = place(joined.day) {
-            let week = &mut weeks[place];
-            *match joined.imported {
-                true => &mut week.imported,
-                false => &mut week.joined,
-            } += joined.number;
+    for moved in &days.moves {
+        let Some(place) = place(moved.day) else {
+            continue;
+        };
+        let week = &mut weeks[place];
+        match moved.way {
+            Way::Joined => week.joined += moved.number,
+            Way::Imported => week.imported += moved.number,
+            Way::Left => week.left += moved.number,
         }
-    }
-    for &(day, number) in &days.left {
-        if let Some(place) = place(day) {
-            weeks[place].left += number;
-        }
-    }
-    for (day, why, number) in &days.why {
-        if let Some(place) = place(*day) {
-            *weeks[place].why.entry(why.clone()).or_default() += number;
+        match moved.why.as_str() {
+            "" => {}
+            RETURNED if moved.way == Way::Joined => week.returned += moved.number,
+            why => *week.why.entry(why.to_owned()).or_default() += moved.number,
         }
     }
     for lost in &days.lost {
@@ -159,12 +152,15 @@ pub fn growth(days: &Days, today: i64) -> Growth {
     }
     for week in &mut weeks {
         week.net = week.joined + week.imported - week.left;
+        week.why.retain(|_, number| *number != 0);
     }
     let mut cohorts: BTreeMap<String, Cohort> = BTreeMap::new();
-    for joined in &days.joined {
-        let cohort = cohorts.entry(month_of(joined.day)).or_default();
-        cohort.joined += joined.number;
-        cohort.subscribed += if joined.subscribed { joined.number } else { 0 };
+    let first = |moved: &&Moved| moved.way != Way::Left && moved.why != RETURNED;
+    for moved in days.moves.iter().filter(first) {
+        cohorts.entry(month_of(moved.day)).or_default().joined += moved.number;
+    }
+    for &(day, number) in &days.standing {
+        cohorts.entry(month_of(day)).or_default().subscribed += number;
     }
     for lost in &days.lost {
         cohorts.entry(month_of(lost.joined)).or_default().subscribed -= lost.number;
@@ -172,13 +168,13 @@ pub fn growth(days: &Days, today: i64) -> Growth {
     for &(day, number) in &days.clicking {
         cohorts.entry(month_of(day)).or_default().clicking += number;
     }
+    cohorts.retain(|_, cohort| cohort.joined != 0);
     let skipped = cohorts.len().saturating_sub(MONTHS);
     let cohorts = cohorts
         .into_iter()
         .skip(skipped)
         .map(|(month, cohort)| Cohort { month, ..cohort });
-    let still = days.joined.iter().filter(|joined| joined.subscribed);
-    let still: i64 = still.map(|joined| joined.number).sum();
+    let still: i64 = days.standing.iter().map(|&(_, number)| number).sum();
     let lost: i64 = days.lost.iter().map(|lost| lost.number).sum();
     let mut statuses: BTreeMap<String, i64> = days.statuses.iter().cloned().collect();
     for lost in &days.lost {
@@ -211,28 +207,34 @@ fn date(day: i64) -> Date {
 
 #[cfg(test)]
 mod tests {
-    use super::{Days, Joined, Lost, growth};
+    use super::{Days, Lost, Moved, Way, growth};
 
     /// 1 November 2026, a Sunday.
     const SUNDAY: i64 = 20_758;
 
+    fn moved(way: Way, day: i64, why: &str, number: i64) -> Moved {
+        let why = why.into();
+        Moved {
+            way,
+            day,
+            why,
+            number,
+        }
+    }
+
     #[test]
     fn weeks_begin_on_monday_and_cohorts_by_month() {
-        let joined = |day, subscribed, number| Joined {
-            day,
-            subscribed,
-            imported: false,
-            number,
-        };
         let days = Days {
-            joined: vec![
-                joined(SUNDAY, true, 3),
-                joined(SUNDAY - 6, false, 2),
-                joined(SUNDAY - 7, true, 10),
-                joined(SUNDAY - 40, true, 5),
+            moves: vec![
+                moved(Way::Joined, SUNDAY, "", 3),
+                moved(Way::Joined, SUNDAY - 6, "", 2),
+                moved(Way::Joined, SUNDAY - 7, "", 10),
+                moved(Way::Joined, SUNDAY - 40, "", 5),
+                moved(Way::Left, SUNDAY - 1, "too-often", 1),
+                moved(Way::Left, SUNDAY - 7, "", 4),
+                moved(Way::Left, SUNDAY - 4_000, "", 9),
             ],
-            left: vec![(SUNDAY - 1, 1), (SUNDAY - 7, 4), (SUNDAY - 4_000, 9)],
-            why: vec![(SUNDAY - 1, "too-often".into(), 1)],
+            standing: vec![(SUNDAY, 3), (SUNDAY - 7, 10), (SUNDAY - 40, 5)],
             lost: vec![Lost {
                 status: "confirmed".into(),
                 joined: SUNDAY - 40,
@@ -276,27 +278,24 @@ mod tests {
     }
 
     #[test]
-    fn who_was_imported_has_not_joined_and_who_was_erased_has_left() {
-        let mut days = Days {
-            joined: vec![Joined {
-                day: SUNDAY,
-                subscribed: true,
-                imported: true,
-                number: 40,
-            }],
+    fn who_was_imported_has_not_joined_and_who_came_back_joined_twice_and_is_of_the_first_month() {
+        let days = Days {
+            moves: vec![
+                moved(Way::Imported, SUNDAY, "", 42),
+                moved(Way::Joined, SUNDAY - 40, "", 1),
+                moved(Way::Left, SUNDAY, "erased", 2),
+                moved(Way::Left, SUNDAY - 7, "", 1),
+                moved(Way::Left, SUNDAY - 7, "too-often", 0),
+                moved(Way::Joined, SUNDAY, "returned", 1),
+            ],
+            standing: vec![(SUNDAY, 40), (SUNDAY - 40, 1)],
             ..Days::default()
         };
-        days.erased("joined", SUNDAY - 40, String::new(), 1);
-        days.erased("imported", SUNDAY, String::new(), 2);
-        days.erased("left", SUNDAY, "erased".into(), 2);
-        days.erased("left", SUNDAY - 7, String::new(), 1);
         let found = growth(&days, SUNDAY);
-        assert_eq!(found.subscribed, 40);
+        assert_eq!(found.subscribed, 41);
         let week = &found.weeks[25];
-        assert_eq!(
-            (week.joined, week.imported, week.left, week.net),
-            (0, 42, 2, 40)
-        );
+        assert_eq!((week.joined, week.returned, week.imported), (1, 1, 42));
+        assert_eq!((week.left, week.net), (2, 41));
         assert_eq!(week.why["erased"], 2);
         let before = &found.weeks[24];
         assert_eq!((before.left, before.net, before.why.len()), (1, -1, 0));
@@ -305,6 +304,6 @@ mod tests {
             .iter()
             .map(|cohort| (cohort.month.as_str(), cohort.joined, cohort.subscribed))
             .collect();
-        assert_eq!(months, [("2026-09", 1, 0), ("2026-11", 42, 40)]);
+        assert_eq!(months, [("2026-09", 1, 1), ("2026-11", 42, 40)]);
     }
 }

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 /// Readers below which a share says nothing.
 pub const ENOUGH: i64 = 30;
 /// Standard deviations on either side within which the truth lies 19 times out of 20.
-const WIDTH: f64 = 1.959_964;
+pub(crate) const WIDTH: f64 = 1.959_964;
 
 /// So many of so many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]

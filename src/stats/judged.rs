@@ -34,6 +34,16 @@ impl Classes {
         self.readers() + self.apple + self.unsure + self.machine
     }
 
+    fn and(self, other: Classes) -> Classes {
+        Classes {
+            human: self.human + other.human,
+            gmail: self.gmail + other.gmail,
+            apple: self.apple + other.apple,
+            unsure: self.unsure + other.unsure,
+            machine: self.machine + other.machine,
+        }
+    }
+
     /// So many in all: nobody knows who the others are.
     fn fill_up(&mut self, all: i64) {
         self.unsure += (all - self.total()).max(0);
@@ -74,7 +84,8 @@ pub struct Judged {
     pub devices: Vec<Device>,
     /// The two subjects of a test, and the rest.
     pub subjects: Vec<Group>,
-    /// Events of it name nobody: machines count with readers, and what is told apart by reader is not kept.
+    /// Events of it name nobody: machines that do not say so count with readers, and what is told apart by reader is
+    /// not kept.
     pub nameless: bool,
 }
 
@@ -120,7 +131,7 @@ pub struct Device {
 /// One link's judged numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct LinkJudged {
-    /// Readers who clicked it, of all to whom the issue was sent.
+    /// Readers who clicked it, of all whose copies show it.
     pub readers: Share,
     pub clicks: Classes,
 }
@@ -138,6 +149,11 @@ impl Judged {
         let classes = |what| Classes::read(tally, Part::Run, "", what);
         let (clickers, openers) = (classes(What::Clicked), classes(What::Opened));
         let (clicks, opens) = (classes(What::Clicks), classes(What::Opens));
+        let nameless = |what| Classes::read(tally, Part::Nameless, "", what);
+        let (openers, opens) = (
+            openers.and(nameless(What::Opened)),
+            opens.and(nameless(What::Opens)),
+        );
         Judged {
             clicked: Share::of(clickers.readers(), sent),
             opened: Share::of(openers.readers(), sent),
@@ -157,11 +173,11 @@ impl Judged {
     }
 
     /// The same of a run whose events name nobody, or some of them: whoever is not judged is counted, and nobody
-    /// knows who it was.
+    /// knows who it was. Those of whom Apple's proxy alone loaded the images are not among the counted.
     pub fn nameless(mut self, counted: &Nameless) -> Judged {
         let sent = self.clicked.whole;
         self.clickers.fill_up(counted.clicked);
-        self.openers.fill_up(counted.opened);
+        self.openers.fill_up(counted.opened + self.openers.apple);
         self.clicks.fill_up(counted.clicks);
         self.opens.fill_up(counted.opens);
         self.clicked = Share::of(counted.clicked, sent);
@@ -171,12 +187,14 @@ impl Judged {
         self
     }
 
-    /// Judged numbers of one link.
-    pub fn link(tally: &Tally, link: i64, sent: i64) -> LinkJudged {
+    /// Judged numbers of one link of a run that was sent to so many. A link that stands in parts for `some` readers
+    /// was shown to those whose copies have one of them.
+    pub fn link(tally: &Tally, link: i64, sent: i64, some: bool) -> LinkJudged {
         let bucket = link.to_string();
+        let shown = some.then(|| tally.get(Part::Link, &bucket, What::Sent));
         let readers = Classes::read(tally, Part::Link, &bucket, What::Clicked);
         LinkJudged {
-            readers: Share::of(readers.readers(), sent),
+            readers: Share::of(readers.readers(), shown.unwrap_or(sent)),
             clicks: Classes::read(tally, Part::Link, &bucket, What::Clicks),
         }
     }
@@ -277,11 +295,52 @@ mod tests {
         assert_eq!((judged.clicks.human, judged.clicks.unsure), (2, 10));
         assert_eq!((judged.opens.unsure, judged.opens.machine), (60, 0));
         assert_eq!(judged.machine_opens.percent(), None);
-        let link = Judged::nameless_link(Judged::link(&tally, 0, 100), 3, 4);
+        let link = Judged::nameless_link(Judged::link(&tally, 0, 100, false), 3, 4);
         assert_eq!(
             (link.readers.part, link.readers.whole, link.clicks.unsure),
             (3, 100, 4)
         );
+    }
+
+    #[test]
+    fn without_names_the_proxies_are_told_apart_and_apples_counts_for_nobody() {
+        let mut tally = Tally::default();
+        for (what, number) in [
+            (What::Opened(Class::Human), 12),
+            (What::Opened(Class::Gmail), 6),
+            (What::Opened(Class::Apple), 5),
+            (What::Opens(Class::Apple), 9),
+            (What::Opens(Class::Machine), 1),
+        ] {
+            tally.add(Part::Nameless, "", what, number);
+        }
+        let counted = Nameless {
+            opened: 20,
+            clicked: 1,
+            opens: 40,
+            clicks: 1,
+        };
+        let judged = Judged::read(&tally, 100, 0).nameless(&counted);
+        assert_eq!(judged.opened.part, 20);
+        let openers = judged.openers;
+        // Two of the twenty were counted before anybody told them apart.
+        assert_eq!(
+            (openers.readers(), openers.unsure, openers.apple),
+            (18, 2, 5)
+        );
+        assert_eq!((judged.opens.apple, judged.opens.total()), (9, 40));
+    }
+
+    #[test]
+    fn a_link_for_some_readers_has_those_who_got_it_as_its_whole() {
+        let mut tally = Tally::default();
+        tally.add(Part::Link, "4", What::Sent, 265);
+        tally.add(Part::Link, "4", What::Clicked(Class::Human), 20);
+        let link = |link, some| Judged::link(&tally, link, 400, some).readers;
+        assert_eq!((link(4, true).part, link(4, true).whole), (20, 265));
+        assert_eq!(link(3, false).whole, 400);
+        // Nobody got this one.
+        assert_eq!((link(5, true).whole, link(5, true).percent()), (0, None));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub enum Part {
     Provider,
     Device,
     Subject,
+    /// Opens of a run whose events name nobody: they are counted when they come, and not judged again.
+    Nameless,
 }
 
 impl Part {
@@ -34,6 +36,7 @@ impl Part {
             Part::Provider => "provider",
             Part::Device => "device",
             Part::Subject => "subject",
+            Part::Nameless => "nameless",
         }
     }
 
@@ -46,6 +49,7 @@ impl Part {
             Part::Provider,
             Part::Device,
             Part::Subject,
+            Part::Nameless,
         ];
         all.into_iter().find(|part| part.name() == name)
     }

@@ -1,13 +1,14 @@
 //! An issue against those before it: whether its share is what the list is used to.
 //!
 //! Promises: pure. The band is where the next share lies 19 times out of 20 if nothing has changed, from the mean and
-//! the spread of the earlier ones; of fewer than three nothing is said, nor of an issue to which more will come.
+//! the spread of the earlier ones, and never narrower than chance alone among so many readers: eight issues that nobody
+//! left say little of how many leave. Of fewer than three nothing is said, nor of an issue to which more will come.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::stats::interval::Share;
+use crate::stats::interval::{Interval, Share, WIDTH};
 
 /// Earlier issues that are compared with.
 pub const ISSUES: u32 = 8;
@@ -97,10 +98,11 @@ pub fn usual(this: &Share, earlier: &[Share]) -> Usual {
     let spread = (squares.sum::<f64>() / (n - 1.0)).sqrt();
     let student = STUDENT[(issues - FEWEST).min(STUDENT.len() - 1)];
     let half = student * spread * (1.0 + 1.0 / n).sqrt();
+    let (below, above) = by_chance(this, earlier);
     let band = Band {
         mean,
-        low: (mean - half).max(0.0),
-        high: (mean + half).min(1.0),
+        low: (mean - half.max(below)).max(0.0),
+        high: (mean + half.max(above)).min(1.0),
     };
     let standing = match this.interval {
         None => Standing::NotEnoughData,
@@ -114,6 +116,24 @@ pub fn usual(this: &Share, earlier: &[Share]) -> Usual {
         issues,
         band: Some(band),
     }
+}
+
+/// How far below and above the mean chance alone takes an issue to so many readers: how uncertain the share of all
+/// earlier readers together is, and how one issue scatters around it, as R. G. Newcombe, 1998, adds the two (method 10).
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn by_chance(this: &Share, earlier: &[Share]) -> (f64, f64) {
+    let known = || earlier.iter().filter(|share| share.interval.is_some());
+    let part = known().map(|share| share.part.clamp(0, share.whole)).sum();
+    let whole = known().map(|share| share.whole).sum();
+    let Some(Interval { share, low, high }) = Share::of(part, whole).interval else {
+        return (0.0, 0.0);
+    };
+    let readers = this.whole.max(1) as f64;
+    let from = |limit: f64| {
+        let scatter = limit * (1.0 - limit) / readers;
+        ((share - limit).powi(2) + WIDTH * WIDTH * scatter).sqrt()
+    };
+    (from(low), from(high))
 }
 
 #[cfg(test)]
@@ -130,15 +150,39 @@ mod tests {
         let earlier = shares(&[100, 110, 90, 105, 95, 100, 108, 92]);
         let found = usual(&Share::of(100, 1_000), &earlier);
         let band = found.band.expect("enough");
-        // Mean 0.1; the spread is 0.00735; times 2.365 and the root of 9/8.
+        // Mean 0.1. The spread of 0.00735, times 2.365 and the root of 9/8, is 0.0184; chance alone is more: 800 of
+        // 8,000 are 0.0936 to 0.1068, and 1,000 readers scatter around these by 0.0181 and 0.0191.
         assert!((band.mean - 0.1).abs() < 1e-9);
-        assert!((band.high - 0.118_43).abs() < 1e-4, "{band:?}");
-        assert!((band.low - 0.081_57).abs() < 1e-4, "{band:?}");
+        assert!((band.high - 0.120_3).abs() < 2e-4, "{band:?}");
+        assert!((band.low - 0.080_8).abs() < 2e-4, "{band:?}");
         assert_eq!((found.standing, found.issues), (Standing::AsUsual, 8));
         let standing = |part| usual(&Share::of(part, 1_000), &earlier).standing;
         assert_eq!(standing(140), Standing::More);
         assert_eq!(standing(60), Standing::Less);
         assert_eq!(standing(117), Standing::AsUsual);
+    }
+
+    #[test]
+    fn after_eight_issues_that_nobody_left_one_who_leaves_is_as_usual() {
+        let nobody: Vec<Share> = (0..8).map(|_| Share::of(0, 179)).collect();
+        let standing = |part| usual(&Share::of(part, 179), &nobody).standing;
+        // One of 179 after none of 1,432 happens by chance one time in nine, two happen one time in eighty.
+        assert_eq!(standing(0), Standing::AsUsual);
+        assert_eq!(standing(1), Standing::AsUsual);
+        assert_eq!(standing(2), Standing::More);
+        let band = usual(&Share::of(1, 179), &nobody).band.expect("a band");
+        assert_eq!((band.mean, band.low), (0.0, 0.0));
+        assert!((band.high - 0.008).abs() < 5e-4, "{band:?}");
+        let all: Vec<Share> = (0..8).map(|_| Share::of(179, 179)).collect();
+        let standing = |part| usual(&Share::of(part, 179), &all).standing;
+        assert_eq!(
+            (standing(178), standing(170)),
+            (Standing::AsUsual, Standing::Less)
+        );
+        // Issues that differ by more than chance have a band as wide as they differ.
+        let wild = shares(&[50, 150, 100, 60, 140, 100, 90, 110]);
+        let wide = usual(&Share::of(100, 1_000), &wild).band.expect("a band");
+        assert!(wide.high > 0.18, "{wide:?}");
     }
 
     #[test]

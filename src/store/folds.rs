@@ -195,7 +195,7 @@ impl Store {
     }
 
     /// Begins to judge everything again: the tallies of events start at nothing, but those of runs that began at
-    /// `kept` or before, of which events are forgotten. False if another did.
+    /// `kept` or before, of which events are forgotten, and but what was counted without names. False if another did.
     pub async fn forget_tallies(
         &self,
         before: &Position,
@@ -207,7 +207,7 @@ impl Store {
                 return Ok(false);
             }
             sqlx::query(
-                "delete from tallies where what not in ('sent', 'bounced')
+                "delete from tallies where what not in ('sent', 'bounced') and part <> 'nameless'
                    and run_id not in (select id from runs where created_at <= $1)",
             )
             .bind(kept.map_or(i64::MIN, |kept| kept.0))

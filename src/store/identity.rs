@@ -47,32 +47,20 @@ type SubscriptionColumns = (
     Option<String>,
 );
 
-/// The numbers that stay of a reader who is erased: on each list that she had confirmed, the day she joined, and the
-/// day and why she left it, if she had not before by being erased. They are two rows, so that nothing says that both
-/// days are one reader's.
-const COUNT_JOINED: &str = "
-    insert into erasures (list_id, what, day, why, number)
-    select n.list_id,
-        case when n.joined_at is null and substr(n.source, 1, 7) = 'import:' then 'imported' else 'joined' end,
-        coalesce(n.joined_at, n.confirmed_at) / 86400000, '', 1
-    from subscriptions n
-    where n.subscriber_id = $1 and n.confirmed_at is not null
-    on conflict (list_id, what, day, why) do update set number = erasures.number + 1";
-
+/// By an erasure she leaves each list that she is still on, at the day it is, or has left since her address was
+/// suppressed. That she joined stands in the journal already.
 const COUNT_LEFT: &str = "
-    insert into erasures (list_id, what, day, why, number)
+    insert into journal (list_id, what, day, why, part, number)
     select n.list_id, 'left',
-        case when n.status = 'unsubscribed' then coalesce(n.left_at, $2)
+        case when x.created_at is null then $2
             when x.created_at > n.confirmed_at then x.created_at
-            when x.created_at is not null then n.confirmed_at
-            else $2 end / 86400000,
-        case when n.status = 'unsubscribed' then coalesce(r.reason, '') else coalesce(x.reason, 'erased') end, 1
+            else n.confirmed_at end / 86400000,
+        coalesce(x.reason, 'erased'), own_part(), 1
     from subscriptions n
         join subscribers u on u.id = n.subscriber_id
         left join suppressions x on x.hash = u.hash
-        left join leave_reasons r on r.subscription = n.key
-    where n.subscriber_id = $1 and n.confirmed_at is not null
-    on conflict (list_id, what, day, why) do update set number = erasures.number + 1";
+    where n.subscriber_id = $1 and n.confirmed_at is not null and n.status in ('confirmed', 'paused')
+    on conflict (list_id, what, day, why, part) do update set number = journal.number + 1";
 
 /// Mails to an address that the reader wished for, her own now or not: deliveries of nobody, of which there are few.
 macro_rules! moves_of {
@@ -160,8 +148,11 @@ impl Store {
             let Some((subscriber, hash)) = found else {
                 return Ok(false);
             };
-            sqlx::query(COUNT_JOINED).bind(subscriber).execute(&mut *conn).await?;
-            sqlx::query(COUNT_LEFT).bind(subscriber).bind(at.0).execute(&mut *conn).await?;
+            sqlx::query(self.sql(COUNT_LEFT))
+                .bind(subscriber)
+                .bind(at.0)
+                .execute(&mut *conn)
+                .await?;
             for (canonical, hash) in former {
                 sqlx::query(
                     "insert into suppressions (hash, reason, created_at)

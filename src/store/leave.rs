@@ -117,11 +117,12 @@ const LEAVE_ALL: &str = "
     returning list_id, subscriber_id";
 
 /// What ended together with one subscription, not before `$2`; nobody who never confirmed is brought back. It goes on
-/// as if it had never ended: she joined when she joined, and what rested until a day rests until then.
+/// as if it had never ended: she joined when she joined, and what rested until a day rests until then. Only the
+/// list's journal keeps that she was away.
 const RETURN: &str = "
     update subscriptions
     set status = case when paused_until > $3 then 'paused' else 'confirmed' end, left_at = null,
-        paused_until = case when paused_until > $3 then paused_until end
+        returned_at = $3, paused_until = case when paused_until > $3 then paused_until end
     where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
       and status = 'unsubscribed' and confirmed_at is not null and left_at >= $2
       and left_at = (select n.left_at from subscriptions n where n.key = $1)

@@ -1,4 +1,4 @@
-//! Sent and bounced copies by mailbox provider and by subject, a block at a time: what shares are shares of.
+//! Sent and bounced copies by mailbox provider, by subject and by link for some readers, a block at a time: what shares are shares of.
 //!
 //! Promises: a block is counted again when its counters have moved since, and what it gave before is taken back in the
 //! same transaction; a look at a run costs a look at its blocks. Leaves who is whose to `track::parts`.
@@ -27,6 +27,8 @@ pub struct Copied {
     pub state: String,
     /// The canonical address; none where the reader was erased.
     pub address: Option<String>,
+    /// Which of the issue's parts for some readers it has, as bits.
+    pub parts: i64,
 }
 
 impl Store {
@@ -57,11 +59,25 @@ impl Store {
         })
     }
 
+    /// The compiled issue of a run, as JSON, if parts of it are for some readers.
+    pub async fn content_in_parts(&self, run: RunId) -> Result<Option<String>> {
+        read!(self, conn => {
+            let found = sqlx::query_scalar(
+                "select v.content from runs r join revisions v on v.hash = r.revision
+                 where r.id = $1 and r.parts is not null",
+            )
+            .bind(run.0)
+            .fetch_optional(conn)
+            .await?;
+            Ok(found)
+        })
+    }
+
     /// The copies of a block that were sent or bounced.
     pub async fn copied(&self, block: &StaleBlock) -> Result<Vec<Copied>> {
         read!(self, conn => {
             let found = sqlx::query_as(
-                "select d.seq, d.state, u.canonical as address
+                "select d.seq, d.state, u.canonical as address, coalesce(d.parts, 0) as parts
                  from deliveries d left join subscribers u on u.id = d.subscriber_id
                  where d.run_id = $1 and d.seq >= $2 * 256 and d.seq < ($2 + 1) * 256
                    and d.state in ('sent', 'bounced')",

@@ -11,15 +11,29 @@ use serde::Serialize;
 
 use crate::chance::Chance;
 use crate::clock::Timestamp;
-use crate::event::score::{Verdict, judge_alone};
+use crate::event::score::judge_alone;
 use crate::event::{Event, EventKind};
 use crate::id::{ListId, RunId};
 use crate::pseudonym::{KEY, impersonal, pseudonym};
+use crate::stats::tally::{Class, Part, Tally, What};
 use crate::store::events::{MUTED, take_event_ids};
+use crate::store::folds::{ADD_TALLIES, tally_rows};
 use crate::store::{Result, Store};
 
 const OPEN: i64 = -2;
 const CLICK: i64 = -1;
+/// By whom a pseudonym opened it, from here down: a reader's own program, Gmail's proxy, Apple's.
+const OPENED_BY: i64 = -3;
+const OPENERS: [Class; 3] = [Class::Human, Class::Gmail, Class::Apple];
+
+/// Class marks of the pseudonyms that have just got another.
+const OPENERS_OF: &str = "
+    select m.run_id, m.pseudonym, m.mark
+    from (
+        select distinct cast(value->>'run' as bigint) as run, cast(value->>'pseudonym' as bigint) as pseudonym
+        from json_each($1)
+    ) as v join pseudonym_marks m on m.run_id = v.run and m.pseudonym = v.pseudonym
+    where m.mark <= $2";
 
 #[derive(Serialize)]
 struct Row {
@@ -34,7 +48,7 @@ struct Row {
     evidence: String,
 }
 
-#[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Mark {
     run: i64,
     pseudonym: i64,
@@ -111,6 +125,7 @@ impl Store {
             let mut marks = BTreeSet::new();
             let mut gains = BTreeMap::<i64, Gain>::new();
             let mut clicks = BTreeMap::<(i64, i64), (i64, i64)>::new();
+            let mut tallies = BTreeMap::<i64, Tally>::new();
             for (id, event) in (first_id..).zip(events) {
                 let (run, seq) = (event.delivery.run, event.delivery.seq);
                 if !counted.contains(&(run, i64::from(seq))) {
@@ -123,14 +138,19 @@ impl Store {
                     marks.extend(own);
                 };
                 let rule = judge_alone(event.kind, event.link, &event.evidence);
-                let reads = rule.verdict() != Verdict::Machine;
+                let class = Class::of(rule);
+                let reads = class.is_reader();
                 match event.kind {
                     // A head is no load, as it is none by name.
                     _ if event.evidence.head => {}
                     EventKind::Open => {
                         gain.opens += 1;
-                        if reads {
-                            mark(OPEN);
+                        let tally = tallies.entry(run.0).or_default();
+                        tally.add(Part::Nameless, "", What::Opens(class), 1);
+                        // Invariant: Apple's proxy loads every mail's images, and counts for nobody.
+                        let marks = [reads.then_some(OPEN), opener(class)];
+                        for own in marks.into_iter().flatten() {
+                            mark(own);
                         }
                     }
                     EventKind::Click => {
@@ -140,7 +160,7 @@ impl Store {
                             clicks.entry((run.0, link)).or_default().1 += 1;
                         }
                         // Who clicked has opened it.
-                        let marks = [Some(OPEN), Some(CLICK), link];
+                        let marks = [Some(OPEN), Some(CLICK), opener(class), link];
                         for own in marks.into_iter().flatten().filter(|_| reads) {
                             mark(own);
                         }
@@ -158,24 +178,44 @@ impl Store {
                     evidence: json(&evidence),
                 });
             }
-            let first: Vec<(i64, i64)> = sqlx::query_as(self.sql(
+            let first: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(
                 "insert into pseudonym_marks (run_id, pseudonym, mark)
                  select cast(value->>'run' as bigint), cast(value->>'pseudonym' as bigint),
                         cast(value->>'mark' as bigint)
                  from json_each($1) where true
                  on conflict (run_id, pseudonym, mark) do nothing
-                 returning run_id, mark",
+                 returning run_id, pseudonym, mark",
             ))
             .bind(json(&marks))
             .fetch_all(&mut *conn)
             .await?;
-            for (run, mark) in first {
+            let mut fresh = BTreeSet::new();
+            for (run, pseudonym, mark) in first {
                 let gain = gains.entry(run).or_default();
                 match mark {
                     OPEN => gain.opened += 1,
                     CLICK => gain.clicked += 1,
+                    mark if mark <= OPENED_BY => {
+                        fresh.insert(Mark { run, pseudonym, mark });
+                    }
                     link => clicks.entry((run, link)).or_default().0 += 1,
                 }
+            }
+            if !fresh.is_empty() {
+                let marks: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(OPENERS_OF))
+                    .bind(json(&fresh))
+                    .bind(OPENED_BY)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                let marks = marks.into_iter().map(|(run, pseudonym, mark)| Mark { run, pseudonym, mark });
+                count_openers(&mut tallies, &marks.collect(), &fresh);
+            }
+            for (run, tally) in &tallies {
+                sqlx::query(self.sql(ADD_TALLIES))
+                    .bind(run)
+                    .bind(tally_rows(tally))
+                    .execute(&mut *conn)
+                    .await?;
             }
             sqlx::query(self.sql(
                 "insert into events (id, at, kind, run_id, link, pseudonym, evidence)
@@ -334,6 +374,37 @@ impl Store {
             .await?;
             Ok(number)
         })
+    }
+}
+
+/// The mark of whoever opened it, where that may have been a reader.
+fn opener(class: Class) -> Option<i64> {
+    let place = OPENERS.iter().position(|known| *known == class)?;
+    Some(OPENED_BY - i64::try_from(place).ok()?)
+}
+
+/// Counts each pseudonym by the best of its class marks, of which `fresh` ones have just come.
+fn count_openers(
+    tallies: &mut BTreeMap<i64, Tally>,
+    marks: &BTreeSet<Mark>,
+    fresh: &BTreeSet<Mark>,
+) {
+    // The best class has the largest mark, and comes last.
+    let (mut after, mut before) = (BTreeMap::new(), BTreeMap::new());
+    for mark in marks {
+        after.insert((mark.run, mark.pseudonym), mark.mark);
+        if !fresh.contains(mark) {
+            before.insert((mark.run, mark.pseudonym), mark.mark);
+        }
+    }
+    for (marks, sign) in [(after, 1), (before, -1)] {
+        for ((run, _), mark) in marks {
+            let place = usize::try_from(OPENED_BY - mark).ok();
+            if let Some(class) = place.and_then(|place| OPENERS.get(place)) {
+                let tally = tallies.entry(run).or_default();
+                tally.add(Part::Nameless, "", What::Opened(*class), sign);
+            }
+        }
     }
 }
 

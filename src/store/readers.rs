@@ -1,9 +1,9 @@
-//! Readers as the author looks them up: by the beginning of an address, by a part of a name, and one reader's
-//! whole story.
+//! Readers as the author looks them up: by the beginning of an address, by a part of it or of a name, by list, status
+//! and tag, and one reader's whole story.
 //!
 //! Promises: every look is by a key or an index, or reads a bounded number of rows; nothing is counted.
 
-use crate::id::{DeliveryKey, SubscriberId};
+use crate::id::{DeliveryKey, ListId, SubscriberId};
 use crate::store::{Result, Store};
 
 /// A reader in a list of them.
@@ -14,6 +14,17 @@ pub struct Found {
     pub canonical: String,
     pub name: String,
     pub created_at: i64,
+}
+
+/// Whom the author looks for; what is empty is not asked.
+#[derive(Clone, Debug, Default)]
+pub struct Sought<'a> {
+    /// Of an address or a name.
+    pub part: &'a str,
+    pub list: Option<ListId>,
+    /// Of a subscription, on the list if one is named.
+    pub status: &'a str,
+    pub tag: &'a str,
 }
 
 /// A reader as she is kept.
@@ -106,15 +117,16 @@ impl Store {
         })
     }
 
-    /// Up to `limit` of the `looked_at` readers behind the key `after` whose name holds `part`, and the key
-    /// behind which to look further; none where there are no more.
-    pub async fn readers_named(
+    /// Up to `limit` of the `looked_at` readers behind the key `after` who are sought, and the key behind which to look
+    /// further; none where there are no more.
+    pub async fn readers_sought(
         &self,
-        part: &str,
+        sought: &Sought<'_>,
         after: SubscriberId,
         looked_at: u32,
         limit: u32,
     ) -> Result<(Vec<Found>, Option<SubscriberId>)> {
+        let part = sought.part;
         let pattern = |part: &str| {
             let part = part
                 .replace('!', "!!")
@@ -133,13 +145,16 @@ impl Store {
                 .bind(i64::from(looked_at) - 1)
                 .fetch_optional(&mut *conn)
                 .await?;
-            let found: Vec<Found> = sqlx::query_as(READERS_NAMED)
+            let found: Vec<Found> = sqlx::query_as(READERS_SOUGHT)
                 .bind(after.0)
                 .bind(last.unwrap_or(i64::MAX))
                 .bind(pattern(&part.to_lowercase()))
                 .bind(i64::from(limit))
                 .bind(typed)
                 .bind(capital)
+                .bind(sought.list.map_or(0, |list| list.0))
+                .bind(sought.status)
+                .bind(sought.tag)
                 .fetch_all(conn)
                 .await?;
             let full = u32::try_from(found.len()).is_ok_and(|found| found >= limit);
@@ -148,6 +163,28 @@ impl Store {
                 _ => last,
             };
             Ok((found, last.map(SubscriberId)))
+        })
+    }
+
+    /// These readers, in the order of their keys.
+    pub async fn found_readers(&self, ids: &[i64]) -> Result<Vec<Found>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(self.sql(READERS_OF))
+                .bind(serde_json::to_string(ids).expect("numbers are JSON"))
+                .fetch_all(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+
+    /// On which lists these readers are, and how: reader, title of the list, status.
+    pub async fn standings(&self, ids: &[i64]) -> Result<Vec<(i64, String, String)>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(self.sql(STANDINGS))
+                .bind(serde_json::to_string(ids).expect("numbers are JSON"))
+                .fetch_all(conn)
+                .await?;
+            Ok(found)
         })
     }
 
@@ -237,14 +274,31 @@ pub const LAST_LOOKED_AT: &str = "
     select id from subscribers where id > $1 order by id limit 1 offset $2";
 
 /// Between two keys.
-pub const READERS_NAMED: &str = "
-    select id, address, canonical, name, created_at from subscribers
-    where id > $1 and id <= $2 and (
-        lower(name) like $3 escape '!'
-        or name like cast($5 as text) escape '!'
-        or name like cast($6 as text) escape '!'
+pub const READERS_SOUGHT: &str = "
+    select s.id, s.address, s.canonical, s.name, s.created_at from subscribers s
+    where s.id > $1 and s.id <= $2 and (
+        lower(s.name) like $3 escape '!'
+        or lower(s.address) like $3 escape '!'
+        or s.canonical like $3 escape '!'
+        or s.name like cast($5 as text) escape '!'
+        or s.name like cast($6 as text) escape '!'
     )
-    order by id limit $4";
+    and (($7 = 0 and $8 = '') or exists (
+        select 1 from subscriptions n
+        where n.subscriber_id = s.id and ($7 = 0 or n.list_id = $7) and ($8 = '' or n.status = $8)
+    ))
+    and ($9 = '' or exists (select 1 from tags t where t.subscriber_id = s.id and t.tag = $9))
+    order by s.id limit $4";
+
+const READERS_OF: &str = "
+    select id, address, canonical, name, created_at from subscribers
+    where id in (select cast(value as bigint) from json_each($1)) order by id";
+
+const STANDINGS: &str = "
+    select n.subscriber_id, l.title, n.status
+    from subscriptions n join lists l on l.id = n.list_id
+    where n.subscriber_id in (select cast(value as bigint) from json_each($1))
+    order by n.subscriber_id, n.list_id";
 
 /// By key.
 pub const READER: &str = "

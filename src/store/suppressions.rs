@@ -5,6 +5,21 @@
 use crate::clock::Timestamp;
 use crate::store::{Result, Store};
 
+/// That a reader was away, for the journals of her lists: until now the suppression itself has said so.
+const COUNT_AWAY: &str = "
+    insert into journal (list_id, what, day, why, part, number)
+    select n.list_id, w.value->>'what',
+        case when w.value->>'what' = 'joined' then $3
+            when x.created_at > n.confirmed_at then x.created_at
+            else n.confirmed_at end / 86400000,
+        case when w.value->>'what' = 'joined' then 'returned' else x.reason end, own_part(), 1
+    from suppressions x
+        join subscribers u on u.canonical = $1
+        join subscriptions n on n.subscriber_id = u.id
+        cross join json_each($4) w
+    where x.hash = $2 and n.confirmed_at is not null and n.status in ('confirmed', 'paused')
+    on conflict (list_id, what, day, why, part) do update set number = journal.number + 1";
+
 impl Store {
     /// Why and since when the address of this hash is suppressed.
     pub async fn suppression(&self, hash: &[u8; 32]) -> Result<Option<(String, Timestamp)>> {
@@ -31,9 +46,17 @@ impl Store {
         })
     }
 
-    /// Allows mail to the address of this hash again; false when it was not suppressed.
-    pub async fn allow(&self, hash: &[u8; 32]) -> Result<bool> {
+    /// Allows mail to the `canonical` address of this hash again; false when it was not suppressed. Its reader had left
+    /// her lists as long as it was, and comes back to them.
+    pub async fn allow(&self, canonical: &str, hash: &[u8; 32], at: Timestamp) -> Result<bool> {
         transact!(self, conn => {
+            sqlx::query(self.sql(COUNT_AWAY))
+                .bind(canonical)
+                .bind(&hash[..])
+                .bind(at.0)
+                .bind(r#"[{"what": "left"}, {"what": "joined"}]"#)
+                .execute(&mut *conn)
+                .await?;
             let gone = sqlx::query("delete from suppressions where hash = $1")
                 .bind(&hash[..])
                 .execute(conn)

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::clock::Timestamp;
 use crate::event::EventKind;
 use crate::id::{DeliveryKey, ListId, RunId};
-use crate::stats::growth::{Days, Joined, Lost};
+use crate::stats::growth::{Days, Lost, Moved, Way};
 use crate::stats::tally::{Part, Tally, What};
 use crate::stats::usual::ISSUES;
 use crate::store::events::json;
@@ -155,41 +155,29 @@ impl Store {
         Ok(each.collect())
     }
 
-    /// Counts who joined a list and who left it, by day: once through its subscriptions.
+    /// Who joined a list and who left it, by day, from its journal, and how its readers stand: once through its
+    /// subscriptions.
     pub async fn count_list(&self, list: ListId) -> Result<Days> {
         read!(self, conn => {
-            let joined: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
-                "select coalesce(joined_at, confirmed_at) / $2,
-                     cast(case when status in ('confirmed', 'paused') then 1 else 0 end as bigint),
-                     cast(case when joined_at is null and substr(source, 1, 7) = 'import:' then 1 else 0 end as bigint),
-                     count(*)
-                 from subscriptions where list_id = $1 and confirmed_at is not null group by 1, 2, 3",
+            let moves: Vec<(String, i64, String, i64)> = sqlx::query_as(
+                "select what, day, why, cast(sum(number) as bigint) from journal
+                 where list_id = $1 group by what, day, why order by what, day, why",
             )
             .bind(list.0)
-            .bind(DAY)
             .fetch_all(&mut *conn)
             .await?;
-            let left = sqlx::query_as(
-                "select left_at / $2, count(*) from subscriptions
-                 where list_id = $1 and status = 'unsubscribed' and left_at is not null
-                   and confirmed_at is not null
+            let standing = sqlx::query_as(
+                "select coalesce(first_joined_at, joined_at, confirmed_at) / $2, count(*)
+                 from subscriptions
+                 where list_id = $1 and status in ('confirmed', 'paused') and confirmed_at is not null
                  group by 1",
             )
             .bind(list.0)
             .bind(DAY)
             .fetch_all(&mut *conn)
             .await?;
-            let why = sqlx::query_as(
-                "select r.at / $2, r.reason, count(*)
-                 from leave_reasons r join subscriptions n on n.key = r.subscription
-                 where n.list_id = $1 and n.status = 'unsubscribed' group by 1, 2",
-            )
-            .bind(list.0)
-            .bind(DAY)
-            .fetch_all(&mut *conn)
-            .await?;
             let clicking = sqlx::query_as(
-                "select coalesce(n.joined_at, n.confirmed_at) / $2, count(distinct n.key)
+                "select coalesce(n.first_joined_at, n.joined_at, n.confirmed_at) / $2, count(distinct n.key)
                  from judged j
                      join deliveries d on d.run_id = j.run_id and d.seq = j.seq
                      join subscriptions n on n.list_id = $1 and n.subscriber_id = d.subscriber_id
@@ -209,7 +197,7 @@ impl Store {
             .await?;
             // Whose address is suppressed gets nothing more, whatever her subscription says.
             let lost: Vec<(String, i64, i64, String, i64)> = sqlx::query_as(
-                "select n.status, coalesce(n.joined_at, n.confirmed_at) / $2,
+                "select n.status, coalesce(n.first_joined_at, n.joined_at, n.confirmed_at) / $2,
                      case when x.created_at > n.confirmed_at then x.created_at else n.confirmed_at end / $2,
                      x.reason, count(*)
                  from subscriptions n
@@ -222,40 +210,30 @@ impl Store {
             .bind(DAY)
             .fetch_all(&mut *conn)
             .await?;
-            let erased: Vec<(String, i64, String, i64)> =
-                sqlx::query_as("select what, day, why, number from erasures where list_id = $1")
-                    .bind(list.0)
-                    .fetch_all(&mut *conn)
-                    .await?;
             let statuses = sqlx::query_as(
                 "select status, count(*) from subscriptions where list_id = $1 group by status",
             )
             .bind(list.0)
             .fetch_all(&mut *conn)
             .await?;
-            let mut days = Days {
-                joined: joined
-                    .into_iter()
-                    .map(|(day, subscribed, imported, number)| Joined {
-                        day,
-                        subscribed: subscribed == 1,
-                        imported: imported == 1,
-                        number,
-                    })
-                    .collect(),
-                left,
-                why,
+            let moves = moves.into_iter().map(|(what, day, why, number)| {
+                let way = match what.as_str() {
+                    "joined" => Way::Joined,
+                    "imported" => Way::Imported,
+                    _ => Way::Left,
+                };
+                Moved { way, day, why, number }
+            });
+            Ok(Days {
+                moves: moves.collect(),
+                standing,
                 lost: lost
                     .into_iter()
                     .map(|(status, joined, day, why, number)| Lost { status, joined, day, why, number })
                     .collect(),
                 clicking,
                 statuses,
-            };
-            for (what, day, why, number) in erased {
-                days.erased(&what, day, why, number);
-            }
-            Ok(days)
+            })
         })
     }
 

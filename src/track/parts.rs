@@ -1,11 +1,15 @@
-//! Who keeps the mailboxes that a run's copies were sent to, and which subject they carried, counted by blocks.
+//! Who keeps the mailboxes that a run's copies were sent to, which subject they carried, and which of the links that
+//! some readers get, counted by blocks.
 //!
 //! Promises: a block is counted once, and again when something in it was settled since. Leaves the counters to
 //! `store::parts`.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::compile::Compiled;
 use crate::id::RunId;
 use crate::rollout::provider;
 use crate::stats::tally::{Part, Tally, What};
@@ -26,11 +30,12 @@ type Kept = (String, String, String, i64);
 /// Counts the blocks of `run`, or else of all runs under way or lately over, whose counters have moved.
 pub async fn catch_up(store: &Store, run: Option<RunId>, now: Timestamp) -> Result<()> {
     let mut looks = 0;
+    let mut issues = HashMap::new();
     loop {
         let stale = store.stale_blocks(run, now.before(OVER), BLOCKS).await?;
         let whole = stale.len() < usize::try_from(BLOCKS).unwrap_or(usize::MAX);
         for block in &stale {
-            count(store, block).await?;
+            count(store, block, &mut issues).await?;
         }
         looks += 1;
         if whole || (run.is_none() && looks >= LOOKS) {
@@ -39,8 +44,24 @@ pub async fn catch_up(store: &Store, run: Option<RunId>, now: Timestamp) -> Resu
     }
 }
 
-async fn count(store: &Store, block: &StaleBlock) -> Result<()> {
-    let found = store.run(RunId(block.run_id)).await?;
+/// The issue of a run that has parts for some readers; none of any other, or where it cannot be read.
+pub async fn issue_in_parts(store: &Store, run: RunId) -> Result<Option<Compiled>> {
+    let content = store.content_in_parts(run).await?;
+    Ok(content.and_then(|content| serde_json::from_str(&content).ok()))
+}
+
+async fn count(
+    store: &Store,
+    block: &StaleBlock,
+    issues: &mut HashMap<i64, Option<Shown>>,
+) -> Result<()> {
+    let run = RunId(block.run_id);
+    let found = store.run(run).await?;
+    let shown = match issues.entry(block.run_id) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => new.insert(issue_in_parts(store, run).await?.map(Shown::new)),
+    };
+    let mut shown = shown.as_mut().filter(|shown| !shown.some.is_empty());
     let test = found.and_then(|run| run.trial().map(|test| test.test_to(run.recipients)));
     let mut parts = Tally::default();
     for copy in store.copied(block).await? {
@@ -53,6 +74,11 @@ async fn count(store: &Store, block: &StaleBlock) -> Result<()> {
         let seq = u32::try_from(copy.seq).ok();
         if let Some(subject) = seq.and_then(|seq| subject(test, seq)) {
             parts.add(Part::Subject, subject, what, 1);
+        }
+        if let Some(shown) = shown.as_mut().filter(|_| what == What::Sent) {
+            for link in shown.links(u32::try_from(copy.parts).unwrap_or(0)) {
+                parts.add(Part::Link, &link.to_string(), what, 1);
+            }
         }
     }
     let mut change = parts.clone();
@@ -73,6 +99,31 @@ async fn count(store: &Store, block: &StaleBlock) -> Result<()> {
     let kept = serde_json::to_string(&kept).expect("names and numbers have a JSON form");
     // Where another was quicker, it counted the same.
     store.keep_parts(block, &kept, &change).await.map(|_| ())
+}
+
+/// Which links for some readers a copy has.
+struct Shown {
+    issue: Compiled,
+    some: BTreeSet<u32>,
+    /// By the parts of a copy.
+    known: HashMap<u32, BTreeSet<u32>>,
+}
+
+impl Shown {
+    fn new(issue: Compiled) -> Shown {
+        let some = issue.links_for_some();
+        Shown {
+            issue,
+            some,
+            known: HashMap::new(),
+        }
+    }
+
+    fn links(&mut self, parts: u32) -> &BTreeSet<u32> {
+        let (issue, some) = (&self.issue, &self.some);
+        let known = self.known.entry(parts);
+        known.or_insert_with(|| &issue.links_shown_to(parts) & some)
+    }
 }
 
 fn read(text: &str) -> Tally {

@@ -2,6 +2,7 @@
 
 mod desk;
 mod joined;
+mod journal;
 mod moves;
 mod round_trip;
 pub mod services;

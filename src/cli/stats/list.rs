@@ -69,6 +69,11 @@ pub fn text(report: &ListReport) -> String {
             "imported: brought by an import that does not say when they joined",
         );
     }
+    let returned: i64 = growth.weeks.iter().map(|week| week.returned).sum();
+    if returned > 0 {
+        let said = format!("joined: {} of them had left before", grouped(returned));
+        line(&mut text, &said);
+    }
     if growth.cohorts.is_empty() {
         return text;
     }
@@ -96,6 +101,10 @@ pub fn text(report: &ListReport) -> String {
     line(
         &mut text,
         "clicking: clicked in one of the last 8 issues, machines left out",
+    );
+    line(
+        &mut text,
+        "of fewer than 30 readers there is not enough data for a share",
     );
     text
 }

@@ -162,15 +162,16 @@ const NAMELESS: &str = "\nits events name nobody (`privacy.tracking = \"anonymou
     not kept in anonymous mode\n";
 
 fn machines(judged: &Judged) -> String {
-    if judged.nameless {
-        return NAMELESS.to_owned();
-    }
     let mut text = String::new();
+    if judged.nameless {
+        text.push_str(NAMELESS);
+    }
     for (name, classes, share) in [
         ("clicks", &judged.clicks, &judged.machine_clicks),
         ("opens", &judged.opens, &judged.machine_opens),
     ] {
-        if classes.total() == 0 {
+        // Clicks without names are not told apart.
+        if classes.total() == 0 || (judged.nameless && name == "clicks") {
             continue;
         }
         if text.is_empty() {

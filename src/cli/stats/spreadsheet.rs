@@ -92,6 +92,7 @@ pub fn list(report: &ListReport) -> String {
     for week in &report.growth.weeks {
         for (what, number) in [
             ("joined", week.joined),
+            ("returned", week.returned),
             ("imported", week.imported),
             ("left", week.left),
         ] {

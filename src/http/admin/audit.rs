@@ -42,14 +42,17 @@ pub(super) async fn page(
         Some(last) if lines.len() == PAGE as usize => Some(format!("{}-{}", last.at, last.id)),
         _ => None,
     };
-    let lines: Vec<Shown> = lines.into_iter().map(shown).collect();
+    let lines: Vec<Shown> = lines
+        .into_iter()
+        .map(|line| shown(line, admin.zone()))
+        .collect();
     let values = context! { lines => Serde(lines), more };
     Ok(admin.page("/audit", "audit.html", values))
 }
 
-fn shown(line: AuditLine) -> Shown {
+fn shown(line: AuditLine, zone: &str) -> Shown {
     Shown {
-        at: minute(Timestamp(line.at)),
+        at: minute(Timestamp(line.at), zone),
         by: match line.session {
             access::COMMAND => line.who,
             session => format!("session {:04x}", session & 0xffff),

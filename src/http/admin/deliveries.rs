@@ -57,7 +57,7 @@ pub(super) async fn page(
         address => dossier.address.clone(),
         state => dossier.state.clone(),
         label => state.map_or("", label),
-        rows => Serde(rows(&dossier)),
+        rows => Serde(rows(&dossier, admin.zone())),
         dialogue => dossier.dialogue.clone().unwrap_or_default(),
         events => Serde(events(&admin.app, key).await?),
         sender,
@@ -68,10 +68,10 @@ pub(super) async fn page(
 }
 
 /// What is known, by name.
-fn rows(dossier: &Dossier) -> Vec<(&'static str, String)> {
+fn rows(dossier: &Dossier, zone: &str) -> Vec<(&'static str, String)> {
     let mut rows = vec![("Attempts", dossier.attempts.to_string())];
     if DeliveryState::parse(&dossier.state) == Some(DeliveryState::Queued) && dossier.due_at > 0 {
-        rows.push(("Due", minute(Timestamp(dossier.due_at))));
+        rows.push(("Due", minute(Timestamp(dossier.due_at), zone)));
     }
     let times = [
         ("Marker taken", dossier.marked_at),
@@ -83,7 +83,7 @@ fn rows(dossier: &Dossier) -> Vec<(&'static str, String)> {
         ("Last failure", dossier.failed_at),
     ];
     let known = times.into_iter().filter_map(|(name, at)| Some((name, at?)));
-    rows.extend(known.map(|(name, at)| (name, minute(Timestamp(at)))));
+    rows.extend(known.map(|(name, at)| (name, minute(Timestamp(at), zone))));
     if let Some(reason) = &dossier.reason {
         let words = Reason::parse(reason).map_or("", Reason::words);
         rows.push(("Why it failed", format!("{reason}: {words}")));

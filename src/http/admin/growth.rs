@@ -52,7 +52,7 @@ pub(super) async fn counted(admin: &Admin, list: &List) -> Result<Option<ListRep
 }
 
 /// What the template `growth_of.html` shows.
-pub(super) fn view(report: &ListReport) -> Value {
+pub(super) fn view(report: &ListReport, zone: &str) -> Value {
     let growth = &report.growth;
     let weeks: Vec<([i64; 2], [String; 2])> = growth.weeks.iter().map(week_bar).collect();
     let newest: Vec<Value> = growth
@@ -74,16 +74,23 @@ pub(super) fn view(report: &ListReport) -> Value {
     context! {
         title => report.title.clone(),
         slug => report.list.clone(),
-        at => minute(report.at),
+        at => minute(report.at, zone),
         subscribed => grouped(growth.subscribed),
         // A count of an older program knows none.
         statuses => (!growth.statuses.is_empty()).then_some(Serde(statuses)),
         week => growth.weeks.last().map(week_row),
         chart => Serde(bars(["joined", "left"], &weeks)),
         weeks => newest,
+        returned => returned(report),
         imported => growth.weeks.iter().any(|week| week.imported > 0),
         cohorts => cohorts,
     }
+}
+
+/// How many of those who joined in the weeks shown had left before, if any.
+fn returned(report: &ListReport) -> Option<String> {
+    let number: i64 = report.growth.weeks.iter().map(|week| week.returned).sum();
+    (number > 0).then(|| grouped(number))
 }
 
 /// A status for a person.

@@ -75,7 +75,10 @@ pub(super) async fn page(
         Some(last) if found.len() == PAGE as usize => Some(last.id),
         _ => None,
     };
-    let lines: Vec<Line> = found.iter().map(line).collect();
+    let lines: Vec<Line> = found
+        .iter()
+        .map(|import| line(import, admin.zone()))
+        .collect();
     let lists = store.lists().await?;
     let chosen = list.and_then(|id| lists.iter().find(|known| known.id.0 == id));
     let values = context! {
@@ -99,9 +102,9 @@ pub(super) async fn one(
     let import = find(&admin, &id).await?;
     let outcome = Outcome::read(&import.tally);
     let values = context! {
-        import => Serde(line(&import)),
-        finished => import.finished_at.map(minute),
-        undone => import.undone_at.map(minute),
+        import => Serde(line(&import, admin.zone())),
+        finished => import.finished_at.map(|at| minute(at, admin.zone())),
+        undone => import.undone_at.map(|at| minute(at, admin.zone())),
         removed => grouped(import.removed),
         stayed => import.stayed,
         rows => grouped(whole(outcome.rows)),
@@ -165,7 +168,7 @@ pub(super) async fn undo(
         ..
     } = found;
     let values = context! {
-        import => Serde(line(&import)),
+        import => Serde(line(&import, admin.zone())),
         removed => grouped(whole(removed)),
         stayed => grouped(whole(stayed)),
         stays => stayed > 0,
@@ -182,7 +185,7 @@ pub(super) async fn find(admin: &Admin, id: &str) -> Result<Import, Fault> {
 }
 
 /// An import in a line.
-pub(super) fn line(import: &Import) -> Line {
+pub(super) fn line(import: &Import, zone: &str) -> Line {
     let state = match (import.undone_at, import.finished_at) {
         (Some(_), _) => "taken back",
         (None, Some(_)) => "done",
@@ -194,7 +197,7 @@ pub(super) fn line(import: &Import) -> Line {
         service: import.service.clone(),
         list: import.list.clone(),
         list_id: import.list_id.0,
-        began: minute(import.begun_at),
+        began: minute(import.begun_at, zone),
         consent: import.consent.clone(),
         status: import.status.clone(),
         came: came(&Outcome::read(&import.tally)),

@@ -51,7 +51,10 @@ pub(super) async fn page(
     // The numbers are there, whatever has become of the folder.
     let fault = drafts.as_ref().err().map(|error| format!("{error:#}"));
     let runs = numbers::lines(&admin.app, runs).await?;
-    let runs: Vec<RunView> = runs.iter().map(RunView::new).collect();
+    let runs: Vec<RunView> = runs
+        .iter()
+        .map(|line| RunView::new(line, admin.zone()))
+        .collect();
     let values = context! {
         runs => Serde(runs),
         drafts => Serde(drafts.unwrap_or_default()),
@@ -72,7 +75,13 @@ pub(super) async fn issue(
     let runs = admin.app.store.runs_of(&issue.slug).await?;
     let runs: Vec<(i64, &str, String)> = runs
         .into_iter()
-        .map(|run| (run.id, run.status.name(), minute(Timestamp(run.created_at))))
+        .map(|run| {
+            (
+                run.id,
+                run.status.name(),
+                minute(Timestamp(run.created_at), admin.zone()),
+            )
+        })
         .collect();
     let tested = parameter(query.as_deref(), "tested");
     let tested: Vec<String> = tested

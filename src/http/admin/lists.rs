@@ -48,7 +48,7 @@ pub(super) async fn page(State(admin): State<Arc<Admin>>) -> Result<Response, Fa
             title => list.title.clone(),
             slug => list.slug.clone(),
             offered => is_offered(&admin, &list),
-            grown => report.as_ref().map(growth::view),
+            grown => report.as_ref().map(|report| growth::view(report, admin.zone())),
         });
     }
     Ok(admin.page(HOME, "lists.html", context! { lists => shown }))
@@ -69,18 +69,21 @@ pub(super) async fn one(
     let brought = store
         .imports_before(i64::MAX, Some(list.id), IMPORTS)
         .await?;
-    let brought: Vec<Line> = brought.iter().map(imports::line).collect();
+    let brought: Vec<Line> = brought
+        .iter()
+        .map(|import| imports::line(import, admin.zone()))
+        .collect();
     let values = context! {
         list => context! {
             id => list.id.0,
             title => list.title.clone(),
             slug => list.slug.clone(),
             label => list.label.clone(),
-            created => minute(list.created_at),
+            created => minute(list.created_at, admin.zone()),
             offered => is_offered(&admin, &list),
             own => list.slug == admin.app.config.publication.list,
         },
-        grown => report.as_ref().map(growth::view),
+        grown => report.as_ref().map(|report| growth::view(report, admin.zone())),
         fields => Serde(fields),
         fault,
         imports => Serde(brought),

@@ -56,6 +56,8 @@ pub(super) struct Progress {
     rate: Option<String>,
     /// How long it still takes at that rate.
     left: Option<String>,
+    /// The same in a sentence.
+    says: String,
 }
 
 impl Progress {
@@ -77,6 +79,11 @@ impl Progress {
         }
     }
 
+    /// Who follows it by ear is told when this changes.
+    pub(super) fn step(&self) -> i64 {
+        self.percent / 10
+    }
+
     /// `moved` deliveries were done in `time`.
     fn at(run: &RunNumbers, moved: i64, time: Duration) -> Progress {
         let done = done(run);
@@ -86,7 +93,12 @@ impl Progress {
             percent: done.saturating_mul(100) / run.recipients.max(1),
             rate: None,
             left: None,
+            says: String::new(),
         };
+        progress.says = format!(
+            "{} of {} done ({} %)",
+            progress.done, progress.recipients, progress.percent
+        );
         let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         if run.status != RunStatus::Sending || moved <= 0 || millis == 0 {
             return progress;
@@ -113,14 +125,28 @@ pub(super) fn fragment(
     admin: &Admin,
     line: &Line,
     progress: &Progress,
-    why: &str,
+    why: Option<&Why>,
 ) -> Option<String> {
     let values = context! {
-        run => Serde(RunView::new(line)),
+        run => Serde(RunView::new(line, admin.zone())),
         progress => Serde(progress),
-        why,
+        why => why.map(|why| said(why, &line.run)),
     };
     admin.pages.text("run_live.html", values)
+}
+
+/// Why it stands where it stands, with the count of now, as that was asked some looks ago. Where it just goes on, the
+/// line of its progress says all.
+fn said(why: &Why, run: &RunNumbers) -> String {
+    if why.cause == Cause::Sending {
+        return String::new();
+    }
+    let behind = format!(" of {} are done", run.recipients);
+    let Some((before, after)) = why.sentence.split_once(&behind) else {
+        return why.sentence.clone();
+    };
+    let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
+    format!("{before}{}{behind}{after}", done(run))
 }
 
 /// `GET /live.js`.
@@ -217,15 +243,16 @@ impl Watching {
             }
             _ => Progress::whole(numbers, app.clock.now()),
         };
-        let (cause, sentence) = match &self.why {
-            Some(why) => (why.cause, why.sentence.as_str()),
-            None => (Cause::Finished, ""),
-        };
-        let html = fragment(&self.admin, &line, &progress.of(cause), sentence);
+        let cause = self.why.as_ref().map_or(Cause::Finished, |why| why.cause);
+        let progress = progress.of(cause);
+        let html = fragment(&self.admin, &line, &progress, self.why.as_ref());
         let Some(html) = html else {
             return Ok(None);
         };
-        let data = json!({ "status": numbers.status, "over": self.over, "html": html });
+        let data = json!({
+            "status": numbers.status, "over": self.over, "html": html,
+            "step": progress.step(), "says": progress.says,
+        });
         Ok(Some(Event::default().event("run").data(data.to_string())))
     }
 }
@@ -234,11 +261,11 @@ impl Watching {
 mod tests {
     use std::time::Duration;
 
-    use super::Progress;
+    use super::{Progress, said};
     use crate::clock::Timestamp;
     use crate::delivery::Counts;
     use crate::id::RunId;
-    use crate::run::why::Cause;
+    use crate::run::why::{Cause, Why};
     use crate::stats::{Rates, RunNumbers};
     use crate::status::RunStatus;
 
@@ -269,6 +296,39 @@ mod tests {
             test: None,
             links: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_page_says_one_count_however_old_its_sentence_is() {
+        let why = |cause, sentence: &str| Why {
+            issue: "bees".into(),
+            run: 2,
+            status: "sending".into(),
+            cause,
+            sentence: sentence.into(),
+            since: None,
+            next: None,
+            unaffected: None,
+            command: None,
+        };
+        let now = run(170, 232);
+        let old = why(Cause::Pace, "`bees` is spread out: 110 of 402 are done");
+        assert_eq!(
+            said(&old, &now),
+            "`bees` is spread out: 170 of 402 are done"
+        );
+        let goes = why(
+            Cause::Sending,
+            "is being sent (5 s ago): 110 of 402 are done",
+        );
+        assert_eq!(said(&goes, &now), "");
+        let other = why(Cause::Waiting, "waits for its hour");
+        assert_eq!(said(&other, &now), "waits for its hour");
+        let progress = Progress::whole(&now, Timestamp(60_000));
+        assert_eq!(
+            (progress.says.as_str(), progress.step()),
+            ("170 of 402 done (42 %)", 4)
+        );
     }
 
     #[test]

@@ -115,6 +115,7 @@ pub(super) async fn issue(
         subjects => Serde(groups(&judged.subjects)),
         devices => Serde(devices(&report)),
         nameless => judged.nameless,
+        apple => (judged.openers.apple > 0).then(|| grouped(judged.openers.apple)),
     };
     Ok(admin.page("/numbers", "numbers.html", values))
 }
@@ -164,7 +165,11 @@ pub(super) async fn lists(State(admin): State<Arc<Admin>>) -> Result<Response, F
     let mut shown = Vec::new();
     for list in admin.app.store.lists().await? {
         let report = growth::counted(&admin, &list).await?;
-        shown.extend(report.as_ref().map(growth::view));
+        shown.extend(
+            report
+                .as_ref()
+                .map(|report| growth::view(report, admin.zone())),
+        );
     }
     let lines = numbers::runs(&admin.app, RUNS).await?;
     let runs: Vec<_> = lines
@@ -272,7 +277,9 @@ fn machines(report: &Report) -> Vec<(&'static str, [String; 6])> {
         ];
         (name, numbers)
     })
-    .to_vec()
+    .into_iter()
+    .filter(|(name, _)| !judged.nameless || *name == "Opens")
+    .collect()
 }
 
 fn hours(report: &Report) -> Bars {

@@ -85,7 +85,10 @@ pub(super) async fn page(State(admin): State<Arc<Admin>>) -> Result<Response, Fa
         }
     }
     needs.extend(newest.iter().filter_map(|line| need(&line.run)));
-    let runs: Vec<RunView> = newest.iter().map(RunView::new).collect();
+    let runs: Vec<RunView> = newest
+        .iter()
+        .map(|line| RunView::new(line, admin.zone()))
+        .collect();
     let values = context! {
         needs => Serde(needs),
         open => Serde(open),
@@ -100,12 +103,12 @@ async fn growing(admin: &Admin) -> Result<Vec<Growing>, Fault> {
     let mut all = Vec::new();
     for list in admin.app.store.lists().await? {
         let counted = growth::counted(admin, &list).await?;
-        all.extend(counted.map(|report| grown(&list, &report)));
+        all.extend(counted.map(|report| grown(&list, &report, admin.zone())));
     }
     Ok(all)
 }
 
-fn grown(list: &List, report: &ListReport) -> Growing {
+fn grown(list: &List, report: &ListReport, zone: &str) -> Growing {
     let week = report.growth.weeks.last().cloned().unwrap_or_default();
     Growing {
         id: list.id.0,
@@ -115,7 +118,7 @@ fn grown(list: &List, report: &ListReport) -> Growing {
         imported: (week.imported > 0).then(|| grouped(week.imported)),
         left: grouped(week.left),
         net: signed(week.net),
-        at: minute(report.at),
+        at: minute(report.at, zone),
     }
 }
 

@@ -75,6 +75,7 @@ impl ReaderView {
     ) -> anyhow::Result<ReaderView> {
         let id = SubscriberId(kept.id);
         let store = &app.store;
+        let zone = app.config.publication.timezone.as_str();
         let hash = app.keyring.address_hash(&kept.canonical);
         let suppressed = store.suppression(&hash).await?;
         let tags = store.tags_of(&[id]).await?;
@@ -88,7 +89,7 @@ impl ReaderView {
         let mut mails = Vec::with_capacity(got.len());
         for one in got {
             let events = events(app, delivery(&one)).await?;
-            mails.push(mail(one, events));
+            mails.push(mail(one, events, zone));
         }
         let fields = Fields::from_json(&kept.fields);
         let text = |name: &String| (name.clone(), fields.text(name).unwrap_or_default());
@@ -96,13 +97,17 @@ impl ReaderView {
             id: kept.id.to_string(),
             address: kept.address,
             name: kept.name,
-            since: minute(Timestamp(kept.created_at)),
+            since: minute(Timestamp(kept.created_at), zone),
             tracking: kept.tracking,
             fields: fields.0.keys().map(text).collect(),
             tags: tags.into_iter().map(|(_, tag)| tag).collect(),
-            suppressed: suppressed.map(|(reason, at)| format!("{reason}, since {}", minute(at))),
-            subscriptions: joined.into_iter().map(subscription).collect(),
-            consents: consents.into_iter().map(consent).collect(),
+            suppressed: suppressed
+                .map(|(reason, at)| format!("{reason}, since {}", minute(at, zone))),
+            subscriptions: joined
+                .into_iter()
+                .map(|joined| subscription(joined, zone))
+                .collect(),
+            consents: consents.into_iter().map(|one| consent(one, zone)).collect(),
             mails,
             more,
         })
@@ -111,8 +116,9 @@ impl ReaderView {
 
 /// The newest events of one delivery.
 pub(super) async fn events(app: &App, key: DeliveryKey) -> anyhow::Result<Vec<EventView>> {
+    let zone = app.config.publication.timezone.as_str();
     let events = app.store.events_of(key, EVENTS).await?;
-    Ok(events.into_iter().map(event).collect())
+    Ok(events.into_iter().map(|one| event(one, zone)).collect())
 }
 
 /// The delivery that `2-17` names.
@@ -135,10 +141,10 @@ fn name(got: &Got) -> String {
     delivery(got).to_string()
 }
 
-fn subscription(joined: Joined) -> SubscriptionView {
+fn subscription(joined: Joined, zone: &str) -> SubscriptionView {
     let mut lines = vec![format!(
         "asked for on {}, by {}",
-        minute(Timestamp(joined.created_at)),
+        minute(Timestamp(joined.created_at), zone),
         joined.source
     )];
     let paused = joined.status == Status::Paused.name();
@@ -148,7 +154,7 @@ fn subscription(joined: Joined) -> SubscriptionView {
         ("pauses until", joined.paused_until.filter(|_| paused)),
     ];
     let known = times.into_iter().filter_map(|(what, at)| Some((what, at?)));
-    lines.extend(known.map(|(what, at)| format!("{what} {}", minute(Timestamp(at)))));
+    lines.extend(known.map(|(what, at)| format!("{what} {}", minute(Timestamp(at), zone))));
     if joined.frequency != "every" {
         lines.push(format!("gets it {}", joined.frequency));
     }
@@ -168,18 +174,18 @@ fn subscription(joined: Joined) -> SubscriptionView {
     }
 }
 
-fn consent(consent: Consent) -> (String, String, String) {
+fn consent(consent: Consent, zone: &str) -> (String, String, String) {
     let list = consent.list.unwrap_or_else(|| "all lists".to_owned());
-    (minute(Timestamp(consent.at)), consent.what, list)
+    (minute(Timestamp(consent.at), zone), consent.what, list)
 }
 
-fn mail(got: Got, events: Vec<EventView>) -> MailView {
+fn mail(got: Got, events: Vec<EventView>, zone: &str) -> MailView {
     let state = DeliveryState::parse(&got.state);
     let mut lines = Vec::new();
-    let settled = got.settled_at.map(|at| minute(Timestamp(at)));
+    let settled = got.settled_at.map(|at| minute(Timestamp(at), zone));
     match (state, settled) {
         (Some(DeliveryState::Queued), _) if got.due_at > 0 => {
-            lines.push(format!("due {}", minute(Timestamp(got.due_at))));
+            lines.push(format!("due {}", minute(Timestamp(got.due_at), zone)));
         }
         (_, Some(at)) => lines.push(at),
         _ => {}
@@ -194,7 +200,7 @@ fn mail(got: Got, events: Vec<EventView>) -> MailView {
         ("complained", got.complained_at),
     ];
     let known = marks.into_iter().filter_map(|(what, at)| Some((what, at?)));
-    lines.extend(known.map(|(what, at)| format!("{what} {}", minute(Timestamp(at)))));
+    lines.extend(known.map(|(what, at)| format!("{what} {}", minute(Timestamp(at), zone))));
     let title = match &got.kind {
         Some(kind) => format!("System mail: {kind}"),
         None => got.title.clone(),
@@ -212,10 +218,10 @@ fn mail(got: Got, events: Vec<EventView>) -> MailView {
     }
 }
 
-fn event(happened: Happened) -> EventView {
+fn event(happened: Happened, zone: &str) -> EventView {
     let evidence: Evidence = serde_json::from_str(&happened.evidence).unwrap_or_default();
     EventView {
-        at: minute(Timestamp(happened.at)),
+        at: minute(Timestamp(happened.at), zone),
         kind: happened.kind,
         url: happened.url,
         agent: evidence.agent,

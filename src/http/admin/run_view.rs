@@ -73,7 +73,7 @@ struct LinkView {
 }
 
 impl RunView {
-    pub(super) fn new(line: &Line) -> RunView {
+    pub(super) fn new(line: &Line, zone: &str) -> RunView {
         let run = &line.run;
         let states = DeliveryState::ALL.map(|state| StateView {
             name: state.name(),
@@ -95,8 +95,8 @@ impl RunView {
             status: run.status,
             reason: run.reason.clone(),
             test: run.test.as_ref().map(TestNumbers::sentence),
-            created: minute(run.started_at.unwrap_or(run.created_at)),
-            finished: run.finished_at.map(minute),
+            created: minute(run.started_at.unwrap_or(run.created_at), zone),
+            finished: run.finished_at.map(|at| minute(at, zone)),
             recipients: grouped(run.recipients),
             summary: summary(run),
             // While a run is frozen its recipients are still being written down.

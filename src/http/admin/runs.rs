@@ -72,9 +72,10 @@ pub(super) async fn page(
     let hour = form::asked(query.as_deref(), "hour").unwrap_or_default();
     let start = on_the_wall(Timestamp(run.start_at.unwrap_or(now.0)), zone);
     let values = context! {
-        run => Serde(RunView::new(&line)),
+        run => Serde(RunView::new(&line, admin.zone())),
         actions => Serde(Actions::of(&run)),
-        live => live::fragment(&admin, &line, &progress, &why.sentence).ok_or(Fault::Broken)?,
+        live => live::fragment(&admin, &line, &progress, Some(&why)).ok_or(Fault::Broken)?,
+        step => progress.step(),
         over => run.status.is_over(),
         waiting => grouped(line.run.counts.queued),
         start => start.strftime("%Y-%m-%dT%H:%M").to_string(),

@@ -39,8 +39,8 @@ pub(super) async fn page(
         .into_iter()
         .map(|session| Shown {
             id: session.id.to_string(),
-            begun: minute(Timestamp(session.begun_at)),
-            seen: minute(Timestamp(session.seen_at)),
+            begun: minute(Timestamp(session.begun_at), admin.zone()),
+            seen: minute(Timestamp(session.seen_at), admin.zone()),
             own: session.id == own.id,
             way: session.way,
             agent: session.agent,

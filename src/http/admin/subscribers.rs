@@ -1,8 +1,9 @@
-//! Subscribers: found by address or name, one reader's whole story, and what may be done for her.
+//! Subscribers: found by address, name, list, status, tag or segment, one reader's whole story, and what may be done for her.
 //!
 //! Promises: pages go by key and count nothing; a reader leaves, is suppressed or erased by the services that the
 //! command line calls; the audit names her by her key.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -17,18 +18,22 @@ use crate::clock::Timestamp;
 use crate::erasure;
 use crate::http::admin::Admin;
 use crate::http::admin::reader_view::{self, ReaderView};
-use crate::http::admin::wording::{minute, parameter};
+use crate::http::admin::wording::{grouped, minute, parameter};
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::id::{DeliveryKey, SubscriberId, SubscriptionKey};
+use crate::lists;
+use crate::run::whom;
+use crate::store::StoreError;
 use crate::store::access::Session;
-use crate::store::readers::{Found, Kept};
-use crate::subscriber::clean_name;
+use crate::store::readers::{Found, Kept, Sought};
+use crate::subscriber::{Status, clean_name};
 
 /// Readers of a page.
 const PAGE: u32 = 50;
-/// Readers whose names are looked at for one page: there is no index of names, which an import would pay for.
-const LOOKED_AT: u32 = 20_000;
+/// Readers who are looked at for one page where no index leads to them: one of names or of parts of addresses would be
+/// paid for by each import. Some tenths of a second.
+const LOOKED_AT: u32 = 100_000;
 
 #[derive(Serialize)]
 struct Row {
@@ -37,53 +42,157 @@ struct Row {
     address: String,
     name: String,
     since: String,
+    /// Titles of her lists, each with her status there.
+    standings: Vec<(String, String)>,
 }
 
-/// `GET /subscribers`: those whose address begins with `q`, or whose name holds it.
+/// Whom a query asks for.
+struct Asked {
+    q: String,
+    list: String,
+    status: String,
+    tag: String,
+    segment: String,
+    after: String,
+    /// By a part of an address or a name.
+    by_part: bool,
+}
+
+impl Asked {
+    fn read(query: Option<&str>) -> Asked {
+        let of = |name| clean_name(&parameter(query, name));
+        let q = of("q");
+        Asked {
+            by_part: parameter(query, "by") == "name" && !q.is_empty(),
+            q,
+            list: of("list"),
+            status: of("status"),
+            tag: of("tag"),
+            segment: of("segment"),
+            after: parameter(query, "after"),
+        }
+    }
+
+    fn sifts(&self) -> bool {
+        [&self.list, &self.status, &self.tag]
+            .iter()
+            .any(|said| !said.is_empty())
+    }
+}
+
+/// Readers of one page, and behind what the next begins.
+#[derive(Default)]
+struct Page {
+    found: Vec<Found>,
+    more: Option<String>,
+    /// Readers were looked at one by one.
+    by_part: bool,
+}
+
+/// `GET /subscribers`: those whose address begins with `q`, or who are sought otherwise.
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
     let query = query.as_deref();
-    let asked = parameter(query, "q");
-    let asked = clean_name(&asked);
-    let after = parameter(query, "after");
+    let asked = Asked::read(query);
+    let (page, wrong) = match look(&admin, &asked).await {
+        Ok(page) => (page, None),
+        Err(broken) if broken.is::<StoreError>() => return Err(broken.into()),
+        Err(wrong) => (Page::default(), Some(format!("{wrong:#}"))),
+    };
     let store = &admin.app.store;
-    let mut by_name = parameter(query, "by") == "name" && !asked.is_empty();
-    let (mut found, mut more) = (Vec::new(), None);
-    if !by_name {
-        let start = asked.to_ascii_lowercase();
-        found = store.readers_from(&start, &after, PAGE).await?;
-        if found.len() == PAGE as usize {
-            more = found.last().map(|last| last.canonical.clone());
-        }
-        // No address begins so: it may be a name.
-        by_name = found.is_empty() && after.is_empty() && !asked.is_empty() && !asked.contains('@');
+    let ids: Vec<i64> = page.found.iter().map(|found| found.id).collect();
+    let mut standings: HashMap<i64, Vec<(String, String)>> = HashMap::new();
+    for (reader, list, status) in store.standings(&ids).await? {
+        standings.entry(reader).or_default().push((list, status));
     }
-    if by_name {
-        let after = SubscriberId(after.parse().unwrap_or(0));
-        let (named, last) = store.readers_named(&asked, after, LOOKED_AT, PAGE).await?;
-        (found, more) = (named, last.map(|last| last.to_string()));
-    }
-    let rows: Vec<Row> = found.into_iter().map(row).collect();
+    let rows = page.found.into_iter().map(|found| Row {
+        standings: standings.remove(&found.id).unwrap_or_default(),
+        id: found.id.to_string(),
+        address: found.address,
+        name: found.name,
+        since: minute(Timestamp(found.created_at), admin.zone()),
+    });
+    let lists = store.lists().await?;
+    let lists: Vec<(String, String)> = lists.into_iter().map(|l| (l.slug, l.title)).collect();
+    let sifts = asked.sifts() || !asked.segment.is_empty();
     let values = context! {
-        asked,
-        by_name,
-        rows => Serde(rows),
-        more,
-        looked_at => LOOKED_AT,
+        asked => asked.q,
+        list => asked.list,
+        status => asked.status,
+        tag => asked.tag,
+        segment => asked.segment,
+        lists,
+        statuses => Status::ALL.map(Status::name),
+        sifts,
+        wrong,
+        by_name => page.by_part,
+        rows => Serde(rows.collect::<Vec<Row>>()),
+        more => page.more,
+        looked_at => grouped(i64::from(LOOKED_AT)),
         done => parameter(query, "done") == "erased",
     };
     Ok(admin.page("/subscribers", "subscribers.html", values))
 }
 
-fn row(found: Found) -> Row {
-    Row {
-        id: found.id.to_string(),
-        address: found.address,
-        name: found.name,
-        since: minute(Timestamp(found.created_at)),
+/// An address's beginning is found by its index, a key by its own; for all else readers are looked at in turn, so many
+/// a page.
+async fn look(admin: &Admin, asked: &Asked) -> anyhow::Result<Page> {
+    let store = &admin.app.store;
+    let behind = SubscriberId(asked.after.parse().unwrap_or(0));
+    if !asked.segment.is_empty() {
+        let slug = match asked.list.as_str() {
+            "" => &admin.app.config.publication.list,
+            list => list,
+        };
+        let list = lists::named(&admin.app, slug).await?;
+        let sieve = whom::read(&admin.app, "the segment", &asked.segment)?;
+        let now = admin.app.clock.now();
+        let members = store.members(list.id, &sieve.filter, now, behind, PAGE);
+        let ids: Vec<i64> = members.await?.iter().map(|member| member.id).collect();
+        let more = ids.last().filter(|_| ids.len() == PAGE as usize);
+        return Ok(Page {
+            more: more.map(ToString::to_string),
+            found: store.found_readers(&ids).await?,
+            by_part: false,
+        });
     }
+    let mut page = Page {
+        by_part: asked.by_part || asked.sifts(),
+        ..Page::default()
+    };
+    if !page.by_part {
+        if let (Ok(key), true) = (asked.q.parse(), asked.after.is_empty()) {
+            page.found = store.found_readers(&[key]).await?;
+        }
+        if page.found.is_empty() {
+            let start = asked.q.to_ascii_lowercase();
+            page.found = store.readers_from(&start, &asked.after, PAGE).await?;
+        }
+        if page.found.len() == PAGE as usize {
+            page.more = page.found.last().map(|last| last.canonical.clone());
+        }
+        // No address begins so: it may be a part of one, or of a name.
+        page.by_part = page.found.is_empty() && asked.after.is_empty() && !asked.q.is_empty();
+    }
+    if page.by_part {
+        let list = match asked.list.as_str() {
+            "" => None,
+            list => Some(lists::named(&admin.app, list).await?.id),
+        };
+        let sought = Sought {
+            part: &asked.q,
+            list,
+            status: &asked.status,
+            tag: &asked.tag,
+        };
+        let (found, last) = store
+            .readers_sought(&sought, behind, LOOKED_AT, PAGE)
+            .await?;
+        (page.found, page.more) = (found, last.map(|last| last.to_string()));
+    }
+    Ok(page)
 }
 
 /// `GET /subscribers/{id}`: her whole story.

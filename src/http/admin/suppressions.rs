@@ -48,7 +48,10 @@ pub(super) async fn check(State(admin): State<Arc<Admin>>, form: Form) -> Result
     };
     let found = admin.app.store.suppression(&hash(&admin, &address)).await?;
     let says = match found {
-        Some((reason, at)) => format!("{address} is suppressed since {}: {reason}", minute(at)),
+        Some((reason, at)) => format!(
+            "{address} is suppressed since {}: {reason}",
+            minute(at, admin.zone())
+        ),
         None => format!("{address} is not suppressed."),
     };
     show(&admin, Some(says)).await
@@ -97,7 +100,16 @@ pub(super) async fn remove(
         }
         Err(why) => return Ok(admin.refused(HOME, HOME, &why)),
     };
-    if !admin.app.store.allow(&hash(&admin, &address)).await? {
+    if !admin
+        .app
+        .store
+        .allow(
+            &address.canonical(),
+            &hash(&admin, &address),
+            admin.app.clock.now(),
+        )
+        .await?
+    {
         let why = anyhow!("the address is not suppressed; nothing was changed");
         return Ok(admin.refused(HOME, HOME, &why));
     }

@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::delivery::State as DeliveryState;
 use crate::http::form::asked;
+use crate::schedule::on_the_wall;
 use crate::stats;
 use crate::stats::interval::Share;
 
@@ -22,9 +23,10 @@ pub(super) fn label(state: DeliveryState) -> &'static str {
     }
 }
 
-/// `5 March 2026, 07:00 UTC`.
-pub(super) fn minute(at: Timestamp) -> String {
-    at.to_jiff().strftime("%-d %B %Y, %H:%M UTC").to_string()
+/// `5 March 2026, 07:00 UTC`: the time on the wall in the publication's `zone`.
+pub(super) fn minute(at: Timestamp, zone: &str) -> String {
+    let local = on_the_wall(at, zone).strftime("%-d %B %Y, %H:%M");
+    format!("{local} {zone}")
 }
 
 /// `12 345`: thousands apart, by a space that does not break.

@@ -15,5 +15,10 @@ if (live && live.dataset.over === "no") {
     }
     // Made by our own templates, which escape every text from outside.
     live.innerHTML = now.html;
+    // Whoever hears the page is told at each tenth, not each second.
+    if (String(now.step) !== live.dataset.step) {
+      live.dataset.step = String(now.step);
+      document.getElementById("told").textContent = now.says;
+    }
   });
 }

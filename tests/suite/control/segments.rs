@@ -134,6 +134,17 @@ on_both!(
             ("reader2@example.org", [false, false, true]),
             ("reader3@example.org", [false, false, true]),
         ];
+        // A link in a part is a share of those who got the part, and the badge of the click map says so.
+        let told = desk.run(&["stats", "bees", "--json"]).await;
+        let told: serde_json::Value = serde_json::from_str(&told.out).expect("JSON");
+        for (url, whole) in [("https://map.example/", 2), ("https://shop.example/", 2)] {
+            let links = told["links"].as_array().expect("links");
+            let link = links
+                .iter()
+                .find(|link| link["url"] == url)
+                .expect("the link");
+            assert_eq!(link["judged"]["readers"]["whole"], whole, "{link}");
+        }
         let mails = desk.sink.accepted();
         assert_eq!(mails.len(), 4);
         for (address, expected) in expected {

@@ -120,7 +120,10 @@ on_both!(
         let (code, text, _) = site.command(&["stats", "week-1", "--json"]);
         let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(code, Some(0));
-        assert_eq!((&json["opened"], &json["opens"]), (&19.into(), &19.into()));
+        assert_eq!(
+            (&json["raw_opened"], &json["raw_opens"]),
+            (&19.into(), &19.into())
+        );
         let judged = &json["judged"];
         // One of them clicked and loaded no picture.
         assert_eq!(judged["opened"]["part"], 15);

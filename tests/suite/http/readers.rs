@@ -103,6 +103,59 @@ on_both!(
 );
 
 on_both!(
+    readers_are_found_by_any_part_of_an_address_by_list_status_tag_segment_and_key,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(120).await;
+        site.db
+            .exec(
+                "update subscriptions set status = 'paused' where key in (1003, 1004);
+                 insert into tags (subscriber_id, tag) values (1004, 'paid'), (1005, 'paid')",
+            )
+            .await;
+        let look = async |query: &str| {
+            let path = format!("/subscribers{query}");
+            let page = site.ask_admin(&path, "localhost").await;
+            assert_eq!(page.status, 200, "{path}");
+            let page = page.text();
+            (page.matches("<li><div class=\"head\"").count(), page)
+        };
+        for (query, number) in [
+            ("?q=ER117%40exam", 1),
+            ("?q=example.org", 50),
+            ("?q=nowhere.org", 0),
+            ("?q=1005", 1),
+            ("?status=paused", 2),
+            ("?status=paused&q=der3%40", 1),
+            ("?tag=paid", 2),
+            ("?tag=paid&status=paused&list=weekly", 1),
+            ("?tag=paid&list=daily", 2),
+            ("?tag=none", 0),
+            ("?segment=tag:paid&list=weekly", 1),
+        ] {
+            let (found, page) = look(query).await;
+            assert_eq!(found, number, "{query}: {page}");
+        }
+        let (_, page) = look("?q=1003").await;
+        assert!(page.contains("The Weekly: paused"), "{page}");
+        for (wrong, why) in [("?list=none", "none"), ("?segment=tag:", "role=\"alert\"")] {
+            let (found, page) = look(wrong).await;
+            assert!(found == 0 && page.contains(why), "{wrong}: {page}");
+        }
+        // Pages of a filter go on with it.
+        let (found, page) = look("?status=confirmed").await;
+        assert_eq!(found, 50);
+        let (_, link) = page
+            .split_once("<p><a href=\"/subscribers")
+            .expect("a link");
+        let (link, _) = link.split_once('"').expect("its end");
+        let (found, page) = look(&link.replace("&amp;", "&")).await;
+        assert!(found == 50 && !page.contains(": paused"), "{link}: {page}");
+        site.stop().await;
+    }
+);
+
+on_both!(
     one_reader_has_a_whole_story_that_also_says_what_she_wished,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;
@@ -322,7 +375,7 @@ fn no_look_at_readers_reads_a_whole_table() {
         for statement in [
             readers::READERS_FROM,
             readers::LAST_LOOKED_AT,
-            readers::READERS_NAMED,
+            readers::READERS_SOUGHT,
             readers::READER,
             readers::JOINED,
             readers::CONSENTS,
@@ -347,3 +400,41 @@ fn no_look_at_readers_reads_a_whole_table() {
         site.stop().await;
     });
 }
+
+on_both!(
+    every_page_says_its_times_in_the_zone_of_the_publication,
+    async |engine: Engine| {
+        let zone = [(
+            "[publication]",
+            "[publication]\ntimezone = \"Europe/Berlin\"",
+        )];
+        let site = TestSite::with(engine, &TestSite::config(&zone), |_| {}).await;
+        site.seed_run(2).await;
+        for path in [
+            "/runs/2",
+            "/subscribers",
+            "/subscribers/1000",
+            "/deliveries/2-0",
+            "/lists/1",
+            "/sessions",
+        ] {
+            let page = site.ask_admin(path, "localhost").await;
+            assert_eq!(page.status, 200, "{path}");
+            let page = page.text().replace("&#x2f;", "/");
+            assert!(page.contains(" Europe/Berlin"), "{path}: {page}");
+            let said = page.replace("week of UTC", "").replace("those of UTC", "");
+            assert!(!said.contains("UTC"), "{path}: {page}");
+        }
+        // A run is followed by ear as by eye.
+        let run = site.ask_admin("/runs/2", "localhost").await.text();
+        for part in [
+            "role=\"progressbar\" aria-label=\"Deliveries done\"",
+            "aria-valuenow=\"100\"",
+            "<p id=\"told\" class=\"extra\" role=\"status\" aria-live=\"polite\"></p>",
+            "data-step=\"10\"",
+        ] {
+            assert!(run.contains(part), "{part}: {run}");
+        }
+        site.stop().await;
+    }
+);

@@ -20,23 +20,23 @@ use crate::on_both;
 const MOVED: &str =
     "email,joined\nold@x.example,2019-05-06\nyoung@x.example,2026-07-14\nbare@x.example,\n";
 
-async fn growth(app: &App) -> ListReport {
+pub async fn growth(app: &App) -> ListReport {
     let list = lists::find(app, "weekly").await.expect("the list");
     numbers::list(app, &list).await.expect("numbers")
 }
 
 /// Joined, imported, left and net.
-fn line(week: &Week) -> [i64; 4] {
+pub fn line(week: &Week) -> [i64; 4] {
     [week.joined, week.imported, week.left, week.net]
 }
 
-fn of<'a>(report: &'a ListReport, monday: &str) -> &'a Week {
+pub fn of<'a>(report: &'a ListReport, monday: &str) -> &'a Week {
     let weeks = &report.growth.weeks;
     let found = weeks.iter().find(|week| week.monday == monday);
     found.unwrap_or_else(|| panic!("no week {monday}"))
 }
 
-fn cohorts(report: &ListReport) -> Vec<(&str, i64, i64)> {
+pub fn cohorts(report: &ListReport) -> Vec<(&str, i64, i64)> {
     let each = report.growth.cohorts.iter();
     each.map(|cohort| (cohort.month.as_str(), cohort.joined, cohort.subscribed))
         .collect()
@@ -136,8 +136,10 @@ on_both!(
             .await;
         assert!(back.expect("a write"));
         let found = growth(app).await;
+        assert_eq!(line(of(&found, "2026-07-27")), [0, 1, 1, 0]);
         assert_eq!(line(of(&found, "2026-08-03")), [1, 0, 0, 1]);
-        assert_eq!(cohorts(&found), [("2026-07", 2, 2), ("2026-08", 1, 1)]);
+        assert_eq!(of(&found, "2026-08-03").returned, 1);
+        assert_eq!(cohorts(&found), [("2019-05", 1, 1), ("2026-07", 2, 2)]);
         app.store.close().await;
     }
 );

@@ -1,0 +1,224 @@
+//! A list's journal: who joined and who left stays as it was, however a reader moves, and agrees with how she stands.
+
+use std::time::Duration;
+
+use pressrun::address::EmailAddress;
+use pressrun::event::Evidence;
+use pressrun::id::{ListId, SubscriptionKey};
+use pressrun::import::{Import, undo};
+use pressrun::numbers::ListReport;
+use pressrun::store::departures::Leaving;
+use pressrun::store::signup::{Confirm, Confirmed};
+use pressrun::store::sunset::End;
+use pressrun::subscriber::Status;
+use pressrun::{erasure, lists, numbers};
+
+use super::desk::Desk;
+use super::joined::{cohorts, growth, line, of};
+use crate::harness::Engine;
+use crate::on_both;
+
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+impl Desk {
+    async fn key(&self, name: &str) -> SubscriptionKey {
+        let found = self.reader(&format!("{name}@x.example")).await;
+        found.expect("a reader").1[0].key
+    }
+
+    /// The growth of the list, whose weeks must come to those who are on it.
+    async fn balanced(&self) -> ListReport {
+        let found = growth(&self.app).await;
+        let net: i64 = found.growth.weeks.iter().map(|week| week.net).sum();
+        assert_eq!(net, found.growth.subscribed, "{:?}", found.growth.weeks);
+        found
+    }
+
+    async fn one_click(&self, name: &str) {
+        let leaving = Leaving {
+            subscription: self.key(name).await,
+            delivery: None,
+            left: false,
+            at: self.app.clock.now(),
+            evidence: Evidence::default(),
+        };
+        let left = self.app.store.leave_group(&[leaving]).await;
+        assert!(left.expect("a write")[0].changed, "{name}");
+    }
+
+    async fn confirm(&self, name: &str) {
+        let at = self.app.clock.now();
+        let confirm = Confirm {
+            subscription: self.key(name).await,
+            issued: at,
+            at,
+            welcome: None,
+            evidence: "{}",
+        };
+        let done = self.app.store.confirm(&confirm).await.expect("a write");
+        assert_eq!(done, Confirmed::Now, "{name}");
+    }
+}
+
+on_both!(
+    whoever_comes_back_leaves_the_weeks_before_as_they_were,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let (store, clock) = (&desk.app.store, &desk.app.clock);
+        let names = ["form", "page", "undone", "stopped", "gone", "stays"];
+        let rows: String = names
+            .map(|name| format!("{name}@x.example,2026-07-14\n"))
+            .concat();
+        desk.import(&format!("email,joined\n{rows}")).await;
+        for name in ["form", "page", "undone", "gone"] {
+            desk.one_click(name).await;
+        }
+        let key = desk.key("form").await;
+        let said = store.keep_reason(key, "too-often", "", clock.now());
+        said.await.expect("a write");
+        let said = store.keep_reason(key, "too-much", "", clock.now());
+        said.await.expect("a write");
+        let stopped = EmailAddress::parse("stopped@x.example").expect("an address");
+        let stopped = stopped.canonical();
+        let hash = desk.app.keyring.address_hash(&stopped);
+        let stop = store.suppress(&stopped, &hash, "bounced", clock.now());
+        assert!(stop.await.expect("a write"));
+        let before = desk.balanced().await;
+        assert_eq!(line(of(&before, "2026-07-13")), [6, 0, 0, 6]);
+        let left = of(&before, "2026-07-27");
+        assert_eq!(line(left), [0, 0, 5, -5]);
+        let why: Vec<_> = left.why.iter().map(|(why, n)| (why.as_str(), *n)).collect();
+        assert_eq!(why, [("bounced", 1), ("too-much", 1)]);
+
+        clock.advance(WEEK);
+        desk.confirm("form").await;
+        let key = desk.key("page").await;
+        let joined = store.join(key, ListId(1), 77, clock.now()).await;
+        assert!(joined.expect("a write"));
+        let key = desk.key("undone").await;
+        let since = pressrun::clock::Timestamp(0);
+        let back = store.come_back(key, since, clock.now()).await;
+        assert!(back.expect("a write"));
+        let allowed = store.allow(&stopped, &hash, clock.now()).await;
+        assert!(allowed.expect("a write"));
+        let again = store.allow(&stopped, &hash, clock.now()).await;
+        assert!(!again.expect("a write"));
+        let after = desk.balanced().await;
+        for monday in ["2026-07-13", "2026-07-27"] {
+            assert_eq!(of(&after, monday), of(&before, monday));
+        }
+        let now = of(&after, "2026-08-03");
+        assert_eq!((line(now), now.returned), ([4, 0, 0, 4], 4));
+        // They are readers of the month in which they first joined.
+        assert_eq!(cohorts(&after), [("2026-07", 6, 5)]);
+
+        clock.advance(WEEK);
+        desk.one_click("form").await;
+        let (gone, _) = desk.reader("gone@x.example").await.expect("a reader");
+        let (page, _) = desk.reader("page@x.example").await.expect("a reader");
+        for reader in [gone.id, page.id] {
+            let erased = erasure::erase(&desk.app, reader).await;
+            assert!(erased.expect("an erasure"));
+        }
+        let last = desk.balanced().await;
+        for monday in ["2026-07-13", "2026-07-27", "2026-08-03"] {
+            assert_eq!(of(&last, monday), of(&after, monday));
+        }
+        assert_eq!(line(of(&last, "2026-08-10")), [0, 0, 2, -2]);
+        assert_eq!(cohorts(&last), [("2026-07", 6, 3)]);
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    the_weeks_agree_with_the_list_whichever_way_readers_go,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let (store, clock) = (&desk.app.store, &desk.app.clock);
+        let rows: String = (0..40).map(|n| format!("r{n}@x.example\n")).collect();
+        let waits = Import {
+            status: Status::Pending,
+            ..desk.job("email\nwaits@x.example\nnever@x.example\n")
+        };
+        desk.run(&waits).await;
+        assert_eq!(desk.balanced().await.growth.subscribed, 0);
+        desk.confirm("waits").await;
+        assert_eq!(desk.balanced().await.growth.subscribed, 1);
+        let import = desk.import(&format!("email\n{rows}")).await;
+        assert_eq!(desk.balanced().await.growth.subscribed, 41);
+        // Nobody who has not confirmed leaves.
+        desk.one_click("never").await;
+        let paused = store.pause(desk.key("r0").await, clock.now(), clock.now());
+        paused.await.expect("a write");
+        assert_eq!(desk.balanced().await.growth.subscribed, 41);
+        store.wake_paused(clock.now()).await.expect("a write");
+        let all = store.leave_all(desk.key("r0").await, clock.now()).await;
+        assert!(all.expect("a write"));
+        let (one, other) = (desk.key("r1").await, desk.key("r2").await);
+        for (key, end) in [(one, End::Paused), (other, End::Unsubscribed)] {
+            let ended = store.sunset(&[key.0], end, clock.now()).await;
+            assert_eq!(ended.expect("a write"), 1);
+        }
+        assert_eq!(desk.balanced().await.growth.subscribed, 39);
+        desk.import("email,status\nr3@x.example,unsubscribed\nr4@x.example,unsubscribed\n")
+            .await;
+        assert_eq!(desk.balanced().await.growth.subscribed, 37);
+        // Who leaves when she is suppressed already left by that, and once.
+        desk.suppress("r6@x.example").await;
+        assert_eq!(desk.balanced().await.growth.subscribed, 36);
+        desk.one_click("r6").await;
+        let found = desk.balanced().await;
+        assert_eq!(found.growth.subscribed, 36);
+        assert_eq!(of(&found, "2026-07-27").why["complained"], 1);
+        let import = import.import.expect("a number");
+        let undone = undo::run(&desk.app, import, false).await.expect("an undo");
+        assert!(undone.removed > 20, "{undone:?}");
+        desk.balanced().await;
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    the_journal_of_the_time_before_the_upgrade_is_what_was_counted_then,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        desk.import("email,joined\na@x.example,2026-07-14\nb@x.example,2026-07-15\nc@x.example,\n")
+            .await;
+        desk.one_click("a").await;
+        let key = desk.key("a").await;
+        let said = desk
+            .app
+            .store
+            .keep_reason(key, "too-often", "", desk.app.clock.now());
+        said.await.expect("a write");
+        let (b, _) = desk.reader("b@x.example").await.expect("a reader");
+        let erased = erasure::erase(&desk.app, b.id).await;
+        assert!(erased.expect("an erasure"));
+        let before = desk.balanced().await;
+        let all = include_str!("../../../migrations/postgres/0032_journal.sql");
+        let (_, fill) = all
+            .split_once("add column returned_at bigint;")
+            .expect("columns");
+        let (fill, _) = fill
+            .split_once("drop table erasures;")
+            .expect("the old table");
+        for step in [
+            "create table erasures (
+                list_id bigint not null, what text not null, day bigint not null, why text not null,
+                number bigint not null
+            )",
+            "insert into erasures values
+                (1, 'joined', (select min(day) + 1 from journal), '', 1),
+                (1, 'left', (select min(day) from journal where what = 'left'), 'erased', 1)",
+            "delete from journal",
+            fill.trim().trim_end_matches(';'),
+            "drop table erasures",
+        ] {
+            desk.database.raw(step).await;
+        }
+        let list = lists::find(&desk.app, "weekly").await.expect("the list");
+        let after = numbers::list(&desk.app, &list).await.expect("numbers");
+        assert_eq!(after.growth, before.growth);
+        desk.app.store.close().await;
+    }
+);
