@@ -303,7 +303,7 @@ mod tests {
         let why = |cause, sentence: &str| Why {
             issue: "bees".into(),
             run: 2,
-            status: "sending".into(),
+            status: RunStatus::Sending,
             cause,
             sentence: sentence.into(),
             since: None,
