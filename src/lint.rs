@@ -21,6 +21,7 @@ pub mod contrast;
 mod day;
 mod hosts;
 mod inbox;
+mod leftovers;
 mod links;
 mod marks;
 mod parts;
