@@ -260,6 +260,12 @@ fn odd(url: &Url, written: &str) -> Option<String> {
     if text.contains("%E2%80%A6") || text.ends_with("...") {
         return Some("was cut off: it ends in an ellipsis".into());
     }
+    if text.to_lowercase().contains("your-link-here") || path.contains("insert-link") {
+        return Some("stands for a link that is still to come".into());
+    }
+    if url.fragment() == Some("") {
+        return Some("ends in a `#` that leads to no place".into());
+    }
     if text.contains("](") || text.contains("%5D(") {
         return Some("holds the marks of another link".into());
     }
@@ -358,6 +364,9 @@ mod tests {
                 false,
             ),
             ("https://[2001:db8::1]/", false),
+            ("https://www.example.com/your-link-here", true),
+            ("https://example.org/#", true),
+            ("https://example.org/#place", false),
         ] {
             let url = Url::parse(text).expect("a URL");
             assert_eq!(odd(&url, text).is_some(), is_odd, "{text}");
