@@ -197,6 +197,7 @@ mod tests {
             "TBD",
             "XX",
             "XX%",
+            "???",
             "[Insert link here]",
             "[NAME]",
         ];
