@@ -4,6 +4,21 @@ use jiff::civil::{Date, date};
 
 use crate::issue::dates::english_month;
 
+/// Days by their names, without a date.
+const DAYS: [&str; 11] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+    "today",
+    "tomorrow",
+    "tonight",
+    "yesterday",
+];
+
 /// Reads `2026-05-31`, `31.5.2026`, `31 May 2026`, `May 31st, 2026` and the same without a year, which
 /// then is the one nearest to `today`. Other words around it do not matter; what is ambiguous
 /// (`5/6/2026`) is nothing.
@@ -30,6 +45,18 @@ pub(super) fn read(text: &str, today: Date) -> Option<Date> {
         Some(year) => Date::new(year, month, day).ok(),
         None => nearest(month, day, today),
     }
+}
+
+/// Whether words name an end that [`read`] cannot read: they hold digits, a month or a day by its name.
+pub(super) fn is_unread(text: &str, today: Date) -> bool {
+    let named = |word: &str| {
+        let word = word
+            .trim_matches(|c: char| !c.is_alphanumeric())
+            .to_lowercase();
+        english_month(&word).is_some() || DAYS.contains(&word.as_str())
+    };
+    let digits = text.bytes().any(|octet| octet.is_ascii_digit());
+    read(text, today).is_none() && (digits || text.split_whitespace().any(named))
 }
 
 fn numeric(word: &str) -> Option<Date> {
@@ -72,7 +99,25 @@ fn nearest(month: i8, day: i8, today: Date) -> Option<Date> {
 mod tests {
     use jiff::civil::date;
 
-    use super::read;
+    use super::{is_unread, read};
+
+    #[test]
+    fn an_end_that_cannot_be_read_is_told_from_one_without_a_day() {
+        let today = date(2026, 11, 29);
+        for text in [
+            "06/07/2026",
+            "yesterday",
+            "end of October",
+            "1 octobre 2026",
+            "Sunday,",
+            "31 February 2026",
+        ] {
+            assert!(is_unread(text, today), "{text}");
+        }
+        for text in ["stocks last", "", "31 May 2026", "it is gone"] {
+            assert!(!is_unread(text, today), "{text}");
+        }
+    }
 
     #[test]
     fn days_are_read_as_people_write_them() {

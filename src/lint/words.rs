@@ -187,7 +187,14 @@ fn promos(desk: &mut Desk<'_>) {
         _ => None,
     });
     for promo in promos {
-        let written = || day::read(&plain_text(&promo.until), sent);
+        let until = plain_text(&promo.until);
+        if promo.ends.is_none() && day::is_unread(&until, sent) {
+            let message = format!("whether the offer is over on `{until}` cannot be told");
+            let help =
+                "write the day as `until=\"2026-05-31\"`; it is shown as the issue's language does";
+            desk.say("promo-unread", (promo.offset, 1), message, help);
+        }
+        let written = || day::read(&until, sent);
         let Some(end) = promo.ends.or_else(written).filter(|end| *end < sent) else {
             continue;
         };
