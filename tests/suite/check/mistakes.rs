@@ -85,3 +85,35 @@ fn a_closing_tag_that_tears_the_frame_is_an_error_and_a_crossed_one_a_warning() 
     let told = told.filter(|found| found.code == "stray-closing-tag" && !found.is_error());
     assert_eq!(told.map(|found| found.line).collect::<Vec<_>>(), [5, 5]);
 }
+
+#[test]
+fn an_end_that_cannot_be_read_and_an_address_that_leads_elsewhere_are_told() {
+    let promo = |until: &str| {
+        mistakes(&format!(
+            ":::promo {{code=\"A\" until=\"{until}\" url=\"https://a.example/\"}}\nBuy.\n:::"
+        ))
+    };
+    assert_eq!(promo("06/07/2026"), ["promo-unread@6"]);
+    assert_eq!(promo("31 May 2027"), [""; 0]);
+    let links = "[https://www.good.example/real](https://evil.example/other) and [good.example](https://www.good.example/) \
+                 and [the paper](https://a.example/).";
+    assert_eq!(mistakes(links), ["shown-address@6"]);
+}
+
+#[test]
+fn the_subject_is_looked_at_although_the_issue_cannot_be_compiled() {
+    let desk = Desk::new();
+    let text = "---\ntitle: T\nsubject: \"RE: [[first_name|YOU]] SHOULD KNOW!!!\"\npreheader: Re you should know, \
+                and now you do\n---\n[x](TODO)\n";
+    desk.write("issues/one/issue.md", text);
+    let (code, out, _) = desk.run(&["check", "one"]);
+    assert_eq!(code, 1, "{out}");
+    for code in [
+        "[link]",
+        "[subject-reply]",
+        "[subject-shouting]",
+        "[preheader-repeats]",
+    ] {
+        assert!(out.contains(code), "{code}: {out}");
+    }
+}
