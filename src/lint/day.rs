@@ -4,21 +4,6 @@ use jiff::civil::{Date, date};
 
 use crate::issue::dates::english_month;
 
-/// Days by their names, without a date.
-const DAYS: [&str; 11] = [
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-    "today",
-    "tomorrow",
-    "tonight",
-    "yesterday",
-];
-
 /// Reads `2026-05-31`, `31.5.2026`, `31 May 2026`, `May 31st, 2026` and the same without a year, which
 /// then is the one nearest to `today`. Other words around it do not matter; what is ambiguous
 /// (`5/6/2026`) is nothing.
@@ -47,13 +32,14 @@ pub(super) fn read(text: &str, today: Date) -> Option<Date> {
     }
 }
 
-/// Whether words name an end that [`read`] cannot read: they hold digits, a month or a day by its name.
+/// Whether words name an end that [`read`] cannot read: they hold digits or a month, or are over
+/// already. A day of the week is the next one.
 pub(super) fn is_unread(text: &str, today: Date) -> bool {
     let named = |word: &str| {
         let word = word
             .trim_matches(|c: char| !c.is_alphanumeric())
             .to_lowercase();
-        english_month(&word).is_some() || DAYS.contains(&word.as_str())
+        english_month(&word).is_some() || word == "yesterday"
     };
     let digits = text.bytes().any(|octet| octet.is_ascii_digit());
     read(text, today).is_none() && (digits || text.split_whitespace().any(named))
@@ -109,12 +95,18 @@ mod tests {
             "yesterday",
             "end of October",
             "1 octobre 2026",
-            "Sunday,",
             "31 February 2026",
         ] {
             assert!(is_unread(text, today), "{text}");
         }
-        for text in ["stocks last", "", "31 May 2026", "it is gone"] {
+        for text in [
+            "stocks last",
+            "",
+            "Sunday at midnight",
+            "tonight",
+            "31 May 2026",
+            "it is gone",
+        ] {
             assert!(!is_unread(text, today), "{text}");
         }
     }

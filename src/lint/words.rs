@@ -243,8 +243,20 @@ pub(super) fn broken_marks(desk: &mut Desk<'_>) {
 fn is_link(issue: &Issue, text: &str, at: usize) -> bool {
     let opens = |offset: usize| {
         let words = text.get(offset..at).unwrap_or_default();
-        let count = |bracket| words.matches(bracket).count();
-        words.starts_with('[') && count('[') == count(']') + 1
+        let mut depth = 0;
+        let mut escaped = false;
+        for octet in words.bytes() {
+            depth += match octet {
+                b'[' if !escaped => 1,
+                b']' if !escaped => -1,
+                _ => 0,
+            };
+            escaped = octet == b'\\' && !escaped;
+            if depth == 0 {
+                return false;
+            }
+        }
+        depth == 1
     };
     issue.links.iter().any(|link| opens(link.offset))
 }
