@@ -56,9 +56,8 @@ fn templates(desk: &mut Desk<'_>, text: &str) {
         let doubled = word
             .strip_prefix("%%")
             .and_then(|rest| rest.strip_suffix("%%"));
-        if doubled.is_some_and(is_name) {
-            found.push((at, word));
-        } else if inner.is_some_and(|inner| inner.len() > 2 && inner.bytes().all(capital)) {
+        let spelled = inner.is_some_and(|inner| inner.len() > 2 && inner.bytes().all(capital));
+        if spelled || doubled.is_some_and(is_name) {
             found.push((at, word));
         }
     }

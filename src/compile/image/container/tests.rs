@@ -35,7 +35,7 @@ fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
 #[test]
 fn a_photograph_tells_nothing_but_its_pixels() {
     let plain = encoded(ImageFormat::Jpeg);
-    let jfif = [b"JFIF\0\x01\x02\0\0\x01\0\x01\x03\x03", &SECRET[..]].concat();
+    let jfif = [&b"JFIF\0\x01\x02\0\0\x01\0\x01\x03\x03"[..], SECRET].concat();
     let before = [
         segment(0xe0, &jfif),
         segment(0xe1, &[b"Exif\0\0", SECRET].concat()),
