@@ -21,6 +21,7 @@ pub mod contrast;
 mod day;
 mod hosts;
 mod inbox;
+mod leftovers;
 mod links;
 mod marks;
 mod parts;
@@ -144,6 +145,11 @@ pub const CATALOGUE: &[Lint] = &[
         "an offer ends before the issue is sent",
     ),
     lint(
+        "promo-unread",
+        Level::Warning,
+        "an offer ends on a day that cannot be read",
+    ),
+    lint(
         "generic-link",
         Level::Warning,
         "links say `here` or `read more` and not where they lead",
@@ -152,6 +158,11 @@ pub const CATALOGUE: &[Lint] = &[
         "same-text-links",
         Level::Off,
         "links with the same words lead to different places",
+    ),
+    lint(
+        "shown-address",
+        Level::Warning,
+        "a link shows one address and leads to another",
     ),
     lint(
         "link-syntax",

@@ -2,14 +2,14 @@
 //!
 //! Promises: reads only; the very template and values of a run, so that what is found here would have
 //! happened there; memory bounded by one page of readers, whatever the size of the list. Addresses leave
-//! here masked. Leaves the decision whether to send to the caller.
+//! here masked, but to who asks for each of them by name. Leaves the decision whether to send to the caller.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::Context;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::address::EmailAddress;
 use crate::app::App;
@@ -105,11 +105,31 @@ pub struct Group {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Example {
+    /// In JSON a text: scripts would round a number of 63 bits.
+    #[serde(serialize_with = "as_text")]
     pub subscriber: i64,
     /// Masked.
     pub address: String,
     /// What is wrong, in words; may quote a value.
     pub detail: String,
+}
+
+/// One finding with the reader it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    pub kind: Kind,
+    pub field: String,
+    pub subscriber: i64,
+    /// As it is kept, valid or not.
+    pub address: String,
+    pub detail: String,
+}
+
+/// Who hears each finding by name, in the order of the readers.
+pub type Hearing<'a> = &'a mut (dyn FnMut(Named) -> anyhow::Result<()> + Send);
+
+fn as_text<S: Serializer>(key: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(key)
 }
 
 impl Report {
@@ -122,12 +142,13 @@ impl Report {
 }
 
 /// Makes the message of every reader of `list` whom a run to `whom` would reach now. `progress` hears how many of
-/// how many are done.
+/// how many are done, `each` of every finding.
 pub async fn run(
     app: &App,
     built: &Built,
     list: &str,
     whom: Whom<'_>,
+    each: Option<Hearing<'_>>,
     mut progress: impl FnMut(u64, u64),
 ) -> anyhow::Result<Report> {
     let Some(list) = app.store.list(list).await? else {
@@ -154,6 +175,7 @@ pub async fn run(
         template,
         app: app.clone(),
         now: app.clock.now(),
+        by_name: each.is_some(),
     });
     let total = match whom.segment {
         Some(filter) => {
@@ -163,7 +185,7 @@ pub async fn run(
         None => app.store.confirmed_on(list.id, whom.monthly).await?,
     };
     let total = u64::try_from(total.readers).unwrap_or_default();
-    everyone(maker, list.id, whom, total, &mut progress).await
+    everyone(maker, list.id, whom, total, each, &mut progress).await
 }
 
 async fn everyone(
@@ -171,6 +193,7 @@ async fn everyone(
     list: ListId,
     whom: Whom<'_>,
     total: u64,
+    mut each: Option<Hearing<'_>>,
     progress: &mut impl FnMut(u64, u64),
 ) -> anyhow::Result<Report> {
     let store = maker.app.store.clone();
@@ -187,7 +210,11 @@ async fn everyone(
         let work = tokio::task::spawn_blocking(move || maker.page(&page));
         // The next page is read while this one is made.
         let next = store.audience(list, whom, now, after, PAGE).await;
-        tally.join(work.await.context("a thread of the rehearsal failed")?);
+        let mut found = work.await.context("a thread of the rehearsal failed")?;
+        for named in found.named.drain(..) {
+            each.as_mut().map_or(Ok(()), |each| each(named))?;
+        }
+        tally.join(found);
         page = next?;
         progress(readers, total.max(readers));
     }
@@ -203,6 +230,8 @@ struct Maker {
     template: MessageTemplate,
     inspector: Inspector,
     now: Timestamp,
+    /// Whether each finding is wanted with its reader.
+    by_name: bool,
 }
 
 impl Maker {
@@ -238,6 +267,15 @@ impl Maker {
     fn one(&self, reader: &Listener, message: &mut Vec<u8>, tally: &mut Tally) {
         let address = masked(&reader.address);
         let mut tell = |kind, field: &str, detail: String| {
+            if self.by_name {
+                tally.named.push(Named {
+                    kind,
+                    field: field.to_owned(),
+                    subscriber: reader.id,
+                    address: reader.address.clone(),
+                    detail: detail.clone(),
+                });
+            }
             let example = Example {
                 subscriber: reader.id,
                 address: address.clone(),
@@ -277,13 +315,17 @@ impl Maker {
     }
 }
 
-/// Findings as they come, counted.
+/// Findings as they come.
 #[derive(Debug, Default)]
-struct Tally(BTreeMap<(Kind, String), (u64, Vec<Example>)>);
+struct Tally {
+    counted: BTreeMap<(Kind, String), (u64, Vec<Example>)>,
+    /// Those of one page, where they are asked for.
+    named: Vec<Named>,
+}
 
 impl Tally {
     fn add(&mut self, kind: Kind, field: &str, example: Example) {
-        let (count, examples) = self.0.entry((kind, field.to_owned())).or_default();
+        let (count, examples) = self.counted.entry((kind, field.to_owned())).or_default();
         *count += 1;
         if examples.len() < EXAMPLES {
             examples.push(example);
@@ -292,8 +334,9 @@ impl Tally {
 
     /// Takes what was found in later readers.
     fn join(&mut self, later: Tally) {
-        for (key, (more, later)) in later.0 {
-            let (count, examples) = self.0.entry(key).or_default();
+        self.named.extend(later.named);
+        for (key, (more, later)) in later.counted {
+            let (count, examples) = self.counted.entry(key).or_default();
             *count += more;
             let room = EXAMPLES - examples.len();
             examples.extend(later.into_iter().take(room));
@@ -307,7 +350,7 @@ impl Tally {
             readers,
             examples,
         };
-        self.0.into_iter().map(group).collect()
+        self.counted.into_iter().map(group).collect()
     }
 }
 

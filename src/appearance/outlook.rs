@@ -121,9 +121,17 @@ fn word_tag(tag: &mut Tag) -> bool {
     let name = tag.name.clone();
     let width = tag.get("width").map(str::to_owned);
     if let Some(style) = tag.get("style") {
-        let style = declarations(style, &mut |property, value| {
+        let mut padding = None;
+        let mut style = declarations(style, &mut |property, value| {
+            if property == "mso-padding-alt" && matches!(name.as_str(), "td" | "th") {
+                padding = Some(value.to_owned());
+            }
             word_style(&name, property, value)
         });
+        // What Word reads instead of a cell's padding: a button's, whose link has none to it.
+        if let Some(padding) = padding {
+            style = format!("{};padding:{padding}", style.trim_end_matches(';'));
+        }
         tag.set("style", style);
     }
     // Word takes an image's size from its attributes only.
@@ -149,5 +157,21 @@ fn word_style(element: &str, property: &str, value: &str) -> Option<String> {
         "background" if value.contains("gradient(") => None,
         "background" => Some(without_url(value)),
         _ => Some(value.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::through_word;
+
+    #[test]
+    fn a_button_has_the_padding_that_word_gives_its_cell() {
+        let html = "<td bgcolor=\"#123456\" style=\"border-radius:3px;mso-padding-alt:14px 26px;\">\
+                    <a style=\"padding:14px 26px;color:#ffffff\">Read</a></td>";
+        let seen = through_word(html);
+        let (cell, link) = seen.split_once("<a").expect("a link");
+        assert!(cell.contains("padding:14px 26px"), "{seen}");
+        assert!(cell.contains(";padding:14px 26px"), "{seen}");
+        assert!(!link.contains("padding"), "{seen}");
     }
 }

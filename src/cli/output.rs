@@ -5,9 +5,13 @@
 //! disk) ends no work either, and is told at the end.
 
 use std::fmt;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write, stderr, stdout};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::OnceLock;
 
+use anyhow::Context;
 use serde::Serialize;
 
 /// In all of `cli` these stand for std's, which panic where nobody reads: in the middle of a run that would leave
@@ -111,4 +115,14 @@ pub(super) fn pairs(rows: &[(&str, String)]) -> String {
     let width = width.unwrap_or(0);
     let line = |(name, value): &(&str, String)| format!("  {name:<width$}  {value}\n");
     rows.iter().map(line).collect()
+}
+
+/// A new file that only its owner reads: it holds addresses.
+pub(super) fn private_file(path: &Path) -> anyhow::Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    file.with_context(|| format!("`{}` cannot be made; nothing was written", path.display()))
 }

@@ -3,20 +3,23 @@
 mod speed;
 
 use std::fmt::Write;
-use std::io::{IsTerminal, stderr};
+use std::io::{BufWriter, IsTerminal, Write as _, stderr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::App;
-use crate::cli::output::{plain, print, print_json};
+use crate::cli::output::{plain, print, print_json, private_file};
 use crate::cli::{Cli, Exit, check};
 use crate::config::parse_duration;
+use crate::import::export::csv_record;
 use crate::lists;
 use crate::publication::{Built, Rejected, compile_for};
 use crate::rehearse::speed::Wish;
-use crate::rehearse::{self, Group, Report};
+use crate::rehearse::{self, Group, Hearing, Named, Report};
 use crate::run::whom;
 use crate::store::audience::Whom;
 
@@ -47,6 +50,10 @@ pub struct Rehearse {
     /// Breaks the rehearsal of the speed off after this time, and reckons the rest from its rate.
     #[arg(long, requires = "speed", default_value = "10m", value_name = "TIME", value_parser = parse_duration)]
     at_most: Duration,
+    /// Writes every finding with its reader's key and address to this new file, as CSV; without, the first few of
+    /// each kind are shown.
+    #[arg(long, value_name = "FILE", conflicts_with = "speed")]
+    out: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -92,7 +99,26 @@ pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit>
         monthly: false,
         parts: &built.compiled.only,
     };
-    let report = with_bar(&app, &built, list, whom).await?;
+    let report = match &arguments.out {
+        None => with_bar(&app, &built, list, whom, None).await?,
+        Some(path) => {
+            let file = path.display();
+            let broken = || format!("`{file}` cannot be written");
+            let mut out = BufWriter::new(private_file(path)?);
+            let head = csv_record(&["subscriber", "email", "finding", "field", "detail"]);
+            out.write_all(head.as_bytes()).with_context(broken)?;
+            let mut each = |found: Named| {
+                let (key, kind) = (found.subscriber.to_string(), found.kind.name());
+                let cells = [&key, &found.address, kind, &found.field, &found.detail];
+                let line = csv_record(&cells);
+                out.write_all(line.as_bytes()).with_context(broken)
+            };
+            let report = with_bar(&app, &built, list, whom, Some(&mut each)).await?;
+            out.flush().with_context(broken)?;
+            eprintln!("every finding with its reader: `{file}`");
+            report
+        }
+    };
     match arguments.json {
         true => print_json(&report)?,
         false => {
@@ -103,6 +129,9 @@ pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit>
                 report.readers
             );
             print(&format!("{head}{}", as_text(report.findings.iter())))?;
+            if arguments.out.is_none() && !report.findings.is_empty() {
+                print(&format!("{}\n", who(slug, list)))?;
+            }
         }
     }
     Ok(match report.refusals(false).next() {
@@ -117,6 +146,7 @@ pub(super) async fn with_bar(
     built: &Built,
     list: &str,
     whom: Whom<'_>,
+    each: Option<Hearing<'_>>,
 ) -> anyhow::Result<Report> {
     let bar = stderr().is_terminal().then(|| {
         let style =
@@ -125,7 +155,7 @@ pub(super) async fn with_bar(
         ProgressBar::new(0).with_style(style)
     });
     let mut told = Instant::now();
-    let report = rehearse::run(app, built, list, whom, |done, total| match &bar {
+    let report = rehearse::run(app, built, list, whom, each, |done, total| match &bar {
         Some(bar) => {
             bar.set_length(total);
             bar.set_position(done);
@@ -141,6 +171,14 @@ pub(super) async fn with_bar(
         bar.finish_and_clear();
     }
     report
+}
+
+/// How the readers of findings are found.
+pub(super) fn who(slug: &str, list: &str) -> String {
+    format!(
+        "who they are: `pressrun subscribers show KEY`; all of them: `pressrun rehearse {slug} --list {list} \
+         --out findings.csv`"
+    )
 }
 
 /// Findings by kind and field, with the first readers of each.

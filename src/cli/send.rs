@@ -391,9 +391,10 @@ impl Send {
         whom: Whom<'_>,
     ) -> anyhow::Result<()> {
         let slug = &built.compiled.slug;
-        let report = rehearse::with_bar(app, built, list, whom).await?;
+        let report = rehearse::with_bar(app, built, list, whom, None).await?;
         if !report.findings.is_empty() {
             eprint!("{}", rehearse::as_text(report.findings.iter()));
+            eprintln!("{}", rehearse::who(slug, list));
         }
         let refused: Vec<_> = report.refusals(self.skip_rehearsal).collect();
         if refused.is_empty() {

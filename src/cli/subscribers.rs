@@ -1,17 +1,16 @@
 //! `pressrun subscribers`: readers in, out, and one by one. None of it mails anyone.
 
-use std::fs::OpenOptions;
 use std::io::{BufWriter, ErrorKind, Write, stdout};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::cli::output::print;
+use crate::cli::output::{print, private_file};
+use crate::cli::subscribers::show::Who;
 use crate::cli::subscribers::tag::Change;
 use crate::cli::{Cli, Exit, audit};
 use crate::clock::Timestamp;
@@ -62,8 +61,9 @@ pub enum Command {
     Add(Add),
     /// Shows one reader: fields, subscriptions, suppression.
     Show {
-        /// The reader's address.
-        address: EmailAddress,
+        /// The reader's address, or her key as `rehearse` and exports tell it.
+        #[arg(value_name = "ADDRESS|KEY", value_parser = show::who)]
+        who: Who,
         /// Prints JSON.
         #[arg(long)]
         json: bool,
@@ -171,7 +171,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
             imports::undo(&app, *id, *dry_run, *json).await?
         }
         Command::Add(add) => put(&app, add).await?,
-        Command::Show { address, json } => show::run(&app, address, *json).await?,
+        Command::Show { who, json } => show::run(&app, who, *json).await?,
         Command::Remove { address, list } => remove(&app, address, list).await?,
         Command::Erase { address, yes } => erase(&app, address, *yes).await?,
         Command::Export(export) => write_out(&app, export).await?,
@@ -324,7 +324,7 @@ async fn write_out(app: &App, export: &Export) -> anyhow::Result<Exit> {
             other => other.map(|_| Exit::Done),
         };
     };
-    let out = BufWriter::new(create(path)?);
+    let out = BufWriter::new(private_file(path)?);
     let count = written(app, export, list.as_ref(), out).await?;
     let file = path.display();
     print(&match &export.list {
@@ -347,16 +347,6 @@ async fn written(
         bail!("a CSV file holds one list; say which by `--list NAME`, or ask for `--format jsonl`");
     };
     export::csv(app, list.id, export.status, out).await
-}
-
-/// A new file that only its owner reads: it holds addresses.
-fn create(path: &Path) -> anyhow::Result<std::fs::File> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    file.with_context(|| format!("`{}` cannot be made; nothing was written", path.display()))
 }
 
 /// Whoever read the output went away, which is no error.

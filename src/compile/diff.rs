@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
@@ -77,8 +78,10 @@ pub fn diff(before: &Compiled, after: &Compiled, public_url: &str) -> Difference
         ),
     ];
     let (old, new) = (words(before, &before.text), words(after, &after.text));
+    let (old_links, new_links) = (targets(before, &old), targets(after, &new));
+    let (old, new) = (with_slots(&old), with_slots(&new));
     let size = |compiled: &Compiled| compiled.html_size_estimate(public_url);
-    let (old_links, new_links) = (targets(before), targets(after));
+    let total = |links: &Targets| links.values().map(Vec::len).sum();
     let kept = old_links.iter().filter_map(|(url, names)| {
         let now = new_links.get(url)?;
         Some(names.len().min(now.len()))
@@ -92,7 +95,7 @@ pub fn diff(before: &Compiled, after: &Compiled, public_url: &str) -> Difference
             ("html", size(before), size(after)),
             ("text", old.len(), new.len()),
             ("words", count(&old), count(&new)),
-            ("links", before.links.len(), after.links.len()),
+            ("links", total(&old_links), total(&new_links)),
             ("images", before.images.len(), after.images.len()),
         ],
         links_kept: kept.sum(),
@@ -123,21 +126,60 @@ fn words(compiled: &Compiled, template: &Template) -> String {
     })
 }
 
-fn targets(compiled: &Compiled) -> BTreeMap<&str, Vec<&str>> {
-    let mut targets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+/// Links by their targets, each with its names.
+type Targets = BTreeMap<String, Vec<String>>;
+
+/// The counted links of an issue, and those with fields in them, which its text (as [`words`] gives it) alone knows.
+fn targets(compiled: &Compiled, text: &str) -> Targets {
+    let mut targets = Targets::new();
     for link in &compiled.links {
-        targets.entry(&link.url).or_default().push(&link.name);
+        let names = targets.entry(link.url.clone()).or_default();
+        names.push(link.name.clone());
+    }
+    let outside = |c: char| c.is_whitespace() || "<>()\"".contains(c);
+    let personal = text
+        .split(outside)
+        .filter(|word| word.contains("://") && word.contains(OPENING));
+    for url in personal {
+        let names = targets.entry(with_slots(url)).or_default();
+        names.push("with fields".to_owned());
     }
     targets
 }
 
+/// How the brackets of a slot stand in an address.
+const OPENING: &str = "%5B%5B";
+const CLOSING: &str = "%5D%5D";
+
+/// The text with its slots as they are written, in addresses too.
+fn with_slots(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(OPENING) {
+        out.push_str(before);
+        match after.split_once(CLOSING) {
+            Some((slot, behind)) => {
+                let slot = percent_decode_str(slot).decode_utf8_lossy();
+                out.push_str(&format!("[[{slot}]]"));
+                rest = behind;
+            }
+            None => {
+                out.push_str(OPENING);
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 /// What stands in `these` more often than in `those`.
-fn more(these: &BTreeMap<&str, Vec<&str>>, those: &BTreeMap<&str, Vec<&str>>) -> Vec<Target> {
+fn more(these: &Targets, those: &Targets) -> Vec<Target> {
     let surplus = these.iter().filter_map(|(url, names)| {
         let count = names.len() - those.get(url).map_or(0, Vec::len).min(names.len());
         (count > 0).then(|| Target {
-            url: (*url).to_owned(),
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            url: url.clone(),
+            names: names.clone(),
             count,
         })
     });
@@ -251,5 +293,37 @@ mod tests {
         );
         assert!(!found.is_empty());
         assert!(diff(&before, &before, "https://n.example").is_empty());
+    }
+
+    #[test]
+    fn a_link_with_a_field_is_counted_and_shown_as_it_is_written() {
+        let slot = |name: &str| {
+            Segment::Slot(Slot::Field {
+                name: name.into(),
+                default: "no ne".into(),
+                context: Context::Url,
+                notation: None,
+            })
+        };
+        let of = |name: &str| {
+            let mut compiled = compiled("", &[]);
+            let address = [
+                Segment::Literal("Read <https://a.example/?p=".into()),
+                slot(name),
+                Segment::Literal(">\n".into()),
+            ];
+            compiled.text = Template(address.to_vec());
+            compiled
+        };
+        let found = diff(&of("home"), &of("work"), "https://news.example.org");
+        assert!(found.sizes.contains(&("links", 1, 1)), "{:?}", found.sizes);
+        assert_eq!(
+            found.links_added[0].url,
+            "https://a.example/?p=[[work|no ne]]"
+        );
+        assert_eq!(
+            found.text[0].lines[1].text,
+            "Read <https://a.example/?p=[[work|no ne]]>"
+        );
     }
 }

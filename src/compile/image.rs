@@ -1,21 +1,23 @@
-//! The images of an issue: measured, named by their content, made smaller where they are heavy.
+//! The images of an issue: measured, rid of what they tell beside their pixels, named by their content, made smaller
+//! where they are heavy.
 //!
-//! Promises: what declares more pixels than a mail needs, or is cut off, is refused before it is decoded;
-//! the same octets give the same image. Leaves files and their places to `publication`.
+//! Promises: what declares more pixels than a mail needs, or is cut off, is refused before it is decoded; the same
+//! octets give the same image; none says where, when or by whom it was taken. Leaves files and their places to
+//! `publication`.
 
 use std::io::Cursor;
 
-use image::codecs::gif::GifDecoder;
-use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
-use image::codecs::png::{CompressionType, FilterType, PngDecoder, PngEncoder};
-use image::codecs::webp::WebPDecoder;
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::metadata::Orientation;
-use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageReader, Limits, imageops};
+use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageReader, ImageResult, Limits, imageops};
 use imagesize::ImageType;
 use sha2::{Digest, Sha256};
 
 use crate::compile::Image;
 use crate::hex::hex;
+
+pub mod container;
 
 /// A camera's largest photographs stay below it.
 const INPUT_LIMIT: usize = 24 * 1024 * 1024;
@@ -49,25 +51,20 @@ pub fn double(source: &str) -> Option<String> {
     fine.then(|| format!("{stem}@2x.{extension}"))
 }
 
-/// Measures the octets of `source`, the author's path, without decoding them. The error is a sentence.
-pub fn measure(source: &str, octets: &[u8]) -> Result<Image, String> {
+/// Measures the octets of `source`, the author's path, without decoding them, and leaves out what is not shown. The
+/// error is a sentence.
+fn read(source: &str, octets: &[u8]) -> Result<(Image, Vec<u8>), String> {
     if octets.len() > INPUT_LIMIT {
         return Err(format!(
             "`{source}` is larger than {} MiB; make it smaller",
             INPUT_LIMIT / 1024 / 1024
         ));
     }
-    let (media_type, whole) = match imagesize::image_type(octets) {
-        Ok(ImageType::Png) => ("image/png", whole_png(octets)),
-        Ok(ImageType::Jpeg) => (
-            "image/jpeg",
-            memchr::memmem::rfind(octets, &[0xff, 0xd9]).is_some(),
-        ),
-        Ok(ImageType::Gif) => {
-            let last = octets.iter().rfind(|octet| **octet != 0);
-            ("image/gif", last == Some(&b';'))
-        }
-        Ok(ImageType::Webp) => ("image/webp", whole_webp(octets)),
+    let media_type = match imagesize::image_type(octets) {
+        Ok(ImageType::Png) => "image/png",
+        Ok(ImageType::Jpeg) => "image/jpeg",
+        Ok(ImageType::Gif) => "image/gif",
+        Ok(ImageType::Webp) => "image/webp",
         Ok(_) | Err(_) => {
             return Err(format!(
                 "`{source}` is no PNG, JPEG, GIF or WebP; mailboxes show no other kind (SVG neither)"
@@ -87,36 +84,34 @@ pub fn measure(source: &str, octets: &[u8]) -> Result<Image, String> {
             "`{source}` has {width} by {height} pixels, more than can be looked at safely; make it smaller"
         ));
     }
-    if !whole {
-        return Err(format!(
-            "`{source}` is cut off before its end; save it again"
-        ));
-    }
-    Ok(Image {
-        hash: hex(&Sha256::digest(octets)),
+    let octets = container::cleaned(media_type, octets)
+        .ok_or_else(|| format!("`{source}` is cut off before its end; save it again"))?;
+    let image = Image {
+        hash: hex(&Sha256::digest(&octets)),
         source: source.to_owned(),
         media_type: media_type.to_owned(),
         width,
         height,
-    })
+    };
+    Ok((image, octets))
 }
 
-/// Makes the octets of `source` fit for a mail: upright, and not heavier than they need be. What is light
-/// already stays as it is, octet for octet. The error is a sentence.
+/// Makes the octets of `source` fit for a mail: upright, silent about who took it where, and not heavier than they
+/// need be. What is light already keeps its pixels octet for octet. The error is a sentence.
 pub fn prepare(source: &str, octets: Vec<u8>) -> Result<Prepared, String> {
     prepare_above(source, octets, SIZE_WARNING)
 }
 
 /// As [`prepare`], where more octets than `light` are heavy.
 fn prepare_above(source: &str, octets: Vec<u8>, light: usize) -> Result<Prepared, String> {
-    let image = measure(source, &octets)?;
+    let (image, shown) = read(source, &octets)?;
+    let turn = turn_of(&octets);
     let mut prepared = Prepared {
         natural: (image.width, image.height),
         image,
-        octets,
+        octets: shown,
         notes: Vec::new(),
     };
-    let turn = turn_of(&prepared);
     if turn != Orientation::NoTransforms || prepared.octets.len() > light {
         lighten(&mut prepared, turn, light)?;
     }
@@ -130,24 +125,22 @@ fn prepare_above(source: &str, octets: Vec<u8>, light: usize) -> Result<Prepared
     Ok(prepared)
 }
 
-/// How a camera held its photograph: not every mailbox turns it by itself.
-fn turn_of(prepared: &Prepared) -> Orientation {
-    let octets = Cursor::new(prepared.octets.as_slice());
-    let turn = match prepared.image.media_type.as_str() {
-        "image/jpeg" => JpegDecoder::new(octets).and_then(|mut decoder| decoder.orientation()),
-        _ => return Orientation::NoTransforms,
-    };
+/// How a camera held its photograph: not every mailbox turns it by itself, and what said so is cut out.
+fn turn_of(octets: &[u8]) -> Orientation {
+    let turn = decoder(octets).and_then(|mut decoder| decoder.orientation());
     turn.unwrap_or(Orientation::NoTransforms)
 }
 
 /// Decodes, turns, scales down and encodes again; keeps the result if it is lighter or was turned.
 fn lighten(prepared: &mut Prepared, turn: Orientation, light: usize) -> Result<(), String> {
     let source = prepared.image.source.clone();
-    if moves(prepared) {
+    let media_type = prepared.image.media_type.as_str();
+    // What moves would stand still.
+    if container::frames(media_type, &prepared.octets) > 1 {
         return Ok(());
     }
     let broken = |error| format!("`{source}` cannot be read to its end: {error}; save it again");
-    let mut decoded = decode(&prepared.octets).map_err(broken)?;
+    let (mut decoded, profile) = decode(&prepared.octets).map_err(broken)?;
     decoded.apply_orientation(turn);
     prepared.natural = (decoded.width(), decoded.height());
     if decoded.width() > WIDTH_LIMIT {
@@ -158,7 +151,7 @@ fn lighten(prepared: &mut Prepared, turn: Orientation, light: usize) -> Result<(
         decoded = decoded.resize_exact(WIDTH_LIMIT, height, filter);
     }
     let photograph = prepared.image.media_type == "image/jpeg";
-    let (media_type, octets) = encode(&decoded, photograph, light)
+    let (media_type, octets) = encode(&decoded, profile.as_deref(), photograph, light)
         .map_err(|error| format!("`{source}` cannot be made smaller: {error}"))?;
     let turned = turn != Orientation::NoTransforms;
     if octets.len() >= prepared.octets.len() && !turned {
@@ -191,21 +184,31 @@ fn lighten(prepared: &mut Prepared, turn: Orientation, light: usize) -> Result<(
     Ok(())
 }
 
-fn decode(octets: &[u8]) -> image::ImageResult<DynamicImage> {
+fn decoder(octets: &[u8]) -> ImageResult<impl ImageDecoder> {
     let mut reader = ImageReader::new(Cursor::new(octets)).with_guessed_format()?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE_LIMIT);
     limits.max_image_height = Some(SIDE_LIMIT);
     reader.limits(limits);
-    reader.decode()
+    reader.into_decoder()
+}
+
+/// The pixels, and what their red, green and blue mean where the file says it.
+fn decode(octets: &[u8]) -> ImageResult<(DynamicImage, Option<Vec<u8>>)> {
+    let mut decoder = decoder(octets)?;
+    let profile = decoder.icc_profile().unwrap_or_default();
+    // ICC.1:2022, section 7.2.6: one of inks or of grey says nothing of what is encoded here.
+    let profile = profile.filter(|profile| profile.get(16..20) == Some(b"RGB "));
+    Ok((DynamicImage::from_decoder(decoder)?, profile))
 }
 
 /// PNG where something is transparent or a PNG is light enough, JPEG else.
 fn encode(
     decoded: &DynamicImage,
+    profile: Option<&[u8]>,
     photograph: bool,
     light: usize,
-) -> image::ImageResult<(&'static str, Vec<u8>)> {
+) -> ImageResult<(&'static str, Vec<u8>)> {
     let clear = decoded.color().has_alpha()
         && decoded
             .to_rgba8()
@@ -213,8 +216,11 @@ fn encode(
             .any(|pixel| pixel.0[3] != u8::MAX);
     if !photograph {
         let mut png = Vec::new();
-        let encoder =
+        let mut encoder =
             PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive);
+        if let Some(profile) = profile {
+            encoder.set_icc_profile(profile.to_vec()).ok();
+        }
         if clear {
             DynamicImage::from(decoded.to_rgba8()).write_with_encoder(encoder)?;
         } else {
@@ -225,54 +231,12 @@ fn encode(
         }
     }
     let mut jpeg = Vec::new();
-    let encoder = JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY);
+    let mut encoder = JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY);
+    if let Some(profile) = profile {
+        encoder.set_icc_profile(profile.to_vec()).ok();
+    }
     DynamicImage::from(decoded.to_rgb8()).write_with_encoder(encoder)?;
     Ok(("image/jpeg", jpeg))
-}
-
-/// Whether it has more than one picture.
-fn moves(prepared: &Prepared) -> bool {
-    let octets = Cursor::new(prepared.octets.as_slice());
-    match prepared.image.media_type.as_str() {
-        // A GIF that does not move has few colours, and gains nothing as anything else.
-        "image/gif" => GifDecoder::new(octets)
-            .map(|decoder| decoder.into_frames().take(2).count() > 1)
-            .unwrap_or(false),
-        "image/png" => PngDecoder::new(octets)
-            .and_then(|decoder| decoder.is_apng())
-            .unwrap_or(false),
-        "image/webp" => WebPDecoder::new(octets)
-            .map(|decoder| decoder.has_animation())
-            .unwrap_or(false),
-        _ => false,
-    }
-}
-
-/// Whether every chunk up to `IEND` is there (PNG, section 5.3).
-fn whole_png(octets: &[u8]) -> bool {
-    let mut rest = octets.get(8..).unwrap_or_default();
-    while let Some((head, body)) = rest.split_first_chunk::<8>() {
-        let [a, b, c, d, kind @ ..] = *head;
-        let length = u32::from_be_bytes([a, b, c, d]);
-        let next = usize::try_from(length)
-            .ok()
-            .and_then(|length| length.checked_add(4));
-        let Some(next) = next.and_then(|next| body.get(next..)) else {
-            return false;
-        };
-        if &kind == b"IEND" {
-            return true;
-        }
-        rest = next;
-    }
-    false
-}
-
-/// Whether the file is as long as its head says (RFC 9649, section 2.4).
-fn whole_webp(octets: &[u8]) -> bool {
-    let length = octets.get(4..8).and_then(|length| length.try_into().ok());
-    let length = length.map_or(u32::MAX, u32::from_le_bytes);
-    usize::try_from(length).is_ok_and(|length| octets.len().saturating_sub(8) >= length)
 }
 
 fn shown(octets: usize) -> String {

@@ -15,7 +15,7 @@ use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -369,6 +369,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/readers", get(reader::search))
         .route("/i/{hash}", get(frame::image))
         .route("/test", post(test_copy::send))
+        .route("/favicon.ico", get(|| async { StatusCode::NO_CONTENT }))
         .route("/style.css", get(templates::style))
         .route("/script.js", get(templates::script))
         .fallback(fault::not_found)

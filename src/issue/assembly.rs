@@ -91,6 +91,7 @@ impl Assembly<'_> {
             let source = self.reader.source;
             let fit = |attribute: &_| tag.link(content, attribute).is_some();
             let told = tag.textless(content, source, start).into_iter();
+            let told = told.chain(tag.targetless(content, source, start));
             let told = told.chain(tag.misplaced_fields(content, fit, source, start));
             let told = told.chain(tag.field_in_sheet(content, source, start));
             let told = told.chain(tag.idle(content, &Defaults::default(), source, start));

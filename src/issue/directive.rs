@@ -335,6 +335,18 @@ pub(crate) fn attributes(
     let mut rest = inside.trim_start();
     while !rest.is_empty() {
         let (key, value) = rest.split_once('=').ok_or_else(malformed)?;
+        if value.starts_with([
+            '\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}', '\u{ab}',
+        ]) {
+            let message = format!(
+                "the quotes around the value of `{}` are not straight",
+                key.trim()
+            );
+            let at = base + inside_start + inside.len() - value.len();
+            let error = source.error(at, code, message);
+            return Err(error
+                .help("write `key=\"value\"`; an editor's own quotes are letters like any other"));
+        }
         let (value, after) = match value.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"').ok_or_else(malformed)?,
             None => value.split_at(value.find(' ').unwrap_or(value.len())),
@@ -430,6 +442,10 @@ mod tests {
                 "a.md:1:18: error[directive]: `:::promo` has no attribute",
             ),
             (":::promo {code}\n:::\n", "cannot be read"),
+            (
+                ":::promo {code=\u{201c}READ 20\u{201d} until=\u{201c}Sunday\u{201d}}\n:::\n",
+                "a.md:1:16: error[directive]: the quotes around the value of `code` are not straight",
+            ),
             (":::promo code=x\n:::\n", "cannot be read"),
         ] {
             let (_, found) = read(text);

@@ -372,11 +372,15 @@ impl<'a> Reader<'a> {
         let align = align.collect();
         let mut lines: Vec<Vec<Vec<Inline>>> = Vec::new();
         while self.at < self.events.len() {
-            let event = self.events[self.at].0.clone();
+            let (event, range) = self.events[self.at].clone();
             self.at += 1;
             match event {
                 Event::End(TagEnd::Table) => break,
-                Event::Start(Tag::TableHead | Tag::TableRow) => lines.push(Vec::new()),
+                Event::Start(Tag::TableHead) => lines.push(Vec::new()),
+                Event::Start(Tag::TableRow) => {
+                    self.lost_cells(lines.first().map_or(0, Vec::len), range.start);
+                    lines.push(Vec::new());
+                }
                 Event::Start(Tag::TableCell) => {
                     let cell = self.inlines(Until::Tag(TagEnd::TableCell));
                     let cell = self.without_images(cell, IN_TABLES);
@@ -395,6 +399,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Tells of cells beyond the head, which GFM leaves out.
+    fn lost_cells(&mut self, head: usize, start: usize) {
+        let row = self.masked.text[start..].lines().next().unwrap_or_default();
+        let count = cells(row);
+        if count <= head {
+            return;
+        }
+        let message =
+            format!("this row has {count} cells and its head {head}: the rest would be lost");
+        let error = self.source.error(self.base + start, "table", message);
+        self.found.push(error.help(
+            "a `|` that is to be shown is written `\\|`, in code as well; else give the head as many cells",
+        ));
+    }
+
     /// Passes all events up to and including `end`, whatever nests within.
     pub(super) fn pass(&mut self, end: TagEnd) {
         let mut depth = 0;
@@ -408,6 +427,25 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// Cells of a row up to the last one with something in it (GFM, section 4.10): each `|` parts two, but for one
+/// behind a backslash.
+fn cells(row: &str) -> usize {
+    let row = row.trim();
+    let row = row.strip_prefix('|').unwrap_or(row);
+    let mut cells = vec![String::new()];
+    let mut escaped = false;
+    for c in row.chars() {
+        match (c, cells.last_mut()) {
+            ('|', _) if !escaped => cells.push(String::new()),
+            (c, Some(cell)) => cell.push(c),
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    let last = cells.iter().rposition(|cell| !cell.trim().is_empty());
+    last.map_or(0, |last| last + 1)
 }
 
 /// The blocks that were made of what stands at `offset`, if there are any.

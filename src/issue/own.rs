@@ -321,7 +321,8 @@ impl<'a> Reading<'a> {
             attributes,
             end,
         };
-        let told = tag.textless(text, self.source, self.base);
+        let told = tag.textless(text, self.source, self.base).into_iter();
+        let told = told.chain(tag.targetless(text, self.source, self.base));
         self.found.extend(told);
         let fit = |attribute: &(String, Range<usize>)| {
             let told = SOURCES.contains(&attribute.0.as_str());

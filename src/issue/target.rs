@@ -3,8 +3,10 @@
 //! Promises: a URL in the link table is ASCII, absolute, has a host and no credentials, so that it can
 //! stand in a Location header as it is.
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::address::EmailAddress;
 use crate::diagnostic::{Diagnostic, Source, nearest};
 use crate::issue::block::{Merge, Piece, Target};
 use crate::issue::merge::{PAGES, Slots, misplaced, page};
@@ -95,6 +97,21 @@ pub(crate) fn web(text: &str) -> Result<String, String> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("`{text}` is no web address"));
     }
+    // Not those that join letters or keep them apart, which titles in Persian and emoji hold.
+    if text.contains(['\u{200b}', '\u{2060}', '\u{feff}', '\u{ad}']) {
+        return Err(format!(
+            "`{}` holds a character that cannot be seen; type it once more",
+            text.escape_default()
+        ));
+    }
+    // RFC 1123, section 2.1. What is no name, an address in brackets, has no such parts.
+    let whole = |label: &str| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-');
+    let host = url.domain().unwrap_or_default();
+    if !host.is_empty() && !host.trim_end_matches('.').split('.').all(whole) {
+        return Err(format!(
+            "`{text}` names the host `{host}`, which no host is called"
+        ));
+    }
     if url.host_str().is_none_or(str::is_empty) {
         return Err(format!("`{text}` names no host"));
     }
@@ -129,12 +146,36 @@ fn literal(text: &str) -> Result<Target, String> {
         .to_ascii_lowercase();
     let calm = !text.contains(|c: char| c.is_control() || c.is_whitespace());
     match scheme.as_str() {
-        "mailto" | "tel" if calm => Ok(Target::Direct(text.to_owned())),
+        "mailto" | "tel" if calm => direct(&scheme, text).map(|()| Target::Direct(text.to_owned())),
         _ if text.starts_with('#') => Err(format!(
             "`{text}` leads to a place in this page, which a mail is not"
         )),
         _ => web(text).map(Target::Web),
     }
+}
+
+/// Whether a link of another scheme than the web's names somebody; the error is a sentence.
+fn direct(scheme: &str, text: &str) -> Result<(), String> {
+    let rest = &text[scheme.len() + 1..];
+    let (to, _) = rest.split_once('?').unwrap_or((rest, ""));
+    if scheme == "tel" {
+        let named = to.bytes().any(|octet| octet.is_ascii_digit());
+        return named
+            .then_some(())
+            .ok_or_else(|| format!("`{text}` names no number"));
+    }
+    // RFC 6068, section 2: several are parted by commas, and each is percent-encoded. None at all, with a subject,
+    // lets the reader choose.
+    if to.is_empty() && rest.len() > 1 {
+        return Ok(());
+    }
+    for one in to.split(',') {
+        let one = percent_decode_str(one).decode_utf8_lossy();
+        if let Err(error) = EmailAddress::parse(&one) {
+            return Err(format!("`{text}` names no address of mail: {error}"));
+        }
+    }
+    Ok(())
 }
 
 /// A URL with fields in its path, query or fragment.
@@ -205,6 +246,17 @@ mod tests {
             of("mailto:a@example.org"),
             Ok(Target::Direct("mailto:a@example.org".into()))
         );
+        for text in [
+            "mailto:a@example.org,b@example.org?subject=x",
+            "mailto:a%2Bb@example.org",
+            "mailto:?subject=x&body=y",
+            "tel:+49-30-1234",
+        ] {
+            assert_eq!(of(text), Ok(Target::Direct(text.into())));
+        }
+        assert_eq!(of("https://[2001:db8::1]/"), web("https://[2001:db8::1]/"));
+        assert!(of("https://fa.example.org/\u{645}\u{6cc}\u{200c}\u{634}").is_ok());
+        assert_eq!(of("https://example.org./"), web("https://example.org./"));
     }
 
     #[test]
@@ -221,6 +273,15 @@ mod tests {
             "https://",
             "https://user:secret@example.org/",
             "mailto:a b",
+            "mailto:",
+            "mailto:not-an-address",
+            "mailto:a@example.org,b",
+            "tel:",
+            "https://example..org/",
+            "https://-example.org/",
+            "https://example-.org/x",
+            "https://example.org/a\u{200b}b",
+            "https://exam\u{200b}ple.org/",
         ] {
             assert!(of(text).is_err(), "{text}");
         }

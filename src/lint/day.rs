@@ -32,6 +32,19 @@ pub(super) fn read(text: &str, today: Date) -> Option<Date> {
     }
 }
 
+/// Whether words name an end that [`read`] cannot read: they hold digits or a month, or are over
+/// already. A day of the week is the next one.
+pub(super) fn is_unread(text: &str, today: Date) -> bool {
+    let named = |word: &str| {
+        let word = word
+            .trim_matches(|c: char| !c.is_alphanumeric())
+            .to_lowercase();
+        english_month(&word).is_some() || word == "yesterday"
+    };
+    let digits = text.bytes().any(|octet| octet.is_ascii_digit());
+    read(text, today).is_none() && (digits || text.split_whitespace().any(named))
+}
+
 fn numeric(word: &str) -> Option<Date> {
     let word = word.trim_end_matches(['.', ';', ')']);
     let mut parts = word.split('-');
@@ -72,7 +85,31 @@ fn nearest(month: i8, day: i8, today: Date) -> Option<Date> {
 mod tests {
     use jiff::civil::date;
 
-    use super::read;
+    use super::{is_unread, read};
+
+    #[test]
+    fn an_end_that_cannot_be_read_is_told_from_one_without_a_day() {
+        let today = date(2026, 11, 29);
+        for text in [
+            "06/07/2026",
+            "yesterday",
+            "end of October",
+            "1 octobre 2026",
+            "31 February 2026",
+        ] {
+            assert!(is_unread(text, today), "{text}");
+        }
+        for text in [
+            "stocks last",
+            "",
+            "Sunday at midnight",
+            "tonight",
+            "31 May 2026",
+            "it is gone",
+        ] {
+            assert!(!is_unread(text, today), "{text}");
+        }
+    }
 
     #[test]
     fn days_are_read_as_people_write_them() {

@@ -1,6 +1,5 @@
 //! The inbox row: subject and preheader.
 
-use crate::compile::Compiled;
 use crate::issue::own::preview;
 use crate::lint::place::value_offset;
 use crate::lint::{Desk, filled};
@@ -16,22 +15,51 @@ const PREHEADER: std::ops::RangeInclusive<usize> = 20..=140;
 
 pub(super) fn check(desk: &mut Desk<'_>) {
     let issue = desk.inputs.issue;
-    let Some(compiled) = desk.inputs.compiled else {
-        return;
-    };
-    let subject = filled(compiled, &compiled.subject).trim().to_owned();
     let key = if issue.front.subject.is_some() {
         "subject"
     } else {
         "title"
     };
     let written = issue.front.subject.as_ref().unwrap_or(&issue.front.title);
+    let subject = match desk.inputs.compiled {
+        Some(compiled) => filled(compiled, &compiled.subject),
+        None => defaulted(written),
+    };
+    let subject = subject.trim().to_owned();
     let at = value(desk, key, written);
     length(desk, at, &subject);
     reply(desk, at, &subject);
     shouting(desk, at, &subject);
     repeated(desk, at, &subject);
-    preheader(desk, compiled, &subject);
+    let front = &issue.front;
+    let text = match (desk.inputs.compiled, &issue.layout) {
+        (Some(compiled), _) => filled(compiled, &compiled.preheader),
+        // What its own layout shows there nobody knows before it is made.
+        (None, Some(_)) => return,
+        (None, None) => {
+            let written = front.preheader.as_ref().or(front.teaser.as_ref());
+            defaulted(written.map_or("", String::as_str))
+        }
+    };
+    preheader(desk, text.trim(), &subject);
+}
+
+/// A line of the front matter as a reader without any fields gets it, where the issue was not compiled.
+fn defaulted(written: &str) -> String {
+    let mut out = String::with_capacity(written.len());
+    for (number, part) in written.split("[[").enumerate() {
+        let slot = part.split_once("]]").filter(|_| number > 0);
+        let (default, rest) = match slot {
+            Some((slot, rest)) => (
+                slot.split_once('|').map_or("", |(_, default)| default),
+                rest,
+            ),
+            None => ("", part),
+        };
+        out.push_str(default);
+        out.push_str(rest);
+    }
+    out
 }
 
 fn value(desk: &Desk<'_>, key: &str, written: &str) -> (usize, usize) {
@@ -116,10 +144,8 @@ fn repeated(desk: &mut Desk<'_>, at: (usize, usize), subject: &str) {
     }
 }
 
-fn preheader(desk: &mut Desk<'_>, compiled: &Compiled, subject: &str) {
+fn preheader(desk: &mut Desk<'_>, text: &str, subject: &str) {
     let front = &desk.inputs.issue.front;
-    let text = filled(compiled, &compiled.preheader);
-    let text = text.trim();
     let (key, written) = match (&front.preheader, &front.teaser) {
         (Some(own), _) => ("preheader", own),
         (None, Some(teaser)) => ("teaser", teaser),

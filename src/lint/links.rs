@@ -39,6 +39,10 @@ const GENERIC: [&str; 27] = [
     "this page",
 ];
 
+/// Ends of hosts; other words with a dot (`main.rs`, `README.md`) are most likely none.
+const COMMON_ENDS: [&str; 12] = [
+    "com", "org", "net", "edu", "gov", "io", "co", "eu", "uk", "de", "fr", "example",
+];
 /// Query parameters that stand for one visit of one person.
 const PERSONAL: [&str; 20] = [
     "_hsenc",
@@ -67,6 +71,7 @@ pub(super) fn check(desk: &mut Desk<'_>) {
     let anchors = anchors(desk.inputs.issue);
     generic(desk, &anchors);
     same_text(desk, &anchors);
+    shown_addresses(desk, &anchors);
     words::broken_marks(desk);
     for link in &desk.inputs.issue.links {
         let url = match &link.target {
@@ -173,6 +178,51 @@ fn same_text(desk: &mut Desk<'_>, anchors: &[Anchor]) {
     }
 }
 
+fn shown_addresses(desk: &mut Desk<'_>, anchors: &[Anchor]) {
+    let issue = desk.inputs.issue;
+    for anchor in anchors {
+        let link = &issue.links[anchor.link.0];
+        let Target::Web(url) = &link.target else {
+            continue;
+        };
+        let host = Url::parse(url).ok();
+        let host = host.as_ref().and_then(Url::host_str).unwrap_or_default();
+        let Some(shown) = shown_host(&anchor.text).filter(|shown| bare(shown) != bare(host)) else {
+            continue;
+        };
+        let message = format!("this link shows `{shown}` and leads to `{host}`");
+        let help =
+            "link words, or the address that is shown: filters take the difference for fraud";
+        let at = span(desk, link.offset);
+        desk.say("shown-address", at, message, help);
+    }
+}
+
+fn bare(host: &str) -> &str {
+    host.strip_prefix("www.").unwrap_or(host)
+}
+
+/// The host of a text that is an address of the web and nothing else.
+fn shown_host(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (scheme, rest),
+        None => ("", text),
+    };
+    let host = rest
+        .split(['/', '?', '#'])
+        .next()
+        .unwrap_or_default()
+        .to_lowercase();
+    let (name, end) = host.rsplit_once('.')?;
+    let named = |c: char| c.is_alphanumeric() || c == '.' || c == '-';
+    let address = scheme.to_lowercase().starts_with("http")
+        || host.starts_with("www.")
+        || COMMON_ENDS.contains(&end);
+    let fine = !name.is_empty() && name.chars().all(named) && end.chars().all(char::is_alphabetic);
+    (address && fine).then_some(host)
+}
+
 fn target(desk: &mut Desk<'_>, offset: usize, url: &Url) {
     let at = span(desk, offset);
     let host = url.host_str().unwrap_or_default();
@@ -260,6 +310,12 @@ fn odd(url: &Url, written: &str) -> Option<String> {
     if text.contains("%E2%80%A6") || text.ends_with("...") {
         return Some("was cut off: it ends in an ellipsis".into());
     }
+    if text.to_lowercase().contains("your-link-here") || path.contains("insert-link") {
+        return Some("stands for a link that is still to come".into());
+    }
+    if url.fragment() == Some("") {
+        return Some("ends in a `#` that leads to no place".into());
+    }
     if text.contains("](") || text.contains("%5D(") {
         return Some("holds the marks of another link".into());
     }
@@ -332,7 +388,22 @@ fn unreachable(desk: &mut Desk<'_>) {
 mod tests {
     use url::Url;
 
-    use super::odd;
+    use super::{odd, shown_host};
+
+    #[test]
+    fn a_text_that_is_an_address_is_told_from_words() {
+        for (text, host) in [
+            ("https://www.example.org/real", Some("www.example.org")),
+            ("good.example", Some("good.example")),
+            ("www.example.xyz/a?b", Some("www.example.xyz")),
+            ("main.rs", None),
+            ("Node.js and bees", None),
+            ("the paper", None),
+            ("e.g. this", None),
+        ] {
+            assert_eq!(shown_host(text).as_deref(), host, "{text}");
+        }
+    }
 
     #[test]
     fn mistyped_addresses_are_told_from_long_ones() {
@@ -358,6 +429,9 @@ mod tests {
                 false,
             ),
             ("https://[2001:db8::1]/", false),
+            ("https://www.example.com/your-link-here", true),
+            ("https://example.org/#", true),
+            ("https://example.org/#place", false),
         ] {
             let url = Url::parse(text).expect("a URL");
             assert_eq!(odd(&url, text).is_some(), is_odd, "{text}");

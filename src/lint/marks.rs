@@ -46,8 +46,10 @@ pub(super) fn left<'a>(
             Some((range, EMPHASIS))
         }));
         told.extend(fields.iter().filter_map(|field| {
+            // Behind another `%` it is a template's, and told as one.
             let open = line.find(field)?;
-            Some((open..open + field.len(), FIELD))
+            let alone = !line[..open].ends_with('%');
+            alone.then_some((open..open + field.len(), FIELD))
         }));
         told.extend(links.iter().filter_map(|mark| {
             let range = link(line, written, mark, shown)?;

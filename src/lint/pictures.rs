@@ -1,5 +1,6 @@
 //! Images: what stands for them, how heavy they are, and who shows them.
 
+use crate::compile::image::container::frames;
 use crate::issue::block::Picture;
 use crate::lint::Desk;
 
@@ -24,20 +25,28 @@ pub(super) fn check(desk: &mut Desk<'_>) {
         let Some(picture) = picture else { continue };
         let at = (picture.offset, 2);
         let name = &image.source;
+        let moves = frames(&image.media_type, octets) > 1;
         total += octets.len();
         if octets.len() > ONE {
             let message = format!(
                 "`{name}` weighs {}; phones load it slowly",
                 kib(octets.len())
             );
-            let help = "1200 pixels are wide enough for every mail; JPEG is small for photographs";
+            let help = match moves {
+                true => {
+                    "what moves is served as it is: fewer frames, colours and pixels make it small"
+                }
+                false => {
+                    "1200 pixels are wide enough for every mail; JPEG is small for photographs"
+                }
+            };
             desk.say("image-weight", at, message, help);
         }
         if image.media_type == "image/webp" {
             let message = format!("`{name}` is WebP, which Outlook for Windows does not show");
             desk.say("image-format", at, message, "save it as PNG or JPEG");
         }
-        if image.media_type == "image/gif" && frames(octets) > 1 {
+        if moves {
             let message = format!("`{name}` moves; Outlook for Windows shows its first frame only");
             let help =
                 "let the first frame say it all, and let it stop after five seconds (WCAG 2.2.2)";
@@ -102,14 +111,6 @@ fn alt(desk: &mut Desk<'_>, picture: &Picture) {
             "say it in one sentence, and the rest in the text below",
         );
     }
-}
-
-/// Images in a GIF, by the graphic control extension before each (GIF89a, section 23).
-fn frames(octets: &[u8]) -> usize {
-    octets
-        .windows(3)
-        .filter(|window| *window == [0x21, 0xf9, 0x04])
-        .count()
 }
 
 fn kib(octets: usize) -> String {

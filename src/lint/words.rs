@@ -1,9 +1,9 @@
-//! What readers read: headlines, numbers that were promised, marks that were left over, offers that end.
+//! What readers read: headlines, numbers that were promised, marks of broken links, offers that end.
 
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, plain_text};
 use crate::lint::place::{body, lines, value_offset, written};
-use crate::lint::{Desk, day, marks};
+use crate::lint::{Desk, day, leftovers, marks};
 
 /// What has a number and does not count.
 const NUMBERED: [&str; 14] = [
@@ -16,18 +16,17 @@ const SMALL: [&str; 32] = [
     "in", "just", "last", "meet", "more", "my", "next", "of", "on", "only", "or", "our", "plus",
     "read", "the", "these", "to", "top", "with",
 ];
-/// Names that begin like a note to oneself.
-const NAMES_OF_TK: [&str; 2] = ["Elevator", "Maxx"];
+/// Characters of a broken link that are told.
+const PROBE: usize = 40;
 /// Findings of one lint in one issue: the rest is more of the same.
-const MANY: usize = 20;
+pub(super) const MANY: usize = 20;
 
 pub(super) fn check(desk: &mut Desk<'_>) {
     let text = written(desk.inputs.issue);
     title_count(desk);
     headings(desk, &text);
     empty_items(desk, &text);
-    templates(desk, &text);
-    notes(desk, &text);
+    leftovers::check(desk, &text);
     promos(desk);
 }
 
@@ -176,108 +175,6 @@ fn empty_items(desk: &mut Desk<'_>, text: &str) {
     }
 }
 
-fn templates(desk: &mut Desk<'_>, text: &str) {
-    // Opening and closing marks of this program's themes, of Mailchimp, and of mail merges.
-    let pairs = [("{{", "}}"), ("{%", "%}"), ("*|", "|*"), ("<%", "%>")];
-    let mut found = Vec::new();
-    for (opening, closing) in pairs {
-        for (at, line) in lines(text) {
-            let mut from = 0;
-            while let Some(start) = line[from..].find(opening).map(|found| from + found) {
-                let end = line[start..].find(closing);
-                let end = end.map_or(start + 2, |end| start + end + 2);
-                found.push((at + start, &line[start..end]));
-                from = end;
-            }
-            // One without a beginning: the other half may be on another line.
-            let lone = line[from..].find(closing).map(|found| from + found);
-            if let Some(start) = lone.filter(|_| from == 0) {
-                found.push((at + start, closing));
-            }
-        }
-    }
-    for (at, word) in words(text) {
-        let word = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '%');
-        let inner = word
-            .strip_prefix('%')
-            .and_then(|rest| rest.strip_suffix('%'));
-        let capital = |octet: u8| octet.is_ascii_uppercase() || octet == b'_';
-        if inner.is_some_and(|inner| inner.len() > 2 && inner.bytes().all(capital)) {
-            found.push((at, word));
-        }
-    }
-    found.extend(half_slots(text));
-    found.sort_unstable();
-    for (at, mark) in found.into_iter().take(MANY) {
-        let message = format!("`{mark}` would be shown as it stands");
-        let help = "a reader's field is written `[[first_name|there]]`; what is meant to be shown \
-                    goes between backticks";
-        desk.say("leftover-template", (at, mark.len()), message, help);
-    }
-}
-
-/// Slots that lack a bracket at their beginning; whole ones are no prose.
-fn half_slots(text: &str) -> Vec<(usize, &str)> {
-    let mut found = Vec::new();
-    for (end, _) in text.match_indices("]]") {
-        let line = text[..end].rfind('\n').map_or(0, |newline| newline + 1);
-        let Some(open) = text[line..end].rfind('[').map(|open| line + open) else {
-            continue;
-        };
-        let inside = text[open + 1..end].split_once('|');
-        if inside.is_some_and(|(name, _)| is_name(name)) && !text[..open].ends_with('\\') {
-            found.push((open, &text[open..end + 2]));
-        }
-    }
-    found
-}
-
-/// Whether a field may be called so.
-fn is_name(name: &str) -> bool {
-    let fine = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'_';
-    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(fine)
-}
-
-fn notes(desk: &mut Desk<'_>, text: &str) {
-    for (at, word) in notes_in(text).into_iter().take(MANY) {
-        let message = format!("`{word}` is left in the text");
-        let help = "finish it or take it out; what is meant to be read goes between backticks, and \
-                    notes to yourself between `<!--` and `-->`";
-        desk.say("leftover-note", (at, word.len()), message, help);
-    }
-}
-
-/// The notes to oneself in a text, in its order, with where they begin.
-fn notes_in(text: &str) -> Vec<(usize, &str)> {
-    let is_name = |at: usize| {
-        let next = text[at..].strip_prefix("TK ").unwrap_or_default();
-        NAMES_OF_TK.iter().any(|name| next.starts_with(name))
-    };
-    let mut found: Vec<(usize, &str)> = words(text)
-        .map(|(at, word)| {
-            let bare = word.trim_start_matches(|c: char| !c.is_alphanumeric());
-            (at + word.len() - bare.len(), bare)
-        })
-        .map(|(at, word)| (at, word.trim_end_matches(|c: char| !c.is_alphanumeric())))
-        .filter(|(at, word)| ["TK", "TKTK", "TODO", "FIXME", "XXX"].contains(word) && !is_name(*at))
-        .collect();
-    let lower = text.to_ascii_lowercase();
-    let mut from = 0;
-    while let Some(at) = lower[from..].find("lorem ipsum").map(|found| from + found) {
-        found.push((at, &text[at..at + "lorem ipsum".len()]));
-        from = at + 1;
-    }
-    found.sort_unstable();
-    found
-}
-
-fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.split_whitespace().map(move |word| {
-        let at = word.as_ptr() as usize - text.as_ptr() as usize;
-        (at, word)
-    })
-}
-
 fn promos(desk: &mut Desk<'_>) {
     let issue = desk.inputs.issue;
     // An issue for a day to come is sent then; one for last week is sent now.
@@ -290,7 +187,14 @@ fn promos(desk: &mut Desk<'_>) {
         _ => None,
     });
     for promo in promos {
-        let written = || day::read(&plain_text(&promo.until), sent);
+        let until = plain_text(&promo.until);
+        if promo.ends.is_none() && day::is_unread(&until, sent) {
+            let message = format!("whether the offer is over on `{until}` cannot be told");
+            let help =
+                "write the day as `until=\"2026-05-31\"`; it is shown as the issue's language does";
+            desk.say("promo-unread", (promo.offset, 1), message, help);
+        }
+        let written = || day::read(&until, sent);
         let Some(end) = promo.ends.or_else(written).filter(|end| *end < sent) else {
             continue;
         };
@@ -309,13 +213,19 @@ pub(super) fn broken_marks(desk: &mut Desk<'_>) {
     let mut from = start;
     while let Some(at) = text[from..].find("](").map(|found| from + found) {
         from = at + 2;
-        // The mark of a real link was read away; only one that readers would see counts.
         let line_end = issue.text[at..]
             .find('\n')
             .map_or(issue.text.len(), |end| at + end);
-        let shown = issue.text[at..line_end].trim_end();
-        let probe: String = shown.chars().take(12).collect();
-        if shown_words.contains(&probe) {
+        if is_link(issue, &text, at) || is_meant(&text, at) {
+            continue;
+        }
+        let mark = issue.text[at..line_end].trim_end();
+        let mark = mark.find(')').map_or(mark, |end| &mark[..=end]);
+        // What is set in it is not shown as it is written.
+        let set = mark.find(['*', '_', '`', '<', '&', '\\']);
+        let begins = set.map_or(mark, |end| &mark[..end]);
+        if shown_words.contains(mark) || begins.len() > 2 && shown_words.contains(begins) {
+            let probe: String = mark.chars().take(PROBE).collect();
             let message = format!("`{probe}` is no link and would be shown as it stands");
             let help =
                 "an address has no blanks: write `[text](https://...)`, and `%20` for a blank";
@@ -327,6 +237,36 @@ pub(super) fn broken_marks(desk: &mut Desk<'_>) {
         let message = format!("`{mark}` would be shown as it stands");
         desk.say("leftover-mark", (at, mark.len()), message, help);
     }
+}
+
+/// Whether the `](` at `at` is that of a link which was read: its bracket is the one that opens there.
+fn is_link(issue: &Issue, text: &str, at: usize) -> bool {
+    let opens = |offset: usize| {
+        let words = text.get(offset..at).unwrap_or_default();
+        let mut depth = 0;
+        let mut escaped = false;
+        for octet in words.bytes() {
+            depth += match octet {
+                b'[' if !escaped => 1,
+                b']' if !escaped => -1,
+                _ => 0,
+            };
+            escaped = octet == b'\\' && !escaped;
+            if depth == 0 {
+                return false;
+            }
+        }
+        depth == 1
+    };
+    issue.links.iter().any(|link| opens(link.offset))
+}
+
+/// Whether a bracket says by its backslash that it is to be shown.
+fn is_meant(text: &str, at: usize) -> bool {
+    let line = &text[..at];
+    let line = &line[line.rfind('\n').map_or(0, |end| end + 1)..];
+    let opening = line.rfind('[').map_or("", |open| &line[..open]);
+    line.ends_with('\\') || opening.ends_with('\\')
 }
 
 /// Every plain word of the issue, as readers will see it.
@@ -375,14 +315,7 @@ fn literal(inlines: &[Inline], out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{notes_in, promised};
-
-    #[test]
-    fn a_shop_is_no_note() {
-        let text = "TK Maxx and TK, Lorem ipsum, TK Elevator's TODO";
-        let found: Vec<&str> = notes_in(text).into_iter().map(|(_, note)| note).collect();
-        assert_eq!(found, ["TK", "Lorem ipsum", "TODO"]);
-    }
+    use super::promised;
 
     #[test]
     fn a_number_before_a_plural_is_a_promise() {

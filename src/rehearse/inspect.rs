@@ -139,15 +139,24 @@ impl Inspector {
         }
         self.subject(values, tell);
         self.size(values, tell);
-        for name in &self.used {
+        // The name, which often is made of another field, comes last and tells nothing twice.
+        let last = |name: &&String| name.as_str() == "name";
+        let others = self.used.iter().filter(|name| !last(name));
+        let mut said: Vec<String> = Vec::new();
+        for name in others.chain(self.used.iter().filter(last)) {
             let value = one_line(values.get(name));
             if value.is_empty() {
                 continue;
             }
+            if name == "name" && said.iter().any(|said| value.contains(said.as_str())) {
+                continue;
+            }
             if is_leftover(&value) {
+                said.push(value.to_string());
                 let detail = format!("`{}` is a mark of a template", short(&value));
                 tell(Kind::Leftover, name, detail);
-            } else if let Some(why) = suspicion(&value) {
+            } else if let Some(why) = suspicion(&value).or_else(|| spelling(name, &value)) {
+                said.push(value.to_string());
                 tell(Kind::Suspicious, name, format!("`{}` {why}", short(&value)));
             }
         }
@@ -236,7 +245,17 @@ fn is_leftover(value: &str) -> bool {
         .strip_prefix('%')
         .and_then(|rest| rest.strip_suffix('%'));
     let capital = |octet: u8| octet.is_ascii_uppercase() || octet == b'_';
-    marks.iter().any(|mark| value.contains(mark))
+    let names = [
+        "fname",
+        "lname",
+        "firstname",
+        "first_name",
+        "lastname",
+        "last_name",
+        "*fname*",
+    ];
+    names.contains(&value.to_lowercase().as_str())
+        || marks.iter().any(|mark| value.contains(mark))
         || inner.is_some_and(|inner| inner.len() > 1 && inner.bytes().all(capital))
 }
 
@@ -262,7 +281,57 @@ fn suspicion(value: &str) -> Option<&'static str> {
     if value.chars().count() > LONG {
         return Some("is very long");
     }
+    if is_misread(value) {
+        return Some("was read in the wrong encoding");
+    }
+    if holds_entity(value) {
+        return Some("holds an entity of HTML, which is shown as it stands");
+    }
     None
+}
+
+/// Whether UTF-8 was read as Latin-1 or Windows-1252: `Z\u{c3}\u{bc}rich`.
+fn is_misread(value: &str) -> bool {
+    let mut pairs = value.chars().zip(value.chars().skip(1));
+    pairs.any(|(one, two)| match one {
+        '\u{c2}' | '\u{c3}' => ('\u{80}'..='\u{bf}').contains(&two),
+        '\u{e2}' => matches!(two, '\u{20ac}' | '\u{80}'),
+        _ => false,
+    })
+}
+
+fn holds_entity(value: &str) -> bool {
+    value.split('&').skip(1).any(|rest| {
+        let name = rest.split_once(';').map_or("", |(name, _)| name);
+        let (number, letters) = (name.strip_prefix('#'), (2..=8).contains(&name.len()));
+        match number {
+            Some(number) => {
+                !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_alphanumeric())
+            }
+            None => letters && name.bytes().all(|octet| octet.is_ascii_alphabetic()),
+        }
+    })
+}
+
+/// Why a name is most likely not written as its owner writes it.
+fn spelling(field: &str, value: &str) -> Option<&'static str> {
+    if !["name", "first_name", "last_name"].contains(&field) {
+        return None;
+    }
+    let letters = || {
+        value
+            .chars()
+            .filter(|c| c.is_lowercase() || c.is_uppercase())
+    };
+    if letters().count() < 4 {
+        return None;
+    }
+    if letters().all(char::is_uppercase) {
+        return Some("is all in capitals");
+    }
+    letters()
+        .all(char::is_lowercase)
+        .then_some("is all in small letters")
 }
 
 /// The beginning of a value without control characters.
@@ -277,7 +346,40 @@ fn short(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_leftover, suspicion};
+    use super::{is_leftover, spelling, suspicion};
+
+    #[test]
+    fn values_that_were_spoilt_on_their_way_are_told() {
+        for value in [
+            "Z\u{c3}\u{bc}rich",
+            "Ann &amp; Bob",
+            "O&#39;Neil",
+            "O&#x27;Neil",
+            "It\u{e2}\u{20ac}\u{2122}s",
+        ] {
+            assert!(suspicion(value).is_some(), "{value}");
+        }
+        for value in [
+            "S\u{c3}O PAULO",
+            "Ann & Bob; Eve",
+            "AT&T",
+            "Z\u{fc}rich",
+            "\u{e2}ge",
+        ] {
+            assert_eq!(suspicion(value), None, "{value}");
+        }
+        assert!(is_leftover("FNAME") && is_leftover("first_name") && !is_leftover("Fabian"));
+        for (value, told) in [
+            ("ADA LOVELACE", true),
+            ("grace", true),
+            ("Ada", false),
+            ("JD", false),
+            ("\u{674e}\u{96f7}", false),
+        ] {
+            assert_eq!(spelling("first_name", value).is_some(), told, "{value}");
+        }
+        assert_eq!(spelling("city", "ROME"), None);
+    }
 
     #[test]
     fn values_that_people_have_are_not_suspicious() {

@@ -50,6 +50,19 @@ impl Store {
         })
     }
 
+    /// The reader of this key.
+    pub async fn subscriber_by_key(&self, key: SubscriberId) -> Result<Option<Subscriber>> {
+        read!(self, conn => {
+            let found: Option<SubscriberColumns> = sqlx::query_as(
+                "select id, address, name, fields, created_at from subscribers where id = $1",
+            )
+            .bind(key.0)
+            .fetch_optional(conn)
+            .await?;
+            found.map(subscriber).transpose()
+        })
+    }
+
     /// Whether anybody at all is known.
     pub async fn has_readers(&self) -> Result<bool> {
         read!(self, conn => {

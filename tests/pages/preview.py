@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 import urllib.request
 
 from driver import ENTER, ESCAPE, TAB, browser, free_port, listens, wait_for
@@ -91,7 +92,7 @@ class Preview:
 def it_looks_right_at_every_width_in_both_schemes(it):
     for show in ("", "?show=inbox", "?show=text", "?show=source"):
         for scheme in ("light", "dark"):
-            for width in (1200, 375, 360):
+            for width in (1280, 375, 320):
                 it.chromium.width(width, 900)
                 it.chromium.scheme(scheme)
                 it.chromium.open(f"{it.url}/{show}")
@@ -187,6 +188,59 @@ def a_save_changes_the_mail_and_an_error_keeps_it(it):
     it.save(ISSUE)
     wait_for("the end of the error", lambda: not it.chromium.run(overlay))
     wait_for("the old words", lambda: "three billion" in it.mail(text))
+
+
+def many_of_its_pages_are_open_and_all_follow(it):
+    it.open()
+    first = it.chromium.call("GET", "/window")
+    pages = [first]
+    for number in range(8):
+        opened = it.chromium.call("POST", "/window/new", {"type": "window"})
+        pages.append(opened["handle"])
+        it.chromium.call("POST", "/window", {"handle": opened["handle"]})
+        begun = time.monotonic()
+        it.open(f"?width={400 + number}")
+        took = time.monotonic() - begun
+        assert took < 15, f"page {number + 2} took {took:.0f} s"
+    it.save(ISSUE.replace("three billion", "nine billion"))
+    text = "return mail.body.innerText"
+    for page in reversed(pages):
+        it.chromium.call("POST", "/window", {"handle": page})
+        wait_for("the saved words in each page", lambda: "nine billion" in it.mail(text))
+    # Whose stream the others shared is gone; another takes its place.
+    for page in pages[:4] + pages[5:]:
+        it.chromium.call("POST", "/window", {"handle": page})
+        it.chromium.call("DELETE", "/window")
+    it.chromium.call("POST", "/window", {"handle": pages[4]})
+    it.save(ISSUE)
+    wait_for("the words of the last page", lambda: "three billion" in it.mail(text))
+    # Pages that are left keep no connection either.
+    for number in range(9):
+        begun = time.monotonic()
+        it.open(f"?width={400 + number}")
+        took = time.monotonic() - begun
+        assert took < 15, f"address {number + 1} took {took:.0f} s"
+
+
+def what_is_typed_survives_a_save(it):
+    it.open()
+    values = (
+        "return ['value-first_name', 'to', 'free'].map((id) => document.getElementById(id).value)"
+    )
+    typed = ["Zoe", "author@example.net", "600"]
+    for field, text in zip(("value-first_name", "to"), typed):
+        it.chromium.run("document.getElementById(arguments[0]).focus()", field)
+        it.chromium.run("document.getElementById(arguments[0]).value = ''", field)
+        it.chromium.keys(text)
+    it.chromium.run("document.activeElement.blur()")
+    assert it.chromium.run(values) == typed
+    it.save(ISSUE.replace("three billion", "six billion"))
+    wait_for("the saved words", lambda: "six billion" in it.mail("return mail.body.innerText"))
+    assert it.chromium.run(values) == typed, f"after a save: {it.chromium.run(values)}"
+    it.follow("1", lambda: "width=320" in it.chromium.url())
+    assert it.chromium.run(values) == typed[:2] + ["320"], "what the server says anew stands"
+    it.save(ISSUE)
+    wait_for("the old words", lambda: "three billion" in it.mail("return mail.body.innerText"))
 
 
 def a_click_on_a_block_names_its_line(it):
@@ -345,6 +399,8 @@ TESTS = [
     keys_change_the_look_and_the_address_keeps_it,
     the_edge_of_the_frame_moves_by_arrow_keys,
     a_save_changes_the_mail_and_an_error_keeps_it,
+    many_of_its_pages_are_open_and_all_follow,
+    what_is_typed_survives_a_save,
     a_click_on_a_block_names_its_line,
     the_other_keys_of_the_list_do_what_it_says,
     a_place_is_never_that_of_an_older_text,

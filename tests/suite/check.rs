@@ -11,6 +11,8 @@ use pressrun::publication::themes::specimen;
 use crate::compile::desk::Desk;
 
 mod commands;
+mod mistakes;
+mod pictures;
 mod reach;
 mod stranger;
 mod system;
@@ -284,42 +286,6 @@ fn generic_links_in_a_row_are_one_finding_that_names_the_lines() {
         "11 links say `this link` and not where they lead: lines 6, 10, 14, 18, 22, 26, 30, 34, 38, 42 \
          and 46"
     );
-}
-
-/// A GIF of one pixel with `frames` images.
-fn gif(frames: usize) -> Vec<u8> {
-    let mut octets = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff".to_vec();
-    for _ in 0..frames {
-        octets.extend_from_slice(b"\x21\xf9\x04\x00\x00\x00\x00\x00");
-        octets.extend_from_slice(b"\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00");
-    }
-    octets.push(0x3b);
-    octets
-}
-
-#[test]
-fn each_lint_of_the_images_fires_at_its_line_and_not_beside_it() {
-    let desk = Desk::new();
-    desk.write("issues/one/still.gif", gif(1));
-    desk.write("issues/one/moving.gif", gif(3));
-    let mut heavy = gif(1);
-    heavy.extend(vec![0; 400 * 1024]);
-    desk.write("issues/one/heavy.gif", heavy);
-    for (body, expected) in [
-        ("![Two hives on a roof](still.gif)", vec![]),
-        ("a\n\n![still](still.gif)", vec!["alt-text@8"]),
-        ("![Screenshot](still.gif)", vec!["alt-text@6"]),
-        ("![A bee dances](moving.gif)", vec!["image-animated@6"]),
-        ("a\n\n![A bee dances](heavy.gif)", vec!["image-weight@8"]),
-    ] {
-        let found = found(
-            &desk,
-            &front("Bees", "Bees", PREHEADER),
-            body,
-            &Facts::default(),
-        );
-        assert_eq!(found, expected, "{body}");
-    }
 }
 
 #[test]

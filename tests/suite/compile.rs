@@ -12,6 +12,7 @@ pub mod desk;
 mod import;
 mod only;
 mod own;
+pub mod pictures;
 mod slips;
 mod slots;
 mod themes;

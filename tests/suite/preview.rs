@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::compile::desk::Desk;
 use crate::harness::block_on;
 
+mod folder;
 mod list;
 mod places;
 mod system;

@@ -15,6 +15,8 @@ use crate::deliver::rig::{Rig, Wish, readers};
 use crate::harness::Engine;
 use crate::on_both;
 
+mod readers;
+
 const ISSUE: &str = "---\ntitle: Bees\nsubject: \"Bees for [[city|everyone]]\"\n---\n\
                      Hello [[first_name|there]] of [[city|town]], these are the bees.\n";
 
@@ -59,9 +61,20 @@ on_both!(
             ))
             .await;
         let mut last = (0, 0);
-        let report = rehearse::run(&rig.app, &built, "weekly", Whom::default(), |done, of| {
-            last = (done, of)
-        })
+        let mut named = Vec::new();
+        let mut each = |found| {
+            named.push(found);
+            Ok(())
+        };
+        let whom = Whom::default();
+        let report = rehearse::run(
+            &rig.app,
+            &built,
+            "weekly",
+            whom,
+            Some(&mut each),
+            |done, of| last = (done, of),
+        )
         .await
         .expect("a rehearsal");
         assert_eq!((report.readers, last), (11, (11, 11)));
@@ -79,6 +92,15 @@ on_both!(
                 (Kind::Suspicious, "name", 1),
             ]
         );
+        assert_eq!(named.len(), 9);
+        let of = |key| named.iter().find(|named| named.subscriber == key);
+        let city = of(3).expect("a finding");
+        assert_eq!(
+            (city.kind, city.field.as_str()),
+            (Kind::HeaderInjection, "city")
+        );
+        assert_eq!(city.address, "reader2@example.org");
+        assert_eq!(of(2).expect("a finding").address, "no address");
         let injection = &report.findings[2].examples[0];
         assert_eq!(
             (injection.subscriber, injection.address.as_str()),
@@ -90,35 +112,14 @@ on_both!(
             !json.contains("reader0@"),
             "no address leaves unmasked: {json}"
         );
+        assert!(
+            json.contains("\"subscriber\":\"1\""),
+            "a key is no number: {json}"
+        );
         assert_eq!(report.refusals(false).count(), 5);
         assert_eq!(report.refusals(true).count(), 4);
         let runs = rig.app.store.run_of("bees").await.expect("a read");
         assert_eq!(runs, None, "a rehearsal begins no run");
-    }
-);
-
-on_both!(
-    a_page_ends_no_rehearsal_and_examples_stay_few,
-    async |engine: Engine| {
-        let wish = Wish {
-            readers: readers(4_100),
-            ..Wish::default()
-        };
-        let rig = Rig::new(engine, wish).await;
-        let built = built(&rig, ISSUE);
-        rig.database
-            .raw("update subscribers set name = 'null'")
-            .await;
-        let report = rehearse::run(&rig.app, &built, "weekly", Whom::default(), |_, _| {}).await;
-        let report = report.expect("a rehearsal");
-        assert_eq!(report.readers, 4_100);
-        assert_eq!(told(&report), [(Kind::Suspicious, "name", 4_100)]);
-        let first: Vec<i64> = report.findings[0]
-            .examples
-            .iter()
-            .map(|one| one.subscriber)
-            .collect();
-        assert_eq!(first, [1, 2, 3, 4, 5]);
     }
 );
 
@@ -282,7 +283,8 @@ fn a_rehearsal_reads_well_and_its_exit_code_says_whether_one_may_send() {
     assert_eq!(
         rest,
         "warning[suspicious] in `first_name`: 1 reader\n  KEY  g***@example.org  `www.win.example` is an \
-         address of the web\n"
+         address of the web\nwho they are: `pressrun subscribers show KEY`; all of them: `pressrun rehearse bees \
+         --list weekly --out findings.csv`\n"
     );
     let (code, _, error) = pressrun(folder.path(), &["rehearse", "bees", "--list", "nowhere"]);
     assert_eq!(code, 1);

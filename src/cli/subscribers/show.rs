@@ -1,4 +1,4 @@
-//! `pressrun subscribers show`: everything known of one address.
+//! `pressrun subscribers show`: everything known of one reader, by address or key.
 
 use std::collections::BTreeMap;
 
@@ -33,9 +33,33 @@ struct Dossier {
     suppression: Option<(String, Timestamp)>,
 }
 
-pub(super) async fn run(app: &App, address: &EmailAddress, json: bool) -> anyhow::Result<Exit> {
+/// How a reader is named.
+#[derive(Clone, Debug)]
+pub enum Who {
+    Address(EmailAddress),
+    Key(SubscriberId),
+}
+
+/// Digits alone are a key.
+pub(super) fn who(said: &str) -> Result<Who, String> {
+    if let Ok(key) = said.parse() {
+        return Ok(Who::Key(SubscriberId(key)));
+    }
+    let address = EmailAddress::parse(said).map_err(|error| error.to_string())?;
+    Ok(Who::Address(address))
+}
+
+pub(super) async fn run(app: &App, who: &Who, json: bool) -> anyhow::Result<Exit> {
+    let reader = match who {
+        Who::Address(address) => app.store.subscriber(&address.canonical()).await?,
+        Who::Key(key) => app.store.subscriber_by_key(*key).await?,
+    };
+    let address = match (who, &reader) {
+        (Who::Address(address), _) => address,
+        (Who::Key(_), Some(reader)) => &reader.address.clone(),
+        (Who::Key(key), None) => bail!("no reader has the key {key}"),
+    };
     let canonical = address.canonical();
-    let reader = app.store.subscriber(&canonical).await?;
     let subscriptions = match &reader {
         Some(reader) => app.store.subscriptions(reader.id).await?,
         None => Vec::new(),

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 
-use super::{double, measure, prepare, prepare_above};
+use super::{double, prepare, prepare_above};
 
 /// So small that a test need not wait for millions of pixels.
 const LIGHT: usize = 16 * 1024;
@@ -35,7 +35,7 @@ fn heavy(width: u32, height: u32) -> RgbImage {
 
 #[test]
 fn an_image_is_named_by_its_content_and_measured() {
-    let image = measure("a.gif", GIF).expect("an image");
+    let image = prepare("a.gif", GIF.to_vec()).expect("an image").image;
     assert_eq!((image.width, image.height), (3, 2));
     assert_eq!(image.media_type, "image/gif");
     assert_eq!(image.hash.len(), 64);
@@ -48,9 +48,10 @@ fn what_mailboxes_do_not_show_is_refused() {
         b"",
         b"BM0000000000000000000000000000",
     ] {
-        assert!(measure("a", octets).is_err());
+        assert!(prepare("a", octets.to_vec()).is_err());
     }
-    let refused = measure("a.gif", &[GIF, &vec![0; 25 << 20]].concat()).expect_err("too large");
+    let large = [GIF, &vec![0; 25 << 20]].concat();
+    let refused = prepare("a.gif", large).expect_err("too large");
     assert!(refused.contains("larger than 24 MiB"), "{refused}");
 }
 
@@ -68,7 +69,7 @@ fn a_bomb_and_a_torn_file_are_refused_without_decoding() {
         let refused = prepare("a", torn).expect_err("a torn file");
         assert!(refused.contains("is cut off before its end"), "{refused}");
     }
-    assert!(measure("a.gif", &GIF[..GIF.len() - 1]).is_err());
+    assert!(prepare("a.gif", GIF[..GIF.len() - 1].to_vec()).is_err());
 }
 
 #[test]
@@ -121,9 +122,41 @@ fn a_photograph_is_turned_upright() {
     let exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
     let length = u16::try_from(exif.len() + 2).expect("short").to_be_bytes();
     let segment = [&[0xff, 0xe1][..], &length, exif].concat();
-    let turned = [&jpeg[..2], &segment, &jpeg[2..]].concat();
+    let mut profile = vec![0; 128];
+    profile[16..20].copy_from_slice(b"RGB ");
+    let colours = [&b"\xff\xe2\0\x90ICC_PROFILE\0\x01\x01"[..], &profile].concat();
+    let turned = [&jpeg[..2], &segment, &colours, &jpeg[2..]].concat();
     let prepared = prepare("a.jpg", turned).expect("an image");
     assert_eq!((prepared.image.width, prepared.image.height), (20, 40));
+    assert!(!holds(&prepared.octets, b"Exif"));
+    assert!(
+        holds(&prepared.octets, &profile),
+        "its colours mean the same"
+    );
+    // WebP and PNG say it by the same TIFF (RFC 9649, section 2.7.1.5; PNG, section 11.3.4.3).
+    let png = encoded(heavy(40, 20).into(), ImageFormat::Png);
+    let mut chunk = b"eXIf".to_vec();
+    chunk.extend_from_slice(&exif[6..]);
+    let length = u32::try_from(exif.len() - 6).expect("short").to_be_bytes();
+    let sum = crc(&chunk).to_be_bytes();
+    let turned = [&png[..33], &length, &chunk, &sum, &png[33..]].concat();
+    let prepared = prepare("a.png", turned).expect("an image");
+    assert_eq!((prepared.image.width, prepared.image.height), (20, 40));
+    assert!(!holds(&prepared.octets, b"eXIf"));
+}
+
+fn holds(octets: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(octets, part).is_some()
+}
+
+/// PNG, annex D.
+fn crc(octets: &[u8]) -> u32 {
+    let step = |sum: u32, octet: &u8| {
+        (0..8).fold(sum ^ u32::from(*octet), |sum, _| {
+            (sum >> 1) ^ (0xedb8_8320 * (sum & 1))
+        })
+    };
+    !octets.iter().fold(u32::MAX, step)
 }
 
 #[test]

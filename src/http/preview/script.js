@@ -39,8 +39,8 @@ function failed(why) {
 function swap(next) {
   const focused = document.activeElement && document.activeElement.id;
   const typed = [...document.querySelectorAll('input[id]')]
-    .filter((input) => input.value !== input.defaultValue && input.id === focused)
-    .map((input) => [input.id, input.value]);
+    .filter((input) => input.value !== input.defaultValue)
+    .map((input) => [input.id, input.defaultValue, input.value]);
   const open = new Map([...document.querySelectorAll('details[id]')].map((d) => [d.id, d.open]));
   document.title = next.title;
   document.documentElement.dataset.version = next.documentElement.dataset.version;
@@ -56,7 +56,11 @@ function swap(next) {
     else old.replaceWith(document.adoptNode(part));
   }
   for (const [id, value] of open) if (byId(id)) byId(id).open = value;
-  for (const [id, value] of typed) if (byId(id)) byId(id).value = value;
+  // What is typed stays, unless the server says something else there now, as it does of what was sent.
+  for (const [id, before, value] of typed) {
+    const field = byId(id);
+    if (field && (field.defaultValue === before || id === focused)) field.value = value;
+  }
   if (focused && byId(focused)) byId(focused).focus({ preventScroll: true });
   ready();
 }
@@ -101,15 +105,64 @@ function live(text) {
   if (element) element.textContent = text;
 }
 
-const events = new EventSource('/events');
-events.addEventListener('shown', (event) => {
-  const { version } = JSON.parse(event.data);
-  if (version !== document.documentElement.dataset.version) show(location.href);
-});
-events.addEventListener('error', () => live('waiting for the preview'));
-events.addEventListener('open', () => {
-  if (document.body.className !== 'broken') live('live');
-});
+// A browser has six connections for one host, and each stream keeps one for as long as it lasts. So the pages that
+// can be seen share the stream of one of them, and those that cannot be seen have none.
+const pages = new BroadcastChannel('pressrun-preview');
+let leave = null;
+// Whether the stream is open, and what it told last.
+let heard = { open: false, version: null };
+
+function tell(news) {
+  heard = { ...heard, ...news };
+  const { open, version } = heard;
+  if (!leave) return;
+  if (!open) live('waiting for the preview');
+  else if (document.body.className !== 'broken') live('live');
+  if (version && version !== document.documentElement.dataset.version) show(location.href);
+}
+
+// Reads the stream and tells the others, until it is told to leave.
+function lead(left) {
+  if (left.aborted) return undefined;
+  const events = new EventSource('/events');
+  const spread = (news) => {
+    tell(news);
+    pages.postMessage(heard);
+  };
+  const answer = (event) => event.data === 'ask' && pages.postMessage(heard);
+  events.addEventListener('shown', (event) => spread({ version: JSON.parse(event.data).version }));
+  events.addEventListener('error', () => spread({ open: false }));
+  events.addEventListener('open', () => spread({ open: true }));
+  pages.addEventListener('message', answer);
+  return new Promise((done) => left.addEventListener('abort', () => {
+    events.close();
+    pages.removeEventListener('message', answer);
+    done();
+  }, { once: true }));
+}
+
+function listen() {
+  if (leave || document.hidden) return;
+  leave = new AbortController();
+  const left = leave.signal;
+  // Where the page has no locks (it came by another name than 127.0.0.1), it reads by itself.
+  if (!navigator.locks) {
+    lead(left);
+    return;
+  }
+  navigator.locks.request('pressrun-preview', { signal: left }, () => lead(left)).catch(() => {});
+  pages.postMessage('ask');
+}
+
+function rest() {
+  if (leave) leave.abort();
+  leave = null;
+}
+
+pages.addEventListener('message', (event) => event.data !== 'ask' && tell(event.data));
+addEventListener('pagehide', rest);
+addEventListener('pageshow', listen);
+document.addEventListener('visibilitychange', () => (document.hidden ? rest() : listen()));
 
 // ---- Controls -----------------------------------------------------------------------------------
 
@@ -331,7 +384,7 @@ function handle() {
 
 function ready() {
   handle();
-  if (events.readyState === EventSource.OPEN && document.body.className !== 'broken') live('live');
+  if (heard.open && document.body.className !== 'broken') live('live');
   const frame = byId('frame');
   if (frame && !frame.dataset.ready) {
     frame.dataset.ready = '';
@@ -343,3 +396,4 @@ function ready() {
 
 addEventListener('resize', fit);
 ready();
+listen();

@@ -14,6 +14,8 @@ use crate::issue::own::scan::{attributes, content};
 
 /// Tags whose image a reader may not see.
 const SHOWN: [&str; 3] = ["mj-image", "mj-carousel-image", "img"];
+/// Tags that lead somewhere.
+const LINKS: [&str; 4] = ["a", "mj-button", "mj-image", "mj-social-element"];
 /// Tags whose content is no text.
 const SHEETS: [&str; 4] = ["mj-html-attribute", "mj-style", "script", "style"];
 /// Attributes that name an image.
@@ -132,7 +134,8 @@ impl Tag {
         }
         let given = self.attributes.iter().find(|(key, _)| key == "href");
         let leads = match given {
-            Some((_, value)) => !text[value.clone()].trim().is_empty(),
+            // One that is empty is told as any link is.
+            Some(_) => true,
             // An engine's statement may stand around it.
             None => text[self.name.end..self.end].contains("href="),
         };
@@ -140,6 +143,33 @@ impl Tag {
         let message = "this button leads nowhere";
         let told = source.at(Severity::Warning, at, length, "button-link", message);
         (!leads).then(|| told.help("write `href=\"https://...\"`"))
+    }
+
+    /// A link that leads nowhere. That of a navigation may be its base.
+    pub(in crate::issue) fn targetless(
+        &self,
+        text: &str,
+        source: Source<'_>,
+        base: usize,
+    ) -> Option<Diagnostic> {
+        let name = text[self.name.clone()].to_ascii_lowercase();
+        // An engine's statement may stand around it.
+        let dynamic = ["{{", "{%"]
+            .iter()
+            .any(|mark| text[self.name.end..self.end].contains(mark));
+        if !LINKS.contains(&name.as_str()) || dynamic {
+            return None;
+        }
+        let given = |wanted: &str| self.attributes.iter().find(|(key, _)| key == wanted);
+        let anchor = given("name").or(given("id")).is_some();
+        let problem = match given("href") {
+            Some((_, value)) if text[value.clone()].trim().is_empty() => "this link leads nowhere",
+            None if name == "a" && !anchor => "this link has no `href`",
+            _ => return None,
+        };
+        let (at, length) = (base + self.name.start, self.name.len());
+        let error = source.at(Severity::Error, at, length, "link", problem);
+        Some(error.help("give it its address, or write its words without the link"))
     }
 
     /// The file of the issue that one of its attributes names.

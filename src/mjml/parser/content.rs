@@ -22,6 +22,19 @@ const HIDING: [&str; 11] = [
     "plaintext",
 ];
 
+/// Elements of which the page around a content is made: one that closes there what it did not open ends the page's.
+const FRAME: [&str; 9] = [
+    "div", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "center",
+];
+/// Elements around words.
+const INLINE: [&str; 13] = [
+    "a", "b", "code", "em", "font", "i", "s", "small", "span", "strong", "sub", "sup", "u",
+];
+
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// What was met on the way to the end of a content.
 #[derive(Default)]
 struct Met {
@@ -31,6 +44,10 @@ struct Met {
     component: Option<Range<usize>>,
     /// Names of [`HIDING`] elements, and where the closing tag stands.
     hiding: Vec<(Range<usize>, Option<usize>)>,
+    /// Names of elements that are open, of [`FRAME`] and [`INLINE`].
+    open: Vec<Range<usize>>,
+    /// Names of closing tags that close none of them.
+    stray: Vec<Range<usize>>,
     /// The closing tag that was found last for each of [`HIDING`], so that many of them are one search.
     closings: [Option<Option<usize>>; HIDING.len()],
 }
@@ -49,6 +66,32 @@ impl Met {
         };
         self.hiding.push((range, closing));
         closing.filter(|_| lexer::is_raw_text(name))
+    }
+
+    fn opens(&mut self, text: &str, name: &Range<usize>) {
+        let open = &text[name.clone()];
+        if is_one_of(&FRAME, open) || is_one_of(&INLINE, open) {
+            self.open.push(name.clone());
+        }
+    }
+
+    /// Closes the innermost element of this name with all that is open within, as browsers do. What was crossed has
+    /// nothing left to close.
+    fn closes(&mut self, text: &str, name: &Range<usize>) {
+        let closed = &text[name.clone()];
+        if !is_one_of(&FRAME, closed) && !is_one_of(&INLINE, closed) {
+            return;
+        }
+        // Words end at the frame around them, and not the other way round.
+        let frame = is_one_of(&FRAME, closed);
+        let mut open = self.open.iter().rev();
+        let mut open = open
+            .by_ref()
+            .take_while(|open| frame || !is_one_of(&FRAME, &text[(*open).clone()]));
+        match open.position(|open| text[open.clone()].eq_ignore_ascii_case(closed)) {
+            Some(depth) => self.open.truncate(self.open.len() - depth - 1),
+            None => self.stray.push(name.clone()),
+        }
     }
 }
 
@@ -131,6 +174,24 @@ impl Walk<'_, '_> {
             let findings = &mut self.reading.findings;
             findings.warning_with_help(&span, "wrong-parent", message, help);
         }
+        // Raw HTML may open in one place what it closes in another.
+        let stray = met
+            .stray
+            .iter()
+            .filter(|range| holder != "mj-raw" && range.start < reach);
+        for range in stray {
+            let name = &self.text[range.clone()];
+            let message = format!("`</{name}>` closes nothing that is open within `{holder}`");
+            if is_one_of(&FRAME, name) {
+                let help = "take it out: it would end the frame around it, and all below would fall out of place";
+                self.error_with_help(range.clone(), "stray-closing-tag", message, help.to_owned());
+            } else {
+                let span = self.span(range.clone());
+                let help = format!("`<{name}>` was closed already, or another tag was meant");
+                let findings = &mut self.reading.findings;
+                findings.warning_with_help(&span, "stray-closing-tag", message, help);
+            }
+        }
         for (range, closing) in met.hiding.iter().filter(|(range, _)| range.start < reach) {
             if closing.is_some_and(|closing| closing < reach) {
                 continue;
@@ -175,10 +236,14 @@ impl Walk<'_, '_> {
                             within.push(name);
                         }
                     }
+                    if !empty {
+                        met.opens(text, &range);
+                    }
                     let raw = met.hides(text, range, end).filter(|_| !empty);
                     raw.unwrap_or(end)
                 }
                 Mark::Close { name: closed, end } => {
+                    let range = closed.clone();
                     let closed = &text[closed];
                     let same = |open: &&str| open.eq_ignore_ascii_case(closed);
                     if let Some(index) = within.iter().rposition(same) {
@@ -190,6 +255,8 @@ impl Walk<'_, '_> {
                         };
                     } else if is_component(closed) && self.is_open(closed) {
                         return End::Outer { at: here };
+                    } else {
+                        met.closes(text, &range);
                     }
                     end
                 }

@@ -119,7 +119,7 @@ fn a_file_that_is_missing_is_told_beside_a_wrong_field() {
     for expected in [
         "issue.md:4:7: error[unknown-field]",
         "issue.md:6:1: error[image]: there is no file `cat.png`",
-        "2 errors, 0 warnings",
+        "2 errors, 1 warning",
     ] {
         assert!(out.contains(expected), "{expected}: {out}");
     }

@@ -27,7 +27,7 @@ fn check_shows_findings_size_and_links() {
     let (code, out, _) = desk.run(&["check", "bad", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(
-        (code, json["diagnostics"][0]["line"].as_u64()),
+        (code, json["diagnostics"][1]["line"].as_u64()),
         (1, Some(4))
     );
     let (code, _, error) = desk.run(&["check", "nowhere"]);

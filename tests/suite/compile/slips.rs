@@ -191,6 +191,7 @@ fn words_and_links_are_looked_at_although_the_issue_cannot_be_compiled() {
     let (code, out, _) = desk.run(&["check", "one"]);
     assert_eq!(code, 1, "{out}");
     for expected in [
+        "warning[preheader-missing]",
         "issue.md:4:4: error[unknown-field]",
         "issue.md:4:24: error[leftover-note]",
         "issue.md:8:1: warning[heading-order]",
@@ -201,7 +202,7 @@ fn words_and_links_are_looked_at_although_the_issue_cannot_be_compiled() {
     ] {
         assert!(out.contains(expected), "{expected}: {out}");
     }
-    assert!(out.contains("3 errors, 4 warnings"), "{out}");
+    assert!(out.contains("3 errors, 5 warnings"), "{out}");
     // What `pressrun.toml` says of a lint holds for these, too.
     let config = desk.folder.path().join("pressrun.toml");
     let settings = std::fs::read_to_string(&config).expect("a configuration");
