@@ -166,14 +166,9 @@ fn a_button_of_components_that_leads_nowhere_is_told_by_its_line() {
         told.join("\n")
     };
     let button = |tag: &str| format!("a\n\n:::mjml\n<mj-spacer />\n{tag}\n:::");
-    for tag in [
-        "<mj-button>Go</mj-button>",
-        "<mj-button href=\" \">Go</mj-button>",
-    ] {
-        let told = told(&button(tag));
-        let place = "issue.md:8:2: warning[button-link]: this button leads nowhere";
-        assert!(told.contains(place), "{tag}: {told}");
-    }
+    let idle = told(&button("<mj-button>Go</mj-button>"));
+    let place = "issue.md:8:2: warning[button-link]: this button leads nowhere";
+    assert!(idle.contains(place), "{idle}");
     assert_eq!(
         told(&button(
             "<mj-button href=\"https://a.example/\">Go</mj-button>"
