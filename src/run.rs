@@ -30,6 +30,7 @@ pub mod plan;
 pub mod replace;
 pub mod reschedule;
 pub mod sample;
+pub mod seal;
 pub mod test_copy;
 pub mod trial;
 pub mod verify;

@@ -172,6 +172,7 @@ pub(crate) mod postgres;
 pub mod preferences;
 pub mod pressure;
 pub mod probes;
+pub mod proof;
 pub mod pseudonyms;
 pub mod readers;
 pub mod relays;

@@ -17,7 +17,7 @@ use crate::deliver::teller::Telling;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, guard};
 use crate::id::{DeliveryKey, RunId};
-use crate::run;
+use crate::run::{self, seal};
 use crate::status::RunStatus;
 use crate::store::StoreError;
 use crate::store::relays::RelayState;
@@ -134,6 +134,12 @@ impl Engine {
         };
         for (id, _) in memory.runs.iter().filter(|(id, run)| anew(*id, run)) {
             shared.forgive(*id);
+        }
+        let froze = |id, run: &Run| before.get(id).is_some_and(|known| known.status != run.status);
+        for (id, run) in &memory.runs {
+            if anew(id, run) || froze(id, run) {
+                seal::put(&shared.app, run).await?;
+            }
         }
         let active = &memory.runs;
         shared.retain(|id| active.contains_key(&id));
