@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use secrecy::ExposeSecret;
@@ -10,7 +11,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keyring::Keyring;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// What is said where the keyring is not the database's own.
 const FOREIGN: &str = "the keyring (`paths.keyring`) does not belong to this database: nobody suppressed would be \
@@ -32,12 +33,17 @@ impl App {
     /// Opens the database and the keyring that `config` names.
     pub async fn open(config: Config, base: &Path) -> anyhow::Result<App> {
         let keyring = Keyring::load(&base.join(&config.paths.keyring))?;
-        App::with_keys(config, base, keyring).await
+        App::with_keys(config, base, keyring, store::BUSY).await
     }
 
-    async fn with_keys(config: Config, base: &Path, keyring: Keyring) -> anyhow::Result<App> {
+    async fn with_keys(
+        config: Config,
+        base: &Path,
+        keyring: Keyring,
+        busy: Duration,
+    ) -> anyhow::Result<App> {
         let url = config.database.url.expose_secret();
-        let store = Store::open(url, base, config.database.connections).await?;
+        let store = Store::open_within(url, base, config.database.connections, busy).await?;
         Ok(App {
             config: Arc::new(config),
             base: base.to_owned(),
@@ -78,19 +84,26 @@ impl App {
         App::open(config, folder).await
     }
 
+    /// The same for a command that a person waits for: another program that locks the database is soon told.
+    pub async fn from_file_soon(path: &Path, fresh: bool) -> anyhow::Result<App> {
+        let (config, folder) = App::described(path, fresh)?;
+        let keyring = Keyring::load(&folder.join(&config.paths.keyring))?;
+        App::with_keys(config, folder, keyring, store::PATIENCE).await
+    }
+
     /// The same for who stops a run or looks at one, and signs nothing. Where the keyring cannot be read, keys that belong
     /// to nothing stand in for it; gives what is wrong with it too, or that it is another database's.
     pub async fn to_control(path: &Path) -> anyhow::Result<(App, Option<anyhow::Error>)> {
         let (config, folder) = App::described(path, false)?;
         match Keyring::load(&folder.join(&config.paths.keyring)) {
             Ok(keyring) => {
-                let app = App::with_keys(config, folder, keyring).await?;
+                let app = App::with_keys(config, folder, keyring, store::PATIENCE).await?;
                 let foreign = app.claim().await.err();
                 Ok((app, foreign))
             }
             Err(fault) => {
                 let keyring = Keyring::generate(&Chance::System, Clock::System.now());
-                let app = App::with_keys(config, folder, keyring).await?;
+                let app = App::with_keys(config, folder, keyring, store::PATIENCE).await?;
                 Ok((app, Some(fault)))
             }
         }

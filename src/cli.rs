@@ -165,6 +165,20 @@ impl Command {
         )
     }
 
+    /// Whether it sends, serves or brings in: what another program's write keeps waiting, and does not end.
+    fn is_work(&self) -> bool {
+        matches!(
+            self,
+            Command::Serve(_)
+                | Command::Send(_)
+                | Command::Resume(_)
+                | Command::Test(_)
+                | Command::Inbound(_)
+                | Command::Retention(_)
+                | Command::Subscribers(subscribers::Command::Import(_))
+        )
+    }
+
     /// Whether it shows or changes what is there, and nothing else: a database made for it would be the wrong one.
     fn needs_a_past(&self) -> bool {
         match self {
@@ -230,7 +244,10 @@ impl Cli {
                 }
                 app
             }
-            false => App::from_file(&file, !self.command.needs_a_past()).await?,
+            false if self.command.is_work() => {
+                App::from_file(&file, !self.command.needs_a_past()).await?
+            }
+            false => App::from_file_soon(&file, !self.command.needs_a_past()).await?,
         };
         // Whoever lost the keyring for ever takes the readers out and begins anew.
         let leaving = matches!(

@@ -54,6 +54,7 @@ use crate::id::{DeliveryKey, RunId};
 use crate::keyfile;
 use crate::notice;
 use crate::status::RunStatus;
+use crate::store::Store;
 use crate::store::runs::Run;
 use crate::track::journal::Journal;
 
@@ -255,7 +256,7 @@ impl Engine {
         if under_way.is_empty() {
             return self.generation.rest(app).await;
         }
-        let older = self.generation.older(app).await?;
+        let older = self.generation.older(&app.store).await?;
         for run in under_way {
             let why = match &older {
                 Some(why) => Some(why.clone()),
@@ -302,7 +303,12 @@ pub async fn forget_sleep(app: &App) -> anyhow::Result<()> {
 
 /// Why nothing may be sent from this database before a person says so: it is older than this machine remembers.
 pub async fn older(app: &App) -> anyhow::Result<Option<String>> {
-    Generation::of(app).older(app).await
+    Generation::of(app).older(&app.store).await
+}
+
+/// The same of a database that was only opened for a look, beside the state folder `state`.
+pub async fn is_older(store: &Store, state: &Path) -> anyhow::Result<Option<String>> {
+    Generation::within(state).older(store).await
 }
 
 /// Notes that a person wants to go on with this database as it is: the guard starts anew from here.

@@ -30,6 +30,7 @@ pub mod plan;
 pub mod replace;
 pub mod reschedule;
 pub mod sample;
+pub mod seal;
 pub mod test_copy;
 pub mod trial;
 pub mod verify;
@@ -290,6 +291,30 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
         run.slug
     );
     Ok(())
+}
+
+/// What is said of a database that nothing is sent from, whatever runs there are.
+pub async fn doubt(app: &App) -> anyhow::Result<Option<String>> {
+    let older = deliver::older(app).await?;
+    Ok(older.map(|why| {
+        format!(
+            "nothing is sent, no mail to those who sign up either: {why}; look at what was sent meanwhile, then go on \
+             with `pressrun resume --yes`"
+        )
+    }))
+}
+
+/// Goes on with this database as it is, and with the mails that wait in it; runs that are held stay so. False where
+/// nothing is said against it. Without `yes` it says what is.
+pub async fn resume_database(app: &App, yes: bool) -> anyhow::Result<bool> {
+    match doubt(app).await? {
+        None => Ok(false),
+        Some(doubt) if !yes => bail!("{doubt}"),
+        Some(_) => {
+            deliver::trust_database(app).await?;
+            Ok(true)
+        }
+    }
 }
 
 /// Goes on with this database as it is. One that looks restored from a backup is trusted only by a person who was told

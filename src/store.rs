@@ -25,8 +25,10 @@ use crate::store::postgres::PostgresStore;
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// How long a statement waits for another process's write on the same SQLite file.
-const BUSY: Duration = Duration::from_secs(60);
+/// How long a statement of who sends or serves waits for another process's write on the same SQLite file.
+pub(crate) const BUSY: Duration = Duration::from_secs(60);
+/// How long a person waits for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages (of 4 KiB) in the write-ahead log before SQLite folds them back: scattered opens and clicks dirty
 /// one page each, and at the default of 1,000 the folding itself was the larger part of the work.
 pub(crate) const CHECKPOINT: u32 = 8192;
@@ -51,9 +53,8 @@ pub struct SqliteStore {
 }
 
 /// The database did not do it; whose fault the text tells.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct StoreError(#[from] sqlx::Error);
+#[derive(Debug)]
+pub struct StoreError(sqlx::Error);
 
 /// What every statement gives.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -154,6 +155,7 @@ pub mod departures;
 pub mod durability;
 pub mod events;
 pub mod failures;
+mod fault;
 pub mod folds;
 pub mod former;
 pub mod freeze;
@@ -176,6 +178,7 @@ pub(crate) mod postgres;
 pub mod preferences;
 pub mod pressure;
 pub mod probes;
+pub mod proof;
 pub mod pseudonyms;
 pub mod readers;
 pub mod relays;
@@ -205,7 +208,17 @@ impl Store {
     /// Opens `url` (`sqlite:FILE` relative to `base`, or `postgres://...`), and brings the schema up to
     /// date; a SQLite file is copied first.
     pub async fn open(url: &str, base: &Path, connections: u32) -> anyhow::Result<Store> {
-        let store = Store::connect(url, base, connections).await?;
+        Store::open_within(url, base, connections, BUSY).await
+    }
+
+    /// The same; no statement waits longer than `busy` for another process's write on the same SQLite file.
+    pub async fn open_within(
+        url: &str,
+        base: &Path,
+        connections: u32,
+        busy: Duration,
+    ) -> anyhow::Result<Store> {
+        let store = Store::connect_within(url, base, connections, busy).await?;
         store.migrate().await?;
         Ok(store)
     }
@@ -223,8 +236,17 @@ impl Store {
 
     /// Opens `url` as it stands, without migrating.
     pub async fn connect(url: &str, base: &Path, connections: u32) -> anyhow::Result<Store> {
+        Store::connect_within(url, base, connections, PATIENCE).await
+    }
+
+    async fn connect_within(
+        url: &str,
+        base: &Path,
+        connections: u32,
+        busy: Duration,
+    ) -> anyhow::Result<Store> {
         if let Some(path) = Store::file(url, base) {
-            let sqlite = SqliteStore::connect(path.clone(), connections).await;
+            let sqlite = SqliteStore::connect(path.clone(), connections, busy).await;
             let sqlite = sqlite.with_context(|| format!("database `{}`", path.display()))?;
             return Ok(Store::Sqlite(sqlite));
         }
@@ -243,13 +265,14 @@ impl Store {
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .read_only(true)
-            .busy_timeout(BUSY)
+            .busy_timeout(PATIENCE)
             .disable_statement_logging();
         let readers = SqlitePoolOptions::new()
             .max_connections(2)
             .acquire_timeout(ACQUIRE)
             .connect_with(options.clone())
             .await
+            .map_err(StoreError::from)
             .with_context(|| format!("database `{}`", path.display()))?;
         Ok(Some(Store::Sqlite(SqliteStore {
             readers,
@@ -319,8 +342,9 @@ impl Store {
                     false => db.lock_for_migration().await?,
                 };
                 db.copy_before_migration().await?;
-                let mut conn = db.writer.acquire().await?;
-                SQLITE_MIGRATIONS.run(&mut *conn).await?;
+                let mut conn = db.writer.acquire().await.map_err(StoreError::from)?;
+                let run = SQLITE_MIGRATIONS.run(&mut *conn).await;
+                run.map_err(fault::of_migration)?;
             }
             Store::Postgres(db) => db.migrate().await?,
         }
@@ -351,7 +375,7 @@ impl Store {
 }
 
 impl SqliteStore {
-    async fn connect(path: PathBuf, connections: u32) -> anyhow::Result<SqliteStore> {
+    async fn connect(path: PathBuf, connections: u32, busy: Duration) -> Result<SqliteStore> {
         // It holds all addresses, so others do not read it. What is wrong with the place, SQLite says below.
         let mut fresh = std::fs::OpenOptions::new();
         fresh.write(true).create_new(true).mode(0o600);
@@ -362,7 +386,7 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY)
+            .busy_timeout(busy)
             .pragma("temp_store", "memory")
             .pragma("cache_size", "-8192")
             .pragma("wal_autocheckpoint", CHECKPOINT.to_string())
@@ -371,7 +395,7 @@ impl SqliteStore {
             .disable_statement_logging();
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(BUSY + ACQUIRE)
+            .acquire_timeout(busy + ACQUIRE)
             // A full disk makes SQLite end the transaction by itself. The driver does not notice, its rollback
             // fails, and this connection would refuse every `begin` from then on.
             .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
@@ -429,14 +453,16 @@ impl SqliteStore {
 
     /// Before a migration changes a database that holds something, its state goes beside it.
     async fn copy_before_migration(&self) -> anyhow::Result<()> {
-        let mut conn = self.writer.acquire().await?;
+        let mut conn = self.writer.acquire().await.map_err(StoreError::from)?;
         let known = "select count(*) from sqlite_schema where name = '_sqlx_migrations'";
-        let migrated: i64 = sqlx::query_scalar(known).fetch_one(&mut *conn).await?;
+        let migrated = sqlx::query_scalar(known).fetch_one(&mut *conn).await;
+        let migrated: i64 = migrated.map_err(StoreError::from)?;
         if migrated == 0 {
             return Ok(());
         }
         let last = "select coalesce(max(version), 0) from _sqlx_migrations";
-        let version: i64 = sqlx::query(last).fetch_one(&mut *conn).await?.get(0);
+        let newest = sqlx::query(last).fetch_one(&mut *conn).await;
+        let version: i64 = newest.map_err(StoreError::from)?.get(0);
         if Store::newest_migration() > version {
             let copy = self
                 .path
@@ -446,7 +472,8 @@ impl SqliteStore {
                 sqlx::query("vacuum into $1")
                     .bind(target)
                     .execute(&mut *conn)
-                    .await?;
+                    .await
+                    .map_err(StoreError::from)?;
                 tracing::info!(copy = target, "copied the database before its migration");
             }
         }

@@ -221,7 +221,7 @@ impl Status {
             let doubt = row.counts.uncertain > 0 || row.run.status == RunStatus::Held;
             !row.balanced || (self.issue.is_some() && doubt)
         };
-        let exit = match rows.iter().any(needs) {
+        let mut exit = match rows.iter().any(needs) {
             true => Exit::Attention,
             false => Exit::Done,
         };
@@ -234,7 +234,10 @@ impl Status {
             println!("{}", plain(&row.why.sentence));
             return Ok(exit);
         }
-        if rows.is_empty() {
+        if let Some(doubt) = run::doubt(app).await? {
+            println!("{}", plain(&doubt));
+            exit = Exit::Attention;
+        } else if rows.is_empty() {
             println!("no run was ever begun; `pressrun send ISSUE` begins one");
         }
         for row in &rows {

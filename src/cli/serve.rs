@@ -18,6 +18,7 @@ use crate::id::RunId;
 use crate::lists;
 use crate::publication;
 use crate::run;
+use crate::store::StoreError;
 use crate::track::Tracker;
 
 /// While another process (`pressrun send`) sends from this database, its end is awaited in such steps.
@@ -168,14 +169,38 @@ async fn site(app: &App) -> anyhow::Result<Site> {
 async fn system_mail(app: &App, kind: &str) -> anyhow::Result<String> {
     let compiled = publication::compile_system(&app.config, &app.emails(), kind)
         .with_context(|| format!("the system mail `{kind}`"))?;
+    // Nothing is written where it is kept already: the readers' site comes up on a full disk too.
+    let hash = compiled.hash();
+    if app.store.revision(&hash).await?.is_some() {
+        return Ok(hash);
+    }
     run::keep_revision(app, &compiled, &[]).await
 }
 
 /// Sends until told to stop; waits its turn while another process sends.
 async fn send(app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let mut told = false;
+    let (mut told, mut failed) = (false, false);
     while !*stop.borrow() {
-        match Engine::take(app.clone(), stop.clone()).await? {
+        let taken = match Engine::take(app.clone(), stop.clone()).await {
+            Ok(taken) => taken,
+            // Readers' links work meanwhile, and who leaves is kept in the journal.
+            Err(error) if is_passing(&error) => {
+                if !failed {
+                    tracing::error!("nothing can be sent yet, and it is tried again: {error:#}");
+                    failed = true;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => {}
+                    _ = stop.changed() => {}
+                }
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if std::mem::take(&mut failed) {
+            tracing::info!("it can be sent again");
+        }
+        match taken {
             Taken::Engine(engine) => {
                 tell_under_way(&app).await?;
                 return engine.run().await;
@@ -192,6 +217,17 @@ async fn send(app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the database or its disk may take later what it does not take now.
+fn is_passing(error: &anyhow::Error) -> bool {
+    let full = |io: &std::io::Error| io.kind() == std::io::ErrorKind::StorageFull;
+    error
+        .downcast_ref::<StoreError>()
+        .is_some_and(StoreError::is_passing)
+        || error
+            .chain()
+            .any(|cause| cause.downcast_ref().is_some_and(full))
 }
 
 /// Whoever interrupted a run may not expect that it goes on by itself.

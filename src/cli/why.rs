@@ -28,10 +28,12 @@ pub(super) async fn run(cli: &Cli, arguments: &Arguments) -> anyhow::Result<Exit
         print_json(&found)?;
         return Ok(Exit::Done);
     }
-    if found.is_empty() {
-        return print("no run is under way; nothing waits\n").map(|()| Exit::Done);
-    }
     let mut text = String::new();
+    if let (None, Some(doubt)) = (&arguments.issue, run::doubt(&app).await?) {
+        text = format!("{}\n", plain(&doubt));
+    } else if found.is_empty() {
+        text.push_str("no run is under way; nothing waits\n");
+    }
     for one in &found {
         text.push_str(&plain(&one.sentence));
         text.push('\n');

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::app::App;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, uptime};
 use crate::config::privacy::Tracking;
 use crate::deliver::charge::Charge;
 use crate::deliver::stages::Watched;
@@ -17,7 +17,7 @@ use crate::deliver::teller::Telling;
 use crate::deliver::trouble::Trouble;
 use crate::deliver::{Engine, guard};
 use crate::id::{DeliveryKey, RunId};
-use crate::run;
+use crate::run::{self, seal};
 use crate::status::RunStatus;
 use crate::store::StoreError;
 use crate::store::relays::RelayState;
@@ -45,12 +45,27 @@ struct Memory {
     beat: Option<Instant>,
     /// When it was last looked for runs of which somebody cancelled a part.
     swept: Option<Instant>,
-    /// The wall clock at the last round: it shows a sleep that no other clock does.
-    awake: Option<Timestamp>,
+    /// The wall clock at the last round, which shows a sleep that no other clock does, and the machine's own, which shows
+    /// that the wall clock was set.
+    awake: Option<(Timestamp, Duration)>,
     /// The wall clock and the machine's own: they show one that was set.
     clocks: Clocks,
     watched: Watched,
     telling: Telling,
+    standing: Standing,
+    /// The store's fault was told, or the guard's.
+    failing: bool,
+    unguarded: bool,
+}
+
+/// What is known of the database that a sender found: an older one than this machine remembers must not be sent from.
+#[derive(Default, PartialEq, Eq)]
+enum Standing {
+    #[default]
+    Unknown,
+    Newest,
+    /// Told to the log.
+    Older,
 }
 
 impl Engine {
@@ -66,8 +81,18 @@ impl Engine {
                 renewed = Instant::now();
                 self.renew().await?;
             }
-            if let Err(error) = self.round(&mut memory).await {
-                tracing::error!(%error, "the store cannot be used; nothing is taken up until it can");
+            match self.round(&mut memory).await {
+                Ok(()) if memory.failing => {
+                    memory.failing = false;
+                    tracing::info!("the store can be used again");
+                }
+                Ok(()) => {}
+                // Five lines a second would fill what is left of a full disk.
+                Err(error) if !memory.failing => {
+                    memory.failing = true;
+                    tracing::error!(%error, "the store cannot be used; nothing is taken up until it can");
+                }
+                Err(_) => {}
             }
             tokio::select! {
                 _ = tick.tick() => {}
@@ -134,6 +159,16 @@ impl Engine {
         };
         for (id, _) in memory.runs.iter().filter(|(id, run)| anew(*id, run)) {
             shared.forgive(*id);
+        }
+        let froze = |id, run: &Run| {
+            before
+                .get(id)
+                .is_some_and(|known| known.status != run.status)
+        };
+        for (id, run) in &memory.runs {
+            if anew(id, run) || froze(id, run) {
+                seal::put(&shared.app, run).await?;
+            }
         }
         let active = &memory.runs;
         shared.retain(|id| active.contains_key(&id));
@@ -328,23 +363,31 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether nothing may be sent now: a run comes up on a database older than it should be, or time has
-    /// jumped under a run. What is under way is held then.
+    /// Whether nothing may be sent now: the database is older than it should be, which is asked when a sender or a run
+    /// begins and until it is settled, or time has jumped under a run. What is under way is held then.
     async fn is_doubtful(&self, memory: &mut Memory, now: Timestamp) -> bool {
         let app = &self.shared.app;
-        let awake = memory.awake.replace(now).unwrap_or(now);
+        let up = uptime();
+        let (awake, was_up) = memory.awake.replace((now, up)).unwrap_or((now, up));
         let runs = || memory.runs.values().filter(|run| run.id() != RunId::SYSTEM);
         let begins = runs().any(|run| !memory.under_way.contains(&run.id()));
-        let why = match begins {
-            true => self.generation.older(app).await,
+        // Mails of the open run are in an old copy, too: nothing is fed while it is not known for the newest.
+        let asked = begins || memory.standing != Standing::Newest;
+        let why = match asked {
+            true => self.generation.older(&app.store).await,
             false if memory.under_way.is_empty() => Ok(None),
-            false => Ok(guard::slept(now, awake)),
+            false => Ok(guard::gone(now, awake, up.saturating_sub(was_up))),
         };
         let why = match why {
-            Ok(None) => return false,
+            Ok(None) => {
+                memory.standing = Standing::Newest;
+                return false;
+            }
             Ok(Some(why)) => why,
             Err(error) => {
-                tracing::error!("the generation guard cannot be asked: {error:#}");
+                if !std::mem::replace(&mut memory.unguarded, true) {
+                    tracing::error!("the generation guard cannot be asked: {error:#}");
+                }
                 return true;
             }
         };
@@ -356,7 +399,11 @@ impl Engine {
                 tracing::error!(%error, run.id = run.id, "the run could not be held");
             }
         }
-        self.shared.retain(|id| id == RunId::SYSTEM);
+        self.shared.retain(|id| !asked && id == RunId::SYSTEM);
+        if asked && memory.standing != Standing::Older {
+            memory.standing = Standing::Older;
+            tracing::error!("nothing is sent: {why}; `pressrun resume --yes` goes on");
+        }
         memory.under_way.clear();
         true
     }
@@ -383,8 +430,13 @@ impl Engine {
             }
             anyhow::Ok(())
         };
-        if let Err(error) = beaten.await {
-            tracing::error!("the generation guard cannot be kept: {error:#}");
+        match beaten.await {
+            Ok(()) => memory.unguarded = false,
+            Err(error) if !memory.unguarded => {
+                memory.unguarded = true;
+                tracing::error!("the generation guard cannot be kept: {error:#}");
+            }
+            Err(_) => {}
         }
     }
 

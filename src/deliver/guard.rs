@@ -2,7 +2,7 @@
 //!
 //! Promises: two processes never send from one SQLite file, nor as one node of a PostgreSQL; a database older
 //! than what this machine knows of it, or a run that slept for more than an hour, is held until a person says
-//! otherwise.
+//! otherwise. Of the former no system mail leaves either.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -15,6 +15,7 @@ use anyhow::Context;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::failpoint::{self, When};
+use crate::store::Store;
 
 /// A sender that was away for longer may be a machine restored from an image.
 const GAP: Duration = Duration::from_secs(3600);
@@ -110,7 +111,11 @@ const HEARTBEAT: &str = "heartbeat";
 impl Generation {
     /// The guard of this installation.
     pub(crate) fn of(app: &App) -> Generation {
-        let folder = app.path(&app.config.paths.state);
+        Generation::within(&app.path(&app.config.paths.state))
+    }
+
+    /// The same by its state folder.
+    pub(crate) fn within(folder: &Path) -> Generation {
         Generation {
             path: folder.join("generation"),
         }
@@ -125,22 +130,22 @@ impl Generation {
     }
 
     /// Why this database must not be sent from, if it is older than this machine remembers.
-    pub(crate) async fn older(&self, app: &App) -> anyhow::Result<Option<String>> {
-        let inside = number(app.store.meta(GENERATION).await?);
+    pub(crate) async fn older(&self, store: &Store) -> anyhow::Result<Option<String>> {
+        let inside = number(store.meta(GENERATION).await?);
         let outside = match self.read()? {
             Outside::Counted(outside) => outside,
-            Outside::Missing if inside == 0 || !app.store.is_sqlite() => 0,
+            Outside::Missing if inside == 0 || !store.is_sqlite() => 0,
             Outside::Missing => {
                 return Ok(Some(format!(
                     "runs were sent from this database (generation {inside}), and `{}` is not there: it looks restored \
-                     from a backup or moved here, and where it is not the newest, sending on could mail readers twice",
+                     from a backup or moved here, and where it is not the newest, sending on could mail readers twice, and those who left since",
                     self.path.display()
                 )));
             }
             Outside::Unreadable => {
                 return Ok(Some(format!(
                     "`{}` holds no number, so nobody knows whether the database (generation {inside}) is the newest; \
-                     where it is restored from a backup, sending on could mail readers twice",
+                     where it is restored from a backup, sending on could mail readers twice, and those who left since",
                     self.path.display()
                 )));
             }
@@ -148,7 +153,7 @@ impl Generation {
         if inside < outside {
             return Ok(Some(format!(
                 "the database is older than this machine remembers (generation {inside}, seen {outside}): \
-                 it looks restored from a backup, and sending on could mail readers twice"
+                 it looks restored from a backup, and sending on could mail readers twice, and those who left since"
             )));
         }
         Ok(None)
@@ -231,6 +236,39 @@ pub(crate) fn slept(now: Timestamp, beat: Timestamp) -> Option<String> {
     })
 }
 
+/// The same of a sender that lived all the while, and by the machine's own clock was away for `passed`: a wall clock that
+/// gained much more was set.
+pub(super) fn gone(now: Timestamp, beat: Timestamp, passed: Duration) -> Option<String> {
+    let slept = slept(now, beat)?;
+    let gained = now.since(beat).saturating_sub(passed);
+    if gained <= GAP / 2 {
+        return Some(slept);
+    }
+    Some(format!(
+        "the clock was set forward by {} minutes with a run under way, by hand, by NTP, or because the machine was \
+         restored from an image; look at the clock",
+        gained.as_secs() / 60
+    ))
+}
+
 fn number(text: Option<String>) -> i64 {
     text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::gone;
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn a_clock_that_was_set_is_told_from_a_machine_that_slept() {
+        let (beat, hour) = (Timestamp(1_800_000_000_000), Duration::from_secs(3_600));
+        let now = beat.after(hour * 2);
+        let told = |passed| gone(now, beat, passed).expect("it is told");
+        assert!(told(hour * 2).contains("the machine slept"));
+        assert!(told(Duration::from_secs(1)).contains("the clock was set forward by 119 minutes"));
+        assert_eq!(gone(beat.after(hour), beat, Duration::ZERO), None);
+    }
 }

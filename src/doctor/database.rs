@@ -4,9 +4,10 @@ use secrecy::ExposeSecret;
 
 use super::{Desk, Findings};
 use crate::clock::Timestamp;
+use crate::deliver;
 use crate::lists;
-use crate::store::Store;
 use crate::store::durability::Durability;
+use crate::store::{Store, StoreError};
 
 /// Opened for a look: nothing is migrated, nothing is made.
 async fn open(desk: &Desk<'_>) -> anyhow::Result<Option<Store>> {
@@ -30,10 +31,17 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
             );
         }
         Err(error) => {
+            let damaged = error
+                .downcast_ref::<StoreError>()
+                .is_some_and(StoreError::is_damaged);
+            let advice = match damaged {
+                true => "stop sending and go back to the last backup",
+                false => "start it, or correct `database.url`",
+            };
             return out.error(
                 "database",
                 format!("the database cannot be opened: {error:#}"),
-                "start it, or correct `database.url`",
+                advice,
             );
         }
     };
@@ -65,6 +73,20 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
             ),
             Err(_) => out.unknown("keyring-owner", "the database holds no tables yet"),
         }
+    }
+    let state = desk.base.join(&desk.config.paths.state);
+    match deliver::is_older(&store, &state).await {
+        Ok(None) => out.ok(
+            "generation",
+            "the database is the newest that this machine knows of",
+        ),
+        Ok(Some(why)) => out.error(
+            "generation",
+            format!("nothing is sent: {why}"),
+            "look at what was sent meanwhile, then say `pressrun resume --yes`",
+        ),
+        // No tables yet, or `state` is in the way: other checks tell it.
+        Err(_) => {}
     }
     store.close().await;
 }

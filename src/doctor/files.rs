@@ -125,6 +125,7 @@ pub(super) fn disk(desk: &Desk<'_>, out: &mut Findings) {
     let database = sqlite(desk).and_then(|file| file.parent().map(Path::to_owned));
     let state = desk.base.join(&desk.config.paths.state);
     let mut seen: Vec<u64> = Vec::new();
+    writes(&state, out);
     for folder in [database, Some(state)].into_iter().flatten() {
         // `state` is made when it is first needed.
         let folder = if folder.is_dir() {
@@ -147,6 +148,26 @@ pub(super) fn disk(desk: &Desk<'_>, out: &mut Findings) {
             kind(&folder, out);
             durable(&folder, out);
         }
+    }
+}
+
+/// A run needs its state folder before its first message; doctor makes none.
+fn writes(state: &Path, out: &mut Findings) {
+    let held = match state.exists() {
+        true => state,
+        false => state.parent().unwrap_or(state),
+    };
+    let trial = held.join(format!(".pressrun-doctor-{}", std::process::id()));
+    let written = File::create(&trial).and_then(|mut file| file.write_all(b"doctor"));
+    fs::remove_file(&trial).ok();
+    let name = state.display();
+    match written {
+        Ok(()) => out.ok("state", format!("`{name}` can be written")),
+        Err(error) => out.error(
+            "state",
+            format!("`{name}` (`paths.state`) cannot be written: {error}"),
+            "make it a folder in which the program's user may write: without it nothing is sent",
+        ),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -20,7 +20,7 @@ use crate::delivery::State;
 use crate::id::{DeliveryKey, ListId, SubscriberId};
 use crate::message::copy::Values;
 use crate::publication::Built;
-use crate::run::keep_revision;
+use crate::run::{self, keep_revision};
 use crate::store::Store;
 use crate::store::system_mail::NewSystemMail;
 use crate::subscriber::Subscriber;
@@ -123,6 +123,9 @@ pub async fn send(
     values: &Values,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Report> {
+    if let Some(doubt) = run::doubt(app).await? {
+        bail!("{doubt}");
+    }
     let begun = begin(app, built, to, values).await?;
     let (say, heard) = watch::channel(false);
     let engine = match Engine::take(app.clone(), heard).await? {

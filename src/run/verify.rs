@@ -1,23 +1,31 @@
 //! Proof of a run: what the ledger, the counters, the link table and the keyring say must agree.
 //!
-//! Promises: reads only, counts row by row past the counters, and says in words what does not hold. A run
-//! under way is looked at while it moves; what two moments may explain is not called a fault.
+//! Promises: reads only, counts row by row past the counters, and says in words what does not hold. Rows and counters
+//! are of one moment, so that a run under way is held to them too.
+
+use std::collections::BTreeMap;
 
 use anyhow::Context;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::compile::Compiled;
 use crate::delivery::{Counts, State};
 use crate::hex::hex;
 use crate::id::RunId;
+use crate::message::copy::is_forgotten;
+use crate::run::seal;
 use crate::status::RunStatus;
 use crate::store::repairs::Repair;
 use crate::store::runs::Run;
+use crate::store::verify::Twice;
 
 /// A marker this far ahead of the clock was set by a clock that was wrong.
 const AHEAD: std::time::Duration = std::time::Duration::from_secs(300);
+/// Copies read at a time.
+const COPIES: u32 = 1_000;
 /// Runs read at a time when all of them are verified.
 const RUNS: u32 = u32::MAX;
 
@@ -56,25 +64,18 @@ pub async fn all(app: &App) -> anyhow::Result<Vec<Verified>> {
 /// Counts a run row by row and holds it against everything that must agree with it.
 pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
     let store = &app.store;
-    let rows = store.count_deliveries(run.id()).await?;
-    let counters = store.counts(run.id()).await?;
+    // Of one moment, so that nothing is excused by a run that is under way.
+    let Twice {
+        rows,
+        counters,
+        recipients,
+    } = store.count_twice(run.id()).await?;
     let fresh = store.run(run.id()).await?.context("the run is gone")?;
     let mut faults = Vec::new();
     let system = run.id() == RunId::SYSTEM;
-    // While a run sends, two reads see two moments.
-    let moves = matches!(
-        fresh.status,
-        RunStatus::Sending | RunStatus::Freezing | RunStatus::Open
-    );
     // The open run counts no recipients: whoever is mailed is in it.
-    let recipients = if system {
-        rows.total()
-    } else {
-        fresh.recipients
-    };
-    // What was read in two moments of a freeze is no disagreement.
-    let frozen = fresh.status != RunStatus::Freezing && run.recipients == fresh.recipients;
-    if !system && rows.total() != recipients && frozen {
+    let recipients = if system { rows.total() } else { recipients };
+    if rows.total() != recipients {
         faults.push(format!(
             "{recipients} recipients, {} deliveries",
             rows.total()
@@ -82,7 +83,7 @@ pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
     }
     for state in State::ALL {
         let (row, counter) = (rows.get(state), counters.get(state));
-        if row != counter && !moves {
+        if row != counter {
             faults.push(format!(
                 "{}: {row} deliveries, the counters say {counter}",
                 state.name()
@@ -93,8 +94,10 @@ pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
         faults.push("a reader stands twice in the run, or a number is missing".into());
     }
     faults.extend(markers(app, &fresh).await?);
+    faults.extend(counted(app, &fresh).await?);
     faults.extend(links(app, &fresh).await?);
-    faults.extend(keys(app, &fresh).await?);
+    faults.extend(copies(app, &fresh).await?);
+    faults.extend(seal::fault(app, &fresh).await?);
     let corrections = match &fresh.revision {
         Some(revision) => store.repairs_of(revision).await?,
         None => Vec::new(),
@@ -116,7 +119,9 @@ pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
 
 /// Markers and outcomes: each state has what must have come before it, and nothing that cannot have.
 async fn markers(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
-    let late = app.clock.now().after(AHEAD);
+    // What a run that is over was marked by a clock ahead, its end was too: doctor does not mind it either.
+    let over = Timestamp(run.finished_at.unwrap_or(0));
+    let late = app.clock.now().max(over).after(AHEAD);
     let found = app.store.ledger_faults(run.id(), late).await?;
     let told = [
         (found.unmarked, "without a marker, and past it"),
@@ -138,6 +143,29 @@ async fn markers(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
         (
             found.system_alone,
             "of the open run, and without the mail they carry",
+        ),
+        (
+            found.unproven,
+            "sent, and by the word of no relay, no person and no reader",
+        ),
+        (
+            found.accepted,
+            "open, and were accepted by a relay: sent on, their readers get them twice",
+        ),
+        (found.untried, "sent, and without an attempt"),
+        (found.bootless, "marked, and by no sender"),
+        (
+            found.backwards,
+            "settled before they were marked: a clock was set back meanwhile, or they were changed",
+        ),
+        (found.early, "marked before the run was made"),
+        (
+            found.readerless,
+            "of a reader who is not there and was not erased",
+        ),
+        (
+            found.unwanted,
+            "queued for a reader whose address is suppressed",
         ),
     ];
     let faults = told.into_iter().filter(|(number, _)| *number > 0);
@@ -170,6 +198,17 @@ async fn links(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
                 "the revision {short} was changed: its name is the hash of another text"
             ));
         }
+        for image in &compiled.images {
+            let bytes = app.store.image(&image.hash).await?;
+            let same =
+                bytes.is_some_and(|stored| hex(&Sha256::digest(&stored.bytes)) == image.hash);
+            if !same {
+                faults.push(format!(
+                    "the image `{}` of the revision {short} is gone or was changed",
+                    image.source
+                ));
+            }
+        }
         let table = app.store.links_of(&hash).await?;
         let same = table.len() == compiled.links.len()
             && table.iter().zip(&compiled.links).enumerate().all(
@@ -192,21 +231,81 @@ async fn links(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
     Ok(faults)
 }
 
-/// Keys: whatever a kept copy was signed with still opens its links, or was revoked by a person.
-async fn keys(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
-    let known: Vec<u8> = app.keyring.list().iter().map(|(id, ..)| *id).collect();
+/// What readers did, by the rows and by the counters; and blocks that nobody would ever take up.
+async fn counted(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
+    let found = app.store.responses(run.id()).await?;
     let mut faults = Vec::new();
-    for (kid, copies) in app.store.key_ids_of(run.id()).await? {
-        let is_known = u8::try_from(kid).is_ok_and(|kid| known.contains(&kid));
-        if !is_known {
-            let copies = match copies {
-                1 => "1 copy".to_owned(),
-                many => format!("{many} copies"),
-            };
+    for (what, rows, counter) in [
+        ("opened", found.opened, found.opened_counted),
+        ("clicked", found.clicked, found.clicked_counted),
+        ("left by it", found.departed, found.departed_counted),
+    ] {
+        if rows != counter {
             faults.push(format!(
-                "key {kid} signed the links of {copies} and is not in the keyring: their links are dead"
+                "{what}: {rows} deliveries, the counters say {counter}"
             ));
         }
     }
+    let stuck = app.store.stuck_blocks(run.id()).await?;
+    if stuck > 0 {
+        faults.push(format!(
+            "{stuck} blocks hold queued deliveries and are never due: nobody takes them up"
+        ));
+    }
     Ok(faults)
+}
+
+/// Copies: each can be read and names its own reader; what it was signed with still opens its links, or was revoked by
+/// a person.
+async fn copies(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
+    let known: Vec<u8> = app.keyring.list().iter().map(|(id, ..)| *id).collect();
+    let (mut unreadable, mut foreign) = (0_i64, 0_i64);
+    let mut unknown: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut after = -1;
+    loop {
+        let page = app.store.kept_copies(run.id(), after, COPIES).await?;
+        let Some(last) = page.last() else { break };
+        after = last.seq;
+        for kept in page.iter().filter(|kept| !is_forgotten(&kept.copy)) {
+            // A newer program may have written more into it.
+            let Ok(copy) = serde_json::from_str::<Kept>(&kept.copy) else {
+                unreadable += 1;
+                continue;
+            };
+            if !u8::try_from(copy.kid).is_ok_and(|kid| known.contains(&kid)) {
+                *unknown.entry(copy.kid).or_default() += 1;
+            }
+            if kept.address.as_ref().is_some_and(|to| *to != copy.to) {
+                foreign += 1;
+            }
+        }
+    }
+    let number = |copies| match copies {
+        1 => "1 copy".to_owned(),
+        many => format!("{many} copies"),
+    };
+    let mut faults = Vec::new();
+    if unreadable > 0 {
+        faults.push(format!("{} cannot be read", number(unreadable)));
+    }
+    if foreign > 0 {
+        faults.push(format!(
+            "{} went to another address than their readers have, who never changed it",
+            number(foreign)
+        ));
+    }
+    faults.extend(unknown.into_iter().map(|(kid, copies)| {
+        format!(
+            "key {kid} signed the links of {} and is not in the keyring: their links are dead",
+            number(copies)
+        )
+    }));
+    Ok(faults)
+}
+
+/// What of a copy is looked at.
+#[derive(Deserialize)]
+struct Kept {
+    to: String,
+    kid: i64,
 }

@@ -22,8 +22,9 @@ mod hour;
 #[cfg(test)]
 mod tests;
 
-/// A database that takes writes answers one within this time, also beside a large import.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A database that takes writes answers one within 5 s, also beside a large import; a moment later it says itself why
+/// it does not.
+const PATIENCE: Duration = Duration::from_secs(6);
 /// What goes on while one run stands still.
 const OTHERS: &str = "other runs, mails to those who sign up, and all links in mails go on";
 /// What becomes of what nobody sends.
@@ -253,7 +254,7 @@ impl Facts<'_> {
 
     /// What goes on beside this run, where anything does.
     fn others(&self) -> Option<&'static str> {
-        self.sender.then_some(OTHERS)
+        (self.sender && self.doubt.is_none()).then_some(OTHERS)
     }
 
     fn cancelled(&self, why: &Why) -> String {
@@ -290,9 +291,15 @@ impl Facts<'_> {
     fn store(&self, why: &mut Why) -> String {
         why.cause = Cause::Store;
         why.since = None;
+        let then = match self.sender {
+            true => "the sender tries again by itself every moment",
+            false => {
+                "no process sends, neither `pressrun serve` nor a `send`: start one when it takes them again"
+            }
+        };
         format!(
             "stands still: the database takes no writes ({}); what was sent is on record, nothing is sent \
-             twice, and the sender tries again by itself every moment",
+             twice, and {then}",
             self.refusal.as_deref().unwrap_or_default()
         )
     }

@@ -123,6 +123,11 @@ impl Store {
                      union all select coalesce(max(at), 0) from events
                          where id = (select max(id) from events)
                      union all select coalesce(max(created_at), 0) from suppressions
+                     union all select coalesce(max(marked_at), 0) from deliveries
+                         where run_id in (
+                             select id from runs
+                             where id > 1 and status not in ('finished', 'cancelled')
+                         )
                  ) as every",
             )
             .fetch_one(conn)

@@ -11,9 +11,9 @@ use anyhow::{Context, bail};
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
-use sqlx::{ConnectOptions, Transaction};
+use sqlx::{ConnectOptions, Connection, Transaction};
 
-use crate::store::{ACQUIRE, POSTGRES_MIGRATIONS, Result};
+use crate::store::{ACQUIRE, PATIENCE, POSTGRES_MIGRATIONS, Result, StoreError, fault};
 
 /// Behind a pooler. A connection comes with the statements that others have prepared under the names that the
 /// driver is about to use; and a setting made at its start would be refused.
@@ -84,11 +84,23 @@ impl PostgresStore {
             options.get_database().unwrap_or_default(),
             options.get_host()
         );
+        // The pool asks a server that refuses again and again and then says only that it timed out.
+        let first = tokio::time::timeout(PATIENCE, options.connect()).await;
+        let first = first.unwrap_or_else(|_| {
+            let silent =
+                std::io::Error::other(format!("no answer within {} s", PATIENCE.as_secs()));
+            Err(sqlx::Error::Io(silent))
+        });
+        let first = first
+            .map_err(StoreError::from)
+            .with_context(|| place.clone())?;
+        first.close().await.ok();
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
             .connect_with(options.clone())
             .await
+            .map_err(StoreError::from)
             .with_context(|| place)?;
         let listening = PgPoolOptions::new()
             .max_connections(1)
@@ -129,7 +141,8 @@ impl PostgresStore {
     /// ends with it.
     pub(super) async fn migrate(&self) -> anyhow::Result<()> {
         if !self.pooled {
-            return Ok(POSTGRES_MIGRATIONS.run(&self.pool).await?);
+            let run = POSTGRES_MIGRATIONS.run(&self.pool).await;
+            return run.map_err(fault::of_migration);
         }
         let mut all = self.begin().await?;
         sqlx::query("select pg_advisory_xact_lock($1)")
@@ -141,7 +154,8 @@ impl PostgresStore {
             locking: false,
             ..Migrator::DEFAULT
         };
-        unlocked.run(&mut *all).await?;
+        let run = unlocked.run(&mut *all).await;
+        run.map_err(fault::of_migration)?;
         Ok(all.commit().await?)
     }
 }

@@ -37,25 +37,12 @@ fn as_text<S: Serializer>(id: &i64, to: S) -> std::result::Result<S::Ok, S::Erro
     to.collect_str(id)
 }
 
-/// How many deliveries of a run say what cannot be, by what it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
-pub struct LedgerFaults {
-    /// Sent, at the dot or uncertain without a marker.
-    pub unmarked: i64,
-    /// Queued or at the dot in a finished run.
-    pub open: i64,
-    /// Final without the time of the outcome.
-    pub unsettled: i64,
-    /// Not final, and with the time of an outcome.
-    pub settled: i64,
-    /// Marked in the future.
-    pub ahead: i64,
-    /// Sent without what the copy was made of, to a reader who was not erased since.
-    pub unmade: i64,
-    /// Final with the code of another end. No code, or 0, is what nobody answered.
-    pub contrary: i64,
-    /// In the open run without the mail it carries.
-    pub system_alone: i64,
+/// What a run's rows say, what its counters say, and how many recipients it names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Twice {
+    pub rows: Counts,
+    pub counters: Counts,
+    pub recipients: i64,
 }
 
 /// What one delivery's copy was made of.
@@ -74,22 +61,47 @@ const DEFERRED_IN_STAGES: &str = "
       and d.run_id = b.run_id and d.seq >= b.block * 256 and d.seq < (b.block + 1) * 256
       and d.seq < $3 and d.state = 'queued' and d.due_at > $2";
 
+/// One statement, so that both engines answer from one snapshot.
+const COUNT_TWICE: &str = "
+    select state, count(*), cast(0 as bigint) from deliveries where run_id = $1 group by state
+    union all
+    select t.state, cast(0 as bigint), cast(t.number as bigint) from (
+        select 'queued' as state, coalesce(sum(queued), 0) as number from blocks where run_id = $1
+        union all select 'at_dot', coalesce(sum(at_dot), 0) from blocks where run_id = $1
+        union all select 'sent', coalesce(sum(sent), 0) from blocks where run_id = $1
+        union all select 'bounced', coalesce(sum(bounced), 0) from blocks where run_id = $1
+        union all select 'failed', coalesce(sum(failed), 0) from blocks where run_id = $1
+        union all select 'expired', coalesce(sum(expired), 0) from blocks where run_id = $1
+        union all select 'suppressed', coalesce(sum(suppressed), 0) from blocks where run_id = $1
+        union all select 'unsubscribed', coalesce(sum(unsubscribed), 0) from blocks where run_id = $1
+        union all select 'uncertain', coalesce(sum(uncertain), 0) from blocks where run_id = $1
+        union all select 'cancelled', coalesce(sum(cancelled), 0) from blocks where run_id = $1
+        union all select 'recipients', recipients from runs where id = $1
+    ) as t";
+
 impl Store {
     /// The states of a run, counted row by row: slow, and independent of the counters.
     pub async fn count_deliveries(&self, run: RunId) -> Result<Counts> {
+        Ok(self.count_twice(run).await?.rows)
+    }
+
+    /// The same beside what the counters and the run itself say, all of one moment: also while the run is sent.
+    pub async fn count_twice(&self, run: RunId) -> Result<Twice> {
         read!(self, conn => {
-            let rows = sqlx::query_as::<_, (String, i64)>(
-                "select state, count(*) from deliveries where run_id = $1 group by state",
-            )
-            .bind(run.0)
-            .fetch_all(conn)
-            .await?;
-            let mut counts = Counts::default();
-            for (name, number) in rows {
-                let state = State::parse(&name).expect("the schema allows no other state");
-                *counts.get_mut(state) = number;
+            let found = sqlx::query_as::<_, (String, i64, i64)>(COUNT_TWICE)
+                .bind(run.0)
+                .fetch_all(conn)
+                .await?;
+            let mut twice = Twice::default();
+            for (name, rows, counter) in found {
+                let Some(state) = State::parse(&name) else {
+                    twice.recipients = counter;
+                    continue;
+                };
+                *twice.rows.get_mut(state) += rows;
+                *twice.counters.get_mut(state) += counter;
             }
-            Ok(counts)
+            Ok(twice)
         })
     }
 
@@ -104,72 +116,6 @@ impl Store {
             .fetch_one(conn)
             .await?;
             Ok(rows == readers && last == rows - 1)
-        })
-    }
-
-    /// Single deliveries of a run that say what cannot be; `ahead` is later than any marker may be.
-    pub async fn ledger_faults(&self, run: RunId, ahead: Timestamp) -> Result<LedgerFaults> {
-        read!(self, conn => {
-            let found = sqlx::query_as::<_, LedgerFaults>(
-                "select
-                     cast(coalesce(sum(case when d.state in ('sent', 'at_dot', 'uncertain')
-                         and d.marked_at is null then 1 else 0 end), 0) as bigint) as unmarked,
-                     cast(coalesce(sum(case when d.state in ('queued', 'at_dot')
-                         and (r.status = 'finished' or d.state = 'queued' and r.status = 'cancelled') then 1 else 0 end), 0) as bigint) as open,
-                     cast(coalesce(sum(case when d.state not in ('queued', 'at_dot')
-                         and d.settled_at is null then 1 else 0 end), 0) as bigint) as unsettled,
-                     cast(coalesce(sum(case when d.state in ('queued', 'at_dot')
-                         and d.settled_at is not null then 1 else 0 end), 0) as bigint) as settled,
-                     cast(coalesce(sum(case when d.marked_at > $2 then 1 else 0 end), 0) as bigint)
-                         as ahead,
-                     cast(coalesce(sum(case when d.state = 'sent' and d.copy is null
-                         and (u.id is not null or (d.subscriber_id = 0 and m.kind = 'notice'))
-                         then 1 else 0 end), 0) as bigint)
-                         as unmade,
-                     cast(coalesce(sum(case
-                         when coalesce(d.code, 0) = 0 then 0
-                         when d.state = 'sent' then case when d.code / 100 = 2 then 0 else 1 end
-                         when d.state = 'failed' then case when d.code / 100 = 5 then 0 else 1 end
-                         when d.state = 'queued' or d.state = 'at_dot' then 0
-                         when d.code / 100 in (4, 5) then 0 else 1 end), 0) as bigint) as contrary,
-                     cast(coalesce(sum(case when d.run_id = 1 and m.seq is null
-                         then 1 else 0 end), 0) as bigint) as system_alone
-                 from deliveries d
-                     join runs r on r.id = d.run_id
-                     left join subscribers u on u.id = d.subscriber_id
-                     left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
-                 where d.run_id = $1",
-            )
-            .bind(run.0)
-            .bind(ahead.0)
-            .fetch_one(conn)
-            .await?;
-            Ok(found)
-        })
-    }
-
-    /// The keys under which the kept copies of a run are signed, with how many there are of each; -1 where
-    /// the copy names none.
-    pub async fn key_ids_of(&self, run: RunId) -> Result<Vec<(i64, i64)>> {
-        // Differs by necessity: a text is JSON to SQLite, and must be made so on PostgreSQL.
-        let kid = match self.is_sqlite() {
-            true => "copy->>'kid'",
-            false => "copy::jsonb->>'kid'",
-        };
-        let statement = format!(
-            "select k.kid, count(*) from (
-                 select coalesce(case when copy like '{{%' then cast({kid} as bigint) end, -1) as kid
-                 from deliveries
-                 where run_id = $1 and copy is not null and copy not like '{{\"forgotten\":true%'
-             ) as k
-             group by k.kid order by k.kid"
-        );
-        read!(self, conn => {
-            let found = sqlx::query_as(sqlx::AssertSqlSafe(statement))
-                .bind(run.0)
-                .fetch_all(conn)
-                .await?;
-            Ok(found)
         })
     }
 
@@ -332,7 +278,9 @@ impl Store {
                 lock_readers!(self, conn, keys.as_str());
             }
             let rows = sqlx::query_as::<_, (i64, i64)>(self.sql(
-                "update deliveries set state = $2, due_at = $3,
+                // A resolution is known by its time, which no clock puts before the outcome.
+                "update deliveries set state = $2,
+                     due_at = case when $2 = 'sent' and settled_at > $3 then settled_at else $3 end,
                      settled_at = case when $2 = 'queued' then null else settled_at end
                  from json_each($1) as o
                  where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)

@@ -4,7 +4,7 @@ mod asked;
 mod caps;
 mod control;
 mod direct;
-mod fate;
+pub(crate) mod fate;
 mod nodes;
 mod opening;
 mod refused;

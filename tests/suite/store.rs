@@ -6,6 +6,8 @@ use pressrun::clock::Timestamp;
 use pressrun::id::RunId;
 use pressrun::status::RunStatus;
 use pressrun::store::Store;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 
 use crate::harness::{Database, Engine, block_on};
 use crate::on_both;
@@ -91,5 +93,68 @@ fn commands_that_meet_a_database_to_be_made_wait_for_each_other() {
                 store.expect("tables").close().await;
             }
         }
+    });
+}
+
+#[test]
+fn a_fault_of_the_database_is_said_once_in_words_with_what_to_do() {
+    block_on(async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (url, base) = ("sqlite:pressrun.db", folder.path());
+        let wait = Duration::from_millis(100);
+        let store = Store::open_within(url, base, 1, wait)
+            .await
+            .expect("a database");
+        let file = base.join("pressrun.db");
+        let mut other = SqliteConnectOptions::new()
+            .filename(&file)
+            .connect()
+            .await
+            .expect("a connection");
+        let lock = sqlx::query("begin exclusive").execute(&mut other).await;
+        lock.expect("a lock");
+        let error = store.set_meta("a", "b").await.expect_err("it is locked");
+        assert!(error.is_passing());
+        let error = anyhow::Error::from(error);
+        assert_eq!(
+            format!("{error:#}"),
+            "the database is locked by another program; say it again when that one is done, or end it"
+        );
+        sqlx::query("rollback")
+            .execute(&mut other)
+            .await
+            .expect("no lock");
+        sqlx::query(
+            "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values (9999, 'of tomorrow', true, x'00', 0)",
+        )
+        .execute(&mut other)
+        .await
+        .expect("a newer program");
+        other.close().await.expect("an end");
+        store.close().await;
+        let error = Store::open(url, base, 1).await.expect_err("it is newer");
+        let said = format!("{error:#}");
+        assert!(
+            said.contains("a newer pressrun has used this database"),
+            "{said}"
+        );
+        let octets = std::fs::metadata(&file).expect("a file").len();
+        let octets = usize::try_from(octets).expect("a size");
+        std::fs::write(&file, vec![b'x'; octets]).expect("a damaged file");
+        let error = Store::open(url, base, 1).await.expect_err("it is damaged");
+        let said = format!("{error:#}");
+        assert!(said.contains("go back to the last backup"), "{said}");
+        let begun = std::time::Instant::now();
+        // Nobody listens there.
+        let error = Store::open("postgres://x@127.0.0.1:1/x", base, 1).await;
+        let said = format!("{:#}", error.expect_err("nobody answers"));
+        assert!(said.contains("the database is not reached"), "{said}");
+        assert!(said.contains("refused"), "{said}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(6),
+            "{:?}",
+            begun.elapsed()
+        );
     });
 }

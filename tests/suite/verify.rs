@@ -1,8 +1,13 @@
 //! `pressrun verify`: a ledger that was tampered with is found out, on both databases.
 
+use pressrun::clock::Timestamp;
+use pressrun::delivery::State;
+use pressrun::id::{RunId, SubscriberId};
 use pressrun::run::verify;
+use pressrun::status::RunStatus;
 
-use crate::deliver::rig::{Rig, Wish, faulty};
+use crate::deliver::fate::three_uncertain;
+use crate::deliver::rig::{Rig, Wish, faulty, until};
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -87,18 +92,203 @@ on_both!(
                 "was changed: its name is the hash of another text",
             ),
         ] {
-            rig.database.raw(&harm).await;
-            let found = rig.run(run).await;
-            let verified = verify::one(&rig.app, &found).await.expect("a look");
-            assert!(!verified.balanced, "{harm}");
-            assert!(
-                verified.faults.iter().any(|told| told.contains(fault)),
-                "{harm}: {:?}",
-                verified.faults
-            );
-            rig.database.raw(heal).await;
-            rig.balanced(run).await;
+            told(&rig, run, &harm, heal, fault).await;
         }
+    }
+);
+
+/// Harms the database, has it told, and heals it.
+async fn told(rig: &Rig, run: RunId, harm: &str, heal: &str, fault: &str) {
+    rig.database.raw(harm).await;
+    let found = rig.run(run).await;
+    let verified = verify::one(&rig.app, &found).await.expect("a look");
+    assert!(!verified.balanced, "{harm}");
+    assert!(
+        verified.faults.iter().any(|told| told.contains(fault)),
+        "{harm}: {:?}",
+        verified.faults
+    );
+    rig.database.raw(heal).await;
+    rig.balanced(run).await;
+}
+
+on_both!(
+    a_row_that_was_forged_is_told_even_where_the_counters_agree,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        let run = rig.begin().await;
+        rig.finish(run).await;
+        for (harm, heal, fault) in [
+            (
+                "update deliveries set code = null where run_id > 1 and seq = 0",
+                "update deliveries set code = 250 where run_id > 1 and code is null",
+                "1 delivery is sent, and by the word of no relay, no person and no reader",
+            ),
+            (
+                "update deliveries set attempts = 0 where run_id > 1 and seq = 0",
+                "update deliveries set attempts = 1 where run_id > 1 and attempts = 0",
+                "1 delivery is sent, and without an attempt",
+            ),
+            (
+                "update deliveries set boot = null where run_id > 1 and seq = 0",
+                "update deliveries set boot = (select max(boot) from deliveries) where boot is null",
+                "1 delivery is marked, and by no sender",
+            ),
+            (
+                "update deliveries set settled_at = marked_at - 100000 where run_id > 1 and seq = 1",
+                "update deliveries set settled_at = marked_at where settled_at < marked_at",
+                "1 delivery is settled before they were marked",
+            ),
+            (
+                "update deliveries set marked_at = 1000 where run_id > 1 and seq = 1",
+                "update deliveries set marked_at = settled_at where marked_at = 1000",
+                "1 delivery is marked before the run was made",
+            ),
+            (
+                "update deliveries set subscriber_id = subscriber_id + 42000 where run_id > 1 and seq = 3",
+                "update deliveries set subscriber_id = subscriber_id - 42000 where subscriber_id > 42000",
+                "1 delivery is of a reader who is not there and was not erased",
+            ),
+            (
+                "update deliveries set copy = replace(copy, '@example.org', '@evil.test') where seq = 4",
+                "update deliveries set copy = replace(copy, '@evil.test', '@example.org')",
+                "1 copy went to another address than their readers have",
+            ),
+            (
+                "update deliveries set copy = '{' || copy where run_id > 1 and seq = 5",
+                "update deliveries set copy = substr(copy, 2) where copy like '{{%'",
+                "1 copy cannot be read",
+            ),
+            (
+                "update runs set headers = headers || ' ' where kind = 'issue'",
+                "update runs set headers = rtrim(headers)",
+                "its sender, its content or the number of its recipients was changed after it began",
+            ),
+            (
+                "create table kept as select * from deliveries where run_id > 1 and seq = 39;
+                 delete from deliveries where run_id > 1 and seq = 39;
+                 update blocks set sent = sent - 1 where run_id > 1;
+                 update runs set recipients = 39 where kind = 'issue'",
+                "insert into deliveries select * from kept; drop table kept;
+                 update blocks set sent = sent + 1 where run_id > 1;
+                 update runs set recipients = 40 where kind = 'issue'",
+                "its sender, its content or the number of its recipients was changed after it began",
+            ),
+            (
+                "update deliveries set opened_at = settled_at where run_id > 1 and seq = 6",
+                "update deliveries set opened_at = null",
+                "opened: 1 deliveries, the counters say 0",
+            ),
+            (
+                "update blocks set clicked = 30 where run_id > 1",
+                "update blocks set clicked = 0",
+                "clicked: 0 deliveries, the counters say 30",
+            ),
+            (
+                "update deliveries set state = 'bounced' where run_id > 1 and seq = 7;
+                 update blocks set sent = sent - 1, bounced = bounced + 1 where run_id > 1",
+                "update deliveries set state = 'sent' where state = 'bounced';
+                 update blocks set sent = sent + 1, bounced = bounced - 1 where run_id > 1",
+                "final, and with the code of another end than theirs",
+            ),
+        ] {
+            told(&rig, run, harm, heal, fault).await;
+        }
+    }
+);
+
+on_both!(
+    a_run_under_way_is_held_to_its_counters_and_what_would_be_sent_twice_is_told,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: faulty(20, &[(1, "450")]),
+            send: "retry = [\"1h\"]",
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        rig.wait_accepted(19).await;
+        let settled = async || {
+            let rows = rig.rows(run).await;
+            rows.iter().filter(|row| row.state == "sent").count() == 19
+                && rows.iter().all(|row| row.attempts == 1)
+        };
+        assert!(until(settled).await);
+        sending.stop().await;
+        assert_eq!(rig.run(run).await.status, RunStatus::Sending);
+        rig.balanced(run).await;
+        let back = "update blocks set sent = sent - 1, queued = queued + 1 where run_id > 1";
+        let there = "update blocks set sent = sent + 1, queued = queued - 1 where run_id > 1";
+        for (harm, heal, fault) in [
+            (
+                back.to_owned(),
+                there.to_owned(),
+                "sent: 19 deliveries, the counters say 18",
+            ),
+            (
+                format!(
+                    "update deliveries set state = 'queued', settled_at = null where run_id > 1 and seq = (
+                         select min(seq) from deliveries where run_id > 1 and state = 'sent'); {back}"
+                ),
+                format!(
+                    "update deliveries set state = 'sent', settled_at = marked_at where run_id > 1 and state = 'queued' and code = 250; {there}"
+                ),
+                "1 delivery is open, and were accepted by a relay",
+            ),
+            (
+                "update blocks set next_due = null where run_id > 1".to_owned(),
+                "update blocks set next_due = 5 where run_id > 1".to_owned(),
+                "1 blocks hold queued deliveries and are never due",
+            ),
+            (
+                "insert into suppressions select hash, 'bounced', 1 from subscribers where id in (
+                     select subscriber_id from deliveries where state = 'queued')"
+                    .to_owned(),
+                "delete from suppressions".to_owned(),
+                "1 delivery is queued for a reader whose address is suppressed",
+            ),
+        ] {
+            told(&rig, run, &harm, &heal, fault).await;
+        }
+    }
+);
+
+on_both!(
+    what_a_person_has_resolved_and_who_was_erased_is_no_fault,
+    async |engine: Engine| {
+        let (rig, run) = three_uncertain(engine).await;
+        let doubtful = rig.rows(run).await;
+        let doubtful: Vec<_> = doubtful
+            .iter()
+            .filter(|row| row.state == "uncertain")
+            .collect();
+        let forged = "update deliveries set state = 'sent' where state = 'uncertain';
+             update blocks set sent = sent + 3, uncertain = 0 where run_id > 1";
+        rig.database.raw(forged).await;
+        let verified = verify::one(&rig.app, &rig.run(run).await).await;
+        let expected =
+            "3 deliveries are sent, and by the word of no relay, no person and no reader";
+        assert_eq!(verified.expect("a look").faults, [expected]);
+        rig.database
+            .raw(
+                "update deliveries set state = 'uncertain' where run_id > 1 and code is null;
+                 update blocks set sent = sent - 3, uncertain = 3 where run_id > 1",
+            )
+            .await;
+        let store = &rig.app.store;
+        // By a clock that was set back since.
+        let resolved = store
+            .resolve_uncertain(run, None, State::Sent, Timestamp(9))
+            .await;
+        assert_eq!(resolved.expect("a write"), 3);
+        rig.balanced(run).await;
+        let reader = SubscriberId(doubtful[0].subscriber_id);
+        store
+            .erase(reader, &[], rig.app.clock.now())
+            .await
+            .expect("an erasure");
+        rig.balanced(run).await;
     }
 );
 
@@ -108,7 +298,7 @@ on_both!(
         let rig = Rig::new(engine, Wish::default()).await;
         rig.database
             .raw(
-                "insert into blocks (run_id, block, queued) values (1, 0, 1);
+                "insert into blocks (run_id, block, queued, next_due) values (1, 0, 1, 5);
                  insert into deliveries (run_id, seq, subscriber_id, state, due_at)
                  values (1, 0, 0, 'queued', 5)",
             )

@@ -12,8 +12,9 @@ use crate::cli::Exit;
 use crate::cli::deliveries::is_deferred;
 use crate::cli::output::{pairs, plain, print, print_json};
 use crate::clock::Timestamp;
+use crate::delivery::State;
 use crate::reply::reason::Reason;
-use crate::run;
+use crate::run::{self, why};
 use crate::store::failures::Dossier;
 use crate::store::runs::Run;
 
@@ -64,20 +65,26 @@ impl Show {
                 run.slug
             );
         };
+        // What waits has no answer of its own to tell why.
+        let why = match dossier.state == State::Queued.name() {
+            true => Some(why::why(app, &run).await?.sentence),
+            false => None,
+        };
         match self.json {
-            true => print_json(&as_json(&run, &dossier))?,
-            false => print(&as_text(&run, &dossier))?,
+            true => print_json(&as_json(&run, &dossier, why))?,
+            false => print(&as_text(&run, &dossier, why.as_deref()))?,
         }
         Ok(Exit::Done)
     }
 }
 
-fn as_text(run: &Run, dossier: &Dossier) -> String {
+fn as_text(run: &Run, dossier: &Dossier, why: Option<&str>) -> String {
     let address = dossier.address.as_deref().unwrap_or("(erased)");
     let mut rows: Vec<(&str, String)> = vec![
         ("state", state(dossier)),
         ("attempts", dossier.attempts.to_string()),
     ];
+    rows.extend(why.map(|why| ("why it waits", plain(why))));
     let times = [
         ("marker taken", dossier.marked_at),
         ("settled", dossier.settled_at),
@@ -145,7 +152,7 @@ fn answer(dossier: &Dossier) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
-fn as_json(run: &Run, dossier: &Dossier) -> Value {
+fn as_json(run: &Run, dossier: &Dossier, why: Option<String>) -> Value {
     let at = |at: Option<i64>| at.map(time);
     let failure = dossier.reason.as_ref().map(|reason| {
         let dialogue = dossier.dialogue.as_deref().unwrap_or_default();
@@ -165,6 +172,7 @@ fn as_json(run: &Run, dossier: &Dossier) -> Value {
         "address": dossier.address,
         "state": dossier.state,
         "attempts": dossier.attempts,
+        "why": why,
         "due_at": at(Some(dossier.due_at).filter(|&due| due > 0)),
         "marked_at": at(dossier.marked_at),
         "settled_at": at(dossier.settled_at),

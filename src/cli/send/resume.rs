@@ -1,6 +1,6 @@
 //! `pressrun resume`: a run goes on.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 
 use crate::app::App;
@@ -13,8 +13,9 @@ use crate::status::RunStatus;
 /// Lets a run go on that is paused, held or interrupted, or whose hour passed while nobody was there.
 #[derive(Debug, Args)]
 pub struct Resume {
-    /// Slug or folder of the issue, and `:RUN` behind it where several of its runs are under way.
-    issue: String,
+    /// Slug or folder of the issue, and `:RUN` behind it where several of its runs are under way; without, and with
+    /// `--yes`, a database that looks restored from a backup is gone on with.
+    issue: Option<String>,
     /// Goes on although the run was held, or its start is very late: someone has read why.
     #[arg(long)]
     yes: bool,
@@ -29,8 +30,24 @@ pub(crate) async fn run(cli: &Cli, resume: &Resume) -> anyhow::Result<Exit> {
 }
 
 impl Resume {
+    async fn database(&self, app: &App) -> anyhow::Result<Exit> {
+        ensure!(
+            run::resume_database(app, self.yes).await?,
+            "nothing keeps this database from being sent from; name the issue whose run is to go on"
+        );
+        audit::note(app, "went on with an older database", "").await?;
+        println!(
+            "mails that wait in this database leave again; a held run goes on with `pressrun resume ISSUE --yes`"
+        );
+        note_if_nobody_sends(app).await?;
+        Ok(Exit::Done)
+    }
+
     async fn run(&self, app: &App) -> anyhow::Result<Exit> {
-        let found = run::find_open(app, &self.issue).await?;
+        let Some(issue) = &self.issue else {
+            return self.database(app).await;
+        };
+        let found = run::find_open(app, issue).await?;
         if found.status == RunStatus::Finished {
             println!(
                 "the run of `{}` is finished; there is nothing to resume",

@@ -45,7 +45,13 @@ on_both!(
             behind.out.contains("deferred, tried again at"),
             "{behind:?}"
         );
-        assert_eq!(behind.out, before.out);
+        assert!(behind.out.contains("why it waits"), "{behind:?}");
+        let json = desk
+            .run(&["deliveries", "show", "bees", "1", "--json"])
+            .await;
+        let json: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
+        assert!(json["why"].is_string(), "{json}");
+        assert_eq!(behind.out.lines().count(), before.out.lines().count());
         for (words, why) in [
             (&["deliveries", "show", "bees"][..], "name the issue, too"),
             (&["deliveries", "bees", "show", "bees", "1"], "named twice"),

@@ -38,7 +38,7 @@ async fn cut(engine: Engine, pipelining: bool) {
 }
 
 /// A run whose three copies nobody answered for, and a relay that works again.
-pub(super) async fn three_uncertain(engine: Engine) -> (Rig, RunId) {
+pub(crate) async fn three_uncertain(engine: Engine) -> (Rig, RunId) {
     let wish = Wish {
         readers: readers(3),
         ..Wish::default()

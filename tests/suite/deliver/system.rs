@@ -48,6 +48,38 @@ async fn revision_of(rig: &Rig) -> (String, RunId) {
 }
 
 on_both!(
+    no_system_mail_leaves_a_database_that_looks_restored_until_a_person_says_so,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        let run = rig.begin().await;
+        rig.finish(run).await;
+        enqueue(&rig, "twice@system.example").await;
+        // The copy of it from before the run.
+        let copy = "update meta set value = '0' where key = 'generation'";
+        rig.database.raw(copy).await;
+        let sending = rig.start().await;
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        assert_eq!(rig.sink.counts().accepted, 40, "it left");
+        let doubt = run::doubt(&rig.app).await.expect("a look");
+        let doubt = doubt.expect("an older database is told");
+        assert!(doubt.contains("no mail to those who sign up"), "{doubt}");
+        assert!(doubt.contains("`pressrun resume --yes`"), "{doubt}");
+        run::resume_database(&rig.app, false)
+            .await
+            .expect_err("nobody said yes");
+        assert!(run::resume_database(&rig.app, true).await.expect("a yes"));
+        rig.wait_accepted(41).await;
+        sending.stop().await;
+        assert!(
+            !run::resume_database(&rig.app, true)
+                .await
+                .expect("no doubt")
+        );
+        assert_eq!(rig.balanced(RunId::SYSTEM).await.sent, 1);
+    }
+);
+
+on_both!(
     system_mails_go_before_issues_at_the_start_and_in_the_middle,
     async |engine: Engine| {
         let wish = Wish {

@@ -41,9 +41,25 @@ on_both!(
             "commit",
             "newest-row",
             "signing",
+            "generation",
         ] {
             level(&told, check);
         }
+        let own = ["--offline", "--only", "database"];
+        let state = clinic.folder.join("state");
+        std::fs::create_dir_all(&state).expect("a folder");
+        std::fs::write(state.join("generation"), "7\n").expect("a file");
+        let (_, told) = clinic.doctor(&own).await;
+        assert_eq!(level(&told, "generation"), "error");
+        let unsaid = clinic.run(&["resume"]).await;
+        assert!(unsaid.2.contains("the database is older"), "{unsaid:?}");
+        for words in [&["why"][..], &["status"]] {
+            let said = clinic.run(words).await;
+            assert!(said.1.contains("nothing is sent"), "{said:?}");
+        }
+        assert_eq!(clinic.run(&["resume", "--yes"]).await.0, 0);
+        let (_, told) = clinic.doctor(&own).await;
+        assert_eq!(level(&told, "generation"), "ok");
         // A database of an earlier version has no mark, and is known by a reader.
         let add = ["subscribers", "add", "ada@x.example", "--list", "weekly"];
         assert_eq!(clinic.run(&add).await.0, 0);
@@ -132,7 +148,7 @@ fn the_disk_is_written_to_and_left_as_it_was() {
     block_on(async {
         let clinic = Clinic::new(&Wish::default());
         let (_, told) = clinic.doctor(&["--only", "disk"]).await;
-        for check in ["room", "file-system", "durable-write"] {
+        for check in ["room", "file-system", "durable-write", "state"] {
             assert!(["ok", "warning"].contains(&level(&told, check)), "{told:?}");
         }
         let left: Vec<_> = std::fs::read_dir(&clinic.folder)
@@ -140,6 +156,10 @@ fn the_disk_is_written_to_and_left_as_it_was() {
             .map(|entry| entry.expect("an entry").file_name())
             .collect();
         assert_eq!(left.len(), 3, "{left:?}");
+        std::fs::write(clinic.folder.join("state"), "no folder").expect("a file");
+        // A file there can be written, and no folder can be made of it.
+        let (code, told) = clinic.doctor(&["--only", "disk"]).await;
+        assert_eq!((level(&told, "state"), code), ("error", 1));
     });
 }
 

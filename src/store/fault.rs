@@ -1,0 +1,171 @@
+//! What is wrong with the database, in words, and what to do about it.
+//!
+//! Promises: said once, without the driver's own words where ours say more; who chooses by a fault asks its kind.
+
+use std::fmt;
+
+use sqlx::Error;
+use sqlx::migrate::MigrateError;
+
+use crate::store::StoreError;
+
+/// What a fault of the database asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Locked,
+    Full,
+    Damaged,
+    ReadOnly,
+    Disk,
+    Unopened,
+    Unreached,
+    Busy,
+    Other,
+}
+
+fn kind(error: &Error) -> Kind {
+    match error {
+        Error::Database(told) => of_code(told.code().as_deref().unwrap_or_default()),
+        Error::Io(_) | Error::Tls(_) => Kind::Unreached,
+        Error::PoolTimedOut => Kind::Busy,
+        _ => Kind::Other,
+    }
+}
+
+/// SQLite's codes are numbers of at most four digits, the lowest octet of which is the class; PostgreSQL's have five
+/// characters.
+fn of_code(code: &str) -> Kind {
+    if code.len() >= 5 {
+        return match code {
+            "53100" => Kind::Full,
+            "XX001" | "XX002" => Kind::Damaged,
+            "25006" => Kind::ReadOnly,
+            "58030" => Kind::Disk,
+            "57P03" | "57P01" | "57P02" => Kind::Unreached,
+            "53300" => Kind::Busy,
+            _ => Kind::Other,
+        };
+    }
+    match code.parse::<u32>().map(|code| code & 255) {
+        Ok(5 | 6) => Kind::Locked,
+        Ok(8) => Kind::ReadOnly,
+        Ok(10) => Kind::Disk,
+        Ok(11 | 26) => Kind::Damaged,
+        Ok(13) => Kind::Full,
+        Ok(14) => Kind::Unopened,
+        _ => Kind::Other,
+    }
+}
+
+/// Why and where, in the words of whoever found it.
+fn cause(error: &Error) -> String {
+    match error {
+        Error::Database(told) => told.message().to_owned(),
+        Error::Io(fault) => fault.to_string(),
+        Error::Tls(fault) => fault.to_string(),
+        other => other.to_string(),
+    }
+}
+
+impl StoreError {
+    /// The database may be whole and take this later: it is locked, full or away.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            kind(&self.0),
+            Kind::Locked | Kind::Full | Kind::Disk | Kind::Unreached | Kind::Busy
+        )
+    }
+
+    /// The file is not a whole database.
+    pub fn is_damaged(&self) -> bool {
+        kind(&self.0) == Kind::Damaged
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cause = cause(&self.0);
+        match kind(&self.0) {
+            Kind::Locked => f.write_str(
+                "the database is locked by another program; say it again when that one is done, or end it",
+            ),
+            Kind::Full => f.write_str("the disk with the database is full; make room, then say it again"),
+            Kind::Damaged => write!(
+                f,
+                "the database is damaged ({cause}); send nothing and go back to the last backup"
+            ),
+            Kind::ReadOnly => write!(
+                f,
+                "the database may only be read ({cause}); look at who owns it and its folder"
+            ),
+            Kind::Disk => write!(
+                f,
+                "the disk with the database does not read or write ({cause}); look at it and at the room on it"
+            ),
+            Kind::Unopened => write!(
+                f,
+                "the database cannot be opened ({cause}); look at who owns it and its folder"
+            ),
+            Kind::Unreached => write!(
+                f,
+                "the database is not reached ({cause}); start it, or correct `database.url`"
+            ),
+            Kind::Busy => f.write_str(
+                "the database gave no connection in time: it does not answer, or others hold all it has",
+            ),
+            Kind::Other => match &self.0 {
+                Error::Database(told) => match told.code() {
+                    Some(code) => write!(f, "the database refused: {cause} ({code})"),
+                    None => write!(f, "the database refused: {cause}"),
+                },
+                _ => f.write_str(&cause),
+            },
+        }
+    }
+}
+
+/// Its words are all there is to say: a source would say the driver's once more.
+impl std::error::Error for StoreError {}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> StoreError {
+        StoreError(error)
+    }
+}
+
+/// Why the schema was not brought up to date.
+pub(super) fn of_migration(error: MigrateError) -> anyhow::Error {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            StoreError(error).into()
+        }
+        MigrateError::VersionMissing(version) => anyhow::anyhow!(
+            "a newer pressrun has used this database (its migration {version}); use that version, for this one does \
+             not know what it reads"
+        ),
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, of_code};
+
+    #[test]
+    fn codes_of_both_databases_are_known() {
+        for (code, expected) in [
+            ("5", Kind::Locked),
+            ("517", Kind::Locked),
+            ("13", Kind::Full),
+            ("11", Kind::Damaged),
+            ("26", Kind::Damaged),
+            ("4874", Kind::Disk),
+            ("2067", Kind::Other),
+            ("53100", Kind::Full),
+            ("23505", Kind::Other),
+            ("", Kind::Other),
+        ] {
+            assert_eq!(of_code(code), expected, "{code}");
+        }
+    }
+}

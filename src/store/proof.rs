@@ -1,0 +1,202 @@
+//! Proof of single rows: deliveries, blocks and copies that say what cannot be.
+//!
+//! Promises: reads only; each rule excepts whatever this program itself may have made of a row: resolved by hand or
+//! by policy, proven by its reader, put back, erased, forgotten by age.
+
+use crate::clock::Timestamp;
+use crate::id::RunId;
+use crate::store::{Result, Store};
+
+/// How many deliveries of a run say what cannot be, by what it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct LedgerFaults {
+    /// Sent, at the dot or uncertain without a marker.
+    pub unmarked: i64,
+    /// Queued or at the dot in a finished run, queued in a cancelled one.
+    pub open: i64,
+    /// Final without the time of the outcome.
+    pub unsettled: i64,
+    /// Not final, and with the time of an outcome.
+    pub settled: i64,
+    /// Marked in the future.
+    pub ahead: i64,
+    /// Sent without what the copy was made of, to a reader who was not erased since.
+    pub unmade: i64,
+    /// Final with the code of another end. No code, or 0, is what nobody answered.
+    pub contrary: i64,
+    /// Sent though no relay said so, no policy, no person and no reader.
+    pub unproven: i64,
+    /// Not final, and with the code of an acceptance: sent on, its reader gets it twice.
+    pub accepted: i64,
+    /// Sent by a relay's word, and without an attempt.
+    pub untried: i64,
+    /// Marked, and by no sender.
+    pub bootless: i64,
+    /// Settled before they were marked, by more than a clock is corrected by.
+    pub backwards: i64,
+    /// Marked before the run was made, by more than a time zone.
+    pub early: i64,
+    /// Of a reader who is not there, and was not erased.
+    pub readerless: i64,
+    /// Queued for a reader who must not be mailed.
+    pub unwanted: i64,
+    /// In the open run without the mail it carries.
+    pub system_alone: i64,
+}
+
+/// What a run's readers did, by the rows and by the counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Responses {
+    pub opened: i64,
+    pub opened_counted: i64,
+    pub clicked: i64,
+    pub clicked_counted: i64,
+    pub departed: i64,
+    pub departed_counted: i64,
+}
+
+/// A kept copy, and where its delivery goes now.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct KeptCopy {
+    pub seq: i64,
+    pub copy: String,
+    /// The reader's address or the mail's own; none where the reader was erased, or may have had another.
+    pub address: Option<String>,
+}
+
+/// A resolution is due when it was said, and what was opened, clicked, complained of or left by had arrived. A pending
+/// reader who is removed leaves her mails in the open run behind.
+const LEDGER: &str = "
+    select
+        cast(coalesce(sum(case when d.state in ('sent', 'at_dot', 'uncertain')
+            and d.marked_at is null then 1 else 0 end), 0) as bigint) as unmarked,
+        cast(coalesce(sum(case when d.state in ('queued', 'at_dot') and (r.status = 'finished'
+            or d.state = 'queued' and r.status = 'cancelled') then 1 else 0 end), 0) as bigint) as open,
+        cast(coalesce(sum(case when d.state not in ('queued', 'at_dot')
+            and d.settled_at is null then 1 else 0 end), 0) as bigint) as unsettled,
+        cast(coalesce(sum(case when d.state in ('queued', 'at_dot')
+            and d.settled_at is not null then 1 else 0 end), 0) as bigint) as settled,
+        cast(coalesce(sum(case when d.marked_at > $2 then 1 else 0 end), 0) as bigint) as ahead,
+        cast(coalesce(sum(case when d.state = 'sent' and d.copy is null
+            and (u.id is not null or (d.subscriber_id = 0 and m.kind = 'notice'))
+            then 1 else 0 end), 0) as bigint) as unmade,
+        cast(coalesce(sum(case
+            when coalesce(d.code, 0) = 0 then 0
+            when d.state = 'sent' then case when d.code / 100 = 2 then 0 else 1 end
+            when d.state = 'failed' then case when d.code / 100 = 5 then 0 else 1 end
+            when d.state = 'queued' or d.state = 'at_dot' then 0
+            when d.code / 100 in (4, 5) then 0 else 1 end), 0) as bigint) as contrary,
+        cast(coalesce(sum(case when d.state = 'sent' and coalesce(d.code, 0) = 0
+            and coalesce(d.opened_at, d.clicked_at, d.departed_at, d.complained_at) is null
+            and d.due_at < d.marked_at
+            and case when d.code = 0 and (
+                r.policy = 'assume-sent' or coalesce(d.reply, '') like 'assumed sent%'
+            ) then 0 else 1 end = 1
+            then 1 else 0 end), 0) as bigint) as unproven,
+        cast(coalesce(sum(case when d.state in ('queued', 'at_dot') and d.code / 100 = 2
+            then 1 else 0 end), 0) as bigint) as accepted,
+        cast(coalesce(sum(case when d.state = 'sent' and d.code / 100 = 2 and d.attempts = 0
+            then 1 else 0 end), 0) as bigint) as untried,
+        cast(coalesce(sum(case when d.state in ('sent', 'at_dot', 'uncertain')
+            and d.marked_at is not null and d.boot is null then 1 else 0 end), 0) as bigint) as bootless,
+        cast(coalesce(sum(case when d.settled_at < d.marked_at - 60000
+            then 1 else 0 end), 0) as bigint) as backwards,
+        cast(coalesce(sum(case when d.marked_at < r.created_at - 86400000
+            then 1 else 0 end), 0) as bigint) as early,
+        cast(coalesce(sum(case when d.run_id > 1 and d.subscriber_id >= 0 and u.id is null
+            then 1 else 0 end), 0) as bigint) as readerless,
+        cast(coalesce(sum(case when d.run_id > 1 and d.state = 'queued' and x.hash is not null
+            then 1 else 0 end), 0) as bigint) as unwanted,
+        cast(coalesce(sum(case when d.run_id = 1 and m.seq is null
+            then 1 else 0 end), 0) as bigint) as system_alone
+    from deliveries d
+        join runs r on r.id = d.run_id
+        left join subscribers u on u.id = d.subscriber_id
+        left join suppressions x on d.state = 'queued' and x.hash = u.hash
+        left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
+    where d.run_id = $1";
+
+/// A run that names nobody counts without rows.
+const RESPONSES: &str = "
+    select
+        (select count(*) from deliveries where run_id = $1 and opened_at is not null) as opened,
+        cast(coalesce(sum(b.opened), 0) as bigint) as opened_counted,
+        (select count(*) from deliveries where run_id = $1 and clicked_at is not null) as clicked,
+        cast(coalesce(sum(b.clicked), 0) as bigint) as clicked_counted,
+        (select count(*) from deliveries where run_id = $1 and departed_at is not null) as departed,
+        cast(coalesce(sum(b.departed), 0) as bigint) as departed_counted
+    from blocks b
+    where b.run_id = $1 and $1 > 1 and not exists (select 1 from pseudonym_keys k where k.run_id = $1)
+    having count(*) > 0";
+
+/// What a sender holds, it notes when it gives it back; and what is behind the bound of a stage is not due.
+const STUCK: &str = "
+    select count(*) from blocks b join runs r on r.id = b.run_id
+    where b.run_id = $1 and b.queued > 0 and b.next_due is null and b.boot is null
+      and r.status in ('sending', 'paused', 'held', 'open')
+      and (b.block + 1) * 256 <= coalesce(r.open_to, 9223372036854775807)";
+
+/// A reader's consents tell that she has moved, as long as she is on a list.
+const COPIES: &str = "
+    select d.seq, d.copy, case
+            when m.seq is not null then m.address
+            when exists (
+                select 1 from consents c where c.subscriber_id = d.subscriber_id and c.what = 'address'
+            ) then null
+            when not exists (
+                select 1 from subscriptions n
+                where n.subscriber_id = d.subscriber_id and n.status <> 'unsubscribed'
+            ) then null
+            else u.address end as address
+    from deliveries d
+        left join subscribers u on u.id = d.subscriber_id
+        left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
+    where d.run_id = $1 and d.seq > $2 and d.copy is not null
+    order by d.seq
+    limit $3";
+
+impl Store {
+    /// Single deliveries of a run that say what cannot be; `ahead` is later than any marker may be.
+    pub async fn ledger_faults(&self, run: RunId, ahead: Timestamp) -> Result<LedgerFaults> {
+        read!(self, conn => {
+            let found = sqlx::query_as::<_, LedgerFaults>(LEDGER)
+                .bind(run.0)
+                .bind(ahead.0)
+                .fetch_one(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+
+    /// What the readers of a run did, counted twice; nothing of the open run, nor of one that names nobody.
+    pub async fn responses(&self, run: RunId) -> Result<Responses> {
+        read!(self, conn => {
+            let found = sqlx::query_as::<_, Responses>(RESPONSES)
+                .bind(run.0)
+                .fetch_optional(conn)
+                .await?;
+            Ok(found.unwrap_or_default())
+        })
+    }
+
+    /// Blocks that hold something queued and are never due.
+    pub async fn stuck_blocks(&self, run: RunId) -> Result<i64> {
+        read!(self, conn => {
+            let number = sqlx::query_scalar(STUCK).bind(run.0).fetch_one(conn).await?;
+            Ok(number)
+        })
+    }
+
+    /// Up to `limit` kept copies of a run behind the number `after`.
+    pub async fn kept_copies(&self, run: RunId, after: i64, limit: u32) -> Result<Vec<KeptCopy>> {
+        read!(self, conn => {
+            let found = sqlx::query_as::<_, KeptCopy>(COPIES)
+                .bind(run.0)
+                .bind(after)
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+}
