@@ -1,5 +1,7 @@
 //! Newsletters of other tools, and what becomes of them.
 
+mod pasted;
+
 use jiff::civil::date;
 use proptest::prelude::{ProptestConfig, any};
 use proptest::proptest;

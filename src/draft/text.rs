@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use crate::draft::Found;
 use crate::draft::head::{head, is_address, says_hello, teaser};
 use crate::draft::line::{Line, classify};
-use crate::draft::links::{asks, is_phrase, linked, lost, points};
+use crate::draft::links::{asks, is_phrase, linked, lost, points, within};
 use crate::draft::outro::says_goodbye;
 use crate::draft::piece::{Entry, Kind, Piece, embolden, tame_start};
-use crate::draft::text::references::{led, named, noted, notes, taken};
+use crate::draft::text::references::{led, named, noted, notes, phrased, taken};
 use crate::draft::text::shape::{ends_early, item_lines, width};
 
 mod references;
@@ -212,8 +212,21 @@ impl<'a> Walk<'a> {
 
     /// Words with their links, as Markdown.
     fn linked(&self, text: &str) -> String {
-        let markdown =
-            named(text, &self.references).unwrap_or_else(|| led(linked(text).0, &self.references));
+        let known = &self.references;
+        let markdown = named(text, known).unwrap_or_else(|| {
+            let mut out = String::new();
+            let mut rest = text;
+            while let Some((before, link, behind)) = phrased(rest, known) {
+                out.push_str(&led(within(before).0, known));
+                out.push_str(&link);
+                rest = behind;
+            }
+            let words = match out.is_empty() {
+                true => linked(rest).0,
+                false => within(rest).0,
+            };
+            out + &led(words, known)
+        });
         noted(embolden(markdown), self.notes)
     }
 

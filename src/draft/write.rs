@@ -158,11 +158,11 @@ impl Page {
     }
 
     fn list(&mut self, entries: &[Entry]) {
-        // Columns at which the text of each open level begins.
-        let mut columns: Vec<usize> = Vec::new();
+        // The open levels, as deep as they were written, and the columns at which their text begins.
+        let mut columns: Vec<(usize, usize)> = Vec::new();
         for entry in entries {
-            columns.truncate(entry.depth.min(columns.len()));
-            let indent = columns.last().copied().unwrap_or_default();
+            while columns.pop_if(|(depth, _)| *depth >= entry.depth).is_some() {}
+            let indent = columns.last().map_or(0, |(_, column)| *column);
             let marker = match entry.number {
                 Some(number) => format!("{number}. "),
                 None => "- ".to_owned(),
@@ -174,7 +174,7 @@ impl Page {
             for more in lines {
                 self.line(&format!("{}{more}", " ".repeat(column)));
             }
-            columns.push(column);
+            columns.push((entry.depth, column));
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::draft::links::is_name;
+use crate::draft::links::{is_name, phrase_at_end};
 use crate::draft::piece::escape;
 use crate::draft::write::target;
 
@@ -57,6 +57,22 @@ pub(super) fn notes(lines: Vec<&str>) -> (Vec<&str>, Vec<(usize, String)>) {
         }
     }
     (kept, found)
+}
+
+/// The first number behind words such as "read more": what stands before them, the link that they are, and
+/// what stands behind it.
+pub(super) fn phrased<'a>(
+    text: &'a str,
+    known: &BTreeMap<usize, &str>,
+) -> Option<(&'a str, String, &'a str)> {
+    text.match_indices('[').find_map(|(at, _)| {
+        let (number, behind) = text[at + 1..].split_once(']')?;
+        let url = known.get(&number.parse().ok()?)?;
+        let words = text[..at].trim_end();
+        let (before, phrase) = words.split_at(phrase_at_end(words)?);
+        let link = format!("[{}]({})", escape(phrase), target(url));
+        Some((before, link, behind))
+    })
 }
 
 /// Markdown in which each escaped `[3]` mentions its note.
