@@ -17,6 +17,7 @@ mod line;
 mod links;
 mod markdown;
 mod outro;
+mod paywall;
 mod piece;
 mod text;
 mod write;
@@ -129,7 +130,13 @@ pub fn read_of(publication: &str, octets: &[u8]) -> Result<Draft, String> {
         return Err("no text could be found in it".into());
     }
     outro::settle(&mut found.pieces);
+    paywall::settle(&mut found.pieces);
     Ok(write::draft(format, found))
+}
+
+/// Whether a part of a text was for those who paid.
+pub fn holds_paywall(octets: &[u8]) -> bool {
+    decode(octets).is_ok_and(|text| paywall::stands_in(&text))
 }
 
 /// The front matter of Markdown that was written for another tool: each key in lower case with its value.
@@ -152,6 +159,13 @@ impl Draft {
         let mut text = body
             .map_or(self.markdown.as_str(), |(_, body)| body)
             .to_owned();
+        // The archive shows a post that was paid for to nobody.
+        let walls: Vec<&str> = text.split('\n').collect();
+        if walls.contains(&paywall::OPEN) {
+            let marks = [paywall::OPEN, paywall::CLOSE];
+            let kept = walls.into_iter().filter(|line| !marks.contains(line));
+            text = kept.collect::<Vec<_>>().join("\n");
+        }
         let open = format!("]({})", links::TODO);
         while let Some(end) = text.find(&open) {
             text.replace_range(end..end + open.len(), "");

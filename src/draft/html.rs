@@ -8,13 +8,13 @@ use scraper::{ElementRef, Html, Node, Selector};
 
 use crate::draft::html::around::lead;
 use crate::draft::html::element::{
-    BLOCKS, code, continues, depth_of_class, embedded, holds_blocks, is_data, is_hidden, is_widget,
-    links_of,
+    BLOCKS, code, continues, depth_of_class, embedded, holds_blocks, is_data, is_hidden,
+    is_paywall, is_widget, links_of,
 };
 use crate::draft::html::inline::Words;
 use crate::draft::links::{is_phrase, linked};
 use crate::draft::piece::{Kind, Piece, plain, tame_start};
-use crate::draft::{Format, Found, dates, footer, head};
+use crate::draft::{Format, Found, dates, footer, head, paywall};
 
 mod around;
 mod element;
@@ -228,6 +228,11 @@ impl<'a> Walk<'a> {
                             .or(Some(words).filter(|words| !words.is_empty()));
                         continue;
                     }
+                    if is_paywall(&child) {
+                        self.flush(&mut run);
+                        self.pieces.push(paywall::piece());
+                        continue;
+                    }
                     if SKIPPED.contains(&name) || is_widget(&child) || Some(child) == skip {
                         continue;
                     }
@@ -242,6 +247,10 @@ impl<'a> Walk<'a> {
                     }
                     self.flush(&mut run);
                     self.element(child, depth + 1, skip);
+                }
+                Node::Comment(comment) if paywall::is_comment(comment) => {
+                    self.flush(&mut run);
+                    self.pieces.push(paywall::piece());
                 }
                 _ => {}
             }
@@ -294,7 +303,9 @@ impl<'a> Walk<'a> {
             "blockquote" => {
                 let outer = std::mem::take(&mut self.pieces);
                 self.block(element, depth, skip);
-                let quoted = std::mem::replace(&mut self.pieces, outer);
+                let mut quoted = std::mem::replace(&mut self.pieces, outer);
+                self.pieces
+                    .extend(quoted.extract_if(.., |piece| paywall::is_wall(piece)));
                 let (images, quoted): (Vec<Piece>, Vec<Piece>) = quoted
                     .into_iter()
                     .partition(|piece| matches!(piece.kind, Kind::Image { .. }));

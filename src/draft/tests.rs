@@ -1,5 +1,6 @@
 //! Newsletters of other tools, and what becomes of them.
 
+mod brought;
 mod pasted;
 
 use jiff::civil::date;

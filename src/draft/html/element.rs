@@ -68,6 +68,16 @@ pub(super) fn is_widget(element: &ElementRef<'_>) -> bool {
         || buttons && links_of(*element).iter().all(|href| is_tools(href))
 }
 
+/// Whether what follows an element was for payers, as Substack marks it.
+pub(super) fn is_paywall(element: &ElementRef<'_>) -> bool {
+    let class = element.value().attr("class").unwrap_or_default();
+    let name = element.value().attr("data-component-name");
+    class
+        .split_whitespace()
+        .any(|class| class == "paywall-jump")
+        || name == Some("PaywallToDOM")
+}
+
 /// Where the links of an element lead.
 pub(super) fn links_of(element: ElementRef<'_>) -> Vec<String> {
     let links = Selector::parse("a[href]").expect("our own selectors are well formed");
