@@ -20,6 +20,7 @@ mod outro;
 mod paywall;
 mod piece;
 mod text;
+mod tracking;
 mod write;
 
 /// A longer newsletter is a book, and the heuristics read it more than once.
@@ -131,6 +132,7 @@ pub fn read_of(publication: &str, octets: &[u8]) -> Result<Draft, String> {
     }
     outro::settle(&mut found.pieces);
     paywall::settle(&mut found.pieces);
+    tracking::settle(&mut found);
     Ok(write::draft(format, found))
 }
 

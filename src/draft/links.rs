@@ -334,7 +334,7 @@ fn stands_alone(text: &str, start: usize, length: usize) -> bool {
 }
 
 /// The next address of the web in a text, without the full stop or bracket behind it.
-fn next_address(text: &str) -> Option<(usize, usize)> {
+pub(super) fn next_address(text: &str) -> Option<(usize, usize)> {
     let start = ["https://", "http://"]
         .iter()
         .filter_map(|scheme| text.find(scheme))

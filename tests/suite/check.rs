@@ -244,6 +244,14 @@ fn each_lint_of_the_links_fires_at_its_line_and_not_beside_it() {
         ),
         ("[Bees](https://a.example/?utm_source=x)", vec![]),
         (
+            "[Bees](https://us1.list-manage.com/track/click?u=1&e=2)",
+            vec!["personal-link@6"],
+        ),
+        (
+            "a\n\n[Bees](https://open.substack.com/pub/a/p/b?token=eyJ1c2VyX2lk)",
+            vec!["personal-link@8"],
+        ),
+        (
             "[Pay](https://p\u{430}ypal.example/)",
             vec!["lookalike-link@6"],
         ),
