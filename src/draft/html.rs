@@ -8,9 +8,10 @@ use scraper::{ElementRef, Html, Node, Selector};
 
 use crate::draft::html::around::lead;
 use crate::draft::html::element::{
-    BLOCKS, code, continues, depth_of_class, embedded, holds_blocks, is_data, is_hidden,
-    is_paywall, is_widget, links_of,
+    BLOCKS, code, continues, depth_of_class, holds_blocks, is_data, is_hidden, is_paywall,
+    is_pullquote, is_widget, links_of,
 };
+use crate::draft::html::embeds::embedded;
 use crate::draft::html::inline::Words;
 use crate::draft::links::{is_phrase, linked};
 use crate::draft::piece::{Kind, Piece, plain, tame_start};
@@ -18,6 +19,7 @@ use crate::draft::{Format, Found, dates, footer, head, paywall};
 
 mod around;
 mod element;
+mod embeds;
 mod inline;
 mod lists;
 mod notes;
@@ -233,12 +235,16 @@ impl<'a> Walk<'a> {
                         self.pieces.push(paywall::piece());
                         continue;
                     }
-                    if SKIPPED.contains(&name) || is_widget(&child) || Some(child) == skip {
+                    if SKIPPED.contains(&name) || Some(child) == skip {
                         continue;
                     }
-                    if let Some(source) = embedded(&child) {
-                        let note = format!("an embed was left out: `{source}`");
-                        self.notes.push(note);
+                    if is_widget(&child) {
+                        self.widget(child);
+                        continue;
+                    }
+                    if let Some(pieces) = embedded(child) {
+                        self.flush(&mut run);
+                        self.pieces.extend(pieces);
                         continue;
                     }
                     if !BLOCKS.contains(&name) && !holds_blocks(&child, 0) {
@@ -300,7 +306,7 @@ impl<'a> Walk<'a> {
                     self.pieces.push(Piece::of(Kind::List(entries)));
                 }
             }
-            "blockquote" => {
+            _ if name == "blockquote" || is_pullquote(&element) => {
                 let outer = std::mem::take(&mut self.pieces);
                 self.block(element, depth, skip);
                 let mut quoted = std::mem::replace(&mut self.pieces, outer);
@@ -335,6 +341,15 @@ impl<'a> Walk<'a> {
                 }
             }
             _ => self.block(element, depth, skip),
+        }
+    }
+
+    /// What the tool shows itself; its words are told.
+    fn widget(&mut self, widget: ElementRef<'_>) {
+        let words = self.words.plain(widget);
+        if element::asks(&widget) && !words.is_empty() {
+            let note = format!("a button or a box of the tool's was left out: `{words}`");
+            self.notes.push(note);
         }
     }
 

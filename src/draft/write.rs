@@ -152,6 +152,17 @@ impl Page {
             }
             Kind::Table(rows) => self.table(rows),
             Kind::Rule => self.line("***"),
+            Kind::LeftOut(text) => {
+                let what = one_line(text).replace("[[", "[ [");
+                // Nothing of it may end the comment.
+                let what = format!(
+                    "left out: {}",
+                    what.replace("->", "- >").replace("!>", "! >")
+                );
+                self.line(&format!("<!-- {what} -->"));
+                let line = self.lines;
+                self.guesses.push(Guess { line, what });
+            }
             Kind::Note { label, text } => self.line(&format!("[^{label}]: {}", one_line(text))),
             Kind::Verbatim(text) => self.lines(text.trim_matches('\n')),
         }

@@ -69,3 +69,76 @@ fn links_of_the_authors_own_copy_are_unpacked_or_left_to_do() {
     let body = "[x](TODO)\u{2014}and [y](TODO), [z](https://a.example/b).";
     assert!(markdown.markdown.contains(body), "{}", markdown.markdown);
 }
+
+#[test]
+fn what_substack_fills_in_later_is_kept_or_told_at_its_place() {
+    let embed = |class: &str, data: &str| {
+        let data = data.replace('"', "&quot;");
+        format!("<div class=\"{class}\" data-attrs=\"{data}\"></div>")
+    };
+    let draft = draft(&format!(
+        "<div class=\"available-content\"><h2>One</h2><p>a</p>{}{}<p>b \
+         <span class=\"mention-wrap\" data-attrs=\"{{&quot;name&quot;:&quot;Ann B&quot;}}\"></span></p>{}{}{}{}\
+         <p>c</p></div>",
+        embed(
+            "latex-rendered",
+            r#"{"persistentExpression":"E=mc^2","id":"X"}"#
+        ),
+        embed(
+            "image-gallery-embed",
+            r#"{"gallery":{"images":[{"src":"https://a.example/1.png"},{"src":"https://a.example/2.png"}],
+                "caption":"Two maps","alt":"Maps"}}"#
+        ),
+        embed(
+            "poll-embed",
+            r#"{"id":7,"question":"Tea --> or [[coffee]]?"}"#
+        ),
+        embed(
+            "native-audio-embed",
+            r#"{"label":"Song","mediaUploadId":"u"}"#
+        ),
+        embed(
+            "digest-post-embed",
+            r#"{"title":"Older *one*","canonical_url":"https://a.example/p/o"}"#
+        ),
+        embed(
+            "tweet",
+            r#"{"url":"https://x.com/a/1","full_text":"So it is","username":"a"}"#
+        ),
+    ));
+    let body = "## One\n\na\n\n```\nE=mc^2\n```\n\n![Maps](https://a.example/1.png \"Two maps\")\n\n\
+                ![Maps](https://a.example/2.png)\n\nb Ann B\n\n\
+                <!-- left out: poll-embed: Tea -- > or [ [coffee]]? -->\n\n\
+                <!-- left out: native-audio-embed: Song -->\n\n[Older \\*one\\*](https://a.example/p/o)\n\n\
+                <!-- left out: tweet `https://x.com/a/1`: So it is -->\n\nc\n";
+    assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
+    assert_eq!(findings(&draft), [""; 0]);
+    let lines: Vec<&str> = draft.markdown.lines().collect();
+    let marks: Vec<_> = draft
+        .guesses
+        .iter()
+        .filter(|guess| guess.what.starts_with("left out"))
+        .collect();
+    assert_eq!(marks.len(), 3);
+    for mark in marks {
+        assert!(lines[mark.line - 1].contains(&mark.what), "{mark:?}");
+    }
+}
+
+#[test]
+fn substacks_quotes_cards_and_hints_are_read_for_what_they_are() {
+    let draft = draft(
+        "<div class=\"available-content\"><h2>One</h2><div class=\"preformatted-block\"><label class=\"hide-text\">\
+         Text within this block will maintain its original spacing when published</label><pre class=\"text\">a\n  b\
+         </pre></div><div class=\"pullquote\"><p>Well said</p></div>\
+         <div class=\"embedded-post-wrap\" data-attrs=\"{&quot;title&quot;:&quot;Old&quot;,&quot;url&quot;:\
+         &quot;https://a.example/p&quot;}\"><a href=\"https://a.example/p\"><img src=\"https://a.example/l.png\">\
+         <div>Old</div><div>Read more</div></a><div>2 years ago \u{b7} 10 likes</div></div>\
+         <p>x<a class=\"footnote-anchor\" href=\"#footnote-1\" id=\"footnote-anchor-1\">1</a></p>\
+         <div class=\"footnote\"><a id=\"footnote-1\" href=\"#footnote-anchor-1\">1</a><div><p>First</p>\
+         <p>Second</p></div></div></div>",
+    );
+    let body = "## One\n\n```\na\n  b\n```\n\n> Well said\n\n[Old](https://a.example/p)\n\nx[^1]\n\n\
+                [^1]: First Second\n";
+    assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
+}
