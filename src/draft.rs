@@ -1,7 +1,8 @@
 //! A draft: `issue.md` made from a newsletter that was written elsewhere.
 //!
 //! Promises: plain text, Markdown and HTML (as Substack, Medium, beehiiv and Google Docs export it) come
-//! out as Markdown that `issue` reads; no word of the author's is lost without a note; whatever was not
+//! out as Markdown that `issue` reads; no word of the author's is lost without a note; nothing that was for
+//! payers, or that is the author's own in a link, goes to all unseen; whatever was not
 //! certain is a [`Guess`]. A link without a target is written `(TODO)`, which `check` refuses by line.
 //! Leaves the choice of folder and slug to `publication`.
 
@@ -15,6 +16,7 @@ mod head;
 mod html;
 mod line;
 mod links;
+mod mailbox;
 mod markdown;
 mod outro;
 mod paywall;

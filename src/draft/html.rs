@@ -6,7 +6,7 @@
 
 use scraper::{ElementRef, Html, Node, Selector};
 
-use crate::draft::html::around::lead;
+use crate::draft::html::around::{lead, rubrics};
 use crate::draft::html::element::{
     BLOCKS, code, continues, depth_of_class, holds_blocks, is_data, is_hidden, is_paywall,
     is_pullquote, is_widget, links_of,
@@ -74,6 +74,7 @@ pub(super) fn read(text: &str, format: Format) -> Found {
     }
     found.notes.append(&mut walk.notes);
     found.pieces = walk.pieces;
+    rubrics(&mut found.pieces);
     small_print(&mut found);
     head::teaser(&mut found);
     let preview = walk.hidden.filter(|_| found.teaser.is_none());

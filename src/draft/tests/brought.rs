@@ -142,3 +142,18 @@ fn substacks_quotes_cards_and_hints_are_read_for_what_they_are() {
                 [^1]: First Second\n";
     assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
 }
+
+#[test]
+fn a_rubric_stands_below_its_headline_and_a_preview_without_its_padding() {
+    let draft = draft(
+        "<html><body><div style=\"display:none\">PLUS: A robot &#65279; &#8199; &#65279;</div><h1>Daily</h1><hr>\
+         <h6>ROBOTICS</h6><h2>It waits</h2><p>For us.</p><h6>SPACE</h6><h2>It flies</h2><p>Away.</p>\
+         <p>powered by beehiiv</p></body></html>",
+    );
+    assert_eq!(draft.teaser.as_deref(), Some("PLUS: A robot"));
+    let rubric = "<!-- guessed: a rubric, which stood above its headline -->";
+    let body = format!(
+        "---\n\n## It waits\n\n{rubric}\n\nROBOTICS\n\nFor us.\n\n## It flies\n\n{rubric}\n\nSPACE\n\nAway.\n"
+    );
+    assert!(draft.markdown.ends_with(&body), "{}", draft.markdown);
+}
