@@ -6,7 +6,10 @@
 //! certain is a [`Guess`]. A link without a target is written `(TODO)`, which `check` refuses by line.
 //! Leaves the choice of folder and slug to `publication`.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
+use pulldown_cmark::{Event, Parser, Tag};
 
 use crate::draft::piece::Piece;
 
@@ -153,6 +156,15 @@ impl Draft {
     /// Whether the text says how it is called.
     pub fn is_titled(&self) -> bool {
         self.title != links::TODO
+    }
+
+    /// The pictures that are files: paths as the text names them, from where it lies.
+    pub fn pictures(&self) -> BTreeSet<String> {
+        let images = Parser::new(&self.markdown).filter_map(|event| match event {
+            Event::Start(Tag::Image { dest_url, .. }) => Some(dest_url.into_string()),
+            _ => None,
+        });
+        images.filter(|source| !source.contains(':')).collect()
     }
 
     /// The text below the front matter, without the marks that ask an author to look: links that lack their
