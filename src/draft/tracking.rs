@@ -14,14 +14,7 @@ use crate::lint::links::PERSONAL;
 use crate::lint::trackers::{behind, counts, secret};
 
 /// Tools that write their own name into the links of those who use them.
-const TOOLS: [&str; 6] = [
-    "beehiiv",
-    "substack",
-    "convertkit",
-    "kit.com",
-    "mailchimp",
-    "newsletter",
-];
+const TOOLS: [&str; 5] = ["beehiiv", "substack", "convertkit", "kit.com", "mailchimp"];
 
 /// Takes what is personal out of all links.
 pub(super) fn settle(found: &mut Found) {

@@ -36,6 +36,9 @@ fn what_was_for_payers_goes_to_nobody_before_their_segment_is_named() {
     let ghost = super::draft("<p>Free words</p><p>and more</p><!--members-only--><p>Paid</p>");
     let body = format!("{wall}{begin}Paid{end}");
     assert!(ghost.markdown.ends_with(&body), "{}", ghost.markdown);
+    let markdown = super::draft("# T\n\n## One\n\n**Free**\n\n<!--members-only-->\n\nPaid\n");
+    let body = format!("**Free**\n\n{wall}{begin}Paid{end}");
+    assert!(markdown.markdown.ends_with(&body), "{}", markdown.markdown);
 }
 
 #[test]
