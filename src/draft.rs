@@ -1,11 +1,15 @@
 //! A draft: `issue.md` made from a newsletter that was written elsewhere.
 //!
 //! Promises: plain text, Markdown and HTML (as Substack, Medium, beehiiv and Google Docs export it) come
-//! out as Markdown that `issue` reads; no word of the author's is lost without a note; whatever was not
+//! out as Markdown that `issue` reads; no word of the author's is lost without a note; nothing that was for
+//! payers, or that is the author's own in a link, goes to all unseen; whatever was not
 //! certain is a [`Guess`]. A link without a target is written `(TODO)`, which `check` refuses by line.
 //! Leaves the choice of folder and slug to `publication`.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
+use pulldown_cmark::{Event, Parser, Tag};
 
 use crate::draft::piece::Piece;
 
@@ -15,10 +19,13 @@ mod head;
 mod html;
 mod line;
 mod links;
+mod mailbox;
 mod markdown;
 mod outro;
+mod paywall;
 mod piece;
 mod text;
+mod tracking;
 mod write;
 
 /// A longer newsletter is a book, and the heuristics read it more than once.
@@ -129,7 +136,14 @@ pub fn read_of(publication: &str, octets: &[u8]) -> Result<Draft, String> {
         return Err("no text could be found in it".into());
     }
     outro::settle(&mut found.pieces);
+    paywall::settle(&mut found.pieces);
+    tracking::settle(&mut found);
     Ok(write::draft(format, found))
+}
+
+/// Whether a part of a text was for those who paid.
+pub fn holds_paywall(octets: &[u8]) -> bool {
+    decode(octets).is_ok_and(|text| paywall::stands_in(&text))
 }
 
 /// The front matter of Markdown that was written for another tool: each key in lower case with its value.
@@ -144,6 +158,15 @@ impl Draft {
         self.title != links::TODO
     }
 
+    /// The pictures that are files: paths as the text names them, from where it lies.
+    pub fn pictures(&self) -> BTreeSet<String> {
+        let images = Parser::new(&self.markdown).filter_map(|event| match event {
+            Event::Start(Tag::Image { dest_url, .. }) => Some(dest_url.into_string()),
+            _ => None,
+        });
+        images.filter(|source| !source.contains(':')).collect()
+    }
+
     /// The text below the front matter, without the marks that ask an author to look: links that lack their
     /// target are words.
     pub fn finished_text(&self) -> String {
@@ -152,6 +175,13 @@ impl Draft {
         let mut text = body
             .map_or(self.markdown.as_str(), |(_, body)| body)
             .to_owned();
+        // The archive shows a post that was paid for to nobody.
+        let walls: Vec<&str> = text.split('\n').collect();
+        if walls.contains(&paywall::OPEN) {
+            let marks = [paywall::OPEN, paywall::CLOSE];
+            let kept = walls.into_iter().filter(|line| !marks.contains(line));
+            text = kept.collect::<Vec<_>>().join("\n");
+        }
         let open = format!("]({})", links::TODO);
         while let Some(end) = text.find(&open) {
             text.replace_range(end..end + open.len(), "");

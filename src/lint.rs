@@ -22,13 +22,14 @@ mod day;
 mod hosts;
 mod inbox;
 mod leftovers;
-mod links;
+pub(crate) mod links;
 mod marks;
 mod parts;
 mod pictures;
 mod place;
 mod support;
 mod tokens;
+pub(crate) mod trackers;
 mod words;
 
 /// One lint of the catalogue.
@@ -199,6 +200,11 @@ pub const CATALOGUE: &[Lint] = &[
         "personal-parameter",
         Level::Warning,
         "a link carries a tracking mark of the author's own visit",
+    ),
+    lint(
+        "personal-link",
+        Level::Error,
+        "a link goes through the click counter of the author's own mail, or signs its author in",
     ),
     lint(
         "lookalike-link",

@@ -297,7 +297,7 @@ fn folder(path: &Path, export: &mut Export) -> anyhow::Result<()> {
             title: key(&["title", "subject"]),
             teaser: key(&["teaser", "description", "subtitle", "excerpt", "summary"]),
             date: date.or_else(|| dated.and_then(midnight)),
-            restricted: false,
+            restricted: draft::holds_paywall(&octets),
             folder: file.parent().unwrap_or(home).to_owned(),
             octets,
             name,

@@ -1,8 +1,8 @@
 //! `pressrun import-issue`: an issue from a newsletter written elsewhere.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, stdin};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -15,6 +15,9 @@ use crate::cli::output::{pairs, plain, print, print_json};
 use crate::draft::{self, Draft};
 use crate::publication::Publication;
 use crate::publication::shelf::slug_of;
+
+/// How the names of pictures end.
+const PICTURES: [&str; 5] = ["png", "jpg", "jpeg", "gif", "webp"];
 
 /// Makes an issue of pasted plain text, of Markdown, or of HTML from Substack, Medium, beehiiv or Google
 /// Docs.
@@ -59,6 +62,9 @@ pub(super) fn run(config: &Path, arguments: &ImportIssue) -> anyhow::Result<Exit
             .map_or_else(|| slug_of(&draft.title), |(_, to)| to.to_string()),
     };
     let path = Publication::load(&emails)?.write_issue(&slug, &draft.markdown)?;
+    if let (Some(beside), Some(folder)) = (arguments.file.parent(), path.parent()) {
+        copy_pictures(&draft, beside, folder)?;
+    }
     let path = shown(&path).display().to_string();
     if arguments.json {
         print_json(&json!({
@@ -88,6 +94,44 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
         File::open(file)?.take(limit).read_to_end(&mut octets)?;
     }
     Ok(octets)
+}
+
+/// Takes the pictures along that lie beside the text, or below its folder, as Google Docs packs them.
+fn copy_pictures(draft: &Draft, beside: &Path, folder: &Path) -> anyhow::Result<()> {
+    let beside = match beside.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => beside,
+    };
+    let Ok(home) = beside.canonicalize() else {
+        return Ok(());
+    };
+    for source in draft.pictures() {
+        let name = Path::new(&source);
+        let inner = name
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        let end = name
+            .extension()
+            .map(|end| end.to_string_lossy().to_ascii_lowercase());
+        let picture = end.is_some_and(|end| PICTURES.contains(&end.as_str()));
+        // The text is someone's: it may name any file, or one that leads elsewhere.
+        let Some(from) = home
+            .join(name)
+            .canonicalize()
+            .ok()
+            .filter(|from| from.starts_with(&home))
+        else {
+            continue;
+        };
+        let to = folder.join(name);
+        if !inner || !picture || !from.is_file() || to.exists() {
+            continue;
+        }
+        let failed = || format!("`{}` cannot be copied", plain(&source));
+        fs::create_dir_all(to.parent().unwrap_or(folder)).with_context(failed)?;
+        fs::copy(&from, &to).with_context(failed)?;
+    }
+    Ok(())
 }
 
 fn report(draft: &Draft, path: &str, slug: &str) -> String {

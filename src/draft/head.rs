@@ -251,7 +251,10 @@ pub(super) fn teaser(found: &mut Found) {
     };
     let length = text.chars().count();
     let more = matches!(&next.kind, Kind::Paragraph(_));
+    // A title in capitals is none: "TOP STORIES".
+    let shouts = !text.contains(char::is_lowercase);
     if is_greeting(text)
+        || shouts
         || text.contains("](")
         || text.contains("<http")
         || length > TEASER

@@ -6,18 +6,20 @@
 
 use scraper::{ElementRef, Html, Node, Selector};
 
-use crate::draft::html::around::lead;
+use crate::draft::html::around::{lead, rubrics};
 use crate::draft::html::element::{
-    BLOCKS, code, continues, depth_of_class, embedded, holds_blocks, is_data, is_hidden, is_widget,
-    links_of,
+    BLOCKS, code, continues, depth_of_class, holds_blocks, is_data, is_hidden, is_paywall,
+    is_pullquote, is_widget, links_of,
 };
+use crate::draft::html::embeds::embedded;
 use crate::draft::html::inline::Words;
 use crate::draft::links::{is_phrase, linked};
 use crate::draft::piece::{Kind, Piece, plain, tame_start};
-use crate::draft::{Format, Found, dates, footer, head};
+use crate::draft::{Format, Found, dates, footer, head, paywall};
 
 mod around;
 mod element;
+mod embeds;
 mod inline;
 mod lists;
 mod notes;
@@ -72,6 +74,7 @@ pub(super) fn read(text: &str, format: Format) -> Found {
     }
     found.notes.append(&mut walk.notes);
     found.pieces = walk.pieces;
+    rubrics(&mut found.pieces);
     small_print(&mut found);
     head::teaser(&mut found);
     let preview = walk.hidden.filter(|_| found.teaser.is_none());
@@ -228,12 +231,21 @@ impl<'a> Walk<'a> {
                             .or(Some(words).filter(|words| !words.is_empty()));
                         continue;
                     }
-                    if SKIPPED.contains(&name) || is_widget(&child) || Some(child) == skip {
+                    if is_paywall(&child) {
+                        self.flush(&mut run);
+                        self.pieces.push(paywall::piece());
                         continue;
                     }
-                    if let Some(source) = embedded(&child) {
-                        let note = format!("an embed was left out: `{source}`");
-                        self.notes.push(note);
+                    if SKIPPED.contains(&name) || Some(child) == skip {
+                        continue;
+                    }
+                    if is_widget(&child) {
+                        self.widget(child);
+                        continue;
+                    }
+                    if let Some(pieces) = embedded(child) {
+                        self.flush(&mut run);
+                        self.pieces.extend(pieces);
                         continue;
                     }
                     if !BLOCKS.contains(&name) && !holds_blocks(&child, 0) {
@@ -242,6 +254,10 @@ impl<'a> Walk<'a> {
                     }
                     self.flush(&mut run);
                     self.element(child, depth + 1, skip);
+                }
+                Node::Comment(comment) if paywall::is_comment(comment) => {
+                    self.flush(&mut run);
+                    self.pieces.push(paywall::piece());
                 }
                 _ => {}
             }
@@ -291,10 +307,12 @@ impl<'a> Walk<'a> {
                     self.pieces.push(Piece::of(Kind::List(entries)));
                 }
             }
-            "blockquote" => {
+            _ if name == "blockquote" || is_pullquote(&element) => {
                 let outer = std::mem::take(&mut self.pieces);
                 self.block(element, depth, skip);
-                let quoted = std::mem::replace(&mut self.pieces, outer);
+                let mut quoted = std::mem::replace(&mut self.pieces, outer);
+                self.pieces
+                    .extend(quoted.extract_if(.., |piece| paywall::is_wall(piece)));
                 let (images, quoted): (Vec<Piece>, Vec<Piece>) = quoted
                     .into_iter()
                     .partition(|piece| matches!(piece.kind, Kind::Image { .. }));
@@ -324,6 +342,15 @@ impl<'a> Walk<'a> {
                 }
             }
             _ => self.block(element, depth, skip),
+        }
+    }
+
+    /// What the tool shows itself; its words are told.
+    fn widget(&mut self, widget: ElementRef<'_>) {
+        let words = self.words.plain(widget);
+        if element::asks(&widget) && !words.is_empty() {
+            let note = format!("a button or a box of the tool's was left out: `{words}`");
+            self.notes.push(note);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Links in plain words: addresses written out, and phrases whose target got lost in the pasting.
 
+use crate::draft::mailbox::addressed;
 use crate::draft::piece::escape;
 use crate::draft::write::target;
 
@@ -153,7 +154,9 @@ pub(super) fn asks(line: &str) -> bool {
 pub(super) fn points(line: &str) -> bool {
     let line = line.trim();
     let words = without_arrows(line);
-    let behind = line.trim_end_matches(VARIATION).ends_with(ARROWS) && !line.contains('\u{ab}');
+    let drawn = line.ends_with(">>") || line.ends_with("->");
+    let arrow = drawn || line.trim_end_matches(VARIATION).ends_with(ARROWS);
+    let behind = arrow && !line.contains('\u{ab}');
     let before = line.starts_with(ARROWS) && (asks(words) || is_phrase(words));
     let link = is_name(words) && !words.contains("://") && !words.contains('[');
     link && (behind || before)
@@ -166,7 +169,8 @@ pub(super) fn lost(line: &str) -> String {
 
 fn without_arrows(line: &str) -> &str {
     let line = line.trim_start_matches(is_arrow);
-    line.trim_end_matches(|c: char| is_arrow(c) || c == '>')
+    let line = line.trim_end_matches(|c: char| is_arrow(c) || c == '>');
+    line.trim_end_matches([' ', '-'])
 }
 
 /// An arrow, what makes a picture of it, or a blank beside it.
@@ -290,7 +294,7 @@ fn phrases(text: &str) -> (String, usize) {
         let Some((start, length)) =
             next.min_by_key(|(start, length)| (*start, usize::MAX - length))
         else {
-            out.push_str(&escape(&text[at..]));
+            out.push_str(&addressed(&text[at..]));
             return (out, count);
         };
         let phrase = &text[start..start + length];
@@ -302,7 +306,7 @@ fn phrases(text: &str) -> (String, usize) {
         });
         let skip = noun.max().unwrap_or_default();
         let bracketed = phrase.starts_with(['(', '[']);
-        out.push_str(&escape(&text[at..start + skip]));
+        out.push_str(&addressed(&text[at..start + skip]));
         if bracketed {
             out.push_str(&format!("([{}]({TODO}))", &phrase[1..phrase.len() - 1]));
         } else {
@@ -334,7 +338,7 @@ fn stands_alone(text: &str, start: usize, length: usize) -> bool {
 }
 
 /// The next address of the web in a text, without the full stop or bracket behind it.
-fn next_address(text: &str) -> Option<(usize, usize)> {
+pub(super) fn next_address(text: &str) -> Option<(usize, usize)> {
     let start = ["https://", "http://"]
         .iter()
         .filter_map(|scheme| text.find(scheme))

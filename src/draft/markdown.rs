@@ -9,7 +9,7 @@ use crate::draft::head::says_hello;
 use crate::draft::links::TODO;
 use crate::draft::outro::{self, Part};
 use crate::draft::piece::{Kind, Piece, plain};
-use crate::draft::{Found, dates, footer};
+use crate::draft::{Found, dates, footer, paywall};
 
 /// Characters of a line above the text that names the newsletter.
 const NAME: usize = 60;
@@ -37,6 +37,8 @@ pub(super) fn read(text: &str) -> Found {
     let print = footer::small_print(lines.iter().copied());
     let mut out = String::new();
     let mut left_out = Vec::new();
+    // From where on the text was for payers, counted from its end.
+    let mut wall = None;
     let mut fence: Option<String> = None;
     let (mut at, mut seen_text) = (0, false);
     while let Some(line) = lines.get(at) {
@@ -62,6 +64,13 @@ pub(super) fn read(text: &str) -> Found {
             found.dates = found
                 .dates
                 .or_else(|| dates::line(trimmed.trim_matches(['*', '_'])));
+            continue;
+        }
+        let comment = trimmed
+            .strip_prefix("<!--")
+            .and_then(|rest| rest.strip_suffix("-->"));
+        if wall.is_none() && comment.is_some_and(paywall::is_comment) {
+            wall = Some(out.len());
             continue;
         }
         let words = plain(trimmed);
@@ -109,6 +118,7 @@ pub(super) fn read(text: &str) -> Found {
         }
         seen_text |= !trimmed.is_empty();
     }
+    let wall = wall.map(|at| out.len() - at);
     if found.title.is_none() {
         if let Some((name, rest)) = named(&out) {
             found.title = Some(title(name));
@@ -122,16 +132,23 @@ pub(super) fn read(text: &str) -> Found {
     }
     found.notes.extend(footer::note(&left_out));
     let (parts, places) = parts(&out);
+    let wall = wall.map_or(out.len(), |left| out.len().saturating_sub(left));
+    let verbatim = |text: &str| Piece::of(Kind::Verbatim(text.to_owned()));
+    let cut = |from: usize, to: usize| match (from..to).contains(&wall) {
+        true => vec![
+            verbatim(&out[from..wall]),
+            paywall::piece(),
+            verbatim(&out[wall..to]),
+        ],
+        false => vec![verbatim(&out[from..to])],
+    };
     match outro::begin(&parts) {
         Some((at, why)) => {
-            let (items, closing) = out.split_at(places[at]);
-            found.pieces.extend([
-                Piece::of(Kind::Verbatim(items.to_owned())),
-                Piece::guessed(Kind::Rule, why),
-                Piece::of(Kind::Verbatim(closing.to_owned())),
-            ]);
+            found.pieces.extend(cut(0, places[at]));
+            found.pieces.push(Piece::guessed(Kind::Rule, why));
+            found.pieces.extend(cut(places[at], out.len()));
         }
-        None => found.pieces.push(Piece::of(Kind::Verbatim(out))),
+        None => found.pieces.extend(cut(0, out.len())),
     }
     found
 }

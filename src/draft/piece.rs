@@ -33,6 +33,8 @@ pub(super) enum Kind {
     /// Rows of cells; the first one is the head.
     Table(Vec<Vec<String>>),
     Rule,
+    /// What could not be kept, at its place: its kind, its address and its words.
+    LeftOut(String),
     /// A footnote; what mentions it is `[^label]`.
     Note {
         label: String,

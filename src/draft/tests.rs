@@ -1,5 +1,8 @@
 //! Newsletters of other tools, and what becomes of them.
 
+mod brought;
+mod pasted;
+
 use jiff::civil::date;
 use proptest::prelude::{ProptestConfig, any};
 use proptest::proptest;
@@ -381,7 +384,10 @@ fn the_authors_own_button_is_a_link_and_what_is_left_out_is_noted() {
         button("https://www.a.example/p/x?action=share", "Share"),
     ));
     let body = "## One\n\na\n\n[Buy the book](https://shop.example/book)\n\n\
-                ![A map](https://a.example/i.png \"By Bo\")\n\nA talk\n";
+                <!-- left out: tweet `https://x.com/a/1` -->\n\n\
+                <!-- left out: video `https://a.example/v.mp4`: No film -->\n\n\
+                ![A map](https://a.example/i.png \"By Bo\")\n\n\
+                <!-- left out: iframe `https://c.example/` -->\n\nA talk\n";
     assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
     let notes: Vec<&str> = draft
         .guesses
@@ -389,9 +395,9 @@ fn the_authors_own_button_is_a_link_and_what_is_left_out_is_noted() {
         .map(|guess| guess.what.as_str())
         .collect();
     for note in [
-        "an embed was left out: `https://x.com/a/1`",
-        "an embed was left out: `https://a.example/v.mp4`",
-        "an embed was left out: `https://c.example/`",
+        "left out: tweet `https://x.com/a/1`",
+        "left out: iframe `https://c.example/`",
+        "a button or a box of the tool's was left out: `Share`",
         "a link was left out of an image's caption: `https://b.example/`",
     ] {
         assert!(notes.contains(&note), "{note}: {notes:?}");

@@ -9,17 +9,20 @@ use std::collections::BTreeMap;
 use crate::draft::Found;
 use crate::draft::head::{head, is_address, says_hello, teaser};
 use crate::draft::line::{Line, classify};
-use crate::draft::links::{asks, is_phrase, linked, lost, points};
+use crate::draft::links::{asks, is_phrase, lost, points};
+use crate::draft::mailbox::promises;
 use crate::draft::outro::says_goodbye;
-use crate::draft::piece::{Entry, Kind, Piece, embolden, tame_start};
-use crate::draft::text::references::{led, named, noted, notes, taken};
-use crate::draft::text::shape::{ends_early, item_lines, width};
+use crate::draft::piece::{Entry, Kind, Piece, embolden, escape, tame_start};
+use crate::draft::text::references::{noted, notes, taken};
+use crate::draft::text::shape::{
+    HEADLINE, bold, ends_early, hashed, item_lines, shouts, underlines, width, without_pictures,
+};
 
 mod references;
 mod shape;
 
-/// Characters of a headline at most; a longer line is a sentence.
-const HEADLINE: usize = 90;
+/// What is told of a sentence that speaks of a link and holds none.
+const LOST: &str = "a link may be lost, because a sentence ends with where it was";
 /// Characters of a line that may have lost its bullet.
 const BARE_ENTRY: usize = 140;
 /// Characters of a line of verse.
@@ -98,14 +101,20 @@ impl<'a> Walk<'a> {
                 }
                 Line::Numbered { text, .. } if self.items.contains_key(&self.at) => {
                     let number = self.items.get(&self.at).copied();
-                    let text = self.linked(text);
+                    let phrase = is_phrase(text);
+                    let text = match phrase {
+                        true => escape(text),
+                        false => self.linked(text),
+                    };
                     self.at += 1;
                     if matches!(self.lines.get(self.at), Some(Line::Rule(drawn)) if underlines(drawn))
                     {
                         self.at += 1;
                     }
                     self.begun = true;
-                    self.pieces.push(Piece::of(Kind::Item { number, text }));
+                    let mut item = Piece::of(Kind::Item { number, text });
+                    item.guess = phrase.then(|| "a headline, though it may be a link".into());
+                    self.pieces.push(item);
                 }
                 Line::Numbered { .. } | Line::Bullet { .. } => self.list(),
                 Line::Quote(_) => self.quote(),
@@ -212,16 +221,22 @@ impl<'a> Walk<'a> {
 
     /// Words with their links, as Markdown.
     fn linked(&self, text: &str) -> String {
-        let markdown =
-            named(text, &self.references).unwrap_or_else(|| led(linked(text).0, &self.references));
+        let markdown = references::linked(text, &self.references);
         noted(embolden(markdown), self.notes)
     }
 
     /// One paragraph, of lines that the author ended.
     fn paragraph(&mut self, lines: &[&str]) {
-        let lines = lines.iter().map(|line| tame_start(&self.linked(line)));
-        let words = lines.collect::<Vec<_>>().join("  \n");
-        self.pieces.push(Piece::of(Kind::Paragraph(words)));
+        let written: Vec<String> = lines.iter().map(|line| self.linked(line)).collect();
+        let lost = written
+            .iter()
+            .zip(lines)
+            .any(|(markdown, line)| promises(line, markdown));
+        let words = written.iter().map(|line| tame_start(line));
+        let words = words.collect::<Vec<_>>().join("  \n");
+        let mut piece = Piece::of(Kind::Paragraph(words));
+        piece.guess = lost.then(|| LOST.into());
+        self.pieces.push(piece);
     }
 
     /// Whether nothing of the present item stands below this line.
@@ -260,7 +275,8 @@ impl<'a> Walk<'a> {
             _ => None,
         };
         let underline = underline.filter(|_| text.chars().count() <= HEADLINE);
-        let alone = above && matches!(next, Some(Line::Blank));
+        let shouts = above && shouts(text) && next.is_some();
+        let alone = shouts || above && matches!(next, Some(Line::Blank));
         let body = self.lines[self.at + 1..]
             .iter()
             .find(|line| **line != Line::Blank);
@@ -270,6 +286,7 @@ impl<'a> Walk<'a> {
         let opens = self.opens_section();
         let leads = matches!(body, Some(Line::Text(body)) if body.chars().count() > text.chars().count())
             || matches!(body, Some(Line::Bullet { .. }))
+            || shouts && body.is_some()
             || opens;
         let looks = text.chars().count() <= HEADLINE
             && text.split_whitespace().count() <= 12
@@ -393,6 +410,10 @@ impl<'a> Walk<'a> {
         for entry in &mut entries {
             entry.depth -= least.unwrap_or_default();
         }
+        let lost = entries
+            .iter()
+            .any(|entry| promises(&entry.text, &entry.text));
+        let guess = guess.or(lost.then_some(LOST));
         let list = Kind::List(entries);
         self.pieces.push(match guess {
             Some(what) => Piece::guessed(list, what),
@@ -436,38 +457,9 @@ fn unquoted(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.lines().map(bare).collect())
 }
 
-/// Whether a drawn line makes a headline of the words above it: stars stand between two scenes.
-fn underlines(drawn: &str) -> bool {
-    let first = drawn.chars().next().unwrap_or_default();
-    let line = matches!(first, '-' | '=' | '_' | '~' | '\u{2014}' | '\u{2500}');
-    line && drawn.len() > 2 && drawn.chars().all(|c| c == first)
-}
-
-/// The words of a line that is bold as a whole, and short enough for a headline.
-fn bold(line: &str) -> Option<&str> {
-    let words = line.strip_prefix("**")?.strip_suffix("**")?.trim();
-    let short = !words.is_empty() && words.chars().count() <= HEADLINE;
-    (short && !words.contains("**") && !words.ends_with(['.', ','])).then_some(words)
-}
-
-/// The words of a line that Markdown would read as a headline.
-fn hashed(line: &str) -> Option<&str> {
-    let words = line.trim_start_matches('#');
-    let marks = line.len() - words.len();
-    let words = words.strip_prefix(' ')?.trim_end_matches('#').trim();
-    let short = !words.is_empty() && words.chars().count() <= HEADLINE;
-    ((1..=6).contains(&marks) && short).then_some(words)
-}
-
 /// Whether a sentence goes on in the next line, of a text that is not wrapped as a whole.
 fn goes_on(line: &str, next: &str) -> bool {
     let ended = line.ends_with(['.', '!', '?', ':', ';', ')', '\u{2026}']);
     let words = next.contains(' ') && next.starts_with(char::is_lowercase);
     words && !ended && !is_phrase(next) && !asks(next) && !next.contains("://")
-}
-
-/// A line without the emoji at its end.
-fn without_pictures(line: &str) -> &str {
-    let picture = |c: char| c.is_whitespace() || (c > '\u{2190}' && !c.is_alphanumeric());
-    line.trim_end_matches(picture)
 }

@@ -3,7 +3,10 @@
 //! Promises: what is written is read back by `issue` as it was meant; each guess is a comment at its
 //! place, which no reader sees, and a line number for the author.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+
+use url::Url;
 
 use crate::draft::links::TODO;
 use crate::draft::piece::{Entry, Kind, Piece};
@@ -19,6 +22,16 @@ pub(super) fn draft(format: Format, found: Found) -> Draft {
         .filter(|title| !title.is_empty());
     if title.is_none() {
         notes.push("no title was found".into());
+    }
+    let remote: Vec<&str> = found.pieces.iter().filter_map(remote).collect();
+    if !remote.is_empty() {
+        let hosts: BTreeSet<String> = remote.iter().filter_map(|source| host(source)).collect();
+        let hosts: Vec<String> = hosts.iter().map(|host| format!("`{host}`")).collect();
+        notes.push(format!(
+            "pictures stay on another host: {} ({}); save them beside `issue.md` and name the files",
+            remote.len(),
+            hosts.join(", ")
+        ));
     }
     let title = title.unwrap_or_else(|| TODO.to_owned());
     let teaser = found
@@ -63,6 +76,18 @@ pub(super) fn draft(format: Format, found: Found) -> Draft {
         markdown: page.out,
         guesses: page.guesses,
     }
+}
+
+/// The address of a picture that is none of the author's files.
+fn remote(piece: &Piece) -> Option<&str> {
+    match &piece.kind {
+        Kind::Image { source, .. } => source.contains("://").then_some(source),
+        _ => None,
+    }
+}
+
+fn host(address: &str) -> Option<String> {
+    Url::parse(address).ok()?.host_str().map(str::to_owned)
 }
 
 fn one_line(text: &str) -> String {
@@ -152,17 +177,28 @@ impl Page {
             }
             Kind::Table(rows) => self.table(rows),
             Kind::Rule => self.line("***"),
+            Kind::LeftOut(text) => {
+                let what = one_line(text).replace("[[", "[ [");
+                // Nothing of it may end the comment.
+                let what = format!(
+                    "left out: {}",
+                    what.replace("->", "- >").replace("!>", "! >")
+                );
+                self.line(&format!("<!-- {what} -->"));
+                let line = self.lines;
+                self.guesses.push(Guess { line, what });
+            }
             Kind::Note { label, text } => self.line(&format!("[^{label}]: {}", one_line(text))),
             Kind::Verbatim(text) => self.lines(text.trim_matches('\n')),
         }
     }
 
     fn list(&mut self, entries: &[Entry]) {
-        // Columns at which the text of each open level begins.
-        let mut columns: Vec<usize> = Vec::new();
+        // The open levels, as deep as they were written, and the columns at which their text begins.
+        let mut columns: Vec<(usize, usize)> = Vec::new();
         for entry in entries {
-            columns.truncate(entry.depth.min(columns.len()));
-            let indent = columns.last().copied().unwrap_or_default();
+            while columns.pop_if(|(depth, _)| *depth >= entry.depth).is_some() {}
+            let indent = columns.last().map_or(0, |(_, column)| *column);
             let marker = match entry.number {
                 Some(number) => format!("{number}. "),
                 None => "- ".to_owned(),
@@ -174,7 +210,7 @@ impl Page {
             for more in lines {
                 self.line(&format!("{}{more}", " ".repeat(column)));
             }
-            columns.push(column);
+            columns.push((entry.depth, column));
         }
     }
 

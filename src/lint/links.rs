@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::issue::block::{Piece, Target};
 use crate::lint::place::{Anchor, anchors};
-use crate::lint::{Desk, hosts, lines_named, words};
+use crate::lint::{Desk, hosts, lines_named, trackers, words};
 
 /// What says nothing about where a link leads, in lower case.
 const GENERIC: [&str; 27] = [
@@ -44,7 +44,8 @@ const COMMON_ENDS: [&str; 12] = [
     "com", "org", "net", "edu", "gov", "io", "co", "eu", "uk", "de", "fr", "example",
 ];
 /// Query parameters that stand for one visit of one person.
-const PERSONAL: [&str; 20] = [
+pub(crate) const PERSONAL: [&str; 21] = [
+    "_bhlid",
     "_hsenc",
     "_hsmi",
     "dclid",
@@ -269,6 +270,22 @@ fn target(desk: &mut Desk<'_>, offset: usize, url: &Url) {
             message,
             "most hosts answer to `https://`, too; try it",
         );
+    }
+    personal(desk, at, url);
+}
+
+/// What stands for the author's own copy of a mail, or visit to a page.
+fn personal(desk: &mut Desk<'_>, at: (usize, usize), url: &Url) {
+    let host = url.host_str().unwrap_or_default();
+    if trackers::counts(url) {
+        let message = format!("`{host}` counts the clicks of one reader of another mail");
+        let help = "open it and give the address that comes up: every click would be that reader's";
+        return desk.say("personal-link", at, message, help);
+    }
+    if let Some(key) = trackers::secret(url) {
+        let message = format!("`{key}` in this link lets whoever follows it in as you");
+        let help = "take it and its value out";
+        return desk.say("personal-link", at, message, help);
     }
     let personal = url
         .query_pairs()

@@ -245,6 +245,8 @@ fn each_lint_of_the_links_fires_at_its_line_and_not_beside_it() {
             vec!["personal-parameter@6"],
         ),
         ("[Bees](https://a.example/?utm_source=x)", vec![]),
+        ("[B](https://a.rs6.net/tn.jsp)", vec!["personal-link@6"]),
+        ("[B](https://b.example/?jwt=eyJ)", vec!["personal-link@6"]),
         (
             "[Pay](https://p\u{430}ypal.example/)",
             vec!["lookalike-link@6"],

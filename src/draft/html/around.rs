@@ -1,8 +1,25 @@
 //! A link that a page puts around whole blocks, which Markdown cannot: a card, a headline with its picture.
 
 use crate::draft::links::TODO;
-use crate::draft::piece::{Kind, Piece};
+use crate::draft::piece::{Kind, Piece, tame_start};
 use crate::draft::write::target;
+
+/// Puts what stands right above a headline, and nothing below it, behind that headline: its rubric.
+pub(super) fn rubrics(pieces: &mut [Piece]) {
+    for at in 1..pieces.len() {
+        let [above, item] = &mut pieces[at - 1..=at] else {
+            return;
+        };
+        let Kind::Heading { text, .. } = &above.kind else {
+            continue;
+        };
+        if matches!(item.kind, Kind::Item { .. }) {
+            let words = Kind::Paragraph(tame_start(text));
+            *above = Piece::guessed(words, "a rubric, which stood above its headline");
+            pieces.swap(at - 1, at);
+        }
+    }
+}
 
 /// Lets `pieces` lead to `href`, around which a page puts one link: their pictures, what is still to be filled in,
 /// and their first headline or paragraph. Tells whether anything leads there.

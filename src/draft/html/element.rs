@@ -5,7 +5,8 @@ use scraper::{ElementRef, Node, Selector};
 use crate::draft::html::DEPTH_LIMIT;
 
 /// Classes of widgets, as their tools name them.
-const WIDGETS: [&str; 7] = [
+const WIDGETS: [&str; 8] = [
+    "hide-text",
     "subscription-widget",
     "subscribe-widget",
     "share-dialog",
@@ -68,6 +69,32 @@ pub(super) fn is_widget(element: &ElementRef<'_>) -> bool {
         || buttons && links_of(*element).iter().all(|href| is_tools(href))
 }
 
+/// Whether what follows an element was for payers, as Substack marks it.
+pub(super) fn is_paywall(element: &ElementRef<'_>) -> bool {
+    let class = element.value().attr("class").unwrap_or_default();
+    let name = element.value().attr("data-component-name");
+    class
+        .split_whitespace()
+        .any(|class| class == "paywall-jump")
+        || name == Some("PaywallToDOM")
+}
+
+/// Whether a widget asks for something in words that an author may have written.
+pub(super) fn asks(widget: &ElementRef<'_>) -> bool {
+    let class = widget.value().attr("class").unwrap_or_default();
+    let asking = ["subscription-widget", "subscribe-widget"];
+    BUTTONS
+        .iter()
+        .chain(&asking)
+        .any(|name| class.contains(name))
+}
+
+/// Whether an element is set off as a quote, as Substack names it.
+pub(super) fn is_pullquote(element: &ElementRef<'_>) -> bool {
+    let class = element.value().attr("class").unwrap_or_default();
+    element.value().name() == "div" && class.split_whitespace().any(|class| class == "pullquote")
+}
+
 /// Where the links of an element lead.
 pub(super) fn links_of(element: ElementRef<'_>) -> Vec<String> {
     let links = Selector::parse("a[href]").expect("our own selectors are well formed");
@@ -94,38 +121,6 @@ fn is_tools(href: &str) -> bool {
         || page
         || host == "substack.com"
         || host.ends_with(".substack.com")
-}
-
-/// The address of what a page shows of another one: a film, a post.
-pub(super) fn embedded(element: &ElementRef<'_>) -> Option<String> {
-    let attribute = |name: &str| element.value().attr(name).map(str::to_owned);
-    let none = || "no address".to_owned();
-    match element.value().name() {
-        "iframe" | "embed" => Some(attribute("src").unwrap_or_else(none)),
-        "video" | "audio" | "object" => {
-            let source = Selector::parse("source[src]").expect("our own selectors are well formed");
-            let inner = element.select(&source).next();
-            let inner = inner.and_then(|source| source.value().attr("src"));
-            let own = attribute("src").or(attribute("data"));
-            Some(own.or(inner.map(str::to_owned)).unwrap_or_else(none))
-        }
-        // Substack says in JSON what it will show, and fills the element later, if at all.
-        "div" => {
-            let data = attribute("data-attrs")?;
-            let class = attribute("class").unwrap_or_default();
-            let tweet = class.split_whitespace().any(|class| class == "tweet");
-            let empty = element
-                .children()
-                .filter_map(ElementRef::wrap)
-                .next()
-                .is_none();
-            let silent = empty && element.text().all(|text| text.trim().is_empty());
-            let data: Option<serde_json::Value> = serde_json::from_str(&data).ok();
-            let url = data.as_ref().and_then(|data| data["url"].as_str());
-            (tweet || silent).then(|| url.map_or_else(none, str::to_owned))
-        }
-        _ => None,
-    }
 }
 
 /// The text of code, with the ends of its lines however the tool marks them.

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use scraper::{ElementRef, Html, Node, Selector};
 
-use crate::draft::html::element::{BLOCKS, embedded};
+use crate::draft::html::element::BLOCKS;
+use crate::draft::html::embeds::{embedded, mentioned};
 use crate::draft::html::{DEPTH_LIMIT, notes};
 use crate::draft::links::{TODO, phrase_at_end, within};
 use crate::draft::piece::{Kind, Piece, escape};
@@ -42,6 +43,7 @@ pub(super) struct Words {
     footnotes: BTreeSet<String>,
     /// Comments of Google Docs stand on the page.
     comments: bool,
+    /// And what stands in their place.
     images: Vec<Piece>,
     pub(super) notes: Vec<String>,
 }
@@ -101,7 +103,12 @@ impl Words {
         let filler = |c: char| {
             matches!(
                 c,
-                '\u{34f}' | '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}'
+                '\u{34f}'
+                    | '\u{ad}'
+                    | '\u{180e}'
+                    | '\u{200b}'..='\u{200f}'
+                    | '\u{2060}'..='\u{206f}'
+                    | '\u{feff}'
             )
         };
         let text = self.plain(element).replace(filler, "");
@@ -166,10 +173,12 @@ impl Words {
         depth: usize,
     ) -> String {
         let name = element.value().name();
-        if let Some(source) = embedded(&element) {
-            self.notes
-                .push(format!("an embed was left out: `{source}`"));
+        if let Some(pieces) = embedded(element) {
+            self.images.extend(pieces);
             return String::new();
+        }
+        if let Some(name) = mentioned(element) {
+            return escape(&name);
         }
         match name {
             "br" => return "  \n".into(),

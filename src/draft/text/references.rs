@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::draft::links::is_name;
+use crate::draft::links::{self, is_name, phrase_at_end, within};
 use crate::draft::piece::escape;
 use crate::draft::write::target;
 
@@ -59,6 +59,19 @@ pub(super) fn notes(lines: Vec<&str>) -> (Vec<&str>, Vec<(usize, String)>) {
     (kept, found)
 }
 
+/// The first number behind words such as "read more": what stands before them, the link that they are, and
+/// what stands behind it.
+fn phrased<'a>(text: &'a str, known: &BTreeMap<usize, &str>) -> Option<(&'a str, String, &'a str)> {
+    text.match_indices('[').find_map(|(at, _)| {
+        let (number, behind) = text[at + 1..].split_once(']')?;
+        let url = known.get(&number.parse().ok()?)?;
+        let words = text[..at].trim_end();
+        let (before, phrase) = words.split_at(phrase_at_end(words)?);
+        let link = format!("[{}]({})", escape(phrase), target(url));
+        Some((before, link, behind))
+    })
+}
+
 /// Markdown in which each escaped `[3]` mentions its note.
 pub(super) fn noted(markdown: String, notes: &[(usize, String)]) -> String {
     let mut out = markdown;
@@ -68,8 +81,27 @@ pub(super) fn noted(markdown: String, notes: &[(usize, String)]) -> String {
     out
 }
 
+/// Words with their links, as Markdown.
+pub(super) fn linked(text: &str, known: &BTreeMap<usize, &str>) -> String {
+    if let Some(link) = named(text, known) {
+        return link;
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, link, behind)) = phrased(rest, known) {
+        out.push_str(&led(within(before).0, known));
+        out.push_str(&link);
+        rest = behind;
+    }
+    let (words, _) = match out.is_empty() {
+        true => links::linked(rest),
+        false => within(rest),
+    };
+    out + &led(words, known)
+}
+
 /// A short line with a number at its end: the whole line is what the link is called.
-pub(super) fn named(line: &str, known: &BTreeMap<usize, &str>) -> Option<String> {
+fn named(line: &str, known: &BTreeMap<usize, &str>) -> Option<String> {
     let (name, number) = line.trim().strip_suffix(']')?.rsplit_once('[')?;
     let url = known.get(&number.parse().ok()?)?;
     let name = name.trim_end();
@@ -78,7 +110,7 @@ pub(super) fn named(line: &str, known: &BTreeMap<usize, &str>) -> Option<String>
 }
 
 /// Markdown in which each escaped `[3]` leads to where the list says.
-pub(super) fn led(markdown: String, known: &BTreeMap<usize, &str>) -> String {
+fn led(markdown: String, known: &BTreeMap<usize, &str>) -> String {
     let mut out = markdown;
     for (number, url) in known {
         let mark = format!("\\[{number}\\]");

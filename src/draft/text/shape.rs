@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::draft::line::Line;
 
+/// Characters of a headline at most; a longer line is a sentence.
+pub(super) const HEADLINE: usize = 90;
 /// Characters of a numbered headline at most.
 const NUMBERED: usize = 180;
 /// Characters of a section's title at most.
@@ -82,4 +84,40 @@ fn has_text_below(lines: &[Line<'_>], at: usize) -> bool {
         .iter()
         .take_while(|line| !matches!(line, Line::Numbered { .. }));
     block.any(|line| matches!(line, Line::Text(_) | Line::Bullet { .. } | Line::Quote(_)))
+}
+
+/// Whether a drawn line makes a headline of the words above it: stars stand between two scenes.
+pub(super) fn underlines(drawn: &str) -> bool {
+    let first = drawn.chars().next().unwrap_or_default();
+    let line = matches!(first, '-' | '=' | '_' | '~' | '\u{2014}' | '\u{2500}');
+    line && drawn.len() > 2 && drawn.chars().all(|c| c == first)
+}
+
+/// The words of a line that is bold as a whole, and short enough for a headline.
+pub(super) fn bold(line: &str) -> Option<&str> {
+    let words = line.strip_prefix("**")?.strip_suffix("**")?.trim();
+    let short = !words.is_empty() && words.chars().count() <= HEADLINE;
+    (short && !words.contains("**") && !words.ends_with(['.', ','])).then_some(words)
+}
+
+/// The words of a line that Markdown would read as a headline.
+pub(super) fn hashed(line: &str) -> Option<&str> {
+    let words = line.trim_start_matches('#');
+    let marks = line.len() - words.len();
+    let words = words.strip_prefix(' ')?.trim_end_matches('#').trim();
+    let short = !words.is_empty() && words.chars().count() <= HEADLINE;
+    ((1..=6).contains(&marks) && short).then_some(words)
+}
+
+/// A line without the emoji at its end.
+pub(super) fn without_pictures(line: &str) -> &str {
+    let picture = |c: char| c.is_whitespace() || (c > '\u{2190}' && !c.is_alphanumeric());
+    line.trim_end_matches(picture)
+}
+
+/// Whether a line is a short title in capitals: "QUICK HITS".
+pub(super) fn shouts(line: &str) -> bool {
+    let letters = line.chars().filter(|c| c.is_alphabetic());
+    let capitals = letters.clone().all(char::is_uppercase) && letters.count() > 2;
+    capitals && line.chars().count() <= SECTION && line.split(' ').count() <= 5
 }

@@ -116,3 +116,24 @@ fn no_word_of_a_newsletter_is_lost_without_being_told() {
         }
     }
 }
+
+#[test]
+fn pictures_beside_an_imported_text_come_along_and_no_file_from_elsewhere() {
+    let desk = Desk::new();
+    let home = desk.folder.path().join("brought");
+    std::fs::create_dir_all(home.join("images")).expect("a folder");
+    std::fs::write(home.join("images/image1.png"), PNG).expect("a picture");
+    std::fs::write(home.join("notes.txt"), "x").expect("a file");
+    std::fs::write(desk.folder.path().join("secret.png"), PNG).expect("a picture");
+    let page = "<h1>Maps</h1><h2>One</h2><p>a</p><img src=\"images/image1.png\" alt=\"A map\">\
+                <img src=\"../secret.png\" alt=\"None\"><img src=\"notes.txt\" alt=\"No picture\">";
+    std::fs::write(home.join("doc.html"), page).expect("a page");
+    let (code, out, error) = desk.run(&["import-issue", "brought/doc.html", "--slug", "maps"]);
+    assert_eq!(code, 0, "{out}{error}");
+    let folder = desk.emails().join("issues/maps");
+    let copied = std::fs::read(folder.join("images/image1.png")).expect("a copy");
+    assert_eq!(copied, PNG);
+    assert!(!folder.join("notes.txt").exists());
+    assert!(!desk.emails().join("issues/secret.png").exists());
+    assert_eq!(errors(&desk, "maps").len(), 2);
+}
