@@ -139,6 +139,13 @@ begin
             coalesce(o.joined_at, o.confirmed_at) / 86400000, '', -1
         from was o join became n on n.key = o.key
         where o.confirmed_at is not null and n.confirmed_at is null
+        union all
+        -- Who never joined has not left either.
+        select o.list_id, 'left', o.left_at / 86400000, coalesce(r.reason, ''), -1
+        from was o join became n on n.key = o.key
+            left join leave_reasons r on r.subscription = n.key and r.at >= o.left_at
+        where o.confirmed_at is not null and n.confirmed_at is null
+            and o.status = 'unsubscribed' and o.left_at is not null
     ) m (list_id, what, day, why, number)
     group by m.list_id, m.what, m.day, m.why
     having sum(m.number) <> 0

@@ -147,6 +147,14 @@ begin
         coalesce(old.joined_at, old.confirmed_at) / 86400000, '', 0, -1
     where true
     on conflict (list_id, what, day, why, part) do update set number = number - 1;
+    -- And has not left either.
+    insert into journal (list_id, what, day, why, part, number)
+    select old.list_id, 'left', old.left_at / 86400000,
+        coalesce((
+            select r.reason from leave_reasons r where r.subscription = new.key and r.at >= old.left_at
+        ), ''), 0, -1
+    where old.status = 'unsubscribed' and old.left_at is not null
+    on conflict (list_id, what, day, why, part) do update set number = number - 1;
 end;
 
 -- An import is taken back: its readers never joined. A reader who is erased did; her own row is gone before.

@@ -154,10 +154,6 @@ async fn markers(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
         ),
         (found.untried, "sent, and without an attempt"),
         (found.bootless, "marked, and by no sender"),
-        (
-            found.backwards,
-            "settled before they were marked: a clock was set back meanwhile, or they were changed",
-        ),
         (found.early, "marked before the run was made"),
         (
             found.readerless,

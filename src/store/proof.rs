@@ -32,8 +32,6 @@ pub struct LedgerFaults {
     pub untried: i64,
     /// Marked, and by no sender.
     pub bootless: i64,
-    /// Settled before they were marked, by more than a clock is corrected by.
-    pub backwards: i64,
     /// Marked before the run was made, by more than a time zone.
     pub early: i64,
     /// Of a reader who is not there, and was not erased.
@@ -99,8 +97,6 @@ const LEDGER: &str = "
             then 1 else 0 end), 0) as bigint) as untried,
         cast(coalesce(sum(case when d.state in ('sent', 'at_dot', 'uncertain')
             and d.marked_at is not null and d.boot is null then 1 else 0 end), 0) as bigint) as bootless,
-        cast(coalesce(sum(case when d.settled_at < d.marked_at - 60000
-            then 1 else 0 end), 0) as bigint) as backwards,
         cast(coalesce(sum(case when d.marked_at < r.created_at - 86400000
             then 1 else 0 end), 0) as bigint) as early,
         cast(coalesce(sum(case when d.run_id > 1 and d.subscriber_id >= 0 and u.id is null

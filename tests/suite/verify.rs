@@ -135,11 +135,6 @@ on_both!(
                 "1 delivery is marked, and by no sender",
             ),
             (
-                "update deliveries set settled_at = marked_at - 100000 where run_id > 1 and seq = 1",
-                "update deliveries set settled_at = marked_at where settled_at < marked_at",
-                "1 delivery is settled before they were marked",
-            ),
-            (
                 "update deliveries set marked_at = 1000 where run_id > 1 and seq = 1",
                 "update deliveries set marked_at = settled_at where marked_at = 1000",
                 "1 delivery is marked before the run was made",

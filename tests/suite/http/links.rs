@@ -374,7 +374,7 @@ on_both!(
 );
 
 on_both!(
-    with_the_database_gone_pixel_and_known_redirects_answer_and_leaving_says_no,
+    with_the_database_gone_pixel_and_known_redirects_answer_and_leaving_is_kept,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;
         site.seed_run(1).await;
@@ -386,6 +386,15 @@ on_both!(
         assert_eq!(site.get("/healthz").await.status, 200);
         assert_eq!(site.get("/readyz").await.status, 503);
         let leave = format!("/u/{}", site.token(unsubscribe(0)));
+        let kept = site.post(&leave, "List-Unsubscribe=One-Click").await;
+        assert_eq!(kept.status, 200);
+        let journal = site.app.path(&site.app.config.paths.state);
+        let journal = std::fs::read_to_string(journal.join("leaving.journal"));
+        assert_eq!(journal.expect("a journal").lines().count(), 1);
+        // Where nothing can be kept either, nobody is told that she has left.
+        let state = site.app.path(&site.app.config.paths.state);
+        std::fs::remove_dir_all(&state).expect("a folder");
+        std::fs::write(&state, "").expect("a file in its place");
         let refused = site.post(&leave, "List-Unsubscribe=One-Click").await;
         assert_eq!(refused.status, 503);
         let began = std::time::Instant::now();
