@@ -1,7 +1,8 @@
 //! The journal of leavings: what the database does not take in time, in a file beside the keyring until it does.
 //!
 //! Promises: an entry is on the disk before anybody is told so, and stays there until the database has it; bringing it in
-//! twice changes nothing. Whoever begins to send brings it in before anything is taken up. Leaves the work to
+//! twice changes nothing for whoever has not come back in between. Whoever begins to send on this machine brings it in
+//! before anything is taken up; another machine's sender learns of it from the database. Leaves the work to
 //! `store::departures`.
 
 use std::fs::{self, File, OpenOptions};

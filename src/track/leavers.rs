@@ -16,7 +16,7 @@ use crate::track::journal::{Entry, Journal};
 
 /// Leavings of one commit.
 const GROUP: usize = 256;
-/// Leavings that may wait; more are told to come again.
+/// Leavings that may wait; more go to the journal.
 const QUEUE: usize = 4_096;
 /// How long the database is waited for before a leaving goes to the journal: a mailbox provider does not wait for ever,
 /// and does not ask twice.
@@ -72,9 +72,10 @@ impl Leavers {
             }
         }
         let (done, durable) = oneshot::channel();
-        self.queue
-            .try_send((leaving.clone(), done))
-            .map_err(|_| NotDurable)?;
+        // More than can wait for a database that stands still are no reason to refuse any.
+        if self.queue.try_send((leaving.clone(), done)).is_err() {
+            return self.keep(leaving, everywhere).await;
+        }
         match timeout(PATIENCE, durable).await {
             Ok(Ok(Ok(mut left))) => {
                 left.changed |= leaving.left;
