@@ -19,8 +19,9 @@ pub(crate) const UNKNOWN: usize = 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub key: DeliveryKey,
-    /// The fingerprint of what was said.
+    /// The fingerprint of what was said, and the words.
     pub text: String,
+    pub said: String,
     /// It was refused before, and put back.
     pub again: bool,
 }
@@ -101,14 +102,15 @@ impl Blame {
         back
     }
 
-    /// Who is to be put back now that nothing of the run is open: those refused last, all with one text and nobody taken
-    /// behind them. One alone speaks for nobody else where others were taken.
-    pub(crate) fn at_the_end(&mut self) -> Option<Vec<DeliveryKey>> {
+    /// Who is to be put back now that nothing of the run is open, and what was said to the last: those refused last, all
+    /// with one text and nobody taken behind them. One alone speaks for nobody else where others were taken.
+    pub(crate) fn at_the_end(&mut self) -> Option<(Vec<DeliveryKey>, String)> {
         let fresh = self.running().filter(|refusal| !refusal.again);
         let back: Vec<DeliveryKey> = fresh.map(|refusal| refusal.key).collect();
         let told = back.len() > 1 || back.len() == 1 && !self.taken;
         self.found |= told;
-        told.then_some(back)
+        let said = self.running().next().map(|refusal| refusal.said.clone());
+        told.then(|| (back, said.unwrap_or_default()))
     }
 
     /// The refusals of one text behind which nothing else came.
@@ -140,13 +142,14 @@ mod tests {
         Refusal {
             key: key(seq),
             text: text.to_owned(),
+            said: text.to_owned(),
             again: false,
         }
     }
 
     #[test]
     fn at_the_end_of_a_run_fewer_refusals_tell_whose_fault_they_are() {
-        let end = |blame: &mut Blame| blame.at_the_end().map(|back| back.len());
+        let end = |blame: &mut Blame| blame.at_the_end().map(|(back, _)| back.len());
         let mut blame = Blame::default();
         assert_eq!(end(&mut blame), None);
         blame.refused(refused(0, "550 sender refused"));

@@ -31,6 +31,7 @@ impl Refused {
         Refusal {
             key: self.key,
             text: reply.fingerprint(),
+            said: reply.masked(),
             again: self.again,
         }
     }
@@ -39,6 +40,10 @@ impl Refused {
     fn named_nobody(self, reply: &Reply) -> bool {
         self.stage == Stage::Mail && classify(self.stage, reply) != Reason::TooBig
     }
+}
+
+fn refuses(relay: &LiveRelay, said: &str) -> String {
+    format!("relay {} refuses this run: {said}", relay.name)
 }
 
 impl Shared {
@@ -52,14 +57,13 @@ impl Shared {
         reply: &Reply,
     ) {
         self.works(relay);
-        let why = format!("relay {} refuses this run: {}", relay.name, reply.masked());
-        lock(&relay.last_refusal).clone_from(&why);
         let back = {
             let mut blame = lock(&relay.blame);
             let blame = blame.entry(run.id()).or_default();
             blame.refused(refused.to_blame(reply))
         };
         if let Some(back) = back {
+            let why = refuses(relay, &reply.masked());
             self.give_up_on(relay, run, State::Failed, &back, &why)
                 .await;
         } else if let Some(until) = self.waits(run, refused, reply) {
@@ -87,8 +91,8 @@ impl Shared {
             let back = lock(&relay.blame)
                 .get_mut(&run.id())
                 .and_then(Blame::at_the_end);
-            if let Some(back) = back {
-                let why = lock(&relay.last_refusal).clone();
+            if let Some((back, said)) = back {
+                let why = refuses(relay, &said);
                 self.give_up_on(relay, run, State::Failed, &back, &why)
                     .await;
                 return true;

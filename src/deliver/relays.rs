@@ -51,8 +51,6 @@ pub(crate) struct LiveRelay {
     tls: TlsClient,
     ehlo: String,
     pub(super) blame: Mutex<HashMap<RunId, Blame>>,
-    /// What it said when it last refused a run.
-    pub(super) last_refusal: Mutex<String>,
     /// At whose commands its connections end.
     pub culprits: Mutex<Culprits>,
     /// Permanent refusals in a row, over all connections.
@@ -127,7 +125,6 @@ impl LiveRelay {
             tls: TlsClient::new(ca_file.as_deref())?,
             ehlo: public_host(&app.config.publication.url),
             blame: Mutex::default(),
-            last_refusal: Mutex::default(),
             culprits: Mutex::default(),
             refusals: Mutex::default(),
             answered: AtomicBool::new(false),
