@@ -21,6 +21,8 @@ mod refused;
 mod relays;
 pub mod report;
 mod seat;
+pub mod setup;
+pub mod signing;
 mod stages;
 mod standing;
 mod starter;
@@ -40,18 +42,16 @@ use tokio::task::JoinSet;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::uncertain::UncertainPolicy;
-use crate::config::{Config, Relay};
 use crate::deliver::charge::Charge;
 use crate::deliver::direct::memory;
 use crate::deliver::guard::{Generation, SendingLock};
 use crate::deliver::ledger::Ledger;
 use crate::deliver::queue::{Done, Job, Queue};
 use crate::deliver::relays::LiveRelay;
+use crate::deliver::setup::Setup;
 use crate::deliver::watchdog::Watchdog;
 use crate::deliver::worker::opening;
-use crate::dkim::Signer;
 use crate::id::{DeliveryKey, RunId};
-use crate::keyfile;
 use crate::notice;
 use crate::status::RunStatus;
 use crate::store::Store;
@@ -162,6 +162,8 @@ impl Engine {
     /// Sends until told to stop, then drains: takes nothing new, waits for the answers to final dots.
     pub async fn run(self) -> anyhow::Result<()> {
         let shared = self.shared.clone();
+        let setup = Setup::of(&shared.app.config).to_json();
+        shared.app.store.tell_setup(self.boot, &setup).await?;
         if self.charge != Charge::All {
             let charge = self.charge.to_json();
             shared.app.store.tell_charge(self.boot, &charge).await?;
@@ -275,9 +277,14 @@ impl Engine {
 
 /// Whether any process sends from this database now.
 pub async fn is_sending(app: &App) -> anyhow::Result<bool> {
-    match app.store.sqlite_path() {
+    is_sent_from(&app.store).await
+}
+
+/// The same of a database that was only opened for a look.
+pub(crate) async fn is_sent_from(store: &Store) -> anyhow::Result<bool> {
+    match store.sqlite_path() {
         Some(path) => SendingLock::is_held(&SendingLock::beside(path)),
-        None => Ok(app.store.senders_alive().await?),
+        None => Ok(store.senders_alive().await?),
     }
 }
 
@@ -416,36 +423,6 @@ impl Job {
     pub(crate) fn policy(&self) -> UncertainPolicy {
         self.run.policy
     }
-}
-
-/// Who signs for `relay`: nobody where the relay signs itself or no key is configured, and the Ed25519 key
-/// as the second where the relay takes two signatures. The keys' paths start at `base`, the folder of the
-/// configuration file.
-pub fn signers(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Vec<Signer>> {
-    let dkim = &config.dkim;
-    let wanted = relay.is_signed();
-    let second = relay.kind.traits().signatures > 1;
-    let domain = dkim
-        .domain
-        .as_deref()
-        .unwrap_or(config.from.address.domain());
-    let keys = [
-        (&dkim.key, &dkim.selector, wanted),
-        (&dkim.ed25519_key, &dkim.ed25519_selector, wanted && second),
-    ];
-    let mut signers = Vec::new();
-    for (key, selector, wanted) in keys {
-        let Some(file) = key.as_ref().filter(|_| wanted) else {
-            continue;
-        };
-        let pem = keyfile::read(
-            &base.join(file),
-            "DKIM key",
-            "`pressrun keys dkim` makes one",
-        )?;
-        signers.push(Signer::from_pem(domain, selector, &pem)?);
-    }
-    Ok(signers)
 }
 
 /// Wakes the dispatcher at what other processes do. Where that is not told, its own looks see it a little later.

@@ -110,6 +110,13 @@ impl Signer {
         Ok(Signer::new(domain, selector, Key::Rsa(Arc::new(key))))
     }
 
+    /// The same key for another domain, that of a run's frozen From address.
+    #[must_use]
+    pub fn speaking_for(mut self, domain: &str) -> Signer {
+        self.domain = domain.to_ascii_lowercase();
+        self
+    }
+
     fn new(domain: &str, selector: &str, key: Key) -> Signer {
         Signer {
             domain: domain.to_ascii_lowercase(),

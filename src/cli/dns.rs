@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use crate::cli::{Cli, Exit};
 use crate::config::{Config, RelayKind};
-use crate::deliver;
+use crate::deliver::signing;
 use crate::dkim::publish::{Sender, records, zone};
 
 /// Prints every DNS record to publish, ready to paste into a zone file.
@@ -30,7 +30,7 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     let base = path
         .parent()
         .context("the configuration file stands in no folder")?;
-    let signers = deliver::signers(&config, base, relay)?;
+    let signers = signing::signers(&config, base, relay)?;
     let dkim: Vec<_> = signers
         .iter()
         .map(|signer| (signer.record_name(), signer.record()))

@@ -18,6 +18,7 @@ use crate::compile::only::NOBODY;
 use crate::config::Relay;
 use crate::config::privacy::Tracking;
 use crate::deliver::queue::Job;
+use crate::deliver::signing;
 use crate::dkim::Signer;
 use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
 use crate::message::copy::{CopyRecord, Values};
@@ -239,13 +240,10 @@ impl Copies {
         if untracked {
             compiled = compiled.untracked();
         }
+        let signers = self.signers.iter().cloned();
+        let signers = signing::speaking_for(&self.app.config, signers, &headers.from_address);
         Ok(Made {
-            template: MessageTemplate::for_relay(
-                &compiled,
-                headers,
-                self.signers.clone(),
-                &self.more,
-            )?,
+            template: MessageTemplate::for_relay(&compiled, headers, signers, &self.more)?,
             bounce_domain: headers.bounce_domain.clone(),
         })
     }

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::clock::{Timestamp, uptime};
 use crate::config::privacy::Tracking;
 use crate::deliver::charge::Charge;
+use crate::deliver::setup;
 use crate::deliver::stages::Watched;
 use crate::deliver::starter::Clocks;
 use crate::deliver::teller::Telling;
@@ -249,15 +250,30 @@ impl Engine {
         Ok(())
     }
 
+    /// A run through a relay that is not described here is sent by those who know it; where nobody does, it is held.
+    async fn leave_to_others(&self, run: &Run) -> Result<(), StoreError> {
+        let app = &self.shared.app;
+        if setup::who_knows(&app.store, &run.relay, &self.node)
+            .await?
+            .is_empty()
+        {
+            let why = format!(
+                "`{}` names a relay that the configuration of {} does not describe; describe it and restart the \
+                 sender there, or cancel the run and give the others theirs with `--continue --relay NAME`",
+                run.relay, self.node
+            );
+            self.shared.hold(run.id(), &why).await;
+        }
+        Ok(())
+    }
+
     /// Keeps the queue filled from one run of so many that are `sending`; finishes it when nothing is left.
     async fn feed(&self, run: &Arc<Run>, sending: usize, now: Timestamp) -> Result<(), StoreError> {
         let shared = &self.shared;
         let app = &shared.app;
         let system = run.id() == RunId::SYSTEM;
         let Some(via) = shared.via(run) else {
-            let why = format!("`{}` names a relay that is not described", run.relay);
-            shared.hold(run.id(), &why).await;
-            return Ok(());
+            return self.leave_to_others(run).await;
         };
         let wanted = ((shared.connections() * 16) / sending.max(1)).max(512);
         if shared.stands_still(via) && shared.queue.len(run.id()) > 0 {

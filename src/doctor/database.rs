@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 
 use super::{Desk, Findings};
 use crate::clock::Timestamp;
-use crate::deliver;
+use crate::deliver::{self, setup};
 use crate::lists;
 use crate::store::durability::Durability;
 use crate::store::{Store, StoreError};
@@ -73,6 +73,16 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
             ),
             Err(_) => out.unknown("keyring-owner", "the database holds no tables yet"),
         }
+    }
+    match setup::is_outdated(&store, desk.config, "").await {
+        Ok(None) => {}
+        Ok(Some(why)) => out.warn(
+            "sender",
+            why,
+            "a run begun now would go out half by the old configuration",
+        ),
+        // No tables yet: another check tells it.
+        Err(_) => {}
     }
     let state = desk.base.join(&desk.config.paths.state);
     match deliver::is_older(&store, &state).await {

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::app::App;
 use crate::compile::Compiled;
-use crate::deliver;
+use crate::deliver::signing;
 use crate::id::{DeliveryKey, ListId, RunId};
 use crate::message::copy::{CopyRecord, is_forgotten};
 use crate::message::{self, MessageTemplate, RunHeaders, envelope_sender};
@@ -56,7 +56,7 @@ pub async fn message(app: &App, key: DeliveryKey) -> anyhow::Result<Option<Again
     let headers = headers_of(app, key, &frozen.headers).await?;
     let name = frozen.copy.relay.clone().unwrap_or_default();
     let relay = app.config.relay.get(&name);
-    let signers = relay.map(|relay| deliver::signers(&app.config, &app.base, relay));
+    let signers = relay.map(|relay| signing::signers(&app.config, &app.base, relay));
     let (signers, more, doubt) = match (relay, signers.transpose()) {
         (Some(relay), Ok(signers)) => (signers.unwrap_or_default(), relay.fields(), None),
         (Some(relay), Err(error)) => {
@@ -69,6 +69,7 @@ pub async fn message(app: &App, key: DeliveryKey) -> anyhow::Result<Option<Again
             (Vec::new(), Vec::new(), Some(why))
         }
     };
+    let signers = signing::speaking_for(&app.config, signers, &headers.from_address);
     let template = MessageTemplate::for_relay(&frozen.compiled, &headers, signers, &more)?;
     let mut message = Vec::new();
     template.render(&app.keyring, key, &frozen.copy, &mut message)?;

@@ -414,6 +414,11 @@ fn same_subject(facts: &Facts<'_>) -> Option<Question> {
     })
 }
 
+/// Whether so many readers are more than twice as many as usual, or fewer than half.
+pub(crate) fn is_far(now: i64, usual: i64) -> bool {
+    now > usual.saturating_mul(2) || now.saturating_mul(2) < usual
+}
+
 fn audience(facts: &Facts<'_>) -> Option<Question> {
     // A run to a segment is compared with runs to the same segment.
     let past = facts.past.iter().filter(|past| past.whole);
@@ -424,8 +429,7 @@ fn audience(facts: &Facts<'_>) -> Option<Question> {
     }
     sizes.sort_unstable();
     let (usual, now) = (sizes[sizes.len() / 2], facts.readers);
-    let far = now > usual.saturating_mul(2) || now.saturating_mul(2) < usual;
-    far.then(|| Question {
+    is_far(now, usual).then(|| Question {
         guard: Guard::Audience,
         sentence: format!(
             "it would go to {now} readers; the last {} runs went to {usual} in the middle, {} to {}",

@@ -134,6 +134,9 @@ pub async fn plan(
     planned.pace(wishes)?;
     planned.stages(app, wishes, list).await?;
     planned.test(app, wishes, revision)?;
+    let whole = wishes.part == Part::All && wishes.to.is_none();
+    let waits = planned.plan.start.is_some();
+    planned.plan.expected = (whole && waits).then_some(planned.readers);
     planned.plan.zone = planned.plan.start.map(|_| planned.zone.clone());
     Ok(planned)
 }

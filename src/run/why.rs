@@ -95,6 +95,8 @@ struct Facts<'a> {
     /// Whether any process sends, and one that has this run in its charge.
     sender: bool,
     sending: bool,
+    /// A relay that it is to go through and that is not described here.
+    unknown_relay: Option<&'a str>,
     /// Why the next sender would hold it.
     doubt: Option<String>,
     /// A start that is later by more has to be said twice.
@@ -135,6 +137,7 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
             _ if open => deliver::older(app).await?,
             _ => None,
         },
+        unknown_relay: app.config.relays_of(&run.relay).err().filter(|_| open),
         late_start: app.config.send.late_start,
         refusal,
         now,
@@ -207,6 +210,12 @@ fn tell(facts: &Facts<'_>) -> Why {
         .filter(|doubt| !sentence.contains(doubt.as_str()))
     {
         sentence.push_str(&format!("; and {doubt}"));
+    }
+    if let Some(name) = facts.unknown_relay {
+        sentence.push_str(&format!(
+            "; and it is to go through `{name}`, which the configuration here does not describe: describe it, and \
+             restart the sender"
+        ));
     }
     if let Some(test) = &facts.test {
         sentence.push_str("; ");

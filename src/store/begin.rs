@@ -89,11 +89,12 @@ impl Store {
                         "insert into runs (id, kind, slug, title, list_id, revision, headers, relay,
                              policy, status, cutoff, frozen_to, recipients, created_at, since,
                              start_at, zone, local_at, zone_field, per_day, spread, audience, origin,
-                             stages, stage, open_to, pivot, trial, monthly, segment, parts)
+                             stages, stage, open_to, pivot, trial, monthly, segment, parts,
+                             expected)
                          select max(id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9,
                              coalesce(cast($19 as bigint), 0), 0, $9, $9,
                              $10, $11, $12, $13, $14, $15, $16, $17,
-                             $18, $20, $20, cast($19 as bigint), $21, $22, $23, $24
+                             $18, $20, $20, cast($19 as bigint), $21, $22, $23, $24, $25
                          from runs
                          returning id",
                     )
@@ -122,6 +123,7 @@ impl Store {
                     .bind(i64::from(plan.monthly))
                     .bind(segment.as_deref())
                     .bind(parts.as_deref())
+                    .bind(plan.expected)
                     .fetch_one(&mut *conn)
                     .await?;
                     if let Some(page) = page {

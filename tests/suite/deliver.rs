@@ -12,6 +12,7 @@ mod relay;
 mod relays;
 pub mod rig;
 mod rotation;
+mod setup;
 mod system;
 mod waits;
 mod windows;

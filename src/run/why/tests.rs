@@ -51,6 +51,7 @@ fn run(status: RunStatus) -> Run {
         trial: None,
         segment: None,
         monthly: 0,
+        expected: None,
     }
 }
 
@@ -72,6 +73,7 @@ fn facts(run: &Run) -> Facts<'_> {
         sender: true,
         sending: true,
         doubt: None,
+        unknown_relay: None,
         late_start: std::time::Duration::from_secs(3600),
         refusal: None,
         now: Timestamp(NOW),
