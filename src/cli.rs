@@ -9,6 +9,7 @@ mod output;
 mod admin;
 mod archive;
 mod audit;
+mod backup;
 mod build;
 mod check;
 mod completions;
@@ -133,6 +134,7 @@ pub enum Command {
     /// Forgets what is older than the configuration keeps it.
     #[command(subcommand)]
     Retention(retention::Command),
+    Backup(backup::Arguments),
     /// Shows and changes what anyone may read of the issues sent.
     #[command(subcommand)]
     Archive(archive::Command),
@@ -194,7 +196,8 @@ impl Command {
             | Command::Resume(_)
             | Command::Reschedule(_)
             | Command::Cancel(_)
-            | Command::Retention(_) => true,
+            | Command::Retention(_)
+            | Command::Backup(_) => true,
             Command::Lists(command) => matches!(command, lists::Command::Show { .. }),
             Command::Subscribers(command) => !matches!(
                 command,
@@ -316,6 +319,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Admin(command) => admin::run(cli, command).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
         Command::Retention(command) => retention::run(cli, command).await,
+        Command::Backup(arguments) => backup::run(cli, arguments).await,
         Command::Links(arguments) => links::run(cli, arguments).await,
         Command::Archive(command) => archive::run(cli, command).await,
         Command::Events(events) => events::run(cli, events).await,

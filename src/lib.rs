@@ -55,6 +55,7 @@ pub mod store;
 pub mod access;
 pub mod app;
 pub mod archive;
+pub mod backup;
 pub mod deliver;
 pub mod dns;
 pub mod doctor;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod audit;
+mod backup;
 mod commands;
 mod deferred;
 mod desk;

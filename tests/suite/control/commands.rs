@@ -66,6 +66,13 @@ on_both!(
                 && replaced.out.contains("starts Mon 20 Jul 2037 07:00"),
             "{replaced:?}"
         );
+        desk.configure("from.name", "\"The Daily\"");
+        let renamed = desk.run(&["send", "bees", "--replace", "--yes"]).await;
+        assert!(
+            renamed.out.contains("+ The Daily <news@example.com>")
+                && !renamed.out.contains("nothing to replace"),
+            "{renamed:?}"
+        );
         let why = desk.run(&["why", "bees", "--json"]).await;
         let why: serde_json::Value = serde_json::from_str(&why.out).expect("JSON");
         assert_eq!(why[0]["cause"], "scheduled");
