@@ -30,6 +30,7 @@ mod keys;
 mod links;
 mod lists;
 mod logs;
+mod migrate;
 mod mjml;
 mod new;
 mod preview;
@@ -135,6 +136,7 @@ pub enum Command {
     #[command(subcommand)]
     Retention(retention::Command),
     Backup(backup::Arguments),
+    Migrate(migrate::Arguments),
     /// Shows and changes what anyone may read of the issues sent.
     #[command(subcommand)]
     Archive(archive::Command),
@@ -197,7 +199,8 @@ impl Command {
             | Command::Reschedule(_)
             | Command::Cancel(_)
             | Command::Retention(_)
-            | Command::Backup(_) => true,
+            | Command::Backup(_)
+            | Command::Migrate(_) => true,
             Command::Lists(command) => matches!(command, lists::Command::Show { .. }),
             Command::Subscribers(command) => !matches!(
                 command,
@@ -319,6 +322,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Admin(command) => admin::run(cli, command).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
         Command::Retention(command) => retention::run(cli, command).await,
+        Command::Migrate(arguments) => migrate::run(cli, arguments).await,
         Command::Backup(arguments) => backup::run(cli, arguments).await,
         Command::Links(arguments) => links::run(cli, arguments).await,
         Command::Archive(command) => archive::run(cli, command).await,

@@ -198,6 +198,7 @@ pub mod suppressions;
 pub mod system_mail;
 pub mod tags;
 pub mod tallies;
+pub mod transfer;
 pub mod trials;
 pub mod undo;
 pub mod verify;

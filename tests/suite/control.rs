@@ -9,6 +9,7 @@ mod desk;
 mod hygiene;
 mod interrupted;
 mod lists;
+mod migrate;
 mod notices;
 mod output;
 mod pace;
