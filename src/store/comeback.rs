@@ -97,6 +97,13 @@ const REQUEUE: &str = "
       and state = $4 and r.status <> 'cancelled' and (run_id > 1 or attempts < $3)
     returning run_id, seq";
 
+/// Those that were put off before it was known that the relay speaks of all wait no longer than the others.
+const SOONER: &str = "
+    update deliveries set due_at = $2
+    from json_each($1) as o
+    where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
+      and run_id > 1 and state = 'queued' and due_at > $2";
+
 /// What bounces that are taken back had suppressed.
 const ALLOW: &str = "
     delete from suppressions
@@ -200,6 +207,11 @@ impl Store {
                     .await?;
                 sqlx::query(self.sql(ALLOW)).bind(rows.as_str()).execute(&mut *conn).await?;
             }
+            sqlx::query(self.sql(SOONER))
+                .bind(rows.as_str())
+                .bind(due.0)
+                .execute(&mut *conn)
+                .await?;
             let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))
                 .bind(rows.as_str())
                 .bind(due.0)

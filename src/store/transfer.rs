@@ -85,14 +85,14 @@ async fn ensure_empty(conn: &mut PgConnection) -> anyhow::Result<()> {
     let held: i64 = sqlx::query_scalar(
         "select (select count(*) from lists) + (select count(*) from suppressions)
              + (select count(*) from runs where kind = 'issue')
-             + (select count(*) from (select 1 from subscribers limit 1) s)",
+             + (select count(*) from imports)",
     )
     .fetch_one(conn)
     .await
     .map_err(StoreError::from)?;
     ensure!(
         held == 0,
-        "that database holds lists, readers or runs already; one that is brought over comes into an empty one"
+        "that database holds lists or runs already; one that is brought over comes into an empty one"
     );
     Ok(())
 }

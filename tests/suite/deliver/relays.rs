@@ -127,6 +127,19 @@ on_both!(
 );
 
 on_both!(
+    who_was_put_off_before_the_relay_was_given_up_waits_no_longer_for_it,
+    async |engine: Engine| {
+        let (mut rig, spare) = two(engine, 40, "", "priority = 2").await;
+        rig.more_relays("", "retry = [\"50h\"]").await;
+        rig.sink.set_script(script("mail-550-5.7.1"));
+        let run = rig.begin().await;
+        rig.finish(run).await;
+        assert_eq!(spare.counts().accepted, 40);
+        assert_one_copy_each(&rig, &spare, run, 40).await;
+    }
+);
+
+on_both!(
     a_run_that_every_relay_refuses_is_held,
     async |engine: Engine| {
         let (rig, spare) = two(engine, 60, "", "").await;
