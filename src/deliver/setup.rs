@@ -29,18 +29,16 @@ struct Told {
 impl Setup {
     pub(super) fn of(config: &Config) -> Setup {
         let (dkim, privacy) = (&config.dkim, &config.privacy);
-        let file = |path: &Option<PathBuf>| {
-            let path = path.as_ref();
-            path.map_or_else(String::new, |path| path.display().to_string())
-        };
+        // Where it lies is each machine's own; the selector says which it is.
+        let set = |path: &Option<PathBuf>| path.is_some().to_string();
         let settings = [
             ("publication.url", config.publication.url.clone()),
             ("from.address", config.from.address.to_string()),
             ("dkim.domain", dkim.domain.clone().unwrap_or_default()),
             ("dkim.selector", dkim.selector.clone()),
-            ("dkim.key", file(&dkim.key)),
+            ("dkim.key", set(&dkim.key)),
             ("dkim.ed25519_selector", dkim.ed25519_selector.clone()),
-            ("dkim.ed25519_key", file(&dkim.ed25519_key)),
+            ("dkim.ed25519_key", set(&dkim.ed25519_key)),
             ("privacy.tracking", format!("{:?}", privacy.tracking)),
             ("privacy.unasked", privacy.unasked.to_string()),
         ];
