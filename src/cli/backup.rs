@@ -43,17 +43,17 @@ fn tell(made: &Backup, database: &str) {
     let folder = made.folder.display();
     match &made.database {
         Some(_) => println!(
-            "{folder}: {} readers, {} runs, {}; every page of the copy is sound",
-            made.readers,
-            made.runs,
+            "{folder}: {}, {}, {}; every page of the copy is sound",
+            counted(made.readers, "reader"),
+            counted(made.runs, "run"),
             HumanBytes(made.octets)
         ),
         None => println!(
-            "{folder}: configuration, keys and emails, {}; the database is a server's, and its {} readers and {} runs \
-             are copied by\n  pg_dump --format=custom --file={folder}/pressrun.dump {}",
+            "{folder}: configuration, keys and emails, {}; the database is a server's, and its {} and {} are \
+             copied by\n  pg_dump --format=custom --file={folder}/pressrun.dump {}",
             HumanBytes(made.octets),
-            made.readers,
-            made.runs,
+            counted(made.readers, "reader"),
+            counted(made.runs, "run"),
             place(database)
         ),
     }
@@ -67,6 +67,12 @@ fn tell(made: &Backup, database: &str) {
         "the keys in it open every link of your mail and sign in your name: keep it where you keep passwords. To go back \
          to it, copy it to where the publication stood; nothing is sent before `pressrun resume --yes`"
     );
+}
+
+/// `1 run`, `2 runs`.
+fn counted(count: i64, what: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{end}")
 }
 
 /// A database's URL without what only its owner knows.

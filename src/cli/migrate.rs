@@ -46,7 +46,7 @@ pub(super) async fn run(cli: &Cli, arguments: &Arguments) -> anyhow::Result<Exit
     );
     let target = Store::open(to.expose_secret(), &app.base, 2).await?;
     let tell = |table: &str, rows: u64| {
-        if !arguments.json {
+        if rows > 0 && !arguments.json {
             eprintln!("{table}: {rows}");
         }
     };

@@ -40,7 +40,7 @@ on_both!(
         let made = desk.run(&["backup", name]).await;
         assert_eq!(made.code, 0, "{made:?}");
         assert!(
-            made.out.contains("5 readers") && made.out.contains("1 runs"),
+            made.out.contains("5 readers") && made.out.contains("1 run"),
             "{made:?}"
         );
         assert!(copy.join("emails/issues/bees/issue.md").is_file());
