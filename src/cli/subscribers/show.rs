@@ -142,7 +142,7 @@ impl Dossier {
             let since = subscription.left_at.or(subscription.confirmed_at);
             let since = since.unwrap_or(subscription.created_at).to_rfc3339();
             let status = subscription.status.name();
-            let mut line = format!("{status} since {since}, by {}", subscription.source);
+            let mut line = format!("{status} since {since}, came by {}", subscription.source);
             line.push_str(&self.particulars(subscription));
             rows.push((self.list(subscription.list), line));
         }
