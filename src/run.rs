@@ -85,7 +85,7 @@ pub async fn begin_planned(
     let wish = archive::wish(app, &built, &list.slug, plan.segment.is_some());
     let begun = app
         .store
-        .begin_with_page(&new, plan, Some(&wish.page()), again, now)
+        .begin_run(&new, plan, Some(&wish.page()), again, now)
         .await?;
     Ok(Started { begun, built })
 }

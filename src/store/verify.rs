@@ -80,12 +80,8 @@ const COUNT_TWICE: &str = "
     ) as t";
 
 impl Store {
-    /// The states of a run, counted row by row: slow, and independent of the counters.
-    pub async fn count_deliveries(&self, run: RunId) -> Result<Counts> {
-        Ok(self.count_twice(run).await?.rows)
-    }
-
-    /// The same beside what the counters and the run itself say, all of one moment: also while the run is sent.
+    /// The states of a run, counted row by row (slow, and independent of the counters), beside what the counters and
+    /// the run itself say, all of one moment: also while the run is sent.
     pub async fn count_twice(&self, run: RunId) -> Result<Twice> {
         read!(self, conn => {
             let found = sqlx::query_as::<_, (String, i64, i64)>(COUNT_TWICE)
