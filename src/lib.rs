@@ -13,6 +13,7 @@ pub mod hex;
 pub mod id;
 pub mod keyfile;
 pub mod keyring;
+pub mod lock;
 pub mod network;
 pub mod slug;
 pub mod token;

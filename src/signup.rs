@@ -7,8 +7,8 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock as LimitClock;
@@ -24,6 +24,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::dns::Dns;
 use crate::event::Evidence;
 use crate::id::{ListId, SubscriptionKey};
+use crate::lock::lock;
 use crate::network;
 use crate::notice;
 use crate::publication;
@@ -176,7 +177,7 @@ impl Signups {
     /// How the door stands, looked at once a second and after each mail.
     async fn guard(&self) -> anyhow::Result<Guard> {
         let now = self.app.clock.now();
-        let known = *self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *lock(&self.door);
         if let Some((at, guard)) = known
             && now.since(at) < LOOK
             && at <= now
@@ -184,14 +185,14 @@ impl Signups {
             return Ok(guard);
         }
         let guard = guard::look(&self.app).await?;
-        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, guard));
+        *lock(&self.door) = Some((now, guard));
         self.tell(guard);
         Ok(guard)
     }
 
     /// Tells the author when the door comes to stand otherwise; no visitor waits for it.
     fn tell(&self, guard: Guard) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         let before = std::mem::replace(&mut *told, guard);
         let Some(notice) = guard.notice().filter(|_| guard != before) else {
             return;
@@ -206,7 +207,7 @@ impl Signups {
     }
 
     fn look_again(&self) {
-        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.door) = None;
     }
 
     /// The token of a fresh form for `client`.
