@@ -9,6 +9,7 @@ pub mod copy;
 mod fields;
 mod lines;
 mod parts;
+pub mod received;
 mod words;
 
 use std::ops::Range;
