@@ -21,6 +21,7 @@ use crate::address::EmailAddress;
 use crate::clock::Timestamp;
 use crate::compile::{Compiled, Template};
 use crate::dkim::{self, Seal, SignError, Signer};
+use crate::hex::hex;
 use crate::id::{DeliveryKey, SubscriptionKey};
 use crate::keyring::Keyring;
 use crate::message::copy::CopyRecord;
@@ -329,8 +330,5 @@ fn short_hash(headers: &RunHeaders, purpose: &str) -> String {
         hash.update(text);
     }
     let octets: [u8; 32] = hash.finalize().into();
-    octets[..8]
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect()
+    hex(&octets[..8])
 }

@@ -16,7 +16,7 @@ use minijinja::context;
 use minijinja::value::Serde;
 
 use crate::address::EmailAddress;
-use crate::clock::Timestamp;
+use crate::clock::{DAY, Timestamp};
 use crate::config::privacy::Tracking;
 use crate::erasure;
 use crate::http::Public;
@@ -32,7 +32,6 @@ use crate::track::fold;
 
 /// A pause ends within a year: whoever wants longer wants to leave.
 const LONGEST_PAUSE: i64 = 366;
-const DAY: i64 = 86_400_000;
 
 /// `GET /preferences/{token}`: everything that can be chosen.
 pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {

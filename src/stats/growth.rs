@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY, Timestamp};
 
 /// Weeks and months that are shown.
 pub const WEEKS: usize = 26;
@@ -201,7 +201,7 @@ fn month_of(day: i64) -> String {
 }
 
 fn date(day: i64) -> Date {
-    let at = Timestamp(day.saturating_mul(86_400_000)).to_jiff();
+    let at = Timestamp(day.saturating_mul(DAY)).to_jiff();
     TimeZone::UTC.to_datetime(at).date()
 }
 

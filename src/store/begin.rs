@@ -1,6 +1,6 @@
 //! The beginning of a run: made once, started in its time, and its content changed before that.
 
-use crate::clock::Timestamp;
+use crate::clock::{MINUTE, Timestamp};
 use crate::id::{ListId, RunId};
 use crate::rollout::Stages;
 use crate::segment::{Filter, Sieve};
@@ -11,7 +11,7 @@ use crate::store::segments::{Frame, NEXT_RUN, Predicates, bind_values};
 use crate::store::{Result, Store};
 
 /// A node whose clock is ahead of the database's by more than this does not start a run.
-const AHEAD: i64 = 60_000;
+const AHEAD: i64 = MINUTE;
 
 /// What a run that waits for its hour is to send instead.
 pub struct NewContent<'a> {

@@ -8,7 +8,7 @@
 
 use serde::Serialize;
 
-use crate::clock::Timestamp;
+use crate::clock::{HOUR, Timestamp};
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
 use crate::store::events::take_event_ids;
@@ -19,7 +19,6 @@ use crate::store::{Result, Store};
 
 /// Confirm mails wait at most this many hours; beyond, a signup is dropped as the flood it is.
 const HOURS_AHEAD: i64 = 24;
-const HOUR: i64 = 3_600_000;
 /// Hours that are remembered: the present one is held against the mean of a week.
 const HOURS_KEPT: i64 = 170;
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY, Timestamp};
 use crate::event::EventKind;
 use crate::id::{DeliveryKey, ListId, RunId};
 use crate::stats::growth::{Days, Lost, Moved, Way};
@@ -13,9 +13,6 @@ use crate::stats::tally::{Part, Tally, What};
 use crate::stats::usual::ISSUES;
 use crate::store::events::json;
 use crate::store::{Result, Store};
-
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
 
 /// A run as later ones are compared with it.
 #[derive(Clone, Debug, sqlx::FromRow)]
