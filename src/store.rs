@@ -190,6 +190,7 @@ pub mod signup;
 pub mod site;
 pub mod stages;
 pub mod stats;
+mod status;
 pub mod subscribers;
 pub mod sunset;
 pub mod suppressions;

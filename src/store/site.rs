@@ -4,13 +4,14 @@ use crate::address::EmailAddress;
 use crate::clock::Timestamp;
 use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
 use crate::store::{Result, Store};
+use crate::subscriber::Status;
 
 /// A subscription as a page may show it.
 #[derive(Clone, Debug)]
 pub struct SubscriptionView {
     pub list: ListId,
     pub list_title: String,
-    pub status: String,
+    pub status: Status,
     pub left_at: Option<Timestamp>,
     /// Whether the subscription was ever confirmed.
     pub confirmed: bool,
@@ -23,13 +24,6 @@ pub struct SubscriptionView {
     /// The whole address in canonical form, never for a page, and the name under which it may be suppressed.
     pub canonical: String,
     pub hash: [u8; 32],
-}
-
-impl SubscriptionView {
-    /// Whether the reader is on the list, paused or not.
-    pub fn reads_it(&self) -> bool {
-        matches!(self.status.as_str(), "confirmed" | "paused")
-    }
 }
 
 /// An image as it was compiled into an issue.
@@ -139,7 +133,7 @@ fn indexed((link, url): (i64, String)) -> Option<(u32, String)> {
 type ViewColumns = (
     i64,
     String,
-    String,
+    Status,
     Option<i64>,
     bool,
     i64,
