@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::terminal::acts;
+
 /// How much a finding weighs: an error stops the issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -238,7 +240,7 @@ fn frame(line: usize, column: usize, excerpt: &Excerpt) -> String {
     let at = column.saturating_sub(1);
     let skip = at.saturating_sub(FRAME_MARGIN);
     let shown = at - skip + excerpt.length.min(FRAME_MARGIN) + FRAME_MARGIN;
-    let tidy = |c: char| if c.is_control() { ' ' } else { c };
+    let tidy = |c: char| if acts(c) { ' ' } else { c };
     let text: String = excerpt
         .text
         .chars()

@@ -16,6 +16,7 @@ pub mod keyring;
 pub mod lock;
 pub mod network;
 pub mod slug;
+pub mod terminal;
 pub mod token;
 
 // Domain: pure.

@@ -23,6 +23,7 @@ use crate::publication::Built;
 use crate::rehearse::inspect::{Inspector, Value};
 use crate::run;
 use crate::store::audience::{Listener, Whom};
+use crate::terminal::acts;
 
 mod caps;
 mod inspect;
@@ -359,7 +360,7 @@ fn masked(address: &str) -> String {
     if let Ok(address) = EmailAddress::parse(address) {
         return address.masked();
     }
-    let plain = |c: &char| !c.is_control();
+    let plain = |&c: &char| !acts(c);
     let first: String = address.chars().filter(plain).take(1).collect();
     match address.rsplit_once('@') {
         Some((_, domain)) => {

@@ -22,6 +22,7 @@ use crate::status::RunStatus;
 use crate::store::StoreError;
 use crate::store::revisions::NewRevision;
 use crate::store::runs::{Begun, NewRun, Plan, Run};
+use crate::terminal::plain;
 
 pub mod again;
 pub mod guards;
@@ -172,8 +173,7 @@ pub async fn find(app: &App, issue: &str) -> anyhow::Result<Run> {
     let Some(number) = number else {
         let run = app.store.run_of(slug).await?;
         return run.with_context(|| {
-            // What was typed moves no cursor.
-            let slug: String = slug.chars().filter(|c| !c.is_control()).collect();
+            let slug = plain(slug);
             format!("no run of `{slug}` was ever begun; `pressrun status` lists the runs")
         });
     };

@@ -4,6 +4,7 @@ use anyhow::Context;
 use clap::Args;
 use url::{Host, Url};
 
+use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit};
 use crate::config::{Config, RelayKind};
 use crate::deliver::signing;
@@ -72,7 +73,7 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         dkim,
     });
     if dns.json {
-        println!("{}", serde_json::to_string_pretty(&records)?);
+        print_json(&records)?;
         return Ok(Exit::Done);
     }
     if !signs {
