@@ -122,7 +122,7 @@ pub async fn keep_revision(
 pub async fn headers(
     app: &App,
     list: Option<ListId>,
-    campaign: &str,
+    about: &str,
 ) -> anyhow::Result<RunHeaders> {
     let config = &app.config;
     let list = match list {
@@ -133,14 +133,14 @@ pub async fn headers(
             domain: config.from.address.domain().to_owned(),
         }),
     };
-    Ok(headers_of(config, list, campaign, instance(app).await?))
+    Ok(headers_of(config, list, about, instance(app).await?))
 }
 
 /// The header that the configuration gives for `list`, in the installation named `instance`.
 pub fn headers_of(
     config: &Config,
     list: Option<ListHeaders>,
-    campaign: &str,
+    about: &str,
     instance: String,
 ) -> RunHeaders {
     let domain = config.from.address.domain();
@@ -150,7 +150,7 @@ pub fn headers_of(
         from_address: config.from.address.clone(),
         reply_to: config.from.reply_to.clone(),
         list,
-        campaign: campaign.to_owned(),
+        about: about.to_owned(),
         bounce_domain: bounces.to_owned(),
         mailto: config.inbound.mailto,
         public_url: config.publication.url.trim_end_matches('/').to_owned(),

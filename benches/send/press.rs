@@ -196,7 +196,7 @@ impl Press {
                 label: "0123456789abcdef".to_owned(),
                 domain: "example.com".to_owned(),
             }),
-            campaign: slug,
+            about: slug,
             bounce_domain: "example.com".to_owned(),
             mailto: false,
             public_url: config.publication.url.clone(),
