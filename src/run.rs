@@ -119,11 +119,7 @@ pub async fn keep_revision(
 }
 
 /// The header of mails for readers of `list`, or for people who have joined none.
-pub async fn headers(
-    app: &App,
-    list: Option<ListId>,
-    about: &str,
-) -> anyhow::Result<RunHeaders> {
+pub async fn headers(app: &App, list: Option<ListId>, about: &str) -> anyhow::Result<RunHeaders> {
     let config = &app.config;
     let list = match list {
         None => None,

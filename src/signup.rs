@@ -285,47 +285,51 @@ impl Signups {
         if !self.takes_mail(&address).await {
             return Ok(Answer::Received);
         }
-        let Typed {
-            name,
-            fields,
-            lists,
-            tags,
-        } = typed;
-        let draw = |list: ListId| (list, self.app.chance.key());
-        let lists: Vec<(ListId, i64)> = lists.into_iter().map(draw).collect();
-        let canonical = address.canonical();
-        let folded = fold(&address);
-        let keyring = &self.app.keyring;
-        let known = self.known.get_or_init(|| known_mail(&self.app)).await;
-        let done = self
-            .app
-            .store
-            .sign_up(&SignUp {
-                lists: &lists,
-                address: address.as_str(),
-                canonical: &canonical,
-                hash: keyring.address_hash(&canonical),
-                // No address holds a NUL, so no folded address is ever taken for a suppressed one.
-                limit: keyring.address_hash(&format!("limit\0{folded}")),
-                name: &name,
-                fields: &fields,
-                tags: &tags,
-                subscriber: self.app.chance.key(),
-                nonce,
-                nonces_before: now.before(signup.form_max_age + SKEW),
-                mailed_after: now.before(signup.address_window),
-                per_hour: signup.confirms_per_hour,
-                revision,
-                known: known.as_deref(),
-                reminded: keyring.address_hash(&format!("known\0{folded}")),
-                at: now,
-            })
-            .await?;
+        let done = self.enter(&address, &typed, nonce, revision, now).await?;
         if done == SignedUp::Mailed {
             self.look_again();
         }
         tracing::debug!(outcome = ?done, "signup");
         Ok(Answer::Received)
+    }
+
+    /// Writes down what nothing speaks against, with the mail that it asks for, if any.
+    async fn enter(
+        &self,
+        address: &EmailAddress,
+        typed: &Typed,
+        nonce: i64,
+        revision: &str,
+        now: Timestamp,
+    ) -> anyhow::Result<SignedUp> {
+        let signup = &self.app.config.signup;
+        let draw = |list: ListId| (list, self.app.chance.key());
+        let lists: Vec<(ListId, i64)> = typed.lists.iter().copied().map(draw).collect();
+        let canonical = address.canonical();
+        let folded = fold(address);
+        let keyring = &self.app.keyring;
+        let known = self.known.get_or_init(|| known_mail(&self.app)).await;
+        let form = SignUp {
+            lists: &lists,
+            address: address.as_str(),
+            canonical: &canonical,
+            hash: keyring.address_hash(&canonical),
+            // No address holds a NUL, so no folded address is ever taken for a suppressed one.
+            limit: keyring.address_hash(&format!("limit\0{folded}")),
+            name: &typed.name,
+            fields: &typed.fields,
+            tags: &typed.tags,
+            subscriber: self.app.chance.key(),
+            nonce,
+            nonces_before: now.before(signup.form_max_age + SKEW),
+            mailed_after: now.before(signup.address_window),
+            per_hour: signup.confirms_per_hour,
+            revision,
+            known: known.as_deref(),
+            reminded: keyring.address_hash(&format!("known\0{folded}")),
+            at: now,
+        };
+        Ok(self.app.store.sign_up(&form).await?)
     }
 
     /// Whether mail to the address's domain is worth a try: not when it states that it takes none (RFC 7505). Asked
