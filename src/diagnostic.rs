@@ -87,6 +87,7 @@ impl Diagnostic {
         }
     }
 
+    /// Whether it keeps the issue from being compiled or sent.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -159,6 +160,7 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// An error about the character at `offset`, in octets of the text.
     pub fn error(
         &self,
         offset: usize,
@@ -168,6 +170,7 @@ impl Source<'_> {
         self.at(Severity::Error, offset, 1, code, message)
     }
 
+    /// A warning about the character at `offset`, in octets of the text.
     pub fn warning(
         &self,
         offset: usize,

@@ -104,6 +104,7 @@ pub struct Group {
     pub examples: Vec<Example>,
 }
 
+/// One of the readers whom a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Example {
     /// In JSON a text: scripts would round a number of 63 bits.

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{DAY, Timestamp};
 use crate::subscriber::Status;
 
-/// Weeks and months that are shown.
+/// Weeks that are shown.
 pub const WEEKS: usize = 26;
+/// Months of joining that are shown.
 pub const MONTHS: usize = 24;
 
 /// What stands beside the statuses for those whose addresses are suppressed.

@@ -50,6 +50,7 @@ pub struct Manners {
     pub verdict: Verdict,
 }
 
+/// What becomes of a message at its final dot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Taken,
