@@ -51,7 +51,6 @@ pub struct CopyRow {
     pub revision: Option<String>,
     pub headers: String,
     pub copy: Option<String>,
-    pub state: String,
 }
 
 /// The bound of a stage stands within a block. Only those are looked at that have something queued and nothing due.
@@ -330,7 +329,7 @@ impl Store {
     pub async fn copy_of(&self, key: DeliveryKey) -> Result<Option<CopyRow>> {
         read!(self, conn => {
             let row = sqlx::query_as::<_, CopyRow>(
-                "select coalesce(m.revision, r.revision) as revision, r.headers, d.copy, d.state
+                "select coalesce(m.revision, r.revision) as revision, r.headers, d.copy
                  from deliveries d
                      join runs r on r.id = d.run_id
                      left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
