@@ -115,7 +115,8 @@ on_both!(
                 .filter(|word| *word != "--json")
                 .collect();
             let said = desk.run(&text).await;
-            assert!(matches!(said.code, 0 | 3), "{look:?}: {said:?}");
+            // Some find fault with such words, and none breaks.
+            assert!(matches!(said.code, 0 | 1 | 3), "{look:?}: {said:?}");
             for output in [&said.out, &said.error] {
                 assert_eq!(faults(output), [""; 0], "{look:?}: {output:?}");
             }
