@@ -33,7 +33,6 @@ pub const WHOLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const SEEN: Duration = Duration::from_secs(60);
 /// Characters kept of a browser's name.
 const AGENT: usize = 200;
-const DAY: i64 = 86_400_000;
 /// The session of commands: no key is 0.
 pub const COMMAND: i64 = 0;
 
@@ -78,7 +77,7 @@ pub async fn by_link(app: &App, token: &str, guest: &Guest) -> anyhow::Result<Op
 pub async fn by_password(app: &App, typed: Typed, guest: &Guest) -> anyhow::Result<Option<String>> {
     let now = app.clock.now();
     let client = network::client(guest.client);
-    let network = app.keyring.network_hash(now.0.div_euclid(DAY), client);
+    let network = app.keyring.network_hash(now.day(), client);
     let number = app.chance.key();
     let tries = app
         .store

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::terminal::acts;
+
 /// How much a finding weighs: an error stops the issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -85,6 +87,7 @@ impl Diagnostic {
         }
     }
 
+    /// Whether it keeps the issue from being compiled or sent.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -157,6 +160,7 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// An error about the character at `offset`, in octets of the text.
     pub fn error(
         &self,
         offset: usize,
@@ -166,6 +170,7 @@ impl Source<'_> {
         self.at(Severity::Error, offset, 1, code, message)
     }
 
+    /// A warning about the character at `offset`, in octets of the text.
     pub fn warning(
         &self,
         offset: usize,
@@ -238,7 +243,7 @@ fn frame(line: usize, column: usize, excerpt: &Excerpt) -> String {
     let at = column.saturating_sub(1);
     let skip = at.saturating_sub(FRAME_MARGIN);
     let shown = at - skip + excerpt.length.min(FRAME_MARGIN) + FRAME_MARGIN;
-    let tidy = |c: char| if c.is_control() { ' ' } else { c };
+    let tidy = |c: char| if acts(c) { ' ' } else { c };
     let text: String = excerpt
         .text
         .chars()

@@ -13,8 +13,10 @@ pub mod hex;
 pub mod id;
 pub mod keyfile;
 pub mod keyring;
+pub mod lock;
 pub mod network;
 pub mod slug;
+pub mod terminal;
 pub mod token;
 
 // Domain: pure.

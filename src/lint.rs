@@ -42,13 +42,6 @@ pub struct Lint {
     pub summary: &'static str,
 }
 
-impl Lint {
-    /// Where its page stands in the documentation.
-    pub fn page(&self) -> String {
-        format!("docs/lints/{}.md", self.code)
-    }
-}
-
 const fn lint(code: &'static str, level: Level, summary: &'static str) -> Lint {
     Lint {
         code,

@@ -40,6 +40,7 @@ pub enum Level {
     Skip,
 }
 
+/// How a document is read and drawn.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     pub level: Level,

@@ -271,7 +271,7 @@ pub async fn list(app: &App, list: &List) -> anyhow::Result<ListReport> {
         return Ok(kept);
     }
     let days = app.store.count_list(list.id).await?;
-    let found = growth(&days, now.seconds().div_euclid(86_400));
+    let found = growth(&days, now.day());
     let text = serde_json::to_string(&found)?;
     app.store.keep_list_numbers(list.id, now, &text).await?;
     Ok(report(list, now, found))

@@ -9,12 +9,10 @@
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -192,6 +190,7 @@ pub mod signup;
 pub mod site;
 pub mod stages;
 pub mod stats;
+mod status;
 pub mod subscribers;
 pub mod sunset;
 pub mod suppressions;
@@ -480,14 +479,4 @@ impl SqliteStore {
         }
         Ok(())
     }
-}
-
-/// A database of the given name beside the one `url` names, for tools that make and drop databases.
-pub async fn postgres_admin(url: &str, statement: String) -> anyhow::Result<()> {
-    let mut conn = PgConnectOptions::from_str(url)?.connect().await?;
-    sqlx::raw_sql(AssertSqlSafe(statement))
-        .execute(&mut conn)
-        .await?;
-    conn.close().await?;
-    Ok(())
 }

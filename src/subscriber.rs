@@ -3,6 +3,8 @@
 //! Promises: a name or a value kept here holds no control character, whoever wrote it. Leaves escaping
 //! to the place where a value lands.
 
+use std::fmt;
+
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
@@ -52,6 +54,29 @@ impl Status {
     /// The status of this name.
     pub fn parse(name: &str) -> Option<Status> {
         Status::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Whether the reader is on the list, resting or not.
+    pub fn is_on(self) -> bool {
+        matches!(self, Status::Confirmed | Status::Paused)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl TryFrom<String> for Status {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Status, String> {
+        Status::parse(&name).ok_or_else(|| {
+            format!(
+                "`{name}` is no status of a subscription: this database was written by another version"
+            )
+        })
     }
 }
 

@@ -49,14 +49,14 @@ const RETRIES: [Duration; 5] = [
 /// The way into the writer; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Tracker {
-    queue: mpsc::Sender<Job>,
+    queue: mpsc::Sender<Asked>,
     lost: Arc<AtomicU64>,
     /// A group is being tried again: nobody need wait for the database to come back.
     behind: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
-enum Job {
+enum Asked {
     Event(Event, oneshot::Sender<bool>),
     /// Everything before this is to be written first.
     Stop(oneshot::Sender<()>),
@@ -77,7 +77,7 @@ impl Tracker {
     }
 
     fn begin(store: Store, clock: Clock, unasked: bool, anonymous: bool) -> Tracker {
-        let (queue, jobs) = mpsc::channel(QUEUE);
+        let (queue, asked) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let behind = Arc::new(AtomicBool::new(false));
         // One call waits at most: it will see all that came before it was heard.
@@ -97,7 +97,7 @@ impl Tracker {
             lost: Arc::clone(&lost),
             behind: Arc::clone(&behind),
         };
-        tokio::spawn(writer.run(jobs));
+        tokio::spawn(writer.run(asked));
         Tracker {
             queue,
             lost,
@@ -112,7 +112,7 @@ impl Tracker {
             return true;
         }
         let (done, committed) = oneshot::channel();
-        if self.queue.try_send(Job::Event(event, done)).is_err() {
+        if self.queue.try_send(Asked::Event(event, done)).is_err() {
             lose(&self.lost, 1);
             return false;
         }
@@ -131,7 +131,7 @@ impl Tracker {
     /// Writes and counts what waits, then ends the writer.
     pub async fn close(&self) {
         let (done, written) = oneshot::channel();
-        if self.queue.send(Job::Stop(done)).await.is_ok() {
+        if self.queue.send(Asked::Stop(done)).await.is_ok() {
             written.await.ok();
         }
     }
@@ -152,19 +152,19 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+    async fn run(mut self, mut asked: mpsc::Receiver<Asked>) {
         let mut batch = Vec::with_capacity(GROUP);
-        while jobs.recv_many(&mut batch, GROUP).await > 0 {
+        while asked.recv_many(&mut batch, GROUP).await > 0 {
             let mut events = Vec::with_capacity(batch.len());
             let mut waiting = Vec::with_capacity(batch.len());
             let mut stop = None;
-            for job in batch.drain(..) {
-                match job {
-                    Job::Event(event, done) => {
+            for one in batch.drain(..) {
+                match one {
+                    Asked::Event(event, done) => {
                         events.push(event);
                         waiting.push(done);
                     }
-                    Job::Stop(done) => stop = Some(done),
+                    Asked::Stop(done) => stop = Some(done),
                 }
             }
             let committed = self.commit(&events).await;

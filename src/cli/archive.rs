@@ -9,12 +9,13 @@ use crate::app::App;
 use crate::archive;
 use crate::archive::export::Origin;
 use crate::archive::import::{Report, import};
-use crate::cli::output::{plain, print, print_json, table};
+use crate::cli::output::{print, print_json, table};
 use crate::cli::{Cli, Exit, audit};
 use crate::clock::Timestamp;
 use crate::config::archive::Visibility;
 use crate::schedule;
 use crate::store::archive::{Page, Shelved};
+use crate::terminal::plain;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::cli::output::{plain, print_json};
+use crate::cli::output::print_json;
 use crate::cli::send::ask::{Deed, answer};
 use crate::cli::{Cli, Exit, audit, follow};
 use crate::clock::Timestamp;
@@ -15,6 +15,7 @@ use crate::run::why::{self, Why};
 use crate::schedule;
 use crate::status::RunStatus;
 use crate::store::runs::Run;
+use crate::terminal::plain;
 
 /// Runs shown by `status` beside those that are not over: the newest ones.
 const SHOWN: u32 = 20;

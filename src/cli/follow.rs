@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::output::plain;
 use crate::clock::Timestamp;
 use crate::deliver::trouble::Trouble;
 use crate::delivery::{Counts, State};
@@ -19,6 +18,7 @@ use crate::id::RunId;
 use crate::run::{self, trial};
 use crate::status::RunStatus;
 use crate::store::runs::Run;
+use crate::terminal::plain;
 
 const LOOK: Duration = Duration::from_millis(200);
 const LINE: Duration = Duration::from_secs(5);
@@ -48,7 +48,7 @@ pub(crate) async fn follow(
         bar.set_position(u64::try_from(done).unwrap_or(0));
         let (deferred, next) = app.store.deferred(run, app.clock.now()).await?;
         let text = status_line(&now, &counts, deferred, next, &trouble);
-        bar.set_message(text.clone());
+        bar.set_message(plain(&text));
         let over = !matches!(
             now.status,
             RunStatus::Scheduled | RunStatus::Freezing | RunStatus::Sending

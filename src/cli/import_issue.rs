@@ -11,10 +11,11 @@ use serde_json::json;
 use crate::cli::Exit;
 use crate::cli::check::configuration;
 use crate::cli::new::shown;
-use crate::cli::output::{pairs, plain, print, print_json};
+use crate::cli::output::{pairs, print, print_file, print_json};
 use crate::draft::{self, Draft};
 use crate::publication::Publication;
 use crate::publication::shelf::slug_of;
+use crate::terminal::plain;
 
 /// How the names of pictures end.
 const PICTURES: [&str; 5] = ["png", "jpg", "jpeg", "gif", "webp"];
@@ -51,7 +52,7 @@ pub(super) fn run(config: &Path, arguments: &ImportIssue) -> anyhow::Result<Exit
     let draft = draft::read_of(publication.unwrap_or_default(), &octets);
     let draft = draft.map_err(|problem| anyhow!("`{name}`: {problem}"))?;
     if arguments.stdout {
-        print(&draft.markdown)?;
+        print_file(&draft.markdown)?;
         return Ok(Exit::Done);
     }
     let (_, emails) = known?;

@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 
 use crate::chance::Chance;
+use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit, audit};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -93,7 +94,7 @@ fn list(keyring: &Keyring, json: bool) -> anyhow::Result<Exit> {
                 serde_json::json!({ "id": id, "state": state, "created": created })
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&keys)?);
+        print_json(&keys)?;
         return Ok(Exit::Done);
     }
     println!("{:>3}  {:<8}  created", "id", "state");

@@ -2,9 +2,10 @@
 
 use clap::Args;
 
-use crate::cli::output::{plain, print, print_json};
+use crate::cli::output::{print, print_json};
 use crate::cli::{Cli, Exit};
 use crate::run::{self, why};
+use crate::terminal::plain;
 
 /// Says why a run stands where it stands: the cause, since when, what goes on, when it is next tried.
 #[derive(Debug, Args)]

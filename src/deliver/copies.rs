@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -21,6 +21,7 @@ use crate::deliver::queue::Job;
 use crate::deliver::signing;
 use crate::dkim::Signer;
 use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
+use crate::lock::lock;
 use crate::message::copy::{CopyRecord, Values};
 use crate::message::{MessageTemplate, RunHeaders, envelope_sender};
 use crate::run;
@@ -247,10 +248,6 @@ impl Copies {
             bounce_domain: headers.bounce_domain.clone(),
         })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Which subject of its run's test a job has, and the revision where that is not the run's own.

@@ -8,13 +8,14 @@
 use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::deliver::standing::{Coin, Standing, Turns, Via, Wait};
 use crate::id::RunId;
+use crate::lock::lock;
 use crate::store::leases::Queued;
 use crate::store::runs::Run;
 
@@ -427,8 +428,4 @@ impl Inner {
         };
         &mut self.runs[index]
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

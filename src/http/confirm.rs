@@ -36,7 +36,7 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
     };
     let lists = site.app.store.asked_titles(subscription).await?;
     // Whatever the link was for stands: its second button would take a reader off her list.
-    if view.reads_it() && lists.len() == 1 {
+    if view.status.is_on() && lists.len() == 1 {
         let lists = site.app.store.confirmed_titles(subscription).await?;
         let manage = sign(&site.app.keyring, &Claim::Manage(subscription));
         let values = context! { lists, manage, before => true };

@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, HeaderName};
 
 use crate::clock::Timestamp;
 use crate::event::{Evidence, clean_header, known};
+use crate::hex::hex;
 use crate::http::listener::Client;
 use crate::keyring::Keyring;
 use crate::network;
@@ -17,13 +18,12 @@ pub fn gather(keyring: &Keyring, client: Client, headers: &HeaderMap, at: Timest
         let value = headers.get(HeaderName::from_static(name))?;
         Some(clean_header(value.as_bytes()))
     };
-    let day = at.seconds().div_euclid(86_400);
+    let day = at.day();
     let hash = keyring.network_hash(day, network::wide(client.0));
-    let network = hash[..NETWORK].iter().map(|byte| format!("{byte:02x}"));
     Evidence {
         after: None,
         agent: text("user-agent").unwrap_or_default(),
-        network: network.collect(),
+        network: hex(&hash[..NETWORK]),
         purpose: text("sec-purpose")
             .or_else(|| text("purpose"))
             .or_else(|| text("x-purpose")),

@@ -22,6 +22,7 @@ use crate::http::listener::Client;
 use crate::id::{DeliveryKey, SubscriptionKey};
 use crate::store::departures::Leaving;
 use crate::store::site::SubscriptionView;
+use crate::subscriber::Status;
 use crate::subscriber::parting::{Reason, WORDS_LIMIT, given};
 use crate::token::{Claim, Purpose, verify};
 use crate::track::leavers::Parted;
@@ -66,7 +67,7 @@ async fn ask(site: &Public, subscription: SubscriptionKey, path: &str) -> Result
     }
     let view = site.app.store.subscription_view(subscription).await?;
     let view = view.ok_or(Fault::NotFound)?;
-    if view.status == "unsubscribed" {
+    if view.status == Status::Unsubscribed {
         return Ok(left(site, Some(&view), path));
     }
     let reasons =
@@ -113,8 +114,7 @@ pub(super) async fn decide(
         let back = store.come_back(subscription, at.before(UNDO), at).await?;
         let view = store.subscription_view(subscription).await?;
         let view = view.ok_or(Fault::NotFound)?;
-        let reads = matches!(view.status.as_str(), "confirmed" | "paused");
-        return Ok(match back || reads {
+        return Ok(match back || view.status.is_on() {
             true => {
                 let values = context! { list => view.list_title, address => view.address };
                 site.pages.render("returned.html", values)

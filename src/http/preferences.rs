@@ -16,7 +16,7 @@ use minijinja::context;
 use minijinja::value::Serde;
 
 use crate::address::EmailAddress;
-use crate::clock::Timestamp;
+use crate::clock::{DAY, Timestamp};
 use crate::config::privacy::Tracking;
 use crate::erasure;
 use crate::http::Public;
@@ -27,12 +27,12 @@ use crate::http::listener::Client;
 use crate::id::{ListId, SubscriptionKey};
 use crate::schedule;
 use crate::store::preferences::{Reader, StandingOn};
+use crate::subscriber::Status;
 use crate::token::{Claim, Purpose, verify};
 use crate::track::fold;
 
 /// A pause ends within a year: whoever wants longer wants to leave.
 const LONGEST_PAUSE: i64 = 366;
-const DAY: i64 = 86_400_000;
 
 /// `GET /preferences/{token}`: everything that can be chosen.
 pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
@@ -130,18 +130,13 @@ async fn show(
     };
     let shown = reader.standings.iter().filter(|on| is_shown(site, on));
     let lists: Vec<_> = shown
-        .map(|on| {
-            let on_it = matches!(on.status.as_str(), "confirmed" | "paused");
-            context! { slug => &on.slug, title => &on.title, on => on_it }
-        })
+        .map(|on| context! { slug => &on.slug, title => &on.title, on => on.is_on() })
         .collect();
-    let paused = reader.standings.iter().filter(|on| on.status == "paused");
+    let paused = reader.standings.iter();
+    let paused = paused.filter(|on| on.status == Some(Status::Paused));
     // Some pauses have no end but the reader's word.
     let until = paused.clone().filter_map(|on| on.paused_until).max();
-    let active = reader
-        .standings
-        .iter()
-        .any(|on| matches!(on.status.as_str(), "confirmed" | "paused"));
+    let active = reader.standings.iter().any(StandingOn::is_on);
     let monthly = reader.standings.iter().any(|on| on.frequency == "monthly");
     let values = context! {
         address => reader.address.masked(),
@@ -179,7 +174,7 @@ fn is_tracked(site: &Public, reader: &Reader) -> bool {
 
 /// Lists that are offered, and those the reader is or was on.
 fn is_shown(site: &Public, on: &StandingOn) -> bool {
-    !on.status.is_empty() || site.app.config.offered_lists().any(|slug| slug == on.slug)
+    on.status.is_some() || site.app.config.offered_lists().any(|slug| slug == on.slug)
 }
 
 /// Takes the boxes of the lists, and how often.
@@ -197,16 +192,16 @@ async fn choose(
     let reads = reader
         .standings
         .iter()
-        .any(|on| matches!(on.status.as_str(), "confirmed" | "paused") || just_left(on));
+        .any(|on| on.is_on() || just_left(on));
     let mut asked = Vec::new();
     let mut refused = false;
     for on in reader.standings.iter().filter(|on| is_shown(site, on)) {
         let wanted = form.all("list").any(|slug| slug == on.slug);
-        let has = matches!(on.status.as_str(), "confirmed" | "paused");
+        let has = on.is_on();
         if wanted && !has {
             let list = ListId(on.list_id);
-            let sure = match on.status.as_str() {
-                "unsubscribed" => just_left(on),
+            let sure = match on.status {
+                Some(Status::Unsubscribed) => just_left(on),
                 _ => reads,
             };
             match (reader.is_proven(), sure) {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::clock::{Timestamp, exact};
+use crate::hex::hex;
 use crate::id::{ListId, SubscriberId};
 use crate::import::formula::neutralised;
 use crate::import::services::Standing;
@@ -146,7 +147,7 @@ pub async fn lines(
 pub(super) fn mark(app: &App) -> String {
     // No address holds a NUL.
     let hash = app.keyring.address_hash("mark\0");
-    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash[..8])
 }
 
 /// The last of a page, and those before it.

@@ -108,6 +108,7 @@ pub enum Mark {
     Style(String),
 }
 
+/// On which side of its line a picture stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
     Left,

@@ -41,6 +41,7 @@ pub struct Front {
     pub places: BTreeMap<String, usize>,
 }
 
+/// Who wrote the issue, and where more is said of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
     pub name: String,

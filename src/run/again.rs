@@ -26,9 +26,8 @@ struct Frozen {
 /// A message as it was handed to the relay.
 pub struct Again {
     pub message: Vec<u8>,
-    /// Its envelope.
+    /// Whom its envelope names as the sender.
     pub sender: String,
-    pub recipient: String,
     /// Why the octets may not be those that went out.
     pub doubt: Option<String>,
 }
@@ -76,7 +75,6 @@ pub async fn message(app: &App, key: DeliveryKey) -> anyhow::Result<Option<Again
     Ok(Some(Again {
         message,
         sender: envelope_sender(&app.keyring, key, &headers.bounce_domain),
-        recipient: frozen.copy.to.to_string(),
         doubt,
     }))
 }
@@ -87,7 +85,6 @@ async fn frozen(app: &App, key: DeliveryKey) -> anyhow::Result<Option<Frozen>> {
         revision: Some(revision),
         copy: Some(copy),
         headers,
-        ..
     }) = row
     else {
         return Ok(None);

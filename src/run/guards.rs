@@ -34,7 +34,7 @@ const ENOUGH: usize = 3;
 /// A start is unusual that lies farther than this from every one of them.
 const HOURS: i32 = 3;
 /// Who has not opened a mail by then may still.
-const DAY: Duration = Duration::from_secs(86_400);
+const OPENS: Duration = Duration::from_hours(24);
 /// The lint that knows which offers have ended.
 pub const PROMO_LINT: &str = "promo-ended";
 
@@ -280,7 +280,7 @@ fn resent(slug: &str, planned: &Planned) -> Option<Question> {
         .since(Timestamp(origin.started_at.unwrap_or(0)));
     let got = if origin.audience == Audience::Unopened.name() {
         "a second time"
-    } else if ago < DAY {
+    } else if ago < OPENS {
         "for the first time"
     } else {
         return None;

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -23,6 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
+use crate::lock::lock;
 use crate::smtp::sink::certificate::Certificate;
 use crate::smtp::sink::conversation::Conversation;
 use crate::smtp::sink::mailboxes::Mailboxes;
@@ -212,7 +213,7 @@ impl Sink {
 
     /// Changes the faults for every message that comes from now on.
     pub fn set_script(&self, script: Script) {
-        *locked(&self.shared.script) = Arc::new(script);
+        *lock(&self.shared.script) = Arc::new(script);
     }
 
     /// Closes the listener and all connections.
@@ -231,21 +232,16 @@ impl Drop for Sink {
 
 impl Shared {
     fn script(&self) -> Arc<Script> {
-        Arc::clone(&locked(&self.script))
+        Arc::clone(&lock(&self.script))
     }
 
     /// Whether a recipient that is turned away `times` times gets through now.
     fn passes_grey(&self, recipient: &str, times: u32) -> bool {
-        let mut seen = locked(&self.grey);
+        let mut seen = lock(&self.grey);
         let seen = seen.entry(recipient.to_owned()).or_default();
         *seen += 1;
         *seen > times
     }
-}
-
-/// A panic elsewhere does not make a counter wrong.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn count(counter: &AtomicU64, by: u64) {

@@ -11,10 +11,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY, Timestamp};
+use crate::subscriber::Status;
 
-/// Weeks and months that are shown.
+/// Weeks that are shown.
 pub const WEEKS: usize = 26;
+/// Months of joining that are shown.
 pub const MONTHS: usize = 24;
 
 /// What stands beside the statuses for those whose addresses are suppressed.
@@ -80,7 +82,7 @@ pub struct Days {
     /// Subscribed readers who click, by the day they first joined.
     pub clicking: Vec<(i64, i64)>,
     /// All subscriptions by status.
-    pub statuses: Vec<(String, i64)>,
+    pub statuses: Vec<(Status, i64)>,
 }
 
 /// Which way readers went.
@@ -106,7 +108,7 @@ pub struct Moved {
 #[derive(Clone, Debug)]
 pub struct Lost {
     /// The status of their subscriptions.
-    pub status: String,
+    pub status: Status,
     /// The day they joined, and the day they were lost.
     pub joined: i64,
     pub day: i64,
@@ -176,9 +178,12 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         .map(|(month, cohort)| Cohort { month, ..cohort });
     let still: i64 = days.standing.iter().map(|&(_, number)| number).sum();
     let lost: i64 = days.lost.iter().map(|lost| lost.number).sum();
-    let mut statuses: BTreeMap<String, i64> = days.statuses.iter().cloned().collect();
+    let statuses = days.statuses.iter();
+    let mut statuses: BTreeMap<String, i64> = statuses
+        .map(|&(status, number)| (status.name().to_owned(), number))
+        .collect();
     for lost in &days.lost {
-        *statuses.entry(lost.status.clone()).or_default() -= lost.number;
+        *statuses.entry(lost.status.name().to_owned()).or_default() -= lost.number;
         *statuses.entry(SUPPRESSED.into()).or_default() += lost.number;
     }
     statuses.retain(|_, number| *number > 0);
@@ -201,13 +206,14 @@ fn month_of(day: i64) -> String {
 }
 
 fn date(day: i64) -> Date {
-    let at = Timestamp(day.saturating_mul(86_400_000)).to_jiff();
+    let at = Timestamp(day.saturating_mul(DAY)).to_jiff();
     TimeZone::UTC.to_datetime(at).date()
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Days, Lost, Moved, Way, growth};
+    use crate::subscriber::Status;
 
     /// 1 November 2026, a Sunday.
     const SUNDAY: i64 = 20_758;
@@ -236,14 +242,14 @@ mod tests {
             ],
             standing: vec![(SUNDAY, 3), (SUNDAY - 7, 10), (SUNDAY - 40, 5)],
             lost: vec![Lost {
-                status: "confirmed".into(),
+                status: Status::Confirmed,
                 joined: SUNDAY - 40,
                 day: SUNDAY - 2,
                 why: "bounced".into(),
                 number: 2,
             }],
             clicking: vec![(SUNDAY - 7, 6)],
-            statuses: vec![("confirmed".into(), 18), ("pending".into(), 2)],
+            statuses: vec![(Status::Confirmed, 18), (Status::Pending, 2)],
         };
         let found = growth(&days, SUNDAY);
         assert_eq!(found.subscribed, 16);

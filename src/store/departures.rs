@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::clock::Timestamp;
+use crate::clock::{HOUR, Timestamp};
 use crate::delivery::State;
 use crate::event::Evidence;
 use crate::id::{DeliveryKey, RunId, SubscriptionKey};
@@ -18,7 +18,7 @@ use crate::store::{Result, Store};
 
 /// A leaving that was answered by a fault is counted when it is asked again within this time; one that
 /// was asked elsewhere (by the author, by another mail) is not this mail's.
-const AGAIN: i64 = 3_600_000;
+const AGAIN: i64 = HOUR;
 
 /// A reader who wants to leave one list.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 
-use crate::clock::Timestamp;
+use crate::clock::{MINUTE, Timestamp};
 use crate::delivery::State;
 use crate::event::{Event, Evidence};
 use crate::id::{DeliveryKey, RunId};
@@ -29,7 +29,7 @@ pub(crate) fn first_id(at: Timestamp) -> i64 {
 }
 
 /// A group takes its ids by its earliest event, and waits no longer than this for its commit.
-const GROUP: i64 = 60_000;
+const GROUP: i64 = MINUTE;
 
 /// No event of this id or a lower one came later.
 pub(crate) fn latest_of(id: i64) -> Timestamp {

@@ -134,7 +134,7 @@ type KnownColumns = (
     Option<String>,
     i64,
     Option<i64>,
-    Option<String>,
+    Option<Status>,
     i64,
     Option<i64>,
     Option<i64>,
@@ -431,7 +431,6 @@ fn known(columns: KnownColumns) -> Known {
         let fields = Fields::from_json(&fields.unwrap_or_default());
         (SubscriberId(id), name.unwrap_or_default(), fields)
     });
-    let status = status.as_deref().and_then(Status::parse);
     let held = |(key, status): (i64, Status)| Held {
         key: SubscriptionKey(key),
         status,

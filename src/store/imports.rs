@@ -42,7 +42,7 @@ pub struct Import {
     pub list: String,
     pub file: String,
     pub service: String,
-    pub status: String,
+    pub status: Status,
     pub consent: String,
     #[serde(skip)]
     pub list_id: ListId,
@@ -72,7 +72,7 @@ pub struct WholeImport {
     pub service: String,
     /// In hex.
     pub fingerprint: String,
-    pub status: String,
+    pub status: Status,
     pub consent: String,
     #[serde(with = "exact")]
     pub begun_at: Timestamp,
@@ -91,7 +91,7 @@ type Columns = (
     String,
     String,
     String,
-    String,
+    Status,
     String,
     i64,
     i64,
@@ -109,7 +109,7 @@ type WholeColumns = (
     String,
     String,
     Vec<u8>,
-    String,
+    Status,
     String,
     i64,
     Option<i64>,
@@ -256,7 +256,7 @@ impl Store {
             .bind(&import.file)
             .bind(&import.service)
             .bind(&import.fingerprint)
-            .bind(&import.status)
+            .bind(import.status.name())
             .bind(&import.consent)
             .bind(import.begun_at.0)
             .bind(import.finished_at.map(|at| at.0))

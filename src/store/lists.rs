@@ -96,12 +96,10 @@ impl Store {
 
     async fn counted(&self, statement: &'static str) -> Result<Vec<(ListId, Status, i64)>> {
         read!(self, conn => {
-            let found: Vec<(i64, String, i64)> =
+            let found: Vec<(i64, Status, i64)> =
                 sqlx::query_as(statement).fetch_all(conn).await?;
-            let known = |(list, status, count): (i64, String, i64)| {
-                Some((ListId(list), Status::parse(&status)?, count))
-            };
-            Ok(found.into_iter().filter_map(known).collect())
+            let counted = |(list, status, count)| (ListId(list), status, count);
+            Ok(found.into_iter().map(counted).collect())
         })
     }
 }

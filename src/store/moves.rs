@@ -4,16 +4,13 @@
 //! it, nor whether it was mailed lately; what came of no wish is forgotten with its link; the address that was given up
 //! is told. Leaves what is kept of that one to `former`.
 
-use crate::clock::Timestamp;
+use crate::clock::{HOUR, Timestamp};
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
 use crate::store::former::{CLEAR_FORMER, Told, give_up};
 use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
-
-/// Milliseconds of an hour.
-const HOUR: i64 = 3_600_000;
 
 /// A wish for another address.
 #[derive(Clone, Debug)]

@@ -1,16 +1,15 @@
 //! What the front door has let through lately, and taking signups back that nobody confirmed.
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY, HOUR, Timestamp};
 use crate::delivery::State;
 use crate::store::blocks::apply_moves;
 use crate::store::leave::moved;
 use crate::store::{Result, Store};
 
-const HOUR: i64 = 3_600_000;
-/// Bounces older than this are forgiven.
-const DAY: i64 = 24 * HOUR;
 /// System mails looked at for the last confirm mails: a bound, whatever else is sent.
 const LOOK_BACK: i64 = 2_000;
+/// Bounces older than this are forgiven.
+const FORGIVEN: i64 = DAY;
 
 /// Notes inside a transaction that an address asked for a confirm mail on these lists, and gives those on which it
 /// had not within the window: `note_signup!(self, conn, lists, limit, at, mailed_after)`.
@@ -132,7 +131,7 @@ impl Store {
             .await?;
             let (settled, bounced): (i64, i64) = sqlx::query_as(BOUNCES)
                 .bind(LOOK_BACK)
-                .bind(at.0 - DAY)
+                .bind(at.0 - FORGIVEN)
                 .bind(last)
                 .fetch_one(&mut *conn)
                 .await?;

@@ -2,15 +2,15 @@
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
-use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
+use crate::id::{DeliveryKey, RunId, SubscriptionKey};
 use crate::store::{Result, Store};
+use crate::subscriber::Status;
 
 /// A subscription as a page may show it.
 #[derive(Clone, Debug)]
 pub struct SubscriptionView {
-    pub list: ListId,
     pub list_title: String,
-    pub status: String,
+    pub status: Status,
     pub left_at: Option<Timestamp>,
     /// Whether the subscription was ever confirmed.
     pub confirmed: bool,
@@ -23,13 +23,6 @@ pub struct SubscriptionView {
     /// The whole address in canonical form, never for a page, and the name under which it may be suppressed.
     pub canonical: String,
     pub hash: [u8; 32],
-}
-
-impl SubscriptionView {
-    /// Whether the reader is on the list, paused or not.
-    pub fn reads_it(&self) -> bool {
-        matches!(self.status.as_str(), "confirmed" | "paused")
-    }
 }
 
 /// An image as it was compiled into an issue.
@@ -104,7 +97,7 @@ impl Store {
     ) -> Result<Option<SubscriptionView>> {
         read!(self, conn => {
             let found: Option<ViewColumns> = sqlx::query_as(
-                "select n.list_id, l.title, n.status, n.left_at, n.confirmed_at is not null,
+                "select l.title, n.status, n.left_at, n.confirmed_at is not null,
                         (select count(*) from subscriptions o
                          where o.subscriber_id = n.subscriber_id and o.key <> n.key
                              and o.status <> 'unsubscribed'),
@@ -134,12 +127,11 @@ fn indexed((link, url): (i64, String)) -> Option<(u32, String)> {
     Some((u32::try_from(link).ok()?, url))
 }
 
-/// List and its title, status, when left, whether confirmed, other lists and whether any is; address, canonical form,
+/// The list's title, status, when left, whether confirmed, other lists and whether any is; address, canonical form,
 /// hash.
 type ViewColumns = (
-    i64,
     String,
-    String,
+    Status,
     Option<i64>,
     bool,
     i64,
@@ -150,10 +142,8 @@ type ViewColumns = (
 );
 
 fn view(columns: ViewColumns) -> Option<SubscriptionView> {
-    let (list, list_title, status, left_at, confirmed, others, reads, address, canonical, hash) =
-        columns;
+    let (list_title, status, left_at, confirmed, others, reads, address, canonical, hash) = columns;
     Some(SubscriptionView {
-        list: ListId(list),
         list_title,
         status,
         left_at: left_at.map(Timestamp),

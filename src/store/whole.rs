@@ -105,7 +105,7 @@ type SubscriptionColumns = (
     i64,
     i64,
     String,
-    String,
+    Status,
     String,
     i64,
     Option<i64>,
@@ -406,7 +406,7 @@ fn subscription(columns: SubscriptionColumns) -> Option<WholeSubscription> {
     Some(WholeSubscription {
         key,
         list,
-        status: Status::parse(&status)?,
+        status,
         source,
         created_at: Timestamp(created),
         confirmed_at: confirmed.map(Timestamp),

@@ -19,6 +19,7 @@ mod schedule;
 mod segments;
 mod signals;
 mod stages;
+mod strangers;
 mod trial;
 
 use pressrun::smtp::sink::SinkOptions;

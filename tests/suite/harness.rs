@@ -6,10 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use pressrun::store::{Store, postgres_admin};
-use sqlx::ConnectOptions;
-use sqlx::postgres::PgConnectOptions;
+use pressrun::store::Store;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 use tokio::sync::OnceCell;
 
 /// Which database a test runs on.
@@ -93,7 +93,7 @@ async fn migrated_database(admin: &str) -> String {
         .expect("a read");
     if known == 0 {
         let made = format!("pressrun_new_{}", std::process::id());
-        let ask = async |statement: String| postgres_admin(admin, statement).await;
+        let ask = async |statement: String| postgres(admin, statement).await;
         ask(format!("create database {made}"))
             .await
             .expect("a new database");
@@ -110,6 +110,15 @@ async fn migrated_database(admin: &str) -> String {
         }
     }
     name
+}
+
+/// Has the server at `url` make or drop a database.
+async fn postgres(url: &str, statement: String) -> sqlx::Result<()> {
+    let mut conn = PgConnection::connect(url).await?;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+        .execute(&mut conn)
+        .await?;
+    conn.close().await
 }
 
 /// The URL of the database `name` on the same server.
@@ -151,12 +160,8 @@ impl Database {
                 let number = COUNT.fetch_add(1, Ordering::Relaxed);
                 let name = format!("pressrun_test_{}_{number}", std::process::id());
                 let template = POSTGRES.get_or_init(|| migrated_database(&admin)).await;
-                postgres_admin(
-                    &admin,
-                    format!("create database {name} template {template}"),
-                )
-                .await
-                .expect("a new database");
+                let copied = format!("create database {name} template {template}");
+                postgres(&admin, copied).await.expect("a new database");
                 Database {
                     url: beside(&admin, &name),
                     admin: Some((admin, name)),
@@ -205,7 +210,7 @@ impl Drop for Database {
         };
         let drop = async move {
             let statement = format!("drop database if exists {name} with (force)");
-            postgres_admin(&admin, statement).await.ok();
+            postgres(&admin, statement).await.ok();
         };
         std::thread::spawn(|| block_on(drop)).join().ok();
     }

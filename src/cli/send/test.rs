@@ -5,12 +5,13 @@ use serde_json::json;
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::cli::output::{plain, print_json};
+use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit, signal};
 use crate::lists;
 use crate::message::copy::Values;
 use crate::publication;
 use crate::run::test_copy::{self, Tested};
+use crate::terminal::plain;
 
 /// Sends a test copy of an issue: real engine, `[TEST]` in the subject, links that change nothing.
 #[derive(Debug, Args)]

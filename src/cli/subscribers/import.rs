@@ -14,6 +14,7 @@ use crate::cli::{Exit, audit};
 use crate::import::outcome::Outcome;
 use crate::import::{Import as Job, Progress, Summary, restore};
 use crate::subscriber::{Status, clean_name};
+use crate::terminal::plain;
 
 /// Rejected rows that are told one by one; JSON has a thousand of them, and the file all.
 const TOLD: usize = 5;
@@ -152,7 +153,7 @@ fn as_text(summary: &Summary) -> String {
     };
     text.push_str(&format!("{}\n", diff(summary)));
     for note in Outcome::from(summary).notes() {
-        text.push_str(&format!("note: {note}\n"));
+        text.push_str(&format!("note: {}\n", plain(&note)));
     }
     if summary.tally.taken_off > 0 {
         text.push_str(match summary.dry_run {
@@ -171,7 +172,7 @@ fn as_text(summary: &Summary) -> String {
         });
     }
     if !summary.tables.is_empty() {
-        let names = summary.tables.join("`, `");
+        let names = plain(&summary.tables.join("`, `"));
         text.push_str(&format!("tables in the archive: `{names}`\n"));
     }
     if !summary.passed_over.is_empty() {
@@ -181,7 +182,7 @@ fn as_text(summary: &Summary) -> String {
         ));
     }
     if !summary.ignored_columns.is_empty() {
-        let names = summary.ignored_columns.join("`, `");
+        let names = plain(&summary.ignored_columns.join("`, `"));
         text.push_str(&format!(
             "columns without a field were ignored: `{names}`\n"
         ));
@@ -189,10 +190,10 @@ fn as_text(summary: &Summary) -> String {
     let told = summary.rejects.len().min(TOLD);
     for reject in &summary.rejects[..told] {
         let place = match &reject.table {
-            Some(table) => format!("`{table}`, line {}", reject.line),
+            Some(table) => format!("`{}`, line {}", plain(table), reject.line),
             None => format!("line {}", reject.line),
         };
-        text.push_str(&format!("rejected: {place}: {}\n", reject.reason));
+        text.push_str(&format!("rejected: {place}: {}\n", plain(&reject.reason)));
     }
     let more = summary.rejected.saturating_sub(told as u64);
     if more > 0 {

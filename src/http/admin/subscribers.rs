@@ -43,7 +43,7 @@ struct Row {
     name: String,
     since: String,
     /// Titles of her lists, each with her status there.
-    standings: Vec<(String, String)>,
+    standings: Vec<(String, Status)>,
 }
 
 /// Whom a query asks for.
@@ -103,7 +103,7 @@ pub(super) async fn page(
     };
     let store = &admin.app.store;
     let ids: Vec<i64> = page.found.iter().map(|found| found.id).collect();
-    let mut standings: HashMap<i64, Vec<(String, String)>> = HashMap::new();
+    let mut standings: HashMap<i64, Vec<(String, Status)>> = HashMap::new();
     for (reader, list, status) in store.standings(&ids).await? {
         standings.entry(reader).or_default().push((list, status));
     }

@@ -9,7 +9,7 @@ use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
@@ -26,6 +26,7 @@ use crate::http::admin::{Admin, looks, rejected};
 use crate::http::fault::Fault;
 use crate::http::form::Form;
 use crate::import::{self, Import, restore};
+use crate::lock::lock;
 use crate::store::access::Session;
 use crate::subscriber::{Status, clean_name};
 
@@ -62,7 +63,7 @@ pub(super) struct Upload {
 
 impl Uploads {
     pub(super) fn keep(&self, upload: Upload) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.0);
         waiting.retain(|kept| upload.at.since(kept.at) < KEPT);
         while waiting.len() >= WAITING {
             waiting.pop_front();
@@ -72,12 +73,12 @@ impl Uploads {
 
     /// Lets go of those that have waited for too long.
     pub(super) fn expire(&self, now: Timestamp) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.0);
         waiting.retain(|kept| now.since(kept.at) < KEPT);
     }
 
     fn take(&self, key: &str, now: Timestamp) -> Option<Upload> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.0);
         waiting.retain(|kept| now.since(kept.at) < KEPT);
         let place = waiting.iter().position(|kept| kept.key == key)?;
         waiting.remove(place)

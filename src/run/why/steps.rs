@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY, Timestamp};
 use crate::pace;
 use crate::run::why::{Cause, Facts, Why};
 
@@ -52,7 +52,7 @@ impl Facts<'_> {
                 self.progress()
             );
         };
-        let takes = i128::from(due.max(0)) * 86_400_000 / i128::from(per_day.max(1));
+        let takes = i128::from(due.max(0)) * i128::from(DAY) / i128::from(per_day.max(1));
         let takes = Duration::from_millis(u64::try_from(takes).unwrap_or(u64::MAX));
         why.next = Some(self.now.after(takes).0);
         format!(

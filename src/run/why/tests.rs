@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{Cause, Facts, tell};
-use crate::clock::Timestamp;
+use crate::clock::{MINUTE, Timestamp};
 use crate::config::uncertain::UncertainPolicy;
 use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::delivery::Counts;
@@ -13,7 +13,6 @@ use crate::store::runs::Run;
 
 /// Thursday, 19 February 2026, 12:00 UTC.
 const NOW: i64 = 1_771_502_400_000;
-const MINUTE: i64 = 60_000;
 
 fn run(status: RunStatus) -> Run {
     Run {

@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::{Clock, Timestamp};
 use crate::hex::hex;
-use crate::smtp::sink::{Keep, SinkOptions, locked};
+use crate::lock::lock;
+use crate::smtp::sink::{Keep, SinkOptions};
 
 /// One message that a sink took.
 #[derive(Clone, Debug, Serialize)]
@@ -106,20 +107,20 @@ impl Recorder {
             let mut line = serde_json::to_vec(&accepted)?;
             line.push(b'\n');
             // One write, so that a reader of the file never sees half a line of a finished one.
-            locked(log).write_all(&line)?;
+            lock(log).write_all(&line)?;
         }
         if self.keep == Keep::Messages {
             accepted.message = Bytes::from(message);
         }
         if self.keep != Keep::Nothing {
-            locked(&self.kept).push(accepted);
+            lock(&self.kept).push(accepted);
         }
         Ok(())
     }
 
     /// The records kept so far.
     pub fn accepted(&self) -> Vec<Accepted> {
-        locked(&self.kept).clone()
+        lock(&self.kept).clone()
     }
 
     /// Files of an earlier sink in the same folder are left alone.

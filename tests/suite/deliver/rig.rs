@@ -223,7 +223,7 @@ impl Rig {
         };
         let begun = app
             .store
-            .begin_planned(&new, plan, again, app.clock.now())
+            .begin_run(&new, plan, None, again, app.clock.now())
             .await;
         begun.expect("an answer")
     }

@@ -36,7 +36,7 @@ pub async fn freeze(site: &TestSite, slug: &str, monthly: bool) -> (RunId, i64) 
     };
     let now = site.app.clock.now();
     let store = &site.app.store;
-    let begun = store.begin_planned(&new, &plan, false, now).await;
+    let begun = store.begin_run(&new, &plan, None, false, now).await;
     let Begun::New(run) = begun.expect("a run") else {
         panic!("the run is not new");
     };
