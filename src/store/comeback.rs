@@ -97,10 +97,9 @@ const REQUEUE: &str = "
       and state = $4 and r.status <> 'cancelled' and (run_id > 1 or attempts < $3)
     returning run_id, seq";
 
-/// What bounces that are taken back had suppressed.
-const ALLOW: &str = "
-    delete from suppressions
-    where reason = 'bounced'
+/// Bounces that are taken back, and the suppressions that they had made.
+const TAKEN_BACK: &str = "
+    reason = 'bounced'
       and hash in (
           select u.hash
           from json_each($1) as o
@@ -198,7 +197,19 @@ impl Store {
                     .bind(rows.as_str())
                     .fetch_all(&mut *conn)
                     .await?;
-                sqlx::query(self.sql(ALLOW)).bind(rows.as_str()).execute(&mut *conn).await?;
+                let noted = format!(
+                    "insert into allowed_again (subscriber_id, at)
+                     select s.id, $2 from subscribers s
+                     where s.hash in (select hash from suppressions where {TAKEN_BACK})
+                     on conflict (subscriber_id) do update set at = excluded.at"
+                );
+                sqlx::query(self.sql(&noted))
+                    .bind(rows.as_str())
+                    .bind(due.0)
+                    .execute(&mut *conn)
+                    .await?;
+                let allowed = format!("delete from suppressions where {TAKEN_BACK}");
+                sqlx::query(self.sql(&allowed)).bind(rows.as_str()).execute(&mut *conn).await?;
             }
             let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))
                 .bind(rows.as_str())

@@ -57,6 +57,17 @@ impl Store {
                 .bind(r#"[{"what": "left"}, {"what": "joined"}]"#)
                 .execute(&mut *conn)
                 .await?;
+            sqlx::query(
+                "insert into allowed_again (subscriber_id, at)
+                 select u.id, $2 from subscribers u
+                     join suppressions x on x.hash = u.hash
+                 where u.hash = $1
+                 on conflict (subscriber_id) do update set at = excluded.at",
+            )
+            .bind(&hash[..])
+            .bind(at.0)
+            .execute(&mut *conn)
+            .await?;
             let gone = sqlx::query("delete from suppressions where hash = $1")
                 .bind(&hash[..])
                 .execute(conn)
