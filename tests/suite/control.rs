@@ -3,6 +3,7 @@
 mod answers;
 mod audit;
 mod commands;
+mod database;
 mod deferred;
 mod desk;
 mod hygiene;
@@ -17,6 +18,7 @@ mod schedule;
 mod segments;
 mod signals;
 mod stages;
+mod state;
 mod trial;
 
 use pressrun::smtp::sink::SinkOptions;
