@@ -61,8 +61,8 @@ const EXIT_CODES: &str = "Exit codes:
   0  done
   1  it could not be done; the error says why and what to do
   2  the command line was wrong
-  3  done, and something needs a person: rejected rows, a test mail not taken, uncertain or
-     held deliveries, a ledger that does not balance
+  3  done, and something needs a person: rejected rows, a test mail not taken, a run that is
+     held or that nobody got, uncertain or failed deliveries, a ledger that does not balance
   4  interrupted; the command that goes on is printed
   5  nothing was sent: a guard asks, and `--accept GUARD` answers it
  75  `inbound` could not take the message now; the mail server should come again";
@@ -222,7 +222,8 @@ pub enum Exit {
     Failed = 1,
     /// The command line was wrong (clap's own number).
     Usage = 2,
-    /// Done, and something needs a person: rejects, uncertain or held deliveries, an unbalanced ledger.
+    /// Done, and something needs a person: rejects, a run held or that nobody got, uncertain or failed deliveries, an
+    /// unbalanced ledger.
     Attention = 3,
     /// Interrupted; what remains goes on with the command printed.
     Interrupted = 4,

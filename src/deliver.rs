@@ -26,6 +26,7 @@ pub mod signing;
 mod stages;
 mod standing;
 mod starter;
+pub mod state;
 mod teller;
 pub mod trouble;
 mod watchdog;
@@ -122,6 +123,7 @@ impl Engine {
         };
         let shared = Arc::new(Shared::new(&app, stop)?);
         let now = app.clock.now();
+        app.store.keep_reserve();
         app.store
             .enter_sender(&node, boot, app.config.send.lease, now)
             .await?;

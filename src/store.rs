@@ -181,6 +181,7 @@ pub mod pseudonyms;
 pub mod readers;
 pub mod relays;
 pub mod repairs;
+pub mod reserve;
 pub mod retention;
 pub mod returned;
 pub mod revisions;

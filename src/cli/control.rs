@@ -219,8 +219,8 @@ impl Status {
         }
         // Of one run all is said that needs a person; a list of many tells it by its words.
         let needs = |row: &StatusRow| {
-            let doubt = row.counts.uncertain > 0 || row.run.status == RunStatus::Held;
-            !row.balanced || (self.issue.is_some() && doubt)
+            let person = follow::needs_a_person(&row.run, &row.counts);
+            !row.balanced || (self.issue.is_some() && person)
         };
         let mut exit = match rows.iter().any(needs) {
             true => Exit::Attention,

@@ -21,7 +21,7 @@ use crate::cli::signal::Stop;
 use crate::cli::{Cli, Exit, audit, control, rehearse, signal};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
-use crate::deliver::{self, setup};
+use crate::deliver::{self, setup, state};
 use crate::diagnostic::Diagnostic;
 use crate::issue::given::Titles;
 use crate::lists;
@@ -187,6 +187,10 @@ impl Send {
         let built = publication::compile_for(config, &emails, &self.issue, &titles, asked)?;
         if self.replace {
             return self.replace(app, built).await;
+        }
+        // Beside PostgreSQL whoever sends may have another one.
+        if !self.detach || app.store.is_sqlite() {
+            state::prove(app).await?;
         }
         let list = &built.list.clone();
         let other = self.other(app, &titles)?;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::cli::{Cli, Exit, signal};
-use crate::deliver::{Engine, Taken};
+use crate::deliver::{Engine, Taken, state};
 use crate::http::{self, Site};
 use crate::id::RunId;
 use crate::lists;
@@ -20,6 +20,8 @@ use crate::publication;
 use crate::run;
 use crate::store::StoreError;
 use crate::track::Tracker;
+
+mod waiting;
 
 /// While another process (`pressrun send`) sends from this database, its end is awaited in such steps.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -48,12 +50,19 @@ enum Role {
 /// Runs `pressrun serve`.
 pub(super) async fn run(cli: &Cli, serve: &Serve) -> anyhow::Result<Exit> {
     let file = std::path::absolute(&cli.config)?;
-    serve.run(&cli.open().await?, &file).await
+    let app = waiting::open(cli, &file, serve.role != Role::Sender).await?;
+    serve.run(&app, &file).await
 }
 
 impl Serve {
     async fn run(&self, app: &App, file: &Path) -> anyhow::Result<Exit> {
         let stop = signal::stop();
+        if !app.store.keep_reserve() {
+            tracing::warn!(
+                "no room can be kept in reserve on the disk with the database: once it is full, what was sent cannot be \
+                 written down"
+            );
+        }
         let mut parts = tokio::task::JoinSet::new();
         if self.role != Role::Sender {
             let web = Web::open(app).await?;
@@ -181,7 +190,12 @@ async fn system_mail(app: &App, kind: &str) -> anyhow::Result<String> {
 async fn send(app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let (mut told, mut failed) = (false, false);
     while !*stop.borrow() {
-        let taken = match Engine::take(app.clone(), stop.clone()).await {
+        // Without it nobody would know a restored backup.
+        let taken = match state::try_it(&app) {
+            Ok(()) => Engine::take(app.clone(), stop.clone()).await,
+            Err(error) => Err(error),
+        };
+        let taken = match taken {
             Ok(taken) => taken,
             // Readers' links work meanwhile, and who leaves is kept in the journal.
             Err(error) if is_passing(&error) => {
@@ -221,7 +235,8 @@ async fn send(app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
 
 /// Whether the database or its disk may take later what it does not take now.
 fn is_passing(error: &anyhow::Error) -> bool {
-    let full = |io: &std::io::Error| io.kind() == std::io::ErrorKind::StorageFull;
+    use std::io::ErrorKind::{ReadOnlyFilesystem, StorageFull};
+    let full = |io: &std::io::Error| matches!(io.kind(), StorageFull | ReadOnlyFilesystem);
     error
         .downcast_ref::<StoreError>()
         .is_some_and(StoreError::is_passing)

@@ -25,13 +25,19 @@ pub(super) async fn run(cli: &Cli, arguments: &Arguments) -> anyhow::Result<Exit
         Some(issue) => vec![why::why(&app, &run::find(&app, issue).await?).await?],
         None => why::all(&app).await?,
     };
+    let doubt = match arguments.issue {
+        Some(_) => None,
+        None => why::doubt(&app).await?,
+    };
     if arguments.json {
-        print_json(&found)?;
+        let doubt = doubt.iter().map(serde_json::to_value);
+        let each = doubt.chain(found.iter().map(serde_json::to_value));
+        print_json(&each.collect::<Result<Vec<_>, _>>()?)?;
         return Ok(Exit::Done);
     }
     let mut text = String::new();
-    if let (None, Some(doubt)) = (&arguments.issue, run::doubt(&app).await?) {
-        text = format!("{}\n", plain(&doubt));
+    if let Some(doubt) = &doubt {
+        text = format!("{}\n", plain(&doubt.sentence));
     } else if found.is_empty() {
         text.push_str("no run is under way; nothing waits\n");
     }

@@ -54,6 +54,8 @@ struct Memory {
     watched: Watched,
     telling: Telling,
     standing: Standing,
+    /// The disk was full at the last round.
+    full: bool,
     /// The store's fault was told, or the guard's.
     failing: bool,
     unguarded: bool,
@@ -141,6 +143,9 @@ impl Engine {
             );
             return Ok(());
         }
+        if self.is_full(memory) {
+            return Ok(());
+        }
         if self.charge != Charge::Mails {
             self.start_due(&mut memory.clocks).await?;
             self.finish_cancelled(memory).await?;
@@ -208,6 +213,21 @@ impl Engine {
             .await;
         self.tell(memory, trouble).await;
         Ok(())
+    }
+
+    /// Whether the disk with the database is full: nothing is taken up then, and what waits is forgotten, until there is
+    /// room in reserve again.
+    fn is_full(&self, memory: &mut Memory) -> bool {
+        let store = &self.shared.app.store;
+        if store.full_since().is_none() || store.keep_reserve() {
+            if std::mem::take(&mut memory.full) {
+                tracing::info!("the disk with the database has room again");
+            }
+            return false;
+        }
+        memory.full = true;
+        self.shared.retain(|_| false);
+        true
     }
 
     /// Takes out what a cancel that was killed left in the queue.

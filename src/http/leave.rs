@@ -126,23 +126,23 @@ pub(super) async fn decide(
         one_click,
         ..gather(&site.app.keyring, client, headers, at)
     };
+    // A machine's click names no reason, whatever stands beside it.
+    let why = match one_click {
+        true => None,
+        false => given(form.get("reason"), form.get("words")),
+    };
     let leaving = Leaving {
+        id: site.app.chance.key(),
         subscription,
         delivery,
-        left: false,
+        everywhere: answer == "leave-all",
         at,
         evidence,
+        reason: why.map(|(reason, words)| (reason.name().to_owned(), words)),
     };
-    let Parted::Now(left_now) = site.leavers.leave(leaving, answer == "leave-all").await? else {
+    let Parted::Now(left_now) = site.leavers.leave(leaving).await? else {
         return Ok(gone(site));
     };
-    if !one_click && let Some((reason, words)) = given(form.get("reason"), form.get("words")) {
-        // The reader has left, whether it is known why or not.
-        let kept = store.keep_reason(subscription, reason.name(), &words, at);
-        if let Err(error) = kept.await {
-            tracing::error!(%error, "a reader left and the reason is lost");
-        }
-    }
     if left_now.changed && !one_click {
         // Whoever leaves by the mail program's button wants no further mail, not even a kind one.
         say_goodbye(site, subscription).await;

@@ -17,14 +17,12 @@ use crate::schedule::{shown, span};
 use crate::status::RunStatus;
 use crate::store::runs::Run;
 
+mod database;
 mod hour;
 mod steps;
 #[cfg(test)]
 mod tests;
 
-/// A database that takes writes answers one within 5 s, also beside a large import; a moment later it says itself why
-/// it does not.
-const PATIENCE: Duration = Duration::from_secs(6);
 /// What goes on while one run stands still.
 const OTHERS: &str = "other runs, mails to those who sign up, and all links in mails go on";
 /// What becomes of what nobody sends.
@@ -113,10 +111,7 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
     let (deferred, next_due) = store.deferred(run.id(), now).await?;
     let open = run.is_open();
     let refusal = match open {
-        true => match tokio::time::timeout(PATIENCE, store.take_a_write(now)).await {
-            Ok(written) => written.err().map(|error| error.to_string()),
-            Err(_) => Some(format!("none within {}", span(PATIENCE))),
-        },
+        true => database::refusal(app).await,
         false => None,
     };
     Ok(tell(&Facts {
@@ -155,6 +150,24 @@ async fn trouble(app: &App, run: &Run) -> anyhow::Result<Option<Trouble>> {
             told.and_then(|told| told.among(&names))
         }
     })
+}
+
+/// Why nothing is sent from this database, whatever runs there are: it looks restored from a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Doubt {
+    pub cause: &'static str,
+    pub sentence: String,
+    pub command: &'static str,
+}
+
+/// The doubt of this database, if there is one.
+pub async fn doubt(app: &App) -> anyhow::Result<Option<Doubt>> {
+    let sentence = run::doubt(app).await?;
+    Ok(sentence.map(|sentence| Doubt {
+        cause: "restored",
+        sentence,
+        command: "pressrun resume --yes",
+    }))
 }
 
 /// [`why`] for every run that is neither finished nor cancelled.
@@ -295,22 +308,6 @@ impl Facts<'_> {
                 self.name
             ),
         }
-    }
-
-    fn store(&self, why: &mut Why) -> String {
-        why.cause = Cause::Store;
-        why.since = None;
-        let then = match self.sender {
-            true => "the sender tries again by itself every moment",
-            false => {
-                "no process sends, neither `pressrun serve` nor a `send`: start one when it takes them again"
-            }
-        };
-        format!(
-            "stands still: the database takes no writes ({}); what was sent is on record, nothing is sent \
-             twice, and {then}",
-            self.refusal.as_deref().unwrap_or_default()
-        )
     }
 
     fn freezing(&self, why: &mut Why) -> String {

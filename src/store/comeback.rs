@@ -124,6 +124,18 @@ const ALLOW: &str = "
           where d.state = 'bounced'
       )";
 
+/// Notes whose bounces they were: those have no suppression, and need none.
+const NOTE_ALLOWED: &str = "
+    insert into allowed_again (subscriber_id, at)
+    select d.subscriber_id, max(d.settled_at)
+    from json_each($1) as o
+        join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
+            and d.seq = cast(o.value->>'seq' as bigint)
+        join subscribers u on u.id = d.subscriber_id
+    where d.state = 'bounced'
+    group by d.subscriber_id
+    on conflict (subscriber_id) do update set at = excluded.at";
+
 /// What those bounces took along of other runs, as long as those are not over.
 const TAKEN_ALONG: &str = "
     select d.run_id, d.seq
@@ -205,7 +217,9 @@ impl Store {
                     .bind(rows.as_str())
                     .fetch_all(&mut *conn)
                     .await?;
-                sqlx::query(self.sql(ALLOW)).bind(rows.as_str()).execute(&mut *conn).await?;
+                for statement in [NOTE_ALLOWED, ALLOW] {
+                    sqlx::query(self.sql(statement)).bind(rows.as_str()).execute(&mut *conn).await?;
+                }
             }
             sqlx::query(self.sql(SOONER))
                 .bind(rows.as_str())

@@ -24,6 +24,7 @@ mod soak;
 mod world;
 
 mod crashes;
+mod full;
 mod nodes;
 mod outages;
 mod partition;

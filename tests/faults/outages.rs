@@ -108,7 +108,7 @@ fn programs() -> Option<PathBuf> {
     places.into_iter().find(whole)
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
 }
@@ -125,7 +125,7 @@ fn probe(port: u16) -> Option<bool> {
 }
 
 /// Waits until the probe is green, or red; gives how long that took.
-fn wait_probe(port: u16, green: bool) -> Duration {
+pub fn wait_probe(port: u16, green: bool) -> Duration {
     let from = Instant::now();
     while probe(port) != Some(green) {
         assert!(
@@ -138,7 +138,7 @@ fn wait_probe(port: u16, green: bool) -> Duration {
 }
 
 /// Both sites and the sender, beside the run that is begun.
-fn serve(world: &World, port: u16) -> Sender {
+pub fn serve(world: &World, port: u16) -> Sender {
     let mut command = world.pressrun(&["serve"]);
     command
         .env("PRESSRUN_HTTP__PUBLIC", format!("127.0.0.1:{port}"))
@@ -212,4 +212,44 @@ fn r8_a_server_that_stops_at_once_again_and_again_loses_nothing() {
             RESUMED.as_secs()
         ),
     );
+}
+
+#[test]
+fn r8_serve_waits_for_a_server_that_is_not_there_yet() {
+    let Some(server) = Server::start() else {
+        skip("R8e", "PostgreSQL's initdb and pg_ctl are not installed");
+        return;
+    };
+    let world = World::at(server.url(), 3, CONNECTIONS, Duration::ZERO);
+    assert!(server.stop(), "PostgreSQL does not stop");
+    let site = free_port();
+    let mut sender = serve(&world, site);
+    // It answers that it is there, and not ready.
+    wait_probe(site, false);
+    assert!(sender.is_running(), "{}", world.said());
+    assert!(
+        world
+            .said()
+            .contains("waiting for the database, 10 more minutes at most"),
+        "{}",
+        world.said()
+    );
+    server.run();
+    let up = wait_probe(site, true);
+    assert!(sender.is_running(), "{}", world.said());
+    sender.signal(rustix::process::Signal::TERM);
+    let (status, _) = sender.ended(PATIENCE);
+    assert!(status.success(), "{status}: {}", world.said());
+    // What waiting does not mend is told at once.
+    let nowhere = server.url().replace("/postgres?", "/nowhere?");
+    let mut command = world.pressrun(&["serve"]);
+    command.env("PRESSRUN_DATABASE__URL", nowhere);
+    let (status, _) = world.spawn(command).ended(PATIENCE);
+    assert_eq!(status.code(), Some(1), "{}", world.said());
+    assert!(world.said().contains("does not exist"), "{}", world.said());
+    let text = format!(
+        "serve waits for its server, not ready meanwhile, and is ready {:.1} s after it",
+        up.as_secs_f64()
+    );
+    tell("R8e", "postgres", &text);
 }

@@ -65,11 +65,11 @@ fn r8_a_locked_database_stops_the_markers_and_loses_nothing() {
 }
 
 /// A small file system, taken away with the test.
-struct Small<'a>(&'a Path);
+pub struct Small<'a>(&'a Path);
 
 impl Small<'_> {
     /// None where this process may not mount.
-    fn mount(folder: &Path, megabytes: u32) -> Option<Small<'_>> {
+    pub fn mount(folder: &Path, megabytes: u32) -> Option<Small<'_>> {
         fs::create_dir_all(folder).expect("a folder");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
@@ -151,7 +151,7 @@ fn r8_a_full_disk_stops_the_markers_and_loses_nothing() {
 }
 
 /// Takes the last octet of the file system.
-fn fill(ballast: &Path) {
+pub fn fill(ballast: &Path) {
     use std::io::Write;
     let mut file = fs::File::options()
         .create(true)

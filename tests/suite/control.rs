@@ -4,6 +4,7 @@ mod answers;
 mod audit;
 mod backup;
 mod commands;
+mod database;
 mod deferred;
 mod desk;
 mod hygiene;
@@ -19,6 +20,7 @@ mod schedule;
 mod segments;
 mod signals;
 mod stages;
+mod state;
 mod strangers;
 mod trial;
 

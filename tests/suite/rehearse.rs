@@ -15,6 +15,7 @@ use crate::deliver::rig::{Rig, Wish, readers};
 use crate::harness::Engine;
 use crate::on_both;
 
+mod leftovers;
 mod readers;
 
 const ISSUE: &str = "---\ntitle: Bees\nsubject: \"Bees for [[city|everyone]]\"\n---\n\

@@ -7,6 +7,7 @@ use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit, signal};
+use crate::deliver::state;
 use crate::lists;
 use crate::message::copy::Values;
 use crate::publication;
@@ -53,6 +54,7 @@ impl Test {
             Some(reader) => test_copy::values_of(app, reader, &built).await?,
             None => Values::of_nobody(),
         };
+        state::prove(app).await?;
         let report = test_copy::send(app, built, to, &values, stop.subscribe()).await?;
         for diagnostic in &report.built.diagnostics {
             eprintln!("{diagnostic}");

@@ -174,7 +174,7 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
     staged.open_to = Some(0);
     say(&facts(&staged));
     say(&Facts {
-        refusal: Some("database or disk is full".into()),
+        refusal: Some("the database takes no writes (database or disk is full)".into()),
         ..facts(&sending)
     });
     say(&facts(&run(RunStatus::Paused)));

@@ -35,10 +35,16 @@ impl Desk {
     }
 
     async fn one_click(&self, name: &str) {
+        self.click(name, false).await;
+    }
+
+    async fn click(&self, name: &str, everywhere: bool) {
         let leaving = Leaving {
             subscription: self.key(name).await,
             delivery: None,
-            left: false,
+            id: 0,
+            everywhere,
+            reason: None,
             at: self.app.clock.now(),
             evidence: Evidence::default(),
         };
@@ -152,8 +158,7 @@ on_both!(
         paused.await.expect("a write");
         assert_eq!(desk.balanced().await.growth.subscribed, 41);
         store.wake_paused(clock.now()).await.expect("a write");
-        let all = store.leave_all(desk.key("r0").await, clock.now()).await;
-        assert!(all.expect("a write"));
+        desk.click("r0", true).await;
         let (one, other) = (desk.key("r1").await, desk.key("r2").await);
         for (key, end) in [(one, End::Paused), (other, End::Unsubscribed)] {
             let ended = store.sunset(&[key.0], end, clock.now()).await;
