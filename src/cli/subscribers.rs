@@ -256,7 +256,10 @@ async fn remove(app: &App, address: &EmailAddress, slug: &str) -> anyhow::Result
     let Some(subscription) = subscriptions.iter().find(|s| s.list == list.id) else {
         bail!("the reader is not on `{slug}`; nothing was changed");
     };
-    let left = app.store.leave(subscription.key, app.clock.now()).await?;
+    let left = app
+        .store
+        .take_off(subscription.key, app.clock.now())
+        .await?;
     if left {
         let about = format!("reader {}", reader.id.0);
         audit::note(app, &format!("took a reader off `{slug}`"), &about).await?;

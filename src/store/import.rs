@@ -210,7 +210,7 @@ const VOUCHED: &str = "
 /// One that this very import brought was never confirmed.
 const LEAVES: &str = "
     update subscriptions
-    set status = 'unsubscribed', left_at = $2, paused_until = null,
+    set status = 'unsubscribed', left_at = $2, left_why = 'import', paused_until = null,
         confirmed_at = case when import_id = $3 and confirmed_at >= $2 then null else confirmed_at end,
         joined_at = case when import_id = $3 and confirmed_at >= $2 then null else joined_at end
     where status <> 'unsubscribed' and key in (select cast(value as bigint) from json_each($1))

@@ -105,13 +105,13 @@ const TAKE_SUPPRESSED: &str = "
 
 /// One subscription.
 const LEAVE: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = $2
+    update subscriptions set status = 'unsubscribed', left_at = $2, left_why = $3
     where key = $1 and status <> 'unsubscribed'
     returning list_id, subscriber_id";
 
 /// Every subscription of the reader behind one.
 const LEAVE_ALL: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = $2
+    update subscriptions set status = 'unsubscribed', left_at = $2, left_why = $3
     where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
       and status <> 'unsubscribed'
     returning list_id, subscriber_id";
@@ -136,24 +136,34 @@ impl Store {
     /// Ends the subscription `key` and takes its queued deliveries. True if the status changed; an
     /// unknown key and one that had left before give false.
     pub async fn leave(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
-        again!(self.try_leave((LEAVE, SEAL_ONE), key, at).await)
+        again!(self.try_leave((LEAVE, SEAL_ONE), key, None, at).await)
+    }
+
+    /// As [`Store::leave`], by the author's hand: the list's journal says so.
+    pub async fn take_off(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
+        again!(
+            self.try_leave((LEAVE, SEAL_ONE), key, Some("author"), at)
+                .await
+        )
     }
 
     /// As [`Store::leave`], for every list of the reader behind `key`.
     pub async fn leave_all(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
-        again!(self.try_leave((LEAVE_ALL, SEAL_ALL), key, at).await)
+        again!(self.try_leave((LEAVE_ALL, SEAL_ALL), key, None, at).await)
     }
 
     async fn try_leave(
         &self,
         (statement, seal): (&'static str, &'static str),
         key: SubscriptionKey,
+        why: Option<&str>,
         at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
             let ended = sqlx::query_as::<_, (i64, i64)>(statement)
                 .bind(key.0)
                 .bind(at.0)
+                .bind(why)
                 .fetch_all(&mut *conn)
                 .await?;
             // Also where an import had ended it: that one may be taken back.

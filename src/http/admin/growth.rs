@@ -15,7 +15,7 @@ use crate::http::admin::wording::{grouped, minute, share_of, signed};
 use crate::http::chart::bars;
 use crate::http::fault::Fault;
 use crate::numbers::{self, ListReport};
-use crate::stats::growth::{Cohort, SUPPRESSED, Week};
+use crate::stats::growth::{Cohort, SUPPRESSED, Week, words};
 use crate::stats::interval::Share;
 use crate::subscriber::{List, Status};
 
@@ -114,7 +114,7 @@ fn week_bar(week: &Week) -> ([i64; 2], [String; 2]) {
 fn week_row(week: &Week) -> Value {
     let why = week.why.iter();
     let why: Vec<String> = why
-        .map(|(why, number)| format!("{} {why}", grouped(*number)))
+        .map(|(why, number)| format!("{} {}", grouped(*number), words(why)))
         .collect();
     context! {
         monday => week.monday.clone(),

@@ -226,7 +226,7 @@ pub(super) async fn unsubscribe(
     let held = joined.iter().find(|held| held.key == wanted);
     let held = held.ok_or(Fault::Form)?;
     let key = SubscriptionKey(held.key);
-    admin.app.store.leave(key, admin.app.clock.now()).await?;
+    admin.app.store.take_off(key, admin.app.clock.now()).await?;
     let what = format!("took a reader off `{}`", held.list);
     admin.note(&session, &what, &about(&kept)).await?;
     Ok(back(&kept))
