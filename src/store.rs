@@ -164,6 +164,7 @@ pub mod identity;
 pub mod import;
 pub(crate) mod import_moves;
 pub mod imports;
+pub mod journal;
 pub mod learned;
 pub mod leases;
 pub mod leave;
