@@ -265,7 +265,7 @@ on_both!(
         }
         let audit = site.ask_admin("/audit", "localhost").await.text();
         assert!(
-            audit.contains("<td>imported readers</td><td>list weekly</td>"),
+            audit.contains("<td>imported readers</td><td>import 1 into weekly</td>"),
             "{audit}"
         );
         assert!(

@@ -439,6 +439,8 @@ on_both!(
             std::fs::write(&file, text).expect("a file");
             let done = import::run(&site.app, &import, |_| {}).await;
             done.expect("an import").tally
+            accept_taken_off: false,
+            by: None,
         };
         let tally = taken("email\nreader0@example.org\nfresh@example.org\n").await;
         assert_eq!((tally.added, tally.known), (1, 1));
