@@ -178,12 +178,12 @@ pub fn compile_text(
         .built)
 }
 
-/// Compiles the system mail `confirm`, `address`, `welcome`, `known`, `goodbye` or `probe`.
+/// Compiles the system mail `kind`, such as `confirm`.
 pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Result<Compiled> {
     let Some(mail) = system::mail_of(kind) else {
         bail!(
-            "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome`, `known`, `goodbye` \
-             and `probe`"
+            "there is no system mail `{kind}`; there are {}",
+            system::names()
         )
     };
     let publication = Publication::load(emails)?;

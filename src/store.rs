@@ -180,6 +180,7 @@ pub mod preferences;
 pub mod pressure;
 pub mod probes;
 pub mod proof;
+pub mod proofs;
 pub mod pseudonyms;
 pub mod readers;
 pub mod relays;
