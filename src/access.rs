@@ -147,6 +147,36 @@ pub async fn note_command(app: &App, who: &str, what: &str, about: &str) -> anyh
     keep(app, COMMAND, who, what, about).await
 }
 
+/// Who does what takes long, so that it is told in the audit where it begins.
+#[derive(Clone, Debug)]
+pub struct Doer {
+    session: i64,
+    who: String,
+}
+
+impl Doer {
+    /// Whoever has the session.
+    pub fn session(id: i64) -> Doer {
+        Doer {
+            session: id,
+            who: String::new(),
+        }
+    }
+
+    /// Whoever gave the command, as the machine calls them.
+    pub fn command(who: String) -> Doer {
+        Doer {
+            session: COMMAND,
+            who,
+        }
+    }
+
+    /// Keeps what is done, as [`note`] does.
+    pub async fn note(&self, app: &App, what: &str, about: &str) -> anyhow::Result<()> {
+        keep(app, self.session, &self.who, what, about).await
+    }
+}
+
 async fn keep(app: &App, session: i64, who: &str, what: &str, about: &str) -> anyhow::Result<()> {
     let line = AuditLine {
         at: app.clock.now().0,

@@ -212,6 +212,8 @@ impl Show<'_> {
             confirm: true,
             consent: "made up for this demo".to_owned(),
             map: Vec::new(),
+            accept_taken_off: false,
+            by: None,
             dry_run: false,
         };
         let summary = import::run(self.app, &import, |_| ()).await?;

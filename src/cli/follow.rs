@@ -59,15 +59,15 @@ pub(crate) async fn follow(
         let mut seen = match seen {
             Ok(seen) => seen,
             Err(text) => {
-                bar.set_message(text.clone());
+                bar.set_message(plain(&text));
                 if bar.is_hidden() && told.elapsed() > LINE {
-                    eprintln!("{text}");
+                    eprintln!("{}", plain(&text));
                     told = Instant::now();
                     line.clone_from(&text);
                 }
                 if rest(stop).await {
                     // What became of the run, nobody can say now.
-                    anyhow::bail!("{text}");
+                    anyhow::bail!("{}", plain(&text));
                 }
                 continue;
             }
@@ -88,7 +88,7 @@ pub(crate) async fn follow(
         }
         let now = &seen.run;
         let text = status_line(&seen);
-        bar.set_message(text.clone());
+        bar.set_message(plain(&text));
         let over = !matches!(
             now.status,
             RunStatus::Scheduled | RunStatus::Freezing | RunStatus::Sending
@@ -99,7 +99,7 @@ pub(crate) async fn follow(
                     eprintln!("freezing the recipients");
                 }
                 RunStatus::Scheduled => eprintln!("waiting for its hour"),
-                _ => eprintln!("{done} of {}: {text}", now.recipients),
+                _ => eprintln!("{done} of {}: {}", now.recipients, plain(&text)),
             }
             told = Instant::now();
             line = text;

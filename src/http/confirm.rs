@@ -18,6 +18,7 @@ use crate::http::evidence::gather;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::http::listener::Client;
+use crate::http::prove;
 use crate::id::SubscriptionKey;
 use crate::store::former::Told;
 use crate::store::signup::Confirmed;
@@ -30,6 +31,9 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
     let Some(view) = view else {
         if let Some((address, done)) = given_up(&site, subscription).await? {
             return Ok(moved_back(&site, &address, &token, done));
+        }
+        if let Some(wish) = prove::wished(&site, subscription).await? {
+            return prove::page(&site, &wish, &token);
         }
         let (address, done) = waiting(&site, subscription).await?;
         return Ok(moved(&site, &address, &token, done, false));
@@ -92,8 +96,8 @@ pub async fn press(
     }
 }
 
-/// The button of the mail that went to a reader's new address, or of the one to her old one; their keys name no
-/// subscription.
+/// The button of the mail that went to a reader's new address, to her old one, or to whoever asked for her data or her
+/// erasure; their keys name no subscription.
 async fn press_move(
     site: &Public,
     key: SubscriptionKey,
@@ -109,6 +113,9 @@ async fn press_move(
             true => Ok(moved_back(site, &address, token, true)),
             false => Err(Fault::NotFound),
         };
+    }
+    if let Some(wish) = prove::wished(site, key).await? {
+        return prove::press(site, key, &wish, answer).await;
     }
     let (address, done) = waiting(site, key).await?;
     let told = Told {

@@ -2,14 +2,14 @@
 //! and the way out for good.
 //!
 //! Promises: GET changes nothing; every wish is one POST with the link alone, but for the way back to a list that was
-//! left more than a day ago, which leads through a mail; a wish for another address gets the same answer whoever has
-//! it; erasing is asked twice. Leaves leaving to `leave`.
+//! left more than a day ago, which leads through a mail, and for her data and her erasure, which do, too; a wish for
+//! another address gets the same answer whoever has it. Leaves leaving to `leave` and what the mailbox proves to
+//! `prove`.
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use minijinja::context;
@@ -18,18 +18,18 @@ use minijinja::value::Serde;
 use crate::address::EmailAddress;
 use crate::clock::{DAY, Timestamp};
 use crate::config::privacy::Tracking;
-use crate::erasure;
 use crate::http::Public;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::http::leave;
 use crate::http::listener::Client;
+use crate::http::prove;
 use crate::id::{ListId, SubscriptionKey};
 use crate::schedule;
 use crate::store::preferences::{Reader, StandingOn};
+use crate::store::proofs::Act;
 use crate::subscriber::Status;
 use crate::token::{Claim, Purpose, verify};
-use crate::track::fold;
 
 /// A pause ends within a year: whoever wants longer wants to leave.
 const LONGEST_PAUSE: i64 = 366;
@@ -84,17 +84,18 @@ pub async fn press(
             told = move_to(&site, key, form.get("email"), at).await?;
             told.as_str()
         }
-        "export" => return export(&site, key).await,
+        "export" => {
+            prove::ask(&site, key, Act::Export).await?;
+            prove::ASKED
+        }
         "erase" => {
             let reader = store.reader(key).await?.ok_or(Fault::NotFound)?;
             let values = context! { address => reader.address.masked(), token };
             return Ok(site.pages.render("erase.html", values));
         }
-        "erase-for-good" => {
-            if let Some(reader) = store.reader(key).await? {
-                erasure::erase(&site.app, reader.id).await?;
-            }
-            return Ok(site.pages.render("erased.html", context! {}));
+        "erase-mail" => {
+            prove::ask(&site, key, Act::Erase).await?;
+            prove::ASKED
         }
         _ => {
             let page = show(&site, key, &token, "").await?;
@@ -279,21 +280,4 @@ async fn move_to(
         "If that address can be used, a mail is on its way to it. Until its link is pressed, everything stays as it is."
             .to_owned(),
     )
-}
-
-async fn export(site: &Public, key: SubscriptionKey) -> Result<Response, Fault> {
-    // What she did a moment ago is found by her deliveries once it is counted.
-    fold::catch_up(&site.app.store).await?;
-    let export = site
-        .app
-        .store
-        .export_reader(key)
-        .await?
-        .ok_or(Fault::NotFound)?;
-    let text = serde_json::to_string_pretty(&export).map_err(|_| Fault::Broken)?;
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\""),
-    ];
-    Ok((headers, text).into_response())
 }

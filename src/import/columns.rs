@@ -192,6 +192,11 @@ impl Columns {
         self.standing
     }
 
+    /// Whether a row may say that its reader left, or is not to be mailed.
+    pub fn may_end(&self) -> bool {
+        self.standing.ends() || !self.signs.is_empty()
+    }
+
     /// What whoever imports this file must know: nothing where its name says how its readers stand.
     pub fn note(&self) -> &'static str {
         match self.standing {

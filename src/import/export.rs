@@ -17,6 +17,7 @@ use crate::id::{ListId, SubscriberId};
 use crate::import::formula::neutralised;
 use crate::import::services::Standing;
 use crate::store::imports::WholeImport;
+use crate::store::journal::WholeDay;
 use crate::store::subscribers::Listed;
 use crate::store::whole::{WholeReader, WholeSuppression};
 use crate::subscriber::field::FieldTable;
@@ -44,6 +45,8 @@ pub(super) enum Line {
         created_at: Timestamp,
     },
     Import(WholeImport),
+    /// Who joined a list and who left it on one day; in whole exports only.
+    Journal(WholeDay),
     Suppression(WholeSuppression),
     Reader(WholeReader),
 }
@@ -121,6 +124,11 @@ pub async fn lines(
     for import in store.whole_imports().await? {
         if concerns(&import.list) {
             write_line(&mut out, &Line::Import(import))?;
+        }
+    }
+    if status.is_none() {
+        for day in store.whole_journal(list.map(|list| list.id)).await? {
+            write_line(&mut out, &Line::Journal(day))?;
         }
     }
     let mut after = Vec::new();

@@ -85,6 +85,12 @@ impl Parser {
         })
     }
 
+    /// Whether a row may say that its reader left, or is not to be mailed.
+    pub(super) fn may_end(&self) -> bool {
+        let tables = &self.source.tables;
+        tables.iter().any(|table| table.columns.may_end())
+    }
+
     /// Adds all but the file's content that decides which rows are taken and how they are cut into batches: the tables
     /// and what their columns mean, the fields, the keyring that tells rows of one address, and this program.
     pub(super) fn mark(&self, hash: &mut Sha256) {

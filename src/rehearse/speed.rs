@@ -397,6 +397,8 @@ async fn people(stage: &App, folder: &Path, list: &str, mix: &[u64; 4]) -> anyho
         confirm: true,
         consent: "made up for this measurement".to_owned(),
         map: Vec::new(),
+        accept_taken_off: false,
+        by: None,
         dry_run: false,
     };
     let summary = import::run(stage, &import, |_| ()).await?;

@@ -3,7 +3,8 @@
 //! Promises: pure: days are put together to weeks, which begin on Monday, and to months, both in UTC. Who left and came
 //! back has left in one week and joined in another, and a week that is over stays as it was; a month's readers are
 //! those who first joined in it. Whose address is suppressed has left, and so has who was erased. Readers whom an import
-//! brought joined when its file says they did; of whom it does not, they were imported and have not joined.
+//! brought joined when its file says they did; of whom it does not, they were imported and have not joined. Whoever left
+//! has left for some reason, if only that she gave none.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +52,7 @@ pub struct Week {
     pub left: i64,
     /// `joined` and `imported` less `left`.
     pub net: i64,
-    /// Why, where the reader said so, was erased, or the address was suppressed.
+    /// Why: what the reader said, or [`UNSAID`], or what ended it for her; all of `left`.
     pub why: BTreeMap<String, i64>,
 }
 
@@ -65,6 +66,20 @@ pub struct Cohort {
     pub subscribed: i64,
     /// Subscribed, and clicked in one of the last issues.
     pub clicking: i64,
+}
+
+/// Why a reader left who said nothing about it.
+pub const UNSAID: &str = "unsaid";
+
+/// A reason for leaving, for a person: what a reader may say and why addresses are suppressed go by their names.
+pub fn words(why: &str) -> &str {
+    match why {
+        UNSAID => "without a reason",
+        "import" => "taken off by an import",
+        "author" => "taken off by hand",
+        "sunset" => "silent (sunset)",
+        named => named,
+    }
 }
 
 /// Why a journal says that a reader joined who had left before.
@@ -140,10 +155,13 @@ pub fn growth(days: &Days, today: i64) -> Growth {
             Way::Imported => week.imported += moved.number,
             Way::Left => week.left += moved.number,
         }
-        match moved.why.as_str() {
-            "" => {}
-            RETURNED if moved.way == Way::Joined => week.returned += moved.number,
-            why => *week.why.entry(why.to_owned()).or_default() += moved.number,
+        match (moved.way, moved.why.as_str()) {
+            (Way::Left, why) => {
+                let why = if why.is_empty() { UNSAID } else { why };
+                *week.why.entry(why.to_owned()).or_default() += moved.number;
+            }
+            (Way::Joined, RETURNED) => week.returned += moved.number,
+            (Way::Joined | Way::Imported, _) => {}
         }
     }
     for lost in &days.lost {
@@ -304,7 +322,8 @@ mod tests {
         assert_eq!((week.left, week.net), (2, 41));
         assert_eq!(week.why["erased"], 2);
         let before = &found.weeks[24];
-        assert_eq!((before.left, before.net, before.why.len()), (1, -1, 0));
+        assert_eq!((before.left, before.net, before.why.len()), (1, -1, 1));
+        assert_eq!(before.why["unsaid"], 1);
         let months: Vec<_> = found
             .cohorts
             .iter()

@@ -75,7 +75,7 @@ const REASON: &str = "
 
 /// Ends subscriptions: key and time.
 const END: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = v.at
+    update subscriptions set status = 'unsubscribed', left_at = v.at, left_why = null
     from (
         select cast(value->>0 as bigint) as wanted, cast(value->>1 as bigint) as at from json_each($1)
     ) as v

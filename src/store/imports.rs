@@ -84,6 +84,8 @@ pub struct WholeImport {
     pub undone_at: Option<Timestamp>,
     pub removed: i64,
     pub stayed: i64,
+    #[serde(default)]
+    pub put_back: i64,
 }
 
 type Columns = (
@@ -118,6 +120,7 @@ type WholeColumns = (
     Option<i64>,
     i64,
     i64,
+    i64,
 );
 
 const IMPORTS: &str = "
@@ -127,7 +130,7 @@ const IMPORTS: &str = "
 
 const WHOLE: &str = "
     select i.id, l.slug, i.file, i.service, i.fingerprint, i.status, i.consent, i.begun_at,
-           i.finished_at, i.done, i.tally, i.undone_at, i.removed, i.stayed
+           i.finished_at, i.done, i.tally, i.undone_at, i.removed, i.stayed, i.put_back
     from imports i join lists l on l.id = i.list_id order by i.id";
 
 impl Store {
@@ -245,10 +248,10 @@ impl Store {
             let id: i64 = sqlx::query_scalar(
                 "insert into imports (
                      id, list_id, file, service, fingerprint, status, consent, begun_at, finished_at,
-                     done, tally, undone_at, removed, stayed
+                     done, tally, undone_at, removed, stayed, put_back
                  )
                  select (select coalesce(max(id), 0) + 1 from imports), l.id, $2, $3, unhex($4), $5, $6, $7,
-                        $8, $9, $10, $11, $12, $13
+                        $8, $9, $10, $11, $12, $13, $14
                  from lists l where l.slug = $1
                  returning id",
             )
@@ -265,6 +268,7 @@ impl Store {
             .bind(import.undone_at.map(|at| at.0))
             .bind(import.removed)
             .bind(import.stayed)
+            .bind(import.put_back)
             .fetch_one(conn)
             .await?;
             id
@@ -323,6 +327,7 @@ fn whole(columns: WholeColumns) -> WholeImport {
         undone,
         removed,
         stayed,
+        put_back,
     ) = columns;
     WholeImport {
         id,
@@ -339,5 +344,6 @@ fn whole(columns: WholeColumns) -> WholeImport {
         undone_at: undone.map(Timestamp),
         removed,
         stayed,
+        put_back,
     }
 }

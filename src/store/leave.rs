@@ -105,7 +105,7 @@ const TAKE_SUPPRESSED: &str = "
 
 /// One subscription.
 const LEAVE: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = $2
+    update subscriptions set status = 'unsubscribed', left_at = $2, left_why = $3
     where key = $1 and status <> 'unsubscribed'
     returning list_id, subscriber_id";
 
@@ -129,14 +129,25 @@ impl Store {
     /// Ends the subscription `key` and takes its queued deliveries. True if the status changed; an
     /// unknown key and one that had left before give false.
     pub async fn leave(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
-        again!(self.try_leave(key, at).await)
+        again!(self.try_leave(key, None, at).await)
     }
 
-    async fn try_leave(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
+    /// As [`Store::leave`], by the author's hand: the list's journal says so.
+    pub async fn take_off(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
+        again!(self.try_leave(key, Some("author"), at).await)
+    }
+
+    async fn try_leave(
+        &self,
+        key: SubscriptionKey,
+        why: Option<&str>,
+        at: Timestamp,
+    ) -> Result<bool> {
         transact!(self, conn => {
             let ended = sqlx::query_as::<_, (i64, i64)>(LEAVE)
                 .bind(key.0)
                 .bind(at.0)
+                .bind(why)
                 .fetch_all(&mut *conn)
                 .await?;
             // Also where an import had ended it: that one may be taken back.

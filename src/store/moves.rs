@@ -245,6 +245,7 @@ impl Store {
             for clear in CLEAR_FORMER {
                 sqlx::query(clear).bind(before.0).execute(&mut *conn).await?;
             }
+            sqlx::query("delete from proofs where at < $1").bind(before.0).execute(&mut *conn).await?;
             let gone = sqlx::query("delete from address_changes where at < $1")
                 .bind(before.0)
                 .execute(conn)

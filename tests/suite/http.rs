@@ -27,6 +27,7 @@ mod numbers;
 mod offer;
 mod preferences;
 mod privacy;
+mod proofs;
 mod proxies;
 mod readers;
 mod repairs;

@@ -2,6 +2,7 @@
 
 use crate::cli::stats::columns::{columns, grouped, line, row};
 use crate::numbers::ListReport;
+use crate::stats::growth::words;
 use crate::stats::interval::Share;
 use crate::stats::spark;
 use crate::terminal::plain;
@@ -51,7 +52,7 @@ pub fn text(report: &ListReport) -> String {
         let why: Vec<String> = week
             .why
             .iter()
-            .map(|(why, number)| format!("{} {}", grouped(*number), plain(why)))
+            .map(|(why, number)| format!("{} {}", grouped(*number), plain(words(why))))
             .collect();
         vec![
             week.monday.clone(),

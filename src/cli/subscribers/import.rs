@@ -8,6 +8,7 @@ use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::access::Doer;
 use crate::app::App;
 use crate::cli::output::{print, print_json};
 use crate::cli::{Exit, audit};
@@ -46,6 +47,9 @@ pub struct Import {
     /// What a column holds, where its header does not say it: `email`, `name` or a declared field.
     #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = super::pair)]
     map: Vec<(String, String)>,
+    /// Answers what an import asks: `taken-off`, where the file takes more than 5 % of the list off it.
+    #[arg(long, value_name = "GUARD", value_parser = ["taken-off"])]
+    accept: Vec<String>,
     /// Counts what would happen and writes nothing.
     #[arg(long)]
     dry_run: bool,
@@ -78,11 +82,10 @@ pub(super) async fn run(app: &App, import: &Import) -> anyhow::Result<Exit> {
         confirm: import.status == Some(Status::Confirmed),
         consent,
         map: import.map.clone(),
+        accept_taken_off: !import.accept.is_empty(),
+        by: Some(Doer::command(audit::whoever())),
         dry_run: import.dry_run,
     };
-    if !job.dry_run {
-        audit::note(app, "imported readers", &format!("list {list}")).await?;
-    }
     let mut meter = Meter::new();
     let summary = crate::import::run(app, &job, |progress| meter.show(progress)).await;
     meter.end();
@@ -101,7 +104,7 @@ pub(super) async fn run(app: &App, import: &Import) -> anyhow::Result<Exit> {
 /// JSON lines of our own come back as they were.
 async fn restored(app: &App, import: &Import) -> anyhow::Result<Exit> {
     let said = import.list.is_some() || import.status.is_some() || !import.map.is_empty();
-    if said || !import.consent.is_empty() {
+    if said || !import.consent.is_empty() || !import.accept.is_empty() {
         bail!(
             "JSON lines say themselves on which lists their readers are, and how; name no more than the file"
         );
@@ -155,7 +158,13 @@ fn as_text(summary: &Summary) -> String {
     for note in Outcome::from(summary).notes() {
         text.push_str(&format!("note: {}\n", plain(&note)));
     }
-    if summary.tally.taken_off > 0 {
+    let toll = summary.toll();
+    if summary.dry_run && toll.is_heavy() {
+        let words = toll.words(list);
+        text.push_str(&format!(
+            "note: {words}; is that what the file means? The import asks for `--accept taken-off`\n"
+        ));
+    } else if summary.tally.taken_off > 0 {
         text.push_str(match summary.dry_run {
             true => "note: readers of this list would get no mail any more; is that what the file means?\n",
             false => "note: readers of this list get no mail any more; taking the import back puts them back\n",

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use crate::access::Doer;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::http::admin::imports::PATIENCE;
@@ -59,6 +60,8 @@ pub(super) struct Upload {
     at: Timestamp,
     pub(super) folder: Folder,
     pub(super) job: Import,
+    /// Whether it takes so many off the list that whoever takes it must say that it may.
+    pub(super) asks: bool,
 }
 
 impl Uploads {
@@ -184,6 +187,7 @@ pub(super) async fn look(
         at: app.clock.now(),
         folder,
         job,
+        asks: false,
     };
     looks::show(&admin, upload).await
 }
@@ -221,11 +225,20 @@ pub(super) async fn take(
     let Some(upload) = admin.uploads.take(form.get("upload"), now) else {
         return Ok(admin.refused(HOME, HOME, &gone()));
     };
+    let accepted = form.get("accept") == "taken-off";
+    if upload.asks && !accepted {
+        return looks::show(&admin, upload).await;
+    }
     let Upload { folder, job, .. } = upload;
-    let about = format!("list {}", job.list);
-    admin.note(&session, "imported readers", &about).await?;
+    tracing::info!(
+        session.id = session.id,
+        list = job.list,
+        "an import on the author's site"
+    );
     let (app, path) = (admin.app.clone(), folder.0.clone());
     let job = Import {
+        accept_taken_off: accepted,
+        by: Some(Doer::session(session.id)),
         dry_run: false,
         ..job
     };
@@ -285,6 +298,8 @@ fn job(asked: Asked) -> anyhow::Result<Import> {
         confirm: said == Some(Status::Confirmed),
         consent,
         map: Vec::new(),
+        accept_taken_off: false,
+        by: None,
         dry_run: true,
     })
 }

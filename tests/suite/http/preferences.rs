@@ -329,19 +329,19 @@ on_both!(
         site.db
             .exec("insert into tags (subscriber_id, tag) values (1000, 'paid'), (1000, 'jobs'), (1001, 'other')")
             .await;
-        let data = site.post(&path, "answer=export").await;
-        assert_eq!(data.header("content-type"), Some("application/json"));
-        let json: serde_json::Value = serde_json::from_str(&data.text()).expect("JSON");
+        let json = site.data_of(0).await;
         assert_eq!(json["address"], "Reader0@example.org");
         assert_eq!(json["tags"], serde_json::json!(["jobs", "paid"]));
         assert_eq!(json["new_address"], serde_json::Value::Null);
         assert_eq!(json["subscriptions"][0]["list"], "weekly");
         assert_eq!(json["mails"][0]["title"], "Week 1");
         assert_eq!(json["events"][0]["kind"], "open");
-        // Asked twice.
+        assert_eq!(json["events"][0]["issue"], "Week 1");
+        // Asked twice, and in her mailbox.
         assert_eq!(site.post(&path, "answer=erase").await.status, 200);
         assert_eq!(site.db.number("select count(*) from subscribers").await, 2);
-        assert_eq!(site.post(&path, "answer=erase-for-good").await.status, 200);
+        let erased = site.erase_reader(0).await;
+        assert!(erased.contains("Erased"), "{erased}");
         for (what, left) in [
             (
                 "select count(*) from subscribers where canonical = 'reader0@example.org'",
