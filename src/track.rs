@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::app::App;
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::privacy::Tracking;
 use crate::event::Event;
@@ -65,7 +66,7 @@ enum Job {
 impl Tracker {
     /// Starts the writer; it ends when every clone is dropped or at [`Tracker::close`].
     pub fn start(store: Store, clock: Clock) -> Tracker {
-        Tracker::begin(store, clock, true, false)
+        Tracker::begin(store, clock, Chance::System, true, false)
     }
 
     /// [`Tracker::start`] as the configuration wants it: with readers' names in the events, or without, and with those
@@ -73,10 +74,17 @@ impl Tracker {
     pub fn of(app: &App) -> Tracker {
         let anonymous = app.config.privacy.tracking == Tracking::Anonymous;
         let unasked = app.config.privacy.unasked;
-        Tracker::begin(app.store.clone(), app.clock.clone(), unasked, anonymous)
+        let (store, clock) = (app.store.clone(), app.clock.clone());
+        Tracker::begin(store, clock, app.chance.clone(), unasked, anonymous)
     }
 
-    fn begin(store: Store, clock: Clock, unasked: bool, anonymous: bool) -> Tracker {
+    fn begin(
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        unasked: bool,
+        anonymous: bool,
+    ) -> Tracker {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let behind = Arc::new(AtomicBool::new(false));
@@ -89,6 +97,7 @@ impl Tracker {
         let folding = tokio::spawn(folding);
         let writer = Writer {
             store,
+            chance,
             unasked,
             anonymous,
             wake,
@@ -139,6 +148,7 @@ impl Tracker {
 
 struct Writer {
     store: Store,
+    chance: Chance,
     /// Whether readers are counted who never said anything of it.
     unasked: bool,
     /// Whether events name nobody; those of a run that was begun so never do.
@@ -230,7 +240,10 @@ impl Writer {
             self.store.record_events(&with, self.unasked).await?;
             *rest = Cow::Owned(without);
         }
-        self.store.record_anonymously(rest, self.unasked).await
+        let chance = &self.chance;
+        self.store
+            .record_anonymously(rest, self.unasked, chance)
+            .await
     }
 }
 

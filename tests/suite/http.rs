@@ -22,6 +22,7 @@ mod links;
 mod listener;
 mod lists;
 mod moves;
+mod nameless;
 mod number_pages;
 mod numbers;
 mod offer;
