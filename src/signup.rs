@@ -31,7 +31,7 @@ use crate::run;
 use crate::signup::guard::{Guard, Lost};
 use crate::signup::offer::{Asked, Offer, Typed};
 use crate::store::moves::Move;
-use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
+use crate::store::signup::{Confirm, Confirmed, SignUp};
 use crate::token::{Claim, Purpose, sign, verify};
 
 mod again;
@@ -173,7 +173,7 @@ impl Signups {
         })
     }
 
-    /// How the door stands, looked at once a second and after each mail.
+    /// How the door stands, looked at once a second and after each form.
     async fn guard(&self) -> anyhow::Result<Guard> {
         let now = self.app.clock.now();
         let known = *self.door.lock().unwrap_or_else(PoisonError::into_inner);
@@ -320,9 +320,8 @@ impl Signups {
                 at: now,
             })
             .await?;
-        if done == SignedUp::Mailed {
-            self.look_again();
-        }
+        // Whatever came of it: the next page's time and words tell nobody whether this address was mailed.
+        self.look_again();
         tracing::debug!(outcome = ?done, "signup");
         Ok(Answer::Received)
     }

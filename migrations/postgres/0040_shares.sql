@@ -6,3 +6,8 @@ create table dropped_events (
     run_id bigint not null primary key references runs (id),
     number bigint not null
 );
+
+-- Forms that were taken, those that mail nobody among them: were the brake pressed by mails, it would tell of an address
+-- whether it is known here.
+alter table confirm_hours add column forms bigint not null default 0;
+update confirm_hours set forms = mails;
