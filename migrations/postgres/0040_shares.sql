@@ -11,3 +11,8 @@ create table dropped_events (
 -- whether it is known here.
 alter table confirm_hours add column forms bigint not null default 0;
 update confirm_hours set forms = mails;
+
+-- In the links to her page since she moved to another address; null before. The links in the mailbox that she gave up
+-- hold another key, and end what they ended before, no more.
+alter table subscriptions add column manage_key bigint;
+create unique index subscriptions_by_manage_key on subscriptions (manage_key) where manage_key is not null;

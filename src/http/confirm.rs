@@ -105,7 +105,11 @@ async fn press_move(
         if answer != "back" {
             return Err(Fault::Form);
         }
-        return match store.take_back(key.0, &address.canonical(), now).await? {
+        let fresh = site.app.chance.key();
+        return match store
+            .take_back(key.0, &address.canonical(), fresh, now)
+            .await?
+        {
             true => Ok(moved_back(site, &address, token, true)),
             false => Err(Fault::NotFound),
         };

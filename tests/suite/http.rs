@@ -13,6 +13,7 @@ mod db;
 mod desk;
 mod folding;
 mod found;
+mod given_up;
 mod hostile;
 mod imports;
 mod inbound;
