@@ -104,6 +104,9 @@ pub struct Summary {
     /// Rows taken whose time of joining is not understood, and what the first says.
     pub undated: u64,
     pub undated_as: String,
+    /// Cells of which less is kept than they hold, and the first of them.
+    pub cut: u64,
+    pub cut_as: String,
     /// Where the rejected rows are.
     pub rejects_files: Vec<String>,
     /// The first rejected rows: line and reason.
@@ -304,6 +307,8 @@ impl Summary {
         self.rejected = parsed.rejected;
         self.undated = parsed.undated;
         self.undated_as = parsed.undated_as;
+        self.cut = parsed.cut;
+        self.cut_as = parsed.cut_as;
         self.rejects = parsed.rejects;
         self.rejects_files = parsed.rejects_files;
     }

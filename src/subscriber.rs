@@ -120,6 +120,15 @@ pub fn clean_name(text: &str) -> String {
     clean(text, NAME_LIMIT)
 }
 
+/// Characters of `text` as [`clean`] would keep it without a limit, where those are more than `limit`.
+pub(crate) fn too_long(text: &str, limit: usize) -> Option<usize> {
+    if text.len() <= limit {
+        return None;
+    }
+    let length = clean(text, usize::MAX).chars().count();
+    (length > limit).then_some(length)
+}
+
 /// One line of at most `limit` characters: controls and runs of blanks become one blank.
 pub(crate) fn clean(text: &str, limit: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(limit));

@@ -2,31 +2,34 @@
 //!
 //! Promises: [`Tracker::record`] answers after the event is durable, or says that it is not; the queue,
 //! a group and the waiting are bounded; a database that is down costs events, which are counted, and
-//! never an answer. Leaves counting to `fold`, which comes a fraction of a second later, and the link tables to
-//! `targets`.
+//! never an answer; so does a copy whose links are asked more often than anybody reads. Leaves counting to `fold`, which
+//! comes a fraction of a second later, and the link tables to `targets`.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::app::App;
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::privacy::Tracking;
 use crate::event::Event;
-use crate::id::RunId;
+use crate::id::{DeliveryKey, RunId};
 use crate::store::{Result, Store};
+use crate::track::share::Shares;
 
 mod flood;
 pub mod fold;
 pub mod journal;
 pub mod leavers;
 pub mod parts;
+mod share;
 pub mod targets;
 
 /// Events of one commit: at this size, the commit itself is a small part of the cost.
@@ -37,6 +40,8 @@ const QUEUE: usize = 16_384;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the end waits for the last events to be counted.
 const COUNTING: Duration = Duration::from_secs(10);
+/// How often it is noted how many were dropped, and of which runs: a flood is not to be answered by one of writes.
+const NOTE: Duration = Duration::from_secs(1);
 /// Waits between tries of one group; after the last it is given up, because the queue behind it fills.
 const RETRIES: [Duration; 5] = [
     Duration::from_millis(20),
@@ -51,6 +56,7 @@ const RETRIES: [Duration; 5] = [
 pub struct Tracker {
     queue: mpsc::Sender<Asked>,
     lost: Arc<AtomicU64>,
+    dropped: Arc<AtomicU64>,
     /// A group is being tried again: nobody need wait for the database to come back.
     behind: Arc<AtomicBool>,
 }
@@ -65,7 +71,7 @@ enum Asked {
 impl Tracker {
     /// Starts the writer; it ends when every clone is dropped or at [`Tracker::close`].
     pub fn start(store: Store, clock: Clock) -> Tracker {
-        Tracker::begin(store, clock, true, false)
+        Tracker::begin(store, clock, Chance::System, true, false)
     }
 
     /// [`Tracker::start`] as the configuration wants it: with readers' names in the events, or without, and with those
@@ -73,12 +79,20 @@ impl Tracker {
     pub fn of(app: &App) -> Tracker {
         let anonymous = app.config.privacy.tracking == Tracking::Anonymous;
         let unasked = app.config.privacy.unasked;
-        Tracker::begin(app.store.clone(), app.clock.clone(), unasked, anonymous)
+        let (store, clock) = (app.store.clone(), app.clock.clone());
+        Tracker::begin(store, clock, app.chance.clone(), unasked, anonymous)
     }
 
-    fn begin(store: Store, clock: Clock, unasked: bool, anonymous: bool) -> Tracker {
+    fn begin(
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        unasked: bool,
+        anonymous: bool,
+    ) -> Tracker {
         let (queue, asked) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
+        let dropped = Arc::new(AtomicU64::new(0));
         let behind = Arc::new(AtomicBool::new(false));
         // One call waits at most: it will see all that came before it was heard.
         let (wake, woken) = mpsc::channel(1);
@@ -89,11 +103,16 @@ impl Tracker {
         let folding = tokio::spawn(folding);
         let writer = Writer {
             store,
+            chance,
             unasked,
             anonymous,
             wake,
             folding,
             stored,
+            shares: Shares::default(),
+            unnoted: BTreeMap::new(),
+            noted: None,
+            dropped: Arc::clone(&dropped),
             lost: Arc::clone(&lost),
             behind: Arc::clone(&behind),
         };
@@ -101,12 +120,14 @@ impl Tracker {
         Tracker {
             queue,
             lost,
+            dropped,
             behind,
         }
     }
 
     /// Hands `event` over and waits for its commit. False when it is not known to be durable: the
-    /// database is down or behind. Events of the system run (tests, confirms) are not kept: true.
+    /// database is down or behind. Events of the system run (tests, confirms) are not kept, and those beyond the
+    /// share of their copy are not either: true.
     pub async fn record(&self, event: Event) -> bool {
         if event.delivery.run == RunId::SYSTEM {
             return true;
@@ -128,6 +149,11 @@ impl Tracker {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// Events beyond the shares of their copies since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
     /// Writes and counts what waits, then ends the writer.
     pub async fn close(&self) {
         let (done, written) = oneshot::channel();
@@ -139,6 +165,7 @@ impl Tracker {
 
 struct Writer {
     store: Store,
+    chance: Chance,
     /// Whether readers are counted who never said anything of it.
     unasked: bool,
     /// Whether events name nobody; those of a run that was begun so never do.
@@ -147,6 +174,11 @@ struct Writer {
     folding: JoinHandle<()>,
     /// How many are stored since the start: the fold makes room when it rises fast.
     stored: Arc<AtomicU64>,
+    shares: Shares,
+    /// Dropped by run, and not yet written down; and when that was done last.
+    unnoted: BTreeMap<RunId, u64>,
+    noted: Option<Instant>,
+    dropped: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
     behind: Arc<AtomicBool>,
 }
@@ -160,9 +192,13 @@ impl Writer {
             let mut stop = None;
             for one in batch.drain(..) {
                 match one {
-                    Asked::Event(event, done) => {
+                    Asked::Event(event, done) if self.shares.take(&event) => {
                         events.push(event);
                         waiting.push(done);
+                    }
+                    Asked::Event(event, done) => {
+                        self.drop_one(event.delivery);
+                        done.send(true).ok();
                     }
                     Asked::Stop(done) => stop = Some(done),
                 }
@@ -177,12 +213,42 @@ impl Writer {
                 // Whoever asked may have gone; the event stays.
                 done.send(committed).ok();
             }
+            self.note_dropped(stop.is_some()).await;
             if let Some(done) = stop {
                 drop(self.wake);
                 // What is not counted by then is counted at the next start.
                 timeout(COUNTING, self.folding).await.ok();
                 done.send(()).ok();
                 return;
+            }
+        }
+    }
+
+    fn drop_one(&mut self, delivery: DeliveryKey) {
+        *self.unnoted.entry(delivery.run).or_default() += 1;
+        let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        if dropped.is_power_of_two() {
+            let (run, seq) = (delivery.run.0, delivery.seq);
+            tracing::warn!(
+                run.id = run,
+                delivery.seq = seq,
+                dropped,
+                "the links of one copy are asked more often than anybody reads: they lead on, and are not counted"
+            );
+        }
+    }
+
+    /// Writes down how many were dropped since the last time; `all` of them at the end.
+    async fn note_dropped(&mut self, all: bool) {
+        let lately = self.noted.is_some_and(|noted| noted.elapsed() < NOTE);
+        if self.unnoted.is_empty() || (lately && !all) {
+            return;
+        }
+        self.noted = Some(Instant::now());
+        match self.store.note_dropped(&self.unnoted).await {
+            Ok(()) => self.unnoted.clear(),
+            Err(error) => {
+                tracing::warn!(%error, "how many events were dropped waits for the database")
             }
         }
     }
@@ -230,7 +296,10 @@ impl Writer {
             self.store.record_events(&with, self.unasked).await?;
             *rest = Cow::Owned(without);
         }
-        self.store.record_anonymously(rest, self.unasked).await
+        let chance = &self.chance;
+        self.store
+            .record_anonymously(rest, self.unasked, chance)
+            .await
     }
 }
 

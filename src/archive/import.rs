@@ -294,11 +294,18 @@ fn compile(
     let built = built.map_err(|error| match error.downcast::<Rejected>() {
         Ok(rejected) => {
             let error = rejected.found.iter().find(|found| found.is_error());
-            error.map_or_else(String::new, Diagnostic::to_string)
+            // Its place is one in the text that was made of the post.
+            error.map_or_else(String::new, unplaced)
         }
         Err(error) => format!("{error:#}"),
     })?;
     Ok((built, date))
+}
+
+fn unplaced(found: &Diagnostic) -> String {
+    let help = found.help.as_ref();
+    let help = help.map_or_else(String::new, |help| format!("; {help}"));
+    format!("{}{help} ({})", found.message, found.code)
 }
 
 /// Images of the web by https: nearly all that were ever served without are served so today.

@@ -66,6 +66,12 @@ impl Events {
         if self.json {
             print_json(&all)?;
         }
+        let dropped = app.store.dropped_events(run).await?;
+        if dropped > 0 && !self.json {
+            print(&format!(
+                "{dropped} more are not kept: they came by copies whose links were asked more often than anybody reads\n"
+            ))?;
+        }
         Ok(Exit::Done)
     }
 }

@@ -129,6 +129,7 @@ impl Copies {
         let mut copy = CopyRecord::new(to, now, keyring.active());
         copy.name.clone_from(&row.name);
         copy.subscription = (row.subscription != 0).then_some(SubscriptionKey(row.subscription));
+        copy.manage = row.manage_key.map(SubscriptionKey);
         copy.relay = Some(self.relay.clone());
         copy.test = row.kind.as_deref() == Some("test");
         copy.variant = variant;

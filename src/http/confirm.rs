@@ -14,7 +14,7 @@ use minijinja::context;
 
 use crate::address::EmailAddress;
 use crate::http::Public;
-use crate::http::evidence::gather;
+use crate::http::evidence::gather_by_name;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::http::listener::Client;
@@ -67,7 +67,7 @@ pub async fn press(
     match form.get("answer") {
         "confirm" => {
             let lists = store.asked_titles(claim.0).await?;
-            let evidence = gather(&site.app.keyring, client, &headers, now);
+            let evidence = gather_by_name(&site.app, client, &headers, now);
             let welcome = site.site.welcome_revision.as_deref();
             let lists = match site.signups.confirm(claim, &evidence, welcome).await? {
                 Confirmed::Now => lists,
@@ -109,7 +109,11 @@ async fn press_move(
         if answer != "back" {
             return Err(Fault::Form);
         }
-        return match store.take_back(key.0, &address.canonical(), now).await? {
+        let fresh = site.app.chance.key();
+        return match store
+            .take_back(key.0, &address.canonical(), fresh, now)
+            .await?
+        {
             true => Ok(moved_back(site, &address, token, true)),
             false => Err(Fault::NotFound),
         };

@@ -2,12 +2,15 @@
 
 use axum::http::{HeaderMap, HeaderName};
 
+use crate::app::App;
 use crate::clock::Timestamp;
+use crate::config::privacy::Tracking;
 use crate::event::{Evidence, clean_header, known};
 use crate::hex::hex;
 use crate::http::listener::Client;
 use crate::keyring::Keyring;
 use crate::network;
+use crate::pseudonym::impersonal;
 
 /// Octets of a network's hash: enough to tell networks apart within a day.
 const NETWORK: usize = 8;
@@ -31,5 +34,15 @@ pub fn gather(keyring: &Keyring, client: Client, headers: &HeaderMap, at: Timest
         head: false,
         known: known::network(client.0).map(str::to_owned),
         one_click: false,
+    }
+}
+
+/// The same of a reader who is named, as she is who leaves. Where opens and clicks name nobody it says no more than
+/// theirs: else the network or the program's version would tell which of them were hers.
+pub fn gather_by_name(app: &App, client: Client, headers: &HeaderMap, at: Timestamp) -> Evidence {
+    let evidence = gather(&app.keyring, client, headers, at);
+    match app.config.privacy.tracking {
+        Tracking::Individual => evidence,
+        Tracking::Anonymous | Tracking::Off => impersonal(&evidence),
     }
 }

@@ -15,7 +15,7 @@ use minijinja::context;
 
 use crate::event::Evidence;
 use crate::http::Public;
-use crate::http::evidence::gather;
+use crate::http::evidence::gather_by_name;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::http::listener::Client;
@@ -124,7 +124,7 @@ pub(super) async fn decide(
     }
     let evidence = Evidence {
         one_click,
-        ..gather(&site.app.keyring, client, headers, at)
+        ..gather_by_name(&site.app, client, headers, at)
     };
     // A machine's click names no reason, whatever stands beside it.
     let why = match one_click {

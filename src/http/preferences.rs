@@ -2,9 +2,9 @@
 //! and the way out for good.
 //!
 //! Promises: GET changes nothing; every wish is one POST with the link alone, but for the way back to a list that was
-//! left more than a day ago, which leads through a mail, and for her data and her erasure, which do, too; a wish for
-//! another address gets the same answer whoever has it. Leaves leaving to `leave` and what the mailbox proves to
-//! `prove`.
+//! left more than a day ago, which leads through a mail, and for her data and her erasure, which do, too; a link from the
+//! mailbox that a reader gave up opens nothing, and still ends what she gets; a wish for another address gets the same
+//! answer whoever has it. Leaves leaving to `leave` and what the mailbox proves to `prove`.
 
 use std::sync::Arc;
 
@@ -26,6 +26,7 @@ use crate::http::listener::Client;
 use crate::http::prove;
 use crate::id::{ListId, SubscriptionKey};
 use crate::schedule;
+use crate::store::former::Opens;
 use crate::store::preferences::{Reader, StandingOn};
 use crate::store::proofs::Act;
 use crate::subscriber::Status;
@@ -36,8 +37,10 @@ const LONGEST_PAUSE: i64 = 366;
 
 /// `GET /preferences/{token}`: everything that can be chosen.
 pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
-    let key = claim(&site, &token)?;
-    show(&site, key, &token, "").await
+    match claim(&site, &token).await? {
+        Opens::Hers(key) => show(&site, key, &token, "").await,
+        Opens::Nothing(_) => Ok(given_up(&site, &token)),
+    }
 }
 
 /// `POST /preferences/{token}`: one of its buttons.
@@ -48,7 +51,16 @@ pub async fn press(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Fault> {
-    let key = claim(&site, &token)?;
+    let opens = claim(&site, &token).await?;
+    let ends = matches!(form.get("answer"), "leave" | "leave-all" | "return");
+    let key = match opens {
+        Opens::Hers(key) => key,
+        Opens::Nothing(key) if ends => key,
+        Opens::Nothing(_) => {
+            let page = given_up(&site, &token);
+            return Ok((StatusCode::BAD_REQUEST, page).into_response());
+        }
+    };
     let store = &site.app.store;
     let at = site.app.clock.now();
     let told;
@@ -105,11 +117,17 @@ pub async fn press(
     show(&site, key, &token, notice).await
 }
 
-fn claim(site: &Public, token: &str) -> Result<SubscriptionKey, Fault> {
+async fn claim(site: &Public, token: &str) -> Result<Opens, Fault> {
     match verify(&site.app.keyring, Purpose::Manage, token) {
-        Some(Claim::Manage(subscription)) => Ok(subscription),
+        Some(Claim::Manage(leave::TEST)) => Ok(Opens::Hers(leave::TEST)),
+        Some(Claim::Manage(key)) => site.app.store.opened_by(key).await?.ok_or(Fault::NotFound),
         _ => Err(Fault::NotFound),
     }
+}
+
+/// What a link says that opens no page any more.
+fn given_up(site: &Public, token: &str) -> Response {
+    site.pages.render("given_up.html", context! { token })
 }
 
 async fn show(

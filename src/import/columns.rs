@@ -17,6 +17,8 @@ use crate::subscriber::clean_name;
 use crate::subscriber::field::{BUILT_IN, FieldTable, Fields};
 use crate::subscriber::tag::{TAGS_LIMIT, Tag};
 
+pub(super) mod cut;
+
 /// The header leaves open what a column holds, and a map would say it.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}; say which with `--map COLUMN={field}`")]

@@ -1,6 +1,6 @@
 //! How the front door stands: open, asking for a proof of work, or shut.
 //!
-//! Promises: decided by what the whole instance has mailed and what came back, the same for every address;
+//! Promises: decided by what the whole instance was asked and what came back, the same for every address;
 //! a proof is bound to one form, and a form works once. Leaves the counting to `store`.
 
 use std::sync::Mutex;
@@ -41,7 +41,7 @@ impl Guard {
         if bounces {
             return Guard::Shut;
         }
-        // In whole mails, times the hours of the week: no rounding.
+        // In whole forms, times the hours of the week: no rounding.
         let above = pressure.hour * WEEK - pressure.week;
         match above > i64::from(brake) * WEEK {
             true => Guard::Proof,

@@ -154,6 +154,35 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Counts events that were not stored, by run.
+    pub async fn note_dropped(&self, dropped: &BTreeMap<RunId, u64>) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query(self.sql(
+                "insert into dropped_events (run_id, number)
+                 select r.id, cast(v.value->>1 as bigint)
+                 from json_each($1) v join runs r on r.id = cast(v.value->>0 as bigint)
+                 where true
+                 on conflict (run_id) do update set number = dropped_events.number + excluded.number",
+            ))
+            .bind(json(dropped.iter()))
+            .execute(conn)
+            .await?;
+        })
+    }
+
+    /// How many events of a run were not stored, because their copies' links were asked more often than anybody reads.
+    pub async fn dropped_events(&self, run: RunId) -> Result<u64> {
+        let number: Option<i64> = read!(self, conn => {
+            sqlx::query_scalar("select number from dropped_events where run_id = $1")
+                .bind(run.0)
+                .fetch_optional(conn)
+                .await?
+        });
+        Ok(number.map_or(0, i64::unsigned_abs))
+    }
+}
+
 /// Rows as one JSON parameter.
 pub(crate) fn json(rows: impl Iterator<Item = impl Serialize>) -> String {
     let rows: Vec<_> = rows.collect();

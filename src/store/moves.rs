@@ -2,12 +2,12 @@
 //!
 //! Promises: an address is changed only by a link that went to the new one; asking for one says nothing about who has
 //! it, nor whether it was mailed lately; what came of no wish is forgotten with its link; the address that was given up
-//! is told. Leaves what is kept of that one to `former`.
+//! is told, and its links open her page no more. Leaves what is kept of that one to `former`.
 
 use crate::clock::{HOUR, Timestamp};
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
-use crate::store::former::{CLEAR_FORMER, Told, give_up};
+use crate::store::former::{CLEAR_FORMER, RENEW_LINKS, Told, give_up};
 use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
@@ -206,6 +206,8 @@ impl Store {
             match moved {
                 Some(subscriber) => {
                     note_consent!(conn, subscriber, 0_i64, "address", at);
+                    // Invariant: whoever has the mailbox that she gave up does not open her page.
+                    sqlx::query(RENEW_LINKS).bind(subscriber).bind(told.key).execute(&mut *conn).await?;
                     if let Some((address, hash)) = &former {
                         give_up!(conn, subscriber, address, hash, told, at);
                     }

@@ -1,7 +1,7 @@
 //! Events without anyone's name, and the keys of their pseudonyms.
 //!
 //! Promises: an event of this kind never names a delivery, and no delivery says that it was opened or
-//! clicked; each reader counts once while the run's key is there, and what says that it is a machine does not. A run
+//! clicked; neither its time nor its id tells more than the hour, nor what came before what; each reader counts once while the run's key is there, and what says that it is a machine does not. A run
 //! without a key was counted by name: what comes without names then is no new reader. The counters stand in the first
 //! block of the run, for a block of few readers would name them.
 
@@ -14,9 +14,9 @@ use crate::clock::Timestamp;
 use crate::event::score::judge_alone;
 use crate::event::{Event, EventKind};
 use crate::id::{ListId, RunId};
-use crate::pseudonym::{KEY, impersonal, pseudonym};
+use crate::pseudonym::{HOUR, KEY, hour_of, impersonal, pseudonym};
 use crate::stats::tally::{Class, Part, Tally, What};
-use crate::store::events::{MUTED, take_event_ids};
+use crate::store::events::{MUTED, first_id, take_event_ids};
 use crate::store::folds::{ADD_TALLIES, tally_rows};
 use crate::store::{Result, Store};
 
@@ -117,19 +117,20 @@ struct Batch {
 }
 
 impl Batch {
-    /// The events under their ids; of a run without a key nobody has a pseudonym.
+    /// The events with the hour alone, in no order; of a run without a key nobody has a pseudonym.
     fn of<'a>(
-        events: impl Iterator<Item = (i64, &'a Event)>,
+        events: impl Iterator<Item = &'a Event>,
         keys: &HashMap<RunId, [u8; KEY]>,
+        chance: &Chance,
     ) -> Batch {
         let mut batch = Batch::default();
-        for (id, event) in events {
+        for event in events {
             let (run, seq) = (event.delivery.run, event.delivery.seq);
             let name = keys.get(&run).map(|key| pseudonym(key, seq));
             batch.count(event, name);
             batch.rows.push(Row {
-                id,
-                at: event.at.0,
+                id: nameless_id(event.at, chance),
+                at: hour_of(event.at).0,
                 kind: event.kind.name(),
                 run: run.0,
                 pseudonym: name,
@@ -137,6 +138,8 @@ impl Batch {
                 evidence: json(&impersonal(&event.evidence)),
             });
         }
+        // Where they stand says nothing either.
+        batch.rows.sort_unstable_by_key(|row| row.id);
         batch
     }
 
@@ -215,12 +218,22 @@ impl Batch {
 impl Store {
     /// Stores `events` at the end of the log without the deliveries they are of, and moves the counters: the fold
     /// leaves these alone. Events are left out as by [`Store::record_events`].
-    pub async fn record_anonymously(&self, events: &[Event], unasked: bool) -> Result<()> {
-        again!(self.try_anonymously(events, unasked).await)
+    pub async fn record_anonymously(
+        &self,
+        events: &[Event],
+        unasked: bool,
+        chance: &Chance,
+    ) -> Result<()> {
+        again!(self.try_anonymously(events, unasked, chance).await)
     }
 
-    async fn try_anonymously(&self, events: &[Event], unasked: bool) -> Result<()> {
-        let Some(begin) = events.iter().map(|event| event.at).min() else {
+    async fn try_anonymously(
+        &self,
+        events: &[Event],
+        unasked: bool,
+        chance: &Chance,
+    ) -> Result<()> {
+        let Some(latest) = events.iter().map(|event| event.at).max() else {
             return Ok(());
         };
         let mut seqs = BTreeMap::<RunId, BTreeSet<u32>>::new();
@@ -230,8 +243,9 @@ impl Store {
                 .insert(event.delivery.seq);
         }
         transact!(self, conn => {
-            let last = take_event_ids!(conn, begin, events.len());
-            let first_id = last + 1 - i64::try_from(events.len()).unwrap_or(0);
+            // No id of the log is taken, but none is given after this that is lower than theirs. First, as everyone does
+            // who writes events.
+            take_event_ids!(conn, latest, 0_usize);
             let mut counted = HashSet::new();
             let mut keys = HashMap::new();
             for (run, seqs) in &seqs {
@@ -258,11 +272,10 @@ impl Store {
                 let key = key.flatten().and_then(|key| <[u8; KEY]>::try_from(key).ok());
                 keys.extend(key.map(|key| (*run, key)));
             }
-            let told = (first_id..).zip(events);
-            let told = told.filter(|(_, event)| {
+            let told = events.iter().filter(|event| {
                 counted.contains(&(event.delivery.run, i64::from(event.delivery.seq)))
             });
-            let mut batch = Batch::of(told, &keys);
+            let mut batch = Batch::of(told, &keys, chance);
             let first: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(ADD_MARKS))
                 .bind(json(&batch.marks))
                 .fetch_all(&mut *conn)
@@ -415,6 +428,15 @@ impl Store {
             Ok(number)
         })
     }
+}
+
+/// An id for an event that names nobody, drawn from those of the hour before it: an id in the order of the log would tell
+/// who read when, and none there is behind what the fold has yet to look at. Two that are drawn alike cost their group a
+/// second try, once in months.
+fn nameless_id(at: Timestamp, chance: &Chance) -> i64 {
+    let hour = hour_of(at).0;
+    let (from, to) = (first_id(Timestamp(hour - HOUR)), first_id(Timestamp(hour)));
+    from + chance.key() % (to - from).max(1)
 }
 
 /// The mark of whoever opened it, where that may have been a reader.

@@ -182,11 +182,11 @@ impl Store {
                 .bind(hour - HOURS_KEPT)
                 .execute(&mut *conn)
                 .await?;
-            // The row of this hour is written even when nothing changes: that locks it, so that
+            // Invariant: every form presses the brake, whoever's address it holds. The row is locked by that, so that
             // signups on several nodes are counted one after the other.
             sqlx::query(
-                "insert into confirm_hours (hour, mails) values ($1, 0)
-                 on conflict (hour) do update set mails = confirm_hours.mails",
+                "insert into confirm_hours (hour, mails, forms) values ($1, 0, 1)
+                 on conflict (hour) do update set forms = confirm_hours.forms + 1",
             )
             .bind(hour)
             .execute(&mut *conn)

@@ -18,7 +18,8 @@ pub struct SubscriptionView {
     pub others: i64,
     /// Whether the reader has confirmed any of those.
     pub reads: bool,
-    /// `m***@example.org`: enough for its owner to know it, too little for anyone else.
+    /// `m***@example.org`: enough for its owner to know it, too little for anyone else. Empty where she has moved: the
+    /// link may be one from the mailbox that she gave up.
     pub address: String,
     /// The whole address in canonical form, never for a page, and the name under which it may be suppressed.
     pub canonical: String,
@@ -104,7 +105,7 @@ impl Store {
                         exists (select 1 from subscriptions o
                          where o.subscriber_id = n.subscriber_id and o.key <> n.key
                              and o.status in ('confirmed', 'paused')),
-                        s.address, s.canonical, s.hash
+                        case when n.manage_key is null then s.address else '' end, s.canonical, s.hash
                  from subscriptions n
                  join lists l on l.id = n.list_id
                  join subscribers s on s.id = n.subscriber_id
@@ -150,7 +151,8 @@ fn view(columns: ViewColumns) -> Option<SubscriptionView> {
         confirmed,
         others,
         reads,
-        address: EmailAddress::parse(&address).ok()?.masked(),
+        address: EmailAddress::parse(&address)
+            .map_or_else(|_| String::new(), |known| known.masked()),
         canonical,
         hash: hash.try_into().ok()?,
     })

@@ -1,7 +1,10 @@
 //! What a sink writes down of a message before it answers: a file, a line of JSON, a record in memory.
+//!
+//! Promises: nobody but the owner reads what is on the disk, for it holds addresses and links that work.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,13 +58,14 @@ impl Recorder {
     pub fn new(options: &SinkOptions) -> anyhow::Result<Recorder> {
         if let Some(folder) = &options.store {
             let shown = folder.display();
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make the folder `{shown}`"))?;
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.with_context(|| format!("cannot make the folder `{shown}`"))?;
         }
         let log = match &options.log {
             None => None,
             Some(path) => {
-                let opened = OpenOptions::new().create(true).append(true).open(path);
+                let mut options = OpenOptions::new();
+                let opened = options.create(true).append(true).mode(0o600).open(path);
                 let file = opened.with_context(|| format!("cannot write `{}`", path.display()))?;
                 Some(Mutex::new(file))
             }
@@ -129,7 +133,8 @@ impl Recorder {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let name = format!("{number:06}.eml");
             let path = folder.join(&name);
-            match File::create_new(&path) {
+            let mut options = OpenOptions::new();
+            match options.write(true).create_new(true).mode(0o600).open(&path) {
                 Ok(mut file) => {
                     file.write_all(message)?;
                     return Ok(name);

@@ -14,6 +14,7 @@ use pressrun::smtp::sink::script::Script;
 use pressrun::status::RunStatus;
 use pressrun::store::runs::Begun;
 use pressrun::store::system_mail::NewSystemMail;
+use pressrun::token::{Claim, sign};
 
 use crate::deliver::rig::{Rig, Wish, readers, script, until};
 use crate::harness::Engine;
@@ -219,6 +220,12 @@ on_both!(
         let now = rig.app.clock.now();
         let silent = rig.app.store.set_tracking(key, false, now);
         silent.await.expect("a change");
+        // She has moved from one address to another, and her page has another link since.
+        let moved = format!(
+            "update subscriptions set manage_key = 777 where key = {}",
+            key.0
+        );
+        rig.database.raw(&moved).await;
         let started = run::begin(&rig.app, SAMPLE, "weekly", false).await;
         let Begun::New(id) = started.expect("a start").begun else {
             panic!("a new run");
@@ -237,6 +244,15 @@ on_both!(
                 .filter(|copy| String::from_utf8_lossy(&copy.message).contains(&link));
             assert_eq!(with.count(), number, "{path}");
         }
+        let opens = |claim: Claim| {
+            let token = sign(&rig.app.keyring, &claim);
+            let link = format!("https://news.example.org/preferences/{token}");
+            let with = copies[1..].iter();
+            with.filter(|copy| String::from_utf8_lossy(&copy.message).contains(&link))
+                .count()
+        };
+        assert_eq!(opens(Claim::Manage(SubscriptionKey(777))), 1);
+        assert_eq!(opens(Claim::Manage(key)), 0);
         let message = rig.sink.accepted().remove(1);
         let text = String::from_utf8_lossy(&message.message).into_owned();
         assert!(text.contains("\r\nList-Unsubscribe: <https://news.example.org/u/"));

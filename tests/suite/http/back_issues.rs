@@ -235,16 +235,30 @@ on_both!(
             "raw.md",
             "---\ntitle: Raw\ndate: 2021-04-06\n---\n:::mjml\n<mj-raw><b>x</b></mj-raw>\n:::\n",
         );
+        write(
+            &folder,
+            "torn.md",
+            "---\ntitle: Torn\ndate: 2021-04-07\n---\nOne.\n\n![A chart](../../secret.png)\n",
+        );
         let (code, report) = site.import("blog", &["--from", "folder"]);
         assert_eq!(code, Some(3), "some were rejected: {report}");
+        // What is wrong is told of the post, and of no file and no line that its author never saw.
+        let rejected = report["rejected"].as_array().expect("a list");
+        let torn = rejected.iter().find(|told| told["name"] == "torn.md");
+        let why = torn.expect("the post")["why"].as_str().expect("a reason");
+        assert!(why.contains("secret.png"), "{why}");
+        for wrong in ["issue.md", "error[", ":7:"] {
+            assert!(!why.contains(wrong), "{wrong}: {why}");
+        }
         assert_eq!(
             (
                 fate(&report, "new"),
                 report["rejected"].as_array().map(Vec::len)
             ),
-            (2, Some(2)),
+            (2, Some(3)),
             "{report}"
         );
+        std::fs::remove_file(folder.join("torn.md")).expect("a file");
         // Another issue has the name already.
         assert!(site.get("/archive/bees-2").await.text().contains("Hum."));
         assert_eq!(

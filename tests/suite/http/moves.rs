@@ -10,7 +10,7 @@ use pressrun::signup::house;
 use pressrun::subscriber::Status;
 use pressrun::token::Claim;
 
-use super::preferences::{freeze, manage};
+use super::preferences::{freeze, manage, manage_now};
 use super::site::TestSite;
 use crate::harness::Engine;
 use crate::on_both;
@@ -136,7 +136,7 @@ on_both!(
         // A wish that came true stands in no other's way.
         let further = site
             .post(
-                &manage(&site, 3),
+                &manage_now(&site, 3).await,
                 "answer=address&email=third%40example.org",
             )
             .await;

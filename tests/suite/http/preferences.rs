@@ -18,6 +18,14 @@ pub fn manage(site: &TestSite, seq: i64) -> String {
     format!("/preferences/{token}")
 }
 
+/// The link to a reader's page in a mail of now: another one since she moved to another address.
+pub async fn manage_now(site: &TestSite, seq: i64) -> String {
+    let key = 1000 + seq;
+    let key = format!("select coalesce(manage_key, key) from subscriptions where key = {key}");
+    let key = SubscriptionKey(site.db.number(&key).await);
+    format!("/preferences/{}", site.token(Claim::Manage(key)))
+}
+
 /// Freezes a run of the issue `slug` to the weekly and gives its number and how many take part.
 pub async fn freeze(site: &TestSite, slug: &str, monthly: bool) -> (RunId, i64) {
     let new = NewRun {

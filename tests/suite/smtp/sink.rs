@@ -1,5 +1,6 @@
 //! The sink itself: what it writes down, and that it does so before it answers.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use pressrun::clock::{Clock, Timestamp};
@@ -40,6 +41,14 @@ async fn an_accepted_message_is_a_file_and_a_line_of_the_log() {
         std::fs::read(store.join("000002.eml")).expect("a file"),
         message("a@x.example")
     );
+    // They hold addresses and links that work: nobody else on the machine reads them.
+    for file in [&store.join("000002.eml"), &log] {
+        let mode = std::fs::metadata(file)
+            .expect("a file")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
     let text = std::fs::read_to_string(log).expect("a log");
     let lines: Vec<serde_json::Value> = text
         .lines()
@@ -56,6 +65,23 @@ async fn an_accepted_message_is_a_file_and_a_line_of_the_log() {
         (&lines[0]["verdict"], &lines[1]["verdict"]),
         (&"answered".into(), &"cut".into())
     );
+}
+
+#[tokio::test]
+async fn a_folder_that_a_sink_makes_is_open_to_its_owner_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("made").join("mail");
+    let sink = sink(SinkOptions {
+        store: Some(store.clone()),
+        ..SinkOptions::default()
+    })
+    .await;
+    let mode = std::fs::metadata(&store)
+        .expect("a folder")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+    sink.shutdown().await;
 }
 
 /// What a client that says `said` hears until the sink is silent.
