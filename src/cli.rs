@@ -300,7 +300,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Segments(command) => segments::run(cli, command).await,
         Command::Suppressions(command) => suppressions::run(cli, command).await,
         Command::New(new) => new::run(&cli.config, new),
-        Command::ImportIssue(arguments) => import_issue::run(&cli.config, arguments),
+        Command::ImportIssue(arguments) => import_issue::run(&cli.config, arguments).await,
         Command::Check(arguments) => check::run(&cli.config, arguments).await,
         Command::Build(arguments) => build::run(&cli.config, arguments).await,
         Command::Mjml(arguments) => mjml::run(arguments).await,

@@ -55,6 +55,14 @@ pub struct Place {
     pub column: usize,
 }
 
+/// Where a block of a mail was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    pub place: Place,
+    /// Who draws it, where that is another file.
+    pub drawn: Option<Place>,
+}
+
 /// Characters of a line that a code frame shows on each side of the fault.
 const FRAME_MARGIN: usize = 60;
 
@@ -222,6 +230,21 @@ impl Source<'_> {
     fn boundary(&self, offset: usize) -> usize {
         self.text.floor_char_boundary(offset.min(self.text.len()))
     }
+}
+
+/// Puts findings in order: by file and line, the file `own` first.
+pub fn sort(found: &mut [Diagnostic], own: &str) {
+    found.sort_by_key(|finding| {
+        let whole = finding.line == 0;
+        let elsewhere = finding.file != own;
+        (
+            elsewhere,
+            finding.file.clone(),
+            whole,
+            finding.line,
+            finding.column,
+        )
+    });
 }
 
 /// The candidate that is most likely meant by a misspelt `word`, if any is near enough.

@@ -76,6 +76,7 @@ pub mod run;
 pub mod signup;
 pub mod smtp;
 pub mod track;
+pub mod web;
 
 // Edges.
 pub mod cli;

@@ -23,6 +23,7 @@ mod hosts;
 mod inbox;
 mod leftovers;
 pub(crate) mod links;
+mod lost;
 mod marks;
 mod parts;
 mod pictures;
@@ -162,6 +163,11 @@ pub const CATALOGUE: &[Lint] = &[
         "link-syntax",
         Level::Error,
         "the marks of a link are left in the text",
+    ),
+    lint(
+        "lost-link",
+        Level::Warning,
+        "words promise a link, and are none",
     ),
     lint(
         "button-link",
@@ -344,6 +350,7 @@ pub fn check(inputs: &Inputs<'_>) -> Vec<Diagnostic> {
     inbox::check(&mut desk);
     words::check(&mut desk);
     links::check(&mut desk);
+    lost::check(&mut desk);
     pictures::check(&mut desk);
     tokens::check(&mut desk);
     support::check(&mut desk);

@@ -18,6 +18,7 @@ use crate::cli::Exit;
 use crate::cli::mjml::disk::Disk;
 use crate::cli::output::print_file;
 use crate::diagnostic::Diagnostic;
+use crate::mjml::finding::more;
 use crate::mjml::parser::SIZE_LIMIT;
 use crate::mjml::{Level, Options, compile};
 use crate::terminal;
@@ -218,6 +219,6 @@ fn tell(findings: &[Diagnostic], dropped: usize) {
         eprintln!("{}\n", finding.framed());
     }
     if dropped > 0 {
-        eprintln!("and {dropped} more; mend these first");
+        eprintln!("{}", more(dropped));
     }
 }

@@ -152,6 +152,14 @@ impl Placeholders {
         }
     }
 
+    /// Whether something that stands for `slot` came out.
+    pub(crate) fn shows(&self, slot: &Slot, page: &str) -> bool {
+        let number = |piece: &str| piece.get(..DIGITS)?.parse::<usize>().ok();
+        let pieces = self.pieces(page).skip(1);
+        let mut shown = pieces.filter_map(|piece| self.placed.get(number(piece)?));
+        shown.any(|placed| matches!(&placed.filling, Filling::Slot(known) if known == slot))
+    }
+
     /// Characters a reader will see where `text` stands, about.
     pub(crate) fn width(&self, text: &str) -> usize {
         let mut width = text.chars().count();

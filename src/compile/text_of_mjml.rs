@@ -4,8 +4,9 @@
 //! those made of Markdown. Leaves out what only eyes can see: dividers, spacers, styles.
 
 use crate::compile::Context;
+use crate::compile::apart::AROUND;
 use crate::compile::escape::escape_html;
-use crate::compile::layout::{AROUND, Snapshot};
+use crate::compile::layout::Snapshot;
 use crate::compile::placeholder::{Filling, Wanted};
 use crate::compile::text::{Text, WIDTH, is_address};
 use crate::issue::block::{Inline, plain_text};

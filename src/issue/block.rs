@@ -129,6 +129,8 @@ pub struct Picture {
     pub height: Option<u32>,
     /// The theme's side when absent.
     pub align: Option<Align>,
+    /// Of what moves, only the first frame is sent.
+    pub still: bool,
     /// Where it stands in the file.
     pub offset: usize,
 }

@@ -16,6 +16,16 @@ pub(super) enum Written {
     Mjml(Vec<u8>, Option<Vec<u8>>),
 }
 
+impl Written {
+    /// The name of its file.
+    pub(super) fn file(&self) -> &'static str {
+        match self {
+            Written::Markdown(_) => "issue.md",
+            Written::Mjml(..) => "issue.mjml",
+        }
+    }
+}
+
 /// What is to be compiled, and for whom.
 pub(super) struct Order<'a> {
     pub(super) site: Site,

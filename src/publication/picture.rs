@@ -23,7 +23,19 @@ pub(super) fn read_pictures(
     found: &mut Vec<Diagnostic>,
 ) -> Pictures {
     let mut images = Pictures::new();
-    for picture in issue.pictures() {
+    let pictures = issue.pictures();
+    for (number, picture) in pictures.iter().enumerate() {
+        let mut before = pictures[..number].iter();
+        let other = before.find(|other| other.source == picture.source);
+        if other.is_some_and(|other| other.still != picture.still) {
+            let message = format!(
+                "`{}` moves in one place and stands still in another; copy it under another name",
+                picture.source
+            );
+            let error = issue.source().error(picture.offset, "image", message);
+            found.push(error);
+            continue;
+        }
         if images
             .iter()
             .any(|(image, _)| image.source == picture.source)
@@ -88,9 +100,12 @@ fn remote(issue: &Issue, picture: &Picture) -> Option<Diagnostic> {
                     "remote-image",
                     format!("`{shown}` stays on another host, which sees who opens the mail"),
                 )
-                .help(
-                    "put the file beside the issue, or give its size as `{width=600 height=400}`",
-                ),
+                .help(match issue.layout {
+                    Some(_) => "put the file beside the issue, and name it here",
+                    None => {
+                        "put the file beside the issue, or give its size as `{width=600 height=400}`"
+                    }
+                }),
         ),
         _ => Some(
             source
@@ -129,14 +144,14 @@ fn local(
         let finding = |(code, note)| issue.source().warning(picture.offset, code, note);
         found.extend(notes.into_iter().map(finding));
     };
-    let once = prepare(&picture.source, octets)?;
+    let once = prepare(&picture.source, octets, picture.still)?;
     say(once.notes);
     let mut images = vec![(once.image, once.octets)];
     let Some(source) = double(&picture.source) else {
         return Ok(Some(images));
     };
     if let Some(octets) = octets_of(&source, folder)? {
-        let twice = prepare(&source, octets)?;
+        let twice = prepare(&source, octets, picture.still)?;
         let (width, expected) = (twice.natural.0, once.natural.0.saturating_mul(2));
         if width.abs_diff(expected) > 2 {
             let message = format!(

@@ -257,6 +257,11 @@ def a_click_on_a_block_names_its_line(it):
     address = it.chromium.run("return document.getElementById('open').href")
     assert address.startswith("editor://") and address.endswith(found.split("issue.md")[1]), address
     it.shot("place")
+    it.mail("mail.querySelector('h1').click()")
+    line = ISSUE.split("\n").index(next(l for l in ISSUE.split("\n") if l.startswith("title:"))) + 1
+    wait_for("the title's line", lambda: f"issue.md:{line}:" in it.chromium.run(place))
+    drawn = it.chromium.run("return document.getElementById('drawn').innerText")
+    assert "layout.mjml:" in drawn, f"who draws the title is not said: {drawn}"
     it.mail("mail.querySelector('a[href*=\"self-grading\"]').click()")
     link = "return document.getElementById('link').innerText"
     wait_for("the link", lambda: "self-grading" in it.chromium.run(link))
