@@ -19,7 +19,7 @@ use crate::diagnostic::{Diagnostic, Provenance, Severity, Source, nearest, sort}
 use crate::issue::given::{Given, Titles};
 use crate::issue::merge;
 use crate::issue::own::head::peek;
-use crate::issue::{Issue, Read, front};
+use crate::issue::{Issue, Read};
 use crate::publication::attic::Attic;
 use crate::publication::called::{call_from_here, rejected};
 use crate::publication::folder::{Defaults, Folder};

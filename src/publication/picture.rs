@@ -77,7 +77,7 @@ fn kept(
     if !elsewhere && matches!(octets_of(address, folder), Ok(Some(_))) {
         return None;
     }
-    let prepared = prepare(address, attic.read(address)?).ok()?;
+    let prepared = prepare(address, attic.read(address)?, false).ok()?;
     Some((prepared.image, prepared.octets))
 }
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 use anyhow::Context;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
@@ -134,6 +135,8 @@ struct Shared {
     recorder: Recorder,
     /// How often each greylisted recipient was turned away.
     grey: Mutex<HashMap<String, u32>>,
+    /// How many messages are answered; those that come behind them wait.
+    answered: watch::Sender<u64>,
     /// The server's side of TLS, where there is any.
     tls: Option<Arc<ServerConfig>>,
 }
@@ -143,6 +146,8 @@ struct Counters {
     connections: AtomicU64,
     accepted: AtomicU64,
     refused: AtomicU64,
+    /// Both of these.
+    ended: AtomicU64,
     octets: AtomicU64,
     turns: AtomicU64,
     resets: AtomicU64,
@@ -167,6 +172,7 @@ impl Sink {
             counters: Counters::default(),
             recorder: Recorder::new(&options)?,
             grey: Mutex::default(),
+            answered: watch::Sender::new(u64::MAX),
             tls,
             options,
         });
@@ -216,6 +222,18 @@ impl Sink {
         *lock(&self.shared.script) = Arc::new(script);
     }
 
+    /// Answers `more` messages, and leaves those behind them at their final dots until [`Sink::release`]: so a
+    /// sender is met in the middle, however slow either side is.
+    pub fn hold_after(&self, more: u64) {
+        let ended = self.shared.counters.ended.load(Ordering::SeqCst);
+        self.shared.answered.send_replace(ended + more);
+    }
+
+    /// Answers all that wait since [`Sink::hold_after`], and holds none from now on.
+    pub fn release(&self) {
+        self.shared.answered.send_replace(u64::MAX);
+    }
+
     /// Closes the listener and all connections.
     pub async fn shutdown(mut self) {
         self.task.abort();
@@ -244,8 +262,8 @@ impl Shared {
     }
 }
 
-fn count(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::SeqCst);
+fn count(counter: &AtomicU64, by: u64) -> u64 {
+    counter.fetch_add(by, Ordering::SeqCst) + by
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

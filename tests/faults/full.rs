@@ -13,9 +13,9 @@ use pressrun::token::{Claim, sign};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use crate::harness::block_on;
+use crate::harness::{Port, block_on};
 use crate::oracle::judge;
-use crate::outages::{free_port, serve, wait_probe};
+use crate::outages::{serve, wait_probe};
 use crate::processes::PATIENCE;
 use crate::stores::{Small, fill};
 use crate::world::World;
@@ -37,11 +37,12 @@ fn r8_serve_on_a_full_disk_answers_keeps_who_leaves_and_writes_down_what_was_sen
     };
     let recipients = size(400, 4_000);
     let mut world = World::within(folder, recipients, 4, Duration::from_millis(20));
-    let site = free_port();
+    let (public, admin) = (Port::free(), Port::free());
+    let site = public.number;
     let arguments = ["send", "kill", "--list", "weekly", "--yes", "--detach"];
     let begun = world.pressrun(&arguments).output().expect("the binary");
     assert!(begun.status.success(), "{begun:?}");
-    let mut server = serve(&world, site);
+    let mut server = serve(&world, &public, &admin);
     world.wait_for(recipients / 4, &mut server, PATIENCE);
     wait_probe(site, true);
     let ballast = news.join("ballast");
@@ -100,7 +101,7 @@ fn r8_serve_on_a_full_disk_answers_keeps_who_leaves_and_writes_down_what_was_sen
     // Whatever was answered is in force, whoever is killed.
     server.kill();
     fs::remove_file(&ballast).expect("the ballast");
-    let mut server = serve(&world, site);
+    let mut server = serve(&world, &public, &admin);
     wait_probe(site, true);
     let left = recipients - leavers.len();
     world.wait_for(left, &mut server, PATIENCE);

@@ -216,7 +216,7 @@ on_both!(
         while !is_over(&rig, run).await {
             steps += 1;
             assert!(
-                steps < 60,
+                steps < 110,
                 "turned away nine times, and not taken within a day"
             );
             clock.fetch_add(25 * MINUTE, Ordering::SeqCst);

@@ -201,7 +201,7 @@ def many_of_its_pages_are_open_and_all_follow(it):
         begun = time.monotonic()
         it.open(f"?width={400 + number}")
         took = time.monotonic() - begun
-        assert took < 15, f"page {number + 2} took {took:.0f} s"
+        assert took < 45, f"page {number + 2} took {took:.0f} s"
     it.save(ISSUE.replace("three billion", "nine billion"))
     text = "return mail.body.innerText"
     for page in reversed(pages):
@@ -219,7 +219,7 @@ def many_of_its_pages_are_open_and_all_follow(it):
         begun = time.monotonic()
         it.open(f"?width={400 + number}")
         took = time.monotonic() - begun
-        assert took < 15, f"address {number + 1} took {took:.0f} s"
+        assert took < 45, f"address {number + 1} took {took:.0f} s"
 
 
 def what_is_typed_survives_a_save(it):

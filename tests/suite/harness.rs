@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +11,7 @@ use pressrun::store::Store;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
+use tokio::net::TcpSocket;
 use tokio::sync::OnceCell;
 
 /// Which database a test runs on.
@@ -49,6 +51,33 @@ pub fn block_on<F: Future<Output = ()>>(future: F) {
         .build()
         .expect("a runtime")
         .block_on(future);
+}
+
+/// A port that nobody else is given: it stays bound here, and refuses whoever comes until somebody who names it
+/// listens.
+#[derive(Debug)]
+pub struct Port {
+    pub number: u16,
+    _bound: TcpSocket,
+}
+
+impl Port {
+    /// One of loopback.
+    pub fn free() -> Port {
+        Port::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// That of an address where somebody has ceased to listen, who may come back.
+    pub fn at(address: SocketAddr) -> Port {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        // As all who listen do: each leaves the port to the other, as long as one alone listens.
+        socket.set_reuseaddr(true).expect("an option");
+        socket.bind(address).expect("a port");
+        Port {
+            number: socket.local_addr().expect("an address").port(),
+            _bound: socket,
+        }
+    }
 }
 
 const FILE: &str = "pressrun.db";

@@ -244,7 +244,7 @@ on_both!(
     a_file_over_a_slow_line_comes_in_though_no_form_may_take_so_long,
     async |engine: Engine| {
         let site = TestSite::with(engine, &TestSite::config(&[]), |limits| {
-            limits.request_deadline = Duration::from_secs(1);
+            limits.request_deadline = Duration::from_secs(3);
         })
         .await;
         let body = "--edge\r\nContent-Disposition: form-data; name=\"list\"\r\n\r\nweekly\r\n\
@@ -264,7 +264,7 @@ on_both!(
             stream.write_all(head.as_bytes()).await.expect("a head");
             stream.write_all(first.as_bytes()).await.expect("a part");
             if whole {
-                tokio::time::sleep(Duration::from_millis(1_500)).await;
+                tokio::time::sleep(Duration::from_millis(3_500)).await;
                 stream.write_all(rest.as_bytes()).await.expect("the rest");
             }
             let mut answer = Vec::new();

@@ -410,7 +410,7 @@ impl TestSite {
     pub async fn stop(self) {
         self.stop.send(()).ok();
         for task in self.tasks {
-            let ended = tokio::time::timeout(Duration::from_secs(8), task).await;
+            let ended = tokio::time::timeout(Duration::from_secs(60), task).await;
             ended.expect("a listener ends at once").expect("no panic");
         }
         self.tracker.close().await;

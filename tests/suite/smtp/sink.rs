@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Fate, message, send, session, sink};
+use crate::deliver::rig::until;
 
 #[tokio::test]
 async fn an_accepted_message_is_a_file_and_a_line_of_the_log() {
@@ -158,4 +159,30 @@ async fn commands_out_of_order_are_refused() {
     let codes: Vec<&str> = heard.lines().map(|line| &line[..3]).collect();
     let answers = &codes[codes.len() - 7..];
     assert_eq!(answers, ["503", "503", "250", "503", "554", "500", "221"]);
+}
+
+#[tokio::test]
+async fn messages_behind_so_many_are_answered_when_they_are_released() {
+    for last in ["c@x.example", "c+dot-554@x.example"] {
+        let sink = sink(SinkOptions::default()).await;
+        let mut session = session(&sink).await;
+        sink.hold_after(2);
+        let all = ["a@x.example", "b@x.example", last];
+        let sending = send(&mut session, &all);
+        tokio::pin!(sending);
+        let ended = async || {
+            let counts = sink.counts();
+            counts.accepted + counts.refused == 3
+        };
+        tokio::select! {
+            fates = &mut sending => panic!("the last was answered: {fates:?}"),
+            came = until(ended) => assert!(came, "{:?}", sink.counts()),
+        }
+        let wait = tokio::time::timeout(Duration::from_millis(100), &mut sending);
+        assert!(wait.await.is_err(), "it was answered while it is held");
+        sink.release();
+        let codes: Vec<u16> = sending.await.iter().map(Fate::code).collect();
+        let expected = if last.contains('+') { 554 } else { 250 };
+        assert_eq!(codes, [250, 250, expected]);
+    }
 }

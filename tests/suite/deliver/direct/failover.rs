@@ -11,7 +11,7 @@ use pressrun::store::verify::DeliveryRow;
 use super::{Hosts, at, nobody_is_charged, wished, zone};
 use crate::deliver::rig::{Rig, Wish, until};
 use crate::dns::Nameserver;
-use crate::harness::Engine;
+use crate::harness::{Engine, Port};
 use crate::on_both;
 
 const DOMAINS: [&str; 4] = [
@@ -97,6 +97,7 @@ on_both!(
         for sink in hosts.sinks.drain(..) {
             sink.shutdown().await;
         }
+        let _kept: Vec<_> = addresses.iter().copied().map(Port::at).collect();
         rig.database.raw("update runs set slug = 'first'").await;
         let second = rig.begin().await;
         rig.wait_status(second, RunStatus::Finished).await;
