@@ -19,6 +19,7 @@ use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
 use crate::issue::given::{Given, Titles};
 use crate::issue::merge;
 use crate::issue::{Issue, Read, front};
+use crate::publication::attic::Attic;
 use crate::publication::called::{call_from_here, rejected};
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::order::{Order, Written};
@@ -26,6 +27,7 @@ use crate::publication::picture::read_pictures;
 use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
 
+pub mod attic;
 pub(crate) mod called;
 mod folder;
 mod order;
@@ -161,18 +163,21 @@ fn made(
     publication.build(&order.annotated(annotate))
 }
 
-/// Compiles a text from elsewhere for the archive, with images of the folder `images`; nothing of it is counted.
+/// Compiles a text from elsewhere for the archive, with images of the folder `images` or else of `attic`; nothing of it is
+/// counted.
 pub fn compile_text(
     config: &Config,
     emails: &Path,
     slug: &str,
     markdown: Vec<u8>,
     images: &Path,
+    attic: &Attic,
 ) -> anyhow::Result<Built> {
     let publication = Publication::load(emails)?;
     let folder = Folder::Disk(images.to_owned());
     let mut order = Order::new(config, Mail::Issue, slug, &folder);
     (order.options.clicks, order.options.opens) = (false, false);
+    order.attic = Some(attic);
     Ok(publication
         .build_from(&order, &Written::Markdown(markdown))?
         .built)
@@ -426,7 +431,7 @@ impl Publication {
         let issue = match read {
             Read::Whole(issue) => issue,
             Read::Faulty(issue) => {
-                read_pictures(&issue, order.folder, found);
+                read_pictures(&issue, order.folder, order.attic, found);
                 let named = issue.front.theme.as_deref().filter(|_| !order.forced);
                 if let Ok(theme) = self.theme(named.unwrap_or(order.theme)) {
                     try_components(&issue, &theme, &[&issue.text], found);
@@ -435,7 +440,7 @@ impl Publication {
             }
             Read::Nothing => return Err(None),
         };
-        let images = read_pictures(&issue, order.folder, found);
+        let images = read_pictures(&issue, order.folder, order.attic, found);
         let named = issue.front.theme.as_deref().filter(|_| !order.forced);
         let theme = self.theme(named.unwrap_or(order.theme));
         let theme = match theme {

@@ -8,6 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::issue::Issue;
 use crate::issue::block::Picture;
 use crate::issue::target;
+use crate::publication::attic::Attic;
 use crate::publication::folder::Folder;
 
 /// Images with their octets.
@@ -18,6 +19,7 @@ type Pictures = Vec<(Image, Vec<u8>)>;
 pub(super) fn read_pictures(
     issue: &Issue,
     folder: &Folder,
+    attic: Option<&Attic>,
     found: &mut Vec<Diagnostic>,
 ) -> Pictures {
     let mut images = Pictures::new();
@@ -32,7 +34,13 @@ pub(super) fn read_pictures(
         if picture.source.contains("[[") {
             continue;
         }
-        if picture.source.contains("://") || picture.source.starts_with("data:") {
+        let elsewhere = picture.source.contains("://") || picture.source.starts_with("data:");
+        if let Some(read) = attic.and_then(|attic| kept(&picture.source, elsewhere, folder, attic))
+        {
+            images.push(read);
+            continue;
+        }
+        if elsewhere {
             found.extend(remote(issue, picture));
             continue;
         }
@@ -45,6 +53,20 @@ pub(super) fn read_pictures(
         }
     }
     images
+}
+
+/// The image of an export, if it has the one of this address: what cannot be shown of it stays where it was.
+fn kept(
+    address: &str,
+    elsewhere: bool,
+    folder: &Folder,
+    attic: &Attic,
+) -> Option<(Image, Vec<u8>)> {
+    if !elsewhere && matches!(octets_of(address, folder), Ok(Some(_))) {
+        return None;
+    }
+    let prepared = prepare(address, attic.read(address)?).ok()?;
+    Some((prepared.image, prepared.octets))
 }
 
 fn remote(issue: &Issue, picture: &Picture) -> Option<Diagnostic> {
