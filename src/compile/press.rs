@@ -421,6 +421,7 @@ impl Press<'_> {
             out: String::new(),
             waiting: Vec::new(),
             listed: 0,
+            for_some: 0,
         }
     }
 
