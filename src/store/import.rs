@@ -148,7 +148,7 @@ const KNOWN: &str = "
            cast(case when n.hash <> unhex(b.value->>2) then 1 else 0 end as bigint),
            t.key, t.status,
            cast(case when t.source = 'form' or exists (
-               select 1 from consents c where c.subscriber_id = s.id and c.list_id = $2
+               select 1 from consents c where c.subscriber_id = s.id and c.list_id = $2 and c.what not like 'stated: %'
            ) then 1 else 0 end as bigint),
            coalesce(t.confirmed_at, t.created_at), t.import_id,
            cast(case when x.hash is null then 0 else 1 end as bigint),
