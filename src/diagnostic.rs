@@ -221,6 +221,15 @@ impl Source<'_> {
 
 /// The candidate that is most likely meant by a misspelt `word`, if any is near enough.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let lower = word.to_lowercase();
+    // The same in other letters is no slip of the finger.
+    if let Some(same) = candidates
+        .iter()
+        .find(|known| known.to_lowercase() == lower)
+    {
+        return Some(same);
+    }
     let length = word.chars().count();
     let far = length.div_ceil(3).clamp(1, 3);
     candidates
