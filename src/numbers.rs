@@ -283,6 +283,11 @@ pub async fn last_counted(app: &App, list: &List) -> Result<Option<ListReport>, 
     Ok(kept.and_then(|(at, text)| Some(report(list, at, serde_json::from_str(&text).ok()?))))
 }
 
+/// Whether the list is so large that nobody waits for it to be counted.
+pub async fn is_large(app: &App, list: &List) -> Result<bool, StoreError> {
+    app.store.is_longer(list.id, SMALL).await
+}
+
 fn report(list: &List, at: Timestamp, growth: Growth) -> ListReport {
     ListReport {
         list: list.slug.clone(),
