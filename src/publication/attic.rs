@@ -50,7 +50,7 @@ impl Attic {
                 end.as_ref()
                     .is_some_and(|end| end.eq_ignore_ascii_case(one))
             };
-            if kind.is_file() && IMAGES.iter().any(|one| shown(&one)) {
+            if kind.is_file() && IMAGES.iter().any(shown) {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 self.0.entry(name).or_default().push(path);
             }
