@@ -59,7 +59,8 @@ impl Serve {
         let stop = signal::stop();
         if !app.store.keep_reserve() {
             tracing::warn!(
-                "the disk with the database has no room to keep in reserve for when it is full"
+                "no room can be kept in reserve on the disk with the database: once it is full, what was sent cannot be \
+                 written down"
             );
         }
         let mut parts = tokio::task::JoinSet::new();

@@ -97,9 +97,10 @@ const REQUEUE: &str = "
       and state = $4 and r.status <> 'cancelled' and (run_id > 1 or attempts < $3)
     returning run_id, seq";
 
-/// Bounces that are taken back, and the suppressions that they had made.
-const TAKEN_BACK: &str = "
-    reason = 'bounced'
+/// What bounces that are taken back had suppressed.
+const ALLOW: &str = "
+    delete from suppressions
+    where reason = 'bounced'
       and hash in (
           select u.hash
           from json_each($1) as o
@@ -115,6 +116,18 @@ const TAKEN_BACK: &str = "
                   and d.seq = cast(o.value->>'seq' as bigint)
           where d.state = 'bounced'
       )";
+
+/// Notes whose bounces they were: those have no suppression, and need none.
+const NOTE_ALLOWED: &str = "
+    insert into allowed_again (subscriber_id, at)
+    select d.subscriber_id, coalesce(max(d.settled_at), 0)
+    from json_each($1) as o
+        join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
+            and d.seq = cast(o.value->>'seq' as bigint)
+        join subscribers u on u.id = d.subscriber_id
+    where d.state = 'bounced'
+    group by d.subscriber_id
+    on conflict (subscriber_id) do update set at = excluded.at";
 
 /// What those bounces took along of other runs, as long as those are not over.
 const TAKEN_ALONG: &str = "
@@ -197,19 +210,9 @@ impl Store {
                     .bind(rows.as_str())
                     .fetch_all(&mut *conn)
                     .await?;
-                let noted = format!(
-                    "insert into allowed_again (subscriber_id, at)
-                     select s.id, $2 from subscribers s
-                     where s.hash in (select hash from suppressions where {TAKEN_BACK})
-                     on conflict (subscriber_id) do update set at = excluded.at"
-                );
-                sqlx::query(self.sql(&noted))
-                    .bind(rows.as_str())
-                    .bind(due.0)
-                    .execute(&mut *conn)
-                    .await?;
-                let allowed = format!("delete from suppressions where {TAKEN_BACK}");
-                sqlx::query(self.sql(&allowed)).bind(rows.as_str()).execute(&mut *conn).await?;
+                for statement in [NOTE_ALLOWED, ALLOW] {
+                    sqlx::query(self.sql(statement)).bind(rows.as_str()).execute(&mut *conn).await?;
+                }
             }
             let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))
                 .bind(rows.as_str())

@@ -59,11 +59,12 @@ impl Store {
                 .await?;
             sqlx::query(
                 "insert into allowed_again (subscriber_id, at)
-                 select u.id, $2 from subscribers u
+                 select u.id, $3 from subscribers u
                      join suppressions x on x.hash = u.hash
-                 where u.hash = $1
+                 where u.canonical = $1 and u.hash = $2
                  on conflict (subscriber_id) do update set at = excluded.at",
             )
+            .bind(canonical)
             .bind(&hash[..])
             .bind(at.0)
             .execute(&mut *conn)
