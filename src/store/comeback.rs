@@ -127,7 +127,7 @@ const ALLOW: &str = "
 /// Notes whose bounces they were: those have no suppression, and need none.
 const NOTE_ALLOWED: &str = "
     insert into allowed_again (subscriber_id, at)
-    select d.subscriber_id, max(d.settled_at)
+    select d.subscriber_id, coalesce(max(d.settled_at), 0)
     from json_each($1) as o
         join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
             and d.seq = cast(o.value->>'seq' as bigint)
