@@ -5,7 +5,7 @@
 //! line.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -24,6 +24,7 @@ use crate::http::admin::wording::parameter;
 use crate::http::fault::Fault;
 use crate::id::{ListId, SubscriberId};
 use crate::lists;
+use crate::lock::lock;
 use crate::numbers;
 use crate::publication::Publication;
 use crate::run::whom;
@@ -56,7 +57,7 @@ struct Count {
 
 impl Counts {
     fn locked(&self) -> MutexGuard<'_, VecDeque<Count>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// What a count came to that outlived its page; `Ok(None)` where it goes on, or others do and there is no room.
