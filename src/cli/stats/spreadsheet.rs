@@ -7,6 +7,7 @@ use crate::delivery::State;
 use crate::import::export::csv_record;
 use crate::numbers::{Line, ListReport, Report};
 use crate::stats::classes::Classes;
+use crate::stats::growth::ZONE;
 use crate::stats::interval::Share;
 use crate::stats::judged::Group;
 
@@ -93,9 +94,9 @@ pub fn issue(report: &Report) -> String {
     rows.0
 }
 
-/// A list by week and by month of joining.
+/// A list by week and by month of joining; days, weeks and months are those of the zone in the last column.
 pub fn list(report: &ListReport) -> String {
-    let mut rows = Rows(csv_record(&["part", "name", "what", "number"]));
+    let mut rows = Rows(csv_record(&["part", "name", "what", "number", "zone"]));
     for week in &report.growth.weeks {
         for (what, number) in [
             ("joined", week.joined),
@@ -112,6 +113,9 @@ pub fn list(report: &ListReport) -> String {
     for cohort in &report.growth.cohorts {
         for (what, number) in [("joined", cohort.joined), ("subscribed", cohort.subscribed)] {
             rows.short("month", &cohort.month, what, number);
+        }
+        if let Some(clicking) = cohort.clicking {
+            rows.short("month", &cohort.month, "clicking", clicking);
         }
     }
     rows.0
@@ -133,7 +137,7 @@ impl Rows {
 
     fn short(&mut self, part: &str, name: &str, what: &str, number: i64) {
         self.0
-            .push_str(&csv_record(&[part, name, what, &number.to_string()]));
+            .push_str(&csv_record(&[part, name, what, &number.to_string(), ZONE]));
     }
 
     /// Nothing of what is not told.
