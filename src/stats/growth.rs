@@ -73,6 +73,9 @@ impl Looked {
         match (last, untold) {
             (0, _) => Some("clicking: not told, as no issue was sent yet".to_owned()),
             (_, 0) => None,
+            (1, _) => {
+                Some("clicking: not told, as clicks of the last issue name nobody".to_owned())
+            }
             _ if !self.tell() => Some(format!(
                 "clicking: not told, as clicks of none of the last {last} issues name anybody"
             )),

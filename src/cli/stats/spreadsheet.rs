@@ -94,6 +94,18 @@ pub fn issue(report: &Report) -> String {
     rows.0
 }
 
+/// What a run came to among the readers of a segment, in the rows of [`issue`].
+pub fn segment(segment: &str, numbers: &[(&str, i64)], shares: &[(&str, Share)]) -> String {
+    let mut rows = Rows::new();
+    for (what, number) in numbers {
+        rows.number("segment", segment, what, *number);
+    }
+    for (what, share) in shares {
+        rows.share("segment", segment, what, share);
+    }
+    rows.0
+}
+
 /// A list by week and by month of joining; days, weeks and months are those of the zone in the last column.
 pub fn list(report: &ListReport) -> String {
     let mut rows = Rows(csv_record(&["part", "name", "what", "number", "zone"]));
