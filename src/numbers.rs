@@ -101,10 +101,21 @@ pub struct JudgedEvent {
     pub evidence: Evidence,
 }
 
-/// Counts what waits in the log, and the blocks of `run` that have moved.
+/// Counts what waits in the log, and the blocks of `run` that have moved, and of those it is compared with.
 pub async fn catch_up(app: &App, run: RunId) -> Result<(), StoreError> {
+    let now = app.clock.now();
     fold::catch_up(&app.store).await?;
-    parts::catch_up(&app.store, Some(run), app.clock.now()).await
+    parts::catch_up(&app.store, Some(run), now).await?;
+    for earlier in app.store.issues_before(run, now.before(SETTLED)).await? {
+        parts::catch_up(&app.store, Some(RunId(earlier.id)), now).await?;
+    }
+    Ok(())
+}
+
+/// The same of all runs under way or lately over.
+pub async fn catch_up_lately(app: &App) -> Result<(), StoreError> {
+    fold::catch_up(&app.store).await?;
+    parts::catch_up(&app.store, None, app.clock.now()).await
 }
 
 /// One run as it stands; none where there is no such run of an issue.
@@ -116,6 +127,7 @@ pub async fn issue(app: &App, run: RunId) -> Result<Option<Report>, StoreError> 
     let nameless = app.store.nameless_of(&[run]).await?.contains(&run);
     judge_links(app, &mut numbers, &tally, nameless).await?;
     let judged = judged(&tally, &numbers, nameless);
+    numbers.leave_out(&judged.uncounted);
     let usual = against(app, run, &judged).await?;
     numbers.test = trial::numbers_of(app, run).await?;
     Ok(Some(Report {
@@ -247,15 +259,18 @@ pub async fn lines(app: &App, runs: Vec<RunNumbers>) -> Result<Vec<Line>, StoreE
     Ok(lines.collect())
 }
 
-fn line_of(run: RunNumbers, tally: &Tally, nameless: bool) -> Line {
+fn line_of(mut run: RunNumbers, tally: &Tally, nameless: bool) -> Line {
     let judged = judged(tally, &run, nameless);
+    run.leave_out(&judged.uncounted);
     let machines = judged.clicks.machine + judged.opens.machine;
+    let all = judged.clicks.total() + judged.opens.total();
+    let untold = judged.nameless || !(judged.clicked.told || judged.opened.told);
     Line {
         clicked_by_readers: judged.clicked,
         opened_by_readers: judged.opened,
-        machines: match judged.nameless {
+        machines: match untold {
             true => Share::default(),
-            false => Share::of(machines, judged.clicks.total() + judged.opens.total()),
+            false => Share::of(machines, all),
         },
         run,
     }

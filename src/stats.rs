@@ -10,14 +10,17 @@ use crate::delivery::Counts;
 use crate::id::RunId;
 use crate::stats::interval::ratio;
 use crate::stats::judged::LinkJudged;
+use crate::stats::uncounted::Uncounted;
 use crate::status::RunStatus;
 use crate::trial::{Decision, Variant};
 
+pub mod classes;
 pub mod growth;
 pub mod interval;
 pub mod judged;
 pub mod spark;
 pub mod tally;
+pub mod uncounted;
 pub mod usual;
 
 /// One run in numbers.
@@ -61,7 +64,8 @@ pub struct RunNumbers {
     pub links: Vec<LinkNumbers>,
 }
 
-/// Shares of `sent`, and `bounced` of the recipients: a bounced delivery was not sent.
+/// Shares of `sent`, opens and clicks of those of these copies that count them, and `bounced` of the recipients: a bounced
+/// delivery was not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Rates {
     #[serde(rename = "raw_opened")]
@@ -136,6 +140,14 @@ impl RunNumbers {
         };
         self
     }
+
+    /// Takes the copies that count nothing out of the rates of opens and clicks.
+    pub fn leave_out(&mut self, uncounted: &Uncounted) {
+        let sent = self.counts.sent;
+        let rate = |part: i64, not: i64| (sent > not).then(|| ratio(part, sent - not));
+        self.rates.opened = rate(self.opened, uncounted.opens);
+        self.rates.clicked = rate(self.clicked, uncounted.clicks);
+    }
 }
 
 /// `1,234,567`, with `mark` between the thousands.
@@ -157,6 +169,7 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::delivery::Counts;
     use crate::id::RunId;
+    use crate::stats::uncounted::Uncounted;
     use crate::status::RunStatus;
 
     fn numbers(sent: i64) -> RunNumbers {
@@ -203,6 +216,12 @@ mod tests {
         };
         assert_eq!(none.rates, bounced);
         assert!(!none.balanced());
+        let mut some = some;
+        some.leave_out(&Uncounted {
+            clicks: 8,
+            opens: 3,
+        });
+        assert_eq!((some.rates.opened, some.rates.clicked), (Some(0.8), None));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(super) async fn run(cli: &Cli, arguments: &Links) -> anyhow::Result<Exit> {
                 "name": row.name,
                 "url": row.corrected.as_ref().unwrap_or(&row.url),
                 "sent": row.url,
-                "readers": read.readers.part,
+                "readers": read.readers.number(),
                 "clicks": read.clicked(),
             })
         };
@@ -84,6 +84,11 @@ fn read_of(read: &[LinkNumbers], link: i64) -> LinkJudged {
     found.map(|found| found.judged).unwrap_or_default()
 }
 
+/// A number, or that it was not counted.
+fn told(number: Option<i64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
+
 fn as_text(links: &[LinkRow], read: &[LinkNumbers], repairs: &[Repair]) -> String {
     if links.is_empty() {
         return "no link of this run is tracked: they lead straight to their targets\n".to_owned();
@@ -93,8 +98,8 @@ fn as_text(links: &[LinkRow], read: &[LinkNumbers], repairs: &[Repair]) -> Strin
         let read = read_of(read, row.link);
         vec![
             (row.link + 1).to_string(),
-            read.readers.part.to_string(),
-            read.clicked().to_string(),
+            told(read.readers.number()),
+            told(read.clicked()),
             plain(&row.name),
             plain(url),
         ]

@@ -17,7 +17,7 @@ use crate::cli::Exit;
 use crate::cli::output::{print, print_json};
 use crate::numbers;
 use crate::status::RunStatus;
-use crate::{lists, run, track};
+use crate::{lists, run};
 
 /// Runs in the table without an issue.
 const RUNS: u32 = 50;
@@ -28,7 +28,12 @@ pub struct Args {
     /// Slug or folder of the issue, and `:RUN` behind it for another run than its newest; all runs when not said.
     pub issue: Option<String>,
     /// Only among its readers who are in this segment now: a name of `segments.toml`, or an expression.
-    #[arg(long, value_name = "SEGMENT", requires = "issue", conflicts_with_all = ["csv", "watch"])]
+    #[arg(
+        long,
+        value_name = "SEGMENT",
+        requires = "issue",
+        conflicts_with = "watch"
+    )]
     pub segment: Option<String>,
     /// Shows how this list grew, why readers left it, and who of each month's readers are still there.
     #[arg(long, value_name = "LIST", conflicts_with = "issue")]
@@ -51,7 +56,7 @@ pub struct Args {
 pub async fn run(app: &App, args: &Args) -> anyhow::Result<Exit> {
     if let Some(slug) = &args.list {
         let list = lists::find(app, slug).await?;
-        track::fold::catch_up(&app.store).await?;
+        numbers::catch_up_lately(app).await?;
         let found = numbers::list(app, &list).await?;
         match (args.json, args.csv) {
             (true, _) => print_json(&found)?,
@@ -61,7 +66,7 @@ pub async fn run(app: &App, args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let Some(issue) = &args.issue else {
-        track::fold::catch_up(&app.store).await?;
+        numbers::catch_up_lately(app).await?;
         let runs = numbers::runs(app, RUNS).await?;
         match (args.json, args.csv) {
             (true, _) => print_json(&runs)?,
@@ -72,7 +77,7 @@ pub async fn run(app: &App, args: &Args) -> anyhow::Result<Exit> {
     };
     let run = run::find(app, issue).await?.id();
     if let Some(said) = &args.segment {
-        return segment::run(app, run, said, args.json).await;
+        return segment::run(app, run, said, args).await;
     }
     if args.watch {
         return watch::watch(app, run, args.until_finished).await;

@@ -4,7 +4,8 @@
 //! back has left in one week and joined in another, and a week that is over stays as it was; a month's readers are
 //! those who first joined in it. Whose address is suppressed has left, and so has who was erased. Readers whom an import
 //! brought joined when its file says they did; of whom it does not, they were imported and have not joined. Whoever left
-//! has left for some reason, if only that she gave none.
+//! has left for some reason, if only that she gave none. Who clicks is told as far as clicks of the last issues name
+//! anybody.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,9 @@ use crate::subscriber::Status;
 pub const WEEKS: usize = 26;
 /// Months of joining that are shown.
 pub const MONTHS: usize = 24;
+
+/// The zone of days, weeks and months.
+pub const ZONE: &str = "UTC";
 
 /// What stands beside the statuses for those whose addresses are suppressed.
 pub const SUPPRESSED: &str = "suppressed";
@@ -35,6 +39,54 @@ pub struct Growth {
     pub weeks: Vec<Week>,
     /// By month of joining, the newest last.
     pub cohorts: Vec<Cohort>,
+    /// The zone in which weeks begin, and months.
+    #[serde(default = "zone")]
+    pub zone: String,
+    /// The last issues that are looked at for who clicks.
+    #[serde(default = "all_told")]
+    pub issues: Looked,
+}
+
+fn zone() -> String {
+    ZONE.to_owned()
+}
+
+/// As an older program counted a list.
+fn all_told() -> Looked {
+    Looked { last: 8, untold: 0 }
+}
+
+/// Of the last issues to a list, how many say who clicked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
+    pub last: i64,
+    /// Those whose clicks name nobody, or were not counted.
+    pub untold: i64,
+}
+
+impl Looked {
+    /// Whether clicks of any of them name somebody.
+    pub fn tell(&self) -> bool {
+        self.last > self.untold
+    }
+
+    /// What is not known of who clicks, if anything.
+    pub fn said(&self) -> Option<String> {
+        let Looked { last, untold } = self;
+        match (last, untold) {
+            (0, _) => Some("clicking: not told, as no issue was sent yet".to_owned()),
+            (_, 0) => None,
+            (1, _) => {
+                Some("clicking: not told, as clicks of the last issue name nobody".to_owned())
+            }
+            _ if !self.tell() => Some(format!(
+                "clicking: not told, as clicks of none of the last {last} issues name anybody"
+            )),
+            _ => Some(format!(
+                "clicking: clicks of {untold} of the last {last} issues name nobody, so that it is more"
+            )),
+        }
+    }
 }
 
 /// One week.
@@ -64,8 +116,8 @@ pub struct Cohort {
     /// Those imported in this month among them.
     pub joined: i64,
     pub subscribed: i64,
-    /// Subscribed, and clicked in one of the last issues.
-    pub clicking: i64,
+    /// Subscribed, and clicked in one of the last issues; none where the clicks of none of them name anybody.
+    pub clicking: Option<i64>,
 }
 
 /// Why a reader left who said nothing about it.
@@ -96,6 +148,8 @@ pub struct Days {
     pub lost: Vec<Lost>,
     /// Subscribed readers who click, by the day they first joined.
     pub clicking: Vec<(i64, i64)>,
+    /// The issues in which they did.
+    pub issues: Looked,
     /// All subscriptions by status.
     pub statuses: Vec<(Status, i64)>,
 }
@@ -186,9 +240,14 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         cohorts.entry(month_of(lost.joined)).or_default().subscribed -= lost.number;
     }
     for &(day, number) in &days.clicking {
-        cohorts.entry(month_of(day)).or_default().clicking += number;
+        let cohort = cohorts.entry(month_of(day)).or_default();
+        *cohort.clicking.get_or_insert_default() += number;
     }
     cohorts.retain(|_, cohort| cohort.joined != 0);
+    for cohort in cohorts.values_mut() {
+        let known = cohort.clicking.unwrap_or(0);
+        cohort.clicking = days.issues.tell().then_some(known);
+    }
     let skipped = cohorts.len().saturating_sub(MONTHS);
     let cohorts = cohorts
         .into_iter()
@@ -210,6 +269,8 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         statuses,
         weeks,
         cohorts: cohorts.collect(),
+        zone: zone(),
+        issues: days.issues,
     }
 }
 
@@ -230,7 +291,7 @@ fn date(day: i64) -> Date {
 
 #[cfg(test)]
 mod tests {
-    use super::{Days, Lost, Moved, Way, growth};
+    use super::{Days, Looked, Lost, Moved, Way, growth};
     use crate::subscriber::Status;
 
     /// 1 November 2026, a Sunday.
@@ -267,6 +328,7 @@ mod tests {
                 number: 2,
             }],
             clicking: vec![(SUNDAY - 7, 6)],
+            issues: Looked { last: 8, untold: 2 },
             statuses: vec![(Status::Confirmed, 18), (Status::Pending, 2)],
         };
         let found = growth(&days, SUNDAY);
@@ -294,11 +356,20 @@ mod tests {
         assert_eq!(
             months,
             [
-                ("2026-09", 5, 3, 0),
-                ("2026-10", 12, 10, 6),
-                ("2026-11", 3, 3, 0)
+                ("2026-09", 5, 3, Some(0)),
+                ("2026-10", 12, 10, Some(6)),
+                ("2026-11", 3, 3, Some(0))
             ]
         );
+        assert_eq!(found.zone, "UTC");
+        let said = found.issues.said().unwrap_or_default();
+        assert!(said.contains("2 of the last 8 issues"), "{said}");
+        // Where clicks name nobody, nobody is not what is said.
+        let issues = Looked { last: 8, untold: 8 };
+        let found = growth(&Days { issues, ..days }, SUNDAY);
+        assert!(found.cohorts.iter().all(|cohort| cohort.clicking.is_none()));
+        let said = found.issues.said().unwrap_or_default();
+        assert!(said.contains("none of the last 8 issues"), "{said}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Shares with the interval in which the truth lies, or the word that there is not enough to say.
 //!
 //! Promises: pure. The interval is Wilson's, which stays within 0 and 1 and holds for small shares, where the usual
-//! one would name shares below nothing.
+//! one would name shares below nothing. What was not counted is no share of nobody: it is not told.
 
 use serde::{Serialize, Serializer};
 
@@ -10,14 +10,15 @@ pub const ENOUGH: i64 = 30;
 /// Standard deviations on either side within which the truth lies 19 times out of 20.
 pub(crate) const WIDTH: f64 = 1.959_964;
 
-/// So many of so many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+/// So many of so many. The default is one that is not told, and all of it is null in JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Share {
     pub part: i64,
     pub whole: i64,
     /// None where there is not enough data; then its three numbers are null.
-    #[serde(flatten, serialize_with = "each_or_null")]
     pub interval: Option<Interval>,
+    /// False where nothing was counted, or nobody knows.
+    pub told: bool,
 }
 
 /// A share and between which the truth lies 19 times out of 20.
@@ -36,7 +37,21 @@ impl Share {
             part,
             whole,
             interval,
+            told: true,
         }
+    }
+
+    /// `part` of those of `all` that count: `not` of them do not. Not told where none does.
+    pub fn of_counted(part: i64, all: i64, not: i64) -> Share {
+        match all > 0 && not >= all {
+            true => Share::default(),
+            false => Share::of(part, all - not.max(0)),
+        }
+    }
+
+    /// How many, where that is told.
+    pub fn number(&self) -> Option<i64> {
+        self.told.then_some(self.part)
     }
 
     /// `12.3 %`, or nothing where there is not enough data.
@@ -45,22 +60,25 @@ impl Share {
     }
 }
 
-fn each_or_null<S: Serializer>(
-    interval: &Option<Interval>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Row {
-        share: Option<f64>,
-        low: Option<f64>,
-        high: Option<f64>,
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Row {
+            part: Option<i64>,
+            whole: Option<i64>,
+            share: Option<f64>,
+            low: Option<f64>,
+            high: Option<f64>,
+        }
+        let row = Row {
+            part: self.told.then_some(self.part),
+            whole: self.told.then_some(self.whole),
+            share: self.interval.map(|known| known.share),
+            low: self.interval.map(|known| known.low),
+            high: self.interval.map(|known| known.high),
+        };
+        row.serialize(serializer)
     }
-    let row = Row {
-        share: interval.map(|known| known.share),
-        low: interval.map(|known| known.low),
-        high: interval.map(|known| known.high),
-    };
-    row.serialize(serializer)
 }
 
 impl Interval {
@@ -129,5 +147,21 @@ mod tests {
         let range = some.interval.expect("enough").range();
         assert_eq!(range, "3.5 to 25.6 %");
         assert_eq!(Share::of(31, 30).percent().as_deref(), Some("100.0 %"));
+    }
+
+    #[test]
+    fn what_counts_nothing_is_in_no_share_and_where_nothing_counts_none_is_told() {
+        let some = Share::of_counted(24, 80, 50);
+        assert_eq!((some.part, some.whole), (24, 30));
+        assert_eq!(some.percent().as_deref(), Some("80.0 %"));
+        assert_eq!(Share::of_counted(8, 80, 70).percent(), None);
+        let json = |share: Share| serde_json::to_value(share).expect("plain data");
+        let none = json(Share::of_counted(0, 80, 80));
+        for key in ["part", "whole", "share", "low", "high"] {
+            assert_eq!(none.get(key), Some(&serde_json::Value::Null), "{key}");
+        }
+        // Nothing was sent yet: that is nobody.
+        assert_eq!(json(Share::of_counted(0, 0, 0))["part"], 0);
+        assert_eq!(Share::of_counted(0, 80, 80).number(), None);
     }
 }

@@ -5,65 +5,19 @@
 
 use serde::Serialize;
 
+use crate::stats::classes::Classes;
 use crate::stats::interval::Share;
 use crate::stats::tally::{Class, HOURS, Part, Tally, What};
+use crate::stats::uncounted::Uncounted;
 
 /// Hours that are shown one by one: after two days hardly anything happens.
 pub const SHOWN: usize = 48;
 
-/// Readers or events by what is thought of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Classes {
-    pub human: i64,
-    /// Through Gmail's proxy: readers, whose devices nobody knows.
-    pub gmail: i64,
-    /// Through Apple's proxy, which loads every mail's images: perhaps.
-    pub apple: i64,
-    pub unsure: i64,
-    pub machine: i64,
-}
-
-impl Classes {
-    /// Those who read, or what they did.
-    pub fn readers(&self) -> i64 {
-        self.human + self.gmail
-    }
-
-    /// All of them.
-    pub fn total(&self) -> i64 {
-        self.readers() + self.apple + self.unsure + self.machine
-    }
-
-    fn and(self, other: Classes) -> Classes {
-        Classes {
-            human: self.human + other.human,
-            gmail: self.gmail + other.gmail,
-            apple: self.apple + other.apple,
-            unsure: self.unsure + other.unsure,
-            machine: self.machine + other.machine,
-        }
-    }
-
-    /// So many in all: nobody knows who the others are.
-    fn fill_up(&mut self, all: i64) {
-        self.unsure += (all - self.total()).max(0);
-    }
-
-    fn read(tally: &Tally, part: Part, bucket: &str, what: fn(Class) -> What) -> Classes {
-        let number = |class| tally.get(part, bucket, what(class));
-        Classes {
-            human: number(Class::Human),
-            gmail: number(Class::Gmail),
-            apple: number(Class::Apple),
-            unsure: number(Class::Unsure),
-            machine: number(Class::Machine),
-        }
-    }
-}
-
 /// A run's judged numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judged {
+    /// Copies that were sent and count nothing: they are in no share of clicks and opens.
+    pub uncounted: Uncounted,
     /// Readers who clicked, of those to whom it was sent.
     pub clicked: Share,
     /// Readers who opened it, Apple's proxy left out; who clicked has opened it.
@@ -98,12 +52,12 @@ pub struct Nameless {
     pub clicks: i64,
 }
 
-/// First opens and first clicks of readers in one hour since the relay took their copy.
+/// First opens and first clicks of readers in one hour since the relay took their copy; none is not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Hour {
     pub hour: i64,
-    pub opened: i64,
-    pub clicked: i64,
+    pub opened: Option<i64>,
+    pub clicked: Option<i64>,
 }
 
 /// Readers of one provider, or of one subject.
@@ -120,12 +74,12 @@ pub struct Group {
     pub apple: i64,
 }
 
-/// Readers of one family of devices.
+/// Readers of one family of devices; none is not counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Device {
     pub name: String,
-    pub opened: i64,
-    pub clicked: i64,
+    pub opened: Option<i64>,
+    pub clicked: Option<i64>,
 }
 
 /// One link's judged numbers.
@@ -137,9 +91,9 @@ pub struct LinkJudged {
 }
 
 impl LinkJudged {
-    /// Clicks of it, those of machines left out.
-    pub fn clicked(&self) -> i64 {
-        self.clicks.total() - self.clicks.machine
+    /// Clicks of it, those of machines left out; none where they are not counted.
+    pub fn clicked(&self) -> Option<i64> {
+        Some(self.clicks.all()? - self.clicks.machine)
     }
 }
 
@@ -154,19 +108,31 @@ impl Judged {
             openers.and(nameless(What::Opened)),
             opens.and(nameless(What::Opens)),
         );
+        let uncounted = Uncounted::read(tally, Part::Run, "");
+        let clicked = Share::of_counted(clickers.readers(), sent, uncounted.clicks);
+        let opened = Share::of_counted(openers.readers(), sent, uncounted.opens);
+        let told = Told {
+            clicked: clicked.told,
+            opened: opened.told,
+        };
+        let machines = |of: &Classes, told: bool| match told {
+            true => Share::of(of.machine, of.total()),
+            false => Share::default(),
+        };
         Judged {
-            clicked: Share::of(clickers.readers(), sent),
-            opened: Share::of(openers.readers(), sent),
+            uncounted,
+            clicked,
+            opened,
             departed: Share::of(departed, sent),
-            machine_clicks: Share::of(clicks.machine, clicks.total()),
-            machine_opens: Share::of(opens.machine, opens.total()),
-            clickers,
-            openers,
-            clicks,
-            opens,
-            hours: hours(tally),
+            machine_clicks: machines(&clicks, told.clicked),
+            machine_opens: machines(&opens, told.opened),
+            clickers: clickers.if_counted(told.clicked),
+            openers: openers.if_counted(told.opened),
+            clicks: clicks.if_counted(told.clicked),
+            opens: opens.if_counted(told.opened),
+            hours: hours(tally, told),
             providers: groups(tally, Part::Provider),
-            devices: devices(tally),
+            devices: devices(tally, told),
             subjects: groups(tally, Part::Subject),
             nameless: false,
         }
@@ -175,13 +141,18 @@ impl Judged {
     /// The same of a run whose events name nobody, or some of them: whoever is not judged is counted, and nobody
     /// knows who it was. Those of whom Apple's proxy alone loaded the images are not among the counted.
     pub fn nameless(mut self, counted: &Nameless) -> Judged {
-        let sent = self.clicked.whole;
-        self.clickers.fill_up(counted.clicked);
-        self.openers.fill_up(counted.opened + self.openers.apple);
-        self.clicks.fill_up(counted.clicks);
-        self.opens.fill_up(counted.opens);
-        self.clicked = Share::of(counted.clicked, sent);
-        self.opened = Share::of(counted.opened, sent);
+        if self.clicked.told {
+            self.clickers.fill_up(counted.clicked);
+            self.clicks.fill_up(counted.clicks);
+            self.clicked = Share::of(counted.clicked, self.clicked.whole);
+        }
+        self.clickers.without_machines();
+        self.clicks.without_machines();
+        if self.opened.told {
+            self.openers.fill_up(counted.opened + self.openers.apple);
+            self.opens.fill_up(counted.opens);
+            self.opened = Share::of(counted.opened, self.opened.whole);
+        }
         (self.machine_clicks, self.machine_opens) = (Share::default(), Share::default());
         self.nameless = true;
         self
@@ -191,18 +162,30 @@ impl Judged {
     /// was shown to those whose copies have one of them.
     pub fn link(tally: &Tally, link: i64, sent: i64, some: bool) -> LinkJudged {
         let bucket = link.to_string();
-        let shown = some.then(|| tally.get(Part::Link, &bucket, What::Sent));
+        let number = |part, bucket: &str, what| tally.get(part, bucket, what);
+        let (shown, not) = match some {
+            true => (
+                number(Part::Link, &bucket, What::Sent),
+                number(Part::Link, &bucket, What::NoClicks),
+            ),
+            false => (sent, number(Part::Run, "", What::NoClicks)),
+        };
         let readers = Classes::read(tally, Part::Link, &bucket, What::Clicked);
+        let readers = Share::of_counted(readers.readers(), shown, not);
+        let clicks = Classes::read(tally, Part::Link, &bucket, What::Clicks);
         LinkJudged {
-            readers: Share::of(readers.readers(), shown.unwrap_or(sent)),
-            clicks: Classes::read(tally, Part::Link, &bucket, What::Clicks),
+            readers,
+            clicks: clicks.if_counted(readers.told),
         }
     }
 
     /// The same of a link whose clicks name nobody: so many readers, so many clicks.
     pub fn nameless_link(mut link: LinkJudged, readers: i64, clicks: i64) -> LinkJudged {
-        link.readers = Share::of(readers, link.readers.whole);
-        link.clicks.fill_up(clicks);
+        if link.readers.told {
+            link.readers = Share::of(readers, link.readers.whole);
+            link.clicks.fill_up(clicks);
+        }
+        link.clicks.without_machines();
         link
     }
 
@@ -211,27 +194,35 @@ impl Judged {
         let (mut opened, mut clicked) = (vec![0; SHOWN], vec![0; SHOWN]);
         for hour in &self.hours {
             if let Some(place) = usize::try_from(hour.hour).ok().filter(|&hour| hour < SHOWN) {
-                (opened[place], clicked[place]) = (hour.opened, hour.clicked);
+                opened[place] = hour.opened.unwrap_or(0);
+                clicked[place] = hour.clicked.unwrap_or(0);
             }
         }
         (opened, clicked)
     }
 }
 
+/// What of a run is counted at all.
+#[derive(Clone, Copy)]
+struct Told {
+    clicked: bool,
+    opened: bool,
+}
+
 /// Hours in which anything happened; the last holds all that came later than a week.
-fn hours(tally: &Tally) -> Vec<Hour> {
+fn hours(tally: &Tally, told: Told) -> Vec<Hour> {
     let hour = |hour: i64| {
         let bucket = format!("{hour:03}");
         let number = |what| tally.get(Part::Hour, &bucket, what);
         Hour {
             hour,
-            opened: number(What::Opened(Class::Human)),
-            clicked: number(What::Clicked(Class::Human)),
+            opened: told.opened.then(|| number(What::Opened(Class::Human))),
+            clicked: told.clicked.then(|| number(What::Clicked(Class::Human))),
         }
     };
     let hours = (0..=HOURS).map(hour);
     hours
-        .filter(|hour| hour.opened + hour.clicked > 0)
+        .filter(|hour| hour.opened.unwrap_or(0) + hour.clicked.unwrap_or(0) > 0)
         .collect()
 }
 
@@ -241,13 +232,14 @@ fn groups(tally: &Tally, part: Part) -> Vec<Group> {
         let sent = tally.get(part, name, What::Sent);
         let opened = Classes::read(tally, part, name, What::Opened);
         let clicked = Classes::read(tally, part, name, What::Clicked);
+        let uncounted = Uncounted::read(tally, part, name);
         Group {
             name: name.to_owned(),
             sent,
             bounced: tally.get(part, name, What::Bounced),
             complained: tally.get(part, name, What::Complained),
-            clicked: Share::of(clicked.readers(), sent),
-            opened: Share::of(opened.readers(), sent),
+            clicked: Share::of_counted(clicked.readers(), sent, uncounted.clicks),
+            opened: Share::of_counted(opened.readers(), sent, uncounted.opens),
             apple: opened.apple,
         }
     };
@@ -256,20 +248,26 @@ fn groups(tally: &Tally, part: Part) -> Vec<Group> {
     groups
 }
 
-fn devices(tally: &Tally) -> Vec<Device> {
+fn devices(tally: &Tally, told: Told) -> Vec<Device> {
+    let number = |name: &str, what| tally.get(Part::Device, name, what);
     let device = |name: &str| Device {
         name: name.to_owned(),
-        opened: tally.get(Part::Device, name, What::Opened(Class::Human)),
-        clicked: tally.get(Part::Device, name, What::Clicked(Class::Human)),
+        opened: told
+            .opened
+            .then(|| number(name, What::Opened(Class::Human))),
+        clicked: told
+            .clicked
+            .then(|| number(name, What::Clicked(Class::Human))),
     };
+    let all = |device: &Device| device.opened.unwrap_or(0) + device.clicked.unwrap_or(0);
     let mut devices: Vec<Device> = tally
         .buckets(Part::Device)
         .into_iter()
         .map(device)
         .collect();
-    devices.retain(|device| device.opened + device.clicked > 0);
+    devices.retain(|device| all(device) > 0);
     devices.sort_by(|one, other| {
-        let order = (other.opened + other.clicked).cmp(&(one.opened + one.clicked));
+        let order = all(other).cmp(&all(one));
         order.then(one.name.cmp(&other.name))
     });
     devices
@@ -278,6 +276,7 @@ fn devices(tally: &Tally) -> Vec<Device> {
 #[cfg(test)]
 mod tests {
     use super::{Judged, Nameless};
+    use crate::stats::interval::Share;
     use crate::stats::tally::{Class, Part, Tally, What};
 
     #[test]
@@ -295,11 +294,17 @@ mod tests {
         assert_eq!((judged.clicks.human, judged.clicks.unsure), (2, 10));
         assert_eq!((judged.opens.unsure, judged.opens.machine), (60, 0));
         assert_eq!(judged.machine_opens.percent(), None);
+        assert_eq!(
+            (judged.clicks.machines(), judged.opens.machines()),
+            (None, Some(0)),
+            "of clicks nobody knows"
+        );
         let link = Judged::nameless_link(Judged::link(&tally, 0, 100, false), 3, 4);
         assert_eq!(
             (link.readers.part, link.readers.whole, link.clicks.unsure),
             (3, 100, 4)
         );
+        assert_eq!(link.clicks.machines(), None);
     }
 
     #[test]
@@ -341,6 +346,55 @@ mod tests {
         assert_eq!(link(3, false).whole, 400);
         // Nobody got this one.
         assert_eq!((link(5, true).whole, link(5, true).percent()), (0, None));
+    }
+
+    #[test]
+    fn copies_that_count_nothing_are_in_no_share_and_where_all_do_nothing_is_told() {
+        let mut tally = Tally::default();
+        tally.add(Part::Run, "", What::Opened(Class::Human), 24);
+        tally.add(Part::Run, "", What::Clicked(Class::Human), 12);
+        tally.add(Part::Run, "", What::Clicks(Class::Human), 12);
+        tally.add(Part::Run, "", What::NoClicks, 50);
+        tally.add(Part::Run, "", What::NoOpens, 50);
+        tally.add(Part::Link, "0", What::Clicked(Class::Human), 12);
+        tally.add(Part::Link, "1", What::Sent, 40);
+        tally.add(Part::Link, "1", What::NoClicks, 20);
+        tally.add(Part::Provider, "Gmail", What::Sent, 60);
+        tally.add(Part::Provider, "Gmail", What::NoOpens, 30);
+        tally.add(Part::Provider, "Gmail", What::Opened(Class::Human), 15);
+        tally.add(Part::Hour, "001", What::Opened(Class::Human), 24);
+        tally.add(Part::Hour, "001", What::Clicked(Class::Human), 12);
+        let judged = Judged::read(&tally, 80, 4);
+        let said = |share: Share| (share.part, share.whole, share.percent());
+        assert_eq!(said(judged.opened), (24, 30, Some("80.0 %".into())));
+        assert_eq!(said(judged.clicked), (12, 30, Some("40.0 %".into())));
+        assert_eq!(said(judged.departed), (4, 80, Some("5.0 %".into())));
+        assert_eq!(judged.providers[0].opened.whole, 30);
+        let link = |link, some| Judged::link(&tally, link, 80, some).readers.whole;
+        assert_eq!((link(0, false), link(1, true)), (30, 20));
+        // No copy has a pixel: who clicked is not all who opened.
+        tally.add(Part::Run, "", What::NoOpens, 30);
+        let judged = Judged::read(&tally, 80, 4);
+        assert_eq!(
+            (judged.opened.number(), judged.clicked.number()),
+            (None, Some(12))
+        );
+        assert_eq!((judged.opens.all(), judged.clicks.all()), (None, Some(12)));
+        let hour = judged.hours[0];
+        assert_eq!((hour.opened, hour.clicked), (None, Some(12)));
+        tally.add(Part::Run, "", What::NoClicks, 30);
+        let counted = Nameless::default();
+        for judged in [
+            Judged::read(&tally, 80, 4),
+            Judged::read(&tally, 80, 4).nameless(&counted),
+        ] {
+            assert_eq!((judged.clicked.told, judged.opened.told), (false, false));
+            assert_eq!((judged.hours.len(), judged.machine_clicks.told), (0, false));
+            let json = serde_json::to_value(&judged).expect("plain data");
+            assert!(json["clicks"]["human"].is_null() && json["opened"]["part"].is_null());
+            assert_eq!(json["uncounted"]["clicks"], 80);
+        }
+        assert_eq!(Judged::link(&tally, 0, 80, false).clicked(), None);
     }
 
     #[test]

@@ -112,6 +112,10 @@ pub enum What {
     /// Copies that the relay took, and that were refused for good.
     Sent,
     Bounced,
+    /// Sent copies whose clicks and whose opens are not counted: their readers do not want it or were not asked, or
+    /// the issue has no link that is counted, or no pixel.
+    NoClicks,
+    NoOpens,
     /// Readers who complained.
     Complained,
     /// Readers whose best open or click is of this class.
@@ -128,6 +132,8 @@ impl What {
         match self {
             What::Sent => "sent".to_owned(),
             What::Bounced => "bounced".to_owned(),
+            What::NoClicks => "no-clicks".to_owned(),
+            What::NoOpens => "no-opens".to_owned(),
             What::Complained => "complained".to_owned(),
             What::Opened(class) => format!("opened:{}", class.name()),
             What::Clicked(class) => format!("clicked:{}", class.name()),
@@ -142,6 +148,8 @@ impl What {
             return match name {
                 "sent" => Some(What::Sent),
                 "bounced" => Some(What::Bounced),
+                "no-clicks" => Some(What::NoClicks),
+                "no-opens" => Some(What::NoOpens),
                 "complained" => Some(What::Complained),
                 _ => None,
             };
@@ -204,7 +212,8 @@ pub struct Share {
 }
 
 /// The share of a delivery at `provider` that got the `subject` (of a test). `events` are those that are judged, in
-/// any order.
+/// any order. Of a copy that came back nobody has read anything: what its links were asked for counts as such alone, and
+/// its reader in no number, as she is in none of those who got it.
 pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> Share {
     let rules = judge(events);
     let mut tally = Tally::default();
@@ -242,6 +251,13 @@ pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> S
             }
             _ => {}
         }
+    }
+    if events.iter().any(|event| event.kind == EventKind::Bounce) {
+        return Share {
+            tally,
+            opened,
+            clicked,
+        };
     }
     for (link, class) in links {
         tally.add(Part::Link, &link.to_string(), What::Clicked(class), 1);
@@ -415,6 +431,23 @@ mod tests {
     }
 
     #[test]
+    fn who_read_a_copy_that_came_back_is_in_no_number_of_readers() {
+        let reader = reader();
+        let mut events = vec![seen(None, 100, &reader), seen(Some(4), 160, &reader)];
+        let before = share(&events, "Gmail", Some("A"));
+        assert_eq!(before.clicked, Some(Class::Human));
+        let mut bounce = seen(None, 9_000, &reader);
+        bounce.kind = EventKind::Bounce;
+        events.push(bounce);
+        let after = share(&events, "Gmail", Some("A"));
+        let mut alone = Tally::default();
+        alone.add(Part::Run, "", What::Opens(Class::Human), 1);
+        alone.add(Part::Run, "", What::Clicks(Class::Human), 1);
+        alone.add(Part::Link, "4", What::Clicks(Class::Human), 1);
+        assert_eq!(after.tally, alone);
+    }
+
+    #[test]
     fn names_lead_back() {
         for class in Class::ALL {
             for what in [
@@ -426,8 +459,15 @@ mod tests {
                 assert_eq!(What::parse(&what.name()), Some(what));
             }
         }
-        assert_eq!(What::parse("sent"), Some(What::Sent));
-        assert_eq!(What::parse("complained"), Some(What::Complained));
+        for what in [
+            What::Sent,
+            What::Bounced,
+            What::NoClicks,
+            What::NoOpens,
+            What::Complained,
+        ] {
+            assert_eq!(What::parse(&what.name()), Some(what));
+        }
         assert_eq!(What::parse("opened:nobody"), None);
         assert_eq!(Part::parse("device"), Some(Part::Device));
         assert_eq!(Part::parse("planet"), None);

@@ -31,6 +31,8 @@ pub enum Standing {
     TooEarly,
     /// It did not go to the whole list, as those before it did.
     OnlyPart,
+    /// Nothing of it was counted.
+    NotCounted,
 }
 
 impl Standing {
@@ -43,6 +45,7 @@ impl Standing {
             Standing::NotEnoughData => "not enough data",
             Standing::TooEarly => "too early to say",
             Standing::OnlyPart => "not compared: it went to a part of the list",
+            Standing::NotCounted => "not compared: it was not counted",
         }
     }
 }
@@ -60,6 +63,9 @@ pub struct Usual {
 impl Usual {
     /// The same where nothing is to be said of this issue, and why.
     pub fn unsaid(self, why: Standing) -> Usual {
+        if self.standing == Standing::NotCounted {
+            return self;
+        }
         let band = self.band.filter(|_| why != Standing::OnlyPart);
         Usual {
             standing: why,
@@ -77,7 +83,7 @@ pub struct Band {
     pub high: f64,
 }
 
-/// Holds `this` against the `earlier` shares.
+/// Holds `this` against those of the `earlier` shares that are told.
 #[expect(clippy::cast_precision_loss, reason = "eight issues")]
 pub fn usual(this: &Share, earlier: &[Share]) -> Usual {
     let known: Vec<f64> = earlier
@@ -85,9 +91,12 @@ pub fn usual(this: &Share, earlier: &[Share]) -> Usual {
         .filter_map(|share| share.interval.map(|interval| interval.share))
         .collect();
     let issues = known.len();
-    if issues < FEWEST {
+    if !this.told || issues < FEWEST {
         return Usual {
-            standing: Standing::NotEnoughData,
+            standing: match this.told {
+                true => Standing::NotEnoughData,
+                false => Standing::NotCounted,
+            },
             issues,
             band: None,
         };
@@ -202,6 +211,21 @@ mod tests {
         // Far beyond the band, but of forty readers it may be chance.
         let close = shares(&[100, 101, 99]);
         assert_eq!(usual(&Share::of(6, 40), &close).standing, Standing::AsUsual);
+    }
+
+    #[test]
+    fn an_issue_that_was_not_counted_is_not_compared_and_no_later_one_with_it() {
+        let mut earlier = shares(&[100, 110, 90]);
+        earlier.push(Share::default());
+        let none = usual(&Share::default(), &earlier);
+        assert_eq!((none.standing, none.band), (Standing::NotCounted, None));
+        assert_eq!(
+            none.unsaid(Standing::TooEarly).standing,
+            Standing::NotCounted
+        );
+        let found = usual(&Share::of(100, 1_000), &earlier);
+        assert_eq!((found.standing, found.issues), (Standing::AsUsual, 3));
+        assert!((found.band.expect("a band").mean - 0.1).abs() < 1e-9);
     }
 
     #[test]

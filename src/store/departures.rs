@@ -127,6 +127,18 @@ const KNOWN: &str = "
         join deliveries d on d.run_id = cast(v.value->>0 as bigint) and d.seq = cast(v.value->>1 as bigint)
         join runs r on r.id = d.run_id and r.kind = 'issue'";
 
+/// A leaving that is taken back, of a reader from a list who left at `$3`, was none by any run's copy. One that stands at
+/// the dot keeps it: it proves that the copy came.
+pub(crate) const STAYED: &str = "
+    update deliveries set departed_at = null
+    where subscriber_id = $1 and departed_at >= $3 and state <> 'at_dot'
+      and run_id in (select id from runs where kind = 'issue' and list_id = $2)
+    returning run_id, seq / 256";
+
+/// Takes a departure back from a block: run, block.
+pub(crate) const STAY: &str =
+    "update blocks set departed = departed - 1 where run_id = $1 and block = $2 and departed > 0";
+
 type Key = (i64, i64);
 
 impl Store {

@@ -207,7 +207,8 @@ impl Store {
                 return Ok(false);
             }
             sqlx::query(
-                "delete from tallies where what not in ('sent', 'bounced') and part <> 'nameless'
+                "delete from tallies
+                 where what not in ('sent', 'bounced', 'no-clicks', 'no-opens') and part <> 'nameless'
                    and run_id not in (select id from runs where created_at <= $1)",
             )
             .bind(kept.map_or(i64::MIN, |kept| kept.0))

@@ -224,7 +224,10 @@ impl Store {
             .await?;
             // A number of its own in the run instead of the reader's key: numbers begin at -1, keys at 1.
             sqlx::query(
-                "update deliveries set subscriber_id = -1 - seq, copy = null, reply = null
+                // That a copy counts nothing names nobody, and shares of the run need it.
+                "update deliveries set subscriber_id = -1 - seq, reply = null,
+                     copy = case when copy like '%\"untracked\":true%'
+                         then '{\"forgotten\":true,\"untracked\":true}' end
                  where subscriber_id = $1",
             )
             .bind(subscriber)

@@ -9,6 +9,7 @@ use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId, SubscriptionKey};
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::consents::note_consent;
+use crate::store::departures::{STAY, STAYED};
 use crate::store::import_moves::SEAL_ONE;
 use crate::store::{Result, Store};
 
@@ -186,7 +187,7 @@ impl Store {
     }
 
     /// Takes a leaving back, and that of the lists left in the same moment, unless it was before `since`
-    /// or the address is suppressed. Noted as a consent. True if the reader is back by this call.
+    /// or the address is suppressed. Noted as a consent; no run has lost her by it. True if the reader is back by this call.
     pub async fn come_back(
         &self,
         key: SubscriptionKey,
@@ -203,6 +204,11 @@ impl Store {
         at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
+            let left: Option<Option<i64>> =
+                sqlx::query_scalar("select left_at from subscriptions where key = $1")
+                    .bind(key.0)
+                    .fetch_optional(&mut *conn)
+                    .await?;
             let back = sqlx::query_as::<_, (i64, i64)>(RETURN)
                 .bind(key.0)
                 .bind(since.0)
@@ -211,6 +217,15 @@ impl Store {
                 .await?;
             for &(list, subscriber) in &back {
                 note_consent!(conn, subscriber, list, "return", at);
+                let stayed: Vec<(i64, i64)> = sqlx::query_as(STAYED)
+                    .bind(subscriber)
+                    .bind(list)
+                    .bind(left.flatten())
+                    .fetch_all(&mut *conn)
+                    .await?;
+                for (run, block) in stayed {
+                    sqlx::query(STAY).bind(run).bind(block).execute(&mut *conn).await?;
+                }
             }
             sqlx::query(
                 "delete from leave_reasons where subscription in (

@@ -18,11 +18,14 @@ pub struct Member {
 }
 
 /// What a run came to among the readers of a segment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Came {
     pub recipients: i64,
     pub sent: i64,
-    /// Those who opened and clicked, machines and what nobody can tell from one left out; who clicked has opened.
+    /// Copies of these that count nothing.
+    pub uncounted: i64,
+    /// Those of the others who opened and clicked, machines and what nobody can tell from one left out; who clicked has
+    /// opened.
     pub opened: i64,
     pub clicked: i64,
     pub departed: i64,
@@ -203,9 +206,12 @@ impl Store {
             "with given as (select cast($1 as bigint) as run, cast($2 as bigint) as at)
              select count(*) as recipients,
                  count(case when d.state = 'sent' then 1 end) as sent,
-                 count(case when j.opened in ('human', 'gmail') or j.clicked = 'human' then 1 end) as opened,
-                 count(case when j.clicked = 'human' then 1 end) as clicked,
-                 count(d.departed_at) as departed
+                 count(case when d.state = 'sent' and d.copy like '%\"untracked\":true%' then 1 end) as uncounted,
+                 count(case when d.state = 'sent' and coalesce(d.copy, '') not like '%\"untracked\":true%'
+                     and (j.opened in ('human', 'gmail') or j.clicked = 'human') then 1 end) as opened,
+                 count(case when d.state = 'sent' and coalesce(d.copy, '') not like '%\"untracked\":true%'
+                     and j.clicked = 'human' then 1 end) as clicked,
+                 count(case when d.state = 'sent' then d.departed_at end) as departed
              from deliveries d
                  join subscribers u on u.id = d.subscriber_id
                  join runs m on m.id = d.run_id

@@ -1,4 +1,5 @@
-//! Sent and bounced copies by mailbox provider, by subject and by link for some readers, a block at a time: what shares are shares of.
+//! Sent and bounced copies by mailbox provider, by subject and by link for some readers, and those that count nothing, a
+//! block at a time: what shares are shares of.
 //!
 //! Promises: a block is counted again when its counters have moved since, and what it gave before is taken back in the
 //! same transaction; a look at a run costs a look at its blocks. Leaves who is whose to `track::parts`.
@@ -29,6 +30,8 @@ pub struct Copied {
     pub address: Option<String>,
     /// Which of the issue's parts for some readers it has, as bits.
     pub parts: i64,
+    /// 1 where it counts nothing: it has no pixel, and its links lead straight to their targets.
+    pub untracked: i64,
 }
 
 impl Store {
@@ -59,14 +62,15 @@ impl Store {
         })
     }
 
-    /// The compiled issue of a run, as JSON, if parts of it are for some readers.
-    pub async fn content_in_parts(&self, run: RunId) -> Result<Option<String>> {
+    /// The compiled issue of a run, as JSON; only if parts of it are for some readers, where that is asked.
+    pub async fn content_of(&self, run: RunId, in_parts: bool) -> Result<Option<String>> {
         read!(self, conn => {
             let found = sqlx::query_scalar(
                 "select v.content from runs r join revisions v on v.hash = r.revision
-                 where r.id = $1 and r.parts is not null",
+                 where r.id = $1 and ($2 = 0 or r.parts is not null)",
             )
             .bind(run.0)
+            .bind(i64::from(in_parts))
             .fetch_optional(conn)
             .await?;
             Ok(found)
@@ -77,7 +81,9 @@ impl Store {
     pub async fn copied(&self, block: &StaleBlock) -> Result<Vec<Copied>> {
         read!(self, conn => {
             let found = sqlx::query_as(
-                "select d.seq, d.state, u.canonical as address, coalesce(d.parts, 0) as parts
+                "select d.seq, d.state, u.canonical as address, coalesce(d.parts, 0) as parts,
+                     case when d.copy like '%\"untracked\":true%' then cast(1 as bigint)
+                         else cast(0 as bigint) end as untracked
                  from deliveries d left join subscribers u on u.id = d.subscriber_id
                  where d.run_id = $1 and d.seq >= $2 * 256 and d.seq < ($2 + 1) * 256
                    and d.state in ('sent', 'bounced')",

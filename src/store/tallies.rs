@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::clock::{DAY, Timestamp};
 use crate::event::EventKind;
 use crate::id::{DeliveryKey, ListId, RunId};
-use crate::stats::growth::{Days, Lost, Moved, Way};
+use crate::stats::growth::{Days, Looked, Lost, Moved, Way};
 use crate::stats::tally::{Part, Tally, What};
 use crate::stats::usual::ISSUES;
 use crate::store::events::json;
@@ -193,6 +193,24 @@ impl Store {
             .bind(i64::from(ISSUES))
             .fetch_all(&mut *conn)
             .await?;
+            // Of which of these issues it is known at all.
+            let (last, untold): (i64, i64) = sqlx::query_as(
+                "select count(*), count(case when exists (select 1 from pseudonym_keys k where k.run_id = r.id)
+                     or r.sent > 0 and r.sent <= coalesce((
+                         select t.number from tallies t
+                         where t.run_id = r.id and t.part = 'run' and t.bucket = '' and t.what = 'no-clicks'
+                     ), 0) then 1 end)
+                 from (
+                     select id, (select sum(b.sent) from blocks b where b.run_id = runs.id) as sent
+                     from runs
+                     where list_id = $1 and kind = 'issue' and started_at is not null
+                     order by id desc limit $2
+                 ) r",
+            )
+            .bind(list.0)
+            .bind(i64::from(ISSUES))
+            .fetch_one(&mut *conn)
+            .await?;
             // Whose address is suppressed gets nothing more, whatever her subscription says.
             let lost: Vec<(Status, i64, i64, String, i64)> = sqlx::query_as(
                 "select n.status, coalesce(n.first_joined_at, n.joined_at, n.confirmed_at) / $2,
@@ -230,6 +248,7 @@ impl Store {
                     .map(|(status, joined, day, why, number)| Lost { status, joined, day, why, number })
                     .collect(),
                 clicking,
+                issues: Looked { last, untold },
                 statuses,
             })
         })

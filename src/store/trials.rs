@@ -6,7 +6,8 @@ use crate::trial::{By, Score, Variant};
 
 impl Store {
     /// What the two subjects came to among the deliveries below `test_to`: readers whom they reached, and
-    /// those of them who did what decides, machines left out, as far as events are folded.
+    /// those of them who did what decides, machines left out, as far as events are folded. Whose copy counts nothing
+    /// is in neither.
     pub async fn trial_scores(&self, run: RunId, test_to: i64, by: By) -> Result<(Score, Score)> {
         let acted = match by {
             By::Clicks => "j.clicked = 'human'",
@@ -15,7 +16,8 @@ impl Store {
         let statement = format!(
             "select d.seq % 2, count(*), cast(coalesce(sum(case when {acted} then 1 else 0 end), 0) as bigint)
              from deliveries d left join judged j on j.run_id = d.run_id and j.seq = d.seq
-             where d.run_id = $1 and d.seq < $2 and d.state = 'sent' group by 1"
+             where d.run_id = $1 and d.seq < $2 and d.state = 'sent'
+               and coalesce(d.copy, '') not like '%\"untracked\":true%' group by 1"
         );
         let found: Vec<(i64, i64, i64)> = read!(self, conn => {
             sqlx::query_as(sqlx::AssertSqlSafe(statement))

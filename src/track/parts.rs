@@ -1,5 +1,5 @@
-//! Who keeps the mailboxes that a run's copies were sent to, which subject they carried, and which of the links that
-//! some readers get, counted by blocks.
+//! Who keeps the mailboxes that a run's copies were sent to, which subject they carried, which of the links that some
+//! readers get, and which of them count nothing, counted by blocks.
 //!
 //! Promises: a block is counted once, and again when something in it was settled since. Leaves the counters to
 //! `store::parts`.
@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::compile::Compiled;
+use crate::compile::{Compiled, Segment, Slot};
 use crate::id::RunId;
 use crate::rollout::provider;
 use crate::stats::tally::{Part, Tally, What};
@@ -46,7 +46,7 @@ pub async fn catch_up(store: &Store, run: Option<RunId>, now: Timestamp) -> Resu
 
 /// The issue of a run that has parts for some readers; none of any other, or where it cannot be read.
 pub async fn issue_in_parts(store: &Store, run: RunId) -> Result<Option<Compiled>> {
-    let content = store.content_in_parts(run).await?;
+    let content = store.content_of(run, true).await?;
     Ok(content.and_then(|content| serde_json::from_str(&content).ok()))
 }
 
@@ -59,8 +59,16 @@ async fn count(
     let found = store.run(run).await?;
     let shown = match issues.entry(block.run_id) {
         Entry::Occupied(known) => known.into_mut(),
-        Entry::Vacant(new) => new.insert(issue_in_parts(store, run).await?.map(Shown::new)),
+        Entry::Vacant(new) => {
+            let content = store.content_of(run, false).await?;
+            let issue = content.and_then(|content| serde_json::from_str(&content).ok());
+            new.insert(issue.map(Shown::new))
+        }
     };
+    // Of an issue that cannot be read it is not known that it counts nothing.
+    let (clicks, opens) = shown
+        .as_ref()
+        .map_or((true, true), |shown| (shown.clicks, shown.opens));
     let mut shown = shown.as_mut().filter(|shown| !shown.some.is_empty());
     let test = found.and_then(|run| run.trial().map(|test| test.test_to(run.recipients)));
     let mut parts = Tally::default();
@@ -69,16 +77,31 @@ async fn count(
             "sent" => What::Sent,
             _ => What::Bounced,
         };
+        let untracked = copy.untracked == 1;
+        let not = [
+            (untracked || !clicks).then_some(What::NoClicks),
+            (untracked || !opens).then_some(What::NoOpens),
+        ];
+        let not = not.into_iter().flatten().filter(|_| what == What::Sent);
+        let what: Vec<What> = std::iter::once(what).chain(not).collect();
+        let mut add = |part, bucket: &str| {
+            for what in &what {
+                parts.add(part, bucket, *what, 1);
+            }
+        };
         let provider = provider::of(copy.address.as_deref().unwrap_or_default());
-        parts.add(Part::Provider, provider, what, 1);
+        add(Part::Provider, provider);
         let seq = u32::try_from(copy.seq).ok();
         if let Some(subject) = seq.and_then(|seq| subject(test, seq)) {
-            parts.add(Part::Subject, subject, what, 1);
+            add(Part::Subject, subject);
         }
-        if let Some(shown) = shown.as_mut().filter(|_| what == What::Sent) {
+        if let Some(shown) = shown.as_mut().filter(|_| what[0] == What::Sent) {
             for link in shown.links(u32::try_from(copy.parts).unwrap_or(0)) {
-                parts.add(Part::Link, &link.to_string(), what, 1);
+                add(Part::Link, &link.to_string());
             }
+        }
+        for what in what.iter().skip(1) {
+            parts.add(Part::Run, "", *what, 1);
         }
     }
     let mut change = parts.clone();
@@ -101,9 +124,12 @@ async fn count(
     store.keep_parts(block, &kept, &change).await.map(|_| ())
 }
 
-/// Which links for some readers a copy has.
+/// Which links for some readers a copy has, and whether it counts anything.
 struct Shown {
     issue: Compiled,
+    /// It has links that are counted, and a pixel.
+    clicks: bool,
+    opens: bool,
     some: BTreeSet<u32>,
     /// By the parts of a copy.
     known: HashMap<u32, BTreeSet<u32>>,
@@ -112,7 +138,13 @@ struct Shown {
 impl Shown {
     fn new(issue: Compiled) -> Shown {
         let some = issue.links_for_some();
+        let has = |wanted: fn(&Slot) -> bool| {
+            let mut all = issue.html.0.iter().chain(&issue.text.0);
+            all.any(|segment| matches!(segment, Segment::Slot(slot) if wanted(slot)))
+        };
         Shown {
+            clicks: has(|slot| matches!(slot, Slot::Click(_))),
+            opens: has(|slot| matches!(slot, Slot::Open)),
             issue,
             some,
             known: HashMap::new(),

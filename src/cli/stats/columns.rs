@@ -61,6 +61,11 @@ pub fn grouped(number: i64) -> String {
     stats::grouped(number, ',')
 }
 
+/// `12,345`, or that it is not told.
+pub fn told(number: Option<i64>) -> String {
+    number.map_or_else(|| "-".to_owned(), grouped)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{columns, cut};

@@ -1,6 +1,6 @@
 //! How a list grew, as text.
 
-use crate::cli::stats::columns::{columns, grouped, line, row};
+use crate::cli::stats::columns::{columns, grouped, line, row, told};
 use crate::numbers::ListReport;
 use crate::stats::growth::words;
 use crate::stats::interval::Share;
@@ -40,7 +40,7 @@ pub fn text(report: &ListReport) -> String {
         );
     }
     let mut rows = vec![row([
-        "week of",
+        "week of (UTC)",
         "joined",
         "imported",
         "left",
@@ -80,7 +80,7 @@ pub fn text(report: &ListReport) -> String {
         return text;
     }
     let mut rows = vec![row([
-        "joined in",
+        "joined in (UTC)",
         "readers",
         "still there",
         "",
@@ -94,16 +94,21 @@ pub fn text(report: &ListReport) -> String {
             grouped(cohort.joined),
             grouped(cohort.subscribed),
             share(cohort.subscribed).unwrap_or_default(),
-            grouped(cohort.clicking),
-            share(cohort.clicking).unwrap_or_default(),
+            told(cohort.clicking),
+            cohort.clicking.and_then(share).unwrap_or_default(),
         ]
     }));
     text.push('\n');
     text.push_str(&columns(&rows, |place| place > 0));
-    line(
-        &mut text,
-        "clicking: clicked in one of the last 8 issues, machines left out",
-    );
+    if growth.issues.tell() {
+        line(
+            &mut text,
+            "clicking: clicked in one of the last 8 issues; machines are left out, and who is not counted",
+        );
+    }
+    if let Some(said) = growth.issues.said() {
+        line(&mut text, &said);
+    }
     line(
         &mut text,
         "of fewer than 30 readers there is not enough data for a share",

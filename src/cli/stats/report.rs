@@ -1,10 +1,11 @@
 //! One run, and all runs, as text: clicks first, opens second, machines apart.
 
-use crate::cli::stats::columns::{NAME, URL, columns, cut, grouped, line, row};
+use crate::cli::stats::columns::{NAME, URL, columns, cut, grouped, line, row, told};
 use crate::delivery::State;
 use crate::numbers::{Line, Report};
+use crate::stats::classes::Classes;
 use crate::stats::interval::{Share, percent};
-use crate::stats::judged::{Classes, Group, Judged};
+use crate::stats::judged::{Group, Judged};
 use crate::stats::spark;
 use crate::stats::usual::{Standing, Usual};
 use crate::status::RunStatus;
@@ -46,16 +47,23 @@ pub fn runs(runs: &[Line]) -> String {
     text.push('\n');
     line(
         &mut text,
-        "clicked and opened are readers; machines are their share of all clicks and opens",
+        "clicked and opened are readers, of the copies that count; machines are their share of all clicks and opens",
     );
+    if runs.iter().any(|found| not_told(found)) {
+        line(&mut text, "-: not counted, or not told");
+    }
     text
 }
 
-/// `12 (3.4 %)`, or the number alone.
+fn not_told(found: &Line) -> bool {
+    !(found.clicked_by_readers.told && found.opened_by_readers.told)
+}
+
+/// `12 (3.4 %)`, the number alone, or that it is not told.
 fn short(share: &Share) -> String {
-    match share.percent() {
-        Some(percent) => format!("{} ({percent})", share.part),
-        None => share.part.to_string(),
+    match (share.number(), share.percent()) {
+        (Some(number), Some(percent)) => format!("{number} ({percent})"),
+        (number, _) => number.map_or_else(|| "-".to_owned(), |number| number.to_string()),
     }
 }
 
@@ -68,6 +76,10 @@ pub fn issue(report: &Report) -> String {
     }
     text.push('\n');
     text.push_str(&readers(report));
+    for said in said_of_uncounted(report) {
+        text.push('\n');
+        line(&mut text, &said);
+    }
     text.push_str(&machines(&report.judged));
     if let Some(test) = &run.test {
         text.push('\n');
@@ -99,6 +111,12 @@ pub fn issue(report: &Report) -> String {
     text
 }
 
+/// What is not counted of it.
+fn said_of_uncounted(report: &Report) -> Vec<String> {
+    let sent = report.run.counts.sent;
+    report.judged.said_of_uncounted(sent, grouped)
+}
+
 fn readers(report: &Report) -> String {
     let judged = &report.judged;
     let before = report.usual.issues.len();
@@ -106,7 +124,7 @@ fn readers(report: &Report) -> String {
     let mut rows = vec![row([
         "",
         "readers",
-        "of sent",
+        of_whom(judged),
         "19 times of 20",
         if before > 0 { usually.as_str() } else { "" },
     ])];
@@ -117,6 +135,7 @@ fn readers(report: &Report) -> String {
     ] {
         let (said, range) = match share.interval {
             Some(interval) => (percent(interval.share), interval.range()),
+            None if !share.told => ("not counted".to_owned(), String::new()),
             None => ("not enough data".to_owned(), String::new()),
         };
         let usual = if before > 0 {
@@ -126,7 +145,7 @@ fn readers(report: &Report) -> String {
         };
         rows.push(vec![
             name.to_owned(),
-            grouped(share.part),
+            told(share.number()),
             said,
             range,
             usual,
@@ -140,6 +159,14 @@ fn readers(report: &Report) -> String {
         rows.push(row(["complained", number.as_str(), said.as_str(), "", ""]));
     }
     columns(&rows, |place| place == 1 || place == 2)
+}
+
+/// What shares are shares of.
+fn of_whom(judged: &Judged) -> &'static str {
+    match judged.uncounted.is_some() {
+        true => "share",
+        false => "of sent",
+    }
 }
 
 fn usually_is(usual: &Usual) -> String {
@@ -167,13 +194,13 @@ fn machines(judged: &Judged) -> String {
         ("opens", &judged.opens, &judged.machine_opens),
     ] {
         // Clicks without names are not told apart.
-        if classes.total() == 0 || (judged.nameless && name == "clicks") {
+        let Some(machines) = classes.machines().filter(|_| classes.total() > 0) else {
             continue;
-        }
+        };
         if text.is_empty() {
             text.push('\n');
         }
-        let machines = share.percent().unwrap_or_else(|| grouped(share.part));
+        let machines = share.percent().unwrap_or_else(|| grouped(machines));
         let parts = parts(classes);
         line(
             &mut text,
@@ -214,9 +241,16 @@ fn hours(judged: &Judged) -> String {
     }
     let (opened, clicked) = judged.curves();
     let mut text = String::from("\n");
-    for (name, numbers) in [("clicked", clicked), ("opened", opened)] {
+    let shares = [&judged.clicked, &judged.opened];
+    for ((name, numbers), share) in [("clicked", clicked), ("opened", opened)]
+        .iter()
+        .zip(shares)
+    {
+        if !share.told {
+            continue;
+        }
         let most = numbers.iter().max().copied().unwrap_or(0);
-        let bars = spark::line(&numbers);
+        let bars = spark::line(numbers);
         line(
             &mut text,
             &format!(
@@ -234,7 +268,7 @@ fn links(report: &Report) -> String {
     }
     let mut rows = vec![row([
         "readers",
-        "of sent",
+        of_whom(&report.judged),
         "clicks",
         "machines'",
         "place",
@@ -245,13 +279,10 @@ fn links(report: &Report) -> String {
     rows.extend(report.run.links.iter().map(|link| {
         let judged = &link.judged;
         vec![
-            grouped(judged.readers.part),
+            told(judged.readers.number()),
             judged.readers.percent().unwrap_or_else(|| "-".to_owned()),
-            grouped(judged.clicks.total()),
-            match report.judged.nameless {
-                true => "-".to_owned(),
-                false => grouped(judged.clicks.machine),
-            },
+            told(judged.clicks.all()),
+            told(judged.clicks.machines()),
             format!("{} of {all}", link.link + 1),
             cut(&plain(&link.name), NAME),
             cut(&plain(&link.url), URL),
@@ -283,7 +314,7 @@ fn groups(name: &str, groups: &[Group], nameless: bool) -> String {
             grouped(group.complained),
             kept(short(&group.clicked)),
             kept(short(&group.opened)),
-            kept(grouped(group.apple)),
+            kept(told(group.opened.told.then_some(group.apple))),
         ]
     }));
     format!("\n{}", columns(&rows, |place| place > 0))
@@ -297,8 +328,8 @@ fn devices(judged: &Judged) -> String {
     rows.extend(judged.devices.iter().map(|device| {
         vec![
             device.name.clone(),
-            grouped(device.clicked),
-            grouped(device.opened),
+            told(device.clicked),
+            told(device.opened),
         ]
     }));
     format!("\n{}", columns(&rows, |place| place > 0))

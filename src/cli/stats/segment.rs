@@ -1,20 +1,26 @@
 //! `pressrun stats ISSUE --segment SEGMENT`: what a run came to among the readers of a segment, as far as it
 //! is known by reader.
+//!
+//! Promises: shares as everywhere, of the copies that count, with intervals or "not enough data"; the run is asked once
+//! whether it counts clicks and opens at all.
 
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::output::{print, print_json, table};
+use crate::cli::stats::columns::grouped;
+use crate::cli::stats::{Args, spreadsheet};
 use crate::clock::Timestamp;
 use crate::id::{ListId, RunId};
+use crate::numbers;
 use crate::run::whom;
+use crate::stats::interval::Share;
 use crate::terminal::plain;
-use crate::track;
 
 /// Prints the numbers of `run` for the segment `said`.
-pub(super) async fn run(app: &App, run: RunId, said: &str, as_json: bool) -> anyhow::Result<Exit> {
+pub(super) async fn run(app: &App, run: RunId, said: &str, args: &Args) -> anyhow::Result<Exit> {
     let sieve = whom::read(app, "`--segment`", said)?;
     let found = app.store.run(run).await?;
     let found = found.context("the run was removed just now; try again")?;
@@ -23,15 +29,29 @@ pub(super) async fn run(app: &App, run: RunId, said: &str, as_json: bool) -> any
     for note in whom::check(app, &sieve, found.list_id.map(ListId), Timestamp(before)).await? {
         eprintln!("note: {}", plain(&note));
     }
-    track::fold::catch_up(&app.store).await?;
+    numbers::catch_up(app, run).await?;
     let now = app.clock.now();
     let came = app.store.run_in_segment(run, &sieve.filter, now).await?;
+    let whole = numbers::line(app, run).await?;
+    let whole = whole.context("the run was removed just now; try again")?;
     let nameless = !app.store.nameless_of(&[run]).await?.is_empty();
-    if as_json {
-        let mut numbers = serde_json::to_value(came)?;
-        if nameless {
-            numbers["opened"] = Value::Null;
-            numbers["clicked"] = Value::Null;
+    let judged = |number, of_all: Share| match of_all.told && !nameless {
+        true => Share::of_counted(number, came.sent, came.uncounted),
+        false => Share::default(),
+    };
+    let numbers = [("recipients", came.recipients), ("sent", came.sent)];
+    let shares = [
+        ("clicked", judged(came.clicked, whole.clicked_by_readers)),
+        ("opened", judged(came.opened, whole.opened_by_readers)),
+        ("unsubscribed", Share::of(came.departed, came.sent)),
+    ];
+    if args.json {
+        let mut all = json!({ "uncounted": came.uncounted });
+        for (name, number) in numbers {
+            all[name] = number.into();
+        }
+        for (place, (_, share)) in ["clicked", "opened", "departed"].iter().zip(shares) {
+            all[place] = serde_json::to_value(share)?;
         }
         print_json(&json!({
             "issue": found.slug,
@@ -39,8 +59,12 @@ pub(super) async fn run(app: &App, run: RunId, said: &str, as_json: bool) -> any
             "to": found.said_segment(),
             "segment": sieve.said,
             "nameless": nameless,
-            "numbers": numbers,
+            "numbers": all,
         }))?;
+        return Ok(Exit::Done);
+    }
+    if args.csv {
+        print(&spreadsheet::segment(&sieve.said, &numbers, &shares))?;
         return Ok(Exit::Done);
     }
     let head = format!(
@@ -50,36 +74,39 @@ pub(super) async fn run(app: &App, run: RunId, said: &str, as_json: bool) -> any
         found.status,
         plain(&sieve.said)
     );
-    let row = |name: &str, number: i64, of: i64| {
-        vec![name.to_owned(), number.to_string(), share(number, of)]
+    let mut rows: Vec<Vec<String>> = numbers
+        .map(|(name, number)| {
+            vec![
+                name.to_owned(),
+                grouped(number),
+                String::new(),
+                String::new(),
+            ]
+        })
+        .into();
+    rows.extend(shares.map(|(name, share)| row(name, &share)));
+    let rows = table(&["", "readers", "share", "19 times of 20"], &rows);
+    let mut foot = match nameless {
+        true => "\nwho opened and clicked is not kept in anonymous mode\n".to_owned(),
+        false => "\nmachines are left out of those who clicked and opened\n".to_owned(),
     };
-    let judged = |name: &str, number: i64| match nameless {
-        true => vec![name.to_owned(), "-".to_owned(), String::new()],
-        false => row(name, number, came.sent),
-    };
-    let rows = [
-        row("recipients", came.recipients, 0),
-        row("sent", came.sent, came.recipients),
-        judged("clicked", came.clicked),
-        judged("opened", came.opened),
-        row("unsubscribes", came.departed, came.sent),
-    ];
-    let rows = table(&["", "readers", ""], &rows);
-    let foot = match nameless {
-        true => "\nwho opened and clicked is not kept in anonymous mode\n",
-        false => "\nmachines are left out of those who clicked and opened\n",
-    };
+    if came.uncounted > 0 {
+        foot.push_str(&format!(
+            "{} of the copies count nothing, and stand in no share of clicks and opens\n",
+            grouped(came.uncounted)
+        ));
+    }
     print(&format!("{head}{rows}{foot}"))?;
     Ok(Exit::Done)
 }
 
-/// `12.3 %`; nothing where there is nothing to be a share of.
-fn share(number: i64, of: i64) -> String {
-    match of {
-        0 => String::new(),
-        of => {
-            let tenths = (i128::from(number) * 2_000 + i128::from(of)) / (2 * i128::from(of));
-            format!("{}.{} %", tenths / 10, tenths % 10)
-        }
-    }
+fn row(name: &str, share: &Share) -> Vec<String> {
+    let number = share.number().map_or_else(|| "-".to_owned(), grouped);
+    let said = match (share.percent(), share.told) {
+        (Some(percent), _) => percent,
+        (None, true) => "not enough data".to_owned(),
+        (None, false) => "not counted".to_owned(),
+    };
+    let range = share.interval.map(|found| found.range());
+    vec![name.to_owned(), number, said, range.unwrap_or_default()]
 }

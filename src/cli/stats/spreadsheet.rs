@@ -6,8 +6,10 @@
 use crate::delivery::State;
 use crate::import::export::csv_record;
 use crate::numbers::{Line, ListReport, Report};
+use crate::stats::classes::Classes;
+use crate::stats::growth::ZONE;
 use crate::stats::interval::Share;
-use crate::stats::judged::{Classes, Group};
+use crate::stats::judged::Group;
 
 /// All runs, one a row.
 pub fn runs(runs: &[Line]) -> String {
@@ -35,10 +37,10 @@ pub fn runs(runs: &[Line]) -> String {
             &run.recipients.to_string(),
             &run.counts.sent.to_string(),
             &run.counts.bounced.to_string(),
-            &found.clicked_by_readers.part.to_string(),
-            &found.opened_by_readers.part.to_string(),
+            &cell(found.clicked_by_readers.number()),
+            &cell(found.opened_by_readers.number()),
             &run.departed.to_string(),
-            &found.machines.part.to_string(),
+            &cell(found.machines.number()),
         ]));
     }
     text
@@ -46,9 +48,7 @@ pub fn runs(runs: &[Line]) -> String {
 
 /// One run: part, name, what is counted, the number and, where there is enough data, its share.
 pub fn issue(report: &Report) -> String {
-    let mut rows = Rows(csv_record(&[
-        "part", "name", "what", "number", "of", "share", "low", "high",
-    ]));
+    let mut rows = Rows::new();
     let (run, judged) = (&report.run, &report.judged);
     for state in State::ALL {
         // Not `run`: copies taken back from who left before are no readers who left by it.
@@ -59,24 +59,32 @@ pub fn issue(report: &Report) -> String {
     rows.share("run", "", "unsubscribed", &judged.departed);
     let complained = Share::of(run.complained, run.counts.sent);
     rows.share("run", "", "complained", &complained);
+    let uncounted = [
+        ("no-clicks", judged.uncounted.clicks),
+        ("no-opens", judged.uncounted.opens),
+    ];
+    for (what, number) in uncounted {
+        rows.number("run", "", what, number);
+    }
     rows.classes("clicks", &judged.clicks);
     rows.classes("opens", &judged.opens);
     for link in &run.links {
         let name = format!("{} {}", link.name, link.url);
         rows.share("link", &name, "clicked", &link.judged.readers);
         rows.number("link", &name, "place", link.link + 1);
-        rows.number("link", &name, "clicks", link.judged.clicks.total());
-        rows.number("link", &name, "clicks:machine", link.judged.clicks.machine);
+        let clicks = &link.judged.clicks;
+        rows.told("link", &name, "clicks", clicks.all());
+        rows.told("link", &name, "clicks:machine", clicks.machines());
     }
     for hour in &judged.hours {
-        rows.number("hour", &hour.hour.to_string(), "clicked", hour.clicked);
-        rows.number("hour", &hour.hour.to_string(), "opened", hour.opened);
+        rows.told("hour", &hour.hour.to_string(), "clicked", hour.clicked);
+        rows.told("hour", &hour.hour.to_string(), "opened", hour.opened);
     }
     rows.groups("provider", &judged.providers, judged.nameless);
     rows.groups("subject", &judged.subjects, judged.nameless);
     for device in &judged.devices {
-        rows.number("device", &device.name, "clicked", device.clicked);
-        rows.number("device", &device.name, "opened", device.opened);
+        rows.told("device", &device.name, "clicked", device.clicked);
+        rows.told("device", &device.name, "opened", device.opened);
     }
     for issue in &report.usual.issues {
         rows.share("earlier", &issue.slug, "clicked", &issue.clicked);
@@ -86,9 +94,21 @@ pub fn issue(report: &Report) -> String {
     rows.0
 }
 
-/// A list by week and by month of joining.
+/// What a run came to among the readers of a segment, in the rows of [`issue`].
+pub fn segment(segment: &str, numbers: &[(&str, i64)], shares: &[(&str, Share)]) -> String {
+    let mut rows = Rows::new();
+    for (what, number) in numbers {
+        rows.number("segment", segment, what, *number);
+    }
+    for (what, share) in shares {
+        rows.share("segment", segment, what, share);
+    }
+    rows.0
+}
+
+/// A list by week and by month of joining; days, weeks and months are those of the zone in the last column.
 pub fn list(report: &ListReport) -> String {
-    let mut rows = Rows(csv_record(&["part", "name", "what", "number"]));
+    let mut rows = Rows(csv_record(&["part", "name", "what", "number", "zone"]));
     for week in &report.growth.weeks {
         for (what, number) in [
             ("joined", week.joined),
@@ -103,23 +123,40 @@ pub fn list(report: &ListReport) -> String {
         }
     }
     for cohort in &report.growth.cohorts {
-        for (what, number) in [
-            ("joined", cohort.joined),
-            ("subscribed", cohort.subscribed),
-            ("clicking", cohort.clicking),
-        ] {
+        for (what, number) in [("joined", cohort.joined), ("subscribed", cohort.subscribed)] {
             rows.short("month", &cohort.month, what, number);
+        }
+        if let Some(clicking) = cohort.clicking {
+            rows.short("month", &cohort.month, "clicking", clicking);
         }
     }
     rows.0
 }
 
+/// Nothing of what is not told.
+fn cell(number: Option<i64>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
+}
+
 struct Rows(String);
 
 impl Rows {
+    fn new() -> Rows {
+        Rows(csv_record(&[
+            "part", "name", "what", "number", "of", "share", "low", "high",
+        ]))
+    }
+
     fn short(&mut self, part: &str, name: &str, what: &str, number: i64) {
         self.0
-            .push_str(&csv_record(&[part, name, what, &number.to_string()]));
+            .push_str(&csv_record(&[part, name, what, &number.to_string(), ZONE]));
+    }
+
+    /// Nothing of what is not told.
+    fn told(&mut self, part: &str, name: &str, what: &str, number: Option<i64>) {
+        if let Some(number) = number {
+            self.number(part, name, what, number);
+        }
     }
 
     fn number(&mut self, part: &str, name: &str, what: &str, number: i64) {
@@ -129,6 +166,9 @@ impl Rows {
     }
 
     fn share(&mut self, part: &str, name: &str, what: &str, share: &Share) {
+        if !share.told {
+            return;
+        }
         let interval = share
             .interval
             .map_or([const { String::new() }; 3], |found| {
@@ -142,14 +182,15 @@ impl Rows {
     }
 
     fn classes(&mut self, what: &str, classes: &Classes) {
+        let counted = |number| classes.all().map(|_| number);
         for (class, number) in [
-            ("human", classes.human),
-            ("gmail", classes.gmail),
-            ("apple", classes.apple),
-            ("unsure", classes.unsure),
-            ("machine", classes.machine),
+            ("human", counted(classes.human)),
+            ("gmail", counted(classes.gmail)),
+            ("apple", counted(classes.apple)),
+            ("unsure", counted(classes.unsure)),
+            ("machine", classes.machines()),
         ] {
-            self.number("run", class, what, number);
+            self.told("run", class, what, number);
         }
     }
 

@@ -94,13 +94,20 @@ impl Past {
 
 fn sentence(report: &Report) -> String {
     let run = &report.run;
+    let (clicked, opened) = (report.judged.clicked, report.judged.opened);
+    let clicked = clicked.number().map_or_else(
+        || "clicks are not counted".to_owned(),
+        |number| format!("{} readers clicked", grouped(number)),
+    );
+    let opened = opened.number().map_or_else(
+        || "opens are not counted".to_owned(),
+        |number| format!("{} opened", grouped(number)),
+    );
     format!(
-        "{}: {} of {} sent; {} readers clicked, {} opened, {} left\n",
+        "{}: {} of {} sent; {clicked}, {opened}, {} left\n",
         run.status,
         grouped(run.counts.sent),
         grouped(run.recipients),
-        grouped(report.judged.clicked.part),
-        grouped(report.judged.opened.part),
         grouped(run.departed),
     )
 }

@@ -84,6 +84,9 @@ pub(super) fn view(report: &ListReport, zone: &str) -> Value {
         returned => returned(report),
         imported => growth.weeks.iter().any(|week| week.imported > 0),
         cohorts => cohorts,
+        zone => growth.zone.clone(),
+        clicks => growth.issues.tell(),
+        untold => growth.issues.said(),
     }
 }
 
@@ -133,8 +136,8 @@ fn cohort_row(cohort: &Cohort) -> Value {
         month => cohort.month.clone(),
         joined => grouped(cohort.joined),
         subscribed => share_of(&share(cohort.subscribed)),
-        clicking => share_of(&share(cohort.clicking)),
+        clicking => cohort.clicking.map_or_else(|| "not told".to_owned(), |part| share_of(&share(part))),
         width => width(cohort.subscribed),
-        inner => width(cohort.clicking),
+        inner => width(cohort.clicking.unwrap_or(0)),
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::compile::Compiled;
 use crate::compile::clickmap::annotated;
-use crate::http::admin::wording::{grouped, share_of};
+use crate::http::admin::wording::{NOT_COUNTED, grouped, share_of, told};
 use crate::http::admin::{Admin, growth, runs};
 use crate::http::chart::{Bars, Dots, bars, dots};
 use crate::http::fault::Fault;
@@ -44,6 +44,7 @@ struct Figure {
 #[derive(Debug, Serialize)]
 struct LinkView {
     place: i64,
+    told: bool,
     name: String,
     url: String,
     readers: String,
@@ -103,6 +104,8 @@ pub(super) async fn issue(
             figure("Unsubscribed", &judged.departed, &report.usual.departed),
             complaints(&report),
         ]),
+        uncounted => judged.said_of_uncounted(report.run.counts.sent, grouped),
+        counted => context! { clicks => judged.clicked.told, opens => judged.opened.told },
         before => report.usual.issues.len(),
         clicks => Serde(compared(&report, |issue| issue.clicked, &judged.clicked)),
         opens => Serde(compared(&report, |issue| issue.opened, &judged.opened)),
@@ -192,15 +195,21 @@ pub(super) async fn lists(State(admin): State<Arc<Admin>>) -> Result<Response, F
 fn figure(label: &'static str, share: &Share, usual: &Usual) -> Figure {
     let range = share.interval.map(|found| found.range());
     let usual = match (usual.band, usual.standing) {
-        (_, Standing::NotEnoughData) | (None, Standing::TooEarly) => String::new(),
+        (_, Standing::NotEnoughData | Standing::NotCounted) | (None, Standing::TooEarly) => {
+            String::new()
+        }
         (_, standing) => standing.words().to_owned(),
     };
     Figure {
         label,
-        number: grouped(share.part),
-        share: share
-            .percent()
-            .unwrap_or_else(|| "not enough data".to_owned()),
+        number: match share.number() {
+            Some(number) => grouped(number),
+            None => "-".to_owned(),
+        },
+        share: share.percent().unwrap_or_else(|| match share.told {
+            true => "not enough data".to_owned(),
+            false => NOT_COUNTED.to_owned(),
+        }),
         range: range.unwrap_or_default(),
         usual,
     }
@@ -255,7 +264,7 @@ fn by_hour(report: &Report) -> Vec<(i64, String, String)> {
     let hours = report.judged.hours.iter();
     let shown = hours.filter(|hour| usize::try_from(hour.hour).is_ok_and(|hour| hour < SHOWN));
     shown
-        .map(|hour| (hour.hour + 1, grouped(hour.opened), grouped(hour.clicked)))
+        .map(|hour| (hour.hour + 1, told(hour.opened), told(hour.clicked)))
         .collect()
 }
 
@@ -266,19 +275,18 @@ fn machines(report: &Report) -> Vec<(&'static str, [String; 6])> {
         ("Clicks", &judged.clicks, &judged.machine_clicks),
         ("Opens", &judged.opens, &judged.machine_opens),
     ]
-    .map(|(name, classes, machines)| {
+    .into_iter()
+    .filter_map(|(name, classes, machines)| {
         let numbers = [
             grouped(classes.human),
             grouped(classes.gmail),
             grouped(classes.apple),
             grouped(classes.unsure),
-            grouped(classes.machine),
+            grouped(classes.machines()?),
             machines.percent().unwrap_or_default(),
         ];
-        (name, numbers)
+        Some((name, numbers))
     })
-    .into_iter()
-    .filter(|(name, _)| !judged.nameless || *name == "Opens")
     .collect()
 }
 
@@ -304,12 +312,16 @@ fn links(report: &Report) -> Vec<LinkView> {
     let busiest = busiest.unwrap_or(0).max(1);
     let view = |link: &LinkNumbers| LinkView {
         place: link.link + 1,
+        told: link.judged.readers.told,
         name: link.name.clone(),
         url: link.url.clone(),
-        readers: grouped(link.judged.readers.part),
+        readers: told(link.judged.readers.number()),
         share: link.judged.readers.percent().unwrap_or_default(),
-        clicks: grouped(link.judged.clicks.total()),
-        machines: grouped(link.judged.clicks.machine),
+        clicks: told(link.judged.clicks.all()),
+        machines: match link.judged.clicks.machines() {
+            Some(number) => grouped(number),
+            None => "not told".to_owned(),
+        },
         width: link.judged.readers.part.saturating_mul(WIDTH) / busiest,
     };
     links.iter().map(view).collect()
@@ -332,7 +344,7 @@ fn groups(groups: &[Group]) -> Vec<GroupView> {
         },
         clicked: share_of(&group.clicked),
         opened: share_of(&group.opened),
-        apple: grouped(group.apple),
+        apple: told(group.opened.told.then_some(group.apple)),
         width: group.sent.saturating_mul(WIDTH) / largest,
     };
     groups.iter().map(view).collect()
@@ -344,8 +356,8 @@ fn devices(report: &Report) -> Vec<(String, String, String)> {
         .map(|device| {
             (
                 device.name.clone(),
-                grouped(device.clicked),
-                grouped(device.opened),
+                told(device.clicked),
+                told(device.opened),
             )
         })
         .collect()

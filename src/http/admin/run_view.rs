@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::delivery::State as DeliveryState;
-use crate::http::admin::wording::{grouped, label, minute};
+use crate::http::admin::wording::{grouped, label, minute, told};
 use crate::id::RunId;
 use crate::numbers::Line;
 use crate::stats::interval::Share;
@@ -33,8 +33,9 @@ pub(super) struct RunView {
     /// The bar in words, for who does not see it.
     summary: String,
     balanced: bool,
-    opens: String,
-    clicks: String,
+    /// In all; none is not counted.
+    opens: Option<String>,
+    clicks: Option<String>,
     segments: Vec<Segment>,
     figures: Vec<Figure>,
     states: Vec<StateView>,
@@ -101,8 +102,8 @@ impl RunView {
             summary: summary(run),
             // While a run is frozen its recipients are still being written down.
             balanced: run.balanced() || run.status == RunStatus::Freezing,
-            opens: grouped(run.opens),
-            clicks: grouped(run.clicks),
+            opens: line.opened_by_readers.told.then(|| grouped(run.opens)),
+            clicks: line.clicked_by_readers.told.then(|| grouped(run.clicks)),
             segments: segments(run),
             figures: figures(line),
             states: states.into(),
@@ -124,7 +125,7 @@ fn figures(line: &Line) -> Vec<Figure> {
     };
     let readers = |label, share: &Share| Figure {
         label,
-        value: grouped(share.part),
+        value: told(share.number()),
         rate: share.percent(),
     };
     vec![
@@ -195,8 +196,8 @@ fn link_view(link: &LinkNumbers, busiest: i64) -> LinkView {
     LinkView {
         name: link.name.clone(),
         url: link.url.clone(),
-        readers: grouped(link.judged.readers.part),
-        clicks: grouped(link.judged.clicked()),
+        readers: told(link.judged.readers.number()),
+        clicks: told(link.judged.clicked()),
         width: link.judged.readers.part.saturating_mul(WIDTH) / busiest.max(1),
     }
 }

@@ -42,9 +42,17 @@ pub(super) fn signed(number: i64) -> String {
     }
 }
 
+/// What stands in the place of a number that nobody knows.
+pub(super) const NOT_COUNTED: &str = "not counted";
+
+/// `12 345`, or that it was not counted.
+pub(super) fn told(number: Option<i64>) -> String {
+    number.map_or_else(|| NOT_COUNTED.to_owned(), grouped)
+}
+
 /// A number with its share where there is enough data to name one: `12 (3.4 %)`.
 pub(super) fn share_of(share: &Share) -> String {
-    let number = grouped(share.part);
+    let number = told(share.number());
     share
         .percent()
         .map_or(number.clone(), |percent| format!("{number} ({percent})"))

@@ -205,7 +205,12 @@ on_both!(
         site.app.clock.advance(Duration::from_secs(3_600));
         assert_eq!(site.get(&path(0)).await.body, left.body);
         assert_eq!(site.status(1000).await, "unsubscribed");
+        assert_eq!(site.counter("departed").await, 1);
         let back = site.post(&path(0), "answer=return").await;
+        // Nobody has left by that mail after all.
+        assert_eq!(site.counter("departed").await, 0);
+        let departed = "select count(*) from deliveries where departed_at is not null";
+        assert_eq!(site.db.number(departed).await, 0);
         assert_eq!(back.status, 200);
         assert_eq!(site.status(1000).await, "confirmed");
         assert_eq!(site.post(&path(0), "answer=return").await, back);

@@ -340,9 +340,9 @@ on_both!(
         assert_eq!(
             cohorts,
             [
-                ("2026-09", 8, 7, 0),
-                ("2026-10", 31, 29, 3),
-                ("2026-11", 1, 1, 0)
+                ("2026-09", 8, 7, Some(0)),
+                ("2026-10", 31, 29, Some(3)),
+                ("2026-11", 1, 1, Some(0))
             ]
         );
         assert_eq!(found.growth.subscribed, 37);
@@ -353,10 +353,20 @@ on_both!(
             "{text}"
         );
         let (_, text, _) = site.command(&["stats", "--list", "weekly", "--csv"]);
-        assert!(text.contains("month,2026-10,clicking,3\n"), "{text}");
+        assert!(text.contains("month,2026-10,clicking,3,UTC\n"), "{text}");
         let (_, text, _) = site.command(&["stats", "--list", "weekly", "--json"]);
         let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(json["subscribed"], 37);
+        // Weeks and months are those of one zone, and that is said wherever they stand.
+        assert_eq!(json["zone"], "UTC");
+        let (_, text, _) = site.command(&["stats", "--list", "weekly"]);
+        assert!(text.contains("\nweek of (UTC)  "), "{text}");
+        assert!(text.contains("\njoined in (UTC)  "), "{text}");
+        for path in ["/numbers", "/lists/1"] {
+            let page = site.ask_admin(path, "localhost").await.text();
+            assert!(page.contains("Week of (UTC)"), "{page}");
+            assert!(page.contains("Month (UTC)"), "{page}");
+        }
         site.stop().await;
     }
 );

@@ -1,0 +1,92 @@
+//! Copies that count nothing, and what is said of them beside the shares of the others.
+//!
+//! Promises: pure. A copy counts no click and no open if its reader does not want it, was not asked where only the asked
+//! are counted, or nobody is; if its issue has no link that is counted, or no pixel, it counts none of that.
+
+use serde::Serialize;
+
+use crate::stats::judged::Judged;
+use crate::stats::tally::{Part, Tally, What};
+
+/// Sent copies whose clicks and whose opens are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Uncounted {
+    pub clicks: i64,
+    pub opens: i64,
+}
+
+impl Uncounted {
+    /// Those of a run, or of one bucket of a part of it.
+    pub fn read(tally: &Tally, part: Part, bucket: &str) -> Uncounted {
+        Uncounted {
+            clicks: tally.get(part, bucket, What::NoClicks),
+            opens: tally.get(part, bucket, What::NoOpens),
+        }
+    }
+
+    /// Whether there is any.
+    pub fn is_some(&self) -> bool {
+        self.clicks > 0 || self.opens > 0
+    }
+}
+
+/// Why nothing of a run is counted.
+const NOTHING: &str = "opens and clicks of it were not counted: `privacy.tracking` was \"off\", or none of those \
+    who got it is counted";
+const NO_OPENS: &str = "opens of it were not counted: it has no pixel (`tracking.opens`)";
+const NO_CLICKS: &str = "clicks of it were not counted: it has no link that is (`tracking.clicks`)";
+
+impl Judged {
+    /// What is not counted of a run that was sent to so many, in sentences; `grouped` writes a number.
+    pub fn said_of_uncounted(&self, sent: i64, grouped: fn(i64) -> String) -> Vec<String> {
+        let all = match (self.clicked.told, self.opened.told) {
+            (true, true) => None,
+            (false, false) => return vec![NOTHING.to_owned()],
+            (true, false) => Some(NO_OPENS),
+            (false, true) => Some(NO_CLICKS),
+        };
+        let some = match self.opened.told {
+            true => self.uncounted.opens,
+            false => self.uncounted.clicks,
+        };
+        let some = (some > 0).then(|| {
+            format!(
+                "{} of the {} copies count nothing, as their readers do not want it or were not asked: who clicked and \
+                 who opened are shares of the other {}",
+                grouped(some),
+                grouped(sent),
+                grouped(sent - some)
+            )
+        });
+        let all = all.map(str::to_owned).into_iter();
+        all.chain(some).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::stats::judged::Judged;
+    use crate::stats::tally::{Part, Tally, What};
+
+    #[test]
+    fn what_is_not_counted_is_said_with_its_reason_and_its_number() {
+        let said = |clicks, opens| {
+            let mut tally = Tally::default();
+            tally.add(Part::Run, "", What::NoClicks, clicks);
+            tally.add(Part::Run, "", What::NoOpens, opens);
+            let judged = Judged::read(&tally, 80, 0);
+            judged.said_of_uncounted(80, |number| number.to_string())
+        };
+        assert!(said(0, 0).is_empty());
+        let some = said(70, 70);
+        assert_eq!(some.len(), 1);
+        assert!(some[0].starts_with("70 of the 80 copies count nothing"));
+        assert!(some[0].ends_with("shares of the other 10"), "{some:?}");
+        assert!(said(80, 80)[0].starts_with("opens and clicks of it were not counted"));
+        assert_eq!(said(0, 80), [super::NO_OPENS]);
+        assert_eq!(said(80, 0), [super::NO_CLICKS]);
+        let both = said(12, 80);
+        assert_eq!(both[0], super::NO_OPENS);
+        assert!(both[1].starts_with("12 of the 80"), "{both:?}");
+    }
+}
