@@ -1,5 +1,7 @@
 //! What every service is handed: the configuration, the store, the keys, time and chance.
 
+pub mod keys;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,9 +57,15 @@ impl App {
     }
 
     /// Fails where the database belongs to another keyring; a fresh database becomes this keyring's.
-    pub async fn claim(&self) -> anyhow::Result<()> {
+    pub async fn owned(&self) -> anyhow::Result<()> {
         ensure!(self.store.claim(&self.keyring).await?, FOREIGN);
         Ok(())
+    }
+
+    /// The same, also where the database knows another key under one of the keyring's numbers.
+    pub async fn claim(&self) -> anyhow::Result<()> {
+        self.owned().await?;
+        keys::note(&self.store, &self.keyring).await
     }
 
     /// The author's folder.

@@ -13,6 +13,7 @@ pub mod direct;
 mod dispatch;
 mod guard;
 mod judge;
+mod keys;
 mod ledger;
 mod paced;
 mod purse;

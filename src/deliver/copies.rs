@@ -21,7 +21,7 @@ use crate::deliver::queue::Job;
 use crate::dkim::Signer;
 use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
 use crate::message::copy::{CopyRecord, Values};
-use crate::message::{MessageTemplate, RunHeaders, envelope_sender};
+use crate::message::{MessageTemplate, RenderError, RunHeaders, envelope_sender};
 use crate::run;
 use crate::smtp::buffer::{Buffer, Buffers};
 use crate::trial::Variant;
@@ -107,9 +107,17 @@ impl Copies {
     pub(crate) async fn prepare(&self, job: &Job, now: Timestamp) -> Result<Prepared, CopyError> {
         let (variant, revision) = of_test(job)?;
         let made = self.template(job, revision).await?;
-        self.fill(job, &made, variant, now)
+        // Who signs is asked for each copy: a key that was revoked meanwhile signs none.
+        let kid = self.app.keyring.signing().map_err(|doubt| CopyError {
+            fault: Fault::Passing,
+            reason: anyhow::anyhow!(doubt.why),
+        })?;
+        self.fill(job, &made, variant, (kid, now))
             .map_err(|reason| CopyError {
-                fault: Fault::Reader,
+                fault: match reason.downcast_ref() {
+                    Some(RenderError::NoKey(_)) => Fault::Passing,
+                    _ => Fault::Reader,
+                },
                 reason,
             })
     }
@@ -119,12 +127,12 @@ impl Copies {
         job: &Job,
         made: &Made,
         variant: Option<Variant>,
-        now: Timestamp,
+        (kid, now): (u8, Timestamp),
     ) -> anyhow::Result<Prepared> {
         let row = &job.row;
         let keyring = &self.app.keyring;
         let to = EmailAddress::parse(&row.address).context("the address is not valid any more")?;
-        let mut copy = CopyRecord::new(to, now, keyring.active());
+        let mut copy = CopyRecord::new(to, now, kid);
         copy.name.clone_from(&row.name);
         copy.subscription = (row.subscription != 0).then_some(SubscriptionKey(row.subscription));
         copy.relay = Some(self.relay.clone());

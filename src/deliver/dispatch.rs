@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::clock::{Timestamp, uptime};
 use crate::config::privacy::Tracking;
 use crate::deliver::charge::Charge;
+use crate::deliver::keys::Signing;
 use crate::deliver::stages::Watched;
 use crate::deliver::starter::Clocks;
 use crate::deliver::teller::Telling;
@@ -53,6 +54,7 @@ struct Memory {
     watched: Watched,
     telling: Telling,
     standing: Standing,
+    signing: Signing,
     /// The store's fault was told, or the guard's.
     failing: bool,
     unguarded: bool,
@@ -175,7 +177,12 @@ impl Engine {
         // The time that the guard looked at is the time by which jobs are taken up: a clock that jumps meanwhile makes
         // none due and none old.
         let now = shared.app.clock.now();
-        if self.is_doubtful(memory, now).await {
+        let doubtful = self.is_doubtful(memory, now).await;
+        if doubtful
+            || self
+                .may_not_sign(&mut memory.signing, &memory.runs, now)
+                .await?
+        {
             return Ok(());
         }
         self.beat(memory).await;

@@ -7,6 +7,7 @@ mod deferred;
 mod desk;
 mod hygiene;
 mod interrupted;
+mod keyring;
 mod lists;
 mod notices;
 mod output;
