@@ -74,3 +74,43 @@ on_both!(
         assert_eq!(desk.run(&["verify"]).await.code, 0);
     }
 );
+
+on_both!(
+    a_run_is_stopped_and_looked_at_whatever_else_is_wrong_in_the_configuration,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        let said = desk
+            .run(&["send", "bees", "--yes", "--at", "2037-07-20 07:00"])
+            .await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let file = desk.news().join("pressrun.toml");
+        let whole = std::fs::read_to_string(&file).expect("a file");
+        for harm in [
+            format!("{whole}\nbroken = [\n"),
+            whole.replace("[publication]", "[publicatoin]"),
+            whole.replace("address = ", "adress = "),
+            String::new(),
+        ] {
+            std::fs::write(&file, &harm).expect("written");
+            for command in ["why", "status", "verify", "pause"] {
+                let said = desk.run(&[command, "bees"]).await;
+                assert_eq!(said.code, 0, "{command}: {said:?} with {harm}");
+                assert!(
+                    said.error.contains("only its `[database]` and `[paths]`"),
+                    "{said:?}"
+                );
+            }
+            let said = desk.run(&["resume", "bees"]).await;
+            assert_eq!(said.code, 1, "{said:?}");
+            std::fs::write(&file, &whole).expect("written");
+            let said = desk.run(&["resume", "bees"]).await;
+            assert_eq!(said.code, 0, "{said:?}");
+        }
+        std::fs::write(&file, format!("{whole}\nbroken = [\n")).expect("written");
+        let said = desk.run(&["cancel", "bees"]).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        // An error in what is needed is one.
+        std::fs::write(&file, format!("{whole}\n[database]\nurl = 3\n")).expect("written");
+        assert_eq!(desk.run(&["status"]).await.code, 1);
+    }
+);
