@@ -23,6 +23,7 @@ use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
 use crate::message::copy::{CopyRecord, Values};
 use crate::message::{MessageTemplate, RenderError, RunHeaders, envelope_sender};
 use crate::run;
+use crate::run::again::signed;
 use crate::smtp::buffer::{Buffer, Buffers};
 use crate::trial::Variant;
 
@@ -136,6 +137,7 @@ impl Copies {
         copy.name.clone_from(&row.name);
         copy.subscription = (row.subscription != 0).then_some(SubscriptionKey(row.subscription));
         copy.relay = Some(self.relay.clone());
+        copy.signed = Some(made.template.signed_by().mark.clone());
         copy.test = row.kind.as_deref() == Some("test");
         copy.variant = variant;
         copy.untracked = self.is_untracked(job);
@@ -201,6 +203,10 @@ impl Copies {
         let made = self
             .build(content.as_deref(), &headers, key.untracked)
             .map_err(fault(Fault::Run))?;
+        // By which keys it was signed is told of each copy, also when they are others.
+        let signed = made.template.signed_by();
+        let noted = signed::note(&self.app, signed).await;
+        noted.map_err(fault(Fault::Passing))?;
         let made = Arc::new(made);
         let mut templates = lock(&self.templates);
         if templates.len() >= TEMPLATES {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pressrun::chance::Chance;
 use pressrun::clock::Timestamp;
 use pressrun::id::DeliveryKey;
+use pressrun::keyfile;
 use pressrun::keyring::Keyring;
 use pressrun::run::{self, again};
 use pressrun::smtp::sink::SinkOptions;
@@ -160,5 +161,56 @@ on_both!(
         );
         assert_eq!(rig.sink.counts().accepted, 6);
         sending.stop().await;
+    }
+);
+
+on_both!(
+    a_copy_is_signed_again_by_the_key_of_then_or_by_none,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(2),
+            sections: "[dkim]\nselector = \"one\"\nkey = \"dkim-one.pem\"".to_owned(),
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let one = rig.database.path().join("dkim-one.pem");
+        let pem = include_str!("../../keys/dkim-test.pem");
+        keyfile::create(&one, "DKIM key", pem).expect("a key");
+        let run = rig.begin().await;
+        rig.finish(run).await;
+        let mut app = rig.app.clone();
+        let mut config = (*app.config).clone();
+        config.dkim.selector = "two".to_owned();
+        config.dkim.key = Some("dkim-two.pem".into());
+        app.config = Arc::new(config);
+        let pem = keyfile::generate_rsa().expect("a key");
+        let two = rig.database.path().join("dkim-two.pem");
+        keyfile::create(&two, "DKIM key", &pem).expect("a key");
+        let key = DeliveryKey { run, seq: 0 };
+        let made = async || {
+            let again = again::message(&app, key).await.expect("a message");
+            let again = again.expect("a copy");
+            (
+                String::from_utf8_lossy(&again.message).into_owned(),
+                again.doubt,
+            )
+        };
+        let mails = rig.sink.accepted();
+        let sent = mails
+            .iter()
+            .find(|mail| mail.rcpt == ["reader0@example.org"]);
+        let sent = String::from_utf8_lossy(&sent.expect("a mail").message).into_owned();
+        assert!(sent.contains("s=one;"), "{sent}");
+        // Where `keys dkim` left it.
+        assert_eq!(made().await, (sent.clone(), None));
+        std::fs::remove_file(&one).expect("one less");
+        let (message, doubt) = made().await;
+        let doubt = doubt.expect("it is told");
+        assert!(
+            doubt.contains("it was signed as `one._domainkey.news.example.org`"),
+            "{doubt}"
+        );
+        assert!(!message.contains("DKIM-Signature"), "{message}");
+        assert!(sent.ends_with(&message), "the rest is the same");
     }
 );
