@@ -11,6 +11,7 @@
 mod letter;
 mod measure;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;
@@ -23,7 +24,6 @@ use measure::{Reference, Row, median, number};
 use pressrun::compile::Compiled;
 use pressrun::config::Config;
 use pressrun::issue::given::Titles;
-use pressrun::mjml::files::NoFiles;
 use pressrun::mjml::{Options, compile};
 use pressrun::publication::{self, Publication};
 
@@ -138,7 +138,12 @@ fn front_end(digest: &str) {
 
 /// The HTML of a document, by us.
 fn front(digest: &str) -> String {
-    let rendering = compile("digest.mjml", digest, &NoFiles, &Options::default());
+    let rendering = compile(
+        "digest.mjml",
+        digest,
+        &BTreeMap::<String, String>::new(),
+        &Options::default(),
+    );
     rendering.html.expect("the digest is valid")
 }
 

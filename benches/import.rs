@@ -7,6 +7,7 @@
 //! `PRESSRUN_BENCH_ROWS` asks for other than a million rows, `PRESSRUN_BENCH_REPEATS` for other than three turns.
 
 mod measure;
+mod postgres;
 mod process;
 
 use std::fs::{self, File};
@@ -15,7 +16,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pressrun::store::postgres_admin;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
 
@@ -125,7 +125,7 @@ impl Turns {
 
 async fn new_database(server: &str, what: &str) -> String {
     let name = format!("pressrun_bench_{what}_{}", std::process::id());
-    let made = postgres_admin(server, format!("create database {name}")).await;
+    let made = postgres::ask(server, format!("create database {name}")).await;
     made.expect("a new database");
     let (server, _) = server.rsplit_once('/').expect("a URL with a database");
     format!("{server}/{name}")
@@ -133,7 +133,7 @@ async fn new_database(server: &str, what: &str) -> String {
 
 async fn drop_database(server: &str, url: &str) {
     let (_, name) = url.rsplit_once('/').expect("a URL with a database");
-    let dropped = postgres_admin(server, format!("drop database {name} with (force)")).await;
+    let dropped = postgres::ask(server, format!("drop database {name} with (force)")).await;
     dropped.expect("the database is ours");
 }
 

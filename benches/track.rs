@@ -224,11 +224,13 @@ async fn leavers(folder: &Path) -> f64 {
                     let leaving = Leaving {
                         subscription: SubscriptionKey(i64::from(event.delivery.seq) + 1),
                         delivery: Some(event.delivery),
-                        left: false,
+                        id: 0,
+                        everywhere: false,
+                        reason: None,
                         at: event.at,
                         evidence: event.evidence,
                     };
-                    let parted = leavers.leave(leaving, false).await.expect("durable");
+                    let parted = leavers.leave(leaving).await.expect("durable");
                     assert!(
                         matches!(parted, Parted::Now(left) if left.changed && left.counted),
                         "a reader left, and is counted"

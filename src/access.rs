@@ -33,7 +33,6 @@ pub const WHOLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const SEEN: Duration = Duration::from_secs(60);
 /// Characters kept of a browser's name.
 const AGENT: usize = 200;
-const DAY: i64 = 86_400_000;
 /// The session of commands: no key is 0.
 pub const COMMAND: i64 = 0;
 
@@ -78,7 +77,7 @@ pub async fn by_link(app: &App, token: &str, guest: &Guest) -> anyhow::Result<Op
 pub async fn by_password(app: &App, typed: Typed, guest: &Guest) -> anyhow::Result<Option<String>> {
     let now = app.clock.now();
     let client = network::client(guest.client);
-    let network = app.keyring.network_hash(now.0.div_euclid(DAY), client);
+    let network = app.keyring.network_hash(now.day(), client);
     let number = app.chance.key();
     let tries = app
         .store
@@ -146,6 +145,36 @@ pub async fn note(app: &App, session: i64, what: &str, about: &str) -> anyhow::R
 /// Keeps what a command changes: `who` gave it, as the machine calls them.
 pub async fn note_command(app: &App, who: &str, what: &str, about: &str) -> anyhow::Result<()> {
     keep(app, COMMAND, who, what, about).await
+}
+
+/// Who does what takes long, so that it is told in the audit where it begins.
+#[derive(Clone, Debug)]
+pub struct Doer {
+    session: i64,
+    who: String,
+}
+
+impl Doer {
+    /// Whoever has the session.
+    pub fn session(id: i64) -> Doer {
+        Doer {
+            session: id,
+            who: String::new(),
+        }
+    }
+
+    /// Whoever gave the command, as the machine calls them.
+    pub fn command(who: String) -> Doer {
+        Doer {
+            session: COMMAND,
+            who,
+        }
+    }
+
+    /// Keeps what is done, as [`note`] does.
+    pub async fn note(&self, app: &App, what: &str, about: &str) -> anyhow::Result<()> {
+        keep(app, self.session, &self.who, what, about).await
+    }
 }
 
 async fn keep(app: &App, session: i64, who: &str, what: &str, about: &str) -> anyhow::Result<()> {

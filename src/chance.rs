@@ -2,10 +2,12 @@
 //!
 //! Promises: keys handed to readers come from a cryptographic generator in either case.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
+
+use crate::lock::lock;
 
 /// Where the program takes its random numbers from.
 #[derive(Clone, Debug)]
@@ -27,10 +29,7 @@ impl Chance {
         match self {
             Chance::System => getrandom::fill(bytes)
                 .expect("the operating system's generator answers once the machine has booted"),
-            Chance::Seeded(generator) => generator
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .fill_bytes(bytes),
+            Chance::Seeded(generator) => lock(generator).fill_bytes(bytes),
         }
     }
 

@@ -9,6 +9,7 @@ mod output;
 mod admin;
 mod archive;
 mod audit;
+mod backup;
 mod build;
 mod check;
 mod completions;
@@ -29,6 +30,7 @@ mod keys;
 mod links;
 mod lists;
 mod logs;
+mod migrate;
 mod mjml;
 mod new;
 mod preview;
@@ -59,8 +61,8 @@ const EXIT_CODES: &str = "Exit codes:
   0  done
   1  it could not be done; the error says why and what to do
   2  the command line was wrong
-  3  done, and something needs a person: rejected rows, a test mail not taken, uncertain or
-     held deliveries, a ledger that does not balance
+  3  done, and something needs a person: rejected rows, a test mail not taken, a run that is
+     held or that nobody got, uncertain or failed deliveries, a ledger that does not balance
   4  interrupted; the command that goes on is printed
   5  nothing was sent: a guard asks, and `--accept GUARD` answers it
  75  `inbound` could not take the message now; the mail server should come again";
@@ -133,6 +135,8 @@ pub enum Command {
     /// Forgets what is older than the configuration keeps it.
     #[command(subcommand)]
     Retention(retention::Command),
+    Backup(backup::Arguments),
+    Migrate(migrate::Arguments),
     /// Shows and changes what anyone may read of the issues sent.
     #[command(subcommand)]
     Archive(archive::Command),
@@ -195,7 +199,9 @@ impl Command {
             | Command::Resume(_)
             | Command::Reschedule(_)
             | Command::Cancel(_)
-            | Command::Retention(_) => true,
+            | Command::Retention(_)
+            | Command::Backup(_)
+            | Command::Migrate(_) => true,
             Command::Lists(command) => matches!(command, lists::Command::Show { .. }),
             Command::Subscribers(command) => !matches!(
                 command,
@@ -217,7 +223,8 @@ pub enum Exit {
     Failed = 1,
     /// The command line was wrong (clap's own number).
     Usage = 2,
-    /// Done, and something needs a person: rejects, uncertain or held deliveries, an unbalanced ledger.
+    /// Done, and something needs a person: rejects, a run held or that nobody got, uncertain or failed deliveries, an
+    /// unbalanced ledger.
     Attention = 3,
     /// Interrupted; what remains goes on with the command printed.
     Interrupted = 4,
@@ -294,7 +301,7 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Segments(command) => segments::run(cli, command).await,
         Command::Suppressions(command) => suppressions::run(cli, command).await,
         Command::New(new) => new::run(&cli.config, new),
-        Command::ImportIssue(arguments) => import_issue::run(&cli.config, arguments),
+        Command::ImportIssue(arguments) => import_issue::run(&cli.config, arguments).await,
         Command::Check(arguments) => check::run(&cli.config, arguments).await,
         Command::Build(arguments) => build::run(&cli.config, arguments).await,
         Command::Mjml(arguments) => mjml::run(arguments).await,
@@ -317,6 +324,8 @@ async fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Admin(command) => admin::run(cli, command).await,
         Command::Stats(args) => stats::run(&cli.open().await?, args).await,
         Command::Retention(command) => retention::run(cli, command).await,
+        Command::Migrate(arguments) => migrate::run(cli, arguments).await,
+        Command::Backup(arguments) => backup::run(cli, arguments).await,
         Command::Links(arguments) => links::run(cli, arguments).await,
         Command::Archive(command) => archive::run(cli, command).await,
         Command::Events(events) => events::run(cli, events).await,

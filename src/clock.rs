@@ -7,6 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// A minute in the milliseconds that a [`Timestamp`] counts.
+pub const MINUTE: i64 = 60_000;
+/// An hour in milliseconds.
+pub const HOUR: i64 = 60 * MINUTE;
+/// A day of UTC in milliseconds: none is longer or shorter, for Unix time has no leap seconds.
+pub const DAY: i64 = 24 * HOUR;
+
 /// An instant in Unix milliseconds, as the database stores it.
 #[derive(
     Clone,
@@ -43,6 +50,11 @@ impl Timestamp {
     /// Whole Unix seconds, rounded down.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
+    }
+
+    /// The days of UTC since 1970-01-01, rounded down.
+    pub fn day(self) -> i64 {
+        self.0.div_euclid(DAY)
     }
 
     /// The same instant for `jiff`, which knows calendars and zones.

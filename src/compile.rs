@@ -12,6 +12,7 @@ use crate::hex::hex;
 use crate::segment::Sieve;
 use crate::token::Purpose;
 
+pub(crate) mod apart;
 pub mod archived;
 pub mod clickmap;
 mod closing;

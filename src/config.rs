@@ -394,7 +394,7 @@ pub struct Signup {
     /// How long a confirm link works.
     #[serde(with = "duration")]
     pub confirm_window: Duration,
-    /// How many more confirm mails than the mean of a week an hour may have before forms cost work.
+    /// How many more forms than the mean of a week an hour may have before they cost work.
     pub brake: u32,
     /// Zero bits that the work must show.
     pub proof_bits: u32,

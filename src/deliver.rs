@@ -15,6 +15,7 @@ mod guard;
 mod judge;
 mod keys;
 mod ledger;
+mod others;
 mod paced;
 mod purse;
 mod queue;
@@ -22,16 +23,19 @@ mod refused;
 mod relays;
 pub mod report;
 mod seat;
+pub mod setup;
+pub mod signing;
 mod stages;
 mod standing;
 mod starter;
+pub mod state;
 mod teller;
 pub mod trouble;
 mod watchdog;
 mod worker;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -41,18 +45,16 @@ use tokio::task::JoinSet;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::uncertain::UncertainPolicy;
-use crate::config::{Config, Relay};
 use crate::deliver::charge::Charge;
 use crate::deliver::direct::memory;
 use crate::deliver::guard::{Generation, SendingLock};
 use crate::deliver::ledger::Ledger;
 use crate::deliver::queue::{Done, Job, Queue};
 use crate::deliver::relays::LiveRelay;
+use crate::deliver::setup::Setup;
 use crate::deliver::watchdog::Watchdog;
 use crate::deliver::worker::opening;
-use crate::dkim::Signer;
 use crate::id::{DeliveryKey, RunId};
-use crate::keyfile;
 use crate::notice;
 use crate::status::RunStatus;
 use crate::store::Store;
@@ -123,6 +125,7 @@ impl Engine {
         };
         let shared = Arc::new(Shared::new(&app, stop)?);
         let now = app.clock.now();
+        app.store.keep_reserve();
         app.store
             .enter_sender(&node, boot, app.config.send.lease, now)
             .await?;
@@ -163,6 +166,8 @@ impl Engine {
     /// Sends until told to stop, then drains: takes nothing new, waits for the answers to final dots.
     pub async fn run(self) -> anyhow::Result<()> {
         let shared = self.shared.clone();
+        let setup = Setup::of(&shared.app.config).to_json();
+        shared.app.store.tell_setup(self.boot, &setup).await?;
         if self.charge != Charge::All {
             let charge = self.charge.to_json();
             shared.app.store.tell_charge(self.boot, &charge).await?;
@@ -276,9 +281,14 @@ impl Engine {
 
 /// Whether any process sends from this database now.
 pub async fn is_sending(app: &App) -> anyhow::Result<bool> {
-    match app.store.sqlite_path() {
+    is_sent_from(&app.store).await
+}
+
+/// The same of a database that was only opened for a look.
+pub(crate) async fn is_sent_from(store: &Store) -> anyhow::Result<bool> {
+    match store.sqlite_path() {
         Some(path) => SendingLock::is_held(&SendingLock::beside(path)),
-        None => Ok(app.store.senders_alive().await?),
+        None => Ok(store.senders_alive().await?),
     }
 }
 
@@ -419,36 +429,6 @@ impl Job {
     }
 }
 
-/// Who signs for `relay`: nobody where the relay signs itself or no key is configured, and the Ed25519 key
-/// as the second where the relay takes two signatures. The keys' paths start at `base`, the folder of the
-/// configuration file.
-pub fn signers(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Vec<Signer>> {
-    let dkim = &config.dkim;
-    let wanted = relay.is_signed();
-    let second = relay.kind.traits().signatures > 1;
-    let domain = dkim
-        .domain
-        .as_deref()
-        .unwrap_or(config.from.address.domain());
-    let keys = [
-        (&dkim.key, &dkim.selector, wanted),
-        (&dkim.ed25519_key, &dkim.ed25519_selector, wanted && second),
-    ];
-    let mut signers = Vec::new();
-    for (key, selector, wanted) in keys {
-        let Some(file) = key.as_ref().filter(|_| wanted) else {
-            continue;
-        };
-        let pem = keyfile::read(
-            &base.join(file),
-            "DKIM key",
-            "`pressrun keys dkim` makes one",
-        )?;
-        signers.push(Signer::from_pem(domain, selector, &pem)?);
-    }
-    Ok(signers)
-}
-
 /// Wakes the dispatcher at what other processes do. Where that is not told, its own looks see it a little later.
 async fn listen(shared: Arc<Shared>) {
     loop {
@@ -484,8 +464,4 @@ fn public_host(url: &str) -> String {
     let parsed = url::Url::parse(url).ok();
     let host = parsed.as_ref().and_then(url::Url::host_str);
     host.unwrap_or("localhost").to_owned()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

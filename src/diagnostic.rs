@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::terminal::acts;
+
 /// How much a finding weighs: an error stops the issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,6 +55,14 @@ pub struct Place {
     pub column: usize,
 }
 
+/// Where a block of a mail was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    pub place: Place,
+    /// Who draws it, where that is another file.
+    pub drawn: Option<Place>,
+}
+
 /// Characters of a line that a code frame shows on each side of the fault.
 const FRAME_MARGIN: usize = 60;
 
@@ -85,6 +95,7 @@ impl Diagnostic {
         }
     }
 
+    /// Whether it keeps the issue from being compiled or sent.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -157,6 +168,7 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// An error about the character at `offset`, in octets of the text.
     pub fn error(
         &self,
         offset: usize,
@@ -166,6 +178,7 @@ impl Source<'_> {
         self.at(Severity::Error, offset, 1, code, message)
     }
 
+    /// A warning about the character at `offset`, in octets of the text.
     pub fn warning(
         &self,
         offset: usize,
@@ -219,8 +232,32 @@ impl Source<'_> {
     }
 }
 
+/// Puts findings in order: by file and line, the file `own` first.
+pub fn sort(found: &mut [Diagnostic], own: &str) {
+    found.sort_by_key(|finding| {
+        let whole = finding.line == 0;
+        let elsewhere = finding.file != own;
+        (
+            elsewhere,
+            finding.file.clone(),
+            whole,
+            finding.line,
+            finding.column,
+        )
+    });
+}
+
 /// The candidate that is most likely meant by a misspelt `word`, if any is near enough.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let lower = word.to_lowercase();
+    // The same in other letters is no slip of the finger.
+    if let Some(same) = candidates
+        .iter()
+        .find(|known| known.to_lowercase() == lower)
+    {
+        return Some(same);
+    }
     let length = word.chars().count();
     let far = length.div_ceil(3).clamp(1, 3);
     candidates
@@ -238,7 +275,7 @@ fn frame(line: usize, column: usize, excerpt: &Excerpt) -> String {
     let at = column.saturating_sub(1);
     let skip = at.saturating_sub(FRAME_MARGIN);
     let shown = at - skip + excerpt.length.min(FRAME_MARGIN) + FRAME_MARGIN;
-    let tidy = |c: char| if c.is_control() { ' ' } else { c };
+    let tidy = |c: char| if acts(c) { ' ' } else { c };
     let text: String = excerpt
         .text
         .chars()

@@ -110,6 +110,13 @@ impl Signer {
         Ok(Signer::new(domain, selector, Key::Rsa(Arc::new(key))))
     }
 
+    /// The same key for another domain, that of a run's frozen From address.
+    #[must_use]
+    pub fn speaking_for(mut self, domain: &str) -> Signer {
+        self.domain = domain.to_ascii_lowercase();
+        self
+    }
+
     fn new(domain: &str, selector: &str, key: Key) -> Signer {
         Signer {
             domain: domain.to_ascii_lowercase(),
@@ -211,13 +218,13 @@ impl Signer {
     }
 }
 
-/// Whether a header field of this name goes into `h=`.
+/// Whether a header field of this name, in any case, goes into `h=` (RFC 6376, section 5.4; RFC 8058, section 4).
 pub fn is_signed(name: &str) -> bool {
     let mut names = OVERSIGNED.iter().chain(&SIGNED);
     names.any(|signed| signed.eq_ignore_ascii_case(name))
 }
 
-/// What `bh=` says of a body in relaxed form.
+/// What `bh=` says of a body in relaxed form (RFC 6376, sections 3.4.4 and 3.7): SHA-256 in base64.
 pub fn body_hash(body: &[u8]) -> String {
     STANDARD.encode(digest(&SHA256, body))
 }

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::deliver;
+use crate::deliver::signing;
 use crate::dkim::Signer;
 use crate::dns::Dns;
 use crate::keyring::Keyring;
@@ -196,7 +196,7 @@ impl<'a> Desk<'a> {
         let names = config.relays_of("").unwrap_or_default();
         let mut relays = names.into_iter().filter_map(|name| config.relay.get(name));
         let signers = relays.find_map(|relay| {
-            let signers = deliver::signers(config, base, relay).ok()?;
+            let signers = signing::signers(config, base, relay).ok()?;
             (!signers.is_empty()).then_some(signers)
         });
         let mut signers = signers.unwrap_or_default().into_iter();

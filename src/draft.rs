@@ -6,7 +6,7 @@
 //! certain is a [`Guess`]. A link without a target is written `(TODO)`, which `check` refuses by line.
 //! Leaves the choice of folder and slug to `publication`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use pulldown_cmark::{Event, Parser, Tag};
@@ -23,6 +23,7 @@ mod mailbox;
 mod markdown;
 mod outro;
 mod paywall;
+mod pictures;
 mod piece;
 mod text;
 mod tracking;
@@ -42,6 +43,8 @@ pub struct Draft {
     pub teaser: Option<String>,
     /// First and last day covered, both included.
     pub dates: Option<(Date, Date)>,
+    /// Who wrote it, where that stands above the text.
+    pub authors: Vec<String>,
     /// The whole of `issue.md`.
     pub markdown: String,
     /// Links that still lack their target.
@@ -92,6 +95,7 @@ struct Found {
     title: Option<String>,
     teaser: Option<String>,
     dates: Option<(Date, Date)>,
+    authors: Vec<String>,
     pieces: Vec<Piece>,
     /// What was guessed of the head, or left out, which has no place in the text.
     notes: Vec<String>,
@@ -165,6 +169,30 @@ impl Draft {
             _ => None,
         });
         images.filter(|source| !source.contains(':')).collect()
+    }
+
+    /// The pictures that stay on another host.
+    pub fn remote_pictures(&self) -> BTreeSet<String> {
+        pictures::remote(&self.markdown)
+    }
+
+    /// The same with files beside the text in place of addresses.
+    #[must_use]
+    pub fn with_files(mut self, files: &BTreeMap<String, String>) -> Draft {
+        self.markdown = pictures::with_files(&self.markdown, files);
+        let left = pictures::remote(&self.markdown);
+        let told = pictures::told(left.iter().map(String::as_str));
+        self.guesses.retain_mut(|guess| {
+            if !guess.what.starts_with(pictures::TOLD) {
+                return true;
+            }
+            match &told {
+                Some(what) => guess.what.clone_from(what),
+                None => return false,
+            }
+            true
+        });
+        self
     }
 
     /// The text below the front matter, without the marks that ask an author to look: links that lack their

@@ -155,7 +155,8 @@ impl Mail {
         boundary.filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
-    /// What this message is.
+    /// What this message is: a report of a delivery (RFC 3464), a complaint (RFC 5965), a machine's answer (RFC 3834), or
+    /// something else.
     pub fn kind(&self) -> Kind {
         let parts = self.parts();
         let part = |kinds: &[&str]| {

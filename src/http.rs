@@ -43,6 +43,7 @@ pub mod listener;
 pub mod pages;
 pub mod preferences;
 pub mod preview;
+mod prove;
 pub mod ready;
 pub mod shield;
 pub mod subscribe;
@@ -63,6 +64,10 @@ pub struct Site {
     pub address_revision: String,
     /// Revision of the compiled mail that tells a reader's former address of the other one.
     pub moved_revision: String,
+    /// Revision of the compiled mail with the link to a reader's data.
+    pub data_revision: String,
+    /// Revision of the compiled mail with the link to her erasure.
+    pub erase_revision: String,
     /// Revision of the compiled welcome mail; `None` sends none.
     pub welcome_revision: Option<String>,
     /// Revision of the compiled goodbye mail; `None` sends none.

@@ -239,7 +239,6 @@ mod tests {
         let of = |state: &str, settled: Option<i64>| {
             let probe = Probe {
                 subscriber_id: 1,
-                seq: 0,
                 asked_at: 86_400_000,
                 canonical: String::new(),
                 state: state.into(),
@@ -268,7 +267,6 @@ mod tests {
         let of = |state: &str, code: i64, enhanced: &str, reply: &str| {
             let probe = Probe {
                 subscriber_id: 1,
-                seq: 0,
                 asked_at: 0,
                 canonical: String::new(),
                 state: state.into(),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use crate::access::Doer;
 use crate::app::App;
 use crate::chance::Chance;
 use crate::id::ListId;
@@ -30,6 +31,7 @@ pub mod csv;
 pub mod decide;
 pub mod export;
 pub mod formula;
+pub mod guard;
 pub mod headers;
 pub mod outcome;
 mod parse;
@@ -65,6 +67,10 @@ pub struct Import {
     pub consent: String,
     /// What columns mean, where their header does not say it.
     pub map: Vec<(String, String)>,
+    /// Whether the file may take more than a twentieth off the list.
+    pub accept_taken_off: bool,
+    /// Who imports, for the audit; nobody where there is none.
+    pub by: Option<Doer>,
     /// Count only, write nothing.
     pub dry_run: bool,
 }
@@ -90,12 +96,17 @@ pub struct Summary {
     pub rows: u64,
     #[serde(flatten)]
     pub tally: Tally,
+    /// Readers of the list, counted by a dry run that would take any of them off.
+    pub readers: u64,
     /// Named before in the same file.
     pub duplicates: u64,
     pub rejected: u64,
     /// Rows taken whose time of joining is not understood, and what the first says.
     pub undated: u64,
     pub undated_as: String,
+    /// Cells of which less is kept than they hold, and the first of them.
+    pub cut: u64,
+    pub cut_as: String,
     /// Where the rejected rows are.
     pub rejects_files: Vec<String>,
     /// The first rejected rows: line and reason.
@@ -153,6 +164,7 @@ pub async fn run(
         at: now,
     };
     if !import.dry_run {
+        guard::ask(app, import, list, now).await?;
         let path = import.file.clone();
         let content = tokio::task::spawn_blocking(move || source::fingerprint(&path));
         let content = content.await.context("the reading thread")??;
@@ -169,6 +181,10 @@ pub async fn run(
         let begun = app.store.begin_import(&new).await?;
         (origin.import, origin.at) = (Some(begun.id), begun.at);
         summary.import = Some(begun.id);
+        if let Some(by) = &import.by {
+            let about = format!("import {} into {}", begun.id, import.list);
+            by.note(app, "imported readers", &about).await?;
+        }
         summary.resumed = begun.done;
         if begun.done > 0 {
             summary.tally = serde_json::from_str(&begun.tally).context("the import's tally")?;
@@ -206,6 +222,9 @@ pub async fn run(
         format!("broken off; readers added before and kept: {added}; importing again goes on")
     })?;
     summary.take(parsed);
+    if import.dry_run && summary.tally.ends > 0 {
+        summary.readers = app.store.readers_on(list).await?;
+    }
     if let Some(id) = origin.import {
         let tally = serde_json::to_string(&summary)?;
         app.store.finish_import(id, &tally, app.clock.now()).await?;
@@ -274,12 +293,22 @@ fn summary(import: &Import, parser: &Parser) -> Summary {
 }
 
 impl Summary {
+    /// What a dry run found that the import would take from the list.
+    pub fn toll(&self) -> guard::Toll {
+        guard::Toll {
+            ends: self.tally.ends,
+            readers: self.readers,
+        }
+    }
+
     fn take(&mut self, parsed: Parsed) {
         self.rows = parsed.rows;
         self.duplicates = parsed.duplicates;
         self.rejected = parsed.rejected;
         self.undated = parsed.undated;
         self.undated_as = parsed.undated_as;
+        self.cut = parsed.cut;
+        self.cut_as = parsed.cut_as;
         self.rejects = parsed.rejects;
         self.rejects_files = parsed.rejects_files;
     }

@@ -32,6 +32,8 @@ pub enum Taken {
     },
     /// A reader complained, and is never mailed again.
     Complained,
+    /// Somebody who has a copy complained: its reader gets that list no more.
+    ComplainedOf,
     /// Nothing to be done, and why.
     Nothing(&'static str),
 }
@@ -82,6 +84,7 @@ pub async fn take(app: &App, octets: &[u8], recipient: Option<&str>) -> anyhow::
 #[derive(Clone, Copy, Debug)]
 struct Whom {
     delivery: DeliveryKey,
+    /// Where nothing but the link to leave says so, which stands in every copy and so in all that are passed on.
     subscription: Option<SubscriptionKey>,
 }
 
@@ -135,28 +138,26 @@ fn went_to(app: &App, reader: Addressee) -> (String, [u8; 32]) {
 async fn complained(app: &App, whom: Whom, now: Timestamp) -> anyhow::Result<Taken> {
     // Whoever it was: the run is told what its mail is taken for.
     app.store.note_complaint(whom.delivery, now).await?;
-    let reader = match whom.subscription {
-        None => {
-            let reader = app.store.reader_of_delivery(whom.delivery).await?;
-            reader.map(|reader| (reader.canonical, reader.hash))
+    const NOBODY: Taken = Taken::Nothing("a complaint of nobody who is a reader any more");
+    if let Some(key) = whom.subscription {
+        if app.store.subscription_view(key).await?.is_none() {
+            return Ok(NOBODY);
         }
-        Some(key) => {
-            let view = app.store.subscription_view(key).await?;
-            view.map(|view| (view.canonical, view.hash))
-        }
-    };
-    let Some((canonical, hash)) = reader else {
-        return Ok(Taken::Nothing(
-            "a complaint of nobody who is a reader any more",
-        ));
+        // Invariant: what anybody can do who was passed a copy on is no more than its link does.
+        app.store.leave(key, now).await?;
+        return Ok(Taken::ComplainedOf);
+    }
+    let Some(reader) = app.store.reader_of_delivery(whom.delivery).await? else {
+        return Ok(NOBODY);
     };
     app.store
-        .suppress(&canonical, &hash, "complained", now)
+        .suppress(&reader.canonical, &reader.hash, "complained", now)
         .await?;
     Ok(Taken::Complained)
 }
 
-/// Who complained: providers take the address out of a report, so the token in the returned mail says it.
+/// Who complained: providers take the address out of a report, so the token in the returned mail says it. That of the
+/// envelope stands in no part that a reader passes on, and goes first.
 fn about_whom(
     app: &App,
     addresses: &[String],
@@ -178,8 +179,10 @@ fn about_whom(
     let ways = about
         .into_iter()
         .flat_map(|mail| mail.fields_of("list-unsubscribe"));
+    let ours = app.public_url("/u/");
     ways.flat_map(|value| value.split(',')).find_map(|way| {
-        let (_, token) = way.trim().trim_matches(['<', '>']).rsplit_once("/u/")?;
+        let way = way.trim().trim_matches(['<', '>']);
+        let token = way.strip_prefix(ours.as_str())?;
         match verify(&app.keyring, Purpose::Unsubscribe, token)? {
             Claim::Unsubscribe(key, delivery) => Some(Whom {
                 delivery,

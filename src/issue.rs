@@ -104,7 +104,8 @@ impl Read {
     }
 
     /// The issue without errors.
-    pub fn whole(self) -> Option<Issue> {
+    #[cfg(test)]
+    fn whole(self) -> Option<Issue> {
         match self {
             Read::Whole(issue) => Some(issue),
             Read::Faulty(_) | Read::Nothing => None,

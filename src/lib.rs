@@ -13,8 +13,10 @@ pub mod hex;
 pub mod id;
 pub mod keyfile;
 pub mod keyring;
+pub mod lock;
 pub mod network;
 pub mod slug;
+pub mod terminal;
 pub mod token;
 
 // Domain: pure.
@@ -55,6 +57,7 @@ pub mod store;
 pub mod access;
 pub mod app;
 pub mod archive;
+pub mod backup;
 pub mod deliver;
 pub mod dns;
 pub mod doctor;
@@ -73,6 +76,7 @@ pub mod run;
 pub mod signup;
 pub mod smtp;
 pub mod track;
+pub mod web;
 
 // Edges.
 pub mod cli;

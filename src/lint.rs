@@ -23,6 +23,7 @@ mod hosts;
 mod inbox;
 mod leftovers;
 pub(crate) mod links;
+mod lost;
 mod marks;
 mod parts;
 mod pictures;
@@ -40,13 +41,6 @@ pub struct Lint {
     pub level: Level,
     /// One line, for lists.
     pub summary: &'static str,
-}
-
-impl Lint {
-    /// Where its page stands in the documentation.
-    pub fn page(&self) -> String {
-        format!("docs/lints/{}.md", self.code)
-    }
 }
 
 const fn lint(code: &'static str, level: Level, summary: &'static str) -> Lint {
@@ -169,6 +163,11 @@ pub const CATALOGUE: &[Lint] = &[
         "link-syntax",
         Level::Error,
         "the marks of a link are left in the text",
+    ),
+    lint(
+        "lost-link",
+        Level::Warning,
+        "words promise a link, and are none",
     ),
     lint(
         "button-link",
@@ -351,6 +350,7 @@ pub fn check(inputs: &Inputs<'_>) -> Vec<Diagnostic> {
     inbox::check(&mut desk);
     words::check(&mut desk);
     links::check(&mut desk);
+    lost::check(&mut desk);
     pictures::check(&mut desk);
     tokens::check(&mut desk);
     support::check(&mut desk);

@@ -9,6 +9,7 @@ pub mod copy;
 mod fields;
 mod lines;
 mod parts;
+pub mod received;
 mod words;
 
 use std::ops::Range;
@@ -39,8 +40,10 @@ pub struct RunHeaders {
     /// The list whose readers get this; none for mails to someone who has joined no list (yet), which
     /// then carry neither List-Unsubscribe nor List-Id.
     pub list: Option<ListHeaders>,
-    /// What complaint reports are grouped by: the slug, or the kind of a system mail.
-    pub campaign: String,
+    /// What complaint reports are grouped by: the slug, or the kind of a system mail. Headers that were frozen
+    /// under the field's former name are read.
+    #[serde(alias = "campaign")]
+    pub about: String,
     /// Domain of the VERP envelope sender.
     pub bounce_domain: String,
     /// Whether mail to that domain is read, so that a mail program may ask for leaving by mail.
@@ -362,8 +365,5 @@ fn short_hash(headers: &RunHeaders, purpose: &str) -> String {
         hash.update(text);
     }
     let octets: [u8; 32] = hash.finalize().into();
-    octets[..8]
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect()
+    hex(&octets[..8])
 }

@@ -21,7 +21,7 @@ pub mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::diagnostic::{Diagnostic, Provenance, Severity};
 use crate::mjml::files::Files;
 use crate::mjml::finding::{Finding, Findings};
 use crate::mjml::origin::{Normal, Origins};
@@ -40,6 +40,7 @@ pub enum Level {
     Skip,
 }
 
+/// How a document is read and drawn.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     pub level: Level,
@@ -59,7 +60,7 @@ pub struct Rendering {
     /// At most 50, in the order of the files.
     pub diagnostics: Vec<Diagnostic>,
     /// Where the marked components were written.
-    pub marks: Vec<Place>,
+    pub marks: Vec<Provenance>,
     /// How many findings there were beyond those in `diagnostics`.
     pub dropped: usize,
 }
@@ -97,6 +98,9 @@ fn compile_from(
     let document = parser::read(name, &normal, files, origins, &mut findings);
     if options.level != Level::Skip && document.root.is_some() {
         validate::validate(&document, &mut findings);
+        if !options.foreign_icons {
+            validate::icons::check(&document, &mut findings);
+        }
     }
     let stopped = options.level == Level::Strict && findings.has_errors();
     let rendered = (!stopped && document.root.is_some())

@@ -271,7 +271,7 @@ pub async fn list(app: &App, list: &List) -> anyhow::Result<ListReport> {
         return Ok(kept);
     }
     let days = app.store.count_list(list.id).await?;
-    let found = growth(&days, now.seconds().div_euclid(86_400));
+    let found = growth(&days, now.day());
     let text = serde_json::to_string(&found)?;
     app.store.keep_list_numbers(list.id, now, &text).await?;
     Ok(report(list, now, found))
@@ -281,6 +281,11 @@ pub async fn list(app: &App, list: &List) -> anyhow::Result<ListReport> {
 pub async fn last_counted(app: &App, list: &List) -> Result<Option<ListReport>, StoreError> {
     let kept = app.store.list_numbers(list.id).await?;
     Ok(kept.and_then(|(at, text)| Some(report(list, at, serde_json::from_str(&text).ok()?))))
+}
+
+/// Whether the list is so large that nobody waits for it to be counted.
+pub async fn is_large(app: &App, list: &List) -> Result<bool, StoreError> {
+    app.store.is_longer(list.id, SMALL).await
 }
 
 fn report(list: &List, at: Timestamp, growth: Growth) -> ListReport {

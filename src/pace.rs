@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY, MINUTE, Timestamp};
 
-const DAY: i64 = 86_400_000;
 /// What may be made up for: a round of the dispatcher, which looks five times a second, that came a little late.
 const BURST: i64 = 300;
 /// After a silence of this length nothing is made up for: a relay that allows so many a second counts what comes then.
@@ -16,7 +15,7 @@ const SILENCE: i64 = 1_000;
 /// more than a fiftieth by it.
 const PORTION: i64 = 50;
 /// Machines may differ by so much; a mark farther ahead comes from a clock that was set back.
-const SKEW: i64 = 60_000;
+const SKEW: i64 = MINUTE;
 
 /// A spread in which nothing left for longer than its pace explains, and than this, was held up.
 const IDLE: i64 = 2_000;

@@ -14,7 +14,7 @@ use url::{Host, Url};
 use crate::clock::Timestamp;
 use crate::compile::Template;
 use crate::config::Config;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, sort};
 use crate::issue::block::Target;
 use crate::issue::given::Titles;
 use crate::lint::{self, Earlier, Facts, Inputs};
@@ -75,21 +75,6 @@ pub fn findings_of(
     found.extend(more);
     sort(&mut found, &issue.file);
     found
-}
-
-/// By file and line, the issue's own file first.
-fn sort(found: &mut [Diagnostic], own: &str) {
-    found.sort_by_key(|finding| {
-        let whole = finding.line == 0;
-        let elsewhere = finding.file != own;
-        (
-            elsewhere,
-            finding.file.clone(),
-            whole,
-            finding.line,
-            finding.column,
-        )
-    });
 }
 
 /// What the author's folder, the database and the calendar know about an issue sent at `now`.

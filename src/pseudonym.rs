@@ -1,12 +1,17 @@
 //! Pseudonyms: a reader's number in one run, made unknowable, and evidence without what would name anyone.
 //!
 //! Promises: under one key a reader has one pseudonym, under another one another; without the key none leads
-//! back to a delivery. What stays of the evidence says what kind of program asked, no more.
+//! back to a delivery. What stays of the evidence says what kind of program asked, no more; what stays of the time is the
+//! hour, for a reader who leaves is named, and does so seconds after she has read.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::clock::Timestamp;
 use crate::event::Evidence;
+
+/// Milliseconds of an hour.
+pub const HOUR: i64 = 3_600_000;
 
 /// Octets of a run's key.
 pub const KEY: usize = 32;
@@ -30,6 +35,11 @@ pub fn impersonal(evidence: &Evidence) -> Evidence {
         network: String::new(),
         ..evidence.clone()
     }
+}
+
+/// The beginning of the hour in which something happened.
+pub fn hour_of(at: Timestamp) -> Timestamp {
+    Timestamp(at.0.div_euclid(HOUR) * HOUR)
 }
 
 /// A program's name without its versions, which tell one from many. What calls itself nothing else is kept.

@@ -10,15 +10,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::compile::layout::try_components;
+use crate::compile::apart::try_components;
 use crate::compile::press::{Mail, Pressed, press};
 use crate::compile::theme::Theme;
 use crate::compile::{Compiled, Image};
 use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Place, Severity, Source, nearest};
+use crate::diagnostic::{Diagnostic, Provenance, Severity, Source, nearest, sort};
 use crate::issue::given::{Given, Titles};
 use crate::issue::merge;
-use crate::issue::{Issue, Read, front};
+use crate::issue::own::head::peek;
+use crate::issue::{Issue, Read};
+use crate::publication::attic::Attic;
 use crate::publication::called::{call_from_here, rejected};
 use crate::publication::folder::{Defaults, Folder};
 use crate::publication::order::{Order, Written};
@@ -26,7 +28,9 @@ use crate::publication::picture::read_pictures;
 use crate::segment::named::Segments;
 use crate::subscriber::field::FieldTable;
 
+pub mod attic;
 pub(crate) mod called;
+pub mod fetch;
 mod folder;
 mod order;
 mod picture;
@@ -64,7 +68,7 @@ pub struct Previewed {
     /// Its HTML holds classes `pr-at-<n>`; it is not what is sent.
     pub built: Built,
     /// Where the element with the class `pr-at-<n>` was written.
-    pub places: Vec<Place>,
+    pub places: Vec<Provenance>,
 }
 
 /// The issue has errors. Behind an [`anyhow::Error`]; find it by `downcast_ref`.
@@ -161,29 +165,32 @@ fn made(
     publication.build(&order.annotated(annotate))
 }
 
-/// Compiles a text from elsewhere for the archive, with images of the folder `images`; nothing of it is counted.
+/// Compiles a text from elsewhere for the archive, with images of the folder `images` or else of `attic`; nothing of it is
+/// counted.
 pub fn compile_text(
     config: &Config,
     emails: &Path,
     slug: &str,
     markdown: Vec<u8>,
     images: &Path,
+    attic: &Attic,
 ) -> anyhow::Result<Built> {
     let publication = Publication::load(emails)?;
     let folder = Folder::Disk(images.to_owned());
     let mut order = Order::new(config, Mail::Issue, slug, &folder);
     (order.options.clicks, order.options.opens) = (false, false);
+    order.attic = Some(attic);
     Ok(publication
         .build_from(&order, &Written::Markdown(markdown))?
         .built)
 }
 
-/// Compiles the system mail `confirm`, `address`, `welcome`, `known`, `goodbye` or `probe`.
+/// Compiles the system mail `kind`, such as `confirm`.
 pub fn compile_system(config: &Config, emails: &Path, kind: &str) -> anyhow::Result<Compiled> {
     let Some(mail) = system::mail_of(kind) else {
         bail!(
-            "there is no system mail `{kind}`; there are `confirm`, `address`, `welcome`, `known`, `goodbye` \
-             and `probe`"
+            "there is no system mail `{kind}`; there are {}",
+            system::names()
         )
     };
     let publication = Publication::load(emails)?;
@@ -269,9 +276,10 @@ impl Publication {
             };
             let text = String::from_utf8_lossy(&octets).replace("\r\n", "\n");
             let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-            let source = Source { file: &other, text };
-            if let Some((front, _)) = front::read(source, &mut Vec::new()) {
-                found.push((other, front.subject.unwrap_or(front.title)));
+            let front = peek(text);
+            let subject = front.subject.unwrap_or(front.title);
+            if !subject.is_empty() {
+                found.push((other, subject));
             }
         }
         Ok(found)
@@ -377,6 +385,7 @@ impl Publication {
             Err(issue) => issue,
         };
         found.extend(self.theme_faults(order, written, &found));
+        sort(&mut found, &order.folder.shown(written.file()));
         call_from_here(&self.emails, &mut found, &mut []);
         Err(Rejected { found, issue }.into())
     }
@@ -423,19 +432,12 @@ impl Publication {
                 Issue::read_mjml(order.slug, (&file, octets), words, given, found)
             }
         };
-        let issue = match read {
-            Read::Whole(issue) => issue,
-            Read::Faulty(issue) => {
-                read_pictures(&issue, order.folder, found);
-                let named = issue.front.theme.as_deref().filter(|_| !order.forced);
-                if let Ok(theme) = self.theme(named.unwrap_or(order.theme)) {
-                    try_components(&issue, &theme, &[&issue.text], found);
-                }
-                return Err(Some(Box::new(issue)));
-            }
+        let (issue, faulty) = match read {
+            Read::Whole(issue) => (issue, false),
+            Read::Faulty(issue) => (issue, true),
             Read::Nothing => return Err(None),
         };
-        let images = read_pictures(&issue, order.folder, found);
+        let images = read_pictures(&issue, order.folder, order.attic, found);
         let named = issue.front.theme.as_deref().filter(|_| !order.forced);
         let theme = self.theme(named.unwrap_or(order.theme));
         let theme = match theme {
@@ -451,6 +453,23 @@ impl Publication {
             .map(|(image, _)| (image.source.clone(), image.clone()))
             .collect();
         let (site, mail, options) = (&order.site, order.mail, order.options);
+        if faulty && issue.layout.is_none() {
+            try_components(&issue, &theme, &[&issue.text], found);
+            return Err(Some(Box::new(issue)));
+        }
+        if faulty {
+            let mut more = Vec::new();
+            press(&issue, &theme, &table, site, mail, options, &mut more);
+            // What comes of another fault is none.
+            more.retain(|more| {
+                let follows = |known: &Diagnostic| {
+                    known.touches(more) || known.code == "link" && more.code == "unsubscribe"
+                };
+                !found.iter().any(follows)
+            });
+            found.append(&mut more);
+            return Err(Some(Box::new(issue)));
+        }
         let pressed = press(&issue, &theme, &table, site, mail, options, found);
         let Some(Pressed { compiled, places }) = pressed else {
             return Err(Some(Box::new(issue)));

@@ -6,7 +6,7 @@ pub mod cap;
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY, HOUR, MINUTE, Timestamp};
 
 /// A stretch of time that a rate or a cap speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -23,9 +23,9 @@ impl Span {
     pub fn millis(self) -> i64 {
         match self {
             Span::Second => 1_000,
-            Span::Minute => 60_000,
-            Span::Hour => 3_600_000,
-            Span::Day => 86_400_000,
+            Span::Minute => MINUTE,
+            Span::Hour => HOUR,
+            Span::Day => DAY,
         }
     }
 
@@ -149,15 +149,13 @@ mod tests {
     use proptest::prelude::{prop_assert, proptest};
 
     use super::{Bucket, Rate, Span, warm_up};
-    use crate::clock::Timestamp;
-
-    const DAY: i64 = 86_400_000;
+    use crate::clock::{DAY, HOUR, Timestamp};
 
     #[test]
     fn a_window_begins_where_the_calendar_says() {
-        let at = Timestamp(3 * DAY + 5 * 3_600_000 + 61_500);
+        let at = Timestamp(3 * DAY + 5 * HOUR + 61_500);
         assert_eq!(Span::Day.begin(at), Timestamp(3 * DAY));
-        assert_eq!(Span::Hour.begin(at), Timestamp(3 * DAY + 5 * 3_600_000));
+        assert_eq!(Span::Hour.begin(at), Timestamp(3 * DAY + 5 * HOUR));
         assert_eq!(Span::Minute.begin(at), Timestamp(at.0 - 1_500));
         assert_eq!(Span::Second.begin(at), Timestamp(at.0 - 500));
     }
@@ -182,7 +180,7 @@ mod tests {
         assert_eq!(ask(99), Err(Duration::from_millis(1)));
         assert!(ask(100).is_ok());
         // The clock went back by an hour: one interval at most is waited.
-        assert_eq!(ask(-3_600_000), Err(Duration::from_millis(100)));
+        assert_eq!(ask(-HOUR), Err(Duration::from_millis(100)));
         assert!(ask(-3_599_900).is_ok());
     }
 

@@ -23,6 +23,7 @@ use crate::publication::Built;
 use crate::rehearse::inspect::{Inspector, Value};
 use crate::run;
 use crate::store::audience::{Listener, Whom};
+use crate::terminal::acts;
 
 mod caps;
 mod inspect;
@@ -103,6 +104,7 @@ pub struct Group {
     pub examples: Vec<Example>,
 }
 
+/// One of the readers whom a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Example {
     /// In JSON a text: scripts would round a number of 63 bits.
@@ -359,7 +361,7 @@ fn masked(address: &str) -> String {
     if let Ok(address) = EmailAddress::parse(address) {
         return address.masked();
     }
-    let plain = |c: &char| !c.is_control();
+    let plain = |&c: &char| !acts(c);
     let first: String = address.chars().filter(plain).take(1).collect();
     match address.rsplit_once('@') {
         Some((_, domain)) => {

@@ -34,12 +34,6 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The stage of this short name, as the database keeps it.
-    pub fn parse(word: &str) -> Option<Stage> {
-        let mut all = [Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot].into_iter();
-        all.find(|stage| stage.word() == word)
-    }
-
     /// The short name in the database and in JSON.
     pub fn word(self) -> &'static str {
         match self {
@@ -47,16 +41,6 @@ impl Stage {
             Stage::Rcpt => "rcpt",
             Stage::Data => "data",
             Stage::Dot => "dot",
-        }
-    }
-
-    /// The name in logs and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stage::Mail => "MAIL",
-            Stage::Rcpt => "RCPT",
-            Stage::Data => "DATA",
-            Stage::Dot => "the final dot",
         }
     }
 }

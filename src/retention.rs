@@ -16,6 +16,8 @@ const ROUND: Duration = Duration::from_secs(3600);
 const STEP: u32 = 1000;
 /// Between two steps, so that whoever waits to write comes in between.
 const BREATH: Duration = Duration::from_millis(20);
+/// A leaving's id is known so long: no journal waits longer for its database.
+const TAKEN: Duration = Duration::from_secs(90 * 86_400);
 /// The name of the keys of pseudonyms, which are no rows that go.
 const PSEUDONYMS: &str = "pseudonyms";
 
@@ -94,6 +96,7 @@ pub async fn run(app: &App) -> anyhow::Result<Vec<Kept>> {
         }
         found.push(kept(name, time, gone));
     }
+    app.store.forget_taken(now.before(TAKEN)).await?;
     // Never for ever: a key that stays is no anonymity.
     let time = app.config.privacy.pseudonyms;
     let mut gone = 0;

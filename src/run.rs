@@ -22,6 +22,7 @@ use crate::status::RunStatus;
 use crate::store::StoreError;
 use crate::store::revisions::NewRevision;
 use crate::store::runs::{Begun, NewRun, Plan, Run};
+use crate::terminal::plain;
 
 pub mod again;
 pub mod guards;
@@ -85,7 +86,7 @@ pub async fn begin_planned(
     let wish = archive::wish(app, &built, &list.slug, plan.segment.is_some());
     let begun = app
         .store
-        .begin_with_page(&new, plan, Some(&wish.page()), again, now)
+        .begin_run(&new, plan, Some(&wish.page()), again, now)
         .await?;
     Ok(Started { begun, built })
 }
@@ -118,11 +119,7 @@ pub async fn keep_revision(
 }
 
 /// The header of mails for readers of `list`, or for people who have joined none.
-pub async fn headers(
-    app: &App,
-    list: Option<ListId>,
-    campaign: &str,
-) -> anyhow::Result<RunHeaders> {
+pub async fn headers(app: &App, list: Option<ListId>, about: &str) -> anyhow::Result<RunHeaders> {
     let config = &app.config;
     let list = match list {
         None => None,
@@ -132,14 +129,14 @@ pub async fn headers(
             domain: config.from.address.domain().to_owned(),
         }),
     };
-    Ok(headers_of(config, list, campaign, instance(app).await?))
+    Ok(headers_of(config, list, about, instance(app).await?))
 }
 
 /// The header that the configuration gives for `list`, in the installation named `instance`.
 pub fn headers_of(
     config: &Config,
     list: Option<ListHeaders>,
-    campaign: &str,
+    about: &str,
     instance: String,
 ) -> RunHeaders {
     let domain = config.from.address.domain();
@@ -149,7 +146,7 @@ pub fn headers_of(
         from_address: config.from.address.clone(),
         reply_to: config.from.reply_to.clone(),
         list,
-        campaign: campaign.to_owned(),
+        about: about.to_owned(),
         bounce_domain: bounces.to_owned(),
         mailto: config.inbound.mailto,
         public_url: config.publication.url.trim_end_matches('/').to_owned(),
@@ -172,8 +169,7 @@ pub async fn find(app: &App, issue: &str) -> anyhow::Result<Run> {
     let Some(number) = number else {
         let run = app.store.run_of(slug).await?;
         return run.with_context(|| {
-            // What was typed moves no cursor.
-            let slug: String = slug.chars().filter(|c| !c.is_control()).collect();
+            let slug = plain(slug);
             format!("no run of `{slug}` was ever begun; `pressrun status` lists the runs")
         });
     };

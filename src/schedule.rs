@@ -68,6 +68,28 @@ pub fn start(text: &str, usual: &str, now: Timestamp) -> Result<Start, String> {
     })
 }
 
+/// Reads a time that may be past, such as `2026-02-20 07:00 Europe/Berlin` or `2026-02-20T06:00:00Z`. Without a zone it
+/// is in `usual`; a day alone is its beginning, and an hour alone the last such before `now`.
+pub fn moment(text: &str, usual: &str, now: Timestamp) -> Result<Timestamp, String> {
+    if let Ok(exact) = text.trim().parse::<jiff::Timestamp>() {
+        return Ok(Timestamp(exact.as_millisecond()));
+    }
+    let words = words(text)?;
+    let name = words.zone.as_deref().unwrap_or(usual);
+    let zone = zone(name)?;
+    let time = words.time.unwrap_or(Time::midnight());
+    let on = |date: Date| instant(DateTime::from_parts(date, time), name, &zone).0;
+    if let Some(date) = words.date {
+        return Ok(on(date));
+    }
+    let today = zone.to_datetime(now.to_jiff()).date();
+    if on(today) <= now {
+        return Ok(on(today));
+    }
+    let yesterday = today.yesterday().map_err(|error| error.to_string())?;
+    Ok(on(yesterday))
+}
+
 /// Reads the hour at which each reader gets the mail, and the day from `at` (a date alone) or from the
 /// hour itself; without one it is the next such hour in the zone `usual`.
 pub fn local(
@@ -240,7 +262,7 @@ fn spelled(offset: Offset) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{in_zone, local, shown, span, start};
+    use super::{in_zone, local, moment, shown, span, start};
     use crate::clock::Timestamp;
 
     /// Thursday, 19 February 2026, 12:00 UTC.
@@ -253,6 +275,36 @@ mod tests {
             found.at.to_rfc3339(),
             shown(found.at, &found.zone)
         ))
+    }
+
+    #[test]
+    fn a_moment_may_be_past_and_is_read_as_a_start_is() {
+        for (text, expected) in [
+            ("2026-02-01 07:00", "2026-02-01T06:00:00Z"),
+            ("2026-02-01T07:00 Asia/Tokyo", "2026-01-31T22:00:00Z"),
+            ("2026-02-01T07:00:00+02:00", "2026-02-01T05:00:00Z"),
+            ("2026-02-01T07:00:00.5Z", "2026-02-01T07:00:00Z"),
+            ("2026-02-01", "2026-01-31T23:00:00Z"),
+            ("7:30", "2026-02-19T06:30:00Z"),
+            ("23:30", "2026-02-18T22:30:00Z"),
+            ("2027-02-01 07:00", "2027-02-01T06:00:00Z"),
+        ] {
+            let read = moment(text, "Europe/Berlin", NOW).expect("a moment");
+            assert_eq!(
+                Timestamp(read.0 / 1000 * 1000).to_rfc3339(),
+                expected,
+                "{text}"
+            );
+        }
+        for wrong in [
+            "",
+            "soon",
+            "2026-02-30 07:00",
+            "07:00 Europe/Berlni",
+            "25:00",
+        ] {
+            moment(wrong, "Europe/Berlin", NOW).expect_err(wrong);
+        }
     }
 
     #[test]

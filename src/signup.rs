@@ -7,8 +7,8 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock as LimitClock;
@@ -24,6 +24,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::dns::Dns;
 use crate::event::Evidence;
 use crate::id::{ListId, SubscriptionKey};
+use crate::lock::lock;
 use crate::network;
 use crate::notice;
 use crate::publication;
@@ -173,10 +174,10 @@ impl Signups {
         })
     }
 
-    /// How the door stands, looked at once a second and after each mail.
+    /// How the door stands, looked at once a second and after each form.
     async fn guard(&self) -> anyhow::Result<Guard> {
         let now = self.app.clock.now();
-        let known = *self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *lock(&self.door);
         if let Some((at, guard)) = known
             && now.since(at) < LOOK
             && at <= now
@@ -184,14 +185,14 @@ impl Signups {
             return Ok(guard);
         }
         let guard = guard::look(&self.app).await?;
-        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, guard));
+        *lock(&self.door) = Some((now, guard));
         self.tell(guard);
         Ok(guard)
     }
 
     /// Tells the author when the door comes to stand otherwise; no visitor waits for it.
     fn tell(&self, guard: Guard) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         let before = std::mem::replace(&mut *told, guard);
         let Some(notice) = guard.notice().filter(|_| guard != before) else {
             return;
@@ -206,7 +207,7 @@ impl Signups {
     }
 
     fn look_again(&self) {
-        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.door) = None;
     }
 
     /// The token of a fresh form for `client`.
@@ -284,47 +285,50 @@ impl Signups {
         if !self.takes_mail(&address).await {
             return Ok(Answer::Received);
         }
-        let Typed {
-            name,
-            fields,
-            lists,
-            tags,
-        } = typed;
-        let draw = |list: ListId| (list, self.app.chance.key());
-        let lists: Vec<(ListId, i64)> = lists.into_iter().map(draw).collect();
-        let canonical = address.canonical();
-        let folded = fold(&address);
-        let keyring = &self.app.keyring;
-        let known = self.known.get_or_init(|| known_mail(&self.app)).await;
-        let done = self
-            .app
-            .store
-            .sign_up(&SignUp {
-                lists: &lists,
-                address: address.as_str(),
-                canonical: &canonical,
-                hash: keyring.address_hash(&canonical),
-                // No address holds a NUL, so no folded address is ever taken for a suppressed one.
-                limit: keyring.address_hash(&format!("limit\0{folded}")),
-                name: &name,
-                fields: &fields,
-                tags: &tags,
-                subscriber: self.app.chance.key(),
-                nonce,
-                nonces_before: now.before(signup.form_max_age + SKEW),
-                mailed_after: now.before(signup.address_window),
-                per_hour: signup.confirms_per_hour,
-                revision,
-                known: known.as_deref(),
-                reminded: keyring.address_hash(&format!("known\0{folded}")),
-                at: now,
-            })
-            .await?;
-        if done == SignedUp::Mailed {
-            self.look_again();
-        }
+        let done = self.enter(&address, &typed, nonce, revision, now).await?;
+        // Whatever came of it: the next page's time and words tell nobody whether this address was mailed.
+        self.look_again();
         tracing::debug!(outcome = ?done, "signup");
         Ok(Answer::Received)
+    }
+
+    /// Writes down what nothing speaks against, with the mail that it asks for, if any.
+    async fn enter(
+        &self,
+        address: &EmailAddress,
+        typed: &Typed,
+        nonce: i64,
+        revision: &str,
+        now: Timestamp,
+    ) -> anyhow::Result<SignedUp> {
+        let signup = &self.app.config.signup;
+        let draw = |list: ListId| (list, self.app.chance.key());
+        let lists: Vec<(ListId, i64)> = typed.lists.iter().copied().map(draw).collect();
+        let canonical = address.canonical();
+        let folded = fold(address);
+        let keyring = &self.app.keyring;
+        let known = self.known.get_or_init(|| known_mail(&self.app)).await;
+        let form = SignUp {
+            lists: &lists,
+            address: address.as_str(),
+            canonical: &canonical,
+            hash: keyring.address_hash(&canonical),
+            // No address holds a NUL, so no folded address is ever taken for a suppressed one.
+            limit: keyring.address_hash(&format!("limit\0{folded}")),
+            name: &typed.name,
+            fields: &typed.fields,
+            tags: &typed.tags,
+            subscriber: self.app.chance.key(),
+            nonce,
+            nonces_before: now.before(signup.form_max_age + SKEW),
+            mailed_after: now.before(signup.address_window),
+            per_hour: signup.confirms_per_hour,
+            revision,
+            known: known.as_deref(),
+            reminded: keyring.address_hash(&format!("known\0{folded}")),
+            at: now,
+        };
+        Ok(self.app.store.sign_up(&form).await?)
     }
 
     /// Whether mail to the address's domain is worth a try: not when it states that it takes none (RFC 7505). Asked

@@ -24,6 +24,7 @@ impl Slug {
         }
     }
 
+    /// Up to 64 ASCII letters, digits and hyphens, as it stands in commands and addresses.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -9,12 +9,10 @@
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -164,6 +162,7 @@ pub mod identity;
 pub mod import;
 pub(crate) mod import_moves;
 pub mod imports;
+pub mod journal;
 pub mod learned;
 pub mod leases;
 pub mod leave;
@@ -179,10 +178,12 @@ pub mod preferences;
 pub mod pressure;
 pub mod probes;
 pub mod proof;
+pub mod proofs;
 pub mod pseudonyms;
 pub mod readers;
 pub mod relays;
 pub mod repairs;
+pub mod reserve;
 pub mod retention;
 pub mod returned;
 pub mod revisions;
@@ -192,12 +193,14 @@ pub mod signup;
 pub mod site;
 pub mod stages;
 pub mod stats;
+mod status;
 pub mod subscribers;
 pub mod sunset;
 pub mod suppressions;
 pub mod system_mail;
 pub mod tags;
 pub mod tallies;
+pub mod transfer;
 pub mod trials;
 pub mod undo;
 pub mod verify;
@@ -479,14 +482,4 @@ impl SqliteStore {
         }
         Ok(())
     }
-}
-
-/// A database of the given name beside the one `url` names, for tools that make and drop databases.
-pub async fn postgres_admin(url: &str, statement: String) -> anyhow::Result<()> {
-    let mut conn = PgConnectOptions::from_str(url)?.connect().await?;
-    sqlx::raw_sql(AssertSqlSafe(statement))
-        .execute(&mut conn)
-        .await?;
-    conn.close().await?;
-    Ok(())
 }

@@ -3,6 +3,8 @@
 //! Promises: a name or a value kept here holds no control character, whoever wrote it. Leaves escaping
 //! to the place where a value lands.
 
+use std::fmt;
+
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
@@ -53,6 +55,29 @@ impl Status {
     pub fn parse(name: &str) -> Option<Status> {
         Status::ALL.into_iter().find(|status| status.name() == name)
     }
+
+    /// Whether the reader is on the list, resting or not.
+    pub fn is_on(self) -> bool {
+        matches!(self, Status::Confirmed | Status::Paused)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl TryFrom<String> for Status {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Status, String> {
+        Status::parse(&name).ok_or_else(|| {
+            format!(
+                "`{name}` is no status of a subscription: this database was written by another version"
+            )
+        })
+    }
 }
 
 /// A list of readers.
@@ -93,6 +118,15 @@ pub struct Subscription {
 /// [`NAME_LIMIT`] characters.
 pub fn clean_name(text: &str) -> String {
     clean(text, NAME_LIMIT)
+}
+
+/// Characters of `text` as [`clean`] would keep it without a limit, where those are more than `limit`.
+pub(crate) fn too_long(text: &str, limit: usize) -> Option<usize> {
+    if text.len() <= limit {
+        return None;
+    }
+    let length = clean(text, usize::MAX).chars().count();
+    (length > limit).then_some(length)
 }
 
 /// One line of at most `limit` characters: controls and runs of blanks become one blank.

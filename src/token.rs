@@ -177,7 +177,8 @@ impl Claim {
     }
 }
 
-/// Signs `claim` with the active key and writes it for a URL: base64url without padding.
+/// Signs `claim` with the active key and writes it for a URL: base64url (RFC 4648, section 5) without padding, of the
+/// [`Purpose::length`] of its purpose.
 pub fn sign(keyring: &Keyring, claim: &Claim) -> String {
     sign_with(keyring, keyring.active(), claim)
 }

@@ -2,31 +2,34 @@
 //!
 //! Promises: [`Tracker::record`] answers after the event is durable, or says that it is not; the queue,
 //! a group and the waiting are bounded; a database that is down costs events, which are counted, and
-//! never an answer. Leaves counting to `fold`, which comes a fraction of a second later, and the link tables to
-//! `targets`.
+//! never an answer; so does a copy whose links are asked more often than anybody reads. Leaves counting to `fold`, which
+//! comes a fraction of a second later, and the link tables to `targets`.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::app::App;
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::privacy::Tracking;
 use crate::event::Event;
-use crate::id::RunId;
+use crate::id::{DeliveryKey, RunId};
 use crate::store::{Result, Store};
+use crate::track::share::Shares;
 
 mod flood;
 pub mod fold;
 pub mod journal;
 pub mod leavers;
 pub mod parts;
+mod share;
 pub mod targets;
 
 /// Events of one commit: at this size, the commit itself is a small part of the cost.
@@ -37,6 +40,8 @@ const QUEUE: usize = 16_384;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the end waits for the last events to be counted.
 const COUNTING: Duration = Duration::from_secs(10);
+/// How often it is noted how many were dropped, and of which runs: a flood is not to be answered by one of writes.
+const NOTE: Duration = Duration::from_secs(1);
 /// Waits between tries of one group; after the last it is given up, because the queue behind it fills.
 const RETRIES: [Duration; 5] = [
     Duration::from_millis(20),
@@ -49,14 +54,15 @@ const RETRIES: [Duration; 5] = [
 /// The way into the writer; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Tracker {
-    queue: mpsc::Sender<Job>,
+    queue: mpsc::Sender<Asked>,
     lost: Arc<AtomicU64>,
+    dropped: Arc<AtomicU64>,
     /// A group is being tried again: nobody need wait for the database to come back.
     behind: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
-enum Job {
+enum Asked {
     Event(Event, oneshot::Sender<bool>),
     /// Everything before this is to be written first.
     Stop(oneshot::Sender<()>),
@@ -65,7 +71,7 @@ enum Job {
 impl Tracker {
     /// Starts the writer; it ends when every clone is dropped or at [`Tracker::close`].
     pub fn start(store: Store, clock: Clock) -> Tracker {
-        Tracker::begin(store, clock, true, false)
+        Tracker::begin(store, clock, Chance::System, true, false)
     }
 
     /// [`Tracker::start`] as the configuration wants it: with readers' names in the events, or without, and with those
@@ -73,12 +79,20 @@ impl Tracker {
     pub fn of(app: &App) -> Tracker {
         let anonymous = app.config.privacy.tracking == Tracking::Anonymous;
         let unasked = app.config.privacy.unasked;
-        Tracker::begin(app.store.clone(), app.clock.clone(), unasked, anonymous)
+        let (store, clock) = (app.store.clone(), app.clock.clone());
+        Tracker::begin(store, clock, app.chance.clone(), unasked, anonymous)
     }
 
-    fn begin(store: Store, clock: Clock, unasked: bool, anonymous: bool) -> Tracker {
-        let (queue, jobs) = mpsc::channel(QUEUE);
+    fn begin(
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        unasked: bool,
+        anonymous: bool,
+    ) -> Tracker {
+        let (queue, asked) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
+        let dropped = Arc::new(AtomicU64::new(0));
         let behind = Arc::new(AtomicBool::new(false));
         // One call waits at most: it will see all that came before it was heard.
         let (wake, woken) = mpsc::channel(1);
@@ -89,30 +103,37 @@ impl Tracker {
         let folding = tokio::spawn(folding);
         let writer = Writer {
             store,
+            chance,
             unasked,
             anonymous,
             wake,
             folding,
             stored,
+            shares: Shares::default(),
+            unnoted: BTreeMap::new(),
+            noted: None,
+            dropped: Arc::clone(&dropped),
             lost: Arc::clone(&lost),
             behind: Arc::clone(&behind),
         };
-        tokio::spawn(writer.run(jobs));
+        tokio::spawn(writer.run(asked));
         Tracker {
             queue,
             lost,
+            dropped,
             behind,
         }
     }
 
     /// Hands `event` over and waits for its commit. False when it is not known to be durable: the
-    /// database is down or behind. Events of the system run (tests, confirms) are not kept: true.
+    /// database is down or behind. Events of the system run (tests, confirms) are not kept, and those beyond the
+    /// share of their copy are not either: true.
     pub async fn record(&self, event: Event) -> bool {
         if event.delivery.run == RunId::SYSTEM {
             return true;
         }
         let (done, committed) = oneshot::channel();
-        if self.queue.try_send(Job::Event(event, done)).is_err() {
+        if self.queue.try_send(Asked::Event(event, done)).is_err() {
             lose(&self.lost, 1);
             return false;
         }
@@ -128,10 +149,15 @@ impl Tracker {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// Events beyond the shares of their copies since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
     /// Writes and counts what waits, then ends the writer.
     pub async fn close(&self) {
         let (done, written) = oneshot::channel();
-        if self.queue.send(Job::Stop(done)).await.is_ok() {
+        if self.queue.send(Asked::Stop(done)).await.is_ok() {
             written.await.ok();
         }
     }
@@ -139,6 +165,7 @@ impl Tracker {
 
 struct Writer {
     store: Store,
+    chance: Chance,
     /// Whether readers are counted who never said anything of it.
     unasked: bool,
     /// Whether events name nobody; those of a run that was begun so never do.
@@ -147,24 +174,33 @@ struct Writer {
     folding: JoinHandle<()>,
     /// How many are stored since the start: the fold makes room when it rises fast.
     stored: Arc<AtomicU64>,
+    shares: Shares,
+    /// Dropped by run, and not yet written down; and when that was done last.
+    unnoted: BTreeMap<RunId, u64>,
+    noted: Option<Instant>,
+    dropped: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
     behind: Arc<AtomicBool>,
 }
 
 impl Writer {
-    async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+    async fn run(mut self, mut asked: mpsc::Receiver<Asked>) {
         let mut batch = Vec::with_capacity(GROUP);
-        while jobs.recv_many(&mut batch, GROUP).await > 0 {
+        while asked.recv_many(&mut batch, GROUP).await > 0 {
             let mut events = Vec::with_capacity(batch.len());
             let mut waiting = Vec::with_capacity(batch.len());
             let mut stop = None;
-            for job in batch.drain(..) {
-                match job {
-                    Job::Event(event, done) => {
+            for one in batch.drain(..) {
+                match one {
+                    Asked::Event(event, done) if self.shares.take(&event) => {
                         events.push(event);
                         waiting.push(done);
                     }
-                    Job::Stop(done) => stop = Some(done),
+                    Asked::Event(event, done) => {
+                        self.drop_one(event.delivery);
+                        done.send(true).ok();
+                    }
+                    Asked::Stop(done) => stop = Some(done),
                 }
             }
             let committed = self.commit(&events).await;
@@ -177,12 +213,42 @@ impl Writer {
                 // Whoever asked may have gone; the event stays.
                 done.send(committed).ok();
             }
+            self.note_dropped(stop.is_some()).await;
             if let Some(done) = stop {
                 drop(self.wake);
                 // What is not counted by then is counted at the next start.
                 timeout(COUNTING, self.folding).await.ok();
                 done.send(()).ok();
                 return;
+            }
+        }
+    }
+
+    fn drop_one(&mut self, delivery: DeliveryKey) {
+        *self.unnoted.entry(delivery.run).or_default() += 1;
+        let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        if dropped.is_power_of_two() {
+            let (run, seq) = (delivery.run.0, delivery.seq);
+            tracing::warn!(
+                run.id = run,
+                delivery.seq = seq,
+                dropped,
+                "the links of one copy are asked more often than anybody reads: they lead on, and are not counted"
+            );
+        }
+    }
+
+    /// Writes down how many were dropped since the last time; `all` of them at the end.
+    async fn note_dropped(&mut self, all: bool) {
+        let lately = self.noted.is_some_and(|noted| noted.elapsed() < NOTE);
+        if self.unnoted.is_empty() || (lately && !all) {
+            return;
+        }
+        self.noted = Some(Instant::now());
+        match self.store.note_dropped(&self.unnoted).await {
+            Ok(()) => self.unnoted.clear(),
+            Err(error) => {
+                tracing::warn!(%error, "how many events were dropped waits for the database")
             }
         }
     }
@@ -230,7 +296,10 @@ impl Writer {
             self.store.record_events(&with, self.unasked).await?;
             *rest = Cow::Owned(without);
         }
-        self.store.record_anonymously(rest, self.unasked).await
+        let chance = &self.chance;
+        self.store
+            .record_anonymously(rest, self.unasked, chance)
+            .await
     }
 }
 

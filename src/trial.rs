@@ -6,7 +6,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::EventKind;
 use crate::rollout::part_of;
 use crate::stats::interval::ratio;
 
@@ -58,14 +57,6 @@ impl By {
             _ => Err(format!(
                 "`{text}` decides nothing; expected `clicks` or `opens`"
             )),
-        }
-    }
-
-    /// The events that are counted.
-    pub fn kind(self) -> EventKind {
-        match self {
-            By::Clicks => EventKind::Click,
-            By::Opens => EventKind::Open,
         }
     }
 

@@ -18,6 +18,8 @@ mod measure;
 mod meter;
 mod pool;
 mod postfix;
+#[path = "../postgres.rs"]
+mod postgres;
 mod press;
 #[path = "../process.rs"]
 mod process;

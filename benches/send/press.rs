@@ -17,11 +17,11 @@ use pressrun::keyring::Keyring;
 use pressrun::message::copy::CopyRecord;
 use pressrun::message::{ListHeaders, MessageTemplate, RunHeaders};
 use pressrun::publication;
-use pressrun::store::postgres_admin;
 
 use crate::Sample;
 use crate::letter;
 use crate::meter::Meter;
+use crate::postgres;
 use crate::process;
 
 /// Paragraphs that make the message some 70 KB on the wire.
@@ -196,7 +196,7 @@ impl Press {
                 label: "0123456789abcdef".to_owned(),
                 domain: "example.com".to_owned(),
             }),
-            campaign: slug,
+            about: slug,
             bounce_domain: "example.com".to_owned(),
             mailto: false,
             public_url: config.publication.url.clone(),
@@ -296,7 +296,7 @@ impl Press {
 impl Drop for Press {
     fn drop(&mut self) {
         if let Some((_, name)) = self.postgres.as_ref().and_then(|url| url.rsplit_once('/')) {
-            postgres(format!("drop database if exists {name} with (force)"));
+            told(format!("drop database if exists {name} with (force)"));
         }
     }
 }
@@ -324,16 +324,16 @@ impl Letters {
 fn new_postgres() -> String {
     let admin = std::env::var("PRESSRUN_TEST_POSTGRES").expect("it was there a moment ago");
     let name = format!("pressrun_bench_{}", std::process::id());
-    postgres(format!("create database {name}"));
+    told(format!("create database {name}"));
     let (server, _) = admin.rsplit_once('/').expect("a URL with a database");
     format!("{server}/{name}")
 }
 
-fn postgres(statement: String) {
+fn told(statement: String) {
     let admin = std::env::var("PRESSRUN_TEST_POSTGRES").expect("it was there a moment ago");
     tokio::runtime::Runtime::new()
         .expect("a runtime")
-        .block_on(postgres_admin(&admin, statement))
+        .block_on(postgres::ask(&admin, statement))
         .expect("the server does it");
 }
 

@@ -1,7 +1,8 @@
 //! Exports of other newsletter tools, as far as they hold issues: which there are, and when they came out.
 //!
-//! Promises: reads files and nothing else (a packed export is unpacked by `unpack`, and gone afterwards); a post is taken when it was published and went to readers, and
-//! says so when only some of them had it. Leaves its text to `draft`.
+//! Promises: reads files and nothing else (a packed export is unpacked by `unpack`, and gone afterwards); a post is
+//! taken when it was published and went to readers, and says so when only some of them had it. Leaves its text to
+//! `draft`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::archive::relink;
 use crate::archive::unpack::{self, Unpacked};
 use crate::clock::Timestamp;
 use crate::draft;
@@ -44,6 +46,8 @@ pub struct Post {
     pub octets: Vec<u8>,
     /// Path of its address there.
     pub path: Option<String>,
+    /// Host of that address, where the export names it.
+    pub host: Option<String>,
     /// Whether only those who paid, or only members, had it.
     pub restricted: bool,
     /// Where its images stand.
@@ -57,7 +61,9 @@ pub struct Export {
     pub posts: Vec<Post>,
     /// What is left out, and why.
     pub skipped: Vec<(String, String)>,
-    /// Where the posts' images stand, if it was packed.
+    /// The folder below which its images lie, if it has any.
+    pub images: Option<PathBuf>,
+    /// Where all that stands, if it was packed.
     _unpacked: Option<Unpacked>,
 }
 
@@ -76,11 +82,24 @@ pub fn read(path: &Path, origin: Option<Origin>) -> anyhow::Result<Export> {
         Some(unpacked) => unpacked.export()?,
         None => path.to_owned(),
     };
+    let images = match path.is_dir() {
+        true => Some(path.clone()),
+        // Beside a file alone may lie whatever was downloaded.
+        false => path
+            .parent()
+            .map(|folder| folder.join("content"))
+            .filter(|folder| folder.is_dir()),
+    };
     let origin = origin.unwrap_or_else(|| looks_like(&path));
+    let path = match origin {
+        Origin::Ghost => ghost_file(&path).unwrap_or(path),
+        Origin::Substack | Origin::Folder => path,
+    };
     let mut export = Export {
         origin,
         posts: Vec::new(),
         skipped: Vec::new(),
+        images,
         _unpacked: unpacked,
     };
     match origin {
@@ -97,11 +116,26 @@ pub fn read(path: &Path, origin: Option<Origin>) -> anyhow::Result<Export> {
 fn looks_like(path: &Path) -> Origin {
     if path.join("posts.csv").is_file() {
         Origin::Substack
-    } else if path.extension().is_some_and(|end| end == "json") {
+    } else if ghost_file(path).is_some() {
         Origin::Ghost
     } else {
         Origin::Folder
     }
+}
+
+/// Ghost's one file: the export itself, or in a copy of the whole site beside `content`, alone or in `data`.
+fn ghost_file(path: &Path) -> Option<PathBuf> {
+    let is_json = |path: &Path| path.is_file() && path.extension().is_some_and(|end| end == "json");
+    if is_json(path) {
+        return Some(path.to_owned());
+    }
+    let whole = path.join("content").is_dir();
+    let homes = [path.to_owned(), path.join("data")];
+    homes.iter().filter(|_| whole).find_map(|home| {
+        let entries = fs::read_dir(home).ok()?.flatten().map(|entry| entry.path());
+        let mut files = entries.filter(|path| is_json(path));
+        files.next().filter(|_| files.next().is_none())
+    })
 }
 
 /// A line of Substack's `posts.csv`.
@@ -156,6 +190,7 @@ fn substack(path: &Path, export: &mut Export) -> anyhow::Result<()> {
         export.posts.push(Post {
             slug: Some(slug.to_owned()),
             path: Some(format!("/p/{slug}")),
+            host: None,
             title: given(line.title),
             teaser: given(line.subtitle),
             date: instant(&line.post_date),
@@ -226,6 +261,7 @@ fn ghost(path: &Path, export: &mut Export) -> anyhow::Result<()> {
         };
         export.posts.push(Post {
             path: Some(format!("/{}", post.slug)),
+            host: None,
             slug: Some(post.slug),
             title: post.title.and_then(given),
             teaser: post.custom_excerpt.and_then(given),
@@ -289,11 +325,11 @@ fn folder(path: &Path, export: &mut Export) -> anyhow::Result<()> {
             .filter(|rest| dated.is_some() && !rest.is_empty());
         let date = key(&["date", "published", "publish_date", "pubdate"]);
         let date = date.as_deref().and_then(instant);
+        let address = key(&["permalink", "url", "absolute_url"]);
         export.posts.push(Post {
             slug: key(&["slug"]).or_else(|| Some(bare.unwrap_or(&stem).to_owned())),
-            path: key(&["permalink", "url", "absolute_url"])
-                .as_deref()
-                .and_then(path_of),
+            path: address.as_deref().and_then(path_of),
+            host: address.as_deref().and_then(relink::host_of),
             title: key(&["title", "subject"]),
             teaser: key(&["teaser", "description", "subtitle", "excerpt", "summary"]),
             date: date.or_else(|| dated.and_then(midnight)),

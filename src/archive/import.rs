@@ -1,21 +1,25 @@
 //! Back issues: what came out elsewhere, for the archive alone.
 //!
-//! Promises: nobody is mailed; an issue keeps its day; its old address leads to its page; a second import of
+//! Promises: nobody is mailed; an issue keeps its day; its old address leads to its page, and so do the links to it in
+//! the others; the images that the export holds are our own from now on, and the others are named; a second import of
 //! the same changes nothing. Whatever HTML an export holds becomes typed blocks first, and a page is made of
 //! those: nothing of it is taken as it stands.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
+use anyhow::Context;
 use serde::Serialize;
 
 use crate::app::App;
 use crate::archive::export::{self, Origin, Post};
+use crate::archive::relink::{self, Moves};
 use crate::archive::wish;
 use crate::clock::Timestamp;
 use crate::config::archive::Visibility;
 use crate::diagnostic::Diagnostic;
 use crate::draft::{self, quoted};
+use crate::publication::attic::Attic;
 use crate::publication::shelf::slug_of;
 use crate::publication::{self, Built, Rejected};
 use crate::run;
@@ -30,6 +34,8 @@ pub struct Report {
     pub skipped: Vec<Told>,
     /// What could not be read.
     pub rejected: Vec<Told>,
+    /// Hosts from which links between its issues lead to our pages now.
+    pub hosts: Vec<String>,
 }
 
 /// One back issue.
@@ -42,6 +48,12 @@ pub struct Done {
     /// Whether only some readers had it, so that it is in no archive until its author says so.
     pub hidden: bool,
     pub moved_from: Option<String>,
+    /// Links to other back issues that lead to our pages now.
+    pub links: u64,
+    /// Images of the export that we keep ourselves.
+    pub images: usize,
+    /// Addresses of images that are not in the export and stay where they are.
+    pub remote: Vec<String>,
 }
 
 /// A file with the reason why it is not there.
@@ -58,11 +70,13 @@ impl Report {
     }
 }
 
-/// Puts the issues of the export at `path` on the shelf; a `dry` run changes nothing.
+/// Puts the issues of the export at `path` on the shelf; a `dry` run changes nothing. `host` is where it stood, should
+/// its own links not say so.
 pub async fn import(
     app: &App,
     path: &Path,
     origin: Option<Origin>,
+    host: Option<&str>,
     dry: bool,
 ) -> anyhow::Result<Report> {
     let mut export = export::read(path, origin)?;
@@ -74,8 +88,13 @@ pub async fn import(
         shelved: Vec::new(),
         skipped: skipped.into_iter().map(told).collect(),
         rejected: Vec::new(),
+        hosts: Vec::new(),
     };
+    let attic = export.images.as_deref().map(Attic::of).unwrap_or_default();
+    let mut moves = moves_of(app, &export.posts, host).await?;
     let mut taken = HashSet::new();
+    let mut good = Vec::new();
+    // Which of them have a page here must be known before any of them leads to another.
     for post in std::mem::take(&mut export.posts) {
         let source = format!("{}:{}", name_of(origin), post.name);
         let known = app.store.back_issue(&source).await?;
@@ -83,13 +102,42 @@ pub async fn import(
             Some((slug, _)) => slug.clone(),
             None => free_slug(app, &post, &taken).await?,
         };
-        match compile(app, &post, &slug) {
+        match compile(app, &post, &post.octets, &slug, &attic) {
+            Err(why) => report.rejected.push(Told {
+                name: post.name,
+                why,
+            }),
+            Ok((built, _)) => {
+                taken.insert(slug.clone());
+                let usual = wish(app, &built, &app.config.publication.list, false).visibility;
+                if let Some(path) = &post.path {
+                    let opened = moves.1.get(&slug).is_none_or(|&public| public);
+                    match usual == Visibility::Public && !post.restricted && opened {
+                        true => moves.0.pages.insert(path.clone(), page_of(app, &slug)),
+                        false => moves.0.pages.remove(path),
+                    };
+                }
+                good.push((post, slug, source, known));
+            }
+        }
+    }
+    let moves = moves.0;
+    for (post, slug, source, known) in good {
+        let (octets, links) = match std::str::from_utf8(&post.octets) {
+            Ok(text) => moves.relinked(text),
+            Err(_) => (String::new(), 0),
+        };
+        let octets = if links > 0 {
+            octets.as_bytes()
+        } else {
+            &post.octets
+        };
+        match compile(app, &post, octets, &slug, &attic) {
             Err(why) => report.rejected.push(Told {
                 name: post.name,
                 why,
             }),
             Ok((built, date)) => {
-                taken.insert(slug.clone());
                 let back = Back {
                     post: &post,
                     slug: &slug,
@@ -98,6 +146,9 @@ pub async fn import(
                 };
                 let fate = shelve(app, back, &built, known, dry).await?;
                 report.shelved.push(Done {
+                    remote: remote(&built),
+                    images: built.images.len(),
+                    links,
                     title: built.compiled.title,
                     fate,
                     hidden: post.restricted,
@@ -108,7 +159,74 @@ pub async fn import(
             }
         }
     }
+    if report.shelved.iter().any(|done| done.links > 0) {
+        report.hosts = moves.hosts.into_iter().collect();
+    }
     Ok(report)
+}
+
+/// Where issues stood, as far as earlier imports say, with the hosts of this one; and whether those that the archive
+/// has may be read by everyone.
+async fn moves_of(
+    app: &App,
+    posts: &[Post],
+    host: Option<&str>,
+) -> anyhow::Result<(Moves, HashMap<String, bool>)> {
+    let mut moves = Moves::default();
+    let mut public = HashMap::new();
+    for (path, slug, is_public) in app.store.moved_pages().await? {
+        if is_public {
+            moves.pages.insert(path, page_of(app, &slug));
+        }
+        public.insert(slug, is_public);
+    }
+    match host {
+        Some(host) => {
+            let address = format!("https://{host}");
+            let found = relink::host_of(if host.contains("://") { host } else { &address });
+            moves.hosts.extend(Some(found.with_context(|| {
+                format!("`{host}` is no host; give one such as `name.substack.com`")
+            })?));
+        }
+        None => moves.hosts.extend(declared(posts)),
+    }
+    if moves.hosts.is_empty() {
+        let paths = posts.iter().filter_map(|post| post.path.as_deref());
+        let paths: BTreeSet<&str> = paths.collect();
+        let texts = posts
+            .iter()
+            .filter_map(|post| std::str::from_utf8(&post.octets).ok());
+        moves.hosts.extend(relink::likely(texts, &paths));
+    }
+    Ok((moves, public))
+}
+
+/// The hosts that the posts name as their own; one that hardly any of them names is what such a post is about.
+fn declared(posts: &[Post]) -> BTreeSet<String> {
+    let mut named: BTreeMap<&str, usize> = BTreeMap::new();
+    for host in posts.iter().filter_map(|post| post.host.as_deref()) {
+        *named.entry(host).or_default() += 1;
+    }
+    let most = named.values().copied().max().unwrap_or_default();
+    let own = named.into_iter().filter(|(_, count)| count * 2 > most);
+    own.map(|(host, _)| host.to_owned()).collect()
+}
+
+fn page_of(app: &App, slug: &str) -> String {
+    app.public_url(&format!("/archive/{slug}"))
+}
+
+/// The images of an issue that stay elsewhere.
+fn remote(built: &Built) -> Vec<String> {
+    let ours = |source: &str| built.images.iter().any(|(image, _)| image.source == source);
+    let mut remote: Vec<String> = Vec::new();
+    for picture in built.issue.pictures() {
+        let source = &picture.source;
+        if source.contains("://") && !ours(source) && !remote.contains(source) {
+            remote.push(source.clone());
+        }
+    }
+    remote
 }
 
 fn name_of(origin: Origin) -> &'static str {
@@ -134,8 +252,14 @@ async fn free_slug(app: &App, post: &Post, taken: &HashSet<String>) -> anyhow::R
 
 /// From the tool's words to an issue like any other, with the time at which it came out; why not, in a
 /// sentence, else.
-fn compile(app: &App, post: &Post, slug: &str) -> Result<(Built, Timestamp), String> {
-    let draft = draft::read(&post.octets)?;
+fn compile(
+    app: &App,
+    post: &Post,
+    octets: &[u8],
+    slug: &str,
+    attic: &Attic,
+) -> Result<(Built, Timestamp), String> {
+    let draft = draft::read(octets)?;
     let day = draft.dates.and_then(|(from, _)| export::midnight(from));
     let date = post.date.or(day);
     let date = date.ok_or("it says nowhere when it came out; give it a `date`")?;
@@ -159,15 +283,29 @@ fn compile(app: &App, post: &Post, slug: &str) -> Result<(Built, Timestamp), Str
             "it holds components in MJML, which come from an author's own folder alone".into(),
         );
     }
-    let built = publication::compile_text(config, &emails, slug, text.into_bytes(), &post.folder);
+    let built = publication::compile_text(
+        config,
+        &emails,
+        slug,
+        text.into_bytes(),
+        &post.folder,
+        attic,
+    );
     let built = built.map_err(|error| match error.downcast::<Rejected>() {
         Ok(rejected) => {
             let error = rejected.found.iter().find(|found| found.is_error());
-            error.map_or_else(String::new, Diagnostic::to_string)
+            // Its place is one in the text that was made of the post.
+            error.map_or_else(String::new, unplaced)
         }
         Err(error) => format!("{error:#}"),
     })?;
     Ok((built, date))
+}
+
+fn unplaced(found: &Diagnostic) -> String {
+    let help = found.help.as_ref();
+    let help = help.map_or_else(String::new, |help| format!("; {help}"));
+    format!("{}{help} ({})", found.message, found.code)
 }
 
 /// Images of the web by https: nearly all that were ever served without are served so today.

@@ -9,12 +9,13 @@ use crate::app::App;
 use crate::archive;
 use crate::archive::export::Origin;
 use crate::archive::import::{Report, import};
-use crate::cli::output::{plain, print, print_json, table};
+use crate::cli::output::{print, print_json, table};
 use crate::cli::{Cli, Exit, audit};
 use crate::clock::Timestamp;
 use crate::config::archive::Visibility;
 use crate::schedule;
 use crate::store::archive::{Page, Shelved};
+use crate::terminal::plain;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -56,6 +57,10 @@ pub enum Command {
         /// Whose export it is; recognised when not said.
         #[arg(long, value_enum)]
         from: Option<Tool>,
+        /// Where it stood, such as `name.substack.com`: links to that lead to our pages. Found out from the links
+        /// between its issues when not said.
+        #[arg(long)]
+        host: Option<String>,
         /// Says what would happen and changes nothing.
         #[arg(long)]
         dry_run: bool,
@@ -64,6 +69,9 @@ pub enum Command {
         json: bool,
     },
 }
+
+/// Images told one by one; JSON has them all.
+const TOLD: usize = 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Tool {
@@ -104,6 +112,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
         Command::Import {
             export,
             from,
+            host,
             dry_run,
             json,
         } => {
@@ -115,7 +124,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
             if !dry_run {
                 audit::note(&app, "imported back issues", "").await?;
             }
-            let report = import(&app, export, origin, *dry_run).await?;
+            let report = import(&app, export, origin, host.as_deref(), *dry_run).await?;
             match json {
                 true => print_json(&report)?,
                 false => print(&imported(&report, *dry_run))?,
@@ -196,6 +205,7 @@ fn imported(report: &Report, dry: bool) -> String {
             plain(&done.title)
         ));
     }
+    text.push_str(&pictures_and_links(report));
     for (what, told) in [
         ("left out", &report.skipped),
         ("rejected", &report.rejected),
@@ -207,6 +217,46 @@ fn imported(report: &Report, dry: bool) -> String {
                 plain(&told.why)
             ));
         }
+    }
+    text
+}
+
+/// What became of images and of links between the issues.
+fn pictures_and_links(report: &Report) -> String {
+    let mut text = String::new();
+    let images: usize = report.shelved.iter().map(|done| done.images).sum();
+    let links: u64 = report.shelved.iter().map(|done| done.links).sum();
+    if images > 0 {
+        text.push_str(&format!("  images that are kept here now: {images}\n"));
+    }
+    if links > 0 {
+        let hosts: Vec<String> = report.hosts.iter().map(|host| plain(host)).collect();
+        let from = match hosts.is_empty() {
+            true => String::new(),
+            false => format!(", and not to {}", hosts.join(", ")),
+        };
+        text.push_str(&format!(
+            "  links between issues that lead here now{from}: {links}\n"
+        ));
+    }
+    let remote = report.shelved.iter();
+    let remote =
+        remote.flat_map(|done| done.remote.iter().map(move |address| (&done.slug, address)));
+    let remote: Vec<_> = remote.collect();
+    if !remote.is_empty() {
+        let count = remote.len();
+        text.push_str(&format!(
+            "  images that are not in the export and stay on hosts that see who reads: {count}\n"
+        ));
+    }
+    for (slug, address) in remote.iter().take(TOLD) {
+        text.push_str(&format!("    {slug}: {}\n", plain(address)));
+    }
+    if remote.len() > TOLD {
+        text.push_str(&format!(
+            "    and {} more, which `--json` names\n",
+            remote.len() - TOLD
+        ));
     }
     text
 }

@@ -3,7 +3,6 @@
 //! Promises: neither database nor keyring is needed, and what lists are called is asked where there is one; the links of the message lead nowhere, because
 //! they are signed by a key made for it alone. Whatever else stands in the folder stays.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -48,20 +47,19 @@ pub(super) fn publish(
         Ok(built) => built,
         Err(error) => {
             let rejected = error.downcast::<Rejected>()?;
-            findings(&mut std::io::stderr().lock(), &rejected.found)?;
+            eprint!("{}", findings(&rejected.found));
             return Ok(Exit::Failed);
         }
     };
     if !built.diagnostics.is_empty() {
-        findings(&mut std::io::stderr().lock(), &built.diagnostics)?;
+        eprint!("{}", findings(&built.diagnostics));
     }
     let base = path
         .parent()
         .context("the configuration file stands in no folder")?;
     let written = write(config, base, &built, folder)?;
-    let mut out = std::io::stdout().lock();
     for path in written {
-        writeln!(out, "{}", path.display())?;
+        println!("{}", path.display());
     }
     Ok(Exit::Done)
 }

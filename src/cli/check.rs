@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -101,7 +101,7 @@ pub async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     } else {
         arguments.format
     };
-    output::print(&check.written(&all, format)?)?;
+    check.print(&all, format)?;
     let found = all.iter().flat_map(|checked| &checked.found);
     let fatal = |finding: &Diagnostic| finding.is_error() || arguments.deny == Some(Deny::Warnings);
     Ok(match found.into_iter().any(fatal) {
@@ -154,14 +154,14 @@ impl Check {
         preflight::facts(&self.emails, slug, self.store.as_ref(), now).await
     }
 
-    fn written(&self, all: &[Checked], format: Format) -> anyhow::Result<String> {
+    fn print(&self, all: &[Checked], format: Format) -> anyhow::Result<()> {
         let url = &self.config.publication.url;
         let mut out = String::new();
         match (format, all) {
-            (Format::Json, [one]) => writeln!(out, "{:#}", as_json(one, url))?,
+            (Format::Json, [one]) => return output::print_json(&as_json(one, url)),
             (Format::Json, all) => {
                 let each: Vec<_> = all.iter().map(|one| as_json(one, url)).collect();
-                writeln!(out, "{:#}", json!(each))?;
+                return output::print_json(&each);
             }
             (Format::Github, all) => {
                 for finding in all.iter().flat_map(|one| &one.found) {
@@ -173,7 +173,7 @@ impl Check {
                     if index > 0 {
                         out.push('\n');
                     }
-                    out.push_str(&text(&one.found));
+                    out.push_str(&findings(&one.found));
                     if let Some(built) = &one.built {
                         out.push('\n');
                         report(&mut out, built, url)?;
@@ -181,7 +181,7 @@ impl Check {
                 }
             }
         }
-        Ok(out)
+        output::print(&out)
     }
 }
 
@@ -196,14 +196,8 @@ pub(crate) fn configuration(path: &Path) -> anyhow::Result<(Config, PathBuf)> {
     Ok((config, emails))
 }
 
-/// Findings, one below the other, and their count.
-pub(crate) fn findings(out: &mut impl Write, found: &[Diagnostic]) -> anyhow::Result<()> {
-    write!(out, "{}", text(found))?;
-    Ok(())
-}
-
 /// Findings with their code frames, their count, and where more is said about them.
-fn text(found: &[Diagnostic]) -> String {
+pub(crate) fn findings(found: &[Diagnostic]) -> String {
     let mut out = String::new();
     for diagnostic in found {
         out.push_str(&diagnostic.framed());

@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 
-use crate::cli::output::print;
+use crate::cli::output::print_file;
 use crate::cli::{Cli, Exit};
 
 /// Prints what a shell needs to complete commands.
@@ -15,7 +15,7 @@ pub struct Completions {
 
 /// Runs `pressrun completions`.
 pub(super) fn run(completions: &Completions) -> anyhow::Result<Exit> {
-    print(&script(completions.shell)?)?;
+    print_file(&script(completions.shell)?)?;
     Ok(Exit::Done)
 }
 

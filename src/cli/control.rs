@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::cli::output::{plain, print_json};
+use crate::cli::output::print_json;
 use crate::cli::send::ask::{Deed, answer};
 use crate::cli::{Cli, Exit, audit, follow};
 use crate::clock::Timestamp;
@@ -15,6 +15,7 @@ use crate::run::why::{self, Why};
 use crate::schedule;
 use crate::status::RunStatus;
 use crate::store::runs::Run;
+use crate::terminal::plain;
 
 /// Runs shown by `status` beside those that are not over: the newest ones.
 const SHOWN: u32 = 20;
@@ -218,8 +219,8 @@ impl Status {
         }
         // Of one run all is said that needs a person; a list of many tells it by its words.
         let needs = |row: &StatusRow| {
-            let doubt = row.counts.uncertain > 0 || row.run.status == RunStatus::Held;
-            !row.balanced || (self.issue.is_some() && doubt)
+            let person = follow::needs_a_person(&row.run, &row.counts);
+            !row.balanced || (self.issue.is_some() && person)
         };
         let mut exit = match rows.iter().any(needs) {
             true => Exit::Attention,

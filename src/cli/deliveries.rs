@@ -7,12 +7,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use crate::app::App;
-use crate::cli::output::{plain, print_json};
+use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit, audit, control};
 use crate::deliver::report::{self, Carried};
 use crate::delivery::State;
 use crate::run;
 use crate::store::verify::DeliveryRow;
+use crate::terminal::plain;
 
 /// Deliveries read from the database at a time.
 const PAGE: u32 = 1000;

@@ -8,6 +8,7 @@ mod mailbox;
 mod readers;
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -138,7 +139,11 @@ fn folder(wish: Option<&Path>) -> anyhow::Result<PathBuf> {
         "`{}` holds a publication already; name a new folder with `--dir`",
         folder.display()
     );
-    std::fs::create_dir_all(&folder)
+    let mut folders = std::fs::DirBuilder::new();
+    // Its readers are made up; whoever tries it with real ones shows them to nobody.
+    folders.recursive(true).mode(0o700);
+    folders
+        .create(&folder)
         .with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
     println!("Setting up in {}/", folder.display());
     Ok(std::path::absolute(folder)?)
@@ -212,6 +217,8 @@ impl Show<'_> {
             confirm: true,
             consent: "made up for this demo".to_owned(),
             map: Vec::new(),
+            accept_taken_off: false,
+            by: None,
             dry_run: false,
         };
         let summary = import::run(self.app, &import, |_| ()).await?;

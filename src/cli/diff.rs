@@ -8,10 +8,11 @@ use serde_json::json;
 
 use crate::cli::Exit;
 use crate::cli::check::{configuration, findings};
-use crate::cli::output::{plain, print, print_json};
+use crate::cli::output::{print, print_json};
 use crate::compile::diff::{Difference, Target, diff};
 use crate::preflight;
 use crate::publication::{Publication, Rejected, compile_issue};
+use crate::terminal::plain;
 
 /// Shows what changed in text, links and size since another issue.
 #[derive(Debug, Args)]
@@ -34,7 +35,7 @@ pub(super) async fn run(config: &Path, arguments: &Diff) -> anyhow::Result<Exit>
         Ok(built) => Ok(Some(built)),
         Err(error) => {
             let rejected = error.downcast::<Rejected>()?;
-            findings(&mut std::io::stderr().lock(), &rejected.found)?;
+            eprint!("{}", findings(&rejected.found));
             anyhow::Ok(None)
         }
     };

@@ -4,9 +4,10 @@ use anyhow::Context;
 use clap::Args;
 use url::{Host, Url};
 
+use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit};
 use crate::config::{Config, RelayKind};
-use crate::deliver;
+use crate::deliver::signing;
 use crate::dkim::publish::{Sender, records, zone};
 
 /// Prints every DNS record to publish, ready to paste into a zone file.
@@ -30,18 +31,13 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     let base = path
         .parent()
         .context("the configuration file stands in no folder")?;
-    let signers = deliver::signers(&config, base, relay)?;
+    let signers = signing::signers(&config, base, relay)?;
     let dkim: Vec<_> = signers
         .iter()
         .map(|signer| (signer.record_name(), signer.record()))
         .collect();
     let site = host_of("publication.url", &config.publication.url)?;
-    let own = match &site {
-        Host::Domain(name) if name == "localhost" || name.ends_with(".localhost") => None,
-        Host::Domain(name) => Some(name.clone()),
-        Host::Ipv4(ip) => (!ip.is_loopback()).then(|| ip.to_string()),
-        Host::Ipv6(ip) => (!ip.is_loopback()).then(|| format!("[{ip}]")),
-    };
+    let own = seen(&site);
     let relay_host = match (relay.kind, &relay.ehlo) {
         // Mail leaves from this machine, under the name that EHLO says.
         (RelayKind::Mx, Some(name)) => name.clone(),
@@ -72,7 +68,7 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         dkim,
     });
     if dns.json {
-        println!("{}", serde_json::to_string_pretty(&records)?);
+        print_json(&records)?;
         return Ok(Exit::Done);
     }
     if !signs {
@@ -107,6 +103,16 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         ),
     }
     Ok(Exit::Done)
+}
+
+/// The host as others see it; none when it is this machine by a name that only it knows.
+fn seen(host: &Host) -> Option<String> {
+    match host {
+        Host::Domain(name) if name == "localhost" || name.ends_with(".localhost") => None,
+        Host::Domain(name) => Some(name.clone()),
+        Host::Ipv4(ip) => (!ip.is_loopback()).then(|| ip.to_string()),
+        Host::Ipv6(ip) => (!ip.is_loopback()).then(|| format!("[{ip}]")),
+    }
 }
 
 /// The host of a URL; an IPv6 address in its brackets.

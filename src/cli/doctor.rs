@@ -11,10 +11,11 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::address::EmailAddress;
-use crate::cli::output::{plain, print, print_json};
+use crate::cli::output::{print, print_json, wipe};
 use crate::cli::{Cli, Exit};
 use crate::config::{Config, parse_duration};
 use crate::doctor::{self, Area, Check, Desk, Findings, Level, Wish};
+use crate::terminal::plain;
 
 /// Columns of a line on a terminal.
 const WIDTH: usize = 100;
@@ -108,12 +109,13 @@ pub(super) async fn run(cli: &Cli, arguments: &Doctor) -> anyhow::Result<Exit> {
     let shown = stderr().is_terminal();
     let begin = |area: Area| {
         if shown {
-            eprint!("\r\x1b[Klooking at {} ...", area.name());
+            wipe();
+            eprint!("looking at {} ...", area.name());
         }
     };
     let mut checks = doctor::examine(&desk, &path, &wish, begin).await;
     if shown {
-        eprint!("\r\x1b[K");
+        wipe();
     }
     let mut out = Findings::of(Area::Message);
     if let Some(file) = &arguments.message {

@@ -4,11 +4,12 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use crate::app::App;
-use crate::cli::output::{plain, print, print_json};
+use crate::cli::output::{print, print_json};
 use crate::cli::{Cli, Exit};
 use crate::event::score::RULES;
 use crate::numbers::{self, JudgedEvent};
 use crate::run;
+use crate::terminal::plain;
 use crate::track::fold;
 
 /// Deliveries read from the database at a time.
@@ -64,6 +65,12 @@ impl Events {
         }
         if self.json {
             print_json(&all)?;
+        }
+        let dropped = app.store.dropped_events(run).await?;
+        if dropped > 0 && !self.json {
+            print(&format!(
+                "{dropped} more are not kept: they came by copies whose links were asked more often than anybody reads\n"
+            ))?;
         }
         Ok(Exit::Done)
     }

@@ -1,7 +1,8 @@
 //! `pressrun import-issue`: an issue from a newsletter written elsewhere.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, stdin};
+use std::io::{IsTerminal, Read, stderr, stdin};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -11,10 +12,13 @@ use serde_json::json;
 use crate::cli::Exit;
 use crate::cli::check::configuration;
 use crate::cli::new::shown;
-use crate::cli::output::{pairs, plain, print, print_json};
+use crate::cli::output::{pairs, print, print_file, print_json};
 use crate::draft::{self, Draft};
+use crate::preflight::at_home;
 use crate::publication::Publication;
+use crate::publication::fetch::{Fetched, fetch};
 use crate::publication::shelf::slug_of;
+use crate::terminal::plain;
 
 /// How the names of pictures end.
 const PICTURES: [&str; 5] = ["png", "jpg", "jpeg", "gif", "webp"];
@@ -24,7 +28,7 @@ const PICTURES: [&str; 5] = ["png", "jpg", "jpeg", "gif", "webp"];
 ///
 /// Title, dates, teaser, headlines and lists are recognised. What was guessed stands in the file as a
 /// comment and is listed here by line; a link whose target was lost is written `(TODO)`, which `check`
-/// refuses.
+/// refuses. Pictures beside the text come along; those on other hosts stay there unless you ask for them.
 #[derive(Debug, Args)]
 pub struct ImportIssue {
     /// The text, or `-` for the standard input.
@@ -35,13 +39,17 @@ pub struct ImportIssue {
     /// Prints `issue.md` instead of writing it.
     #[arg(long, conflicts_with_all = ["slug", "json"])]
     stdout: bool,
+    /// Fetches the pictures that stay on other hosts, and saves them beside the issue: by http and https, from public
+    /// addresses only, at most 16 MiB each.
+    #[arg(long, conflicts_with = "stdout")]
+    fetch_images: bool,
     /// Prints what was found as JSON.
     #[arg(long)]
     json: bool,
 }
 
 /// Writes the issue and tells what to look at.
-pub(super) fn run(config: &Path, arguments: &ImportIssue) -> anyhow::Result<Exit> {
+pub(super) async fn run(config: &Path, arguments: &ImportIssue) -> anyhow::Result<Exit> {
     let name = arguments.file.display();
     let octets = read(&arguments.file).with_context(|| format!("`{name}` cannot be read"))?;
     let known = configuration(config);
@@ -49,12 +57,12 @@ pub(super) fn run(config: &Path, arguments: &ImportIssue) -> anyhow::Result<Exit
         .as_ref()
         .map(|(config, _)| config.publication.name.as_str());
     let draft = draft::read_of(publication.unwrap_or_default(), &octets);
-    let draft = draft.map_err(|problem| anyhow!("`{name}`: {problem}"))?;
+    let mut draft = draft.map_err(|problem| anyhow!("`{name}`: {problem}"))?;
     if arguments.stdout {
-        print(&draft.markdown)?;
+        print_file(&draft.markdown)?;
         return Ok(Exit::Done);
     }
-    let (_, emails) = known?;
+    let (config, emails) = known?;
     let slug = match &arguments.slug {
         Some(slug) => slug.clone(),
         None => draft
@@ -65,6 +73,20 @@ pub(super) fn run(config: &Path, arguments: &ImportIssue) -> anyhow::Result<Exit
     if let (Some(beside), Some(folder)) = (arguments.file.parent(), path.parent()) {
         copy_pictures(&draft, beside, folder)?;
     }
+    let mut fetched = Fetched::default();
+    let sources = draft.remote_pictures();
+    if let Some(folder) = path
+        .parent()
+        .filter(|_| arguments.fetch_images && !sources.is_empty())
+    {
+        if stderr().is_terminal() {
+            eprintln!("fetching pictures: {}", sources.len());
+        }
+        fetched = fetch(&sources, folder, at_home(&config)).await?;
+        draft = draft.with_files(&fetched.files);
+        let written = fs::write(&path, &draft.markdown);
+        written.with_context(|| format!("`{}` cannot be written", path.display()))?;
+    }
     let path = shown(&path).display().to_string();
     if arguments.json {
         print_json(&json!({
@@ -74,12 +96,15 @@ pub(super) fn run(config: &Path, arguments: &ImportIssue) -> anyhow::Result<Exit
             "title": draft.title,
             "teaser": draft.teaser,
             "dates": draft.dates.map(|(from, to)| json!({ "from": from, "to": to })),
+            "authors": draft.authors,
             "items": draft.items,
             "open_links": draft.open_links,
             "guesses": draft.guesses,
+            "fetched": fetched.files,
+            "not_fetched": fetched.failed.iter().cloned().collect::<BTreeMap<String, String>>(),
         }))?;
     } else {
-        print(&report(&draft, &path, &slug))?;
+        print(&report(&draft, &fetched, &path, &slug))?;
     }
     Ok(Exit::Done)
 }
@@ -134,20 +159,30 @@ fn copy_pictures(draft: &Draft, beside: &Path, folder: &Path) -> anyhow::Result<
     Ok(())
 }
 
-fn report(draft: &Draft, path: &str, slug: &str) -> String {
+fn report(draft: &Draft, fetched: &Fetched, path: &str, slug: &str) -> String {
     let dates = draft.dates.map(|(from, to)| match from == to {
         true => from.to_string(),
         false => format!("{from} to {to}"),
     });
     let none = || "none found".to_owned();
     let mut out = format!("wrote `{path}` from {}\n", draft.format.name());
-    out.push_str(&pairs(&[
+    let mut rows = vec![
         ("title", plain(&draft.title)),
         ("dates", dates.unwrap_or_else(none)),
         ("teaser", draft.teaser.as_deref().map_or_else(none, plain)),
         ("items", draft.items.to_string()),
         ("links to fill in", draft.open_links.to_string()),
-    ]));
+    ];
+    if !fetched.files.is_empty() {
+        rows.push(("pictures fetched", fetched.files.len().to_string()));
+    }
+    out.push_str(&pairs(&rows));
+    if !fetched.failed.is_empty() {
+        out.push_str("\nnot fetched; they stay where they are\n");
+    }
+    for (source, why) in &fetched.failed {
+        out.push_str(&format!("  `{}` {}\n", plain(source), plain(why)));
+    }
     if !draft.guesses.is_empty() {
         out.push_str("\nguessed; look at\n");
     }

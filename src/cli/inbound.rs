@@ -73,6 +73,11 @@ async fn taken(cli: &Cli, inbound: &Inbound) -> anyhow::Result<()> {
             "complained",
             "a reader complained, and is never mailed again\n".to_owned(),
         ),
+        Taken::ComplainedOf => (
+            "complained",
+            "somebody complained by a copy's link to leave: its reader gets that list no more\n"
+                .to_owned(),
+        ),
         Taken::Nothing(why) => ("nothing", format!("nothing was changed: {why}\n")),
     };
     match inbound.json {

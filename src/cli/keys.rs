@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 
 use crate::app::{App, keys};
 use crate::chance::Chance;
+use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit, audit};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -109,7 +110,7 @@ fn list(keyring: &Keyring, json: bool) -> anyhow::Result<Exit> {
                 serde_json::json!({ "id": id, "state": state, "created": created })
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&keys)?);
+        print_json(&keys)?;
         return Ok(Exit::Done);
     }
     println!("{:>3}  {:<8}  created", "id", "state");

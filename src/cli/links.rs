@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::output::{plain, print, print_json, table};
+use crate::cli::output::{print, print_json, table};
 use crate::cli::{Cli, Exit, audit, control};
 use crate::clock::Timestamp;
 use crate::numbers;
@@ -11,6 +11,7 @@ use crate::run::{self, links};
 use crate::stats::LinkNumbers;
 use crate::stats::judged::LinkJudged;
 use crate::store::repairs::{LinkRow, Repair};
+use crate::terminal::plain;
 
 /// Shows the links of an issue with their clicks, and corrects where one leads.
 ///

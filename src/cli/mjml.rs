@@ -16,10 +16,12 @@ use serde_json::json;
 
 use crate::cli::Exit;
 use crate::cli::mjml::disk::Disk;
-use crate::cli::output::print;
+use crate::cli::output::print_file;
 use crate::diagnostic::Diagnostic;
+use crate::mjml::finding::more;
 use crate::mjml::parser::SIZE_LIMIT;
 use crate::mjml::{Level, Options, compile};
+use crate::terminal;
 
 /// How findings name a document that comes through a pipe.
 const STDIN: &str = "<stdin>";
@@ -146,7 +148,7 @@ impl Job<'_> {
                     "diagnostics": findings,
                     "dropped": rendering.dropped,
                 });
-                self.write(&format!("{object:#}\n"))?;
+                self.write(&terminal::json(&format!("{object:#}\n")))?;
             }
         }
         if let (Format::Text, Some(html)) = (self.arguments.format, &rendering.html) {
@@ -189,7 +191,7 @@ impl Job<'_> {
 
     fn write(&self, text: &str) -> anyhow::Result<()> {
         match &self.arguments.out {
-            None => print(text),
+            None => print_file(text),
             Some(out) => std::fs::write(out, text)
                 .with_context(|| format!("`{}` cannot be written", out.display())),
         }
@@ -217,6 +219,6 @@ fn tell(findings: &[Diagnostic], dropped: usize) {
         eprintln!("{}\n", finding.framed());
     }
     if dropped > 0 {
-        eprintln!("and {dropped} more; mend these first");
+        eprintln!("{}", more(dropped));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Promises: a reader of the output that goes away (`| head`) neither ends a command nor makes it complain: what
 //! nobody reads is dropped, and a `send` goes on to its end. An output that cannot be written otherwise (a full
-//! disk) ends no work either, and is told at the end.
+//! disk) ends no work either, and is told at the end. Whoever's words are printed, no terminal does anything at them.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -13,6 +13,8 @@ use std::sync::OnceLock;
 
 use anyhow::Context;
 use serde::Serialize;
+
+use crate::terminal::{json, lines, plain};
 
 /// In all of `cli` these stand for std's, which panic where nobody reads: in the middle of a run that would leave
 /// deliveries at the dot.
@@ -39,7 +41,8 @@ static LOST: OnceLock<String> = OnceLock::new();
 
 /// Writes on stdout what nobody has to read.
 pub(super) fn say(text: fmt::Arguments<'_>) {
-    if let Err(error) = stdout().lock().write_fmt(text)
+    let text = text.to_string();
+    if let Err(error) = stdout().lock().write_all(lines(&text).as_bytes())
         && error.kind() != ErrorKind::BrokenPipe
     {
         // The first reason is the one that is told.
@@ -49,7 +52,13 @@ pub(super) fn say(text: fmt::Arguments<'_>) {
 
 /// Writes on stderr. Of one that cannot be written nobody can be told.
 pub(super) fn remark(text: fmt::Arguments<'_>) {
-    stderr().lock().write_fmt(text).ok();
+    let text = text.to_string();
+    stderr().lock().write_all(lines(&text).as_bytes()).ok();
+}
+
+/// Empties the line of a terminal in which something was said that is over.
+pub(super) fn wipe() {
+    stderr().lock().write_all(b"\r\x1b[K").ok();
 }
 
 /// Why some of the output could not be written, although somebody might have read it.
@@ -59,6 +68,11 @@ pub(super) fn lost() -> Option<&'static str> {
 
 /// Prints `text` on stdout.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    print_file(&lines(text))
+}
+
+/// Prints on stdout what would else go into a file, octet for octet: HTML, an issue, a script of ours.
+pub(super) fn print_file(text: &str) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -70,19 +84,15 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
-    print(&text)
+    print_file(&json(&text))
 }
 
-/// Text from outside (a relay, a reader) as a terminal may show it: no control characters.
-pub(super) fn plain(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(shown).collect()
-}
-
-/// Columns of texts: the first is set left and so is every text; whole numbers are set right.
+/// Columns of texts: the first is set left and so is every text; whole numbers are set right. A cell is one line.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |row: &Vec<String>| row.iter().map(|cell| plain(cell)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
     let mut widths: Vec<usize> = header.iter().map(|name| name.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -93,7 +103,7 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     };
     let mut text = String::new();
     let names: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
-    for row in std::iter::once(&names).chain(rows) {
+    for row in std::iter::once(&names).chain(&rows) {
         let mut line = String::new();
         for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
             let gap = if column == 0 { "" } else { "  " };
@@ -109,11 +119,12 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Names and values under each other.
+/// Names and values under each other, a line each.
 pub(super) fn pairs(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max();
     let width = width.unwrap_or(0);
-    let line = |(name, value): &(&str, String)| format!("  {name:<width$}  {value}\n");
+    let line =
+        |(name, value): &(&str, String)| format!("  {:<width$}  {}\n", plain(name), plain(value));
     rows.iter().map(line).collect()
 }
 

@@ -62,6 +62,8 @@ pub(crate) async fn serve(config: &Path, target: Target, page: &Page) -> anyhow:
     let base = std::path::absolute(config)?;
     logs::start(&Config::load(&base)?.log, false)?;
     let stop = signal::stop();
+    // It sends nothing that stood at a dot.
+    stop.drains(false);
     let serving = preview::open(config, target, stop.subscribe()).await?;
     print(&format!("preview on {address}\nCtrl-C ends it\n"))?;
     if page.open {

@@ -12,7 +12,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::App;
-use crate::cli::output::{plain, print, print_json, private_file};
+use crate::cli::output::{print, print_json, private_file};
 use crate::cli::{Cli, Exit, check};
 use crate::config::parse_duration;
 use crate::import::export::csv_record;
@@ -22,6 +22,7 @@ use crate::rehearse::speed::Wish;
 use crate::rehearse::{self, Group, Hearing, Named, Report};
 use crate::run::whom;
 use crate::store::audience::Whom;
+use crate::terminal::plain;
 
 /// How often a line is printed where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -68,7 +69,7 @@ pub(super) async fn run(cli: &Cli, arguments: &Rehearse) -> anyhow::Result<Exit>
         Ok(built) => built,
         Err(error) => {
             let rejected = error.downcast::<Rejected>()?;
-            check::findings(&mut stderr().lock(), &rejected.found)?;
+            eprint!("{}", check::findings(&rejected.found));
             return Ok(Exit::Failed);
         }
     };

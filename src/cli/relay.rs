@@ -5,10 +5,11 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::app::App;
-use crate::cli::output::{pairs, plain, print, print_json, table};
+use crate::cli::output::{pairs, print, print_json, table};
 use crate::cli::{Cli, Exit};
 use crate::clock::Timestamp;
 use crate::deliver::report::{self, CapReport, RelayReport};
+use crate::terminal::plain;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::address::masked;
 use crate::app::App;
-use crate::cli::output::{plain, print, print_json, table};
+use crate::cli::output::{print, print_json, table};
 use crate::cli::{Cli, Exit};
 use crate::id::SubscriberId;
 use crate::lists;
@@ -13,6 +13,7 @@ use crate::publication::Publication;
 use crate::run::whom;
 use crate::store::lists::Confirmed;
 use crate::subscriber::List;
+use crate::terminal::plain;
 
 /// Readers that `test` shows at most.
 const SHOWN: u32 = 1_000;

@@ -21,7 +21,7 @@ use crate::cli::signal::Stop;
 use crate::cli::{Cli, Exit, audit, control, rehearse, signal};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
-use crate::deliver;
+use crate::deliver::{self, setup, state};
 use crate::diagnostic::Diagnostic;
 use crate::issue::given::Titles;
 use crate::lists;
@@ -188,6 +188,10 @@ impl Send {
         if self.replace {
             return self.replace(app, built).await;
         }
+        // Beside PostgreSQL whoever sends may have another one.
+        if !self.detach || app.store.is_sqlite() {
+            state::prove(app).await?;
+        }
         let list = &built.list.clone();
         let other = self.other(app, &titles)?;
         let mut wishes = self.wishes(app, &built, other.as_ref());
@@ -196,6 +200,9 @@ impl Send {
         }
         if let Some(run) = under_way(app, &built, list).await? {
             return self.go_on_with(app, &run, &wishes, signal::stop()).await;
+        }
+        if let Some(why) = setup::is_outdated(&app.store, config, &self.relay).await? {
+            bail!("`{}` was not sent: {why}", built.compiled.slug);
         }
         let found = lists::find(app, list).await?;
         let (slug, revision) = (built.compiled.slug.clone(), built.compiled.hash());

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::app::{App, keys};
 use crate::cli::{Cli, Exit, signal};
-use crate::deliver::{Engine, Taken};
+use crate::deliver::{Engine, Taken, state};
 use crate::http::{self, Site};
 use crate::id::RunId;
 use crate::lists;
@@ -20,6 +20,8 @@ use crate::publication;
 use crate::run;
 use crate::store::StoreError;
 use crate::track::Tracker;
+
+mod waiting;
 
 /// While another process (`pressrun send`) sends from this database, its end is awaited in such steps.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -48,7 +50,8 @@ enum Role {
 /// Runs `pressrun serve`.
 pub(super) async fn run(cli: &Cli, serve: &Serve) -> anyhow::Result<Exit> {
     let file = std::path::absolute(&cli.config)?;
-    serve.run(&cli.open().await?, &file).await
+    let app = waiting::open(cli, &file, serve.role != Role::Sender).await?;
+    serve.run(&app, &file).await
 }
 
 impl Serve {
@@ -56,6 +59,12 @@ impl Serve {
         let stop = signal::stop();
         for fault in keys::compare(&app.store, &app.keyring).await?.faults() {
             eprintln!("warning: {fault}; {}", keys::NEWEST);
+        }
+        if !app.store.keep_reserve() {
+            tracing::warn!(
+                "no room can be kept in reserve on the disk with the database: once it is full, what was sent cannot be \
+                 written down"
+            );
         }
         let mut parts = tokio::task::JoinSet::new();
         if self.role != Role::Sender {
@@ -163,6 +172,8 @@ async fn site(app: &App) -> anyhow::Result<Site> {
         confirm_revision: system_mail(app, "confirm").await?,
         address_revision: system_mail(app, "address").await?,
         moved_revision: system_mail(app, "moved").await?,
+        data_revision: system_mail(app, "data").await?,
+        erase_revision: system_mail(app, "erase").await?,
         welcome_revision: Some(system_mail(app, "welcome").await?),
         goodbye_revision,
     })
@@ -184,7 +195,12 @@ async fn system_mail(app: &App, kind: &str) -> anyhow::Result<String> {
 async fn send(app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let (mut told, mut failed) = (false, false);
     while !*stop.borrow() {
-        let taken = match Engine::take(app.clone(), stop.clone()).await {
+        // Without it nobody would know a restored backup.
+        let taken = match state::try_it(&app) {
+            Ok(()) => Engine::take(app.clone(), stop.clone()).await,
+            Err(error) => Err(error),
+        };
+        let taken = match taken {
             Ok(taken) => taken,
             // Readers' links work meanwhile, and who leaves is kept in the journal.
             Err(error) if is_passing(&error) => {
@@ -224,7 +240,8 @@ async fn send(app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
 
 /// Whether the database or its disk may take later what it does not take now.
 fn is_passing(error: &anyhow::Error) -> bool {
-    let full = |io: &std::io::Error| io.kind() == std::io::ErrorKind::StorageFull;
+    use std::io::ErrorKind::{ReadOnlyFilesystem, StorageFull};
+    let full = |io: &std::io::Error| matches!(io.kind(), StorageFull | ReadOnlyFilesystem);
     error
         .downcast_ref::<StoreError>()
         .is_some_and(StoreError::is_passing)

@@ -3,7 +3,7 @@
 use std::io::{BufWriter, ErrorKind, Write, stdout};
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -18,6 +18,7 @@ use crate::erasure;
 use crate::import::columns::Row;
 use crate::import::{export, field_table};
 use crate::lists;
+use crate::schedule;
 use crate::signup::house;
 use crate::store::import::Origin;
 use crate::subscriber::field::Fields;
@@ -118,6 +119,15 @@ pub struct Add {
     /// A tag; may be said several times.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<Tag>,
+    /// How she agreed to get the newsletter, such as "asked me at the fair, 3 May"; it is kept with her. Without it
+    /// she is added on your word alone.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    consent: String,
     /// How the subscription begins: confirmed when not said.
     #[arg(long, value_parser = beginning())]
     status: Option<Status>,
@@ -125,12 +135,13 @@ pub struct Add {
 
 #[derive(Debug, Args)]
 pub struct UndoSignups {
-    /// From this instant on, such as 2026-11-26T10:00:00Z.
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    from: Timestamp,
-    /// Up to this instant; up to now when not said.
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    to: Option<Timestamp>,
+    /// From this time on, such as "2026-11-26 10:00 Europe/Berlin", "10:00" or 2026-11-26T10:00:00Z; without a zone
+    /// in that of the publication.
+    #[arg(long, value_name = "TIME")]
+    from: String,
+    /// Up to this time; up to now when not said.
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
     /// Does it; without, it is only told how many there are.
     #[arg(long)]
     yes: bool,
@@ -221,14 +232,20 @@ async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
             "the reader left `{slug}` and was not added; only the reader can come back, by the subscribe page"
         );
     }
+    let reader = app.store.subscriber(&canonical).await?;
+    let reader = reader.map(|reader| reader.id);
     for tag in &add.tags {
-        let reader = app.store.subscriber(&canonical).await?;
-        let reader = reader.map(|reader| reader.id);
         app.store.tag(reader.as_slice(), tag.as_str()).await?;
     }
+    let consent = clean_name(&add.consent);
+    if let Some(reader) = reader.filter(|_| !consent.is_empty()) {
+        let at = app.clock.now();
+        app.store
+            .state_consent(reader, list.id, &consent, at)
+            .await?;
+    }
     if tally.added + tally.confirmed + tally.updated > 0 {
-        let reader = app.store.subscriber(&canonical).await?;
-        let key = reader.map_or(0, |reader| reader.id.0);
+        let key = reader.map_or(0, |reader| reader.0);
         audit::note(
             app,
             &format!("added a reader to `{slug}`"),
@@ -236,14 +253,30 @@ async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
         )
         .await?;
     }
-    let status = status.name();
     print(&match (tally.added, tally.confirmed, tally.updated) {
-        (1, _, _) => format!("added to `{slug}` as {status}\n"),
-        (_, 1, _) => format!("confirmed on `{slug}`\n"),
+        (1, _, _) => format!(
+            "added to `{slug}` as {}: {}\n",
+            status.name(),
+            terms(status, &consent)
+        ),
+        (_, 1, _) => format!("confirmed on `{slug}`: {}\n", terms(status, &consent)),
         (_, _, 1) => format!("was on `{slug}` before; name or fields were updated\n"),
         _ => format!("was on `{slug}` before; nothing was changed\n"),
     })?;
     Ok(Exit::Done)
+}
+
+/// What it means to stand on a list like this.
+fn terms(status: Status, consent: &str) -> String {
+    match (status, consent) {
+        (Status::Confirmed, "") => "she gets the next issue on your word alone, for it is kept nowhere that she agreed \
+                                    (`--consent \"how she agreed\"` keeps it, `--status pending` waits for her)"
+            .to_owned(),
+        (Status::Confirmed, consent) => {
+            format!("she gets the next issue, and it is kept how she agreed: {consent}")
+        }
+        _ => "nothing is sent to her before she confirms by the subscribe page, and no mail asks her to".to_owned(),
+    }
 }
 
 async fn remove(app: &App, address: &EmailAddress, slug: &str) -> anyhow::Result<Exit> {
@@ -256,7 +289,10 @@ async fn remove(app: &App, address: &EmailAddress, slug: &str) -> anyhow::Result
     let Some(subscription) = subscriptions.iter().find(|s| s.list == list.id) else {
         bail!("the reader is not on `{slug}`; nothing was changed");
     };
-    let left = app.store.leave(subscription.key, app.clock.now()).await?;
+    let left = app
+        .store
+        .take_off(subscription.key, app.clock.now())
+        .await?;
     if left {
         let about = format!("reader {}", reader.id.0);
         audit::note(app, &format!("took a reader off `{slug}`"), &about).await?;
@@ -291,22 +327,40 @@ async fn erase(app: &App, address: &EmailAddress, yes: bool) -> anyhow::Result<E
 }
 
 async fn undo_signups(app: &App, undo: &UndoSignups) -> anyhow::Result<Exit> {
-    let to = undo.to.unwrap_or_else(|| app.clock.now());
+    let now = app.clock.now();
+    let zone = &app.config.publication.timezone;
+    let read = |text: &str| schedule::moment(text, zone, now).map_err(anyhow::Error::msg);
+    let from = read(&undo.from)?;
+    let to = match &undo.to {
+        Some(to) => read(to)?,
+        None => now,
+    };
+    ensure!(
+        from < to,
+        "`--from` is not before `--to`: nothing lies between"
+    );
+    let between = format!(
+        "between {} and {}",
+        schedule::shown(from, zone),
+        schedule::shown(to, zone)
+    );
     let never = Timestamp(i64::MAX);
     if undo.yes {
         audit::note(app, "took unconfirmed signups back", "").await?;
-        let gone = house::forget(app, undo.from, to, never).await?;
-        print(&format!("unconfirmed signups taken back: {gone}\n"))?;
+        let gone = house::forget(app, from, to, never).await?;
+        print(&format!(
+            "unconfirmed signups {between} taken back: {gone}\n"
+        ))?;
         return Ok(Exit::Done);
     }
-    let found = app.store.unconfirmed(undo.from, to, never, COUNTED).await?;
+    let found = app.store.unconfirmed(from, to, never, COUNTED).await?;
     let more = if found.len() as u64 == u64::from(COUNTED) {
         " or more"
     } else {
         ""
     };
     print(&format!(
-        "unconfirmed signups: {}{more}; `--yes` takes them back\n",
+        "unconfirmed signups {between}: {}{more}; `--yes` takes them back\n",
         found.len()
     ))?;
     Ok(Exit::Done)
@@ -353,13 +407,6 @@ async fn written(
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let cause = error.downcast_ref::<std::io::Error>();
     cause.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-}
-
-/// An instant in RFC 3339.
-fn instant(text: &str) -> Result<Timestamp, String> {
-    let parsed: Result<jiff::Timestamp, _> = text.parse();
-    let at = parsed.map_err(|_| "expected an instant such as 2026-11-26T10:00:00Z".to_owned())?;
-    Ok(Timestamp(at.as_millisecond()))
 }
 
 /// `name=value`.

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::cli::output::{print, print_json, table};
 use crate::cli::{Cli, Exit, audit};
 use crate::subscriber::clean_name;
+use crate::terminal::plain;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -128,7 +129,9 @@ async fn check(app: &App, address: &EmailAddress, json: bool) -> anyhow::Result<
         }));
     }
     print(&match found {
-        Some((reason, at)) => format!("suppressed since {}: {reason}\n", at.to_rfc3339()),
+        Some((reason, at)) => {
+            format!("suppressed since {}: {}\n", at.to_rfc3339(), plain(&reason))
+        }
         None => "not suppressed\n".to_owned(),
     })
 }

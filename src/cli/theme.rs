@@ -166,9 +166,7 @@ fn report(inspection: &Inspection) -> anyhow::Result<String> {
     if !rows.is_empty() {
         text.push_str(&table(&["contrast", "light", "dark"], &rows));
     }
-    let mut lines = Vec::new();
-    findings(&mut lines, &inspection.diagnostics)?;
-    text.push_str(&String::from_utf8_lossy(&lines));
+    text.push_str(&findings(&inspection.diagnostics));
     Ok(text)
 }
 

@@ -8,6 +8,7 @@ use crate::cli::{Cli, Exit, links};
 use crate::delivery::State;
 use crate::run;
 use crate::run::verify::{self, Verified};
+use crate::terminal::plain;
 
 /// Proves runs: rows against counters, markers against outcomes, links and keys. Fails where they differ.
 #[derive(Debug, Args)]
@@ -99,7 +100,7 @@ fn head(run: &Verified) -> String {
 
 /// What does not hold, and which links were corrected since.
 fn remarks(run: &Verified) -> String {
-    let line = |fault: &String| format!("  - {fault}\n");
+    let line = |fault: &String| format!("  - {}\n", plain(fault));
     let corrected = |repair| format!("  corrected {}\n", links::sentence(repair));
     let faults = run.faults.iter().map(line);
     faults

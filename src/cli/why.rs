@@ -2,9 +2,10 @@
 
 use clap::Args;
 
-use crate::cli::output::{plain, print, print_json};
+use crate::cli::output::{print, print_json};
 use crate::cli::{Cli, Exit};
 use crate::run::{self, why};
+use crate::terminal::plain;
 
 /// Says why a run stands where it stands: the cause, since when, what goes on, when it is next tried.
 #[derive(Debug, Args)]
@@ -24,13 +25,19 @@ pub(super) async fn run(cli: &Cli, arguments: &Arguments) -> anyhow::Result<Exit
         Some(issue) => vec![why::why(&app, &run::find(&app, issue).await?).await?],
         None => why::all(&app).await?,
     };
+    let doubt = match arguments.issue {
+        Some(_) => None,
+        None => why::doubt(&app).await?,
+    };
     if arguments.json {
-        print_json(&found)?;
+        let doubt = doubt.iter().map(serde_json::to_value);
+        let each = doubt.chain(found.iter().map(serde_json::to_value));
+        print_json(&each.collect::<Result<Vec<_>, _>>()?)?;
         return Ok(Exit::Done);
     }
     let mut text = String::new();
-    if let (None, Some(doubt)) = (&arguments.issue, run::doubt(&app).await?) {
-        text = format!("{}\n", plain(&doubt));
+    if let Some(doubt) = &doubt {
+        text = format!("{}\n", plain(&doubt.sentence));
     } else if found.is_empty() {
         text.push_str("no run is under way; nothing waits\n");
     }

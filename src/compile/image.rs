@@ -97,13 +97,19 @@ fn read(source: &str, octets: &[u8]) -> Result<(Image, Vec<u8>), String> {
 }
 
 /// Makes the octets of `source` fit for a mail: upright, silent about who took it where, and not heavier than they
-/// need be. What is light already keeps its pixels octet for octet. The error is a sentence.
-pub fn prepare(source: &str, octets: Vec<u8>) -> Result<Prepared, String> {
-    prepare_above(source, octets, SIZE_WARNING)
+/// need be. What is light already keeps its pixels octet for octet, and so does what moves, however heavy: fewer
+/// frames or colours are its author's to choose. With `still` only its first frame is kept. The error is a sentence.
+pub fn prepare(source: &str, octets: Vec<u8>, still: bool) -> Result<Prepared, String> {
+    prepare_above(source, octets, still, SIZE_WARNING)
 }
 
 /// As [`prepare`], where more octets than `light` are heavy.
-fn prepare_above(source: &str, octets: Vec<u8>, light: usize) -> Result<Prepared, String> {
+fn prepare_above(
+    source: &str,
+    octets: Vec<u8>,
+    still: bool,
+    light: usize,
+) -> Result<Prepared, String> {
     let (image, shown) = read(source, &octets)?;
     let turn = turn_of(&octets);
     let mut prepared = Prepared {
@@ -112,14 +118,24 @@ fn prepare_above(source: &str, octets: Vec<u8>, light: usize) -> Result<Prepared
         octets: shown,
         notes: Vec::new(),
     };
-    if turn != Orientation::NoTransforms || prepared.octets.len() > light {
-        lighten(&mut prepared, turn, light)?;
+    let moves = container::frames(&prepared.image.media_type, &prepared.octets) > 1;
+    if moves && still {
+        lighten(&mut prepared, turn, light, true)?;
+    } else if turn != Orientation::NoTransforms || prepared.octets.len() > light {
+        // What moves would stand still.
+        if !moves {
+            lighten(&mut prepared, turn, light, false)?;
+        }
     }
     let size = prepared.octets.len();
     if size > SIZE_LIMIT {
         let limit = SIZE_LIMIT / 1024 / 1024;
+        let or = match moves {
+            true => ", or write `{motion=still}` behind it to send its first frame",
+            false => "",
+        };
         return Err(format!(
-            "`{source}` is larger than {limit} MiB; make it smaller"
+            "`{source}` is larger than {limit} MiB; make it smaller{or}"
         ));
     }
     Ok(prepared)
@@ -131,14 +147,15 @@ fn turn_of(octets: &[u8]) -> Orientation {
     turn.unwrap_or(Orientation::NoTransforms)
 }
 
-/// Decodes, turns, scales down and encodes again; keeps the result if it is lighter or was turned.
-fn lighten(prepared: &mut Prepared, turn: Orientation, light: usize) -> Result<(), String> {
+/// Decodes, turns, scales down and encodes again; keeps the result if it is lighter or was turned, or only the first
+/// of several frames is `wanted`.
+fn lighten(
+    prepared: &mut Prepared,
+    turn: Orientation,
+    light: usize,
+    wanted: bool,
+) -> Result<(), String> {
     let source = prepared.image.source.clone();
-    let media_type = prepared.image.media_type.as_str();
-    // What moves would stand still.
-    if container::frames(media_type, &prepared.octets) > 1 {
-        return Ok(());
-    }
     let broken = |error| format!("`{source}` cannot be read to its end: {error}; save it again");
     let (mut decoded, profile) = decode(&prepared.octets).map_err(broken)?;
     decoded.apply_orientation(turn);
@@ -154,11 +171,12 @@ fn lighten(prepared: &mut Prepared, turn: Orientation, light: usize) -> Result<(
     let (media_type, octets) = encode(&decoded, profile.as_deref(), photograph, light)
         .map_err(|error| format!("`{source}` cannot be made smaller: {error}"))?;
     let turned = turn != Orientation::NoTransforms;
-    if octets.len() >= prepared.octets.len() && !turned {
+    if octets.len() >= prepared.octets.len() && !turned && !wanted {
         return Ok(());
     }
     let before = prepared.octets.len();
-    if before > light {
+    // Whoever asks for one frame knows that it is another file.
+    if before > light && !wanted {
         let (was, is) = (prepared.natural, (decoded.width(), decoded.height()));
         prepared.notes.push((
             "image-recompressed",

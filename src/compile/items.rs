@@ -94,8 +94,10 @@ pub(super) fn listed(text: &mut Text<'_>, item: &Item) {
         counted(number, &item.unseen, text.only, text.places, &mut out);
         out
     });
+    text.for_some += item.whom.len();
     text.headline(number.as_deref(), &item.headline, '-');
     text.section(&item.blocks);
+    text.for_some -= item.whom.len();
     for _ in &item.whom {
         text.edge(Segment::End);
     }

@@ -223,6 +223,7 @@ pub(super) fn listed(text: &mut Text<'_>, whom: Option<u32>) {
     }
     if let Some(whom) = whom {
         text.edge(Segment::Only(whom));
+        text.for_some += 1;
     }
     let title = text.words.notes.clone();
     text.headline(None, &[Inline::Text(title)], '-');
@@ -232,6 +233,7 @@ pub(super) fn listed(text: &mut Text<'_>, whom: Option<u32>) {
         text.section(&blocks);
     }
     if whom.is_some() {
+        text.for_some -= 1;
         text.edge(Segment::End);
     }
 }

@@ -12,7 +12,7 @@ use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::Press;
 use crate::compile::theme::Theme;
 use crate::compile::{Context, Segment, Slot, Template};
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::issue::Issue;
 use crate::issue::block::{Inline, Merge};
 use crate::issue::own::{Layout, Part};
@@ -37,6 +37,12 @@ pub(super) fn own_places(issue: &Issue, theme: &Theme, found: &mut [Diagnostic])
         }
         if finding.file != stands_for {
             continue;
+        }
+        // Other tools write their readers' fields as the engine writes what is the same for all.
+        let foreign = finding.message.ends_with("is not given to this theme");
+        if foreign && finding.help.is_none() {
+            let help = "a reader's field is written `[[first_name|there]]`";
+            finding.help = Some(help.into());
         }
         finding.file.clone_from(&issue.file);
         if finding.line == 0 {
@@ -64,6 +70,17 @@ pub(super) fn own_place(issue: &Issue, theme: &Theme, place: &mut Place) {
 }
 
 impl Press<'_> {
+    /// Tells what a layout lacks: one of the author's where it would stand, at the end of its body.
+    pub(super) fn lacks(&mut self, code: &'static str, message: String, help: Option<String>) {
+        let issue = self.issue;
+        let end = issue.layout.as_ref().and(issue.text.rfind("</mj-body"));
+        let error = match end {
+            Some(end) => issue.source().error(end, code, message),
+            None => Diagnostic::about(Severity::Error, code, &issue.file, message),
+        };
+        self.found.push(Diagnostic { help, ..error });
+    }
+
     /// What the author's layout calls `own`: slots, addresses of links and of images.
     pub(super) fn own_parts(&self, places: &mut Placeholders) -> Vec<Value> {
         let Some(layout) = &self.issue.layout else {

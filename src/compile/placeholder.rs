@@ -99,14 +99,17 @@ impl Placeholders {
         })
     }
 
-    /// Whether `text` is the place where a part begins or ends, and nothing else.
-    pub(crate) fn is_edge(&self, text: &str) -> bool {
+    /// Whether a part begins where this is all that `text` is, or ends; none where it is neither.
+    pub(crate) fn edge(&self, text: &str) -> Option<bool> {
         let number = text.strip_prefix(self.key.as_str());
         let number = number.filter(|number| number.len() == DIGITS);
         let placed = number
             .and_then(|number| number.parse().ok())
             .and_then(|number: usize| self.placed.get(number));
-        placed.is_some_and(|placed| matches!(placed.filling, Filling::Mark(_)))
+        match &placed?.filling {
+            Filling::Mark(edge) => Some(matches!(edge, Segment::Only(_))),
+            Filling::Slot(_) | Filling::Literal(_) => None,
+        }
     }
 
     /// Cuts the finished page at its placeholders. The error lists, in sentences, what did not come out
@@ -147,6 +150,14 @@ impl Placeholders {
         } else {
             Err(problems)
         }
+    }
+
+    /// Whether something that stands for `slot` came out.
+    pub(crate) fn shows(&self, slot: &Slot, page: &str) -> bool {
+        let number = |piece: &str| piece.get(..DIGITS)?.parse::<usize>().ok();
+        let pieces = self.pieces(page).skip(1);
+        let mut shown = pieces.filter_map(|piece| self.placed.get(number(piece)?));
+        shown.any(|placed| matches!(&placed.filling, Filling::Slot(known) if known == slot))
     }
 
     /// Characters a reader will see where `text` stands, about.

@@ -16,10 +16,10 @@ use crate::compile::notes::{self, Note};
 use crate::compile::own::{own_place, own_places, own_theme};
 use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::text::{Text, WIDTH};
-use crate::compile::theme::trace::Marks;
+use crate::compile::theme::trace::{Marks, Origin};
 use crate::compile::theme::{Theme, direction};
 use crate::compile::{Compiled, Context, Image, Link, Segment, Slot, Template};
-use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::diagnostic::{Diagnostic, Provenance, Severity};
 use crate::issue::Issue;
 use crate::issue::block::{Block, Inline, Piece, Target};
 use crate::segment::Sieve;
@@ -70,7 +70,7 @@ impl Mail {
 pub struct Pressed {
     pub compiled: Compiled,
     /// By the number in `pr-at-<n>`; empty unless [`Options::annotate`].
-    pub places: Vec<Place>,
+    pub places: Vec<Provenance>,
 }
 
 /// Compiles `issue`. Findings go to `found`; with an error among them nothing is compiled.
@@ -145,9 +145,12 @@ pub fn press(
     let text = press.text(Placeholders::unlike(&inputs));
     own_places(issue, theme, &mut press.found[told..]);
     let ((html, mut places), text) = (html?, text?);
-    places
-        .iter_mut()
-        .for_each(|place| own_place(issue, theme, place));
+    for Provenance { place, drawn } in &mut places {
+        own_place(issue, theme, place);
+        drawn
+            .iter_mut()
+            .for_each(|place| own_place(issue, theme, place));
+    }
     let compiled = Compiled {
         slug: issue.slug.clone(),
         title: issue.front.title.clone(),
@@ -235,12 +238,18 @@ impl Press<'_> {
         let [outro_begin, outro_end] = closing::edges(places, self.closing.outro).map(safe);
         let [closing_begin, closing_end] = closing::edges(places, self.closing.whole).map(safe);
         let issue = self.issue;
-        let [preheader, teaser] = [&issue.preheader, &issue.teaser].map(|words| {
-            let words = self.one_liner(words, places);
-            (!words.is_empty()).then(|| safe(words))
-        });
-        // Every theme may ask for it.
-        let preheader = preheader.unwrap_or_else(|| safe(String::new()));
+        let preheader = safe(self.one_liner(&issue.preheader, places));
+        let teaser = self.one_liner(&issue.teaser, places);
+        let front = &issue.front;
+        let title = self.placed(front.title.clone(), "title", marks);
+        let teaser = (!teaser.is_empty()).then(|| safe(self.placed(teaser, "teaser", marks)));
+        let dates = front.dates.map(|dates| dates.shown(self.language()));
+        let dates = dates.map(|dates| self.placed(dates, "dates", marks));
+        let mut names = Vec::new();
+        for (number, author) in front.authors.iter().enumerate() {
+            let key = format!("authors.{number}.name");
+            names.push(self.placed(author.name.clone(), &key, marks));
+        }
         let mut markup = Markup {
             issue,
             theme: self.theme,
@@ -270,9 +279,9 @@ impl Press<'_> {
         let mut href = |link| markup.written(|markup, out| markup.href(out, link));
         let share_url = issue.share.map(&mut href);
         let mut authors = Vec::new();
-        for (author, link) in issue.front.authors.iter().zip(&issue.author_links) {
+        for (name, link) in names.iter().zip(&issue.author_links) {
             let url = link.map(&mut href);
-            authors.push(context! { name => &author.name, url });
+            authors.push(context! { name, url });
         }
         self.notes = kept;
         context! {
@@ -283,15 +292,27 @@ impl Press<'_> {
                 let (name, title) = &issue.list;
                 context! { name, title }
             }),
-            title => &issue.front.title,
-            preheader, teaser,
-            dates => issue.front.dates.map(|dates| dates.shown(self.language())),
+            title, preheader, teaser, dates,
             words => self.words(),
             is_issue => self.mail == Mail::Issue,
             intro, items, outro, notes, share_url, authors, own,
             outro_begin, outro_end, closing_begin, closing_end,
             unsubscribe_url, preferences_url, view_url, postal_address, open_pixel,
         }
+    }
+
+    /// Words of the front matter, with the place of their key where places are asked for. It stands behind them, so
+    /// that a theme that cuts their first letter off gets a letter.
+    fn placed(&self, mut words: String, key: &str, marks: &mut Marks) -> String {
+        if self.options.annotate {
+            let origin = Origin {
+                file: self.theme.templates().count(),
+                offset: self.issue.front.place(key),
+                length: 0,
+            };
+            marks.put(&mut words, origin);
+        }
+        words
     }
 
     /// The issue's own language, or the publication's.
@@ -331,24 +352,7 @@ impl Press<'_> {
         match places.split(page) {
             Ok(template) => Some(template),
             Err(problems) => {
-                for problem in problems {
-                    let own = self.issue.layout.is_some();
-                    let postal = problem.starts_with("`postal_address`");
-                    let message = match own {
-                        true => format!("{problem} in the {part} part"),
-                        false => {
-                            format!("{problem} in the {part} part; the theme must print it once")
-                        }
-                    };
-                    // Of an author's layout both parts are made; told once is enough.
-                    if own && postal && self.found.iter().any(Diagnostic::is_error) {
-                        continue;
-                    }
-                    self.error("theme", message);
-                    if let Some(error) = self.found.last_mut().filter(|_| own && postal) {
-                        error.help = Some("write `{{ postal_address }}` into the footer".into());
-                    }
-                }
+                self.miscounted(places, page, part, problems);
                 None
             }
         }
@@ -421,6 +425,7 @@ impl Press<'_> {
             out: String::new(),
             waiting: Vec::new(),
             listed: 0,
+            for_some: 0,
         }
     }
 

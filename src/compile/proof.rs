@@ -2,6 +2,7 @@
 
 use memchr::memmem::Finder;
 
+use crate::compile::apart::stripped;
 use crate::compile::closing::Closing;
 use crate::compile::markup::table_index;
 use crate::compile::only::SEGMENTS_LIMIT;
@@ -9,6 +10,7 @@ use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::{Mail, Press};
 use crate::compile::{Compiled, Segment, Slot};
 use crate::compile::{items, notes};
+use crate::diagnostic::Diagnostic;
 use crate::issue::block::Block;
 use crate::issue::merge::misplaced;
 use crate::issue::target;
@@ -102,8 +104,10 @@ impl Press<'_> {
     pub(super) fn check_html(&mut self, html: &str) {
         let lower = html.to_ascii_lowercase();
         let holds = |part: &str| memchr::memmem::find(lower.as_bytes(), part.as_bytes()).is_some();
-        for tag in ["<script", "<form", "<iframe", "<object", "<embed", "<base"] {
-            if holds(tag) {
+        let mut told = Vec::new();
+        for (_, tag) in stripped(html) {
+            if !told.contains(&tag) {
+                told.push(tag);
                 self.error(
                     "forbidden",
                     format!("`{tag}>` is stripped by every mailbox; take it out"),
@@ -118,6 +122,40 @@ impl Press<'_> {
                     format!("`{scheme}` addresses are stripped by every mailbox"),
                 );
             }
+        }
+    }
+
+    /// Tells what came out of a page less often than it must, or more often.
+    pub(super) fn miscounted(
+        &mut self,
+        places: &Placeholders,
+        page: &str,
+        part: &str,
+        problems: Vec<String>,
+    ) {
+        let own = self.issue.layout.is_some();
+        // Of an author's layout both parts are made; told once is enough.
+        let lacks = |error: &Diagnostic| {
+            error.code == "unsubscribe" || error.message.starts_with("`postal_address`")
+        };
+        let told = own && self.found.iter().any(lacks);
+        for problem in problems {
+            let message = format!("{problem} in the {part} part");
+            if !own {
+                self.error("theme", format!("{message}; the theme must print it once"));
+            } else if !problem.starts_with("`postal_address`") {
+                self.error("theme", message);
+            } else if !told {
+                let help = "write `{{ postal_address }}` into the footer".to_owned();
+                self.lacks("theme", message, Some(help));
+            }
+        }
+        // Nothing more is made of this page, and its author looks for all that it lacks at once.
+        let (name, wanted) = ("unsubscribe_url", Slot::Unsubscribe);
+        if own && !told && self.mail.can_be_left() && !places.shows(&wanted, page) {
+            let help = link_to(name, own, &wanted);
+            let message = format!("the {part} part has no `{name}`");
+            self.lacks("unsubscribe", message, Some(help));
         }
     }
 
@@ -146,15 +184,8 @@ impl Press<'_> {
                 continue;
             }
             told = true;
-            let help = match (own, &wanted) {
-                (true, _) => format!("link to it in the footer: `<a href=\"{page}\">...</a>`"),
-                (false, Slot::Confirm) => format!("link to it: `[words]({page})`"),
-                (false, _) => format!("the theme must print `{{{{ {page} }}}}`"),
-            };
-            self.error(code, format!("the {part} part has no `{page}`"));
-            if let Some(error) = self.found.last_mut() {
-                error.help = Some(help);
-            }
+            let help = link_to(page, own, &wanted);
+            self.lacks(code, format!("the {part} part has no `{page}`"), Some(help));
         }
         let parts = [&compiled.subject, &compiled.html, &compiled.text];
         let slots: Vec<&Slot> = parts.iter().flat_map(|part| part.slots()).collect();
@@ -170,6 +201,15 @@ impl Press<'_> {
         {
             self.error("slot", "a subject cannot hold an address");
         }
+    }
+}
+
+/// How a page of ours is linked to.
+fn link_to(page: &str, own: bool, wanted: &Slot) -> String {
+    match (own, wanted) {
+        (true, _) => format!("link to it in the footer: `<a href=\"{page}\">...</a>`"),
+        (false, Slot::Confirm) => format!("link to it: `[words]({page})`"),
+        (false, _) => format!("the theme must print `{{{{ {page} }}}}`"),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Blocks to the plain-text part.
 //!
 //! Promises: made from the blocks, never from HTML; lines of at most 72 characters where words allow it;
-//! links among words are numbered and listed below their item. No line ends in a blank.
+//! links among words are numbered and listed below their item, those of a part for some readers stand behind their
+//! words: nobody's numbers have a gap. No line ends in a blank.
 
 use std::borrow::Cow;
 
@@ -32,6 +33,8 @@ pub(crate) struct Text<'a> {
     pub(crate) waiting: Vec<(usize, String)>,
     /// Number of the last listed link.
     pub(crate) listed: usize,
+    /// Parts for some readers that are open: their links have no numbers, for the others would miss them.
+    pub(crate) for_some: usize,
 }
 
 impl Text<'_> {
@@ -77,7 +80,9 @@ impl Text<'_> {
         let around = std::mem::take(&mut self.waiting);
         let place = self.only.iter().position(|known| known == segment);
         self.edge(Segment::Only(table_index(place.unwrap_or(0))));
+        self.for_some += 1;
         self.section(blocks);
+        self.for_some -= 1;
         self.edge(Segment::End);
         self.waiting = around;
     }
@@ -370,6 +375,9 @@ impl Text<'_> {
                     if is_address(&out[start..]) {
                         out.truncate(start);
                         out.push_str(&address);
+                    } else if self.for_some > 0 {
+                        // RFC 3986, appendix C: where an address ends in running text.
+                        out.push_str(&format!(" <{address}>"));
                     } else {
                         self.listed += 1;
                         out.push_str(&format!(" [{}]", self.listed));

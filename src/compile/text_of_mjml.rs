@@ -4,8 +4,9 @@
 //! those made of Markdown. Leaves out what only eyes can see: dividers, spacers, styles.
 
 use crate::compile::Context;
+use crate::compile::apart::AROUND;
 use crate::compile::escape::escape_html;
-use crate::compile::layout::{AROUND, Snapshot};
+use crate::compile::layout::Snapshot;
 use crate::compile::placeholder::{Filling, Wanted};
 use crate::compile::text::{Text, WIDTH, is_address};
 use crate::issue::block::{Inline, plain_text};
@@ -65,6 +66,17 @@ impl Text<'_> {
         }
         let given = |name: &str| element.attribute(name).map(without_entities);
         let href = given("href").filter(|href| !href.trim().is_empty());
+        let raw = Some(element).filter(|element| element.name == "mj-raw");
+        let edge = raw.and_then(|raw| self.places.edge(html_of(raw).trim()));
+        if let Some(begins) = edge {
+            // What waits belongs to those who read on.
+            self.listed_links();
+            self.for_some = match begins {
+                true => self.for_some + 1,
+                false => self.for_some.saturating_sub(1),
+            };
+            return self.out.push_str(html_of(element).trim());
+        }
         match element.name.as_str() {
             "mj-image" | "mj-carousel-image" => {
                 let alt = given("alt").filter(|alt| !alt.trim().is_empty());
@@ -80,11 +92,6 @@ impl Text<'_> {
                         _ => self.component(inner, depth + 1),
                     }
                 }
-            }
-            "mj-raw" if self.places.is_edge(html_of(element).trim()) => {
-                // A part lists its own links.
-                self.listed_links();
-                self.out.push_str(html_of(element).trim());
             }
             "mj-head" | "mj-divider" | "mj-spacer" | "mj-style" | "mj-attributes" => {}
             _ => match &element.content {
@@ -134,6 +141,7 @@ impl Text<'_> {
     fn html(&mut self, html: &str) {
         let mut words = Words {
             listed: self.listed,
+            for_some: self.for_some > 0,
             image: self.words.image.clone(),
             ..Words::default()
         };
@@ -199,6 +207,8 @@ struct Words {
     link: Option<(String, usize)>,
     links: Vec<(usize, String)>,
     listed: usize,
+    /// Whether some readers alone get it.
+    for_some: bool,
     image: String,
 }
 
@@ -321,6 +331,8 @@ impl Words {
         let label = self.text.get(start..).unwrap_or_default().trim();
         if label.is_empty() {
             self.text.push_str(&href);
+        } else if self.for_some && !is_address(label) {
+            self.text.push_str(&format!(" <{href}>"));
         } else if !is_address(label) {
             self.listed += 1;
             self.text.push_str(&format!(" [{}]", self.listed));

@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 use super::hygiene::MOST_ISSUES;
 use super::schema::nearest;
-use super::{ALL_RELAYS, Config, Relay, RelayKind, TlsPolicy};
+use super::{ALL_RELAYS, Config, Relay, RelayKind, Signup, TlsPolicy};
 use crate::slug::Slug;
 
 /// Messages in one write: each stands in memory twice, and each is in doubt when the sender dies.
@@ -24,7 +24,11 @@ pub(super) type Complaint = (String, String);
 pub(super) fn check(config: &Config) -> Vec<Complaint> {
     let mut all = Complaints(Vec::new());
     all.publication(config);
-    all.ranges(config);
+    all.reach(config);
+    all.shares(config);
+    all.store(config);
+    all.signup(&config.signup);
+    all.keys(config);
     if !is_filter(&config.log.level) {
         let what = format!(
             "`{}` is no level; expected `info` or `pressrun=debug`",
@@ -144,8 +148,8 @@ impl Complaints {
         }
     }
 
-    fn ranges(&mut self, config: &Config) {
-        let send = &config.send;
+    /// How many may come, and by which names.
+    fn reach(&mut self, config: &Config) {
         for (key, number) in [
             (
                 "database.connections",
@@ -189,7 +193,10 @@ impl Complaints {
                 self.say("http.admin_hosts", what);
             }
         }
-        let stages = &config.stages;
+    }
+
+    fn shares(&mut self, config: &Config) {
+        let (send, stages) = (&config.send, &config.stages);
         for (key, share) in [
             ("send.jitter", send.jitter),
             ("stages.bounces", stages.bounces),
@@ -206,6 +213,9 @@ impl Complaints {
         if send.retry.is_empty() {
             self.say("send.retry", "needs one wait at least, such as \"15m\"");
         }
+    }
+
+    fn store(&mut self, config: &Config) {
         let url = config.database.url.expose_secret();
         if !["sqlite:", "postgres://", "postgresql://"]
             .iter()
@@ -222,23 +232,31 @@ impl Complaints {
             let what = format!("must be between 1 and {most}");
             self.say("hygiene.probe_after", what);
         }
-        if !(1..=24).contains(&config.signup.proof_bits) {
+    }
+
+    fn signup(&mut self, signup: &Signup) {
+        if !(1..=24).contains(&signup.proof_bits) {
             self.say("signup.proof_bits", "must be between 1 and 24");
         }
-        for tag in &config.signup.tags {
+        for tag in &signup.tags {
             if let Err(error) = Slug::parse(tag) {
                 self.say("signup.tags", format!("`{tag}` is no tag: {error}"));
             }
         }
-        if config.signup.form_min_age >= config.signup.form_max_age {
+        if signup.form_min_age >= signup.form_max_age {
             self.say(
                 "signup.form_min_age",
                 "must be shorter than `signup.form_max_age`",
             );
         }
+    }
+
+    /// The domains that mail comes from and goes back to, and what signs it.
+    fn keys(&mut self, config: &Config) {
+        let dkim = &config.dkim;
         for (key, domain) in [
-            ("send.bounce_domain", &send.bounce_domain),
-            ("dkim.domain", &config.dkim.domain),
+            ("send.bounce_domain", &config.send.bounce_domain),
+            ("dkim.domain", &dkim.domain),
         ] {
             if let Some(domain) = domain.as_deref().filter(|domain| !is_domain(domain)) {
                 self.say(
@@ -247,7 +265,6 @@ impl Complaints {
                 );
             }
         }
-        let dkim = &config.dkim;
         for (key, selector) in [
             ("dkim.selector", &dkim.selector),
             ("dkim.ed25519_selector", &dkim.ed25519_selector),

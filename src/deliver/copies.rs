@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -18,8 +18,10 @@ use crate::compile::only::NOBODY;
 use crate::config::Relay;
 use crate::config::privacy::Tracking;
 use crate::deliver::queue::Job;
+use crate::deliver::signing;
 use crate::dkim::Signer;
 use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
+use crate::lock::lock;
 use crate::message::copy::{CopyRecord, Values};
 use crate::message::{MessageTemplate, RenderError, RunHeaders, envelope_sender};
 use crate::run;
@@ -136,6 +138,7 @@ impl Copies {
         let mut copy = CopyRecord::new(to, now, kid);
         copy.name.clone_from(&row.name);
         copy.subscription = (row.subscription != 0).then_some(SubscriptionKey(row.subscription));
+        copy.manage = row.manage_key.map(SubscriptionKey);
         copy.relay = Some(self.relay.clone());
         copy.signed = Some(made.template.signed_by().mark.clone());
         copy.test = row.kind.as_deref() == Some("test");
@@ -253,20 +256,13 @@ impl Copies {
         if untracked {
             compiled = compiled.untracked();
         }
+        let signers = self.signers.iter().cloned();
+        let signers = signing::speaking_for(&self.app.config, signers, &headers.from_address);
         Ok(Made {
-            template: MessageTemplate::for_relay(
-                &compiled,
-                headers,
-                self.signers.clone(),
-                &self.more,
-            )?,
+            template: MessageTemplate::for_relay(&compiled, headers, signers, &self.more)?,
             bounce_domain: headers.bounce_domain.clone(),
         })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Which subject of its run's test a job has, and the revision where that is not the run's own.

@@ -37,8 +37,8 @@ const BEAT: Duration = Duration::from_secs(30);
 
 /// What the dispatcher remembers between two rounds.
 #[derive(Default)]
-struct Memory {
-    runs: HashMap<RunId, Arc<Run>>,
+pub(super) struct Memory {
+    pub(super) runs: HashMap<RunId, Arc<Run>>,
     /// Issue runs at the last heartbeat.
     under_way: HashSet<RunId>,
     told: Option<Trouble>,
@@ -54,7 +54,9 @@ struct Memory {
     watched: Watched,
     telling: Telling,
     standing: Standing,
-    signing: Signing,
+    pub(super) signing: Signing,
+    /// The disk was full at the last round.
+    full: bool,
     /// The store's fault was told, or the guard's.
     failing: bool,
     unguarded: bool,
@@ -142,6 +144,9 @@ impl Engine {
             );
             return Ok(());
         }
+        if self.is_full(memory) {
+            return Ok(());
+        }
         if self.charge != Charge::Mails {
             self.start_due(&mut memory.clocks).await?;
             self.finish_cancelled(memory).await?;
@@ -177,12 +182,7 @@ impl Engine {
         // The time that the guard looked at is the time by which jobs are taken up: a clock that jumps meanwhile makes
         // none due and none old.
         let now = shared.app.clock.now();
-        let doubtful = self.is_doubtful(memory, now).await;
-        if doubtful
-            || self
-                .may_not_sign(&mut memory.signing, &memory.runs, now)
-                .await?
-        {
+        if self.is_doubtful(memory, now).await || self.may_not_sign(memory, now).await? {
             return Ok(());
         }
         self.beat(memory).await;
@@ -214,6 +214,21 @@ impl Engine {
             .await;
         self.tell(memory, trouble).await;
         Ok(())
+    }
+
+    /// Whether the disk with the database is full: nothing is taken up then, and what waits is forgotten, until there is
+    /// room in reserve again.
+    fn is_full(&self, memory: &mut Memory) -> bool {
+        let store = &self.shared.app.store;
+        if store.full_since().is_none() || store.keep_reserve() {
+            if std::mem::take(&mut memory.full) {
+                tracing::info!("the disk with the database has room again");
+            }
+            return false;
+        }
+        memory.full = true;
+        self.shared.retain(|_| false);
+        true
     }
 
     /// Takes out what a cancel that was killed left in the queue.
@@ -262,9 +277,7 @@ impl Engine {
         let app = &shared.app;
         let system = run.id() == RunId::SYSTEM;
         let Some(via) = shared.via(run) else {
-            let why = format!("`{}` names a relay that is not described", run.relay);
-            shared.hold(run.id(), &why).await;
-            return Ok(());
+            return self.leave_to_others(run).await;
         };
         let wanted = ((shared.connections() * 16) / sending.max(1)).max(512);
         if shared.stands_still(via) && shared.queue.len(run.id()) > 0 {

@@ -20,15 +20,17 @@ use crate::store::Store;
 /// A sender that was away for longer may be a machine restored from an image.
 const GAP: Duration = Duration::from_secs(3600);
 
-/// The right to send from a SQLite database, or as a node: an operating-system lock, so it ends with the process.
+/// The right to send from a SQLite database, or as a node: an operating-system lock, so it ends with the
+/// process.
 #[derive(Debug)]
 pub(crate) struct SendingLock {
     _file: File,
 }
 
 impl SendingLock {
-    /// Where the lock lies: beside a SQLite database, from which one process alone may send; else in the folder of
-    /// this node, because a second process of its name would fence the first, and only other machines may send too.
+    /// Where the lock lies: beside a SQLite database, from which one process alone may send; else in the
+    /// folder of this node, because a second process of its name would fence the first, and only other
+    /// machines may send, too.
     pub(crate) fn path(app: &App, node: &str) -> anyhow::Result<PathBuf> {
         if let Some(database) = app.store.sqlite_path() {
             return Ok(SendingLock::beside(database));
@@ -121,8 +123,8 @@ impl Generation {
         }
     }
 
-    /// Why runs under way must be held, if nothing was sent for too long; of a run that is under way since later than
-    /// the given instant nobody missed anything.
+    /// Why runs under way must be held, if nothing was sent for too long; of a run that is under way since
+    /// later than the given instant nobody missed anything.
     pub(crate) async fn slept(&self, app: &App) -> anyhow::Result<Option<(Timestamp, String)>> {
         let beat = Timestamp(number(app.store.meta(HEARTBEAT).await?));
         let why = (beat.0 > 0).then(|| slept(app.clock.now(), beat)).flatten();
@@ -137,23 +139,26 @@ impl Generation {
             Outside::Missing if inside == 0 || !store.is_sqlite() => 0,
             Outside::Missing => {
                 return Ok(Some(format!(
-                    "runs were sent from this database (generation {inside}), and `{}` is not there: it looks restored \
-                     from a backup or moved here, and where it is not the newest, sending on could mail readers twice, and those who left since",
+                    "runs were sent from this database (generation {inside}), and `{}` is not there: it \
+                     looks restored from a backup or moved here, and where it is not the newest, sending on \
+                     could mail readers twice, and those who left since",
                     self.path.display()
                 )));
             }
             Outside::Unreadable => {
                 return Ok(Some(format!(
-                    "`{}` holds no number, so nobody knows whether the database (generation {inside}) is the newest; \
-                     where it is restored from a backup, sending on could mail readers twice, and those who left since",
+                    "`{}` holds no number, so nobody knows whether the database (generation {inside}) is the \
+                     newest; where it is restored from a backup, sending on could mail readers twice, and \
+                     those who left since",
                     self.path.display()
                 )));
             }
         };
         if inside < outside {
             return Ok(Some(format!(
-                "the database is older than this machine remembers (generation {inside}, seen {outside}): \
-                 it looks restored from a backup, and sending on could mail readers twice, and those who left since"
+                "the database is older than this machine remembers (generation {inside}, seen {outside}): it \
+                 looks restored from a backup, and sending on could mail readers twice, and those who left \
+                 since"
             )));
         }
         Ok(None)
@@ -236,8 +241,8 @@ pub(crate) fn slept(now: Timestamp, beat: Timestamp) -> Option<String> {
     })
 }
 
-/// The same of a sender that lived all the while, and by the machine's own clock was away for `passed`: a wall clock that
-/// gained much more was set.
+/// The same of a sender that lived all the while, and by the machine's own clock was away for `passed`: a
+/// wall clock that gained much more was set.
 pub(super) fn gone(now: Timestamp, beat: Timestamp, passed: Duration) -> Option<String> {
     let slept = slept(now, beat)?;
     let gained = now.since(beat).saturating_sub(passed);
@@ -245,8 +250,8 @@ pub(super) fn gone(now: Timestamp, beat: Timestamp, passed: Duration) -> Option<
         return Some(slept);
     }
     Some(format!(
-        "the clock was set forward by {} minutes with a run under way, by hand, by NTP, or because the machine was \
-         restored from an image; look at the clock",
+        "the clock was set forward by {} minutes with a run under way, by hand, by NTP, or because the \
+         machine was restored from an image; look at the clock",
         gained.as_secs() / 60
     ))
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::app::keys;
 use crate::clock::Timestamp;
 use crate::deliver::Engine;
+use crate::deliver::dispatch::Memory;
 use crate::id::RunId;
 use crate::status::RunStatus;
 use crate::store::StoreError;
@@ -38,10 +39,10 @@ impl Engine {
     /// Whether nothing may be signed now; what is under way is held then.
     pub(super) async fn may_not_sign(
         &self,
-        signing: &mut Signing,
-        runs: &HashMap<RunId, Arc<Run>>,
+        memory: &mut Memory,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let (signing, runs) = (&mut memory.signing, &memory.runs);
         let keyring = &self.shared.app.keyring;
         keyring.look_now();
         let why = match keyring.signing() {

@@ -1,7 +1,8 @@
 //! Group commit: the markers and outcomes of all connections in one transaction at a time.
 //!
 //! Promises: a caller hears of its commit only once it is durable. While the store is down outcomes are
-//! kept and tried again without limit; markers are refused, so that no terminator goes out unmarked.
+//! kept and tried again without limit; markers are refused, so that no terminator goes out unmarked. On a full disk the
+//! outcomes have what was kept in reserve, and no marker gets any of it.
 
 use std::time::Duration;
 
@@ -121,8 +122,15 @@ async fn commit(app: &App, boot: i64, group: &mut Vec<Entry>) {
         markers.append(&mut entry.markers);
     }
     let mut troubled = false;
+    let full = app.store.full_since().is_some();
+    if full {
+        markers.clear();
+    }
     let wished = !markers.is_empty();
     let committed = loop {
+        if settled.is_empty() && markers.is_empty() {
+            break Default::default();
+        }
         let now = app.clock.now();
         match app.store.commit_ledger(boot, &settled, &markers, now).await {
             Ok(committed) => break committed,
@@ -133,10 +141,10 @@ async fn commit(app: &App, boot: i64, group: &mut Vec<Entry>) {
                 }
                 // A marker whose commit is in doubt is not asked for again.
                 markers.clear();
-                if settled.is_empty() {
-                    break Default::default();
+                let outcomes = !settled.is_empty();
+                if outcomes && !(error.is_full() && app.store.make_room()) {
+                    tokio::time::sleep(RETRY).await;
                 }
-                tokio::time::sleep(RETRY).await;
             }
         }
     };

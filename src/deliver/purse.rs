@@ -5,7 +5,7 @@
 //! spread out besides. Of the large ones a part is kept for system mails, for which somebody waits. Whoever finds the
 //! purse empty waits, and one task fills it ([`keep`]).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,6 +16,7 @@ use crate::config::Relay;
 use crate::deliver::Shared;
 use crate::deliver::relays::LiveRelay;
 use crate::deliver::standing::Wait;
+use crate::lock::lock;
 use crate::rate::cap::{Cap, Grant, Unused};
 use crate::rate::{Bucket, Rate, Span, warm_up};
 use crate::stats::grouped;
@@ -311,7 +312,7 @@ impl Purse {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

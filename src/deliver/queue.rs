@@ -8,13 +8,14 @@
 use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::deliver::standing::{Coin, Standing, Turns, Via, Wait};
 use crate::id::RunId;
+use crate::lock::lock;
 use crate::store::leases::Queued;
 use crate::store::runs::Run;
 
@@ -348,6 +349,26 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
+    /// Domains of those whose jobs wait, up to so many of the `wanted` ones, each once.
+    pub(crate) fn domains(&self, wanted: impl Fn(&str) -> bool, most: usize) -> Vec<String> {
+        let inner = lock(&self.inner);
+        let lines = inner.system.iter().chain(&inner.runs);
+        let mut found = Vec::new();
+        for job in lines.flat_map(|line| &line.jobs) {
+            if found.len() >= most {
+                break;
+            }
+            let domain = job.row.address.rsplit_once('@');
+            let domain = domain.map(|(_, domain)| domain.to_ascii_lowercase());
+            if let Some(domain) = domain.filter(|domain| wanted(domain))
+                && !found.contains(&domain)
+            {
+                found.push(domain);
+            }
+        }
+        found
+    }
+
     /// Lets those who wait look again.
     pub(crate) fn look_again(&self) {
         self.changed.notify_waiters();
@@ -427,8 +448,4 @@ impl Inner {
         };
         &mut self.runs[index]
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,11 +4,12 @@
 //! held and not finished. Leaves the counting to `blame`.
 
 use crate::clock::Timestamp;
+use crate::deliver::Shared;
 use crate::deliver::blame::{Blame, Refusal, UNKNOWN};
 use crate::deliver::relays::LiveRelay;
-use crate::deliver::{Shared, lock};
 use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId};
+use crate::lock::lock;
 use crate::reply::reason::{Reason, classify};
 use crate::reply::{Reply, Stage};
 use crate::retry;

@@ -4,13 +4,14 @@
 //! differs. Leaves what is done about it to `relays` and `direct`.
 
 use crate::clock::Timestamp;
+use crate::deliver::Shared;
 use crate::deliver::direct::line::Line;
 use crate::deliver::queue::Job;
 use crate::deliver::refused::Refused;
 use crate::deliver::relays::LiveRelay;
-use crate::deliver::{Shared, lock};
 use crate::delivery::State;
 use crate::id::DeliveryKey;
+use crate::lock::lock;
 use crate::reply::scope::{Verdict, scope};
 use crate::reply::{Reply, Stage, hint};
 use crate::smtp::error::SessionError;

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::deliver::{Engine, Shared, lock};
+use crate::deliver::{Engine, Shared};
 use crate::delivery::{Outcome, Settled};
 use crate::id::{ListId, RunId};
+use crate::lock::lock;
 use crate::rollout::{self, Answers, BAND, Limits, Numbers, provider};
 use crate::status::RunStatus;
 use crate::store::StoreError;

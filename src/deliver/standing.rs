@@ -6,7 +6,7 @@
 //! configuration says to wait for its cap.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use crate::config::kind::WhenFull;
 use crate::deliver::breaker::Breaker;
 use crate::deliver::purse::Purse;
 use crate::id::RunId;
+use crate::lock::lock;
 
 /// Messages by which a relay may run ahead of its share: some for each connection, so that none waits for
 /// another's answer.
@@ -116,7 +117,7 @@ impl Standing {
     }
 
     fn refused(&self) -> MutexGuard<'_, HashSet<RunId>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.refused)
     }
 }
 

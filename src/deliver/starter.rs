@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::{Timestamp, uptime};
 use crate::deliver::Engine;
 use crate::id::ListId;
-use crate::run::plan;
+use crate::run::{guards, plan};
 use crate::schedule::span;
 use crate::status::RunStatus;
 use crate::store::StoreError;
@@ -82,6 +82,8 @@ impl Engine {
                     span(late),
                     span(app.config.send.late_start)
                 )
+            } else if let Some(why) = self.found_otherwise(run).await? {
+                why
             } else {
                 if app.store.start_run(run.id(), now).await? {
                     tracing::info!(run.id = run.id, "the hour of a run has come");
@@ -99,6 +101,23 @@ impl Engine {
                 .await?;
         }
         Ok(())
+    }
+
+    /// What has become of the list of `run` since it was planned, where that is far from what the author saw then.
+    async fn found_otherwise(&self, run: &Run) -> Result<Option<String>, StoreError> {
+        let (Some(then), Some(list)) = (run.expected, run.list_id) else {
+            return Ok(None);
+        };
+        let store = &self.shared.app.store;
+        let now = store
+            .confirmed_on(ListId(list), run.monthly == 1)
+            .await?
+            .readers;
+        Ok(guards::is_far(now, then).then(|| {
+            format!(
+                "it would go to {now} readers, and to {then} when it was planned; look at the list, then let it go on"
+            )
+        }))
     }
 
     /// Works out when it is the readers' own hour, before their freeze begins.

@@ -6,10 +6,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::lock::lock;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -78,7 +80,7 @@ impl Watchdog {
     }
 
     fn steps(&self) -> MutexGuard<'_, HashMap<u64, Step>> {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.steps)
     }
 }
 

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use super::{Desk, Findings};
 use crate::app::keys;
 use crate::clock::Timestamp;
-use crate::deliver;
+use crate::deliver::{self, setup};
 use crate::keyring::Keyring;
 use crate::lists;
 use crate::store::durability::Durability;
@@ -79,6 +79,16 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
             Err(_) => out.unknown("keyring-owner", "the database holds no tables yet"),
         }
     }
+    match setup::is_outdated(&store, desk.config, "").await {
+        Ok(None) => {}
+        Ok(Some(why)) => out.warn(
+            "sender",
+            why,
+            "a run begun now would go out half by the old configuration",
+        ),
+        // No tables yet: another check tells it.
+        Err(_) => {}
+    }
     let state = desk.base.join(&desk.config.paths.state);
     match deliver::is_older(&store, &state).await {
         Ok(None) => out.ok(
@@ -126,30 +136,8 @@ fn tell(found: &Durability, out: &mut Findings) {
                 "database",
                 format!("SQLite {version}, {} MiB", octets / (1024 * 1024)),
             );
-            if journal == "wal" && *synchronous >= 2 {
-                out.ok(
-                    "commit",
-                    "a commit is on the disk before anything leaves (WAL, synchronous full)",
-                );
-            } else {
-                out.error(
-                    "commit",
-                    format!("a commit may be lost in a power cut (journal {journal}, synchronous {synchronous})"),
-                    "the file may lie where WAL is not possible; move it to a disk of this machine",
-                );
-            }
-            match integrity.as_deref() {
-                Some("ok") => out.ok("integrity", "every page of the file is sound"),
-                Some(fault) => out.error(
-                    "integrity",
-                    format!("the file is damaged: {fault}"),
-                    "stop sending and go back to the last backup",
-                ),
-                None => out.unknown(
-                    "integrity",
-                    "the file is too large for a look through all its pages",
-                ),
-            }
+            sqlite_commit(journal, *synchronous, out);
+            pages(integrity.as_deref(), out);
             if *ahead {
                 out.error(
                     "schema",
@@ -169,48 +157,91 @@ fn tell(found: &Durability, out: &mut Findings) {
                 let found = settings.iter().find(|(known, _)| known == name);
                 found.map_or("", |(_, setting)| setting.as_str())
             };
-            let off: Vec<&str> = ["fsync", "full_page_writes"]
-                .into_iter()
-                .filter(|name| setting(name) != "on")
-                .collect();
-            let commit = setting("synchronous_commit");
-            if !off.is_empty() {
-                out.error(
-                    "commit",
-                    format!(
-                        "a power cut may damage the database: {} is off",
-                        off.join(" and ")
-                    ),
-                    "switch it on in postgresql.conf and restart the server",
-                );
-            } else if matches!(commit, "off") {
-                out.error(
-                    "commit",
-                    "a commit may be lost in a crash: synchronous_commit is off",
-                    "the connection asks for `on`; something between here and the server takes it back",
-                );
-            } else {
-                out.ok(
-                    "commit",
-                    format!("a commit is on the disk before anything leaves (synchronous_commit {commit})"),
-                );
-            }
-            if *standby {
-                out.error(
-                    "replication",
-                    "the server is a standby and takes no writes",
-                    "let `database.url` name the primary",
-                );
-            } else if *followers > 0 && setting("synchronous_standby_names").is_empty() {
-                out.warn(
-                    "replication",
-                    "standbys follow asynchronously: after a failover, the last markers may be missing",
-                    "after a failover say `pressrun resume --yes` only when you know which mails left",
-                );
-            } else {
-                out.ok("replication", format!("{followers} standbys follow"));
-            }
+            postgres_commit(setting, out);
+            let waits = !setting("synchronous_standby_names").is_empty();
+            replication(*standby, *followers, waits, out);
         }
+    }
+}
+
+fn sqlite_commit(journal: &str, synchronous: i64, out: &mut Findings) {
+    if journal == "wal" && synchronous >= 2 {
+        out.ok(
+            "commit",
+            "a commit is on the disk before anything leaves (WAL, synchronous full)",
+        );
+    } else {
+        out.error(
+            "commit",
+            format!(
+                "a commit may be lost in a power cut (journal {journal}, synchronous {synchronous})"
+            ),
+            "the file may lie where WAL is not possible; move it to a disk of this machine",
+        );
+    }
+}
+
+/// What a look through all pages of the file found; none when it is too large for that.
+fn pages(integrity: Option<&str>, out: &mut Findings) {
+    match integrity {
+        Some("ok") => out.ok("integrity", "every page of the file is sound"),
+        Some(fault) => out.error(
+            "integrity",
+            format!("the file is damaged: {fault}"),
+            "stop sending and go back to the last backup",
+        ),
+        None => out.unknown(
+            "integrity",
+            "the file is too large for a look through all its pages",
+        ),
+    }
+}
+
+fn postgres_commit<'a>(setting: impl Fn(&str) -> &'a str, out: &mut Findings) {
+    let off: Vec<&str> = ["fsync", "full_page_writes"]
+        .into_iter()
+        .filter(|name| setting(name) != "on")
+        .collect();
+    let commit = setting("synchronous_commit");
+    if !off.is_empty() {
+        out.error(
+            "commit",
+            format!(
+                "a power cut may damage the database: {} is off",
+                off.join(" and ")
+            ),
+            "switch it on in postgresql.conf and restart the server",
+        );
+    } else if commit == "off" {
+        out.error(
+            "commit",
+            "a commit may be lost in a crash: synchronous_commit is off",
+            "the connection asks for `on`; something between here and the server takes it back",
+        );
+    } else {
+        out.ok(
+            "commit",
+            format!("a commit is on the disk before anything leaves (synchronous_commit {commit})"),
+        );
+    }
+}
+
+/// Whether other servers follow, and a commit `waits` for them.
+fn replication(standby: bool, followers: i64, waits: bool, out: &mut Findings) {
+    if standby {
+        out.error(
+            "replication",
+            "the server is a standby and takes no writes",
+            "let `database.url` name the primary",
+        );
+    } else if followers > 0 && !waits {
+        out.warn(
+            "replication",
+            "standbys follow asynchronously: after a failover, the last markers may be missing",
+            "after a failover say `pressrun resume --yes` only when you know which mails left",
+        );
+    } else {
+        out.ok("replication", format!("{followers} standbys follow"));
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use secrecy::ExposeSecret;
 
 use super::{Desk, Findings};
-use crate::deliver;
+use crate::deliver::signing;
 use crate::keyring::Keyring;
 
 const MIB: u64 = 1024 * 1024;
@@ -45,7 +45,7 @@ pub(super) fn modes(desk: &Desk<'_>, path: &Path, out: &mut Findings) {
         ),
     }
     if let Some((_, relay)) = desk.config.first_relay() {
-        match deliver::signers(desk.config, desk.base, relay) {
+        match signing::signers(desk.config, desk.base, relay) {
             Ok(signers) => {
                 for signer in signers {
                     out.ok(

@@ -9,6 +9,7 @@ use reqwest::{Client, Method, StatusCode};
 
 use super::{Desk, Findings, site};
 use crate::dkim::verify::{Failure, Parts, Signature, signatures};
+use crate::message::received::{decoded, tokens};
 use crate::token::{self, Purpose};
 
 /// The header fields by which a reader leaves in one click (RFC 8058, section 3).
@@ -249,43 +250,4 @@ async fn links(desk: &Desk<'_>, parts: &Parts<'_>, offline: bool, out: &mut Find
 async fn ask(client: &Client, url: &str) -> reqwest::Result<StatusCode> {
     let answer = client.request(Method::HEAD, url).send().await?;
     Ok(answer.status())
-}
-
-/// The distinct tokens behind `base`, in their order.
-fn tokens<'a>(text: &'a str, base: &str) -> Vec<&'a str> {
-    let mut found = Vec::new();
-    for (at, _) in text.match_indices(base) {
-        let rest = &text[at + base.len()..];
-        let letter = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let end = rest.find(|c| !letter(c)).unwrap_or(rest.len());
-        if end > 0 && !found.contains(&&rest[..end]) {
-            found.push(&rest[..end]);
-        }
-    }
-    found
-}
-
-/// RFC 2045, section 6.7, backwards: soft breaks go, `=XX` becomes its octet. Parts in other encodings come
-/// out as they are; this house writes none.
-fn decoded(body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len());
-    let mut rest = body;
-    while let Some((&octet, after)) = rest.split_first() {
-        let digits = after
-            .get(..2)
-            .filter(|pair| pair.iter().all(u8::is_ascii_hexdigit));
-        let digits = digits.and_then(|pair| std::str::from_utf8(pair).ok());
-        rest = match (octet, digits) {
-            (b'=', _) if after.starts_with(b"\r\n") => &after[2..],
-            (b'=', Some(digits)) => {
-                out.extend(u8::from_str_radix(digits, 16));
-                &after[2..]
-            }
-            _ => {
-                out.push(octet);
-                after
-            }
-        };
-    }
-    out
 }

@@ -113,8 +113,10 @@ impl Top<'_> {
 
     /// Whether a line is the publication's name, as a mail has it above its title.
     fn is_masthead(&self, text: &str) -> bool {
-        !self.masthead.is_empty()
-            && text.trim_matches(['#', '*', ' ']).to_lowercase() == self.masthead
+        // "The Hive Letter" is "Hive Letter", too.
+        let bare = |name: &str| name.strip_prefix("the ").unwrap_or(name).to_owned();
+        let name = text.trim_matches(['#', '*', ' ']).to_lowercase();
+        !self.masthead.is_empty() && bare(&name) == bare(&self.masthead)
     }
 
     /// A field of a mail's own head, as a forwarded one has them in its text.
@@ -152,7 +154,8 @@ impl Top<'_> {
         let words = beside.iter().filter(|part| !footer::is_footer(part));
         let words: Vec<&str> = words.copied().collect();
         // "Issue 14 | The Post | 2 June 2026" is a masthead.
-        if self.found.title.is_none() && words.iter().any(|part| part.contains(' ')) {
+        let says = |part: &&str| part.contains(' ') && !is_numbering(part);
+        if self.found.title.is_none() && words.iter().any(says) {
             self.title(&words.join(" | "));
         } else {
             let beside = beside.iter().map(|part| (*part).to_owned());
@@ -206,6 +209,20 @@ fn is_above_day(below: &[&str]) -> bool {
 pub(super) fn day(line: &str) -> Option<((Date, Date), Vec<&str>)> {
     let alone = dates::line(line).map(|dates| (dates, Vec::new()));
     alone.or_else(|| dates::beside(line))
+}
+
+/// Whether words are the number of an issue and nothing else: "Issue 12", "No. 7", "Vol. 3 #4".
+fn is_numbering(words: &str) -> bool {
+    let numbers = |word: &str| {
+        let lower = word.trim_end_matches(['.', ':', ',']).to_lowercase();
+        let named = [
+            "issue", "no", "nr", "number", "vol", "volume", "edition", "week",
+        ];
+        let bare = lower.trim_start_matches('#');
+        named.contains(&lower.as_str())
+            || !bare.is_empty() && bare.bytes().all(|octet| octet.is_ascii_digit())
+    };
+    words.split_whitespace().all(numbers)
 }
 
 /// What a site shows below the day: how often it was liked, and for whom it is.
@@ -334,6 +351,19 @@ mod tests {
         for left in ["Jane Doe", "Jun 21", "\u{2219} Paid", "12", "4", "Share"] {
             assert!(told.contains(&format!("`{left}`")), "{left}: {told}");
         }
+    }
+
+    #[test]
+    fn the_name_and_the_number_of_a_publication_are_no_title() {
+        let mut found = Found::default();
+        let text = "The Hive Letter\nIssue 12 | 1-7 June 2026\n\nFive things\n\nHello,\n";
+        head(text, "Hive Letter", &mut found);
+        assert_eq!(found.title.as_deref(), Some("Five things"));
+        let told = found.notes.join("\n");
+        assert!(told.contains("`The Hive Letter`, `Issue 12`"), "{told}");
+        let mut found = Found::default();
+        head("Issue 14 | The Post | 2 June 2026\n", "", &mut found);
+        assert_eq!(found.title.as_deref(), Some("Issue 14 | The Post"));
     }
 
     #[test]

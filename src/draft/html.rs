@@ -22,6 +22,7 @@ mod element;
 mod embeds;
 mod inline;
 mod lists;
+mod masthead;
 mod notes;
 
 /// Nobody writes deeper; a hostile file does.
@@ -59,21 +60,26 @@ pub(super) fn read(text: &str, format: Format) -> Found {
         .filter(|text| !text.is_empty());
     let time = first(&page, "time[datetime]").and_then(|time| time.value().attr("datetime"));
     found.dates = time.and_then(|time| dates::line(time.get(..10).unwrap_or(time)));
+    if format == Format::Substack {
+        masthead::header(&page, &mut found);
+    }
     walk.base = base_level(&page, walk.title);
     // What a tool puts around the text is not the author's.
     let bodies = [".e-content", ".available-content", ".body.markup", "body"];
     if let Some(body) = bodies.iter().find_map(|body| first(&page, body)) {
         walk.block(body, 0, subtitle);
     }
-    if found.title.is_none() {
-        let title = first(&page, "title").map(|title| walk.words.plain(title));
-        found.title = title.filter(|title| !title.is_empty());
-    }
-    if found.dates.is_none() {
-        date_line(&mut walk.pieces, &mut found);
-    }
+    let named = first(&page, "title").map(|title| walk.words.plain(title));
+    let named = named.filter(|title| !title.is_empty());
     found.notes.append(&mut walk.notes);
     found.pieces = walk.pieces;
+    if format == Format::Beehiiv && found.title.is_some() {
+        masthead::take(&mut found, named.as_deref());
+    }
+    found.title = found.title.take().or(named);
+    if found.dates.is_none() {
+        date_line(&mut found);
+    }
     rubrics(&mut found.pieces);
     small_print(&mut found);
     head::teaser(&mut found);
@@ -117,8 +123,9 @@ fn small_print(found: &mut Found) {
 }
 
 /// A date that stands among the first paragraphs.
-fn date_line(pieces: &mut Vec<Piece>, found: &mut Found) {
-    let dated = pieces
+fn date_line(found: &mut Found) {
+    let dated = found
+        .pieces
         .iter()
         .take(4)
         .enumerate()
@@ -132,7 +139,7 @@ fn date_line(pieces: &mut Vec<Piece>, found: &mut Found) {
             _ => None,
         });
     if let Some((at, dates, beside)) = dated {
-        pieces.remove(at);
+        found.pieces.remove(at);
         found.dates = Some(dates);
         found.notes.extend(head::above(&beside));
     }
@@ -354,16 +361,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn note(&mut self, label: String, element: ElementRef<'_>) {
-        let text = self.words.children(element, 0).replace('\n', " ");
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        self.pieces.push(Piece::of(Kind::Note { label, text }));
-    }
-
     fn heading(&mut self, element: ElementRef<'_>, level: usize) {
         let text = self.words.children(element, 0).replace("  \n", " ");
         let text = text.trim();
         let images = self.words.take_images();
+        let class = element.value().attr("class").unwrap_or_default();
+        if class
+            .split_whitespace()
+            .any(|class| class == "graf--kicker")
+        {
+            self.notes.extend(head::above(&[self.words.plain(element)]));
+            return self.pieces.extend(images);
+        }
         let again = self
             .title
             .is_some_and(|title| self.words.plain(title) == self.words.plain(element));

@@ -35,7 +35,7 @@ pub(super) enum Kind {
     Rule,
     /// What could not be kept, at its place: its kind, its address and its words.
     LeftOut(String),
-    /// A footnote; what mentions it is `[^label]`.
+    /// A footnote; what mentions it is `[^label]`. Its paragraphs are parted by blank lines.
     Note {
         label: String,
         text: String,

@@ -3,14 +3,11 @@
 //! Promises: what is written is read back by `issue` as it was meant; each guess is a comment at its
 //! place, which no reader sees, and a line number for the author.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
-
-use url::Url;
 
 use crate::draft::links::TODO;
 use crate::draft::piece::{Entry, Kind, Piece};
-use crate::draft::{Draft, Format, Found, Guess, quoted};
+use crate::draft::{Draft, Format, Found, Guess, pictures, quoted};
 
 /// Writes the whole file.
 pub(super) fn draft(format: Format, found: Found) -> Draft {
@@ -23,16 +20,7 @@ pub(super) fn draft(format: Format, found: Found) -> Draft {
     if title.is_none() {
         notes.push("no title was found".into());
     }
-    let remote: Vec<&str> = found.pieces.iter().filter_map(remote).collect();
-    if !remote.is_empty() {
-        let hosts: BTreeSet<String> = remote.iter().filter_map(|source| host(source)).collect();
-        let hosts: Vec<String> = hosts.iter().map(|host| format!("`{host}`")).collect();
-        notes.push(format!(
-            "pictures stay on another host: {} ({}); save them beside `issue.md` and name the files",
-            remote.len(),
-            hosts.join(", ")
-        ));
-    }
+    notes.extend(pictures::told(found.pieces.iter().filter_map(remote)));
     let title = title.unwrap_or_else(|| TODO.to_owned());
     let teaser = found
         .teaser
@@ -45,6 +33,12 @@ pub(super) fn draft(format: Format, found: Found) -> Draft {
     }
     if let Some((from, to)) = found.dates {
         let _ = writeln!(out, "dates: {{ from: {from}, to: {to} }}");
+    }
+    if !found.authors.is_empty() {
+        out.push_str("authors:\n");
+    }
+    for author in &found.authors {
+        let _ = writeln!(out, "  - name: {}", quoted(&one_line(author)));
     }
     out.push_str("---\n");
     let mut page = Page {
@@ -73,6 +67,7 @@ pub(super) fn draft(format: Format, found: Found) -> Draft {
         title,
         teaser,
         dates: found.dates,
+        authors: found.authors,
         markdown: page.out,
         guesses: page.guesses,
     }
@@ -84,10 +79,6 @@ fn remote(piece: &Piece) -> Option<&str> {
         Kind::Image { source, .. } => source.contains("://").then_some(source),
         _ => None,
     }
-}
-
-fn host(address: &str) -> Option<String> {
-    Url::parse(address).ok()?.host_str().map(str::to_owned)
 }
 
 fn one_line(text: &str) -> String {
@@ -188,7 +179,15 @@ impl Page {
                 let line = self.lines;
                 self.guesses.push(Guess { line, what });
             }
-            Kind::Note { label, text } => self.line(&format!("[^{label}]: {}", one_line(text))),
+            Kind::Note { label, text } => {
+                let mut paragraphs = text.split("\n\n").map(one_line);
+                let first = paragraphs.next().unwrap_or_default();
+                self.line(&format!("[^{label}]: {first}"));
+                for paragraph in paragraphs.filter(|paragraph| !paragraph.is_empty()) {
+                    self.line("");
+                    self.line(&format!("    {paragraph}"));
+                }
+            }
             Kind::Verbatim(text) => self.lines(text.trim_matches('\n')),
         }
     }

@@ -83,10 +83,12 @@ pub struct Admin {
     file: PathBuf,
     /// Closed when the site ends: streams end with it.
     closing: watch::Receiver<()>,
-    /// Held while a list is counted: one at a time.
+    /// Held while a list, or a segment of one, is counted: one at a time.
     counting: Arc<Mutex<()>>,
     /// Files that wait to be imported.
     uploads: uploads::Uploads,
+    /// Segments that are being counted.
+    counts: segments::Counts,
 }
 
 /// Every route of the author's site. `file` is the configuration's; streams end when `closing` closes.
@@ -99,6 +101,7 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         closing,
         counting: Arc::default(),
         uploads: uploads::Uploads::default(),
+        counts: segments::Counts::default(),
     });
     tokio::spawn(uploads::tidy(Arc::downgrade(&admin)));
     let finish = shield::Finish::new(admin.pages.clone(), &admin.app.config);

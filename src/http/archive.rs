@@ -3,7 +3,7 @@
 //! Promises: an issue's page is of no origin and runs, sends and loads nothing but pictures; what is hidden,
 //! held back or guessed is not there, like any other address that leads nowhere.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
@@ -24,6 +24,7 @@ use crate::http::fault::Fault;
 use crate::http::form::{Tail, asked};
 use crate::http::shield::mail_policy;
 use crate::issue::dates;
+use crate::lock::lock;
 use crate::publication::themes;
 use crate::schedule;
 use crate::store::archive::Page;
@@ -80,12 +81,12 @@ impl Shelf {
     }
 
     fn made(&self, mark: &str) -> Option<Arc<Feeds>> {
-        let feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let feeds = lock(&self.feeds);
         feeds.clone().filter(|feeds| feeds.mark == mark)
     }
 
     fn keep(&self, made: Arc<Feeds>) {
-        *self.feeds.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        *lock(&self.feeds) = Some(made);
     }
 }
 

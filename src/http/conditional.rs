@@ -12,6 +12,7 @@ use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
+use crate::hex::hex;
 
 /// Whoever keeps it asks again after so long: what is hidden is gone from caches in a minute.
 const KEPT: &str = "public, max-age=60";
@@ -24,11 +25,7 @@ pub fn answer(
     body: impl Into<axum::body::Body> + AsRef<[u8]>,
 ) -> Response {
     let hash = Sha256::digest(body.as_ref());
-    let tag: String = hash[..12]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let tag = format!("\"{tag}\"");
+    let tag = format!("\"{}\"", hex(&hash[..12]));
     let date = DateTimePrinter::new()
         .timestamp_to_rfc9110_string(&changed.to_jiff())
         .unwrap_or_default();

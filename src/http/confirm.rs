@@ -14,10 +14,11 @@ use minijinja::context;
 
 use crate::address::EmailAddress;
 use crate::http::Public;
-use crate::http::evidence::gather;
+use crate::http::evidence::gather_by_name;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::http::listener::Client;
+use crate::http::prove;
 use crate::id::SubscriptionKey;
 use crate::store::former::Told;
 use crate::store::signup::Confirmed;
@@ -31,12 +32,15 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
         if let Some((address, done)) = given_up(&site, subscription).await? {
             return Ok(moved_back(&site, &address, &token, done));
         }
+        if let Some(wish) = prove::wished(&site, subscription).await? {
+            return prove::page(&site, &wish, &token);
+        }
         let (address, done) = waiting(&site, subscription).await?;
         return Ok(moved(&site, &address, &token, done, false));
     };
     let lists = site.app.store.asked_titles(subscription).await?;
     // Whatever the link was for stands: its second button would take a reader off her list.
-    if view.reads_it() && lists.len() == 1 {
+    if view.status.is_on() && lists.len() == 1 {
         let lists = site.app.store.confirmed_titles(subscription).await?;
         let manage = sign(&site.app.keyring, &Claim::Manage(subscription));
         let values = context! { lists, manage, before => true };
@@ -63,7 +67,7 @@ pub async fn press(
     match form.get("answer") {
         "confirm" => {
             let lists = store.asked_titles(claim.0).await?;
-            let evidence = gather(&site.app.keyring, client, &headers, now);
+            let evidence = gather_by_name(&site.app, client, &headers, now);
             let welcome = site.site.welcome_revision.as_deref();
             let lists = match site.signups.confirm(claim, &evidence, welcome).await? {
                 Confirmed::Now => lists,
@@ -92,8 +96,8 @@ pub async fn press(
     }
 }
 
-/// The button of the mail that went to a reader's new address, or of the one to her old one; their keys name no
-/// subscription.
+/// The button of the mail that went to a reader's new address, to her old one, or to whoever asked for her data or her
+/// erasure; their keys name no subscription.
 async fn press_move(
     site: &Public,
     key: SubscriptionKey,
@@ -105,10 +109,17 @@ async fn press_move(
         if answer != "back" {
             return Err(Fault::Form);
         }
-        return match store.take_back(key.0, &address.canonical(), now).await? {
+        let fresh = site.app.chance.key();
+        return match store
+            .take_back(key.0, &address.canonical(), fresh, now)
+            .await?
+        {
             true => Ok(moved_back(site, &address, token, true)),
             false => Err(Fault::NotFound),
         };
+    }
+    if let Some(wish) = prove::wished(site, key).await? {
+        return prove::press(site, key, &wish, answer).await;
     }
     let (address, done) = waiting(site, key).await?;
     let told = Told {

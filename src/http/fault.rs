@@ -55,8 +55,9 @@ impl Fault {
         match self {
             Fault::NotFound => (
                 "Nothing here",
-                "This address leads nowhere. A link from a mail may be cut short or too old: \
-                 please try the whole link again.",
+                "This address leads nowhere. A link from a mail may be cut short: please try the whole link. \
+                 It may also be too old, or lead to what is not here any more: whoever asked to be erased \
+                 is not known here, and gets no mail.",
             ),
             Fault::Method => ("Not like this", "This page cannot be asked in that way."),
             Fault::Form => (

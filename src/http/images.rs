@@ -4,7 +4,7 @@
 //! content's; the ones asked for most are answered from memory, within a limit.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use crate::http::Public;
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
+use crate::lock::lock;
 
 /// Media types that are shown; SVG is not among them, for it can carry a script.
 const SHOWN: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
@@ -33,7 +34,7 @@ struct Picture {
 
 impl ImageShelf {
     fn get(&self, hash: &str) -> Option<Picture> {
-        let shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let shelf = lock(&self.0);
         shelf.1.get(hash).cloned()
     }
 
@@ -42,7 +43,7 @@ impl ImageShelf {
         if size > SHELF / 4 {
             return;
         }
-        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shelf = lock(&self.0);
         if shelf.0 + size > SHELF {
             *shelf = (0, HashMap::new());
         }

@@ -15,13 +15,14 @@ use minijinja::context;
 
 use crate::event::Evidence;
 use crate::http::Public;
-use crate::http::evidence::gather;
+use crate::http::evidence::gather_by_name;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::http::listener::Client;
 use crate::id::{DeliveryKey, SubscriptionKey};
 use crate::store::departures::Leaving;
 use crate::store::site::SubscriptionView;
+use crate::subscriber::Status;
 use crate::subscriber::parting::{Reason, WORDS_LIMIT, given};
 use crate::token::{Claim, Purpose, verify};
 use crate::track::leavers::Parted;
@@ -66,7 +67,7 @@ async fn ask(site: &Public, subscription: SubscriptionKey, path: &str) -> Result
     }
     let view = site.app.store.subscription_view(subscription).await?;
     let view = view.ok_or(Fault::NotFound)?;
-    if view.status == "unsubscribed" {
+    if view.status == Status::Unsubscribed {
         return Ok(left(site, Some(&view), path));
     }
     let reasons =
@@ -113,8 +114,7 @@ pub(super) async fn decide(
         let back = store.come_back(subscription, at.before(UNDO), at).await?;
         let view = store.subscription_view(subscription).await?;
         let view = view.ok_or(Fault::NotFound)?;
-        let reads = matches!(view.status.as_str(), "confirmed" | "paused");
-        return Ok(match back || reads {
+        return Ok(match back || view.status.is_on() {
             true => {
                 let values = context! { list => view.list_title, address => view.address };
                 site.pages.render("returned.html", values)
@@ -124,25 +124,25 @@ pub(super) async fn decide(
     }
     let evidence = Evidence {
         one_click,
-        ..gather(&site.app.keyring, client, headers, at)
+        ..gather_by_name(&site.app, client, headers, at)
+    };
+    // A machine's click names no reason, whatever stands beside it.
+    let why = match one_click {
+        true => None,
+        false => given(form.get("reason"), form.get("words")),
     };
     let leaving = Leaving {
+        id: site.app.chance.key(),
         subscription,
         delivery,
-        left: false,
+        everywhere: answer == "leave-all",
         at,
         evidence,
+        reason: why.map(|(reason, words)| (reason.name().to_owned(), words)),
     };
-    let Parted::Now(left_now) = site.leavers.leave(leaving, answer == "leave-all").await? else {
+    let Parted::Now(left_now) = site.leavers.leave(leaving).await? else {
         return Ok(gone(site));
     };
-    if !one_click && let Some((reason, words)) = given(form.get("reason"), form.get("words")) {
-        // The reader has left, whether it is known why or not.
-        let kept = store.keep_reason(subscription, reason.name(), &words, at);
-        if let Err(error) = kept.await {
-            tracing::error!(%error, "a reader left and the reason is lost");
-        }
-    }
     if left_now.changed && !one_click {
         // Whoever leaves by the mail program's button wants no further mail, not even a kind one.
         say_goodbye(site, subscription).await;

@@ -11,7 +11,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
+use crate::lock::lock;
 use crate::network;
 
 /// A request needs far fewer; more is an attack on the parser.
@@ -206,7 +207,7 @@ impl Place {
             return Some(None);
         }
         let network = network::client(peer);
-        let mut open = door.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&door.open);
         let count = open.entry(network).or_default();
         if *count >= door.limits.per_address {
             return None;
@@ -221,11 +222,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self
-            .door
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.door.open);
         if let Some(count) = open.get_mut(&self.network) {
             *count -= 1;
             if *count == 0 {

@@ -32,6 +32,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("erased.html", include_str!("pages/erased.html")),
     ("moved.html", include_str!("pages/moved.html")),
     ("moved_back.html", include_str!("pages/moved_back.html")),
+    ("prove.html", include_str!("pages/prove.html")),
+    ("given_up.html", include_str!("pages/given_up.html")),
     ("fault.html", include_str!("pages/fault.html")),
     ("admin.html", include_str!("pages/admin.html")),
     ("archive.html", include_str!("pages/archive.html")),

@@ -2,42 +2,45 @@
 //! and the way out for good.
 //!
 //! Promises: GET changes nothing; every wish is one POST with the link alone, but for the way back to a list that was
-//! left more than a day ago, which leads through a mail; a wish for another address gets the same answer whoever has
-//! it; erasing is asked twice. Leaves leaving to `leave`.
+//! left more than a day ago, which leads through a mail, and for her data and her erasure, which do, too; a link from the
+//! mailbox that a reader gave up opens nothing, and still ends what she gets; a wish for another address gets the same
+//! answer whoever has it. Leaves leaving to `leave` and what the mailbox proves to `prove`.
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use minijinja::context;
 use minijinja::value::Serde;
 
 use crate::address::EmailAddress;
-use crate::clock::Timestamp;
+use crate::clock::{DAY, Timestamp};
 use crate::config::privacy::Tracking;
-use crate::erasure;
 use crate::http::Public;
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
 use crate::http::leave;
 use crate::http::listener::Client;
+use crate::http::prove;
 use crate::id::{ListId, SubscriptionKey};
 use crate::schedule;
+use crate::store::former::Opens;
 use crate::store::preferences::{Reader, StandingOn};
+use crate::store::proofs::Act;
+use crate::subscriber::Status;
 use crate::token::{Claim, Purpose, verify};
-use crate::track::fold;
 
 /// A pause ends within a year: whoever wants longer wants to leave.
 const LONGEST_PAUSE: i64 = 366;
-const DAY: i64 = 86_400_000;
 
 /// `GET /preferences/{token}`: everything that can be chosen.
 pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
-    let key = claim(&site, &token)?;
-    show(&site, key, &token, "").await
+    match claim(&site, &token).await? {
+        Opens::Hers(key) => show(&site, key, &token, "").await,
+        Opens::Nothing(_) => Ok(given_up(&site, &token)),
+    }
 }
 
 /// `POST /preferences/{token}`: one of its buttons.
@@ -48,7 +51,16 @@ pub async fn press(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Fault> {
-    let key = claim(&site, &token)?;
+    let opens = claim(&site, &token).await?;
+    let ends = matches!(form.get("answer"), "leave" | "leave-all" | "return");
+    let key = match opens {
+        Opens::Hers(key) => key,
+        Opens::Nothing(key) if ends => key,
+        Opens::Nothing(_) => {
+            let page = given_up(&site, &token);
+            return Ok((StatusCode::BAD_REQUEST, page).into_response());
+        }
+    };
     let store = &site.app.store;
     let at = site.app.clock.now();
     let told;
@@ -84,17 +96,18 @@ pub async fn press(
             told = move_to(&site, key, form.get("email"), at).await?;
             told.as_str()
         }
-        "export" => return export(&site, key).await,
+        "export" => {
+            prove::ask(&site, key, Act::Export).await?;
+            prove::ASKED
+        }
         "erase" => {
             let reader = store.reader(key).await?.ok_or(Fault::NotFound)?;
             let values = context! { address => reader.address.masked(), token };
             return Ok(site.pages.render("erase.html", values));
         }
-        "erase-for-good" => {
-            if let Some(reader) = store.reader(key).await? {
-                erasure::erase(&site.app, reader.id).await?;
-            }
-            return Ok(site.pages.render("erased.html", context! {}));
+        "erase-mail" => {
+            prove::ask(&site, key, Act::Erase).await?;
+            prove::ASKED
         }
         _ => {
             let page = show(&site, key, &token, "").await?;
@@ -104,11 +117,17 @@ pub async fn press(
     show(&site, key, &token, notice).await
 }
 
-fn claim(site: &Public, token: &str) -> Result<SubscriptionKey, Fault> {
+async fn claim(site: &Public, token: &str) -> Result<Opens, Fault> {
     match verify(&site.app.keyring, Purpose::Manage, token) {
-        Some(Claim::Manage(subscription)) => Ok(subscription),
+        Some(Claim::Manage(leave::TEST)) => Ok(Opens::Hers(leave::TEST)),
+        Some(Claim::Manage(key)) => site.app.store.opened_by(key).await?.ok_or(Fault::NotFound),
         _ => Err(Fault::NotFound),
     }
+}
+
+/// What a link says that opens no page any more.
+fn given_up(site: &Public, token: &str) -> Response {
+    site.pages.render("given_up.html", context! { token })
 }
 
 async fn show(
@@ -130,18 +149,13 @@ async fn show(
     };
     let shown = reader.standings.iter().filter(|on| is_shown(site, on));
     let lists: Vec<_> = shown
-        .map(|on| {
-            let on_it = matches!(on.status.as_str(), "confirmed" | "paused");
-            context! { slug => &on.slug, title => &on.title, on => on_it }
-        })
+        .map(|on| context! { slug => &on.slug, title => &on.title, on => on.is_on() })
         .collect();
-    let paused = reader.standings.iter().filter(|on| on.status == "paused");
+    let paused = reader.standings.iter();
+    let paused = paused.filter(|on| on.status == Some(Status::Paused));
     // Some pauses have no end but the reader's word.
     let until = paused.clone().filter_map(|on| on.paused_until).max();
-    let active = reader
-        .standings
-        .iter()
-        .any(|on| matches!(on.status.as_str(), "confirmed" | "paused"));
+    let active = reader.standings.iter().any(StandingOn::is_on);
     let monthly = reader.standings.iter().any(|on| on.frequency == "monthly");
     let values = context! {
         address => reader.address.masked(),
@@ -179,7 +193,7 @@ fn is_tracked(site: &Public, reader: &Reader) -> bool {
 
 /// Lists that are offered, and those the reader is or was on.
 fn is_shown(site: &Public, on: &StandingOn) -> bool {
-    !on.status.is_empty() || site.app.config.offered_lists().any(|slug| slug == on.slug)
+    on.status.is_some() || site.app.config.offered_lists().any(|slug| slug == on.slug)
 }
 
 /// Takes the boxes of the lists, and how often.
@@ -197,16 +211,16 @@ async fn choose(
     let reads = reader
         .standings
         .iter()
-        .any(|on| matches!(on.status.as_str(), "confirmed" | "paused") || just_left(on));
+        .any(|on| on.is_on() || just_left(on));
     let mut asked = Vec::new();
     let mut refused = false;
     for on in reader.standings.iter().filter(|on| is_shown(site, on)) {
         let wanted = form.all("list").any(|slug| slug == on.slug);
-        let has = matches!(on.status.as_str(), "confirmed" | "paused");
+        let has = on.is_on();
         if wanted && !has {
             let list = ListId(on.list_id);
-            let sure = match on.status.as_str() {
-                "unsubscribed" => just_left(on),
+            let sure = match on.status {
+                Some(Status::Unsubscribed) => just_left(on),
                 _ => reads,
             };
             match (reader.is_proven(), sure) {
@@ -284,21 +298,4 @@ async fn move_to(
         "If that address can be used, a mail is on its way to it. Until its link is pressed, everything stays as it is."
             .to_owned(),
     )
-}
-
-async fn export(site: &Public, key: SubscriptionKey) -> Result<Response, Fault> {
-    // What she did a moment ago is found by her deliveries once it is counted.
-    fold::catch_up(&site.app.store).await?;
-    let export = site
-        .app
-        .store
-        .export_reader(key)
-        .await?
-        .ok_or(Fault::NotFound)?;
-    let text = serde_json::to_string_pretty(&export).map_err(|_| Fault::Broken)?;
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\""),
-    ];
-    Ok((headers, text).into_response())
 }

@@ -6,7 +6,7 @@
 //! says so. A broken issue keeps its last good render in sight. Every route stands in this file.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -31,6 +31,7 @@ use crate::http::preview::templates::Templates;
 use crate::http::preview::watcher::Watcher;
 use crate::http::shield::{Hosts, check_host};
 use crate::issue::given::Titles;
+use crate::lock::lock;
 use crate::preflight;
 use crate::publication::system;
 use crate::publication::themes::{preview_specimen, specimen};
@@ -312,10 +313,6 @@ fn same(one: &Shown, two: &Shown) -> bool {
         (config.from.name.clone(), config.publication.url.clone())
     };
     good && one.errors == two.errors && one.fault == two.fault && from(one) == from(two)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A preview that has compiled once and is ready to be served.

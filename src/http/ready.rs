@@ -1,10 +1,13 @@
-//! Health: is the process there, and does the database take writes?
+//! Health: is the process there, and does the database take writes, with room for more of them?
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use axum::routing::get;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -38,6 +41,7 @@ impl Readiness {
         let known = last.filter(|(at, _)| at.elapsed() < HOLDS);
         let ready = match known {
             Some((_, ready)) => ready,
+            None if self.app.store.full_since().is_some() => false,
             None => {
                 // A real commit: a database that only reads cannot take a marker.
                 let proof = self.app.store.prove_writable(self.app.clock.now());
@@ -70,6 +74,17 @@ impl Readiness {
 /// `GET /healthz`: the process answers.
 pub async fn health() -> &'static str {
     "ok\n"
+}
+
+/// What a site says while the database is not there yet: the process answers, and nothing else can be had.
+pub fn waiting() -> Router {
+    Router::new()
+        .route("/healthz", get(health))
+        .fallback(async || {
+            let headers = [(RETRY_AFTER, "30"), (CACHE_CONTROL, "no-store")];
+            let why = "not ready: the database is not there yet\n";
+            (StatusCode::SERVICE_UNAVAILABLE, headers, why)
+        })
 }
 
 /// `GET /readyz` on the public site.

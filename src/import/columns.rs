@@ -17,6 +17,8 @@ use crate::subscriber::clean_name;
 use crate::subscriber::field::{BUILT_IN, FieldTable, Fields};
 use crate::subscriber::tag::{TAGS_LIMIT, Tag};
 
+pub(super) mod cut;
+
 /// The header leaves open what a column holds, and a map would say it.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}; say which with `--map COLUMN={field}`")]
@@ -190,6 +192,11 @@ impl Columns {
     /// How readers stand in this file at least.
     pub fn standing(&self) -> Standing {
         self.standing
+    }
+
+    /// Whether a row may say that its reader left, or is not to be mailed.
+    pub fn may_end(&self) -> bool {
+        self.standing.ends() || !self.signs.is_empty()
     }
 
     /// What whoever imports this file must know: nothing where its name says how its readers stand.

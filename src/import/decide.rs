@@ -31,6 +31,8 @@ pub struct Tally {
     pub taken_off: u64,
     /// Never to be mailed from now on, as the file says.
     pub barred: u64,
+    /// Of `taken_off` and `barred`: readers who get the list's mail, or pause.
+    pub ends: u64,
     pub unsubscribed: u64,
     pub suppressed: u64,
 }
@@ -46,6 +48,7 @@ impl Tally {
         self.left += other.left;
         self.taken_off += other.taken_off;
         self.barred += other.barred;
+        self.ends += other.ends;
         self.unsubscribed += other.unsubscribed;
         self.suppressed += other.suppressed;
     }
@@ -88,6 +91,11 @@ pub fn decide(
             // What is said of an address that she gave up says nothing of her other one.
             let reader = held.filter(|known| !known.former);
             let reader = reader.and_then(|known| known.reader.as_ref());
+            let held = held.filter(|_| reader.is_some());
+            tally.ends += u64::from(
+                held.and_then(|known| known.subscription.as_ref())
+                    .is_some_and(reads),
+            );
             changes.barred.extend(reader.map(|(reader, ..)| *reader));
             tally.barred += 1;
             continue;
@@ -121,7 +129,10 @@ pub fn decide(
                     let own = terms.import.is_some() && held.import == terms.import;
                     match own && held.since >= terms.at {
                         true => tally.left += 1,
-                        false => tally.taken_off += 1,
+                        false => {
+                            tally.taken_off += 1;
+                            tally.ends += u64::from(reads(held));
+                        }
                     }
                 }
             }
@@ -176,6 +187,11 @@ pub fn decide(
 fn vouches(terms: Terms, held: &Held) -> bool {
     let waits = held.status == Status::Pending;
     !waits && terms.voucher.is_some() && held.import.is_some() && held.import != terms.voucher
+}
+
+/// Whether the list's mail goes to her, now or after a pause.
+fn reads(held: &Held) -> bool {
+    matches!(held.status, Status::Confirmed | Status::Paused)
 }
 
 /// Whether a reader joined here by her own hand after the file says she left there; a file without times is taken

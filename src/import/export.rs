@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::clock::{Timestamp, exact};
+use crate::hex::hex;
 use crate::id::{ListId, SubscriberId};
 use crate::import::formula::neutralised;
 use crate::import::services::Standing;
 use crate::store::imports::WholeImport;
+use crate::store::journal::WholeDay;
 use crate::store::subscribers::Listed;
 use crate::store::whole::{WholeReader, WholeSuppression};
 use crate::subscriber::field::FieldTable;
@@ -43,6 +45,8 @@ pub(super) enum Line {
         created_at: Timestamp,
     },
     Import(WholeImport),
+    /// Who joined a list and who left it on one day; in whole exports only.
+    Journal(WholeDay),
     Suppression(WholeSuppression),
     Reader(WholeReader),
 }
@@ -122,6 +126,11 @@ pub async fn lines(
             write_line(&mut out, &Line::Import(import))?;
         }
     }
+    if status.is_none() {
+        for day in store.whole_journal(list.map(|list| list.id)).await? {
+            write_line(&mut out, &Line::Journal(day))?;
+        }
+    }
     let mut after = Vec::new();
     while let Some((last, page)) = some(store.whole_suppressions(&after, PAGE).await?) {
         after = last.0.clone();
@@ -146,7 +155,7 @@ pub async fn lines(
 pub(super) fn mark(app: &App) -> String {
     // No address holds a NUL.
     let hash = app.keyring.address_hash("mark\0");
-    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash[..8])
 }
 
 /// The last of a page, and those before it.

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::app::App;
 use crate::import::columns::Unclear;
 use crate::import::field_table;
+use crate::import::services::{Service, folded};
 use crate::import::source::Source;
 use crate::subscriber::field::BUILT_IN;
 
@@ -27,6 +28,7 @@ pub struct Headers {
 pub fn headers(app: &App, file: &Path, map: &[(String, String)]) -> anyhow::Result<Headers> {
     let table = field_table(app)?;
     let mut found = Headers::default();
+    let mut unread = Vec::new();
     let mut note = |names: &[String]| {
         for name in names.iter().filter(|name| !name.is_empty()) {
             if !found.columns.contains(name) {
@@ -45,7 +47,8 @@ pub fn headers(app: &App, file: &Path, map: &[(String, String)]) -> anyhow::Resu
             let Some(unclear) = why.downcast_ref::<Unclear>() else {
                 return Err(why);
             };
-            note(&Source::names(file)?);
+            unread = Source::names(file)?;
+            note(&unread);
             found.unclear = Some(unclear.what.clone());
             None
         }
@@ -53,11 +56,27 @@ pub fn headers(app: &App, file: &Path, map: &[(String, String)]) -> anyhow::Resu
     let held = |field: &str| {
         let mut tables = source.iter().flat_map(|source| &source.tables);
         let column = tables.find_map(|table| table.columns.held(field));
-        column.map(str::to_owned)
+        column
+            .map(str::to_owned)
+            .or_else(|| likely(&unread, field, map))
     };
     let fields = BUILT_IN.into_iter().chain(table.names());
     found.fields = fields
         .map(|field| (field.to_owned(), held(field)))
         .collect();
     Ok(found)
+}
+
+/// The one column that is taken for `field` by its own name, as far as that can be told of a file that says too little
+/// to be read.
+fn likely(names: &[String], field: &str, map: &[(String, String)]) -> Option<String> {
+    let spelled = |name: &str| match field {
+        "email" => false,
+        "name" => Service::any().name_of.contains(&folded(name)),
+        declared => folded(name) == folded(declared),
+    };
+    let said = |name: &str| map.iter().any(|(column, _)| column == name);
+    let mut found = names.iter().filter(|name| spelled(name) && !said(name));
+    let column = found.next()?;
+    found.next().is_none().then(|| column.clone())
 }

@@ -18,6 +18,8 @@ pub struct Outcome {
     pub rejected: u64,
     pub undated: u64,
     pub undated_as: String,
+    pub cut: u64,
+    pub cut_as: String,
     /// The first rejected rows.
     pub rejects: Vec<Reject>,
     pub tables: Vec<String>,
@@ -32,16 +34,22 @@ impl Outcome {
         serde_json::from_str(kept).unwrap_or_default()
     }
 
-    /// What whoever imports must know of it: of the service, and of times that nobody understands.
+    /// What whoever imports must know of it: of the service, of times that nobody understands, and of what
+    /// is cut.
     pub fn notes(&self) -> Vec<String> {
         let undated = format!(
             "when a reader joined is not understood in {} rows (in the first of them, {}): they count as imported \
              today; `2024-03-04` is understood",
             self.undated, self.undated_as
         );
+        let cut = format!(
+            "of {} cells less is kept than they hold (the first is {}): what is longer is cut off",
+            self.cut, self.cut_as
+        );
         let notes = [
             (!self.note.is_empty(), &self.note),
             (self.undated > 0, &undated),
+            (self.cut > 0, &cut),
         ];
         let said = notes.into_iter().filter(|(is_said, _)| *is_said);
         said.map(|(_, note)| note.clone()).collect()
@@ -86,6 +94,8 @@ impl From<&Summary> for Outcome {
             rejected: summary.rejected,
             undated: summary.undated,
             undated_as: summary.undated_as.clone(),
+            cut: summary.cut,
+            cut_as: summary.cut_as.clone(),
             rejects: summary.rejects.clone(),
             tables: summary.tables.clone(),
             passed_over: summary.passed_over.clone(),

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::Timestamp;
 use crate::import::columns::Row;
+use crate::import::columns::cut::Cut;
 use crate::import::rejects::Rejects;
 use crate::import::seen::Seen;
 use crate::import::services::{self, Standing};
@@ -54,6 +55,9 @@ pub(super) struct Parsed {
     /// Rows that say in words nobody understands when their readers joined, and the first of them.
     pub(super) undated: u64,
     pub(super) undated_as: String,
+    /// Cells that hold more than is kept of them, and the first of them.
+    pub(super) cut: u64,
+    pub(super) cut_as: String,
     pub(super) rejected: u64,
     pub(super) rejects: Vec<Reject>,
     pub(super) rejects_files: Vec<String>,
@@ -83,6 +87,12 @@ impl Parser {
             keyring,
             now,
         })
+    }
+
+    /// Whether a row may say that its reader left, or is not to be mailed.
+    pub(super) fn may_end(&self) -> bool {
+        let tables = &self.source.tables;
+        tables.iter().any(|table| table.columns.may_end())
     }
 
     /// Adds all but the file's content that decides which rows are taken and how they are cut into batches: the tables
@@ -133,6 +143,10 @@ impl Parser {
                             if row.joined.is_none() && !row.standing.ends() {
                                 parsed.undated(table.columns.joined_cell(record));
                             }
+                            if !row.standing.ends() {
+                                let cut = table.columns.cut_cells(record, &self.table);
+                                parsed.cut(record.line, &cut);
+                            }
                             let wanted = wanted(keyring, &row);
                             match seen.insert(&wanted.hash) || row.standing > Standing::Joined {
                                 true => outlet.waiting.push((row, wanted)),
@@ -178,6 +192,18 @@ impl Parsed {
         if self.undated_as.is_empty() {
             let cell: String = clean_name(cell).chars().take(SHOWN).collect();
             self.undated_as = format!("`{column}` is `{cell}`");
+        }
+    }
+
+    fn cut(&mut self, line: u64, cells: &[Cut<'_>]) {
+        self.cut += cells.len() as u64;
+        if let Some(cut) = cells.first().filter(|_| self.cut_as.is_empty()) {
+            let Cut {
+                column,
+                holds,
+                kept,
+            } = cut;
+            self.cut_as = format!("`{column}` in line {line}, {kept} of {holds} characters");
         }
     }
 

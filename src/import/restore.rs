@@ -3,6 +3,7 @@
 //! Promises: in an empty database everything comes back as it was; in another, who is there already stays as it
 //! is there, and who was erased stays away. Broken off, it is simply done again: what is there is known.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -16,7 +17,8 @@ use crate::id::ListId;
 use crate::import::export::{Line, VERSION, mark};
 use crate::import::{Progress, file_name};
 use crate::store::import::Wanted;
-use crate::store::whole::{Restored, WholeReader, WholeSuppression};
+use crate::store::journal::WholeDay;
+use crate::store::whole::{Restored, WholeMove, WholeReader, WholeSuppression};
 use crate::subscriber::tag::Tag;
 
 /// Lines of one transaction.
@@ -72,6 +74,7 @@ pub async fn run(
         readers: Vec::new(),
         suppressions: Vec::new(),
         imports: Vec::new(),
+        journals: BTreeMap::new(),
     };
     let mut input = BufReader::with_capacity(1 << 16, input);
     let (mut number, mut bytes) = (0_u64, 0_u64);
@@ -97,7 +100,18 @@ pub async fn run(
     }
     ensure!(number > 0, "{name}: the file is empty");
     restore.flush().await?;
+    // As they were put in, readers wrote how they stand, not how they came to.
+    for (list, days) in &restore.journals {
+        if !days.is_empty() {
+            app.store.put_journal(list, days).await?;
+        }
+    }
     Ok(restore.summary)
+}
+
+/// Whether this is a keyed hash of an address.
+fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 struct Restore<'a> {
@@ -107,6 +121,8 @@ struct Restore<'a> {
     suppressions: Vec<WholeSuppression>,
     /// Numbers of imports there and here.
     imports: Vec<(i64, i64)>,
+    /// Of each list that was new here: its journal, as far as it was read.
+    journals: BTreeMap<String, Vec<WholeDay>>,
 }
 
 impl Restore<'_> {
@@ -138,6 +154,9 @@ impl Restore<'_> {
                 self.summary.lists += 1;
                 if !dry_run {
                     store.add_list(&slug, &title, &label, created_at).await?;
+                    if store.is_untouched(&slug).await? {
+                        self.journals.insert(slug, Vec::new());
+                    }
                 }
             }
             Line::Import(import) => {
@@ -147,9 +166,19 @@ impl Restore<'_> {
                     self.imports.push((import.id, here));
                 }
             }
+            Line::Journal(day) => {
+                let known = matches!(day.what.as_str(), "joined" | "imported" | "left");
+                ensure!(
+                    known,
+                    "nobody knows what `{}` is in a list's journal",
+                    day.what
+                );
+                if let Some(journal) = self.journals.get_mut(&day.list) {
+                    journal.push(day);
+                }
+            }
             Line::Suppression(suppression) => {
-                let fits = suppression.hash.len() == 64
-                    && suppression.hash.bytes().all(|b| b.is_ascii_hexdigit());
+                let fits = is_hash(&suppression.hash);
                 ensure!(fits, "a suppression's hash is 64 hexadecimal digits");
                 self.suppressions.push(suppression);
             }
@@ -179,7 +208,19 @@ impl Restore<'_> {
                 .iter()
                 .find(|(there, _)| Some(*there) == number);
             subscription.import = here.map(|(_, here)| *here);
+            let moves = std::mem::take(&mut subscription.moves).into_iter();
+            let here = |number| self.imports.iter().find(|(there, _)| *there == number);
+            let moves = moves.filter_map(|moved| {
+                let import = here(moved.import)?.1;
+                Some(WholeMove { import, ..moved })
+            });
+            subscription.moves = moves.collect();
         }
+        let fits = reader.former.iter().all(|former| is_hash(&former.hash));
+        ensure!(
+            fits,
+            "an address that was given up is a hash of 64 hexadecimal digits"
+        );
         let canonical = address.canonical();
         Ok(Restored {
             hash: self.app.keyring.address_hash(&canonical),

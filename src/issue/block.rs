@@ -108,6 +108,7 @@ pub enum Mark {
     Style(String),
 }
 
+/// On which side of its line a picture stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
     Left,
@@ -128,6 +129,8 @@ pub struct Picture {
     pub height: Option<u32>,
     /// The theme's side when absent.
     pub align: Option<Align>,
+    /// Of what moves, only the first frame is sent.
+    pub still: bool,
     /// Where it stands in the file.
     pub offset: usize,
 }

@@ -203,6 +203,7 @@ impl Reader<'_> {
             width: None,
             height: None,
             align: None,
+            still: false,
             offset,
         };
         for given in &tag.attributes {

@@ -138,6 +138,7 @@ impl<'a> Reader<'a> {
                     width: None,
                     height: None,
                     align: None,
+                    still: false,
                     offset,
                 };
                 self.braces(&mut picture, range.end);
@@ -240,6 +241,11 @@ impl<'a> Reader<'a> {
                 let help = "write `left`, `center` or `right`";
                 (picture.align.is_some(), help.to_owned())
             }
+            "motion" => {
+                picture.still = value.trim() == "still";
+                let help = "`motion=still` sends the first frame of what moves";
+                (picture.still, help.to_owned())
+            }
             _ => {
                 let error = self.source.error(
                     offset,
@@ -247,9 +253,9 @@ impl<'a> Reader<'a> {
                     format!("an image has no attribute `{key}`"),
                 );
                 self.found
-                    .push(match nearest(key, ["width", "height", "align"]) {
+                    .push(match nearest(key, ["width", "height", "align", "motion"]) {
                         Some(near) => error.help(format!("did you mean `{near}`?")),
-                        None => error.help("it has: width, height, align"),
+                        None => error.help("it has: width, height, align, motion"),
                     });
                 return;
             }

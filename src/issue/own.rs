@@ -1,4 +1,4 @@
-//! Reading `issue.mjml`: front matter, then a layout of the author's own.
+//! Reading `issue.mjml`: front matter where there is some, then a layout of the author's own.
 //!
 //! Promises: slots, links and images are found where a reader would meet them, typed and checked as in
 //! Markdown, each at its place; what stands between `{{ }}` and the like is left to the engine. Leaves the
@@ -8,16 +8,18 @@ use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::{Inline, Link, LinkId, Merge, Picture, plain_text};
-use crate::issue::front::{self, Front};
+use crate::issue::front::Front;
 use crate::issue::given::Given;
 use crate::issue::html::without_entities;
 use crate::issue::merge::Slots;
+use crate::issue::own::head::preview;
 use crate::issue::own::only::Nest;
 use crate::issue::own::scan::{attributes, content, engine, is_dynamic, literally};
 use crate::issue::own::tags::{Defaults, SOURCES, Tag, is_outlooks};
 use crate::issue::{Issue, Read, decode, target};
 use crate::segment::Sieve;
 
+pub(crate) mod head;
 mod only;
 mod scan;
 pub(in crate::issue) mod tags;
@@ -93,7 +95,7 @@ impl Issue {
         };
         let source = Source { file, text: &text };
         let told = found.len();
-        let Some((mut front, base)) = front::read(source, found) else {
+        let Some((mut front, base)) = head::front(source, found) else {
             return Read::Nothing;
         };
         if let Some(subject) = given.subject {
@@ -163,21 +165,6 @@ impl Issue {
     }
 }
 
-/// The words of a layout's `<mj-preview>` and where they begin, if its author wrote them; what fills the rest of an
-/// inbox's row is none of them.
-pub(crate) fn preview(text: &str) -> Option<(usize, &str)> {
-    let open = "<mj-preview>";
-    let start = text.find(open)? + open.len();
-    let words = &text[start..start + text[start..].find("</mj-preview>")?];
-    let words = words.split(['\u{34f}', '\u{200c}']).next()?;
-    let end = ["&#847;", "&#8204;", "&zwnj;"]
-        .iter()
-        .filter_map(|filler| words.find(filler))
-        .min();
-    let words = words[..end.unwrap_or(words.len())].trim();
-    (!words.is_empty() && !words.contains(['{', '<'])).then_some((start, words))
-}
-
 /// One reading.
 struct Reading<'a> {
     source: Source<'a>,
@@ -236,7 +223,7 @@ impl<'a> Reading<'a> {
                     self.closes(next);
                 }
                 let end = next + 1;
-                self.copy(next..end);
+                self.stretch(next..end);
                 end
             };
         }
@@ -247,11 +234,9 @@ impl<'a> Reading<'a> {
     fn preview(&mut self) -> Option<Vec<Inline>> {
         let (start, words) = preview(self.text())?;
         let offset = self.base + start;
+        let words = head::one_line(&without_entities(words));
         // Its slots were told where the layout was read.
-        Some(
-            self.slots
-                .inlines(&without_entities(words), offset, &mut Vec::new()),
-        )
+        Some(self.slots.inlines(&words, offset, &mut Vec::new()))
     }
 
     /// Takes a stretch over as it is.
@@ -260,6 +245,23 @@ impl<'a> Reading<'a> {
         self.layout.map.push(place);
         let text = self.text();
         self.layout.template.push_str(&text[range]);
+    }
+
+    /// The same of what is no template: the engine would take `{#` for a comment that never ends.
+    fn stretch(&mut self, range: Range<usize>) {
+        let text = self.text();
+        let mut from = range.start;
+        while let Some(at) = text[from..range.end].find('{').map(|next| from + next) {
+            if !text[at..].starts_with("{#") || engine(&text[at..]).is_some() {
+                self.copy(from..at + 1);
+            } else {
+                self.copy(from..at);
+                self.copy(at..at);
+                self.layout.template.push_str("{{ '{' }}");
+            }
+            from = at + 1;
+        }
+        self.copy(from..range.end);
     }
 
     /// Tells a field in what the engine works out: nobody knows how that is escaped.
@@ -366,7 +368,7 @@ impl<'a> Reading<'a> {
             self.opens(&name, open);
         }
         if let Some(sheet) = tag.sheet(text) {
-            self.copy(sheet.clone());
+            self.stretch(sheet.clone());
             return sheet.end;
         }
         end
@@ -387,6 +389,7 @@ impl<'a> Reading<'a> {
             width: None,
             height: None,
             align: None,
+            still: false,
             offset,
         });
         let index = self.layout.pictures.len() - 1;

@@ -7,9 +7,6 @@ use cssparser::color::parse_named_color;
 
 /// WCAG 2.2, success criterion 1.4.3: what text needs at least.
 pub const TEXT: f64 = 4.5;
-/// The same for large text: from 24 px, or from 18.66 px in bold; and (1.4.11) for borders that tell a
-/// control from its ground.
-pub const LARGE: f64 = 3.0;
 
 /// An opaque colour of sRGB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

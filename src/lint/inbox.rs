@@ -1,6 +1,6 @@
 //! The inbox row: subject and preheader.
 
-use crate::issue::own::preview;
+use crate::issue::own::head::preview;
 use crate::lint::place::value_offset;
 use crate::lint::{Desk, filled};
 
@@ -160,7 +160,10 @@ fn preheader(desk: &mut Desk<'_>, text: &str, subject: &str) {
     if text.is_empty() {
         let message =
             "there is no preheader: the inbox shows the first words of the mail".to_owned();
-        let help = "add `preheader: ...`, one sentence that makes one open it";
+        let help = match layout {
+            Some(_) => "write `<mj-preview>...`, one sentence that makes one open it",
+            None => "add `preheader: ...`, one sentence that makes one open it",
+        };
         desk.say("preheader-missing", at, message, help);
         return;
     }

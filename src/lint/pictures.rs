@@ -1,5 +1,6 @@
 //! Images: what stands for them, how heavy they are, and who shows them.
 
+use crate::compile::image::SIZE_WARNING;
 use crate::compile::image::container::frames;
 use crate::issue::block::Picture;
 use crate::lint::Desk;
@@ -33,14 +34,19 @@ pub(super) fn check(desk: &mut Desk<'_>) {
                 kib(octets.len())
             );
             let help = match moves {
+                true if octets.len() > SIZE_WARNING => {
+                    lighter(name, inputs.issue.text[picture.offset..].starts_with('!'))
+                }
                 true => {
                     "what moves is served as it is: fewer frames, colours and pixels make it small"
+                        .into()
                 }
                 false => {
                     "1200 pixels are wide enough for every mail; JPEG is small for photographs"
+                        .into()
                 }
             };
-            desk.say("image-weight", at, message, help);
+            desk.say("image-weight", at, message, &help);
         }
         if image.media_type == "image/webp" {
             let message = format!("`{name}` is WebP, which Outlook for Windows does not show");
@@ -61,6 +67,25 @@ pub(super) fn check(desk: &mut Desk<'_>) {
             "a reader on the road may never see them",
         );
     }
+}
+
+/// What to do about what moves and is sent as it is, although it is heavy.
+fn lighter(name: &str, markdown: bool) -> String {
+    let quoted = match name.contains([' ', '\'', '(', '&', ';']) {
+        true => format!("'{}'", name.replace('\'', "'\\''")),
+        false => name.to_owned(),
+    };
+    let tool = match name.to_ascii_lowercase().ends_with(".gif") {
+        true => format!(
+            "`gifsicle -O3 --lossy=80 --colors 128 --resize-fit-width 600 {quoted} -o small.gif` makes it smaller"
+        ),
+        false => "fewer frames, colours and pixels make it small".to_owned(),
+    };
+    let still = match markdown {
+        true => "; `{motion=still}` behind it sends its first frame only",
+        false => "",
+    };
+    format!("what moves is served as it is. {tool}{still}; or link a still picture to a film")
 }
 
 fn alt(desk: &mut Desk<'_>, picture: &Picture) {

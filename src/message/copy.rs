@@ -31,6 +31,9 @@ pub struct CopyRecord {
     /// Whose subscription the unsubscribe link ends; none makes links that end nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<SubscriptionKey>,
+    /// In the link to her page, where that is another key: she has moved from one address to another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manage: Option<SubscriptionKey>,
     /// Values of the fields that the template asks for; absent ones take the slot's default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
@@ -102,6 +105,7 @@ impl CopyRecord {
             to,
             name: String::new(),
             subscription: None,
+            manage: None,
             fields: BTreeMap::new(),
             segments: NOBODY,
             test: false,

@@ -149,8 +149,8 @@ fn feedback_id(headers: &RunHeaders, label: &str) -> String {
     while sender.len() < 5 {
         sender.push('-');
     }
-    let (campaign, list) = (plain(&headers.campaign, 40), plain(label, 40));
-    format!("Feedback-ID: i-{campaign}:l-{list}:issue:{sender}")
+    let (about, list) = (plain(&headers.about, 40), plain(label, 40));
+    format!("Feedback-ID: i-{about}:l-{list}:issue:{sender}")
 }
 
 /// A mailbox with its display name, if there is one.

@@ -193,7 +193,7 @@ impl Filler {
                     Kind::Click(link) => Claim::Click(links.key, link),
                     Kind::Open => Claim::Open(links.key),
                     Kind::Unsubscribe => Claim::Unsubscribe(subscription, links.key),
-                    Kind::Manage => Claim::Manage(subscription),
+                    Kind::Manage => Claim::Manage(links.copy.manage.unwrap_or(subscription)),
                     Kind::View => Claim::View(links.key),
                     Kind::Confirm => Claim::Confirm(subscription, links.copy.confirm_second()),
                 });

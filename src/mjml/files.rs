@@ -11,9 +11,11 @@ pub trait Files {
 }
 
 /// No files at all: every include is missing.
+#[cfg(test)]
 #[derive(Clone, Copy, Debug)]
 pub struct NoFiles;
 
+#[cfg(test)]
 impl Files for NoFiles {
     fn read(&self, _: &str) -> Result<Option<String>, String> {
         Ok(None)

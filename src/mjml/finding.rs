@@ -4,7 +4,9 @@ use crate::diagnostic::Severity;
 use crate::mjml::tree::Span;
 
 /// An author mends the first ones first; more than this is noise.
-const LIMIT: usize = 50;
+pub const LIMIT: usize = 50;
+/// Where nobody counts on.
+const HOPELESS: usize = 1_000;
 
 /// A finding in terms of the document's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,14 @@ pub struct Findings {
     /// How many there were beyond the limit.
     pub dropped: usize,
     errors: usize,
+}
+
+/// How many findings there are beyond those that are told.
+pub fn more(dropped: usize) -> String {
+    match dropped + LIMIT > HOPELESS {
+        true => format!("and more than {} more; mend these first", HOPELESS - LIMIT),
+        false => format!("and {dropped} more; mend these first"),
+    }
 }
 
 impl Findings {
@@ -74,20 +84,14 @@ impl Findings {
         self.errors > 0
     }
 
-    /// Whether there are more errors than are kept.
+    /// Whether there are more errors than are counted.
     pub fn is_hopeless(&self) -> bool {
-        self.errors > LIMIT
+        self.errors > HOPELESS
     }
 
     /// Whether no further warning is kept.
     pub fn is_full(&self) -> bool {
         self.list.len() >= LIMIT
-    }
-
-    /// Whether no further finding at all is kept.
-    pub fn is_full_of_errors(&self) -> bool {
-        let is_error = |finding: &Finding| finding.severity == Severity::Error;
-        self.is_full() && self.list.iter().all(is_error)
     }
 
     fn push(

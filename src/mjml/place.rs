@@ -1,6 +1,6 @@
 //! From spans of the tree to what an author is told: file, line, column, and who included the file.
 
-use crate::diagnostic::{Diagnostic, Place, Severity, Source};
+use crate::diagnostic::{Diagnostic, Place, Provenance, Severity, Source};
 use crate::mjml::finding::Finding;
 use crate::mjml::origin::{Normal, Origins};
 use crate::mjml::tree::{File, FileId, Span};
@@ -34,13 +34,10 @@ impl<'a> Atlas<'a> {
     }
 
     /// Where spans begin; as many as there are components, so lines are counted once.
-    pub fn places(&self, spans: &[Span]) -> Vec<Place> {
+    pub fn places(&self, spans: &[Span]) -> Vec<Provenance> {
         let mut lines: Vec<(*const u8, Vec<usize>)> = Vec::new();
-        let mut next = spans.iter().skip(1).map(|span| span.range.start);
-        let place = |span: &Span| {
-            let until = next.next().unwrap_or(usize::MAX);
-            let Spot { source, offset, .. } =
-                self.data(span, until).unwrap_or_else(|| self.spot(span));
+        let mut place = |spot: Spot<'a>| {
+            let Spot { source, offset, .. } = spot;
             let start = source.text.as_ptr();
             let known = lines.iter().position(|(text, _)| *text == start);
             let index = known.unwrap_or_else(|| {
@@ -59,7 +56,18 @@ impl<'a> Atlas<'a> {
                 column: before.chars().count() + 1,
             }
         };
-        spans.iter().map(place).collect()
+        let mut next = spans.iter().skip(1).map(|span| span.range.start);
+        let written = |span: &Span| {
+            let until = next.next().unwrap_or(usize::MAX);
+            let Some(data) = self.data(span, until) else {
+                let place = place(self.spot(span));
+                return Provenance { place, drawn: None };
+            };
+            let (place, drawn) = (place(data), place(self.spot(span)));
+            let drawn = Some(drawn).filter(|drawn| drawn.file != place.file);
+            Provenance { place, drawn }
+        };
+        spans.iter().map(written).collect()
     }
 
     /// What a generated component shows: the first place without extent that was put into it before the

@@ -31,6 +31,7 @@ use crate::mjml::render::body::Body;
 use crate::mjml::render::head::Head;
 use crate::mjml::render::page::Root;
 use crate::mjml::tree::{Content, Document, Element, FileId, Node, Span};
+use crate::mjml::validate::icons;
 
 /// A rendered document.
 #[derive(Clone, Debug)]
@@ -69,10 +70,9 @@ pub fn render(document: &Document, options: &Options) -> Result<Rendered, Findin
         return Err(refusal(span, "nested too deep; no layout needs this"));
     }
     if let Some(span) = &body.foreign_icon {
-        let message = "this icon has no `src`, and readers do not fetch those of MJML's maker";
         return Err(Finding {
-            help: Some("write `src=\"https://...\"`, or name a file beside the issue".into()),
-            ..refusal(span, message)
+            help: Some(icons::HELP.into()),
+            ..refusal(span, icons::MESSAGE)
         });
     }
     let too_deep = || {

@@ -65,6 +65,7 @@ pub struct Raw {
     pub span: Span,
 }
 
+/// What may stand within a component.
 #[derive(Clone, Debug)]
 pub enum Node {
     Element(Element),
@@ -76,6 +77,7 @@ pub enum Node {
     Html(Raw),
 }
 
+/// An attribute as its author wrote it, with its places.
 #[derive(Clone, Debug)]
 pub struct Attribute {
     pub name: String,

@@ -7,6 +7,7 @@
 
 mod attributes;
 mod defaults;
+pub mod icons;
 mod required;
 #[cfg(test)]
 mod specimen;
@@ -92,7 +93,7 @@ impl<'a> Walk<'a, '_> {
 
     fn run(&mut self) {
         while let Some((node, holder)) = self.waiting.pop() {
-            if self.found.is_full_of_errors() {
+            if self.found.is_hopeless() {
                 return;
             }
             match node {

@@ -6,12 +6,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Provenance};
 use crate::publication::Rejected;
 
 /// Calls the files of findings and places from here; `emails` is the author's folder.
-pub(crate) fn call_from_here(emails: &Path, found: &mut [Diagnostic], places: &mut [Place]) {
-    let mut files: Vec<&mut String> = places.iter_mut().map(|place| &mut place.file).collect();
+pub(crate) fn call_from_here(emails: &Path, found: &mut [Diagnostic], places: &mut [Provenance]) {
+    let places = places.iter_mut();
+    let places =
+        places.flat_map(|written| std::iter::once(&mut written.place).chain(&mut written.drawn));
+    let mut files: Vec<&mut String> = places.map(|place| &mut place.file).collect();
     for finding in found {
         files.push(&mut finding.file);
         files.extend(finding.via.iter_mut().map(|place| &mut place.file));

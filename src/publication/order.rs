@@ -6,6 +6,7 @@ use crate::compile::press::{Mail, Options, Site};
 use crate::config::Config;
 use crate::config::privacy::Tracking;
 use crate::issue::given::Titles;
+use crate::publication::attic::Attic;
 use crate::publication::folder::Folder;
 
 /// What the author wrote the issue in.
@@ -13,6 +14,16 @@ pub(super) enum Written {
     Markdown(Vec<u8>),
     /// With the text part beside it, if there is one.
     Mjml(Vec<u8>, Option<Vec<u8>>),
+}
+
+impl Written {
+    /// The name of its file.
+    pub(super) fn file(&self) -> &'static str {
+        match self {
+            Written::Markdown(_) => "issue.md",
+            Written::Mjml(..) => "issue.mjml",
+        }
+    }
 }
 
 /// What is to be compiled, and for whom.
@@ -30,6 +41,8 @@ pub(super) struct Order<'a> {
     pub(super) subject: Option<&'a str>,
     pub(super) slug: &'a str,
     pub(super) folder: &'a Folder,
+    /// The images of an export, which stood elsewhere before.
+    pub(super) attic: Option<&'a Attic>,
     /// The theme of an issue that names none.
     pub(super) theme: &'a str,
     /// That theme, whatever the issue says.
@@ -61,6 +74,7 @@ impl<'a> Order<'a> {
             subject: None,
             slug,
             folder,
+            attic: None,
             theme: &config.publication.theme,
             forced: false,
             zone: &config.publication.timezone,

@@ -8,6 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::issue::Issue;
 use crate::issue::block::Picture;
 use crate::issue::target;
+use crate::publication::attic::Attic;
 use crate::publication::folder::Folder;
 
 /// Images with their octets.
@@ -18,10 +19,23 @@ type Pictures = Vec<(Image, Vec<u8>)>;
 pub(super) fn read_pictures(
     issue: &Issue,
     folder: &Folder,
+    attic: Option<&Attic>,
     found: &mut Vec<Diagnostic>,
 ) -> Pictures {
     let mut images = Pictures::new();
-    for picture in issue.pictures() {
+    let pictures = issue.pictures();
+    for (number, picture) in pictures.iter().enumerate() {
+        let mut before = pictures[..number].iter();
+        let other = before.find(|other| other.source == picture.source);
+        if other.is_some_and(|other| other.still != picture.still) {
+            let message = format!(
+                "`{}` moves in one place and stands still in another; copy it under another name",
+                picture.source
+            );
+            let error = issue.source().error(picture.offset, "image", message);
+            found.push(error);
+            continue;
+        }
         if images
             .iter()
             .any(|(image, _)| image.source == picture.source)
@@ -32,7 +46,13 @@ pub(super) fn read_pictures(
         if picture.source.contains("[[") {
             continue;
         }
-        if picture.source.contains("://") || picture.source.starts_with("data:") {
+        let elsewhere = picture.source.contains("://") || picture.source.starts_with("data:");
+        if let Some(read) = attic.and_then(|attic| kept(&picture.source, elsewhere, folder, attic))
+        {
+            images.push(read);
+            continue;
+        }
+        if elsewhere {
             found.extend(remote(issue, picture));
             continue;
         }
@@ -45,6 +65,20 @@ pub(super) fn read_pictures(
         }
     }
     images
+}
+
+/// The image of an export, if it has the one of this address: what cannot be shown of it stays where it was.
+fn kept(
+    address: &str,
+    elsewhere: bool,
+    folder: &Folder,
+    attic: &Attic,
+) -> Option<(Image, Vec<u8>)> {
+    if !elsewhere && matches!(octets_of(address, folder), Ok(Some(_))) {
+        return None;
+    }
+    let prepared = prepare(address, attic.read(address)?, false).ok()?;
+    Some((prepared.image, prepared.octets))
 }
 
 fn remote(issue: &Issue, picture: &Picture) -> Option<Diagnostic> {
@@ -66,9 +100,12 @@ fn remote(issue: &Issue, picture: &Picture) -> Option<Diagnostic> {
                     "remote-image",
                     format!("`{shown}` stays on another host, which sees who opens the mail"),
                 )
-                .help(
-                    "put the file beside the issue, or give its size as `{width=600 height=400}`",
-                ),
+                .help(match issue.layout {
+                    Some(_) => "put the file beside the issue, and name it here",
+                    None => {
+                        "put the file beside the issue, or give its size as `{width=600 height=400}`"
+                    }
+                }),
         ),
         _ => Some(
             source
@@ -107,14 +144,14 @@ fn local(
         let finding = |(code, note)| issue.source().warning(picture.offset, code, note);
         found.extend(notes.into_iter().map(finding));
     };
-    let once = prepare(&picture.source, octets)?;
+    let once = prepare(&picture.source, octets, picture.still)?;
     say(once.notes);
     let mut images = vec![(once.image, once.octets)];
     let Some(source) = double(&picture.source) else {
         return Ok(Some(images));
     };
     if let Some(octets) = octets_of(&source, folder)? {
-        let twice = prepare(&source, octets)?;
+        let twice = prepare(&source, octets, picture.still)?;
         let (width, expected) = (twice.natural.0, once.natural.0.saturating_mul(2));
         if width.abs_diff(expected) > 2 {
             let message = format!(

@@ -12,10 +12,10 @@ use jiff::civil::Date;
 use jiff::{Span, Unit};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::diagnostic::Source;
 use crate::draft::quoted;
 use crate::issue::dates::Dates;
-use crate::issue::front;
+use crate::issue::own::head::peek;
+use crate::publication::folder::{Defaults, Folder};
 use crate::publication::{Publication, is_slug};
 
 /// Keys that belong to one issue only.
@@ -84,7 +84,9 @@ impl Publication {
             !title.is_empty() && !title.contains(char::is_control),
             "the title is one line and not empty"
         );
-        let shelf = self.shelf()?;
+        let mut shelf = self.shelf()?;
+        // Its authors and its rhythm are nobody's.
+        shelf.retain(|issue| !is_sample(issue));
         let last = shelf.last();
         let before_last = shelf.len().checked_sub(2).map(|at| &shelf[at]);
         let dates = last.and_then(|last| next_dates(last, before_last));
@@ -145,13 +147,8 @@ impl Publication {
         let mut shelf = Vec::new();
         for slug in self.slugs()? {
             let text = text_of(&issues.join(&slug))?;
-            let source = Source {
-                file: &slug,
-                text: &text,
-            };
             // What is wrong with an old issue is told when that one is checked.
-            let front = front::read(source, &mut Vec::new());
-            let dates = front.and_then(|(front, _)| front.dates);
+            let dates = peek(&text).dates;
             shelf.push(Shelved { slug, text, dates });
         }
         // An issue without dates stands where its slug says, or first.
@@ -165,6 +162,13 @@ impl Shelved {
         let named = self.slug.get(..10).and_then(|day| day.parse().ok());
         self.dates.map(|dates| dates.to).or(named)
     }
+}
+
+/// Whether an issue is the one that `pressrun init` lays out, as it was laid out.
+fn is_sample(issue: &Shelved) -> bool {
+    let defaults = Folder::Default(Defaults(format!("issues/{}", issue.slug)));
+    let own = defaults.read("issue.md").ok().flatten();
+    own.is_some_and(|own| own == issue.text.as_bytes())
 }
 
 /// The text of an issue, of either kind.
@@ -343,6 +347,27 @@ mod tests {
         );
         assert_eq!(slug_of("\u{65e5}\u{672c}"), "issue");
         assert_eq!(slug_of(&"long ".repeat(40)).len(), 44);
+    }
+
+    #[test]
+    fn the_sample_is_no_issue_to_go_on_from() {
+        let (folder, publication) = shelf(&[]);
+        Publication::write_defaults(folder.path()).expect("the defaults");
+        let (slug, text) = next(&publication, "Bees in May");
+        assert_eq!(slug, "bees-in-may");
+        assert!(
+            !text.contains("authors:") && !text.contains("dates:"),
+            "{text}"
+        );
+        assert_eq!(text.matches("\n## ").count(), 3);
+        // What its author made of it is one.
+        let sample = folder
+            .path()
+            .join("issues/this-week-in-ai-research/issue.md");
+        let own = std::fs::read_to_string(&sample).expect("the sample");
+        std::fs::write(sample, own.replace("Ada Example", "Ann Own")).expect("a file");
+        std::fs::remove_dir_all(folder.path().join("issues/bees-in-may")).expect("a folder");
+        assert!(next(&publication, "Bees in May").1.contains("Ann Own"));
     }
 
     #[test]

@@ -12,12 +12,15 @@ use crate::publication::order::Order;
 use crate::publication::{Asked, Previewed, Publication, made};
 
 /// Each with what kind of mail it is.
-const MAILS: [(&str, Mail); 7] = [
+const MAILS: [(&str, Mail); 9] = [
     ("confirm", Mail::Confirm),
     // A second address is confirmed as the first one was.
     ("address", Mail::Confirm),
     // To the address that a reader gave up; its link takes that back.
     ("moved", Mail::Confirm),
+    // Of what her page alone does not do: its link is passed on with her mails.
+    ("data", Mail::Confirm),
+    ("erase", Mail::Confirm),
     // To a reader of a list, too, and with the same way out.
     ("probe", Mail::Welcome),
     ("welcome", Mail::Welcome),
@@ -29,6 +32,12 @@ const MAILS: [(&str, Mail); 7] = [
 pub(super) fn mail_of(kind: &str) -> Option<Mail> {
     let found = MAILS.iter().find(|(known, _)| *known == kind);
     found.map(|(_, mail)| *mail)
+}
+
+/// The names of all, for a sentence.
+pub(super) fn names() -> String {
+    let names = MAILS.map(|(kind, _)| format!("`{kind}`"));
+    names.join(", ")
 }
 
 /// Compiles what an author looks at: an issue for its list, or a system mail; with the places of its blocks

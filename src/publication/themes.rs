@@ -16,7 +16,7 @@ use crate::compile::theme::look::Look;
 use crate::compile::theme::tokens::Tokens;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
-use crate::issue::front;
+use crate::issue::own::head::peek;
 use crate::publication::called::call_from_here;
 use crate::publication::folder::{self, Folder};
 use crate::publication::order::{Order, Written};
@@ -196,12 +196,7 @@ impl Publication {
         }
         let (Written::Markdown(octets) | Written::Mjml(octets, _)) = written;
         let text = String::from_utf8_lossy(octets).replace("\r\n", "\n");
-        let source = Source {
-            file: "",
-            text: text.trim_start_matches('\u{feff}'),
-        };
-        let front = front::read(source, &mut Vec::new());
-        let named = front.and_then(|(front, _)| front.theme);
+        let named = peek(text.trim_start_matches('\u{feff}')).theme;
         let name = named.as_deref().unwrap_or(order.theme);
         let Ok((folder, _)) = self.specimen_folder(name) else {
             return Vec::new();

@@ -94,10 +94,8 @@ mod tests {
     use proptest::prelude::{prop_assert, proptest};
 
     use super::{Cap, Count, Grant, Unused, grant};
-    use crate::clock::Timestamp;
+    use crate::clock::{DAY, HOUR, MINUTE, Timestamp};
     use crate::rate::Span;
-
-    const DAY: i64 = 86_400_000;
 
     fn caps(of: &[(Span, u64)]) -> (Vec<Cap>, Vec<Count>) {
         let cap = |&(span, most)| Cap {
@@ -162,13 +160,13 @@ mod tests {
             (0, Some(0)),
             "what went out counts"
         );
-        assert_eq!(full.until, Timestamp(now.0 + 3_600_000));
+        assert_eq!(full.until, Timestamp(now.0 + HOUR));
         assert_eq!(grant(&caps, &mut counts, 30, None, full.until).number, 10);
         assert_eq!(counts[1].used, 20);
         // By less than a window it stays in the later one.
         let tomorrow = Timestamp(now.0 + DAY);
         assert_eq!(grant(&caps, &mut counts, 10, None, tomorrow).number, 10);
-        let back = Timestamp(tomorrow.0 - 60_000);
+        let back = Timestamp(tomorrow.0 - MINUTE);
         assert_eq!(grant(&caps, &mut counts, 10, None, back).number, 0);
     }
 

@@ -10,6 +10,7 @@ use crate::compile::notation::Notation;
 use crate::compile::{Compiled, Context, HTML_LIMIT, Segment, Slot, Template};
 use crate::message::copy::CopyRecord;
 use crate::rehearse::Kind;
+use crate::terminal::plain;
 
 /// Characters of a subject and of a value within it beyond which `message` cuts.
 const SUBJECT: usize = 200;
@@ -336,12 +337,9 @@ fn spelling(field: &str, value: &str) -> Option<&'static str> {
 
 /// The beginning of a value without control characters.
 fn short(value: &str) -> String {
-    let calm = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let start: String = value.chars().take(40).map(calm).collect();
-    match value.chars().nth(40) {
-        Some(_) => format!("{start}..."),
-        None => start,
-    }
+    let start: String = value.chars().take(40).collect();
+    let dots = value.chars().nth(40).map_or("", |_| "...");
+    plain(&start) + dots
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Messages over each connection before anything can be told of it.
 const FEW: u64 = 10;
 /// A folder of this age was left by a rehearsal that was killed.
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const ABANDONED: Duration = Duration::from_hours(24);
 /// What is near enough to a limit to be held up by it.
 const NEAR: f64 = 0.8;
 /// The share of the time from which on durable writes hold a run up.
@@ -330,7 +330,7 @@ fn sweep(place: &Path) {
     for entry in ours {
         let made = entry.metadata().and_then(|data| data.modified());
         let age = made.ok().and_then(|made| made.elapsed().ok());
-        if age.is_some_and(|age| age > DAY) {
+        if age.is_some_and(|age| age > ABANDONED) {
             // What cannot be removed is in nobody's way.
             fs::remove_dir_all(entry.path()).ok();
         }
@@ -397,6 +397,8 @@ async fn people(stage: &App, folder: &Path, list: &str, mix: &[u64; 4]) -> anyho
         confirm: true,
         consent: "made up for this measurement".to_owned(),
         map: Vec::new(),
+        accept_taken_off: false,
+        by: None,
         dry_run: false,
     };
     let summary = import::run(stage, &import, |_| ()).await?;

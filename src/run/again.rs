@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use crate::app::App;
 use crate::compile::Compiled;
-use crate::deliver;
+use crate::deliver::signing;
 use crate::id::{DeliveryKey, ListId, RunId};
 use crate::message::copy::{CopyRecord, is_forgotten};
 use crate::message::{self, MessageTemplate, RunHeaders, envelope_sender};
@@ -28,9 +28,8 @@ struct Frozen {
 /// A message as it was handed to the relay.
 pub struct Again {
     pub message: Vec<u8>,
-    /// Its envelope.
+    /// Whom its envelope names as the sender.
     pub sender: String,
-    pub recipient: String,
     /// Why the octets may not be those that went out.
     pub doubt: Option<String>,
 }
@@ -58,7 +57,7 @@ pub async fn message(app: &App, key: DeliveryKey) -> anyhow::Result<Option<Again
     let headers = headers_of(app, key, &frozen.headers).await?;
     let name = frozen.copy.relay.clone().unwrap_or_default();
     let relay = app.config.relay.get(&name);
-    let signers = relay.map(|relay| deliver::signers(&app.config, &app.base, relay));
+    let signers = relay.map(|relay| signing::signers(&app.config, &app.base, relay));
     let (signers, more, doubt) = match (relay, signers.transpose()) {
         (Some(relay), Ok(signers)) => (signers.unwrap_or_default(), relay.fields(), None),
         (Some(relay), Err(error)) => {
@@ -71,13 +70,14 @@ pub async fn message(app: &App, key: DeliveryKey) -> anyhow::Result<Option<Again
             (Vec::new(), Vec::new(), Some(why))
         }
     };
+    let signers = signing::speaking_for(&app.config, signers, &headers.from_address);
     let template = MessageTemplate::for_relay(&frozen.compiled, &headers, signers, &more)?;
     let (template, doubt) = match signed::differs(&template, &frozen.copy) {
         None => (template, doubt),
         Some(then) => {
             let (signers, other) = signed::then(app, then).await?;
             let again = MessageTemplate::for_relay(&frozen.compiled, &headers, signers, &more)?;
-            (again, doubt.or(other))
+            (again, doubt.filter(|_| relay.is_none()).or(other))
         }
     };
     let mut message = Vec::new();
@@ -85,7 +85,6 @@ pub async fn message(app: &App, key: DeliveryKey) -> anyhow::Result<Option<Again
     Ok(Some(Again {
         message,
         sender: envelope_sender(&app.keyring, key, &headers.bounce_domain),
-        recipient: frozen.copy.to.to_string(),
         doubt,
     }))
 }
@@ -96,7 +95,6 @@ async fn frozen(app: &App, key: DeliveryKey) -> anyhow::Result<Option<Frozen>> {
         revision: Some(revision),
         copy: Some(copy),
         headers,
-        ..
     }) = row
     else {
         return Ok(None);

@@ -34,7 +34,7 @@ const ENOUGH: usize = 3;
 /// A start is unusual that lies farther than this from every one of them.
 const HOURS: i32 = 3;
 /// Who has not opened a mail by then may still.
-const DAY: Duration = Duration::from_secs(86_400);
+const OPENS: Duration = Duration::from_hours(24);
 /// The lint that knows which offers have ended.
 pub const PROMO_LINT: &str = "promo-ended";
 
@@ -280,7 +280,7 @@ fn resent(slug: &str, planned: &Planned) -> Option<Question> {
         .since(Timestamp(origin.started_at.unwrap_or(0)));
     let got = if origin.audience == Audience::Unopened.name() {
         "a second time"
-    } else if ago < DAY {
+    } else if ago < OPENS {
         "for the first time"
     } else {
         return None;
@@ -414,6 +414,11 @@ fn same_subject(facts: &Facts<'_>) -> Option<Question> {
     })
 }
 
+/// Whether so many readers are more than twice as many as usual, or fewer than half.
+pub(crate) fn is_far(now: i64, usual: i64) -> bool {
+    now > usual.saturating_mul(2) || now.saturating_mul(2) < usual
+}
+
 fn audience(facts: &Facts<'_>) -> Option<Question> {
     // A run to a segment is compared with runs to the same segment.
     let past = facts.past.iter().filter(|past| past.whole);
@@ -424,8 +429,7 @@ fn audience(facts: &Facts<'_>) -> Option<Question> {
     }
     sizes.sort_unstable();
     let (usual, now) = (sizes[sizes.len() / 2], facts.readers);
-    let far = now > usual.saturating_mul(2) || now.saturating_mul(2) < usual;
-    far.then(|| Question {
+    is_far(now, usual).then(|| Question {
         guard: Guard::Audience,
         sentence: format!(
             "it would go to {now} readers; the last {} runs went to {usual} in the middle, {} to {}",

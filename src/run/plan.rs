@@ -10,7 +10,7 @@ use jiff::civil::DateTime;
 use serde_json::json;
 
 use crate::app::App;
-use crate::clock::Timestamp;
+use crate::clock::{DAY, Timestamp};
 use crate::config::privacy::Tracking;
 use crate::deliver;
 use crate::id::ListId;
@@ -134,6 +134,9 @@ pub async fn plan(
     planned.pace(wishes)?;
     planned.stages(app, wishes, list).await?;
     planned.test(app, wishes, revision)?;
+    let whole = wishes.part == Part::All && wishes.to.is_none();
+    let waits = planned.plan.start.is_some();
+    planned.plan.expected = (whole && waits).then_some(planned.readers);
     planned.plan.zone = planned.plan.start.map(|_| planned.zone.clone());
     Ok(planned)
 }
@@ -389,7 +392,7 @@ impl Planned {
     fn pace(&mut self, wishes: &Wishes) -> anyhow::Result<()> {
         if let Some(rate) = &wishes.rate {
             let per_day = pace::parse(rate).map_err(|what| anyhow!(what))?;
-            let takes = i128::from(self.readers) * 86_400_000 / i128::from(per_day);
+            let takes = i128::from(self.readers) * i128::from(DAY) / i128::from(per_day);
             let takes = Duration::from_millis(u64::try_from(takes).unwrap_or(u64::MAX));
             self.plan.per_day = Some(per_day);
             self.notes.push(format!(

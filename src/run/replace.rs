@@ -8,7 +8,9 @@ use anyhow::{Context, bail, ensure};
 use crate::app::App;
 use crate::archive;
 use crate::compile::Compiled;
+use crate::id::ListId;
 use crate::lists;
+use crate::message::RunHeaders;
 use crate::publication::Built;
 use crate::run::{headers, keep_revision};
 use crate::status::RunStatus;
@@ -62,10 +64,40 @@ pub async fn waiting(app: &App, slug: &str, list: &str) -> anyhow::Result<Waitin
     Ok(Waiting { run, content })
 }
 
+/// What the header of its mails would say otherwise by the configuration of now: name, before, after.
+pub async fn headers_changed(
+    app: &App,
+    waiting: &Waiting,
+) -> anyhow::Result<Vec<(&'static str, String, String)>> {
+    let run = &waiting.run;
+    let before: RunHeaders =
+        serde_json::from_str(&run.headers).context("the run's frozen headers")?;
+    let now = headers(app, run.list_id.map(ListId), &run.slug).await?;
+    let said = |headers: &RunHeaders| {
+        let reply_to = headers.reply_to.as_ref().map(ToString::to_string);
+        let list = headers.list.as_ref().map(|list| list.title.clone());
+        [
+            (
+                "from",
+                format!("{} <{}>", headers.from_name, headers.from_address),
+            ),
+            ("reply to", reply_to.unwrap_or_default()),
+            ("list", list.unwrap_or_default()),
+            ("bounces to", headers.bounce_domain.clone()),
+            ("links to", headers.public_url.clone()),
+        ]
+    };
+    let pairs = said(&before).into_iter().zip(said(&now));
+    let changed = pairs.filter(|((_, before), (_, now))| before != now);
+    Ok(changed
+        .map(|((name, before), (_, now))| (name, before, now))
+        .collect())
+}
+
 /// Puts `built` in the place of what `waiting` would send.
 pub async fn replace(app: &App, waiting: &Waiting, built: &Built) -> anyhow::Result<()> {
     let run = &waiting.run;
-    let list = run.list_id.map(crate::id::ListId);
+    let list = run.list_id.map(ListId);
     let to = keep_revision(app, &built.compiled, &built.images).await?;
     let headers = headers(app, list, &built.compiled.slug).await?;
     let headers = serde_json::to_string(&headers)?;

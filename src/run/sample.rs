@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::compile::escape::escape_html;
 use crate::compile::{Compiled, Slot, Template};
 use crate::config::Config;
-use crate::deliver;
+use crate::deliver::signing;
 use crate::id::{DeliveryKey, RunId};
 use crate::keyring::Keyring;
 use crate::message::copy::{CopyRecord, Values};
@@ -71,7 +71,7 @@ pub fn make(
         .first_relay()
         .context("`send.relay` names no relay")?;
     // The author's own machine may well not have the key that the sending one has.
-    let (signers, unsigned) = match deliver::signers(config, base, relay) {
+    let (signers, unsigned) = match signing::signers(config, base, relay) {
         Ok(signers) => (signers, None),
         Err(error) => (Vec::new(), Some(format!("{error:#}"))),
     };

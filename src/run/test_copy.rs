@@ -45,6 +45,7 @@ pub struct Tested {
 }
 
 impl Tested {
+    /// Whether the relay took it.
     pub fn is_sent(&self) -> bool {
         self.outcome == State::Sent.name()
     }

@@ -16,8 +16,12 @@ use crate::delivery::{Counts, State};
 use crate::hex::hex;
 use crate::id::RunId;
 use crate::message::copy::is_forgotten;
+use crate::reply::scope::{Verdict, scope};
+use crate::reply::{Reply, Stage};
 use crate::run::seal;
 use crate::status::RunStatus;
+use crate::store::ledger::REPLY_LIMIT;
+use crate::store::proof::Unsuppressed;
 use crate::store::repairs::Repair;
 use crate::store::runs::Run;
 use crate::store::verify::Twice;
@@ -216,13 +220,34 @@ async fn markers(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
             "queued for a reader whose address is suppressed",
         ),
     ];
-    let faults = told.into_iter().filter(|(number, _)| *number > 0);
+    let unsuppressed = app.store.unsuppressed(run.id()).await?;
+    let unsuppressed = unsuppressed.iter().filter(|bounce| is_hard(bounce)).count();
+    let told = told.into_iter().chain([(
+        i64::try_from(unsuppressed).unwrap_or(i64::MAX),
+        "bounced for good, and nobody suppressed the address: its reader is mailed again",
+    )]);
+    let faults = told.filter(|(number, _)| *number > 0);
     Ok(faults
         .map(|(number, what)| match number {
             1 => format!("1 delivery is {what}"),
             _ => format!("{number} deliveries are {what}"),
         })
         .collect())
+}
+
+/// Whether an answer ends an address, and not this mail alone.
+fn is_hard(bounce: &Unsuppressed) -> bool {
+    // A text that was cut may have said more, and says nothing.
+    let whole = bounce.reply.clone().filter(|text| text.len() < REPLY_LIMIT);
+    let reply = Reply {
+        code: bounce
+            .code
+            .and_then(|code| u16::try_from(code).ok())
+            .unwrap_or(0),
+        enhanced: bounce.enhanced.clone(),
+        text: whole.unwrap_or_default(),
+    };
+    scope(Stage::Rcpt, &reply) == Verdict::Bounced { suppress: true }
 }
 
 /// The link table: what a reader's click is looked up in is what the revision was frozen with.

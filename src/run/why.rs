@@ -12,19 +12,17 @@ use crate::clock::Timestamp;
 use crate::deliver::trouble::{RelayTrouble, Trouble};
 use crate::deliver::{self, charge};
 use crate::delivery::Counts;
-use crate::pace;
 use crate::run::{self, trial};
 use crate::schedule::{shown, span};
 use crate::status::RunStatus;
 use crate::store::runs::Run;
 
+mod database;
 mod hour;
+mod steps;
 #[cfg(test)]
 mod tests;
 
-/// A database that takes writes answers one within 5 s, also beside a large import; a moment later it says itself why
-/// it does not.
-const PATIENCE: Duration = Duration::from_secs(6);
 /// What goes on while one run stands still.
 const OTHERS: &str = "other runs, mails to those who sign up, and all links in mails go on";
 /// What becomes of what nobody sends.
@@ -95,6 +93,8 @@ struct Facts<'a> {
     /// Whether any process sends, and one that has this run in its charge.
     sender: bool,
     sending: bool,
+    /// A relay that it is to go through and that is not described here.
+    unknown_relay: Option<&'a str>,
     /// Why the next sender would hold it.
     doubt: Option<String>,
     /// A start that is later by more has to be said twice.
@@ -111,10 +111,7 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
     let (deferred, next_due) = store.deferred(run.id(), now).await?;
     let open = run.is_open();
     let refusal = match open {
-        true => match tokio::time::timeout(PATIENCE, store.take_a_write(now)).await {
-            Ok(written) => written.err().map(|error| error.to_string()),
-            Err(_) => Some(format!("none within {}", span(PATIENCE))),
-        },
+        true => database::refusal(app).await,
         false => None,
     };
     Ok(tell(&Facts {
@@ -135,6 +132,7 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
             _ if open => deliver::older(app).await?,
             _ => None,
         },
+        unknown_relay: app.config.relays_of(&run.relay).err().filter(|_| open),
         late_start: app.config.send.late_start,
         refusal,
         now,
@@ -152,6 +150,24 @@ async fn trouble(app: &App, run: &Run) -> anyhow::Result<Option<Trouble>> {
             told.and_then(|told| told.among(&names))
         }
     })
+}
+
+/// Why nothing is sent from this database, whatever runs there are: it looks restored from a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Doubt {
+    pub cause: &'static str,
+    pub sentence: String,
+    pub command: &'static str,
+}
+
+/// The doubt of this database, if there is one.
+pub async fn doubt(app: &App) -> anyhow::Result<Option<Doubt>> {
+    let sentence = run::doubt(app).await?;
+    Ok(sentence.map(|sentence| Doubt {
+        cause: "restored",
+        sentence,
+        command: "pressrun resume --yes",
+    }))
 }
 
 /// [`why`] for every run that is neither finished nor cancelled.
@@ -207,6 +223,12 @@ fn tell(facts: &Facts<'_>) -> Why {
         .filter(|doubt| !sentence.contains(doubt.as_str()))
     {
         sentence.push_str(&format!("; and {doubt}"));
+    }
+    if let Some(name) = facts.unknown_relay {
+        sentence.push_str(&format!(
+            "; and it is to go through `{name}`, which the configuration here does not describe: describe it, and \
+             restart the sender"
+        ));
     }
     if let Some(test) = &facts.test {
         sentence.push_str("; ");
@@ -288,22 +310,6 @@ impl Facts<'_> {
         }
     }
 
-    fn store(&self, why: &mut Why) -> String {
-        why.cause = Cause::Store;
-        why.since = None;
-        let then = match self.sender {
-            true => "the sender tries again by itself every moment",
-            false => {
-                "no process sends, neither `pressrun serve` nor a `send`: start one when it takes them again"
-            }
-        };
-        format!(
-            "stands still: the database takes no writes ({}); what was sent is on record, nothing is sent \
-             twice, and {then}",
-            self.refusal.as_deref().unwrap_or_default()
-        )
-    }
-
     fn freezing(&self, why: &mut Why) -> String {
         if !self.sending {
             return self.nobody(why);
@@ -365,37 +371,6 @@ impl Facts<'_> {
         )
     }
 
-    /// Which stage a run is in that does not go to all yet.
-    fn stage(&self, why: &mut Why) -> Option<String> {
-        let (stages, open_to) = (self.run.stages()?, self.run.open_to?);
-        let step = self.run.step();
-        let this = stages.steps.get(step)?;
-        // Between the freeze and its first stage nothing is open yet.
-        let open_to = stages.open_to(step, self.run.recipients, open_to)?;
-        why.cause = Cause::Stage;
-        why.unaffected = self.others();
-        let said = format!(
-            "opens in stages: {} of {} ({}, {open_to} readers)",
-            step + 1,
-            stages.steps.len(),
-            stages.name(step)
-        );
-        let next = stages.name(step + 1);
-        let Some(tried) = self.run.staged_at else {
-            return Some(format!("{said} is on its way; {}", self.progress()));
-        };
-        // A person let it go on: the next opens at once.
-        why.since = Some(tried).filter(|&tried| tried > 0);
-        let opens = tried.saturating_add(this.wait);
-        why.next = Some(opens.max(self.now.0));
-        Some(format!(
-            "{said} is out{}; {next} follows {} unless its numbers leave their band; {}",
-            self.since(why.since),
-            self.then(opens.max(self.now.0)),
-            self.progress()
-        ))
-    }
-
     fn relay(&self, why: &mut Why, trouble: &Trouble) -> String {
         // An older sender told neither.
         let times = |at: fn(&RelayTrouble) -> Timestamp| {
@@ -420,31 +395,6 @@ impl Facts<'_> {
             self.since(why.since),
             each.join("; "),
             self.progress()
-        )
-    }
-
-    fn paced(&self, why: &mut Why, due: i64) -> String {
-        why.cause = Cause::Pace;
-        why.unaffected = self.others();
-        let left = self
-            .run
-            .spread_until
-            .map(|until| Timestamp(until).since(self.now));
-        let spread = left.and_then(|left| pace::spread(due, left));
-        let Some(per_day) = [self.run.per_day, spread].into_iter().flatten().min() else {
-            return format!(
-                "is being sent; the time of its spread is over, so the rest goes as fast as it can: {}",
-                self.progress()
-            );
-        };
-        let takes = i128::from(due.max(0)) * 86_400_000 / i128::from(per_day.max(1));
-        let takes = Duration::from_millis(u64::try_from(takes).unwrap_or(u64::MAX));
-        why.next = Some(self.now.after(takes).0);
-        format!(
-            "keeps its pace of {}: {}, the rest by {}",
-            pace::shown(per_day),
-            self.progress(),
-            self.then(self.now.after(takes).0)
         )
     }
 

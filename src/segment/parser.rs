@@ -162,7 +162,12 @@ impl<'a> Parser<'a> {
         let test = match key {
             "tag" => match Tag::parse(value) {
                 Ok(tag) => Test::Tag(tag.to_string()),
-                Err(error) => return Err(self.wrong_at(at, value.len(), error.to_string(), "")),
+                Err(error) => {
+                    let help = Tag::named(value);
+                    let help =
+                        help.map_or(String::new(), |tag| format!("did you mean `tag:{tag}`?"));
+                    return Err(self.wrong_at(at, value.len(), error.to_string(), help));
+                }
             },
             "field" => return self.field(token, at, value),
             "joined" => Test::JoinedWithin(self.days(at, value)?),

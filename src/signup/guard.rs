@@ -1,15 +1,16 @@
 //! How the front door stands: open, asking for a proof of work, or shut.
 //!
-//! Promises: decided by what the whole instance has mailed and what came back, the same for every address;
+//! Promises: decided by what the whole instance was asked and what came back, the same for every address;
 //! a proof is bound to one form, and a form works once. Leaves the counting to `store`.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::lock::lock;
 use crate::store::pressure::Pressure;
 
 /// Hours of the mean against which an hour is held.
@@ -40,7 +41,7 @@ impl Guard {
         if bounces {
             return Guard::Shut;
         }
-        // In whole mails, times the hours of the week: no rounding.
+        // In whole forms, times the hours of the week: no rounding.
         let above = pressure.hour * WEEK - pressure.week;
         match above > i64::from(brake) * WEEK {
             true => Guard::Proof,
@@ -114,7 +115,7 @@ pub(super) struct Lost {
 impl Lost {
     /// Counts one, and tells of all since the last time once that is long enough ago.
     pub(super) fn tell(&self, now: Timestamp) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         last.1 += 1;
         if last.0.is_some_and(|at| now.since(at) < LOST && at <= now) {
             return;

@@ -154,11 +154,6 @@ impl Session {
         &self.capabilities
     }
 
-    /// Whether the connection is encrypted.
-    pub fn is_encrypted(&self) -> bool {
-        self.wire.stream().is_encrypted()
-    }
-
     /// The certificate that the relay showed (DER); none in clear.
     pub fn certificate(&self) -> Option<&[u8]> {
         self.wire.stream().certificate()

@@ -14,15 +14,17 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
+use crate::lock::lock;
 use crate::smtp::sink::certificate::Certificate;
 use crate::smtp::sink::conversation::Conversation;
 use crate::smtp::sink::mailboxes::Mailboxes;
@@ -133,6 +135,8 @@ struct Shared {
     recorder: Recorder,
     /// How often each greylisted recipient was turned away.
     grey: Mutex<HashMap<String, u32>>,
+    /// How many messages are answered; those that come behind them wait.
+    answered: watch::Sender<u64>,
     /// The server's side of TLS, where there is any.
     tls: Option<Arc<ServerConfig>>,
 }
@@ -142,6 +146,8 @@ struct Counters {
     connections: AtomicU64,
     accepted: AtomicU64,
     refused: AtomicU64,
+    /// Both of these.
+    ended: AtomicU64,
     octets: AtomicU64,
     turns: AtomicU64,
     resets: AtomicU64,
@@ -166,6 +172,7 @@ impl Sink {
             counters: Counters::default(),
             recorder: Recorder::new(&options)?,
             grey: Mutex::default(),
+            answered: watch::Sender::new(u64::MAX),
             tls,
             options,
         });
@@ -212,7 +219,19 @@ impl Sink {
 
     /// Changes the faults for every message that comes from now on.
     pub fn set_script(&self, script: Script) {
-        *locked(&self.shared.script) = Arc::new(script);
+        *lock(&self.shared.script) = Arc::new(script);
+    }
+
+    /// Answers `more` messages, and leaves those behind them at their final dots until [`Sink::release`]: so a
+    /// sender is met in the middle, however slow either side is.
+    pub fn hold_after(&self, more: u64) {
+        let ended = self.shared.counters.ended.load(Ordering::SeqCst);
+        self.shared.answered.send_replace(ended + more);
+    }
+
+    /// Answers all that wait since [`Sink::hold_after`], and holds none from now on.
+    pub fn release(&self) {
+        self.shared.answered.send_replace(u64::MAX);
     }
 
     /// Closes the listener and all connections.
@@ -231,25 +250,20 @@ impl Drop for Sink {
 
 impl Shared {
     fn script(&self) -> Arc<Script> {
-        Arc::clone(&locked(&self.script))
+        Arc::clone(&lock(&self.script))
     }
 
     /// Whether a recipient that is turned away `times` times gets through now.
     fn passes_grey(&self, recipient: &str, times: u32) -> bool {
-        let mut seen = locked(&self.grey);
+        let mut seen = lock(&self.grey);
         let seen = seen.entry(recipient.to_owned()).or_default();
         *seen += 1;
         *seen > times
     }
 }
 
-/// A panic elsewhere does not make a counter wrong.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn count(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::SeqCst);
+fn count(counter: &AtomicU64, by: u64) -> u64 {
+    counter.fetch_add(by, Ordering::SeqCst) + by
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

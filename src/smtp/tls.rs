@@ -7,7 +7,7 @@
 mod dane;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -62,9 +62,10 @@ pub struct TlsClient {
     provider: Arc<CryptoProvider>,
 }
 
-impl TlsClient {
-    /// Trusts the machine's own authorities and those in `ca_file` (PEM), for a relay with a private one.
-    pub fn new(ca_file: Option<&Path>) -> anyhow::Result<TlsClient> {
+/// The machine's own authorities: some three hundred files, read once for all relays.
+fn native_roots() -> &'static RootCertStore {
+    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
+    ROOTS.get_or_init(|| {
         let mut roots = RootCertStore::empty();
         let native = rustls_native_certs::load_native_certs();
         for error in &native.errors {
@@ -72,6 +73,14 @@ impl TlsClient {
         }
         // A machine's store may hold certificates that are none to rustls; the rest still counts.
         roots.add_parsable_certificates(native.certs);
+        roots
+    })
+}
+
+impl TlsClient {
+    /// Trusts the machine's own authorities and those in `ca_file` (PEM), for a relay with a private one.
+    pub fn new(ca_file: Option<&Path>) -> anyhow::Result<TlsClient> {
+        let mut roots = native_roots().clone();
         if let Some(path) = ca_file {
             let shown = path.display();
             let before = roots.len();

@@ -3,7 +3,8 @@
 //! Promises: pure: days are put together to weeks, which begin on Monday, and to months, both in UTC. Who left and came
 //! back has left in one week and joined in another, and a week that is over stays as it was; a month's readers are
 //! those who first joined in it. Whose address is suppressed has left, and so has who was erased. Readers whom an import
-//! brought joined when its file says they did; of whom it does not, they were imported and have not joined.
+//! brought joined when its file says they did; of whom it does not, they were imported and have not joined. Whoever left
+//! has left for some reason, if only that she gave none.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY, Timestamp};
+use crate::subscriber::Status;
 
-/// Weeks and months that are shown.
+/// Weeks that are shown.
 pub const WEEKS: usize = 26;
+/// Months of joining that are shown.
 pub const MONTHS: usize = 24;
 
 /// What stands beside the statuses for those whose addresses are suppressed.
@@ -49,7 +52,7 @@ pub struct Week {
     pub left: i64,
     /// `joined` and `imported` less `left`.
     pub net: i64,
-    /// Why, where the reader said so, was erased, or the address was suppressed.
+    /// Why: what the reader said, or [`UNSAID`], or what ended it for her; all of `left`.
     pub why: BTreeMap<String, i64>,
 }
 
@@ -63,6 +66,20 @@ pub struct Cohort {
     pub subscribed: i64,
     /// Subscribed, and clicked in one of the last issues.
     pub clicking: i64,
+}
+
+/// Why a reader left who said nothing about it.
+pub const UNSAID: &str = "unsaid";
+
+/// A reason for leaving, for a person: what a reader may say and why addresses are suppressed go by their names.
+pub fn words(why: &str) -> &str {
+    match why {
+        UNSAID => "without a reason",
+        "import" => "taken off by an import",
+        "author" => "taken off by hand",
+        "sunset" => "silent (sunset)",
+        named => named,
+    }
 }
 
 /// Why a journal says that a reader joined who had left before.
@@ -80,7 +97,7 @@ pub struct Days {
     /// Subscribed readers who click, by the day they first joined.
     pub clicking: Vec<(i64, i64)>,
     /// All subscriptions by status.
-    pub statuses: Vec<(String, i64)>,
+    pub statuses: Vec<(Status, i64)>,
 }
 
 /// Which way readers went.
@@ -106,7 +123,7 @@ pub struct Moved {
 #[derive(Clone, Debug)]
 pub struct Lost {
     /// The status of their subscriptions.
-    pub status: String,
+    pub status: Status,
     /// The day they joined, and the day they were lost.
     pub joined: i64,
     pub day: i64,
@@ -138,10 +155,13 @@ pub fn growth(days: &Days, today: i64) -> Growth {
             Way::Imported => week.imported += moved.number,
             Way::Left => week.left += moved.number,
         }
-        match moved.why.as_str() {
-            "" => {}
-            RETURNED if moved.way == Way::Joined => week.returned += moved.number,
-            why => *week.why.entry(why.to_owned()).or_default() += moved.number,
+        match (moved.way, moved.why.as_str()) {
+            (Way::Left, why) => {
+                let why = if why.is_empty() { UNSAID } else { why };
+                *week.why.entry(why.to_owned()).or_default() += moved.number;
+            }
+            (Way::Joined, RETURNED) => week.returned += moved.number,
+            (Way::Joined | Way::Imported, _) => {}
         }
     }
     for lost in &days.lost {
@@ -176,9 +196,12 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         .map(|(month, cohort)| Cohort { month, ..cohort });
     let still: i64 = days.standing.iter().map(|&(_, number)| number).sum();
     let lost: i64 = days.lost.iter().map(|lost| lost.number).sum();
-    let mut statuses: BTreeMap<String, i64> = days.statuses.iter().cloned().collect();
+    let statuses = days.statuses.iter();
+    let mut statuses: BTreeMap<String, i64> = statuses
+        .map(|&(status, number)| (status.name().to_owned(), number))
+        .collect();
     for lost in &days.lost {
-        *statuses.entry(lost.status.clone()).or_default() -= lost.number;
+        *statuses.entry(lost.status.name().to_owned()).or_default() -= lost.number;
         *statuses.entry(SUPPRESSED.into()).or_default() += lost.number;
     }
     statuses.retain(|_, number| *number > 0);
@@ -201,13 +224,14 @@ fn month_of(day: i64) -> String {
 }
 
 fn date(day: i64) -> Date {
-    let at = Timestamp(day.saturating_mul(86_400_000)).to_jiff();
+    let at = Timestamp(day.saturating_mul(DAY)).to_jiff();
     TimeZone::UTC.to_datetime(at).date()
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Days, Lost, Moved, Way, growth};
+    use crate::subscriber::Status;
 
     /// 1 November 2026, a Sunday.
     const SUNDAY: i64 = 20_758;
@@ -236,14 +260,14 @@ mod tests {
             ],
             standing: vec![(SUNDAY, 3), (SUNDAY - 7, 10), (SUNDAY - 40, 5)],
             lost: vec![Lost {
-                status: "confirmed".into(),
+                status: Status::Confirmed,
                 joined: SUNDAY - 40,
                 day: SUNDAY - 2,
                 why: "bounced".into(),
                 number: 2,
             }],
             clicking: vec![(SUNDAY - 7, 6)],
-            statuses: vec![("confirmed".into(), 18), ("pending".into(), 2)],
+            statuses: vec![(Status::Confirmed, 18), (Status::Pending, 2)],
         };
         let found = growth(&days, SUNDAY);
         assert_eq!(found.subscribed, 16);
@@ -298,7 +322,8 @@ mod tests {
         assert_eq!((week.left, week.net), (2, 41));
         assert_eq!(week.why["erased"], 2);
         let before = &found.weeks[24];
-        assert_eq!((before.left, before.net, before.why.len()), (1, -1, 0));
+        assert_eq!((before.left, before.net, before.why.len()), (1, -1, 1));
+        assert_eq!(before.why["unsaid"], 1);
         let months: Vec<_> = found
             .cohorts
             .iter()

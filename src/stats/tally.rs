@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use crate::event::score::{Rule, Verdict, Witness, judge};
 use crate::event::{EventKind, device};
 
-/// Seconds of an hour, and hours that are told apart: a week of them, the last holds all that came later.
+/// Seconds of an hour.
 const HOUR: i64 = 3600;
+/// Hours since the 250 that are told apart: a week of them, the last holds all that came later.
 pub const HOURS: i64 = 168;
 
 /// By what numbers are looked at.

@@ -278,6 +278,25 @@ impl Store {
         })
     }
 
+    /// Every old address of a back issue, its slug, and whether everyone may read it.
+    pub async fn moved_pages(&self) -> Result<Vec<(String, String, bool)>> {
+        read!(self, conn => {
+            let found: Vec<(String, String, String)> = sqlx::query_as(
+                "select m.path, m.slug, coalesce(a.visibility, p.visibility)
+                 from archive_moves m
+                     join archive a on a.slug = m.slug
+                     join archive_pages p on p.slug = m.slug and p.run_id = 0
+                 order by m.path",
+            )
+            .fetch_all(conn)
+            .await?;
+            let public = |(path, slug, who): (String, String, String)| {
+                (path, slug, who == Visibility::Public.name())
+            };
+            Ok(found.into_iter().map(public).collect())
+        })
+    }
+
     /// Gives the issue of a run a page that was begun without one. False if it has one.
     pub async fn add_page(
         &self,

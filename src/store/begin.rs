@@ -1,6 +1,6 @@
 //! The beginning of a run: made once, started in its time, and its content changed before that.
 
-use crate::clock::Timestamp;
+use crate::clock::{MINUTE, Timestamp};
 use crate::id::{ListId, RunId};
 use crate::rollout::Stages;
 use crate::segment::{Filter, Sieve};
@@ -11,7 +11,7 @@ use crate::store::segments::{Frame, NEXT_RUN, Predicates, bind_values};
 use crate::store::{Result, Store};
 
 /// A node whose clock is ahead of the database's by more than this does not start a run.
-const AHEAD: i64 = 60_000;
+const AHEAD: i64 = MINUTE;
 
 /// What a run that waits for its hour is to send instead.
 pub struct NewContent<'a> {
@@ -24,25 +24,10 @@ pub struct NewContent<'a> {
 }
 
 impl Store {
-    /// Makes a run that starts at once and goes to all of its list: [`Store::begin_planned`].
-    pub async fn begin_run(&self, new: &NewRun<'_>, again: bool, at: Timestamp) -> Result<Begun> {
-        self.begin_planned(new, &Plan::default(), again, at).await
-    }
-
     /// Makes a run in status `freezing`, or `scheduled` when its start is to come, unless the same issue is
-    /// under way or went to all of the same list before; `again` allows the latter.
-    pub async fn begin_planned(
-        &self,
-        new: &NewRun<'_>,
-        plan: &Plan,
-        again: bool,
-        at: Timestamp,
-    ) -> Result<Begun> {
-        self.begin_with_page(new, plan, None, again, at).await
-    }
-
-    /// [`Store::begin_planned`], with what is frozen for the issue's page in the archive.
-    pub async fn begin_with_page(
+    /// under way or went to all of the same list before; `again` allows the latter. `page` is frozen for the
+    /// issue's page in the archive.
+    pub async fn begin_run(
         &self,
         new: &NewRun<'_>,
         plan: &Plan,
@@ -89,11 +74,12 @@ impl Store {
                         "insert into runs (id, kind, slug, title, list_id, revision, headers, relay,
                              policy, status, cutoff, frozen_to, recipients, created_at, since,
                              start_at, zone, local_at, zone_field, per_day, spread, audience, origin,
-                             stages, stage, open_to, pivot, trial, monthly, segment, parts)
+                             stages, stage, open_to, pivot, trial, monthly, segment, parts,
+                             expected)
                          select max(taken.id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9,
                              coalesce(cast($19 as bigint), 0), 0, $9, $9,
                              $10, $11, $12, $13, $14, $15, $16, $17,
-                             $18, $20, $20, cast($19 as bigint), $21, $22, $23, $24
+                             $18, $20, $20, cast($19 as bigint), $21, $22, $23, $24, $25
                          -- The number of a run whose row was deleted by hand is not free: its deliveries have it.
                          from (
                              select max(id) as id from runs
@@ -129,6 +115,7 @@ impl Store {
                     .bind(i64::from(plan.monthly))
                     .bind(segment.as_deref())
                     .bind(parts.as_deref())
+                    .bind(plan.expected)
                     .fetch_one(&mut *conn)
                     .await?;
                     if let Some(page) = page {

@@ -97,6 +97,13 @@ const REQUEUE: &str = "
       and state = $4 and r.status <> 'cancelled' and (run_id > 1 or attempts < $3)
     returning run_id, seq";
 
+/// Those that were put off before it was known that the relay speaks of all wait no longer than the others.
+const SOONER: &str = "
+    update deliveries set due_at = $2
+    from json_each($1) as o
+    where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
+      and run_id > 1 and state = 'queued' and due_at > $2";
+
 /// What bounces that are taken back had suppressed.
 const ALLOW: &str = "
     delete from suppressions
@@ -116,6 +123,18 @@ const ALLOW: &str = "
                   and d.seq = cast(o.value->>'seq' as bigint)
           where d.state = 'bounced'
       )";
+
+/// Notes whose bounces they were: those have no suppression, and need none.
+const NOTE_ALLOWED: &str = "
+    insert into allowed_again (subscriber_id, at)
+    select d.subscriber_id, max(d.settled_at)
+    from json_each($1) as o
+        join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
+            and d.seq = cast(o.value->>'seq' as bigint)
+        join subscribers u on u.id = d.subscriber_id
+    where d.state = 'bounced'
+    group by d.subscriber_id
+    on conflict (subscriber_id) do update set at = excluded.at";
 
 /// What those bounces took along of other runs, as long as those are not over.
 const TAKEN_ALONG: &str = "
@@ -198,8 +217,15 @@ impl Store {
                     .bind(rows.as_str())
                     .fetch_all(&mut *conn)
                     .await?;
-                sqlx::query(self.sql(ALLOW)).bind(rows.as_str()).execute(&mut *conn).await?;
+                for statement in [NOTE_ALLOWED, ALLOW] {
+                    sqlx::query(self.sql(statement)).bind(rows.as_str()).execute(&mut *conn).await?;
+                }
             }
+            sqlx::query(self.sql(SOONER))
+                .bind(rows.as_str())
+                .bind(due.0)
+                .execute(&mut *conn)
+                .await?;
             let back = sqlx::query_as::<_, (i64, i64)>(self.sql(REQUEUE))
                 .bind(rows.as_str())
                 .bind(due.0)

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::clock::Timestamp;
+use crate::clock::{HOUR, Timestamp};
 use crate::delivery::State;
 use crate::event::Evidence;
 use crate::id::{DeliveryKey, RunId, SubscriptionKey};
@@ -18,18 +18,25 @@ use crate::store::{Result, Store};
 
 /// A leaving that was answered by a fault is counted when it is asked again within this time; one that
 /// was asked elsewhere (by the author, by another mail) is not this mail's.
-const AGAIN: i64 = 3_600_000;
+const AGAIN: i64 = HOUR;
 
-/// A reader who wants to leave one list.
+/// A reader who wants to leave one list, or every one.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Leaving {
+    /// A random number of its own: under it the leaving is taken once. 0 is none.
+    #[serde(default)]
+    pub id: i64,
     pub subscription: SubscriptionKey,
     /// The copy whose link was used.
     pub delivery: Option<DeliveryKey>,
-    /// Whether the subscription was ended just now by another statement.
-    pub left: bool,
+    /// All lists of this reader, and not only this one.
+    #[serde(default)]
+    pub everywhere: bool,
     pub at: Timestamp,
     pub evidence: Evidence,
+    /// Why, in a name and the reader's words.
+    #[serde(default)]
+    pub reason: Option<(String, String)>,
 }
 
 /// What came of it.
@@ -41,9 +48,34 @@ pub struct Left {
     pub counted: bool,
 }
 
+/// Notes the ids of leavings and gives those that were not noted before: id and time.
+const TAKE: &str = "
+    insert into leavings_taken (id, at)
+    select cast(value->>0 as bigint), cast(value->>1 as bigint) from json_each($1)
+    where true
+    on conflict (id) do nothing
+    returning id";
+
+/// All subscriptions of the readers behind some, each beside the one that was asked.
+const SIBLINGS: &str = "
+    select asked.key, other.key
+    from json_each($1) as v
+        join subscriptions asked on asked.key = cast(v.value as bigint)
+        join subscriptions other on other.subscriber_id = asked.subscriber_id";
+
+/// Keeps why readers left, the last word of each: key, time, reason, words. Nothing is kept of who has not left.
+const REASON: &str = "
+    insert into leave_reasons (subscription, at, reason, words)
+    select n.key, cast(v.value->>1 as bigint), v.value->>2, v.value->>3
+    from json_each($1) as v
+        join subscriptions n on n.key = cast(v.value->>0 as bigint)
+    where n.status = 'unsubscribed'
+    on conflict (subscription) do update
+    set at = excluded.at, reason = excluded.reason, words = excluded.words";
+
 /// Ends subscriptions: key and time.
 const END: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = v.at
+    update subscriptions set status = 'unsubscribed', left_at = v.at, left_why = null
     from (
         select cast(value->>0 as bigint) as wanted, cast(value->>1 as bigint) as at from json_each($1)
     ) as v
@@ -98,42 +130,107 @@ const KNOWN: &str = "
 type Key = (i64, i64);
 
 impl Store {
-    /// Ends the subscriptions and counts who left by which copy, in the order of `leavings`. No subscription stands
-    /// twice in them.
+    /// Ends the subscriptions and counts who left by which copy, in the order of `leavings`; what was taken before under
+    /// its id changes nothing. No subscription stands twice in them.
     pub async fn leave_group(&self, leavings: &[Leaving]) -> Result<Vec<Left>> {
         again!(self.try_leave_group(leavings).await)
+    }
+
+    /// Forgets the ids of leavings from before `at`: no journal holds them any more.
+    pub async fn forget_taken(&self, at: Timestamp) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query("delete from leavings_taken where at < $1")
+                .bind(at.0)
+                .execute(conn)
+                .await?;
+        })
     }
 
     async fn try_leave_group(&self, leavings: &[Leaving]) -> Result<Vec<Left>> {
         let Some(latest) = leavings.iter().map(|leaving| leaving.at).max() else {
             return Ok(Vec::new());
         };
-        let by_copy: Vec<(&Leaving, DeliveryKey)> = leavings
-            .iter()
-            .filter_map(|leaving| Some((leaving, leaving.delivery?)))
-            .filter(|(_, delivery)| delivery.run != RunId::SYSTEM)
-            .collect();
-        let copies = json(
-            by_copy
-                .iter()
-                .map(|(leaving, key)| (key.run, key.seq, leaving.at)),
-        );
+        let by_a_copy =
+            |leaving: &&Leaving| leaving.delivery.is_some_and(|key| key.run != RunId::SYSTEM);
+        let most = leavings.iter().filter(by_a_copy).count();
         transact!(self, conn => {
             // First, as everyone does who writes events: two that wait for each other would both be undone.
-            let last = take_event_ids!(conn, latest, by_copy.len());
+            let last = take_event_ids!(conn, latest, most);
+            let named = leavings.iter().filter(|leaving| leaving.id != 0);
+            let taken: HashSet<i64> = sqlx::query_scalar(self.sql(TAKE))
+                .bind(json(named.map(|leaving| (leaving.id, leaving.at))))
+                .fetch_all(&mut *conn)
+                .await?
+                .into_iter()
+                .collect();
+            let news = leavings.iter();
+            let news: Vec<&Leaving> = news
+                .filter(|leaving| leaving.id == 0 || taken.contains(&leaving.id))
+                .collect();
+            let by_copy: Vec<(&Leaving, DeliveryKey)> = news
+                .iter()
+                .copied()
+                .filter(by_a_copy)
+                .filter_map(|leaving| Some((leaving, leaving.delivery?)))
+                .collect();
+            let copies = json(
+                by_copy
+                    .iter()
+                    .map(|(leaving, key)| (key.run, key.seq, leaving.at)),
+            );
+            // One click leaves one list; what the page's other button ends is counted with it.
+            let everywhere = news.iter().filter(|leaving| leaving.everywhere);
+            let everywhere = everywhere.map(|leaving| leaving.subscription.0);
+            let everywhere: Vec<i64> = everywhere.collect();
+            let siblings: Vec<(i64, i64)> = match everywhere.is_empty() {
+                true => Vec::new(),
+                false => {
+                    sqlx::query_as(self.sql(SIBLINGS))
+                        .bind(json(everywhere.iter()))
+                        .fetch_all(&mut *conn)
+                        .await?
+                }
+            };
+            let mut wanted: BTreeMap<i64, Timestamp> = BTreeMap::new();
+            for leaving in &news {
+                let key = leaving.subscription.0;
+                wanted.insert(key, leaving.at);
+                let others = siblings.iter().filter(|(asked, _)| leaving.everywhere && *asked == key);
+                for (_, other) in others {
+                    wanted.entry(*other).or_insert(leaving.at);
+                }
+            }
             let ended: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(END))
-                .bind(json(leavings.iter().map(|leaving| (leaving.subscription, leaving.at))))
+                .bind(json(wanted.iter()))
                 .fetch_all(&mut *conn)
                 .await?;
             // Also where an import had ended them: that one may be taken back.
             sqlx::query(self.sql(SEAL))
-                .bind(json(leavings.iter().map(|leaving| leaving.subscription)))
+                .bind(json(wanted.keys()))
                 .execute(&mut *conn)
                 .await?;
+            let reasons = news.iter();
+            let reasons: Vec<_> = reasons
+                .filter_map(|leaving| {
+                    let (reason, words) = leaving.reason.as_ref()?;
+                    Some((leaving.subscription, leaving.at, reason, words))
+                })
+                .collect();
+            if !reasons.is_empty() {
+                sqlx::query(self.sql(REASON))
+                    .bind(json(reasons.iter()))
+                    .execute(&mut *conn)
+                    .await?;
+            }
             let readers = ended.iter().map(|&(_, list, subscriber)| (subscriber, list));
             let mut moves = take_queued!(self, conn, readers, latest);
             let ended: HashSet<i64> = ended.into_iter().map(|(key, ..)| key).collect();
-            let fresh = |leaving: &Leaving| leaving.left || ended.contains(&leaving.subscription.0);
+            let fresh = |leaving: &Leaving| {
+                let key = leaving.subscription.0;
+                let mut others = siblings.iter();
+                ended.contains(&key)
+                    || others.any(|(asked, other)| *asked == key && ended.contains(other))
+            };
             let mut counted: HashSet<Key> = HashSet::new();
             let mut settled: Vec<Key> = Vec::new();
             let mut known: HashSet<Key> = HashSet::new();
@@ -218,8 +315,9 @@ impl Store {
                 .execute(&mut *conn)
                 .await?;
             }
+            let is_news = |leaving: &Leaving| leaving.id == 0 || taken.contains(&leaving.id);
             let left = leavings.iter().map(|leaving| Left {
-                changed: ended.contains(&leaving.subscription.0),
+                changed: is_news(leaving) && fresh(leaving),
                 counted: leaving
                     .delivery
                     .is_some_and(|key| counted.contains(&(key.run.0, i64::from(key.seq)))),

@@ -1,8 +1,12 @@
 //! What the database does with a commit, as it says itself.
 
-use sqlx::Row;
+use std::path::Path;
 
-use crate::store::{Result, Store};
+use anyhow::{Context, ensure};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Row};
+
+use crate::store::{Result, Store, StoreError};
 
 /// A SQLite file on which a look through all pages takes longer than a person waits.
 const LARGE: i64 = 2 << 30;
@@ -42,6 +46,41 @@ pub struct Instants {
 }
 
 impl Store {
+    /// Copies the database as it stands at this instant into the empty file `target`, and looks through all pages of the
+    /// copy. Differs by necessity: what a server holds, its own program copies.
+    pub async fn copy_to(&self, target: &Path) -> anyhow::Result<()> {
+        let Store::Sqlite(db) = self else {
+            return Ok(());
+        };
+        let name = target.to_str().context("the folder's name is not UTF-8")?;
+        let copied = sqlx::query("vacuum into $1")
+            .bind(name)
+            .execute(&db.writer)
+            .await;
+        copied.map_err(StoreError::from)?;
+        let options = SqliteConnectOptions::new().filename(target).read_only(true);
+        let mut copy = options.connect().await.map_err(StoreError::from)?;
+        let sound: String = sqlx::query_scalar("pragma integrity_check(1)")
+            .fetch_one(&mut copy)
+            .await
+            .map_err(StoreError::from)?;
+        copy.close().await.map_err(StoreError::from)?;
+        ensure!(
+            sound == "ok",
+            "the copy of the database is damaged: {sound}"
+        );
+        Ok(())
+    }
+
+    /// How many readers and runs there are.
+    pub async fn sizes(&self) -> Result<(i64, i64)> {
+        read!(self, conn => {
+            let text = "select (select count(*) from subscribers),
+                (select count(*) from runs where kind = 'issue')";
+            Ok(sqlx::query_as(text).fetch_one(conn).await?)
+        })
+    }
+
     /// Asks the database what it does with a commit. On SQLite the writing connection is asked.
     pub async fn durability(&self) -> Result<Durability> {
         match self {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 
-use crate::clock::Timestamp;
+use crate::clock::{MINUTE, Timestamp};
 use crate::delivery::State;
 use crate::event::{Event, Evidence};
 use crate::id::{DeliveryKey, RunId};
@@ -29,7 +29,7 @@ pub(crate) fn first_id(at: Timestamp) -> i64 {
 }
 
 /// A group takes its ids by its earliest event, and waits no longer than this for its commit.
-const GROUP: i64 = 60_000;
+const GROUP: i64 = MINUTE;
 
 /// No event of this id or a lower one came later.
 pub(crate) fn latest_of(id: i64) -> Timestamp {
@@ -151,6 +151,35 @@ impl Store {
                 .await?;
             }
         })
+    }
+}
+
+impl Store {
+    /// Counts events that were not stored, by run.
+    pub async fn note_dropped(&self, dropped: &BTreeMap<RunId, u64>) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query(self.sql(
+                "insert into dropped_events (run_id, number)
+                 select r.id, cast(v.value->>1 as bigint)
+                 from json_each($1) v join runs r on r.id = cast(v.value->>0 as bigint)
+                 where true
+                 on conflict (run_id) do update set number = dropped_events.number + excluded.number",
+            ))
+            .bind(json(dropped.iter()))
+            .execute(conn)
+            .await?;
+        })
+    }
+
+    /// How many events of a run were not stored, because their copies' links were asked more often than anybody reads.
+    pub async fn dropped_events(&self, run: RunId) -> Result<u64> {
+        let number: Option<i64> = read!(self, conn => {
+            sqlx::query_scalar("select number from dropped_events where run_id = $1")
+                .bind(run.0)
+                .fetch_optional(conn)
+                .await?
+        });
+        Ok(number.map_or(0, i64::unsigned_abs))
     }
 }
 

@@ -76,6 +76,19 @@ impl StoreError {
         )
     }
 
+    /// The disk is full, or does as a full one does: SQLite says no more of a file that cannot grow.
+    pub fn is_full(&self) -> bool {
+        matches!(kind(&self.0), Kind::Full | Kind::Disk)
+    }
+
+    /// Nobody answers at its place, or it is about to begin or to end: it may be there later.
+    pub fn is_away(&self) -> bool {
+        match &self.0 {
+            Error::Tls(_) => false,
+            _ => matches!(kind(&self.0), Kind::Unreached | Kind::Busy),
+        }
+    }
+
     /// The file is not a whole database.
     pub fn is_damaged(&self) -> bool {
         kind(&self.0) == Kind::Damaged

@@ -1,9 +1,10 @@
 //! The address that a reader gave up for another one: told of it, with a link that takes the move back.
 //!
-//! Promises: whoever holds a forwarded mail does not take a reader's mail away unseen; a file with her old address means
-//! her; of the address itself nothing is kept longer than the link works. Leaves the move to `moves`.
+//! Promises: whoever holds a forwarded mail does not take a reader's mail away unseen; the links in the mailbox that she
+//! gave up open her page no more, and end her mail as before; a file with her old address means her; of the address itself nothing is kept longer than the link works. Leaves the move to `moves`.
 
 use crate::clock::Timestamp;
+use crate::id::SubscriptionKey;
 use crate::store::consents::note_consent;
 use crate::store::{Result, Store};
 
@@ -14,6 +15,22 @@ pub struct Told<'a> {
     pub key: i64,
     /// Revision of the compiled mail.
     pub revision: &'a str,
+}
+
+/// Gives the links to a reader's page other keys: `fresh` is random, and so are they. A link of ours is signed, so that
+/// no other can be made of one.
+pub(crate) const RENEW_LINKS: &str = "
+    update subscriptions
+    set manage_key = (key | cast($2 as bigint)) - (key & cast($2 as bigint))
+    where subscriber_id = $1";
+
+/// Whose page a link opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// The reader's behind this subscription.
+    Hers(SubscriptionKey),
+    /// Nobody's: it went to an address before the reader's own of today, and may end this subscription.
+    Nothing(SubscriptionKey),
 }
 
 /// Keeps and tells the address that a reader has just given up, inside the transaction that gave her the other one:
@@ -88,11 +105,35 @@ impl Store {
         })
     }
 
-    /// Gives the reader the address back that was given up, whose canonical form is given; doing it again is fine.
-    /// False when the link is too old, or the address has been suppressed or taken by someone meanwhile. A wish for yet
+    /// What the link to a reader's page opens that holds `key`.
+    pub async fn opened_by(&self, key: SubscriptionKey) -> Result<Option<Opens>> {
+        let found: Option<(i64, i64)> = read!(self, conn => {
+            sqlx::query_as(
+                "select key, cast(case when manage_key is null then 0 else 1 end as bigint)
+                 from subscriptions where key = $1
+                 union all select key, 0 from subscriptions where manage_key = $1",
+            )
+            .bind(key.0)
+            .fetch_optional(conn)
+            .await?
+        });
+        Ok(found.map(|(key, moved)| match moved {
+            0 => Opens::Hers(SubscriptionKey(key)),
+            _ => Opens::Nothing(SubscriptionKey(key)),
+        }))
+    }
+
+    /// Gives the reader the address back that was given up, whose canonical form is given, and the links to her page
+    /// other keys by `fresh`; doing it again is fine. False when the link is too old, or the address has been suppressed or taken by someone meanwhile. A wish for yet
     /// another address goes with it.
-    pub async fn take_back(&self, key: i64, canonical: &str, at: Timestamp) -> Result<bool> {
-        let done = again!(self.try_take_back(key, canonical, at).await);
+    pub async fn take_back(
+        &self,
+        key: i64,
+        canonical: &str,
+        fresh: i64,
+        at: Timestamp,
+    ) -> Result<bool> {
+        let done = again!(self.try_take_back(key, canonical, fresh, at).await);
         match done {
             // Somebody else came under this address since.
             Err(error) if error.is_duplicate() => Ok(false),
@@ -100,7 +141,13 @@ impl Store {
         }
     }
 
-    async fn try_take_back(&self, key: i64, canonical: &str, at: Timestamp) -> Result<bool> {
+    async fn try_take_back(
+        &self,
+        key: i64,
+        canonical: &str,
+        fresh: i64,
+        at: Timestamp,
+    ) -> Result<bool> {
         transact!(self, conn => {
             let back: Option<i64> = sqlx::query_scalar(
                 "update subscribers
@@ -115,6 +162,7 @@ impl Store {
             .fetch_optional(&mut *conn)
             .await?;
             if let Some(subscriber) = back {
+                sqlx::query(RENEW_LINKS).bind(subscriber).bind(fresh).execute(&mut *conn).await?;
                 note_consent!(conn, subscriber, 0_i64, "address", at);
                 sqlx::query("delete from address_changes where subscriber_id = $1")
                     .bind(subscriber)

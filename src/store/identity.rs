@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::delivery::State;
-use crate::id::{SubscriberId, SubscriptionKey};
+use crate::id::SubscriberId;
 use crate::store::blocks::apply_moves;
 use crate::store::leave::{await_freeze, moved};
 use crate::store::readers::CONSENTS;
@@ -46,6 +46,9 @@ type SubscriptionColumns = (
     Option<String>,
     Option<String>,
 );
+
+/// When, what, the issue's title, the link's number and its target, and the evidence.
+type EventColumns = (i64, String, String, Option<i64>, Option<String>, String);
 
 /// By an erasure she leaves each list that she is still on, at the day it is, or has left since her address was
 /// suppressed. That she joined stands in the journal already.
@@ -235,14 +238,14 @@ impl Store {
         })
     }
 
-    /// All that is known of the reader behind `key`.
-    pub async fn export_reader(&self, key: SubscriptionKey) -> Result<Option<Export>> {
+    /// All that is known of the reader.
+    pub async fn export_reader(&self, reader: SubscriberId) -> Result<Option<Export>> {
         read!(self, conn => {
             let found: Option<(i64, String, String, String, i64, String)> = sqlx::query_as(
                 "select id, address, name, fields, created_at, tracking from subscribers
-                 where id = (select subscriber_id from subscriptions where key = $1)",
+                 where id = $1",
             )
-            .bind(key.0)
+            .bind(reader.0)
             .fetch_optional(&mut *conn)
             .await?;
             let Some((id, address, name, fields, created_at, tracking)) = found else {
@@ -287,10 +290,12 @@ impl Store {
             .bind(EXPORTED)
             .fetch_all(&mut *conn)
             .await?;
-            let events: Vec<(i64, String, Option<i64>, String)> = sqlx::query_as(
-                "select e.at, e.kind, e.link, e.evidence from deliveries d
+            let events: Vec<EventColumns> = sqlx::query_as(
+                "select e.at, e.kind, r.title, e.link, l.url, e.evidence from deliveries d
                  join delivery_events x on x.run_id = d.run_id and x.seq = d.seq
                  join events e on e.id = x.event_id
+                 join runs r on r.id = d.run_id
+                 left join links l on l.revision = r.revision and l.link = e.link
                  where d.subscriber_id = $1 order by e.at limit $2",
             )
             .bind(id)
@@ -312,8 +317,9 @@ impl Store {
                 mails: mails.into_iter().map(|(title, state, at)| serde_json::json!({
                     "title": title, "state": state, "at": at.map(time),
                 })).collect(),
-                events: events.into_iter().map(|(at, kind, link, evidence)| serde_json::json!({
-                    "at": time(at), "kind": kind, "link": link, "evidence": json(&evidence),
+                events: events.into_iter().map(|(at, kind, issue, link, url, evidence)| serde_json::json!({
+                    "at": time(at), "kind": kind, "issue": issue, "link": link, "url": url,
+                    "evidence": json(&evidence),
                 })).collect(),
             }))
         })

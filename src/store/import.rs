@@ -134,7 +134,7 @@ type KnownColumns = (
     Option<String>,
     i64,
     Option<i64>,
-    Option<String>,
+    Option<Status>,
     i64,
     Option<i64>,
     Option<i64>,
@@ -148,7 +148,7 @@ const KNOWN: &str = "
            cast(case when n.hash <> unhex(b.value->>2) then 1 else 0 end as bigint),
            t.key, t.status,
            cast(case when t.source = 'form' or exists (
-               select 1 from consents c where c.subscriber_id = s.id and c.list_id = $2
+               select 1 from consents c where c.subscriber_id = s.id and c.list_id = $2 and c.what not like 'stated: %'
            ) then 1 else 0 end as bigint),
            coalesce(t.confirmed_at, t.created_at), t.import_id,
            cast(case when x.hash is null then 0 else 1 end as bigint),
@@ -210,7 +210,7 @@ const VOUCHED: &str = "
 /// One that this very import brought was never confirmed.
 const LEAVES: &str = "
     update subscriptions
-    set status = 'unsubscribed', left_at = $2, paused_until = null,
+    set status = 'unsubscribed', left_at = $2, left_why = 'import', paused_until = null,
         confirmed_at = case when import_id = $3 and confirmed_at >= $2 then null else confirmed_at end,
         joined_at = case when import_id = $3 and confirmed_at >= $2 then null else joined_at end
     where status <> 'unsubscribed' and key in (select cast(value as bigint) from json_each($1))
@@ -431,7 +431,6 @@ fn known(columns: KnownColumns) -> Known {
         let fields = Fields::from_json(&fields.unwrap_or_default());
         (SubscriberId(id), name.unwrap_or_default(), fields)
     });
-    let status = status.as_deref().and_then(Status::parse);
     let held = |(key, status): (i64, Status)| Held {
         key: SubscriptionKey(key),
         status,

@@ -68,13 +68,7 @@ pub(crate) const SEAL: &str = "
     update import_moves set was = 'unsubscribed'
     where key in (select cast(value as bigint) from json_each($1))";
 
-/// The same for every subscription of the reader behind one, or for that one alone.
-pub(crate) const SEAL_ALL: &str = "
-    update import_moves set was = 'unsubscribed'
-    where key in (
-        select o.key from subscriptions n join subscriptions o on o.subscriber_id = n.subscriber_id
-        where n.key = $1
-    )";
+/// The same for one alone.
 pub(crate) const SEAL_ONE: &str = "update import_moves set was = 'unsubscribed' where key = $1";
 
 const PAGE: &str = "

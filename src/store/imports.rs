@@ -42,7 +42,7 @@ pub struct Import {
     pub list: String,
     pub file: String,
     pub service: String,
-    pub status: String,
+    pub status: Status,
     pub consent: String,
     #[serde(skip)]
     pub list_id: ListId,
@@ -72,7 +72,7 @@ pub struct WholeImport {
     pub service: String,
     /// In hex.
     pub fingerprint: String,
-    pub status: String,
+    pub status: Status,
     pub consent: String,
     #[serde(with = "exact")]
     pub begun_at: Timestamp,
@@ -84,6 +84,8 @@ pub struct WholeImport {
     pub undone_at: Option<Timestamp>,
     pub removed: i64,
     pub stayed: i64,
+    #[serde(default)]
+    pub put_back: i64,
 }
 
 type Columns = (
@@ -91,7 +93,7 @@ type Columns = (
     String,
     String,
     String,
-    String,
+    Status,
     String,
     i64,
     i64,
@@ -109,13 +111,14 @@ type WholeColumns = (
     String,
     String,
     Vec<u8>,
-    String,
+    Status,
     String,
     i64,
     Option<i64>,
     i64,
     String,
     Option<i64>,
+    i64,
     i64,
     i64,
 );
@@ -127,7 +130,7 @@ const IMPORTS: &str = "
 
 const WHOLE: &str = "
     select i.id, l.slug, i.file, i.service, i.fingerprint, i.status, i.consent, i.begun_at,
-           i.finished_at, i.done, i.tally, i.undone_at, i.removed, i.stayed
+           i.finished_at, i.done, i.tally, i.undone_at, i.removed, i.stayed, i.put_back
     from imports i join lists l on l.id = i.list_id order by i.id";
 
 impl Store {
@@ -245,10 +248,10 @@ impl Store {
             let id: i64 = sqlx::query_scalar(
                 "insert into imports (
                      id, list_id, file, service, fingerprint, status, consent, begun_at, finished_at,
-                     done, tally, undone_at, removed, stayed
+                     done, tally, undone_at, removed, stayed, put_back
                  )
                  select (select coalesce(max(id), 0) + 1 from imports), l.id, $2, $3, unhex($4), $5, $6, $7,
-                        $8, $9, $10, $11, $12, $13
+                        $8, $9, $10, $11, $12, $13, $14
                  from lists l where l.slug = $1
                  returning id",
             )
@@ -256,7 +259,7 @@ impl Store {
             .bind(&import.file)
             .bind(&import.service)
             .bind(&import.fingerprint)
-            .bind(&import.status)
+            .bind(import.status.name())
             .bind(&import.consent)
             .bind(import.begun_at.0)
             .bind(import.finished_at.map(|at| at.0))
@@ -265,6 +268,7 @@ impl Store {
             .bind(import.undone_at.map(|at| at.0))
             .bind(import.removed)
             .bind(import.stayed)
+            .bind(import.put_back)
             .fetch_one(conn)
             .await?;
             id
@@ -323,6 +327,7 @@ fn whole(columns: WholeColumns) -> WholeImport {
         undone,
         removed,
         stayed,
+        put_back,
     ) = columns;
     WholeImport {
         id,
@@ -339,5 +344,6 @@ fn whole(columns: WholeColumns) -> WholeImport {
         undone_at: undone.map(Timestamp),
         removed,
         stayed,
+        put_back,
     }
 }

@@ -29,6 +29,8 @@ pub struct Queued {
     pub fields: String,
     /// The subscription's key, 0 where the mail belongs to none.
     pub subscription: i64,
+    /// In the link to her page, where that is another key.
+    pub manage_key: Option<i64>,
     /// `off` where the reader wants nothing counted.
     pub tracking: String,
     /// Which of the issue's segments the reader was in: bit n is the nth.
@@ -53,6 +55,7 @@ type IssueRow = (
     String,
     i64,
     i64,
+    Option<i64>,
 );
 
 impl Queued {
@@ -105,7 +108,7 @@ const LOAD: &str = "
             else coalesce(r.started_at, r.created_at) end as age,
         d.subscriber_id,
         u.address, u.name, u.fields, u.tracking, s.key as subscription,
-        coalesce(d.parts, 0) as parts
+        coalesce(d.parts, 0) as parts, s.manage_key
     from deliveries d
         join runs r on r.id = d.run_id
         join subscribers u on u.id = d.subscriber_id
@@ -118,7 +121,7 @@ const LOAD_SYSTEM: &str = "
     select d.seq, d.attempts, coalesce(d.code, 0) as code, $4 - d.due_at as age, d.subscriber_id,
         coalesce(m.address, u.address) as address, coalesce(u.name, '') as name,
         coalesce(u.fields, '{}') as fields, coalesce(s.key, 0) as subscription,
-        coalesce(u.tracking, 'unset') as tracking, coalesce(d.parts, 0) as parts,
+        s.manage_key, coalesce(u.tracking, 'unset') as tracking, coalesce(d.parts, 0) as parts,
         m.kind, m.revision, m.data, m.list_id
     from deliveries d
         join system_mails m on m.run_id = d.run_id and m.seq = d.seq
@@ -160,7 +163,7 @@ impl Store {
                  values ($1, $2, $3, db_now() + $4)
                  on conflict (node) do update
                  set boot = excluded.boot, started_at = excluded.started_at, until = excluded.until,
-                     trouble = null, charge = null",
+                     trouble = null, charge = null, setup = null",
             ))
             .bind(node)
             .bind(boot)
@@ -386,6 +389,7 @@ fn queued(row: IssueRow) -> Queued {
         tracking: row.8,
         subscription: row.9,
         parts: row.10,
+        manage_key: row.11,
         kind: None,
         revision: None,
         data: None,

@@ -9,7 +9,7 @@ use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId, SubscriptionKey};
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::consents::note_consent;
-use crate::store::import_moves::{SEAL_ALL, SEAL_ONE};
+use crate::store::import_moves::SEAL_ONE;
 use crate::store::{Result, Store};
 
 /// A freeze's step reads who takes part and writes their deliveries, which nobody sees before its commit. It takes this
@@ -105,15 +105,8 @@ const TAKE_SUPPRESSED: &str = "
 
 /// One subscription.
 const LEAVE: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = $2
+    update subscriptions set status = 'unsubscribed', left_at = $2, left_why = $3
     where key = $1 and status <> 'unsubscribed'
-    returning list_id, subscriber_id";
-
-/// Every subscription of the reader behind one.
-const LEAVE_ALL: &str = "
-    update subscriptions set status = 'unsubscribed', left_at = $2
-    where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
-      and status <> 'unsubscribed'
     returning list_id, subscriber_id";
 
 /// What ended together with one subscription, not before `$2`; nobody who never confirmed is brought back. It goes on
@@ -136,28 +129,29 @@ impl Store {
     /// Ends the subscription `key` and takes its queued deliveries. True if the status changed; an
     /// unknown key and one that had left before give false.
     pub async fn leave(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
-        again!(self.try_leave((LEAVE, SEAL_ONE), key, at).await)
+        again!(self.try_leave(key, None, at).await)
     }
 
-    /// As [`Store::leave`], for every list of the reader behind `key`.
-    pub async fn leave_all(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
-        again!(self.try_leave((LEAVE_ALL, SEAL_ALL), key, at).await)
+    /// As [`Store::leave`], by the author's hand: the list's journal says so.
+    pub async fn take_off(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
+        again!(self.try_leave(key, Some("author"), at).await)
     }
 
     async fn try_leave(
         &self,
-        (statement, seal): (&'static str, &'static str),
         key: SubscriptionKey,
+        why: Option<&str>,
         at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
-            let ended = sqlx::query_as::<_, (i64, i64)>(statement)
+            let ended = sqlx::query_as::<_, (i64, i64)>(LEAVE)
                 .bind(key.0)
                 .bind(at.0)
+                .bind(why)
                 .fetch_all(&mut *conn)
                 .await?;
             // Also where an import had ended it: that one may be taken back.
-            sqlx::query(seal).bind(key.0).execute(&mut *conn).await?;
+            sqlx::query(SEAL_ONE).bind(key.0).execute(&mut *conn).await?;
             let readers = ended.iter().map(|&(list, subscriber)| (subscriber, list));
             let moves = take_queued!(self, conn, readers, at);
             apply_moves!(self, conn, moves);
@@ -165,7 +159,8 @@ impl Store {
         })
     }
 
-    /// Keeps why the reader of `key` left; the last word counts. Nothing is kept of who has not left.
+    /// Keeps why the reader of `key` left, who says it later than she did; the last word counts. Nothing is kept of who
+    /// has not left.
     pub async fn keep_reason(
         &self,
         key: SubscriptionKey,

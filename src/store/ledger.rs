@@ -105,7 +105,7 @@ const ADVANCE_DUE: &str = "
     where blocks.run_id = q.run and blocks.block = q.number";
 
 /// Octets of a reply that are kept with its delivery.
-const REPLY_LIMIT: usize = 512;
+pub(crate) const REPLY_LIMIT: usize = 512;
 
 /// Suppresses the addresses of a batch of bounced deliveries.
 const SUPPRESS: &str = "

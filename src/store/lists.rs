@@ -71,6 +71,36 @@ impl Store {
         })
     }
 
+    /// Whether the list has more than `number` subscriptions of whatever status.
+    pub async fn is_longer(&self, list: ListId, number: i64) -> Result<bool> {
+        read!(self, conn => {
+            let one: Option<i64> = sqlx::query_scalar(
+                "select subscriber_id from subscriptions where list_id = $1
+                 order by subscriber_id limit 1 offset $2",
+            )
+            .bind(list.0)
+            .bind(number)
+            .fetch_optional(conn)
+            .await?;
+            Ok(one.is_some())
+        })
+    }
+
+    /// Readers of the list, those who pause among them, without those whose addresses are suppressed.
+    pub async fn readers_on(&self, list: ListId) -> Result<u64> {
+        read!(self, conn => {
+            let count: i64 = sqlx::query_scalar(
+                "select count(*) from subscriptions s join subscribers u on u.id = s.subscriber_id
+                 where s.list_id = $1 and s.status in ('confirmed', 'paused')
+                   and not exists (select 1 from suppressions x where x.hash = u.hash)",
+            )
+            .bind(list.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(u64::try_from(count).unwrap_or_default())
+        })
+    }
+
     /// Every list in the order of creation.
     pub async fn lists(&self) -> Result<Vec<List>> {
         read!(self, conn => {
@@ -96,12 +126,10 @@ impl Store {
 
     async fn counted(&self, statement: &'static str) -> Result<Vec<(ListId, Status, i64)>> {
         read!(self, conn => {
-            let found: Vec<(i64, String, i64)> =
+            let found: Vec<(i64, Status, i64)> =
                 sqlx::query_as(statement).fetch_all(conn).await?;
-            let known = |(list, status, count): (i64, String, i64)| {
-                Some((ListId(list), Status::parse(&status)?, count))
-            };
-            Ok(found.into_iter().filter_map(known).collect())
+            let counted = |(list, status, count)| (ListId(list), status, count);
+            Ok(found.into_iter().map(counted).collect())
         })
     }
 }

@@ -37,6 +37,11 @@ const OF_LIST: Frame = Frame {
     free: 6,
 };
 
+/// Where a look at so many readers of a list ends.
+const LAST_LOOKED_AT: &str = "
+    select subscriber_id from subscriptions where list_id = $1 and subscriber_id > $2
+    order by subscriber_id limit 1 offset $3";
+
 /// Whether nothing is ever sent to the reader.
 const SUPPRESSED: &str = "exists (select 1 from suppressions x where x.hash = u.hash)";
 
@@ -84,13 +89,57 @@ impl Store {
         after: SubscriberId,
         limit: u32,
     ) -> Result<Vec<Member>> {
-        let mut predicates = Predicates::new(self, OF_LIST);
+        let last = SubscriberId(i64::MAX);
+        self.members_between(list, filter, at, (after, last), limit)
+            .await
+    }
+
+    /// Up to `limit` of the `looked_at` readers of `list` behind the reader `after` who are in a segment, and the reader
+    /// behind whom to look further; none where there are no more.
+    pub async fn members_among(
+        &self,
+        list: ListId,
+        filter: &Filter,
+        at: Timestamp,
+        after: SubscriberId,
+        (looked_at, limit): (u32, u32),
+    ) -> Result<(Vec<Member>, Option<SubscriberId>)> {
+        let last: Option<i64> = read!(self, conn => {
+            sqlx::query_scalar(LAST_LOOKED_AT)
+                .bind(list.0)
+                .bind(after.0)
+                .bind(i64::from(looked_at) - 1)
+                .fetch_optional(conn)
+                .await?
+        });
+        let upto = SubscriberId(last.unwrap_or(i64::MAX));
+        let found = self
+            .members_between(list, filter, at, (after, upto), limit)
+            .await?;
+        let full = u32::try_from(found.len()).is_ok_and(|found| found >= limit);
+        let last = match found.last() {
+            Some(found) if full => Some(found.id),
+            _ => last,
+        };
+        Ok((found, last.map(SubscriberId)))
+    }
+
+    async fn members_between(
+        &self,
+        list: ListId,
+        filter: &Filter,
+        at: Timestamp,
+        (after, upto): (SubscriberId, SubscriberId),
+        limit: u32,
+    ) -> Result<Vec<Member>> {
+        let frame = Frame { free: 7, ..OF_LIST };
+        let mut predicates = Predicates::new(self, frame);
         let holds = predicates.holds(filter);
         let text = format!(
             "with given as (select cast($2 as bigint) as at, cast($3 as bigint) as before)
              select u.id, u.address, s.key as subscription, coalesce(s.confirmed_at, 0) as confirmed_at
              from subscriptions s join subscribers u on u.id = s.subscriber_id
-             where s.list_id = $1 and s.status = 'confirmed' and s.subscriber_id > $4
+             where s.list_id = $1 and s.status = 'confirmed' and s.subscriber_id > $4 and s.subscriber_id <= $6
                and not {SUPPRESSED} and {holds}
              order by s.subscriber_id
              limit $5"
@@ -101,7 +150,8 @@ impl Store {
                 .bind(at.0)
                 .bind(NEXT_RUN)
                 .bind(after.0)
-                .bind(i64::from(limit));
+                .bind(i64::from(limit))
+                .bind(upto.0);
             Ok(bind_values!(query, predicates.values).fetch_all(conn).await?)
         })
     }

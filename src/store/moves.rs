@@ -2,18 +2,15 @@
 //!
 //! Promises: an address is changed only by a link that went to the new one; asking for one says nothing about who has
 //! it, nor whether it was mailed lately; what came of no wish is forgotten with its link; the address that was given up
-//! is told. Leaves what is kept of that one to `former`.
+//! is told, and its links open her page no more. Leaves what is kept of that one to `former`.
 
-use crate::clock::Timestamp;
+use crate::clock::{HOUR, Timestamp};
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
-use crate::store::former::{CLEAR_FORMER, Told, give_up};
+use crate::store::former::{CLEAR_FORMER, RENEW_LINKS, Told, give_up};
 use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
-
-/// Milliseconds of an hour.
-const HOUR: i64 = 3_600_000;
 
 /// A wish for another address.
 #[derive(Clone, Debug)]
@@ -209,6 +206,8 @@ impl Store {
             match moved {
                 Some(subscriber) => {
                     note_consent!(conn, subscriber, 0_i64, "address", at);
+                    // Invariant: whoever has the mailbox that she gave up does not open her page.
+                    sqlx::query(RENEW_LINKS).bind(subscriber).bind(told.key).execute(&mut *conn).await?;
                     if let Some((address, hash)) = &former {
                         give_up!(conn, subscriber, address, hash, told, at);
                     }
@@ -248,6 +247,7 @@ impl Store {
             for clear in CLEAR_FORMER {
                 sqlx::query(clear).bind(before.0).execute(&mut *conn).await?;
             }
+            sqlx::query("delete from proofs where at < $1").bind(before.0).execute(&mut *conn).await?;
             let gone = sqlx::query("delete from address_changes where at < $1")
                 .bind(before.0)
                 .execute(conn)

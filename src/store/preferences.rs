@@ -12,6 +12,7 @@ use crate::store::blocks::apply_moves;
 use crate::store::consents::note_consent;
 use crate::store::leave::take_queued;
 use crate::store::{Result, Store};
+use crate::subscriber::Status;
 
 /// A reader behind a manage link.
 #[derive(Clone, Debug)]
@@ -36,12 +37,19 @@ pub struct StandingOn {
     pub list_id: i64,
     pub slug: String,
     pub title: String,
-    /// Empty on lists that the reader never joined.
-    pub status: String,
+    /// None on lists that the reader never joined.
+    pub status: Option<Status>,
     pub confirmed_at: Option<i64>,
     pub left_at: Option<i64>,
     pub paused_until: Option<i64>,
     pub frequency: String,
+}
+
+impl StandingOn {
+    /// Whether the reader is on the list, resting or not.
+    pub fn is_on(&self) -> bool {
+        self.status.is_some_and(Status::is_on)
+    }
 }
 
 impl Reader {
@@ -103,7 +111,7 @@ impl Store {
                 return Ok(None);
             };
             let standings = sqlx::query_as::<_, StandingOn>(
-                "select l.id as list_id, l.slug, l.title, coalesce(n.status, '') as status,
+                "select l.id as list_id, l.slug, l.title, n.status,
                         n.confirmed_at, n.left_at, n.paused_until,
                         coalesce(n.frequency, 'every') as frequency
                  from lists l

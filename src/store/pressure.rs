@@ -1,16 +1,15 @@
 //! What the front door has let through lately, and taking signups back that nobody confirmed.
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY, HOUR, Timestamp};
 use crate::delivery::State;
 use crate::store::blocks::apply_moves;
 use crate::store::leave::moved;
 use crate::store::{Result, Store};
 
-const HOUR: i64 = 3_600_000;
-/// Bounces older than this are forgiven.
-const DAY: i64 = 24 * HOUR;
 /// System mails looked at for the last confirm mails: a bound, whatever else is sent.
 const LOOK_BACK: i64 = 2_000;
+/// Bounces older than this are forgiven.
+const FORGIVEN: i64 = DAY;
 
 /// Notes inside a transaction that an address asked for a confirm mail on these lists, and gives those on which it
 /// had not within the window: `note_signup!(self, conn, lists, limit, at, mailed_after)`.
@@ -72,14 +71,14 @@ pub(crate) const NOTE_SIGNUP: &str = "
     on conflict (hash, list_id) do update set at = excluded.at where signups.at <= $4
     returning list_id";
 
-/// Confirm mails by number.
+/// Forms that were taken, and confirm mails, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pressure {
-    /// Of this hour or the one before, whichever had more.
+    /// Forms, those that mailed nobody among them: of this hour or the one before, whichever had more.
     pub hour: i64,
     /// Of the 168 hours before those.
     pub week: i64,
-    /// The last ones of a day of which the outcome is known, and how many of them bounced.
+    /// The last mails of a day of which the outcome is known, and how many of them bounced.
     pub settled: i64,
     pub bounced: i64,
 }
@@ -120,9 +119,9 @@ impl Store {
         read!(self, conn => {
             let (now, week): (i64, i64) = sqlx::query_as(
                 "select
-                     coalesce((select max(mails) from confirm_hours where hour in ($1, $2)), 0),
+                     coalesce((select max(forms) from confirm_hours where hour in ($1, $2)), 0),
                      cast(coalesce((
-                         select sum(mails) from confirm_hours where hour < $2 and hour >= $3
+                         select sum(forms) from confirm_hours where hour < $2 and hour >= $3
                      ), 0) as bigint)",
             )
             .bind(hour)
@@ -132,7 +131,7 @@ impl Store {
             .await?;
             let (settled, bounced): (i64, i64) = sqlx::query_as(BOUNCES)
                 .bind(LOOK_BACK)
-                .bind(at.0 - DAY)
+                .bind(at.0 - FORGIVEN)
                 .bind(last)
                 .fetch_one(&mut *conn)
                 .await?;

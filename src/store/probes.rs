@@ -22,7 +22,6 @@ pub struct Failing {
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Probe {
     pub subscriber_id: i64,
-    pub seq: i64,
     pub asked_at: i64,
     pub canonical: String,
     /// Where its delivery stands.
@@ -87,7 +86,7 @@ const FAILING: &str = "
     limit $4";
 
 const UNDECIDED: &str = "
-    select p.subscriber_id, p.seq, p.asked_at, u.canonical, d.state, d.settled_at,
+    select p.subscriber_id, p.asked_at, u.canonical, d.state, d.settled_at,
         d.code, d.enhanced, d.reply
     from probes p
         join subscribers u on u.id = p.subscriber_id

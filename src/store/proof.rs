@@ -42,6 +42,15 @@ pub struct LedgerFaults {
     pub system_alone: i64,
 }
 
+/// A bounce whose address nobody suppressed, and nobody allowed again.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Unsuppressed {
+    pub code: Option<i64>,
+    pub enhanced: Option<String>,
+    /// The server's text, as far as it is kept.
+    pub reply: Option<String>,
+}
+
 /// What a run's readers did, by the rows and by the counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Responses {
@@ -122,6 +131,22 @@ const LEDGER: &str = "
         left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
     where d.run_id = $1";
 
+/// Whoever has moved bounced at another address; of whoever is on no list any more it does not matter.
+const UNSUPPRESSED: &str = "
+    select d.code, d.enhanced, d.reply
+    from deliveries d join subscribers u on u.id = d.subscriber_id
+    where d.run_id = $1 and d.run_id > 1 and d.state = 'bounced'
+      and not exists (select 1 from suppressions x where x.hash = u.hash)
+      and not exists (
+          select 1 from allowed_again a where a.subscriber_id = u.id and a.at >= d.settled_at
+      )
+      and not exists (
+          select 1 from consents c where c.subscriber_id = u.id and c.what = 'address'
+      )
+      and exists (
+          select 1 from subscriptions n where n.subscriber_id = u.id and n.status <> 'unsubscribed'
+      )";
+
 /// A run that names nobody counts without rows.
 const RESPONSES: &str = "
     select
@@ -191,6 +216,14 @@ impl Store {
                 .bind(ahead.0)
                 .fetch_one(conn)
                 .await?;
+            Ok(found)
+        })
+    }
+
+    /// Bounced deliveries of a run whose readers may still be mailed.
+    pub async fn unsuppressed(&self, run: RunId) -> Result<Vec<Unsuppressed>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(UNSUPPRESSED).bind(run.0).fetch_all(conn).await?;
             Ok(found)
         })
     }

@@ -1,7 +1,7 @@
 //! Events without anyone's name, and the keys of their pseudonyms.
 //!
 //! Promises: an event of this kind never names a delivery, and no delivery says that it was opened or
-//! clicked; each reader counts once while the run's key is there, and what says that it is a machine does not. A run
+//! clicked; neither its time nor its id tells more than the hour, nor what came before what; each reader counts once while the run's key is there, and what says that it is a machine does not. A run
 //! without a key was counted by name: what comes without names then is no new reader. The counters stand in the first
 //! block of the run, for a block of few readers would name them.
 
@@ -14,9 +14,9 @@ use crate::clock::Timestamp;
 use crate::event::score::judge_alone;
 use crate::event::{Event, EventKind};
 use crate::id::{ListId, RunId};
-use crate::pseudonym::{KEY, impersonal, pseudonym};
+use crate::pseudonym::{HOUR, KEY, hour_of, impersonal, pseudonym};
 use crate::stats::tally::{Class, Part, Tally, What};
-use crate::store::events::{MUTED, take_event_ids};
+use crate::store::events::{MUTED, first_id, take_event_ids};
 use crate::store::folds::{ADD_TALLIES, tally_rows};
 use crate::store::{Result, Store};
 
@@ -34,6 +34,38 @@ const OPENERS_OF: &str = "
         from json_each($1)
     ) as v join pseudonym_marks m on m.run_id = v.run and m.pseudonym = v.pseudonym
     where m.mark <= $2";
+
+const KNOWN: &str = "
+    select seq from deliveries
+    where run_id = $1 and seq in (select cast(value as bigint) from json_each($2))";
+
+/// Gives back those that are new.
+const ADD_MARKS: &str = "
+    insert into pseudonym_marks (run_id, pseudonym, mark)
+    select cast(value->>'run' as bigint), cast(value->>'pseudonym' as bigint), cast(value->>'mark' as bigint)
+    from json_each($1) where true
+    on conflict (run_id, pseudonym, mark) do nothing
+    returning run_id, pseudonym, mark";
+
+const ADD_EVENTS: &str = "
+    insert into events (id, at, kind, run_id, link, pseudonym, evidence)
+    select cast(value->>'id' as bigint), cast(value->>'at' as bigint), value->>'kind',
+           cast(value->>'run' as bigint), cast(value->>'link' as bigint),
+           cast(value->>'pseudonym' as bigint), value->>'evidence'
+    from json_each($1)";
+
+const ADD_CLICKS: &str = "
+    insert into link_counts (run_id, link, readers, clicks)
+    select cast(value->>'run' as bigint), cast(value->>'link' as bigint),
+           cast(value->>'readers' as bigint), cast(value->>'clicks' as bigint)
+    from json_each($1) where true
+    on conflict (run_id, link) do update set
+        readers = link_counts.readers + excluded.readers,
+        clicks = link_counts.clicks + excluded.clicks";
+
+const GAIN: &str = "
+    update blocks set opened = opened + $2, clicked = clicked + $3, opens = opens + $4, clicks = clicks + $5
+    where run_id = $1 and block = 0";
 
 #[derive(Serialize)]
 struct Row {
@@ -72,15 +104,136 @@ struct LinkRow {
     clicks: i64,
 }
 
+/// What a group of events comes to, by run.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<Row>,
+    /// What the pseudonyms did, whether it is new of them or not.
+    marks: BTreeSet<Mark>,
+    gains: BTreeMap<i64, Gain>,
+    /// By run and link: readers who clicked it for the first time, and clicks.
+    clicks: BTreeMap<(i64, i64), (i64, i64)>,
+    tallies: BTreeMap<i64, Tally>,
+}
+
+impl Batch {
+    /// The events with the hour alone, in no order; of a run without a key nobody has a pseudonym.
+    fn of<'a>(
+        events: impl Iterator<Item = &'a Event>,
+        keys: &HashMap<RunId, [u8; KEY]>,
+        chance: &Chance,
+    ) -> Batch {
+        let mut batch = Batch::default();
+        for event in events {
+            let (run, seq) = (event.delivery.run, event.delivery.seq);
+            let name = keys.get(&run).map(|key| pseudonym(key, seq));
+            batch.count(event, name);
+            batch.rows.push(Row {
+                id: nameless_id(event.at, chance),
+                at: hour_of(event.at).0,
+                kind: event.kind.name(),
+                run: run.0,
+                pseudonym: name,
+                link: event.link,
+                evidence: json(&impersonal(&event.evidence)),
+            });
+        }
+        // Where they stand says nothing either.
+        batch.rows.sort_unstable_by_key(|row| row.id);
+        batch
+    }
+
+    fn count(&mut self, event: &Event, name: Option<i64>) {
+        let run = event.delivery.run.0;
+        let class = Class::of(judge_alone(event.kind, event.link, &event.evidence));
+        let reads = class.is_reader();
+        let gain = self.gains.entry(run).or_default();
+        let marks = match event.kind {
+            // A head is no load, as it is none by name.
+            _ if event.evidence.head => return,
+            EventKind::Open => {
+                gain.opens += 1;
+                let tally = self.tallies.entry(run).or_default();
+                tally.add(Part::Nameless, "", What::Opens(class), 1);
+                // Invariant: Apple's proxy loads every mail's images, and counts for nobody.
+                vec![reads.then_some(OPEN), opener(class)]
+            }
+            EventKind::Click => {
+                gain.clicks += 1;
+                let link = event.link.map(i64::from);
+                if let Some(link) = link {
+                    self.clicks.entry((run, link)).or_default().1 += 1;
+                }
+                // Who clicked has opened it.
+                match reads {
+                    true => vec![Some(OPEN), Some(CLICK), opener(class), link],
+                    false => Vec::new(),
+                }
+            }
+            _ => return,
+        };
+        if let Some(pseudonym) = name {
+            let own = marks.into_iter().flatten();
+            self.marks.extend(own.map(|mark| Mark {
+                run,
+                pseudonym,
+                mark,
+            }));
+        }
+    }
+
+    /// Counts readers by what their pseudonyms did for the first time, and gives the marks that say by what they
+    /// opened it.
+    fn count_first(&mut self, first: Vec<(i64, i64, i64)>) -> BTreeSet<Mark> {
+        let mut openers = BTreeSet::new();
+        for (run, pseudonym, mark) in first {
+            let gain = self.gains.entry(run).or_default();
+            match mark {
+                OPEN => gain.opened += 1,
+                CLICK => gain.clicked += 1,
+                mark if mark <= OPENED_BY => {
+                    openers.insert(Mark {
+                        run,
+                        pseudonym,
+                        mark,
+                    });
+                }
+                link => self.clicks.entry((run, link)).or_default().0 += 1,
+            }
+        }
+        openers
+    }
+
+    fn links(&self) -> Vec<LinkRow> {
+        let row = |(&(run, link), &(readers, clicks)): (&(i64, i64), &(i64, i64))| LinkRow {
+            run,
+            link,
+            readers,
+            clicks,
+        };
+        self.clicks.iter().map(row).collect()
+    }
+}
+
 impl Store {
     /// Stores `events` at the end of the log without the deliveries they are of, and moves the counters: the fold
     /// leaves these alone. Events are left out as by [`Store::record_events`].
-    pub async fn record_anonymously(&self, events: &[Event], unasked: bool) -> Result<()> {
-        again!(self.try_anonymously(events, unasked).await)
+    pub async fn record_anonymously(
+        &self,
+        events: &[Event],
+        unasked: bool,
+        chance: &Chance,
+    ) -> Result<()> {
+        again!(self.try_anonymously(events, unasked, chance).await)
     }
 
-    async fn try_anonymously(&self, events: &[Event], unasked: bool) -> Result<()> {
-        let Some(begin) = events.iter().map(|event| event.at).min() else {
+    async fn try_anonymously(
+        &self,
+        events: &[Event],
+        unasked: bool,
+        chance: &Chance,
+    ) -> Result<()> {
+        let Some(latest) = events.iter().map(|event| event.at).max() else {
             return Ok(());
         };
         let mut seqs = BTreeMap::<RunId, BTreeSet<u32>>::new();
@@ -90,8 +243,9 @@ impl Store {
                 .insert(event.delivery.seq);
         }
         transact!(self, conn => {
-            let last = take_event_ids!(conn, begin, events.len());
-            let first_id = last + 1 - i64::try_from(events.len()).unwrap_or(0);
+            // No id of the log is taken, but none is given after this that is lower than theirs. First, as everyone does
+            // who writes events.
+            take_event_ids!(conn, latest, 0_usize);
             let mut counted = HashSet::new();
             let mut keys = HashMap::new();
             for (run, seqs) in &seqs {
@@ -103,14 +257,11 @@ impl Store {
                     .bind(i64::from(unasked))
                     .fetch_all(&mut *conn)
                     .await?;
-                let known: Vec<i64> = sqlx::query_scalar(self.sql(
-                    "select seq from deliveries
-                     where run_id = $1 and seq in (select cast(value as bigint) from json_each($2))",
-                ))
-                .bind(run.0)
-                .bind(&seqs)
-                .fetch_all(&mut *conn)
-                .await?;
+                let known: Vec<i64> = sqlx::query_scalar(self.sql(KNOWN))
+                    .bind(run.0)
+                    .bind(&seqs)
+                    .fetch_all(&mut *conn)
+                    .await?;
                 let told = known.into_iter().filter(|seq| !muted.contains(seq));
                 counted.extend(told.map(|seq| (*run, seq)));
                 let key: Option<Option<Vec<u8>>> =
@@ -121,86 +272,15 @@ impl Store {
                 let key = key.flatten().and_then(|key| <[u8; KEY]>::try_from(key).ok());
                 keys.extend(key.map(|key| (*run, key)));
             }
-            let mut rows = Vec::new();
-            let mut marks = BTreeSet::new();
-            let mut gains = BTreeMap::<i64, Gain>::new();
-            let mut clicks = BTreeMap::<(i64, i64), (i64, i64)>::new();
-            let mut tallies = BTreeMap::<i64, Tally>::new();
-            for (id, event) in (first_id..).zip(events) {
-                let (run, seq) = (event.delivery.run, event.delivery.seq);
-                if !counted.contains(&(run, i64::from(seq))) {
-                    continue;
-                }
-                let name = keys.get(&run).map(|key| pseudonym(key, seq));
-                let gain = gains.entry(run.0).or_default();
-                let mut mark = |mark| {
-                    let own = name.map(|pseudonym| Mark { run: run.0, pseudonym, mark });
-                    marks.extend(own);
-                };
-                let rule = judge_alone(event.kind, event.link, &event.evidence);
-                let class = Class::of(rule);
-                let reads = class.is_reader();
-                match event.kind {
-                    // A head is no load, as it is none by name.
-                    _ if event.evidence.head => {}
-                    EventKind::Open => {
-                        gain.opens += 1;
-                        let tally = tallies.entry(run.0).or_default();
-                        tally.add(Part::Nameless, "", What::Opens(class), 1);
-                        // Invariant: Apple's proxy loads every mail's images, and counts for nobody.
-                        let marks = [reads.then_some(OPEN), opener(class)];
-                        for own in marks.into_iter().flatten() {
-                            mark(own);
-                        }
-                    }
-                    EventKind::Click => {
-                        gain.clicks += 1;
-                        let link = event.link.map(i64::from);
-                        if let Some(link) = link {
-                            clicks.entry((run.0, link)).or_default().1 += 1;
-                        }
-                        // Who clicked has opened it.
-                        let marks = [Some(OPEN), Some(CLICK), opener(class), link];
-                        for own in marks.into_iter().flatten().filter(|_| reads) {
-                            mark(own);
-                        }
-                    }
-                    _ => {}
-                }
-                let evidence = impersonal(&event.evidence);
-                rows.push(Row {
-                    id,
-                    at: event.at.0,
-                    kind: event.kind.name(),
-                    run: run.0,
-                    pseudonym: name,
-                    link: event.link,
-                    evidence: json(&evidence),
-                });
-            }
-            let first: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(
-                "insert into pseudonym_marks (run_id, pseudonym, mark)
-                 select cast(value->>'run' as bigint), cast(value->>'pseudonym' as bigint),
-                        cast(value->>'mark' as bigint)
-                 from json_each($1) where true
-                 on conflict (run_id, pseudonym, mark) do nothing
-                 returning run_id, pseudonym, mark",
-            ))
-            .bind(json(&marks))
-            .fetch_all(&mut *conn)
-            .await?;
-            let mut fresh = BTreeSet::new();
-            for (run, pseudonym, mark) in first {
-                let gain = gains.entry(run).or_default();
-                match mark {
-                    OPEN => gain.opened += 1,
-                    CLICK => gain.clicked += 1,
-                    mark if mark <= OPENED_BY => {
-                        fresh.insert(Mark { run, pseudonym, mark });
-                    }
-                    link => clicks.entry((run, link)).or_default().0 += 1,
-                }
-            }
+            let told = events.iter().filter(|event| {
+                counted.contains(&(event.delivery.run, i64::from(event.delivery.seq)))
+            });
+            let mut batch = Batch::of(told, &keys, chance);
+            let first: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(ADD_MARKS))
+                .bind(json(&batch.marks))
+                .fetch_all(&mut *conn)
+                .await?;
+            let fresh = batch.count_first(first);
             if !fresh.is_empty() {
                 let marks: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(OPENERS_OF))
                     .bind(json(&fresh))
@@ -208,54 +288,27 @@ impl Store {
                     .fetch_all(&mut *conn)
                     .await?;
                 let marks = marks.into_iter().map(|(run, pseudonym, mark)| Mark { run, pseudonym, mark });
-                count_openers(&mut tallies, &marks.collect(), &fresh);
+                count_openers(&mut batch.tallies, &marks.collect(), &fresh);
             }
-            for (run, tally) in &tallies {
+            for (run, tally) in &batch.tallies {
                 sqlx::query(self.sql(ADD_TALLIES))
                     .bind(run)
                     .bind(tally_rows(tally))
                     .execute(&mut *conn)
                     .await?;
             }
-            sqlx::query(self.sql(
-                "insert into events (id, at, kind, run_id, link, pseudonym, evidence)
-                 select cast(value->>'id' as bigint), cast(value->>'at' as bigint), value->>'kind',
-                        cast(value->>'run' as bigint), cast(value->>'link' as bigint),
-                        cast(value->>'pseudonym' as bigint), value->>'evidence'
-                 from json_each($1)",
-            ))
-            .bind(json(&rows))
-            .execute(&mut *conn)
-            .await?;
-            let links: Vec<LinkRow> = clicks
-                .into_iter()
-                .map(|((run, link), (readers, clicks))| LinkRow { run, link, readers, clicks })
-                .collect();
-            sqlx::query(self.sql(
-                "insert into link_counts (run_id, link, readers, clicks)
-                 select cast(value->>'run' as bigint), cast(value->>'link' as bigint),
-                        cast(value->>'readers' as bigint), cast(value->>'clicks' as bigint)
-                 from json_each($1) where true
-                 on conflict (run_id, link) do update set
-                     readers = link_counts.readers + excluded.readers,
-                     clicks = link_counts.clicks + excluded.clicks",
-            ))
-            .bind(json(&links))
-            .execute(&mut *conn)
-            .await?;
-            for (run, gain) in gains {
-                sqlx::query(
-                    "update blocks set opened = opened + $2, clicked = clicked + $3, opens = opens + $4,
-                         clicks = clicks + $5
-                     where run_id = $1 and block = 0",
-                )
-                .bind(run)
-                .bind(gain.opened)
-                .bind(gain.clicked)
-                .bind(gain.opens)
-                .bind(gain.clicks)
-                .execute(&mut *conn)
-                .await?;
+            for (statement, rows) in [(ADD_EVENTS, json(&batch.rows)), (ADD_CLICKS, json(&batch.links()))] {
+                sqlx::query(self.sql(statement)).bind(rows).execute(&mut *conn).await?;
+            }
+            for (run, gain) in &batch.gains {
+                sqlx::query(GAIN)
+                    .bind(run)
+                    .bind(gain.opened)
+                    .bind(gain.clicked)
+                    .bind(gain.opens)
+                    .bind(gain.clicks)
+                    .execute(&mut *conn)
+                    .await?;
             }
         })
     }
@@ -375,6 +428,15 @@ impl Store {
             Ok(number)
         })
     }
+}
+
+/// An id for an event that names nobody, drawn from those of the hour before it: an id in the order of the log would tell
+/// who read when, and none there is behind what the fold has yet to look at. Two that are drawn alike cost their group a
+/// second try, once in months.
+fn nameless_id(at: Timestamp, chance: &Chance) -> i64 {
+    let hour = hour_of(at).0;
+    let (from, to) = (first_id(Timestamp(hour - HOUR)), first_id(Timestamp(hour)));
+    from + chance.key() % (to - from).max(1)
 }
 
 /// The mark of whoever opened it, where that may have been a reader.

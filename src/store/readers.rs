@@ -5,6 +5,7 @@
 
 use crate::id::{DeliveryKey, ListId, SubscriberId};
 use crate::store::{Result, Store};
+use crate::subscriber::Status;
 
 /// A reader in a list of them.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -46,7 +47,7 @@ pub struct Joined {
     pub key: i64,
     pub list: String,
     pub title: String,
-    pub status: String,
+    pub status: Status,
     pub source: String,
     pub created_at: i64,
     pub confirmed_at: Option<i64>,
@@ -178,7 +179,7 @@ impl Store {
     }
 
     /// On which lists these readers are, and how: reader, title of the list, status.
-    pub async fn standings(&self, ids: &[i64]) -> Result<Vec<(i64, String, String)>> {
+    pub async fn standings(&self, ids: &[i64]) -> Result<Vec<(i64, String, Status)>> {
         read!(self, conn => {
             let found = sqlx::query_as(self.sql(STANDINGS))
                 .bind(serde_json::to_string(ids).expect("numbers are JSON"))

@@ -93,6 +93,25 @@ impl Store {
         })
     }
 
+    /// Notes with which setup the sender `boot` works.
+    pub async fn tell_setup(&self, boot: i64, setup: &str) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query("update senders set setup = $2 where boot = $1")
+                .bind(boot)
+                .bind(setup)
+                .execute(conn)
+                .await?;
+        })
+    }
+
+    /// With which setup each sender whose lease holds works, by its node.
+    pub async fn told_setups(&self) -> Result<Vec<(String, Option<String>)>> {
+        read!(self, conn => {
+            let text = self.sql("select node, setup from senders where until > db_now() order by node");
+            Ok(sqlx::query_as(text).fetch_all(conn).await?)
+        })
+    }
+
     /// What every sender whose lease holds told last of its relays.
     pub async fn told_relays(&self) -> Result<Vec<ToldState>> {
         read!(self, conn => {

@@ -80,6 +80,8 @@ pub struct Run {
     /// 1 where it goes also to readers who want the digest of the month alone.
     #[serde(skip)]
     pub monthly: i64,
+    /// How many readers it would have gone to when it was planned, where it waits for its hour.
+    pub expected: Option<i64>,
 }
 
 /// JSON that stands in a column, as JSON again.
@@ -210,6 +212,8 @@ pub struct Plan {
     pub trial: Option<String>,
     /// To whom of the list; none is all of it.
     pub segment: Option<Sieve>,
+    /// How many readers it would go to now, where it waits for its hour and goes to all of the list.
+    pub expected: Option<i64>,
 }
 
 /// What came of asking for a run.
@@ -237,7 +241,7 @@ pub enum Frozen {
 pub(crate) const COLUMNS: &str = "id, kind, slug, title, list_id, revision, headers, relay, policy, status,
     recipients, reason, created_at, started_at, finished_at, since, start_at, zone, local_at, zone_field,
     per_day, spread, spread_until, paced_to, audience, origin, stages, stage, staged_at, open_to, stage_base,
-    trial, segment, monthly";
+    trial, segment, monthly, expected";
 
 impl Store {
     /// The run numbered `id`.

@@ -6,11 +6,9 @@
 
 use std::fmt::Write;
 
+use crate::clock::DAY;
 use crate::segment::{Filter, Of, Order, Sieve, Test};
 use crate::store::Store;
-
-/// A day in milliseconds.
-const DAY: i64 = 86_400_000;
 
 /// When a reader joined the list, which may have been elsewhere.
 const JOINED: &str = "coalesce(s.joined_at, s.confirmed_at)";

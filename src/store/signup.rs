@@ -8,7 +8,7 @@
 
 use serde::Serialize;
 
-use crate::clock::Timestamp;
+use crate::clock::{HOUR, Timestamp};
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
 use crate::store::events::take_event_ids;
@@ -16,10 +16,10 @@ use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup}
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::tags::PUT_TAGS;
 use crate::store::{Result, Store};
+use crate::subscriber::Status;
 
 /// Confirm mails wait at most this many hours; beyond, a signup is dropped as the flood it is.
 const HOURS_AHEAD: i64 = 24;
-const HOUR: i64 = 3_600_000;
 /// Hours that are remembered: the present one is held against the mean of a week.
 const HOURS_KEPT: i64 = 170;
 
@@ -182,11 +182,11 @@ impl Store {
                 .bind(hour - HOURS_KEPT)
                 .execute(&mut *conn)
                 .await?;
-            // The row of this hour is written even when nothing changes: that locks it, so that
+            // Invariant: every form presses the brake, whoever's address it holds. The row is locked by that, so that
             // signups on several nodes are counted one after the other.
             sqlx::query(
-                "insert into confirm_hours (hour, mails) values ($1, 0)
-                 on conflict (hour) do update set mails = confirm_hours.mails",
+                "insert into confirm_hours (hour, mails, forms) values ($1, 0, 1)
+                 on conflict (hour) do update set forms = confirm_hours.forms + 1",
             )
             .bind(hour)
             .execute(&mut *conn)
@@ -299,12 +299,12 @@ impl Store {
             // The link's own list, if it is among them, is the one that says welcome.
             let own = done.iter().find(|(key, ..)| *key == confirm.subscription.0);
             let Some(&(_, subscriber, list)) = own.or(done.first()) else {
-                let status: Option<String> =
+                let status: Option<Status> =
                     sqlx::query_scalar("select status from subscriptions where key = $1")
                         .bind(confirm.subscription.0)
                         .fetch_optional(&mut *conn)
                         .await?;
-                let already = status.is_some_and(|status| status == "confirmed" || status == "paused");
+                let already = status.is_some_and(Status::is_on);
                 return Ok(if already { Confirmed::Already } else { Confirmed::No });
             };
             for &(_, subscriber, list) in &done {

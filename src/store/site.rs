@@ -2,15 +2,15 @@
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
-use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
+use crate::id::{DeliveryKey, RunId, SubscriptionKey};
 use crate::store::{Result, Store};
+use crate::subscriber::Status;
 
 /// A subscription as a page may show it.
 #[derive(Clone, Debug)]
 pub struct SubscriptionView {
-    pub list: ListId,
     pub list_title: String,
-    pub status: String,
+    pub status: Status,
     pub left_at: Option<Timestamp>,
     /// Whether the subscription was ever confirmed.
     pub confirmed: bool,
@@ -18,18 +18,12 @@ pub struct SubscriptionView {
     pub others: i64,
     /// Whether the reader has confirmed any of those.
     pub reads: bool,
-    /// `m***@example.org`: enough for its owner to know it, too little for anyone else.
+    /// `m***@example.org`: enough for its owner to know it, too little for anyone else. Empty where she has moved: the
+    /// link may be one from the mailbox that she gave up.
     pub address: String,
     /// The whole address in canonical form, never for a page, and the name under which it may be suppressed.
     pub canonical: String,
     pub hash: [u8; 32],
-}
-
-impl SubscriptionView {
-    /// Whether the reader is on the list, paused or not.
-    pub fn reads_it(&self) -> bool {
-        matches!(self.status.as_str(), "confirmed" | "paused")
-    }
 }
 
 /// An image as it was compiled into an issue.
@@ -104,14 +98,14 @@ impl Store {
     ) -> Result<Option<SubscriptionView>> {
         read!(self, conn => {
             let found: Option<ViewColumns> = sqlx::query_as(
-                "select n.list_id, l.title, n.status, n.left_at, n.confirmed_at is not null,
+                "select l.title, n.status, n.left_at, n.confirmed_at is not null,
                         (select count(*) from subscriptions o
                          where o.subscriber_id = n.subscriber_id and o.key <> n.key
                              and o.status <> 'unsubscribed'),
                         exists (select 1 from subscriptions o
                          where o.subscriber_id = n.subscriber_id and o.key <> n.key
                              and o.status in ('confirmed', 'paused')),
-                        s.address, s.canonical, s.hash
+                        case when n.manage_key is null then s.address else '' end, s.canonical, s.hash
                  from subscriptions n
                  join lists l on l.id = n.list_id
                  join subscribers s on s.id = n.subscriber_id
@@ -134,12 +128,11 @@ fn indexed((link, url): (i64, String)) -> Option<(u32, String)> {
     Some((u32::try_from(link).ok()?, url))
 }
 
-/// List and its title, status, when left, whether confirmed, other lists and whether any is; address, canonical form,
+/// The list's title, status, when left, whether confirmed, other lists and whether any is; address, canonical form,
 /// hash.
 type ViewColumns = (
-    i64,
     String,
-    String,
+    Status,
     Option<i64>,
     bool,
     i64,
@@ -150,17 +143,16 @@ type ViewColumns = (
 );
 
 fn view(columns: ViewColumns) -> Option<SubscriptionView> {
-    let (list, list_title, status, left_at, confirmed, others, reads, address, canonical, hash) =
-        columns;
+    let (list_title, status, left_at, confirmed, others, reads, address, canonical, hash) = columns;
     Some(SubscriptionView {
-        list: ListId(list),
         list_title,
         status,
         left_at: left_at.map(Timestamp),
         confirmed,
         others,
         reads,
-        address: EmailAddress::parse(&address).ok()?.masked(),
+        address: EmailAddress::parse(&address)
+            .map_or_else(|_| String::new(), |known| known.masked()),
         canonical,
         hash: hash.try_into().ok()?,
     })

@@ -8,7 +8,7 @@ use crate::subscriber::field::Fields;
 use crate::subscriber::{Status, Subscriber, Subscription};
 
 type SubscriberColumns = (i64, String, String, String, i64);
-type SubscriptionColumns = (i64, i64, String, String, i64, Option<i64>, Option<i64>);
+type SubscriptionColumns = (i64, i64, Status, String, i64, Option<i64>, Option<i64>);
 
 /// A reader of a list.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ type PageColumns = (
     String,
     i64,
     i64,
-    String,
+    Status,
     String,
     i64,
     Option<i64>,
@@ -83,7 +83,7 @@ impl Store {
             .bind(reader.0)
             .fetch_all(conn)
             .await?;
-            found.into_iter().map(subscription).collect()
+            Ok(found.into_iter().map(subscription).collect())
         })
     }
 
@@ -122,7 +122,7 @@ impl Store {
                 let joined = (row.5, list.0, row.6, row.7, row.8, row.9, row.10);
                 page.push(Listed {
                     reader,
-                    subscription: subscription(joined)?,
+                    subscription: subscription(joined),
                     suppressed: row.11,
                 });
             }
@@ -143,17 +143,16 @@ fn subscriber((id, address, name, fields, created_at): SubscriberColumns) -> Res
 
 fn subscription(
     (key, list, status, source, created_at, confirmed_at, left_at): SubscriptionColumns,
-) -> Result<Subscription> {
-    let unknown = || undecodable(format!("`{status}` is no status"));
-    Ok(Subscription {
+) -> Subscription {
+    Subscription {
         key: SubscriptionKey(key),
         list: ListId(list),
-        status: Status::parse(&status).ok_or_else(unknown)?,
+        status,
         source,
         created_at: Timestamp(created_at),
         confirmed_at: confirmed_at.map(Timestamp),
         left_at: left_at.map(Timestamp),
-    })
+    }
 }
 
 /// What stands in the database is not what was put there.

@@ -95,7 +95,8 @@ impl Store {
         transact!(self, conn => {
             let ended = sqlx::query_as::<_, (i64, i64)>(self.sql(
                 "update subscriptions set status = $2, paused_until = null,
-                     left_at = case when $2 = 'unsubscribed' then cast($3 as bigint) else left_at end
+                     left_at = case when $2 = 'unsubscribed' then cast($3 as bigint) else left_at end,
+                     left_why = case when $2 = 'unsubscribed' then 'sunset' else left_why end
                  where status = 'confirmed'
                    and key in (select cast(value as bigint) from json_each($1))
                  returning list_id, subscriber_id",

@@ -57,6 +57,18 @@ impl Store {
                 .bind(r#"[{"what": "left"}, {"what": "joined"}]"#)
                 .execute(&mut *conn)
                 .await?;
+            sqlx::query(
+                "insert into allowed_again (subscriber_id, at)
+                 select u.id, $3 from subscribers u
+                     join suppressions x on x.hash = u.hash
+                 where u.canonical = $1 and u.hash = $2
+                 on conflict (subscriber_id) do update set at = excluded.at",
+            )
+            .bind(canonical)
+            .bind(&hash[..])
+            .bind(at.0)
+            .execute(&mut *conn)
+            .await?;
             let gone = sqlx::query("delete from suppressions where hash = $1")
                 .bind(&hash[..])
                 .execute(conn)

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY, Timestamp};
 use crate::event::EventKind;
 use crate::id::{DeliveryKey, ListId, RunId};
 use crate::stats::growth::{Days, Lost, Moved, Way};
@@ -13,9 +13,7 @@ use crate::stats::tally::{Part, Tally, What};
 use crate::stats::usual::ISSUES;
 use crate::store::events::json;
 use crate::store::{Result, Store};
-
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
+use crate::subscriber::Status;
 
 /// A run as later ones are compared with it.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -196,7 +194,7 @@ impl Store {
             .fetch_all(&mut *conn)
             .await?;
             // Whose address is suppressed gets nothing more, whatever her subscription says.
-            let lost: Vec<(String, i64, i64, String, i64)> = sqlx::query_as(
+            let lost: Vec<(Status, i64, i64, String, i64)> = sqlx::query_as(
                 "select n.status, coalesce(n.first_joined_at, n.joined_at, n.confirmed_at) / $2,
                      case when x.created_at > n.confirmed_at then x.created_at else n.confirmed_at end / $2,
                      x.reason, count(*)

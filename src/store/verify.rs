@@ -51,7 +51,6 @@ pub struct CopyRow {
     pub revision: Option<String>,
     pub headers: String,
     pub copy: Option<String>,
-    pub state: String,
 }
 
 /// The bound of a stage stands within a block. Only those are looked at that have something queued and nothing due.
@@ -80,12 +79,8 @@ const COUNT_TWICE: &str = "
     ) as t";
 
 impl Store {
-    /// The states of a run, counted row by row: slow, and independent of the counters.
-    pub async fn count_deliveries(&self, run: RunId) -> Result<Counts> {
-        Ok(self.count_twice(run).await?.rows)
-    }
-
-    /// The same beside what the counters and the run itself say, all of one moment: also while the run is sent.
+    /// The states of a run, counted row by row (slow, and independent of the counters), beside what the counters and
+    /// the run itself say, all of one moment: also while the run is sent.
     pub async fn count_twice(&self, run: RunId) -> Result<Twice> {
         read!(self, conn => {
             let found = sqlx::query_as::<_, (String, i64, i64)>(COUNT_TWICE)
@@ -334,7 +329,7 @@ impl Store {
     pub async fn copy_of(&self, key: DeliveryKey) -> Result<Option<CopyRow>> {
         read!(self, conn => {
             let row = sqlx::query_as::<_, CopyRow>(
-                "select coalesce(m.revision, r.revision) as revision, r.headers, d.copy, d.state
+                "select coalesce(m.revision, r.revision) as revision, r.headers, d.copy
                  from deliveries d
                      join runs r on r.id = d.run_id
                      left join system_mails m on m.run_id = d.run_id and m.seq = d.seq

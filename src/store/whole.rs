@@ -3,15 +3,19 @@
 //! Promises: what is written out is all that is kept of a reader but her mails and events; what is read in again
 //! is the same, down to the keys in her links. A reader who is there already, or was erased here, is left alone.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Timestamp, exact};
 use crate::hex::hex;
 use crate::id::ListId;
-use crate::store::tags::{PUT_TAGS, TAGS_OF};
+use crate::store::tags::TAGS_OF;
 use crate::store::{Result, Store};
 use crate::subscriber::Status;
 use crate::subscriber::field::Fields;
+
+mod putting;
 
 /// All that is kept of one reader.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +33,24 @@ pub struct WholeReader {
     pub consents: Vec<WholeConsent>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<WholeFormer>,
+}
+
+/// An address that the reader gave up for another one: a file that holds it means her.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WholeFormer {
+    /// Keyed hash of its canonical form, in hex.
+    pub hash: String,
+    #[serde(with = "exact")]
+    pub at: Timestamp,
+    /// In the link that went to it.
+    #[serde(with = "as_text")]
+    pub key: i64,
+    /// As long as that link may take the move back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +73,20 @@ pub struct WholeSubscription {
         skip_serializing_if = "Option::is_none"
     )]
     pub joined_at: Option<Timestamp>,
+    /// When she first did, if she left since and came back.
+    #[serde(
+        with = "exact::option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub first_joined_at: Option<Timestamp>,
+    /// When she took a leaving back.
+    #[serde(
+        with = "exact::option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub returned_at: Option<Timestamp>,
     #[serde(with = "exact::option")]
     pub left_at: Option<Timestamp>,
     #[serde(with = "exact::option")]
@@ -58,8 +94,36 @@ pub struct WholeSubscription {
     pub frequency: String,
     /// The import that brought it.
     pub import: Option<i64>,
+    /// Who ended it, if not the reader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_why: Option<String>,
     /// Why the reader left, if she said so.
     pub parting: Option<WholeParting>,
+    /// What imports did to it that others had brought.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<WholeMove>,
+}
+
+/// What an import did to a subscription that it found here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WholeMove {
+    pub import: i64,
+    pub what: String,
+    /// The status before.
+    pub was: String,
+    #[serde(
+        with = "exact::option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub paused_until: Option<Timestamp>,
+    #[serde(
+        with = "exact::option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub left_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,23 +165,34 @@ pub struct Restored {
 }
 
 type ReaderColumns = (i64, String, String, String, i64, String);
-type SubscriptionColumns = (
-    i64,
-    i64,
-    String,
-    String,
-    String,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    String,
-    Option<i64>,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-);
+/// A subscription, as it stands in its table and in that of the reasons.
+#[derive(sqlx::FromRow)]
+struct Row {
+    subscriber_id: i64,
+    key: i64,
+    slug: String,
+    status: Status,
+    source: String,
+    created_at: i64,
+    confirmed_at: Option<i64>,
+    joined_at: Option<i64>,
+    first_joined_at: Option<i64>,
+    returned_at: Option<i64>,
+    left_at: Option<i64>,
+    left_why: Option<String>,
+    paused_until: Option<i64>,
+    frequency: String,
+    import_id: Option<i64>,
+    at: Option<i64>,
+    reason: Option<String>,
+    words: Option<String>,
+}
+
+/// Key of the subscription, import, what, status before, until when it rested, when it was left.
+type MoveColumns = (i64, i64, String, String, Option<i64>, Option<i64>);
+/// Reader, hash, when, key in the link, the address.
+type FormerColumns = (i64, Vec<u8>, i64, i64, Option<String>);
+
 const READERS: &str = "
     select s.id, s.address, s.name, s.fields, s.created_at, s.tracking from subscribers s
     where s.id > $1 and ($2 = 0 or exists (
@@ -128,7 +203,8 @@ const READERS: &str = "
 
 const SUBSCRIPTIONS: &str = "
     select t.subscriber_id, t.key, l.slug, t.status, t.source, t.created_at, t.confirmed_at, t.joined_at,
-           t.left_at, t.paused_until, t.frequency, t.import_id, r.at, r.reason, r.words
+           t.first_joined_at, t.returned_at, t.left_at, t.left_why, t.paused_until, t.frequency, t.import_id,
+           r.at, r.reason, r.words
     from subscriptions t
     join lists l on l.id = t.list_id
     left join leave_reasons r on r.subscription = t.key
@@ -136,50 +212,24 @@ const SUBSCRIPTIONS: &str = "
       and ($2 = 0 or t.list_id = $2)
     order by t.subscriber_id, t.list_id";
 
+const MOVES: &str = "
+    select m.key, m.import_id, m.what, m.was, m.paused_until, m.left_at
+    from import_moves m join subscriptions t on t.key = m.key
+    where t.subscriber_id in (select cast(value as bigint) from json_each($1))
+      and ($2 = 0 or t.list_id = $2)
+    order by m.key, m.import_id";
+
+const FORMER: &str = "
+    select f.subscriber_id, f.hash, f.at, f.key, f.address from former_addresses f
+    where f.subscriber_id in (select cast(value as bigint) from json_each($1))
+    order by f.subscriber_id, f.hash";
+
 const CONSENTS: &str = "
     select c.subscriber_id, c.at, c.what, l.slug from consents c
     left join lists l on l.id = c.list_id
     where c.subscriber_id in (select cast(value as bigint) from json_each($1))
       and ($2 = 0 or c.list_id in (0, $2))
     order by c.subscriber_id, c.at, c.what, c.list_id";
-
-const PUT_READERS: &str = "
-    insert into subscribers (id, address, canonical, hash, name, fields, created_at, tracking)
-    select cast(value->>0 as bigint), value->>1, value->>2, unhex(value->>3), value->>4, value->>5,
-           cast(value->>6 as bigint), value->>7
-    from json_each($1)
-    where not exists (
-        select 1 from suppressions x where x.hash = unhex(value->>3) and x.reason = 'erased'
-    )
-    on conflict do nothing
-    returning id";
-
-const PUT_SUBSCRIPTIONS: &str = "
-    insert into subscriptions (
-        key, list_id, subscriber_id, status, source, created_at, confirmed_at, left_at, paused_until,
-        frequency, import_id, joined_at
-    )
-    select cast(value->>0 as bigint), l.id, cast(value->>2 as bigint), value->>3, value->>4,
-           cast(value->>5 as bigint), cast(value->>6 as bigint), cast(value->>7 as bigint),
-           cast(value->>8 as bigint), value->>9, cast(value->>10 as bigint),
-           cast(value->>11 as bigint)
-    from json_each($1) b join lists l on l.slug = b.value->>1
-    where true
-    on conflict do nothing";
-
-const PUT_PARTINGS: &str = "
-    insert into leave_reasons (subscription, at, reason, words)
-    select cast(value->>0 as bigint), cast(value->>1 as bigint), value->>2, value->>3
-    from json_each($1)
-    where exists (select 1 from subscriptions n where n.key = cast(value->>0 as bigint))
-    on conflict do nothing";
-
-const PUT_CONSENTS: &str = "
-    insert into consents (subscriber_id, at, what, list_id)
-    select cast(b.value->>0 as bigint), cast(b.value->>1 as bigint), b.value->>2, coalesce(l.id, 0)
-    from json_each($1) b left join lists l on l.slug = b.value->>3
-    where true
-    on conflict do nothing";
 
 impl Store {
     /// Up to `limit` readers behind the reader `after`, in the order of their keys: all of them, or those of one
@@ -202,7 +252,7 @@ impl Store {
                 .await?;
             let ids: Vec<i64> = found.iter().map(|reader| reader.0).collect();
             let ids = json(&ids);
-            let subscriptions: Vec<SubscriptionColumns> = sqlx::query_as(self.sql(SUBSCRIPTIONS))
+            let subscriptions: Vec<Row> = sqlx::query_as(self.sql(SUBSCRIPTIONS))
                 .bind(&ids)
                 .bind(list)
                 .fetch_all(&mut *conn)
@@ -217,6 +267,21 @@ impl Store {
                 .bind(&ids)
                 .fetch_all(&mut *conn)
                 .await?;
+            let former: Vec<FormerColumns> = sqlx::query_as(self.sql(FORMER))
+                .bind(&ids)
+                .fetch_all(&mut *conn)
+                .await?;
+            let moved: Vec<MoveColumns> = sqlx::query_as(self.sql(MOVES))
+                .bind(&ids)
+                .bind(list)
+                .fetch_all(&mut *conn)
+                .await?;
+            let mut moves: BTreeMap<i64, Vec<WholeMove>> = BTreeMap::new();
+            for (key, import, what, was, paused, left) in moved {
+                let (paused_until, left_at) = (paused.map(Timestamp), left.map(Timestamp));
+                moves.entry(key).or_default().push(WholeMove { import, what, was, paused_until, left_at });
+            }
+            let mut former = former.into_iter().peekable();
             let mut tags = tags.into_iter().peekable();
             let mut subscriptions = subscriptions.into_iter().peekable();
             let mut consents = consents.into_iter().peekable();
@@ -232,9 +297,15 @@ impl Store {
                     subscriptions: Vec::new(),
                     consents: Vec::new(),
                     tags: Vec::new(),
+                    former: Vec::new(),
                 };
-                while let Some(columns) = subscriptions.next_if(|columns| columns.0 == id) {
-                    reader.subscriptions.extend(subscription(columns));
+                while let Some(row) = subscriptions.next_if(|row| row.subscriber_id == id) {
+                    let moves = moves.remove(&row.key).unwrap_or_default();
+                    reader.subscriptions.extend(subscription(row, moves));
+                }
+                while let Some((_, hash, at, key, address)) = former.next_if(|columns| columns.0 == id) {
+                    let (hash, at) = (hex(&hash), Timestamp(at));
+                    reader.former.push(WholeFormer { hash, at, key, address });
                 }
                 while let Some((_, at, what, list)) = consents.next_if(|columns| columns.0 == id) {
                     reader.consents.push(WholeConsent { at: Timestamp(at), what, list });
@@ -270,156 +341,31 @@ impl Store {
             Ok(found.into_iter().map(whole).collect())
         })
     }
-
-    /// Puts suppressions in; gives how many were not there. An erasure counts whatever was known before.
-    pub async fn put_suppressions(&self, batch: &[WholeSuppression]) -> Result<u64> {
-        let rows: Vec<_> = batch.iter().map(|s| (&s.hash, &s.reason, s.at)).collect();
-        transact!(self, conn => {
-            let made = sqlx::query(self.sql(
-                "insert into suppressions (hash, reason, created_at)
-                 select unhex(value->>0), value->>1, cast(value->>2 as bigint) from json_each($1)
-                 where true
-                 on conflict (hash) do update
-                 set reason = excluded.reason, created_at = excluded.created_at
-                 where excluded.reason = 'erased' and suppressions.reason <> 'erased'",
-            ))
-            .bind(json(&rows))
-            .execute(conn)
-            .await?;
-            made.rows_affected()
-        })
-    }
-
-    /// Puts readers in who are not there and were not erased; gives how many those were.
-    pub async fn put_readers(&self, batch: &[Restored]) -> Result<u64> {
-        let readers: Vec<_> = batch
-            .iter()
-            .map(
-                |Restored {
-                     reader: r,
-                     canonical,
-                     hash,
-                 }| {
-                    let (hash, fields) = (hex(hash), r.fields.to_json());
-                    (
-                        r.id,
-                        &r.address,
-                        canonical,
-                        hash,
-                        &r.name,
-                        fields,
-                        r.created_at,
-                        &r.tracking,
-                    )
-                },
-            )
-            .collect();
-        let readers = json(&readers);
-        transact!(self, conn => {
-            let made: Vec<i64> = sqlx::query_scalar(self.sql(PUT_READERS))
-                .bind(readers)
-                .fetch_all(&mut *conn)
-                .await?;
-            let made: std::collections::BTreeSet<i64> = made.into_iter().collect();
-            let new = batch.iter().map(|restored| &restored.reader);
-            let new: Vec<&WholeReader> = new.filter(|reader| made.contains(&reader.id)).collect();
-            for (statement, rows) in [
-                (PUT_SUBSCRIPTIONS, subscriptions_of(&new)),
-                (PUT_PARTINGS, partings_of(&new)),
-                (PUT_CONSENTS, consents_of(&new)),
-                (PUT_TAGS, tags_of(&new)),
-            ] {
-                sqlx::query(self.sql(statement)).bind(rows).execute(&mut *conn).await?;
-            }
-            made.len() as u64
-        })
-    }
 }
 
-fn subscriptions_of(readers: &[&WholeReader]) -> String {
-    let rows = readers.iter().flat_map(|reader| {
-        let row = |t: &WholeSubscription| {
-            serde_json::json!([
-                t.key,
-                t.list,
-                reader.id,
-                t.status,
-                t.source,
-                t.created_at,
-                t.confirmed_at,
-                t.left_at,
-                t.paused_until,
-                t.frequency,
-                t.import,
-                t.joined_at
-            ])
-        };
-        reader.subscriptions.iter().map(row)
-    });
-    json(&rows.collect::<Vec<_>>())
-}
-
-fn partings_of(readers: &[&WholeReader]) -> String {
-    let all = readers.iter().flat_map(|reader| &reader.subscriptions);
-    let rows = all.filter_map(|t| {
-        let parting = t.parting.as_ref()?;
-        Some((t.key, parting.at, &parting.reason, &parting.words))
-    });
-    json(&rows.collect::<Vec<_>>())
-}
-
-fn consents_of(readers: &[&WholeReader]) -> String {
-    let rows = readers.iter().flat_map(|reader| {
-        let row = |c: &'_ WholeConsent| (reader.id, c.at, c.what.clone(), c.list.clone());
-        reader.consents.iter().map(row)
-    });
-    json(&rows.collect::<Vec<_>>())
-}
-
-fn tags_of(readers: &[&WholeReader]) -> String {
-    let rows = readers.iter().flat_map(|reader| {
-        let row = |tag: &'_ String| (reader.id, tag.clone());
-        reader.tags.iter().map(row)
-    });
-    json(&rows.collect::<Vec<_>>())
-}
-
-fn subscription(columns: SubscriptionColumns) -> Option<WholeSubscription> {
-    let (
-        _,
-        key,
-        list,
-        status,
-        source,
-        created,
-        confirmed,
-        joined,
-        left,
-        paused,
-        frequency,
-        import,
-        at,
-        reason,
-        words,
-    ) = columns;
-    let parting = at.zip(reason).zip(words);
+fn subscription(row: Row, moves: Vec<WholeMove>) -> Option<WholeSubscription> {
+    let parting = row.at.zip(row.reason).zip(row.words);
     Some(WholeSubscription {
-        key,
-        list,
-        status: Status::parse(&status)?,
-        source,
-        created_at: Timestamp(created),
-        confirmed_at: confirmed.map(Timestamp),
-        joined_at: joined.map(Timestamp),
-        left_at: left.map(Timestamp),
-        paused_until: paused.map(Timestamp),
-        frequency,
-        import,
+        key: row.key,
+        list: row.slug,
+        status: row.status,
+        source: row.source,
+        created_at: Timestamp(row.created_at),
+        confirmed_at: row.confirmed_at.map(Timestamp),
+        joined_at: row.joined_at.map(Timestamp),
+        first_joined_at: row.first_joined_at.map(Timestamp),
+        returned_at: row.returned_at.map(Timestamp),
+        left_at: row.left_at.map(Timestamp),
+        left_why: row.left_why,
+        paused_until: row.paused_until.map(Timestamp),
+        frequency: row.frequency,
+        import: row.import_id,
         parting: parting.map(|((at, reason), words)| WholeParting {
             at: Timestamp(at),
             reason,
             words,
         }),
+        moves,
     })
 }
 

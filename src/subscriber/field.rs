@@ -139,6 +139,11 @@ impl FieldTable {
         declaration.is_some_and(|declaration| declaration.required)
     }
 
+    /// How many characters of a text the field `name` keeps; none where it takes no text.
+    pub fn keeps(&self, name: &str) -> Option<usize> {
+        (self.kind(name) == Some(FieldKind::Text)).then_some(TEXT_LIMIT)
+    }
+
     /// The declared names in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

@@ -54,6 +54,7 @@ impl Tag {
         Tag::parse(&name).ok()
     }
 
+    /// Up to 64 octets of small letters, digits and hyphens, as it stands in the database.
     pub fn as_str(&self) -> &str {
         &self.0
     }

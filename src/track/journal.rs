@@ -1,9 +1,9 @@
 //! The journal of leavings: what the database does not take in time, in a file beside the keyring until it does.
 //!
-//! Promises: an entry is on the disk before anybody is told so, and stays there until the database has it; bringing it in
-//! twice changes nothing for whoever has not come back in between. Whoever begins to send on this machine brings it in
-//! before anything is taken up; another machine's sender learns of it from the database. Leaves the work to
-//! `store::departures`.
+//! Promises: an entry is on the disk before anybody is told so, and stays there until the database has it; brought in
+//! twice, by whoever was killed in between, it takes nobody off who has come back meanwhile. On a full disk it has the
+//! reserve beside the database. Whoever begins to send on this machine brings it in before anything is taken up; another
+//! machine's sender learns of it from the database. Leaves the work to `store::departures`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -27,8 +27,6 @@ pub struct Journal {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub leaving: Leaving,
-    /// Every list, and not only this one.
-    pub everywhere: bool,
 }
 
 impl Journal {
@@ -49,8 +47,17 @@ impl Journal {
         fs::metadata(&self.path).is_ok_and(|found| found.len() > 0)
     }
 
-    /// Writes an entry down; it is durable when this returns.
-    pub(super) fn note(&self, entry: &Entry) -> io::Result<()> {
+    /// Writes an entry down, into the room that `store` keeps in reserve if it must be; it is durable when this returns.
+    pub(super) fn note(&self, entry: &Entry, store: &Store) -> io::Result<()> {
+        match self.write(entry) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull && store.make_room() => {
+                self.write(entry)
+            }
+            written => written,
+        }
+    }
+
+    fn write(&self, entry: &Entry) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
         let mut file = self.open()?;
@@ -86,7 +93,7 @@ impl Journal {
             let fresh = text.get(done..).unwrap_or_default();
             for line in fresh.split(|&octet| octet == b'\n') {
                 if let Some(entry) = read(line) {
-                    bring(store, entry).await?;
+                    store.leave_group(&[entry.leaving]).await?;
                 }
             }
             done = text.len();
@@ -130,13 +137,4 @@ fn read(line: &[u8]) -> Option<Entry> {
         tracing::error!(%error, "a line of the journal of leavings cannot be read and is passed over");
     }
     entry.ok()
-}
-
-async fn bring(store: &Store, entry: Entry) -> anyhow::Result<()> {
-    let mut leaving = entry.leaving;
-    if entry.everywhere {
-        leaving.left = store.leave_all(leaving.subscription, leaving.at).await?;
-    }
-    store.leave_group(&[leaving]).await?;
-    Ok(())
 }

@@ -60,38 +60,25 @@ impl Leavers {
         }
     }
 
-    /// Ends a subscription, or `everywhere` all of this reader's, and counts it for the copy whose link was used.
-    pub async fn leave(&self, leaving: Leaving, everywhere: bool) -> Result<Parted, NotDurable> {
-        let mut leaving = leaving;
-        if everywhere {
-            // One click leaves one list; what the page's other button ended is counted with this one.
-            let all = self.store.leave_all(leaving.subscription, leaving.at);
-            match timeout(PATIENCE, all).await {
-                Ok(Ok(left)) => leaving.left = left,
-                _ => return self.keep(leaving, everywhere).await,
-            }
-        }
+    /// Ends a subscription, or all of this reader's, and counts it for the copy whose link was used.
+    pub async fn leave(&self, leaving: Leaving) -> Result<Parted, NotDurable> {
         let (done, durable) = oneshot::channel();
         // More than can wait for a database that stands still are no reason to refuse any.
         if self.queue.try_send((leaving.clone(), done)).is_err() {
-            return self.keep(leaving, everywhere).await;
+            return self.keep(leaving).await;
         }
         match timeout(PATIENCE, durable).await {
-            Ok(Ok(Ok(mut left))) => {
-                left.changed |= leaving.left;
-                Ok(Parted::Now(left))
-            }
-            _ => self.keep(leaving, everywhere).await,
+            Ok(Ok(Ok(left))) => Ok(Parted::Now(left)),
+            // It may still reach the database, too: under its id it is taken once.
+            _ => self.keep(leaving).await,
         }
     }
 
-    async fn keep(&self, leaving: Leaving, everywhere: bool) -> Result<Parted, NotDurable> {
+    async fn keep(&self, leaving: Leaving) -> Result<Parted, NotDurable> {
         let journal = self.journal.clone();
-        let entry = Entry {
-            leaving,
-            everywhere,
-        };
-        let noted = tokio::task::spawn_blocking(move || journal.note(&entry));
+        let entry = Entry { leaving };
+        let store = self.store.clone();
+        let noted = tokio::task::spawn_blocking(move || journal.note(&entry, &store));
         match noted.await {
             Ok(Ok(())) => {
                 tracing::warn!(
@@ -116,6 +103,10 @@ async fn write(store: Store, journal: Journal, mut jobs: mpsc::Receiver<Job>) {
         tokio::select! {
             more = jobs.recv_many(&mut batch, GROUP) => if more == 0 { return },
             _ = look.tick() => {
+                // Where nobody sends from here, nobody else looks whether the disk has room again.
+                if store.full_since().is_some() {
+                    store.keep_reserve();
+                }
                 if journal.is_pending() && let Err(error) = journal.bring_in(&store).await {
                     tracing::error!("readers who left wait in the journal: {error:#}");
                 }

@@ -5,13 +5,14 @@
 //! database does or not; a corrected target is followed within seconds.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use url::Url;
 
 use crate::id::{DeliveryKey, RunId};
+use crate::lock::lock;
 use crate::store::{Result, Store};
 
 /// Runs whose tables are kept: old issues are clicked for years, but rarely many at once.
@@ -89,7 +90,7 @@ impl Targets {
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 
     fn kept(&self, run: RunId) -> Option<Arc<Table>> {

@@ -30,7 +30,8 @@ fn kill_often(
             world.wait_for(before + 1, &mut sender, PATIENCE);
             slowest = slowest.max(from.elapsed());
         }
-        let share = recipients / (kills + 1);
+        // Some parts more than kills: the run must not be over before the last.
+        let share = recipients / (kills + 4);
         let target = (share * (kill + 1))
             .max(world.accepted() + 1)
             .min(recipients);
@@ -63,7 +64,7 @@ fn r2_who_wants_it_sent_again_gets_doubles_under_one_message_id_on_postgresql() 
 }
 
 fn killed(engine: Engine) {
-    let (recipients, kills) = size((400, 4), (10_000, 30));
+    let (recipients, kills) = size((600, 4), (10_000, 30));
     let mut world = World::on(engine, recipients, CONNECTIONS, DELAY);
     let sampling = world.sample();
     let slowest = kill_often(&mut world, recipients, kills, &[]);
@@ -86,7 +87,7 @@ fn killed(engine: Engine) {
 }
 
 fn sent_again(engine: Engine) {
-    let (recipients, kills) = size((300, 3), (10_000, 30));
+    let (recipients, kills) = size((500, 3), (10_000, 30));
     let mut world = World::on(engine, recipients, CONNECTIONS, DELAY);
     let resend = [("PRESSRUN_SEND__UNCERTAIN", "resend")];
     kill_often(&mut world, recipients, kills, &resend);

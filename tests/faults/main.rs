@@ -1,4 +1,5 @@
-//! The fault tests: R1 to R14 of the delivery bars, each in a short form for every run and a long one by name.
+//! The fault tests: R1 to R15 of the delivery bars, each but the last in a short form for every run, and a long one by
+//! name.
 //!
 //! The judge is always the sink's own log, written before each of its answers: who was mailed, how often. What
 //! the ledger says is only held against it. Beside the sending, the identity is sampled every 100 ms (R14).
@@ -23,6 +24,7 @@ mod soak;
 mod world;
 
 mod crashes;
+mod full;
 mod nodes;
 mod outages;
 mod partition;

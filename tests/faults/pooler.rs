@@ -1,14 +1,14 @@
 //! Sending through pgbouncer in transaction mode, where two connections to the server serve all of ours.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pressrun::store::Store;
 
-use crate::harness::{Database, Engine, block_on};
+use crate::harness::{Database, Engine, Port, block_on};
 use crate::processes::PATIENCE;
 use crate::world::World;
 use crate::{size, skip, tell};
@@ -16,7 +16,7 @@ use crate::{size, skip, tell};
 /// A pgbouncer before the test server.
 struct Bouncer {
     process: Child,
-    port: u16,
+    port: Port,
     _folder: tempfile::TempDir,
 }
 
@@ -29,9 +29,8 @@ impl Bouncer {
             .find(|path| fs::exists(path).unwrap_or(false))?;
         let server = std::env::var("PRESSRUN_TEST_POSTGRES").expect("a server");
         let server = url::Url::parse(&server).expect("a URL");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
+        let held = Port::free();
+        let port = held.number;
         let folder = tempfile::tempdir().expect("a folder");
         // It refuses to be root, and has to read its configuration all the same.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
@@ -55,10 +54,10 @@ impl Bouncer {
         let process = command.stderr(Stdio::null()).spawn().expect("pgbouncer");
         let bouncer = Bouncer {
             process,
-            port,
+            port: held,
             _folder: folder,
         };
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(120);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < until, "pgbouncer does not listen");
             std::thread::sleep(Duration::from_millis(20));
@@ -71,7 +70,7 @@ impl Bouncer {
         let (_, name) = url.rsplit_once('/').expect("a database's name");
         format!(
             "postgres://anybody@127.0.0.1:{}/{name}?sslmode=disable&pooler=transaction",
-            self.port
+            self.port.number
         )
     }
 }

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::harness::Port;
 use crate::processes::PATIENCE;
 use crate::world::World;
 use crate::{size, skip, tell};
@@ -36,7 +36,7 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 struct Postfix {
     folder: tempfile::TempDir,
     /// Without and with BDAT.
-    ports: [u16; 2],
+    ports: [Port; 2],
 }
 
 impl Postfix {
@@ -51,7 +51,7 @@ impl Postfix {
         let path = folder.path();
         // Its processes run as another user.
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a mode");
-        let ports = [free_port(), free_port()];
+        let ports = [Port::free(), Port::free()];
         for name in ["etc", "queue", "data"] {
             fs::create_dir(path.join(name)).expect("a folder");
         }
@@ -67,7 +67,7 @@ impl Postfix {
              smtpd_client_connection_rate_limit = 0\nsmtpd_tls_security_level = none\n"
         );
         fs::write(path.join("etc/main.cf"), main).expect("a file");
-        let [plain, chunked] = ports;
+        let [plain, chunked] = ports.each_ref().map(|port| port.number);
         let services = format!(
             "127.0.0.1:{plain} inet n - n - - smtpd -o smtpd_discard_ehlo_keywords=chunking\n\
              127.0.0.1:{chunked} inet n - n - - smtpd\n{SERVICES}"
@@ -131,11 +131,6 @@ impl Drop for Postfix {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
 #[test]
 fn postfix_takes_each_copy_once_with_and_without_chunks() {
     let postfix = match Postfix::start() {
@@ -144,7 +139,8 @@ fn postfix_takes_each_copy_once_with_and_without_chunks() {
     };
     let recipients = size(200, 2_000);
     let mut verbs = Vec::new();
-    for (index, port) in postfix.ports.into_iter().enumerate() {
+    let ports = postfix.ports.each_ref().map(|port| port.number);
+    for (index, port) in ports.into_iter().enumerate() {
         let mut world = World::new(recipients, 5, Duration::ZERO);
         world.window = 4;
         let url = format!("smtp://127.0.0.1:{port}");

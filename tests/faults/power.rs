@@ -160,7 +160,7 @@ fn pull_the_plug(file: &Path, ranges: &[Range], chance: &mut StdRng) -> u64 {
 
 #[test]
 fn r5_a_power_cut_takes_back_no_marker_whose_dot_went_out() {
-    let (recipients, cuts) = size((300, 4), (5_000, 50));
+    let (recipients, cuts) = size((450, 4), (5_000, 50));
     let mut world = World::new(recipients, CONNECTIONS, Duration::from_millis(10));
     if !can_trace(world.folder.path()) {
         skip("R5", "strace is missing or may not trace here");
@@ -198,7 +198,7 @@ fn r5_a_power_cut_takes_back_no_marker_whose_dot_went_out() {
         command.current_dir(world.folder.path());
         let mut sender = world.spawn(command);
         let before = world.accepted();
-        let target = (recipients / (cuts + 1) * (cut + 1)).max(before + 1);
+        let target = (recipients / (cuts + 4) * (cut + 1)).max(before + 1);
         world.wait_for(target, &mut sender, PATIENCE);
         std::thread::sleep(Duration::from_micros(chance.random_range(0..20_000)));
         let pressrun = child_of(sender.0.id()).expect("the process under strace");

@@ -27,16 +27,18 @@ fn r8_a_locked_database_stops_the_markers_and_loses_nothing() {
         let rig = Rig::new(Engine::Sqlite, wish).await;
         let sampling = Sampling::start(&rig.database.url, rig.database.path());
         let run = rig.begin().await;
+        rig.sink.hold_after(count as u64 / 4);
         let sending = rig.start().await;
-        rig.wait_accepted(count / 4).await;
+        // And one more on each connection.
+        rig.wait_accepted(count / 4 + 4).await;
         let file = rig.database.path().join("pressrun.db");
         let options = SqliteConnectOptions::new()
             .filename(file)
             .busy_timeout(Duration::from_secs(30));
         let mut other = options.connect().await.expect("a connection");
         other.execute("begin exclusive").await.expect("the lock");
-        // Whoever had a marker ends; after that nothing may go out.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // Whoever has a marker is at the dot; behind it nothing may go out.
+        rig.sink.release();
         let taken = rig.sink.counts().accepted;
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         assert_eq!(rig.sink.counts().accepted, taken, "a dot without a marker");
@@ -65,11 +67,11 @@ fn r8_a_locked_database_stops_the_markers_and_loses_nothing() {
 }
 
 /// A small file system, taken away with the test.
-struct Small<'a>(&'a Path);
+pub struct Small<'a>(&'a Path);
 
 impl Small<'_> {
     /// None where this process may not mount.
-    fn mount(folder: &Path, megabytes: u32) -> Option<Small<'_>> {
+    pub fn mount(folder: &Path, megabytes: u32) -> Option<Small<'_>> {
         fs::create_dir_all(folder).expect("a folder");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
@@ -151,7 +153,7 @@ fn r8_a_full_disk_stops_the_markers_and_loses_nothing() {
 }
 
 /// Takes the last octet of the file system.
-fn fill(ballast: &Path) {
+pub fn fill(ballast: &Path) {
     use std::io::Write;
     let mut file = fs::File::options()
         .create(true)

@@ -119,7 +119,8 @@ fn run(engine: Engine, seed: u64, mode: Mode) -> Report {
     let mut known_doubt = 0;
     let mut sender = world.start_send();
     for kill in 0..KILLS {
-        let share = RECIPIENTS / (KILLS + 1);
+        // A few more parts than kills, so that the run is not over before the last one lands.
+        let share = RECIPIENTS / (KILLS + 4);
         let target = share * (kill + 1) + chance.random_range(0..share / 2) - share / 4;
         // Somewhere within the time one message takes, so that every step of it is hit some day.
         let moment = Duration::from_micros(chance.random_range(0..25_000));

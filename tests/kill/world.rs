@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::harness::{Database, Engine, block_on};
+use crate::harness::{Database, Engine, Port, block_on};
 
 const SLUG: &str = "kill";
 const LIST: &str = "weekly";
@@ -31,7 +31,9 @@ pub struct Counts {
 
 pub struct World {
     pub(super) folder: tempfile::TempDir,
+    /// The sink's, and nobody else's while there is none.
     pub(super) port: u16,
+    _held: Port,
     pub(super) sink: Child,
     log: SinkLog,
     /// The test's own on PostgreSQL; on SQLite it is the file that `init` names.
@@ -88,13 +90,15 @@ impl World {
         connections: usize,
         delay: Duration,
     ) -> World {
-        let port = free_port();
+        let held = Port::free();
+        let port = held.number;
         let log = folder.path().join("sink.log");
         let world = World {
             sink: sink(port, &log, delay),
             log: SinkLog::new(log),
             folder,
             port,
+            _held: held,
             database,
             through,
             recipients,
@@ -273,7 +277,7 @@ pub(super) fn sink(port: u16, log: &Path, delay: Duration) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .expect("a sink");
-    wait_until("the sink listens", Duration::from_secs(20), || {
+    wait_until("the sink listens", Duration::from_secs(120), || {
         TcpStream::connect(("127.0.0.1", port)).is_ok()
     });
     sink
@@ -365,12 +369,6 @@ fn addresses(json: &Value, found: &mut BTreeSet<String>) {
         Value::Object(map) => map.values().for_each(|item| addresses(item, found)),
         _ => {}
     }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }
 
 fn wait_until(what: &str, patience: Duration, mut done: impl FnMut() -> bool) {

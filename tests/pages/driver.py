@@ -105,7 +105,7 @@ class Browser:
         return self.call("GET", "/screenshot")
 
 
-def request(method, url, body=None, timeout=60):
+def request(method, url, body=None, timeout=120):
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
     asked = urllib.request.Request(url, data, headers, method=method)
@@ -123,7 +123,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_for(what, done, seconds=30):
+def wait_for(what, done, seconds=120):
     """What `done` gives, as soon as it gives something."""
     until = time.monotonic() + seconds
     while True:

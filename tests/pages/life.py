@@ -148,6 +148,9 @@ def she_leaves_says_why_and_comes_back(it, chromium):
     wait_for("the next page", lambda: chromium.run(loaded, before))
     looks_right_here(chromium, "life-left")
     assert it.status(NEW) == "unsubscribed"
+    # A link says to the second when it was made, and one from before she left brings nobody back.
+    left = int(time.time())
+    wait_for("the next second", lambda: int(time.time()) > left)
     # By the front page, as if it were the first time: a fresh mail, a fresh press.
     mail = join(it, chromium, NEW)
     assert it.status(NEW) == "unsubscribed", "a form brings nobody back"
@@ -220,7 +223,11 @@ def she_is_erased_and_nothing_brings_her_back(it, chromium):
     chromium.open(it.link(it.mail_to(NEW, "Monday"), "/preferences/"))
     press(chromium, "erase")
     looks_right_here(chromium, "life-erase")
-    press(chromium, "erase-for-good")
+    press(chromium, "erase-mail")
+    # Her move can still be taken back: her first address has the last word.
+    chromium.open(it.link(it.mail_to(OLD, "Erase everything"), "/confirm/"))
+    looks_right_here(chromium, "life-erase-proven")
+    press(chromium, "erase")
     looks_right_here(chromium, "life-erased")
     assert it.status(NEW) is None
     table = it.folder / "again.csv"

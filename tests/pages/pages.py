@@ -193,7 +193,14 @@ def a_reader_pauses_chooses_and_is_erased_by_keyboard(it, chromium):
     press(chromium, "erase")
     look = chromium.run(LOOK, "light", 375)
     assert not look["faults"], look["faults"]
-    press(chromium, "erase-for-good")
+    press(chromium, "erase-mail")
+    look = chromium.run(LOOK, "light", 375)
+    assert not look["faults"], look["faults"]
+    assert it.status(address) == "confirmed", "her page alone erased her"
+    link = it.link(it.mail_to(address, "Erase everything"), "/confirm/")
+    looks_right(chromium, "prove-erase", link)
+    chromium.open(link)
+    press(chromium, "erase")
     assert it.status(address) is None
 
 

@@ -201,7 +201,7 @@ def many_of_its_pages_are_open_and_all_follow(it):
         begun = time.monotonic()
         it.open(f"?width={400 + number}")
         took = time.monotonic() - begun
-        assert took < 15, f"page {number + 2} took {took:.0f} s"
+        assert took < 45, f"page {number + 2} took {took:.0f} s"
     it.save(ISSUE.replace("three billion", "nine billion"))
     text = "return mail.body.innerText"
     for page in reversed(pages):
@@ -219,7 +219,7 @@ def many_of_its_pages_are_open_and_all_follow(it):
         begun = time.monotonic()
         it.open(f"?width={400 + number}")
         took = time.monotonic() - begun
-        assert took < 15, f"address {number + 1} took {took:.0f} s"
+        assert took < 45, f"address {number + 1} took {took:.0f} s"
 
 
 def what_is_typed_survives_a_save(it):
@@ -257,6 +257,11 @@ def a_click_on_a_block_names_its_line(it):
     address = it.chromium.run("return document.getElementById('open').href")
     assert address.startswith("editor://") and address.endswith(found.split("issue.md")[1]), address
     it.shot("place")
+    it.mail("mail.querySelector('h1').click()")
+    line = ISSUE.split("\n").index(next(l for l in ISSUE.split("\n") if l.startswith("title:"))) + 1
+    wait_for("the title's line", lambda: f"issue.md:{line}:" in it.chromium.run(place))
+    drawn = it.chromium.run("return document.getElementById('drawn').innerText")
+    assert "layout.mjml:" in drawn, f"who draws the title is not said: {drawn}"
     it.mail("mail.querySelector('a[href*=\"self-grading\"]').click()")
     link = "return document.getElementById('link').innerText"
     wait_for("the link", lambda: "self-grading" in it.chromium.run(link))

@@ -2,13 +2,16 @@
 
 mod answers;
 mod audit;
+mod backup;
 mod commands;
+mod database;
 mod deferred;
 mod desk;
 mod hygiene;
 mod interrupted;
 mod keyring;
 mod lists;
+mod migrate;
 mod notices;
 mod output;
 mod pace;
@@ -18,6 +21,8 @@ mod schedule;
 mod segments;
 mod signals;
 mod stages;
+mod state;
+mod strangers;
 mod trial;
 
 use pressrun::smtp::sink::SinkOptions;

@@ -12,6 +12,7 @@ mod relay;
 mod relays;
 pub mod rig;
 mod rotation;
+mod setup;
 mod system;
 mod waits;
 mod windows;
@@ -20,14 +21,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use pressrun::clock::Clock;
+use pressrun::clock::{Clock, Timestamp};
 use pressrun::delivery::Counts;
 use pressrun::run;
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::status::RunStatus;
 use pressrun::store::runs::Run;
 
-use crate::deliver::rig::{Rig, Wish, faulty, readers};
+use crate::deliver::rig::{Rig, Wish, faulty, readers, until};
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -82,13 +83,21 @@ on_both!(
     async |engine: Engine| {
         let wish = Wish {
             readers: faulty(100, &[(10, "grey-1")]),
-            send: "retry = [\"200ms\"]",
+            send: "retry = [\"5m\"]",
             ..Wish::default()
         };
-        let rig = Rig::new(engine, wish).await;
+        let mut rig = Rig::new(engine, wish).await;
+        rig.app.clock = Clock::fixed(Timestamp(1_800_000_000_000));
         let run = rig.begin().await;
-        let counts = rig.finish(run).await;
-        assert_eq!(counts.sent, 100);
+        let sending = rig.start().await;
+        // Five minutes that never go by by themselves.
+        rig.wait_accepted(90).await;
+        let tried = until(async || rig.rows(run).await.iter().all(|row| row.attempts == 1));
+        assert!(tried.await, "{:?}", rig.rows(run).await);
+        rig.app.clock.advance(Duration::from_secs(300));
+        rig.wait_status(run, RunStatus::Finished).await;
+        sending.stop().await;
+        assert_eq!(rig.balanced(run).await.sent, 100);
         rig.assert_true(run).await;
         let late = |address: &str| address.contains("+grey-1");
         for row in rig.rows(run).await {
@@ -114,10 +123,11 @@ on_both!(
     async |engine: Engine| {
         let wish = Wish {
             readers: vec!["reader0+grey-2@example.org".into()],
-            send: "give_up = \"2s\"",
+            send: "give_up = \"48h\"",
             ..Wish::default()
         };
-        let rig = Rig::new(engine, wish).await;
+        let mut rig = Rig::new(engine, wish).await;
+        rig.app.clock = Clock::fixed(Timestamp(1_800_000_000_000));
         rig.sink.set_script(rig::script("greeting-421"));
         let run = rig.begin().await;
         let sending = rig.start().await;
@@ -125,13 +135,22 @@ on_both!(
         run::pause(&rig.app, &rig.run(run).await)
             .await
             .expect("a pause");
-        // Days, for one that is given up after two seconds.
-        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        // The engine has seen that nothing is under way: the days are no sleep of the machine's.
+        let rests = until(async || {
+            let beat = rig.app.store.meta("heartbeat").await.expect("a read");
+            beat.as_deref() == Some("0")
+        });
+        assert!(rests.await);
+        rig.app.clock.advance(Duration::from_secs(3 * 86_400));
         rig.sink.set_script(Default::default());
         run::resume(&rig.app, &rig.run(run).await, false)
             .await
             .expect("a resume");
-        rig.wait_status(run, RunStatus::Finished).await;
+        let over = until(async || {
+            rig.app.clock.advance(Duration::from_millis(30));
+            rig.run(run).await.status == RunStatus::Finished
+        });
+        assert!(over.await, "{:?}", rig.run(run).await);
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.sent, 1);
         assert_eq!(rig.rows(run).await[0].attempts, 3);
@@ -142,7 +161,7 @@ on_both!(
     a_clock_that_jumps_while_the_relay_thinks_makes_nobody_old,
     async |engine: Engine| {
         let wish = Wish {
-            readers: vec!["reader0+dot-451+slow-700ms@example.org".into()],
+            readers: vec!["reader0+dot-451@example.org".into()],
             send: "retry = [\"5m\"]\ngive_up = \"48h\"",
             ..Wish::default()
         };
@@ -150,6 +169,7 @@ on_both!(
         let clock = Arc::new(AtomicI64::new(1_800_000_000_000));
         rig.app.clock = Clock::Fixed(Arc::clone(&clock));
         let run = rig.begin().await;
+        rig.sink.hold_after(1);
         let sending = rig.start().await;
         rig.wait_row(run, |row| row.state == "queued" && row.attempts == 1)
             .await;
@@ -158,6 +178,7 @@ on_both!(
         rig.wait_row(run, |row| row.state == "at_dot").await;
         clock.fetch_add(30 * 24 * 60 * minute, Ordering::SeqCst);
         rig.wait_status(run, RunStatus::Held).await;
+        rig.sink.release();
         rig.wait_row(run, |row| row.state == "queued" && row.attempts == 2)
             .await;
         sending.stop().await;

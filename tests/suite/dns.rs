@@ -99,7 +99,7 @@ impl Nameserver {
     pub fn resolver(&self) -> Dns {
         let config = config::Dns {
             nameserver: Some(self.address),
-            timeout: Duration::from_secs(1),
+            timeout: Duration::from_secs(3),
         };
         Dns::new(&config).expect("a resolver")
     }

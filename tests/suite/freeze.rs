@@ -17,7 +17,9 @@ fn leaving(key: u32) -> Leaving {
     Leaving {
         subscription: SubscriptionKey(i64::from(key)),
         delivery: None,
-        left: false,
+        id: 0,
+        everywhere: false,
+        reason: None,
         at: NOW,
         evidence: Evidence::default(),
     }

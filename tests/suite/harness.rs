@@ -2,14 +2,16 @@
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use pressrun::store::{Store, postgres_admin};
-use sqlx::ConnectOptions;
-use sqlx::postgres::PgConnectOptions;
+use pressrun::store::Store;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+use tokio::net::TcpSocket;
 use tokio::sync::OnceCell;
 
 /// Which database a test runs on.
@@ -49,6 +51,33 @@ pub fn block_on<F: Future<Output = ()>>(future: F) {
         .build()
         .expect("a runtime")
         .block_on(future);
+}
+
+/// A port that nobody else is given: it stays bound here, and refuses whoever comes until somebody who names it
+/// listens.
+#[derive(Debug)]
+pub struct Port {
+    pub number: u16,
+    _bound: TcpSocket,
+}
+
+impl Port {
+    /// One of loopback.
+    pub fn free() -> Port {
+        Port::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// That of an address where somebody has ceased to listen, who may come back.
+    pub fn at(address: SocketAddr) -> Port {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        // As all who listen do: each leaves the port to the other, as long as one alone listens.
+        socket.set_reuseaddr(true).expect("an option");
+        socket.bind(address).expect("a port");
+        Port {
+            number: socket.local_addr().expect("an address").port(),
+            _bound: socket,
+        }
+    }
 }
 
 const FILE: &str = "pressrun.db";
@@ -93,7 +122,7 @@ async fn migrated_database(admin: &str) -> String {
         .expect("a read");
     if known == 0 {
         let made = format!("pressrun_new_{}", std::process::id());
-        let ask = async |statement: String| postgres_admin(admin, statement).await;
+        let ask = async |statement: String| postgres(admin, statement).await;
         ask(format!("create database {made}"))
             .await
             .expect("a new database");
@@ -110,6 +139,15 @@ async fn migrated_database(admin: &str) -> String {
         }
     }
     name
+}
+
+/// Has the server at `url` make or drop a database.
+async fn postgres(url: &str, statement: String) -> sqlx::Result<()> {
+    let mut conn = PgConnection::connect(url).await?;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+        .execute(&mut conn)
+        .await?;
+    conn.close().await
 }
 
 /// The URL of the database `name` on the same server.
@@ -151,12 +189,8 @@ impl Database {
                 let number = COUNT.fetch_add(1, Ordering::Relaxed);
                 let name = format!("pressrun_test_{}_{number}", std::process::id());
                 let template = POSTGRES.get_or_init(|| migrated_database(&admin)).await;
-                postgres_admin(
-                    &admin,
-                    format!("create database {name} template {template}"),
-                )
-                .await
-                .expect("a new database");
+                let copied = format!("create database {name} template {template}");
+                postgres(&admin, copied).await.expect("a new database");
                 Database {
                     url: beside(&admin, &name),
                     admin: Some((admin, name)),
@@ -205,7 +239,7 @@ impl Drop for Database {
         };
         let drop = async move {
             let statement = format!("drop database if exists {name} with (force)");
-            postgres_admin(&admin, statement).await.ok();
+            postgres(&admin, statement).await.ok();
         };
         std::thread::spawn(|| block_on(drop)).join().ok();
     }

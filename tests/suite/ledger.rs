@@ -10,7 +10,7 @@ use pressrun::reply::Reply;
 use pressrun::status::RunStatus;
 use pressrun::store::Store;
 use pressrun::store::ledger::Marker;
-use pressrun::store::runs::{Begun, Frozen, NewRun};
+use pressrun::store::runs::{Begun, Frozen, NewRun, Plan};
 
 use crate::harness::{Database, Engine};
 use crate::on_both;
@@ -52,7 +52,9 @@ pub(crate) async fn begin(store: &Store, again: bool) -> Begun {
         policy: UncertainPolicy::Hold,
         parts: &[],
     };
-    store.begin_run(&new, again, NOW).await.expect("a run")
+    let whole = Plan::default();
+    let begun = store.begin_run(&new, &whole, None, again, NOW);
+    begun.await.expect("a run")
 }
 
 pub(crate) async fn frozen(store: &Store) -> RunId {
@@ -104,7 +106,7 @@ pub(crate) fn reply(code: u16) -> Reply {
 
 pub(crate) async fn counts(store: &Store, run: RunId) -> Counts {
     let counters = store.counts(run).await.expect("counters");
-    let rows = store.count_deliveries(run).await.expect("rows");
+    let rows = store.count_twice(run).await.expect("rows").rows;
     assert_eq!(counters, rows, "the counters and the rows agree");
     let recipients = store
         .run(run)

@@ -165,7 +165,7 @@ fn headers() -> RunHeaders {
             label: "weekly".into(),
             domain: "example.com".into(),
         }),
-        campaign: "week-1".into(),
+        about: "week-1".into(),
         bounce_domain: "bounce.example.com".into(),
         mailto: false,
         public_url: "https://news.example.com".into(),

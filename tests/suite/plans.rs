@@ -30,7 +30,11 @@ const LARGE: [&str; 14] = [
 ];
 
 /// How statements begin that may, and why.
-const ALLOWED: [(&str, &str); 7] = [
+const ALLOWED: [(&str, &str); 8] = [
+    (
+        "select (select count(*) from subscribers),",
+        "whoever makes a backup, which reads all of it",
+    ),
     (
         "select d.seq, d.subscriber_id, coalesce(m.address",
         "others put the delivery's key behind it",

@@ -25,7 +25,7 @@ mod test_copy;
 mod theme;
 
 /// Nothing waits for it in a good run.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Any picture that is one.
 const PNG: &[u8] = include_bytes!("../../emails/issues/this-week-in-ai-research/lora.png");
 

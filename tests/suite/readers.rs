@@ -1,6 +1,7 @@
 //! Readers come in by the rules: nobody is called back, nothing is doubled, and a file says why not.
 
 mod desk;
+mod guard;
 mod joined;
 mod journal;
 mod moves;

@@ -15,6 +15,7 @@ use crate::deliver::rig::{Rig, Wish, readers};
 use crate::harness::Engine;
 use crate::on_both;
 
+mod leftovers;
 mod readers;
 
 const ISSUE: &str = "---\ntitle: Bees\nsubject: \"Bees for [[city|everyone]]\"\n---\n\
@@ -132,10 +133,6 @@ on_both!(
             ..Wish::default()
         };
         let rig = Rig::new(engine, wish).await;
-        let before: Vec<_> = std::fs::read_dir(std::env::temp_dir())
-            .expect("a folder")
-            .map(|entry| entry.expect("an entry").file_name())
-            .collect();
         let wish = speed::Wish {
             recipients: Some(200),
             direct: true,
@@ -164,16 +161,13 @@ on_both!(
             0,
             "the publication's own relay had no mail"
         );
-        let left = std::fs::read_dir(std::env::temp_dir()).expect("a folder");
-        let left = left.map(|entry| entry.expect("an entry").file_name());
-        let left: Vec<_> = left
-            .filter(|name| !before.contains(name))
-            .filter(|name| name.to_string_lossy().starts_with("pressrun-rehearsal"))
-            .collect();
-        assert!(
-            left.len() <= 1,
-            "only another test's may be there: {left:?}"
-        );
+        let state = rig.app.path(&rig.app.config.paths.state);
+        for place in [rig.database.path(), &state] {
+            let left = std::fs::read_dir(place).into_iter().flatten().flatten();
+            let mut left = left.map(|entry| entry.file_name());
+            let own = left.find(|name| name.to_string_lossy().starts_with("rehearsal-"));
+            assert_eq!(own, None, "its folder is gone with it");
+        }
         let short = speed::Wish {
             recipients: Some(5_000),
             direct: true,

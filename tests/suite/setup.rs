@@ -124,6 +124,16 @@ fn one_reader_is_added_shown_removed_and_not_called_back() {
     assert_eq!(shown["fields"]["issues"], 7);
     assert_eq!(shown["subscriptions"][0]["status"], "confirmed");
     assert_eq!(shown["suppressed"], serde_json::Value::Null);
+    assert_eq!(shown["consents"], serde_json::json!([]));
+    let stated = ["subscribers", "add", "eve@x.example", "--list", "weekly"];
+    let stated = [&stated[..], &["--consent", "she asked at the fair"]].concat();
+    let said = pressrun(folder, &stated);
+    assert!(
+        said.contains("it is kept how she agreed: she asked at the fair"),
+        "{said}"
+    );
+    let eve = json(folder, &["subscribers", "show", "eve@x.example", "--json"]);
+    assert_eq!(eve["consents"][0]["what"], "stated: she asked at the fair");
     let remove = ["subscribers", "remove", "ada@x.example", "--list", "weekly"];
     assert_snapshot!(pressrun(folder, &remove));
     assert_snapshot!(pressrun(folder, &remove));
@@ -155,6 +165,7 @@ fn one_reader_is_added_shown_removed_and_not_called_back() {
         "--out",
         "out.csv",
     ];
+    pressrun(folder, &["subscribers", "erase", "eve@x.example", "--yes"]);
     assert_snapshot!(pressrun(folder, &out));
     assert_snapshot!(pressrun(folder, &out));
 }

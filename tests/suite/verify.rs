@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pressrun::address::EmailAddress;
 use pressrun::chance::Chance;
 use pressrun::clock::Timestamp;
 use pressrun::delivery::State;
@@ -97,9 +98,36 @@ on_both!(
                 "update revisions set content = replace(content, 'Lidtle', 'Little')",
                 "was changed: its name is the hash of another text",
             ),
+            (
+                "delete from suppressions".to_owned(),
+                "insert into suppressions (hash, reason, created_at)
+                 select u.hash, 'bounced', 0 from subscribers u
+                     join deliveries d on d.subscriber_id = u.id
+                 where d.state = 'bounced'",
+                "2 deliveries are bounced for good, and nobody suppressed the address",
+            ),
         ] {
             told(&rig, run, &harm, heal, fault).await;
         }
+        // What a person allows again is no fault, nor is who has moved since.
+        let rows = rig.rows(run).await;
+        let mut bounced = rows.iter().filter(|row| row.state == "bounced");
+        let (one, other) = (bounced.next().expect("one"), bounced.next().expect("two"));
+        let address = one.address.as_deref().expect("an address");
+        let canonical = EmailAddress::parse(address).expect("one").canonical();
+        let (store, now) = (&rig.app.store, Timestamp(i64::MAX / 2));
+        let hash = rig.app.keyring.address_hash(&canonical);
+        assert!(store.allow(&canonical, &hash, now).await.expect("a write"));
+        rig.balanced(run).await;
+        let moved = format!(
+            "insert into consents (subscriber_id, at, what, list_id) values ({}, 0, 'address', 0);
+             delete from suppressions",
+            other.subscriber_id
+        );
+        rig.database.raw(&moved).await;
+        let found = rig.run(run).await;
+        let verified = verify::one(&rig.app, &found).await.expect("a look");
+        assert!(verified.balanced, "{:?}", verified.faults);
     }
 );
 

@@ -10,13 +10,14 @@ use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::Exit;
 use crate::cli::deliveries::is_deferred;
-use crate::cli::output::{pairs, plain, print, print_json};
+use crate::cli::output::{pairs, print, print_json};
 use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::reply::reason::Reason;
 use crate::run::{self, why};
 use crate::store::failures::Dossier;
 use crate::store::runs::Run;
+use crate::terminal::plain;
 
 #[derive(Debug, Args)]
 #[command(override_usage = "pressrun deliveries show <ISSUE> <SEQ|ADDRESS> [--json]")]

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::message::received::{decoded, tokens};
+
 /// One message out of a reader's mailbox.
 pub(crate) struct Letter {
     pub to: String,
@@ -33,7 +35,7 @@ pub(crate) fn letters(folder: &Path, known: usize) -> anyhow::Result<Vec<Letter>
 
 impl Letter {
     fn read(raw: &[u8]) -> Letter {
-        let text = decoded(raw);
+        let text = String::from_utf8_lossy(&decoded(raw)).into_owned();
         let head = text.split("\r\n\r\n").next().unwrap_or_default();
         let field = |name: &str| {
             let line = head.lines().find_map(|line| line.strip_prefix(name));
@@ -52,39 +54,7 @@ impl Letter {
 
     /// The distinct links of this message that begin with `base`, in their order.
     pub(crate) fn links(&self, base: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        for (at, _) in self.text.match_indices(base) {
-            let rest = &self.text[at + base.len()..];
-            let token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-            let end = rest.find(|c| !token(c)).unwrap_or(rest.len());
-            let link = format!("{base}{}", &rest[..end]);
-            if end > 0 && !found.contains(&link) {
-                found.push(link);
-            }
-        }
-        found
+        let tokens = tokens(&self.text, base).into_iter();
+        tokens.map(|token| format!("{base}{token}")).collect()
     }
-}
-
-/// RFC 2045, section 6.7, backwards: soft breaks go, `=XX` becomes its octet.
-fn decoded(raw: &[u8]) -> String {
-    let mut out = Vec::with_capacity(raw.len());
-    let mut at = 0;
-    while let Some(&byte) = raw.get(at) {
-        let octet = raw
-            .get(at + 1..at + 3)
-            .and_then(|pair| std::str::from_utf8(pair).ok());
-        match (byte, octet) {
-            (b'=', Some("\r\n")) => at += 3,
-            (b'=', Some(pair)) if pair.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                out.extend(u8::from_str_radix(pair, 16));
-                at += 3;
-            }
-            _ => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }

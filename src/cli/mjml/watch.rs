@@ -59,10 +59,11 @@ fn report(job: &Job<'_>, done: anyhow::Result<Done>) {
                 (Some(octets), Some(out)) => format!("{}, {octets} octets", out.display()),
                 _ => "not compiled".to_owned(),
             };
-            eprintln!(
-                "{file}: {outcome}, {} errors, {} warnings, {took:.1} ms",
-                done.errors, done.warnings
-            );
+            let counted =
+                |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+            let errors = counted(done.errors, "error");
+            let warnings = counted(done.warnings, "warning");
+            eprintln!("{file}: {outcome}, {errors}, {warnings}, {took:.1} ms");
         }
         // A file that an editor is about to replace may be away for a moment.
         Err(error) => eprintln!("{file}: {error:#}"),

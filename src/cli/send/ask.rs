@@ -7,11 +7,11 @@ use std::io::{BufRead, IsTerminal, Write};
 use anyhow::bail;
 
 use crate::cli::Exit;
-use crate::cli::output::plain;
 use crate::cli::send::Send;
 use crate::run::guards::{Guard, Question};
 use crate::run::plan::Planned;
 use crate::store::runs::Audience;
+use crate::terminal::plain;
 
 /// What is asked about.
 #[derive(Clone, Copy, Debug)]

@@ -4,6 +4,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::cli::follow::store::is_passing;
 use crate::cli::signal::Stop;
 use crate::cli::{Exit, audit, control, follow};
 use crate::deliver::trouble::Trouble;
@@ -70,7 +71,11 @@ pub(crate) async fn send_and_follow(app: &App, id: RunId, stop: Stop) -> anyhow:
                 Err(error) => break Err(error),
             },
             () = tokio::time::sleep(AGAIN), if engine.is_none() && !stop.is_stopped() => {
-                engine = start(app, id, stop.subscribe()).await?;
+                engine = match start(app, id, stop.subscribe()).await {
+                    // Its line says so.
+                    Err(error) if is_passing(&error) => None,
+                    started => started?,
+                };
                 if engine.is_some() {
                     stop.drains(true);
                     eprintln!("the other pressrun has ended; sending goes on here");

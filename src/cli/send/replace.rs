@@ -24,10 +24,13 @@ impl Send {
         let slug = &built.compiled.slug;
         let waiting = replace::waiting(app, slug, &built.list).await?;
         let public_url = app.config.publication.url.trim_end_matches('/');
-        let found = compare(&waiting.content, &built.compiled, public_url);
+        let mut found = compare(&waiting.content, &built.compiled, public_url);
         let before = format!("{slug} (run {})", waiting.run.id);
+        let headers = replace::headers_changed(app, &waiting).await?;
+        let same = headers.is_empty();
+        found.headers.extend(headers);
         print(&diff::report(&before, slug, &found))?;
-        if waiting.run.revision.as_deref() == Some(built.compiled.hash().as_str()) {
+        if same && waiting.run.revision.as_deref() == Some(built.compiled.hash().as_str()) {
             println!(
                 "nothing to replace: run {} has this content",
                 waiting.run.id

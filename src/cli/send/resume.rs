@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::cli::send::foreground::send_and_follow;
 use crate::cli::send::note_if_nobody_sends;
 use crate::cli::{Cli, Exit, audit, control, follow, signal};
+use crate::deliver::{setup, state};
 use crate::run::{self, why};
 use crate::status::RunStatus;
 
@@ -54,6 +55,12 @@ impl Resume {
                 found.slug
             );
             return follow::summary(app, found.id()).await;
+        }
+        if let Some(why) = setup::is_outdated(&app.store, &app.config, &found.relay).await? {
+            eprintln!("note: {why}");
+        }
+        if !self.detach {
+            state::prove(app).await?;
         }
         run::resume(app, &found, self.yes).await?;
         audit::note(app, "resumed a run", &control::about(&found)).await?;

@@ -5,12 +5,14 @@ use serde_json::json;
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::cli::output::{plain, print_json};
+use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit, signal};
+use crate::deliver::state;
 use crate::lists;
 use crate::message::copy::Values;
 use crate::publication;
 use crate::run::test_copy::{self, Tested};
+use crate::terminal::plain;
 
 /// Sends a test copy of an issue: real engine, `[TEST]` in the subject, links that change nothing.
 #[derive(Debug, Args)]
@@ -52,6 +54,7 @@ impl Test {
             Some(reader) => test_copy::values_of(app, reader, &built).await?,
             None => Values::of_nobody(),
         };
+        state::prove(app).await?;
         let report = test_copy::send(app, built, to, &values, stop.subscribe()).await?;
         for diagnostic in &report.built.diagnostics {
             eprintln!("{diagnostic}");

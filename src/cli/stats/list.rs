@@ -1,9 +1,11 @@
 //! How a list grew, as text.
 
-use crate::cli::stats::columns::{columns, grouped, line, printable, row};
+use crate::cli::stats::columns::{columns, grouped, line, row};
 use crate::numbers::ListReport;
+use crate::stats::growth::words;
 use crate::stats::interval::Share;
 use crate::stats::spark;
+use crate::terminal::plain;
 
 /// Weeks one by one; the line above shows more.
 const WEEKS: usize = 12;
@@ -16,8 +18,8 @@ pub fn text(report: &ListReport) -> String {
         &mut text,
         &format!(
             "{} ({}): {} readers at {}",
-            printable(&report.title),
-            printable(&report.list),
+            plain(&report.title),
+            plain(&report.list),
             grouped(growth.subscribed),
             report.at.to_rfc3339()
         ),
@@ -50,7 +52,7 @@ pub fn text(report: &ListReport) -> String {
         let why: Vec<String> = week
             .why
             .iter()
-            .map(|(why, number)| format!("{} {}", grouped(*number), printable(why)))
+            .map(|(why, number)| format!("{} {}", grouped(*number), plain(words(why))))
             .collect();
         vec![
             week.monday.clone(),

@@ -1,6 +1,6 @@
 //! One run, and all runs, as text: clicks first, opens second, machines apart.
 
-use crate::cli::stats::columns::{NAME, URL, columns, cut, grouped, line, printable, row};
+use crate::cli::stats::columns::{NAME, URL, columns, cut, grouped, line, row};
 use crate::delivery::State;
 use crate::numbers::{Line, Report};
 use crate::stats::interval::{Share, percent};
@@ -8,6 +8,7 @@ use crate::stats::judged::{Classes, Group, Judged};
 use crate::stats::spark;
 use crate::stats::usual::{Standing, Usual};
 use crate::status::RunStatus;
+use crate::terminal::plain;
 
 /// All runs in a table.
 pub fn runs(runs: &[Line]) -> String {
@@ -30,7 +31,7 @@ pub fn runs(runs: &[Line]) -> String {
         let run = &found.run;
         vec![
             run.run.to_string(),
-            cut(&printable(&run.slug), NAME),
+            cut(&plain(&run.slug), NAME),
             run.status.to_string(),
             run.started_at.unwrap_or(run.created_at).to_rfc3339(),
             run.recipients.to_string(),
@@ -61,21 +62,16 @@ fn short(share: &Share) -> String {
 /// One run.
 pub fn issue(report: &Report) -> String {
     let run = &report.run;
-    let mut text = format!(
-        "{} (run {}, {})\n",
-        printable(&run.title),
-        run.run,
-        run.status
-    );
+    let mut text = format!("{} (run {}, {})\n", plain(&run.title), run.run, run.status);
     if let Some(reason) = &run.reason {
-        line(&mut text, &format!("  {}", printable(reason)));
+        line(&mut text, &format!("  {}", plain(reason)));
     }
     text.push('\n');
     text.push_str(&readers(report));
     text.push_str(&machines(&report.judged));
     if let Some(test) = &run.test {
         text.push('\n');
-        line(&mut text, &printable(&test.sentence()));
+        line(&mut text, &plain(&test.sentence()));
     }
     text.push_str(&hours(&report.judged));
     text.push_str(&links(report));
@@ -96,7 +92,7 @@ pub fn issue(report: &Report) -> String {
             &format!(
                 "the states add up to {all} and the recipients are {}; run `pressrun verify {}`",
                 run.recipients,
-                printable(&run.slug)
+                plain(&run.slug)
             ),
         );
     }
@@ -257,8 +253,8 @@ fn links(report: &Report) -> String {
                 false => grouped(judged.clicks.machine),
             },
             format!("{} of {all}", link.link + 1),
-            cut(&printable(&link.name), NAME),
-            cut(&printable(&link.url), URL),
+            cut(&plain(&link.name), NAME),
+            cut(&plain(&link.url), URL),
         ]
     }));
     format!("\n{}", columns(&rows, |place| place < 5))
@@ -281,7 +277,7 @@ fn groups(name: &str, groups: &[Group], nameless: bool) -> String {
     let kept = |text: String| if nameless { "-".to_owned() } else { text };
     rows.extend(groups.iter().map(|group| {
         vec![
-            printable(&group.name),
+            plain(&group.name),
             grouped(group.sent),
             grouped(group.bounced),
             grouped(group.complained),

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::output::{plain, print, print_json, table};
+use crate::cli::output::{print, print_json, table};
 use crate::clock::Timestamp;
 use crate::id::{ListId, RunId};
 use crate::run::whom;
+use crate::terminal::plain;
 use crate::track;
 
 /// Prints the numbers of `run` for the segment `said`.

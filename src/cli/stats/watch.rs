@@ -11,7 +11,7 @@ use anyhow::Context;
 
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::output::print;
+use crate::cli::output::{print, print_file};
 use crate::cli::stats::columns::{columns, grouped, row};
 use crate::cli::stats::report;
 use crate::id::RunId;
@@ -35,11 +35,8 @@ pub async fn watch(app: &App, run: RunId, until_finished: bool) -> anyhow::Resul
         let found = found.context("the run was removed just now")?;
         past.add(&found);
         if terminal {
-            print(&format!(
-                "{AFRESH}{}\n{}",
-                past.lines(),
-                report::issue(&found)
-            ))?;
+            print_file(AFRESH)?;
+            print(&format!("{}\n{}", past.lines(), report::issue(&found)))?;
         } else {
             let now = sentence(&found);
             if now != said {

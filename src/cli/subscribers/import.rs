@@ -8,12 +8,14 @@ use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::access::Doer;
 use crate::app::App;
 use crate::cli::output::{print, print_json};
 use crate::cli::{Exit, audit};
 use crate::import::outcome::Outcome;
 use crate::import::{Import as Job, Progress, Summary, restore};
 use crate::subscriber::{Status, clean_name};
+use crate::terminal::plain;
 
 /// Rejected rows that are told one by one; JSON has a thousand of them, and the file all.
 const TOLD: usize = 5;
@@ -45,6 +47,9 @@ pub struct Import {
     /// What a column holds, where its header does not say it: `email`, `name` or a declared field.
     #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = super::pair)]
     map: Vec<(String, String)>,
+    /// Answers what an import asks: `taken-off`, where the file takes more than 5 % of the list off it.
+    #[arg(long, value_name = "GUARD", value_parser = ["taken-off"])]
+    accept: Vec<String>,
     /// Counts what would happen and writes nothing.
     #[arg(long)]
     dry_run: bool,
@@ -77,11 +82,10 @@ pub(super) async fn run(app: &App, import: &Import) -> anyhow::Result<Exit> {
         confirm: import.status == Some(Status::Confirmed),
         consent,
         map: import.map.clone(),
+        accept_taken_off: !import.accept.is_empty(),
+        by: Some(Doer::command(audit::whoever())),
         dry_run: import.dry_run,
     };
-    if !job.dry_run {
-        audit::note(app, "imported readers", &format!("list {list}")).await?;
-    }
     let mut meter = Meter::new();
     let summary = crate::import::run(app, &job, |progress| meter.show(progress)).await;
     meter.end();
@@ -100,7 +104,7 @@ pub(super) async fn run(app: &App, import: &Import) -> anyhow::Result<Exit> {
 /// JSON lines of our own come back as they were.
 async fn restored(app: &App, import: &Import) -> anyhow::Result<Exit> {
     let said = import.list.is_some() || import.status.is_some() || !import.map.is_empty();
-    if said || !import.consent.is_empty() {
+    if said || !import.consent.is_empty() || !import.accept.is_empty() {
         bail!(
             "JSON lines say themselves on which lists their readers are, and how; name no more than the file"
         );
@@ -152,9 +156,15 @@ fn as_text(summary: &Summary) -> String {
     };
     text.push_str(&format!("{}\n", diff(summary)));
     for note in Outcome::from(summary).notes() {
-        text.push_str(&format!("note: {note}\n"));
+        text.push_str(&format!("note: {}\n", plain(&note)));
     }
-    if summary.tally.taken_off > 0 {
+    let toll = summary.toll();
+    if summary.dry_run && toll.is_heavy() {
+        let words = toll.words(list);
+        text.push_str(&format!(
+            "note: {words}; is that what the file means? The import asks for `--accept taken-off`\n"
+        ));
+    } else if summary.tally.taken_off > 0 {
         text.push_str(match summary.dry_run {
             true => "note: readers of this list would get no mail any more; is that what the file means?\n",
             false => "note: readers of this list get no mail any more; taking the import back puts them back\n",
@@ -171,7 +181,7 @@ fn as_text(summary: &Summary) -> String {
         });
     }
     if !summary.tables.is_empty() {
-        let names = summary.tables.join("`, `");
+        let names = plain(&summary.tables.join("`, `"));
         text.push_str(&format!("tables in the archive: `{names}`\n"));
     }
     if !summary.passed_over.is_empty() {
@@ -181,7 +191,7 @@ fn as_text(summary: &Summary) -> String {
         ));
     }
     if !summary.ignored_columns.is_empty() {
-        let names = summary.ignored_columns.join("`, `");
+        let names = plain(&summary.ignored_columns.join("`, `"));
         text.push_str(&format!(
             "columns without a field were ignored: `{names}`\n"
         ));
@@ -189,10 +199,10 @@ fn as_text(summary: &Summary) -> String {
     let told = summary.rejects.len().min(TOLD);
     for reject in &summary.rejects[..told] {
         let place = match &reject.table {
-            Some(table) => format!("`{table}`, line {}", reject.line),
+            Some(table) => format!("`{}`, line {}", plain(table), reject.line),
             None => format!("line {}", reject.line),
         };
-        text.push_str(&format!("rejected: {place}: {}\n", reject.reason));
+        text.push_str(&format!("rejected: {place}: {}\n", plain(&reject.reason)));
     }
     let more = summary.rejected.saturating_sub(told as u64);
     if more > 0 {

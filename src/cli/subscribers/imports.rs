@@ -39,7 +39,7 @@ pub(super) async fn list(app: &App, json: bool) -> anyhow::Result<Exit> {
             import.list.clone(),
             import.file.clone(),
             format!("+{new}"),
-            import.status.clone(),
+            import.status.to_string(),
             state,
             consent,
         ]

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::output::{plain, print, print_json, table};
+use crate::cli::output::{print, print_json, table};
 use crate::clock::Timestamp;
 use crate::id::SubscriberId;
 use crate::lists;
 use crate::run::whom;
 use crate::segment::ISSUES_LIMIT;
+use crate::terminal::plain;
 
 /// Readers shown at most.
 const SHOWN: u32 = 100_000;

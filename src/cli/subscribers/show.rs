@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use crate::address::EmailAddress;
 use crate::app::App;
 use crate::cli::Exit;
-use crate::cli::output::{pairs, plain, print, print_json};
+use crate::cli::output::{pairs, print, print_json};
 use crate::clock::Timestamp;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::preferences::StandingOn;
 use crate::store::readers::Consent;
 use crate::subscriber::{Subscriber, Subscription};
+use crate::terminal::plain;
 
 /// Consents shown: the newest.
 const CONSENTS: u32 = 100;
@@ -142,7 +143,7 @@ impl Dossier {
             let since = subscription.left_at.or(subscription.confirmed_at);
             let since = since.unwrap_or(subscription.created_at).to_rfc3339();
             let status = subscription.status.name();
-            let mut line = format!("{status} since {since}, by {}", subscription.source);
+            let mut line = format!("{status} since {since}, came by {}", subscription.source);
             line.push_str(&self.particulars(subscription));
             rows.push((self.list(subscription.list), line));
         }

@@ -6,12 +6,13 @@ use serde_json::json;
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::cli::output::{plain, print, print_json};
+use crate::cli::output::{print, print_json};
 use crate::cli::{Exit, audit};
 use crate::id::SubscriberId;
 use crate::lists;
 use crate::run::whom;
 use crate::subscriber::tag::Tag;
+use crate::terminal::plain;
 
 /// Readers whose tags are changed in one transaction, well under 50 ms.
 const STEP: u32 = 2_000;

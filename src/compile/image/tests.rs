@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 
-use super::{double, prepare, prepare_above};
+use super::{container, double, prepare, prepare_above};
 
 /// So small that a test need not wait for millions of pixels.
 const LIGHT: usize = 16 * 1024;
@@ -35,7 +35,9 @@ fn heavy(width: u32, height: u32) -> RgbImage {
 
 #[test]
 fn an_image_is_named_by_its_content_and_measured() {
-    let image = prepare("a.gif", GIF.to_vec()).expect("an image").image;
+    let image = prepare("a.gif", GIF.to_vec(), false)
+        .expect("an image")
+        .image;
     assert_eq!((image.width, image.height), (3, 2));
     assert_eq!(image.media_type, "image/gif");
     assert_eq!(image.hash.len(), 64);
@@ -48,10 +50,10 @@ fn what_mailboxes_do_not_show_is_refused() {
         b"",
         b"BM0000000000000000000000000000",
     ] {
-        assert!(prepare("a", octets.to_vec()).is_err());
+        assert!(prepare("a", octets.to_vec(), false).is_err());
     }
     let large = [GIF, &vec![0; 25 << 20]].concat();
-    let refused = prepare("a.gif", large).expect_err("too large");
+    let refused = prepare("a.gif", large, false).expect_err("too large");
     assert!(refused.contains("larger than 24 MiB"), "{refused}");
 }
 
@@ -61,21 +63,21 @@ fn a_bomb_and_a_torn_file_are_refused_without_decoding() {
     let mut bomb = small.clone();
     bomb[16..20].copy_from_slice(&60_000_u32.to_be_bytes());
     bomb[20..24].copy_from_slice(&60_000_u32.to_be_bytes());
-    let refused = prepare("a.png", bomb).expect_err("a bomb");
+    let refused = prepare("a.png", bomb, false).expect_err("a bomb");
     assert!(refused.contains("has 60000 by 60000 pixels"), "{refused}");
     let jpeg = encoded(heavy(4, 4).into(), ImageFormat::Jpeg);
     for octets in [&small, &jpeg] {
         let torn = octets[..octets.len() - 9].to_vec();
-        let refused = prepare("a", torn).expect_err("a torn file");
+        let refused = prepare("a", torn, false).expect_err("a torn file");
         assert!(refused.contains("is cut off before its end"), "{refused}");
     }
-    assert!(prepare("a.gif", GIF[..GIF.len() - 1].to_vec()).is_err());
+    assert!(prepare("a.gif", GIF[..GIF.len() - 1].to_vec(), false).is_err());
 }
 
 #[test]
 fn what_is_light_stays_octet_for_octet() {
     let octets = encoded(heavy(40, 30).into(), ImageFormat::Png);
-    let prepared = prepare("a.png", octets.clone()).expect("an image");
+    let prepared = prepare("a.png", octets.clone(), false).expect("an image");
     assert_eq!(prepared.octets, octets);
     assert!(prepared.notes.is_empty(), "{:?}", prepared.notes);
 }
@@ -84,7 +86,7 @@ fn what_is_light_stays_octet_for_octet() {
 fn a_heavy_image_is_scaled_down_the_same_way_each_time() {
     let octets = encoded(heavy(1_300, 8).into(), ImageFormat::Png);
     assert!(octets.len() > LIGHT);
-    let once = prepare_above("a.png", octets.clone(), LIGHT).expect("an image");
+    let once = prepare_above("a.png", octets.clone(), false, LIGHT).expect("an image");
     assert_eq!((once.image.width, once.image.height), (1_200, 7));
     assert_eq!(
         once.image.media_type, "image/jpeg",
@@ -98,7 +100,7 @@ fn a_heavy_image_is_scaled_down_the_same_way_each_time() {
     assert_eq!(*code, "image-recompressed");
     assert!(message.ends_with("of 1300 by 8"), "{message}");
     assert!(message.contains("of 1200 by 7 pixels"), "{message}");
-    assert_eq!(prepare_above("a.png", octets, LIGHT), Ok(once));
+    assert_eq!(prepare_above("a.png", octets, false, LIGHT), Ok(once));
 }
 
 #[test]
@@ -110,7 +112,7 @@ fn what_is_transparent_stays_png() {
     });
     let octets = encoded(clear.into(), ImageFormat::Png);
     assert!(octets.len() > LIGHT);
-    let prepared = prepare_above("a.png", octets, LIGHT).expect("an image");
+    let prepared = prepare_above("a.png", octets, false, LIGHT).expect("an image");
     assert_eq!(prepared.image.media_type, "image/png");
     assert_eq!(prepared.image.width, 1_200);
 }
@@ -126,7 +128,7 @@ fn a_photograph_is_turned_upright() {
     profile[16..20].copy_from_slice(b"RGB ");
     let colours = [&b"\xff\xe2\0\x90ICC_PROFILE\0\x01\x01"[..], &profile].concat();
     let turned = [&jpeg[..2], &segment, &colours, &jpeg[2..]].concat();
-    let prepared = prepare("a.jpg", turned).expect("an image");
+    let prepared = prepare("a.jpg", turned, false).expect("an image");
     assert_eq!((prepared.image.width, prepared.image.height), (20, 40));
     assert!(!holds(&prepared.octets, b"Exif"));
     assert!(
@@ -140,7 +142,7 @@ fn a_photograph_is_turned_upright() {
     let length = u32::try_from(exif.len() - 6).expect("short").to_be_bytes();
     let sum = crc(&chunk).to_be_bytes();
     let turned = [&png[..33], &length, &chunk, &sum, &png[33..]].concat();
-    let prepared = prepare("a.png", turned).expect("an image");
+    let prepared = prepare("a.png", turned, false).expect("an image");
     assert_eq!((prepared.image.width, prepared.image.height), (20, 40));
     assert!(!holds(&prepared.octets, b"eXIf"));
 }
@@ -166,4 +168,40 @@ fn an_image_for_dense_screens_has_its_name() {
     for source in ["a", "a@2x.png", ".png", "a.b/c"] {
         assert_eq!(double(source), None, "{source}");
     }
+}
+
+/// A GIF of `count` frames in as many colours.
+fn moving(count: u8, width: u32, height: u32) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut octets);
+    for number in 0..count {
+        let colour = Rgba([number * 40, 90, 200, 255]);
+        let frame = image::Frame::new(RgbaImage::from_pixel(width, height, colour));
+        encoder.encode_frame(frame).expect("a frame");
+    }
+    drop(encoder);
+    octets
+}
+
+#[test]
+fn what_moves_is_served_as_it_is_and_stands_still_only_when_asked() {
+    let octets = moving(3, 40, 20);
+    let moves = prepare_above("a.gif", octets.clone(), false, 16).expect("an image");
+    assert_eq!(moves.image.media_type, "image/gif");
+    assert_eq!(container::frames("image/gif", &moves.octets), 3);
+    assert_eq!(moves.notes, []);
+    let still = prepare_above("a.gif", octets.clone(), true, LIGHT).expect("an image");
+    assert_eq!(still.image.media_type, "image/png");
+    assert_eq!((still.image.width, still.image.height), (40, 20));
+    assert_eq!(still.notes, []);
+    let shown = image::load_from_memory(&still.octets).expect("a picture");
+    assert_eq!(shown.to_rgba8().get_pixel(20, 10).0[..2], [0, 90]);
+    assert_eq!(
+        prepare_above("a.gif", octets, true, LIGHT).map(|again| again.image.hash),
+        Ok(still.image.hash)
+    );
+    // What does not move is what it was.
+    let one = moving(1, 40, 20);
+    let kept = prepare("a.gif", one.clone(), true).expect("an image");
+    assert_eq!(Ok(kept), prepare("a.gif", one, false));
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
@@ -13,6 +13,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use crate::compile::escape::escape_html;
 use crate::compile::theme::look::Look;
 use crate::compile::theme::trace::{Marks, Origin};
+use crate::lock::lock;
 
 /// Instructions of one rendering. The digest theme needs about 10,000 for eleven items.
 pub(super) const FUEL: u64 = 1_000_000;
@@ -50,14 +51,14 @@ pub(super) struct Direction {
 impl Engine {
     /// The engine of these files, if it was needed lately.
     pub(super) fn kept(files: &Files) -> Option<Arc<Engine>> {
-        let engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
+        let engines = lock(&ENGINES);
         let mut same = engines.iter().filter(|engine| *engine.files == *files);
         same.next().cloned()
     }
 
     /// Keeps an engine for the next issue.
     pub(super) fn keep(engine: &Arc<Engine>) {
-        let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engines = lock(&ENGINES);
         engines.truncate(KEPT - 1);
         engines.push_front(Arc::clone(engine));
     }

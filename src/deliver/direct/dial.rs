@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -15,6 +15,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Relay;
 use crate::deliver::direct::pool::Host;
 use crate::dns::Dns;
+use crate::lock::lock;
 use crate::mx::route::{self, Exchange};
 use crate::network;
 use crate::smtp::connect::MxHost;
@@ -180,13 +181,13 @@ impl Dialler {
     }
 
     fn is_silent(&self, address: SocketAddr) -> bool {
-        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = lock(&self.silent);
         let now = self.clock.now();
         silent.get(&address).is_some_and(|&until| until > now)
     }
 
     fn remember(&self, address: SocketAddr) {
-        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut silent = lock(&self.silent);
         let now = self.clock.now();
         if silent.len() >= REMEMBERED {
             silent.retain(|_, until| *until > now);

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -16,6 +16,7 @@ use reqwest::{Client, StatusCode};
 
 use crate::clock::{Clock, Timestamp};
 use crate::dns::Dns;
+use crate::lock::lock;
 use crate::mx::sts::{self, Policy, SIZE};
 use crate::network;
 use crate::smtp::tls::TlsClient;
@@ -170,12 +171,12 @@ impl Policies {
     }
 
     fn known(&self, domain: &str, now: Timestamp) -> Option<Kept> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock(&self.kept);
         kept.get(domain).filter(|kept| kept.until > now).cloned()
     }
 
     fn keep(&self, domain: &str, new: Kept, now: Timestamp) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.kept);
         if kept.len() >= KEPT {
             kept.retain(|_, kept| kept.until > now);
         }

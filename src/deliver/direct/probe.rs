@@ -1,8 +1,9 @@
 //! What is done about direct delivery that fails as a whole: it stands aside for other relays, and is tried again.
 //!
-//! Promises: before it is taken to have failed, who answered last is asked once more; while it has, nothing is
-//! tried but by one question at a time, after waits as for any relay, and without a reader's mail. Leaves the
-//! evidence to `reach`.
+//! Promises: before it is taken to have failed, who answered last is asked once more, and where nobody has yet, others
+//! for whom mail waits: those that were tried first may all be dead. While it has, nothing is tried but by one round of
+//! questions at a time, after waits as for any relay, to others in each, and without a reader's mail. Leaves the evidence
+//! to `reach`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +16,15 @@ use crate::deliver::Shared;
 use crate::deliver::direct::domains::{Known, State};
 use crate::deliver::direct::nameserver::Census;
 use crate::deliver::direct::pool::Host;
-use crate::deliver::direct::reach::{ASKED, Down, MANY, Way};
+use crate::deliver::direct::reach::{ASKED, Down, MANY, Reach, Way};
+use crate::deliver::direct::resolve::Resolved;
 use crate::deliver::direct::{Direct, or_panic};
 use crate::deliver::relays::LiveRelay;
 
 /// One look takes no longer.
 const LOOK: Duration = Duration::from_secs(60);
+/// So many that have not been asked yet are asked at each look.
+const OTHERS: usize = 16;
 
 impl Direct {
     /// Looks into what fails for everyone, one thing at a time; gives back to the queue what waits meanwhile, and opens
@@ -78,8 +82,8 @@ impl Direct {
         let Some(way) = way else { return };
         let looked = async {
             match way {
-                Way::Connections => (self.knock(down.is_some()).await, false),
-                Way::Lookups => self.ask(down).await,
+                Way::Connections => (self.knock(&shared, down.is_some()).await, false),
+                Way::Lookups => self.ask(&shared, down).await,
             }
         };
         // Who gives no answer in time gives none.
@@ -92,9 +96,10 @@ impl Direct {
         self.changed.notify_one();
     }
 
-    /// Whether any host answers: of those that did last, and once it has failed of those that did not, too.
-    async fn knock(self: &Arc<Direct>, all: bool) -> bool {
-        let hosts: Vec<Vec<Host>> = {
+    /// Whether any host answers: of those that did last, and once it has failed of those that did not, too, and of
+    /// others for whom mail waits.
+    async fn knock(self: &Arc<Direct>, shared: &Shared, all: bool) -> bool {
+        let (hosts, domains) = {
             let now = self.app.clock.now();
             let mut state = self.state();
             let State { pools, reach, .. } = &mut *state;
@@ -105,25 +110,53 @@ impl Direct {
             };
             let unreached = reach.unreached().filter(|_| all);
             let known = reach.alive().chain(unreached);
-            let hosts: Vec<_> = known
+            let mut hosts: Vec<(String, Vec<Host>)> = known
                 .filter(|(pool, _)| !rests(pool))
-                .map(|(_, hosts)| hosts.clone())
+                .map(|(pool, hosts)| (pool.clone(), hosts.clone()))
                 .collect();
             if hosts.is_empty() && !all && reach.alive().next().is_some() {
                 // They said so a moment ago: they are there.
                 reach.connections.excuse();
                 return true;
             }
-            hosts
+            let mut domains = Vec::new();
+            if all || hosts.is_empty() {
+                let others = pools.all.iter().filter(|(pool, _)| !rests(pool));
+                let others = others.filter(|(pool, _)| reach.is_unasked(pool));
+                let others = others.filter_map(|(pool, state)| {
+                    let site = state.sites.values().next()?;
+                    Some((pool.clone(), site.hosts.clone()))
+                });
+                let others: Vec<_> = others.take(OTHERS).collect();
+                domains = unasked(shared, reach, OTHERS - others.len());
+                let names = others.iter().map(|(pool, _)| pool).chain(&domains);
+                reach.ask(names.cloned().collect());
+                hosts.extend(others);
+            }
+            (hosts, domains)
         };
         let mut dials = JoinSet::new();
-        for hosts in hosts {
+        for (pool, hosts) in hosts {
             let direct = self.clone();
-            dials.spawn(async move { direct.dialler.is_there(&hosts).await });
+            dials.spawn(async move {
+                let there = direct.dialler.is_there(&hosts).await;
+                there.then_some((pool, hosts))
+            });
+        }
+        for domain in domains {
+            let direct = self.clone();
+            dials.spawn(async move {
+                let resolved = direct.resolver.resolve(&domain).await;
+                let Resolved::Site { place, hosts, .. } = resolved else {
+                    return None;
+                };
+                let there = direct.dialler.is_there(&hosts).await;
+                there.then_some((place.pool, hosts))
+            });
         }
         while let Some(ended) = dials.join_next().await {
-            if or_panic(ended) == Some(true) {
-                self.state().reach.reached();
+            if let Some((pool, hosts)) = or_panic(ended).flatten() {
+                self.state().reach.answered(&pool, &hosts);
                 return true;
             }
         }
@@ -131,14 +164,20 @@ impl Direct {
     }
 
     /// Whether the nameserver tells anything: of the domains that it knew, of the root, and once it has failed of those
-    /// of which it told nothing. With it, whether it knows nothing of the root.
-    async fn ask(self: &Arc<Direct>, down: Option<Down>) -> (bool, bool) {
+    /// of which it told nothing, and of others for which mail waits. With it, whether it knows nothing of the root.
+    async fn ask(self: &Arc<Direct>, shared: &Shared, down: Option<Down>) -> (bool, bool) {
         let (names, unanswered) = {
-            let state = self.state();
+            let mut state = self.state();
             let mut names = Census::of(&state).witnesses;
-            let unanswered = names.len() + state.reach.lookups.len();
+            let reach = &mut state.reach;
+            let unanswered = names.len() + reach.lookups.len();
+            if down.is_some() || names.is_empty() {
+                let others = unasked(shared, reach, OTHERS);
+                reach.ask(others.clone());
+                names.extend(others);
+            }
             if down.is_some() {
-                names.extend(state.reach.lookups.names().take(ASKED).cloned());
+                names.extend(reach.lookups.names().take(ASKED).cloned());
             }
             (names, unanswered)
         };
@@ -171,6 +210,12 @@ impl Direct {
             _ => (false, !rooted),
         }
     }
+}
+
+/// Domains for which mail waits, and which have not been asked of yet.
+fn unasked(shared: &Shared, reach: &Reach, most: usize) -> Vec<String> {
+    let wanted = |domain: &str| reach.is_unasked(domain);
+    shared.queue.domains(wanted, most)
 }
 
 impl State {

@@ -26,6 +26,8 @@ pub(super) struct Reach {
     pub connections: Tries<Unreached>,
     /// Whose hosts answered last, the latest first.
     alive: VecDeque<(String, Vec<Host>)>,
+    /// Providers and domains that were asked since anything last worked, one after the other.
+    asked: BTreeSet<String>,
     pub down: Option<Down>,
     /// It had failed as a whole when an earlier process ended.
     pub was_down: bool,
@@ -157,7 +159,21 @@ impl Reach {
         self.is_back(Way::Lookups);
     }
 
+    /// Whether this provider or domain has not had its turn yet.
+    pub(super) fn is_unasked(&self, name: &str) -> bool {
+        !self.asked.contains(name)
+    }
+
+    /// Notes that these have their turn now. After the last of all, everyone may have another.
+    pub(super) fn ask(&mut self, names: Vec<String>) {
+        match names.is_empty() {
+            true => self.asked.clear(),
+            false => self.asked.extend(names),
+        }
+    }
+
     fn is_back(&mut self, way: Way) {
+        self.asked.clear();
         if let Some(down) = self.down.as_mut().filter(|down| down.way == way) {
             down.over = true;
         }

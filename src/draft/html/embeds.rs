@@ -5,6 +5,7 @@
 
 use scraper::{ElementRef, Selector};
 use serde_json::Value;
+use url::Url;
 
 use crate::draft::links::TODO;
 use crate::draft::piece::{Kind, Piece, escape};
@@ -30,7 +31,11 @@ pub(super) fn embedded(element: ElementRef<'_>) -> Option<Vec<Piece>> {
     let attribute = |name: &str| element.value().attr(name).map(str::to_owned);
     let name = element.value().name();
     match name {
-        "iframe" | "embed" => Some(mark(name, attribute("src").as_deref(), "")),
+        "iframe" | "embed" => {
+            let source = attribute("src");
+            let film = source.as_deref().and_then(film);
+            Some(film.unwrap_or_else(|| mark(name, source.as_deref(), "")))
+        }
         "video" | "audio" | "object" => {
             let source = Selector::parse("source[src]").expect("our own selectors are well formed");
             let inner = element.select(&source).next();
@@ -85,10 +90,36 @@ fn in_data(element: ElementRef<'_>) -> Option<Vec<Piece>> {
     if !is("tweet") && !is_silent(element) {
         return None;
     }
+    if let Some(film) = word("videoId").and_then(|id| match () {
+        () if is("youtube") => film(&format!("https://www.youtube.com/embed/{id}")),
+        () if is("vimeo") => film(&format!("https://player.vimeo.com/video/{id}")),
+        () => None,
+    }) {
+        return Some(film);
+    }
     let words = WORDS.iter().filter_map(|key| word(key));
     let words = words.collect::<Vec<_>>().join(": ");
     let kind = class.split_whitespace().next().unwrap_or("embed");
     Some(mark(kind, address, &words))
+}
+
+/// A link to a film, of whose player the address is given: no mail program plays one.
+fn film(player: &str) -> Option<Vec<Piece>> {
+    let url = Url::parse(player).ok()?;
+    let host = url.host_str()?.trim_start_matches("www.");
+    let path: Vec<&str> = url.path_segments()?.collect();
+    let page = match (host, path.as_slice()) {
+        ("youtube.com" | "youtube-nocookie.com", ["embed", id]) => {
+            format!("https://www.youtube.com/watch?v={id}")
+        }
+        ("player.vimeo.com", ["video", id]) => format!("https://vimeo.com/{id}"),
+        _ => return None,
+    };
+    let link = Kind::Paragraph(format!("[Watch the film]({})", target(&page)));
+    Some(vec![Piece::guessed(
+        link,
+        "a link, because no mail plays a film",
+    )])
 }
 
 fn data(element: ElementRef<'_>) -> Option<Value> {

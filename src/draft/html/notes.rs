@@ -5,7 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use scraper::{ElementRef, Html, Selector};
+use scraper::{ElementRef, Html, Node, Selector};
+
+use crate::draft::html::element::{BLOCKS, holds_blocks};
+use crate::draft::html::{DEPTH_LIMIT, Walk};
+use crate::draft::piece::{Kind, Piece};
 
 /// How anchors of footnotes begin, and those of the places that mention them.
 const ANCHORS: [(&str, &str); 3] = [
@@ -17,6 +21,47 @@ const ANCHORS: [(&str, &str); 3] = [
 /// How Google Docs links to a comment, and from there back.
 const COMMENT: &str = "#cmnt";
 const COMMENTED: &str = "#cmnt_ref";
+
+impl Walk<'_> {
+    /// The footnote whose text an element is.
+    pub(super) fn note(&mut self, label: String, element: ElementRef<'_>) {
+        let mut paragraphs = Vec::new();
+        self.noted(element, 0, &mut paragraphs);
+        let text = paragraphs.join("\n\n");
+        self.pieces.push(Piece::of(Kind::Note { label, text }));
+    }
+
+    /// The paragraphs of a footnote, each on one line.
+    fn noted(&mut self, element: ElementRef<'_>, depth: usize, out: &mut Vec<String>) {
+        let mut run = String::new();
+        let mut end = |run: &mut String| {
+            let words = std::mem::take(run).replace('\n', " ");
+            let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+            out.extend((!words.is_empty()).then_some(words));
+        };
+        let mut inner = Vec::new();
+        for child in element.children() {
+            match (child.value(), ElementRef::wrap(child)) {
+                (Node::Text(text), _) => {
+                    let behind = child.next_sibling().and_then(ElementRef::wrap);
+                    run.push_str(&self.words.text(text, behind));
+                }
+                (_, Some(child)) if holds_blocks(&child, 0) && depth < DEPTH_LIMIT => {
+                    end(&mut run);
+                    self.noted(child, depth + 1, &mut inner);
+                    inner.drain(..).for_each(|mut words| end(&mut words));
+                }
+                (_, Some(child)) if BLOCKS.contains(&child.value().name()) => {
+                    end(&mut run);
+                    end(&mut self.words.children(child, 0));
+                }
+                (_, Some(child)) => run.push_str(&self.words.inline(child, 0)),
+                _ => {}
+            }
+        }
+        end(&mut run);
+    }
+}
 
 /// Whether comments stand on the page.
 pub(super) fn has_comments(page: &Html) -> bool {
@@ -85,7 +130,11 @@ pub(super) fn text_of(element: ElementRef<'_>) -> Option<String> {
 }
 
 fn label(end: &str) -> Option<String> {
-    let kept: String = end
+    // Substack has the post's own number behind it.
+    let end = end.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    let number = end.split('-').next().unwrap_or_default();
+    let counted = !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit());
+    let kept: String = if counted { number } else { end }
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .take(20)

@@ -142,7 +142,7 @@ fn substacks_quotes_cards_and_hints_are_read_for_what_they_are() {
          <p>Second</p></div></div></div>",
     );
     let body = "## One\n\n```\na\n  b\n```\n\n> Well said\n\n[Old](https://a.example/p)\n\nx[^1]\n\n\
-                [^1]: First Second\n";
+                [^1]: First\n\n    Second\n";
     assert!(draft.markdown.ends_with(body), "{}", draft.markdown);
 }
 

@@ -15,13 +15,13 @@ use crate::http::admin::wording::{grouped, minute, share_of, signed};
 use crate::http::chart::bars;
 use crate::http::fault::Fault;
 use crate::numbers::{self, ListReport};
-use crate::stats::growth::{Cohort, SUPPRESSED, Week};
+use crate::stats::growth::{Cohort, SUPPRESSED, Week, words};
 use crate::stats::interval::Share;
 use crate::subscriber::{List, Status};
 
 /// How long a page waits for a large list to be counted: its last count is shown then.
 const LARGE: Duration = Duration::from_millis(25);
-/// How long for one that is small, or was never counted.
+/// How long for one that is small.
 const SMALL: Duration = Duration::from_secs(2);
 /// Weeks one by one; the chart shows more.
 const WEEKS: usize = 12;
@@ -31,9 +31,9 @@ const WIDTH: i64 = 1_000;
 /// The list as it was counted just now, or last; none where it never was and takes longer than a page may.
 pub(super) async fn counted(admin: &Admin, list: &List) -> Result<Option<ListReport>, Fault> {
     let kept = numbers::last_counted(&admin.app, list).await?;
-    let patience = match &kept {
-        Some(kept) if kept.growth.subscribed > numbers::SMALL => LARGE,
-        _ => SMALL,
+    let patience = match numbers::is_large(&admin.app, list).await? {
+        true => LARGE,
+        false => SMALL,
     };
     // Another list is being counted: a page that waited for it would wait once for each of its own.
     let Ok(one) = admin.counting.clone().try_lock_owned() else {
@@ -114,7 +114,7 @@ fn week_bar(week: &Week) -> ([i64; 2], [String; 2]) {
 fn week_row(week: &Week) -> Value {
     let why = week.why.iter();
     let why: Vec<String> = why
-        .map(|(why, number)| format!("{} {why}", grouped(*number)))
+        .map(|(why, number)| format!("{} {}", grouped(*number), words(why)))
         .collect();
     context! {
         monday => week.monday.clone(),

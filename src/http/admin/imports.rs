@@ -25,6 +25,7 @@ use crate::import::outcome::Outcome;
 use crate::import::undo::{self, Left, Undone};
 use crate::store::access::Session;
 use crate::store::imports::Import;
+use crate::subscriber::Status;
 
 const HOME: &str = "/imports";
 /// Imports of a page.
@@ -43,7 +44,7 @@ pub(super) struct Line {
     began: String,
     consent: String,
     /// How new readers came.
-    status: String,
+    status: Status,
     /// What it came to: `+412 new`, `88 known`.
     came: Vec<String>,
     /// Where it stands, for a person.
@@ -199,7 +200,7 @@ pub(super) fn line(import: &Import, zone: &str) -> Line {
         list_id: import.list_id.0,
         began: minute(import.begun_at, zone),
         consent: import.consent.clone(),
-        status: import.status.clone(),
+        status: import.status,
         came: came(&Outcome::read(&import.tally)),
         state,
         finished: import.finished_at.is_some(),

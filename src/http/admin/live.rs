@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::access;
-use crate::clock::Timestamp;
+use crate::clock::{HOUR, Timestamp};
 use crate::http::admin::run_view::RunView;
 use crate::http::admin::wording::grouped;
 use crate::http::admin::{Admin, runs};
@@ -103,7 +103,7 @@ impl Progress {
         if run.status != RunStatus::Sending || moved <= 0 || millis == 0 {
             return progress;
         }
-        let hourly = moved.saturating_mul(3_600_000) / millis;
+        let hourly = moved.saturating_mul(HOUR) / millis;
         progress.rate = Some(match hourly {
             slow if slow < 3_600 => format!("{} an hour", grouped(slow)),
             fast => format!("{} a second", grouped(fast / 3_600)),

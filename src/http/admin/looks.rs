@@ -25,7 +25,7 @@ const HOME: &str = "/imports";
 const SHOWN: usize = 50;
 
 /// What importing a file would change, or what must be said of its columns first; it waits for the next press.
-pub(super) async fn show(admin: &Admin, upload: Upload) -> Result<Response, Fault> {
+pub(super) async fn show(admin: &Admin, mut upload: Upload) -> Result<Response, Fault> {
     let (app, job) = (&admin.app, &upload.job);
     let headers = headers(app, &job.file, &job.map).unwrap_or_default();
     let fields = choices(&headers, &job.map);
@@ -48,6 +48,8 @@ pub(super) async fn show(admin: &Admin, upload: Upload) -> Result<Response, Faul
             return Ok(admin.refused(HOME, HOME, &why));
         }
     };
+    let toll = summary.toll();
+    upload.asks = toll.is_heavy();
     let outcome = Outcome::from(&summary);
     let told = &outcome.rejects[..outcome.rejects.len().min(SHOWN)];
     let values = context! {
@@ -65,6 +67,7 @@ pub(super) async fn show(admin: &Admin, upload: Upload) -> Result<Response, Faul
         passed_over => outcome.passed_over.clone(),
         ignored => outcome.ignored_columns.clone(),
         notes => outcome.notes(),
+        toll => upload.asks.then(|| toll.words(&upload.job.list)),
         rejects => Serde(refused(told)),
         more => outcome.rejected.saturating_sub(told.len() as u64),
         columns => headers.columns,

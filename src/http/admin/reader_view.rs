@@ -42,7 +42,7 @@ struct SubscriptionView {
     key: String,
     title: String,
     list: String,
-    status: String,
+    status: Status,
     lines: Vec<String>,
 }
 
@@ -147,7 +147,7 @@ fn subscription(joined: Joined, zone: &str) -> SubscriptionView {
         minute(Timestamp(joined.created_at), zone),
         joined.source
     )];
-    let paused = joined.status == Status::Paused.name();
+    let paused = joined.status == Status::Paused;
     let times = [
         ("confirmed on", joined.confirmed_at),
         ("left on", joined.left_at),
@@ -159,7 +159,7 @@ fn subscription(joined: Joined, zone: &str) -> SubscriptionView {
         lines.push(format!("gets it {}", joined.frequency));
     }
     // Who came back has not left.
-    let left = joined.status == Status::Unsubscribed.name();
+    let left = joined.status == Status::Unsubscribed;
     if let Some(reason) = joined.reason.filter(|_| left) {
         let words = joined.words.filter(|words| !words.is_empty());
         let words = words.map_or(String::new(), |words| format!(": {words}"));

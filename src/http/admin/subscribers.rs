@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use axum::Extension;
@@ -31,9 +32,15 @@ use crate::subscriber::{Status, clean_name};
 
 /// Readers of a page.
 const PAGE: u32 = 50;
-/// Readers who are looked at for one page where no index leads to them: one of names or of parts of addresses would be
-/// paid for by each import. Some tenths of a second.
+/// Readers who are looked at for one page where no index leads to them, at most: one of names or of parts of addresses
+/// would be paid for by each import.
 const LOOKED_AT: u32 = 100_000;
+/// How many of them at once: a few milliseconds.
+const STEP: u32 = 5_000;
+/// The same where each is asked whether she is in a segment.
+const SEGMENT_STEP: u32 = 1_000;
+/// How long a page looks on: the whole of it is to take 50 ms.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 #[derive(Serialize)]
 struct Row {
@@ -43,7 +50,7 @@ struct Row {
     name: String,
     since: String,
     /// Titles of her lists, each with her status there.
-    standings: Vec<(String, String)>,
+    standings: Vec<(String, Status)>,
 }
 
 /// Whom a query asks for.
@@ -87,6 +94,7 @@ struct Page {
     more: Option<String>,
     /// Readers were looked at one by one.
     by_part: bool,
+    looked_at: u32,
 }
 
 /// `GET /subscribers`: those whose address begins with `q`, or who are sought otherwise.
@@ -103,7 +111,7 @@ pub(super) async fn page(
     };
     let store = &admin.app.store;
     let ids: Vec<i64> = page.found.iter().map(|found| found.id).collect();
-    let mut standings: HashMap<i64, Vec<(String, String)>> = HashMap::new();
+    let mut standings: HashMap<i64, Vec<(String, Status)>> = HashMap::new();
     for (reader, list, status) in store.standings(&ids).await? {
         standings.entry(reader).or_default().push((list, status));
     }
@@ -127,13 +135,46 @@ pub(super) async fn page(
         statuses => Status::ALL.map(Status::name),
         sifts,
         wrong,
-        by_name => page.by_part,
+        by_name => page.looked_at > 0,
         rows => Serde(rows.collect::<Vec<Row>>()),
         more => page.more,
-        looked_at => grouped(i64::from(LOOKED_AT)),
+        looked_at => grouped(i64::from(page.looked_at)),
         done => parameter(query, "done") == "erased",
     };
     Ok(admin.page("/subscribers", "subscribers.html", values))
+}
+
+/// A look at readers in turn, step by step, as long as a page may take.
+struct Looking {
+    began: Instant,
+    step: u32,
+    looked_at: u32,
+    /// Behind whom to look further.
+    behind: Option<SubscriberId>,
+}
+
+impl Looking {
+    fn new(step: u32, behind: SubscriberId) -> Looking {
+        Looking {
+            began: Instant::now(),
+            step,
+            looked_at: 0,
+            behind: Some(behind),
+        }
+    }
+
+    /// Behind whom the next step looks, and for how many at most, when so many were found; none when the page is full,
+    /// nobody is left or the time is up.
+    fn next(&mut self, found: usize) -> Option<(SubscriberId, u32)> {
+        let limit = PAGE.saturating_sub(u32::try_from(found).unwrap_or(u32::MAX));
+        let late = self.looked_at > 0 && self.began.elapsed() >= PATIENCE;
+        if limit == 0 || late || self.looked_at >= LOOKED_AT {
+            return None;
+        }
+        let behind = self.behind?;
+        self.looked_at += self.step;
+        Some((behind, limit))
+    }
 }
 
 /// An address's beginning is found by its index, a key by its own; for all else readers are looked at in turn, so many
@@ -149,13 +190,20 @@ async fn look(admin: &Admin, asked: &Asked) -> anyhow::Result<Page> {
         let list = lists::named(&admin.app, slug).await?;
         let sieve = whom::read(&admin.app, "the segment", &asked.segment)?;
         let now = admin.app.clock.now();
-        let members = store.members(list.id, &sieve.filter, now, behind, PAGE);
-        let ids: Vec<i64> = members.await?.iter().map(|member| member.id).collect();
-        let more = ids.last().filter(|_| ids.len() == PAGE as usize);
+        let mut looking = Looking::new(SEGMENT_STEP, behind);
+        let mut ids: Vec<i64> = Vec::new();
+        while let Some((behind, limit)) = looking.next(ids.len()) {
+            let bounds = (SEGMENT_STEP, limit);
+            let among = store.members_among(list.id, &sieve.filter, now, behind, bounds);
+            let (members, last) = among.await?;
+            ids.extend(members.iter().map(|member| member.id));
+            looking.behind = last;
+        }
         return Ok(Page {
-            more: more.map(ToString::to_string),
             found: store.found_readers(&ids).await?,
+            more: looking.behind.map(|last| last.to_string()),
             by_part: false,
+            looked_at: looking.looked_at,
         });
     }
     let mut page = Page {
@@ -187,10 +235,14 @@ async fn look(admin: &Admin, asked: &Asked) -> anyhow::Result<Page> {
             status: &asked.status,
             tag: &asked.tag,
         };
-        let (found, last) = store
-            .readers_sought(&sought, behind, LOOKED_AT, PAGE)
-            .await?;
-        (page.found, page.more) = (found, last.map(|last| last.to_string()));
+        let mut looking = Looking::new(STEP, behind);
+        while let Some((behind, limit)) = looking.next(page.found.len()) {
+            let (found, last) = store.readers_sought(&sought, behind, STEP, limit).await?;
+            page.found.extend(found);
+            looking.behind = last;
+        }
+        page.more = looking.behind.map(|last| last.to_string());
+        page.looked_at = looking.looked_at;
     }
     Ok(page)
 }
@@ -226,7 +278,7 @@ pub(super) async fn unsubscribe(
     let held = joined.iter().find(|held| held.key == wanted);
     let held = held.ok_or(Fault::Form)?;
     let key = SubscriptionKey(held.key);
-    admin.app.store.leave(key, admin.app.clock.now()).await?;
+    admin.app.store.take_off(key, admin.app.clock.now()).await?;
     let what = format!("took a reader off `{}`", held.list);
     admin.note(&session, &what, &about(&kept)).await?;
     Ok(back(&kept))

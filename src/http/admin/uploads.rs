@@ -9,7 +9,7 @@ use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use crate::access::Doer;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::http::admin::imports::PATIENCE;
@@ -26,6 +27,7 @@ use crate::http::admin::{Admin, looks, rejected};
 use crate::http::fault::Fault;
 use crate::http::form::Form;
 use crate::import::{self, Import, restore};
+use crate::lock::lock;
 use crate::store::access::Session;
 use crate::subscriber::{Status, clean_name};
 
@@ -58,11 +60,13 @@ pub(super) struct Upload {
     at: Timestamp,
     pub(super) folder: Folder,
     pub(super) job: Import,
+    /// Whether it takes so many off the list that whoever takes it must say that it may.
+    pub(super) asks: bool,
 }
 
 impl Uploads {
     pub(super) fn keep(&self, upload: Upload) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.0);
         waiting.retain(|kept| upload.at.since(kept.at) < KEPT);
         while waiting.len() >= WAITING {
             waiting.pop_front();
@@ -72,12 +76,12 @@ impl Uploads {
 
     /// Lets go of those that have waited for too long.
     pub(super) fn expire(&self, now: Timestamp) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.0);
         waiting.retain(|kept| now.since(kept.at) < KEPT);
     }
 
     fn take(&self, key: &str, now: Timestamp) -> Option<Upload> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.0);
         waiting.retain(|kept| now.since(kept.at) < KEPT);
         let place = waiting.iter().position(|kept| kept.key == key)?;
         waiting.remove(place)
@@ -183,6 +187,7 @@ pub(super) async fn look(
         at: app.clock.now(),
         folder,
         job,
+        asks: false,
     };
     looks::show(&admin, upload).await
 }
@@ -220,11 +225,20 @@ pub(super) async fn take(
     let Some(upload) = admin.uploads.take(form.get("upload"), now) else {
         return Ok(admin.refused(HOME, HOME, &gone()));
     };
+    let accepted = form.get("accept") == "taken-off";
+    if upload.asks && !accepted {
+        return looks::show(&admin, upload).await;
+    }
     let Upload { folder, job, .. } = upload;
-    let about = format!("list {}", job.list);
-    admin.note(&session, "imported readers", &about).await?;
+    tracing::info!(
+        session.id = session.id,
+        list = job.list,
+        "an import on the author's site"
+    );
     let (app, path) = (admin.app.clone(), folder.0.clone());
     let job = Import {
+        accept_taken_off: accepted,
+        by: Some(Doer::session(session.id)),
         dry_run: false,
         ..job
     };
@@ -284,6 +298,8 @@ fn job(asked: Asked) -> anyhow::Result<Import> {
         confirm: said == Some(Status::Confirmed),
         consent,
         map: Vec::new(),
+        accept_taken_off: false,
+        by: None,
         dry_run: true,
     })
 }

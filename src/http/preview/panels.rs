@@ -4,11 +4,12 @@ use minijinja::{Value, context};
 
 use crate::appearance;
 use crate::compile::{HTML_LIMIT, HTML_WARNING};
+use crate::http::preview::Desk;
 use crate::http::preview::finding::finding;
 use crate::http::preview::look::Look;
 use crate::http::preview::page::{Made, hidden};
 use crate::http::preview::reader::fields_of;
-use crate::http::preview::{Desk, lock};
+use crate::lock::lock;
 use crate::run::test_copy::Tested;
 
 /// Units of the size bar.

@@ -327,6 +327,7 @@ async function choose(block, link) {
   byId('place-text').textContent = '';
   byId('copy').hidden = true;
   byId('open').hidden = true;
+  byId('drawn').hidden = true;
   if (!block) return;
   block.classList.add('pr-chosen');
   const version = document.documentElement.dataset.version;
@@ -339,8 +340,17 @@ async function choose(block, link) {
   byId('place-text').textContent = `${place.file}:${place.line}:${place.column}`;
   byId('copy').hidden = false;
   byId('copy').textContent = 'Copy';
-  byId('open').hidden = !place.href;
-  if (place.href) byId('open').href = place.href;
+  offer(byId('open'), place.href);
+  if (!place.drawn) return;
+  byId('drawn').hidden = false;
+  byId('drawn-text').textContent = `${place.drawn.file}:${place.drawn.line}:${place.drawn.column}`;
+  offer(byId('open-drawn'), place.drawn.href);
+}
+
+// The link that opens a place, where there is an editor for it.
+function offer(link, href) {
+  link.hidden = !href;
+  if (href) link.href = href;
 }
 
 async function copy() {

@@ -11,7 +11,7 @@ use futures::Stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::diagnostic::Place;
+use crate::diagnostic::{Place, Provenance};
 use crate::http::preview::finding::opened;
 use crate::http::preview::page::findings;
 use crate::http::preview::{Desk, Shown};
@@ -37,14 +37,21 @@ pub(super) async fn state(State(desk): State<Arc<Desk>>) -> Json<Value> {
     }))
 }
 
-/// Each place with the address that opens it, where there is an editor for it.
-fn places(desk: &Desk, places: &[Place]) -> Vec<Value> {
+/// Each place, and who draws what stands there, with the addresses that open them, where there is an editor.
+fn places(desk: &Desk, places: &[Provenance]) -> Vec<Value> {
     let editor = desk.target.editor.as_deref();
     let one = |place: &Place| {
         let href = editor.and_then(|editor| opened(place, editor));
         json!({ "file": place.file, "line": place.line, "column": place.column, "href": href })
     };
-    places.iter().map(one).collect()
+    let written = |Provenance { place, drawn }: &Provenance| {
+        let mut written = one(place);
+        if let Some(drawn) = drawn {
+            written["drawn"] = one(drawn);
+        }
+        written
+    };
+    places.iter().map(written).collect()
 }
 
 /// `GET /events`: the version now, and each one after it.

@@ -13,8 +13,9 @@ use crate::http::fault::Fault;
 use crate::http::form::{Form, addresses};
 use crate::http::preview::look::Look;
 use crate::http::preview::reader::seen;
-use crate::http::preview::{Desk, Test, lock};
+use crate::http::preview::{Desk, Test};
 use crate::lists;
+use crate::lock::lock;
 use crate::run::test_copy::{self, Tested};
 
 /// `POST /test`: sends, keeps how it went for the page, and goes back to it.

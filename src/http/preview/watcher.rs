@@ -15,7 +15,8 @@ use notify::{Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::http::preview::{Desk, Subject, lock};
+use crate::http::preview::{Desk, Subject};
+use crate::lock::lock;
 use crate::publication::shelf;
 
 /// Editors write twice within a few milliseconds.

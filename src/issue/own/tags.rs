@@ -191,6 +191,7 @@ impl Tag {
             width: None,
             height: None,
             align: None,
+            still: false,
             offset: base + value.start,
         })
     }

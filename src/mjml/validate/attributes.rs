@@ -7,6 +7,7 @@ use crate::mjml::selector;
 use crate::mjml::tree::{Attribute, Element, Span};
 use crate::mjml::validate::{Walk, required};
 use crate::mjml::values::Type;
+use crate::terminal::acts;
 
 /// Names that people bring from HTML and CSS, and what MJML calls it.
 const ALIASES: [(&str, &str); 13] = [
@@ -228,7 +229,7 @@ fn advice(value: &Type, attribute: &Attribute) -> String {
 
 /// The start of a text, on one line.
 fn shown(text: &str) -> String {
-    let tidy = |c: char| if c.is_control() { ' ' } else { c };
+    let tidy = |c: char| if acts(c) { ' ' } else { c };
     let mut start: String = text.chars().take(SHOWN).map(tidy).collect();
     if text.chars().nth(SHOWN).is_some() {
         start.push_str("...");

@@ -45,6 +45,11 @@ const NETWORKS: [&str; 17] = [
     "youtube",
 ];
 
+/// Whether MJML's maker has an icon of this name.
+pub fn is_network(name: &str) -> bool {
+    NETWORKS.contains(&name.strip_suffix("-noshare").unwrap_or(name))
+}
+
 pub fn check(element: &Element, defaults: &Defaults<'_>, found: &mut Findings) {
     let social = element.name == "mj-social-element";
     if social && defaults.provides(element, "src") {
@@ -77,7 +82,7 @@ fn network(element: &Element, found: &mut Findings) {
         return;
     };
     let network = name.value.strip_suffix("-noshare").unwrap_or(&name.value);
-    if network.trim().is_empty() || NETWORKS.contains(&network) {
+    if network.trim().is_empty() || is_network(&name.value) {
         return;
     }
     let lower = network.to_lowercase();

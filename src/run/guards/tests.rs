@@ -1,10 +1,7 @@
 //! What is asked of whom, by facts alone.
 
 use super::{Facts, Guard, Past, judge};
-use crate::clock::Timestamp;
-
-const DAY: i64 = 86_400_000;
-const HOUR: i64 = 3_600_000;
+use crate::clock::{DAY, HOUR, MINUTE, Timestamp};
 
 /// Eight weekly runs at 06:00 UTC to 100 readers.
 fn facts<'a>(start: i64, readers: i64) -> Facts<'a> {
@@ -24,7 +21,7 @@ fn facts<'a>(start: i64, readers: i64) -> Facts<'a> {
         readers,
         whole: true,
         segment: None,
-        minute: i32::try_from(start / 60_000).expect("a day has 1,440 minutes"),
+        minute: i32::try_from(start / MINUTE).expect("a day has 1,440 minutes"),
         when: "it would start then".into(),
         zone: "UTC",
         past: past.collect(),

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{Cause, Facts, tell};
-use crate::clock::Timestamp;
+use crate::clock::{MINUTE, Timestamp};
 use crate::config::uncertain::UncertainPolicy;
 use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::delivery::Counts;
@@ -13,7 +13,6 @@ use crate::store::runs::Run;
 
 /// Thursday, 19 February 2026, 12:00 UTC.
 const NOW: i64 = 1_771_502_400_000;
-const MINUTE: i64 = 60_000;
 
 fn run(status: RunStatus) -> Run {
     Run {
@@ -51,6 +50,7 @@ fn run(status: RunStatus) -> Run {
         trial: None,
         segment: None,
         monthly: 0,
+        expected: None,
     }
 }
 
@@ -72,6 +72,7 @@ fn facts(run: &Run) -> Facts<'_> {
         sender: true,
         sending: true,
         doubt: None,
+        unknown_relay: None,
         late_start: std::time::Duration::from_secs(3600),
         refusal: None,
         now: Timestamp(NOW),
@@ -173,7 +174,7 @@ fn every_cause_is_one_sentence_that_says_what_to_expect() {
     staged.open_to = Some(0);
     say(&facts(&staged));
     say(&Facts {
-        refusal: Some("database or disk is full".into()),
+        refusal: Some("the database takes no writes (database or disk is full)".into()),
         ..facts(&sending)
     });
     say(&facts(&run(RunStatus::Paused)));

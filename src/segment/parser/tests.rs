@@ -48,6 +48,10 @@ fn every_test_is_read() {
     let number = |number: i64| Number::from(number);
     for (text, expected) in [
         ("tag:paid", tag("paid")),
+        (
+            "domain:@MÜNCHEN.de",
+            is(Test::Domain("xn--mnchen-3ya.de".into())),
+        ),
         ("tag:\"paid\"", tag("paid")),
         ("paid", tag("paid")),
         ("field:city", is(Test::Has("city".into()))),
@@ -184,6 +188,17 @@ fn what_means_nothing_is_told_by_column_with_what_was_expected() {
         ),
         ("tag:", "column 1: `tag:` says nothing; write `tag:paid`"),
         ("tag:Paid", "column 5: `Paid` is no tag"),
+        ("tag:\"Early Bird\"", "did you mean `tag:early-bird`?"),
+        ("TAG:paid", "there is no test `TAG:`; did you mean `tag:`?"),
+        ("PAID", "no segment is named `PAID`; did you mean `paid`?"),
+        (
+            "field:ISSUES > 3",
+            "no field is named `ISSUES`; did you mean `issues`?",
+        ),
+        (
+            "domain:\"mün chen.de\"",
+            "is no domain; expected one such as `gmail.com`",
+        ),
         (
             "payd",
             "column 1: no segment is named `payd`; did you mean `paid`?",

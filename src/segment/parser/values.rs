@@ -54,7 +54,12 @@ impl Parser<'_> {
     }
 
     pub(super) fn domain(&self, at: usize, value: &str) -> Result<String, SegmentError> {
-        let plain = value.trim_start_matches('@').to_ascii_lowercase();
+        let plain = value.trim_start_matches('@').to_lowercase();
+        // Addresses are kept under the name that the mail goes by: `xn--mnchen-3ya.de` for `münchen.de`.
+        let plain = match plain.is_ascii() {
+            true => plain,
+            false => idna::domain_to_ascii_strict(&plain).unwrap_or(plain),
+        };
         let part = |part: &str| {
             let fine = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
             !part.is_empty() && part.bytes().all(fine)

@@ -236,8 +236,13 @@ impl Session {
                 };
                 let stands = |answer: &Answer| {
                     error.is_none_or(|error| {
-                        let accepted = answer.stage == Stage::Dot && answer.reply.code == 250;
-                        let proved = number < heard.proved || !accepted;
+                        let at_the_dot = answer.stage == Stage::Dot;
+                        let proved = match answer.reply.code {
+                            250 if at_the_dot => number < heard.proved,
+                            // A doubled answer moves those behind it by one, and a 250 in the place of another tells
+                            // nothing: that nothing is left over at the end does.
+                            _ => !(at_the_dot && number < answered && is_cut(error)),
+                        };
                         proved && error.kind != ErrorKind::Protocol
                     })
                 };
@@ -261,6 +266,14 @@ impl Session {
 
 const RSET_LENGTH: usize = b"RSET\r\n".len();
 const NOOP: &[u8] = b"NOOP\r\n";
+
+/// Whether more may have been said than was heard.
+fn is_cut(error: &SessionError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Timeout | ErrorKind::Closed | ErrorKind::Io
+    )
+}
 
 fn strange(phase: Phase, reply: Reply) -> SessionError {
     let detail = "the relay's answer fits no question";

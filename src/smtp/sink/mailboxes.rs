@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::smtp::sink::locked;
+use crate::lock::lock;
 
 /// The answers of one provider.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,7 @@ pub struct Manners {
     pub verdict: Verdict,
 }
 
+/// What becomes of a message at its final dot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Taken,
@@ -122,7 +123,7 @@ impl Counted {
         let Some(cap) = self.provider.per_second else {
             return true;
         };
-        let mut window = locked(&self.window);
+        let mut window = lock(&self.window);
         if window.0.elapsed() >= Duration::from_secs(1) {
             *window = (Instant::now(), 0);
         }

@@ -1,7 +1,10 @@
 //! What a sink writes down of a message before it answers: a file, a line of JSON, a record in memory.
+//!
+//! Promises: nobody but the owner reads what is on the disk, for it holds addresses and links that work.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +17,8 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::{Clock, Timestamp};
 use crate::hex::hex;
-use crate::smtp::sink::{Keep, SinkOptions, locked};
+use crate::lock::lock;
+use crate::smtp::sink::{Keep, SinkOptions};
 
 /// One message that a sink took.
 #[derive(Clone, Debug, Serialize)]
@@ -54,13 +58,14 @@ impl Recorder {
     pub fn new(options: &SinkOptions) -> anyhow::Result<Recorder> {
         if let Some(folder) = &options.store {
             let shown = folder.display();
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make the folder `{shown}`"))?;
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.with_context(|| format!("cannot make the folder `{shown}`"))?;
         }
         let log = match &options.log {
             None => None,
             Some(path) => {
-                let opened = OpenOptions::new().create(true).append(true).open(path);
+                let mut options = OpenOptions::new();
+                let opened = options.create(true).append(true).mode(0o600).open(path);
                 let file = opened.with_context(|| format!("cannot write `{}`", path.display()))?;
                 Some(Mutex::new(file))
             }
@@ -106,20 +111,20 @@ impl Recorder {
             let mut line = serde_json::to_vec(&accepted)?;
             line.push(b'\n');
             // One write, so that a reader of the file never sees half a line of a finished one.
-            locked(log).write_all(&line)?;
+            lock(log).write_all(&line)?;
         }
         if self.keep == Keep::Messages {
             accepted.message = Bytes::from(message);
         }
         if self.keep != Keep::Nothing {
-            locked(&self.kept).push(accepted);
+            lock(&self.kept).push(accepted);
         }
         Ok(())
     }
 
     /// The records kept so far.
     pub fn accepted(&self) -> Vec<Accepted> {
-        locked(&self.kept).clone()
+        lock(&self.kept).clone()
     }
 
     /// Files of an earlier sink in the same folder are left alone.
@@ -128,7 +133,8 @@ impl Recorder {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let name = format!("{number:06}.eml");
             let path = folder.join(&name);
-            match File::create_new(&path) {
+            let mut options = OpenOptions::new();
+            match options.write(true).create_new(true).mode(0o600).open(&path) {
                 Ok(mut file) => {
                     file.write_all(message)?;
                     return Ok(name);

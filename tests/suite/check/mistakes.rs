@@ -117,3 +117,47 @@ fn the_subject_is_looked_at_although_the_issue_cannot_be_compiled() {
         assert!(out.contains(code), "{code}: {out}");
     }
 }
+
+#[test]
+fn words_that_promise_a_link_and_are_none_are_told_by_their_line() {
+    let body = "The rooms open in May, and there are\nforty seats. **Register**\n\n\
+                It is in the report (TODO)\n\nThe report [link] is out.\n\nRead more here:\n\n\
+                - [one](https://a.example/1)\n- the slides, available here\n\n> Paper | Code\n\n\
+                Sign up now\n\n:::button {url=\"https://a.example/2\"}\nSign up\n:::\n\n\
+                Read the full story\n\n[The story](https://a.example/3)\n\nA \\[link\\] is [written][so] so.\n\n\
+                [so]: https://a.example/4";
+    let lost = "lost-link";
+    let expected = [
+        format!("{lost}@7"),
+        "leftover-note@9".to_owned(),
+        format!("{lost}@11"),
+        format!("{lost}@16"),
+        format!("{lost}@18"),
+    ];
+    assert_eq!(mistakes(body), expected);
+}
+
+#[test]
+fn no_specimen_and_no_corpus_has_a_lost_link() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    let read = |path: &str| std::fs::read_to_string(format!("{root}{path}")).expect("an issue");
+    for path in [
+        "emails/themes/digest/specimen/issue.md",
+        "emails/themes/letter/specimen/issue.md",
+        "emails/themes/magazine/specimen/issue.md",
+        "emails/issues/this-week-in-ai-research/issue.md",
+        "tests/suite/compile/torture.md",
+        "tests/suite/compile/every_block.md",
+    ] {
+        let desk = Desk::new();
+        let text = read(path);
+        let text = match text.starts_with("---\n") {
+            true => text,
+            false => format!("---\ntitle: One\n---\n{text}"),
+        };
+        desk.write("issues/one/issue.md", text);
+        let (_, out, error) = desk.run(&["check", "one", "--json"]);
+        assert!(out.contains("\"diagnostics\""), "{path}: {out}{error}");
+        assert!(!out.contains("lost-link"), "{path}: {out}");
+    }
+}

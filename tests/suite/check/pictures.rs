@@ -60,3 +60,59 @@ fn each_lint_of_the_images_fires_at_its_line_and_not_beside_it() {
         assert_eq!(found, expected, "{body}");
     }
 }
+
+#[test]
+fn what_moves_and_is_heavy_is_told_with_what_to_do_and_stands_still_when_asked() {
+    let desk = Desk::new();
+    let mut heavy = gif(2);
+    let end = heavy.len() - 2;
+    heavy.splice(end..end, vec![255; 2 * 1024 * 1024]);
+    desk.write("issues/one/dance.gif", &heavy);
+    let told = |body: &str| {
+        let text = format!("---\ntitle: Bees\npreheader: {PREHEADER}\n---\n{body}\n");
+        desk.write("issues/one/issue.md", text);
+        let (code, out, error) = desk.run(&["check", "one"]);
+        (code, format!("{out}{error}"))
+    };
+    let (code, out) = told("![A bee dances](dance.gif)");
+    assert_eq!(code, 0, "{out}");
+    for expected in [
+        "issue.md:5:1: warning[image-weight]: `dance.gif` weighs ",
+        "`gifsicle -O3 --lossy=80 --colors 128 --resize-fit-width 600 dance.gif -o small.gif` makes it smaller",
+        "`{motion=still}` behind it sends its first frame only",
+        "issue.md:5:1: warning[image-animated]",
+        "image     dance.gif (1 x 1, 2",
+    ] {
+        assert!(out.contains(expected), "{expected}: {out}");
+    }
+    let (code, out) = told("![A bee dances](dance.gif){motion=still}");
+    assert_eq!(code, 0, "{out}");
+    assert!(!out.contains("[image-"), "{out}");
+    assert!(out.contains("image     dance.gif (1 x 1, 0."), "{out}");
+    for (body, expected) in [
+        (
+            "![A bee dances](dance.gif){motion=sitll}",
+            "issue.md:5:35: error[image]: `sitll` is no `motion` of an image",
+        ),
+        (
+            "![A bee dances](dance.gif){moton=still}",
+            "did you mean `motion`?",
+        ),
+        (
+            "![A bee dances](dance.gif){motion=still}\n\n![And again](dance.gif)",
+            "issue.md:7:1: error[image]: `dance.gif` moves in one place and stands still in another",
+        ),
+    ] {
+        let (code, out) = told(body);
+        assert_eq!(code, 1, "{body}: {out}");
+        assert!(out.contains(expected), "{body}: {out}");
+    }
+    let end = heavy.len() - 2;
+    heavy.splice(end..end, vec![255; 7 * 1024 * 1024]);
+    desk.write("issues/one/dance.gif", heavy);
+    let (code, out) = told("![A bee dances](dance.gif)");
+    assert_eq!(code, 1, "{out}");
+    let expected = "larger than 8 MiB; make it smaller, or write `{motion=still}` behind it";
+    assert!(out.contains(expected), "{out}");
+    assert_eq!(told("![A bee dances](dance.gif){motion=still}").0, 0);
+}

@@ -7,7 +7,7 @@ use pressrun::preflight::reach;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::harness::block_on;
+use crate::harness::{Port, block_on};
 
 /// What asking these links comes to.
 async fn ask(urls: &[String], at_home: bool) -> Facts {
@@ -107,9 +107,8 @@ fn nothing_inside_is_asked_for_a_publication_of_the_public_web() {
 #[test]
 fn when_nothing_at_all_answers_no_single_link_is_called_dead() {
     block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let base = format!("http://{}", listener.local_addr().expect("an address"));
-        drop(listener);
+        let port = Port::free();
+        let base = format!("http://127.0.0.1:{}", port.number);
         let urls = [format!("{base}/a"), format!("{base}/b")];
         let facts = ask(&urls, true).await;
         assert_eq!((facts.silent, facts.unreachable.len()), (2, 0));

@@ -15,6 +15,8 @@ fn a_system_mail_is_checked_by_its_name_and_by_its_path() {
         "system/confirm",
         "system/address",
         "system/moved",
+        "system/data",
+        "system/erase",
         "system/welcome",
         "system/goodbye",
         "system/probe",

@@ -263,3 +263,70 @@ fn components_are_looked_at_beside_the_other_faults_of_an_issue() {
         assert!(told.contains(expected), "{told}");
     }
 }
+
+#[test]
+fn all_that_is_wrong_in_all_components_is_told_in_one_run_in_the_order_of_the_file() {
+    let desk = Desk::new();
+    let told = desk.refused(
+        "Hi [[frist_name|x]].\n\n:::mjml\n<mj-text colour=\"red\">a</mj-text></mj-column>\n\
+         <mj-button align=\"middle\" href=\"https://a.example/\">b</mj-button>\n\
+         <mj-social><mj-social-element name=\"github\" href=\"https://a.example/g\">g</mj-social-element>\n\
+         <mj-social-element name=\"x\" href=\"https://a.example/x\">x</mj-social-element></mj-social>\n\
+         <mj-text><form></form></mj-text>\n:::\n\nSee ![](no.png)\n\n\
+         :::mjml\n<mj-txt>c</mj-txt>\n<mj-image alt=\"d\" src=\"nowhere.png\" />\n:::\n\n\
+         Hi [[fist_name|x]].",
+    );
+    let codes: Vec<&str> = told
+        .lines()
+        .filter_map(|line| line.split_once(": error[")?.1.split(']').next())
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            "unknown-field",
+            "unknown-attribute",
+            "stray-closing-tag",
+            "wrong-value",
+            "mjml-structure",
+            "mjml-structure",
+            "forbidden",
+            "alt",
+            "image",
+            "unknown-element",
+            "image",
+            "unknown-field",
+        ],
+        "{told}"
+    );
+}
+
+#[test]
+fn beyond_fifty_faults_of_components_the_others_are_counted() {
+    let desk = Desk::new();
+    let block = |count: usize| {
+        let line = "<mj-text colour=\"red\">a</mj-text>\n";
+        format!(":::mjml\n{}:::\n", line.repeat(count))
+    };
+    let told = desk
+        .body(&format!("{}\n{}\n[x]()", block(30), block(40)))
+        .expect_err("a refusal");
+    let faults = |told: &[String], code: &str| {
+        let code = format!("[{code}]");
+        told.iter().filter(|told| told.contains(&code)).count()
+    };
+    assert_eq!(faults(&told, "unknown-attribute"), 50, "{told:?}");
+    let more = told.iter().find(|told| told.contains("[more-faults]"));
+    let more = more.expect("a count");
+    // The first that is not told stands on line 4 + 32 + 1 + 20.
+    let expected = "issue.md:58:10: error[more-faults]: and 20 more; mend these first";
+    assert!(more.contains(expected), "{more}");
+    assert!(told.last().expect("a link").contains("[link]"), "{told:?}");
+    let told = desk.body(&block(130)).expect_err("a refusal");
+    assert_eq!(faults(&told, "unknown-attribute"), 50, "{told:?}");
+    assert!(
+        told.last().expect("a count").contains("and 80 more"),
+        "{told:?}"
+    );
+    let told = desk.body(&block(50)).expect_err("a refusal");
+    assert_eq!(told.len(), 50, "{told:?}");
+}

@@ -122,18 +122,20 @@ fn each_copy_is_whole_in_every_theme() {
 }
 
 #[test]
-fn links_of_a_part_are_listed_within_it() {
-    let text = filled(&compiled("digest").text, 0b001);
-    let paid = "A first link [1] for those who paid.";
-    let (_, behind) = text.split_once(paid).expect("the part");
-    let (listed, item) = behind.split_once("1. First").expect("the next item");
-    assert!(listed.contains("\n[1] https://link.example/"), "{listed}");
-    assert!(
-        item.contains("A second [2] link.") && item.contains("\n[2] "),
-        "{item}"
-    );
-    let none = filled(&compiled("digest").text, 0);
-    assert!(!none.contains("[1] "), "{none}");
+fn links_of_a_part_stand_behind_their_words_and_leave_no_gap_in_the_numbers() {
+    for segments in [0b001, 0] {
+        let text = filled(&compiled("digest").text, segments);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let paid = words
+            .join(" ")
+            .contains("A first link <https://link.example/");
+        assert_eq!(paid, segments == 1, "{text}");
+        assert!(
+            text.contains("A second [1] link.") && text.contains("\n[1] "),
+            "{text}"
+        );
+        assert!(!text.contains("[2]"), "{text}");
+    }
 }
 
 #[test]

@@ -315,3 +315,80 @@ fn outlooks_own_words_are_filled_in_and_a_navigation_leads_behind_its_base_in_th
     let (_, out, error) = desk.run(&["check", "own"]);
     assert!(out.contains("[subject-repeated]"), "{out}{error}");
 }
+
+/// A layout as another tool exports it: no front matter, and no word of ours.
+const PLAIN: &str = r##"<!-- Made elsewhere -->
+<mjml>
+  <mj-head>
+    <mj-title>Bees &amp;
+      hives</mj-title>
+    <mj-preview>Eleven thousand workers, and one queen.</mj-preview>
+    <mj-style>@media print{#foot{display:none}}</mj-style>
+  </mj-head>
+  <mj-body>
+    <mj-section><mj-column>
+      <mj-text>Hello, see <a href="https://a.example/hive">the hive</a>.</mj-text>
+      <mj-text><a href="unsubscribe_url">Leave</a><br>{{ postal_address }}</mj-text>
+    </mj-column></mj-section>
+  </mj-body>
+</mjml>
+"##;
+
+#[test]
+fn a_plain_mjml_file_is_an_issue() {
+    let desk = Desk::new();
+    desk.write("issues/plain/issue.mjml", PLAIN);
+    let compiled = desk.compile("plain").expect("an issue").compiled;
+    assert_eq!(compiled.title, "Bees & hives");
+    assert_eq!(filled(&compiled.subject), "Bees & hives");
+    let preheader = "Eleven thousand workers, and one queen.";
+    assert_eq!(filled(&compiled.preheader), preheader);
+    let html = filled(&compiled.html);
+    assert!(html.contains("@media print{#foot{display:none}}"), "{html}");
+    assert!(filled(&compiled.text).contains("Sampletown"));
+    let (code, out, error) = desk.run(&["check", "plain", "--deny", "warnings"]);
+    assert_eq!(code, 0, "{out}{error}");
+    // Settings stand above it, and its own words win where both say one.
+    let front = "---\nsubject: \"Hello, [[first_name|you]]\"\nlang: de\n---\n";
+    desk.write("issues/plain/issue.mjml", format!("{front}{PLAIN}"));
+    let compiled = desk.compile("plain").expect("an issue").compiled;
+    assert_eq!(compiled.title, "Bees & hives");
+    assert_eq!(filled(&compiled.subject), "Hello, <Zo\u{eb}>");
+    assert_eq!(filled(&compiled.preheader), preheader);
+    // Its title is known to whoever looks through the shelf.
+    desk.write("issues/two/issue.mjml", PLAIN);
+    desk.write("issues/plain/issue.mjml", PLAIN);
+    let (_, out, error) = desk.run(&["check", "two"]);
+    assert!(
+        out.contains("issue.mjml:4:15: warning[subject-repeated]"),
+        "{out}{error}"
+    );
+}
+
+#[test]
+fn what_a_plain_mjml_file_lacks_is_told_at_its_line_in_one_run() {
+    let desk = Desk::new();
+    let bare = PLAIN
+        .replace("{{ postal_address }}", "1 Street")
+        .replace("unsubscribe_url", "https://a.example/leave");
+    desk.write("issues/plain/issue.mjml", &bare);
+    let refused = desk.compile("plain").expect_err("a refusal").to_string();
+    for expected in [
+        "issue.mjml:14:3: error[theme]: `postal_address` does not come out in the HTML part",
+        "issue.mjml:14:3: error[unsubscribe]: the HTML part has no `unsubscribe_url`",
+    ] {
+        assert_eq!(refused.matches(expected).count(), 1, "{refused}");
+    }
+    let untitled = bare
+        .replace("<mj-title>Bees &amp;\n      hives</mj-title>", "")
+        .replace("<mj-text>Hello", "<mj-text colour=\"red\">Hello");
+    desk.write("issues/plain/issue.mjml", untitled);
+    let refused = desk.compile("plain").expect_err("a refusal").to_string();
+    for expected in [
+        "issue.mjml:3:3: error[front-matter]: the issue has no title",
+        "help: write `<mj-title>...</mj-title>` into `<mj-head>`",
+        "issue.mjml:10:16: error[unknown-attribute]",
+    ] {
+        assert!(refused.contains(expected), "{expected}: {refused}");
+    }
+}

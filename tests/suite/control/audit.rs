@@ -77,7 +77,7 @@ on_both!(
                 "allowed a suppressed address",
                 "",
             ),
-            (&import, "imported readers", "list weekly"),
+            (&import, "imported readers", "import 2 into weekly"),
             (
                 &["subscribers", "undo-import", "2"],
                 "took an import back",
@@ -105,7 +105,10 @@ on_both!(
                 "run 2 of bees",
             ),
         ];
-        let mut expected = vec![("imported readers".to_owned(), "list weekly".to_owned())];
+        let mut expected = vec![(
+            "imported readers".to_owned(),
+            "import 1 into weekly".to_owned(),
+        )];
         assert_eq!(lines(&desk).await, expected);
         for (arguments, what, about) in changes {
             let said = desk.run(arguments).await;

@@ -66,6 +66,13 @@ on_both!(
                 && replaced.out.contains("starts Mon 20 Jul 2037 07:00"),
             "{replaced:?}"
         );
+        desk.configure("from.name", "\"The Daily\"");
+        let renamed = desk.run(&["send", "bees", "--replace", "--yes"]).await;
+        assert!(
+            renamed.out.contains("+ The Daily <news@example.com>")
+                && !renamed.out.contains("nothing to replace"),
+            "{renamed:?}"
+        );
         let why = desk.run(&["why", "bees", "--json"]).await;
         let why: serde_json::Value = serde_json::from_str(&why.out).expect("JSON");
         assert_eq!(why[0]["cause"], "scheduled");
@@ -93,12 +100,13 @@ on_both!(
     async |engine: Engine| {
         let desk = Desk::new(engine, 3, SinkOptions::default()).await;
         let mut serve = desk.start(&["serve", "--role", "sender"]);
-        let at = pressrun::clock::Clock::System
-            .now()
-            .after(std::time::Duration::from_secs(4));
-        let at = at.to_jiff().strftime("%Y-%m-%d %H:%M:%S").to_string();
-        let said = desk.run(&["send", "bees", "--yes", "--at", &at]).await;
+        let later = ["send", "bees", "--yes", "--at", "2037-07-20 07:00"];
+        let said = desk.run(&later).await;
         assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(desk.sink.counts().connections, 0, "not before its time");
+        let soon = pressrun::clock::Clock::System.now().0 + 1_000;
+        desk.raw(&format!("update runs set start_at = {soon} where id > 1"))
+            .await;
         let app = desk.app().await;
         let finished = crate::deliver::rig::until(async || {
             let run = app.store.run_of("bees").await.expect("a read");

@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use pressrun::app::App;
+use pressrun::smtp::sink::script::Script;
 use pressrun::smtp::sink::{Sink, SinkOptions};
+use rustix::process::Signal;
 
+use crate::control::signals::{ended, signal};
+use crate::deliver::rig::{script, until};
 use crate::harness::{Database, Engine};
 
 pub const ISSUE: &str = "---\ntitle: \"Bees, and where they live\"\npreheader: \"Six hives on six roofs, and what \
@@ -150,6 +154,35 @@ impl Desk {
         let ended = tokio::task::spawn_blocking(move || command.output());
         let output = ended.await.expect("no panic").expect("the program runs");
         said(&output)
+    }
+
+    /// Starts the program, and waits until the sink has taken `number` messages and answers no more.
+    pub async fn start_held(&self, arguments: &[&str], number: u64) -> Child {
+        let before = self.sink.counts().accepted;
+        self.sink.hold_after(number);
+        let plain = self.command(arguments);
+        // Whoever runs the tests may ignore hangups, as `nohup` does, and that is inherited.
+        let mut command = Command::new("/usr/bin/env");
+        command.arg("--default-signal=HUP").arg(plain.get_program());
+        command.args(plain.get_args()).env_clear();
+        let set = plain.get_envs();
+        command.envs(set.filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.news()).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().expect("the program runs");
+        assert!(until(async || self.sink.counts().accepted >= before + number).await);
+        child
+    }
+
+    /// Says this to a program whose messages the sink holds, and gives its exit code. It is in the middle of its run
+    /// when it hears it: the sink takes its time over what comes until then.
+    pub async fn end_held(&self, child: Child, how: Signal) -> i32 {
+        signal(&child, how);
+        self.sink.set_script(script("slow-300ms"));
+        self.sink.release();
+        let code = ended(child).await;
+        self.sink.set_script(Script::default());
+        code
     }
 
     fn done(&self, arguments: &[&str]) {

@@ -32,14 +32,14 @@ async fn desk(engine: Engine, readers: usize) -> Desk {
 }
 
 /// A program at work, of which each word is heard.
-struct Heard {
-    child: Child,
+pub struct Heard {
+    pub child: Child,
     error: BufReader<ChildStderr>,
 }
 
 impl Heard {
     /// Starts the program, and waits until it has said these words.
-    async fn until(desk: &Desk, arguments: &[&str], words: &'static str) -> Heard {
+    pub async fn until(desk: &Desk, arguments: &[&str], words: &'static str) -> Heard {
         let mut command = desk.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program runs");
@@ -85,9 +85,8 @@ async fn is(app: &App, slug: &str, status: RunStatus) -> bool {
 
 /// Sends `bees` until a few are through, and interrupts it.
 async fn interrupted(desk: &Desk) -> u64 {
-    let sending = desk.start(&["send", "bees", "--yes"]);
-    assert!(until(async || desk.sink.counts().accepted >= 12).await);
-    assert_eq!(interrupt(sending).await, 4);
+    let sending = desk.start_held(&["send", "bees", "--yes"], 12).await;
+    assert_eq!(desk.end_held(sending, Signal::INT).await, 4);
     desk.sink.counts().accepted
 }
 
@@ -102,8 +101,7 @@ on_both!(
     who_only_follows_and_is_interrupted_says_that_the_sending_goes_on,
     async |engine: Engine| {
         let desk = desk(engine, 200).await;
-        let sending = desk.start(&["send", "bees", "--yes"]);
-        assert!(until(async || desk.sink.counts().accepted >= 12).await);
+        let sending = desk.start_held(&["send", "bees", "--yes"], 12).await;
         let follower = Heard::until(&desk, &["send", "bees", "--yes"], "following it").await;
         let said = follower.interrupt().await;
         assert_eq!(said.code, 0, "{said:?}");
@@ -111,6 +109,7 @@ on_both!(
         assert!(said.out.ends_with(words), "{said:?}");
         assert!(!said.error.contains("final dots"), "{said:?}");
         assert!(!said.out.contains("interrupted"), "{said:?}");
+        desk.sink.release();
         assert_eq!(ended(sending).await, 0);
         assert_eq!(desk.sink.counts().accepted, 200);
     }
@@ -240,9 +239,9 @@ on_both!(
     a_cancelled_run_is_continued_also_after_its_correction,
     async |engine: Engine| {
         let desk = desk(engine, 60).await;
-        let sending = desk.start(&["send", "bees", "--yes", "--rate", "50/s"]);
-        assert!(until(async || desk.sink.counts().accepted >= 5).await);
+        let sending = desk.start_held(&["send", "bees", "--yes"], 5).await;
         assert_eq!(desk.run(&["cancel", "bees", "--yes"]).await.code, 0);
+        desk.sink.release();
         ended(sending).await;
         let reached = desk.sink.counts().accepted;
         assert!(reached < 60, "it was too quick");
@@ -304,10 +303,8 @@ on_both!(
     async |engine: Engine| {
         let desk = desk(engine, 60).await;
         let app = desk.app().await;
-        let sending = desk.start(&["send", "bees", "--yes"]);
-        assert!(until(async || desk.sink.counts().accepted >= 12).await);
-        signal(&sending, Signal::HUP);
-        assert_eq!(ended(sending).await, 4);
+        let sending = desk.start_held(&["send", "bees", "--yes"], 12).await;
+        assert_eq!(desk.end_held(sending, Signal::HUP).await, 4);
         let run = run_of(&app, "bees").await;
         let counts = app.store.counts(run.id()).await.expect("counters");
         assert_eq!((counts.at_dot, counts.uncertain), (0, 0), "{counts:?}");

@@ -1,7 +1,7 @@
 //! What the author is told, by mail and by webhook, from outside.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pressrun::config::Config;
 use pressrun::id::{DeliveryKey, RunId};
@@ -144,18 +144,20 @@ on_both!(
         let hook = Hook::new(&[]).await;
         let rig = rig(engine, 40, &hook, "").await;
         let run = rig.begin().await;
+        // A small run may be over before anybody has looked at it.
+        rig.sink.hold_after(0);
         let sending = rig.start().await;
+        heard(&hook, 1).await;
+        rig.sink.release();
         rig.wait_status(run, RunStatus::Finished).await;
         heard(&hook, 2).await;
-        until(async || mails(&rig.sink).len() >= 2).await;
+        assert!(until(async || mails(&rig.sink).len() >= 2).await);
         // Several more looks find nothing to tell.
         tokio::time::sleep(Duration::from_millis(1_200)).await;
         sending.stop().await;
         let kinds: Vec<String> = hook.kinds().into_iter().map(|(kind, _)| kind).collect();
-        // A small run may be over before the first look.
-        let both = kinds == ["started", "finished"];
-        assert!(both || kinds == ["finished"], "{kinds:?}");
-        assert_eq!(mails(&rig.sink).len(), kinds.len());
+        assert_eq!(kinds, ["started", "finished"]);
+        assert_eq!(mails(&rig.sink).len(), 2);
         let last = hook.asked().pop().expect("a request");
         let json = last.json();
         assert_eq!(json["run"]["issue"], "small");
@@ -256,7 +258,7 @@ on_both!(
 );
 
 on_both!(
-    a_webhook_that_never_answers_keeps_the_sender_from_ending_for_a_second_at_most,
+    a_webhook_that_never_answers_is_not_waited_for_by_a_sender_that_ends,
     async |engine: Engine| {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -270,11 +272,9 @@ on_both!(
         rig.wait_status(run, RunStatus::Finished).await;
         let asked = tokio::time::timeout(Duration::from_secs(60), listener.accept()).await;
         let (_silent, _) = asked.expect("a question in time").expect("a question");
-        let begun = std::time::Instant::now();
         sending.stop().await;
-        let took = begun.elapsed();
-        assert!(took < Duration::from_secs(5), "{took:?}");
-        let waits = "select count(*), cast(0 as bigint) from notices where hook_due is not null";
+        // Whoever had waited would have counted a try.
+        let waits = "select count(*), max(hook_tries) from notices where hook_due is not null";
         assert_eq!(rig.pairs(waits).await, [(1, 0)], "it is told again");
     }
 );
@@ -307,10 +307,8 @@ on_both!(
         rig.sink.set_script(Script::default());
         rig.wait_status(run, RunStatus::Finished).await;
         // Its probe needs something to send, and the spare may have sent a run before the relay's wait is over.
-        for _ in 0..30 {
-            if hook.asked().len() >= 2 {
-                break;
-            }
+        let end = Instant::now() + Duration::from_secs(180);
+        while hook.asked().len() < 2 && Instant::now() < end {
             let more = rig.begin().await;
             rig.wait_status(more, RunStatus::Finished).await;
             tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,10 +1,12 @@
 //! Output that nobody reads (`| head`, a terminal that is gone) or that finds no room.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
 use pressrun::smtp::sink::SinkOptions;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::control::desk::Desk;
 use crate::control::signals::ended;
@@ -91,5 +93,28 @@ fn output_that_finds_no_room_stops_no_run_and_is_told_at_the_end() {
             "{error}"
         );
         assert_eq!(desk.sink.counts().accepted, 20);
+    });
+}
+
+#[test]
+fn a_preview_that_is_told_to_stop_speaks_of_no_dots() {
+    block_on(async {
+        let desk = desk(1).await;
+        let mut command = desk.command(&["preview", "bees", "--port", "0"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut preview = command.spawn().expect("the program runs");
+        let ended = tokio::task::spawn_blocking(move || {
+            let said = preview.stdout.as_mut().expect("its words");
+            let mut line = String::new();
+            let read = BufReader::new(said).read_line(&mut line);
+            read.expect("where it is");
+            assert!(line.starts_with("preview on"), "{line}");
+            let id = Pid::from_child(&preview);
+            kill_process(id, Signal::TERM).expect("a child");
+            preview.wait_with_output()
+        });
+        let output = ended.await.expect("no panic").expect("an end");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), error.as_ref()), (Some(0), ""));
     });
 }

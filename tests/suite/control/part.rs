@@ -23,12 +23,13 @@ fn part(audience: Audience, origin: RunId) -> Plan {
 async fn cancelled(rig: &Rig, plan: &Plan, preheader: &str, third: usize) -> RunId {
     let run = rig.begin_as(plan, preheader).await;
     let before = usize::try_from(rig.sink.counts().accepted).expect("a number");
+    rig.sink.hold_after(third as u64);
     let sending = rig.start().await;
     rig.wait_accepted(before + third).await;
     run::cancel(&rig.app, &rig.run(run).await)
         .await
         .expect("a cancel");
-    sending.stop().await;
+    rig.stop_held(sending).await;
     run
 }
 

@@ -9,12 +9,11 @@ use pressrun::message::envelope_sender;
 use pressrun::rollout::Stages;
 use pressrun::run::{self, why};
 use pressrun::smtp::sink::SinkOptions;
-use pressrun::smtp::sink::script::Script;
 use pressrun::status::RunStatus;
 use pressrun::store::runs::Plan;
 
 use crate::control::desk::Desk;
-use crate::deliver::rig::{Rig, Wish, readers, script, start, until};
+use crate::deliver::rig::{Rig, Wish, readers, start, until};
 use crate::harness::{Engine, block_on};
 use crate::on_both;
 
@@ -60,7 +59,7 @@ on_both!(
         let plan = Plan {
             // Reader 149 has the key 150: the first behind it is reader 150.
             pivot: Some(150),
-            ..staged("1%,1s,70%,200ms,rest")
+            ..staged("1%,1h,70%,200ms,rest")
         };
         let run = rig.begin_as(&plan, "Little").await;
         let sending = rig.start().await;
@@ -77,8 +76,11 @@ on_both!(
                 .contains("opens in stages: 1 of 3 (1 %, 4 readers)"),
             "{said:?}"
         );
+        assert!(until(async || rig.run(run).await.staged_at.is_some_and(|at| at > 0)).await);
         sending.stop().await;
         assert_eq!(rig.sink.counts().accepted, 4, "the wait is not over");
+        let over = "update runs set staged_at = 1 where staged_at > 0";
+        rig.database.raw(over).await;
         let counts = rig.finish(run).await;
         assert_eq!(counts.sent, 400);
         rig.assert_true(run).await;
@@ -294,12 +296,12 @@ on_both!(
                 false => Plan::default(),
             };
             let run = rig.begin_as(&plan, "Little").await;
-            let sending = rig.start().await;
-            rig.wait_accepted(if stages { 100 } else { 8 }).await;
             if !stages {
                 // It must not be over before anybody has complained.
-                rig.sink.set_script(script("mail-421"));
+                rig.sink.hold_after(8);
             }
+            let sending = rig.start().await;
+            rig.wait_accepted(if stages { 100 } else { 8 }).await;
             complain(&rig, run, 4).await;
             let held = rig.wait_status(run, RunStatus::Held).await;
             let reason = held.reason.clone().expect("a reason");
@@ -315,7 +317,7 @@ on_both!(
             );
             let told = why::why(&rig.app, &held).await.expect("an answer");
             assert!(told.sentence.contains(&reason), "{told:?}");
-            rig.sink.set_script(Script::default());
+            rig.sink.release();
             // A person has seen them.
             run::resume(&rig.app, &held, true).await.expect("a resume");
             rig.wait_status(run, RunStatus::Finished).await;

@@ -233,10 +233,13 @@ on_both!(
     async |engine: Engine| {
         let (rig, spare) = with_spare(engine, 150, "per_second = 8").await;
         let run = rig.begin().await;
+        // Else it may be over before it is told.
+        spare.hold_after(8);
         let sending = rig.start().await;
         let both = "; relay main: is at its 8 messages a second; mail goes out through main, spare";
         let told = until(async || sentence(&rig, run).await.ends_with(both)).await;
         assert!(told, "{}", sentence(&rig, run).await);
+        spare.release();
         rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let (first, next) = (rig.sink.counts().accepted, spare.counts().accepted);

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use pressrun::delivery::{Counts, State};
-use pressrun::id::{RunId, SubscriptionKey};
+use pressrun::delivery::State;
+use pressrun::id::SubscriptionKey;
 use pressrun::run::{self, why};
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::script::Script;
@@ -31,6 +31,8 @@ on_both!(
     who_leaves_or_is_suppressed_in_the_middle_gets_nothing_marked_after,
     async |engine: Engine| {
         let rig = slow(engine, 300).await;
+        // Seven seconds and more for what is left then.
+        rig.sink.set_script(script("slow-100ms"));
         let run = rig.begin().await;
         let sending = rig.start().await;
         rig.wait_accepted(20).await;
@@ -61,6 +63,7 @@ on_both!(
                 left.push((id, rig.app.clock.now()));
             }
         }
+        rig.sink.set_script(Script::default());
         rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let counts = rig.balanced(run).await;
@@ -137,36 +140,25 @@ on_both!(
     }
 );
 
-/// Waits until nothing stands at the dot and nothing more is taken.
-async fn at_rest(rig: &Rig, run: RunId) -> Counts {
-    let asked = Instant::now();
-    let quiet = until(async || {
-        let before = rig.sink.counts().accepted;
-        tokio::time::sleep(Duration::from_millis(60)).await;
-        let counts = rig.app.store.counts(run).await.expect("counters");
-        counts.at_dot == 0 && rig.sink.counts().accepted == before
-    });
-    assert!(quiet.await);
-    let took = asked.elapsed();
-    assert!(took < Duration::from_secs(3), "it took {took:?}");
-    rig.balanced(run).await
-}
-
 on_both!(
     a_run_paused_resumed_and_cancelled_stops_and_goes_on_at_once,
     async |engine: Engine| {
         let rig = slow(engine, 300).await;
         let run = rig.begin().await;
+        rig.sink.hold_after(20);
         let sending = rig.start().await;
         rig.wait_accepted(20).await;
         run::pause(&rig.app, &rig.run(run).await)
             .await
             .expect("a pause");
-        let paused = at_rest(&rig, run).await;
-        assert!(paused.queued > 0 && paused.sent >= 20, "{paused:?}");
+        rig.sink.release();
+        let paused = rig.at_rest(run).await;
+        // Four connections, each with a copy at the dot.
+        assert!((20..=24).contains(&paused.sent), "{paused:?}");
         run::pause(&rig.app, &rig.run(run).await)
             .await
             .expect_err("paused already");
+        rig.sink.hold_after(20);
         run::resume(&rig.app, &rig.run(run).await, false)
             .await
             .expect("a resume");
@@ -175,10 +167,12 @@ on_both!(
         run::cancel(&rig.app, &rig.run(run).await)
             .await
             .expect("a cancel");
-        let counts = at_rest(&rig, run).await;
+        rig.sink.release();
+        let counts = rig.at_rest(run).await;
         assert_eq!((counts.queued, counts.uncertain), (0, 0), "{counts:?}");
         assert_eq!(counts.sent + counts.cancelled, 300);
-        assert!(counts.cancelled > 0 && counts.sent >= paused.sent + 20);
+        let more = counts.sent - paused.sent;
+        assert!((20..=24).contains(&more), "{counts:?}");
         rig.assert_true(run).await;
         run::resume(&rig.app, &rig.run(run).await, true)
             .await
@@ -194,6 +188,8 @@ on_both!(
         let run = rig.begin().await;
         let sending = rig.start().await;
         rig.wait_accepted(20).await;
+        // What is left is taken out again and again while somebody sends.
+        sending.stop().await;
         let (from, to) = (RunStatus::Sending, RunStatus::Cancelled);
         let now = rig.app.clock.now();
         let changed = rig.app.store.set_run_status(run, from, to, None, now).await;
@@ -204,6 +200,7 @@ on_both!(
         let told = why::why(&rig.app, &rig.run(run).await).await;
         let told = told.expect("an answer").sentence;
         assert!(told.contains("are still to be taken out"), "{told}");
+        let sending = rig.start().await;
         let done = until(async || {
             let counts = rig.app.store.counts(run).await.expect("counters");
             counts.queued == 0 && counts.sent + counts.cancelled == 3_000
@@ -236,7 +233,7 @@ on_both!(
                 false => run::pause(&rig.app, &found).await.expect("a pause"),
             }
             let stopped = rig.app.clock.now();
-            let counts = at_rest(&rig, run).await;
+            let counts = rig.at_rest(run).await;
             rig.assert_true(run).await;
             for row in rig.rows(run).await {
                 let marked = row.marked_at.unwrap_or(0);
@@ -315,10 +312,7 @@ on_both!(
         for stop in 1..=4 {
             let sending = rig.start().await;
             rig.wait_accepted(stop * 30).await;
-            let asked = Instant::now();
             sending.stop().await;
-            let took = asked.elapsed();
-            assert!(took < Duration::from_secs(3), "the drain took {took:?}");
             let counts = rig.balanced(run).await;
             assert_eq!((counts.uncertain, counts.at_dot), (0, 0), "{counts:?}");
             rig.assert_true(run).await;
@@ -338,13 +332,13 @@ on_both!(
             ..Wish::default()
         };
         let rig = Rig::new(engine, wish).await;
-        rig.sink.set_script(script("slow-20s"));
+        rig.sink.set_script(script("slow-10m"));
         let run = rig.begin().await;
         let sending = rig.start().await;
         rig.wait_accepted(4).await;
         let asked = Instant::now();
         sending.stop().await;
-        assert!(asked.elapsed() < Duration::from_secs(3));
+        assert!(asked.elapsed() < Duration::from_secs(120));
         rig.sink.set_script(Script::default());
         let counts = rig.finish(run).await;
         assert_eq!((counts.sent, counts.uncertain), (6, 4));

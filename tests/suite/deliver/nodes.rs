@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pressrun::clock::{Clock, Timestamp};
 use pressrun::deliver::{Engine as Sender, Taken};
+use pressrun::id::RunId;
 use pressrun::run::{self, why};
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::status::RunStatus;
@@ -57,7 +58,15 @@ fn two_machines_share_a_run_and_double_nothing() {
         let rig = Rig::new(Engine::Postgres, wish).await;
         let run = rig.begin().await;
         let other = rig.another("node = \"two\"").await;
+        // Neither has sent everything before the other has begun.
+        rig.sink.hold_after(0);
         let (one, two) = (rig.start().await, start(&other).await);
+        let owners = format!(
+            "select count(distinct boot), cast(0 as bigint) from blocks where run_id = {run}"
+        );
+        let both = until(async || rig.pairs(&owners).await == [(2, 0)]);
+        assert!(both.await, "{:?}", rig.pairs(&owners).await);
+        rig.sink.release();
         rig.wait_status(run, RunStatus::Finished).await;
         one.stop().await;
         two.stop().await;
@@ -155,6 +164,17 @@ fn what_fails_for_one_machine_is_told_beside_what_works_for_another() {
     });
 }
 
+/// A run whose sender was told to stop after so many copies.
+async fn interrupted(rig: &Rig, number: u64) -> RunId {
+    let run = rig.begin().await;
+    rig.sink.hold_after(number);
+    let sending = rig.start().await;
+    rig.wait_accepted(usize::try_from(number).expect("a small number"))
+        .await;
+    rig.stop_held(sending).await;
+    run
+}
+
 /// Copies the database as a backup would, while nobody sends.
 async fn backup(rig: &Rig) -> std::path::PathBuf {
     let copy = rig.database.path().join("backup.db");
@@ -181,10 +201,7 @@ async fn restore(rig: &mut Rig, copy: &std::path::Path) {
 fn a_restored_backup_mails_nobody_until_a_person_says_so() {
     block_on(async {
         let mut rig = Rig::new(Engine::Sqlite, slow(100, "")).await;
-        let run = rig.begin().await;
-        let sending = rig.start().await;
-        rig.wait_accepted(30).await;
-        sending.stop().await;
+        let run = interrupted(&rig, 30).await;
         let copy = backup(&rig).await;
         assert_eq!(rig.finish(run).await.sent, 100);
         let before = rig.sink.counts();
@@ -229,10 +246,7 @@ fn a_restored_backup_with_a_paused_run_or_none_holds_what_is_begun_on_it() {
 fn a_yes_to_another_reason_is_none_to_a_restored_backup() {
     block_on(async {
         let mut rig = Rig::new(Engine::Sqlite, slow(100, "")).await;
-        let run = rig.begin().await;
-        let sending = rig.start().await;
-        rig.wait_accepted(30).await;
-        sending.stop().await;
+        let run = interrupted(&rig, 30).await;
         let (moving, held) = (RunStatus::Sending, RunStatus::Held);
         let why = Some("too many bounces");
         let now = rig.app.clock.now();
@@ -268,10 +282,7 @@ fn a_database_without_the_number_beside_it_is_doubted() {
     block_on(async {
         for number in [None, Some(&b"\0\0\0\0"[..])] {
             let mut rig = Rig::new(Engine::Sqlite, slow(60, "")).await;
-            let run = rig.begin().await;
-            let sending = rig.start().await;
-            rig.wait_accepted(20).await;
-            sending.stop().await;
+            let run = interrupted(&rig, 20).await;
             let copy = backup(&rig).await;
             assert_eq!(rig.finish(run).await.sent, 60);
             let before = rig.sink.counts();
@@ -299,10 +310,7 @@ on_both!(
     async |engine: Engine| {
         let mut rig = Rig::new(engine, slow(200, "")).await;
         rig.app.clock = Clock::fixed(Timestamp(1_800_000_000_000));
-        let run = rig.begin().await;
-        let sending = rig.start().await;
-        rig.wait_accepted(20).await;
-        sending.stop().await;
+        let run = interrupted(&rig, 20).await;
         rig.app.clock.advance(2 * HOUR);
         let before = rig.sink.counts().accepted;
         let sending = rig.start().await;
@@ -312,6 +320,7 @@ on_both!(
                 .is_some_and(|reason| reason.contains("120 minutes"))
         );
         assert_eq!(rig.sink.counts().accepted, before);
+        rig.sink.hold_after(20);
         run::resume(&rig.app, &rig.run(run).await, true)
             .await
             .expect("a resume");
@@ -320,11 +329,8 @@ on_both!(
         // The same while it sends: a machine that was put to sleep, or one copied and woken.
         rig.app.clock.advance(2 * HOUR);
         rig.wait_status(run, RunStatus::Held).await;
-        let rest = until(async || {
-            let counts = rig.app.store.counts(run).await.expect("counters");
-            counts.at_dot == 0
-        });
-        assert!(rest.await);
+        rig.sink.release();
+        rig.at_rest(run).await;
         run::resume(&rig.app, &rig.run(run).await, true)
             .await
             .expect("a resume");

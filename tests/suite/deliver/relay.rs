@@ -8,7 +8,7 @@ use pressrun::smtp::sink::{Sink, SinkOptions};
 use pressrun::status::RunStatus;
 
 use crate::deliver::rig::{Rig, Wish, readers, script, until};
-use crate::harness::Engine;
+use crate::harness::{Engine, Port};
 use crate::on_both;
 
 const LOGIN: &str = "username = \"ann\"\npassword = \"secret\"";
@@ -53,6 +53,7 @@ on_both!(
             Sink::bind(SinkOptions::default()).await.expect("a sink"),
         );
         gone.shutdown().await;
+        let _kept = Port::at(listen);
         let run = rig.begin().await;
         let sending = rig.start().await;
         let trouble = rig.wait_trouble().await;
@@ -87,7 +88,7 @@ on_both!(
         let run = rig.begin().await;
         let sending = rig.start().await;
         rig.wait_accepted(30).await;
-        rig.sink.set_script(script("data-421-4.7.28+again-3s"));
+        rig.sink.set_script(script("data-421-4.7.28+again-6s"));
         let trouble = rig.wait_trouble().await;
         assert!(
             trouble.contains("asks for a pause") && trouble.contains("4.7.28"),
@@ -95,14 +96,18 @@ on_both!(
         );
         rig.sink.set_script(Script::default());
         // What was under way comes to rest, and nothing new begins.
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        rig.at_rest(run).await;
         let before = rig.sink.counts();
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         assert_eq!(rig.sink.counts(), before, "it was to be left alone");
+        // As long as the first is not answered, no other comes.
+        rig.sink.hold_after(0);
         let next = usize::try_from(before.accepted).expect("a number") + 1;
         rig.wait_accepted(next).await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         let opened = rig.sink.counts().connections - before.connections;
         assert!(opened <= 2, "{opened} connections at once after the pause");
+        rig.sink.release();
         rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let opened = rig.sink.counts().connections - before.connections;
@@ -372,12 +377,20 @@ on_both!(
         rig.wait_status(run, RunStatus::Finished).await;
         assert_eq!(rig.balanced(run).await, all_sent(40));
         rig.assert_true(run).await;
-        // Whom a person has let go on is believed.
+        // Whom a person has let go on is believed. Ten others who come before the first of them are asked about, too.
         rig.sink.set_script(script("550-5.1.1"));
         let run = rig.begin().await;
-        let held = rig.wait_status(run, RunStatus::Held).await;
-        run::resume(&rig.app, &held, true).await.expect("a resume");
-        rig.wait_status(run, RunStatus::Finished).await;
+        let mut held = rig.wait_status(run, RunStatus::Held).await;
+        for asked in 1.. {
+            assert!(asked <= 4, "{held:?}");
+            run::resume(&rig.app, &held, true).await.expect("a resume");
+            let stands = [RunStatus::Held, RunStatus::Finished];
+            assert!(until(async || stands.contains(&rig.run(run).await.status)).await);
+            held = rig.run(run).await;
+            if held.status == RunStatus::Finished {
+                break;
+            }
+        }
         sending.stop().await;
         assert_eq!(rig.balanced(run).await.bounced, 40);
         assert_eq!(rig.pairs(suppressed).await, [(40, 0)]);

@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 use crate::harness::{Database, Engine};
 
 /// Long enough for a machine that compiles beside the tests; nothing waits for it in a good run.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// The same for the long form of the fault tests.
 const LONG: Duration = Duration::from_secs(1_800);
 
@@ -80,10 +80,12 @@ pub struct Sending {
 impl Sending {
     pub async fn stop(self) {
         self.stop.send(true).expect("an engine that listens");
-        self.task
-            .await
-            .expect("no panic")
-            .expect("an engine without a fault");
+        self.ended().await;
+    }
+
+    async fn ended(self) {
+        let ended = self.task.await.expect("no panic");
+        ended.expect("an engine without a fault");
     }
 }
 
@@ -223,13 +225,32 @@ impl Rig {
         };
         let begun = app
             .store
-            .begin_planned(&new, plan, again, app.clock.now())
+            .begin_run(&new, plan, None, again, app.clock.now())
             .await;
         begun.expect("an answer")
     }
 
     pub async fn start(&self) -> Sending {
         start(&self.app).await
+    }
+
+    /// Stops an engine whose copies the sink holds: it has heard it before any of them is answered.
+    pub async fn stop_held(&self, sending: Sending) {
+        sending.stop.send(true).expect("an engine that listens");
+        self.sink.release();
+        sending.ended().await;
+    }
+
+    /// Waits until nothing stands at the dot and nothing more is taken.
+    pub async fn at_rest(&self, run: RunId) -> Counts {
+        let rests = until(async || {
+            let before = self.sink.counts().accepted;
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            let counts = self.app.store.counts(run).await.expect("counters");
+            counts.at_dot == 0 && self.sink.counts().accepted == before
+        });
+        assert!(rests.await, "{:?}", self.sink.counts());
+        self.balanced(run).await
     }
 
     /// Sends until the run is finished.

@@ -40,9 +40,10 @@ on_both!(
         };
         let rig = Rig::new(engine, wish).await;
         let run = rig.begin().await;
+        rig.sink.hold_after(8);
         let sending = rig.start().await;
         rig.wait_accepted(8).await;
-        sending.stop().await;
+        rig.stop_held(sending).await;
         let before = rig.sink.accepted().len();
         assert!(before < 40, "the run is under way");
         let mut keyring =

@@ -14,6 +14,7 @@ use pressrun::smtp::sink::script::Script;
 use pressrun::status::RunStatus;
 use pressrun::store::runs::Begun;
 use pressrun::store::system_mail::NewSystemMail;
+use pressrun::token::{Claim, sign};
 
 use crate::deliver::rig::{Rig, Wish, readers, script, until};
 use crate::harness::Engine;
@@ -95,9 +96,11 @@ on_both!(
         let run = rig.begin().await;
         enqueue(&rig, "first@system.example").await;
         enqueue(&rig, "second@system.example").await;
+        rig.sink.hold_after(30);
         let sending = rig.start().await;
         rig.wait_accepted(30).await;
         enqueue(&rig, "third@system.example").await;
+        rig.sink.release();
         rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let order: Vec<_> = rig
@@ -131,11 +134,18 @@ on_both!(
         // They are numbered into the block of which the slow one is a part.
         enqueue(&rig, "new@system.example").await;
         enqueue(&rig, "grey+grey-1@system.example").await;
-        let passed = until(async || counts().await.sent == 2).await;
-        assert!(passed, "{:?}", counts().await);
-        assert_eq!(counts().await.at_dot, 1, "it takes its time");
-        assert!(until(async || counts().await.sent == 3).await);
+        assert!(
+            until(async || counts().await.sent == 3).await,
+            "{:?}",
+            counts().await
+        );
         sending.stop().await;
+        let ends = rig.rows(RunId::SYSTEM).await.into_iter();
+        let mut ends: Vec<_> = ends.map(|row| (row.settled_at, row.address)).collect();
+        ends.sort_unstable();
+        let last = ends.pop().and_then(|(_, address)| address);
+        let last = last.expect("an address");
+        assert!(last.starts_with("slow+"), "{last} waited for it: {ends:?}");
         rig.balanced(RunId::SYSTEM).await;
         assert_eq!(rig.sink.counts().accepted, 43);
     }
@@ -219,6 +229,12 @@ on_both!(
         let now = rig.app.clock.now();
         let silent = rig.app.store.set_tracking(key, false, now);
         silent.await.expect("a change");
+        // She has moved from one address to another, and her page has another link since.
+        let moved = format!(
+            "update subscriptions set manage_key = 777 where key = {}",
+            key.0
+        );
+        rig.database.raw(&moved).await;
         let started = run::begin(&rig.app, SAMPLE, "weekly", false).await;
         let Begun::New(id) = started.expect("a start").begun else {
             panic!("a new run");
@@ -237,6 +253,15 @@ on_both!(
                 .filter(|copy| String::from_utf8_lossy(&copy.message).contains(&link));
             assert_eq!(with.count(), number, "{path}");
         }
+        let opens = |claim: Claim| {
+            let token = sign(&rig.app.keyring, &claim);
+            let link = format!("https://news.example.org/preferences/{token}");
+            let with = copies[1..].iter();
+            with.filter(|copy| String::from_utf8_lossy(&copy.message).contains(&link))
+                .count()
+        };
+        assert_eq!(opens(Claim::Manage(SubscriptionKey(777))), 1);
+        assert_eq!(opens(Claim::Manage(key)), 0);
         let message = rig.sink.accepted().remove(1);
         let text = String::from_utf8_lossy(&message.message).into_owned();
         assert!(text.contains("\r\nList-Unsubscribe: <https://news.example.org/u/"));

@@ -121,22 +121,21 @@ on_both!(
     async |engine: Engine| {
         let wish = Wish {
             readers: readers(30),
-            sink: SinkOptions {
-                delay: std::time::Duration::from_millis(200),
-                ..chunking()
-            },
+            sink: chunking(),
             connections: 1,
             ..Wish::default()
         };
         let rig = Rig::new(engine, wish).await;
         let run = rig.begin().await;
+        rig.sink.hold_after(1);
         let sending = rig.start().await;
-        rig.wait_accepted(1).await;
+        rig.wait_accepted(2).await;
         // In memory these are jobs already, some with finished copies.
         let left = "update deliveries set state = 'unsubscribed', settled_at = 1
              where run_id = 2 and seq >= 12 and state = 'queued';
              update blocks set unsubscribed = 18, queued = queued - 18 where run_id = 2";
         rig.database.raw(left).await;
+        rig.sink.release();
         rig.wait_status(run, RunStatus::Finished).await;
         sending.stop().await;
         let counts = rig.balanced(run).await;

@@ -7,7 +7,7 @@ use pressrun::smtp::sink::certificate::Certificate;
 use pressrun::smtp::sink::{Sink, SinkOptions, SinkTls};
 
 use super::{Clinic, Wish, chmod, level};
-use crate::harness::{Database, Engine, block_on};
+use crate::harness::{Database, Engine, Port, block_on};
 use crate::on_both;
 
 /// Makes the database.
@@ -267,8 +267,9 @@ fn each_step_of_the_relays_door_is_told_apart() {
             "nobody is on the way"
         );
         assert_eq!(level(&told, "relay-login"), "ok");
-        let closed = plain.url();
+        let (closed, listened) = (plain.url(), plain.address());
         plain.shutdown().await;
+        let _kept = Port::at(listened);
         let clinic = Clinic::new(&Wish {
             relay: format!("url = \"{closed}\"\ntls = \"none\""),
             ..Wish::default()

@@ -7,16 +7,11 @@ use pressrun::smtp::sink::{Sink, SinkOptions};
 use tokio::process::{Child, Command};
 
 use super::{Clinic, Told, Wish, dkim_record, level};
+use crate::deliver::rig::until;
 use crate::dns::Nameserver;
-use crate::harness::{Database, Engine};
+use crate::harness::{Database, Engine, Port};
 use crate::http::wire::request;
 use crate::on_both;
-
-/// A port nobody listens on now.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
 
 async fn serve(clinic: &Clinic, url: &str) -> Child {
     let child = Command::new(env!("CARGO_BIN_EXE_pressrun"))
@@ -28,13 +23,11 @@ async fn serve(clinic: &Clinic, url: &str) -> Child {
         .kill_on_drop(true)
         .spawn()
         .expect("the program runs");
-    for _ in 0..600 {
-        if answers(url).await {
-            return child;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("`pressrun serve` does not answer at {url}");
+    assert!(
+        until(async || answers(url).await).await,
+        "`pressrun serve` does not answer at {url}"
+    );
+    child
 }
 
 /// Whether anyone answers at `http://host:port`.
@@ -68,7 +61,8 @@ on_both!(
         let sink = sink.await.expect("a sink");
         let nameserver =
             Nameserver::start(&format!("s1._domainkey.bees.house TXT {}", dkim_record())).await;
-        let (public, admin) = (free_port(), free_port());
+        let (public, admin) = (Port::free(), Port::free());
+        let (public, admin) = (&public.number, &admin.number);
         let url = format!("http://127.0.0.1:{public}");
         let http =
             format!("[http]\npublic = \"127.0.0.1:{public}\"\nadmin = \"127.0.0.1:{admin}\"");
@@ -93,7 +87,7 @@ on_both!(
         }
         store.close().await;
         // Nobody has made a list, and readers can join all the same.
-        let at = ([127, 0, 0, 1], public).into();
+        let at = ([127, 0, 0, 1], *public).into();
         let form = request(at, "GET", "/subscribe/form", &[], "").await;
         let form: serde_json::Value = serde_json::from_slice(&form.body).expect("JSON");
         assert_eq!(form["lists"][0]["title"], "Bees", "{form}");
@@ -188,8 +182,8 @@ on_both!(
         assert_eq!((level(&told, "site"), code), ("error", 1));
 
         // Without anyone serving, the doctor sends by itself; the message may come by SMTP.
-        let port = free_port();
-        let listen = format!("127.0.0.1:{port}");
+        let port = Port::free();
+        let listen = format!("127.0.0.1:{}", port.number);
         let path = clinic.folder.join("pressrun.toml");
         let text = std::fs::read_to_string(&path).expect("a configuration");
         let to_us = text.replace(&sink.url(), &format!("smtp://{listen}"));

@@ -114,6 +114,8 @@ fn the_time_of_an_answer_does_not_say_whether_an_address_is_known() {
             confirm: false,
             consent: "made up".into(),
             map: Vec::new(),
+            accept_taken_off: false,
+            by: None,
             dry_run: false,
         };
         let imported = import::run(&site.app, &import, |_| {}).await;

@@ -235,16 +235,30 @@ on_both!(
             "raw.md",
             "---\ntitle: Raw\ndate: 2021-04-06\n---\n:::mjml\n<mj-raw><b>x</b></mj-raw>\n:::\n",
         );
+        write(
+            &folder,
+            "torn.md",
+            "---\ntitle: Torn\ndate: 2021-04-07\n---\nOne.\n\n![A chart](../../secret.png)\n",
+        );
         let (code, report) = site.import("blog", &["--from", "folder"]);
         assert_eq!(code, Some(3), "some were rejected: {report}");
+        // What is wrong is told of the post, and of no file and no line that its author never saw.
+        let rejected = report["rejected"].as_array().expect("a list");
+        let torn = rejected.iter().find(|told| told["name"] == "torn.md");
+        let why = torn.expect("the post")["why"].as_str().expect("a reason");
+        assert!(why.contains("secret.png"), "{why}");
+        for wrong in ["issue.md", "error[", ":7:"] {
+            assert!(!why.contains(wrong), "{wrong}: {why}");
+        }
         assert_eq!(
             (
                 fate(&report, "new"),
                 report["rejected"].as_array().map(Vec::len)
             ),
-            (2, Some(2)),
+            (2, Some(3)),
             "{report}"
         );
+        std::fs::remove_file(folder.join("torn.md")).expect("a file");
         // Another issue has the name already.
         assert!(site.get("/archive/bees-2").await.text().contains("Hum."));
         assert_eq!(
@@ -264,6 +278,136 @@ on_both!(
         let (code, _, error) = site.command(&["archive", "import", "/nowhere/at/all"]);
         assert_eq!(code, Some(1));
         assert!(error.contains("there is no `/nowhere/at/all`"), "{error}");
+        site.stop().await;
+    }
+);
+
+/// A PNG of one colour.
+fn png(color: u8) -> Vec<u8> {
+    let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([color, 1, 2]));
+    let mut octets = std::io::Cursor::new(Vec::new());
+    let written = picture.write_to(&mut octets, image::ImageFormat::Png);
+    written.expect("a picture");
+    octets.into_inner()
+}
+
+on_both!(
+    images_of_the_export_are_our_own_and_links_between_its_issues_lead_to_our_pages,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        let posts = "post_id,post_date,is_published,email_sent_at,type,audience,title,subtitle\n\
+            11.first,2023-05-01T10:00:00.000Z,true,,newsletter,everyone,The first,\n\
+            12.second,2023-05-08T10:00:00.000Z,true,,newsletter,everyone,The second,\n\
+            13.paid,2023-05-09T10:00:00.000Z,true,,newsletter,only_paid,For money,\n";
+        let first =
+            "<p>One. <a href=\"https://mine.substack.com/p/second?utm_source=x\">The next</a>.</p>";
+        let wrapped = "https://substackcdn.com/image/fetch/w_1456/\
+            https%3A%2F%2Fs3.example%2Fpublic%2Fimages%2F0a1b_8x8.png";
+        let second = format!(
+            "<p>Two. <a href=\"https://www.mine.substack.com/p/first/\">Before</a>, \
+             <a href=\"https://mine.substack.com/p/paid\">for money</a>, \
+             <a href=\"https://theirs.substack.com/p/first\">another</a>.</p>\
+             <p><img src=\"{wrapped}\" alt=\"Ours\"></p>\
+             <p><img src=\"https://elsewhere.example/gone.png\" alt=\"Theirs\"></p>"
+        );
+        let paid = "<p>Paid.</p>";
+        let picture = png(7);
+        let packed = archive(&[
+            ("export/posts.csv", posts.as_bytes()),
+            ("export/posts/11.first.html", first.as_bytes()),
+            ("export/posts/12.second.html", second.as_bytes()),
+            ("export/posts/13.paid.html", paid.as_bytes()),
+            ("export/images/0a1b_8x8.png", picture.as_slice()),
+        ]);
+        std::fs::write(site.export("export.zip"), packed).expect("a file");
+        let (_, plan) = site.import("export.zip", &["--dry-run"]);
+        let (code, report) = site.import("export.zip", &[]);
+        assert_eq!((code, fate(&report, "new")), (Some(0), 3), "{report}");
+        let two = |report: &Value| {
+            let shelved = report["shelved"].as_array().expect("a list").clone();
+            let two = shelved.into_iter().find(|done| done["slug"] == "second");
+            two.expect("the second")
+        };
+        for report in [&plan, &report] {
+            let two = two(report);
+            assert_eq!(
+                (&two["links"], &two["images"]),
+                (&json!(1), &json!(1)),
+                "{two}"
+            );
+            assert_eq!(two["remote"], json!(["https://elsewhere.example/gone.png"]));
+            assert_eq!(report["hosts"], json!(["mine.substack.com"]));
+        }
+        let page = site.get("/archive/first").await.text();
+        assert!(
+            page.contains("http://127.0.0.1:8080/archive/second\""),
+            "{page}"
+        );
+        let page = site.get("/archive/second").await.text();
+        for part in [
+            "http://127.0.0.1:8080/archive/first\"",
+            // What has no page here is still read there, and another's issue is not ours.
+            "https://mine.substack.com/p/paid",
+            "https://theirs.substack.com/p/first",
+            "https://elsewhere.example/gone.png",
+        ] {
+            assert!(page.contains(part), "{part} in {page}");
+        }
+        assert!(!page.contains("substackcdn.com"), "{page}");
+        let (_, own) = page.split_once("/i/").expect("an image of ours");
+        let image = site.get(&format!("/i/{}", &own[..64])).await;
+        assert_eq!(
+            (image.status, image.header("content-type")),
+            (200, Some("image/png"))
+        );
+        let (_, again) = site.import("export.zip", &[]);
+        assert_eq!(fate(&again, "known"), 3, "{again}");
+        let zip = site.export("export.zip");
+        let (_, out, _) = site.command(&["archive", "import", zip.to_str().expect("UTF-8")]);
+        for line in [
+            "images that are kept here now: 1",
+            "links between issues that lead here now, and not to mine.substack.com: 2",
+            "second: https://elsewhere.example/gone.png",
+        ] {
+            assert!(out.contains(line), "{line} in {out}");
+        }
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_copy_of_a_whole_ghost_site_brings_its_images,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        let html = "<p>Hum, as <a href=\"__GHOST_URL__/bees/\">before</a>.</p>\
+            <img src=\"__GHOST_URL__/content/images/2022/01/wasp.png\" alt=\"A wasp\">";
+        let post = |slug: &str, html: &str| {
+            json!({ "slug": slug, "title": slug, "html": html, "status": "published", "type": "post",
+                "visibility": "public", "published_at": "2022-01-02T03:04:05.000Z" })
+        };
+        let posts = json!([post("bees", "<p>Buzz.</p>"), post("wasps", html)]);
+        let export = json!({ "db": [{ "data": { "posts": posts } }] }).to_string();
+        let (picture, other) = (png(8), png(9));
+        let packed = archive(&[
+            ("data/my-site.json", export.as_bytes()),
+            ("content/images/2022/01/wasp.png", picture.as_slice()),
+            ("content/images/2021/01/wasp.png", other.as_slice()),
+        ]);
+        std::fs::write(site.export("ghost.zip"), packed).expect("a file");
+        let (code, report) = site.import("ghost.zip", &[]);
+        assert_eq!((code, fate(&report, "new")), (Some(0), 2), "{report}");
+        let page = site.get("/archive/wasps").await.text();
+        assert!(
+            page.contains("http://127.0.0.1:8080/archive/bees\""),
+            "{page}"
+        );
+        let (_, own) = page.split_once("/i/").expect("an image of ours");
+        let image = site.get(&format!("/i/{}", &own[..64])).await;
+        assert_eq!(image.status, 200);
+        let red = image::load_from_memory(&image.body)
+            .expect("a picture")
+            .to_rgb8()[(0, 0)];
+        assert_eq!(red[0], 8, "the one of that year");
         site.stop().await;
     }
 );

@@ -181,13 +181,17 @@ on_both!(
             "subscribers",
             "undo-signups",
             "--from",
-            "2026-11-01T11:00:00Z",
+            "2026-11-01 12:00 Europe/Berlin",
             "--to",
             "2026-11-02T00:00:00Z",
             "--yes",
         ]);
         assert_eq!(code, Some(0), "{told}");
-        assert_eq!(told, format!("unconfirmed signups taken back: {before}\n"));
+        assert!(told.contains("Sun 1 Nov 2026 11:00"), "{told}");
+        assert!(
+            told.ends_with(&format!(" taken back: {before}\n")),
+            "{told}"
+        );
         assert_eq!(site.db.number(pending).await, 0);
         let people = "select count(*) from subscribers";
         assert_eq!(site.db.number(people).await, 20);
@@ -253,6 +257,53 @@ on_both!(
         // Two hours later it is calm.
         site.app.clock.advance(Duration::from_secs(2 * 3_600));
         assert!(!form(&site, "203.0.2.1").await.1);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    the_brake_does_not_tell_whether_an_address_is_known,
+    async |engine: Engine| {
+        let config = TestSite::config(&[("open = true", "open = true\nproof_bits = 8\nbrake = 2")]);
+        let site = TestSite::with(engine, &config, |_| {}).await;
+        site.seed_run(2).await;
+        site.db
+            .exec(
+                "insert into suppressions (hash, reason, created_at)
+                 select hash, 'complained', 0 from subscribers where id = 1001",
+            )
+            .await;
+        // A stranger, a reader, one who is never mailed, and one who was mailed a moment ago.
+        let targets = [
+            "unknown@example.org",
+            "reader0@example.org",
+            "reader1@example.org",
+            "unknown@example.org",
+        ];
+        let mails = "select count(*) from system_mails where kind = 'confirm'";
+        for (round, target) in targets.into_iter().enumerate() {
+            // The hour is filled to the limit with addresses of one's own.
+            for n in 0..2 {
+                let client = format!("10.{round}.{n}.1");
+                let (token, works) = form(&site, &client).await;
+                assert!(!works, "{target}");
+                site.app.clock.advance(Duration::from_secs(5));
+                let own = format!("own{round}-{n}@example.net");
+                let answer = send(&site, &client, &own, &token, "").await;
+                assert_eq!(answer.status, 200);
+            }
+            let client = format!("10.{round}.9.1");
+            let (token, works) = form(&site, &client).await;
+            assert!(!works, "{target}");
+            site.app.clock.advance(Duration::from_secs(5));
+            let answer = send(&site, &client, target, &token, "").await;
+            assert_eq!(answer.status, 200);
+            assert!(form(&site, &client).await.1, "{target}: at once");
+            site.app.clock.advance(Duration::from_secs(2));
+            assert!(form(&site, &client).await.1, "{target}: a little later");
+            site.app.clock.advance(Duration::from_secs(3 * 3_600));
+        }
+        assert_eq!(site.db.number(mails).await, 2 * 4 + 1);
         site.stop().await;
     }
 );

@@ -1,5 +1,7 @@
 //! Readers who leave while the database takes no writes: the answer is kept, and comes into force.
 
+use std::time::Duration;
+
 use pressrun::token::Claim;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor};
@@ -7,6 +9,7 @@ use sqlx::{ConnectOptions, Executor};
 use crate::deliver::rig::until;
 use crate::harness::{Engine, block_on};
 use crate::http::site::{TestSite, unsubscribe};
+use crate::on_both;
 
 #[test]
 fn who_leaves_while_the_database_is_locked_has_left() {
@@ -23,7 +26,7 @@ fn who_leaves_while_the_database_is_locked_has_left() {
         let one_click = "List-Unsubscribe=One-Click";
         let (first, second, third) = tokio::join!(
             site.post(&links[0], one_click),
-            site.post(&links[1], "answer=leave&reason=often"),
+            site.post(&links[1], "answer=leave&reason=too-much&words=Every+day"),
             site.post(&links[2], "answer=leave-all"),
         );
         for answer in [&first, &second, &third] {
@@ -44,6 +47,13 @@ fn who_leaves_while_the_database_is_locked_has_left() {
         });
         assert!(left.await);
         assert_eq!(site.status(1003).await, "confirmed");
+        let why = "select reason || ': ' || words from leave_reasons where subscription = 1001";
+        assert_eq!(
+            site.db.text(why).await.as_deref(),
+            Some("too-much: Every day")
+        );
+        let all = "select count(*) from subscriptions where status = 'unsubscribed'";
+        assert_eq!(site.db.number(all).await, 4, "the third left two lists");
         let emptied = until(async || std::fs::read(&journal).is_ok_and(|found| found.is_empty()));
         assert!(emptied.await);
         site.stop().await;
@@ -85,3 +95,50 @@ fn a_journal_that_a_killed_process_left_is_in_force_before_anything_is_sent() {
         site.stop().await;
     });
 }
+
+on_both!(
+    a_leaving_that_is_brought_in_twice_takes_nobody_off_who_has_come_back,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let folder = site.app.path(&site.app.config.paths.state);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let Claim::Unsubscribe(subscription, delivery) = unsubscribe(0) else {
+            unreachable!("it is one");
+        };
+        let leaving = |id: i64, at| {
+            let line = serde_json::json!({ "leaving": {
+                "id": id, "subscription": subscription, "delivery": delivery, "everywhere": true,
+                "at": at, "evidence": {}, "reason": ["too-much", "Every day"],
+            }});
+            std::fs::write(folder.join("leaving.journal"), format!("{line}\n")).expect("a file");
+        };
+        let brought_in = async || {
+            let (_say, stop) = tokio::sync::watch::channel(false);
+            let taken = pressrun::deliver::Engine::take(site.app.clone(), stop).await;
+            drop(taken.expect("an engine"));
+        };
+        let asked = site.app.clock.now();
+        leaving(77, asked);
+        brought_in().await;
+        assert_eq!(site.status(1000).await, "unsubscribed");
+        assert_eq!(site.status(101_000).await, "unsubscribed");
+        assert_eq!(site.counter("departed").await, 1);
+        let path = format!("/u/{}", site.token(unsubscribe(0)));
+        assert_eq!(site.post(&path, "answer=return").await.status, 200);
+        assert_eq!(site.status(1000).await, "confirmed");
+        // Its process was killed before it emptied the journal. No clock says which of the two came first.
+        leaving(77, asked.after(Duration::from_secs(7_200)));
+        brought_in().await;
+        assert_eq!(site.status(1000).await, "confirmed");
+        assert_eq!(site.status(101_000).await, "confirmed");
+        let why = "select count(*) from leave_reasons";
+        assert_eq!(site.db.number(why).await, 0);
+        // Another wish of hers is one.
+        leaving(78, asked.after(Duration::from_secs(7_200)));
+        brought_in().await;
+        assert_eq!(site.status(1000).await, "unsubscribed");
+        assert_eq!(site.db.number(why).await, 1);
+        site.stop().await;
+    }
+);

@@ -1,10 +1,12 @@
 //! The one writer of events: every event once, every reader once, on every counter.
 
+use std::time::Duration;
+
 use pressrun::event::{Event, EventKind, Evidence};
 use pressrun::token::Claim;
 use pressrun::track::Tracker;
 
-use super::site::{NOON, TestSite, delivery, unsubscribe};
+use super::site::{NOON, RUN, TestSite, delivery, unsubscribe};
 use super::wire::request;
 use crate::harness::Engine;
 use crate::on_both;
@@ -45,6 +47,48 @@ on_both!(
         let second = "select opened from blocks where run_id = 2 and block = 1";
         assert_eq!(site.db.number(second).await, 44);
         assert_eq!(site.tracker.lost(), 0);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    the_links_of_one_copy_always_lead_on_and_store_no_more_than_its_share,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let open = format!("/o/{}", site.token(Claim::Open(delivery(0))));
+        for _ in 0..60 {
+            let answer = site.get(&open).await;
+            assert_eq!((answer.status, answer.body.len()), (200, 43));
+        }
+        let click = || event(EventKind::Click, 0, Some(1));
+        let clicks = (0..400).map(|_| site.tracker.record(click()));
+        let answered = futures::future::join_all(clicks).await;
+        assert!(answered.iter().all(|done| *done), "nobody waits for these");
+        let click = format!("/c/{}", site.token(Claim::Click(delivery(0), 0)));
+        assert_eq!(site.get(&click).await.status, 302);
+        // Another copy has a share of its own.
+        let other = event(EventKind::Open, 1, None);
+        assert!(site.tracker.record(other).await);
+        assert_eq!(site.counter("opens").await, 51);
+        assert_eq!(site.counter("opened").await, 2);
+        assert_eq!(site.counter("clicks").await, 300);
+        assert_eq!(site.tracker.dropped(), 10 + 101);
+        assert_eq!(site.tracker.lost(), 0);
+        // And so has this one tomorrow.
+        site.app.clock.advance(Duration::from_secs(86_400));
+        site.get(&open).await;
+        assert_eq!(site.counter("opens").await, 52);
+        assert_eq!(site.db.number("select count(*) from events").await, 352);
+        // What was dropped is told in one number.
+        site.tracker.close().await;
+        assert_eq!(
+            site.app.store.dropped_events(RUN).await.expect("a read"),
+            111
+        );
+        let (code, told, error) = site.command(&["events", "week-1"]);
+        assert_eq!(code, Some(0), "{error}");
+        assert!(told.contains("111 more are not kept"), "{told}");
         site.stop().await;
     }
 );

@@ -352,7 +352,7 @@ on_both!(
         stream.write_all(head.as_bytes()).await.expect("a request");
         let mut seen = String::new();
         read_until(&mut stream, &mut seen, "event: run").await;
-        let ended = tokio::time::timeout(Duration::from_secs(8), author.stop()).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), author.stop()).await;
         ended.expect("the site ends while a page listens");
     }
 );
@@ -361,7 +361,7 @@ on_both!(
 async fn read_until(stream: &mut TcpStream, seen: &mut String, wanted: &str) {
     let mut part = [0; 4096];
     while !seen.contains(wanted) {
-        let read = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut part)).await;
+        let read = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut part)).await;
         let read = read.unwrap_or_else(|_| panic!("waited for `{wanted}`: {seen}"));
         let read = read.expect("octets");
         assert!(read > 0, "the end came before `{wanted}`: {seen}");

@@ -98,6 +98,78 @@ on_both!(
 );
 
 on_both!(
+    a_column_that_will_be_taken_by_its_name_is_told_before_the_address_is_found,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        declare(&site, "[fields.city]\ntype = \"text\"\n");
+        let table = "Contact,City,Name\nann@x.example,Ulm,Ann\n";
+        let page = site.upload("odd.csv", table, &FORM).await.text();
+        for held in ["City, as the header says", "Name, as the header says"] {
+            assert!(page.contains(held), "{held}: {page}");
+        }
+        let body = format!("upload={}&field_email=Contact", upload_key(&page));
+        let look = site.press_admin("/imports/map", &body).await.text();
+        let body = format!("upload={}", upload_key(&look));
+        site.press_admin("/imports/take", &body).await;
+        let ann = "select name || fields from subscribers where address = 'ann@x.example'";
+        let ann = site.db.text(ann).await.expect("a reader");
+        assert_eq!(ann, "Ann{\"city\":\"Ulm\"}");
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_file_that_takes_much_of_a_list_asks_before_it_does,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(40).await;
+        let mut table = String::from("email,status\n");
+        (0..3).for_each(|n| table.push_str(&format!("reader{n}@example.org,unsubscribed\n")));
+        let page = site.upload("off.csv", &table, &FORM).await.text();
+        assert!(
+            page.contains("3 of 40 readers of weekly (8 %) would get no mail any more"),
+            "{page}"
+        );
+        let left = "select count(*) from subscriptions where status = 'unsubscribed'";
+        let body = format!("upload={}", upload_key(&page));
+        let asked = site.press_admin("/imports/take", &body).await;
+        assert_eq!(asked.status, 200, "{}", asked.text());
+        assert!(asked.text().contains("name=\"accept\""), "{}", asked.text());
+        assert_eq!(site.db.number(left).await, 0);
+        let body = format!("upload={}&accept=taken-off", upload_key(&asked.text()));
+        let taken = site.press_admin("/imports/take", &body).await;
+        assert_eq!(taken.header("location"), Some("/imports/1"));
+        assert_eq!(site.db.number(left).await, 3);
+        // On the command line the same, in its own words.
+        std::fs::write(
+            site.app.base.join("off.csv"),
+            table.replace("reader", "reader1"),
+        )
+        .expect("a file");
+        let file = site.app.base.join("off.csv");
+        let import = [
+            "subscribers",
+            "import",
+            file.to_str().expect("UTF-8"),
+            "--list",
+            "weekly",
+        ];
+        let (code, said, _) = site.command(&[&import[..], &["--dry-run"]].concat());
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("3 of 37 readers of `weekly` (9 %)"), "{said}");
+        assert!(said.contains("--accept taken-off"), "{said}");
+        let (code, _, said) = site.command(&import);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("`--accept taken-off`"), "{said}");
+        assert_eq!(site.db.number(left).await, 3);
+        let (code, said, _) = site.command(&[&import[..], &["--accept", "taken-off"]].concat());
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(site.db.number(left).await, 6);
+        site.stop().await;
+    }
+);
+
+on_both!(
     rejected_rows_come_back_as_a_file_that_can_be_mended_and_imported,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;
@@ -172,7 +244,7 @@ on_both!(
     a_file_over_a_slow_line_comes_in_though_no_form_may_take_so_long,
     async |engine: Engine| {
         let site = TestSite::with(engine, &TestSite::config(&[]), |limits| {
-            limits.request_deadline = Duration::from_secs(1);
+            limits.request_deadline = Duration::from_secs(3);
         })
         .await;
         let body = "--edge\r\nContent-Disposition: form-data; name=\"list\"\r\n\r\nweekly\r\n\
@@ -192,7 +264,7 @@ on_both!(
             stream.write_all(head.as_bytes()).await.expect("a head");
             stream.write_all(first.as_bytes()).await.expect("a part");
             if whole {
-                tokio::time::sleep(Duration::from_millis(1_500)).await;
+                tokio::time::sleep(Duration::from_millis(3_500)).await;
                 stream.write_all(rest.as_bytes()).await.expect("the rest");
             }
             let mut answer = Vec::new();

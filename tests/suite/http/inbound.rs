@@ -51,6 +51,12 @@ impl TestSite {
         self.db.number("select count(*) from suppressions").await
     }
 
+    /// The field of a copy by which its reader leaves, with the link on this site.
+    fn unsubscribed_by(&self, site: &str, seq: u32) -> String {
+        let token = self.token(unsubscribe(seq));
+        format!("List-Unsubscribe: <{site}/u/{token}>,\n <mailto:leave+x@bounce.example>")
+    }
+
     fn sender(&self, seq: u32) -> String {
         envelope_sender(&self.app.keyring, delivery(seq), "bounce.example")
     }
@@ -156,11 +162,11 @@ on_both!(
         site.seed_run(4).await;
         let path = complaint(&format!("Return-Path: <{}>", site.sender(0)));
         assert_eq!(site.inbound(&path).await, Taken::Complained);
-        let token = site.token(unsubscribe(1));
-        let list = complaint(&format!(
-            "List-Unsubscribe: <https://news.example/u/{token}>,\n <mailto:leave+x@bounce.example>"
-        ));
-        assert_eq!(site.inbound(&list).await, Taken::Complained);
+        // The link to leave stands in every copy that is passed on: by it alone a reader leaves that list, no more.
+        let list = complaint(&site.unsubscribed_by("http://127.0.0.1:8080", 1));
+        assert_eq!(site.inbound(&list).await, Taken::ComplainedOf);
+        assert_eq!(site.status(1001).await, "unsubscribed");
+        assert_eq!(site.status(101_001).await, "confirmed");
         let other = path.replace(&site.sender(0), &site.sender(2));
         let other = other.replace("Feedback-Type: abuse", "Feedback-Type: not-spam");
         assert_eq!(
@@ -168,11 +174,11 @@ on_both!(
             Taken::Nothing("a report that is no complaint")
         );
         let reasons = "select count(*) from suppressions where reason = 'complained'";
-        assert_eq!(site.db.number(reasons).await, 2);
+        assert_eq!(site.db.number(reasons).await, 1);
         // The same reports once more tell nothing new.
-        for again in [&path, &list] {
-            assert_eq!(site.inbound(again).await, Taken::Complained);
-        }
+        assert_eq!(site.inbound(&path).await, Taken::Complained);
+        assert_eq!(site.inbound(&list).await, Taken::ComplainedOf);
+        assert_eq!(site.db.number(reasons).await, 1);
         let events = "select count(*) from events where kind = 'complaint' and run_id = 2";
         assert_eq!(site.db.number(events).await, 2);
         assert_eq!(site.counter("complained").await, 2);
@@ -192,6 +198,26 @@ on_both!(
             .collect();
         let complaint = EventKind::Complaint;
         assert_eq!(kinds, [(0, complaint), (1, complaint)]);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_complaint_with_a_link_on_another_site_is_about_no_mail_of_ours,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(1).await;
+        for site_of_theirs in [
+            "http://evil",
+            "http://127.0.0.1:8080.evil.example",
+            "https://evil.example/?http://127.0.0.1:8080",
+        ] {
+            let forged = complaint(&site.unsubscribed_by(site_of_theirs, 0));
+            assert!(matches!(site.inbound(&forged).await, Taken::Nothing(_)));
+        }
+        assert_eq!(site.status(1000).await, "confirmed");
+        assert_eq!(site.suppressed().await, 0);
+        assert_eq!(site.counter("complained").await, 0);
         site.stop().await;
     }
 );

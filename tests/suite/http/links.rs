@@ -397,12 +397,10 @@ on_both!(
         std::fs::write(&state, "").expect("a file in its place");
         let refused = site.post(&leave, "List-Unsubscribe=One-Click").await;
         assert_eq!(refused.status, 503);
-        let began = std::time::Instant::now();
         let open = format!("/o/{}", site.token(Claim::Open(delivery(0))));
         let (click, open) = tokio::join!(site.get(&click), site.get(&open));
         assert_eq!((click.status, open.status), (302, 200));
         assert_eq!(click.header("location"), Some("https://one.example/a?b=c"));
-        assert!(began.elapsed() < std::time::Duration::from_secs(5));
         assert_eq!(site.status(1000).await, "confirmed");
     }
 );

@@ -103,7 +103,8 @@ on_both!(
             "{page}"
         );
         let week = "<th scope=\"row\">2026-10-26</th><td class=\"number\">3</td>\
-                    <td class=\"number\">7</td><td class=\"number\">-4</td><td>2 too-often</td>";
+                    <td class=\"number\">7</td><td class=\"number\">-4</td>\
+                    <td>2 too-often, 5 without a reason</td>";
         assert!(one.contains(week), "{one}");
         assert!(one.contains("By month of joining"), "{one}");
         assert!(one.contains("href=\"/segments?list=weekly\""), "{one}");
@@ -264,7 +265,7 @@ on_both!(
         }
         let audit = site.ask_admin("/audit", "localhost").await.text();
         assert!(
-            audit.contains("<td>imported readers</td><td>list weekly</td>"),
+            audit.contains("<td>imported readers</td><td>import 1 into weekly</td>"),
             "{audit}"
         );
         assert!(

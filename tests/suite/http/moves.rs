@@ -10,7 +10,7 @@ use pressrun::signup::house;
 use pressrun::subscriber::Status;
 use pressrun::token::Claim;
 
-use super::preferences::{freeze, manage};
+use super::preferences::{freeze, manage, manage_now};
 use super::site::TestSite;
 use crate::harness::Engine;
 use crate::on_both;
@@ -28,7 +28,7 @@ impl TestSite {
     }
 
     /// The confirm link in the mail to the address that this reader wished for.
-    async fn link_of_wish(&self, seq: i64) -> String {
+    pub async fn link_of_wish(&self, seq: i64) -> String {
         let reader = 1000 + seq;
         let key = format!("select key from address_changes where subscriber_id = {reader}");
         let key = SubscriptionKey(self.db.number(&key).await);
@@ -136,7 +136,7 @@ on_both!(
         // A wish that came true stands in no other's way.
         let further = site
             .post(
-                &manage(&site, 3),
+                &manage_now(&site, 3).await,
                 "answer=address&email=third%40example.org",
             )
             .await;
@@ -233,16 +233,15 @@ on_both!(
             let wish = format!("answer=address&email=wish{seq}%40example.net");
             site.post(&manage(&site, seq), &wish).await;
         }
-        let data = site.post(&manage(&site, 0), "answer=export").await.text();
-        let data: serde_json::Value = serde_json::from_str(&data).expect("JSON");
+        let data = site.data_of(0).await;
         assert_eq!(data["new_address"], "wish0@example.net");
-        // Erased before the mail has gone: it goes to nobody, and nothing waits for ever.
-        site.post(&manage(&site, 0), "answer=erase-for-good").await;
+        // Erased before the mails have gone: they go to nobody, and nothing waits for ever.
+        site.erase_reader(0).await;
         let states = "select count(*) from deliveries where run_id = 1 and state = ";
         let count = async |state: &str| site.db.number(&format!("{states}'{state}'")).await;
-        assert_eq!((count("queued").await, count("cancelled").await), (1, 1));
+        assert_eq!((count("queued").await, count("cancelled").await), (1, 3));
         let counters = "select queued * 10 + cancelled from blocks where run_id = 1";
-        assert_eq!(site.db.number(counters).await, 11);
+        assert_eq!(site.db.number(counters).await, 13);
         // Sent, and never confirmed: the address is forgotten with its link, whoever's it was.
         site.db
             .exec(
@@ -314,8 +313,8 @@ on_both!(
                 copy("Reader2@example.org"),
             ))
             .await;
-        let answer = site.post(&manage(&site, 0), "answer=erase-for-good").await;
-        assert!(answer.text().contains("Erased"), "{}", answer.text());
+        let answer = site.erase_reader(0).await;
+        assert!(answer.contains("Erased"), "{answer}");
         let suppressed = async |address: &str| {
             let hash = site.app.keyring.address_hash(address);
             let found = site.app.store.suppression(&hash).await.expect("a read");
@@ -341,9 +340,16 @@ on_both!(
         assert!(told.contains("suppressed"), "{told}");
         let kept = "select count(*) from deliveries where copy like '%old.example%'";
         assert_eq!(site.db.number(kept).await, 0);
-        // Pressed twice, it says the same.
-        let twice = site.post(&manage(&site, 0), "answer=erase-for-good").await;
-        assert_eq!(twice.body, answer.body);
+        // Her old links lead nowhere, and the page is kind to whoever was erased without saying that anybody was.
+        let gone = site.get(&manage(&site, 0)).await;
+        let never = site.get("/preferences/AAAAAAAAAAAAAAAAAAAA").await;
+        assert_eq!((gone.status, never.status), (404, 404));
+        assert_eq!(gone.body, never.body);
+        assert!(
+            gone.text().contains("asked to be erased"),
+            "{}",
+            gone.text()
+        );
         site.stop().await;
     }
 );
@@ -433,6 +439,8 @@ on_both!(
             confirm: false,
             consent: "they asked".into(),
             map: Vec::new(),
+            accept_taken_off: false,
+            by: None,
             dry_run: false,
         };
         let taken = async |text: &str| {
@@ -451,7 +459,7 @@ on_both!(
         let barred = format!("select count(*) from suppressions where hash = unhex('{hash}')");
         assert_eq!(site.db.number(&barred).await, 0);
         // Erased, she comes back under neither.
-        site.post(&manage(&site, 0), "answer=erase-for-good").await;
+        site.erase_reader(0).await;
         let tally = taken("email\nreader0@example.org\nnew@example.net\n").await;
         assert_eq!(tally.suppressed, 2);
         site.stop().await;

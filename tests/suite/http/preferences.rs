@@ -18,6 +18,14 @@ pub fn manage(site: &TestSite, seq: i64) -> String {
     format!("/preferences/{token}")
 }
 
+/// The link to a reader's page in a mail of now: another one since she moved to another address.
+pub async fn manage_now(site: &TestSite, seq: i64) -> String {
+    let key = 1000 + seq;
+    let key = format!("select coalesce(manage_key, key) from subscriptions where key = {key}");
+    let key = SubscriptionKey(site.db.number(&key).await);
+    format!("/preferences/{}", site.token(Claim::Manage(key)))
+}
+
 /// Freezes a run of the issue `slug` to the weekly and gives its number and how many take part.
 pub async fn freeze(site: &TestSite, slug: &str, monthly: bool) -> (RunId, i64) {
     let new = NewRun {
@@ -36,7 +44,7 @@ pub async fn freeze(site: &TestSite, slug: &str, monthly: bool) -> (RunId, i64) 
     };
     let now = site.app.clock.now();
     let store = &site.app.store;
-    let begun = store.begin_planned(&new, &plan, false, now).await;
+    let begun = store.begin_run(&new, &plan, None, false, now).await;
     let Begun::New(run) = begun.expect("a run") else {
         panic!("the run is not new");
     };
@@ -329,19 +337,19 @@ on_both!(
         site.db
             .exec("insert into tags (subscriber_id, tag) values (1000, 'paid'), (1000, 'jobs'), (1001, 'other')")
             .await;
-        let data = site.post(&path, "answer=export").await;
-        assert_eq!(data.header("content-type"), Some("application/json"));
-        let json: serde_json::Value = serde_json::from_str(&data.text()).expect("JSON");
+        let json = site.data_of(0).await;
         assert_eq!(json["address"], "Reader0@example.org");
         assert_eq!(json["tags"], serde_json::json!(["jobs", "paid"]));
         assert_eq!(json["new_address"], serde_json::Value::Null);
         assert_eq!(json["subscriptions"][0]["list"], "weekly");
         assert_eq!(json["mails"][0]["title"], "Week 1");
         assert_eq!(json["events"][0]["kind"], "open");
-        // Asked twice.
+        assert_eq!(json["events"][0]["issue"], "Week 1");
+        // Asked twice, and in her mailbox.
         assert_eq!(site.post(&path, "answer=erase").await.status, 200);
         assert_eq!(site.db.number("select count(*) from subscribers").await, 2);
-        assert_eq!(site.post(&path, "answer=erase-for-good").await.status, 200);
+        let erased = site.erase_reader(0).await;
+        assert!(erased.contains("Erased"), "{erased}");
         for (what, left) in [
             (
                 "select count(*) from subscribers where canonical = 'reader0@example.org'",

@@ -17,7 +17,7 @@ use super::site::{NOON, RUN, TestSite, delivery};
 use crate::harness::Engine;
 use crate::on_both;
 
-fn config(words: &str) -> String {
+pub fn config(words: &str) -> String {
     TestSite::config(&[("[signup]", &format!("[privacy]\n{words}\n[signup]"))])
 }
 
@@ -154,7 +154,7 @@ on_both!(
             seen(2, Some(0), 9_000, &reader()),
         ];
         store
-            .record_anonymously(&late, true)
+            .record_anonymously(&late, true, &site.app.chance)
             .await
             .expect("a write");
         assert_eq!(

@@ -1,6 +1,6 @@
 //! Subscribers on the author's site: found, looked at, taken off, suppressed, erased.
 
-use pressrun::id::SubscriptionKey;
+use pressrun::id::SubscriberId;
 use pressrun::store::readers;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -205,7 +205,7 @@ on_both!(
             assert!(page.contains(words), "{words}: {page}");
         }
         assert!(!page.contains("Reader2@example.org"));
-        let taken = site.app.store.export_reader(SubscriptionKey(1001)).await;
+        let taken = site.app.store.export_reader(SubscriberId(1001)).await;
         let consents = taken.expect("a reader").expect("her data").consents;
         let whats: Vec<_> = consents.iter().map(|one| &one["what"]).collect();
         let imported = "imported from old.csv: they asked me";

@@ -1,11 +1,10 @@
 //! A wrong link put right after sending.
 
-use std::time::Duration;
-
 use pressrun::id::{DeliveryKey, RunId};
 use pressrun::token::Claim;
 
 use super::site::TestSite;
+use crate::deliver::rig::until;
 use crate::harness::Engine;
 use crate::on_both;
 
@@ -33,15 +32,8 @@ on_both!(
         assert_eq!(code, Some(0), "{error}");
         assert!(out.starts_with(&format!("link 1 led to {old}\n")), "{out}");
         let right = "https://right.example/x%20y";
-        let mut followed = false;
-        for _ in 0..200 {
-            followed = site.get(&click).await.header("location") == Some(right);
-            if followed {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert!(followed, "the redirect does not follow");
+        let followed = until(async || site.get(&click).await.header("location") == Some(right));
+        assert!(followed.await, "the redirect does not follow");
         let page = site.get("/archive/bees").await.text();
         assert!(
             page.contains(right) && !page.contains("one.example"),

@@ -154,6 +154,8 @@ impl TestSite {
             confirm_revision: "confirm".into(),
             address_revision: "address".into(),
             moved_revision: "moved".into(),
+            data_revision: "data".into(),
+            erase_revision: "erase".into(),
             welcome_revision: Some("welcome".into()),
             goodbye_revision: Some("goodbye".into()),
         };
@@ -186,7 +188,8 @@ impl TestSite {
         db.exec(
             "insert into revisions (hash, slug, content, created_at)
              values ('rev', 'week-1', '{}', 0), ('confirm', 'confirm', '{}', 0),
-                    ('welcome', 'welcome', '{}', 0), ('address', 'address', '{}', 0), ('moved', 'moved', '{}', 0), ('goodbye', 'goodbye', '{}', 0)",
+                    ('welcome', 'welcome', '{}', 0), ('address', 'address', '{}', 0), ('moved', 'moved', '{}', 0),
+                    ('data', 'data', '{}', 0), ('erase', 'erase', '{}', 0), ('goodbye', 'goodbye', '{}', 0)",
         )
         .await;
         TestSite {
@@ -211,6 +214,8 @@ impl TestSite {
             confirm_revision: "confirm".into(),
             address_revision: "address".into(),
             moved_revision: "moved".into(),
+            data_revision: "data".into(),
+            erase_revision: "erase".into(),
             welcome_revision: None,
             goodbye_revision: None,
         };
@@ -405,7 +410,7 @@ impl TestSite {
     pub async fn stop(self) {
         self.stop.send(()).ok();
         for task in self.tasks {
-            let ended = tokio::time::timeout(Duration::from_secs(8), task).await;
+            let ended = tokio::time::timeout(Duration::from_secs(60), task).await;
             ended.expect("a listener ends at once").expect("no panic");
         }
         self.tracker.close().await;

@@ -104,7 +104,7 @@ fn judge(rendering: &Rendering, texts: &BTreeMap<String, String>) {
         }
         assert!(found.framed().len() < 5_000);
     }
-    for mark in &rendering.marks {
+    for mark in rendering.marks.iter().map(|mark| &mark.place) {
         within(&mark.file, mark.line, mark.column);
     }
 }
@@ -202,7 +202,10 @@ fn marks_lead_from_the_page_to_the_line() {
         .lines()
         .position(|line| line.contains("mj-class=\"loud\""));
     let line = text.expect("a text in the body") + 1;
-    let mark = rendering.marks.iter().position(|mark| mark.line == line);
+    let mark = rendering
+        .marks
+        .iter()
+        .position(|mark| mark.place.line == line);
     let class = format!("pr-at-{}", mark.expect("the text is marked"));
     assert!(html.contains(&class), "{class} is in no element");
 }

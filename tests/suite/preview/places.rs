@@ -51,6 +51,21 @@ closing words
 
 /// The line that a click on the block of `words` shows.
 fn line_of(frame: &str, places: &[serde_json::Value], words: &str) -> u64 {
+    let place = place_of(frame, places, words);
+    let file = place["file"].as_str().expect("a file");
+    assert!(
+        file.ends_with("/emails/issues/one/issue.md"),
+        "{words}: {file}"
+    );
+    place["line"].as_u64().expect("a line")
+}
+
+/// Where the block of `words` was written.
+fn place_of<'p>(
+    frame: &str,
+    places: &'p [serde_json::Value],
+    words: &str,
+) -> &'p serde_json::Value {
     let at = frame.find(words).unwrap_or_else(|| panic!("{words}"));
     // The innermost marked element around the words is the last one that opened before them.
     let (_, mark) = frame[..at].rsplit_once("pr-at-").expect("a mark");
@@ -58,12 +73,54 @@ fn line_of(frame: &str, places: &[serde_json::Value], words: &str) -> u64 {
     let number: usize = digits
         .and_then(|digits| digits.parse().ok())
         .expect("a number");
-    let file = places[number]["file"].as_str().expect("a file");
-    assert!(
-        file.ends_with("/emails/issues/one/issue.md"),
-        "{words}: {file}"
-    );
-    places[number]["line"].as_u64().expect("a line")
+    &places[number]
+}
+
+const HEAD: &str = "---
+title: The walk & the bee
+teaser: \"Hello [[first_name|you]]\"
+lang: en
+dates: { from: 2026-05-04, to: 2026-05-10 }
+theme: letter
+authors:
+  - name: Ada
+---
+
+one
+";
+
+#[test]
+fn what_the_front_matter_says_shows_the_line_of_its_key_and_who_draws_it() {
+    block_on(async {
+        for theme in ["digest", "letter", "magazine"] {
+            let shown = Shown::of(&HEAD.replace("letter", theme)).await;
+            let frame = shown.get("/frame").await.body;
+            // What is marked looks as what is sent.
+            assert!(!frame.contains(['\u{10f0f0}', '\u{10f0f1}']), "{theme}");
+            let (_, whole) = frame.split_once("</head>").expect("a body");
+            let title = whole.find(">The walk").expect("a title");
+            let body = &whole[whole[..title].rfind("pr-at-").expect("a mark")..];
+            let state = shown.state().await;
+            let places = state["places"].as_array().expect("places");
+            for (words, line) in [
+                (">The walk &amp; the bee", 2),
+                ("Hello ", 3),
+                ("2026", 5),
+                ("Ada", 8),
+            ] {
+                let body = if words == "2026" { whole } else { body };
+                assert_eq!(line_of(body, places, words), line, "{theme}: {words}");
+                let drawn = &place_of(body, places, words)["drawn"];
+                let file = drawn["file"].as_str().expect("a file");
+                assert!(
+                    file.ends_with(&format!("themes/{theme}/layout.mjml")),
+                    "{theme}: {file}"
+                );
+                assert!(drawn["line"].as_u64() > Some(1), "{theme}: {drawn}");
+            }
+            shown.end().await;
+        }
+    });
 }
 
 #[test]

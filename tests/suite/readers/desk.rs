@@ -56,6 +56,8 @@ impl Desk {
             confirm: false,
             consent: "they asked".into(),
             map: Vec::new(),
+            accept_taken_off: true,
+            by: None,
             dry_run: false,
         }
     }

@@ -31,14 +31,23 @@ impl Desk {
         let found = growth(&self.app).await;
         let net: i64 = found.growth.weeks.iter().map(|week| week.net).sum();
         assert_eq!(net, found.growth.subscribed, "{:?}", found.growth.weeks);
+        for week in &found.growth.weeks {
+            assert_eq!(week.why.values().sum::<i64>(), week.left, "{week:?}");
+        }
         found
     }
 
     async fn one_click(&self, name: &str) {
+        self.click(name, false).await;
+    }
+
+    async fn click(&self, name: &str, everywhere: bool) {
         let leaving = Leaving {
             subscription: self.key(name).await,
             delivery: None,
-            left: false,
+            id: 0,
+            everywhere,
+            reason: None,
             at: self.app.clock.now(),
             evidence: Evidence::default(),
         };
@@ -88,7 +97,7 @@ on_both!(
         let left = of(&before, "2026-07-27");
         assert_eq!(line(left), [0, 0, 5, -5]);
         let why: Vec<_> = left.why.iter().map(|(why, n)| (why.as_str(), *n)).collect();
-        assert_eq!(why, [("bounced", 1), ("too-much", 1)]);
+        assert_eq!(why, [("bounced", 1), ("too-much", 1), ("unsaid", 3)]);
 
         clock.advance(WEEK);
         desk.confirm("form").await;
@@ -152,8 +161,7 @@ on_both!(
         paused.await.expect("a write");
         assert_eq!(desk.balanced().await.growth.subscribed, 41);
         store.wake_paused(clock.now()).await.expect("a write");
-        let all = store.leave_all(desk.key("r0").await, clock.now()).await;
-        assert!(all.expect("a write"));
+        desk.click("r0", true).await;
         let (one, other) = (desk.key("r1").await, desk.key("r2").await);
         for (key, end) in [(one, End::Paused), (other, End::Unsubscribed)] {
             let ended = store.sunset(&[key.0], end, clock.now()).await;
@@ -174,6 +182,52 @@ on_both!(
         let undone = undo::run(&desk.app, import, false).await.expect("an undo");
         assert!(undone.removed > 20, "{undone:?}");
         desk.balanced().await;
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    whoever_leaves_has_left_for_some_reason,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let (store, clock) = (&desk.app.store, &desk.app.clock);
+        let rows: String = (0..9).map(|n| format!("r{n}@x.example\n")).collect();
+        desk.import(&format!("email\n{rows}")).await;
+        clock.advance(Duration::from_secs(60));
+        let why = async |desk: &Desk| {
+            let found = desk.balanced().await;
+            let why = of(&found, "2026-07-27").why.clone().into_iter();
+            why.map(|(why, number)| format!("{number} {why}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let off = desk
+            .import("email,status\nr0@x.example,unsubscribed\nr1@x.example,unsubscribed\n")
+            .await;
+        let quiet = desk.key("r2").await;
+        let ended = store
+            .sunset(&[quiet.0], End::Unsubscribed, clock.now())
+            .await;
+        assert_eq!(ended.expect("a write"), 1);
+        let gone = store.take_off(desk.key("r3").await, clock.now()).await;
+        assert!(gone.expect("a write"));
+        desk.one_click("r4").await;
+        assert_eq!(why(&desk).await, "1 author, 2 import, 1 sunset, 1 unsaid");
+        // What she says herself goes before what ended it for her.
+        let said = store.keep_reason(quiet, "other", "I was away", clock.now());
+        said.await.expect("a write");
+        assert_eq!(why(&desk).await, "1 author, 2 import, 1 other, 1 unsaid");
+        // She comes back and leaves again: by her own hand this time.
+        clock.advance(Duration::from_secs(60));
+        desk.confirm("r3").await;
+        clock.advance(Duration::from_secs(60));
+        desk.one_click("r3").await;
+        assert_eq!(why(&desk).await, "1 author, 2 import, 1 other, 2 unsaid");
+        let undone = undo::run(&desk.app, off.import.expect("a number"), false).await;
+        assert_eq!(undone.expect("an undo").put_back, 2);
+        assert_eq!(why(&desk).await, "1 author, 1 other, 2 unsaid");
+        desk.one_click("r0").await;
+        assert_eq!(why(&desk).await, "1 author, 1 other, 3 unsaid");
         desk.app.store.close().await;
     }
 );

@@ -1,13 +1,17 @@
 //! All that is kept of readers, out as JSON lines and in again.
 
+use std::time::Duration;
+
 use pressrun::app::App;
 use pressrun::chance::Chance;
-use pressrun::import::restore;
+use pressrun::hex::hex;
+use pressrun::import::{restore, undo};
 use pressrun::keyring::Keyring;
 use pressrun::store::Store;
 use pressrun::subscriber::Status;
 
 use super::desk::{Desk, NOON};
+use super::joined::growth;
 use crate::harness::{Database, Engine};
 use crate::on_both;
 
@@ -21,7 +25,30 @@ async fn furnished(engine: Engine) -> Desk {
                 paused@x.example,,,,paused,\n\
                 dead@x.example,,,,bounced,\n";
     desk.import(text).await;
-    desk.import("email\nsecond@x.example\nsaid@x.example\n")
+    desk.import("email\nsecond@x.example\nsaid@x.example\noff@x.example\nback@x.example\n")
+        .await;
+    let off = "email,status\noff@x.example,unsubscribed\n";
+    desk.app.clock.advance(Duration::from_secs(86_400));
+    desk.import(off).await;
+    let (_, back) = desk.reader("back@x.example").await.expect("a reader");
+    let (key, store) = (back[0].key, &desk.app.store);
+    store
+        .leave(key, desk.app.clock.now())
+        .await
+        .expect("a write");
+    desk.app.clock.advance(Duration::from_secs(86_400));
+    let returned = store.come_back(key, NOON, desk.app.clock.now()).await;
+    assert!(returned.expect("a write"));
+    let hash = hex(&desk.app.keyring.address_hash("ada@old.example"));
+    let hash = match engine {
+        Engine::Sqlite => format!("x'{hash}'"),
+        Engine::Postgres => format!("'\\x{hash}'::bytea"),
+    };
+    desk.database
+        .raw(&format!(
+            "insert into former_addresses (hash, subscriber_id, at, key, address)
+             select {hash}, id, 1004, 4242, 'Ada@old.example' from subscribers where canonical = 'ada@x.example'"
+        ))
         .await;
     desk.leave("said@x.example").await;
     desk.suppress("Never@x.example").await;
@@ -84,6 +111,11 @@ on_both!(
             r#""parting":{"at":"1970-01-01T00:00:01.003Z","reason":"other","words":"too =much"}"#,
             r#""tags":["early-bird","vip"]"#,
             r#""consents":[{"at":"1970-01-01T00:00:01.001Z","what":"confirm","list":"weekly"}"#,
+            r#""at":"1970-01-01T00:00:01.004Z","key":"4242","address":"Ada@old.example"}]"#,
+            r#""first_joined_at":"2026-07-31T08:00:00Z","returned_at":"2026-08-02T08:00:00Z""#,
+            r#""moves":[{"import":3,"what":"left","was":"confirmed","left_at":"2026-08-01T08:00:00Z"}]"#,
+            r#""left_why":"import""#,
+            r#"{"journal":{"list":"weekly","what":"joined","day":18022,"why":"","number":1}}"#,
         ] {
             assert!(exported.contains(expected), "{expected}\n{exported}");
         }
@@ -99,22 +131,71 @@ on_both!(
             let dry = restore::run(&app, &file, true, |_| {})
                 .await
                 .expect("a look");
-            assert_eq!((dry.added, dry.known), (6, 0));
+            assert_eq!((dry.added, dry.known), (8, 0));
             assert_eq!(lines(&app).await.lines().count(), 1);
             let done = restore::run(&app, &file, false, |_| {})
                 .await
                 .expect("a restore");
-            assert_eq!((done.added, done.known), (6, 0));
-            assert_eq!((done.lists, done.imports, done.suppressions), (2, 2, 2));
+            assert_eq!((done.added, done.known), (8, 0));
+            assert_eq!((done.lists, done.imports, done.suppressions), (2, 3, 2));
             assert_eq!(lines(&app).await, exported);
             // A second time, everything is known, and nothing changes.
             let again = restore::run(&app, &file, false, |_| {})
                 .await
                 .expect("a restore");
-            assert_eq!((again.added, again.known), (0, 6));
+            assert_eq!((again.added, again.known), (0, 8));
             assert_eq!(lines(&app).await, exported);
             app.store.close().await;
         }
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    a_list_that_moved_house_knows_whose_an_address_was_and_takes_its_imports_back,
+    async |engine: Engine| {
+        let desk = furnished(engine).await;
+        let file = desk.database.path().join("all.jsonl");
+        std::fs::write(&file, desk.lines().await).expect("a file");
+        let before = growth(&desk.app).await.growth;
+        let (mut app, database) = elsewhere(&desk, engine).await;
+        let done = restore::run(&app, &file, false, |_| {}).await;
+        done.expect("a restore");
+        // Past weeks are what they were, and so are the months in which readers first joined.
+        assert_eq!(growth(&app).await.growth, before);
+        let there = Desk {
+            app: app.clone(),
+            database,
+        };
+        let ada = there.reader("ada@x.example").await.expect("a reader").0.id;
+        let old = there.import("email\nada@old.example\n").await.tally;
+        assert_eq!((old.added, old.known), (0, 1), "that is Ada");
+        assert!(there.reader("ada@old.example").await.is_none());
+        let given_up = app.store.given_up(4242).await.expect("a read");
+        let given_up = given_up.expect("the link of the old address");
+        assert_eq!(given_up, ("Ada@old.example".to_owned(), false));
+        let (_, held) = there.reader("off@x.example").await.expect("a reader");
+        let by = app.store.taken_off_by(held[0].key).await.expect("a read");
+        assert_eq!(by, Some((held[0].key, 3)));
+        let undone = undo::run(&app, 3, false).await.expect("an undo");
+        assert_eq!(undone.put_back, 1);
+        assert_eq!(there.status("off@x.example").await, Some(Status::Confirmed));
+        // A copy from before she moved brings back nobody whom her own word moved since.
+        let lines = std::fs::read_to_string(&file).expect("a file");
+        let mine = format!("\"id\":\"{}\"", ada.0);
+        let old = |line: &str| match line.contains(&mine) {
+            true => line
+                .replace(&mine, "\"id\":\"7\"")
+                .replace("Ada@X.example", "Ada@old.example"),
+            false => line.to_owned(),
+        };
+        let lines: Vec<String> = lines.lines().map(old).collect();
+        std::fs::write(&file, lines.join("\n")).expect("a file");
+        app.chance = Chance::seeded(9);
+        let done = restore::run(&app, &file, false, |_| {}).await;
+        assert_eq!(done.expect("a restore").added, 0);
+        assert!(there.reader("ada@old.example").await.is_none());
+        app.store.close().await;
         desk.app.store.close().await;
     }
 );
@@ -171,7 +252,7 @@ on_both!(
         assert!(erased.expect("a write"));
         let done = restore::run(&desk.app, &file, false, |_| {}).await;
         let done = done.expect("a restore");
-        assert_eq!((done.added, done.known, done.suppressed), (0, 6, 0));
+        assert_eq!((done.added, done.known, done.suppressed), (0, 8, 0));
         assert!(desk.reader("ada@x.example").await.is_none());
         assert_eq!(
             desk.status("second@x.example").await,

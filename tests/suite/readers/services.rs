@@ -378,3 +378,33 @@ on_both!(
         desk.app.store.close().await;
     }
 );
+
+on_both!(
+    what_is_cut_of_a_long_cell_is_told_and_not_only_done,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        let (long, short) = ("x".repeat(900_000), "\u{e9}".repeat(1_000));
+        let text = format!(
+            "email,name,city\na@x.example,Ada,{short}\nb@x.example,Bo,{long}\nc@x.example,{},{long}\n",
+            "y".repeat(201)
+        );
+        let job = Import {
+            dry_run: true,
+            ..desk.job(&text)
+        };
+        let looked = import::run(&desk.app, &job, |_| {}).await;
+        let done = desk.import(&text).await;
+        assert_eq!(done.tally.added, 3);
+        for summary in [looked.expect("a look"), done] {
+            assert_eq!(summary.cut, 3);
+            assert_eq!(
+                summary.cut_as,
+                "`city` in line 3, 1000 of 900000 characters"
+            );
+            let notes = Outcome::from(&summary).notes();
+            assert_eq!(notes.len(), 1, "{notes:?}");
+            assert!(notes[0].contains("of 3 cells"), "{notes:?}");
+        }
+        desk.app.store.close().await;
+    }
+);

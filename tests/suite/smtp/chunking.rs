@@ -253,6 +253,18 @@ async fn an_answer_beyond_the_deadline_is_uncertain() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_the_dot_is_believed_once_nothing_is_left_over() {
+    // It says 450 before it has the message, takes that, and the next answer comes too late to show it.
+    let sink = sink(chunking()).await;
+    let mut hasty = relay(&sink.url());
+    hasty.dot_timeout = Duration::from_millis(100);
+    let mut session = open(&hasty).await.expect("a session");
+    let window = ["a+dot-450+latin1+early@x.example", "b+slow-500ms@x.example"];
+    let fates = send_window(&mut session, &window).await;
+    assert_eq!(known(&fates), ["MaybeSent", "MaybeSent"]);
+}
+
+#[tokio::test]
 async fn what_was_never_written_is_known_to_be_unsent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

@@ -7,6 +7,8 @@ use pressrun::smtp::error::{ErrorKind, Phase, Terminator};
 use pressrun::smtp::session::{Envelope, Offer};
 use pressrun::smtp::sink::{SinkCounts, SinkOptions};
 
+use crate::harness::Port;
+
 use super::{Fate, offer, open, relay, script, send, session, sink, taken};
 
 fn lockstep() -> SinkOptions {
@@ -271,8 +273,9 @@ async fn a_big_message_arrives_whole() {
 #[tokio::test]
 async fn a_relay_that_is_not_there_is_named() {
     let gone = sink(SinkOptions::default()).await;
-    let url = gone.url();
+    let (url, listened) = (gone.url(), gone.address());
     gone.shutdown().await;
+    let _kept = Port::at(listened);
     let error = open(&relay(&url)).await.expect_err("nobody listens");
     assert_eq!((error.phase, error.kind), (Phase::Connect, ErrorKind::Io));
     assert!(

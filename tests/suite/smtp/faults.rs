@@ -83,11 +83,11 @@ async fn a_relay_that_takes_its_time_over_every_command_is_left_before_the_dot()
 async fn the_dot_gets_all_of_its_time_however_much_the_message_has_taken() {
     let sink = sink(SinkOptions::default()).await;
     let relay = pressrun::config::Relay {
-        message_timeout: Duration::from_millis(800),
+        message_timeout: Duration::from_secs(3),
         ..relay(&sink.url())
     };
     let mut session = open(&relay).await.expect("a session");
-    let fates = send(&mut session, &["a+slow-1200ms@x.example"]).await;
+    let fates = send(&mut session, &["a+slow-3500ms@x.example"]).await;
     assert_eq!(fates.len(), 1);
     assert_eq!(fates[0].code(), 250);
     assert_eq!(sink.counts().accepted, 1);
@@ -260,14 +260,13 @@ async fn trickling_octets_do_not_stretch_a_deadline() {
     let mut hasty = relay(&sink.url());
     hasty.dot_timeout = Duration::from_millis(150);
     let mut session = open(&hasty).await.expect("a session");
-    let begun = std::time::Instant::now();
+    // Where each octet stretched it, the answer would be there in the end.
     let mut fates = send(&mut session, &["a@x.example"]).await;
     let error = fates.remove(0).error();
     assert_eq!(
         (error.kind, error.terminator),
         (ErrorKind::Timeout, Terminator::MaybeSent)
     );
-    assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
 /// Waits until the client has said something.

@@ -136,8 +136,8 @@ async fn converse(words: &[String], mode: Mode) -> Result<(Vec<Fate>, Vec<String
         }
         fates
     };
-    // Five deadlines at most before a session gives up.
-    let fates = timeout(Duration::from_secs(5), sending).await;
+    // Five deadlines at most before a session gives up: half a second, and many times that on a busy machine.
+    let fates = timeout(Duration::from_secs(60), sending).await;
     let fates = fates.map_err(|_| "the session hangs".to_owned())?;
     if matches!(mode, Mode::Window(_)) {
         // A sender closes a broken connection; what lies in the socket is still read by the relay.

@@ -1,5 +1,6 @@
 //! The sink itself: what it writes down, and that it does so before it answers.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use pressrun::clock::{Clock, Timestamp};
@@ -8,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Fate, message, send, session, sink};
+use crate::deliver::rig::until;
 
 #[tokio::test]
 async fn an_accepted_message_is_a_file_and_a_line_of_the_log() {
@@ -40,6 +42,14 @@ async fn an_accepted_message_is_a_file_and_a_line_of_the_log() {
         std::fs::read(store.join("000002.eml")).expect("a file"),
         message("a@x.example")
     );
+    // They hold addresses and links that work: nobody else on the machine reads them.
+    for file in [&store.join("000002.eml"), &log] {
+        let mode = std::fs::metadata(file)
+            .expect("a file")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
     let text = std::fs::read_to_string(log).expect("a log");
     let lines: Vec<serde_json::Value> = text
         .lines()
@@ -56,6 +66,23 @@ async fn an_accepted_message_is_a_file_and_a_line_of_the_log() {
         (&lines[0]["verdict"], &lines[1]["verdict"]),
         (&"answered".into(), &"cut".into())
     );
+}
+
+#[tokio::test]
+async fn a_folder_that_a_sink_makes_is_open_to_its_owner_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("made").join("mail");
+    let sink = sink(SinkOptions {
+        store: Some(store.clone()),
+        ..SinkOptions::default()
+    })
+    .await;
+    let mode = std::fs::metadata(&store)
+        .expect("a folder")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+    sink.shutdown().await;
 }
 
 /// What a client that says `said` hears until the sink is silent.
@@ -132,4 +159,30 @@ async fn commands_out_of_order_are_refused() {
     let codes: Vec<&str> = heard.lines().map(|line| &line[..3]).collect();
     let answers = &codes[codes.len() - 7..];
     assert_eq!(answers, ["503", "503", "250", "503", "554", "500", "221"]);
+}
+
+#[tokio::test]
+async fn messages_behind_so_many_are_answered_when_they_are_released() {
+    for last in ["c@x.example", "c+dot-554@x.example"] {
+        let sink = sink(SinkOptions::default()).await;
+        let mut session = session(&sink).await;
+        sink.hold_after(2);
+        let all = ["a@x.example", "b@x.example", last];
+        let sending = send(&mut session, &all);
+        tokio::pin!(sending);
+        let ended = async || {
+            let counts = sink.counts();
+            counts.accepted + counts.refused == 3
+        };
+        tokio::select! {
+            fates = &mut sending => panic!("the last was answered: {fates:?}"),
+            came = until(ended) => assert!(came, "{:?}", sink.counts()),
+        }
+        let wait = tokio::time::timeout(Duration::from_millis(100), &mut sending);
+        assert!(wait.await.is_err(), "it was answered while it is held");
+        sink.release();
+        let codes: Vec<u16> = sending.await.iter().map(Fate::code).collect();
+        let expected = if last.contains('+') { 554 } else { 250 };
+        assert_eq!(codes, [250, 250, expected]);
+    }
 }

@@ -184,9 +184,16 @@ impl Conversation {
         } else {
             count(&counters.refused, 1);
         }
+        let place = count(&counters.ended, 1);
         if script.cut.is_some() {
             self.closing = true;
             return Ok(());
+        }
+        if place > *self.shared.answered.borrow() {
+            self.flush().await?;
+            let mut answered = self.shared.answered.subscribe();
+            // It is there as long as this conversation.
+            answered.wait_for(|&most| place <= most).await.ok();
         }
         if !script.slow.is_zero() || !script.drip.is_zero() {
             self.flush().await?;

@@ -98,7 +98,12 @@ fn each_copy_of_an_issue_in_mjml_is_whole() {
         assert!(!text.contains("\n\n\n") && text.ends_with('\n'), "{text}");
     }
     let none = filled(&compiled.text, 0);
-    assert!(!none.contains("[1]") && none.contains("[3] "), "{none}");
+    let paid = filled(&compiled.text, 0b0001);
+    assert!(paid.contains("first link <https://link.example/"), "{paid}");
+    // The numbers of nobody have a gap.
+    for text in [none, paid] {
+        assert!(text.contains("[1] ") && !text.contains("[2]"), "{text}");
+    }
 }
 
 #[test]

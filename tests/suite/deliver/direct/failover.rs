@@ -6,11 +6,12 @@ use pressrun::id::RunId;
 use pressrun::run::why;
 use pressrun::smtp::sink::{Sink, SinkOptions};
 use pressrun::status::RunStatus;
+use pressrun::store::verify::DeliveryRow;
 
 use super::{Hosts, at, nobody_is_charged, wished, zone};
-use crate::deliver::rig::{Rig, until};
+use crate::deliver::rig::{Rig, Wish, until};
 use crate::dns::Nameserver;
-use crate::harness::Engine;
+use crate::harness::{Engine, Port};
 use crate::on_both;
 
 const DOMAINS: [&str; 4] = [
@@ -96,6 +97,7 @@ on_both!(
         for sink in hosts.sinks.drain(..) {
             sink.shutdown().await;
         }
+        let _kept: Vec<_> = addresses.iter().copied().map(Port::at).collect();
         rig.database.raw("update runs set slug = 'first'").await;
         let second = rig.begin().await;
         rig.wait_status(second, RunStatus::Finished).await;
@@ -215,6 +217,64 @@ on_both!(
         assert_eq!(charged.count(), 0);
     }
 );
+
+on_both!(
+    dead_domains_that_are_tried_first_keep_nobody_else_waiting,
+    async |engine: Engine| {
+        for dark in [false, true] {
+            let hosts = Hosts::plain(1).await;
+            let fine = "z.example MX 10 mx.z.example\nmx.z.example A 127.0.0.2\n";
+            // More than are looked up at a time.
+            let dead = (0..100).map(|number| format!("dead{number}.example"));
+            let dead: Vec<String> = dead.collect();
+            let line = |domain: &String| match dark {
+                true => format!("{domain} FAIL\n"),
+                false => format!("{domain} MX 10 mx.{domain}\nmx.{domain} A 127.0.1.9\n"),
+            };
+            let zone: String = dead.iter().map(line).collect();
+            let dns = Nameserver::start(&(zone + fine)).await;
+            let each = dead.iter().map(|domain| at(domain, 1));
+            let readers = each.chain([at("z.example", 10)]).collect::<Vec<_>>();
+            let wish = Wish {
+                readers: readers.concat(),
+                connections: 2,
+                url: Some("mx:".into()),
+                relay: "kind = \"mx\"\ntls = \"opportunistic\"",
+                send: "retry = [\"1h\"]\nprobe = \"20ms\"",
+                sections: format!(
+                    "[dns]\nnameserver = \"{}\"\ntimeout = \"1s\"\n[mx]\nport = {}\nprivate = true\n",
+                    dns.address, hosts.port
+                ),
+                ..Wish::default()
+            };
+            let rig = Rig::new(engine, wish).await;
+            let run = rig.begin().await;
+            let sending = rig.start().await;
+            let all = until(async || hosts.accepted(0) == 10).await;
+            assert!(all, "{} of 10; {}", hosts.accepted(0), rig.trouble().await);
+            // The dead ones wait for their own next try, and the relay is well.
+            let waiting = async || {
+                let rows = rig.rows(run).await;
+                let waits = |row: &&DeliveryRow| row.state == "queued" && row.reply.is_some();
+                rows.iter().filter(waits).count() == 100
+            };
+            assert!(until(waiting).await, "{}", rig.trouble().await);
+            let told = rig.trouble().await;
+            assert!(!told.contains("can be connected to"), "{told}");
+            sending.stop().await;
+            nobody_is_charged_but_the_sent(&rig, run).await;
+        }
+    }
+);
+
+async fn nobody_is_charged_but_the_sent(rig: &Rig, run: RunId) {
+    let rows = rig.rows(run).await;
+    let charged = rows
+        .iter()
+        .filter(|row| row.state != "sent" && row.attempts != 0);
+    assert_eq!(charged.count(), 0);
+    assert_eq!(rig.balanced(run).await.sent, 10);
+}
 
 on_both!(
     one_dead_domain_alone_is_the_domain_s_own_trouble,

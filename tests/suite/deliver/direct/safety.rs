@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::{Hosts, at, nobody_is_charged, sent, wished};
 use crate::deliver::rig::{Rig, until};
 use crate::dns::Nameserver;
-use crate::harness::{Engine, block_on};
+use crate::harness::{Engine, Port, block_on};
 use crate::on_both;
 
 /// A policy host on a loopback port.
@@ -284,6 +284,7 @@ on_both!(
         let port = hosts.port;
         hosts.sinks.remove(0).shutdown().await;
         let listen = SocketAddr::from(([127, 0, 0, 2], port));
+        let _kept = Port::at(listen);
         let impostor = SinkOptions {
             listen,
             ..tls(&stranger)

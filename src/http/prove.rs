@@ -1,0 +1,103 @@
+//! The page behind the link that was mailed to a reader who asked for her data, or to be erased.
+//!
+//! Promises: asking gets the same answer whatever comes of it, and so tells nothing to whoever has the link of her page
+//! alone; looking at the page changes nothing; a link that is too old looks like one that never was.
+
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use minijinja::context;
+
+use crate::address::EmailAddress;
+use crate::erasure;
+use crate::http::Public;
+use crate::http::fault::Fault;
+use crate::id::{SubscriberId, SubscriptionKey};
+use crate::store::proofs::{Act, Proven, Wish};
+use crate::track::fold;
+
+/// How long a mailed link works, and until when another is not mailed: whoever asks again has one in her mailbox.
+const LIFE: Duration = Duration::from_secs(86_400);
+
+/// Asked for, and told in the same words whether or not a mail goes out.
+pub(super) const ASKED: &str = "This needs your mailbox, because the link of this page stands in every mail that you pass on: a mail with \
+     another link is on its way to your address, or to the one before if you have just changed it. That link works for \
+     a day, and nothing is done until you press it. If no mail comes, answer to one of ours: a person does it then.";
+
+/// Asks the mailbox of the reader behind the page's link.
+pub(super) async fn ask(site: &Public, key: SubscriptionKey, act: Act) -> Result<(), Fault> {
+    let now = site.app.clock.now();
+    let wish = Wish {
+        subscription: key,
+        act,
+        key: site.app.chance.key(),
+        mailed_after: now.before(LIFE),
+        moved_after: now.before(site.app.config.signup.confirm_window),
+        revision: match act {
+            Act::Export => &site.site.data_revision,
+            Act::Erase => &site.site.erase_revision,
+        },
+        at: now,
+    };
+    let mailed = site.app.store.ask_proof(&wish).await?;
+    tracing::debug!(
+        mailed,
+        what = act.name(),
+        "a wish that the mailbox has to prove"
+    );
+    Ok(())
+}
+
+/// What was wished for under the key of a mailed link, if it was.
+pub(super) async fn wished(site: &Public, key: SubscriptionKey) -> Result<Option<Proven>, Fault> {
+    let since = site.app.clock.now().before(LIFE);
+    Ok(site.app.store.proven(key.0, since).await?)
+}
+
+/// The page: what is asked, and its buttons.
+pub(super) fn page(site: &Public, wish: &Proven, token: &str) -> Result<Response, Fault> {
+    let address = EmailAddress::parse(&wish.address).map_err(|_| Fault::NotFound)?;
+    let values = context! {
+        address => address.masked(), erase => wish.act == Act::Erase, token, dropped => false,
+    };
+    Ok(site.pages.render("prove.html", values))
+}
+
+/// One of the page's buttons.
+pub(super) async fn press(
+    site: &Public,
+    key: SubscriptionKey,
+    wish: &Proven,
+    answer: &str,
+) -> Result<Response, Fault> {
+    match (answer, wish.act) {
+        ("export", Act::Export) => export(site, wish.reader).await,
+        ("erase", Act::Erase) => {
+            erasure::erase(&site.app, wish.reader).await?;
+            Ok(site.pages.render("erased.html", context! {}))
+        }
+        ("not-me", _) => {
+            let fresh = site.app.chance.key();
+            site.app.store.refuse_proof(key.0, fresh).await?;
+            Ok(site.pages.render(
+                "prove.html",
+                context! { erase => wish.act == Act::Erase, dropped => true },
+            ))
+        }
+        _ => Err(Fault::Form),
+    }
+}
+
+async fn export(site: &Public, reader: SubscriberId) -> Result<Response, Fault> {
+    // What she did a moment ago is found by her deliveries once it is counted.
+    fold::catch_up(&site.app.store).await?;
+    let export = site.app.store.export_reader(reader).await?;
+    let export = export.ok_or(Fault::NotFound)?;
+    let text = serde_json::to_string_pretty(&export).map_err(|_| Fault::Broken)?;
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\""),
+    ];
+    Ok((headers, text).into_response())
+}

@@ -1,0 +1,163 @@
+//! A reader's data and her erasure: her page alone gives neither, because its link is passed on with her mails.
+
+use std::time::Duration;
+
+use pressrun::id::SubscriptionKey;
+use pressrun::token::Claim;
+
+use super::preferences::manage;
+use super::site::TestSite;
+use crate::harness::Engine;
+use crate::on_both;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl TestSite {
+    /// The link in the mail for which this reader's page asked.
+    pub async fn link_of_proof(&self, seq: i64, what: &str) -> String {
+        let reader = 1000 + seq;
+        let key =
+            format!("select key from proofs where subscriber_id = {reader} and what = '{what}'");
+        let key = SubscriptionKey(self.db.number(&key).await);
+        let issued = u32::try_from(self.app.clock.now().seconds()).expect("before 2106");
+        format!("/confirm/{}", self.token(Claim::Confirm(key, issued)))
+    }
+
+    /// What a reader gets who asks for her data and presses the link in her mailbox.
+    pub async fn data_of(&self, seq: i64) -> serde_json::Value {
+        self.post(&manage(self, seq), "answer=export").await;
+        let link = self.link_of_proof(seq, "export").await;
+        let data = self.post(&link, "answer=export").await;
+        assert_eq!(data.header("content-type"), Some("application/json"));
+        serde_json::from_str(&data.text()).expect("JSON")
+    }
+
+    /// Erases a reader as she does it herself, and gives the last page.
+    pub async fn erase_reader(&self, seq: i64) -> String {
+        let page = manage(self, seq);
+        self.post(&page, "answer=erase").await;
+        self.post(&page, "answer=erase-mail").await;
+        let link = self.link_of_proof(seq, "erase").await;
+        self.post(&link, "answer=erase").await.text()
+    }
+
+    /// Addresses to which mails of this revision wait.
+    async fn mailed(&self, revision: &str) -> i64 {
+        let mails = format!("select count(*) from system_mails where revision = '{revision}'");
+        self.db.number(&mails).await
+    }
+}
+
+on_both!(
+    the_link_of_a_forwarded_mail_neither_gets_the_data_nor_erases,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(3).await;
+        let readers = "select count(*) from subscribers";
+        let mut answers = Vec::new();
+        let row = "insert into suppressions (hash, reason, created_at)
+            select hash, 'complained', 0 from subscribers where id = 1001";
+        site.db.exec(row).await;
+        for (answer, revision) in [("export", "data"), ("erase-mail", "erase")] {
+            for (seq, mailed) in [(0, 1), (0, 1), (1, 1), (2, 2)] {
+                let page = site
+                    .post(&manage(&site, seq), &format!("answer={answer}"))
+                    .await;
+                assert_eq!(page.status, 200);
+                let text = page.text();
+                for secret in ["Reader", "confirm/", "\"events\""] {
+                    assert!(!text.contains(secret), "{secret}: {text}");
+                }
+                let (_, notice) = text.split_once("role=\"status\">").expect("a notice");
+                answers.push(notice.split_once("</p>").expect("its end").0.to_owned());
+                assert_eq!(site.mailed(revision).await, mailed, "{answer} of {seq}");
+            }
+        }
+        // Mailed now, mailed before, never to be mailed: nobody can tell.
+        assert!(
+            answers.iter().all(|said| *said == answers[0]),
+            "{answers:?}"
+        );
+        assert_eq!(site.db.number(readers).await, 3);
+        // What the page did before, it does no more.
+        let old = site.post(&manage(&site, 0), "answer=erase-for-good").await;
+        assert_eq!(old.status, 400);
+        assert_eq!(site.db.number(readers).await, 3);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    the_mailed_link_asks_once_more_and_does_what_was_asked_for_a_day,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let readers = "select count(*) from subscribers";
+        site.post(&manage(&site, 0), "answer=export").await;
+        site.post(&manage(&site, 0), "answer=erase-mail").await;
+        let data = site.link_of_proof(0, "export").await;
+        let erase = site.link_of_proof(0, "erase").await;
+        for (link, words) in [(&data, "Download my data"), (&erase, "Erase everything")] {
+            let page = site.get(link).await;
+            assert_eq!(page.status, 200);
+            assert!(page.text().contains(words), "{}", page.text());
+            assert!(!page.text().contains("Reader0@"), "masked: {}", page.text());
+        }
+        // The link for the one does not do the other, and looking does neither.
+        assert_eq!(site.post(&data, "answer=erase").await.status, 400);
+        assert_eq!(site.post(&erase, "answer=export").await.status, 400);
+        assert_eq!(site.db.number(readers).await, 2);
+        let file = site.post(&data, "answer=export").await;
+        assert_eq!(
+            file.header("content-disposition"),
+            Some("attachment; filename=\"my-data.json\"")
+        );
+        let dropped = site.post(&data, "answer=not-me").await;
+        assert!(
+            dropped.text().contains("cut off its end"),
+            "{}",
+            dropped.text()
+        );
+        assert_eq!(site.post(&data, "answer=export").await.status, 404);
+        // Whoever did not ask is not mailed the sooner for having said so.
+        site.post(&manage(&site, 0), "answer=export").await;
+        assert_eq!(site.mailed("data").await, 1);
+        site.app.clock.advance(DAY);
+        assert_eq!(site.post(&erase, "answer=erase").await.status, 404);
+        assert_eq!(site.db.number(readers).await, 2);
+        site.post(&manage(&site, 0), "answer=export").await;
+        assert_eq!(site.mailed("data").await, 2);
+        let page = site.erase_reader(0).await;
+        assert!(page.contains("Nothing of you is left here"), "{page}");
+        assert_eq!(site.db.number(readers).await, 1);
+        // What still waited to be sent to her does not go out.
+        let waits = "select count(*) from deliveries where run_id = 1 and state = 'queued'";
+        assert_eq!(site.db.number(waits).await, 0);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    whoever_has_just_moved_a_reader_gets_her_links_neither,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(1).await;
+        site.post(
+            &manage(&site, 0),
+            "answer=address&email=thief%40example.net",
+        )
+        .await;
+        let wish = site.link_of_wish(0).await;
+        assert_eq!(site.post(&wish, "answer=confirm").await.status, 200);
+        site.post(&manage(&site, 0), "answer=export").await;
+        let to = "select address from system_mails where revision = 'data' order by seq desc";
+        let told = site.db.text(to).await;
+        assert_eq!(told.as_deref(), Some("Reader0@example.org"));
+        // Once the move cannot be taken back, the new address is hers.
+        site.app.clock.advance(DAY * 4);
+        site.post(&manage(&site, 0), "answer=export").await;
+        let told = site.db.text(to).await;
+        assert_eq!(told.as_deref(), Some("thief@example.net"));
+        site.stop().await;
+    }
+);
