@@ -1,5 +1,7 @@
 //! What every service is handed: the configuration, the store, the keys, time and chance.
 
+pub mod keys;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,9 +57,15 @@ impl App {
     }
 
     /// Fails where the database belongs to another keyring; a fresh database becomes this keyring's.
-    pub async fn claim(&self) -> anyhow::Result<()> {
+    pub async fn owned(&self) -> anyhow::Result<()> {
         ensure!(self.store.claim(&self.keyring).await?, FOREIGN);
         Ok(())
+    }
+
+    /// The same, also where the database knows another key under one of the keyring's numbers.
+    pub async fn claim(&self) -> anyhow::Result<()> {
+        self.owned().await?;
+        keys::note(&self.store, &self.keyring).await
     }
 
     /// The author's folder.
@@ -91,38 +99,69 @@ impl App {
         App::with_keys(config, folder, keyring, store::PATIENCE).await
     }
 
-    /// The same for who stops a run or looks at one, and signs nothing. Where the keyring cannot be read, keys that belong
-    /// to nothing stand in for it; gives what is wrong with it too, or that it is another database's.
-    pub async fn to_control(path: &Path) -> anyhow::Result<(App, Option<anyhow::Error>)> {
-        let (config, folder) = App::described(path, false)?;
-        match Keyring::load(&folder.join(&config.paths.keyring)) {
+    /// The same for who stops a run or looks at one, and signs nothing. Where the configuration has an error, its database
+    /// and paths are enough; where the keyring cannot be read, keys that belong to nothing stand in for it. Gives what is
+    /// wrong with either too, or that the keyring is another database's.
+    pub async fn to_control(path: &Path) -> anyhow::Result<(App, Vec<anyhow::Error>)> {
+        let mut faults = Vec::new();
+        let (config, folder) = match App::described(path, false) {
+            Ok(found) => found,
+            Err(fault) if Config::load(path).is_ok() => return Err(fault),
+            Err(fault) => {
+                let Ok(config) = Config::to_control(path) else {
+                    return Err(fault);
+                };
+                let folder = folder(path)?;
+                there(&config, folder).with_context(|| {
+                    format!("{fault:#}\nby `[database]` alone, whatever else is wrong")
+                })?;
+                faults.push(fault.context(
+                    "the configuration has an error, and only its `[database]` and `[paths]` are looked at",
+                ));
+                (config, folder)
+            }
+        };
+        let keyring = Keyring::load(&folder.join(&config.paths.keyring));
+        let stand_in = || Keyring::generate(&Chance::System, Clock::System.now());
+        let app = match keyring {
             Ok(keyring) => {
                 let app = App::with_keys(config, folder, keyring, store::PATIENCE).await?;
-                let foreign = app.claim().await.err();
-                Ok((app, foreign))
+                faults.extend(app.claim().await.err());
+                app
             }
             Err(fault) => {
-                let keyring = Keyring::generate(&Chance::System, Clock::System.now());
-                let app = App::with_keys(config, folder, keyring, store::PATIENCE).await?;
-                Ok((app, Some(fault)))
+                faults.push(fault);
+                App::with_keys(config, folder, stand_in(), store::PATIENCE).await?
             }
-        }
+        };
+        Ok((app, faults))
     }
 
     fn described(path: &Path, fresh: bool) -> anyhow::Result<(Config, &Path)> {
         let config = Config::load(path)?;
-        let folder = path
-            .parent()
-            .context("the configuration file stands in no folder")?;
-        let missing = Store::missing(config.database.url.expose_secret(), folder);
-        if let Some(file) = missing.filter(|_| !fresh) {
-            bail!(
-                "there is no database `{}` yet: `pressrun subscribers add` or `import`, `lists add`, or `pressrun serve` \
-                 makes it; where `pressrun serve` was told of another one by its environment (PRESSRUN_DATABASE__URL), \
-                 say the same to this command",
-                file.display()
-            );
+        let folder = folder(path)?;
+        if !fresh {
+            there(&config, folder)?;
         }
         Ok((config, folder))
     }
+}
+
+fn folder(path: &Path) -> anyhow::Result<&Path> {
+    path.parent()
+        .context("the configuration file stands in no folder")
+}
+
+/// Fails where the database of the configuration is a file that is not there.
+fn there(config: &Config, folder: &Path) -> anyhow::Result<()> {
+    let missing = Store::missing(config.database.url.expose_secret(), folder);
+    if let Some(file) = missing {
+        bail!(
+            "there is no database `{}` yet: `pressrun subscribers add` or `import`, `lists add`, or `pressrun serve` \
+             makes it; where `pressrun serve` was told of another one by its environment (PRESSRUN_DATABASE__URL), \
+             say the same to this command",
+            file.display()
+        );
+    }
+    Ok(())
 }

@@ -157,7 +157,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it stops a run or looks at one: nothing may keep a person from that, not even a keyring that is gone.
+    /// Whether it stops a run or looks at one: nothing may keep a person from that, not even a keyring that is gone, or
+    /// an error elsewhere in the configuration.
     fn signs_nothing(&self) -> bool {
         matches!(
             self,
@@ -245,8 +246,8 @@ impl Cli {
         let file = std::path::absolute(&self.config)?;
         let app = match self.command.signs_nothing() {
             true => {
-                let (app, fault) = App::to_control(&file).await?;
-                if let Some(fault) = fault {
+                let (app, faults) = App::to_control(&file).await?;
+                for fault in faults {
                     eprintln!("warning: {fault:#}");
                 }
                 app

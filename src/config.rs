@@ -25,6 +25,7 @@ pub mod load;
 pub mod mx;
 pub mod notify;
 pub mod privacy;
+mod rescue;
 mod schema;
 pub mod show;
 #[cfg(test)]

@@ -148,6 +148,12 @@ impl Signer {
         format!("v=DKIM1; k={kind}; p={public}")
     }
 
+    /// By what its signatures are known: name and key, so that another key under the name is told from it.
+    pub fn known_by(&self) -> String {
+        let key = STANDARD.encode(digest(&SHA256, self.record().as_bytes()));
+        format!("{} {}", self.record_name(), &key[..16])
+    }
+
     /// Octets of a signature.
     fn length(&self) -> usize {
         match &self.key {

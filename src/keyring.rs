@@ -1,12 +1,16 @@
 //! The keyring: the secrets behind signed links and the suppression list, in one file of mode 0600.
 //!
 //! Promises: a key per purpose by HKDF-SHA-256, rotation that keeps old mail working, refusal of a file
-//! that others may read, and no secret in `Debug`. Leaves DKIM keys to files of their own.
+//! that others may read, and no secret in `Debug`. A process that read it from its file follows the file:
+//! who rotates or revokes restarts nobody. Leaves DKIM keys to files of their own.
+
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context, bail};
 use base64::Engine;
@@ -19,6 +23,7 @@ use sha2::Sha256;
 use crate::chance::Chance;
 use crate::clock::Timestamp;
 use crate::keyfile;
+use crate::keyring::watch::{Doubt, Source};
 use crate::token::Purpose;
 
 /// Octets of a truncated tag: 128 bits (RFC 2104, section 5 asks for half the output or more).
@@ -32,13 +37,24 @@ const LOST: &str = "restore it from a backup, as no other one knows who is suppr
 type HmacSha256 = Hmac<Sha256>;
 
 /// Signing keys by id, and the key under which suppressed addresses are kept.
-#[derive(Clone)]
 pub struct Keyring {
+    held: RwLock<Arc<Held>>,
+    /// The file that is followed; none for keys that were made or parsed here.
+    source: Option<Source>,
+}
+
+/// What a keyring file says.
+struct Held {
     file: KeyringFile,
-    /// Prepared HMAC states, so that a token costs two compressions and no key schedule.
-    keys: BTreeMap<u8, [HmacSha256; 9]>,
+    keys: BTreeMap<u8, Prepared>,
     active: u8,
     suppression: HmacSha256,
+}
+
+/// HMAC states, so that a token costs two compressions and no key schedule.
+struct Prepared {
+    state: KeyState,
+    purposes: [HmacSha256; 9],
 }
 
 /// May a key sign, only verify, or neither?
@@ -69,10 +85,28 @@ struct KeyEntry {
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<_> = self.keys.keys().collect();
+        let held = self.held();
+        let open = held.keys.iter().filter(|(_, key)| key.opens());
+        let ids: Vec<_> = open.map(|(id, _)| id).collect();
         f.debug_struct("Keyring")
             .field("ids", &ids)
             .finish_non_exhaustive()
+    }
+}
+
+/// The same keys, and no file that is followed.
+impl Clone for Keyring {
+    fn clone(&self) -> Keyring {
+        Keyring {
+            held: RwLock::new(self.held()),
+            source: None,
+        }
+    }
+}
+
+impl Prepared {
+    fn opens(&self) -> bool {
+        self.state != KeyState::Revoked
     }
 }
 
@@ -88,25 +122,21 @@ impl Keyring {
                 secret: fresh_secret(chance),
             }],
         };
-        Keyring::prepare(file).expect("a keyring made here holds whole keys")
+        Keyring::of(Held::prepare(file).expect("a keyring made here holds whole keys"))
     }
 
-    /// Reads a keyring file; refuses one that group or others may read.
+    /// Reads a keyring file, which is followed from then on; refuses one that group or others may read.
     pub fn load(path: &Path) -> anyhow::Result<Keyring> {
-        let text = keyfile::read(path, "keyring", LOST)?;
-        Keyring::parse(&text).with_context(|| {
-            format!(
-                "keyring `{}` is damaged; restore it from a backup",
-                path.display()
-            )
+        let source = Source::of(path);
+        Ok(Keyring {
+            held: RwLock::new(Arc::new(Held::load(path)?)),
+            source: Some(source),
         })
     }
 
     /// Parses the text of a keyring file. Errors never quote the text: it is all secrets.
     pub fn parse(text: &str) -> anyhow::Result<Keyring> {
-        let file = toml::from_str(text)
-            .map_err(|error: toml::de::Error| anyhow::anyhow!("{}", error.message()))?;
-        Keyring::prepare(file)
+        Ok(Keyring::of(Held::parse(text)?))
     }
 
     /// Writes the keyring to a new file of mode 0600; an existing file is never overwritten.
@@ -127,71 +157,132 @@ impl Keyring {
 
     /// Adds a fresh active key; the keys before it go on verifying.
     pub fn rotate(&mut self, chance: &Chance, now: Timestamp) -> u8 {
-        let id = self.file.key.iter().map(|key| key.id).max().unwrap_or(0) + 1;
-        for key in &mut self.file.key {
-            if key.state == KeyState::Active {
-                key.state = KeyState::Verify;
-            }
-        }
-        self.file.key.push(KeyEntry {
-            id,
-            state: KeyState::Active,
-            created: now.to_rfc3339(),
-            secret: fresh_secret(chance),
-        });
-        *self = Keyring::prepare(self.file.clone()).expect("the other keys were whole before");
+        let id = self.highest() + 1;
+        self.add(id, chance, now);
+        self.activate(id);
         id
+    }
+
+    /// Adds a fresh key under a number that no key has; it opens links and signs none before it is made active.
+    pub fn add(&mut self, id: u8, chance: &Chance, now: Timestamp) {
+        self.change(|file| {
+            file.key.push(KeyEntry {
+                id,
+                state: KeyState::Verify,
+                created: now.to_rfc3339(),
+                secret: fresh_secret(chance),
+            });
+        });
+    }
+
+    /// Lets a key sign, and the one before it verify; false where it is not there, is revoked, or signs.
+    pub fn activate(&mut self, id: u8) -> bool {
+        if self.state(id) != Some(KeyState::Verify) {
+            return false;
+        }
+        self.change(|file| {
+            for key in &mut file.key {
+                if key.id == id {
+                    key.state = KeyState::Active;
+                } else if key.state == KeyState::Active {
+                    key.state = KeyState::Verify;
+                }
+            }
+        });
+        true
     }
 
     /// Stops a key from opening anything; the active key cannot be revoked before a rotation.
     pub fn revoke(&mut self, id: u8) -> bool {
-        let Some(key) = self.file.key.iter_mut().find(|key| key.id == id) else {
-            return false;
-        };
-        if key.state == KeyState::Active {
+        if matches!(self.state(id), None | Some(KeyState::Active)) {
             return false;
         }
-        key.state = KeyState::Revoked;
-        self.keys.remove(&id);
+        self.change(|file| {
+            let revoked = file.key.iter_mut().filter(|key| key.id == id);
+            revoked.for_each(|key| key.state = KeyState::Revoked);
+        });
         true
     }
 
+    fn change(&mut self, change: impl FnOnce(&mut KeyringFile)) {
+        let mut file = self.held().file.clone();
+        change(&mut file);
+        let held = Held::prepare(file).expect("the keys were whole, and one of them is active");
+        self.put(held);
+    }
+
     /// Ids, states and dates of creation; no secrets.
-    pub fn list(&self) -> Vec<(u8, KeyState, &str)> {
-        let line = |key: &'_ KeyEntry| (key.id, key.state);
-        self.file
-            .key
-            .iter()
-            .map(|key| {
-                let (id, state) = line(key);
-                (id, state, key.created.as_str())
-            })
+    pub fn list(&self) -> Vec<(u8, KeyState, String)> {
+        let held = self.held();
+        let keys = held.file.key.iter();
+        keys.map(|key| (key.id, key.state, key.created.clone()))
             .collect()
+    }
+
+    /// The highest number of a key.
+    pub fn highest(&self) -> u8 {
+        self.held().keys.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// Whether the key `id` signs, opens or neither; none where it is not here.
+    pub fn state(&self, id: u8) -> Option<KeyState> {
+        self.held().keys.get(&id).map(|key| key.state)
+    }
+
+    /// What each key is known by, also a revoked one: two keys under one number are told apart, and nothing is
+    /// learned of a secret.
+    pub fn fingerprints(&self) -> BTreeMap<u8, String> {
+        let held = self.held();
+        let named = |key: &KeyEntry| {
+            // No address holds a NUL, so no key is ever taken for one.
+            let whole = self.address_hash(&format!("key\0{}\0{}", key.id, key.secret));
+            let tag: &[u8; TAG] = whole.first_chunk().expect("SHA-256 gives 32 octets");
+            (key.id, STANDARD.encode(tag))
+        };
+        held.file.key.iter().map(named).collect()
     }
 
     /// The id of the key that signs.
     pub fn active(&self) -> u8 {
-        self.active
+        self.look();
+        self.held().active
+    }
+
+    /// The same for who mails many: an error where the file says anything that this process may not take over.
+    pub fn signing(&self) -> Result<u8, Doubt> {
+        self.look();
+        match self.doubt() {
+            Some(doubt) => Err(doubt),
+            None => Ok(self.held().active),
+        }
     }
 
     /// Whether the key `kid` is here and not revoked.
     pub fn holds(&self, kid: u8) -> bool {
-        self.keys.contains_key(&kid)
+        self.held().keys.get(&kid).is_some_and(Prepared::opens)
     }
 
     /// The tag of `signed` under the key `kid` for `purpose`.
     pub(crate) fn tag(&self, kid: u8, purpose: Purpose, signed: &[u8]) -> [u8; TAG] {
-        let key = &self.keys.get(&kid).expect("who signs asks `holds` first")[purpose as usize - 1];
-        let full = key.clone().chain_update(signed).finalize().into_bytes();
+        let held = self.held();
+        // A key that was revoked meanwhile is still there, and no file that lacks one is taken over.
+        let key = held.keys.get(&kid).expect("who signs asks `holds` first");
+        let key = key.purposes[purpose as usize - 1].clone();
+        let full = key.chain_update(signed).finalize().into_bytes();
         *full.first_chunk().expect("SHA-256 gives 32 octets")
     }
 
     /// Whether `tag` is the tag of `signed`, in constant time. An unknown key costs as much as a known
     /// one, so that an answer's time says nothing about key ids.
     pub(crate) fn check(&self, kid: u8, purpose: Purpose, signed: &[u8], tag: &[u8]) -> bool {
-        let known = self.keys.contains_key(&kid);
-        let keys = self.keys.get(&kid).or_else(|| self.keys.get(&self.active));
-        let key = &keys.expect("the active key is always held")[purpose as usize - 1];
+        self.look();
+        let mut held = self.held();
+        if !held.keys.contains_key(&kid) && self.look_for_a_stranger() {
+            held = self.held();
+        }
+        let known = held.keys.get(&kid).is_some_and(Prepared::opens);
+        let keys = held.keys.get(&kid).or_else(|| held.keys.get(&held.active));
+        let key = &keys.expect("the active key is always held").purposes[purpose as usize - 1];
         let matches = key
             .clone()
             .chain_update(signed)
@@ -203,7 +294,8 @@ impl Keyring {
     /// The name under which a canonical address is suppressed: it outlives the reader's erasure and
     /// cannot be turned back into the address without this file.
     pub fn address_hash(&self, canonical: &str) -> [u8; 32] {
-        self.suppression
+        self.held()
+            .suppression
             .clone()
             .chain_update(canonical.as_bytes())
             .finalize()
@@ -234,14 +326,49 @@ impl Keyring {
     }
 
     fn to_toml(&self) -> anyhow::Result<String> {
-        let body = toml::to_string(&self.file)?;
+        let body = toml::to_string(&self.held().file)?;
         Ok(format!(
             "# Secrets of this Pressrun. Keep a copy in a safe place: without it no link in any mail\n\
              # already sent can be checked. Never readable by others (chmod 600).\n\n{body}"
         ))
     }
 
-    fn prepare(file: KeyringFile) -> anyhow::Result<Keyring> {
+    fn of(held: Held) -> Keyring {
+        Keyring {
+            held: RwLock::new(Arc::new(held)),
+            source: None,
+        }
+    }
+
+    fn held(&self) -> Arc<Held> {
+        let held = self.held.read();
+        held.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put(&self, held: Held) {
+        let place = self.held.write();
+        *place.unwrap_or_else(PoisonError::into_inner) = Arc::new(held);
+    }
+}
+
+impl Held {
+    fn load(path: &Path) -> anyhow::Result<Held> {
+        let text = keyfile::read(path, "keyring", LOST)?;
+        Held::parse(&text).with_context(|| {
+            format!(
+                "keyring `{}` is damaged; restore it from a backup",
+                path.display()
+            )
+        })
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Held> {
+        let file = toml::from_str(text)
+            .map_err(|error: toml::de::Error| anyhow::anyhow!("{}", error.message()))?;
+        Held::prepare(file)
+    }
+
+    fn prepare(file: KeyringFile) -> anyhow::Result<Held> {
         let mut keys = BTreeMap::new();
         let mut active = None;
         for entry in &file.key {
@@ -250,11 +377,12 @@ impl Keyring {
             if entry.state == KeyState::Active && active.replace(entry.id).is_some() {
                 bail!("two keys are active; one signs, the others verify");
             }
-            if entry.state != KeyState::Revoked {
-                keys.insert(
-                    entry.id,
-                    Purpose::ALL.map(|purpose| derive(&secret, purpose.name())),
-                );
+            let prepared = Prepared {
+                state: entry.state,
+                purposes: Purpose::ALL.map(|purpose| derive(&secret, purpose.name())),
+            };
+            if keys.insert(entry.id, prepared).is_some() {
+                bail!("two keys have the number {}", entry.id);
             }
         }
         let active = active.context("no key is active")?;
@@ -262,7 +390,7 @@ impl Keyring {
             &decode_secret(&file.suppression).context("the suppression key")?,
             "suppression",
         );
-        Ok(Keyring {
+        Ok(Held {
             file,
             keys,
             active,

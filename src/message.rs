@@ -92,6 +92,31 @@ pub struct MessageTemplate {
     /// Names of subscriber fields that any part asks for, sorted.
     fields: Vec<String>,
     sealing: Option<Sealing>,
+    signed: SignedBy,
+}
+
+/// By which keys the copies of a template are signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedBy {
+    /// A short mark of them, which is kept with each copy; [`UNSIGNED`] where nobody signs.
+    pub mark: String,
+    /// Each as [`Signer::known_by`] says, on a line of its own.
+    pub keys: String,
+}
+
+/// The mark of copies that nobody signed.
+pub const UNSIGNED: &str = "-";
+
+impl SignedBy {
+    fn of(signers: &[Signer]) -> SignedBy {
+        let keys: Vec<String> = signers.iter().map(Signer::known_by).collect();
+        let keys = keys.join("\n");
+        let mark = match keys.is_empty() {
+            true => UNSIGNED.to_owned(),
+            false => hex(&Sha256::digest(keys.as_bytes())[..6]),
+        };
+        SignedBy { mark, keys }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -120,6 +145,8 @@ impl MessageTemplate {
         more: &[(&str, String)],
     ) -> anyhow::Result<MessageTemplate> {
         fields::check(headers)?;
+        let signers: Vec<Signer> = signers.into_iter().collect();
+        let signed = SignedBy::of(&signers);
         let boundary = boundary(headers);
         let (opening, mut closing) = fields::shared(headers, &boundary);
         for (name, value) in more {
@@ -143,7 +170,13 @@ impl MessageTemplate {
             sealing: Sealing::new(signers, &opening, &closing, one_click),
             opening,
             closing,
+            signed,
         })
+    }
+
+    /// Who signs its copies.
+    pub fn signed_by(&self) -> &SignedBy {
+        &self.signed
     }
 
     /// Subscriber fields of which a copy needs the value; `email` and `name` are built in and not listed.

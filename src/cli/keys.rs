@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
+use secrecy::ExposeSecret;
 
+use crate::app::{App, keys};
 use crate::chance::Chance;
 use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit, audit};
@@ -29,8 +31,18 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Makes a new signing key; links signed before go on working.
-    Rotate,
+    /// Makes a new signing key; links signed before go on working. Running processes read it by themselves. With
+    /// PostgreSQL, where several machines may send, it opens links and signs none before `keys activate`.
+    Rotate {
+        /// Goes on with this keyring where the database knows keys that it lacks: their links stay dead.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Lets a key sign that every machine has; the one before it goes on opening links.
+    Activate {
+        /// Number of the key, as `keys list` shows it.
+        id: u8,
+    },
     /// Ends all links that were signed by one key: for a key that has leaked.
     Revoke {
         /// Number of the key, as `keys list` shows it.
@@ -63,10 +75,14 @@ pub async fn run(cli: &Cli, keys: &Keys) -> anyhow::Result<Exit> {
     let keyring = base.join(&config.paths.keyring);
     match &keys.command {
         Command::List { json } => list(&Keyring::load(&keyring)?, *json),
-        Command::Rotate => {
-            let id = rotate(&keyring)?;
+        Command::Rotate { yes } => {
+            let id = rotate(&path, &config, &keyring, *yes).await?;
             note(cli, "rotated the keyring", id).await
         }
+        Command::Activate { id } => match activate(&keyring, *id)? {
+            true => note(cli, "let a key sign", *id).await,
+            false => Ok(Exit::Done),
+        },
         Command::Revoke { id, yes } => match revoke(&keyring, *id, *yes)? {
             true => note(cli, "revoked a key", *id).await,
             false => Ok(Exit::Done),
@@ -117,27 +133,87 @@ async fn note(cli: &Cli, what: &str, id: u8) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Gives the number of the new key.
-fn rotate(path: &Path) -> anyhow::Result<u8> {
+/// Gives the number of the new key, which the database has given to no other.
+async fn rotate(config: &Path, with: &Config, path: &Path, yes: bool) -> anyhow::Result<u8> {
     let mut keyring = Keyring::load(path)?;
-    let full = keyring.list().iter().any(|(id, ..)| *id == u8::MAX);
-    ensure!(
-        !full,
-        "the keyring has used up its 255 key ids; make a new keyring with `pressrun init`"
+    // A key that has leaked is rotated also while the database is away: whoever notes it afterwards says so.
+    let app = App::from_file_soon(config, true).await.ok();
+    let mut id = keyring.highest();
+    if let Some(app) = &app {
+        app.owned().await?;
+        if yes {
+            keys::trust(&app.store, &keyring).await?;
+        }
+        let faults = keys::compare(&app.store, &keyring).await?.faults();
+        ensure!(
+            faults.is_empty(),
+            "{}; {}; where that is lost for ever, `--yes` goes on with this one",
+            faults.join("; "),
+            keys::NEWEST
+        );
+        id = id.max(keys::highest(&app.store).await?);
+    }
+    loop {
+        id = id.checked_add(1).context(
+            "the keyring has used up its 255 key ids; make a new keyring with `pressrun init`",
+        )?;
+        let mut next = keyring.clone();
+        next.add(id, &Chance::System, Clock::System.now());
+        let mark = next.fingerprints().remove(&id).unwrap_or_default();
+        // Another machine may rotate at this moment.
+        let taken = match &app {
+            Some(app) => keys::claim(&app.store, id, &mark).await?,
+            None => true,
+        };
+        if taken {
+            keyring = next;
+            break;
+        }
+    }
+    let name = path.display();
+    if with.database.url.expose_secret().starts_with("sqlite:") {
+        keyring.activate(id);
+        keyring.replace(path)?;
+        println!("key {id} signs from now on; links signed before go on working");
+        println!(
+            "what runs already reads `{name}` by itself; keep a copy of it in a safe place, without it every link is \
+             dead"
+        );
+        return Ok(id);
+    }
+    keyring.replace(path)?;
+    println!("key {id} opens links here, and signs none yet");
+    println!("1. copy `{name}` to every other machine that serves or sends, and to a safe place");
+    println!(
+        "2. say `pressrun keys activate {id}` on each of them; what runs already reads it by itself"
     );
-    let id = keyring.rotate(&Chance::System, Clock::System.now());
+    Ok(id)
+}
+
+/// Lets a key sign that was made before; false where it does.
+fn activate(path: &Path, id: u8) -> anyhow::Result<bool> {
+    let mut keyring = Keyring::load(path)?;
+    match keyring.state(id) {
+        None => bail!("the keyring has no key `{id}`; `pressrun keys list` shows those it has"),
+        Some(KeyState::Revoked) => {
+            bail!("key `{id}` was revoked; `pressrun keys rotate` makes another")
+        }
+        Some(KeyState::Active) => {
+            println!("key {id} signs already; nothing changed");
+            return Ok(false);
+        }
+        Some(KeyState::Verify) => {}
+    }
+    keyring.activate(id);
     keyring.replace(path)?;
     println!("key {id} signs from now on; links signed before go on working");
-    println!("restart `pressrun serve`, which reads the keyring when it starts");
-    Ok(id)
+    Ok(true)
 }
 
 /// False where it was revoked before.
 fn revoke(path: &Path, id: u8, yes: bool) -> anyhow::Result<bool> {
     let mut keyring = Keyring::load(path)?;
-    let found = keyring.list().into_iter().find(|(other, ..)| *other == id);
-    let state = found.map(|(_, state, _)| state);
-    match state {
+    match keyring.state(id) {
         None => bail!("the keyring has no key `{id}`; `pressrun keys list` shows those it has"),
         Some(KeyState::Active) => bail!("key `{id}` signs; run `pressrun keys rotate` first"),
         Some(KeyState::Revoked) => {
@@ -154,8 +230,10 @@ fn revoke(path: &Path, id: u8, yes: bool) -> anyhow::Result<bool> {
     ensure!(keyring.revoke(id), "key `{id}` could not be revoked");
     keyring.replace(path)?;
     println!(
-        "key {id} is revoked; restart `pressrun serve`, which reads the keyring when it starts"
+        "key {id} is revoked; what runs already reads `{}` by itself",
+        path.display()
     );
+    println!("copy it to every other machine that serves or sends: there the links still open");
     Ok(true)
 }
 

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::app::App;
+use crate::app::{App, keys};
 use crate::cli::{Cli, Exit, signal};
 use crate::deliver::{Engine, Taken, state};
 use crate::http::{self, Site};
@@ -57,6 +57,9 @@ pub(super) async fn run(cli: &Cli, serve: &Serve) -> anyhow::Result<Exit> {
 impl Serve {
     async fn run(&self, app: &App, file: &Path) -> anyhow::Result<Exit> {
         let stop = signal::stop();
+        for fault in keys::compare(&app.store, &app.keyring).await?.faults() {
+            eprintln!("warning: {fault}; {}", keys::NEWEST);
+        }
         if !app.store.keep_reserve() {
             tracing::warn!(
                 "no room can be kept in reserve on the disk with the database: once it is full, what was sent cannot be \

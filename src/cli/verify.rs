@@ -63,6 +63,11 @@ async fn all(app: &App, json: bool) -> anyhow::Result<bool> {
     }
     let mut text = String::new();
     for run in &found {
+        // Not of a run.
+        if run.run == 0 {
+            text += &format!("{}: does not agree:\n{}", run.issue, remarks(run));
+            continue;
+        }
         text += &head(run);
         let states = State::ALL
             .into_iter()

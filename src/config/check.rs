@@ -4,11 +4,13 @@
 //! and no way to put a password on the wire in clear.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use url::{Host, Url};
 
 use super::hygiene::MOST_ISSUES;
+use super::schema::nearest;
 use super::{ALL_RELAYS, Config, Relay, RelayKind, Signup, TlsPolicy};
 use crate::slug::Slug;
 
@@ -130,10 +132,15 @@ impl Complaints {
         }
         // Names alone: an offset would be wrong for half of the year.
         if jiff::tz::TimeZone::get(&publication.timezone).is_err() {
-            let what = format!(
-                "no time zone is named `{}`; expected one such as `Europe/Berlin`",
-                publication.timezone
-            );
+            let zones: Vec<_> = jiff::tz::db().available().collect();
+            let hint = match nearest(
+                &publication.timezone,
+                zones.iter().map(|zone| zone.as_str()),
+            ) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "expected one such as `Europe/Berlin`".to_owned(),
+            };
+            let what = format!("no time zone is named `{}`; {hint}", publication.timezone);
             self.say("publication.timezone", what);
         }
         if let Err(error) = check_public_url(&publication.url) {
@@ -157,6 +164,24 @@ impl Complaints {
             if !(1..=100_000).contains(&number) {
                 self.say(key, format!("`{number}` is not between 1 and 100000"));
             }
+        }
+        // A commit that lingers holds what it has; a probe without a wait spins; a lease must outlive its renewal.
+        for (key, wait, least, most) in [
+            ("send.linger", send.linger, 0, 1_000),
+            ("send.probe", send.probe, 10, 3_600_000),
+            ("send.lease", send.lease, 500, 3_600_000),
+        ] {
+            let range = Duration::from_millis(least)..=Duration::from_millis(most);
+            if !range.contains(&wait) {
+                let [is, least, most] = [wait, *range.start(), *range.end()].map(said);
+                let what = format!("`{is}` is not between {least} and {most}");
+                self.say(key, what);
+            }
+        }
+        let (public, admin) = (config.http.public, config.http.admin);
+        if public == admin && public.port() != 0 {
+            let what = "is `http.public` too; each needs a port of its own";
+            self.say("http.admin", what);
         }
         for host in &config.http.admin_hosts {
             let address = host.parse::<IpAddr>().is_ok_and(|ip| !ip.is_unspecified());
@@ -380,6 +405,14 @@ impl Complaints {
             let what = "no host of a domain asks for a password; take it out";
             self.say(&key("password"), what);
         }
+    }
+}
+
+/// A duration as the file writes it.
+fn said(wait: Duration) -> String {
+    match wait.subsec_millis() {
+        0 => format!("{}s", wait.as_secs()),
+        _ => format!("{}ms", wait.as_millis()),
     }
 }
 

@@ -138,7 +138,12 @@ impl Settings {
             Ok(table) => table,
             Err(error) => {
                 let line = error.span().map_or(1, |span| line_of(text, span.start));
-                let message = error.message().replace('\n', "; ");
+                let mut message = error.message().replace('\n', "; ");
+                if message == "duplicate key"
+                    && let Some(key) = error.span().and_then(|span| text.get(span))
+                {
+                    message = format!("`{}` stands here twice", key.trim());
+                }
                 problems.0.push(format!("{}:{line}: {message}", self.file));
                 return;
             }

@@ -100,12 +100,16 @@ impl Schema {
 
     /// The known name nearest to `name` in the section `path`, if one is near.
     pub(super) fn nearest(&self, path: &str, name: &str) -> Option<&str> {
-        let distance = |known: &str| strsim::damerau_levenshtein(known, name);
-        let known = self.children(path).filter(|known| *known != "*");
-        let nearest = known.min_by_key(|known| distance(known))?;
-        // A third of the letters may be wrong: more is another word.
-        (distance(nearest) * 3 <= nearest.len().max(3)).then_some(nearest)
+        nearest(name, self.children(path).filter(|known| *known != "*"))
     }
+}
+
+/// The known word nearest to `name`, if one is near.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |known: &str| strsim::damerau_levenshtein(known, name);
+    let nearest = known.min_by_key(|known| distance(known))?;
+    // A third of the letters may be wrong: more is another word.
+    (distance(nearest) * 3 <= nearest.len().max(3)).then_some(nearest)
 }
 
 /// What a value is, in the reader's words.

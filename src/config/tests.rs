@@ -111,7 +111,7 @@ fn a_wrong_file_is_told_by_line_with_what_was_expected() {
         ),
         (
             "tls = \"maybe\"",
-            "pressrun.toml:9: `relay.main.tls`: unknown variant `maybe`, expected one of \
+            "pressrun.toml:9: `relay.main.tls`: `maybe` is none of \
              `required`, `opportunistic`, `none`",
         ),
         (
@@ -150,6 +150,36 @@ fn a_wrong_file_is_told_by_line_with_what_was_expected() {
         (
             "password = 4711",
             "pressrun.toml:9: `relay.main.password` takes a text, and this is a whole number",
+        ),
+        (
+            "tls = \"none\"\nkind = \"sess\"",
+            "pressrun.toml:10: `relay.main.kind`: `sess` is none of `smtp`, `ses`, `mailgun`, `postmark`, \
+             `sendgrid`, `mx`; did you mean `ses`?",
+        ),
+        (
+            "tls = \"none\"\ntls = \"none\"",
+            "pressrun.toml:10: `tls` stands here twice",
+        ),
+        (
+            "[send]\nlinger = \"10h\"",
+            "pressrun.toml:10: `send.linger`: `36000s` is not between 0s and 1s",
+        ),
+        (
+            "[send]\nprobe = \"0s\"",
+            "pressrun.toml:10: `send.probe`: `0s` is not between 10ms and 3600s",
+        ),
+        (
+            "[send]\nlease = \"1ms\"",
+            "pressrun.toml:10: `send.lease`: `1ms` is not between 500ms and 3600s",
+        ),
+        (
+            "[http]\nadmin = \"127.0.0.1:8080\"",
+            "pressrun.toml:10: `http.admin`: is `http.public` too; each needs a port of its own",
+        ),
+        (
+            "[send]\nuncertain = \"ressend\"",
+            "pressrun.toml:10: `send.uncertain`: `ressend` is none of `hold`, `assume-sent`, `resend`; \
+             did you mean `resend`?",
         ),
         ("[http", "pressrun.toml:9: unclosed table, expected `]`"),
         (

@@ -9,6 +9,8 @@ use serde::de::value::SeqDeserializer;
 use serde::de::{DeserializeSeed, Error, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
+use super::schema::nearest;
+
 /// A section or a value.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
@@ -102,6 +104,9 @@ impl<'de, 'a: 'de> Deserializer<'de> for &'a Node<'a> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match self {
+            Node::Value(toml::Value::String(text)) if !variants.contains(&text.as_str()) => {
+                Err(Fault::custom(none_of(text, variants)))
+            }
             Node::Value(toml::Value::String(text)) => {
                 let text: serde::de::value::StrDeserializer<'_, Fault> =
                     text.as_str().into_deserializer();
@@ -123,6 +128,15 @@ impl<'de, 'a: 'de> Deserializer<'de> for &'a Node<'a> {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
         unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
+}
+
+/// What is said of a word that is none of those a key takes.
+fn none_of(text: &str, variants: &[&str]) -> String {
+    let near = match nearest(text, variants.iter().copied()) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => String::new(),
+    };
+    format!("`{text}` is none of `{}`{near}", variants.join("`, `"))
 }
 
 impl<'de, 'a: 'de> IntoDeserializer<'de, Fault> for &'a Node<'a> {

@@ -23,8 +23,9 @@ use crate::dkim::Signer;
 use crate::id::{DeliveryKey, ListId, RunId, SubscriptionKey};
 use crate::lock::lock;
 use crate::message::copy::{CopyRecord, Values};
-use crate::message::{MessageTemplate, RunHeaders, envelope_sender};
+use crate::message::{MessageTemplate, RenderError, RunHeaders, envelope_sender};
 use crate::run;
+use crate::run::again::signed;
 use crate::smtp::buffer::{Buffer, Buffers};
 use crate::trial::Variant;
 
@@ -109,9 +110,17 @@ impl Copies {
     pub(crate) async fn prepare(&self, job: &Job, now: Timestamp) -> Result<Prepared, CopyError> {
         let (variant, revision) = of_test(job)?;
         let made = self.template(job, revision).await?;
-        self.fill(job, &made, variant, now)
+        // Who signs is asked for each copy: a key that was revoked meanwhile signs none.
+        let kid = self.app.keyring.signing().map_err(|doubt| CopyError {
+            fault: Fault::Passing,
+            reason: anyhow::anyhow!(doubt.why),
+        })?;
+        self.fill(job, &made, variant, (kid, now))
             .map_err(|reason| CopyError {
-                fault: Fault::Reader,
+                fault: match reason.downcast_ref() {
+                    Some(RenderError::NoKey(_)) => Fault::Passing,
+                    _ => Fault::Reader,
+                },
                 reason,
             })
     }
@@ -121,16 +130,17 @@ impl Copies {
         job: &Job,
         made: &Made,
         variant: Option<Variant>,
-        now: Timestamp,
+        (kid, now): (u8, Timestamp),
     ) -> anyhow::Result<Prepared> {
         let row = &job.row;
         let keyring = &self.app.keyring;
         let to = EmailAddress::parse(&row.address).context("the address is not valid any more")?;
-        let mut copy = CopyRecord::new(to, now, keyring.active());
+        let mut copy = CopyRecord::new(to, now, kid);
         copy.name.clone_from(&row.name);
         copy.subscription = (row.subscription != 0).then_some(SubscriptionKey(row.subscription));
         copy.manage = row.manage_key.map(SubscriptionKey);
         copy.relay = Some(self.relay.clone());
+        copy.signed = Some(made.template.signed_by().mark.clone());
         copy.test = row.kind.as_deref() == Some("test");
         copy.variant = variant;
         copy.untracked = self.is_untracked(job);
@@ -196,6 +206,10 @@ impl Copies {
         let made = self
             .build(content.as_deref(), &headers, key.untracked)
             .map_err(fault(Fault::Run))?;
+        // By which keys it was signed is told of each copy, also when they are others.
+        let signed = made.template.signed_by();
+        let noted = signed::note(&self.app, signed).await;
+        noted.map_err(fault(Fault::Passing))?;
         let made = Arc::new(made);
         let mut templates = lock(&self.templates);
         if templates.len() >= TEMPLATES {

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::clock::{Timestamp, uptime};
 use crate::config::privacy::Tracking;
 use crate::deliver::charge::Charge;
-use crate::deliver::setup;
+use crate::deliver::keys::Signing;
 use crate::deliver::stages::Watched;
 use crate::deliver::starter::Clocks;
 use crate::deliver::teller::Telling;
@@ -37,8 +37,8 @@ const BEAT: Duration = Duration::from_secs(30);
 
 /// What the dispatcher remembers between two rounds.
 #[derive(Default)]
-struct Memory {
-    runs: HashMap<RunId, Arc<Run>>,
+pub(super) struct Memory {
+    pub(super) runs: HashMap<RunId, Arc<Run>>,
     /// Issue runs at the last heartbeat.
     under_way: HashSet<RunId>,
     told: Option<Trouble>,
@@ -54,6 +54,7 @@ struct Memory {
     watched: Watched,
     telling: Telling,
     standing: Standing,
+    pub(super) signing: Signing,
     /// The disk was full at the last round.
     full: bool,
     /// The store's fault was told, or the guard's.
@@ -181,7 +182,7 @@ impl Engine {
         // The time that the guard looked at is the time by which jobs are taken up: a clock that jumps meanwhile makes
         // none due and none old.
         let now = shared.app.clock.now();
-        if self.is_doubtful(memory, now).await {
+        if self.is_doubtful(memory, now).await || self.may_not_sign(memory, now).await? {
             return Ok(());
         }
         self.beat(memory).await;
@@ -267,23 +268,6 @@ impl Engine {
             }
         }
         self.shared.done.wake.notify_one();
-        Ok(())
-    }
-
-    /// A run through a relay that is not described here is sent by those who know it; where nobody does, it is held.
-    async fn leave_to_others(&self, run: &Run) -> Result<(), StoreError> {
-        let app = &self.shared.app;
-        if setup::who_knows(&app.store, &run.relay, &self.node)
-            .await?
-            .is_empty()
-        {
-            let why = format!(
-                "`{}` names a relay that the configuration of {} does not describe; describe it and restart the \
-                 sender there, or cancel the run and give the others theirs with `--continue --relay NAME`",
-                run.relay, self.node
-            );
-            self.shared.hold(run.id(), &why).await;
-        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use url::Url;
 
 use super::{Desk, Findings};
 use crate::config::RelayKind;
+use crate::publication::Publication;
 
 /// Texts that stand in examples and nowhere else.
 const EXAMPLES: [&str; 5] = [
@@ -37,6 +38,29 @@ pub(super) fn look(desk: &Desk<'_>, out: &mut Findings) {
     url(desk, out);
     listeners(desk, out);
     signing(desk, out);
+    zones(desk, out);
+}
+
+/// The field in which a reader's time zone stands.
+fn zones(desk: &Desk<'_>, out: &mut Findings) {
+    let Some(field) = &desk.config.send.timezone_field else {
+        return;
+    };
+    // A folder that cannot be read is told elsewhere.
+    let Ok(found) = Publication::load(&desk.base.join(&desk.config.paths.emails)) else {
+        return;
+    };
+    match found.fields.kind(field) {
+        Some(_) => out.ok(
+            "timezone-field",
+            format!("a reader's time zone stands in `{field}`"),
+        ),
+        None => out.error(
+            "timezone-field",
+            format!("`send.timezone_field` names `{field}`, which `fields.toml` does not declare"),
+            "declare it there, or correct the name: nothing is sent with `--at-local` before",
+        ),
+    }
 }
 
 fn placeholders(desk: &Desk<'_>, out: &mut Findings) {

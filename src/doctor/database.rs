@@ -3,8 +3,10 @@
 use secrecy::ExposeSecret;
 
 use super::{Desk, Findings};
+use crate::app::keys;
 use crate::clock::Timestamp;
 use crate::deliver::{self, setup};
+use crate::keyring::Keyring;
 use crate::lists;
 use crate::store::durability::Durability;
 use crate::store::{Store, StoreError};
@@ -64,7 +66,10 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
     }
     if let Some(keyring) = &desk.keyring {
         match store.belongs_to(keyring).await {
-            Ok(true) => out.ok("keyring-owner", "the keyring and the database belong together"),
+            Ok(true) => {
+                out.ok("keyring-owner", "the keyring and the database belong together");
+                known_keys(&store, keyring, out).await;
+            }
             Ok(false) => out.error(
                 "keyring-owner",
                 "the keyring (`paths.keyring`) does not belong to this database: nobody suppressed is recognised, \
@@ -99,6 +104,22 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
         Err(_) => {}
     }
     store.close().await;
+}
+
+/// Whether each key that the database knows is in the keyring, and the same.
+async fn known_keys(store: &Store, keyring: &Keyring, out: &mut Findings) {
+    match keys::compare(store, keyring).await {
+        Ok(found) if found.faults().is_empty() => out.ok(
+            "keyring-keys",
+            "every key that the database knows is in the keyring",
+        ),
+        Ok(found) => {
+            for fault in found.faults() {
+                out.error("keyring-keys", fault, keys::NEWEST);
+            }
+        }
+        Err(_) => out.unknown("keyring-keys", "the database holds no tables yet"),
+    }
 }
 
 fn tell(found: &Durability, out: &mut Findings) {

@@ -55,6 +55,9 @@ pub struct CopyRecord {
     /// The relay it was made for: another may sign otherwise, or want other header fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<String>,
+    /// The mark of who signed it by DKIM ([`crate::message::SignedBy`]); none where it was made before there were marks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<String>,
     /// The key of the keyring that signs this copy's links, so that a rotation does not change it.
     pub kid: u8,
 }
@@ -110,6 +113,7 @@ impl CopyRecord {
             untracked: false,
             confirm_issued: None,
             relay: None,
+            signed: None,
             kid,
         }
     }

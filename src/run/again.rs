@@ -1,8 +1,10 @@
 //! A copy made again, octet for octet, from what is kept with its delivery.
 //!
-//! Promises: the same octets that stood on the wire, as long as the revision, the keyring's key and the relay's
-//! settings with its DKIM keys are still there; what is missing is an error or is told, never guessed. A
+//! Promises: the same octets that stood on the wire, as long as the revision, the keyring's key, the relay's
+//! settings and the DKIM keys of then are still there; what is missing is an error or is told, never guessed. A
 //! system mail's own header comes from the configuration of today.
+
+pub mod signed;
 
 use anyhow::Context;
 
@@ -70,6 +72,14 @@ pub async fn message(app: &App, key: DeliveryKey) -> anyhow::Result<Option<Again
     };
     let signers = signing::speaking_for(&app.config, signers, &headers.from_address);
     let template = MessageTemplate::for_relay(&frozen.compiled, &headers, signers, &more)?;
+    let (template, doubt) = match signed::differs(&template, &frozen.copy) {
+        None => (template, doubt),
+        Some(then) => {
+            let (signers, other) = signed::then(app, then).await?;
+            let again = MessageTemplate::for_relay(&frozen.compiled, &headers, signers, &more)?;
+            (again, doubt.filter(|_| relay.is_none()).or(other))
+        }
+    };
     let mut message = Vec::new();
     template.render(&app.keyring, key, &frozen.copy, &mut message)?;
     Ok(Some(Again {

@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::app::App;
+use crate::app::{App, keys};
 use crate::clock::Timestamp;
 use crate::compile::Compiled;
 use crate::delivery::{Counts, State};
@@ -51,9 +51,22 @@ pub struct Verified {
     pub corrections: Vec<Repair>,
 }
 
-/// Every run there is, the system run too, the oldest first.
+/// Every run there is, the system run too, the oldest first; before them what does not hold of the database as a whole.
 pub async fn all(app: &App) -> anyhow::Result<Vec<Verified>> {
     let mut found = Vec::new();
+    let faults = whole(app).await?;
+    if !faults.is_empty() {
+        found.push(Verified {
+            issue: "the database as a whole".to_owned(),
+            run: 0,
+            status: RunStatus::Open,
+            recipients: 0,
+            counts: Counts::default(),
+            balanced: false,
+            faults,
+            corrections: Vec::new(),
+        });
+    }
     if let Some(system) = app.store.run(RunId::SYSTEM).await? {
         found.push(one(app, &system).await?);
     }
@@ -63,6 +76,44 @@ pub async fn all(app: &App) -> anyhow::Result<Vec<Verified>> {
         found.push(one(app, run).await?);
     }
     Ok(found)
+}
+
+/// What belongs to no run: rows of one that is gone, and a keyring that is not the database's.
+async fn whole(app: &App) -> anyhow::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    let lost = app.store.orphans().await?;
+    if lost.deliveries + lost.blocks > 0 {
+        let runs = match lost.first == lost.last {
+            true => format!("run {}", lost.first),
+            false => format!("runs between {} and {}", lost.first, lost.last),
+        };
+        faults.push(format!(
+            "{} deliveries and {} blocks are of {runs}, and that row is gone",
+            lost.deliveries, lost.blocks
+        ));
+    }
+    match app.store.belongs_to(&app.keyring).await? {
+        true => {
+            let found = keys::compare(&app.store, &app.keyring).await?;
+            faults.extend(found.faults());
+        }
+        false => faults.push(
+            "the keyring does not belong to this database: nobody suppressed is recognised, and no link already sent \
+             opens"
+                .to_owned(),
+        ),
+    }
+    Ok(faults)
+}
+
+/// Whether the end of a run is told by its status as by its time.
+fn end(run: &Run) -> Option<String> {
+    let finished = run.status == RunStatus::Finished;
+    match (finished, run.finished_at) {
+        (true, None) => Some("it is finished, and without the time of its end".to_owned()),
+        (false, Some(_)) => Some(format!("it is {}, and was finished before", run.status)),
+        _ => None,
+    }
 }
 
 /// Counts a run row by row and holds it against everything that must agree with it.
@@ -102,6 +153,7 @@ pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
     faults.extend(links(app, &fresh).await?);
     faults.extend(copies(app, &fresh).await?);
     faults.extend(seal::fault(app, &fresh).await?);
+    faults.extend(end(&fresh));
     let corrections = match &fresh.revision {
         Some(revision) => store.repairs_of(revision).await?,
         None => Vec::new(),
@@ -158,7 +210,7 @@ async fn markers(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
         ),
         (found.untried, "sent, and without an attempt"),
         (found.bootless, "marked, and by no sender"),
-        (found.early, "marked before the run was made"),
+        (found.early, "marked before the run began"),
         (
             found.readerless,
             "of a reader who is not there and was not erased",

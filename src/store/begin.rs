@@ -76,11 +76,18 @@ impl Store {
                              start_at, zone, local_at, zone_field, per_day, spread, audience, origin,
                              stages, stage, open_to, pivot, trial, monthly, segment, parts,
                              expected)
-                         select max(id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9,
+                         select max(taken.id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9,
                              coalesce(cast($19 as bigint), 0), 0, $9, $9,
                              $10, $11, $12, $13, $14, $15, $16, $17,
                              $18, $20, $20, cast($19 as bigint), $21, $22, $23, $24, $25
-                         from runs
+                         -- The number of a run whose row was deleted by hand is not free: its deliveries have it.
+                         from (
+                             select max(id) as id from runs
+                             union all select max(run_id) from deliveries
+                             union all select max(run_id) from blocks
+                             union all select max(cast(substr(key, 6) as bigint)) from meta
+                                 where key like 'seal:%'
+                         ) taken
                          returning id",
                     )
                     .bind(new.slug)

@@ -70,6 +70,17 @@ impl Store {
         })
     }
 
+    /// The values under all keys that begin with `prefix`, which holds no sign of a pattern.
+    pub async fn metas(&self, prefix: &str) -> Result<Vec<(String, String)>> {
+        read!(self, conn => {
+            let found = sqlx::query_as("select key, value from meta where key like $1 order by key")
+                .bind(format!("{prefix}%"))
+                .fetch_all(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+
     /// Puts `value` under `key`.
     pub async fn set_meta(&self, key: &str, value: &str) -> Result<()> {
         transact!(self, conn => {

@@ -32,7 +32,7 @@ pub struct LedgerFaults {
     pub untried: i64,
     /// Marked, and by no sender.
     pub bootless: i64,
-    /// Marked before the run was made, by more than a time zone.
+    /// Marked before the run began, by more than a time zone.
     pub early: i64,
     /// Of a reader who is not there, and was not erased.
     pub readerless: i64,
@@ -60,6 +60,16 @@ pub struct Responses {
     pub clicked_counted: i64,
     pub departed: i64,
     pub departed_counted: i64,
+}
+
+/// Rows of runs that are not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Orphans {
+    pub deliveries: i64,
+    pub blocks: i64,
+    /// The first and the last of those runs.
+    pub first: i64,
+    pub last: i64,
 }
 
 /// A kept copy, and where its delivery goes now.
@@ -106,7 +116,7 @@ const LEDGER: &str = "
             then 1 else 0 end), 0) as bigint) as untried,
         cast(coalesce(sum(case when d.state in ('sent', 'at_dot', 'uncertain')
             and d.marked_at is not null and d.boot is null then 1 else 0 end), 0) as bigint) as bootless,
-        cast(coalesce(sum(case when d.marked_at < r.created_at - 86400000
+        cast(coalesce(sum(case when d.marked_at < coalesce(r.started_at, r.created_at) - 86400000
             then 1 else 0 end), 0) as bigint) as early,
         cast(coalesce(sum(case when d.run_id > 1 and d.subscriber_id >= 0 and u.id is null
             then 1 else 0 end), 0) as bigint) as readerless,
@@ -176,7 +186,28 @@ const COPIES: &str = "
     order by d.seq
     limit $3";
 
+/// What stands under the number of a run that has no row.
+const ORPHANS: &str = "
+    with lost as (
+        select run_id, count(*) as deliveries, cast(0 as bigint) as blocks from deliveries
+        where run_id not in (select id from runs) group by run_id
+        union all
+        select run_id, cast(0 as bigint), count(*) from blocks
+        where run_id not in (select id from runs) group by run_id
+    )
+    select cast(coalesce(sum(deliveries), 0) as bigint) as deliveries,
+        cast(coalesce(sum(blocks), 0) as bigint) as blocks,
+        coalesce(min(run_id), 0) as first, coalesce(max(run_id), 0) as last
+    from lost";
+
 impl Store {
+    /// Deliveries and blocks of runs that are not there.
+    pub async fn orphans(&self) -> Result<Orphans> {
+        read!(self, conn => {
+            Ok(sqlx::query_as::<_, Orphans>(ORPHANS).fetch_one(conn).await?)
+        })
+    }
+
     /// Single deliveries of a run that say what cannot be; `ahead` is later than any marker may be.
     pub async fn ledger_faults(&self, run: RunId, ahead: Timestamp) -> Result<LedgerFaults> {
         read!(self, conn => {

@@ -9,6 +9,7 @@ mod deferred;
 mod desk;
 mod hygiene;
 mod interrupted;
+mod keyring;
 mod lists;
 mod migrate;
 mod notices;

@@ -286,7 +286,7 @@ fn a_lost_keyring_is_told_and_no_fresh_one_is_put_beside_a_used_database() {
     for (arguments, code) in [
         (&check[..], 1),
         (&["stats"], 1),
-        (&["verify"], 0),
+        (&["verify"], 3),
         (&["status"], 0),
         (&doctor, 1),
     ] {

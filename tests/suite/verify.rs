@@ -1,11 +1,17 @@
 //! `pressrun verify`: a ledger that was tampered with is found out, on both databases.
 
+use std::sync::Arc;
+
 use pressrun::address::EmailAddress;
+use pressrun::chance::Chance;
 use pressrun::clock::Timestamp;
 use pressrun::delivery::State;
 use pressrun::id::{RunId, SubscriberId};
+use pressrun::keyring::Keyring;
 use pressrun::run::verify;
 use pressrun::status::RunStatus;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::deliver::fate::three_uncertain;
 use crate::deliver::rig::{Rig, Wish, faulty, until};
@@ -165,7 +171,7 @@ on_both!(
             (
                 "update deliveries set marked_at = 1000 where run_id > 1 and seq = 1",
                 "update deliveries set marked_at = settled_at where marked_at = 1000",
-                "1 delivery is marked before the run was made",
+                "1 delivery is marked before the run began",
             ),
             (
                 "update deliveries set subscriber_id = subscriber_id + 42000 where run_id > 1 and seq = 3",
@@ -185,7 +191,7 @@ on_both!(
             (
                 "update runs set headers = headers || ' ' where kind = 'issue'",
                 "update runs set headers = rtrim(headers)",
-                "its sender, its content or the number of its recipients was changed after it began",
+                "its list, its relay, its beginning or the number of its recipients was changed after it began",
             ),
             (
                 "create table kept as select * from deliveries where run_id > 1 and seq = 39;
@@ -195,7 +201,7 @@ on_both!(
                 "insert into deliveries select * from kept; drop table kept;
                  update blocks set sent = sent + 1 where run_id > 1;
                  update runs set recipients = 40 where kind = 'issue'",
-                "its sender, its content or the number of its recipients was changed after it began",
+                "its list, its relay, its beginning or the number of its recipients was changed after it began",
             ),
             (
                 "update deliveries set opened_at = settled_at where run_id > 1 and seq = 6",
@@ -330,5 +336,111 @@ on_both!(
         let expected = "1 delivery is of the open run, and without the mail they carry";
         assert_eq!(found[0].faults, [expected]);
         assert_eq!((found[0].recipients, found[0].balanced), (1, false));
+    }
+);
+
+on_both!(
+    what_was_fixed_of_a_run_when_it_began_and_its_end_are_told_when_changed,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        rig.database
+            .raw("insert into lists values (2, 'other', 'The Other', 'l2', 0)")
+            .await;
+        let run = rig.begin().await;
+        rig.finish(run).await;
+        let sealed =
+            "its list, its relay, its beginning or the number of its recipients was changed";
+        for (harm, heal, fault) in [
+            (
+                "update runs set list_id = 2 where id > 1",
+                "update runs set list_id = 1 where id > 1",
+                sealed,
+            ),
+            (
+                "update runs set relay = 'nope' where id > 1",
+                "update runs set relay = '' where id > 1",
+                sealed,
+            ),
+            (
+                "update runs set started_at = started_at + 5 where id > 1",
+                "update runs set started_at = started_at - 5 where id > 1",
+                sealed,
+            ),
+            (
+                "update runs set started_at = started_at + 90000000 where id > 1",
+                "update runs set started_at = started_at - 90000000 where id > 1",
+                "40 deliveries are marked before the run began",
+            ),
+            (
+                "update runs set status = 'cancelled' where id > 1",
+                "update runs set status = 'finished' where id > 1",
+                "it is cancelled, and was finished before",
+            ),
+            (
+                "update runs set finished_at = null where id > 1",
+                "update runs set finished_at = since where id > 1",
+                "it is finished, and without the time of its end",
+            ),
+        ] {
+            told(&rig, run, harm, heal, fault).await;
+        }
+    }
+);
+
+/// Takes a run's row out of the database, whatever refers to it.
+async fn delete_run(rig: &Rig, engine: Engine, run: RunId) {
+    let delete = format!("delete from runs where id = {}", run.0);
+    match engine {
+        Engine::Sqlite => {
+            let file = rig.database.path().join("pressrun.db");
+            let options = SqliteConnectOptions::new()
+                .filename(file)
+                .foreign_keys(false);
+            let mut conn = options.connect().await.expect("a connection");
+            let deleted = sqlx::raw_sql(sqlx::AssertSqlSafe(delete)).execute(&mut conn);
+            deleted.await.expect("the test's own SQL");
+        }
+        Engine::Postgres => {
+            let delete = format!("set session_replication_role = replica; {delete}");
+            rig.database.raw(&delete).await;
+        }
+    }
+}
+
+on_both!(
+    a_run_whose_row_is_gone_is_told_and_its_number_goes_to_no_other,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        let run = rig.begin().await;
+        rig.finish(run).await;
+        delete_run(&rig, engine, run).await;
+        let found = verify::all(&rig.app).await.expect("a look");
+        let expected = "40 deliveries and 1 blocks are of run 2, and that row is gone";
+        assert_eq!(found[0].faults, [expected]);
+        assert!(!found[0].balanced);
+        let next = rig.begin().await;
+        assert_eq!(next, RunId(3));
+        rig.finish(next).await;
+        assert_eq!(rig.accepted().values().sum::<usize>(), 80);
+    }
+);
+
+on_both!(
+    a_keyring_that_is_not_the_databases_is_told,
+    async |engine: Engine| {
+        let rig = Rig::new(engine, Wish::default()).await;
+        rig.app.claim().await.expect("its own database");
+        let run = rig.begin().await;
+        rig.finish(run).await;
+        let mut app = rig.app.clone();
+        app.keyring = Arc::new(Keyring::generate(&Chance::seeded(77), Timestamp(0)));
+        let found = verify::all(&app).await.expect("a look");
+        let fault = &found[0].faults[0];
+        assert!(
+            fault.contains("does not belong to this database"),
+            "{fault}"
+        );
+        let found = verify::all(&rig.app).await.expect("a look");
+        assert!(found.iter().all(|run| run.balanced), "{found:?}");
     }
 );

@@ -1,4 +1,4 @@
-//! The keyring is rotated in the middle of a run: every link of every copy holds, and every copy comes out the same.
+//! Keys are rotated: every link of every copy holds, every copy comes out the same, and nobody restarts anything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,9 @@ use std::time::Duration;
 use pressrun::chance::Chance;
 use pressrun::clock::Timestamp;
 use pressrun::id::DeliveryKey;
+use pressrun::keyfile;
 use pressrun::keyring::Keyring;
-use pressrun::run::again;
+use pressrun::run::{self, again};
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::status::RunStatus;
 use pressrun::token::{Purpose, verify};
@@ -72,5 +73,145 @@ on_both!(
             );
         }
         assert_eq!(old, before, "the other half is signed by the newer key");
+    }
+);
+
+/// How many of the messages have a link to leave by that this keyring opens.
+fn opened(rig: &Rig, keyring: &Keyring) -> usize {
+    let mails = rig.sink.accepted();
+    let tokens = mails.iter().map(|mail| leave_token(&mail.message));
+    tokens
+        .filter(|token| verify(keyring, Purpose::Unsubscribe, token).is_some())
+        .count()
+}
+
+on_both!(
+    keys_rotated_and_revoked_beside_running_processes_are_in_force_in_each_of_them,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(6),
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        rig.app.claim().await.expect("its own database");
+        let web = rig.another("").await;
+        let file = rig.database.path().join("keyring.toml");
+        let mut keyring = Keyring::load(&file).expect("a keyring");
+        let old = keyring.clone();
+        let sending = rig.start().await;
+        let run = rig.begin().await;
+        rig.wait_status(run, RunStatus::Finished).await;
+        keyring.rotate(&Chance::seeded(9), Timestamp(1));
+        keyring.replace(&file).expect("written");
+        let run = rig.begin().await;
+        rig.wait_status(run, RunStatus::Finished).await;
+        // The web process meets the new key in a reader's hand.
+        assert_eq!(opened(&rig, &web.keyring), 12);
+        assert_eq!(
+            opened(&rig, &old),
+            6,
+            "the second run is signed by the new key"
+        );
+        keyring.revoke(1);
+        keyring.replace(&file).expect("written");
+        let run = rig.begin().await;
+        rig.wait_status(run, RunStatus::Finished).await;
+        web.keyring.look_now();
+        assert_eq!(opened(&rig, &web.keyring), 12, "what key 1 signed is dead");
+        assert_eq!(opened(&rig, &old), 6);
+        sending.stop().await;
+    }
+);
+
+on_both!(
+    a_run_is_held_rather_than_sent_with_links_that_are_dead,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(6),
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let file = rig.database.path().join("keyring.toml");
+        let old = std::fs::read(&file).expect("a keyring");
+        let mut newest = Keyring::load(&file).expect("a keyring");
+        newest.rotate(&Chance::seeded(9), Timestamp(1));
+        newest.replace(&file).expect("written");
+        let app = rig.another("").await;
+        app.claim().await.expect("its own database");
+        let sending = start(&app).await;
+        std::fs::write(&file, &old).expect("written");
+        let run = rig.begin().await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
+        let why = held.reason.clone().unwrap_or_default();
+        assert!(why.contains("lacks key 2"), "{why}");
+        assert_eq!(rig.sink.counts().accepted, 0);
+        newest.replace(&file).expect("written");
+        run::resume(&app, &held, true).await.expect("it goes on");
+        rig.wait_status(run, RunStatus::Finished).await;
+        assert_eq!(opened(&rig, &newest), 6);
+        // What another machine says of a key holds here too.
+        rig.database
+            .raw("update meta set value = value || ' revoked' where key = 'key:2'")
+            .await;
+        let run = rig.begin().await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
+        let why = held.reason.unwrap_or_default();
+        assert!(
+            why.contains("key 2, which signs here, was revoked"),
+            "{why}"
+        );
+        assert_eq!(rig.sink.counts().accepted, 6);
+        sending.stop().await;
+    }
+);
+
+on_both!(
+    a_copy_is_signed_again_by_the_key_of_then_or_by_none,
+    async |engine: Engine| {
+        let wish = Wish {
+            readers: readers(2),
+            sections: "[dkim]\nselector = \"one\"\nkey = \"dkim-one.pem\"".to_owned(),
+            ..Wish::default()
+        };
+        let rig = Rig::new(engine, wish).await;
+        let one = rig.database.path().join("dkim-one.pem");
+        let pem = include_str!("../../keys/dkim-test.pem");
+        keyfile::create(&one, "DKIM key", pem).expect("a key");
+        let run = rig.begin().await;
+        rig.finish(run).await;
+        let mut app = rig.app.clone();
+        let mut config = (*app.config).clone();
+        config.dkim.selector = "two".to_owned();
+        config.dkim.key = Some("dkim-two.pem".into());
+        app.config = Arc::new(config);
+        let pem = keyfile::generate_rsa().expect("a key");
+        let two = rig.database.path().join("dkim-two.pem");
+        keyfile::create(&two, "DKIM key", &pem).expect("a key");
+        let key = DeliveryKey { run, seq: 0 };
+        let made = async || {
+            let again = again::message(&app, key).await.expect("a message");
+            let again = again.expect("a copy");
+            (
+                String::from_utf8_lossy(&again.message).into_owned(),
+                again.doubt,
+            )
+        };
+        let mails = rig.sink.accepted();
+        let sent = mails
+            .iter()
+            .find(|mail| mail.rcpt == ["reader0@example.org"]);
+        let sent = String::from_utf8_lossy(&sent.expect("a mail").message).into_owned();
+        assert!(sent.contains("s=one;"), "{sent}");
+        // Where `keys dkim` left it.
+        assert_eq!(made().await, (sent.clone(), None));
+        std::fs::remove_file(&one).expect("one less");
+        let (message, doubt) = made().await;
+        let doubt = doubt.expect("it is told");
+        assert!(
+            doubt.contains("it was signed as `one._domainkey.news.example.org`"),
+            "{doubt}"
+        );
+        assert!(!message.contains("DKIM-Signature"), "{message}");
+        assert!(sent.ends_with(&message), "the rest is the same");
     }
 );

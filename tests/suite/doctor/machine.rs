@@ -117,6 +117,12 @@ fn each_fault_of_configuration_and_files_is_told() {
             ),
             ("key = \"dkim.pem\"", "key = \"\"", "signing", "error"),
             ("[dkim]", "[dkim]", "public-listener", "error"),
+            (
+                "probe = \"50ms\"",
+                "probe = \"50ms\"\ntimezone_field = \"zone\"",
+                "timezone-field",
+                "error",
+            ),
         ] {
             let clinic = Clinic::new(&Wish::default());
             let path = clinic.folder.join("pressrun.toml");
