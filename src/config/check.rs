@@ -167,9 +167,9 @@ impl Complaints {
         }
         // A commit that lingers holds what it has; a probe without a wait spins; a lease must outlive its renewal.
         for (key, wait, least, most) in [
-            ("send.linger", send.linger, 0, 1_000),
-            ("send.probe", send.probe, 10, 3_600_000),
-            ("send.lease", send.lease, 500, 3_600_000),
+            ("send.linger", config.send.linger, 0, 1_000),
+            ("send.probe", config.send.probe, 10, 3_600_000),
+            ("send.lease", config.send.lease, 500, 3_600_000),
         ] {
             let range = Duration::from_millis(least)..=Duration::from_millis(most);
             if !range.contains(&wait) {

@@ -394,7 +394,11 @@ on_both!(
             seen(0, Some(0), 950, &me),
             seen(1, Some(0), 950, &curl),
         ];
-        let stored = site.app.store.record_anonymously(&events, true).await;
+        let stored = site
+            .app
+            .store
+            .record_anonymously(&events, true, &site.app.chance)
+            .await;
         stored.expect("a write");
         let text = said(&site, &["stats", "week-1"]);
         has(&text, &["2 opens in all, 1 of them by machines"]);
