@@ -125,6 +125,10 @@ on_both!(
             for output in [&said.out, &said.error] {
                 assert_eq!(faults(output), [""; 0], "{look:?}: {output:?}");
             }
+            // Who finds fault at once says so on stderr alone.
+            if said.out.is_empty() {
+                continue;
+            }
             let value: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
             let held = |text: &str| text.contains("\u{1b}[2J");
             meant += usize::from(strings(&value).any(held));
@@ -177,7 +181,6 @@ on_both!(
             &["import-issue", file],
             &["status", WORDS],
             &["deliveries", "show", "bees", WORDS],
-            &["subscribers", "show", WORDS],
             &["segments", "test", WORDS],
             &["relay", "show", WORDS],
             &["theme", "check", WORDS],
