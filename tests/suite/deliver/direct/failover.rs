@@ -242,7 +242,7 @@ on_both!(
                 relay: "kind = \"mx\"\ntls = \"opportunistic\"",
                 send: "retry = [\"1h\"]\nprobe = \"20ms\"",
                 sections: format!(
-                    "[dns]\nnameserver = \"{}\"\ntimeout = \"1s\"\n[mx]\nport = {}\nprivate = true\n",
+                    "[dns]\nnameserver = \"{}\"\ntimeout = \"20s\"\n[mx]\nport = {}\nprivate = true\n",
                     dns.address, hosts.port
                 ),
                 ..Wish::default()

@@ -1,0 +1,2 @@
+-- Differs by necessity: on PostgreSQL the journal is kept by statement, and compared each changed row with each. Here a
+-- trigger sees one row: there is nothing to mend.
