@@ -49,7 +49,7 @@ pub fn runs(runs: &[Line]) -> String {
         &mut text,
         "clicked and opened are readers, of the copies that count; machines are their share of all clicks and opens",
     );
-    if runs.iter().any(|found| not_told(found)) {
+    if runs.iter().any(not_told) {
         line(&mut text, "-: not counted, or not told");
     }
     text
