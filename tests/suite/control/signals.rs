@@ -13,8 +13,6 @@ use crate::deliver::rig::{script, until};
 use crate::harness::Engine;
 use crate::on_both;
 
-/// Longer than any machine needs for what should be done at once.
-
 pub fn signal(child: &Child, signal: Signal) {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     kill_process(pid.expect("a process"), signal).expect("a signal");

@@ -19,8 +19,10 @@ on_both!(
             None => rig.app.path(&rig.app.config.paths.state),
         };
         let [old, young, other] = ["rehearsal-old", "rehearsal-young", "issues-old"];
-        let days = SystemTime::now() - Duration::from_secs(2 * 86_400);
-        for (name, made) in [(old, days), (young, SystemTime::now()), (other, days)] {
+        let now = u64::try_from(rig.app.clock.now().0).expect("a time after 1970");
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now);
+        let days = now - Duration::from_secs(2 * 86_400);
+        for (name, made) in [(old, days), (young, now), (other, days)] {
             let folder = place.join(name);
             fs::create_dir_all(&folder).expect("a folder");
             fs::write(folder.join("rehearsal.db"), "addresses").expect("a file");
