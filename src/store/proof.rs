@@ -186,18 +186,30 @@ const COPIES: &str = "
     order by d.seq
     limit $3";
 
-/// What stands under the number of a run that has no row.
+/// What stands under the number of a run that has no row. The numbers are stepped through by the key, one look for
+/// each run and not for each delivery.
 const ORPHANS: &str = "
-    with lost as (
-        select run_id, count(*) as deliveries, cast(0 as bigint) as blocks from deliveries
-        where run_id not in (select id from runs) group by run_id
+    with recursive delivered (id) as (
+        select min(run_id) from deliveries
         union all
-        select run_id, cast(0 as bigint), count(*) from blocks
-        where run_id not in (select id from runs) group by run_id
+        select (select min(n.run_id) from deliveries n where n.run_id > o.id)
+        from delivered o where o.id is not null
+    ),
+    blocked (id) as (
+        select min(run_id) from blocks
+        union all
+        select (select min(n.run_id) from blocks n where n.run_id > o.id)
+        from blocked o where o.id is not null
+    ),
+    lost (id) as (
+        select id from delivered where id not in (select r.id from runs r)
+        union
+        select id from blocked where id not in (select r.id from runs r)
     )
-    select cast(coalesce(sum(deliveries), 0) as bigint) as deliveries,
-        cast(coalesce(sum(blocks), 0) as bigint) as blocks,
-        coalesce(min(run_id), 0) as first, coalesce(max(run_id), 0) as last
+    select cast(coalesce(sum((select count(*) from deliveries d where d.run_id = lost.id)), 0) as bigint)
+            as deliveries,
+        cast(coalesce(sum((select count(*) from blocks b where b.run_id = lost.id)), 0) as bigint) as blocks,
+        coalesce(min(id), 0) as first, coalesce(max(id), 0) as last
     from lost";
 
 impl Store {

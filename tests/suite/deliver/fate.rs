@@ -202,7 +202,7 @@ on_both!(
     who_is_put_back_after_days_is_no_older_than_the_putting_back,
     async |engine: Engine| {
         let (rig, run) = three_uncertain(engine).await;
-        let old = format!("update runs set started_at = 1, since = 1 where id = {run}");
+        let old = format!("update runs set since = 1 where id = {run}");
         rig.database.raw(&old).await;
         let now = rig.app.clock.now();
         let back = rig

@@ -146,7 +146,8 @@ on_both!(
         assert_eq!(read(2), (&0.into(), &0.into()));
         assert_eq!(json["usual"]["clicked"]["standing"], "not-enough-data");
         let (code, text, error) = site.command(&["stats", "week-\u{1b}2"]);
-        let said = "error: no run of `week-2` was ever begun; `pressrun status` lists the runs\n";
+        let said =
+            "error: no run of `week-\u{fffd}2` was ever begun; `pressrun status` lists the runs\n";
         assert_eq!((code, text.as_str(), error.as_str()), (Some(1), "", said));
         site.db
             .exec("update blocks set sent = 39 where run_id = 2")
