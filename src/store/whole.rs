@@ -58,6 +58,13 @@ pub struct WholeFormer {
 pub struct WholeSubscription {
     #[serde(with = "as_text")]
     pub key: i64,
+    /// In the links to her page, since she moved to another address.
+    #[serde(
+        with = "as_text::option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub manage_key: Option<i64>,
     /// Slug of the list.
     pub list: String,
     pub status: Status,
@@ -170,6 +177,7 @@ type ReaderColumns = (i64, String, String, String, i64, String);
 struct Row {
     subscriber_id: i64,
     key: i64,
+    manage_key: Option<i64>,
     slug: String,
     status: Status,
     source: String,
@@ -202,8 +210,8 @@ const READERS: &str = "
     order by s.id limit $4";
 
 const SUBSCRIPTIONS: &str = "
-    select t.subscriber_id, t.key, l.slug, t.status, t.source, t.created_at, t.confirmed_at, t.joined_at,
-           t.first_joined_at, t.returned_at, t.left_at, t.left_why, t.paused_until, t.frequency, t.import_id,
+    select t.subscriber_id, t.key, t.manage_key, l.slug, t.status, t.source, t.created_at, t.confirmed_at,
+           t.joined_at, t.first_joined_at, t.returned_at, t.left_at, t.left_why, t.paused_until, t.frequency, t.import_id,
            r.at, r.reason, r.words
     from subscriptions t
     join lists l on l.id = t.list_id
@@ -347,6 +355,7 @@ fn subscription(row: Row, moves: Vec<WholeMove>) -> Option<WholeSubscription> {
     let parting = row.at.zip(row.reason).zip(row.words);
     Some(WholeSubscription {
         key: row.key,
+        manage_key: row.manage_key,
         list: row.slug,
         status: row.status,
         source: row.source,
@@ -384,5 +393,28 @@ mod as_text {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
         let text = String::deserialize(from)?;
         text.parse().map_err(D::Error::custom)
+    }
+
+    /// The same for a key that may be none.
+    pub(super) mod option {
+        use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            key: &Option<i64>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            match key {
+                Some(key) => to.collect_str(key),
+                None => to.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<i64>, D::Error> {
+            let text = Option::<String>::deserialize(from)?;
+            text.map(|text| text.parse().map_err(D::Error::custom))
+                .transpose()
+        }
     }
 }

@@ -25,12 +25,13 @@ const PUT_READERS: &str = "
 const PUT_SUBSCRIPTIONS: &str = "
     insert into subscriptions (
         key, list_id, subscriber_id, status, source, created_at, confirmed_at, left_at, paused_until,
-        frequency, import_id, joined_at, first_joined_at, returned_at, left_why
+        frequency, import_id, joined_at, first_joined_at, returned_at, left_why, manage_key
     )
     select cast(value->>0 as bigint), l.id, cast(value->>2 as bigint), value->>3, value->>4,
            cast(value->>5 as bigint), cast(value->>6 as bigint), cast(value->>7 as bigint),
            cast(value->>8 as bigint), value->>9, cast(value->>10 as bigint),
-           cast(value->>11 as bigint), cast(value->>12 as bigint), cast(value->>13 as bigint), value->>14
+           cast(value->>11 as bigint), cast(value->>12 as bigint), cast(value->>13 as bigint), value->>14,
+           cast(value->>15 as bigint)
     from json_each($1) b join lists l on l.slug = b.value->>1
     where true
     on conflict do nothing";
@@ -151,7 +152,8 @@ fn subscriptions_of(readers: &[&WholeReader]) -> String {
                 t.joined_at,
                 t.first_joined_at,
                 t.returned_at,
-                t.left_why
+                t.left_why,
+                t.manage_key
             ])
         };
         reader.subscriptions.iter().map(row)

@@ -61,6 +61,9 @@ async fn furnished(engine: Engine) -> Desk {
              update subscriptions set frequency = 'monthly', paused_until = 1785484800123
              where subscriber_id = (select id from subscribers where canonical = 'paused@x.example');
              update subscribers set tracking = 'off' where canonical = 'ada@x.example';
+             update subscriptions set manage_key = 4611686018427387905
+             where list_id = 1
+                 and subscriber_id = (select id from subscribers where canonical = 'ada@x.example');
              insert into tags select id, 'early-bird' from subscribers where canonical = 'ada@x.example';
              insert into tags select id, 'vip' from subscribers where canonical = 'ada@x.example';
              insert into consents (subscriber_id, at, what, list_id)
@@ -107,6 +110,7 @@ on_both!(
             r#""name":"Ada \"the first\" Lovelace","fields":{"city":"Zürich","issues":7.5}"#,
             r#""created_at":"2019-05-06T07:08:09.123Z""#,
             r#""joined_at":"2019-05-06T07:08:09.123Z""#,
+            r#""manage_key":"4611686018427387905","list":"weekly""#,
             r#""paused_until":"2026-07-31T08:00:00.123Z","frequency":"monthly""#,
             r#""parting":{"at":"1970-01-01T00:00:01.003Z","reason":"other","words":"too =much"}"#,
             r#""tags":["early-bird","vip"]"#,
