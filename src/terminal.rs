@@ -46,6 +46,14 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// `1 run`, `2 runs`.
+pub fn counted(number: impl TryInto<u64>, what: &str) -> String {
+    match number.try_into().unwrap_or(0) {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{json, lines, plain};

@@ -12,6 +12,7 @@ use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit};
 use crate::clock::Clock;
 use crate::schedule::on_the_wall;
+use crate::terminal::counted;
 
 /// Copies the publication into a new folder, also beside `serve`: database, keys, configuration and emails.
 #[derive(Debug, Args)]
@@ -67,12 +68,6 @@ fn tell(made: &Backup, database: &str) {
         "the keys in it open every link of your mail and sign in your name: keep it where you keep passwords. To go back \
          to it, copy it to where the publication stood; nothing is sent before `pressrun resume --yes`"
     );
-}
-
-/// `1 run`, `2 runs`.
-fn counted(count: i64, what: &str) -> String {
-    let end = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{end}")
 }
 
 /// A database's URL without what only its owner knows.

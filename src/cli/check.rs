@@ -22,6 +22,7 @@ use crate::preflight::{self, reach};
 use crate::publication::system::shown;
 use crate::publication::{Built, Publication, Rejected};
 use crate::store::Store;
+use crate::terminal::counted;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -330,13 +331,6 @@ fn sizes(compiled: &Compiled, public_url: &str) -> (usize, usize) {
 
 fn kibibytes(octets: usize) -> String {
     format!("{}.{} KiB", octets / 1024, octets % 1024 * 10 / 1024)
-}
-
-fn counted(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
-    }
 }
 
 #[cfg(test)]

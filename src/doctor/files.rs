@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 use super::{Desk, Findings};
 use crate::deliver::signing;
 use crate::keyring::Keyring;
+use crate::terminal::counted;
 
 const MIB: u64 = 1024 * 1024;
 /// Less room than this and a run may fill the disk; less than the other and it will.
@@ -82,13 +83,6 @@ pub(super) fn modes(desk: &Desk<'_>, path: &Path, out: &mut Findings) {
             "the database, which holds all addresses,",
             out,
         );
-    }
-}
-
-fn counted(number: usize, what: &str) -> String {
-    match number {
-        1 => format!("1 {what}"),
-        _ => format!("{number} {what}s"),
     }
 }
 

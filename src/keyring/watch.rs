@@ -7,10 +7,11 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::{Held, Keyring};
+use crate::lock::lock;
 
 /// Within this time who signs and who checks look at the file once.
 const LOOK: Duration = Duration::from_millis(100);
@@ -64,7 +65,7 @@ impl Source {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen)
     }
 }
 

@@ -160,32 +160,6 @@ impl Store {
         })
     }
 
-    /// Keeps why the reader of `key` left, who says it later than she did; the last word counts. Nothing is kept of who
-    /// has not left.
-    pub async fn keep_reason(
-        &self,
-        key: SubscriptionKey,
-        reason: &str,
-        words: &str,
-        at: Timestamp,
-    ) -> Result<()> {
-        transact!(self, conn => {
-            sqlx::query(
-                "insert into leave_reasons (subscription, at, reason, words)
-                 select key, $2, $3, $4 from subscriptions
-                 where key = $1 and status = 'unsubscribed'
-                 on conflict (subscription) do update
-                 set at = excluded.at, reason = excluded.reason, words = excluded.words",
-            )
-            .bind(key.0)
-            .bind(at.0)
-            .bind(reason)
-            .bind(words)
-            .execute(conn)
-            .await?;
-        })
-    }
-
     /// Takes a leaving back, and that of the lists left in the same moment, unless it was before `since`
     /// or the address is suppressed. Noted as a consent; no run has lost her by it. True if the reader is back by this call.
     pub async fn come_back(

@@ -5,12 +5,9 @@
 
 use std::collections::HashMap;
 
-use crate::clock::Timestamp;
 use crate::event::{Event, EventKind};
 use crate::id::DeliveryKey;
 
-/// A share is for a day of UTC.
-const DAY: i64 = 86_400_000;
 /// A day's opens, and a day's looks at the page: nobody reads one mail more often.
 const LOOKS: u16 = 50;
 /// A day's clicks: a scanner may ask for every link of a long mail several times, and the reader comes behind it.
@@ -37,7 +34,8 @@ struct Stored {
 impl Shares {
     /// Whether the event is within its copy's share, of which it then takes its part.
     pub(super) fn take(&mut self, event: &Event) -> bool {
-        let day = day(event.at);
+        // A share is for a day of UTC.
+        let day = event.at.day();
         if day != self.day || self.copies.len() >= COPIES {
             self.copies.clear();
             self.day = day;
@@ -59,14 +57,10 @@ impl Shares {
     }
 }
 
-fn day(at: Timestamp) -> i64 {
-    at.0.div_euclid(DAY)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{CLICKS, COPIES, DAY, LOOKS, Shares};
-    use crate::clock::Timestamp;
+    use super::{CLICKS, COPIES, LOOKS, Shares};
+    use crate::clock::{DAY, Timestamp};
     use crate::event::score::JUDGED;
     use crate::event::{Event, EventKind, Evidence};
     use crate::id::{DeliveryKey, RunId};

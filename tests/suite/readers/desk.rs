@@ -5,6 +5,7 @@ use pressrun::app::App;
 use pressrun::chance::Chance;
 use pressrun::clock::{Clock, Timestamp};
 use pressrun::config::Config;
+use pressrun::id::SubscriptionKey;
 use pressrun::import::{self, Import, Summary, export};
 use pressrun::keyring::Keyring;
 use pressrun::lists;
@@ -22,6 +23,17 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// Why the reader behind `key`, who has left, says that she did.
+    pub async fn says(&self, key: SubscriptionKey, reason: &str, words: &str) {
+        let (key, at) = (key.0, self.app.clock.now().0);
+        let said = format!(
+            "insert into leave_reasons (subscription, at, reason, words) values ({key}, {at}, '{reason}', '{words}')
+             on conflict (subscription) do update
+             set at = excluded.at, reason = excluded.reason, words = excluded.words"
+        );
+        self.database.raw(&said).await;
+    }
+
     pub async fn new(engine: Engine) -> Desk {
         let database = Database::new(engine).await;
         let base = database.path();

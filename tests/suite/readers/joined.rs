@@ -185,8 +185,7 @@ on_both!(
         desk.leave("gone@x.example").await;
         let (_, gone) = desk.reader("gone@x.example").await.expect("a reader");
         let store = &app.store;
-        let reason = store.keep_reason(gone[0].key, "too-much", "she wrote this", NOON);
-        reason.await.expect("a write");
+        desk.says(gone[0].key, "too-much", "she wrote this").await;
         let address = EmailAddress::parse("bounced@x.example").expect("an address");
         let canonical = address.canonical();
         let hash = app.keyring.address_hash(&canonical);

@@ -83,10 +83,8 @@ on_both!(
             desk.one_click(name).await;
         }
         let key = desk.key("form").await;
-        let said = store.keep_reason(key, "too-often", "", clock.now());
-        said.await.expect("a write");
-        let said = store.keep_reason(key, "too-much", "", clock.now());
-        said.await.expect("a write");
+        desk.says(key, "too-often", "").await;
+        desk.says(key, "too-much", "").await;
         let stopped = EmailAddress::parse("stopped@x.example").expect("an address");
         let stopped = stopped.canonical();
         let hash = desk.app.keyring.address_hash(&stopped);
@@ -214,8 +212,7 @@ on_both!(
         desk.one_click("r4").await;
         assert_eq!(why(&desk).await, "1 author, 2 import, 1 sunset, 1 unsaid");
         // What she says herself goes before what ended it for her.
-        let said = store.keep_reason(quiet, "other", "I was away", clock.now());
-        said.await.expect("a write");
+        desk.says(quiet, "other", "I was away").await;
         assert_eq!(why(&desk).await, "1 author, 2 import, 1 other, 1 unsaid");
         // She comes back and leaves again: by her own hand this time.
         clock.advance(Duration::from_secs(60));
@@ -240,11 +237,7 @@ on_both!(
             .await;
         desk.one_click("a").await;
         let key = desk.key("a").await;
-        let said = desk
-            .app
-            .store
-            .keep_reason(key, "too-often", "", desk.app.clock.now());
-        said.await.expect("a write");
+        desk.says(key, "too-often", "").await;
         let (b, _) = desk.reader("b@x.example").await.expect("a reader");
         let erased = erasure::erase(&desk.app, b.id).await;
         assert!(erased.expect("an erasure"));
