@@ -182,7 +182,7 @@ impl Engine {
         // The time that the guard looked at is the time by which jobs are taken up: a clock that jumps meanwhile makes
         // none due and none old.
         let now = shared.app.clock.now();
-        if self.is_doubtful(memory, now).await || self.may_not_sign(memory, now).await? {
+        if self.is_doubtful(memory, now).await || self.may_not_sign(memory).await? {
             return Ok(());
         }
         self.beat(memory).await;

@@ -72,6 +72,7 @@ fn facts(run: &Run) -> Facts<'_> {
         sender: true,
         sending: true,
         doubt: None,
+        unfit: Vec::new(),
         unknown_relay: None,
         late_start: std::time::Duration::from_secs(3600),
         refusal: None,
