@@ -29,6 +29,7 @@ mod rescue;
 mod schema;
 pub mod show;
 #[cfg(test)]
+pub mod spelling;
 mod tests;
 mod tree;
 pub mod uncertain;
