@@ -164,8 +164,12 @@ impl Engine {
                 .get(id)
                 .is_none_or(|known: &Arc<Run>| known.since != run.since)
         };
-        for (id, _) in memory.runs.iter().filter(|(id, run)| anew(*id, run)) {
-            shared.forgive(*id);
+        for (id, run) in &memory.runs {
+            if anew(id, run) {
+                shared.forgive(run);
+            } else if let Some(left) = shared.believed_no_more(run) {
+                shared.app.store.set_doubted(*id, &left).await?;
+            }
         }
         let froze = |id, run: &Run| {
             before

@@ -272,10 +272,10 @@ impl Shared {
     }
 
     /// A run that has become active is judged anew.
-    pub(crate) fn forgive(&self, run: RunId) {
+    pub(crate) fn forgive(&self, run: &Run) {
         for relay in &self.relays {
-            lock(&relay.blame).remove(&run);
-            relay.standing.forgive(run);
+            relay.judge_anew(run);
+            relay.standing.forgive(run.id());
         }
     }
 
