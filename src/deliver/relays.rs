@@ -192,6 +192,11 @@ impl LiveRelay {
         let failure = lock(&self.failure).clone();
         if let Some(failure) = failure.filter(|_| self.standing.breaker.is_open()) {
             let Failure { since, why, next } = failure;
+            let waited_for = self.direct.as_ref().and_then(|direct| direct.waited_for());
+            let why = match waited_for {
+                Some(domains) => format!("{why}; {domains}"),
+                None => why,
+            };
             return Some(told(Ail::Broken, why, since, next));
         }
         if let Some((why, since, next)) = self.direct.as_ref().and_then(|direct| direct.trouble()) {
