@@ -276,17 +276,20 @@ fn line_of(mut run: RunNumbers, tally: &Tally, nameless: bool) -> Line {
     }
 }
 
-/// How a list grew: counted now, or, where it is large, within the last hour.
+/// How a list grew, by weeks and months of the publication's time zone: counted now, or, where it is large, within the
+/// last hour.
 pub async fn list(app: &App, list: &List) -> anyhow::Result<ListReport> {
     let now = app.clock.now();
+    let zone = app.config.publication.timezone.as_str();
     let fresh = |kept: &ListReport| {
-        kept.growth.subscribed > SMALL && now.since(kept.at) < OLD && kept.at <= now
+        let large = kept.growth.subscribed > SMALL && kept.growth.zone == zone;
+        large && now.since(kept.at) < OLD && kept.at <= now
     };
     if let Some(kept) = last_counted(app, list).await?.filter(fresh) {
         return Ok(kept);
     }
-    let days = app.store.count_list(list.id).await?;
-    let found = growth(&days, now.day());
+    let counted = app.store.count_list(list.id).await?;
+    let found = growth(&counted, now, zone);
     let text = serde_json::to_string(&found)?;
     app.store.keep_list_numbers(list.id, now, &text).await?;
     Ok(report(list, now, found))

@@ -17,7 +17,7 @@ use crate::id::{ListId, SubscriberId};
 use crate::import::formula::neutralised;
 use crate::import::services::Standing;
 use crate::store::imports::WholeImport;
-use crate::store::journal::WholeDay;
+use crate::store::journal::WholeQuarter;
 use crate::store::subscribers::Listed;
 use crate::store::whole::{WholeReader, WholeSuppression};
 use crate::subscriber::field::FieldTable;
@@ -45,8 +45,8 @@ pub(super) enum Line {
         created_at: Timestamp,
     },
     Import(WholeImport),
-    /// Who joined a list and who left it on one day; in whole exports only.
-    Journal(WholeDay),
+    /// Who joined a list and who left it in one quarter of an hour; in whole exports only.
+    Journal(WholeQuarter),
     Suppression(WholeSuppression),
     Reader(WholeReader),
 }
@@ -127,8 +127,8 @@ pub async fn lines(
         }
     }
     if status.is_none() {
-        for day in store.whole_journal(list.map(|list| list.id)).await? {
-            write_line(&mut out, &Line::Journal(day))?;
+        for moved in store.whole_journal(list.map(|list| list.id)).await? {
+            write_line(&mut out, &Line::Journal(moved))?;
         }
     }
     let mut after = Vec::new();

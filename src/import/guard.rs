@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::id::ListId;
 use crate::import::decide::Terms;
 use crate::import::parse::Parser;
+use crate::import::when::Here;
 use crate::import::{AHEAD, Import, field_table, look};
 use crate::store::import::Wanted;
 
@@ -49,7 +50,12 @@ async fn weighed(app: &App, import: &Import, list: ListId, now: Timestamp) -> an
         dry_run: true,
         ..import.clone()
     };
-    let parser = Parser::open(&import, field_table(app)?, app.keyring.clone(), now)?;
+    let parser = Parser::open(
+        &import,
+        field_table(app)?,
+        app.keyring.clone(),
+        Here::of(app, now),
+    )?;
     if !parser.may_end() || !app.store.has_readers().await? {
         return Ok(toll);
     }

@@ -17,7 +17,7 @@ use crate::id::ListId;
 use crate::import::export::{Line, VERSION, mark};
 use crate::import::{Progress, file_name};
 use crate::store::import::Wanted;
-use crate::store::journal::WholeDay;
+use crate::store::journal::WholeQuarter;
 use crate::store::whole::{Restored, WholeMove, WholeReader, WholeSuppression};
 use crate::subscriber::tag::Tag;
 
@@ -101,9 +101,9 @@ pub async fn run(
     ensure!(number > 0, "{name}: the file is empty");
     restore.flush().await?;
     // As they were put in, readers wrote how they stand, not how they came to.
-    for (list, days) in &restore.journals {
-        if !days.is_empty() {
-            app.store.put_journal(list, days).await?;
+    for (list, moves) in &restore.journals {
+        if !moves.is_empty() {
+            app.store.put_journal(list, moves).await?;
         }
     }
     Ok(restore.summary)
@@ -122,7 +122,7 @@ struct Restore<'a> {
     /// Numbers of imports there and here.
     imports: Vec<(i64, i64)>,
     /// Of each list that was new here: its journal, as far as it was read.
-    journals: BTreeMap<String, Vec<WholeDay>>,
+    journals: BTreeMap<String, Vec<WholeQuarter>>,
 }
 
 impl Restore<'_> {
@@ -166,15 +166,15 @@ impl Restore<'_> {
                     self.imports.push((import.id, here));
                 }
             }
-            Line::Journal(day) => {
-                let known = matches!(day.what.as_str(), "joined" | "imported" | "left");
+            Line::Journal(moved) => {
+                let known = matches!(moved.what.as_str(), "joined" | "imported" | "left");
                 ensure!(
                     known,
                     "nobody knows what `{}` is in a list's journal",
-                    day.what
+                    moved.what
                 );
-                if let Some(journal) = self.journals.get_mut(&day.list) {
-                    journal.push(day);
+                if let Some(journal) = self.journals.get_mut(&moved.list) {
+                    journal.push(moved);
                 }
             }
             Line::Suppression(suppression) => {

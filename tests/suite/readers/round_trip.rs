@@ -119,7 +119,7 @@ on_both!(
             r#""first_joined_at":"2026-07-31T08:00:00Z","returned_at":"2026-08-02T08:00:00Z""#,
             r#""moves":[{"import":3,"what":"left","was":"confirmed","left_at":"2026-08-01T08:00:00Z"}]"#,
             r#""left_why":"import""#,
-            r#"{"journal":{"list":"weekly","what":"joined","day":18022,"why":"","number":1}}"#,
+            r#"{"journal":{"list":"weekly","what":"joined","quarter":1730140,"why":"","number":1}}"#,
         ] {
             assert!(exported.contains(expected), "{expected}\n{exported}");
         }
