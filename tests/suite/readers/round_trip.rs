@@ -295,3 +295,31 @@ on_both!(
         desk.app.store.close().await;
     }
 );
+
+on_both!(
+    lines_of_a_reader_who_gave_up_an_address_that_is_mailed_here_are_refused,
+    async |engine: Engine| {
+        let desk = furnished(engine).await;
+        let file = desk.database.path().join("all.jsonl");
+        std::fs::write(&file, desk.lines().await).expect("a file");
+        let (app, database) = elsewhere(&desk, engine).await;
+        let there = Desk { app, database };
+        there
+            .import("email\nada@old.example\nzoe@x.example\n")
+            .await;
+        for dry_run in [true, false] {
+            let refused = restore::run(&there.app, &file, dry_run, |_| {}).await;
+            let said = format!("{:#}", refused.expect_err("a refusal"));
+            assert!(said.contains("`ada@old.example` gets mail here"), "{said}");
+        }
+        assert!(there.reader("second@x.example").await.is_none());
+        // Once she gets none there, nobody is mailed at an address that she gave up.
+        there.leave("ada@old.example").await;
+        let done = restore::run(&there.app, &file, false, |_| {}).await;
+        assert_eq!(done.expect("a restore").added, 8);
+        let again = restore::run(&there.app, &file, false, |_| {}).await;
+        assert_eq!(again.expect("a restore").known, 8);
+        there.app.store.close().await;
+        desk.app.store.close().await;
+    }
+);
