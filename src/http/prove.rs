@@ -17,13 +17,15 @@ use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::proofs::{Act, Proven, Wish};
 use crate::track::fold;
 
-/// How long a mailed link works, and until when another is not mailed: whoever asks again has one in her mailbox.
+/// How long a mailed link works since its mail went out, and until when another is not mailed: whoever asks again has one
+/// in her mailbox, or on its way there.
 const LIFE: Duration = Duration::from_secs(86_400);
 
 /// Asked for, and told in the same words whether or not a mail goes out.
 pub(super) const ASKED: &str = "This needs your mailbox, because the link of this page stands in every mail that you pass on: a mail with \
      another link is on its way to your address, or to the one before if you have just changed it. That link works for \
-     a day, and nothing is done until you press it. If no mail comes, answer to one of ours: a person does it then.";
+     a day from when the mail is sent, and nothing is done until you press it. If no mail comes, answer to one of \
+     ours: a person does it then.";
 
 /// Asks the mailbox of the reader behind the page's link.
 pub(super) async fn ask(site: &Public, key: SubscriptionKey, act: Act) -> Result<(), Fault> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pressrun::id::SubscriptionKey;
+use pressrun::signup::house;
 use pressrun::token::Claim;
 
 use super::preferences::{manage, manage_now};
@@ -40,6 +41,16 @@ impl TestSite {
         self.post(&page, "answer=erase-mail").await;
         let link = self.link_of_proof(seq, "erase").await;
         self.post(&link, "answer=erase").await.text()
+    }
+
+    /// Everything that waits to be sent goes out now.
+    async fn mail_all(&self) {
+        let now = self.app.clock.now().0;
+        let sent = format!(
+            "update deliveries set state = 'sent', settled_at = {now} where run_id = 1 and state = 'queued';
+             update blocks set sent = sent + queued, queued = 0 where run_id = 1"
+        );
+        self.db.exec(&sent).await;
     }
 
     /// Addresses to which mails of this revision wait.
@@ -96,6 +107,7 @@ on_both!(
         let readers = "select count(*) from subscribers";
         site.post(&manage(&site, 0), "answer=export").await;
         site.post(&manage(&site, 0), "answer=erase-mail").await;
+        site.mail_all().await;
         let data = site.link_of_proof(0, "export").await;
         let erase = site.link_of_proof(0, "erase").await;
         for (link, words) in [(&data, "Download my data"), (&erase, "Erase everything")] {
@@ -156,11 +168,49 @@ on_both!(
         let to = "select address from system_mails where revision = 'data' order by seq desc";
         let told = site.db.text(to).await;
         assert_eq!(told.as_deref(), Some("Reader0@example.org"));
+        site.mail_all().await;
         // Once the move cannot be taken back, the new address is hers.
         site.app.clock.advance(DAY * 4);
         site.post(&page, "answer=export").await;
         let told = site.db.text(to).await;
         assert_eq!(told.as_deref(), Some("thief@example.net"));
+        site.stop().await;
+    }
+);
+
+on_both!(
+    the_day_of_a_mailed_link_begins_when_its_mail_goes_out,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(1).await;
+        let page = manage(&site, 0);
+        site.post(&page, "answer=export").await;
+        // The relay is away for as long as a wish is kept, and she asks again.
+        let window = site.app.config.signup.confirm_window;
+        site.app.clock.advance(window + DAY);
+        house::round(&site.app).await.expect("a round");
+        site.post(&page, "answer=export").await;
+        assert_eq!(site.mailed("data").await, 1, "one is on its way");
+        site.mail_all().await;
+        site.app.clock.advance(DAY - Duration::from_secs(60));
+        site.post(&page, "answer=export").await;
+        assert_eq!(site.mailed("data").await, 1, "she has just got one");
+        let link = site.link_of_proof(0, "export").await;
+        assert_eq!(site.get(&link).await.status, 200);
+        site.app.clock.advance(Duration::from_secs(60));
+        assert_eq!(site.get(&link).await.status, 404);
+        site.post(&page, "answer=export").await;
+        assert_eq!(site.mailed("data").await, 2);
+        // A mail that never arrives holds nobody up for longer than a day.
+        site.db
+            .exec(
+                "update deliveries set state = 'expired' where run_id = 1 and state = 'queued';
+                 update blocks set expired = queued, queued = 0 where run_id = 1",
+            )
+            .await;
+        site.app.clock.advance(DAY);
+        site.post(&page, "answer=export").await;
+        assert_eq!(site.mailed("data").await, 3);
         site.stop().await;
     }
 );
