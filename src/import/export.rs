@@ -22,6 +22,7 @@ use crate::store::subscribers::Listed;
 use crate::store::whole::{WholeReader, WholeSuppression};
 use crate::subscriber::field::FieldTable;
 use crate::subscriber::{List, Status};
+use crate::track::fold;
 
 /// Readers in one page.
 const PAGE: u32 = 2_000;
@@ -149,6 +150,18 @@ pub async fn lines(
     }
     out.flush().context("the export cannot be written")?;
     Ok(count)
+}
+
+/// All that is kept of one reader, as she gets it: JSON; none where there is no such reader.
+pub async fn reader(app: &App, reader: SubscriberId) -> anyhow::Result<Option<String>> {
+    // What she did a moment ago is found by her deliveries once it is counted.
+    fold::catch_up(&app.store).await?;
+    let Some(export) = app.store.export_reader(reader).await? else {
+        return Ok(None);
+    };
+    let mut text = serde_json::to_string_pretty(&export)?;
+    text.push('\n');
+    Ok(Some(text))
 }
 
 /// What the keyring is known by: with another one, a suppressed address would not be recognised.

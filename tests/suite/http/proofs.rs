@@ -214,3 +214,51 @@ on_both!(
         site.stop().await;
     }
 );
+
+on_both!(
+    whoever_gets_no_mail_is_told_whom_to_write_to_and_the_author_can_answer,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let data = site.data_of(0).await;
+        site.db
+            .exec(
+                "insert into suppressions (hash, reason, created_at)
+                 select hash, 'bounced', 0 from subscribers where id = 1000",
+            )
+            .await;
+        let address = site.app.config.from.address.as_str();
+        let page = site.get(&manage(&site, 0)).await.text();
+        assert!(page.contains(&format!("mailto:{address}")), "{page}");
+        let other = site.get(&manage(&site, 1)).await.text();
+        assert!(!other.contains("mailto:"), "{other}");
+        let page = site
+            .ask_admin("/subscribers/1000", "localhost")
+            .await
+            .text();
+        assert!(page.contains("nothing is mailed to this address"), "{page}");
+        let unsure = site.press_admin("/subscribers/1000/data", "").await;
+        assert_eq!(unsure.status, 409);
+        let given = site.press_admin("/subscribers/1000/data", "sure=yes").await;
+        let disposition = given.header("content-disposition");
+        assert_eq!(disposition, Some("attachment; filename=\"my-data.json\""));
+        let given: serde_json::Value = serde_json::from_str(&given.text()).expect("JSON");
+        assert_eq!(given, data);
+        let (code, out, _) = site.command(&["subscribers", "data", "reader0@example.org"]);
+        assert_eq!(code, Some(0));
+        let printed: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(printed, data);
+        let file = site.app.base.join("hers.json");
+        let out = file.to_str().expect("UTF-8");
+        let command = ["subscribers", "data", "1000", "--out", out];
+        assert_eq!(site.command(&command).0, Some(0));
+        let written = std::fs::read_to_string(&file).expect("a file");
+        let written: serde_json::Value = serde_json::from_str(&written).expect("JSON");
+        assert_eq!(written, data);
+        let (code, _, said) = site.command(&command);
+        assert_eq!(code, Some(1), "{said}");
+        let noted = "select count(*) from admin_audit where what = 'gave a reader''s data out'";
+        assert_eq!(site.db.number(noted).await, 3);
+        site.stop().await;
+    }
+);
