@@ -127,7 +127,7 @@ pub async fn issue(app: &App, run: RunId) -> Result<Option<Report>, StoreError> 
     let nameless = app.store.nameless_of(&[run]).await?.contains(&run);
     judge_links(app, &mut numbers, &tally, nameless).await?;
     let judged = judged(&tally, &numbers, nameless);
-    numbers.leave_out(&judged.uncounted);
+    numbers.leave_out(&judged.uncounted, nameless);
     let usual = against(app, run, &judged).await?;
     numbers.test = trial::numbers_of(app, run).await?;
     Ok(Some(Report {
@@ -261,7 +261,7 @@ pub async fn lines(app: &App, runs: Vec<RunNumbers>) -> Result<Vec<Line>, StoreE
 
 fn line_of(mut run: RunNumbers, tally: &Tally, nameless: bool) -> Line {
     let judged = judged(tally, &run, nameless);
-    run.leave_out(&judged.uncounted);
+    run.leave_out(&judged.uncounted, nameless);
     let machines = judged.clicks.machine + judged.opens.machine;
     let all = judged.clicks.total() + judged.opens.total();
     let untold = judged.nameless || !(judged.clicked.told || judged.opened.told);

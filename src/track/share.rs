@@ -49,7 +49,8 @@ impl Shares {
             EventKind::Unsubscribe
             | EventKind::Confirm
             | EventKind::Bounce
-            | EventKind::Complaint => return true,
+            | EventKind::Complaint
+            | EventKind::Withdrawal => return true,
         };
         let within = *number < most;
         *number += u16::from(within);

@@ -61,6 +61,7 @@ pub fn issue(report: &Report) -> String {
     let uncounted = [
         ("no-clicks", judged.uncounted.clicks),
         ("no-opens", judged.uncounted.opens),
+        ("withdrawn", judged.uncounted.withdrawn),
     ];
     for (what, number) in uncounted {
         rows.number("run", "", what, number);
@@ -108,8 +109,8 @@ pub fn segment(segment: &str, numbers: &[(&str, i64)], shares: &[(&str, Share)])
 /// A list by week and by month of joining; days, weeks and months are those of the zone in the last column.
 pub fn list(report: &ListReport) -> String {
     let mut rows = Rows(csv_record(&["part", "name", "what", "number", "zone"]));
-    for week in &report.growth.weeks {
     let zone = report.growth.zone.as_str();
+    for week in &report.growth.weeks {
         for (what, number) in [
             ("joined", week.joined),
             ("returned", week.returned),
