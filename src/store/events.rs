@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::clock::{MINUTE, Timestamp};
 use crate::delivery::State;
-use crate::event::{Event, Evidence};
+use crate::event::{Event, EventKind, Evidence};
 use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::{Result, Store};
@@ -171,6 +171,32 @@ impl Store {
             .execute(conn)
             .await?;
         })
+    }
+
+    /// How many events of each kind a delivery has in the log from one instant to before another, as far as they are
+    /// folded.
+    pub async fn events_in(
+        &self,
+        delivery: DeliveryKey,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<Vec<(EventKind, i64)>> {
+        let found: Vec<(String, i64)> = read!(self, conn => {
+            sqlx::query_as(
+                "select e.kind, count(*) from delivery_events x join events e on e.id = x.event_id
+                 where x.run_id = $1 and x.seq = $2 and x.event_id >= $3 and x.event_id < $4
+                 group by e.kind",
+            )
+            .bind(delivery.run.0)
+            .bind(i64::from(delivery.seq))
+            .bind(first_id(from))
+            .bind(first_id(to))
+            .fetch_all(conn)
+            .await?
+        });
+        let kinds = found.into_iter();
+        Ok(kinds
+            .filter_map(|(kind, number)| Some((EventKind::parse(&kind)?, number)))
+            .collect())
     }
 
     /// How many events of a run were not stored, because their copies' links were asked more often than anybody reads.
