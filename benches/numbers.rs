@@ -208,7 +208,7 @@ async fn seed(folder: &Path, size: Size) {
             "insert into subscriptions (key, list_id, subscriber_id, status, source, created_at, confirmed_at, left_at)
              {numbers}
              select i + 1, 1, i + 1, case when i % 50 = 0 then 'unsubscribed' else 'confirmed' end, 'bench', 0,
-                 {AT} - (i % 700) * 86400000, case when i % 50 = 0 then {AT} - (i % 90) * 86400000 end from n"
+                 {AT} - (i % 67200) * 900000, case when i % 50 = 0 then {AT} - (i % 8640) * 900000 end from n"
         ),
     ];
     for run in 2..=size.last().0 {
