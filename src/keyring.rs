@@ -264,7 +264,9 @@ impl Keyring {
 
     /// The tag of `signed` under the key `kid` for `purpose`.
     pub(crate) fn tag(&self, kid: u8, purpose: Purpose, signed: &[u8]) -> [u8; TAG] {
-        let held = self.held();
+        // Sixty times a message: the keys are looked at where they lie.
+        let held = self.held.read();
+        let held = held.unwrap_or_else(PoisonError::into_inner);
         // A key that was revoked meanwhile is still there, and no file that lacks one is taken over.
         let key = held.keys.get(&kid).expect("who signs asks `holds` first");
         let key = key.purposes[purpose as usize - 1].clone();
