@@ -42,6 +42,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::address::EmailAddress;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::uncertain::UncertainPolicy;
@@ -55,7 +56,9 @@ use crate::deliver::setup::Setup;
 use crate::deliver::watchdog::Watchdog;
 use crate::deliver::worker::opening;
 use crate::id::{DeliveryKey, RunId};
+use crate::keyring::Keyring;
 use crate::notice;
+use crate::reply::Reply;
 use crate::status::RunStatus;
 use crate::store::Store;
 use crate::store::runs::Run;
@@ -421,6 +424,15 @@ impl Job {
             run: self.run.id(),
             seq: u32::try_from(self.row.seq).expect("a seq is written from a u32"),
         }
+    }
+
+    /// The keyed hash of the reader's address that this job goes to, where `reply` refuses it for good.
+    pub(crate) fn refused_address(&self, keyring: &Keyring, reply: &Reply) -> Option<[u8; 32]> {
+        if reply.class() != 5 || self.row.subscriber_id <= 0 {
+            return None;
+        }
+        let address = EmailAddress::parse(&self.row.address).ok()?;
+        Some(keyring.address_hash(&address.canonical()))
     }
 
     /// What becomes of this delivery when nobody knows whether it was sent.
