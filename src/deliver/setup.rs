@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{AGREES, Timestamp};
 use crate::config::{Config, Relay};
+use crate::deliver::charge::Charge;
 use crate::deliver::{Engine, is_sent_from};
 use crate::schedule::span;
+use crate::store::relays::ToldSender;
+use crate::store::runs::Run;
 use crate::store::{Store, StoreError};
 
 /// The settings that make a copy what it is, and the relays that are described.
@@ -128,6 +131,11 @@ impl Setup {
         serde_json::to_string(self).expect("texts have a JSON form")
     }
 
+    /// Senders of before told none, and one that has just begun has not yet.
+    fn read(text: Option<&str>) -> Option<Setup> {
+        serde_json::from_str(text?).ok()
+    }
+
     /// The keys whose values are others there.
     fn differences(&self, other: &Setup) -> Vec<&str> {
         let differs = |(key, value): &(&String, &String)| other.settings.get(*key) != Some(value);
@@ -155,7 +163,7 @@ pub async fn is_outdated(
         return Ok(None);
     }
     let own = Setup::of(config, 0);
-    let told: Vec<Told> = read(store.told_setups().await?).collect();
+    let told: Vec<Told> = read(store.told_senders().await?).collect();
     for sender in &told {
         let keys = own.differences(&sender.setup);
         if !keys.is_empty() {
@@ -192,7 +200,7 @@ pub(super) fn off(ahead: i64) -> Option<String> {
 /// those of `config`.
 pub async fn amiss(store: &Store, config: &Config) -> Result<Vec<String>, StoreError> {
     let mut amiss = Vec::new();
-    for Told { node, setup } in read(store.told_setups().await?) {
+    for Told { node, setup } in read(store.told_senders().await?) {
         amiss
             .extend(off(setup.ahead).map(|off| format!("the clock of the sender on {node} {off}")));
         for (name, relay) in &config.relay {
@@ -213,7 +221,7 @@ pub async fn amiss(store: &Store, config: &Config) -> Result<Vec<String>, StoreE
 
 /// The lowest caps of the relay `name` that any sender at work has, `own` among them.
 pub(super) async fn lowest(store: &Store, name: &str, own: Caps) -> Result<Caps, StoreError> {
-    let told = read(store.told_setups().await?);
+    let told = read(store.told_senders().await?);
     let theirs = told.filter_map(|sender| sender.setup.caps.get(name).copied());
     Ok(theirs.fold(own, Caps::lowest))
 }
@@ -238,7 +246,7 @@ impl Engine {
         if app.store.is_sqlite() {
             return Ok(());
         }
-        let senders: Vec<Told> = read(app.store.told_setups().await?).collect();
+        let senders: Vec<Told> = read(app.store.told_senders().await?).collect();
         for relay in &self.shared.relays {
             let others = senders.iter().filter(|sender| sender.node != self.node);
             let theirs = others.filter_map(|sender| sender.setup.caps.get(&relay.name));
@@ -263,21 +271,21 @@ impl Engine {
     }
 }
 
-/// The other senders that know every relay that a run names.
-pub(super) async fn who_knows(
-    store: &Store,
-    named: &str,
-    node: &str,
-) -> Result<Vec<String>, StoreError> {
-    let told = read(store.told_setups().await?);
-    let others = told.filter(|sender| sender.node != node && sender.setup.has_relays(named));
-    Ok(others.map(|sender| sender.node).collect())
+/// The senders that look after `run` and know every relay that it names, whether they can sign or not.
+pub(super) async fn who_knows(store: &Store, run: &Run) -> Result<Vec<ToldSender>, StoreError> {
+    let mut told = store.told_senders().await?;
+    told.retain(|sender| {
+        let setup = Setup::read(sender.setup.as_deref());
+        setup.is_some_and(|setup| setup.has_relays(&run.relay))
+            && Charge::read(sender.charge.as_deref()).has(run)
+    });
+    Ok(told)
 }
 
-/// Senders of before told none.
-fn read(told: Vec<(String, Option<String>)>) -> impl Iterator<Item = Told> {
-    told.into_iter().filter_map(|(node, setup)| {
-        let setup = serde_json::from_str(&setup?).ok()?;
+fn read(told: Vec<ToldSender>) -> impl Iterator<Item = Told> {
+    told.into_iter().filter_map(|sender| {
+        let setup = Setup::read(sender.setup.as_deref())?;
+        let node = sender.node;
         Some(Told { node, setup })
     })
 }

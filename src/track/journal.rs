@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 
 use crate::app::App;
 use crate::store::Store;
-use crate::store::departures::Leaving;
+use crate::store::departures::{Leaving, Left};
 
 /// Leavings of one commit.
 const GROUP: usize = 256;
@@ -32,10 +32,27 @@ pub struct Journal {
     rooted: Arc<AtomicBool>,
 }
 
-/// One reader who left while the database took no writes.
-#[derive(Debug, Serialize, Deserialize)]
+/// One reader who leaves, in the journal if the database takes no writes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub leaving: Leaving,
+    /// The revision of the mail that says goodbye, where she gets one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goodbye: Option<String>,
+}
+
+impl Entry {
+    /// Queues the goodbye of a reader who has left by this: once, as nobody leaves twice. She has left, whatever becomes
+    /// of it; a process that is killed before it sends none.
+    pub(super) async fn say_goodbye(&self, left: Left, store: &Store) {
+        let Some(revision) = self.goodbye.as_ref().filter(|_| left.changed) else {
+            return;
+        };
+        let (key, at) = (self.leaving.subscription, self.leaving.at);
+        if let Err(error) = store.enqueue_goodbye(key, revision, at).await {
+            tracing::error!(%error, "a reader left and gets no goodbye");
+        }
+    }
 }
 
 impl Journal {
@@ -138,18 +155,24 @@ impl Journal {
         }
     }
 
-    /// Brings a group in. An entry that the database refuses whenever it is asked is not to keep the others waiting: it
-    /// is put aside.
-    async fn take(&self, store: &Store, group: &[Leaving]) -> anyhow::Result<()> {
-        match store.leave_group(group).await {
+    /// Brings a group in, and says goodbye to whom it took off a list. An entry that the database refuses whenever it is
+    /// asked is not to keep the others waiting: it is put aside.
+    async fn take(&self, store: &Store, group: &[Entry]) -> anyhow::Result<()> {
+        let leavings: Vec<Leaving> = group.iter().map(|entry| entry.leaving.clone()).collect();
+        match store.leave_group(&leavings).await {
             Err(error) if error.is_of_values() => {}
             taken => {
-                taken?;
+                for (entry, left) in group.iter().zip(taken?) {
+                    entry.say_goodbye(left, store).await;
+                }
                 return Ok(());
             }
         }
-        for leaving in group {
-            match store.leave_group(std::slice::from_ref(leaving)).await {
+        for entry in group {
+            match store
+                .leave_group(std::slice::from_ref(&entry.leaving))
+                .await
+            {
                 Err(error) if error.is_of_values() => {
                     let aside = self.path.with_extension("refused");
                     tracing::error!(
@@ -157,17 +180,19 @@ impl Journal {
                         "a reader's leaving is refused by the database and put aside in `{}`; take her off by hand",
                         aside.display()
                     );
-                    let entry = Entry {
-                        leaving: leaving.clone(),
-                    };
-                    let journal = Journal {
-                        path: aside,
-                        rooted: Arc::default(),
-                    };
+                    let (entry, journal) = (
+                        entry.clone(),
+                        Journal {
+                            path: aside,
+                            rooted: Arc::default(),
+                        },
+                    );
                     spawn_blocking(move || journal.write(&entry)).await??;
                 }
                 taken => {
-                    taken?;
+                    for left in taken? {
+                        entry.say_goodbye(left, store).await;
+                    }
                 }
             }
         }
@@ -197,19 +222,19 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// The leavings of these lines in their order, as `leave_group` takes them: a subscription stands in a group once.
-fn groups(lines: &[u8]) -> Vec<Vec<Leaving>> {
-    let mut groups: Vec<Vec<Leaving>> = Vec::new();
+/// The entries of these lines in their order, as `leave_group` takes them: a subscription stands in a group once.
+fn groups(lines: &[u8]) -> Vec<Vec<Entry>> {
+    let mut groups: Vec<Vec<Entry>> = Vec::new();
     let mut seen = HashSet::new();
     let lines = lines.split(|&octet| octet == b'\n');
-    for Entry { leaving } in lines.filter_map(read) {
+    for entry in lines.filter_map(read) {
         let full = groups.last().is_none_or(|group| group.len() >= GROUP);
-        if full || !seen.insert(leaving.subscription) {
-            seen = HashSet::from([leaving.subscription]);
+        if full || !seen.insert(entry.leaving.subscription) {
+            seen = HashSet::from([entry.leaving.subscription]);
             groups.push(Vec::new());
         }
         if let Some(group) = groups.last_mut() {
-            group.push(leaving);
+            group.push(entry);
         }
     }
     groups
