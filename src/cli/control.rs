@@ -8,6 +8,7 @@ use crate::cli::output::print_json;
 use crate::cli::send::ask::{Deed, answer};
 use crate::cli::{Cli, Exit, audit, follow};
 use crate::clock::Timestamp;
+use crate::deliver::setup;
 use crate::delivery::{Counts, State};
 use crate::run;
 use crate::run::guards::{self, Guard, Question};
@@ -240,6 +241,9 @@ impl Status {
             exit = Exit::Attention;
         } else if rows.is_empty() {
             println!("no run was ever begun; `pressrun send ISSUE` begins one");
+        }
+        for amiss in setup::amiss(&app.store, &app.config).await? {
+            println!("{}", plain(&amiss));
         }
         for row in &rows {
             let StatusRow { run, counts, .. } = row;

@@ -33,6 +33,8 @@ pub(crate) struct Attempt {
     pub fraction: f64,
     /// Whether it is known that connections end because of this delivery.
     pub to_blame: bool,
+    /// The keyed hash of the address that was named; none where it is no reader's, or was not refused for good.
+    pub address: Option<[u8; 32]>,
 }
 
 /// The outcome, and what else the answer says.
@@ -100,7 +102,9 @@ pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply
             marked: attempt.marked,
             at: attempt.now,
             charged,
-            suppress: verdict == Verdict::Bounced { suppress: true },
+            suppress: attempt
+                .address
+                .filter(|_| verdict == Verdict::Bounced { suppress: true }),
             failure,
         },
         concerns,
@@ -142,7 +146,7 @@ pub(crate) fn put_off(
         marked: attempt.marked,
         at: attempt.now,
         charged: true,
-        suppress: false,
+        suppress: None,
         failure: Some(Failure {
             stage: Some(stage),
             reason,

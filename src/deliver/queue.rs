@@ -117,6 +117,18 @@ impl Done {
         std::mem::take(&mut lock(&self.blocks).done)
     }
 
+    /// Puts done blocks back that could not be given back.
+    pub(crate) fn put_back(&self, run: RunId, blocks: &[u32]) {
+        let mut held = lock(&self.blocks);
+        held.done.extend(blocks.iter().map(|&block| (run, block)));
+    }
+
+    /// Whether this block is held: jobs of it are in memory, or it is still to be given back.
+    pub(crate) fn has(&self, run: RunId, block: u32) -> bool {
+        let blocks = lock(&self.blocks);
+        blocks.open.contains(&(run, block)) || blocks.done.contains(&(run, block))
+    }
+
     /// Whether jobs of this block are in memory. A node whose lease ended without its knowing may be given a block
     /// again of which it has jobs still: to load it as well would make two of one delivery.
     pub(crate) fn is_open(&self, run: RunId, block: u32) -> bool {

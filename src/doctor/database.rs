@@ -89,6 +89,13 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
         // No tables yet: another check tells it.
         Err(_) => {}
     }
+    for amiss in setup::amiss(&store, desk.config).await.unwrap_or_default() {
+        out.warn(
+            "nodes",
+            amiss,
+            "what differs between machines is said until it does not",
+        );
+    }
     let state = desk.base.join(&desk.config.paths.state);
     match deliver::is_older(&store, &state).await {
         Ok(None) => out.ok(

@@ -79,6 +79,23 @@ impl StoreError {
         )
     }
 
+    /// It refuses what it was given, whenever it is asked: a value that it cannot hold, or a rule of the schema.
+    pub fn is_of_values(&self) -> bool {
+        let Error::Database(told) = &self.0 else {
+            return false;
+        };
+        let code = told.code().unwrap_or_default();
+        match code.len() {
+            // PostgreSQL: data exception, integrity constraint violation.
+            5 => code.starts_with("22") || code.starts_with("23"),
+            // SQLite: TOOBIG, CONSTRAINT, MISMATCH, RANGE.
+            _ => matches!(
+                code.parse::<u32>().map(|code| code & 255),
+                Ok(18 | 19 | 20 | 25)
+            ),
+        }
+    }
+
     /// The disk is full, or does as a full one does: SQLite says no more of a file that cannot grow.
     pub fn is_full(&self) -> bool {
         matches!(kind(&self.0), Kind::Full | Kind::Disk)

@@ -237,6 +237,10 @@ const PART: i64 = 4;
 impl Store {
     /// Freezes up to `limit` more recipients of a run; the last step moves the run to `sending`.
     pub async fn freeze_some(&self, run: RunId, limit: u32, at: Timestamp) -> Result<Frozen> {
+        again!(self.try_freeze(run, limit, at).await)
+    }
+
+    async fn try_freeze(&self, run: RunId, limit: u32, at: Timestamp) -> Result<Frozen> {
         transact!(self, conn => {
             let lock = self.sql(
                 "select list_id, cutoff, frozen_to, recipients, zone_field, dues, audience, origin,

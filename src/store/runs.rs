@@ -342,6 +342,14 @@ impl Store {
     /// Finishes a run in which nothing is open and the identity holds. False if it is not so (yet).
     pub async fn finish_run(&self, run: RunId, at: Timestamp) -> Result<bool> {
         transact!(self, conn => {
+            // The lock is a statement of its own: PostgreSQL would hold the sum as it stood before the wait for the row
+            // against the row as it stands after it, and whoever puts deliveries back has the row until they are back.
+            sqlx::query(self.sql(
+                "select status from runs where id = $1 /* for no key update */",
+            ))
+            .bind(run.0)
+            .execute(&mut *conn)
+            .await?;
             let changed = sqlx::query(
                 "update runs set status = 'finished', finished_at = $2, since = $2
                  where id = $1 and status = 'sending'

@@ -60,6 +60,11 @@ impl Leavers {
         }
     }
 
+    /// Resolves once the writer has ended, which it does by a fault alone while a clone is there.
+    pub async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Ends a subscription, or all of this reader's, and counts it for the copy whose link was used. Whom this takes off
     /// the list gets the mail of the revision `goodbye`, if one is named.
     pub async fn leave(

@@ -228,3 +228,27 @@ fn every_statement_finds_its_rows_by_a_key() {
         );
     });
 }
+
+/// Whoever writes events takes their ids before any other row: two who wait for each other would both be undone, and
+/// while they do nobody's events are stored.
+#[test]
+fn ids_of_events_are_taken_before_anything_else() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let mut taken = 0;
+    for file in std::fs::read_dir(folder).expect("the store") {
+        let path = file.expect("a file").path();
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            continue;
+        };
+        let whole: Vec<&str> = text.split("transact!(").skip(1).collect();
+        for transaction in whole {
+            let Some((before, _)) = transaction.split_once("take_event_ids!(") else {
+                continue;
+            };
+            taken += 1;
+            let first = !before.contains("sqlx::") && !before.contains("!(self");
+            assert!(first, "{}: {before}", path.display());
+        }
+    }
+    assert!(taken > 4, "{taken}");
+}

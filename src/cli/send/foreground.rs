@@ -86,8 +86,19 @@ pub(crate) async fn send_and_follow(app: &App, id: RunId, stop: Stop) -> anyhow:
     let interrupted = stop.is_stopped();
     if followed.is_ok() && !interrupted {
         let ours = engine.is_some();
-        finish_notices(app, &mut stop.subscribe(), ours).await?;
-        finish_system_mails(app, &mut stop.subscribe(), ours).await?;
+        let (mut notices, mut mails) = (stop.subscribe(), stop.subscribe());
+        let finish = async {
+            finish_notices(app, &mut notices, ours).await?;
+            finish_system_mails(app, &mut mails, ours).await
+        };
+        // Where the engine has failed, nobody does what this waits for.
+        tokio::select! {
+            finished = finish => finished?,
+            end = ended(&mut engine) => {
+                end?;
+                anyhow::ensure!(stop.is_stopped(), "the engine stopped by itself");
+            }
+        }
     }
     stop.now();
     let ours = engine.is_some();

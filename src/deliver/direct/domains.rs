@@ -28,6 +28,8 @@ use crate::store::learned::Learned;
 /// Domains and pools that are remembered.
 const DOMAINS: usize = 50_000;
 const POOLS: usize = 10_000;
+/// Between two looks for domains that need not be remembered: each goes through all of them.
+const TIDY: Duration = Duration::from_secs(60);
 /// A job whose domain cannot be looked up soon, because half of all jobs wait for that, comes back after this time.
 const CROWDED: Duration = Duration::from_secs(10);
 /// Whom no mail gets through to, and who was not tried for so long, is not of now.
@@ -43,6 +45,8 @@ pub(super) struct State {
     pub domains: HashMap<String, Domain>,
     /// Jobs whose domains are being looked up.
     pub asked: usize,
+    /// When it was looked last for domains that need not be remembered.
+    pub tidied: Timestamp,
     /// What is wrong with the nameserver.
     pub nameserver: Nameserver,
     pub reach: Reach,
@@ -103,10 +107,12 @@ impl Direct {
             pools,
             domains,
             asked,
+            tidied,
             ..
         } = state;
-        if domains.len() > DOMAINS {
-            domains.retain(|_, domain| domain.holds(pools, now));
+        if domains.len() > DOMAINS && now.since(*tidied) >= TIDY {
+            *tidied = now;
+            tidy(domains, DOMAINS, |domain| domain.holds(pools, now));
         }
         let entry = domains.entry(domain.clone()).or_default();
         let asking = matches!(entry.known, Known::Asked(_)) || !entry.holds(pools, now);
@@ -282,7 +288,7 @@ impl Direct {
             marked: false,
             at: now,
             charged,
-            suppress: false,
+            suppress: None,
             failure,
         };
         Settling {
@@ -302,6 +308,7 @@ impl Direct {
             policy: job.policy(),
             fraction: self.app.chance.fraction(),
             to_blame: false,
+            address: job.refused_address(&self.app.keyring, &reply),
         };
         let judged = judge(&self.app.config.send, &attempt, Stage::Rcpt, reply);
         Settling {
@@ -385,6 +392,11 @@ impl Domain {
         self.failures.saturating_add(1)
     }
 
+    /// Whether something is known of it that no lookup tells: since when it fails, or was said to be missing.
+    fn has_past(&self) -> bool {
+        self.since.is_some() || self.missing.is_some() || matches!(self.known, Known::Asked(_))
+    }
+
     /// Since when lookups come to nothing.
     pub(super) fn failing_since(&self) -> Option<Timestamp> {
         self.since
@@ -410,7 +422,65 @@ impl Domain {
     }
 }
 
+/// Forgets domains of which a lookup tells all there is to know: those that do not hold any more, and where there are
+/// more than `most` still, those that were found longest ago.
+fn tidy(domains: &mut HashMap<String, Domain>, most: usize, holds: impl Fn(&Domain) -> bool) {
+    domains.retain(|_, domain| domain.has_past() || holds(domain));
+    let more = domains.len().saturating_sub(most);
+    if more == 0 {
+        return;
+    }
+    let plain = domains.iter().filter(|(_, domain)| !domain.has_past());
+    let mut plain: Vec<_> = plain
+        .map(|(name, domain)| (domain.there, name.clone()))
+        .collect();
+    plain.sort_unstable();
+    for (_, name) in plain.into_iter().take(more) {
+        domains.remove(&name);
+    }
+}
+
 /// RFC 7505, section 4.1: 5.1.10.
 fn refusal(domain: &str) -> Reply {
     Reply::ours("5.1.10", format!("`{domain}` takes no mail (null MX)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::{Domain, Known, tidy};
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn a_domain_that_fails_is_not_forgotten_among_many() {
+        let refused = |there| Domain {
+            known: Known::Refused(Timestamp(9)),
+            there: Some(Timestamp(there)),
+            ..Domain::default()
+        };
+        let failing = Domain {
+            since: Some(Timestamp(1)),
+            ..Domain::default()
+        };
+        let missing = Domain {
+            missing: Some(Timestamp(1)),
+            ..Domain::default()
+        };
+        let mut domains: HashMap<String, Domain> = [
+            ("failing", failing),
+            ("missing", missing),
+            ("old", refused(1)),
+            ("new", refused(2)),
+            ("over", Domain::default()),
+        ]
+        .map(|(name, domain)| (name.to_owned(), domain))
+        .into();
+        tidy(&mut domains, 3, |domain| {
+            !matches!(domain.known, Known::Nothing)
+        });
+        let mut left: Vec<&str> = domains.keys().map(String::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["failing", "missing", "new"]);
+    }
 }
