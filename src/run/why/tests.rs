@@ -51,6 +51,7 @@ fn run(status: RunStatus) -> Run {
         segment: None,
         monthly: 0,
         expected: None,
+        doubles: None,
     }
 }
 
