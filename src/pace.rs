@@ -57,7 +57,7 @@ pub fn parse(text: &str) -> Result<i64, String> {
     }
 }
 
-/// `20 a second`, in the largest unit that gives a whole number; `about 3.5 a second` where none does.
+/// `20 a second`, in the largest unit that gives a whole number.
 pub fn shown(per_day: i64) -> String {
     for (unit, times) in [("a second", 86_400), ("a minute", 1_440), ("an hour", 24)] {
         if per_day % times == 0 {
@@ -65,11 +65,6 @@ pub fn shown(per_day: i64) -> String {
         }
     }
     match per_day {
-        // In tenths: a pace that is no whole number is not told in another unit for that.
-        86_400.. => {
-            let tenths = per_day / 8_640;
-            format!("about {}.{} a second", tenths / 10, tenths % 10)
-        }
         2_400.. => format!("about {} an hour", per_day / 24),
         _ => format!("{per_day} a day"),
     }

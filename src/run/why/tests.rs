@@ -51,7 +51,6 @@ fn run(status: RunStatus) -> Run {
         segment: None,
         monthly: 0,
         expected: None,
-        doubles: None,
     }
 }
 
