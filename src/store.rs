@@ -150,6 +150,7 @@ pub mod budgets;
 pub(crate) mod comeback;
 pub(crate) mod consents;
 pub mod departures;
+pub mod doubles;
 pub mod durability;
 pub mod events;
 pub mod failures;

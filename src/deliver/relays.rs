@@ -407,10 +407,10 @@ impl Shared {
             .filter(|name| works(name))
             .map(|&name| name.to_owned())
             .collect();
-        // Where all wait for a cap that lasts a minute, it is over before anybody has read of it.
+        // Where all wait for a cap that lasts a second, it is over before anybody has read of it.
         let brief = |relay: &LiveRelay| {
             let full = relay.standing.purse.trouble();
-            full.is_some_and(|(full, _)| full.cap.span < Span::Hour)
+            full.is_some_and(|(full, _)| full.cap.span < Span::Minute)
         };
         let told = ailing.into_iter().filter(|(relay, trouble)| {
             !working.is_empty() || trouble.ail != Ail::Full || !brief(relay)

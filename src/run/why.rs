@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::deliver::trouble::{RelayTrouble, Trouble};
+use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::deliver::{self, charge};
 use crate::delivery::Counts;
 use crate::run::{self, trial};
@@ -24,12 +24,13 @@ mod steps;
 mod tests;
 
 /// What goes on while one run stands still.
-const OTHERS: &str = "other runs, mails to those who sign up, and all links in mails go on";
+const OTHERS: &str = "other runs and mails to those who sign up go on, and the links in mails as long as `pressrun serve` \
+     is there";
 /// What becomes of what nobody sends.
 const LOST: &str = "nothing is lost meanwhile";
 /// What goes on while nothing can be sent.
-const LINKS: &str =
-    "links in mails work, who leaves is gone at once, and no reader is charged with it";
+const LINKS: &str = "links in mails work as long as `pressrun serve` is there, who leaves is gone at once, and no reader is charged with \
+     it";
 
 /// What holds a run up, or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -218,10 +219,11 @@ fn tell(facts: &Facts<'_>) -> Why {
         _ => {
             why.cause = Cause::Finished;
             format!(
-                "is finished{}: {} of {} were sent{}",
+                "is finished{}: {} of {} were sent{}{}",
                 facts.since(why.since),
                 facts.counts.sent,
                 run.recipients,
+                facts.unsent(),
                 facts.unknown()
             )
         }
@@ -286,7 +288,11 @@ impl Facts<'_> {
 
     /// What goes on beside this run, where anything does.
     fn others(&self) -> Option<&'static str> {
-        (self.sender && self.doubt.is_none()).then_some(OTHERS)
+        let standstill = self.trouble.as_ref().is_some_and(Trouble::is_standstill);
+        match standstill {
+            true => Some(LINKS),
+            false => (self.sender && self.doubt.is_none()).then_some(OTHERS),
+        }
     }
 
     fn cancelled(&self, why: &Why) -> String {
@@ -307,6 +313,21 @@ impl Facts<'_> {
             said.push_str(&format!(", {} wait for the relay's answer", counts.at_dot));
         }
         said + &self.unknown()
+    }
+
+    /// What became of those who got nothing, where there are any.
+    fn unsent(&self) -> String {
+        let counts = &self.counts;
+        let each = [
+            (counts.bounced, "bounced"),
+            (counts.failed, "were refused for what they are"),
+            (counts.expired, "were given up"),
+            (counts.suppressed, "are suppressed"),
+            (counts.unsubscribed, "had left"),
+        ];
+        let each = each.iter().filter(|(number, _)| *number > 0);
+        each.map(|(number, what)| format!(", {number} {what}"))
+            .collect()
     }
 
     /// The uncertain ones, where there are any, and how they are found.
@@ -387,6 +408,7 @@ impl Facts<'_> {
             let times = trouble.relays.iter().map(move |relay| at(relay).0);
             times.filter(|&at| at > 0).min()
         };
+        let full = trouble.relays.iter().all(|relay| relay.ail == Ail::Full);
         why.cause = Cause::Relay;
         why.since = times(|relay| relay.since);
         why.next = times(|relay| relay.next);
@@ -397,11 +419,13 @@ impl Facts<'_> {
             .map(|relay| format!("relay {}: {}", relay.relay, relay.why))
             .collect();
         let next = match why.next {
+            Some(next) if full => format!(", and it goes on {}", self.then(next)),
             Some(next) => format!(", next try {}", self.then(next)),
             None => String::new(),
         };
         format!(
-            "does not get on{}: {}{next}; {}",
+            "{}{}: {}{next}; {}",
+            if full { "rests" } else { "does not get on" },
             self.since(why.since),
             each.join("; "),
             self.progress()

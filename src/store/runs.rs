@@ -217,6 +217,9 @@ pub struct Plan {
     pub segment: Option<Sieve>,
     /// How many readers it would go to now, where it waits for its hour and goes to all of the list.
     pub expected: Option<i64>,
+    /// How many of its readers have the issue or are to get it by another run, which was accepted; none where nobody
+    /// looked.
+    pub doubles: Option<i64>,
 }
 
 /// What came of asking for a run.
