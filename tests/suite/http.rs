@@ -39,3 +39,4 @@ mod segments;
 mod signup;
 mod site;
 pub mod wire;
+mod withdrawn;

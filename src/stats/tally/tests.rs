@@ -191,6 +191,7 @@ fn names_lead_back() {
         What::Bounced,
         What::NoClicks,
         What::NoOpens,
+        What::Withdrawn,
         What::Complained,
     ] {
         assert_eq!(What::parse(&what.name()), Some(what));

@@ -56,6 +56,13 @@ fn who_leaves_while_the_database_is_locked_has_left() {
         assert_eq!(site.db.number(all).await, 4, "the third left two lists");
         let emptied = until(async || std::fs::read(&journal).is_ok_and(|found| found.is_empty()));
         assert!(emptied.await);
+        // Once each, whichever of queue and journal came first; who clicked in her mail program gets none.
+        let goodbyes = "select count(*) from system_mails m join deliveries d
+                            on d.run_id = m.run_id and d.seq = m.seq
+                        where m.kind = 'goodbye' and d.subscriber_id in (1001, 1002)";
+        assert_eq!(site.db.number(goodbyes).await, 2);
+        let all = "select count(*) from system_mails where kind = 'goodbye'";
+        assert_eq!(site.db.number(all).await, 2);
         site.stop().await;
     });
 }
@@ -77,6 +84,7 @@ fn a_journal_that_a_killed_process_left_is_in_force_before_anything_is_sent() {
                     "at": site.app.clock.now(), "evidence": {},
                 },
                 "everywhere": false,
+                "goodbye": (seq == 1).then_some("goodbye"),
             })
         };
         // The last was cut by the power: nobody was told that it is kept.
@@ -92,6 +100,10 @@ fn a_journal_that_a_killed_process_left_is_in_force_before_anything_is_sent() {
         assert_eq!(site.status(1000).await, "unsubscribed");
         assert_eq!(site.status(1001).await, "unsubscribed");
         assert_eq!(site.status(1002).await, "confirmed");
+        let goodbyes = "select d.subscriber_id from system_mails m join deliveries d
+                            on d.run_id = m.run_id and d.seq = m.seq
+                        where m.kind = 'goodbye' and d.state = 'queued'";
+        assert_eq!(site.db.number(goodbyes).await, 1001);
         site.stop().await;
     });
 }
