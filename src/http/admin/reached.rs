@@ -164,11 +164,14 @@ async fn row(
     let time = |at: Option<i64>| at.map(|at| minute(Timestamp(at), zone));
     let line = match wanted {
         Wanted::In(_) => {
-            let code = one
-                .code
-                .filter(|&code| code != 0)
-                .map(|code| code.to_string());
-            let parts = [time(one.settled_at), code, one.enhanced, one.reply];
+            let code = one.code.filter(|&code| code != 0);
+            let code = code.map(|code| code.to_string());
+            // A report that came by mail may hold the whole line.
+            let reply = one.reply.unwrap_or_default();
+            let whole = code.as_ref().is_some_and(|code| reply.starts_with(code));
+            let classes = [code, one.enhanced].map(|part| part.filter(|_| !whole));
+            let [code, enhanced] = classes;
+            let parts = [time(one.settled_at), code, enhanced, Some(reply)];
             Some(joined(parts))
         }
         Wanted::Departed => {
@@ -209,7 +212,8 @@ fn clicked(story: &Story, link: u32) -> Option<Timestamp> {
 }
 
 fn joined(parts: [Option<String>; 4]) -> String {
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let parts = parts.into_iter().flatten();
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
     parts.join(" · ")
 }
 

@@ -458,10 +458,11 @@ on_both!(
         monday(&site).await;
         numbers::catch_up(&site.app, RUN).await.expect("a fold");
         let story = async |key: i64| {
-            let reader = site.ask_admin(&format!("/subscribers/{key}"), "localhost");
+            let path = format!("/subscribers/{key}");
+            let reader = site.ask_admin(&path, "localhost").await.text();
             let path = format!("/deliveries/2-{}", key - 1000);
             let delivery = site.ask_admin(&path, "localhost").await.text();
-            (reader.await.text(), delivery)
+            (reader, delivery)
         };
         for (key, told, rule) in [
             (1001, "opened: first on", "human: reader"),
