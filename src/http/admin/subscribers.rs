@@ -359,7 +359,7 @@ pub(super) async fn data(
 ) -> Result<Response, Fault> {
     let kept = find(&admin, &id).await?;
     if form.get("sure") != "yes" {
-        return Ok(unsure(&admin, &kept));
+        return Ok(unsure(&admin, &kept, &form));
     }
     let text = export::reader(&admin.app, SubscriberId(kept.id)).await?;
     let text = text.ok_or(Fault::NotFound)?;
