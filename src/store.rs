@@ -181,6 +181,7 @@ pub mod probes;
 pub mod proof;
 pub mod proofs;
 pub mod pseudonyms;
+pub mod reached;
 pub mod readers;
 pub mod relays;
 pub mod repairs;

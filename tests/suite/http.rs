@@ -8,6 +8,7 @@ mod author;
 mod back_issues;
 mod bombing;
 mod busy;
+mod changes;
 mod counted;
 mod counters;
 mod db;
