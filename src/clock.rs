@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A minute in the milliseconds that a [`Timestamp`] counts.
 pub const MINUTE: i64 = 60_000;
+/// A quarter of an hour in milliseconds: the days of every zone begin with one.
+pub const QUARTER: i64 = 15 * MINUTE;
 /// An hour in milliseconds.
 pub const HOUR: i64 = 60 * MINUTE;
 /// A day of UTC in milliseconds: none is longer or shorter, for Unix time has no leap seconds.

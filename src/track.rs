@@ -17,12 +17,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::app::App;
 use crate::chance::Chance;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::privacy::Tracking;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::id::{DeliveryKey, RunId};
 use crate::store::{Result, Store};
-use crate::track::share::Shares;
+use crate::track::share::{Shares, Stored};
 
 mod flood;
 pub mod fold;
@@ -99,6 +99,7 @@ impl Tracker {
         // What another process left behind.
         wake.try_send(()).ok();
         let stored = Arc::new(AtomicU64::new(0));
+        let now = clock.now();
         let folding = fold::keep(store.clone(), clock, woken, Arc::clone(&stored));
         let folding = tokio::spawn(folding);
         let writer = Writer {
@@ -109,7 +110,7 @@ impl Tracker {
             wake,
             folding,
             stored,
-            shares: Shares::default(),
+            shares: Shares::new(now),
             unnoted: BTreeMap::new(),
             noted: None,
             dropped: Arc::clone(&dropped),
@@ -191,6 +192,11 @@ impl Writer {
             let mut waiting = Vec::with_capacity(batch.len());
             let mut stop = None;
             for one in batch.drain(..) {
+                if let Asked::Event(event, _) = &one
+                    && let Some(hours) = self.shares.asks(event)
+                {
+                    self.look_up(event.delivery, hours).await;
+                }
                 match one {
                     Asked::Event(event, done) if self.shares.take(&event) => {
                         events.push(event);
@@ -222,6 +228,25 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// Reads what a copy has stored in hours of which this process knows nothing.
+    async fn look_up(&mut self, delivery: DeliveryKey, hours: (Timestamp, Timestamp)) {
+        let counts = self.store.events_in(delivery, hours).await;
+        let counts = counts.unwrap_or_else(|error| {
+            tracing::debug!(%error, "a copy's share begins anew");
+            Vec::new()
+        });
+        let of = |kind| {
+            let number = counts.iter().find(|(found, _)| *found == kind);
+            number.map_or(0, |(_, number)| u16::try_from(*number).unwrap_or(u16::MAX))
+        };
+        let stored = Stored::new(
+            of(EventKind::Open),
+            of(EventKind::View),
+            of(EventKind::Click),
+        );
+        self.shares.tell(delivery, stored);
     }
 
     fn drop_one(&mut self, delivery: DeliveryKey) {

@@ -164,8 +164,12 @@ impl Engine {
                 .get(id)
                 .is_none_or(|known: &Arc<Run>| known.since != run.since)
         };
-        for (id, _) in memory.runs.iter().filter(|(id, run)| anew(*id, run)) {
-            shared.forgive(*id);
+        for (id, run) in &memory.runs {
+            if anew(id, run) {
+                shared.forgive(run);
+            } else if let Some(left) = shared.believed_no_more(run) {
+                shared.app.store.set_doubted(*id, &left).await?;
+            }
         }
         let froze = |id, run: &Run| {
             before
@@ -182,7 +186,7 @@ impl Engine {
         // The time that the guard looked at is the time by which jobs are taken up: a clock that jumps meanwhile makes
         // none due and none old.
         let now = shared.app.clock.now();
-        if self.is_doubtful(memory, now).await || self.may_not_sign(memory, now).await? {
+        if self.is_doubtful(memory, now).await || self.may_not_sign(memory).await? {
             return Ok(());
         }
         self.beat(memory).await;

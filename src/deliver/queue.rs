@@ -385,13 +385,15 @@ impl Queue {
     /// Drops the waiting jobs of runs that `keep` does not name; they stay queued in the ledger.
     pub(crate) fn retain(&self, keep: impl Fn(RunId) -> bool) {
         let mut inner = lock(&self.inner);
-        if inner.runs.iter().all(|line| keep(line.run)) {
+        let mut lines = inner.system.iter().chain(&inner.runs);
+        if lines.all(|line| keep(line.run)) {
             return;
         }
         let all = std::mem::take(&mut inner.runs);
-        let (stay, go): (VecDeque<_>, VecDeque<_>) =
+        let (stay, mut go): (VecDeque<_>, VecDeque<_>) =
             all.into_iter().partition(|line: &Line| keep(line.run));
         inner.runs = stay;
+        go.extend(inner.system.take_if(|line| !keep(line.run)));
         drop(inner);
         // Their guards may wake the dispatcher: not under the lock.
         drop(go);

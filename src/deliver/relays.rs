@@ -192,6 +192,11 @@ impl LiveRelay {
         let failure = lock(&self.failure).clone();
         if let Some(failure) = failure.filter(|_| self.standing.breaker.is_open()) {
             let Failure { since, why, next } = failure;
+            let waited_for = self.direct.as_ref().and_then(|direct| direct.waited_for());
+            let why = match waited_for {
+                Some(domains) => format!("{why}; {domains}"),
+                None => why,
+            };
             return Some(told(Ail::Broken, why, since, next));
         }
         if let Some((why, since, next)) = self.direct.as_ref().and_then(|direct| direct.trouble()) {
@@ -272,10 +277,10 @@ impl Shared {
     }
 
     /// A run that has become active is judged anew.
-    pub(crate) fn forgive(&self, run: RunId) {
+    pub(crate) fn forgive(&self, run: &Run) {
         for relay in &self.relays {
-            lock(&relay.blame).remove(&run);
-            relay.standing.forgive(run);
+            relay.judge_anew(run);
+            relay.standing.forgive(run.id());
         }
     }
 

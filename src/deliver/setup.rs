@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::deliver::charge::Charge;
 use crate::deliver::is_sent_from;
+use crate::store::relays::ToldSender;
+use crate::store::runs::Run;
 use crate::store::{Store, StoreError};
 
 /// The settings that make a copy what it is, and the relays that are described.
@@ -53,6 +56,11 @@ impl Setup {
         serde_json::to_string(self).expect("texts have a JSON form")
     }
 
+    /// Senders of before told none, and one that has just begun has not yet.
+    fn read(text: Option<&str>) -> Option<Setup> {
+        serde_json::from_str(text?).ok()
+    }
+
     /// The keys whose values are others there.
     fn differences(&self, other: &Setup) -> Vec<&str> {
         let differs = |(key, value): &(&String, &String)| other.settings.get(*key) != Some(value);
@@ -80,7 +88,7 @@ pub async fn is_outdated(
         return Ok(None);
     }
     let own = Setup::of(config);
-    let told: Vec<Told> = read(store.told_setups().await?).collect();
+    let told: Vec<Told> = read(store.told_senders().await?).collect();
     for sender in &told {
         let keys = own.differences(&sender.setup);
         if !keys.is_empty() {
@@ -103,21 +111,21 @@ pub async fn is_outdated(
     }))
 }
 
-/// The other senders that know every relay that a run names.
-pub(super) async fn who_knows(
-    store: &Store,
-    named: &str,
-    node: &str,
-) -> Result<Vec<String>, StoreError> {
-    let told = read(store.told_setups().await?);
-    let others = told.filter(|sender| sender.node != node && sender.setup.has_relays(named));
-    Ok(others.map(|sender| sender.node).collect())
+/// The senders that look after `run` and know every relay that it names, whether they can sign or not.
+pub(super) async fn who_knows(store: &Store, run: &Run) -> Result<Vec<ToldSender>, StoreError> {
+    let mut told = store.told_senders().await?;
+    told.retain(|sender| {
+        let setup = Setup::read(sender.setup.as_deref());
+        setup.is_some_and(|setup| setup.has_relays(&run.relay))
+            && Charge::read(sender.charge.as_deref()).has(run)
+    });
+    Ok(told)
 }
 
-/// Senders of before told none.
-fn read(told: Vec<(String, Option<String>)>) -> impl Iterator<Item = Told> {
-    told.into_iter().filter_map(|(node, setup)| {
-        let setup = serde_json::from_str(&setup?).ok()?;
+fn read(told: Vec<ToldSender>) -> impl Iterator<Item = Told> {
+    told.into_iter().filter_map(|sender| {
+        let setup = Setup::read(sender.setup.as_deref())?;
+        let node = sender.node;
         Some(Told { node, setup })
     })
 }

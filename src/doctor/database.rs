@@ -12,7 +12,7 @@ use crate::store::durability::Durability;
 use crate::store::{Store, StoreError};
 
 /// Opened for a look: nothing is migrated, nothing is made.
-async fn open(desk: &Desk<'_>) -> anyhow::Result<Option<Store>> {
+pub(super) async fn open(desk: &Desk<'_>) -> anyhow::Result<Option<Store>> {
     let url = desk.config.database.url.expose_secret();
     if let Some(file) = url.strip_prefix("sqlite:")
         && !desk.base.join(file.trim_start_matches("//")).is_file()

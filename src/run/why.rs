@@ -95,6 +95,8 @@ struct Facts<'a> {
     sending: bool,
     /// A relay that it is to go through and that is not described here.
     unknown_relay: Option<&'a str>,
+    /// Why some senders can sign nothing, and leave it to the others.
+    unfit: Vec<String>,
     /// Why the next sender would hold it.
     doubt: Option<String>,
     /// A start that is later by more has to be said twice.
@@ -124,6 +126,10 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
         test: trial::sentence(app, run).await?,
         sender: open && deliver::is_sending(app).await?,
         sending: open && charge::has_in_charge(app, run).await?,
+        unfit: match open {
+            true => unfit(app).await?,
+            false => Vec::new(),
+        },
         doubt: match run.status {
             status if status.is_moving() => match deliver::older(app).await? {
                 Some(why) => Some(why),
@@ -138,6 +144,12 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
         now,
         zone: &app.config.publication.timezone,
     }))
+}
+
+/// Why senders at work can sign nothing now, each in its own words.
+async fn unfit(app: &App) -> anyhow::Result<Vec<String>> {
+    let told = app.store.told_senders().await?;
+    Ok(told.into_iter().filter_map(|sender| sender.unfit).collect())
 }
 
 /// What keeps relays of this run from taking mail.
@@ -217,12 +229,10 @@ fn tell(facts: &Facts<'_>) -> Why {
     let to = run.said_segment();
     let to = to.map_or(String::new(), |to| format!(" to `{to}`"));
     let mut sentence = format!("`{}` (run {}){to} {said}", run.slug, run.id);
-    if let Some(doubt) = facts
-        .doubt
-        .as_ref()
-        .filter(|doubt| !sentence.contains(doubt.as_str()))
-    {
-        sentence.push_str(&format!("; and {doubt}"));
+    for doubt in facts.unfit.iter().chain(&facts.doubt) {
+        if !sentence.contains(doubt.as_str()) {
+            sentence.push_str(&format!("; and {doubt}"));
+        }
     }
     if let Some(name) = facts.unknown_relay {
         sentence.push_str(&format!(
@@ -337,6 +347,11 @@ impl Facts<'_> {
         if let Some(said) = self.stage(why) {
             return said;
         }
+        // One relay of several, or some of those whom it delivers to: the others carry on.
+        let limps = match &self.trouble {
+            Some(trouble) => format!("; {}", trouble.sentence()),
+            None => String::new(),
+        };
         let (open, due) = (
             self.counts.queued + self.counts.at_dot,
             self.counts.queued - self.deferred,
@@ -350,7 +365,7 @@ impl Facts<'_> {
                 None => "were deferred and wait for their next try",
             };
             return format!(
-                "waits: {} {what}, the first {}; {}",
+                "waits: {} {what}, the first {}; {}{limps}",
                 self.deferred,
                 self.then(next),
                 self.progress()
@@ -359,11 +374,6 @@ impl Facts<'_> {
         if self.run.is_paced() {
             return self.paced(why, due);
         }
-        // One relay of several: the others carry on.
-        let limps = match &self.trouble {
-            Some(trouble) => format!("; {}", trouble.sentence()),
-            None => String::new(),
-        };
         format!(
             "is being sent{}: {}{limps}",
             self.since(why.since),

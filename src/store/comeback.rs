@@ -163,6 +163,15 @@ const GIVE_BACK: &str = "
       and state = 'suppressed'
     returning run_id, seq";
 
+/// Why a run is held for what a relay refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold<'a> {
+    pub why: &'a str,
+    /// The servers that it was held for so far because they refused reader after reader, as the run keeps them; none
+    /// leaves those that are known.
+    pub doubted: Option<&'a str>,
+}
+
 impl Store {
     /// Holds the run, after it has turned out that the relay refuses everyone, and puts `keys`, which failed or
     /// bounced by that (`from`), back into its queue. A cancelled run stays as it is. Gives how many went back.
@@ -171,10 +180,21 @@ impl Store {
         run: RunId,
         from: State,
         keys: &[DeliveryKey],
-        why: &str,
+        hold: Hold<'_>,
         due: Timestamp,
     ) -> Result<u64> {
-        again!(self.try_requeue(run, from, keys, Some(why), due).await)
+        again!(self.try_requeue(run, from, keys, Some(hold), due).await)
+    }
+
+    /// Notes which servers a person who let the run go on believes of its readers.
+    pub async fn set_doubted(&self, run: RunId, doubted: &str) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query("update runs set doubted = $2 where id = $1")
+                .bind(run.0)
+                .bind(doubted)
+                .execute(conn)
+                .await?;
+        })
     }
 
     /// Puts `keys`, which one relay refused for all, back into the queue for the others.
@@ -193,7 +213,7 @@ impl Store {
         run: RunId,
         from: State,
         keys: &[DeliveryKey],
-        held: Option<&str>,
+        held: Option<Hold<'_>>,
         due: Timestamp,
     ) -> Result<u64> {
         let mut rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
@@ -202,13 +222,14 @@ impl Store {
             // The last of its deliveries may have finished it meanwhile.
             sqlx::query(
                 "update runs set status = $3, reason = $2, finished_at = null,
-                     since = case when $3 = 'held' then $4 else since end
+                     since = case when $3 = 'held' then $4 else since end, doubted = coalesce($5, doubted)
                  where id = $1 and kind = 'issue' and status in ('sending', 'finished')",
             )
             .bind(run.0)
-            .bind(held)
+            .bind(held.map(|hold| hold.why))
             .bind(if held.is_some() { RunStatus::Held.name() } else { RunStatus::Sending.name() })
             .bind(due.0)
+            .bind(held.and_then(|hold| hold.doubted))
             .execute(&mut *conn)
             .await?;
             let mut along = Vec::new();

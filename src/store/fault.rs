@@ -19,6 +19,8 @@ enum Kind {
     Disk,
     Unopened,
     Unreached,
+    /// The user or the password is not the right one.
+    Barred,
     Busy,
     Other,
 }
@@ -41,6 +43,7 @@ fn of_code(code: &str) -> Kind {
             "XX001" | "XX002" => Kind::Damaged,
             "25006" => Kind::ReadOnly,
             "58030" => Kind::Disk,
+            "28P01" | "28000" => Kind::Barred,
             "57P03" | "57P01" | "57P02" => Kind::Unreached,
             "53300" => Kind::Busy,
             _ => Kind::Other,
@@ -123,6 +126,10 @@ impl fmt::Display for StoreError {
                 f,
                 "the database is not reached ({cause}); start it, or correct `database.url`"
             ),
+            Kind::Barred => write!(
+                f,
+                "the database does not let us in ({cause}); correct user and password in `database.url`"
+            ),
             Kind::Busy => f.write_str(
                 "the database gave no connection in time: it does not answer, or others hold all it has",
             ),
@@ -175,6 +182,8 @@ mod tests {
             ("4874", Kind::Disk),
             ("2067", Kind::Other),
             ("53100", Kind::Full),
+            ("28P01", Kind::Barred),
+            ("57P03", Kind::Unreached),
             ("23505", Kind::Other),
             ("", Kind::Other),
         ] {

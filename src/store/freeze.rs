@@ -78,9 +78,11 @@ const UNOPENED: &str = "u.tracking <> 'off'
                 and (d.state in ('queued', 'at_dot', 'uncertain') or d.state = 'sent' and (
                     exists (select 1 from pseudonym_keys k where k.run_id = d.run_id)
                     or case when d.opened_at is null and d.clicked_at is null
-                        then coalesce(d.copy, '') like '%\"untracked\":true%'
+                        then coalesce(d.copy, '') like '%\"untracked\":true%' or exists (
+                            select 1 from judged j where j.run_id = d.run_id and j.seq = d.seq and j.withdrawn = 1
+                        )
                         else not exists (
-                            select 1 from judged j where j.run_id = d.run_id and j.seq = d.seq
+                            select 1 from judged j where j.run_id = d.run_id and j.seq = d.seq and j.withdrawn = 0
                               and coalesce(j.opened, 'machine') = 'machine'
                               and coalesce(j.clicked, 'machine') = 'machine'
                         ) end

@@ -163,7 +163,7 @@ impl Store {
                  values ($1, $2, $3, db_now() + $4)
                  on conflict (node) do update
                  set boot = excluded.boot, started_at = excluded.started_at, until = excluded.until,
-                     trouble = null, charge = null, setup = null",
+                     trouble = null, charge = null, setup = null, unfit = null",
             ))
             .bind(node)
             .bind(boot)

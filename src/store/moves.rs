@@ -69,6 +69,16 @@ const MAY_MOVE: &str = "
           select 1 from suppressions x where x.hash = s.hash and x.reason <> 'bounced'
       )";
 
+/// Wishes whose mails went out long ago, or never will.
+const FORGET_PROOFS: &str = "
+    delete from proofs
+    where at < $1 and not exists (
+        select 1 from deliveries d
+        where d.run_id = 1 and d.seq = proofs.seq and (
+            d.state in ('queued', 'at_dot') or (d.state in ('sent', 'uncertain') and d.settled_at >= $1)
+        )
+    )";
+
 impl Store {
     /// Takes a wish for another address: a mail to the new one waits to be sent, unless somebody has that
     /// address, it must not be mailed, or there was one lately. The same work in every case.
@@ -247,7 +257,7 @@ impl Store {
             for clear in CLEAR_FORMER {
                 sqlx::query(clear).bind(before.0).execute(&mut *conn).await?;
             }
-            sqlx::query("delete from proofs where at < $1").bind(before.0).execute(&mut *conn).await?;
+            sqlx::query(FORGET_PROOFS).bind(before.0).execute(&mut *conn).await?;
             let gone = sqlx::query("delete from address_changes where at < $1")
                 .bind(before.0)
                 .execute(conn)

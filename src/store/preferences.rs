@@ -7,10 +7,11 @@
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
 use crate::delivery::State;
-use crate::id::{ListId, SubscriberId, SubscriptionKey};
+use crate::event::{Event, EventKind, Evidence};
+use crate::id::{DeliveryKey, ListId, RunId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::consents::note_consent;
-use crate::store::events::json;
+use crate::store::events::{ADD_EVENTS, event_rows, json, take_event_ids};
 use crate::store::leave::take_queued;
 use crate::store::{Result, Store};
 use crate::subscriber::Status;
@@ -97,6 +98,28 @@ const JOIN: &str = "
     set status = 'confirmed', confirmed_at = excluded.confirmed_at, joined_at = excluded.confirmed_at,
         left_at = null, paused_until = null
     where subscriptions.status in ('pending', 'unsubscribed')";
+
+/// Copies that the reader behind a subscription has got, as far as she has not withdrawn from them before.
+const COUNTED: &str = "
+    select d.run_id, d.seq
+    from deliveries d left join judged j on j.run_id = d.run_id and j.seq = d.seq
+    where d.subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
+      and d.run_id > 1 and d.state in ('sent', 'at_dot', 'uncertain') and coalesce(j.withdrawn, 0) = 0
+    order by d.run_id, d.seq";
+
+/// That a copy counts nothing from now on; none of one whose number no program of ours gives.
+fn withdrawal((run, seq): (i64, i64), at: Timestamp) -> Option<Event> {
+    Some(Event {
+        kind: EventKind::Withdrawal,
+        delivery: DeliveryKey {
+            run: RunId(run),
+            seq: u32::try_from(seq).ok()?,
+        },
+        link: None,
+        at,
+        evidence: Evidence::default(),
+    })
+}
 
 impl Store {
     /// The reader behind the subscription `key`, with every list there is.
@@ -268,13 +291,19 @@ impl Store {
     }
 
     /// Whether opens and clicks of the reader behind `key` may be counted, those of mail already sent
-    /// among them.
+    /// among them. Who wants it no more takes what she did along: the log says so of each of her copies.
     pub async fn set_tracking(&self, key: SubscriptionKey, on: bool, at: Timestamp) -> Result<()> {
         let (tracking, what) = match on {
             true => ("on", "tracking-on"),
             false => ("off", "tracking-off"),
         };
         transact!(self, conn => {
+            // Before the rest, as everyone does who writes events.
+            let sent: Vec<(i64, i64)> = match on {
+                true => Vec::new(),
+                false => sqlx::query_as(COUNTED).bind(key.0).fetch_all(&mut *conn).await?,
+            };
+            let last = take_event_ids!(conn, at, sent.len());
             let changed: Option<i64> = sqlx::query_scalar(
                 "update subscribers set tracking = $2
                  where id = (select subscriber_id from subscriptions where key = $1)
@@ -287,6 +316,12 @@ impl Store {
             .await?;
             if let Some(subscriber) = changed {
                 note_consent!(conn, subscriber, 0_i64, what, at);
+                let events: Vec<Event> = sent.into_iter().filter_map(|copy| withdrawal(copy, at)).collect();
+                let events: Vec<&Event> = events.iter().collect();
+                sqlx::query(self.sql(ADD_EVENTS))
+                    .bind(event_rows(last, &events))
+                    .execute(conn)
+                    .await?;
             }
         })
     }

@@ -82,6 +82,9 @@ pub struct Run {
     pub monthly: i64,
     /// How many readers it would have gone to when it was planned, where it waits for its hour.
     pub expected: Option<i64>,
+    /// Servers of relays that it was held for because they refused reader after reader, by the relay's name, as JSON.
+    #[serde(skip)]
+    pub doubted: Option<String>,
 }
 
 /// JSON that stands in a column, as JSON again.
@@ -241,7 +244,7 @@ pub enum Frozen {
 pub(crate) const COLUMNS: &str = "id, kind, slug, title, list_id, revision, headers, relay, policy, status,
     recipients, reason, created_at, started_at, finished_at, since, start_at, zone, local_at, zone_field,
     per_day, spread, spread_until, paced_to, audience, origin, stages, stage, staged_at, open_to, stage_base,
-    trial, segment, monthly, expected";
+    trial, segment, monthly, expected, doubted";
 
 impl Store {
     /// The run numbered `id`.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::store::Store;
-use crate::store::departures::Leaving;
+use crate::store::departures::{Leaving, Left};
 
 /// The journal of this installation; cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,10 +23,27 @@ pub struct Journal {
     path: PathBuf,
 }
 
-/// One reader who left while the database took no writes.
-#[derive(Debug, Serialize, Deserialize)]
+/// One reader who leaves, in the journal if the database takes no writes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub leaving: Leaving,
+    /// The revision of the mail that says goodbye, where she gets one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goodbye: Option<String>,
+}
+
+impl Entry {
+    /// Queues the goodbye of a reader who has left by this: once, as nobody leaves twice. She has left, whatever becomes
+    /// of it; a process that is killed before it sends none.
+    pub(super) async fn say_goodbye(&self, left: Left, store: &Store) {
+        let Some(revision) = self.goodbye.as_ref().filter(|_| left.changed) else {
+            return;
+        };
+        let (key, at) = (self.leaving.subscription, self.leaving.at);
+        if let Err(error) = store.enqueue_goodbye(key, revision, at).await {
+            tracing::error!(%error, "a reader left and gets no goodbye");
+        }
+    }
 }
 
 impl Journal {
@@ -93,7 +110,12 @@ impl Journal {
             let fresh = text.get(done..).unwrap_or_default();
             for line in fresh.split(|&octet| octet == b'\n') {
                 if let Some(entry) = read(line) {
-                    store.leave_group(&[entry.leaving]).await?;
+                    let left = store
+                        .leave_group(std::slice::from_ref(&entry.leaving))
+                        .await?;
+                    for left in left {
+                        entry.say_goodbye(left, store).await;
+                    }
                 }
             }
             done = text.len();

@@ -42,3 +42,4 @@ mod signup;
 mod site;
 mod taken_back;
 pub mod wire;
+mod withdrawn;

@@ -30,7 +30,7 @@ const LARGE: [&str; 14] = [
 ];
 
 /// How statements begin that may, and why.
-const ALLOWED: [(&str, &str); 8] = [
+const ALLOWED: [(&str, &str); 9] = [
     (
         "select (select count(*) from subscribers),",
         "whoever makes a backup, which reads all of it",
@@ -50,6 +50,10 @@ const ALLOWED: [(&str, &str); 8] = [
     (
         "select s.list_id, s.status, count(*) from subscribers u cross join suppressions",
         "the command that counts lists",
+    ),
+    (
+        "select count(*) from subscriptions n left join leave_reasons",
+        "whoever has the whole database verified",
     ),
     (
         "select tag, count(*) from tags",

@@ -30,6 +30,10 @@ const DOMAINS: usize = 50_000;
 const POOLS: usize = 10_000;
 /// A job whose domain cannot be looked up soon, because half of all jobs wait for that, comes back after this time.
 const CROWDED: Duration = Duration::from_secs(10);
+/// Whom no mail gets through to, and who was not tried for so long, is not of now.
+const NEWS: Duration = Duration::from_secs(120);
+/// Domains that are named of those that no mail gets through to.
+const NAMED: usize = 3;
 /// What is known of a domain that takes no mail, or is not there, is believed so long.
 const BELIEVED: Duration = Duration::from_secs(60);
 
@@ -55,6 +59,18 @@ pub(super) struct Domain {
     /// Lookups running that came to nothing, and since when.
     failures: u32,
     since: Option<Timestamp>,
+}
+
+/// Domains that no mail gets through to.
+#[derive(Clone)]
+pub(super) struct Unreached {
+    /// Some of them, each with since when and why.
+    pub named: Vec<(String, Timestamp, String)>,
+    /// How many there are besides.
+    pub more: usize,
+    pub since: Timestamp,
+    /// When one of them is tried next.
+    pub next: Timestamp,
 }
 
 #[derive(Default)]
@@ -331,6 +347,30 @@ impl State {
         all.extend(failing);
         all.extend(self.reach.down.map(|down| memory::of_all(down.since)));
         all
+    }
+
+    /// The domains that no mail gets through to now, though they may be there.
+    pub(super) fn unreached(&self, now: Timestamp) -> Option<Unreached> {
+        let failing = self.domains.iter().filter_map(|(name, domain)| {
+            let (since, next, why) = match &domain.known {
+                Known::At(place, _) => self.pools.failing(place)?,
+                Known::Unknown(why, until) => (domain.since?, *until, why),
+                _ => return None,
+            };
+            let is_news = next > now.before(NEWS);
+            is_news.then_some((name, since, next, why))
+        });
+        let mut all: Vec<_> = failing.collect();
+        all.sort_unstable();
+        let first = all.first()?;
+        let named = all.iter().take(NAMED);
+        let named = named.map(|(name, since, _, why)| ((*name).clone(), *since, (*why).clone()));
+        Some(Unreached {
+            since: all.iter().map(|one| one.1).fold(first.1, Ord::min),
+            next: all.iter().map(|one| one.2).fold(first.2, Ord::min),
+            more: all.len().saturating_sub(NAMED),
+            named: named.collect(),
+        })
     }
 
     /// Jobs in memory that no connection has.

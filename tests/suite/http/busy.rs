@@ -18,6 +18,10 @@ fn who_leaves_while_the_database_is_locked_has_left() {
         site.seed_run(4).await;
         let file = site.app.base.join("pressrun.db");
         let options = SqliteConnectOptions::new().filename(file);
+        // She gets nothing else, so that a goodbye is her last mail.
+        site.db
+            .exec("delete from subscriptions where key = 101001")
+            .await;
         let mut other = options.connect().await.expect("a connection");
         other.execute("begin exclusive").await.expect("the lock");
         let links: Vec<String> = (0..3)
@@ -56,6 +60,13 @@ fn who_leaves_while_the_database_is_locked_has_left() {
         assert_eq!(site.db.number(all).await, 4, "the third left two lists");
         let emptied = until(async || std::fs::read(&journal).is_ok_and(|found| found.is_empty()));
         assert!(emptied.await);
+        // Once each, whichever of queue and journal came first; who clicked in her mail program gets none.
+        let goodbyes = "select count(*) from system_mails m join deliveries d
+                            on d.run_id = m.run_id and d.seq = m.seq
+                        where m.kind = 'goodbye' and d.subscriber_id in (1001, 1002)";
+        assert_eq!(site.db.number(goodbyes).await, 2);
+        let all = "select count(*) from system_mails where kind = 'goodbye'";
+        assert_eq!(site.db.number(all).await, 2);
         site.stop().await;
     });
 }
@@ -65,6 +76,9 @@ fn a_journal_that_a_killed_process_left_is_in_force_before_anything_is_sent() {
     block_on(async {
         let site = TestSite::new(Engine::Sqlite).await;
         site.seed_run(3).await;
+        site.db
+            .exec("delete from subscriptions where key = 101001")
+            .await;
         let folder = site.app.path(&site.app.config.paths.state);
         std::fs::create_dir_all(&folder).expect("a folder");
         let line = |seq: u32| {
@@ -77,6 +91,7 @@ fn a_journal_that_a_killed_process_left_is_in_force_before_anything_is_sent() {
                     "at": site.app.clock.now(), "evidence": {},
                 },
                 "everywhere": false,
+                "goodbye": (seq == 1).then_some("goodbye"),
             })
         };
         // The last was cut by the power: nobody was told that it is kept.
@@ -92,6 +107,10 @@ fn a_journal_that_a_killed_process_left_is_in_force_before_anything_is_sent() {
         assert_eq!(site.status(1000).await, "unsubscribed");
         assert_eq!(site.status(1001).await, "unsubscribed");
         assert_eq!(site.status(1002).await, "confirmed");
+        let goodbyes = "select d.subscriber_id from system_mails m join deliveries d
+                            on d.run_id = m.run_id and d.seq = m.seq
+                        where m.kind = 'goodbye' and d.state = 'queued'";
+        assert_eq!(site.db.number(goodbyes).await, 1001);
         site.stop().await;
     });
 }

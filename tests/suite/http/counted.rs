@@ -23,7 +23,7 @@ async fn untracked(site: &TestSite, seqs: &str) {
 }
 
 /// Readers of the first copies open it, and the first of these click, too.
-async fn played(site: &TestSite, opened: u32, clicked: u32) {
+pub async fn played(site: &TestSite, opened: u32, clicked: u32) {
     let me = reader();
     let mut events = Vec::new();
     for seq in 0..opened {
@@ -36,13 +36,13 @@ async fn played(site: &TestSite, opened: u32, clicked: u32) {
     stored.expect("a write");
 }
 
-fn json(site: &TestSite, command: &[&str]) -> Value {
+pub fn json(site: &TestSite, command: &[&str]) -> Value {
     let (code, text, error) = site.command(command);
     assert_eq!((code, error.as_str()), (Some(0), ""), "{command:?}");
     serde_json::from_str(&text).expect("JSON")
 }
 
-fn said(site: &TestSite, command: &[&str]) -> String {
+pub fn said(site: &TestSite, command: &[&str]) -> String {
     let (code, text, error) = site.command(command);
     assert_eq!((code, error.as_str()), (Some(0), ""), "{command:?}");
     text
@@ -50,14 +50,14 @@ fn said(site: &TestSite, command: &[&str]) -> String {
 
 /// Asserts that a text has these words, however its columns stand.
 #[track_caller]
-fn has(text: &str, wanted: &[&str]) {
+pub fn has(text: &str, wanted: &[&str]) {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in wanted {
         assert!(text.contains(words), "{words}: {text}");
     }
 }
 
-async fn page(site: &TestSite, path: &str) -> String {
+pub async fn page(site: &TestSite, path: &str) -> String {
     let page = site.ask_admin(path, "localhost").await;
     assert_eq!(page.status, 200, "{path}");
     page.text()
