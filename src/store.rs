@@ -140,8 +140,10 @@ macro_rules! transact {
     };
 }
 
+pub mod about;
 pub mod access;
 pub mod archive;
+pub mod asking;
 pub mod audience;
 pub mod audit;
 pub mod begin;

@@ -1,4 +1,5 @@
-//! `pressrun subscribers`: readers in, out, and one by one. None of it mails anyone.
+//! `pressrun subscribers`: readers in, out, and one by one. None of it but `ask` and `probe` mails anyone, and those only
+//! when they are told so.
 
 use std::io::{BufWriter, ErrorKind, Write, stdout};
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::subscriber::field::Fields;
 use crate::subscriber::tag::Tag;
 use crate::subscriber::{List, Status, clean_name};
 
+mod ask;
 mod change;
 mod data;
 mod import;
@@ -61,6 +63,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Mails readers who were brought as pending, once, whether they want the list.
+    Ask(ask::Arguments),
     /// Puts one reader on a list.
     Add(Add),
     /// Shows one reader: fields, subscriptions, suppression.
@@ -190,6 +194,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
         Command::UndoImport { id, dry_run, json } => {
             imports::undo(&app, *id, *dry_run, *json).await?
         }
+        Command::Ask(arguments) => ask::run(&app, arguments).await?,
         Command::Add(add) => put(&app, add).await?,
         Command::Show { who, json } => show::run(&app, who, *json).await?,
         Command::Change(arguments) => change::run(&app, arguments).await?,

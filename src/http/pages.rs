@@ -22,6 +22,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("embed.html", include_str!("pages/embed.html")),
     ("snippet.html", include_str!("pages/snippet.html")),
     ("received.html", include_str!("pages/received.html")),
+    ("asked.html", include_str!("pages/asked.html")),
     ("confirm.html", include_str!("pages/confirm.html")),
     ("confirmed.html", include_str!("pages/confirmed.html")),
     ("not_me.html", include_str!("pages/not_me.html")),
