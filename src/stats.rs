@@ -86,6 +86,9 @@ pub struct TestNumbers {
     /// Decided, or as it would be decided now.
     pub decided: bool,
     pub decision: Decision,
+    /// What the rest does with the subject that won: `got` it, `gets` it, `was to get` it.
+    #[serde(skip)]
+    pub rest: &'static str,
 }
 
 impl TestNumbers {
@@ -100,7 +103,7 @@ impl TestNumbers {
                 } else {
                     &self.b
                 };
-                format!("subject test: {said}; the rest got \"{subject}\"")
+                format!("subject test: {said}; the rest {} \"{subject}\"", self.rest)
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::privacy::Tracking;
 use crate::event::{Event, EventKind};
 use crate::id::{DeliveryKey, RunId};
+use crate::store::events::Drawn;
 use crate::store::{Result, Store};
 use crate::track::share::{Shares, Stored};
 
@@ -155,6 +156,11 @@ impl Tracker {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// Resolves once the writer has ended; before [`Tracker::close`] that is by a fault.
+    pub async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Writes and counts what waits, then ends the writer.
     pub async fn close(&self) {
         let (done, written) = oneshot::channel();
@@ -187,7 +193,25 @@ struct Writer {
 impl Writer {
     async fn run(mut self, mut asked: mpsc::Receiver<Asked>) {
         let mut batch = Vec::with_capacity(GROUP);
-        while asked.recv_many(&mut batch, GROUP).await > 0 {
+        loop {
+            // What was dropped is written down also where nobody asks any more.
+            let more = asked.recv_many(&mut batch, GROUP);
+            let more = match self.unnoted.is_empty() {
+                true => Ok(more.await),
+                false => timeout(NOTE, more).await,
+            };
+            match more {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(_) => {
+                    self.note_dropped(true).await;
+                    continue;
+                }
+            }
+            // Nothing that is written from here on would be counted.
+            if self.folding.is_finished() {
+                return;
+            }
             let mut events = Vec::with_capacity(batch.len());
             let mut waiting = Vec::with_capacity(batch.len());
             let mut stop = None;
@@ -283,8 +307,9 @@ impl Writer {
             return true;
         }
         let mut rest = Cow::Borrowed(events);
+        let mut tried = None;
         for (tries, wait) in RETRIES.iter().map(Some).chain([None]).enumerate() {
-            let error = match self.store(&mut rest).await {
+            let error = match self.store(&mut rest, &mut tried).await {
                 Ok(()) => {
                     self.behind.store(false, Ordering::Relaxed);
                     return true;
@@ -306,24 +331,29 @@ impl Writer {
     }
 
     /// Stores `rest`, with names and without; what is stored is taken out of it.
-    async fn store(&self, rest: &mut Cow<'_, [Event]>) -> Result<()> {
+    /// What a try left in `tried` tells the next whether it was stored all the same.
+    async fn store(&self, rest: &mut Cow<'_, [Event]>, tried: &mut Option<Drawn>) -> Result<()> {
         if !self.anonymous {
             let runs: BTreeSet<RunId> = rest.iter().map(|event| event.delivery.run).collect();
             let runs: Vec<RunId> = runs.into_iter().collect();
             let nameless = self.store.nameless_of(&runs).await?;
             if nameless.is_empty() {
-                return self.store.record_events(rest, self.unasked).await;
+                let stored = self.store.record_events_once(rest, self.unasked, tried);
+                return stored.await;
             }
             let (without, with): (Vec<Event>, Vec<Event>) = rest
                 .iter()
                 .cloned()
                 .partition(|event| nameless.contains(&event.delivery.run));
-            self.store.record_events(&with, self.unasked).await?;
+            self.store
+                .record_events_once(&with, self.unasked, tried)
+                .await?;
             *rest = Cow::Owned(without);
+            *tried = None;
         }
         let chance = &self.chance;
         self.store
-            .record_anonymously(rest, self.unasked, chance)
+            .record_anonymously(rest, self.unasked, chance, tried)
             .await
     }
 }

@@ -73,19 +73,72 @@ pub(crate) const ADD_EVENTS: &str = "
 /// One event of the log: id, time, kind, delivery, link, evidence. An array costs the database half of an object.
 type EventRow<'a> = (i64, i64, &'static str, i64, u32, Option<u32>, &'a Evidence);
 
+/// One event of a group as it was about to be stored. A commit of which nothing was heard may have reached the disk:
+/// whoever tries the group again finds this one there, and stores none of it twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    pub(super) id: i64,
+    pub(super) at: i64,
+    pub(super) kind: &'static str,
+    /// -1 where it names nobody.
+    pub(super) seq: i64,
+}
+
+/// Whether a group is stored that was tried before, asked with the log's row at hand, which a commit under way has:
+/// `is_stored!(conn, tried)`.
+macro_rules! is_stored {
+    ($conn:expr, $tried:expr) => {
+        match $tried {
+            None => false,
+            Some($crate::store::events::Drawn { id, at, kind, seq }) => {
+                let found: Option<i64> = sqlx::query_scalar(
+                    "select id from events
+                     where id = $1 and at = $2 and kind = $3 and coalesce(seq, -1) = $4",
+                )
+                .bind(id)
+                .bind(at)
+                .bind(kind)
+                .bind(seq)
+                .fetch_optional(&mut *$conn)
+                .await?;
+                found.is_some()
+            }
+        }
+    };
+}
+pub(crate) use is_stored;
+
 impl Store {
     /// Stores `events` at the end of the log. Events of readers who want nothing counted are left out, and, unless
     /// `unasked` ones are counted, those of readers who never said anything of it.
     pub async fn record_events(&self, events: &[Event], unasked: bool) -> Result<()> {
-        again!(self.try_events(events, unasked).await)
+        self.record_events_once(events, unasked, &mut None).await
     }
 
-    async fn try_events(&self, events: &[Event], unasked: bool) -> Result<()> {
+    /// The same of a group that may have been tried before: `tried` is what that left here, and what this leaves.
+    pub async fn record_events_once(
+        &self,
+        events: &[Event],
+        unasked: bool,
+        tried: &mut Option<Drawn>,
+    ) -> Result<()> {
+        again!(self.try_events(events, unasked, tried).await)
+    }
+
+    async fn try_events(
+        &self,
+        events: &[Event],
+        unasked: bool,
+        tried: &mut Option<Drawn>,
+    ) -> Result<()> {
         let Some(at) = events.iter().map(|event| event.at).min() else {
             return Ok(());
         };
         transact!(self, conn => {
             let last = take_event_ids!(conn, at, events.len());
+            if is_stored!(conn, *tried) {
+                return Ok(());
+            }
             let guards: Vec<(i64, i64)> = sqlx::query_as(GUARDS)
                 .bind(i64::from(unasked))
                 .fetch_all(&mut *conn)
@@ -146,6 +199,12 @@ impl Store {
                 }
             }
             apply_moves!(self, conn, moves);
+            *tried = told.last().map(|event| Drawn {
+                id: last,
+                at: event.at.0,
+                kind: event.kind.name(),
+                seq: i64::from(event.delivery.seq),
+            });
             if !told.is_empty() {
                 sqlx::query(self.sql(ADD_EVENTS))
                     .bind(event_rows(last, &told))

@@ -6,10 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
+use crate::delivery::State;
 use crate::event::Event;
 use crate::id::RunId;
 use crate::stats::tally::{Class, Tally};
+use crate::store::blocks::{Moves, apply_moves};
+use crate::store::departures::SETTLE;
 use crate::store::events::{json, latest_of};
+use crate::store::ledger::key_of;
 use crate::store::{Result, Store};
 
 pub mod reading;
@@ -269,6 +273,26 @@ impl Store {
                 .bind(json(firsts))
                 .execute(&mut *conn)
                 .await?;
+                // A sender may have been declared dead since the event was stored, and before it stood with its copy.
+                let doubtful: Option<i64> = sqlx::query_scalar(
+                    "select block from blocks where run_id = $1 and uncertain > 0 limit 1",
+                )
+                .bind(run)
+                .fetch_optional(&mut *conn)
+                .await?;
+                if doubtful.is_some() {
+                    let seen = folded.firsts.iter();
+                    let seen = seen.map(|(seq, opened, clicked)| (run, seq, opened.or(*clicked)));
+                    let arrived: Vec<(i64, i64)> = sqlx::query_as(self.sql(SETTLE))
+                        .bind(json(seen))
+                        .fetch_all(&mut *conn)
+                        .await?;
+                    let mut moves = Moves::default();
+                    for (run, seq) in arrived {
+                        moves.add(key_of(run, seq), State::Uncertain, State::Sent);
+                    }
+                    apply_moves!(self, conn, moves);
+                }
             }
             if !folded.link_clicks.is_empty() {
                 let clicks = folded.reader_clicks.iter();

@@ -128,8 +128,8 @@ impl Store {
         at: Timestamp,
     ) -> Result<bool> {
         let erased = again!(self.try_erase(reader, former, at).await)?;
-        if erased {
-            self.empty_log().await?;
+        if erased && let Err(error) = self.empty_log().await {
+            tracing::warn!(%error, "the write-ahead log is emptied by the next round of keeping house");
         }
         Ok(erased)
     }

@@ -8,6 +8,7 @@ use crate::clock::{HOUR, Timestamp};
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
 use crate::store::former::{CLEAR_FORMER, RENEW_LINKS, Told, give_up};
+use crate::store::leave::hold_address;
 use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
@@ -89,6 +90,7 @@ impl Store {
     async fn try_request_move(&self, wish: &Move<'_>) -> Result<bool> {
         let hour = wish.at.0.div_euclid(HOUR);
         transact!(self, conn => {
+            hold_address!(self, conn, wish.hash);
             let owner: Option<(i64, i64)> = sqlx::query_as(MAY_MOVE)
                 .bind(wish.subscription.0)
                 .fetch_optional(&mut *conn)
@@ -219,6 +221,7 @@ impl Store {
                     // Invariant: whoever has the mailbox that she gave up does not open her page.
                     sqlx::query(RENEW_LINKS).bind(subscriber).bind(told.key).execute(&mut *conn).await?;
                     if let Some((address, hash)) = &former {
+                        hold_address!(self, conn, hash);
                         give_up!(conn, subscriber, address, hash, told, at);
                     }
                     // What came back of her old address, a probe among it, says nothing of the new one.

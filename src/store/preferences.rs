@@ -158,6 +158,16 @@ impl Store {
         fresh: i64,
         at: Timestamp,
     ) -> Result<bool> {
+        again!(self.try_join(key, list, fresh, at).await)
+    }
+
+    async fn try_join(
+        &self,
+        key: SubscriptionKey,
+        list: ListId,
+        fresh: i64,
+        at: Timestamp,
+    ) -> Result<bool> {
         transact!(self, conn => {
             let joiner: Option<i64> = sqlx::query_scalar(JOINER)
                 .bind(key.0)
@@ -257,6 +267,10 @@ impl Store {
 
     /// Wakes every pause that is over at `at`; gives how many there were.
     pub async fn wake_paused(&self, at: Timestamp) -> Result<u64> {
+        again!(self.try_wake(at).await)
+    }
+
+    async fn try_wake(&self, at: Timestamp) -> Result<u64> {
         transact!(self, conn => {
             let woken = sqlx::query(WAKE_PAUSED).bind(at.0).execute(conn).await?;
             woken.rows_affected()

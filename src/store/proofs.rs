@@ -8,6 +8,7 @@
 
 use crate::clock::Timestamp;
 use crate::id::{SubscriberId, SubscriptionKey};
+use crate::store::leave::hold_address;
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
 
@@ -80,6 +81,7 @@ impl Store {
             let Some((reader, address, hash)) = reader else {
                 return Ok(false);
             };
+            hold_address!(self, conn, hash);
             let barred: i64 = sqlx::query_scalar("select count(*) from suppressions where hash = $1")
                 .bind(&hash)
                 .fetch_one(&mut *conn)

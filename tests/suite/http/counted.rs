@@ -397,7 +397,7 @@ on_both!(
         let stored = site
             .app
             .store
-            .record_anonymously(&events, true, &site.app.chance)
+            .record_anonymously(&events, true, &site.app.chance, &mut None)
             .await;
         stored.expect("a write");
         let text = said(&site, &["stats", "week-1"]);
@@ -421,6 +421,30 @@ on_both!(
         }
         assert!(shown.contains("not told"), "{shown}");
         numbers::catch_up(&site.app, RUN).await.expect("a fold");
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_group_whose_commit_was_not_heard_of_is_stored_once,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(3).await;
+        let (store, me) = (&site.app.store, reader());
+        let events = [seen(0, None, 900, &me), seen(1, Some(0), 901, &me)];
+        let mut tried = None;
+        for _ in 0..2 {
+            let stored = store.record_events_once(&events, true, &mut tried).await;
+            stored.expect("a write");
+        }
+        let all = "select count(*) from events where run_id = 2";
+        assert_eq!(site.db.number(all).await, 2);
+        store.record_events(&events, true).await.expect("a write");
+        assert_eq!(
+            site.db.number(all).await,
+            4,
+            "another group of the same kind is another"
+        );
         site.stop().await;
     }
 );
