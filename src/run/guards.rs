@@ -308,7 +308,8 @@ async fn have_got(
     let (readers, run) = match (planned.plan.audience, &planned.origin) {
         (Audience::List, _) => {
             let segment = planned.plan.segment.as_ref().map(|sieve| &sieve.filter);
-            store.have_got(list, slug, segment, app.clock.now()).await?
+            let (monthly, now) = (planned.plan.monthly, app.clock.now());
+            store.have_got(list, slug, segment, monthly, now).await?
         }
         // Those who did not open another issue may have got this one since.
         (Audience::Unopened, Some(origin)) if origin.slug != slug => {

@@ -182,12 +182,14 @@ impl Store {
     }
 
     /// How many confirmed readers of `list`, of a segment of it where one is given, have a copy of the issue
-    /// `slug` already, by whatever list, and the newest run that brought it.
+    /// `slug` already, by whatever list, and the newest run that brought it; those of the digest among them only for a
+    /// `monthly` run.
     pub async fn have_got(
         &self,
         list: ListId,
         slug: &str,
         segment: Option<&Filter>,
+        monthly: bool,
         at: Timestamp,
     ) -> Result<(i64, Option<i64>)> {
         let frame = Frame {
@@ -199,6 +201,11 @@ impl Store {
         };
         let mut predicates = Predicates::new(self, frame);
         let holds = predicates.holds_all(segment);
+        let every = if monthly {
+            ""
+        } else {
+            "and s.frequency = 'every'"
+        };
         let text = format!(
             "with given as (select cast($3 as bigint) as at, cast($4 as bigint) as before)
              select count(distinct s.subscriber_id), max(d.run_id)
@@ -206,7 +213,7 @@ impl Store {
                  join deliveries d on d.run_id = r.id
                  join subscriptions s on s.list_id = $1 and s.subscriber_id = d.subscriber_id
                  join subscribers u on u.id = s.subscriber_id
-             where r.slug = $2 and r.kind = 'issue' and s.status = 'confirmed'
+             where r.slug = $2 and r.kind = 'issue' and s.status = 'confirmed' {every}
                and d.state in ('sent', 'at_dot', 'uncertain') and {holds}"
         );
         read!(self, conn => {
