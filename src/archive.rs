@@ -27,6 +27,7 @@ use crate::store::archive::{NewPage, Page};
 
 pub mod export;
 pub mod import;
+mod paged;
 mod relink;
 mod unpack;
 
