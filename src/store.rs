@@ -191,6 +191,7 @@ pub mod runs;
 pub mod segments;
 pub mod signup;
 pub mod site;
+pub mod spellings;
 pub mod stages;
 pub mod stats;
 mod status;
@@ -356,7 +357,7 @@ impl Store {
 
     /// The statement in this engine's words. Written for SQLite; the tokens that differ by necessity:
     /// `json_each($1)` is `jsonb_array_elements($1::jsonb)` on PostgreSQL, row locks in comments such as
-    /// `/* for update */` are uncommented there, `db_now()` is 0 on SQLite, where a lease ends with
+    /// `/* for update */` are uncommented there, `instr(` is `strpos(`, `db_now()` is 0 on SQLite, where a lease ends with
     /// its process, and so is `own_part()`, where one writes.
     pub(crate) fn sql(&self, statement: &str) -> AssertSqlSafe<String> {
         AssertSqlSafe(match self {
@@ -365,6 +366,7 @@ impl Store {
                 .replace("own_part()", "0"),
             Store::Postgres(_) => {
                 let mut text = statement.replace("/* for", "for").replace(" */", "");
+                text = text.replace("instr(", "strpos(");
                 for number in 1..=13 {
                     text = text.replace(
                         &format!("json_each(${number})"),

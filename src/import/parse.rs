@@ -271,8 +271,13 @@ impl Outlet<'_> {
 /// The row's address as the store asks for it.
 pub(super) fn wanted(keyring: &Keyring, row: &Row) -> Wanted {
     let canonical = row.address.canonical();
+    let mailbox = Some(row.address.mailbox()).filter(|mailbox| *mailbox != canonical);
     Wanted {
         hash: keyring.address_hash(&canonical),
+        mailbox: mailbox.map(|mailbox| {
+            let hash = keyring.address_hash(&mailbox);
+            (mailbox, hash)
+        }),
         canonical,
     }
 }

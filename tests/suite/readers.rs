@@ -7,6 +7,7 @@ mod journal;
 mod moves;
 mod round_trip;
 pub mod services;
+mod spellings;
 mod tags;
 mod undo;
 
@@ -339,7 +340,11 @@ on_both!(
                 let hash = desk.app.keyring.address_hash(&canonical);
                 (
                     import::columns::Row::new(address),
-                    Wanted { canonical, hash },
+                    Wanted {
+                        canonical,
+                        hash,
+                        mailbox: None,
+                    },
                 )
             })
             .unzip();
