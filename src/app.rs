@@ -46,12 +46,17 @@ impl App {
     ) -> anyhow::Result<App> {
         let url = config.database.url.expose_secret();
         let store = Store::open_within(url, base, config.database.connections, busy).await?;
+        let clock = match store.is_sqlite() {
+            true => Clock::System,
+            false => Clock::shared(),
+        };
+        store.hear_clock(&clock).await?;
         Ok(App {
             config: Arc::new(config),
             base: base.to_owned(),
             store,
             keyring: Arc::new(keyring),
-            clock: Clock::System,
+            clock,
             chance: Chance::System,
         })
     }

@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context as Digest, SHA256, digest};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
@@ -224,9 +224,11 @@ pub fn is_signed(name: &str) -> bool {
     names.any(|signed| signed.eq_ignore_ascii_case(name))
 }
 
-/// What `bh=` says of a body in relaxed form (RFC 6376, sections 3.4.4 and 3.7): SHA-256 in base64.
-pub fn body_hash(body: &[u8]) -> String {
-    STANDARD.encode(digest(&SHA256, body))
+/// What `bh=` says of a body in relaxed form (RFC 6376, sections 3.4.4 and 3.7), given in pieces: SHA-256 in base64.
+pub fn body_hash<'a>(body: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut digest = Digest::new(&SHA256);
+    body.into_iter().for_each(|piece| digest.update(piece));
+    STANDARD.encode(digest.finish())
 }
 
 /// Ten digits, as every second from 2001 to 2286 has: the field's length never changes.

@@ -152,8 +152,15 @@ impl Keyring {
             fs::remove_file(&fresh)?;
         }
         self.create(&fresh)?;
-        fs::rename(&fresh, path)
-            .with_context(|| format!("keyring `{}` cannot be replaced", path.display()))
+        let replaced = fs::rename(&fresh, path).and_then(|()| folder_of(path)?.sync_all());
+        replaced.with_context(|| format!("keyring `{}` cannot be replaced", path.display()))
+    }
+
+    /// Keeps everybody else from changing the keyring file until this is dropped: who comes second reads what the first
+    /// has written.
+    pub fn hold(path: &Path) -> anyhow::Result<fs::File> {
+        let folder = folder_of(path).and_then(|folder| folder.lock().map(|()| folder));
+        folder.with_context(|| format!("keyring `{}` cannot be changed", path.display()))
     }
 
     /// Adds a fresh active key; the keys before it go on verifying.
@@ -265,7 +272,9 @@ impl Keyring {
 
     /// The tag of `signed` under the key `kid` for `purpose`.
     pub(crate) fn tag(&self, kid: u8, purpose: Purpose, signed: &[u8]) -> [u8; TAG] {
-        let held = self.held();
+        // Sixty times a message: the keys are looked at where they lie.
+        let held = self.held.read();
+        let held = held.unwrap_or_else(PoisonError::into_inner);
         // A key that was revoked meanwhile is still there, and no file that lacks one is taken over.
         let key = held.keys.get(&kid).expect("who signs asks `holds` first");
         let key = key.purposes[purpose as usize - 1].clone();
@@ -425,6 +434,14 @@ fn fresh_secret(chance: &Chance) -> String {
     let mut secret = [0; SECRET];
     chance.fill(&mut secret);
     STANDARD.encode(secret)
+}
+
+/// The folder in which a file stands: what a power cut leaves of a rename, and what is locked while the file is replaced.
+fn folder_of(path: &Path) -> std::io::Result<fs::File> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))
 }
 
 #[cfg(test)]

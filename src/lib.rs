@@ -15,6 +15,7 @@ pub mod keyfile;
 pub mod keyring;
 pub mod lock;
 pub mod network;
+pub mod octets;
 pub mod slug;
 pub mod terminal;
 pub mod token;

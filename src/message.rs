@@ -27,6 +27,7 @@ use crate::keyring::Keyring;
 use crate::message::copy::CopyRecord;
 use crate::message::fields::Subject;
 use crate::message::parts::Parts;
+use crate::octets::Octets;
 use crate::token::{self, Claim};
 
 /// What is fixed for all copies of a run besides its revision: frozen with it as JSON.
@@ -193,27 +194,47 @@ impl MessageTemplate {
         copy: &CopyRecord,
         out: &mut Vec<u8>,
     ) -> Result<(), RenderError> {
+        let mut message = Octets::default();
+        self.compose(keyring, key, copy, &mut message)?;
+        message
+            .pieces()
+            .for_each(|piece| out.extend_from_slice(piece));
+        Ok(())
+    }
+
+    /// Puts the same message in the place of what `out` holds, and shares with it what all copies have in common. On an
+    /// error `out` is empty.
+    pub fn compose(
+        &self,
+        keyring: &Keyring,
+        key: DeliveryKey,
+        copy: &CopyRecord,
+        out: &mut Octets,
+    ) -> Result<(), RenderError> {
+        out.begin(self.parts.shared());
         if !keyring.holds(copy.kid) {
             return Err(RenderError::NoKey(copy.kid));
         }
         let links = Links { keyring, key, copy };
-        let start = out.len();
-        out.reserve(self.length());
-        for seal in self.seals() {
-            seal.reserve(out);
-        }
-        out.extend_from_slice(&self.opening);
-        let own = self.write_own_fields(&links, out);
-        out.extend_from_slice(&self.closing);
-        out.extend_from_slice(b"\r\n");
+        let own = out.write(|head| {
+            for seal in self.seals() {
+                seal.reserve(head);
+            }
+            head.extend_from_slice(&self.opening);
+            let own = self.write_own_fields(&links, head);
+            head.extend_from_slice(&self.closing);
+            head.extend_from_slice(b"\r\n");
+            own
+        });
         let body = out.len();
         self.parts.write(&links, out);
         let Some(sealing) = &self.sealing else {
             return Ok(());
         };
-        let sealed = sealing.seal(out, start, own, body, copy.date);
+        let hash = dkim::body_hash(out.behind(body));
+        let sealed = sealing.seal(out.head(), own, &hash, copy.date);
         if sealed.is_err() {
-            out.truncate(start);
+            out.clear();
         }
         Ok(sealed?)
     }
@@ -246,12 +267,6 @@ impl MessageTemplate {
     fn seals(&self) -> impl Iterator<Item = &Seal> {
         self.sealing.iter().flat_map(|sealing| &sealing.seals)
     }
-
-    fn length(&self) -> usize {
-        let seal: usize = self.seals().map(Seal::length).sum();
-        // The reader's own fields and values: more than this is rare, and then the buffer grows once.
-        seal + self.opening.len() + self.closing.len() + self.parts.length() + 2048
-    }
 }
 
 /// Names of the reader's own fields, in their order; the last only with a list.
@@ -280,24 +295,24 @@ impl Sealing {
         (!seals.is_empty()).then_some(Sealing { seals, shared })
     }
 
+    /// Signs what stands in `head`, which begins with the reserved fields, and a body of the hash `hash`. `own` is where
+    /// the copy's own fields stand.
     fn seal(
         &self,
-        message: &mut [u8],
-        at: usize,
+        head: &mut [u8],
         own: Range<usize>,
-        body: usize,
+        hash: &str,
         date: Timestamp,
     ) -> Result<(), SignError> {
         let longest = self.seals.iter().map(Seal::length).max().unwrap_or(0);
         let mut fields = Vec::with_capacity(self.shared.len() + own.len() + longest);
         fields.extend_from_slice(&self.shared);
-        for field in lines::fields(&message[own]) {
+        for field in lines::fields(&head[own]) {
             dkim::relaxed::field(field, &mut fields);
         }
-        let hash = dkim::body_hash(&message[body..]);
-        let mut at = at;
+        let mut at = 0;
         for seal in &self.seals {
-            seal.seal(message, at, &hash, &mut fields, date)?;
+            seal.seal(head, at, hash, &mut fields, date)?;
             at += seal.length();
         }
         Ok(())
@@ -314,6 +329,10 @@ struct Links<'a> {
 impl Links<'_> {
     fn sign(&self, claim: &Claim) -> String {
         token::sign_with(self.keyring, self.copy.kid, claim)
+    }
+
+    fn append(&self, claim: &Claim, out: &mut Vec<u8>) {
+        token::append_with(self.keyring, self.copy.kid, claim, out);
     }
 
     fn unsubscribe(&self) -> String {

@@ -19,6 +19,7 @@ use crate::deliver::copies;
 use crate::id::{DeliveryKey, ListId, RunId, SubscriberId, SubscriptionKey};
 use crate::message::copy::CopyRecord;
 use crate::message::{ListHeaders, MessageTemplate};
+use crate::octets::Octets;
 use crate::publication::Built;
 use crate::rehearse::inspect::{Inspector, Value};
 use crate::run;
@@ -247,9 +248,8 @@ impl Maker {
             let work = page.chunks(share).map(|readers| {
                 scope.spawn(move || {
                     let mut tally = Tally::default();
-                    let mut message = Vec::new();
+                    let mut message = Octets::default();
                     for reader in readers {
-                        message.clear();
                         self.one(reader, &mut message, &mut tally);
                     }
                     tally
@@ -266,7 +266,7 @@ impl Maker {
         tally
     }
 
-    fn one(&self, reader: &Listener, message: &mut Vec<u8>, tally: &mut Tally) {
+    fn one(&self, reader: &Listener, message: &mut Octets, tally: &mut Tally) {
         let address = masked(&reader.address);
         let mut tell = |kind, field: &str, detail: String| {
             if self.by_name {
@@ -310,8 +310,8 @@ impl Maker {
             run: RunId(0),
             seq: 0,
         };
-        let made = self.template.render(&self.app.keyring, key, &copy, message);
-        if let Err(error) = made {
+        let keyring = &self.app.keyring;
+        if let Err(error) = self.template.compose(keyring, key, &copy, message) {
             tell(Kind::Unrenderable, "", error.to_string());
         }
     }

@@ -13,6 +13,9 @@ use crate::keyring::{Keyring, TAG};
 
 const VERSION: u8 = 1;
 const HEAD: usize = 3;
+/// Octets of ids in the longest token: two keys and a sequence number, filled up.
+const IDS: usize = 21;
+const LONGEST: usize = HEAD + IDS + TAG;
 
 /// What a token may be used for. The number goes on the wire and into the key derivation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,7 +66,7 @@ impl Purpose {
         match self {
             Purpose::Open | Purpose::View | Purpose::Bounce => 12,
             Purpose::Click => 16,
-            Purpose::Unsubscribe => 21,
+            Purpose::Unsubscribe => IDS,
             Purpose::Manage | Purpose::Leave => 9,
             Purpose::Confirm => 12,
             Purpose::Form => 16,
@@ -120,40 +123,36 @@ impl Claim {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Sealed) {
         match *self {
             Claim::Open(delivery) | Claim::View(delivery) | Claim::Bounce(delivery) => {
                 write_delivery(out, delivery);
             }
             Claim::Click(delivery, link) => {
                 write_delivery(out, delivery);
-                out.extend(link.to_be_bytes());
+                out.push(&link.to_be_bytes());
             }
             Claim::Unsubscribe(subscription, delivery) => {
-                out.extend(subscription.0.to_be_bytes());
+                out.push(&subscription.0.to_be_bytes());
                 write_delivery(out, delivery);
             }
             Claim::Manage(subscription) | Claim::Leave(subscription) => {
-                out.extend(subscription.0.to_be_bytes());
+                out.push(&subscription.0.to_be_bytes());
             }
             Claim::Confirm(subscription, issued) => {
-                out.extend(subscription.0.to_be_bytes());
-                out.extend(issued.to_be_bytes());
+                out.push(&subscription.0.to_be_bytes());
+                out.push(&issued.to_be_bytes());
             }
             Claim::Form {
                 issued,
                 nonce,
                 network,
             } => {
-                out.extend(issued.to_be_bytes());
-                out.extend(nonce.to_be_bytes());
-                out.extend(network.to_be_bytes());
+                out.push(&issued.to_be_bytes());
+                out.push(&nonce.to_be_bytes());
+                out.push(&network.to_be_bytes());
             }
         }
-        // A length that is no multiple of three leaves spare bits in the last character, which is then
-        // a letter or a digit: auto-linkers drop a trailing `-` or `_`.
-        let purpose = self.purpose();
-        out.resize(HEAD + purpose.payload(), 0);
     }
 
     fn read(purpose: Purpose, payload: &[u8]) -> Option<Claim> {
@@ -186,7 +185,21 @@ pub fn sign(keyring: &Keyring, claim: &Claim) -> String {
 /// As [`sign`], with a key that was active when the copy was first made, so that a copy comes out the
 /// same after a rotation. The keyring must hold `kid` ([`Keyring::holds`]).
 pub fn sign_with(keyring: &Keyring, kid: u8, claim: &Claim) -> String {
-    URL_SAFE_NO_PAD.encode(seal(keyring, kid, claim))
+    let mut text = vec![0; claim.purpose().length()];
+    write_token(&seal(keyring, kid, claim), &mut text);
+    String::from_utf8(text).expect("base64 is ASCII")
+}
+
+/// Appends what [`sign_with`] gives.
+pub fn append_with(keyring: &Keyring, kid: u8, claim: &Claim, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + claim.purpose().length(), 0);
+    write_token(&seal(keyring, kid, claim), &mut out[start..]);
+}
+
+fn write_token(sealed: &Sealed, text: &mut [u8]) {
+    let written = URL_SAFE_NO_PAD.encode_slice(sealed.octets(), text);
+    written.expect("the text has the length of its purpose");
 }
 
 /// Signs `claim` for the local part of an envelope sender: lower-case base32 (RFC 4648, section 6)
@@ -200,7 +213,7 @@ pub fn sign_local_part_with(keyring: &Keyring, kid: u8, claim: &Claim) -> String
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut text = String::new();
     let (mut bits, mut held) = (0_u32, 0_u32);
-    for byte in seal(keyring, kid, claim) {
+    for &byte in seal(keyring, kid, claim).octets() {
         bits = bits << 8 | u32::from(byte);
         held += 8;
         while held >= 5 {
@@ -250,14 +263,37 @@ pub fn verify_local_part(keyring: &Keyring, purpose: Purpose, text: &str) -> Opt
     open(keyring, purpose, &bytes)
 }
 
-fn seal(keyring: &Keyring, kid: u8, claim: &Claim) -> Vec<u8> {
+/// The octets of a token: no purpose has more than these.
+struct Sealed {
+    octets: [u8; LONGEST],
+    length: usize,
+}
+
+impl Sealed {
+    fn octets(&self) -> &[u8] {
+        &self.octets[..self.length]
+    }
+
+    fn push(&mut self, octets: &[u8]) {
+        self.octets[self.length..][..octets.len()].copy_from_slice(octets);
+        self.length += octets.len();
+    }
+}
+
+fn seal(keyring: &Keyring, kid: u8, claim: &Claim) -> Sealed {
     let purpose = claim.purpose();
-    let mut bytes = Vec::with_capacity(HEAD + purpose.payload() + TAG);
-    bytes.extend([VERSION, kid, purpose as u8]);
-    claim.write(&mut bytes);
-    let tag = keyring.tag(kid, purpose, &bytes);
-    bytes.extend(tag);
-    bytes
+    let mut sealed = Sealed {
+        octets: [0; LONGEST],
+        length: 0,
+    };
+    sealed.push(&[VERSION, kid, purpose as u8]);
+    claim.write(&mut sealed);
+    // A length that is no multiple of three leaves spare bits in the last character, which is then
+    // a letter or a digit: auto-linkers drop a trailing `-` or `_`.
+    sealed.length = HEAD + purpose.payload();
+    let tag = keyring.tag(kid, purpose, sealed.octets());
+    sealed.push(&tag);
+    sealed
 }
 
 fn open(keyring: &Keyring, purpose: Purpose, bytes: &[u8]) -> Option<Claim> {
@@ -269,9 +305,9 @@ fn open(keyring: &Keyring, purpose: Purpose, bytes: &[u8]) -> Option<Claim> {
     Claim::read(purpose, &signed[HEAD..])
 }
 
-fn write_delivery(out: &mut Vec<u8>, delivery: DeliveryKey) {
-    out.extend(delivery.run.0.to_be_bytes());
-    out.extend(delivery.seq.to_be_bytes());
+fn write_delivery(out: &mut Sealed, delivery: DeliveryKey) {
+    out.push(&delivery.run.0.to_be_bytes());
+    out.push(&delivery.seq.to_be_bytes());
 }
 
 struct Reader<'a>(&'a [u8]);

@@ -16,6 +16,7 @@ use pressrun::issue::given::Titles;
 use pressrun::keyring::Keyring;
 use pressrun::message::copy::CopyRecord;
 use pressrun::message::{ListHeaders, MessageTemplate, RunHeaders};
+use pressrun::octets::Octets;
 use pressrun::publication;
 
 use crate::Sample;
@@ -302,8 +303,18 @@ impl Drop for Press {
 }
 
 impl Letters {
-    /// Makes the message of reader `number`; gives the reader's address.
+    /// Makes the message of reader `number` in one piece; gives the reader's address.
     pub fn render(&self, number: usize, out: &mut Vec<u8>) -> String {
+        let mut message = Octets::default();
+        let address = self.compose(number, &mut message);
+        message
+            .pieces()
+            .for_each(|piece| out.extend_from_slice(piece));
+        address
+    }
+
+    /// Makes the message of reader `number` as the ledger does; gives the reader's address.
+    pub fn compose(&self, number: usize, out: &mut Octets) -> String {
         let to = address(number);
         let key = DeliveryKey {
             run: RunId(2),
@@ -314,7 +325,7 @@ impl Letters {
         let mut copy = CopyRecord::new(parsed, date, self.keyring.active());
         copy.subscription = Some(SubscriptionKey(number as i64 + 1));
         self.template
-            .render(&self.keyring, key, &copy, out)
+            .compose(&self.keyring, key, &copy, out)
             .expect("a message");
         to
     }

@@ -73,7 +73,7 @@ impl Work {
             return None;
         }
         let mut message = self.buffers.take();
-        let address = self.letters.render(number, message.octets());
+        let address = self.letters.compose(number, message.octets());
         Some((address, message))
     }
 

@@ -169,7 +169,7 @@ impl Copies {
         let key = job.key();
         let mut message = self.buffers.take();
         made.template
-            .render(keyring, key, &copy, message.octets())?;
+            .compose(keyring, key, &copy, message.octets())?;
         Ok(Prepared {
             key,
             sender: envelope_sender(keyring, key, &made.bounce_domain),

@@ -4,14 +4,15 @@
 //! depend on what fills it. Promises what `message` promises of the body.
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::sync::Arc;
 
 use anyhow::ensure;
 
 use crate::compile::notation::Notation;
 use crate::compile::{Compiled, Context, Segment, Slot, Template, only};
 use crate::message::Links;
-use crate::token::Claim;
+use crate::octets::Octets;
+use crate::token::{Claim, Purpose};
 
 /// RFC 2045, section 6.7, rule 5: 76 characters, of which the last may be the `=` of a soft break.
 const LINE: usize = 75;
@@ -19,15 +20,17 @@ const LINE: usize = 75;
 /// The body of a run's messages.
 #[derive(Clone, Debug)]
 pub(super) struct Parts {
+    /// What all copies share: the literals, one behind the other.
+    shared: Arc<[u8]>,
     pieces: Vec<Piece>,
     /// Each different hole once, however often it stands in the body.
     slots: Vec<Filler>,
-    length: usize,
 }
 
 #[derive(Clone, Debug)]
 enum Piece {
-    Literal(Vec<u8>),
+    /// Where it stands in what is shared.
+    Literal(usize, usize),
     Slot(usize),
     /// For the readers of a segment; for others the copy goes on with the piece `behind`.
     Only {
@@ -84,7 +87,8 @@ impl Parts {
             pieces: Vec::new(),
             kinds: Vec::new(),
             slots: Vec::new(),
-            literal: Vec::new(),
+            shared: Vec::new(),
+            begun: 0,
             open: Vec::new(),
         };
         // RFC 2046, section 5.1.4: the richest part last.
@@ -94,52 +98,46 @@ impl Parts {
                  Content-Type: text/{media_type}; charset=utf-8\r\n\
                  Content-Transfer-Encoding: quoted-printable\r\n\r\n"
             );
-            builder.literal.extend_from_slice(head.as_bytes());
+            builder.shared.extend_from_slice(head.as_bytes());
             builder.part(template);
         }
-        builder
-            .literal
-            .extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+        let end = format!("--{boundary}--\r\n");
+        builder.shared.extend_from_slice(end.as_bytes());
         builder.close();
-        let literals = builder.pieces.iter().map(|piece| match piece {
-            Piece::Literal(text) => text.len(),
-            Piece::Slot(_) => 100,
-            Piece::Only { .. } => 0,
-        });
         Ok(Parts {
-            length: literals.sum(),
+            shared: builder.shared.into(),
             pieces: builder.pieces,
             slots: builder.slots,
         })
     }
 
-    /// Octets of a copy, about.
-    pub(super) fn length(&self) -> usize {
-        self.length
+    /// What the copies share.
+    pub(super) fn shared(&self) -> &Arc<[u8]> {
+        &self.shared
     }
 
-    /// Appends the body of one copy.
-    pub(super) fn write(&self, links: &Links<'_>, out: &mut Vec<u8>) {
+    /// Appends the body of one copy to `out`, which was begun with [`Parts::shared`].
+    pub(super) fn write(&self, links: &Links<'_>, out: &mut Octets) {
         // A value that stands in several places is made once and copied from its first place.
-        let mut made: Vec<Option<Range<usize>>> = vec![None; self.slots.len()];
+        let mut made: Vec<Option<(usize, usize)>> = vec![None; self.slots.len()];
         let mut next = 0;
         while let Some(piece) = self.pieces.get(next) {
             next += 1;
             match piece {
-                Piece::Literal(text) => out.extend_from_slice(text),
+                Piece::Literal(start, end) => out.share(*start, *end),
                 Piece::Only { segment, behind } => {
                     if !only::gets(links.copy.segments, *segment) {
                         next = *behind;
                     }
                 }
                 Piece::Slot(slot) => {
-                    if let Some(range) = made[*slot].clone() {
-                        out.extend_from_within(range);
+                    if let Some((start, end)) = made[*slot] {
+                        out.again(start, end);
                         continue;
                     }
-                    let start = out.len();
-                    self.slots[*slot].write(links, out);
-                    made[*slot] = Some(start..out.len());
+                    let start = out.mark();
+                    out.write(|own| self.slots[*slot].write(links, own));
+                    made[*slot] = Some((start, out.mark()));
                 }
             }
         }
@@ -188,15 +186,7 @@ impl Filler {
                 context.escape(&given).into_owned()
             }
             Filler::Link { base, kind } => {
-                let subscription = links.subscription();
-                let token = links.sign(&match *kind {
-                    Kind::Click(link) => Claim::Click(links.key, link),
-                    Kind::Open => Claim::Open(links.key),
-                    Kind::Unsubscribe => Claim::Unsubscribe(subscription, links.key),
-                    Kind::Manage => Claim::Manage(links.copy.manage.unwrap_or(subscription)),
-                    Kind::View => Claim::View(links.key),
-                    Kind::Confirm => Claim::Confirm(subscription, links.copy.confirm_second()),
-                });
+                let token = links.sign(&kind.claim(links));
                 format!("{base}{token}")
             }
         }
@@ -204,13 +194,39 @@ impl Filler {
 
     /// Appends the value on lines of its own, with the soft break behind it.
     fn write(&self, links: &Links<'_>, out: &mut Vec<u8>) {
-        let value = self.text(links);
-        if matches!(self, Filler::Link { .. }) && value.len() <= LINE {
-            // Letters that stand for themselves, on one line.
-            out.extend_from_slice(value.as_bytes());
-            out.extend_from_slice(b"=\r\n");
-        } else {
-            encode(&value, out);
+        match self {
+            Filler::Link { base, kind } if base.len() + kind.purpose().length() <= LINE => {
+                // Letters that stand for themselves, on one line.
+                out.extend_from_slice(base.as_bytes());
+                links.append(&kind.claim(links), out);
+                out.extend_from_slice(b"=\r\n");
+            }
+            _ => encode(&self.text(links), out),
+        }
+    }
+}
+
+impl Kind {
+    fn purpose(self) -> Purpose {
+        match self {
+            Kind::Click(_) => Purpose::Click,
+            Kind::Open => Purpose::Open,
+            Kind::Unsubscribe => Purpose::Unsubscribe,
+            Kind::Manage => Purpose::Manage,
+            Kind::View => Purpose::View,
+            Kind::Confirm => Purpose::Confirm,
+        }
+    }
+
+    fn claim(self, links: &Links<'_>) -> Claim {
+        let subscription = links.subscription();
+        match self {
+            Kind::Click(link) => Claim::Click(links.key, link),
+            Kind::Open => Claim::Open(links.key),
+            Kind::Unsubscribe => Claim::Unsubscribe(subscription, links.key),
+            Kind::Manage => Claim::Manage(links.copy.manage.unwrap_or(subscription)),
+            Kind::View => Claim::View(links.key),
+            Kind::Confirm => Claim::Confirm(subscription, links.copy.confirm_second()),
         }
     }
 }
@@ -231,7 +247,9 @@ struct Builder<'a> {
     pieces: Vec<Piece>,
     kinds: Vec<Slot>,
     slots: Vec<Filler>,
-    literal: Vec<u8>,
+    shared: Vec<u8>,
+    /// Where the literal begins that is not ended yet.
+    begun: usize,
     /// Pieces that begin parts for a segment and have no end yet.
     open: Vec<usize>,
 }
@@ -241,7 +259,7 @@ impl Builder<'_> {
         let mut column = 0;
         for segment in &template.0 {
             match segment {
-                Segment::Literal(text) => column = quote(text, column, &mut self.literal),
+                Segment::Literal(text) => column = quote(text, column, &mut self.shared),
                 Segment::Slot(slot) => {
                     self.cut(&mut column);
                     self.slot(slot);
@@ -267,17 +285,17 @@ impl Builder<'_> {
                 }
             }
         }
-        if self.literal.ends_with(b" ") {
-            self.literal.extend_from_slice(b"=\r\n");
+        if self.shared[self.begun..].ends_with(b" ") {
+            self.shared.extend_from_slice(b"=\r\n");
         }
         // RFC 2046, section 5.1.1: this line end belongs to the delimiter, not to the part.
-        self.literal.extend_from_slice(b"\r\n");
+        self.shared.extend_from_slice(b"\r\n");
     }
 
     /// Ends the literal with the start of a line.
     fn cut(&mut self, column: &mut usize) {
         if *column > 0 {
-            self.literal.extend_from_slice(b"=\r\n");
+            self.shared.extend_from_slice(b"=\r\n");
         }
         *column = 0;
         self.close();
@@ -294,9 +312,10 @@ impl Builder<'_> {
     }
 
     fn close(&mut self) {
-        if !self.literal.is_empty() {
-            let literal = std::mem::take(&mut self.literal);
-            self.pieces.push(Piece::Literal(literal));
+        let end = self.shared.len();
+        if self.begun < end {
+            self.pieces.push(Piece::Literal(self.begun, end));
+            self.begun = end;
         }
     }
 }

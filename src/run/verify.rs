@@ -25,6 +25,7 @@ use crate::store::proof::Unsuppressed;
 use crate::store::repairs::Repair;
 use crate::store::runs::Run;
 use crate::store::verify::Twice;
+use crate::terminal;
 
 /// A marker this far ahead of the clock was set by a clock that was wrong.
 const AHEAD: std::time::Duration = std::time::Duration::from_secs(300);
@@ -78,7 +79,8 @@ pub async fn all(app: &App) -> anyhow::Result<Vec<Verified>> {
     Ok(found)
 }
 
-/// What belongs to no run: rows of one that is gone, and a keyring that is not the database's.
+/// What belongs to no run: rows of one that is gone, leavings that do not hold, and a keyring that is not the
+/// database's.
 async fn whole(app: &App) -> anyhow::Result<Vec<String>> {
     let mut faults = Vec::new();
     let lost = app.store.orphans().await?;
@@ -90,6 +92,13 @@ async fn whole(app: &App) -> anyhow::Result<Vec<String>> {
         faults.push(format!(
             "{} deliveries and {} blocks are of {runs}, and that row is gone",
             lost.deliveries, lost.blocks
+        ));
+    }
+    let undone = app.store.leavings_undone_anywhere().await?;
+    if undone > 0 {
+        faults.push(format!(
+            "on a list, though they left it and neither joined nor came back since: {}",
+            terminal::counted(undone, "reader")
         ));
     }
     match app.store.belongs_to(&app.keyring).await? {
@@ -152,6 +161,7 @@ pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
     faults.extend(counted(app, &fresh).await?);
     faults.extend(links(app, &fresh).await?);
     faults.extend(copies(app, &fresh).await?);
+    faults.extend(leavings(app, &fresh).await?);
     faults.extend(seal::fault(app, &fresh).await?);
     faults.extend(end(&fresh));
     let corrections = match &fresh.revision {
@@ -326,6 +336,17 @@ async fn counted(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
         ));
     }
     Ok(faults)
+}
+
+/// Whoever left by a copy of the run is off its list, or has joined or come back since.
+async fn leavings(app: &App, run: &Run) -> anyhow::Result<Option<String>> {
+    let undone = app.store.leavings_undone(run.id()).await?;
+    Ok((undone > 0).then(|| {
+        format!(
+            "on the list, though they left it by this mail and neither joined nor came back since: {}",
+            terminal::counted(undone, "reader")
+        )
+    }))
 }
 
 /// Copies: each can be read and names its own reader; what it was signed with still opens its links, or was revoked by

@@ -1,13 +1,14 @@
 //! Buffers of messages, which find their own way home.
 //!
 //! Promises: whoever drops a [`Buffer`], wherever, gives it back to the pool it came from; what lies there is
-//! bounded. A fresh buffer of 70 KB costs more than what is written into it: the system clears its pages first.
+//! bounded. A fresh buffer costs more than what is written into it: the system clears its pages first.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::lock::lock;
+use crate::octets::Octets;
 
 /// Buffers that wait for their next message.
 const SPARE: usize = 128;
@@ -17,13 +18,13 @@ const SPARE_OCTETS: usize = 256 * 1024;
 /// Where the buffers of a relay's messages wait.
 #[derive(Debug, Default)]
 pub struct Buffers {
-    spare: Mutex<Vec<Vec<u8>>>,
+    spare: Mutex<Vec<Octets>>,
 }
 
 /// The octets of one message.
 #[derive(Default)]
 pub struct Buffer {
-    octets: Vec<u8>,
+    octets: Octets,
     home: Option<Arc<Buffers>>,
 }
 
@@ -36,8 +37,8 @@ impl Buffers {
         }
     }
 
-    fn give_back(&self, mut octets: Vec<u8>) {
-        if octets.capacity() == 0 || octets.capacity() > SPARE_OCTETS {
+    fn give_back(&self, mut octets: Octets) {
+        if octets.room() == 0 || octets.room() > SPARE_OCTETS {
             return;
         }
         octets.clear();
@@ -47,14 +48,14 @@ impl Buffers {
         }
     }
 
-    fn spare(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+    fn spare(&self) -> MutexGuard<'_, Vec<Octets>> {
         lock(&self.spare)
     }
 }
 
 impl Buffer {
     /// What the message is written into.
-    pub fn octets(&mut self) -> &mut Vec<u8> {
+    pub fn octets(&mut self) -> &mut Octets {
         &mut self.octets
     }
 }
@@ -68,9 +69,9 @@ impl Drop for Buffer {
 }
 
 impl Deref for Buffer {
-    type Target = [u8];
+    type Target = Octets;
 
-    fn deref(&self) -> &[u8] {
+    fn deref(&self) -> &Octets {
         &self.octets
     }
 }
@@ -78,7 +79,10 @@ impl Deref for Buffer {
 /// A buffer of no pool.
 impl From<Vec<u8>> for Buffer {
     fn from(octets: Vec<u8>) -> Buffer {
-        Buffer { octets, home: None }
+        Buffer {
+            octets: octets.into(),
+            home: None,
+        }
     }
 }
 
@@ -96,23 +100,25 @@ mod tests {
     fn a_dropped_buffer_serves_the_next_message_and_is_empty_by_then() {
         let buffers = Arc::new(Buffers::default());
         let mut first = buffers.take();
-        first.octets().extend_from_slice(b"Dear Ada");
-        let at = first.as_ptr();
+        first.octets().push(b"Dear Ada");
+        let at = first.piece(0).map(<[u8]>::as_ptr);
         drop(first);
-        let second = buffers.take();
-        assert_eq!((second.as_ptr(), second.len()), (at, 0));
+        let mut second = buffers.take();
+        assert!(second.is_empty());
+        second.octets().push(b"Dear Bob");
+        assert_eq!(second.piece(0).map(<[u8]>::as_ptr), at);
     }
 
     #[test]
     fn what_one_huge_message_has_grown_is_not_kept_and_neither_is_the_thousandth() {
         let buffers = Arc::new(Buffers::default());
         let mut huge = buffers.take();
-        huge.octets().reserve(SPARE_OCTETS + 1);
+        huge.octets().push(&[0; SPARE_OCTETS + 1]);
         drop(huge);
         assert!(buffers.spare().is_empty());
         let mut many: Vec<Buffer> = (0..SPARE + 10).map(|_| buffers.take()).collect();
         for buffer in &mut many {
-            buffer.octets().push(b'x');
+            buffer.octets().push(b"x");
         }
         drop(many);
         assert_eq!(buffers.spare().len(), SPARE);

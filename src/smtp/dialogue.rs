@@ -78,25 +78,34 @@ impl Dialogue {
                     self.command(b".");
                     return;
                 }
-                Mode::Message => {
-                    self.last().octets += bytes.len();
-                    return;
-                }
+                Mode::Message => return self.said_message(bytes.len()),
                 Mode::Chunk(left) => {
                     let taken = left.min(bytes.len());
+                    self.said_message(taken);
                     bytes = &bytes[taken..];
-                    self.last().octets += taken;
-                    self.mode = Mode::Chunk(left - taken);
-                    if taken == left {
-                        self.last().body_ended();
-                        self.mode = Mode::Commands;
-                    }
                 }
                 Mode::Commands => {
                     let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
                     let (line, rest) = bytes.split_at(end);
                     self.command(line.trim_ascii_end());
                     bytes = rest;
+                }
+            }
+        }
+    }
+
+    /// Notes so many octets of a message that are about to be written: what they are is not kept.
+    pub fn said_message(&mut self, octets: usize) {
+        match self.mode {
+            Mode::Commands => {}
+            Mode::Message => self.last().octets += octets,
+            Mode::Chunk(left) => {
+                let taken = left.min(octets);
+                self.last().octets += taken;
+                self.mode = Mode::Chunk(left - taken);
+                if taken == left {
+                    self.last().body_ended();
+                    self.mode = Mode::Commands;
                 }
             }
         }

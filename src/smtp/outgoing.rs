@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use crate::smtp::buffer::Buffer;
 
-/// Pieces given to the system in one call; a window of eight messages has seventeen.
-pub const SLICES: usize = 32;
+/// Pieces given to the system in one call, which takes 1024 at most. A message with sixty links has some two hundred.
+pub const SLICES: usize = 512;
 
 /// A write under way.
 #[derive(Debug, Default)]
@@ -18,10 +18,10 @@ pub struct Outgoing {
     pieces: Vec<Piece>,
     /// Octets of all pieces.
     length: usize,
-    /// Octets that are done with; they end within the piece `current`, `behind` octets after its start.
+    /// Octets that are done with.
     written: usize,
-    current: usize,
-    behind: usize,
+    /// Where the next one stands.
+    at: Place,
 }
 
 #[derive(Debug)]
@@ -31,9 +31,20 @@ enum Piece {
     Message(Buffer),
 }
 
+/// A place in the write: the piece, what the message is made of in its turn, and how many octets into that.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    piece: usize,
+    part: usize,
+    behind: usize,
+}
+
 impl Outgoing {
     /// Puts commands behind everything; the length of the write with them.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
+        if bytes.is_empty() {
+            return self.length;
+        }
         let start = self.commands.len();
         self.commands.extend_from_slice(bytes);
         self.length += bytes.len();
@@ -47,6 +58,9 @@ impl Outgoing {
 
     /// Puts a message behind everything; the length of the write with it.
     pub fn push_message(&mut self, message: Buffer) -> usize {
+        if message.is_empty() {
+            return self.length;
+        }
         self.length += message.len();
         self.pieces.push(Piece::Message(message));
         self.length
@@ -68,22 +82,18 @@ impl Outgoing {
 
     /// The next octets, at most `limit`, as pieces put into `slices`: how many pieces and octets they are.
     pub fn next<'a>(&'a self, limit: usize, slices: &mut [IoSlice<'a>; SLICES]) -> (usize, usize) {
-        let mut octets = 0;
-        let mut count = 0;
-        let mut behind = self.behind;
-        for piece in &self.pieces[self.current..] {
-            if count == SLICES || octets == limit {
+        let (mut octets, mut count) = (0, 0);
+        let mut at = self.at;
+        while count < SLICES && octets < limit {
+            let Some(part) = self.part(at) else {
                 break;
-            }
-            let whole = &self.octets(piece)[behind..];
+            };
+            let whole = &part[at.behind..];
             let taken = &whole[..whole.len().min(limit - octets)];
-            behind = 0;
-            if taken.is_empty() {
-                continue;
-            }
             octets += taken.len();
             slices[count] = IoSlice::new(taken);
             count += 1;
+            at = self.behind(at);
         }
         (count, octets)
     }
@@ -91,15 +101,16 @@ impl Outgoing {
     /// So many octets more are done with.
     pub fn advance(&mut self, octets: usize) {
         self.written += octets;
-        self.behind += octets;
-        while let Some(piece) = self.pieces.get(self.current) {
-            let length = self.octets(piece).len();
-            if self.behind < length {
+        let mut left = octets;
+        while let Some(part) = self.part(self.at) {
+            let rest = part.len() - self.at.behind;
+            if left < rest {
                 break;
             }
-            self.behind -= length;
-            self.current += 1;
+            left -= rest;
+            self.at = self.behind(self.at);
         }
+        self.at.behind += left;
     }
 
     /// The write is over: a new one begins.
@@ -108,14 +119,30 @@ impl Outgoing {
         self.pieces.clear();
         self.length = 0;
         self.written = 0;
-        self.current = 0;
-        self.behind = 0;
+        self.at = Place::default();
     }
 
-    fn octets<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
-        match piece {
-            Piece::Commands(range) => &self.commands[range.clone()],
-            Piece::Message(message) => message,
+    /// The octets that stand together at `at`; never empty. None behind the last.
+    fn part(&self, at: Place) -> Option<&[u8]> {
+        match self.pieces.get(at.piece)? {
+            Piece::Commands(range) => Some(&self.commands[range.clone()]),
+            Piece::Message(message) => message.piece(at.part),
+        }
+    }
+
+    /// The start of the part behind that at `at`.
+    fn behind(&self, at: Place) -> Place {
+        let next = Place {
+            part: at.part + 1,
+            behind: 0,
+            ..at
+        };
+        match self.pieces.get(at.piece) {
+            Some(Piece::Message(message)) if message.piece(next.part).is_some() => next,
+            _ => Place {
+                piece: at.piece + 1,
+                ..Place::default()
+            },
         }
     }
 }
@@ -132,12 +159,12 @@ mod tests {
         outgoing.push(b"MAIL\r\n");
         outgoing.push(b"RCPT\r\n");
         let message = Buffer::from(b"Dear Ada\r\n".to_vec());
-        let at = message.as_ptr();
+        let at = message.piece(0).map(<[u8]>::as_ptr);
         assert_eq!(outgoing.push_message(message), 22);
         let mut slices = [IoSlice::new(&[]); SLICES];
         assert_eq!(outgoing.next(usize::MAX, &mut slices), (2, 22));
         assert_eq!(&*slices[0], b"MAIL\r\nRCPT\r\n");
-        assert_eq!(slices[1].as_ptr(), at);
+        assert_eq!(Some(slices[1].as_ptr()), at);
     }
 
     proptest! {

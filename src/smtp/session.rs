@@ -223,9 +223,12 @@ impl Session {
     /// Puts the message and its terminator into the next write; legal only after [`Offer::Go`]. No I/O.
     /// The message ends with CRLF and has no line that begins with a dot.
     pub fn body(&mut self, message: Buffer) {
-        let ends = message.ends_with(b"\r\n");
+        let ends = message.ends_a_line();
         debug_assert!(ends, "a message ends with CRLF");
-        debug_assert!(refusal::is_unstuffed(&message), "no line begins with a dot");
+        debug_assert!(
+            refusal::is_unstuffed(&message.to_vec()),
+            "no line begins with a dot"
+        );
         if !self.open {
             return self.misuse("a message was given that nobody waits for");
         }

@@ -89,7 +89,7 @@ impl Wire {
 
     /// As [`Wire::push`], a message, which is let go once it is written.
     pub fn push_message(&mut self, message: Buffer) -> usize {
-        self.dialogue.said(&message);
+        self.dialogue.said_message(message.len());
         self.outgoing.push_message(message)
     }
 

@@ -18,6 +18,8 @@ use crate::deliver::rig::{Rig, Wish, faulty, until};
 use crate::harness::Engine;
 use crate::on_both;
 
+mod leavings;
+
 on_both!(
     whatever_does_not_agree_is_told_in_words,
     async |engine: Engine| {

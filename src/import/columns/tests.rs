@@ -4,6 +4,7 @@ use super::{Columns, Row};
 use crate::clock::Timestamp;
 use crate::import::csv::Records;
 use crate::import::services::Standing;
+use crate::import::when::Here;
 use crate::subscriber::field::FieldTable;
 use crate::subscriber::tag::Tag;
 
@@ -12,6 +13,13 @@ const NOW: Timestamp = Timestamp(1_785_484_800_000);
 pub(super) fn fields() -> FieldTable {
     let text = "[fields.first_name]\ntype = \"text\"\n[fields.issues]\ntype = \"number\"\n";
     FieldTable::parse(text).expect("two declarations")
+}
+
+fn here() -> Here {
+    Here {
+        now: NOW,
+        zone: jiff::tz::TimeZone::UTC,
+    }
 }
 
 /// The columns of the header, and what each row says.
@@ -28,7 +36,7 @@ pub(super) fn read(
     let columns = Columns::read(records.record(), "readers.csv", &fields(), &map)?;
     let mut rows = Vec::new();
     while let Some(record) = records.read()? {
-        rows.push(columns.row(record, &fields(), NOW));
+        rows.push(columns.row(record, &fields(), &here()));
     }
     Ok((columns, rows))
 }
@@ -356,7 +364,7 @@ fn a_cell_that_is_no_value_of_its_field_keeps_nobody_out() {
     let columns = Columns::read(records.record(), "readers.csv", &table, &[]).expect("a header");
     let mut rows = Vec::new();
     while let Some(record) = records.read().expect("a record") {
-        let row = columns.row(record, &table, NOW);
+        let row = columns.row(record, &table, &here());
         rows.push(row.map(|row| (row.fields.to_json(), row.unfit.join(";"))));
     }
     let ok = |fields: &str, unfit: &str| Ok((fields.to_owned(), unfit.to_owned()));

@@ -59,7 +59,7 @@ impl Session {
 
     /// Puts one message into the window. No I/O. The message ends with CRLF and is not dot-stuffed.
     pub fn put(&mut self, envelope: &Envelope<'_>, message: Buffer) {
-        debug_assert!(message.ends_with(b"\r\n"), "a message ends with CRLF");
+        debug_assert!(message.ends_a_line(), "a message ends with CRLF");
         if self.open || self.offered.is_some() || self.dot.is_some() || !self.has_window() {
             // It gets its answer all the same: that it was never written.
             let left = Some(false);
