@@ -370,17 +370,7 @@ impl Store {
             Store::Sqlite(_) => statement
                 .replace("db_now()", "0")
                 .replace("own_part()", "0"),
-            Store::Postgres(_) => {
-                let mut text = statement.replace("/* for", "for").replace(" */", "");
-                text = text.replace("instr(", "strpos(");
-                for number in 1..=13 {
-                    text = text.replace(
-                        &format!("json_each(${number})"),
-                        &format!("jsonb_array_elements(${number}::jsonb)"),
-                    );
-                }
-                text
-            }
+            Store::Postgres(_) => postgres::spelled(statement),
         })
     }
 }
