@@ -92,6 +92,21 @@ impl EmailAddress {
         format!("{}@{}", plain.to_ascii_lowercase(), self.domain())
     }
 
+    /// The plainest spelling of its mailbox: of those that anyone can make up for one mailbox, as far as the large
+    /// providers let everyone (`+tag` anywhere, dots and a second domain at Gmail).
+    pub fn mailbox(&self) -> String {
+        let canonical = self.canonical();
+        let (local, domain) = canonical.rsplit_once('@').unwrap_or((&canonical, ""));
+        let local = match local.split_once('+') {
+            Some((before, _)) if !before.is_empty() && !local.starts_with('"') => before,
+            _ => local,
+        };
+        if domain == "gmail.com" || domain == "googlemail.com" {
+            return format!("{}@gmail.com", local.replace('.', ""));
+        }
+        format!("{local}@{domain}")
+    }
+
     /// As its reader writes it: the domain in U-labels (RFC 5890, section 2.3.2.1), where it has any.
     pub fn shown(&self) -> Cow<'_, str> {
         match self.domain_shown() {
@@ -234,6 +249,17 @@ mod tests {
             parse("\"a b\"@example.org"),
             Ok("\"a b\"@example.org".into())
         );
+    }
+
+    #[test]
+    fn spellings_that_anyone_can_make_up_are_one_mailbox() {
+        let mailbox = |text: &str| EmailAddress::parse(text).expect("an address").mailbox();
+        assert_eq!(mailbox("A.B+x@GMail.com"), "ab@gmail.com");
+        assert_eq!(mailbox("ab@googlemail.com"), "ab@gmail.com");
+        assert_eq!(mailbox("a.b+x@example.org"), "a.b@example.org");
+        assert_ne!(mailbox("a.b@example.org"), mailbox("ab@example.org"));
+        assert_eq!(mailbox("+x@example.org"), "+x@example.org");
+        assert_eq!(mailbox("\"a b+c\"@example.org"), "\"a b+c\"@example.org");
     }
 
     #[test]

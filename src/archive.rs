@@ -31,6 +31,7 @@ use crate::store::archive::{NewPage, Page};
 mod beside;
 pub mod export;
 pub mod import;
+mod paged;
 mod relink;
 mod unpack;
 

@@ -30,6 +30,7 @@ use crate::subscriber::field::FieldTable;
 pub mod columns;
 pub mod csv;
 pub mod decide;
+pub mod doubt;
 pub mod export;
 pub mod formula;
 pub mod guard;
@@ -108,6 +109,9 @@ pub struct Summary {
     /// Cells of which less is kept than they hold, and the first of them.
     pub cut: u64,
     pub cut_as: String,
+    /// Cells that are no value of their field and are left out, and the first of them.
+    pub unfit: u64,
+    pub unfit_as: String,
     /// Where the rejected rows are.
     pub rejects_files: Vec<String>,
     /// The first rejected rows: line and reason.
@@ -158,6 +162,7 @@ pub async fn run(
     let now = app.clock.now();
     let here = Here::of(app, now);
     let parser = Parser::open(import, field_table(app)?, app.keyring.clone(), here)?;
+    let parser = doubt::ask(parser).await?;
     let mut summary = summary(import, &parser);
     let mut origin = Origin {
         list,
@@ -311,6 +316,8 @@ impl Summary {
         self.undated_as = parsed.undated_as;
         self.cut = parsed.cut;
         self.cut_as = parsed.cut_as;
+        self.unfit = parsed.unfit;
+        self.unfit_as = parsed.unfit_as;
         self.rejects = parsed.rejects;
         self.rejects_files = parsed.rejects_files;
     }

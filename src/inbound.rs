@@ -152,7 +152,12 @@ async fn complained(app: &App, whom: Whom, now: Timestamp) -> anyhow::Result<Tak
         return Ok(NOBODY);
     };
     app.store
-        .suppress(&reader.canonical, &reader.hash, "complained", now)
+        .suppress_mailbox(
+            &reader.canonical,
+            (&reader.hash, &app.keyring.mailbox_hash(&reader.canonical)),
+            "complained",
+            now,
+        )
         .await?;
     Ok(Taken::Complained)
 }

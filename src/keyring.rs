@@ -20,6 +20,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use crate::address::EmailAddress;
 use crate::chance::Chance;
 use crate::clock::Timestamp;
 use crate::keyfile;
@@ -310,6 +311,14 @@ impl Keyring {
             .finalize()
             .into_bytes()
             .into()
+    }
+
+    /// The name under which every spelling of the mailbox of a canonical address is suppressed.
+    pub fn mailbox_hash(&self, canonical: &str) -> [u8; 32] {
+        match EmailAddress::parse(canonical) {
+            Ok(address) => self.address_hash(&address.mailbox()),
+            Err(_) => self.address_hash(canonical),
+        }
     }
 
     /// What a database is marked with, so that it is told when another keyring stands beside it.

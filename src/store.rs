@@ -195,6 +195,7 @@ pub mod runs;
 pub mod segments;
 pub mod signup;
 pub mod site;
+pub mod spellings;
 pub mod stages;
 pub mod stats;
 mod status;
@@ -361,25 +362,15 @@ impl Store {
         Ok(())
     }
 
-    /// The statement in this engine's words. Written for SQLite; the tokens that differ by necessity:
-    /// `json_each($1)` is `jsonb_array_elements($1::jsonb)` on PostgreSQL, row locks in comments such as
-    /// `/* for update */` are uncommented there, `db_now()` is 0 on SQLite, where a lease ends with
-    /// its process, and so is `own_part()`, where one writes.
+    /// The statement in this engine's words. It is SQLite's; on PostgreSQL `json_each($1)` is
+    /// `jsonb_array_elements($1::jsonb)`, `instr(` is `strpos(`, and locks in comments (`/* for update */`) are locks.
+    /// `db_now()` is 0 on SQLite, where a lease ends with its process, and so is `own_part()`, where one writes.
     pub(crate) fn sql(&self, statement: &str) -> AssertSqlSafe<String> {
         AssertSqlSafe(match self {
             Store::Sqlite(_) => statement
                 .replace("db_now()", "0")
                 .replace("own_part()", "0"),
-            Store::Postgres(_) => {
-                let mut text = statement.replace("/* for", "for").replace(" */", "");
-                for number in 1..=13 {
-                    text = text.replace(
-                        &format!("json_each(${number})"),
-                        &format!("jsonb_array_elements(${number}::jsonb)"),
-                    );
-                }
-                text
-            }
+            Store::Postgres(_) => postgres::spelled(statement),
         })
     }
 }

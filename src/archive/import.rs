@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::archive::beside::{Beside, Relinked};
 use crate::archive::export::{self, Origin, Post};
+use crate::archive::paged;
 use crate::archive::relink::{self, Moves};
 use crate::archive::wish;
 use crate::clock::Timestamp;
@@ -96,6 +97,11 @@ pub async fn import(
     };
     let attic = export.images.as_deref().map(Attic::of).unwrap_or_default();
     let mut moves = moves_of(app, &export.posts, host).await?;
+    // Where exactly one is known, that is where all of them stood.
+    let alone = moves.0.hosts.first().filter(|_| moves.0.hosts.len() == 1);
+    for post in &mut export.posts {
+        post.host = post.host.take().or_else(|| alone.cloned());
+    }
     // As if each file had a page: which have one is known once they are compiled.
     let names = export.posts.iter().filter(|_| origin == Origin::Folder);
     let names = names.map(|post| (post.name.clone(), Some(app.public_url("/archive"))));
@@ -319,7 +325,11 @@ fn compile(
         text.push_str(&format!("teaser: {}\n", quoted(&one_line(teaser))));
     }
     text.push_str("---\n");
-    text.push_str(&encrypted(&draft.finished_text()));
+    let stood = paged::base(post.host.as_deref(), post.path.as_deref());
+    text.push_str(&encrypted(&paged::as_issue(
+        &draft.finished_text(),
+        stood.as_ref(),
+    )));
     let (config, emails) = (&app.config, app.emails());
     if text
         .lines()

@@ -56,9 +56,9 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
             ensure!(!reason.is_empty(), "the reason is empty; say in a word why");
             let fresh = app
                 .store
-                .suppress(
+                .suppress_mailbox(
                     &address.canonical(),
-                    &hash(&app, address),
+                    (&hash(&app, address), &mailbox(&app, address)),
                     &reason,
                     app.clock.now(),
                 )
@@ -78,11 +78,13 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
                     "mailing a suppressed address harms every reader's mail; say `--yes` if its owner asked for it"
                 );
             }
-            if !app
+            let hash = hash(&app, address);
+            let own = app
                 .store
-                .allow(&address.canonical(), &hash(&app, address), app.clock.now())
-                .await?
-            {
+                .allow(&address.canonical(), &hash, app.clock.now())
+                .await?;
+            let others = app.store.allow_mailbox(&mailbox(&app, address)).await?;
+            if !own && !others {
                 bail!("the address is not suppressed; nothing was changed");
             }
             audit::note(&app, "allowed a suppressed address", "").await?;
@@ -95,6 +97,10 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
 
 fn hash(app: &App, address: &EmailAddress) -> [u8; 32] {
     app.keyring.address_hash(&address.canonical())
+}
+
+fn mailbox(app: &App, address: &EmailAddress) -> [u8; 32] {
+    app.keyring.address_hash(&address.mailbox())
 }
 
 async fn list(app: &App, json: bool) -> anyhow::Result<()> {
@@ -118,7 +124,16 @@ async fn list(app: &App, json: bool) -> anyhow::Result<()> {
 }
 
 async fn check(app: &App, address: &EmailAddress, json: bool) -> anyhow::Result<()> {
-    let found = app.store.suppression(&hash(app, address)).await?;
+    let own = app.store.suppression(&hash(app, address)).await?;
+    let other = own.is_none();
+    let found = match own {
+        None => {
+            app.store
+                .suppression_of_mailbox(&mailbox(app, address))
+                .await?
+        }
+        own => own,
+    };
     if json {
         let reason = found.as_ref().map(|(reason, _)| reason);
         let since = found.as_ref().map(|(_, at)| at.to_rfc3339());
@@ -130,7 +145,16 @@ async fn check(app: &App, address: &EmailAddress, json: bool) -> anyhow::Result<
     }
     print(&match found {
         Some((reason, at)) => {
-            format!("suppressed since {}: {}\n", at.to_rfc3339(), plain(&reason))
+            let of = if other {
+                "another spelling of its mailbox is "
+            } else {
+                ""
+            };
+            format!(
+                "{of}suppressed since {}: {}\n",
+                at.to_rfc3339(),
+                plain(&reason)
+            )
         }
         None => "not suppressed\n".to_owned(),
     })

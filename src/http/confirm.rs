@@ -89,7 +89,12 @@ pub async fn press(
             }
             if !view.reads {
                 store
-                    .suppress(&view.canonical, &view.hash, "not-me", now)
+                    .suppress_mailbox(
+                        &view.canonical,
+                        (&view.hash, &site.app.keyring.mailbox_hash(&view.canonical)),
+                        "not-me",
+                        now,
+                    )
                     .await?;
             }
             let values = context! { reads => view.reads };

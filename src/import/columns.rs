@@ -7,17 +7,25 @@ use anyhow::{Context, bail};
 
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
-use crate::import::csv::Record;
+use crate::import::columns::finder::Finder;
+use crate::import::columns::particulars::Particulars;
+use crate::import::columns::unread::Unread;
+use crate::import::csv::{Record, Shape};
 use crate::import::formula::restored;
-use crate::import::rejects::IN_FRONT;
 use crate::import::services::{Service, Standing, folded};
 use crate::import::signs::{Sign, is_none};
 use crate::import::when::{self, Here};
 use crate::subscriber::clean_name;
-use crate::subscriber::field::{BUILT_IN, FieldTable, Fields};
-use crate::subscriber::tag::{TAGS_LIMIT, Tag};
+use crate::subscriber::field::{BUILT_IN, FieldTable, Fields, STANDING};
+use crate::subscriber::tag::Tag;
 
 pub(super) mod cut;
+mod finder;
+mod particulars;
+pub(super) mod unread;
+
+/// What a map says of a column that means something else.
+pub const NOTHING: &str = "-";
 
 /// The header leaves open what a column holds, and a map would say it.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +44,8 @@ const SHOWN: usize = 40;
 pub struct Columns {
     /// Whose export this is.
     pub service: &'static Service,
+    /// Whose it may be besides: what a status means to one of them counts, too.
+    others: Vec<&'static Service>,
     email: usize,
     name: Option<usize>,
     /// Given and family name, when no column holds the whole name.
@@ -54,6 +64,8 @@ pub struct Columns {
     header: Vec<String>,
     /// Headers that mean nothing here.
     pub ignored: Vec<String>,
+    /// Columns of which nobody said that they mean nothing.
+    unread: Vec<Unread>,
 }
 
 /// One reader as a file gives it.
@@ -68,6 +80,8 @@ pub struct Row {
     /// When the reader left there.
     pub left: Option<Timestamp>,
     pub tags: Vec<Tag>,
+    /// What fields take whose cells are no value of theirs; they stay empty.
+    pub unfit: Vec<String>,
 }
 
 impl Row {
@@ -81,13 +95,14 @@ impl Row {
             joined: None,
             left: None,
             tags: Vec::new(),
+            unfit: Vec::new(),
         }
     }
 }
 
 impl Columns {
-    /// Reads the header of the file `file`. `map` says what a column means, as `(column, email | name |
-    /// field)`, where the header alone does not.
+    /// Reads the header of the file `file`. `map` says what a column means, as `(column, email | name | field |
+    /// standing | -)`, where the header alone does not.
     pub fn read(
         header: &Record,
         file: &str,
@@ -97,25 +112,29 @@ impl Columns {
         let names = names(header)?;
         check_map(&names, table, map)?;
         let service = Service::of(&names);
-        let mut columns = Finder {
-            names: &names,
-            taken: vec![false; names.len()],
-        };
+        let mut columns = Finder::new(&names);
         let mut signs: Vec<(usize, Sign)> = Vec::new();
+        let aside = columns.said(map, NOTHING);
+        let said = columns.said(map, STANDING).into_iter();
+        signs.extend(said.map(|column| (column, unread::sign(&names[column]))));
         signs.extend(columns.rejected_with().map(|column| (column, Sign::Word)));
         let email = columns.find("email", map, &service.email)?;
         let name = columns.find("name", map, &service.name_of)?;
         let mut fields = Vec::new();
         let mut inner = Vec::new();
         for field in table.names() {
-            match columns.find(field, map, &[folded(field)])? {
+            let spellings = [
+                folded(field),
+                format!("{}{}", service.inside, folded(field)),
+            ];
+            match columns.find(field, map, &spellings)? {
                 Some(column) => fields.push((column, field.to_owned())),
                 None => inner.push(field.to_owned()),
             }
         }
         // A declared field of the author's may be called `status`, too; what a service says is read anyway.
         let twice = service.is_known();
-        let status = columns.first(&service.status, twice);
+        let status = columns.all(&service.status, twice).into_iter();
         signs.extend(status.map(|column| (column, Sign::Word)));
         let joined = columns.all(&service.joined, twice);
         let mut left = columns.all(&service.left, twice);
@@ -148,11 +167,17 @@ impl Columns {
                 field: "email".to_owned(),
             });
         };
-        let taken = columns.taken.iter().zip(&names);
-        let free = taken.filter(|(taken, _)| !**taken);
-        let ignored = free.map(|(_, name)| name.clone()).collect();
+        let free: Vec<usize> = (0..names.len()).filter(|&c| !columns.taken[c]).collect();
+        let mut ignored = [&free[..], &aside].concat();
+        ignored.sort_unstable();
+        let unsaid = |column: &&usize| !map.iter().any(|(name, _)| *name == names[**column]);
+        let held = fields.iter().map(|(column, _)| column).filter(unsaid);
+        let says = |sign: &Sign| matches!(sign, Sign::Word | Sign::Wanted);
+        let words = signs.iter().any(|(_, sign)| says(sign));
+        let unread = unread::of(&names, &free, held, words);
         Ok(Columns {
             service,
+            others: Service::others(&names, service),
             email,
             name,
             parts,
@@ -164,14 +189,26 @@ impl Columns {
             left,
             tags,
             standing: service.standing_of_file(file),
+            ignored: ignored
+                .into_iter()
+                .map(|column| names[column].clone())
+                .collect(),
+            unread,
             header: names,
-            ignored,
         })
     }
 
     /// Every column's name.
     pub fn header(&self) -> &[String] {
         &self.header
+    }
+
+    /// How its rows look.
+    pub fn shape(&self) -> Shape {
+        Shape {
+            width: self.header.len(),
+            email: self.email,
+        }
     }
 
     /// The name of the column that holds `field`.
@@ -209,15 +246,20 @@ impl Columns {
 
     /// What `record` says, or why it is refused. Times after now are none.
     pub fn row(&self, record: &Record, table: &FieldTable, here: &Here) -> Result<Row, String> {
-        if record.unclosed {
-            return Err("a quote is opened and never closed".to_owned());
+        if let Some(flaw) = record.flaw {
+            return Err(flaw.reason());
         }
-        let address =
-            EmailAddress::parse(text(record, self.email)?).map_err(|error| error.to_string())?;
+        let address = EmailAddress::parse(bare(text(record, self.email)?));
+        let address = address.map_err(|error| error.to_string())?;
         let standing = self.standing_in(record)?;
-        let (name, fields, tags) = match self.particulars(record, table) {
+        let Particulars {
+            name,
+            fields,
+            tags,
+            unfit,
+        } = match self.particulars(record, table) {
             // Leaving takes no more than an address: what else the row says must not keep her here.
-            Err(_) if standing.ends() => Default::default(),
+            Err(_) if standing.ends() => Particulars::default(),
             read => read?,
         };
         Ok(Row {
@@ -228,6 +270,7 @@ impl Columns {
             joined: time(record, &self.joined, here),
             left: time(record, &self.left, here),
             tags,
+            unfit,
         })
     }
 
@@ -240,42 +283,6 @@ impl Columns {
         cells.next()
     }
 
-    /// What the row says of the reader besides: name, fields and tags.
-    fn particulars(
-        &self,
-        record: &Record,
-        table: &FieldTable,
-    ) -> Result<(String, Fields, Vec<Tag>), String> {
-        let width = self.header.len();
-        if record.width() > width && (width..record.width()).any(|c| !record.cell(c).is_empty()) {
-            return Err(format!(
-                "the row has {} cells and the header {width}",
-                record.width()
-            ));
-        }
-        let name = match (self.name, self.parts) {
-            (Some(column), _) => clean_name(text(record, column)?),
-            (None, [None, None]) => String::new(),
-            (None, parts) => {
-                let mut whole = String::new();
-                for column in parts.into_iter().flatten() {
-                    whole.push_str(text(record, column)?);
-                    whole.push(' ');
-                }
-                clean_name(&whole)
-            }
-        };
-        let mut fields = Fields::default();
-        for (column, field) in &self.fields {
-            let value = table.value(field, text(record, *column)?);
-            if let Some(value) = value.map_err(|error| error.to_string())? {
-                fields.0.insert(field.clone(), value);
-            }
-        }
-        self.inner_fields(record, table, &mut fields)?;
-        Ok((name, fields, self.tags_in(record)?))
-    }
-
     /// How the reader stands: the gravest that the file or a column says. A doubt is none where another column says
     /// that she is gone.
     fn standing_in(&self, record: &Record) -> Result<Standing, String> {
@@ -283,6 +290,11 @@ impl Columns {
         for &(column, sign) in &self.signs {
             let read = text(record, column).and_then(|cell| {
                 let known = sign.read(self.service, cell);
+                let others = self
+                    .others
+                    .iter()
+                    .filter_map(|other| sign.read(other, cell));
+                let known = known.into_iter().chain(others).max();
                 known.ok_or_else(|| self.doubtful(column, cell))
             });
             match read {
@@ -305,52 +317,6 @@ impl Columns {
         let name = &self.header[column];
         format!("`{name}` is {said}, and nobody knows whether such a reader wants mail")
     }
-
-    fn tags_in(&self, record: &Record) -> Result<Vec<Tag>, String> {
-        let Some(column) = self.tags else {
-            return Ok(Vec::new());
-        };
-        let mut tags = Vec::new();
-        for tag in text(record, column)?.split(',') {
-            // Whatever stands around a name in other exports is no part of it.
-            let tag = Tag::named(tag).filter(|tag| !tags.contains(tag));
-            tags.extend(tag.filter(|_| tags.len() < TAGS_LIMIT));
-        }
-        Ok(tags)
-    }
-
-    /// Declared fields that have no column but stand in the object of further fields.
-    fn inner_fields(
-        &self,
-        record: &Record,
-        table: &FieldTable,
-        fields: &mut Fields,
-    ) -> Result<(), String> {
-        let Some(column) = self.json.filter(|_| !self.inner.is_empty()) else {
-            return Ok(());
-        };
-        let object = text(record, column)?.trim();
-        if object.is_empty() {
-            return Ok(());
-        }
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(object)
-            .map_err(|_| format!("`{}` holds no JSON object", self.header[column]))?;
-        for field in &self.inner {
-            let found = object.iter().find(|(key, _)| folded(key) == folded(field));
-            let value = match found.map(|(_, value)| value) {
-                Some(serde_json::Value::String(text)) => text.clone(),
-                Some(value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => {
-                    value.to_string()
-                }
-                _ => continue,
-            };
-            let value = table.value(field, &value);
-            if let Some(value) = value.map_err(|error| error.to_string())? {
-                fields.0.insert(field.clone(), value);
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The cells of a header as texts.
@@ -367,8 +333,9 @@ pub(super) fn names(header: &Record) -> anyhow::Result<Vec<String>> {
 /// Whether `map` speaks of columns and fields that are there.
 fn check_map(names: &[String], table: &FieldTable, map: &[(String, String)]) -> anyhow::Result<()> {
     for (column, target) in map {
-        if !BUILT_IN.contains(&target.as_str()) && table.kind(target).is_none() {
-            let known: Vec<&str> = BUILT_IN.into_iter().chain(table.names()).collect();
+        let ours = BUILT_IN.into_iter().chain([STANDING, NOTHING]);
+        if !ours.clone().any(|name| name == target) && table.kind(target).is_none() {
+            let known: Vec<&str> = ours.chain(table.names()).collect();
             bail!("`{target}` is no field; there are `{}`", known.join("`, `"));
         }
         if !names.contains(column) {
@@ -388,102 +355,17 @@ fn time(record: &Record, columns: &[usize], here: &Here) -> Option<Timestamp> {
     times.next()
 }
 
-struct Finder<'a> {
-    names: &'a [String],
-    taken: Vec<bool>,
-}
-
-impl Finder<'_> {
-    fn folded(&self, column: usize) -> String {
-        folded(&self.names[column])
-    }
-
-    /// The columns of these spellings, in the order of the spellings; also ones that something else is read
-    /// from, if `twice`.
-    fn all(&mut self, spellings: &[String], twice: bool) -> Vec<usize> {
-        let mut found = Vec::new();
-        for spelling in spellings {
-            let fits = |&c: &usize| (twice || !self.taken[c]) && self.folded(c) == *spelling;
-            found.extend((0..self.names.len()).find(fits));
-        }
-        for &column in &found {
-            self.taken[column] = true;
-        }
-        found
-    }
-
-    /// The column in which an earlier import noted how the table stood whose rows it rejected.
-    fn rejected_with(&mut self) -> Option<usize> {
-        let names: Vec<String> = self.names.iter().map(|name| folded(name)).collect();
-        let in_front = |names: &[String]| names == IN_FRONT;
-        let first = names.windows(IN_FRONT.len()).rposition(in_front)?;
-        let column = first + IN_FRONT.len() - 1;
-        self.taken[column] = true;
-        Some(column)
-    }
-
-    /// Adds the columns by which such a file says who is gone, and who wants mail.
-    fn signs(&mut self, service: &Service, twice: bool, signs: &mut Vec<(usize, Sign)>) {
-        for (&standing, spellings) in &service.gone {
-            let found = self.all(spellings, twice).into_iter();
-            signs.extend(found.map(|column| (column, Sign::Gone(standing))));
-        }
-        let found = self.all(&service.wanted, twice).into_iter();
-        signs.extend(found.map(|column| (column, Sign::Wanted)));
-    }
-
-    /// The first of [`Finder::all`].
-    fn first(&mut self, spellings: &[String], twice: bool) -> Option<usize> {
-        let found = self.all(spellings, twice);
-        found.first().copied()
-    }
-
-    /// The one column that holds `target`: as `map` says, else by its header.
-    fn find(
-        &mut self,
-        target: &str,
-        map: &[(String, String)],
-        spellings: &[String],
-    ) -> anyhow::Result<Option<usize>> {
-        let said: Vec<&str> = map
-            .iter()
-            .filter(|(_, t)| t == target)
-            .map(|(c, _)| c.as_str())
-            .collect();
-        let fits = |column: &usize| {
-            if said.is_empty() {
-                let mapped = map.iter().any(|(name, _)| *name == self.names[*column]);
-                !mapped && !self.taken[*column] && spellings.contains(&self.folded(*column))
-            } else {
-                said.contains(&self.names[*column].as_str())
-            }
-        };
-        let found: Vec<usize> = (0..self.names.len()).filter(fits).collect();
-        match found.as_slice() {
-            [] => Ok(None),
-            [column] => {
-                self.taken[*column] = true;
-                Ok(Some(*column))
-            }
-            several => {
-                let names: Vec<&str> = several.iter().map(|c| self.names[*c].as_str()).collect();
-                let alike = names.iter().all(|name| *name == names[0]);
-                if alike && !said.is_empty() {
-                    self.taken[several[0]] = true;
-                    return Ok(Some(several[0]));
-                }
-                let first = match alike {
-                    true => " (of one name, the first counts)",
-                    false => "",
-                };
-                let names = names.join("`, `");
-                bail!(Unclear {
-                    what: format!("several columns hold `{target}`: `{names}`{first}"),
-                    field: target.to_owned(),
-                });
-            }
-        }
-    }
+/// The address of `Ada <ada@x.example>`, and of a link to it.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    let inner = text
+        .strip_suffix('>')
+        .and_then(|text| text.rsplit_once('<'));
+    let text = inner.map_or(text, |(_, address)| address).trim();
+    let scheme = text
+        .get(..7)
+        .filter(|start| start.eq_ignore_ascii_case("mailto:"));
+    scheme.map_or(text, |scheme| &text[scheme.len()..])
 }
 
 fn text(record: &Record, column: usize) -> Result<&str, String> {

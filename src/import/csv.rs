@@ -1,14 +1,19 @@
 //! Reads CSV as spreadsheets and other services write it, one record at a time.
 //!
-//! Promises: memory stays below [`RECORD_LIMIT`] whatever the file holds; a record knows the line it
-//! begins on, and can be written as one that a spreadsheet takes for text. Takes `,`, `;` and tab, LF and
-//! CRLF, quoted line breaks, and a byte order mark. Leaves the meaning of a cell to `columns`.
+//! Promises: memory stays below a few times [`RECORD_LIMIT`] whatever the file holds; a record knows the line it
+//! begins on, and can be written as one that a spreadsheet takes for text; a quote that is left open takes no other
+//! row with it (`stray`). Takes `,`, `;` and tab, LF and CRLF, quoted line breaks, and a byte order mark. Leaves the
+//! meaning of a cell to `columns`.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Read as _};
 
 use anyhow::{Context, bail, ensure};
 
+use crate::import::csv::stray::Again;
+pub use crate::import::csv::stray::{Flaw, Shape};
 use crate::import::formula::is_formula;
+
+mod stray;
 
 /// Longest record in octets. A reader's row is a few hundred; a file without line ends, or with a quote
 /// left open, is noticed here instead of filling the memory.
@@ -23,6 +28,9 @@ pub struct Records<R> {
     /// Octets read so far.
     bytes: u64,
     record: Record,
+    /// How the rows of the table look, once somebody has said it.
+    shape: Option<Shape>,
+    again: Again,
 }
 
 /// One record: reused for the next, so that a file costs one allocation.
@@ -30,12 +38,30 @@ pub struct Records<R> {
 pub struct Record {
     /// Line of the file on which it begins, from 1.
     pub line: u64,
+    /// Lines of the file on which it stands.
+    pub lines: u64,
+    /// What is wrong with its quotes, if they are not to be trusted.
+    pub flaw: Option<Flaw>,
     /// The record as it stood in the file, without its line end.
     raw: Vec<u8>,
     cells: Vec<u8>,
     ends: Vec<usize>,
-    /// A quote was opened and the file ended.
-    pub unclosed: bool,
+    /// Where in `raw` the last quoted cell begins.
+    opened: usize,
+    /// Letters stand behind a closing quote.
+    odd: bool,
+    /// They do behind that of a cell of several lines.
+    torn: bool,
+}
+
+/// Where a record ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Line,
+    /// The file ended, and a quote was open.
+    File,
+    /// It was longer than a record may be.
+    Limit,
 }
 
 impl<R: BufRead> Records<R> {
@@ -52,6 +78,8 @@ impl<R: BufRead> Records<R> {
             lines: 0,
             bytes: 0,
             record: Record::default(),
+            shape: None,
+            again: Again::default(),
         };
         let mut start = records.input.fill_buf()?;
         check_line_ends(start)?;
@@ -61,7 +89,7 @@ impl<R: BufRead> Records<R> {
             && b"\r\n".contains(&start[5])
         {
             records.delimiter = start[4];
-            records.read_line(false)?;
+            records.read_line()?;
         } else {
             while let [b'\r' | b'\n', rest @ ..] = start {
                 start = rest;
@@ -78,10 +106,17 @@ impl<R: BufRead> Records<R> {
             if !self.read_record()? {
                 return Ok(None);
             }
-            if self.record.unclosed || self.record.cells.iter().any(|b| !b.is_ascii_whitespace()) {
+            let holds = self.record.cells.iter().any(|b| !b.is_ascii_whitespace());
+            if holds || self.record.flaw.is_some() {
+                self.hold_to_shape();
                 return Ok(Some(&self.record));
             }
         }
+    }
+
+    /// Says how a row looks, so that a quote which is left open is told from a cell of several lines.
+    pub fn expect(&mut self, shape: Shape) {
+        self.shape = Some(shape);
     }
 
     /// The last record that [`Records::read`] gave.
@@ -102,56 +137,74 @@ impl<R: BufRead> Records<R> {
     fn read_record(&mut self) -> anyhow::Result<bool> {
         let record = &mut self.record;
         record.raw.clear();
-        record.cells.clear();
-        record.ends.clear();
-        record.unclosed = false;
+        record.begin();
         record.line = self.lines + 1;
         let mut state = CellState::Start;
         let mut done = 0;
         loop {
-            if !self.read_line(state == CellState::Quoted)? {
-                let record = &mut self.record;
-                record.unclosed = state == CellState::Quoted;
-                if record.unclosed {
-                    record.ends.push(record.cells.len());
+            let read = self.read_line()?;
+            let quoted = state == CellState::Quoted;
+            let line = self.record.line;
+            let end = match read {
+                Read::Line => {
+                    let record = &mut self.record;
+                    state = record.split(done, self.delimiter, state);
+                    done = record.raw.len();
+                    if state == CellState::Quoted {
+                        continue;
+                    }
+                    record.trim_end();
+                    End::Line
                 }
-                return Ok(record.unclosed);
-            }
-            let record = &mut self.record;
-            state = record.split(done, self.delimiter, state);
-            done = record.raw.len();
-            if state != CellState::Quoted {
-                let ending = record.raw.ends_with(b"\n");
-                let length = record.raw.len() - usize::from(ending);
-                let carriage = ending && record.raw[..length].ends_with(b"\r");
-                record.raw.truncate(length - usize::from(carriage));
-                return Ok(true);
-            }
+                Read::Nothing if quoted => {
+                    self.record.ends.push(self.record.cells.len());
+                    End::File
+                }
+                Read::Nothing => return Ok(false),
+                Read::TooMuch if quoted => End::Limit,
+                Read::TooMuch => {
+                    bail!("line {line} is longer than 1 MiB; this is no CSV file of readers")
+                }
+            };
+            self.record.lines = (self.lines + 1).saturating_sub(line).max(1);
+            self.judge(end)?;
+            return Ok(true);
         }
     }
 
-    /// Appends the next line to the record; false at the end of the file.
-    fn read_line(&mut self, quoted: bool) -> anyhow::Result<bool> {
+    /// Appends the next line to the record.
+    fn read_line(&mut self) -> anyhow::Result<Read> {
         let raw = &mut self.record.raw;
+        let before = raw.len();
         // One octet more than allowed shows that the record is too long.
-        let room = (RECORD_LIMIT + 1 - raw.len()) as u64;
-        let mut limited = (&mut self.input).take(room);
-        let read = limited.read_until(b'\n', raw);
-        let read = read.context("the file cannot be read on")?;
-        self.bytes += read as u64;
-        if raw.len() > RECORD_LIMIT {
-            let line = self.record.line;
-            if quoted {
-                bail!(
-                    "the record that begins on line {line} is longer than 1 MiB; \
-                     is a quote left open there?"
-                );
-            }
-            bail!("line {line} is longer than 1 MiB; this is no CSV file of readers");
+        let room = RECORD_LIMIT + 1 - before;
+        self.again.take_line(raw, room);
+        if !raw[before..].ends_with(b"\n") && raw.len() <= RECORD_LIMIT {
+            let room = (RECORD_LIMIT + 1 - raw.len()) as u64;
+            let mut limited = (&mut self.input).take(room);
+            let read = limited.read_until(b'\n', raw);
+            self.bytes += read.context("the file cannot be read on")? as u64;
         }
-        self.lines += u64::from(read > 0);
-        Ok(read > 0)
+        if raw.len() > RECORD_LIMIT {
+            return Ok(Read::TooMuch);
+        }
+        match raw.len() - before {
+            0 => Ok(Read::Nothing),
+            _ => {
+                self.lines += 1;
+                Ok(Read::Line)
+            }
+        }
     }
+}
+
+/// What reading a line came to.
+enum Read {
+    Line,
+    /// The file has ended.
+    Nothing,
+    /// The record is longer than it may be.
+    TooMuch,
 }
 
 impl Record {
@@ -205,10 +258,32 @@ impl Record {
         line
     }
 
+    /// Forgets its cells.
+    fn begin(&mut self) {
+        self.cells.clear();
+        self.ends.clear();
+        self.flaw = None;
+        (self.odd, self.torn) = (false, false);
+    }
+
+    /// Takes the line end off.
+    fn trim_end(&mut self) {
+        let ending = self.raw.ends_with(b"\n");
+        let length = self.raw.len() - usize::from(ending);
+        let carriage = ending && self.raw[..length].ends_with(b"\r");
+        self.raw.truncate(length - usize::from(carriage));
+    }
+
+    /// What the cell being read holds so far.
+    fn open_cell(&self) -> &[u8] {
+        &self.cells[self.ends.last().copied().unwrap_or_default()..]
+    }
+
     /// Splits `raw` from `from` on, going on in `state`. RFC 4180, section 2; besides, a quote inside a
     /// bare cell is a letter, and letters behind a closing quote belong to the cell.
     fn split(&mut self, from: usize, delimiter: u8, mut state: CellState) -> CellState {
-        let line = &self.raw[from..];
+        let raw = std::mem::take(&mut self.raw);
+        let line = &raw[from..];
         for (index, &byte) in line.iter().enumerate() {
             let last = index + 1 == line.len();
             state = match (state, byte) {
@@ -217,7 +292,10 @@ impl Record {
                     self.cells.push(byte);
                     CellState::Quoted
                 }
-                (CellState::Start, b'"') => CellState::Quoted,
+                (CellState::Start, b'"') => {
+                    self.opened = from + index;
+                    CellState::Quoted
+                }
                 (CellState::Closed, b'"') => {
                     self.cells.push(b'"');
                     CellState::Quoted
@@ -229,11 +307,16 @@ impl Record {
                     CellState::Start
                 }
                 (_, _) => {
+                    if state == CellState::Closed {
+                        self.odd = true;
+                        self.torn |= self.open_cell().contains(&b'\n');
+                    }
                     self.cells.push(byte);
                     CellState::Bare
                 }
             };
         }
+        self.raw = raw;
         if state != CellState::Quoted {
             self.ends.push(self.cells.len());
         }
@@ -307,101 +390,4 @@ fn sniff_delimiter(start: &[u8]) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{RECORD_LIMIT, Records};
-
-    fn read(text: &[u8]) -> Vec<(u64, Vec<String>)> {
-        let mut records = Records::open(text).expect("a text file");
-        let mut all = Vec::new();
-        while let Some(record) = records.read().expect("a whole record") {
-            let cells = record
-                .cells()
-                .map(|c| String::from_utf8_lossy(c).into_owned());
-            all.push((record.line, cells.collect()));
-        }
-        all
-    }
-
-    fn row(line: u64, cells: &[&str]) -> (u64, Vec<String>) {
-        (line, cells.iter().map(|cell| (*cell).to_owned()).collect())
-    }
-
-    #[test]
-    fn the_forms_in_which_spreadsheets_write_are_all_read_with_their_lines() {
-        let expected = vec![
-            row(1, &["email", "name"]),
-            row(2, &["a@x.example", "Ada \"the first\"\nLovelace"]),
-            row(4, &["b@x.example", ""]),
-            row(7, &["c@x.example", "C"]),
-        ];
-        let text = "email,name\na@x.example,\"Ada \"\"the first\"\"\nLovelace\"\nb@x.example,\n\n,\n\
-                    c@x.example,C";
-        assert_eq!(read(text.as_bytes()), expected);
-        let with_bom = format!("\u{feff}{text}\n");
-        assert_eq!(read(with_bom.as_bytes()), expected);
-        assert_eq!(read(text.replace(',', ";").as_bytes()), expected);
-        assert_eq!(read(text.replace(',', "\t").as_bytes()), expected);
-        let crlf = text.replace('\n', "\r\n");
-        let mut with_crlf = expected.clone();
-        with_crlf[1].1[1] = "Ada \"the first\"\r\nLovelace".to_owned();
-        assert_eq!(read(crlf.as_bytes()), with_crlf);
-        let said = format!("sep=;\r\n{}", text.replace(',', ";"));
-        let lines: Vec<u64> = read(said.as_bytes())
-            .iter()
-            .map(|(line, _)| *line)
-            .collect();
-        assert_eq!(lines, [2, 3, 5, 8]);
-    }
-
-    #[test]
-    fn odd_quotes_lose_no_letters() {
-        assert_eq!(
-            read(b"h\na\"b\"c\n\"a\"bc\n"),
-            [row(1, &["h"]), row(2, &["a\"b\"c"]), row(3, &["abc"])]
-        );
-        let mut records = Records::open(&b"h\n\"open\nx\n"[..]).expect("a text file");
-        records.read().expect("a header");
-        let last = records.read().expect("a record").expect("a record");
-        assert!(last.unclosed && last.line == 2);
-        assert_eq!(last.raw, b"\"open\nx\n");
-        assert!(records.read().expect("the end").is_none());
-    }
-
-    #[test]
-    fn a_record_without_end_is_an_error_and_not_the_machines_memory() {
-        let endless = vec![b'a'; RECORD_LIMIT + 10];
-        let error = |text: Vec<u8>| {
-            let mut records = Records::open(&text[..]).expect("a text file");
-            records.read().expect("a header");
-            format!("{:#}", records.read().err().expect("too long"))
-        };
-        let line = error([b"email\n".to_vec(), endless.clone()].concat());
-        assert_eq!(
-            line,
-            "line 2 is longer than 1 MiB; this is no CSV file of readers"
-        );
-        let lines = b"abc\n".repeat(RECORD_LIMIT / 3);
-        let quote = error([b"email\n\"".to_vec(), lines].concat());
-        assert!(
-            quote.contains("line 2") && quote.contains("quote left open"),
-            "{quote}"
-        );
-        let exact = [b"email\n".to_vec(), vec![b'a'; RECORD_LIMIT]].concat();
-        assert_eq!(read(&exact).len(), 2);
-    }
-
-    #[test]
-    fn other_encodings_are_named() {
-        for (start, expected) in [
-            (&b"\xff\xfee\0m\0"[..], "UTF-16"),
-            (b"PK\x03\x04", "workbook"),
-            (b"\x1f\x8b\x08", "compressed"),
-            (b"e\0m\0", "NUL"),
-            (b"email,name\ra@x.example,A\r", "end in CR alone"),
-            (b"", "empty"),
-        ] {
-            let error = Records::open(start).err().expect("no CSV").to_string();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-}
+mod tests;

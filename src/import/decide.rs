@@ -2,7 +2,8 @@
 //!
 //! Promises: a reader who left, or whose address is suppressed, is left alone; a confirmed subscription
 //! stays, unless the file says that its reader left or must not be mailed; a second import of the same file
-//! changes nothing. Every row is counted once.
+//! changes nothing. A mailbox has its left and its suppressed readers under each of its spellings. Every row is counted
+//! once.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +91,13 @@ pub fn decide(
             continue;
         }
         if let Some(reason) = row.standing.suppressed() {
-            changes.suppressions.push((wanted.hash, reason));
+            // A bounce is of the address that bounced.
+            let mailbox = wanted
+                .mailbox
+                .as_ref()
+                .filter(|_| row.standing != Standing::Bounced);
+            let mailbox = mailbox.map(|(_, hash)| *hash);
+            changes.suppressions.push((wanted.hash, reason, mailbox));
             // What is said of an address that she gave up says nothing of her other one.
             let reader = held.filter(|known| !known.former);
             let reader = reader.and_then(|known| known.reader.as_ref());
@@ -101,6 +108,11 @@ pub fn decide(
             );
             changes.barred.extend(reader.map(|(reader, ..)| *reader));
             tally.barred += 1;
+            continue;
+        }
+        // Who left under another spelling of her mailbox is not called back under this one.
+        if held.is_some_and(|known| known.left && known.subscription.is_none()) {
+            tally.unsubscribed += 1;
             continue;
         }
         let Some((reader, name, fields)) = held.and_then(|known| known.reader.as_ref()) else {

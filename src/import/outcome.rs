@@ -20,6 +20,8 @@ pub struct Outcome {
     pub undated_as: String,
     pub cut: u64,
     pub cut_as: String,
+    pub unfit: u64,
+    pub unfit_as: String,
     /// The first rejected rows.
     pub rejects: Vec<Reject>,
     pub tables: Vec<String>,
@@ -34,8 +36,8 @@ impl Outcome {
         serde_json::from_str(kept).unwrap_or_default()
     }
 
-    /// What whoever imports must know of it: of the service, of times that nobody understands, and of what
-    /// is cut.
+    /// What whoever imports must know of it: of the service, of times that nobody understands, of what is cut, and of
+    /// what is no value of its field.
     pub fn notes(&self) -> Vec<String> {
         let undated = format!(
             "when a reader joined is not understood in {} rows (in the first of them, {}): they count as imported \
@@ -46,10 +48,15 @@ impl Outcome {
             "of {} cells less is kept than they hold (the first is {}): what is longer is cut off",
             self.cut, self.cut_as
         );
+        let unfit = format!(
+            "{} cells are no value of their field and are left out (the first {})",
+            self.unfit, self.unfit_as
+        );
         let notes = [
             (!self.note.is_empty(), &self.note),
             (self.undated > 0, &undated),
             (self.cut > 0, &cut),
+            (self.unfit > 0, &unfit),
         ];
         let said = notes.into_iter().filter(|(is_said, _)| *is_said);
         said.map(|(_, note)| note.clone()).collect()
@@ -96,6 +103,8 @@ impl From<&Summary> for Outcome {
             undated_as: summary.undated_as.clone(),
             cut: summary.cut,
             cut_as: summary.cut_as.clone(),
+            unfit: summary.unfit,
+            unfit_as: summary.unfit_as.clone(),
             rejects: summary.rejects.clone(),
             tables: summary.tables.clone(),
             passed_over: summary.passed_over.clone(),

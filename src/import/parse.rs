@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 
 use crate::import::columns::Row;
 use crate::import::columns::cut::Cut;
+use crate::import::columns::unread::{Doubt, Look};
+use crate::import::csv::Flaw;
 use crate::import::rejects::Rejects;
 use crate::import::seen::Seen;
 use crate::import::services::{self, Standing};
@@ -34,7 +36,7 @@ const SORTED: usize = 16 * BATCH;
 
 /// How files are read: moved when another row is taken, or rows are cut into other batches, so that an import that an
 /// older program began is not gone on with.
-const READING: u32 = 2;
+const READING: u32 = 3;
 
 /// Rows on their way to the store.
 #[derive(Default)]
@@ -58,6 +60,9 @@ pub(super) struct Parsed {
     /// Cells that hold more than is kept of them, and the first of them.
     pub(super) cut: u64,
     pub(super) cut_as: String,
+    /// Cells that are no value of their field, and the first of them.
+    pub(super) unfit: u64,
+    pub(super) unfit_as: String,
     pub(super) rejected: u64,
     pub(super) rejects: Vec<Reject>,
     pub(super) rejects_files: Vec<String>,
@@ -93,6 +98,28 @@ impl Parser {
     pub(super) fn may_end(&self) -> bool {
         let tables = &self.source.tables;
         tables.iter().any(|table| table.columns.may_end())
+    }
+
+    /// Cells that are not read though they look as if their readers wanted no mail: the first of each column.
+    pub(super) fn doubts(&self) -> anyhow::Result<Vec<Doubt>> {
+        let mut doubts: Vec<Doubt> = Vec::new();
+        for table in &self.source.tables {
+            let Some(mut look) = Look::at(&table.columns) else {
+                continue;
+            };
+            self.source.read(table, |records| {
+                while let Some(record) = records.read()? {
+                    look.look(record);
+                }
+                Ok(())
+            })?;
+            for doubt in look.found() {
+                if doubts.iter().all(|known| known.column != doubt.column) {
+                    doubts.push(doubt);
+                }
+            }
+        }
+        Ok(doubts)
     }
 
     /// Adds all but the file's content that decides which rows are taken and how they are cut into batches: the tables
@@ -133,11 +160,16 @@ impl Parser {
             let read = self.source.read(table, |records| {
                 while records.read()?.is_some() {
                     let record = records.record();
-                    parsed.rows += 1;
+                    // Whoever stands in lines that one quote took is counted by those.
+                    let rows = match record.flaw {
+                        Some(Flaw::Holds { .. }) => record.lines,
+                        _ => 1,
+                    };
+                    parsed.rows += rows;
                     match table.columns.row(record, &self.table, &self.here) {
                         Err(reason) => {
                             rejects.write(record, &reason)?;
-                            parsed.reject(&table.name, record.line, reason);
+                            parsed.reject(&table.name, record.line, rows, reason);
                         }
                         Ok(row) => {
                             if row.joined.is_none() && !row.standing.ends() {
@@ -147,6 +179,7 @@ impl Parser {
                                 let cut = table.columns.cut_cells(record, &self.table);
                                 parsed.cut(record.line, &cut);
                             }
+                            parsed.unfit(record.line, &row.unfit);
                             let wanted = wanted(keyring, &row);
                             match seen.insert(&wanted.hash) || row.standing > Standing::Joined {
                                 true => outlet.waiting.push((row, wanted)),
@@ -207,8 +240,15 @@ impl Parsed {
         }
     }
 
-    fn reject(&mut self, table: &str, line: u64, reason: String) {
-        self.rejected += 1;
+    fn unfit(&mut self, line: u64, fields: &[String]) {
+        self.unfit += fields.len() as u64;
+        if let Some(why) = fields.first().filter(|_| self.unfit_as.is_empty()) {
+            self.unfit_as = format!("in line {line}, where {why}");
+        }
+    }
+
+    fn reject(&mut self, table: &str, line: u64, rows: u64, reason: String) {
+        self.rejected += rows;
         if self.rejects.len() < TOLD {
             let table = (!table.is_empty()).then(|| table.to_owned());
             self.rejects.push(Reject {
@@ -271,8 +311,13 @@ impl Outlet<'_> {
 /// The row's address as the store asks for it.
 pub(super) fn wanted(keyring: &Keyring, row: &Row) -> Wanted {
     let canonical = row.address.canonical();
+    let mailbox = Some(row.address.mailbox()).filter(|mailbox| *mailbox != canonical);
     Wanted {
         hash: keyring.address_hash(&canonical),
+        mailbox: mailbox.map(|mailbox| {
+            let hash = keyring.address_hash(&mailbox);
+            (mailbox, hash)
+        }),
         canonical,
     }
 }

@@ -250,6 +250,7 @@ impl Restore<'_> {
             }
             Line::Suppression(suppression) => {
                 let fits = is_hash(&suppression.hash);
+                let fits = fits && suppression.mailbox.as_deref().is_none_or(is_hash);
                 ensure!(fits, "a suppression's hash is 64 hexadecimal digits");
                 self.suppressions.push(suppression);
             }
@@ -309,6 +310,8 @@ impl Restore<'_> {
             let wanted = |restored: &Restored| Wanted {
                 canonical: restored.canonical.clone(),
                 hash: restored.hash,
+                // What comes back as it was is asked for under its own address alone.
+                mailbox: None,
             };
             let wanted: Vec<Wanted> = readers.iter().map(wanted).collect();
             let found = store.known_readers(ListId(0), &wanted).await?;

@@ -64,6 +64,9 @@ pub struct Service {
     /// Empty for a table of nobody in particular.
     pub name: String,
     known_by: Vec<Vec<String>>,
+    /// Columns with which such a header is another's.
+    #[serde(default)]
+    without: Vec<String>,
     pub email: Vec<String>,
     #[serde(default)]
     pub(super) name_of: Vec<String>,
@@ -87,6 +90,9 @@ pub struct Service {
     pub(super) tags: Vec<String>,
     #[serde(default)]
     pub(super) json: Vec<String>,
+    /// What stands before the name of a field of the author's.
+    #[serde(default)]
+    pub(super) inside: String,
     #[serde(default)]
     files: BTreeMap<Standing, String>,
     /// What whoever imports such a file must know.
@@ -94,9 +100,22 @@ pub struct Service {
     pub(super) note: String,
 }
 
+/// What gives a column away that nobody reads: parts of folded words.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Doubts {
+    /// In a cell: its reader wants no mail, or never asked for it.
+    pub(super) cells: Vec<String>,
+    /// In a header: the column is filled for those who get none.
+    pub(super) gone: BTreeMap<Standing, Vec<String>>,
+    /// In a header: a no in it is one to mail.
+    pub(super) wanted: Vec<String>,
+}
+
 #[derive(Deserialize)]
 struct File {
     service: Vec<Service>,
+    doubts: Doubts,
 }
 
 impl Service {
@@ -104,13 +123,25 @@ impl Service {
     pub fn of(header: &[String]) -> &'static Service {
         let names: Vec<String> = header.iter().map(|name| folded(name)).collect();
         let fits = |service: &&Service| {
-            let holds = |set: &Vec<String>| set.iter().all(|name| names.contains(name));
-            service.known_by.iter().any(holds)
+            service.fits(&names) && !service.without.iter().any(|name| names.contains(name))
         };
         services()
             .iter()
             .find(fits)
             .expect("the last entry asks for no column")
+    }
+
+    /// The services besides `taken` whose header it may be.
+    pub(super) fn others(header: &[String], taken: &Service) -> Vec<&'static Service> {
+        let names: Vec<String> = header.iter().map(|name| folded(name)).collect();
+        let fits = |service: &&Service| service.is_known() && service.fits(&names);
+        let others = services().iter().filter(fits);
+        others.filter(|other| other.name != taken.name).collect()
+    }
+
+    fn fits(&self, names: &[String]) -> bool {
+        let holds = |set: &Vec<String>| set.iter().all(|name| names.contains(name));
+        self.known_by.iter().any(holds)
     }
 
     /// What counts for any table.
@@ -149,11 +180,22 @@ pub(super) fn folded(text: &str) -> String {
     letters.flat_map(char::to_lowercase).collect()
 }
 
+pub(super) fn doubts() -> &'static Doubts {
+    &table().doubts
+}
+
 fn services() -> &'static [Service] {
-    static SERVICES: OnceLock<Vec<Service>> = OnceLock::new();
-    SERVICES.get_or_init(|| {
+    &table().service
+}
+
+fn table() -> &'static File {
+    static FILE: OnceLock<File> = OnceLock::new();
+    FILE.get_or_init(|| {
         let file: File = toml::from_str(TABLE).expect("a test reads the table of this build");
-        file.service.into_iter().map(fold).collect()
+        File {
+            service: file.service.into_iter().map(fold).collect(),
+            ..file
+        }
     })
 }
 
@@ -169,6 +211,7 @@ fn fold(mut service: Service) -> Service {
         &mut service.wanted,
         &mut service.tags,
         &mut service.json,
+        &mut service.without,
     ];
     let sets = service.known_by.iter_mut();
     let words = service.statuses.values_mut();
@@ -181,6 +224,7 @@ fn fold(mut service: Service) -> Service {
     for name in service.files.values_mut() {
         *name = folded(name);
     }
+    service.inside = folded(&service.inside);
     service
 }
 
@@ -243,6 +287,20 @@ mod tests {
             (
                 "email,name,status,source,created,confirmed,city",
                 "Pressrun",
+            ),
+            (
+                "Email Address,First Name,Last Name,Email Marketing,SMS Marketing,Source,Contact Rating,Date Added",
+                "Mailchimp",
+            ),
+            // Kit's names stand in it, and names that Kit does not write.
+            (
+                "email,First Name,Last Name,status,tier,created_at,stripe_customer_id,unsubscribed_at,tags",
+                "beehiiv",
+            ),
+            ("Email,First Name,Status,Created At,Tags", "Kit"),
+            (
+                "user_name,user_email_address,country,subscription_type,subscription_created_at,unsubscribed_at",
+                "Substack",
             ),
             ("email,name", ""),
             ("Email,Status", ""),

@@ -20,9 +20,8 @@ pub(super) enum Sign {
 const NEVER: [&str; 3] = ["0000-00-00", "0001-01-01", "1970-01-01"];
 /// What programs and people write for yes, for no and for nothing.
 const YES: [&str; 6] = ["true", "yes", "y", "t", "on", "x"];
-const NO: [&str; 12] = [
-    "false", "no", "n", "f", "off", "null", "none", "nil", "nan", "na", "nat", "never",
-];
+const NO: [&str; 6] = ["false", "no", "n", "f", "off", "never"];
+const NONE: [&str; 6] = ["null", "none", "nil", "nan", "na", "nat"];
 
 impl Sign {
     /// How the reader stands by this cell of an export of `service`; none when nobody knows.
@@ -44,13 +43,25 @@ impl Sign {
 }
 
 fn is_blank(cell: &str) -> bool {
-    cell.trim_matches(|c: char| c.is_whitespace() || "-\u{2013}\u{2014}".contains(c))
+    cell.trim_matches(|c: char| c.is_whitespace() || "-\u{2013}\u{2014}[]{}".contains(c))
         .is_empty()
 }
 
 /// Whether the cell holds nothing, or what programs write for nothing and for no.
 pub(super) fn is_none(cell: &str) -> bool {
     says_yes(cell) == Some(false)
+}
+
+/// Whether the cell holds nothing, or what programs write for nothing; a no and a zero are something.
+pub(super) fn is_nothing(cell: &str) -> bool {
+    let cell = cell.trim();
+    is_blank(cell) || cell.starts_with(NEVER[0]) || NONE.contains(&folded(cell).as_str())
+}
+
+/// Whether the cell says no in so many words.
+pub(super) fn says_no(cell: &str) -> bool {
+    let cell = cell.trim();
+    cell == "0" || NO.contains(&folded(cell).as_str())
 }
 
 /// Whether the cell says yes, by a word, a number or a time; none when it is nothing of these.
@@ -64,7 +75,8 @@ fn says_yes(cell: &str) -> Option<bool> {
     }
     let word = folded(cell);
     let word = word.as_str();
-    match (YES.contains(&word), NO.contains(&word)) {
+    let no = NO.contains(&word) || NONE.contains(&word);
+    match (YES.contains(&word), no) {
         (false, false) => None,
         (yes, _) => Some(yes),
     }

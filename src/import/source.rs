@@ -100,11 +100,13 @@ impl Source {
         let Some(entry) = table.entry else {
             let mut records = open_records(file)?;
             records.read()?;
+            records.expect(table.columns.shape());
             return with(&mut records);
         };
         let mut archive = ZipArchive::new(BufReader::new(file))?;
         let mut records = open_records(archive.by_index(entry)?)?;
         records.read()?;
+        records.expect(table.columns.shape());
         with(&mut records)
     }
 
@@ -197,6 +199,11 @@ fn header(
         );
     }
     let record = records.record();
+    ensure!(
+        record.flaw.is_none() && !record.runs_into_rows(records.delimiter()),
+        "a quote in the header is not closed: it goes on to line {}",
+        record.line + record.lines - 1
+    );
     // What is mapped may be a column of one table and not of the next.
     let header = names(record)?;
     let map: Vec<(String, String)> = match Service::of(&header).is_known() {

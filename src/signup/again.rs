@@ -4,7 +4,7 @@
 //! does, within the limits of the form.
 
 use crate::id::ListId;
-use crate::signup::{SKEW, Signups, fold};
+use crate::signup::{SKEW, Signups};
 use crate::store::preferences::Reader;
 use crate::store::signup::{SignUp, SignedUp};
 
@@ -20,12 +20,13 @@ impl Signups {
         let (now, chance) = (self.app.clock.now(), &self.app.chance);
         let (signup, keyring) = (&self.app.config.signup, &self.app.keyring);
         let lists: Vec<(ListId, i64)> = lists.iter().map(|list| (*list, chance.key())).collect();
-        let folded = fold(&reader.address);
+        let folded = reader.address.mailbox();
         let asked = SignUp {
             lists: &lists,
             address: reader.address.as_str(),
             canonical: &reader.canonical,
             hash: reader.hash,
+            mailbox: keyring.address_hash(&folded),
             limit: keyring.address_hash(&format!("limit\0{folded}")),
             name: "",
             fields: "{}",

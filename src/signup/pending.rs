@@ -8,7 +8,6 @@ use crate::app::App;
 use crate::id::{ListId, SubscriptionKey};
 use crate::publication;
 use crate::run;
-use crate::signup::fold;
 use crate::store::asking::{Ask, Asked};
 
 /// Readers read at a time.
@@ -58,7 +57,7 @@ pub async fn ask(app: &App, list: ListId, import: Option<i64>) -> anyhow::Result
                 gone += 1;
                 continue;
             };
-            let folded = fold(&address);
+            let folded = address.mailbox();
             let ask = Ask {
                 subscription: SubscriptionKey(reader.key),
                 limit: app.keyring.address_hash(&format!("limit\0{folded}")),

@@ -100,6 +100,14 @@ const CLEAR_MAILS: &str = concat!(
     ")"
 );
 
+/// An address that a reader has or had: its canonical form, and the keyed hashes of that and of its mailbox.
+#[derive(Clone, Debug)]
+pub struct Address {
+    pub canonical: String,
+    pub hash: [u8; 32],
+    pub mailbox: [u8; 32],
+}
+
 impl Store {
     /// The newest copies of this reader's mails, as they are kept.
     pub async fn copies_of(&self, reader: SubscriberId) -> Result<Vec<String>> {
@@ -120,11 +128,11 @@ impl Store {
     /// system mails and of all test copies, which may be hers, go, her deliveries belong to nobody, that she joined and
     /// left her lists stays counted by day, and the
     /// keyed hash of her address stays suppressed, so that no import brings her back; so does that of each of
-    /// the `former` ones (canonical form and hash) that is nobody else's. True if there was such a reader.
+    /// the `former` ones that is nobody else's, and those of their mailboxes. True if there was such a reader.
     pub async fn erase(
         &self,
         reader: SubscriberId,
-        former: &[(String, [u8; 32])],
+        former: &[Address],
         at: Timestamp,
     ) -> Result<bool> {
         let erased = again!(self.try_erase(reader, former, at).await)?;
@@ -137,7 +145,7 @@ impl Store {
     async fn try_erase(
         &self,
         reader: SubscriberId,
-        former: &[(String, [u8; 32])],
+        former: &[Address],
         at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
@@ -156,7 +164,7 @@ impl Store {
                 .bind(at.0)
                 .execute(&mut *conn)
                 .await?;
-            for (canonical, hash) in former {
+            for Address { canonical, hash, .. } in former {
                 sqlx::query(
                     "insert into suppressions (hash, reason, created_at)
                      select $1, 'erased', $2
@@ -190,6 +198,13 @@ impl Store {
             .bind(at.0)
             .execute(&mut *conn)
             .await?;
+            for Address { hash, mailbox, .. } in former.iter().filter(|one| one.mailbox != one.hash) {
+                sqlx::query("update suppressions set mailbox = $2 where hash = $1 and reason = 'erased'")
+                    .bind(&hash[..])
+                    .bind(&mailbox[..])
+                    .execute(&mut *conn)
+                    .await?;
+            }
             await_freeze!(self, conn);
             let taken = sqlx::query_as::<_, (i64, i64)>(
                 "update deliveries set state = 'suppressed', settled_at = $2

@@ -10,12 +10,16 @@ use crate::delivery::State;
 use crate::hex::hex;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
+use crate::store::import::known::{KNOWN, KnownColumns, known, wanted};
 use crate::store::import_moves::note_moves;
 use crate::store::leave::{await_freeze, moved, take_queued};
+use crate::store::spellings::{SUPPRESSIONS, add_spelled};
 use crate::store::tags::PUT_TAGS;
 use crate::store::{CHECKPOINT, Result, Store};
 use crate::subscriber::Status;
 use crate::subscriber::field::Fields;
+
+mod known;
 
 /// What the store knows of one address of a batch.
 #[derive(Clone, Debug)]
@@ -31,6 +35,23 @@ pub struct Known {
     pub foreign: bool,
     /// The address is one that the reader gave up for another.
     pub former: bool,
+    /// Who has the mailbox left the list under another spelling of it.
+    pub left: bool,
+}
+
+impl Known {
+    /// Nothing of the address of this position.
+    pub(super) fn nobody(position: usize) -> Known {
+        Known {
+            position,
+            reader: None,
+            subscription: None,
+            suppressed: false,
+            foreign: false,
+            former: false,
+            left: false,
+        }
+    }
 }
 
 /// A subscription that is there.
@@ -51,6 +72,8 @@ pub struct Held {
 pub struct Wanted {
     pub canonical: String,
     pub hash: [u8; 32],
+    /// The plainest spelling of the mailbox, where it is another one, and its hash.
+    pub mailbox: Option<(String, [u8; 32])>,
 }
 
 /// What is to become of a batch.
@@ -70,8 +93,9 @@ pub struct Changes {
     pub leaves: Vec<SubscriptionKey>,
     /// Ended subscriptions of which this import says so, too.
     pub left_again: Vec<SubscriptionKey>,
-    /// Addresses never to be mailed again, with the reason, and those of them who are readers.
-    pub suppressions: Vec<([u8; 32], &'static str)>,
+    /// Addresses never to be mailed again, with the reason and the hash of the mailbox where it is refused under every
+    /// spelling and that is another one; and those of them who are readers.
+    pub suppressions: Vec<([u8; 32], &'static str, Option<[u8; 32]>)>,
     pub barred: Vec<SubscriberId>,
     /// Tags to be put on readers.
     pub tags: Vec<(SubscriberId, String)>,
@@ -124,42 +148,6 @@ pub struct Origin {
     pub import: Option<i64>,
     pub at: Timestamp,
 }
-
-/// Position, reader's id, name and fields, whether the reader's hash is another one, subscription's key and status,
-/// whether it is her own doing and since when, its import, whether suppressed, and whether it is an address she gave up.
-type KnownColumns = (
-    i64,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-    i64,
-    Option<i64>,
-    Option<Status>,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    i64,
-    i64,
-);
-
-/// Wanted are the addresses of a batch: position, canonical form and hash.
-const KNOWN: &str = "
-    select cast(b.value->>0 as bigint), s.id, s.name, s.fields,
-           cast(case when n.hash <> unhex(b.value->>2) then 1 else 0 end as bigint),
-           t.key, t.status,
-           cast(case when t.source = 'form' or exists (
-               select 1 from consents c where c.subscriber_id = s.id and c.list_id = $2 and c.what not like 'stated: %'
-           ) then 1 else 0 end as bigint),
-           coalesce(t.confirmed_at, t.created_at), t.import_id,
-           cast(case when x.hash is null then 0 else 1 end as bigint),
-           cast(case when n.id is null and f.subscriber_id is not null then 1 else 0 end as bigint)
-    from json_each($1) b
-    left join subscribers n on n.canonical = b.value->>1
-    left join former_addresses f on f.hash = unhex(b.value->>2)
-    left join subscribers s on s.id = coalesce(n.id, f.subscriber_id)
-    left join subscriptions t on t.subscriber_id = s.id and t.list_id = $2
-    left join suppressions x on x.hash = unhex(b.value->>2)
-    where s.id is not null or x.hash is not null";
 
 /// A suppression since the look, or an address that somebody gave up where nobody looked, takes the batch back.
 const NEW_READERS: &str = "
@@ -216,12 +204,6 @@ const LEAVES: &str = "
     where status <> 'unsubscribed' and key in (select cast(value as bigint) from json_each($1))
     returning subscriber_id";
 
-const SUPPRESSIONS: &str = "
-    insert into suppressions (hash, reason, created_at)
-    select unhex(value->>0), value->>1, $2 from json_each($1)
-    where true
-    on conflict do nothing";
-
 impl Store {
     /// What is known of these addresses: nothing of most of them.
     pub async fn known_readers(&self, list: ListId, batch: &[Wanted]) -> Result<Vec<Known>> {
@@ -229,9 +211,11 @@ impl Store {
             let found: Vec<KnownColumns> = sqlx::query_as(self.sql(KNOWN))
                 .bind(wanted(batch))
                 .bind(list.0)
-                .fetch_all(conn)
+                .fetch_all(&mut *conn)
                 .await?;
-            Ok(found.into_iter().map(known).collect())
+            let mut known: Vec<Known> = found.into_iter().map(known).collect();
+            add_spelled!(self, conn, list, batch, known);
+            Ok(known)
         })
     }
 
@@ -270,7 +254,9 @@ impl Store {
                 }
             };
             let or = if blind { "" } else { PASS_OVER };
-            let Some(changes) = decide(found.into_iter().map(known).collect()) else {
+            let mut known: Vec<Known> = found.into_iter().map(known).collect();
+            add_spelled!(self, conn, origin.list, batch, known);
+            let Some(changes) = decide(known) else {
                 return Ok(false);
             };
             if !changes.readers.is_empty() {
@@ -424,36 +410,6 @@ impl Store {
     }
 }
 
-fn known(columns: KnownColumns) -> Known {
-    let (position, id, name, fields, foreign, key, status, own, since, import, suppressed, former) =
-        columns;
-    let reader = id.map(|id| {
-        let fields = Fields::from_json(&fields.unwrap_or_default());
-        (SubscriberId(id), name.unwrap_or_default(), fields)
-    });
-    let held = |(key, status): (i64, Status)| Held {
-        key: SubscriptionKey(key),
-        status,
-        own: own != 0,
-        since: Timestamp(since.unwrap_or_default()),
-        import,
-    };
-    Known {
-        position: usize::try_from(position).expect("the statement gives back what it was given"),
-        reader,
-        subscription: key.zip(status).map(held),
-        suppressed: suppressed != 0,
-        foreign: foreign != 0,
-        former: former != 0,
-    }
-}
-
-fn wanted(batch: &[Wanted]) -> String {
-    let rows = batch.iter().enumerate();
-    let rows = rows.map(|(position, row)| (position, &row.canonical, hex(&row.hash)));
-    json(&rows.collect::<Vec<_>>())
-}
-
 fn new_readers(readers: &[NewReader]) -> String {
     let row = |new: &'_ NewReader| {
         let (id, hash) = (new.id, hex(&new.hash));
@@ -487,10 +443,10 @@ fn new_subscriptions(subscriptions: &[NewSubscription]) -> String {
     json(&subscriptions.iter().map(row).collect::<Vec<_>>())
 }
 
-fn suppressions(suppressions: &[([u8; 32], &'static str)]) -> String {
-    let rows = suppressions
-        .iter()
-        .map(|(hash, reason)| (hex(hash), reason));
+fn suppressions(suppressions: &[([u8; 32], &'static str, Option<[u8; 32]>)]) -> String {
+    let rows = suppressions.iter();
+    let rows =
+        rows.map(|(hash, reason, mailbox)| (hex(hash), reason, mailbox.map(|hash| hex(&hash))));
     json(&rows.collect::<Vec<_>>())
 }
 

@@ -296,25 +296,42 @@ impl Store {
         reason: &str,
         at: Timestamp,
     ) -> Result<bool> {
-        again!(self.try_suppress(canonical, hash, reason, at).await)
+        again!(self.try_suppress(canonical, hash, None, reason, at).await)
+    }
+
+    /// [`Store::suppress`], with the address every spelling of its mailbox, by the hash of that.
+    pub async fn suppress_mailbox(
+        &self,
+        canonical: &str,
+        (hash, mailbox): (&[u8; 32], &[u8; 32]),
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<bool> {
+        let mailbox = Some(mailbox).filter(|mailbox| *mailbox != hash);
+        again!(
+            self.try_suppress(canonical, hash, mailbox, reason, at)
+                .await
+        )
     }
 
     async fn try_suppress(
         &self,
         canonical: &str,
         hash: &[u8; 32],
+        mailbox: Option<&[u8; 32]>,
         reason: &str,
         at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
             hold_address!(self, conn, hash);
             let added = sqlx::query(
-                "insert into suppressions (hash, reason, created_at) values ($1, $2, $3)
+                "insert into suppressions (hash, reason, created_at, mailbox) values ($1, $2, $3, $4)
                  on conflict (hash) do nothing",
             )
             .bind(hash.as_slice())
             .bind(reason)
             .bind(at.0)
+            .bind(mailbox.map(|mailbox| &mailbox[..]))
             .execute(&mut *conn)
             .await?
             .rows_affected();

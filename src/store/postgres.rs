@@ -181,3 +181,16 @@ fn split(url: &str) -> anyhow::Result<(String, bool)> {
     }
     Ok((parsed.into(), true))
 }
+
+/// A statement of SQLite's in the words of PostgreSQL.
+pub(super) fn spelled(statement: &str) -> String {
+    let mut text = statement.replace("/* for", "for").replace(" */", "");
+    text = text.replace("instr(", "strpos(");
+    for number in 1..=13 {
+        text = text.replace(
+            &format!("json_each(${number})"),
+            &format!("jsonb_array_elements(${number}::jsonb)"),
+        );
+    }
+    text
+}

@@ -33,6 +33,8 @@ pub struct SignUp<'a> {
     pub canonical: &'a str,
     /// Keyed hash of the canonical address: the name under which it may be suppressed.
     pub hash: [u8; 32],
+    /// Keyed hash of its mailbox: the name under which each spelling of it may be.
+    pub mailbox: [u8; 32],
     /// Keyed hash of the folded address: what the limit counts by.
     pub limit: [u8; 32],
     /// What was typed into the other fields, the values as one JSON object.
@@ -203,6 +205,8 @@ impl Store {
                 "insert into subscribers (id, address, canonical, hash, name, fields, created_at)
                  select $1, $2, $3, $4, '', '{}', $5
                  where not exists (select 1 from suppressions where hash = $4)
+                   and not exists (select 1 from suppressions where hash = $6 and reason <> 'bounced')
+                   and not exists (select 1 from suppressions where mailbox = $6 and reason <> 'bounced')
                  on conflict do nothing",
             )
             .bind(form.subscriber)
@@ -210,6 +214,7 @@ impl Store {
             .bind(form.canonical)
             .bind(&form.hash[..])
             .bind(form.at.0)
+            .bind(&form.mailbox[..])
             .execute(&mut *conn)
             .await?;
             let typed_for: Option<i64> = sqlx::query_scalar(FILL_IN)

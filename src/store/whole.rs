@@ -161,6 +161,9 @@ pub struct WholeSuppression {
     pub reason: String,
     #[serde(with = "exact")]
     pub at: Timestamp,
+    /// That of its mailbox, where each spelling of it is refused and that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<String>,
 }
 
 /// A reader who is to be put in, with what is made of her address.
@@ -334,16 +337,21 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<(Vec<u8>, WholeSuppression)>> {
         read!(self, conn => {
-            let found: Vec<(Vec<u8>, String, i64)> = sqlx::query_as(
-                "select hash, reason, created_at from suppressions where hash > $1
+            let found: Vec<(Vec<u8>, String, i64, Option<Vec<u8>>)> = sqlx::query_as(
+                "select hash, reason, created_at, mailbox from suppressions where hash > $1
                  order by hash limit $2",
             )
             .bind(after)
             .bind(i64::from(limit))
             .fetch_all(conn)
             .await?;
-            let whole = |(hash, reason, at): (Vec<u8>, String, i64)| {
-                let suppression = WholeSuppression { hash: hex(&hash), reason, at: Timestamp(at) };
+            let whole = |(hash, reason, at, mailbox): (Vec<u8>, String, i64, Option<Vec<u8>>)| {
+                let suppression = WholeSuppression {
+                    hash: hex(&hash),
+                    reason,
+                    at: Timestamp(at),
+                    mailbox: mailbox.map(|mailbox| hex(&mailbox)),
+                };
                 (hash, suppression)
             };
             Ok(found.into_iter().map(whole).collect())

@@ -17,6 +17,8 @@ const TEXT_LIMIT: usize = 1_000;
 const FIELDS_LIMIT: usize = 64;
 /// Names that every reader has anyway.
 pub const BUILT_IN: [&str; 2] = ["email", "name"];
+/// What the column of a file is called that says how readers stand.
+pub const STANDING: &str = "standing";
 /// Names that stand for pages of ours in an issue.
 const PAGES: [&str; 5] = [
     "unsubscribe_url",
@@ -115,7 +117,8 @@ impl FieldTable {
         }
         let mut table = BTreeMap::new();
         for (name, declaration) in file.fields {
-            if BUILT_IN.contains(&name.as_str()) || PAGES.contains(&name.as_str()) {
+            let ours = [&BUILT_IN[..], &PAGES, &[STANDING]].concat();
+            if ours.contains(&name.as_str()) {
                 return Err(FieldError::BuiltIn(name));
             }
             let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
@@ -220,6 +223,11 @@ impl Fields {
 fn number(text: &str) -> Option<Number> {
     if let Ok(whole) = text.parse::<i64>() {
         return Some(whole.into());
+    }
+    // A whole number that would not come out as it went in is none.
+    let digits = text.trim_start_matches(['+', '-']);
+    if digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
     }
     // `inf`, `nan` and hexadecimal are no numbers that a person writes into a column.
     let plain = text

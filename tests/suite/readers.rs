@@ -7,6 +7,8 @@ mod journal;
 mod moves;
 mod round_trip;
 pub mod services;
+mod spellings;
+mod strays;
 mod tags;
 mod undo;
 
@@ -192,7 +194,7 @@ on_both!(
     async |engine: Engine| {
         let desk = Desk::new(engine).await;
         let text = "\u{feff}email;name;issues\r\na@x.example;A;1\r\nnobody;N;2\r\n\r\n\
-                    A@X.EXAMPLE;twice;1\r\nb@x.example;\"two\r\nlines\";many\r\nc@x.example;C;3";
+                    A@X.EXAMPLE;twice;1\r\nb.x.example;\"two\r\nlines\";9\r\nc@x.example;C;3";
         let summary = desk.import(text).await;
         assert_eq!(
             (summary.tally.added, summary.duplicates, summary.rejected),
@@ -204,12 +206,12 @@ on_both!(
             written,
             "line;reason;email;name;issues\n\
              3;\"an address needs one `@` between the mailbox and the domain\";nobody;N;2\n\
-             6;\"`issues` takes a number such as `3` or `3.5`\";b@x.example;\"two\r\nlines\";many\n"
+             6;\"an address needs one `@` between the mailbox and the domain\";b.x.example;\"two\r\nlines\";9\n"
         );
         // Mended, the file itself is imported.
         let mended = written
             .replace("nobody", "n@x.example")
-            .replace("many", "9");
+            .replace("b.x.example", "b@x.example");
         let summary = desk.import(&mended).await;
         assert_eq!((summary.tally.added, summary.rejected), (2, 0));
         assert_eq!(summary.ignored_columns, ["line", "reason"]);
@@ -339,7 +341,11 @@ on_both!(
                 let hash = desk.app.keyring.address_hash(&canonical);
                 (
                     import::columns::Row::new(address),
-                    Wanted { canonical, hash },
+                    Wanted {
+                        canonical,
+                        hash,
+                        mailbox: None,
+                    },
                 )
             })
             .unzip();

@@ -44,7 +44,8 @@ pub struct Import {
     /// `confirmed` also confirms readers who were pending.
     #[arg(long, value_parser = super::beginning())]
     status: Option<Status>,
-    /// What a column holds, where its header does not say it: `email`, `name` or a declared field.
+    /// What a column holds, where its header does not say it: `email`, `name` or a declared field; `standing`, if it
+    /// says who has left or is not to be mailed; `-`, if it means something else.
     #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = super::pair)]
     map: Vec<(String, String)>,
     /// Answers what an import asks: `taken-off`, where the file takes more than 5 % of the list off it, and more than five

@@ -16,9 +16,12 @@ use crate::http::admin::imports::{PATIENCE, came, refused, whole};
 use crate::http::admin::uploads::Upload;
 use crate::http::admin::wording::grouped;
 use crate::http::fault::Fault;
+use crate::import::columns::NOTHING;
+use crate::import::doubt::Unsaid;
 use crate::import::headers::{Headers, headers};
 use crate::import::outcome::Outcome;
 use crate::import::{self, Import, Summary};
+use crate::subscriber::field::STANDING;
 
 const HOME: &str = "/imports";
 /// Rejected rows shown before an import; the page of the import shows more.
@@ -36,6 +39,7 @@ pub(super) async fn show(admin: &Admin, mut upload: Upload) -> Result<Response, 
             list => job.list.clone(),
             columns => headers.columns,
             fields => Serde(fields),
+            meanings => Serde(meanings([].into_iter(), &job.map)),
             unclear,
         };
         admin.uploads.keep(upload);
@@ -44,6 +48,19 @@ pub(super) async fn show(admin: &Admin, mut upload: Upload) -> Result<Response, 
     let summary = match counted(app, job).await {
         Ok(summary) => summary,
         Err(why) => {
+            if let Some(unsaid) = why.downcast_ref::<Unsaid>() {
+                let values = context! {
+                    key => upload.key.clone(),
+                    file => import::file_name(&job.file),
+                    list => job.list.clone(),
+                    columns => headers.columns,
+                    fields => Serde(fields),
+                    meanings => Serde(meanings(unsaid.columns(), &job.map)),
+                    unclear => unsaid.words(),
+                };
+                admin.uploads.keep(upload);
+                return Ok(admin.page(HOME, "import_map.html", values));
+            }
             let why = upload.folder.tell(&why);
             return Ok(admin.refused(HOME, HOME, &why));
         }
@@ -72,6 +89,7 @@ pub(super) async fn show(admin: &Admin, mut upload: Upload) -> Result<Response, 
         more => outcome.rejected.saturating_sub(told.len() as u64),
         columns => headers.columns,
         fields => Serde(fields),
+        meanings => Serde(meanings([].into_iter(), &upload.job.map)),
         unclear => false,
     };
     admin.uploads.keep(upload);
@@ -96,6 +114,26 @@ fn choices(headers: &Headers, map: &[(String, String)]) -> Vec<Choice> {
         }
     };
     headers.fields.iter().map(choice).collect()
+}
+
+/// A column that no field holds, and what the form said that it means: how readers stand, or nothing.
+#[derive(Debug, Serialize)]
+struct Meaning {
+    column: String,
+    said: String,
+}
+
+/// The columns of which somebody must say it, behind those of which the form did.
+fn meanings<'a>(unsaid: impl Iterator<Item = &'a str>, map: &[(String, String)]) -> Vec<Meaning> {
+    let said = map.iter().filter(|(_, to)| to == STANDING || to == NOTHING);
+    let said = said.map(|(column, to)| (column.as_str(), to.as_str()));
+    let meaning = |(column, said): (&str, &str)| Meaning {
+        column: column.to_owned(),
+        said: said.to_owned(),
+    };
+    said.chain(unsaid.map(|column| (column, "")))
+        .map(meaning)
+        .collect()
 }
 
 /// What the import would change; nothing is written.

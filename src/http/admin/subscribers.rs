@@ -337,12 +337,14 @@ pub(super) async fn suppress(
         empty if empty.is_empty() => "by hand".to_owned(),
         reason => reason,
     };
-    let hash = admin.app.keyring.address_hash(&kept.canonical);
+    let keyring = &admin.app.keyring;
+    let hash = keyring.address_hash(&kept.canonical);
+    let mailbox = keyring.mailbox_hash(&kept.canonical);
     let now = admin.app.clock.now();
     admin
         .app
         .store
-        .suppress(&kept.canonical, &hash, &reason, now)
+        .suppress_mailbox(&kept.canonical, (&hash, &mailbox), &reason, now)
         .await?;
     admin
         .note(&session, "suppressed a reader", &about(&kept))

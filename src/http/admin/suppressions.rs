@@ -46,10 +46,25 @@ pub(super) async fn check(State(admin): State<Arc<Admin>>, form: Form) -> Result
         Ok(address) => address,
         Err(why) => return Ok(admin.refused_form(HOME, HOME, &why, &form)),
     };
-    let found = admin.app.store.suppression(&hash(&admin, &address)).await?;
+    let own = admin.app.store.suppression(&hash(&admin, &address)).await?;
+    let of = if own.is_some() {
+        ""
+    } else {
+        "another spelling of "
+    };
+    let found = match own {
+        None => {
+            admin
+                .app
+                .store
+                .suppression_of_mailbox(&mailbox(&admin, &address))
+                .await?
+        }
+        own => own,
+    };
     let says = match found {
         Some((reason, at)) => format!(
-            "{address} is suppressed since {}: {reason}",
+            "{of}{address} is suppressed since {}: {reason}",
             minute(at, admin.zone())
         ),
         None => format!("{address} is not suppressed."),
@@ -76,7 +91,12 @@ pub(super) async fn add(
     let fresh = admin
         .app
         .store
-        .suppress(&canonical, &hash, &reason, now)
+        .suppress_mailbox(
+            &canonical,
+            (&hash, &mailbox(&admin, &address)),
+            &reason,
+            now,
+        )
         .await?;
     admin.note(&session, "suppressed an address", "").await?;
     let done = if fresh { "added" } else { "known" };
@@ -100,16 +120,12 @@ pub(super) async fn remove(
         }
         Err(why) => return Ok(admin.refused_form(HOME, HOME, &why, &form)),
     };
-    if !admin
-        .app
-        .store
-        .allow(
-            &address.canonical(),
-            &hash(&admin, &address),
-            admin.app.clock.now(),
-        )
-        .await?
-    {
+    let (store, now) = (&admin.app.store, admin.app.clock.now());
+    let own = store
+        .allow(&address.canonical(), &hash(&admin, &address), now)
+        .await?;
+    let others = store.allow_mailbox(&mailbox(&admin, &address)).await?;
+    if !own && !others {
         let why = anyhow!("the address is not suppressed; nothing was changed");
         return Ok(admin.refused_form(HOME, HOME, &why, &form));
     }
@@ -144,4 +160,8 @@ fn address(form: &Form) -> anyhow::Result<EmailAddress> {
 
 fn hash(admin: &Admin, address: &EmailAddress) -> [u8; 32] {
     admin.app.keyring.address_hash(&address.canonical())
+}
+
+fn mailbox(admin: &Admin, address: &EmailAddress) -> [u8; 32] {
+    admin.app.keyring.address_hash(&address.mailbox())
 }

@@ -202,7 +202,9 @@ pub(super) async fn map(State(admin): State<Arc<Admin>>, form: Form) -> Result<R
         .named("field_")
         .filter(|(_, column)| !column.is_empty());
     let said = said.map(|(field, column)| (column.to_owned(), field.to_owned()));
-    upload.job.map = said.collect();
+    let means = form.named("means_").filter(|(_, to)| !to.is_empty());
+    let means = means.map(|(column, to)| (column.to_owned(), to.to_owned()));
+    upload.job.map = said.chain(means).collect();
     upload.at = now;
     shown(admin, upload).await
 }

@@ -92,14 +92,17 @@ impl Store {
 
     /// Puts suppressions in; gives how many were not there. An erasure counts whatever was known before.
     pub async fn put_suppressions(&self, batch: &[WholeSuppression]) -> Result<u64> {
-        let rows: Vec<_> = batch.iter().map(|s| (&s.hash, &s.reason, s.at)).collect();
+        let rows: Vec<_> = batch
+            .iter()
+            .map(|s| (&s.hash, &s.reason, s.at, &s.mailbox))
+            .collect();
         transact!(self, conn => {
             let made = sqlx::query(self.sql(
-                "insert into suppressions (hash, reason, created_at)
-                 select unhex(value->>0), value->>1, cast(value->>2 as bigint) from json_each($1)
+                "insert into suppressions (hash, reason, created_at, mailbox)
+                 select unhex(value->>0), value->>1, cast(value->>2 as bigint), unhex(value->>3) from json_each($1)
                  where true
                  on conflict (hash) do update
-                 set reason = excluded.reason, created_at = excluded.created_at
+                 set reason = excluded.reason, created_at = excluded.created_at, mailbox = excluded.mailbox
                  where excluded.reason = 'erased' and suppressions.reason <> 'erased'",
             ))
             .bind(json(&rows))

@@ -428,3 +428,48 @@ on_both!(
         site.stop().await;
     }
 );
+
+on_both!(
+    pages_of_a_site_are_shelved_though_they_hold_what_no_mail_does,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        let folder = site.export("site");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("pic.png"), png(9)).expect("a file");
+        let head = |title: &str, url: &str| {
+            format!("---\ntitle: {title}\ndate: 2020-03-01\nurl: {url}\n---\n\n")
+        };
+        let old = format!(
+            "{}Where it began.\n",
+            head("The old one", "/2020/03/old-one.html")
+        );
+        write(&folder, "old-one.md", &old);
+        let new = format!(
+            "{}See [the last one](/2020/03/old-one.html), [what comes](../04/next/) and [the top](#top).\n\n\
+             A cat ![A cat](pic.png) sat there.\n",
+            head("The new one", "/2020/03/new-one.html")
+        );
+        write(&folder, "new-one.md", &new);
+        let (code, report) = site.import("site", &["--host", "old.example"]);
+        assert_eq!((code, fate(&report, "new")), (Some(0), 2), "{report}");
+        assert_eq!(report["rejected"], json!([]));
+        let page = site.get("/archive/new-one").await.text();
+        for held in [
+            "/archive/old-one\"",
+            "https://old.example/2020/04/next/",
+            "the top",
+            "A cat",
+            "sat there",
+        ] {
+            assert!(page.contains(held), "{held}: {page}");
+        }
+        assert!(!page.contains("#top"), "{page}");
+        let shelved = report["shelved"].as_array().expect("a list");
+        let new = shelved
+            .iter()
+            .find(|done| done["slug"] == "new-one")
+            .expect("the new one");
+        assert_eq!((&new["images"], &new["links"]), (&json!(1), &json!(1)));
+        site.stop().await;
+    }
+);

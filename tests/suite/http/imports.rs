@@ -98,6 +98,44 @@ on_both!(
 );
 
 on_both!(
+    the_author_says_what_a_column_means_that_nobody_reads_and_that_says_who_left,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        let table =
+            "email,Mailing \"state\"\nann@x.example,subscribed\nbob@x.example,unsubscribed\n";
+        let page = site.upload("odd.csv", table, &FORM).await.text();
+        assert!(
+            page.contains("is not read, and says `unsubscribed` in line 3"),
+            "{page}"
+        );
+        assert!(
+            !page.contains("--map"),
+            "the command line's own words: {page}"
+        );
+        assert!(
+            !page.contains("/imports/take"),
+            "nothing to import yet: {page}"
+        );
+        assert!(
+            page.contains("name=\"means_Mailing &quot;state&quot;\" value=\"standing\""),
+            "{page}"
+        );
+        let body = format!(
+            "upload={}&means_Mailing+%22state%22=standing",
+            upload_key(&page)
+        );
+        let look = site.press_admin("/imports/map", &body).await.text();
+        assert!(look.contains("+1 new, 1 left there and so here"), "{look}");
+        assert!(look.contains("value=\"standing\" checked"), "{look}");
+        let body = format!("upload={}", upload_key(&look));
+        site.press_admin("/imports/take", &body).await;
+        let left = "select count(*) from subscriptions where status = 'unsubscribed'";
+        assert_eq!(site.db.number(left).await, 1);
+        site.stop().await;
+    }
+);
+
+on_both!(
     a_column_that_will_be_taken_by_its_name_is_told_before_the_address_is_found,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;

@@ -1,0 +1,174 @@
+//! Columns that nobody reads, and whether they say all the same that somebody wants no mail.
+//!
+//! Promises: a cell that looks so is never passed over in silence; a column that an author called nothing is. Leaves
+//! the words to `services`.
+
+use crate::address::EmailAddress;
+use crate::import::columns::{Columns, bare, text};
+use crate::import::csv::Record;
+use crate::import::services::{Service, Standing, doubts, folded};
+use crate::import::signs::{Sign, is_none, says_no};
+use crate::subscriber::clean_name;
+
+/// Longer cells are sentences; they are no word for how a reader stands.
+const WORD: usize = 40;
+
+/// A column that is not read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    column: usize,
+    name: Name,
+    /// Whether a word that many tables write for other things counts, too: where nothing else says how readers stand.
+    any_word: bool,
+}
+
+/// What a column's name speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    Other,
+    /// Of what keeps a reader from mail.
+    Gone(Standing),
+    /// Of consent to it.
+    Wanted,
+}
+
+impl Name {
+    fn of(header: &str) -> Name {
+        let name = folded(header);
+        let within = |parts: &Vec<String>| parts.iter().any(|part| name.contains(part.as_str()));
+        let mut gone = doubts().gone.iter().rev();
+        match gone.find(|(_, parts)| within(parts)) {
+            Some((&standing, _)) => Name::Gone(standing),
+            None if within(&doubts().wanted) => Name::Wanted,
+            None => Name::Other,
+        }
+    }
+}
+
+/// How a column is read of which the author said that it tells how readers stand.
+pub(super) fn sign(header: &str) -> Sign {
+    match Name::of(header) {
+        Name::Gone(standing) => Sign::Gone(standing),
+        Name::Wanted | Name::Other => Sign::Wanted,
+    }
+}
+
+/// What is not read of a table: the `free` columns, and those `held` by a field only because they are called like it.
+/// `words` says whether another column tells how readers stand.
+pub(super) fn of<'a>(
+    names: &[String],
+    free: &[usize],
+    held: impl Iterator<Item = &'a usize>,
+    words: bool,
+) -> Vec<Unread> {
+    let free = free.iter().map(|&column| Unread {
+        column,
+        name: Name::of(&names[column]),
+        any_word: !words,
+    });
+    let held = held.map(|&column| Unread {
+        column,
+        name: Name::Other,
+        any_word: false,
+    });
+    free.chain(held).collect()
+}
+
+impl Unread {
+    /// Whether `cell` looks as if its reader wanted no mail.
+    fn doubts(&self, cell: &str) -> bool {
+        if cell.len() > WORD {
+            return false;
+        }
+        match self.name {
+            Name::Gone(_) if !is_none(cell) && !cell.contains("://") => return true,
+            Name::Wanted if says_no(cell) => return true,
+            _ => {}
+        }
+        // A number, a time or an address of a page is no word.
+        if cell.bytes().any(|octet| octet.is_ascii_digit()) {
+            return false;
+        }
+        let word = folded(cell);
+        let stem = |part: &String| word.contains(part.as_str());
+        let of_any = || {
+            Service::any()
+                .standing(&word)
+                .is_some_and(|said| said != Standing::Joined)
+        };
+        doubts().cells.iter().any(stem) || (self.any_word && of_any())
+    }
+}
+
+/// A cell that is not read though it looks as if its reader wanted no mail: the first of its column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    pub column: String,
+    pub cell: String,
+    pub line: u64,
+}
+
+/// Looks through a table for such cells.
+pub(in crate::import) struct Look<'a> {
+    columns: &'a Columns,
+    found: Vec<Option<Doubt>>,
+    /// The last cell of each column that looked like nothing: most columns say few things.
+    plain: Vec<Vec<u8>>,
+}
+
+impl<'a> Look<'a> {
+    /// None where every column is read, or the file itself says that its readers are gone.
+    pub(in crate::import) fn at(columns: &'a Columns) -> Option<Look<'a>> {
+        let unread = columns.unread.len();
+        let nothing = unread == 0 || columns.standing.ends();
+        (!nothing).then(|| Look {
+            columns,
+            found: vec![None; unread],
+            plain: vec![Vec::new(); unread],
+        })
+    }
+
+    pub(in crate::import) fn look(&mut self, record: &Record) {
+        let Look {
+            columns,
+            found,
+            plain,
+        } = self;
+        if record.flaw.is_some() {
+            return;
+        }
+        for (place, unread) in columns.unread.iter().enumerate() {
+            let octets = record.cell(unread.column);
+            if octets.is_empty() || found[place].is_some() || plain[place] == octets {
+                continue;
+            }
+            let cell = text(record, unread.column).unwrap_or_default().trim();
+            let gone = || columns.standing_in(record).is_ok_and(Standing::ends);
+            let reader = || {
+                let address = text(record, columns.email).unwrap_or_default();
+                EmailAddress::parse(bare(address)).is_ok()
+            };
+            match unread.doubts(cell) {
+                true if reader() && !gone() => {
+                    found[place] = Some(Doubt {
+                        column: columns.header[unread.column].clone(),
+                        cell: clean_name(cell),
+                        line: record.line,
+                    });
+                }
+                true => {}
+                false => {
+                    plain[place].clear();
+                    plain[place].extend_from_slice(octets);
+                }
+            }
+        }
+    }
+
+    pub(in crate::import) fn found(self) -> impl Iterator<Item = Doubt> {
+        self.found.into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests;
