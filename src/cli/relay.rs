@@ -96,7 +96,8 @@ async fn show(app: &App, name: &str, json: bool) -> anyhow::Result<Exit> {
     }
     let yes = |yes| if yes { "yes" } else { "no" }.to_owned();
     let signs = match (report.signed, report.rewrites) {
-        (true, _) => "by Pressrun",
+        (true, false) => "by Pressrun",
+        (true, true) => "by Pressrun, but for Date and Message-ID, which the relay writes anew",
         (false, true) => "by the relay, which writes its own Date and Message-ID too",
         (false, false) => "not by Pressrun",
     };
