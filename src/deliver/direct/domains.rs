@@ -1,8 +1,9 @@
 //! Domains on their way to pools: what is known of each, and what becomes of a job by it.
 //!
 //! Promises: a domain is looked up once for all jobs that wait for it. Only a null MX and a name that is
-//! not there bounce a recipient; whatever else is wrong with a domain makes its deliveries wait. Leaves to
-//! `nameserver` whether a name is not there.
+//! not there bounce a recipient, and the second suppresses nobody: a domain that lapsed, or whose zone was spoiled for
+//! an hour, comes back, and `hygiene` finds those that do not. Whatever else is wrong with a domain makes its
+//! deliveries wait. Leaves to `nameserver` whether a name is not there.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -121,7 +122,7 @@ impl Direct {
             }
             Known::Nothing => None,
             Known::Refused(_) => Some(self.judged(job, refusal(&domain))),
-            Known::Nowhere(why, _) => Some(self.judged(job, Reply::ours("5.1.2", why.clone()))),
+            Known::Nowhere(why, _) => Some(self.judged(job, nowhere(why))),
             Known::Unknown(why, until) => {
                 let put_off = PutOff {
                     job,
@@ -192,7 +193,7 @@ impl Direct {
                     jobs.map(|job| self.judged(job, refusal(domain))).collect()
                 }
                 Resolved::Nowhere(why) => {
-                    let gone = |job| self.judged(job, Reply::ours("5.1.2", why.clone()));
+                    let gone = |job| self.judged(job, nowhere(&why));
                     let settling = jobs.map(gone).collect();
                     entry.known = Known::Nowhere(why, now.after(BELIEVED));
                     settling
@@ -287,9 +288,13 @@ impl Direct {
             fraction: self.app.chance.fraction(),
             to_blame: false,
         };
-        let judged = judge(&self.app.config.send, &attempt, Stage::Rcpt, reply);
+        let mut settled = judge(&self.app.config.send, &attempt, Stage::Rcpt, reply).settled;
+        // Nobody was asked: it failed before any command.
+        if let Some(failure) = &mut settled.failure {
+            failure.stage = None;
+        }
         Settling {
-            settled: judged.settled,
+            settled,
             guard: Some(job.guard),
         }
     }
@@ -368,6 +373,11 @@ impl Domain {
             }
         }
     }
+}
+
+/// RFC 3463, section 3.5: X.4.4, no way to the domain is known.
+fn nowhere(why: &str) -> Reply {
+    Reply::ours("5.4.4", why)
 }
 
 /// RFC 7505, section 4.1: 5.1.10.
