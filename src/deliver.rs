@@ -322,6 +322,17 @@ pub async fn is_older(store: &Store, state: &Path) -> anyhow::Result<Option<Stri
     Generation::within(state).older(store).await
 }
 
+/// Why the database is older than what this machine has seen of it, by the state folder `state`; one that was never
+/// sent from here is not.
+pub async fn is_behind(store: &Store, state: &Path) -> anyhow::Result<Option<String>> {
+    Generation::within(state).behind(store).await
+}
+
+/// The newest generation of the database that this machine has seen, by the state folder `state`.
+pub fn generation_seen(state: &Path) -> anyhow::Result<Option<i64>> {
+    Generation::within(state).seen()
+}
+
 /// Notes that a person wants to go on with this database as it is: the guard starts anew from here.
 pub async fn trust_database(app: &App) -> anyhow::Result<()> {
     Generation::of(app).beat(app).await

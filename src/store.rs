@@ -191,6 +191,7 @@ pub mod runs;
 pub mod segments;
 pub mod signup;
 pub mod site;
+pub mod soundness;
 pub mod stages;
 pub mod stats;
 mod status;
