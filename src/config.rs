@@ -27,6 +27,7 @@ pub mod notify;
 pub mod privacy;
 mod rescue;
 mod schema;
+pub mod sender;
 pub mod show;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 //! Leaves key files to `keyfile`, and a second algorithm to a second [`Signer`] beside the first.
 
 pub mod publish;
+pub mod record;
 pub mod relaxed;
 pub mod tags;
 pub mod verify;
