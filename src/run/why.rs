@@ -337,6 +337,11 @@ impl Facts<'_> {
         if let Some(said) = self.stage(why) {
             return said;
         }
+        // One relay of several, or one of those whom it delivers to: the others carry on.
+        let limps = match &self.trouble {
+            Some(trouble) => format!("; {}", trouble.sentence()),
+            None => String::new(),
+        };
         let (open, due) = (
             self.counts.queued + self.counts.at_dot,
             self.counts.queued - self.deferred,
@@ -350,7 +355,7 @@ impl Facts<'_> {
                 None => "were deferred and wait for their next try",
             };
             return format!(
-                "waits: {} {what}, the first {}; {}",
+                "waits: {} {what}, the first {}; {}{limps}",
                 self.deferred,
                 self.then(next),
                 self.progress()
@@ -359,11 +364,6 @@ impl Facts<'_> {
         if self.run.is_paced() {
             return self.paced(why, due);
         }
-        // One relay of several: the others carry on.
-        let limps = match &self.trouble {
-            Some(trouble) => format!("; {}", trouble.sentence()),
-            None => String::new(),
-        };
         format!(
             "is being sent{}: {}{limps}",
             self.since(why.since),
