@@ -3,6 +3,9 @@
 //! What is counted behind the log is told as events a second; what an author waits for must take 50 ms at most, with
 //! eight issues before it. The list of a million is counted once an hour, and told beside it. Then every page of the
 //! author's site is asked, the searches that find nobody among them.
+//!
+//! `cargo bench --bench numbers -- year` does the same above a year: fifty runs of a million copies each and twenty
+//! million events, which takes some 10 GB and a quarter of an hour.
 
 mod measure;
 mod pages;
@@ -25,7 +28,6 @@ use pressrun::numbers;
 use pressrun::store::Store;
 
 const READERS: i64 = 1_000_000;
-const RUN: RunId = RunId(10);
 const AT: i64 = 1_790_000_000_000;
 const LOOKS: usize = 21;
 const CONFIG: &str = r#"
@@ -42,13 +44,47 @@ url = "smtp://127.0.0.1:25"
 tls = "none"
 "#;
 
+/// What lies below the pages.
+#[derive(Clone, Copy)]
+struct Size {
+    /// Issues that were sent; the first is run 2.
+    runs: i64,
+    /// How many of them, the last ones, have their copies and events.
+    whole: i64,
+    /// Events of each.
+    events: i64,
+}
+
+/// A run, and the eight that it is compared with.
+const RUN: Size = Size {
+    runs: 9,
+    whole: 1,
+    events: 2 * READERS,
+};
+const YEAR: Size = Size {
+    runs: 50,
+    whole: 50,
+    events: 400_000,
+};
+
+impl Size {
+    fn last(self) -> RunId {
+        RunId(self.runs + 1)
+    }
+}
+
 fn main() {
+    let size = match std::env::args().any(|word| word == "year") {
+        true => YEAR,
+        false => RUN,
+    };
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let (lines, pages) = runtime.block_on(measured(folder.path()));
+    let (lines, pages) = runtime.block_on(measured(folder.path(), size));
     let title = format!(
-        "numbers: {READERS} copies, {} events on SQLite",
-        2 * READERS
+        "numbers: {} copies, {} events on SQLite",
+        size.whole * READERS,
+        size.whole * size.events
     );
     measure::print(&title, "ms", &lines);
     let title = format!("the author's pages above {READERS} readers on SQLite");
@@ -56,12 +92,13 @@ fn main() {
     measure::print_disk(folder.path());
 }
 
-async fn measured(folder: &Path) -> (Vec<Row>, Vec<Row>) {
+async fn measured(folder: &Path, size: Size) -> (Vec<Row>, Vec<Row>) {
+    let run = size.last();
     let store = Store::open("sqlite:numbers.db", folder, 4)
         .await
         .expect("a store");
     store.close().await;
-    seed(folder).await;
+    seed(folder, size).await;
     let app = App {
         config: Arc::new(Config::from_text(CONFIG).expect("a configuration")),
         base: folder.to_owned(),
@@ -73,20 +110,20 @@ async fn measured(folder: &Path) -> (Vec<Row>, Vec<Row>) {
         chance: Chance::System,
     };
     let from = Instant::now();
-    numbers::catch_up(&app, RUN).await.expect("a fold");
+    numbers::catch_up(&app, run).await.expect("a fold");
     let counting = from.elapsed().as_secs_f64();
     let mut looks = Vec::new();
     for _ in 0..LOOKS {
         let from = Instant::now();
-        numbers::catch_up(&app, RUN).await.expect("a fold");
-        let report = numbers::issue(&app, RUN)
+        numbers::catch_up(&app, run).await.expect("a fold");
+        let report = numbers::issue(&app, run)
             .await
             .expect("a read")
             .expect("a run");
         looks.push(from.elapsed().as_secs_f64() * 1e3);
         assert_eq!(
             report.run.opens + report.run.clicks,
-            2 * READERS,
+            size.events,
             "every event is counted"
         );
         assert_eq!(
@@ -119,14 +156,14 @@ async fn measured(folder: &Path) -> (Vec<Row>, Vec<Row>) {
     let kept = from.elapsed().as_secs_f64() * 1e3;
     std::fs::write(folder.join("pressrun.toml"), CONFIG).expect("a file");
     std::fs::create_dir(folder.join("emails")).expect("a folder");
-    let pages = pages::measured(&app, folder).await;
+    let pages = pages::measured(&app, folder, run).await;
     app.store.close().await;
     let goal = || Reference {
         name: "50 ms",
         value: 50.0,
         goal: 1.0,
     };
-    let rate = measure::number(2.0 * READERS as f64 / counting);
+    let rate = measure::number((size.whole * size.events) as f64 / counting);
     let lines = vec![
         Row::plain("everything counted, once", counting * 1e3).with(format!("{rate} events/s")),
         Row::against(
@@ -141,8 +178,8 @@ async fn measured(folder: &Path) -> (Vec<Row>, Vec<Row>) {
     (lines, pages)
 }
 
-/// Nine runs of a million, the last with two million events that nobody has counted.
-async fn seed(folder: &Path) {
+/// The runs, with events that nobody has counted.
+async fn seed(folder: &Path, size: Size) {
     let mut conn = SqliteConnectOptions::new()
         .filename(folder.join("numbers.db"))
         .journal_mode(SqliteJournalMode::Wal)
@@ -171,10 +208,10 @@ async fn seed(folder: &Path) {
             "insert into subscriptions (key, list_id, subscriber_id, status, source, created_at, confirmed_at, left_at)
              {numbers}
              select i + 1, 1, i + 1, case when i % 50 = 0 then 'unsubscribed' else 'confirmed' end, 'bench', 0,
-                 {AT} - (i % 700) * 86400000, case when i % 50 = 0 then {AT} - (i % 90) * 86400000 end from n"
+                 {AT} - (i % 67200) * 900000, case when i % 50 = 0 then {AT} - (i % 8640) * 900000 end from n"
         ),
     ];
-    for run in 2..=RUN.0 {
+    for run in 2..=size.last().0 {
         statements.push(format!(
             "insert into runs (id, kind, slug, title, list_id, revision, headers, relay, policy, status, cutoff,
                  frozen_to, recipients, created_at, started_at, finished_at)
@@ -187,23 +224,26 @@ async fn seed(folder: &Path) {
              select {run}, i, min(256, {READERS} - i * 256) from n"
         ));
     }
-    statements.push(format!(
-        "insert into deliveries (run_id, seq, subscriber_id, state, due_at, attempts, marked_at, settled_at, copy)
-         {numbers} select {run}, i, i + 1, 'sent', 0, 1, {AT}, {AT}, '{{\"kid\":1,\"values\":[\"Ada\"]}}' from n",
-        run = RUN.0
-    ));
-    // Two of three open, one of three clicks, in no order of the deliveries; some are machines.
-    statements.push(format!(
-        "insert into events (id, at, kind, run_id, seq, link, evidence)
-         with recursive n (i) as (select 0 union all select i + 1 from n where i + 1 < 2 * {READERS})
-         select (({AT} + i) << 21), {AT} + 100000 + i, case when i % 3 = 0 then 'click' else 'open' end, {run},
-             (i * 7919) % {READERS}, case when i % 3 = 0 then i % 20 end,
-             json_object('agent', case i % 5 when 0 then 'Mozilla/5.0'
-                     when 1 then 'Firefox/11.0 (via ggpht.com GoogleImageProxy)'
-                     else 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15' end,
-                 'network', '9b1c2d3e4f506172', 'language', json('true')) from n",
-        run = RUN.0
-    ));
+    for run in size.last().0 - size.whole + 1..=size.last().0 {
+        statements.push(format!(
+            "insert into deliveries (run_id, seq, subscriber_id, state, due_at, attempts, marked_at, settled_at, copy)
+             {numbers} select {run}, i, i + 1, 'sent', 0, 1, {AT}, {AT}, '{{\"kid\":1,\"values\":[\"Ada\"]}}' from n"
+        ));
+        // Two of three open, one of three clicks, in no order of the deliveries; some are machines.
+        statements.push(format!(
+            "insert into events (id, at, kind, run_id, seq, link, evidence)
+             with recursive n (i) as (select 0 union all select i + 1 from n where i + 1 < {events})
+             select (({AT} + {before} + i) << 21), {AT} + 100000 + {before} + i,
+                 case when i % 3 = 0 then 'click' else 'open' end, {run}, (i * 7919) % {READERS},
+                 case when i % 3 = 0 then i % 20 end,
+                 json_object('agent', case i % 5 when 0 then 'Mozilla/5.0'
+                         when 1 then 'Firefox/11.0 (via ggpht.com GoogleImageProxy)'
+                         else 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15' end,
+                     'network', '9b1c2d3e4f506172', 'language', json('true')) from n",
+            events = size.events,
+            before = (run - 2) * size.events,
+        ));
+    }
     statements.push("update event_log set last = (select max(id) from events)".to_owned());
     statements.push("update event_fold set rules = 1".to_owned());
     for statement in statements {

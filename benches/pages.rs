@@ -12,15 +12,16 @@ use crate::measure::{Reference, Row, median};
 use pressrun::access;
 use pressrun::app::App;
 use pressrun::http::serve_admin;
+use pressrun::id::RunId;
 
 const LOOKS: usize = 11;
-/// Every page that reads the database. The count of a segment, which outlives its page, comes last.
+/// Every page that reads the database; `RUN` is the last run. The count of a segment, which outlives its page, comes last.
 const PAGES: [&str; 21] = [
     "/",
     "/issues",
-    "/runs/10",
-    "/runs/10/numbers",
-    "/runs/10/clicks",
+    "/runs/RUN",
+    "/runs/RUN/numbers",
+    "/runs/RUN/clicks",
     "/numbers",
     "/lists",
     "/lists/1",
@@ -29,7 +30,7 @@ const PAGES: [&str; 21] = [
     "/settings",
     "/sessions",
     "/audit",
-    "/deliveries/10-500000",
+    "/deliveries/RUN-500000",
     "/subscribers/500000",
     "/subscribers",
     "/subscribers?q=r999",
@@ -40,7 +41,7 @@ const PAGES: [&str; 21] = [
 ];
 
 /// A line for each page; the whole time from the connection to the last octet.
-pub async fn measured(app: &App, folder: &Path) -> Vec<Row> {
+pub async fn measured(app: &App, folder: &Path, run: RunId) -> Vec<Row> {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let at = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel::<()>();
@@ -60,6 +61,7 @@ pub async fn measured(app: &App, folder: &Path) -> Vec<Row> {
     let cookie = cookie.unwrap_or_else(|| panic!("no session: {answer}"));
     let mut rows = Vec::new();
     for page in PAGES {
+        let page = page.replace("RUN", &run.0.to_string());
         let request = format!("GET {page} HTTP/1.1\r\nCookie: {cookie}\r\n");
         let mut looks = Vec::new();
         let mut status = String::new();
@@ -79,7 +81,7 @@ pub async fn measured(app: &App, folder: &Path) -> Vec<Row> {
         if status != "200" {
             note.push_str(&format!(", status {status}"));
         }
-        rows.push(Row::against(page, median(&mut looks), goal).with(note));
+        rows.push(Row::against(&page, median(&mut looks), goal).with(note));
     }
     stop.send(()).ok();
     site.await.expect("no panic").expect("a site that ends");

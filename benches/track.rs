@@ -230,7 +230,7 @@ async fn leavers(folder: &Path) -> f64 {
                         at: event.at,
                         evidence: event.evidence,
                     };
-                    let parted = leavers.leave(leaving).await.expect("durable");
+                    let parted = leavers.leave(leaving, None).await.expect("durable");
                     assert!(
                         matches!(parted, Parted::Now(left) if left.changed && left.counted),
                         "a reader left, and is counted"

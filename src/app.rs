@@ -54,16 +54,22 @@ impl App {
     ) -> anyhow::Result<App> {
         let url = config.database.url.expose_secret();
         let store = Store::open_within(url, base, config.database.connections, busy).await?;
-        Ok(App::of(config, base, store, keyring))
+        let app = App::of(config, base, store, keyring);
+        app.store.hear_clock(&app.clock).await?;
+        Ok(app)
     }
 
     fn of(config: Config, base: &Path, store: Store, keyring: Keyring) -> App {
+        let clock = match store.is_sqlite() {
+            true => Clock::System,
+            false => Clock::shared(),
+        };
         App {
             config: Arc::new(config),
             base: base.to_owned(),
             store,
             keyring: Arc::new(keyring),
-            clock: Clock::System,
+            clock,
             chance: Chance::System,
         }
     }
@@ -155,7 +161,12 @@ impl App {
                 let url = config.database.url.expose_secret();
                 let store = Store::open_to_read(url, folder).await?;
                 let store = store.context("the database is gone")?;
-                App::of(config, folder, store, keyring)
+                let app = App::of(config, folder, store, keyring);
+                // One that holds nothing has no clock to hear.
+                if app.store.migration().await?.is_some() {
+                    app.store.hear_clock(&app.clock).await?;
+                }
+                app
             }
         };
         if there && touch == Touch::Migrates {

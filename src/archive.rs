@@ -25,6 +25,7 @@ use crate::run;
 use crate::schedule;
 use crate::store::archive::{NewPage, Page};
 
+mod beside;
 pub mod export;
 pub mod import;
 mod relink;

@@ -36,6 +36,11 @@ pub async fn make(app: &App, config: &Path, into: &Path) -> anyhow::Result<Backu
         into.display(),
         named(into, ".2").display()
     );
+    ensure!(
+        !lies_within(into, &app.path(&app.config.paths.emails)),
+        "`{}` lies in the folder that is to be copied, and would be copied into itself; name a folder beside it",
+        into.display()
+    );
     let unfinished = named(into, ".unfinished");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished)
@@ -58,6 +63,18 @@ pub async fn make(app: &App, config: &Path, into: &Path) -> anyhow::Result<Backu
             Err(error.context(format!("`{}` was not made", into.display())))
         }
     }
+}
+
+/// Whether `path`, which need not be there, stands in `folder`, by whatever links either is named.
+fn lies_within(path: &Path, folder: &Path) -> bool {
+    let Ok(folder) = folder.canonicalize() else {
+        return false;
+    };
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut above = path.ancestors().filter_map(|path| path.canonicalize().ok());
+    above
+        .next()
+        .is_some_and(|nearest| nearest.starts_with(&folder))
 }
 
 /// Copies into `folder`, which is not there yet.

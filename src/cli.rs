@@ -55,6 +55,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::App;
+use crate::config::spelling;
 
 /// What `--help` says of [`Exit`].
 const EXIT_CODES: &str = "Exit codes:
@@ -279,6 +280,10 @@ impl Cli {
 #[tokio::main]
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for told in spelling::unknown(names) {
+        eprintln!("warning: {told}");
+    }
     match run(&cli).await {
         Ok(exit) => match output::lost() {
             Some(why) if exit == Exit::Done => {

@@ -1,14 +1,19 @@
 //! Time as an argument: a wall clock that tests can hold still.
 //!
-//! Promises: every instant that is stored or sent comes from one [`Clock`], in Unix milliseconds.
-//! Leaves deadlines to `tokio::time` (monotonic) and PostgreSQL lease times to the database clock.
+//! Promises: every instant that is stored or sent comes from one [`Clock`], in Unix milliseconds; those who share a
+//! database mean the same time by it, whatever the clock of one of them shows. Leaves deadlines to `tokio::time`
+//! (monotonic) and PostgreSQL lease times to the database clock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::lock::lock;
 
 /// A minute in the milliseconds that a [`Timestamp`] counts.
 pub const MINUTE: i64 = 60_000;
+/// A quarter of an hour in milliseconds: the days of every zone begin with one.
+pub const QUARTER: i64 = 15 * MINUTE;
 /// An hour in milliseconds.
 pub const HOUR: i64 = 60 * MINUTE;
 /// A day of UTC in milliseconds: none is longer or shorter, for Unix time has no leap seconds.
@@ -121,11 +126,31 @@ pub fn uptime() -> Duration {
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), nanos)
 }
 
+/// By so many milliseconds the clocks of two who share a database may differ: closer no network tells.
+pub const AGREES: i64 = 5_000;
+/// An answer that took longer says little of the time.
+const PROMPT: Duration = Duration::from_secs(2);
+
+/// What the clock of a shared database said last.
+#[derive(Debug, Default)]
+pub struct Heard(Mutex<Option<(Timestamp, Duration)>>);
+
+impl Heard {
+    /// What that clock says now, by the machine's own count since.
+    fn now(&self) -> Option<Timestamp> {
+        let (said, at) = (*lock(&self.0))?;
+        Some(said.after(uptime().saturating_sub(at)))
+    }
+}
+
 /// Where the program takes its wall-clock time from.
 #[derive(Clone, Debug)]
 pub enum Clock {
     /// The machine's own clock.
     System,
+    /// The machine's own clock, as long as it agrees with the one of the database that is shared with others: a node
+    /// whose clock is wrong would make deliveries old, or due, or put off, for all of them.
+    Shared(Arc<Heard>),
     /// A clock that moves only when a test moves it.
     Fixed(Arc<AtomicI64>),
 }
@@ -136,19 +161,45 @@ impl Clock {
         Clock::Fixed(Arc::new(AtomicI64::new(at.0)))
     }
 
+    /// One that goes by a shared database's as soon as it has [heard](Clock::hear) it.
+    pub fn shared() -> Clock {
+        Clock::Shared(Arc::default())
+    }
+
     /// The current instant.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that asks the machine"
-    )]
     pub fn now(&self) -> Timestamp {
         match self {
-            Clock::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH);
-                Timestamp(since.map_or(0, millis))
-            }
+            Clock::System => machine(),
+            Clock::Shared(heard) => match heard.now() {
+                Some(said) if said.0.abs_diff(machine().0) > AGREES.unsigned_abs() => said,
+                _ => machine(),
+            },
             Clock::Fixed(at) => Timestamp(at.load(Ordering::SeqCst)),
         }
+    }
+
+    /// The database was asked at `asked` of [`uptime`], and has answered by now that its clock says `said`.
+    pub fn hear(&self, said: Timestamp, asked: Duration) {
+        let Clock::Shared(heard) = self else {
+            return;
+        };
+        let now = uptime();
+        let took = now.saturating_sub(asked);
+        let mut heard = lock(&heard.0);
+        if heard.is_none() || took <= PROMPT {
+            *heard = Some((said, asked + took / 2));
+        }
+    }
+
+    /// By how many milliseconds the machine's clock is ahead of the database's, or behind it; 0 while they agree.
+    pub fn ahead(&self) -> i64 {
+        let Clock::Shared(heard) = self else {
+            return 0;
+        };
+        let ahead = heard
+            .now()
+            .map_or(0, |said| machine().0.saturating_sub(said.0));
+        if ahead.abs() > AGREES { ahead } else { 0 }
     }
 
     /// Moves a fixed clock on; the system clock is left to the operating system.
@@ -156,5 +207,34 @@ impl Clock {
         if let Clock::Fixed(at) = self {
             at.fetch_add(millis(by), Ordering::SeqCst);
         }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that asks the machine"
+)]
+fn machine() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp(since.map_or(0, millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AGREES, Clock, DAY, Timestamp, uptime};
+
+    #[test]
+    fn a_clock_that_is_shared_goes_by_the_databases_where_the_two_differ() {
+        let clock = Clock::shared();
+        let near = |at: Timestamp| clock.now().0.abs_diff(at.0) < AGREES.unsigned_abs();
+        let own = Clock::System.now();
+        assert!(near(own) && clock.ahead() == 0, "nothing was heard");
+        clock.hear(Timestamp(own.0 + 1_000), uptime());
+        assert!(near(own) && clock.ahead() == 0, "a second is none");
+        clock.hear(Timestamp(own.0 - 3 * DAY), uptime());
+        assert!(near(Timestamp(own.0 - 3 * DAY)));
+        assert!(clock.ahead().abs_diff(3 * DAY) < AGREES.unsigned_abs());
+        clock.hear(own, uptime());
+        assert!(near(own) && clock.ahead() == 0, "it was set right");
     }
 }

@@ -15,6 +15,7 @@ use crate::config::load::{Problems, Settings};
 use crate::config::mx::Mx;
 use crate::config::tree::Node;
 use crate::config::uncertain::UncertainPolicy;
+use crate::network::Network;
 
 pub mod archive;
 mod check;
@@ -29,6 +30,7 @@ mod rescue;
 mod schema;
 pub mod sender;
 pub mod show;
+pub mod spelling;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -218,8 +220,8 @@ pub struct Http {
     pub admin: SocketAddr,
     /// Host names under which the admin listener may be asked, besides loopback names.
     pub admin_hosts: Vec<String>,
-    /// Addresses of reverse proxies whose X-Forwarded-For is believed.
-    pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Reverse proxies whose X-Forwarded-For is believed, by address or network.
+    pub trusted_proxies: Vec<Network>,
     /// Open connections at most.
     pub connections: usize,
     /// Open connections at most from one address.

@@ -15,6 +15,7 @@ mod guard;
 mod judge;
 mod keys;
 mod ledger;
+mod lent;
 mod others;
 mod paced;
 mod purse;
@@ -42,6 +43,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::address::EmailAddress;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::uncertain::UncertainPolicy;
@@ -51,20 +53,23 @@ use crate::deliver::guard::{Generation, SendingLock};
 use crate::deliver::ledger::Ledger;
 use crate::deliver::queue::{Done, Job, Queue};
 use crate::deliver::relays::LiveRelay;
-use crate::deliver::setup::Setup;
 use crate::deliver::watchdog::Watchdog;
 use crate::deliver::worker::opening;
 use crate::id::{DeliveryKey, RunId};
+use crate::keyring::Keyring;
 use crate::notice;
+use crate::reply::Reply;
 use crate::status::RunStatus;
-use crate::store::Store;
 use crate::store::runs::Run;
+use crate::store::{Store, StoreError};
 use crate::track::journal::Journal;
 
 /// After a lost connection, listening begins anew this much later.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 /// A webhook that does not answer keeps the process from ending for so long.
 const HOOK: Duration = Duration::from_secs(1);
+/// Before a store that was away at the beginning is asked once more.
+const AGAIN: Duration = Duration::from_secs(1);
 /// A look at the sending lock is over within this time.
 const LOOKED: Duration = Duration::from_millis(20);
 
@@ -139,7 +144,9 @@ impl Engine {
             _lock: lock,
         };
         // Who left while the database took no writes is mailed no more.
-        engine.journal.bring_in(&engine.shared.app.store).await?;
+        while !engine.journal.bring_in(&engine.shared.app.store).await? {
+            tokio::time::sleep(LOOKED).await;
+        }
         engine.reap().await?;
         Ok(Some(engine))
     }
@@ -166,11 +173,12 @@ impl Engine {
     /// Sends until told to stop, then drains: takes nothing new, waits for the answers to final dots.
     pub async fn run(self) -> anyhow::Result<()> {
         let shared = self.shared.clone();
-        let setup = Setup::of(&shared.app.config).to_json();
-        shared.app.store.tell_setup(self.boot, &setup).await?;
-        if self.charge != Charge::All {
-            let charge = self.charge.to_json();
-            shared.app.store.tell_charge(self.boot, &charge).await?;
+        while let Err(error) = self.introduce().await {
+            if !error.is_passing() || shared.is_stopped() {
+                return Err(error.into());
+            }
+            tracing::error!(%error, "the store cannot be used; nothing is taken up until it can");
+            tokio::time::sleep(AGAIN).await;
         }
         let (ledger, mut committing) =
             Ledger::start(shared.app.clone(), self.boot, shared.connections());
@@ -230,6 +238,21 @@ impl Engine {
             Err(_) => hook.abort(),
         }
         dispatched
+    }
+
+    /// Tells the others with what it sends, and what, and heeds what they have told.
+    async fn introduce(&self) -> Result<(), StoreError> {
+        self.tell_setup().await?;
+        self.mind_others(&mut 0).await?;
+        if self.charge != Charge::All {
+            let charge = self.charge.to_json();
+            self.shared
+                .app
+                .store
+                .tell_charge(self.boot, &charge)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn reap(&self) -> anyhow::Result<()> {
@@ -432,6 +455,15 @@ impl Job {
             run: self.run.id(),
             seq: u32::try_from(self.row.seq).expect("a seq is written from a u32"),
         }
+    }
+
+    /// The keyed hash of the reader's address that this job goes to, where `reply` refuses it for good.
+    pub(crate) fn refused_address(&self, keyring: &Keyring, reply: &Reply) -> Option<[u8; 32]> {
+        if reply.class() != 5 || self.row.subscriber_id <= 0 {
+            return None;
+        }
+        let address = EmailAddress::parse(&self.row.address).ok()?;
+        Some(keyring.address_hash(&address.canonical()))
     }
 
     /// What becomes of this delivery when nobody knows whether it was sent.

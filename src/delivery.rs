@@ -151,8 +151,8 @@ pub struct Settled {
     pub at: Timestamp,
     /// Whether the attempt counts against this recipient's tries.
     pub charged: bool,
-    /// Whether the address is to be suppressed with the bounce.
-    pub suppress: bool,
+    /// The keyed hash of the address that bounced, where that is to be suppressed: its reader may have another by now.
+    pub suppress: Option<[u8; 32]>,
     /// Kept as the delivery's last failure, unless it is none.
     pub failure: Option<Failure>,
 }

@@ -9,6 +9,7 @@ mod database;
 mod dmarc;
 mod domain;
 pub mod files;
+mod links;
 pub mod message;
 mod ptr;
 mod relay;

@@ -27,6 +27,8 @@ pub enum EventKind {
     Bounce,
     /// The reader called it spam, and her provider told us.
     Complaint,
+    /// The reader wants nothing counted any more, of this copy neither.
+    Withdrawal,
 }
 
 impl EventKind {
@@ -40,6 +42,7 @@ impl EventKind {
             EventKind::View => "view",
             EventKind::Bounce => "bounce",
             EventKind::Complaint => "complaint",
+            EventKind::Withdrawal => "withdrawal",
         }
     }
 
@@ -53,6 +56,7 @@ impl EventKind {
             "view" => EventKind::View,
             "bounce" => EventKind::Bounce,
             "complaint" => EventKind::Complaint,
+            "withdrawal" => EventKind::Withdrawal,
             _ => return None,
         })
     }

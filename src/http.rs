@@ -9,12 +9,14 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::http::images::ImageShelf;
@@ -97,21 +99,27 @@ pub async fn serve_public(
 ) -> anyhow::Result<()> {
     let limits = listener::Limits::new(&app.config.http);
     let tracker = site.tracker.clone();
-    let house = tokio::spawn(signup::house::keep(app.clone()));
-    let retention = tokio::spawn(retention::keep(app.clone()));
-    let hygiene = tokio::spawn(hygiene::keep(app.clone()));
-    listener::run(
+    let leavers = Leavers::start(app.store.clone(), Journal::of(&app));
+    let mut keeping = JoinSet::new();
+    keeping.spawn(signup::house::keep(app.clone()));
+    keeping.spawn(retention::keep(app.clone()));
+    keeping.spawn(hygiene::keep(app.clone()));
+    let serving = listener::run(
         listener,
-        public_router(app, site, &limits),
+        routes(app, site, leavers.clone(), &limits),
         limits,
         shutdown,
-    )
-    .await;
-    house.abort();
-    retention.abort();
-    hygiene.abort();
+    );
+    // What is promised beside the pages is done, or the process ends and is started anew: half a one helps nobody.
+    let served = tokio::select! {
+        () = serving => Ok(()),
+        ended = keeping.join_next() => Err(anyhow!("what keeps house ended early: {ended:?}")),
+        () = tracker.ended() => Err(anyhow!("what counts opens and clicks ended early")),
+        () = leavers.ended() => Err(anyhow!("what takes leavings ended early")),
+    };
+    keeping.shutdown().await;
     tracker.close().await;
-    Ok(())
+    served
 }
 
 /// Serves the author's site on `listener` until `shutdown` is done; `file` is the configuration's.
@@ -135,9 +143,14 @@ pub async fn serve_admin(
 
 /// Every route of the readers' site.
 pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router {
+    let leavers = Leavers::start(app.store.clone(), Journal::of(&app));
+    routes(app, site, leavers, limits)
+}
+
+fn routes(app: App, site: Site, leavers: Leavers, limits: &listener::Limits) -> Router {
     let state = Arc::new(Public {
         targets: Targets::new(app.store.clone()),
-        leavers: Leavers::start(app.store.clone(), Journal::of(&app)),
+        leavers,
         signups: Signups::new(app.clone()),
         pages: Pages::new(&app.config),
         images: ImageShelf::default(),

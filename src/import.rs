@@ -20,6 +20,7 @@ use crate::id::ListId;
 use crate::import::columns::{Columns, Row};
 use crate::import::decide::{Tally, Terms, decide};
 use crate::import::parse::{Batch, Parsed, Parser, wanted};
+use crate::import::when::Here;
 use crate::lists;
 use crate::store::import::{Known, Origin, Step, Wanted};
 use crate::store::imports::NewImport;
@@ -155,7 +156,8 @@ pub async fn run(
         _ => lists::find(app, &import.list).await?.id,
     };
     let now = app.clock.now();
-    let parser = Parser::open(import, field_table(app)?, app.keyring.clone(), now)?;
+    let here = Here::of(app, now);
+    let parser = Parser::open(import, field_table(app)?, app.keyring.clone(), here)?;
     let mut summary = summary(import, &parser);
     let mut origin = Origin {
         list,

@@ -1,7 +1,8 @@
 //! Mail that comes to Pressrun itself: bounces, complaints, and wishes to leave.
 //!
-//! Promises: a signed token says whose mail it is about, in the address it came to or in the mail it returns, and
-//! without one nothing is changed, whatever the message claims; nothing is ever answered (RFC 3834, section 4). The
+//! Promises: a signed token says whose mail it is about, in the address it came to or in the mail it returns, whatever
+//! domain or site it stands under, which may have been ours when the mail went out; without one nothing is changed,
+//! whatever the message claims; nothing is ever answered (RFC 3834, section 4). The
 //! same message twice is once. Leaves taking the mail from the network to the mail server that pipes it in.
 
 use crate::app::App;
@@ -179,10 +180,9 @@ fn about_whom(
     let ways = about
         .into_iter()
         .flat_map(|mail| mail.fields_of("list-unsubscribe"));
-    let ours = app.public_url("/u/");
     ways.flat_map(|value| value.split(',')).find_map(|way| {
         let way = way.trim().trim_matches(['<', '>']);
-        let token = way.strip_prefix(ours.as_str())?;
+        let (_, token) = way.rsplit_once("/u/")?;
         match verify(&app.keyring, Purpose::Unsubscribe, token)? {
             Claim::Unsubscribe(key, delivery) => Some(Whom {
                 delivery,

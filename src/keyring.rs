@@ -151,8 +151,15 @@ impl Keyring {
             fs::remove_file(&fresh)?;
         }
         self.create(&fresh)?;
-        fs::rename(&fresh, path)
-            .with_context(|| format!("keyring `{}` cannot be replaced", path.display()))
+        let replaced = fs::rename(&fresh, path).and_then(|()| folder_of(path)?.sync_all());
+        replaced.with_context(|| format!("keyring `{}` cannot be replaced", path.display()))
+    }
+
+    /// Keeps everybody else from changing the keyring file until this is dropped: who comes second reads what the first
+    /// has written.
+    pub fn hold(path: &Path) -> anyhow::Result<fs::File> {
+        let folder = folder_of(path).and_then(|folder| folder.lock().map(|()| folder));
+        folder.with_context(|| format!("keyring `{}` cannot be changed", path.display()))
     }
 
     /// Adds a fresh active key; the keys before it go on verifying.
@@ -418,6 +425,14 @@ fn fresh_secret(chance: &Chance) -> String {
     let mut secret = [0; SECRET];
     chance.fill(&mut secret);
     STANDARD.encode(secret)
+}
+
+/// The folder in which a file stands: what a power cut leaves of a rename, and what is locked while the file is replaced.
+fn folder_of(path: &Path) -> std::io::Result<fs::File> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))
 }
 
 #[cfg(test)]

@@ -65,6 +65,10 @@ pub async fn tell_bounces(app: &App, run: &Run, bounced: i64, of: i64) -> anyhow
     let share = percent(ratio(bounced, of));
     let limit = percent(app.config.notify.bounce_rate);
     let said = why::why(app, run).await?;
+    let command = match run.status {
+        RunStatus::Sending => "pause",
+        _ => "stats",
+    };
     let told = Told {
         kind: NoticeKind::Bounces,
         about: &run.slug,
@@ -74,7 +78,7 @@ pub async fn tell_bounces(app: &App, run: &Run, bounced: i64, of: i64) -> anyhow
             "{bounced} of {of} messages of `{}` bounced ({share}), more than {limit} (`notify.bounce_rate`); {}",
             run.slug, said.sentence
         ),
-        command: Some(format!("pressrun pause {}", run::name(app, run).await?)),
+        command: Some(format!("pressrun {command} {}", run::name(app, run).await?)),
     };
     tell(app, &told).await
 }

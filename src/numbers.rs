@@ -127,7 +127,7 @@ pub async fn issue(app: &App, run: RunId) -> Result<Option<Report>, StoreError> 
     let nameless = app.store.nameless_of(&[run]).await?.contains(&run);
     judge_links(app, &mut numbers, &tally, nameless).await?;
     let judged = judged(&tally, &numbers, nameless);
-    numbers.leave_out(&judged.uncounted);
+    numbers.leave_out(&judged.uncounted, nameless);
     let usual = against(app, run, &judged).await?;
     numbers.test = trial::numbers_of(app, run).await?;
     Ok(Some(Report {
@@ -261,7 +261,7 @@ pub async fn lines(app: &App, runs: Vec<RunNumbers>) -> Result<Vec<Line>, StoreE
 
 fn line_of(mut run: RunNumbers, tally: &Tally, nameless: bool) -> Line {
     let judged = judged(tally, &run, nameless);
-    run.leave_out(&judged.uncounted);
+    run.leave_out(&judged.uncounted, nameless);
     let machines = judged.clicks.machine + judged.opens.machine;
     let all = judged.clicks.total() + judged.opens.total();
     let untold = judged.nameless || !(judged.clicked.told || judged.opened.told);
@@ -276,17 +276,20 @@ fn line_of(mut run: RunNumbers, tally: &Tally, nameless: bool) -> Line {
     }
 }
 
-/// How a list grew: counted now, or, where it is large, within the last hour.
+/// How a list grew, by weeks and months of the publication's time zone: counted now, or, where it is large, within the
+/// last hour.
 pub async fn list(app: &App, list: &List) -> anyhow::Result<ListReport> {
     let now = app.clock.now();
+    let zone = app.config.publication.timezone.as_str();
     let fresh = |kept: &ListReport| {
-        kept.growth.subscribed > SMALL && now.since(kept.at) < OLD && kept.at <= now
+        let large = kept.growth.subscribed > SMALL && kept.growth.zone == zone;
+        large && now.since(kept.at) < OLD && kept.at <= now
     };
     if let Some(kept) = last_counted(app, list).await?.filter(fresh) {
         return Ok(kept);
     }
-    let days = app.store.count_list(list.id).await?;
-    let found = growth(&days, now.day());
+    let counted = app.store.count_list(list.id).await?;
+    let found = growth(&counted, now, zone);
     let text = serde_json::to_string(&found)?;
     app.store.keep_list_numbers(list.id, now, &text).await?;
     Ok(report(list, now, found))

@@ -33,6 +33,10 @@ pub struct Kept {
 /// Forgets what is old, until it is dropped.
 pub async fn keep(app: App) {
     loop {
+        // What this process writes in the next hour goes by the clock that all share.
+        if let Err(error) = app.store.hear_clock(&app.clock).await {
+            tracing::warn!(%error, "the database's clock cannot be asked");
+        }
         if let Err(error) = run(&app).await {
             tracing::warn!(
                 error = format!("{error:#}"),

@@ -209,6 +209,15 @@ pub struct Numbers {
 }
 
 impl Numbers {
+    /// The same with no more bounces, leavings and complaints than those of `later`.
+    #[must_use]
+    pub fn at_most(mut self, later: &Numbers) -> Numbers {
+        self.bounced = self.bounced.min(later.bounced);
+        self.departed = self.departed.min(later.departed);
+        self.complained = self.complained.min(later.complained);
+        self
+    }
+
     /// What has come since it stood at `base`.
     pub fn since(&self, base: &Numbers) -> Numbers {
         let each = self.providers.iter().map(|(name, now)| {
@@ -227,6 +236,16 @@ impl Numbers {
             providers: each.collect(),
         }
     }
+}
+
+/// What had come of a run when it was held: a person who lets it go on has seen that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// When that was, in Unix milliseconds; 0 where it was not kept.
+    #[serde(default)]
+    pub at: i64,
+    #[serde(flatten)]
+    pub numbers: Numbers,
 }
 
 /// Shares that hold a run whatever the list was like before.

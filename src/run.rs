@@ -3,6 +3,8 @@
 //! Promises: an issue goes to a list once unless someone says again; what a run sends is fixed when it
 //! begins. Leaves the sending to `deliver`, and the proof of it to `verify`.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail, ensure};
 
 use crate::app::App;
@@ -25,6 +27,8 @@ use crate::store::runs::{Begun, NewRun, Plan, Run};
 use crate::terminal::plain;
 
 pub mod again;
+pub mod commands;
+pub mod doubles;
 pub mod guards;
 pub mod links;
 pub mod plan;
@@ -247,7 +251,7 @@ pub async fn pause(app: &App, run: &Run) -> anyhow::Result<()> {
 /// held one needs `yes`: someone has read why.
 pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
     match run.status {
-        RunStatus::Paused => {}
+        RunStatus::Paused => ensure_in_time(app, run, yes).await?,
         RunStatus::Held if yes => trust_database(app, run).await?,
         RunStatus::Held => bail!(
             "the run of `{}` is held: {}; when that is settled, say `pressrun resume {} --yes`",
@@ -350,25 +354,36 @@ pub async fn take_up(app: &App, run: &Run) -> anyhow::Result<()> {
 
 /// Starts a run whose hour has passed; one that is too late only with `yes`.
 async fn start_late(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
-    let (now, limit) = (app.clock.now(), app.config.send.late_start);
-    if !run.is_overdue(now) {
+    if !run.is_overdue(app.clock.now()) {
         return Ok(());
     }
-    let late = now.since(Timestamp(run.start_at.unwrap_or(now.0)));
-    ensure!(
-        yes || late <= limit,
-        "the start of `{}` is {} late, more than `send.late_start` ({}); `pressrun resume {} --yes` starts it now",
-        run.slug,
-        span(late),
-        span(limit),
-        name(app, run).await?
-    );
+    ensure_in_time(app, run, yes).await?;
     take_up(app, run).await?;
     let now = app.store.run(run.id()).await?.context("the run is gone")?;
     ensure!(
         now.status != RunStatus::Scheduled,
         "the run of `{}` was not started: by the clock of the database its hour has not come",
         now.slug
+    );
+    Ok(())
+}
+
+/// By how much the hour of `run` has passed.
+fn late_by(app: &App, run: &Run) -> Duration {
+    let now = app.clock.now();
+    now.since(Timestamp(run.start_at.unwrap_or(now.0)))
+}
+
+/// Refuses a run whose hour has passed by so much that a person has to say it twice, unless `yes` was said.
+async fn ensure_in_time(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
+    let (late, limit) = (late_by(app, run), app.config.send.late_start);
+    ensure!(
+        yes || !commands::is_late(app, run),
+        "the start of `{}` is {} late, more than `send.late_start` ({}); `pressrun resume {} --yes` starts it now",
+        run.slug,
+        span(late),
+        span(limit),
+        name(app, run).await?
     );
     Ok(())
 }

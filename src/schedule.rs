@@ -202,18 +202,23 @@ fn words(text: &str) -> Result<Words, String> {
 }
 
 fn offset(text: &str) -> Option<Offset> {
-    let (sign, digits) = text.split_at(1);
+    let (sign, digits) = text.split_at_checked(1)?;
+    // A reader's own words come here: what is no digit has no place at which it may be cut.
+    let plain = |octet: u8| octet.is_ascii_digit() || octet == b':';
+    if digits.len() > 5 || !digits.bytes().all(plain) {
+        return None;
+    }
     let (hours, minutes) = match digits.split_once(':') {
         Some((hours, minutes)) => (hours, minutes),
         None if digits.len() == 4 => digits.split_at(2),
         None => (digits, "0"),
     };
     let (hours, minutes) = (hours.parse::<i32>().ok()?, minutes.parse::<i32>().ok()?);
+    if hours > 14 || minutes >= 60 {
+        return None;
+    }
     let seconds = hours * 3600 + minutes * 60;
-    let within = (0..=14).contains(&hours) && (0..60).contains(&minutes);
-    Offset::from_seconds(if sign == "-" { -seconds } else { seconds })
-        .ok()
-        .filter(|_| within)
+    Offset::from_seconds(if sign == "-" { -seconds } else { seconds }).ok()
 }
 
 /// The day of the next `time` after `now`.
@@ -262,7 +267,9 @@ fn spelled(offset: Offset) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{in_zone, local, moment, shown, span, start};
+    use proptest::prelude::{prop_oneof, proptest};
+
+    use super::{in_zone, local, moment, shown, span, start, zone};
     use crate::clock::Timestamp;
 
     /// Thursday, 19 February 2026, 12:00 UTC.
@@ -351,6 +358,9 @@ mod tests {
                 "no time zone is named `Europe/Belrin`",
             ),
             ("07:00 +25:00", "`+25:00` is no offset"),
+            ("07:00 +a€", "`+a€` is no offset"),
+            ("07:00 +999999999", "`+999999999` is no offset"),
+            ("07:00 +", "`+` is no offset"),
             (
                 "2026-02-19 07:00 America/New_York",
                 "`2026-02-19 07:00 America/New_York` is past: it was Thu 19 Feb 2026 07:00 America/New_York; \
@@ -359,6 +369,17 @@ mod tests {
         ] {
             let error = at(text).expect_err(text);
             assert!(error.starts_with(expected), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_zone_in_anybodys_words_is_one_or_none(
+            name in prop_oneof!["[+-].{0,8}", "[+-][0-9:€😀]{0,12}", ".{0,40}"]
+        ) {
+            if let Ok(zone) = zone(&name) {
+                zone.to_datetime(NOW.to_jiff());
+            }
         }
     }
 

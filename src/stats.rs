@@ -86,6 +86,9 @@ pub struct TestNumbers {
     /// Decided, or as it would be decided now.
     pub decided: bool,
     pub decision: Decision,
+    /// What the rest does with the subject that won: `got` it, `gets` it, `was to get` it.
+    #[serde(skip)]
+    pub rest: &'static str,
 }
 
 impl TestNumbers {
@@ -100,7 +103,7 @@ impl TestNumbers {
                 } else {
                     &self.b
                 };
-                format!("subject test: {said}; the rest got \"{subject}\"")
+                format!("subject test: {said}; the rest {} \"{subject}\"", self.rest)
             }
         }
     }
@@ -141,10 +144,15 @@ impl RunNumbers {
         self
     }
 
-    /// Takes the copies that count nothing out of the rates of opens and clicks.
-    pub fn leave_out(&mut self, uncounted: &Uncounted) {
+    /// Takes the copies that count nothing out of the rates of opens and clicks. What readers did who withdrew since is
+    /// in what counts machines, and so are their copies.
+    pub fn leave_out(&mut self, uncounted: &Uncounted, nameless: bool) {
+        let kept = if nameless { 0 } else { uncounted.withdrawn };
         let sent = self.counts.sent;
-        let rate = |part: i64, not: i64| (sent > not).then(|| ratio(part, sent - not));
+        let rate = |part: i64, not: i64| {
+            let of = sent - (not - kept).max(0);
+            (of > 0).then(|| ratio(part, of))
+        };
         self.rates.opened = rate(self.opened, uncounted.opens);
         self.rates.clicked = rate(self.clicked, uncounted.clicks);
     }
@@ -217,10 +225,12 @@ mod tests {
         assert_eq!(none.rates, bounced);
         assert!(!none.balanced());
         let mut some = some;
-        some.leave_out(&Uncounted {
+        let uncounted = Uncounted {
             clicks: 8,
             opens: 3,
-        });
+            withdrawn: 0,
+        };
+        some.leave_out(&uncounted, false);
         assert_eq!((some.rates.opened, some.rates.clicked), (Some(0.8), None));
     }
 

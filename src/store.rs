@@ -150,6 +150,7 @@ pub mod budgets;
 pub(crate) mod comeback;
 pub(crate) mod consents;
 pub mod departures;
+pub mod doubles;
 pub mod durability;
 pub mod events;
 pub mod failures;
@@ -304,15 +305,18 @@ impl Store {
     /// necessity: PostgreSQL's log is the business of who runs it.
     pub async fn empty_log(&self) -> Result<()> {
         if let Store::Sqlite(db) = self {
-            // No other write waits long for a slow reader.
-            let fold = format!(
-                "pragma busy_timeout = {}; pragma wal_checkpoint(truncate); pragma busy_timeout = {}",
-                LOG_WAIT.as_millis(),
-                BUSY.as_millis()
-            );
-            sqlx::raw_sql(AssertSqlSafe(fold))
-                .execute(&db.writer)
+            // A connection of its own: no other write waits long for a slow reader, nor has less patience after this.
+            let mut conn = SqliteConnectOptions::new()
+                .filename(&db.path)
+                .busy_timeout(LOG_WAIT)
+                .disable_statement_logging()
+                .connect()
                 .await?;
+            let folded = sqlx::raw_sql("pragma wal_checkpoint(truncate)")
+                .execute(&mut conn)
+                .await;
+            conn.close().await?;
+            folded?;
         }
         Ok(())
     }
@@ -472,13 +476,23 @@ impl SqliteStore {
                 .path
                 .with_extension(format!("before-{}.db", version + 1));
             if !copy.exists() {
-                let target = copy.to_str().context("the database's path is not UTF-8")?;
+                let half = copy.with_extension("db.new");
+                // It holds all that the database holds, so others do not read it; and a half copy is none.
+                std::fs::remove_file(&half).ok();
+                let mut fresh = std::fs::OpenOptions::new();
+                fresh.write(true).create_new(true).mode(0o600);
+                let file = fresh.open(&half).context("a copy of the database")?;
+                let target = half.to_str().context("the database's path is not UTF-8")?;
                 sqlx::query("vacuum into $1")
                     .bind(target)
                     .execute(&mut *conn)
                     .await
                     .map_err(StoreError::from)?;
-                tracing::info!(copy = target, "copied the database before its migration");
+                file.sync_all()?;
+                std::fs::rename(&half, &copy)?;
+                let folder = copy.parent().filter(|folder| folder.is_dir());
+                std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+                tracing::info!(copy = %copy.display(), "copied the database before its migration");
             }
         }
         Ok(())

@@ -17,12 +17,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::app::App;
 use crate::chance::Chance;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::privacy::Tracking;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::id::{DeliveryKey, RunId};
+use crate::store::events::Drawn;
 use crate::store::{Result, Store};
-use crate::track::share::Shares;
+use crate::track::share::{Shares, Stored};
 
 mod flood;
 pub mod fold;
@@ -99,6 +100,7 @@ impl Tracker {
         // What another process left behind.
         wake.try_send(()).ok();
         let stored = Arc::new(AtomicU64::new(0));
+        let now = clock.now();
         let folding = fold::keep(store.clone(), clock, woken, Arc::clone(&stored));
         let folding = tokio::spawn(folding);
         let writer = Writer {
@@ -109,7 +111,7 @@ impl Tracker {
             wake,
             folding,
             stored,
-            shares: Shares::default(),
+            shares: Shares::new(now),
             unnoted: BTreeMap::new(),
             noted: None,
             dropped: Arc::clone(&dropped),
@@ -154,6 +156,11 @@ impl Tracker {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// Resolves once the writer has ended; before [`Tracker::close`] that is by a fault.
+    pub async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Writes and counts what waits, then ends the writer.
     pub async fn close(&self) {
         let (done, written) = oneshot::channel();
@@ -186,11 +193,34 @@ struct Writer {
 impl Writer {
     async fn run(mut self, mut asked: mpsc::Receiver<Asked>) {
         let mut batch = Vec::with_capacity(GROUP);
-        while asked.recv_many(&mut batch, GROUP).await > 0 {
+        loop {
+            // What was dropped is written down also where nobody asks any more.
+            let more = asked.recv_many(&mut batch, GROUP);
+            let more = match self.unnoted.is_empty() {
+                true => Ok(more.await),
+                false => timeout(NOTE, more).await,
+            };
+            match more {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(_) => {
+                    self.note_dropped(true).await;
+                    continue;
+                }
+            }
+            // Nothing that is written from here on would be counted.
+            if self.folding.is_finished() {
+                return;
+            }
             let mut events = Vec::with_capacity(batch.len());
             let mut waiting = Vec::with_capacity(batch.len());
             let mut stop = None;
             for one in batch.drain(..) {
+                if let Asked::Event(event, _) = &one
+                    && let Some(hours) = self.shares.asks(event)
+                {
+                    self.look_up(event.delivery, hours).await;
+                }
                 match one {
                     Asked::Event(event, done) if self.shares.take(&event) => {
                         events.push(event);
@@ -222,6 +252,25 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// Reads what a copy has stored in hours of which this process knows nothing.
+    async fn look_up(&mut self, delivery: DeliveryKey, hours: (Timestamp, Timestamp)) {
+        let counts = self.store.events_in(delivery, hours).await;
+        let counts = counts.unwrap_or_else(|error| {
+            tracing::debug!(%error, "a copy's share begins anew");
+            Vec::new()
+        });
+        let of = |kind| {
+            let number = counts.iter().find(|(found, _)| *found == kind);
+            number.map_or(0, |(_, number)| u16::try_from(*number).unwrap_or(u16::MAX))
+        };
+        let stored = Stored::new(
+            of(EventKind::Open),
+            of(EventKind::View),
+            of(EventKind::Click),
+        );
+        self.shares.tell(delivery, stored);
     }
 
     fn drop_one(&mut self, delivery: DeliveryKey) {
@@ -258,8 +307,9 @@ impl Writer {
             return true;
         }
         let mut rest = Cow::Borrowed(events);
+        let mut tried = None;
         for (tries, wait) in RETRIES.iter().map(Some).chain([None]).enumerate() {
-            let error = match self.store(&mut rest).await {
+            let error = match self.store(&mut rest, &mut tried).await {
                 Ok(()) => {
                     self.behind.store(false, Ordering::Relaxed);
                     return true;
@@ -281,24 +331,29 @@ impl Writer {
     }
 
     /// Stores `rest`, with names and without; what is stored is taken out of it.
-    async fn store(&self, rest: &mut Cow<'_, [Event]>) -> Result<()> {
+    /// What a try left in `tried` tells the next whether it was stored all the same.
+    async fn store(&self, rest: &mut Cow<'_, [Event]>, tried: &mut Option<Drawn>) -> Result<()> {
         if !self.anonymous {
             let runs: BTreeSet<RunId> = rest.iter().map(|event| event.delivery.run).collect();
             let runs: Vec<RunId> = runs.into_iter().collect();
             let nameless = self.store.nameless_of(&runs).await?;
             if nameless.is_empty() {
-                return self.store.record_events(rest, self.unasked).await;
+                let stored = self.store.record_events_once(rest, self.unasked, tried);
+                return stored.await;
             }
             let (without, with): (Vec<Event>, Vec<Event>) = rest
                 .iter()
                 .cloned()
                 .partition(|event| nameless.contains(&event.delivery.run));
-            self.store.record_events(&with, self.unasked).await?;
+            self.store
+                .record_events_once(&with, self.unasked, tried)
+                .await?;
             *rest = Cow::Owned(without);
+            *tried = None;
         }
         let chance = &self.chance;
         self.store
-            .record_anonymously(rest, self.unasked, chance)
+            .record_anonymously(rest, self.unasked, chance, tried)
             .await
     }
 }

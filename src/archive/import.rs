@@ -1,10 +1,11 @@
 //! Back issues: what came out elsewhere, for the archive alone.
 //!
 //! Promises: nobody is mailed; an issue keeps its day; its old address leads to its page, and so do the links to it in
-//! the others; the images that the export holds are our own from now on, and the others are named; a second import of
+//! the others, by that address or by the name of its file; the images that the export holds are our own from now on, and the others are named; a second import of
 //! the same changes nothing. Whatever HTML an export holds becomes typed blocks first, and a page is made of
 //! those: nothing of it is taken as it stands.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::app::App;
+use crate::archive::beside::{Beside, Relinked};
 use crate::archive::export::{self, Origin, Post};
 use crate::archive::relink::{self, Moves};
 use crate::archive::wish;
@@ -50,6 +52,8 @@ pub struct Done {
     pub moved_from: Option<String>,
     /// Links to other back issues that lead to our pages now.
     pub links: u64,
+    /// Links to files of the export that have no page here, as they stood there: their words stand without them.
+    pub lost: Vec<String>,
     /// Images of the export that we keep ourselves.
     pub images: usize,
     /// Addresses of images that are not in the export and stay where they are.
@@ -92,6 +96,11 @@ pub async fn import(
     };
     let attic = export.images.as_deref().map(Attic::of).unwrap_or_default();
     let mut moves = moves_of(app, &export.posts, host).await?;
+    // As if each file had a page: which have one is known once they are compiled.
+    let names = export.posts.iter().filter(|_| origin == Origin::Folder);
+    let names = names.map(|post| (post.name.clone(), Some(app.public_url("/archive"))));
+    let mut beside = Beside(names.collect());
+    let mut pages = HashMap::new();
     let mut taken = HashSet::new();
     let mut good = Vec::new();
     // Which of them have a page here must be known before any of them leads to another.
@@ -102,7 +111,8 @@ pub async fn import(
             Some((slug, _)) => slug.clone(),
             None => free_slug(app, &post, &taken).await?,
         };
-        match compile(app, &post, &post.octets, &slug, &attic) {
+        let texts = relinked(&post, &Moves::default(), &beside);
+        match compile(app, &post, &texts.octets, &slug, &attic) {
             Err(why) => report.rejected.push(Told {
                 name: post.name,
                 why,
@@ -110,29 +120,31 @@ pub async fn import(
             Ok((built, _)) => {
                 taken.insert(slug.clone());
                 let usual = wish(app, &built, &app.config.publication.list, false).visibility;
+                let opened = moves.1.get(&slug).is_none_or(|&public| public);
+                let public = usual == Visibility::Public && !post.restricted && opened;
+                let page = public.then(|| page_of(app, &slug));
                 if let Some(path) = &post.path {
-                    let opened = moves.1.get(&slug).is_none_or(|&public| public);
-                    match usual == Visibility::Public && !post.restricted && opened {
-                        true => moves.0.pages.insert(path.clone(), page_of(app, &slug)),
-                        false => moves.0.pages.remove(path),
+                    match page.clone() {
+                        Some(page) => moves.0.pages.insert(path.clone(), page),
+                        None => moves.0.pages.remove(path),
                     };
                 }
+                pages.insert(post.name.clone(), page);
                 good.push((post, slug, source, known));
             }
         }
     }
     let moves = moves.0;
+    for (name, page) in &mut beside.0 {
+        *page = pages.remove(name).flatten();
+    }
     for (post, slug, source, known) in good {
-        let (octets, links) = match std::str::from_utf8(&post.octets) {
-            Ok(text) => moves.relinked(text),
-            Err(_) => (String::new(), 0),
-        };
-        let octets = if links > 0 {
-            octets.as_bytes()
-        } else {
-            &post.octets
-        };
-        match compile(app, &post, octets, &slug, &attic) {
+        let Texts {
+            octets,
+            links,
+            lost,
+        } = relinked(&post, &moves, &beside);
+        match compile(app, &post, &octets, &slug, &attic) {
             Err(why) => report.rejected.push(Told {
                 name: post.name,
                 why,
@@ -149,6 +161,7 @@ pub async fn import(
                     remote: remote(&built),
                     images: built.images.len(),
                     links,
+                    lost,
                     title: built.compiled.title,
                     fate,
                     hidden: post.restricted,
@@ -163,6 +176,39 @@ pub async fn import(
         report.hosts = moves.hosts.into_iter().collect();
     }
     Ok(report)
+}
+
+/// The text of a post with other links.
+struct Texts<'a> {
+    octets: Cow<'a, [u8]>,
+    links: u64,
+    lost: Vec<String>,
+}
+
+/// The post's text with its links to issues that stood elsewhere or stand beside it; as it is where it is no UTF-8.
+fn relinked<'a>(post: &'a Post, moves: &Moves, beside: &Beside) -> Texts<'a> {
+    let mut texts = Texts {
+        octets: Cow::Borrowed(&post.octets),
+        links: 0,
+        lost: Vec::new(),
+    };
+    let Ok(text) = std::str::from_utf8(&post.octets) else {
+        return texts;
+    };
+    let (text, links) = moves.relinked(text);
+    let beside = match beside.0.is_empty() {
+        true => Relinked {
+            text,
+            ..Relinked::default()
+        },
+        false => beside.relinked(&post.name, &text),
+    };
+    texts.links = links + beside.links;
+    if texts.links > 0 || !beside.lost.is_empty() {
+        texts.octets = Cow::Owned(beside.text.into_bytes());
+    }
+    texts.lost = beside.lost;
+    texts
 }
 
 /// Where issues stood, as far as earlier imports say, with the hosts of this one; and whether those that the archive

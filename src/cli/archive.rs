@@ -70,7 +70,7 @@ pub enum Command {
     },
 }
 
-/// Images told one by one; JSON has them all.
+/// Images, and links, told one by one; JSON has them all.
 const TOLD: usize = 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -237,6 +237,24 @@ fn pictures_and_links(report: &Report) -> String {
         };
         text.push_str(&format!(
             "  links between issues that lead here now{from}: {links}\n"
+        ));
+    }
+    let lost = report.shelved.iter();
+    let lost = lost.flat_map(|done| done.lost.iter().map(move |there| (&done.slug, there)));
+    let lost: Vec<_> = lost.collect();
+    if !lost.is_empty() {
+        let count = lost.len();
+        text.push_str(&format!(
+            "  links to files that have no page here, of which the words are left: {count}\n"
+        ));
+    }
+    for (slug, there) in lost.iter().take(TOLD) {
+        text.push_str(&format!("    {slug}: {}\n", plain(there)));
+    }
+    if lost.len() > TOLD {
+        text.push_str(&format!(
+            "    and {} more, which `--json` names\n",
+            lost.len() - TOLD
         ));
     }
     let remote = report.shelved.iter();

@@ -8,10 +8,12 @@ use crate::cli::output::print_json;
 use crate::cli::send::ask::{Deed, answer};
 use crate::cli::{Cli, Exit, audit, follow};
 use crate::clock::Timestamp;
+use crate::deliver::setup;
 use crate::delivery::{Counts, State};
-use crate::run;
+use crate::id::RunId;
 use crate::run::guards::{self, Guard, Question};
 use crate::run::why::{self, Why};
+use crate::run::{self, commands};
 use crate::schedule;
 use crate::status::RunStatus;
 use crate::store::runs::Run;
@@ -159,8 +161,18 @@ impl Cancel {
             println!("taken back: nothing was sent");
             return Ok(Exit::Done);
         }
+        let open = app.store.counts(found.id()).await?.queued;
+        if found.status == RunStatus::Cancelled && open == 0 {
+            println!("the run of `{}` was cancelled before", found.slug);
+            return follow::summary(app, found.id()).await;
+        }
         if !self.yes && found.status != RunStatus::Finished {
-            let open = app.store.counts(found.id()).await?.queued;
+            if found.status == RunStatus::Freezing {
+                anyhow::bail!(
+                    "`{}` is copying its readers, and none of them would get it; say `--yes` to cancel the run",
+                    found.slug
+                );
+            }
             let deliveries = if open == 1 { "delivery" } else { "deliveries" };
             anyhow::bail!(
                 "{open} {deliveries} of `{}` would never be sent; say `--yes` to cancel the run",
@@ -185,13 +197,32 @@ impl Cancel {
         }
         println!("{said}");
         if counts.sent > 0 && counts.cancelled > 0 {
-            println!(
-                "mended, it goes to the others with: pressrun send {} --continue",
-                found.slug
-            );
+            println!("{}", rest(app, &found).await?);
         }
         Ok(Exit::Done)
     }
+}
+
+/// How the readers get it whom the cancelled `run` did not reach.
+async fn rest(app: &App, run: &Run) -> anyhow::Result<String> {
+    let (slug, list) = (&run.slug, commands::to_list(app, run).await?);
+    // A second mail or a correction is no first one to those whom it did not reach: said again, it leaves out the others.
+    let (mended, part) = match run.audience.as_str() {
+        "reached" => ("", "--correction --to-reached".to_owned()),
+        "unopened" => {
+            let origin = app.store.run(RunId(run.origin.unwrap_or(0))).await?;
+            let other = origin.filter(|origin| origin.slug != *slug);
+            let part = other.map_or_else(
+                || "--resend".to_owned(),
+                |other| format!("--to-unopened-of {}", other.slug),
+            );
+            ("", part)
+        }
+        _ => ("mended, ", "--continue".to_owned()),
+    };
+    Ok(format!(
+        "{mended}it goes to the others with: pressrun send {slug} {part}{list}"
+    ))
 }
 
 impl Status {
@@ -240,6 +271,9 @@ impl Status {
             exit = Exit::Attention;
         } else if rows.is_empty() {
             println!("no run was ever begun; `pressrun send ISSUE` begins one");
+        }
+        for amiss in setup::amiss(&app.store, &app.config).await? {
+            println!("{}", plain(&amiss));
         }
         for row in &rows {
             let StatusRow { run, counts, .. } = row;

@@ -2,7 +2,7 @@
 
 mod show;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -128,6 +128,12 @@ impl Deliveries {
                 Resolution::Queued => State::Queued,
             };
             let number = run::resolve(app, &found, *seq, state).await?;
+            if let (0, Some(seq)) = (number, seq) {
+                bail!(
+                    "the run of `{}` has no uncertain delivery {seq}",
+                    found.slug
+                );
+            }
             if number > 0 {
                 let what = format!("settled {number} uncertain deliveries as {}", state.name());
                 audit::note(app, &what, &control::about(&found)).await?;

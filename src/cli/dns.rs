@@ -1,5 +1,8 @@
 //! `pressrun dns`: every record to publish, ready to paste.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use anyhow::Context;
 use clap::Args;
 use url::{Host, Url};
@@ -8,7 +11,9 @@ use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit};
 use crate::config::{Config, RelayKind};
 use crate::deliver::signing;
+use crate::dkim::Signer;
 use crate::dkim::publish::{Sender, records, zone};
+use crate::keyfile;
 
 /// Prints every DNS record to publish, ready to paste into a zone file.
 #[derive(Debug, Args)]
@@ -32,8 +37,13 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         .parent()
         .context("the configuration file stands in no folder")?;
     let signers = signing::signers(&config, base, relay)?;
+    let unused = match signs {
+        true => unused_keys(&config, base),
+        false => Vec::new(),
+    };
     let dkim: Vec<_> = signers
         .iter()
+        .chain(unused.iter().map(|(_, signer)| signer))
         .map(|signer| (signer.record_name(), signer.record()))
         .collect();
     let site = host_of("publication.url", &config.publication.url)?;
@@ -73,9 +83,15 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     }
     if !signs {
         println!("; DKIM: relay `{name}` signs; its own pages show the records to publish.\n");
-    } else if signers.is_empty() {
+    } else if signers.is_empty() && unused.is_empty() {
         println!(
             "; DKIM: no key yet, so nothing is signed; `pressrun keys dkim --selector NAME` makes one.\n"
+        );
+    }
+    for (file, signer) in &unused {
+        println!(
+            "; DKIM: nothing is signed with `{file}` yet; once {} is published, name it in [dkim].\n",
+            signer.record_name()
         );
     }
     print!("{}", zone(&records));
@@ -103,6 +119,31 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         ),
     }
     Ok(Exit::Done)
+}
+
+/// Keys that `pressrun keys dkim` has left beside the configuration, which does not name them yet: their records come
+/// first, and the signatures after.
+fn unused_keys(config: &Config, base: &Path) -> Vec<(String, Signer)> {
+    let dkim = &config.dkim;
+    let domain = dkim.domain.as_deref();
+    let domain = domain.unwrap_or_else(|| config.from.address.domain());
+    let named = [&dkim.key, &dkim.ed25519_key];
+    let files = fs::read_dir(base).into_iter().flatten().flatten();
+    let mut unused: Vec<(String, Signer)> = files
+        .filter_map(|file| {
+            let name = file.file_name().into_string().ok()?;
+            let selector = name.strip_prefix("dkim-")?.strip_suffix(".pem")?;
+            let is_named = |key: &Option<PathBuf>| key.as_deref() == Some(Path::new(&name));
+            if named.into_iter().any(is_named) {
+                return None;
+            }
+            let pem = keyfile::read(&file.path(), "DKIM key", "").ok()?;
+            let signer = Signer::from_pem(domain, selector, &pem).ok()?;
+            Some((name, signer))
+        })
+        .collect();
+    unused.sort_by(|one, other| one.0.cmp(&other.0));
+    unused
 }
 
 /// The host as others see it; none when it is this machine by a name that only it knows.

@@ -263,7 +263,10 @@ pub(crate) async fn summary(app: &App, id: RunId) -> anyhow::Result<Exit> {
         println!("    pressrun deliveries {name} --state failed");
     }
     if reached_nobody(run, &counts) {
-        println!("  nobody got it: `pressrun deliveries {name}` says why");
+        match run.recipients {
+            0 => println!("  nobody got it: nobody whom it was for was there when it began"),
+            _ => println!("  nobody got it: `pressrun deliveries {name}` says why"),
+        }
     }
     Ok(match balanced && !needs_a_person(run, &counts) {
         true => Exit::Done,
@@ -281,5 +284,5 @@ pub(crate) fn needs_a_person(run: &Run, counts: &Counts) -> bool {
 }
 
 fn reached_nobody(run: &Run, counts: &Counts) -> bool {
-    run.status == RunStatus::Finished && run.recipients > 0 && counts.sent + counts.uncertain == 0
+    run.status == RunStatus::Finished && counts.sent + counts.uncertain == 0
 }

@@ -27,6 +27,14 @@ const SINK: &str = "smtp://127.0.0.1:2525";
 /// Where the database stands.
 const DATABASE: &str = "sqlite:pressrun.db";
 
+/// What of the folder git may have: what the author writes. Keys, passwords and readers it never sees, under whatever
+/// name a backup or an export of them comes to lie here.
+const GITIGNORE: &str = "# Keys, passwords and readers stay out of git; what you write goes in.
+/*
+!/.gitignore
+!/emails/
+";
+
 #[derive(Debug, Args)]
 pub struct Init {
     /// The folder; it is made if it is not there.
@@ -82,6 +90,12 @@ pub(super) async fn run(init: &Init) -> anyhow::Result<Exit> {
     let fresh = !emails.exists();
     Publication::write_defaults(&emails)?;
     note("emails", "themes, system mails and issues", fresh);
+    let ignored = write_new(&init.dir.join(".gitignore"), GITIGNORE)?;
+    note(
+        ".gitignore",
+        "keeps keys, passwords and readers out of git, and lets `emails` in",
+        ignored,
+    );
     if !made.is_empty() {
         print(&format!("made in `{dir}`:\n{}", pairs(&made)))?;
     }

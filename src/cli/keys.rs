@@ -135,6 +135,7 @@ async fn note(cli: &Cli, what: &str, id: u8) -> anyhow::Result<Exit> {
 
 /// Gives the number of the new key, which the database has given to no other.
 async fn rotate(config: &Path, with: &Config, path: &Path, yes: bool) -> anyhow::Result<u8> {
+    let _held = Keyring::hold(path)?;
     let mut keyring = Keyring::load(path)?;
     // A key that has leaked is rotated also while the database is away: whoever notes it afterwards says so.
     let app = App::from_file_soon(config, true).await.ok();
@@ -192,6 +193,7 @@ async fn rotate(config: &Path, with: &Config, path: &Path, yes: bool) -> anyhow:
 
 /// Lets a key sign that was made before; false where it does.
 fn activate(path: &Path, id: u8) -> anyhow::Result<bool> {
+    let _held = Keyring::hold(path)?;
     let mut keyring = Keyring::load(path)?;
     match keyring.state(id) {
         None => bail!("the keyring has no key `{id}`; `pressrun keys list` shows those it has"),
@@ -212,6 +214,7 @@ fn activate(path: &Path, id: u8) -> anyhow::Result<bool> {
 
 /// False where it was revoked before.
 fn revoke(path: &Path, id: u8, yes: bool) -> anyhow::Result<bool> {
+    let _held = Keyring::hold(path)?;
     let mut keyring = Keyring::load(path)?;
     match keyring.state(id) {
         None => bail!("the keyring has no key `{id}`; `pressrun keys list` shows those it has"),

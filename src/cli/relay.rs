@@ -122,6 +122,9 @@ async fn show(app: &App, name: &str, json: bool) -> anyhow::Result<Exit> {
     ];
     rows.extend(report.caps.iter().map(cap));
     print(&format!("{}\n{}", report.name, pairs(&rows)))?;
+    for one in &report.amiss {
+        print(&format!("  {}\n", plain(one)))?;
+    }
     for line in states(report) {
         print(&format!("  {line}\n"))?;
     }

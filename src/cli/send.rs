@@ -6,6 +6,7 @@
 pub(crate) mod ask;
 pub(crate) mod foreground;
 mod replace;
+mod rest;
 pub(crate) mod resume;
 pub(crate) mod test;
 
@@ -21,7 +22,7 @@ use crate::cli::signal::Stop;
 use crate::cli::{Cli, Exit, audit, control, rehearse, signal};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
-use crate::deliver::{self, setup, state};
+use crate::deliver::{self, charge, setup, state};
 use crate::diagnostic::Diagnostic;
 use crate::issue::given::Titles;
 use crate::lists;
@@ -29,7 +30,7 @@ use crate::preflight;
 use crate::publication::{self, Built};
 use crate::run::guards::{self, Guard, PROMO_LINT, sender};
 use crate::run::plan::{self, Part, Planned, SubjectTest, Wishes};
-use crate::run::{self, whom, why};
+use crate::run::{self, commands, whom, why};
 use crate::schedule::on_the_wall;
 use crate::status::RunStatus;
 use crate::store::audience::Whom;
@@ -209,7 +210,10 @@ impl Send {
         }
         let found = lists::find(app, list).await?;
         let (slug, revision) = (built.compiled.slug.clone(), built.compiled.hash());
-        let planned = plan::plan(app, &wishes, &slug, &revision, found.id).await?;
+        let mut planned = plan::plan(app, &wishes, &slug, &revision, found.id).await?;
+        let built = self
+            .under_the_winner(app, built, &titles, &mut planned)
+            .await?;
         self.say_what(&slug, list, &planned)?;
         let mut promos = self.preflight(app, &built, list, &planned).await?;
         if let Some(other) = &other {
@@ -267,13 +271,9 @@ impl Send {
 
     fn wishes(&self, app: &App, built: &Built, other: Option<&Built>) -> Wishes {
         let slug = &built.compiled.slug;
-        let said = |built: &Built| {
-            let front = &built.issue.front;
-            front.subject.clone().unwrap_or_else(|| front.title.clone())
-        };
         let test = other.map(|other| SubjectTest {
-            a: said(built),
-            b: said(other),
+            a: rest::subject(built),
+            b: rest::subject(other),
             revision_b: other.compiled.hash(),
             share: self.share.clone(),
             after: self.after,
@@ -323,14 +323,15 @@ impl Send {
                 "run {} of `{slug}` is begun; `pressrun serve` sends it, `pressrun status` shows it",
                 run.id
             );
-            note_if_nobody_sends(app).await?;
+            note_if_nobody_sends(app, Some(run)).await?;
             return Ok(Exit::Done);
         }
         if run.status == RunStatus::Scheduled {
             let wait = Timestamp(run.start_at.unwrap_or(0)).since(app.clock.now());
             eprintln!(
-                "it leaves in {}; Ctrl-C, or `pressrun cancel {slug}`, takes it back",
-                crate::schedule::span(wait)
+                "it leaves in {}; Ctrl-C, or `pressrun cancel {}`, takes it back",
+                crate::schedule::span(wait),
+                run::name(app, run).await?
             );
         }
         send_and_follow(app, run.id(), stop).await
@@ -347,20 +348,26 @@ impl Send {
         let Run {
             id, slug, status, ..
         } = run;
+        let (name, to) = (
+            run::name(app, run).await?,
+            commands::to_list(app, run).await?,
+        );
         match status {
-            RunStatus::Paused | RunStatus::Held => {
-                bail!("run {id} of this issue is {status}; go on with `pressrun resume {slug}`")
-            }
+            RunStatus::Paused | RunStatus::Held => bail!(
+                "run {id} of this issue is {status}; go on with `{}`",
+                commands::resume(app, run).await?
+            ),
             RunStatus::Scheduled if run.is_overdue(app.clock.now()) => bail!(
-                "the hour of run {id} of this issue has passed, and nobody was there to send it; go on with `pressrun \
-                 resume {slug}`"
+                "the hour of run {id} of this issue has passed, and nobody was there to send it; go on with `{}`",
+                commands::resume(app, run).await?
             ),
             RunStatus::Scheduled => bail!(
-                "run {id} of this issue is scheduled; `pressrun send {slug} --replace` gives it the content of \
-                 now, `pressrun cancel {slug}` takes it back, `pressrun why {slug}` says when it starts"
+                "run {id} of this issue is scheduled; `pressrun send {slug}{to} --replace` gives it the content of now, \
+                 `pressrun cancel {name}` takes it back, `pressrun why {name}` says when it starts"
             ),
-            _ if wishes.part != Part::All || wishes.to.is_some() => bail!(
-                "run {id} of this issue is {status}; let it end, or cancel it first with `pressrun cancel {slug}`"
+            _ if self.is_of_its_own(wishes) => bail!(
+                "run {id} of this issue is {status} as it was begun, and takes nothing of what is asked now; let it \
+                 end, or cancel it first with `pressrun cancel {name}`"
             ),
             _ => eprintln!("run {id} of this issue is under way and goes on as it was begun"),
         }
@@ -368,10 +375,27 @@ impl Send {
             println!(
                 "run {id} of `{slug}` is begun; `pressrun serve` sends it, `pressrun status` shows it"
             );
-            note_if_nobody_sends(app).await?;
+            note_if_nobody_sends(app, Some(run)).await?;
             return Ok(Exit::Done);
         }
         send_and_follow(app, run.id(), stop).await
+    }
+
+    /// Whether it asks for a run that is another than the plain one: to some readers, at its hour, at its pace.
+    fn is_of_its_own(&self, wishes: &Wishes) -> bool {
+        let said = [
+            &self.at,
+            &self.at_local,
+            &self.rate,
+            &self.stages,
+            &self.subject_b,
+        ];
+        wishes.part != Part::All
+            || wishes.to.is_some()
+            || said.into_iter().any(Option::is_some)
+            || self.over.is_some()
+            || self.monthly
+            || !self.relay.is_empty()
     }
 
     /// Tells every finding, and refuses what is an error: by the lints for the day of the start, and in any
@@ -424,10 +448,14 @@ impl Send {
     }
 }
 
-/// Who leaves the sending to others is told where there are none.
-async fn note_if_nobody_sends(app: &App) -> anyhow::Result<()> {
+/// Who leaves the sending, of `run` or of anything, to others is told where there are none.
+async fn note_if_nobody_sends(app: &App, run: Option<&Run>) -> anyhow::Result<()> {
     if !deliver::is_sending(app).await? {
         eprintln!("note: no process sends now");
+    } else if let Some(run) = run
+        && !charge::has_in_charge(app, run).await?
+    {
+        eprintln!("note: the `send` at work is another run's, and no `pressrun serve` is there");
     }
     Ok(())
 }

@@ -221,7 +221,10 @@ async fn send(app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         }
         match taken {
             Taken::Engine(engine) => {
-                tell_under_way(&app).await?;
+                // It is a courtesy, and no reason not to send.
+                if let Err(error) = tell_under_way(&app).await {
+                    tracing::warn!("what is under way cannot be told now: {error:#}");
+                }
                 return engine.run().await;
             }
             Taken::Busy if !told => {

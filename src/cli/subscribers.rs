@@ -25,6 +25,7 @@ use crate::subscriber::field::Fields;
 use crate::subscriber::tag::Tag;
 use crate::subscriber::{List, Status, clean_name};
 
+mod data;
 mod import;
 mod imports;
 mod inactive;
@@ -69,6 +70,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Writes all that is kept of one reader as JSON, for her who asks for it. The link in her mailbox does the same; a
+    /// suppressed address gets none, so make sure that it is she who asks.
+    Data(data::Data),
     /// Takes one reader off a list; only the reader can come back.
     Remove {
         /// The reader's address.
@@ -77,8 +81,9 @@ pub enum Command {
         #[arg(long)]
         list: String,
     },
-    /// Erases a reader who asks for it: address, name, fields and copies go for good, and a keyed hash stays, by
-    /// which no import and no form brings the address back.
+    /// Erases a reader who asks for it, by the link in her mailbox or, where nothing is mailed to it, otherwise: address,
+    /// name, fields and copies go for good, and a keyed hash stays, by which no import and no form brings the address
+    /// back.
     Erase {
         /// The reader's address.
         address: EmailAddress,
@@ -183,6 +188,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
         }
         Command::Add(add) => put(&app, add).await?,
         Command::Show { who, json } => show::run(&app, who, *json).await?,
+        Command::Data(data) => data::run(&app, data).await?,
         Command::Remove { address, list } => remove(&app, address, list).await?,
         Command::Erase { address, yes } => erase(&app, address, *yes).await?,
         Command::Export(export) => write_out(&app, export).await?,

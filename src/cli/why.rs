@@ -1,9 +1,11 @@
 //! `pressrun why`: in one sentence, why a run stands where it stands.
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::output::{print, print_json};
 use crate::cli::{Cli, Exit};
+use crate::deliver::setup;
 use crate::run::{self, why};
 use crate::terminal::plain;
 
@@ -29,9 +31,15 @@ pub(super) async fn run(cli: &Cli, arguments: &Arguments) -> anyhow::Result<Exit
         Some(_) => None,
         None => why::doubt(&app).await?,
     };
+    let amiss = match arguments.issue {
+        Some(_) => Vec::new(),
+        None => setup::amiss(&app.store, &app.config).await?,
+    };
     if arguments.json {
         let doubt = doubt.iter().map(serde_json::to_value);
         let each = doubt.chain(found.iter().map(serde_json::to_value));
+        let senders = |sentence| Ok(json!({ "cause": "senders", "sentence": sentence }));
+        let each = each.chain(amiss.iter().map(senders));
         print_json(&each.collect::<Result<Vec<_>, _>>()?)?;
         return Ok(Exit::Done);
     }
@@ -43,6 +51,10 @@ pub(super) async fn run(cli: &Cli, arguments: &Arguments) -> anyhow::Result<Exit
     }
     for one in &found {
         text.push_str(&plain(&one.sentence));
+        text.push('\n');
+    }
+    for one in &amiss {
+        text.push_str(&plain(one));
         text.push('\n');
     }
     print(&text)?;

@@ -9,9 +9,10 @@ use std::fmt;
 use toml::de::{DeTable, DeValue};
 
 use super::schema::{Key, Kind, Schema, join, pattern_of, plain};
+use super::spelling;
 
-/// Variables that begin so and have a `__` are settings.
-const PREFIX: &str = "PRESSRUN_";
+/// Variables that begin so and have a `__` are settings; `spelling` knows what others are meant by.
+pub(super) const PREFIX: &str = "PRESSRUN_";
 
 /// Every key that is set, by its dotted path.
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ impl Settings {
         let mut problems = Problems::default();
         settings.read_file(text, &mut problems);
         let mut variables: Vec<_> = environment
-            .filter(|(name, _)| name.starts_with(PREFIX) && name.contains("__"))
+            .filter(|(name, _)| spelling::is_setting(name))
             .collect();
         variables.sort();
         for (variable, value) in variables {
@@ -250,7 +251,15 @@ impl Settings {
             None => self.read_secret(variable, &path, value)?,
         };
         let Some(key) = schema.key(&target) else {
-            return Err(unknown(&path, section, name, "key"));
+            // Written with one underscore where two divide, it is a key of no section.
+            let meant = match variable.contains("__") {
+                true => spelling::underscored(variable),
+                false => spelling::meant(variable),
+            };
+            return Err(match meant {
+                Some(meant) => format!("is no setting; did you mean `{meant}`?"),
+                None => unknown(&path, section, name, "key"),
+            });
         };
         let value = fit(key, &target, from_text(Kind::of(&key.example), &text))?;
         let origin = Origin::Environment(variable.to_owned());

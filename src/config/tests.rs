@@ -66,10 +66,7 @@ fn the_environment_stands_over_the_file_and_secrets_may_stand_in_files() {
             ("PRESSRUN_SEND__JITTER", "0"),
             ("PRESSRUN_SEND__RETRY", "[\"2s\", \"3s\"]"),
             ("PRESSRUN_TRACKING__OPENS", "false"),
-            (
-                "PRESSRUN_TEST_POSTGRES",
-                "no setting: it has no double underscore",
-            ),
+            ("PRESSRUN_TEST_POSTGRES", "no setting: our tests read it"),
         ],
     )
     .expect("a whole configuration");
@@ -236,6 +233,21 @@ fn a_wrong_variable_is_told_by_name_and_never_shows_a_secret() {
             "PRESSRUN_HTTP__PUBIC",
             "x",
             "`http.pubic` is not a key; did you mean `public`?",
+        ),
+        (
+            "PRESSRUN_HTTP__TRUSTED_PROXIES",
+            "10.0.0.0/8, 192.0.2.9/24",
+            "`http.trusted_proxies`: `192.0.2.9/24` has more bits than its first 24; write `192.0.2.0/24`",
+        ),
+        (
+            "PRESSRUN_HTTP_PUBLIC",
+            "x",
+            "is no setting; did you mean `PRESSRUN_HTTP__PUBLIC`?",
+        ),
+        (
+            "PRESSRUN_RELAY_MAIN__PASSWORD",
+            "canary",
+            "is no setting; did you mean `PRESSRUN_RELAY__MAIN__PASSWORD`?",
         ),
         (
             "PRESSRUN_HTTP__CONNECTIONS",

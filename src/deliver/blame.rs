@@ -3,7 +3,8 @@
 //! Promises: the same text five times running, or more than a fifth of the last fifty attempts, is the
 //! relay speaking of the run; the recipients it was said to go back to the queue. So is a relay that knows none of
 //! ten recipients running: no list is that dead. At the end of a run fewer are enough, for no more can come. Whoever is
-//! refused once more after a person has looked is refused.
+//! refused once more after a person has looked is refused, and so is everyone behind, until the relay has shown by
+//! fifty copies running that it knows readers: what it refuses then is judged anew.
 
 use std::collections::VecDeque;
 
@@ -14,6 +15,9 @@ const WINDOW: usize = 50;
 const SHARE: usize = 10;
 /// Refused recipients running that make the relay the one that is wrong.
 pub(crate) const UNKNOWN: usize = 10;
+/// Copies taken running by which a relay that was believed to know dead readers shows that it knows others: from then
+/// on it may be wrong again.
+pub(crate) const PROVEN: usize = 50;
 
 /// One copy that was refused for good, its recipient not being to blame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,26 +51,48 @@ enum Readers {
     Counted,
     /// It is the relay that is wrong.
     Doubted,
-    /// A person has seen it, and let the run go on.
-    Believed,
+    /// A person has seen it, and let the run go on. So many copies were taken since, running.
+    Believed(usize),
 }
 
 impl Blame {
+    /// Of a run that a person let go on though the relay had refused reader after reader.
+    pub(crate) fn believing() -> Blame {
+        Blame {
+            readers: Readers::Believed(0),
+            ..Blame::default()
+        }
+    }
+
+    /// Whether what it refuses of readers stands.
+    pub(crate) fn believes(&self) -> bool {
+        matches!(self.readers, Readers::Believed(_))
+    }
+
     /// Notes an attempt that was not refused in such a way.
     pub(crate) fn accepted(&mut self) {
         self.note(None);
         self.taken = true;
         self.unknown.clear();
+        if let Readers::Believed(taken) = self.readers {
+            self.readers = match taken + 1 {
+                taken if taken < PROVEN => Readers::Believed(taken),
+                _ => Readers::Counted,
+            };
+        }
     }
 
     /// Notes a refusal of a recipient, who was put back from here before, or was not. Gives the recipients to put back
     /// once it is the relay that is wrong.
     pub(crate) fn unknown(&mut self, key: DeliveryKey, again: bool) -> Option<Vec<DeliveryKey>> {
         match self.readers {
-            Readers::Believed => None,
             Readers::Doubted => Some(vec![key]),
+            Readers::Believed(_) => {
+                self.readers = Readers::Believed(0);
+                None
+            }
             Readers::Counted if again => {
-                self.readers = Readers::Believed;
+                self.readers = Readers::Believed(0);
                 None
             }
             Readers::Counted => {
@@ -131,7 +157,7 @@ impl Blame {
 
 #[cfg(test)]
 mod tests {
-    use super::{Blame, Refusal};
+    use super::{Blame, PROVEN, Refusal};
     use crate::id::{DeliveryKey, RunId};
 
     fn key(seq: u32) -> DeliveryKey {
@@ -207,6 +233,26 @@ mod tests {
         let mut blame = Blame::default();
         assert_eq!(blame.unknown(key(10), true), None);
         assert!((20..60).all(|seq| blame.unknown(key(seq), false).is_none()));
+    }
+
+    #[test]
+    fn a_persons_yes_counts_until_the_relay_has_taken_fifty_running() {
+        let mut blame = Blame::believing();
+        let refused = |blame: &mut Blame, seqs: std::ops::Range<u32>| {
+            let mut back = seqs.map(|seq| blame.unknown(key(seq), false));
+            back.find_map(|back| back)
+        };
+        assert_eq!(refused(&mut blame, 0..200), None);
+        for seq in 0..PROVEN as u32 {
+            blame.accepted();
+            assert_eq!(blame.unknown(key(seq), false), None, "none of them running");
+        }
+        assert!(blame.believes());
+        (0..PROVEN).for_each(|_| blame.accepted());
+        assert!(!blame.believes());
+        assert_eq!(refused(&mut blame, 300..309), None);
+        let back = blame.unknown(key(309), false).expect("the tenth");
+        assert_eq!(back, (300..310).map(key).collect::<Vec<_>>());
     }
 
     #[test]

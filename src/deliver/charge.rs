@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::deliver::is_sending;
 use crate::id::RunId;
 use crate::status::RunStatus;
+use crate::store::relays::ToldSender;
 use crate::store::runs::Run;
 
 /// Which runs an engine looks after.
@@ -54,7 +55,7 @@ impl Charge {
     }
 
     /// Senders of before tell none, and have all.
-    fn read(text: Option<&str>) -> Charge {
+    pub(super) fn read(text: Option<&str>) -> Charge {
         let read = text.and_then(|text| serde_json::from_str(text).ok());
         read.unwrap_or_default()
     }
@@ -84,8 +85,8 @@ async fn charges(app: &App) -> anyhow::Result<Option<Vec<Charge>>> {
     if !is_sending(app).await? {
         return Ok(None);
     }
-    let told = app.store.told_charges().await?;
-    let read = |told: &Option<String>| Charge::read(told.as_deref());
+    let told = app.store.told_senders().await?;
+    let read = |told: &ToldSender| Charge::read(told.charge.as_deref());
     Ok(Some(told.iter().map(read).collect()))
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Promises: pure. One is to blame once it has ended two connections and the relay took other mail in between; or,
 //! where there was no other mail to take, once it has ended eight. Before that it may have been chance, or the relay.
-//! One that was to blame is so again at the next it ends, if other mail was taken since. Where connections end at one
+//! One that was to blame is so again at the next it ends, if other mail was taken since; and one that was so beside others
+//! at each, also where it is alone later: nothing else waits for it. Where connections end at one
 //! after the other after the same number of messages, it is that number.
 
 use std::collections::HashMap;
@@ -46,8 +47,9 @@ struct Seen {
     between: u32,
     /// What was taken when it ended the last one.
     served: u64,
-    /// It was found guilty.
+    /// It was found guilty, and beside others who were served.
     guilty: bool,
+    beside: bool,
 }
 
 impl Culprits {
@@ -104,6 +106,7 @@ impl Culprits {
             between: 0,
             served,
             guilty: false,
+            beside: false,
         });
         let others = seen.served != served;
         seen.times += 1;
@@ -111,8 +114,9 @@ impl Culprits {
             seen.between += 1;
             seen.served = served;
         }
+        seen.beside |= seen.between >= BETWEEN_OTHERS;
         let again = seen.guilty && others;
-        let guilty = again || seen.between >= BETWEEN_OTHERS || seen.times >= alone;
+        let guilty = again || seen.beside || seen.times >= alone;
         if guilty {
             (seen.times, seen.between, seen.guilty) = (0, 0, true);
         }
@@ -152,15 +156,10 @@ mod tests {
         culprits.served();
         assert!(!culprits.ended(key(2), 0));
         assert!(culprits.ended(key(1), 0));
-        assert!(
-            !culprits.ended(key(1), 0),
-            "nobody was served since: it may be the relay"
-        );
-        culprits.served();
-        assert!(
-            culprits.ended(key(1), 0),
-            "whoever was guilty is so at once where others are served"
-        );
+        for _ in 0..3 {
+            assert!(culprits.ended(key(1), 0), "alone or not");
+        }
+        assert!(!culprits.ended(key(2), 0), "the other is none");
     }
 
     #[test]

@@ -26,12 +26,13 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::Relay;
 use crate::deliver::direct::dial::Dialler;
-use crate::deliver::direct::domains::{Domain, Known, State};
+use crate::deliver::direct::domains::{Domain, Known, State, Unreached as Domains};
 use crate::deliver::direct::line::Line;
 use crate::deliver::direct::memory::Written;
 use crate::deliver::direct::policies::Policies;
@@ -48,8 +49,10 @@ use crate::id::RunId;
 use crate::lock::lock;
 use crate::mx::health::Waits;
 use crate::mx::provider::Providers;
+use crate::schedule::shown;
 use crate::smtp::error::{Phase, SessionError};
 use crate::smtp::tls::TlsClient;
+use crate::terminal::counted;
 
 /// Domains looked up at a time.
 const LOOKUPS: usize = 64;
@@ -62,6 +65,10 @@ const JOBS_LEAST: usize = 1024;
 const SHARE: usize = 8;
 /// Everything is looked at again after this time, whatever happened.
 const LOOK: Duration = Duration::from_millis(200);
+/// Domains that fail for less are no news beside those that do not.
+const LASTING: Duration = Duration::from_secs(60);
+/// Between two looks for domains that no mail gets through to, which go through all of them.
+const NAMES: Duration = Duration::from_secs(2);
 
 /// One relay of kind `mx`, at work.
 pub(crate) struct Direct {
@@ -77,6 +84,8 @@ pub(crate) struct Direct {
     node: String,
     relay: String,
     written: Mutex<Written>,
+    /// What was last seen of domains that no mail gets through to, and when.
+    seen: Mutex<Option<(Instant, Option<Domains>)>>,
     /// The router looks again: a job came or went, a connection ended or failed.
     changed: Notify,
     /// A connection that waits for a job looks again.
@@ -142,6 +151,7 @@ impl Direct {
             node: node_name(app),
             relay: name.to_owned(),
             written: Mutex::default(),
+            seen: Mutex::default(),
             changed: Notify::new(),
             filled: Notify::new(),
         })
@@ -248,12 +258,64 @@ impl Direct {
     pub(crate) fn trouble(&self) -> Option<(String, Timestamp, Timestamp)> {
         let now = self.app.clock.now();
         let state = self.state();
-        state.nameserver(now).or_else(|| state.pools.trouble(now))
+        state.nameserver(now).or_else(|| {
+            let all = state.pools.trouble(now)?;
+            Some(self.unreached(&state, now).unwrap_or(all))
+        })
     }
 
-    /// One provider of many that is left alone for what it refused: why, since when, and when it is tried next.
+    /// One provider of many that is left alone for what it refused, or domains that no mail gets through to: why, since
+    /// when, and when it is tried next.
     pub(crate) fn left_alone(&self) -> Option<(String, Timestamp, Timestamp)> {
-        self.state().pools.left_alone(self.app.clock.now())
+        let now = self.app.clock.now();
+        let state = self.state();
+        let alone = state.pools.left_alone(now);
+        alone.or_else(|| {
+            let unreached = self.unreached(&state, now)?;
+            (now.since(unreached.1) >= LASTING).then_some(unreached)
+        })
+    }
+
+    /// For whom mail waits while direct delivery has failed as a whole.
+    pub(crate) fn waited_for(&self) -> Option<String> {
+        let unreached = self.domains(&self.state(), self.app.clock.now())?;
+        Some(format!("mail waits for {}", self.each(&unreached)))
+    }
+
+    /// The domains that no mail gets through to, as of a moment ago: there may be tens of thousands of others.
+    fn domains(&self, state: &State, now: Timestamp) -> Option<Domains> {
+        let mut seen = lock(&self.seen);
+        if let Some((at, found)) = &*seen
+            && at.elapsed() < NAMES
+        {
+            return found.clone();
+        }
+        let found = state.unreached(now);
+        *seen = Some((Instant::now(), found.clone()));
+        found
+    }
+
+    fn unreached(&self, state: &State, now: Timestamp) -> Option<(String, Timestamp, Timestamp)> {
+        let unreached = self.domains(state, now)?;
+        let why = format!(
+            "mail to all other domains goes out, and none gets through to {}",
+            self.each(&unreached)
+        );
+        Some((why, unreached.since, unreached.next))
+    }
+
+    /// Each domain with why, and until when it is tried.
+    fn each(&self, unreached: &Domains) -> String {
+        let (send, zone) = (&self.app.config.send, &self.app.config.publication.timezone);
+        let each = unreached.named.iter().map(|(name, since, why)| {
+            let until = shown(since.after(send.give_up), zone);
+            format!("{name} ({why}; tried until {until} at least)")
+        });
+        let each: Vec<String> = each.collect();
+        match unreached.more {
+            0 => each.join(", "),
+            more => format!("{} and {}", each.join(", "), counted(more, "other domain")),
+        }
     }
 
     /// Brings jobs to their pools. Gives the domains that have to be looked up first.

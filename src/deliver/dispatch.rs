@@ -32,6 +32,8 @@ const FREEZE_STEP: u32 = 4096;
 const LEASES: u32 = 4;
 /// Between two looks for runs that somebody cancelled in part.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Between two looks at the database's clock, and at what other senders have told.
+const OTHERS: Duration = Duration::from_secs(1);
 /// The heartbeat of the generation guard.
 const BEAT: Duration = Duration::from_secs(30);
 
@@ -51,6 +53,9 @@ pub(super) struct Memory {
     awake: Option<(Timestamp, Duration)>,
     /// The wall clock and the machine's own: they show one that was set.
     clocks: Clocks,
+    /// When it was looked at the others and the database's clock, and by how much ours was told to be ahead of it.
+    heard: Option<Instant>,
+    ahead: i64,
     watched: Watched,
     telling: Telling,
     standing: Standing,
@@ -75,7 +80,10 @@ enum Standing {
 impl Engine {
     /// Works until the engine is told to stop. Faults of the store are waited out.
     pub(super) async fn dispatch(&self) -> anyhow::Result<()> {
-        let mut memory = Memory::default();
+        let mut memory = Memory {
+            ahead: self.shared.app.clock.ahead(),
+            ..Memory::default()
+        };
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut renewed = Instant::now();
@@ -125,6 +133,9 @@ impl Engine {
             ),
             Err(error) => tracing::error!(%error, "the leases could not be renewed"),
         }
+        if let Err(error) = self.give_back_unknown().await {
+            tracing::error!(%error, "it could not be asked which blocks are leased");
+        }
         if !app.store.is_sqlite()
             && let Err(error) = self.reap().await
         {
@@ -135,14 +146,21 @@ impl Engine {
 
     async fn round(&self, memory: &mut Memory) -> Result<(), StoreError> {
         let shared = &self.shared;
+        if memory.heard.is_none_or(|heard| heard.elapsed() >= OTHERS) {
+            self.mind_others(&mut memory.ahead).await?;
+            memory.heard = Some(Instant::now());
+        }
         self.give_back_finished().await?;
-        if self.journal.is_pending()
-            && let Err(error) = self.journal.bring_in(&shared.app.store).await
-        {
-            tracing::error!(
-                "readers who left wait in the journal, and nothing is taken up: {error:#}"
-            );
-            return Ok(());
+        match self.journal.bring_in(&shared.app.store).await {
+            Ok(true) => {}
+            // Whoever is at it is soon done.
+            Ok(false) => return Ok(()),
+            Err(error) => {
+                tracing::error!(
+                    "readers who left wait in the journal, and nothing is taken up: {error:#}"
+                );
+                return Ok(());
+            }
         }
         if self.is_full(memory) {
             return Ok(());
@@ -164,8 +182,12 @@ impl Engine {
                 .get(id)
                 .is_none_or(|known: &Arc<Run>| known.since != run.since)
         };
-        for (id, _) in memory.runs.iter().filter(|(id, run)| anew(*id, run)) {
-            shared.forgive(*id);
+        for (id, run) in &memory.runs {
+            if anew(id, run) {
+                shared.forgive(run);
+            } else if let Some(left) = shared.believed_no_more(run) {
+                shared.app.store.set_doubted(*id, &left).await?;
+            }
         }
         let froze = |id, run: &Run| {
             before
@@ -182,7 +204,7 @@ impl Engine {
         // The time that the guard looked at is the time by which jobs are taken up: a clock that jumps meanwhile makes
         // none due and none old.
         let now = shared.app.clock.now();
-        if self.is_doubtful(memory, now).await || self.may_not_sign(memory, now).await? {
+        if self.is_doubtful(memory, now).await || self.may_not_sign(memory).await? {
             return Ok(());
         }
         self.beat(memory).await;
@@ -363,22 +385,6 @@ impl Engine {
                     Some(why),
                     app.clock.now(),
                 )
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Gives blocks back whose jobs are all settled.
-    pub(super) async fn give_back_finished(&self) -> Result<(), StoreError> {
-        let mut by_run: HashMap<RunId, Vec<u32>> = HashMap::new();
-        for (run, block) in self.shared.done.take() {
-            by_run.entry(run).or_default().push(block);
-        }
-        for (run, blocks) in by_run {
-            self.shared
-                .app
-                .store
-                .release_blocks(run, self.boot, &blocks)
                 .await?;
         }
         Ok(())

@@ -33,6 +33,8 @@ pub(crate) struct Attempt {
     pub fraction: f64,
     /// Whether it is known that connections end because of this delivery.
     pub to_blame: bool,
+    /// The keyed hash of the address that was named; none where it is no reader's, or was not refused for good.
+    pub address: Option<[u8; 32]>,
 }
 
 /// The outcome, and what else the answer says.
@@ -100,7 +102,9 @@ pub(crate) fn judge(config: &Send, attempt: &Attempt, stage: Stage, reply: Reply
             marked: attempt.marked,
             at: attempt.now,
             charged,
-            suppress: verdict == Verdict::Bounced { suppress: true },
+            suppress: attempt
+                .address
+                .filter(|_| verdict == Verdict::Bounced { suppress: true }),
             failure,
         },
         concerns,
@@ -142,7 +146,7 @@ pub(crate) fn put_off(
         marked: attempt.marked,
         at: attempt.now,
         charged: true,
-        suppress: false,
+        suppress: None,
         failure: Some(Failure {
             stage: Some(stage),
             reason,
@@ -181,13 +185,16 @@ pub(crate) fn uncertain(config: &Send, attempt: &Attempt, why: String) -> Outcom
     }
 }
 
-/// A delivery expires by its age, but not at its first try: a run that was held for days is no fault of
-/// its readers. System mails and reopened runs have no age to go by, so the waits so far count as well.
+/// Tries before which no delivery expires by its age: what held it up in between, a relay that was down or a run that
+/// was held, is no fault of its reader's, and a greylist that forgot her takes her at the next.
+const TRIES: u32 = 3;
+
+/// A delivery expires by its age, but not before it was tried often enough. System mails and reopened runs have no age to go by, so the waits so far count as well.
 fn deferred(config: &Send, attempt: &Attempt, reply: Reply) -> Outcome {
     let before = u32::try_from(attempt.attempts).unwrap_or(u32::MAX);
     let aged = attempt.age >= config.give_up;
     let waited = retry::waited(&config.retry, before);
-    if before > 0 && (aged || waited >= config.give_up) {
+    if before + 1 >= TRIES && (aged || waited >= config.give_up) {
         return Outcome::Expired(reply);
     }
     let (schedule, now) = (&config.retry, attempt.now);

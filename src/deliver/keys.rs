@@ -1,7 +1,7 @@
 //! Whether this process may sign: by the keyring's file as it is now, and by what the database knows of its keys.
 //!
 //! Promises: no copy is signed with a key that the file no longer calls active or that was revoked on another machine;
-//! a run is held rather than sent with links that are dead.
+//! a run is left to the machines that can sign, and held rather than sent with links that are dead where none can.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,11 +10,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::app::keys;
-use crate::clock::Timestamp;
 use crate::deliver::Engine;
 use crate::deliver::dispatch::Memory;
 use crate::id::RunId;
-use crate::status::RunStatus;
 use crate::store::StoreError;
 use crate::store::runs::Run;
 
@@ -32,16 +30,13 @@ pub(super) struct Signing {
     runs: HashSet<RunId>,
     /// Since when the file cannot be read.
     unread: Option<Instant>,
-    told: bool,
+    /// Why nothing can be signed, as it was told to the others and to the log.
+    told: Option<String>,
 }
 
 impl Engine {
-    /// Whether nothing may be signed now; what is under way is held then.
-    pub(super) async fn may_not_sign(
-        &self,
-        memory: &mut Memory,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    /// Whether nothing may be signed now; what is under way is left to others then, or held.
+    pub(super) async fn may_not_sign(&self, memory: &mut Memory) -> Result<bool, StoreError> {
         let (signing, runs) = (&mut memory.signing, &memory.runs);
         let keyring = &self.shared.app.keyring;
         keyring.look_now();
@@ -58,25 +53,32 @@ impl Engine {
                 Some(doubt.why)
             }
         };
+        let why = why.map(|why| format!("no link can be signed on {}: {why}", self.node));
+        self.tell_unfit(signing, why.as_deref()).await?;
         let Some(why) = why else {
-            signing.told = false;
             return Ok(false);
         };
         signing.fit = None;
-        let why = format!("no link can be signed on {}: {why}", self.node);
-        if !std::mem::replace(&mut signing.told, true) {
-            tracing::error!("nothing is sent: {why}");
-        }
         for run in runs.values().filter(|run| run.id() != RunId::SYSTEM) {
-            let held = RunStatus::Held;
-            self.shared
-                .app
-                .store
-                .set_run_status(run.id(), run.status, held, Some(&why), now)
-                .await?;
+            self.leave_to_signers(run, &why).await?;
         }
         self.shared.retain(|_| false);
         Ok(true)
+    }
+
+    /// Tells the others and the log why nothing can be signed here, or that it can again: each once.
+    async fn tell_unfit(&self, signing: &mut Signing, why: Option<&str>) -> Result<(), StoreError> {
+        if signing.told.as_deref() == why {
+            return Ok(());
+        }
+        let store = &self.shared.app.store;
+        store.tell_unfit(self.boot, why).await?;
+        match why {
+            Some(why) => tracing::error!("nothing is sent by this process: {why}"),
+            None => tracing::info!("links can be signed again"),
+        }
+        signing.told = why.map(str::to_owned);
+        Ok(())
     }
 
     /// Why `kid` may not sign, as the database knows; it is asked when a run begins, another key signs, or after a while.

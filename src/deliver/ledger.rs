@@ -107,6 +107,29 @@ async fn commit_groups(app: App, boot: i64, most: usize, mut incoming: mpsc::Rec
     }
 }
 
+/// Commits outcomes one by one: what the database refuses whenever it is asked holds up none of the others, and its
+/// delivery stays at the dot until a sender reaps it. Gives those that are to be tried again.
+async fn commit_each(app: &App, boot: i64, settled: Vec<Settled>) -> Vec<Settled> {
+    let mut left = Vec::new();
+    for one in settled {
+        let (key, now) = (one.key, app.clock.now());
+        let alone = std::slice::from_ref(&one);
+        match app.store.commit_ledger(boot, alone, &[], now).await {
+            Ok(_) => {}
+            Err(error) if error.is_of_values() => {
+                tracing::error!(
+                    %error,
+                    run.id = key.run.0,
+                    delivery.seq = key.seq,
+                    "the database refuses what became of a delivery, and it is given up"
+                );
+            }
+            Err(_) => left.push(one),
+        }
+    }
+    left
+}
+
 async fn commit(app: &App, boot: i64, group: &mut Vec<Entry>) {
     let mut settled = Vec::new();
     let mut guards = Vec::new();
@@ -141,6 +164,9 @@ async fn commit(app: &App, boot: i64, group: &mut Vec<Entry>) {
                 }
                 // A marker whose commit is in doubt is not asked for again.
                 markers.clear();
+                if error.is_of_values() {
+                    settled = commit_each(app, boot, settled).await;
+                }
                 let outcomes = !settled.is_empty();
                 if outcomes && !(error.is_full() && app.store.make_room()) {
                     tokio::time::sleep(RETRY).await;

@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::config::Relay;
 use crate::deliver::Shared;
 use crate::deliver::relays::LiveRelay;
+use crate::deliver::setup::Caps;
 use crate::deliver::standing::Wait;
 use crate::lock::lock;
 use crate::rate::cap::{Cap, Grant, Unused};
@@ -42,10 +43,10 @@ const SPILLS: Duration = Duration::from_secs(2);
 /// The caps of one relay, and what is at hand of them.
 #[derive(Debug)]
 pub(crate) struct Purse {
-    /// Under the relay's own name.
-    caps: Vec<Cap>,
-    /// The day on which its warm-up began, and the sending domain that is warmed up.
-    warm_up: Option<(Timestamp, String)>,
+    /// The relay's own name, under which its caps are counted.
+    name: String,
+    /// The sending domain.
+    domain: String,
     state: Mutex<State>,
     /// Somebody found it empty.
     wanted: Notify,
@@ -53,6 +54,8 @@ pub(crate) struct Purse {
 
 #[derive(Debug)]
 struct State {
+    /// The lowest of all who send.
+    caps: Caps,
     left: u32,
     /// Rises with each time for which something was granted: what is left of an earlier one is nothing now.
     term: u64,
@@ -123,25 +126,12 @@ impl Full {
 impl Purse {
     /// The purse of the relay `name`; `domain` is what its mail is sent from.
     pub(crate) fn new(name: &str, relay: &Relay, domain: &str) -> Purse {
-        let each = [
-            (Span::Second, relay.per_second),
-            (Span::Minute, relay.per_minute),
-            (Span::Hour, relay.per_hour),
-            (Span::Day, relay.per_day),
-        ];
-        let caps = each.into_iter().filter(|&(_, most)| most > 0);
-        let cap = |(span, most)| Cap {
-            name: name.to_owned(),
-            span,
-            most: u64::from(most),
-        };
-        let rate = Rate::new(relay.per_second, Duration::from_secs(1));
-        let burst = relay.per_second / BURST;
-        let began = relay.warm_up_began();
+        let caps = Caps::of(relay);
         Purse {
-            caps: caps.map(cap).collect(),
-            warm_up: began.map(|began| (began, domain.to_owned())),
+            name: name.to_owned(),
+            domain: domain.to_owned(),
             state: Mutex::new(State {
+                caps,
                 left: 0,
                 term: 0,
                 since: Timestamp(0),
@@ -152,7 +142,7 @@ impl Purse {
                     wanted: false,
                     until: Instant::now(),
                 },
-                bucket: rate.map(|rate| Bucket::new(rate, burst, Timestamp(0))),
+                bucket: bucket(caps, Timestamp(0)),
                 begun: Instant::now(),
                 spilled: None,
             }),
@@ -162,7 +152,25 @@ impl Purse {
 
     /// Whether there is no cap.
     fn is_bottomless(&self) -> bool {
-        self.caps.is_empty() && self.warm_up.is_none()
+        self.state().caps == Caps::default()
+    }
+
+    /// Goes by these caps from now on: the lowest that any sender has. False where it does already.
+    pub(crate) fn heed(&self, caps: Caps) -> bool {
+        let mut state = self.state();
+        if state.caps == caps {
+            return false;
+        }
+        if state.caps.per_second != caps.per_second {
+            let now = state.at(Instant::now());
+            state.bucket = bucket(caps, now);
+        }
+        state.caps = caps;
+        // What is at hand was granted under others; it was counted, and is not used.
+        state.left = 0;
+        state.term += 1;
+        state.full = None;
+        true
     }
 
     /// Whether a cap is used up.
@@ -199,15 +207,15 @@ impl Purse {
         let recent = |spilled: &Spilled| spilled.last.elapsed() < SPILLS;
         state.spilled = state.spilled.filter(recent);
         let since = *state.spilled.as_mut()?.since.get_or_insert(now);
-        let cap = self.caps.iter().find(|cap| cap.span == Span::Second)?;
-        let said = format!("is at its {} messages a second", number(cap.most));
+        let most = u64::from(state.caps.per_second);
+        let said = format!("is at its {} messages a second", number(most));
         Some((since, said))
     }
 
     /// The cap that is used up, where it takes long enough to be told.
     pub(crate) fn trouble(&self) -> Option<(Full, String)> {
         let full = self.state().full.clone()?;
-        let domain = self.warm_up.as_ref().map(|(_, domain)| domain.as_str());
+        let domain = Some(self.domain.as_str());
         let domain = domain.filter(|domain| full.cap.name == warm_up_name(domain));
         let sentence = full.sentence(domain);
         (full.cap.span >= Span::Minute).then_some((full, sentence))
@@ -259,12 +267,25 @@ impl Purse {
 
     /// All caps as of `now`, those of the warm-up too.
     pub(crate) fn caps(&self, now: Timestamp) -> Vec<Cap> {
-        let warm_up = self.warm_up.iter().map(|(began, domain)| Cap {
-            name: warm_up_name(domain),
+        let caps = self.state().caps;
+        let each = [
+            (Span::Second, caps.per_second),
+            (Span::Minute, caps.per_minute),
+            (Span::Hour, caps.per_hour),
+            (Span::Day, caps.per_day),
+        ];
+        let each = each.into_iter().filter(|&(_, most)| most > 0);
+        let cap = |(span, most)| Cap {
+            name: self.name.clone(),
+            span,
+            most: u64::from(most),
+        };
+        let warm_up = caps.warm_up.map(|began| Cap {
+            name: warm_up_name(&self.domain),
             span: Span::Day,
-            most: warm_up(*began, now),
+            most: warm_up(began, now),
         });
-        self.caps.iter().cloned().chain(warm_up).collect()
+        each.map(cap).chain(warm_up).collect()
     }
 
     /// What is left and may not be used any more; with `all`, what may be, too.
@@ -323,6 +344,12 @@ impl State {
     }
 }
 
+/// What spaces the messages of one second, where a cap says how many those are.
+fn bucket(caps: Caps, now: Timestamp) -> Option<Bucket> {
+    let rate = Rate::new(caps.per_second, Duration::from_secs(1))?;
+    Some(Bucket::new(rate, caps.per_second / BURST, now))
+}
+
 /// `1,500`.
 fn number(most: u64) -> String {
     grouped(i64::try_from(most).unwrap_or(i64::MAX), ',')
@@ -352,7 +379,8 @@ pub(crate) fn warm_up_name(domain: &str) -> String {
 /// Fills the purse of `relay` whenever it is found empty, until the engine stops.
 pub(crate) async fn keep(shared: Arc<Shared>, relay: Arc<LiveRelay>) {
     let purse = &relay.standing.purse;
-    if purse.is_bottomless() {
+    // Another machine may have a cap, which holds here too.
+    if purse.is_bottomless() && shared.app.store.is_sqlite() {
         return;
     }
     loop {

@@ -117,6 +117,18 @@ impl Done {
         std::mem::take(&mut lock(&self.blocks).done)
     }
 
+    /// Puts done blocks back that could not be given back.
+    pub(crate) fn put_back(&self, run: RunId, blocks: &[u32]) {
+        let mut held = lock(&self.blocks);
+        held.done.extend(blocks.iter().map(|&block| (run, block)));
+    }
+
+    /// Whether this block is held: jobs of it are in memory, or it is still to be given back.
+    pub(crate) fn has(&self, run: RunId, block: u32) -> bool {
+        let blocks = lock(&self.blocks);
+        blocks.open.contains(&(run, block)) || blocks.done.contains(&(run, block))
+    }
+
     /// Whether jobs of this block are in memory. A node whose lease ended without its knowing may be given a block
     /// again of which it has jobs still: to load it as well would make two of one delivery.
     pub(crate) fn is_open(&self, run: RunId, block: u32) -> bool {
@@ -385,13 +397,15 @@ impl Queue {
     /// Drops the waiting jobs of runs that `keep` does not name; they stay queued in the ledger.
     pub(crate) fn retain(&self, keep: impl Fn(RunId) -> bool) {
         let mut inner = lock(&self.inner);
-        if inner.runs.iter().all(|line| keep(line.run)) {
+        let mut lines = inner.system.iter().chain(&inner.runs);
+        if lines.all(|line| keep(line.run)) {
             return;
         }
         let all = std::mem::take(&mut inner.runs);
-        let (stay, go): (VecDeque<_>, VecDeque<_>) =
+        let (stay, mut go): (VecDeque<_>, VecDeque<_>) =
             all.into_iter().partition(|line: &Line| keep(line.run));
         inner.runs = stay;
+        go.extend(inner.system.take_if(|line| !keep(line.run)));
         drop(inner);
         // Their guards may wake the dispatcher: not under the lock.
         drop(go);

@@ -3,9 +3,11 @@
 //! Promises: at MAIL nobody is finished, for nobody has been named; a run of which the last copies meet one refusal is
 //! held and not finished. Leaves the counting to `blame`.
 
+use std::collections::BTreeMap;
+
 use crate::clock::Timestamp;
 use crate::deliver::Shared;
-use crate::deliver::blame::{Blame, Refusal, UNKNOWN};
+use crate::deliver::blame::{Blame, PROVEN, Refusal, UNKNOWN};
 use crate::deliver::relays::LiveRelay;
 use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId};
@@ -13,6 +15,7 @@ use crate::lock::lock;
 use crate::reply::reason::{Reason, classify};
 use crate::reply::{Reply, Stage};
 use crate::retry;
+use crate::store::comeback::Hold;
 use crate::store::runs::Run;
 
 /// A copy that was refused for good, and where.
@@ -40,6 +43,32 @@ impl Refused {
     /// Whether this answer spoke of nobody yet: at MAIL no recipient has been named, and only its size is the copy's own.
     fn named_nobody(self, reply: &Reply) -> bool {
         self.stage == Stage::Mail && classify(self.stage, reply) != Reason::TooBig
+    }
+}
+
+/// The servers that `run` was held for because they refused reader after reader, by the name of their relay.
+fn doubted(run: &Run) -> BTreeMap<String, String> {
+    let read = run.doubted.as_deref().map(serde_json::from_str);
+    read.and_then(Result::ok).unwrap_or_default()
+}
+
+fn to_json(doubted: &BTreeMap<String, String>) -> String {
+    serde_json::to_string(doubted).expect("texts have a JSON form")
+}
+
+impl LiveRelay {
+    /// A run that has become active is judged anew. Where a person let it go on though this server had refused reader
+    /// after reader, the server is believed.
+    pub(super) fn judge_anew(&self, run: &Run) {
+        let mut blames = lock(&self.blame);
+        match doubted(run).get(&self.name) {
+            Some(url) if *url == self.config.url => {
+                blames.insert(run.id(), Blame::believing());
+            }
+            _ => {
+                blames.remove(&run.id());
+            }
+        }
     }
 }
 
@@ -112,12 +141,31 @@ impl Shared {
     ) {
         let why = format!(
             "relay {} refused {UNKNOWN} readers running and took nothing in between, so it is the relay that is \
-             doubted: {}; they are queued again and not suppressed; `resume --yes` believes it",
+             doubted: {}; they are queued again and not suppressed; `resume --yes` believes it, until it has taken \
+             {PROVEN} running",
             relay.name,
             reply.masked()
         );
         self.give_up_on(relay, run, State::Bounced, back, &why)
             .await;
+    }
+
+    /// The servers that `run` was held for because they refused its readers, of which one may be believed no more: gives
+    /// them without it then.
+    pub(crate) fn believed_no_more(&self, run: &Run) -> Option<String> {
+        let mut doubted = doubted(run);
+        let all = doubted.len();
+        if all == 0 {
+            return None;
+        }
+        for relay in &self.relays {
+            let blames = lock(&relay.blame);
+            let believed = blames.get(&run.id()).is_none_or(Blame::believes);
+            if !believed {
+                doubted.remove(&relay.name);
+            }
+        }
+        (doubted.len() < all).then(|| to_json(&doubted))
     }
 
     /// Puts deliveries back that `relay` refused for good. The run goes on through the other relays, or is held.
@@ -146,7 +194,18 @@ impl Shared {
         let store = &self.app.store;
         let done = match others {
             true => store.requeue_refused(run.id(), from, back, due).await,
-            false => store.hold_refused(run.id(), from, back, why, due).await,
+            false => {
+                let mut servers = doubted(run);
+                if from == State::Bounced {
+                    servers.insert(relay.name.clone(), relay.config.url.clone());
+                }
+                let servers = (!servers.is_empty()).then(|| to_json(&servers));
+                let hold = Hold {
+                    why,
+                    doubted: servers.as_deref(),
+                };
+                store.hold_refused(run.id(), from, back, hold, due).await
+            }
         };
         if let Err(error) = done {
             tracing::error!(%error, run.id = run.id, "the run could not be held");

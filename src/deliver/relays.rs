@@ -192,6 +192,11 @@ impl LiveRelay {
         let failure = lock(&self.failure).clone();
         if let Some(failure) = failure.filter(|_| self.standing.breaker.is_open()) {
             let Failure { since, why, next } = failure;
+            let waited_for = self.direct.as_ref().and_then(|direct| direct.waited_for());
+            let why = match waited_for {
+                Some(domains) => format!("{why}; {domains}"),
+                None => why,
+            };
             return Some(told(Ail::Broken, why, since, next));
         }
         if let Some((why, since, next)) = self.direct.as_ref().and_then(|direct| direct.trouble()) {
@@ -272,10 +277,10 @@ impl Shared {
     }
 
     /// A run that has become active is judged anew.
-    pub(crate) fn forgive(&self, run: RunId) {
+    pub(crate) fn forgive(&self, run: &Run) {
         for relay in &self.relays {
-            lock(&relay.blame).remove(&run);
-            relay.standing.forgive(run);
+            relay.judge_anew(run);
+            relay.standing.forgive(run.id());
         }
     }
 
@@ -406,10 +411,10 @@ impl Shared {
             .filter(|name| works(name))
             .map(|&name| name.to_owned())
             .collect();
-        // Where all wait for a cap that lasts a minute, it is over before anybody has read of it.
+        // Where all wait for a cap that lasts a second, it is over before anybody has read of it.
         let brief = |relay: &LiveRelay| {
             let full = relay.standing.purse.trouble();
-            full.is_some_and(|(full, _)| full.cap.span < Span::Hour)
+            full.is_some_and(|(full, _)| full.cap.span < Span::Minute)
         };
         let told = ailing.into_iter().filter(|(relay, trouble)| {
             !working.is_empty() || trouble.ail != Ail::Full || !brief(relay)

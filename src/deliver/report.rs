@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::config::{Relay, RelayKind};
 use crate::deliver::public_host;
 use crate::deliver::purse::{Purse, warm_up_name};
+use crate::deliver::setup::{self, Caps};
 use crate::delivery::State;
 use crate::message::copy::CopyRecord;
 use crate::rate::cap::Cap;
@@ -34,6 +35,9 @@ pub struct RelayReport {
     pub caps: Vec<CapReport>,
     /// As each sending node finds it; empty while nobody sends.
     pub nodes: Vec<ToldState>,
+    /// In which a sending node differs from this configuration, each in a sentence.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub amiss: Vec<String>,
 }
 
 /// A cap, and how much of it is used.
@@ -68,12 +72,15 @@ pub async fn report(app: &App) -> anyhow::Result<Vec<RelayReport>> {
     let config = &app.config;
     let now = app.clock.now();
     let told = app.store.told_relays().await?;
+    let amiss = setup::amiss(&app.store, config).await?;
     let used = config.relays_of("").unwrap_or_default();
     let domain = config.from.address.domain();
     let mut reports = Vec::with_capacity(config.relay.len());
     for (name, relay) in &config.relay {
         let mut caps = Vec::new();
-        for cap in caps_of(name, relay, domain, now) {
+        let purse = Purse::new(name, relay, domain);
+        purse.heed(setup::lowest(&app.store, name, Caps::of(relay)).await?);
+        for cap in purse.caps(now) {
             let begin = cap.span.begin(now);
             let counted = app.store.budget(&cap.name).await?;
             let counted = counted.iter().find(|used| used.span == cap.span.name());
@@ -86,6 +93,7 @@ pub async fn report(app: &App) -> anyhow::Result<Vec<RelayReport>> {
                 warm_up: cap.name == warm_up_name(domain),
             });
         }
+        let of_it = format!("relay `{name}`");
         let nodes = told.iter().filter(|told| told.state.relay == *name);
         reports.push(RelayReport {
             name: name.clone(),
@@ -99,6 +107,11 @@ pub async fn report(app: &App) -> anyhow::Result<Vec<RelayReport>> {
             rewrites: relay.kind.traits().rewrites,
             caps,
             nodes: nodes.cloned().collect(),
+            amiss: amiss
+                .iter()
+                .filter(|one| one.contains(&of_it))
+                .cloned()
+                .collect(),
         });
     }
     Ok(reports)

@@ -2,7 +2,8 @@
 //! stages is held for complaints alone.
 //!
 //! Promises: the bound rises only after the stage was tried whole and its wait is over; a hold says which
-//! number left which band, and a person who lets the run go on has seen it: it counts from there. The wait of a stage
+//! number left which band, and a person who lets the run go on has seen it: from there on only what comes of later copies
+//! counts, for readers leave by an earlier one for hours. The wait of a stage
 //! that was tried whole is over with that, too; of one that was not, nobody has seen all.
 
 use std::collections::BTreeMap;
@@ -11,11 +12,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::Timestamp;
 use crate::deliver::{Engine, Shared};
 use crate::delivery::{Outcome, Settled};
 use crate::id::{ListId, RunId};
 use crate::lock::lock;
-use crate::rollout::{self, Answers, BAND, Limits, Numbers, provider};
+use crate::rollout::{self, Answers, BAND, Base, Limits, Numbers, provider};
 use crate::status::RunStatus;
 use crate::store::StoreError;
 use crate::store::leases::Queued;
@@ -39,8 +41,11 @@ pub(super) struct Watched {
     runs: BTreeMap<RunId, Watch>,
 }
 
+#[derive(Default)]
 struct Watch {
     looked: Option<Instant>,
+    /// Until when the copies of the run are not counted once more: that goes through its rows.
+    rests: Option<Instant>,
     /// What this list's earlier runs came to.
     before: Vec<Numbers>,
 }
@@ -123,10 +128,7 @@ impl Engine {
     /// Holds a run that goes to all at once when too many of its readers complain. True if it did.
     async fn mind_complaints(&self, watched: &mut Watched, run: &Run) -> Result<bool, StoreError> {
         let watch = watched.runs.entry(run.id());
-        let watch = watch.or_insert_with(|| Watch {
-            looked: None,
-            before: Vec::new(),
-        });
+        let watch = watch.or_default();
         if watch.looked.is_some_and(|at| at.elapsed() < LOOK) {
             return Ok(false);
         }
@@ -136,11 +138,38 @@ impl Engine {
             return Ok(false);
         }
         let numbers = store.run_numbers(run.id()).await?;
-        let since = numbers.since(&base_of(run));
-        match rollout::complained(&since, &self.limits()) {
+        let limits = self.limits();
+        let judge = |since: &Numbers| rollout::complained(since, &limits);
+        match self.judged(run, &numbers, &mut watch.rests, judge).await? {
             Some(why) => self.hold_for(run, &why, &numbers).await,
             None => Ok(false),
         }
+    }
+
+    /// What `judge` finds in the numbers of a run. Where a person let it go on, only copies that left since are judged: who
+    /// leaves by an earlier one says nothing of these. They are looked through where the sums of all would hold it, and
+    /// for a tenth of the time at most.
+    async fn judged(
+        &self,
+        run: &Run,
+        numbers: &Numbers,
+        rests: &mut Option<Instant>,
+        judge: impl Fn(&Numbers) -> Option<String>,
+    ) -> Result<Option<String>, StoreError> {
+        let base = base_of(run);
+        let since = numbers.since(&base.numbers);
+        let found = judge(&since);
+        if found.is_none() || base.at == 0 {
+            return Ok(found);
+        }
+        let began = Instant::now();
+        if rests.is_some_and(|until| began < until) {
+            return Ok(None);
+        }
+        let store = &self.shared.app.store;
+        let later = store.came_of_later(run.id(), Timestamp(base.at)).await?;
+        *rests = Some(Instant::now() + began.elapsed() * 10);
+        Ok(judge(&since.at_most(&later)))
     }
 
     /// Holds a run by its numbers.
@@ -180,8 +209,8 @@ impl Engine {
             Entry::Vacant(new) => {
                 let before = app.store.numbers_before(ListId(list), run.id(), BAND);
                 new.insert(Watch {
-                    looked: None,
                     before: before.await?,
+                    ..Watch::default()
                 })
             }
         };
@@ -190,9 +219,10 @@ impl Engine {
         }
         watch.looked = Some(Instant::now());
         let numbers = app.store.run_numbers(run.id()).await?;
-        let since = numbers.since(&base_of(run));
         let now = app.clock.now();
-        if let Some(why) = rollout::outside(&since, &watch.before, &self.limits()) {
+        let (limits, before) = (self.limits(), &watch.before);
+        let judge = |since: &Numbers| rollout::outside(since, before, &limits);
+        if let Some(why) = self.judged(run, &numbers, &mut watch.rests, judge).await? {
             let why = format!(
                 "stage {} of {} ({}): {why}",
                 step + 1,
@@ -268,7 +298,7 @@ impl Engine {
 }
 
 /// What had come of the run when a person last let it go on.
-fn base_of(run: &Run) -> Numbers {
+fn base_of(run: &Run) -> Base {
     let base = run.stage_base.as_deref();
     let base = base.and_then(|text| serde_json::from_str(text).ok());
     base.unwrap_or_default()

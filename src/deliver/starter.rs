@@ -9,11 +9,12 @@ use std::time::Duration;
 use crate::clock::{Timestamp, uptime};
 use crate::deliver::Engine;
 use crate::id::ListId;
-use crate::run::{guards, plan};
+use crate::run::{doubles, guards, plan};
 use crate::schedule::span;
+use crate::segment::Sieve;
 use crate::status::RunStatus;
 use crate::store::StoreError;
-use crate::store::runs::Run;
+use crate::store::runs::{Audience, Run};
 
 /// A wall clock that gained more on the machine's own count between two rounds was set forward, and one that lost
 /// more was set back.
@@ -103,21 +104,41 @@ impl Engine {
         Ok(())
     }
 
-    /// What has become of the list of `run` since it was planned, where that is far from what the author saw then.
+    /// What has become of the readers of `run` since it was planned, where that is far from what the author saw then: too
+    /// many or too few of them, nobody at all, or some who have got the issue by another run.
     async fn found_otherwise(&self, run: &Run) -> Result<Option<String>, StoreError> {
-        let (Some(then), Some(list)) = (run.expected, run.list_id) else {
+        let (store, now) = (&self.shared.app.store, self.shared.app.clock.now());
+        let (Some(list), true) = (run.list_id, run.audience == Audience::List.name()) else {
             return Ok(None);
         };
-        let store = &self.shared.app.store;
-        let now = store
-            .confirmed_on(ListId(list), run.monthly == 1)
-            .await?
-            .readers;
-        Ok(guards::is_far(now, then).then(|| {
-            format!(
-                "it would go to {now} readers, and to {then} when it was planned; look at the list, then let it go on"
-            )
-        }))
+        let (list, monthly) = (ListId(list), run.monthly == 1);
+        let sieve = run.segment.as_deref().map(Sieve::from_json);
+        let readers = match sieve {
+            None => store.confirmed_on(list, monthly).await?.readers,
+            Some(Some(sieve)) => {
+                store
+                    .in_segment(list, &sieve.filter, monthly, now)
+                    .await?
+                    .readers
+            }
+            Some(None) => 0,
+        };
+        if readers == 0 {
+            return Ok(Some(match run.said_segment() {
+                None => "nobody on its list would get it; look at the list, then let it go on"
+                    .to_owned(),
+                Some(said) => format!(
+                    "nobody on its list is in `{said}`; look at the segment, then let it go on"
+                ),
+            }));
+        }
+        let then = run.expected.filter(|&then| guards::is_far(readers, then));
+        if let Some(then) = then {
+            return Ok(Some(format!(
+                "it would go to {readers} readers, and to {then} when it was planned; look at the list, then let it go on"
+            )));
+        }
+        doubles::meanwhile(store, run, now).await
     }
 
     /// Works out when it is the readers' own hour, before their freeze begins.

@@ -280,7 +280,7 @@ impl Worker<'_> {
                     marked: false,
                     at: self.shared.app.clock.now(),
                     charged: true,
-                    suppress: false,
+                    suppress: None,
                     failure: Some(Failure {
                         stage: None,
                         reason: Reason::Unrenderable,
@@ -308,6 +308,7 @@ impl Worker<'_> {
         let own = stops_others(stage, &reply);
         let attempt = Attempt {
             to_blame: own && self.ended_by(ready.prepared.key),
+            address: ready.job.refused_address(&shared.app.keyring, &reply),
             ..self.attempt(&ready, marked)
         };
         if reply.class() >= 4 && !attempt.to_blame {
@@ -418,7 +419,7 @@ impl Worker<'_> {
             marked: true,
             at: self.shared.app.clock.now(),
             charged: failure.is_some(),
-            suppress: false,
+            suppress: None,
             failure,
         };
         Settling {

@@ -12,7 +12,7 @@ use crate::store::durability::Durability;
 use crate::store::{Store, StoreError};
 
 /// Opened for a look: nothing is migrated, nothing is made.
-async fn open(desk: &Desk<'_>) -> anyhow::Result<Option<Store>> {
+pub(super) async fn open(desk: &Desk<'_>) -> anyhow::Result<Option<Store>> {
     let url = desk.config.database.url.expose_secret();
     if let Some(file) = url.strip_prefix("sqlite:")
         && !desk.base.join(file.trim_start_matches("//")).is_file()
@@ -89,6 +89,13 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
         ),
         // No tables yet: another check tells it.
         Err(_) => {}
+    }
+    for amiss in setup::amiss(&store, desk.config).await.unwrap_or_default() {
+        out.warn(
+            "nodes",
+            amiss,
+            "what differs between machines is said until it does not",
+        );
     }
     let state = desk.base.join(&desk.config.paths.state);
     match deliver::is_older(&store, &state).await {

@@ -18,7 +18,7 @@ const WAY_OUT: [&str; 2] = ["List-Unsubscribe", "List-Unsubscribe-Post"];
 const CLICKS: usize = 50;
 
 /// Where each kind of link leads, what signs it, and what a site that knows it answers.
-const KINDS: [(&str, &str, Option<Purpose>, StatusCode); 7] = [
+pub(super) const KINDS: [(&str, &str, Option<Purpose>, StatusCode); 7] = [
     (
         "/u/",
         "unsubscribe",
@@ -247,7 +247,8 @@ async fn links(desk: &Desk<'_>, parts: &Parts<'_>, offline: bool, out: &mut Find
     }
 }
 
-async fn ask(client: &Client, url: &str) -> reqwest::Result<StatusCode> {
+/// What the site answers to a link.
+pub(super) async fn ask(client: &Client, url: &str) -> reqwest::Result<StatusCode> {
     let answer = client.request(Method::HEAD, url).send().await?;
     Ok(answer.status())
 }

@@ -1,4 +1,4 @@
-//! The public site, asked as a reader would: is it there, is it ours, what time has it?
+//! The public site, asked as a reader would: is it there, is it ours, what time has it, does it know our links?
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use reqwest::redirect::Policy;
 use reqwest::tls::TlsInfo;
 use reqwest::{Client, Response, StatusCode, header};
 
-use super::{Desk, Findings, database, relay};
+use super::{Desk, Findings, database, links, relay};
 
 const CONNECT: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -50,6 +50,7 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
     let text = answer.text().await.unwrap_or_default();
     if status == StatusCode::OK && text.trim() == "ok" {
         out.ok("site", format!("`{url}` answers"));
+        links::look(desk, &client, out).await;
     } else if status == StatusCode::OK {
         out.error(
             "site",

@@ -128,6 +128,7 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
             post(subscribers::unsubscribe),
         )
         .route("/subscribers/{id}/suppress", post(subscribers::suppress))
+        .route("/subscribers/{id}/data", post(subscribers::data))
         .route("/subscribers/{id}/erase", post(subscribers::erase))
         .route("/suppressions", get(suppressions::page))
         .route("/suppressions/check", post(suppressions::check))

@@ -140,13 +140,11 @@ pub(super) async fn decide(
         evidence,
         reason: why.map(|(reason, words)| (reason.name().to_owned(), words)),
     };
-    let Parted::Now(left_now) = site.leavers.leave(leaving).await? else {
+    // Whoever leaves by the mail program's button wants no further mail, not even a kind one.
+    let goodbye = site.site.goodbye_revision.clone().filter(|_| !one_click);
+    let Parted::Now(_) = site.leavers.leave(leaving, goodbye).await? else {
         return Ok(gone(site));
     };
-    if left_now.changed && !one_click {
-        // Whoever leaves by the mail program's button wants no further mail, not even a kind one.
-        say_goodbye(site, subscription).await;
-    }
     let view = match one_click {
         // No machine reads the page.
         true => None,
@@ -156,18 +154,6 @@ pub(super) async fn decide(
         Some(view) => left(site, Some(&view), path),
         None => gone(site),
     })
-}
-
-/// Queues the goodbye mail where one is sent. The reader has left, whatever becomes of it.
-async fn say_goodbye(site: &Public, subscription: SubscriptionKey) {
-    let Some(revision) = &site.site.goodbye_revision else {
-        return;
-    };
-    let now = site.app.clock.now();
-    let queued = site.app.store.enqueue_goodbye(subscription, revision, now);
-    if let Err(error) = queued.await {
-        tracing::error!(%error, "a reader left and gets no goodbye");
-    }
 }
 
 /// "You have left", with the way back while it is open; without a view, "this was a test".

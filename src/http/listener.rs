@@ -26,7 +26,7 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
 use crate::lock::lock;
-use crate::network;
+use crate::network::{self, Network};
 
 /// A request needs far fewer; more is an attack on the parser.
 const HEADERS: usize = 64;
@@ -52,7 +52,7 @@ pub struct Limits {
     /// How long requests under way may take when the listener closes.
     pub drain: Duration,
     /// Reverse proxies whose X-Forwarded-For is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Limits {
@@ -203,7 +203,7 @@ struct Place {
 impl Place {
     /// `None` when the network has its share; `Some(None)` for a trusted proxy, which stands for many.
     fn take(door: &Arc<Door>, peer: IpAddr) -> Option<Option<Place>> {
-        if door.limits.trusted_proxies.contains(&peer.to_canonical()) {
+        if trusts(&door.limits.trusted_proxies, peer) {
             return Some(None);
         }
         let network = network::client(peer);
@@ -232,9 +232,13 @@ impl Drop for Place {
     }
 }
 
+fn trusts(trusted: &[Network], address: IpAddr) -> bool {
+    trusted.iter().any(|network| network.holds(address))
+}
+
 /// The nearest address that no trusted proxy has: X-Forwarded-For is read from its end, as each proxy
 /// appends, and only as far as the ones before it are trusted.
-fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let mut client = peer.to_canonical();
     let lines: Vec<&str> = headers
         .get_all("x-forwarded-for")
@@ -242,7 +246,7 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
         .map(|line| line.to_str().unwrap_or("?"))
         .collect();
     let mut said = lines.iter().rev().flat_map(|line| line.rsplit(','));
-    while trusted.contains(&client) {
+    while trusts(trusted, client) {
         let Some(Ok(next)) = said.next().map(|text| text.trim().parse::<IpAddr>()) else {
             break;
         };
@@ -253,19 +257,17 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
 
 /// Whether a neighbour that is not trusted forwards requests of others. Strangers may write the header too, and are
 /// no news.
-fn is_disbelieved(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> bool {
-    headers.contains_key("x-forwarded-for")
-        && !trusted.contains(&peer.to_canonical())
-        && !network::is_public(peer)
+fn is_disbelieved(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> bool {
+    headers.contains_key("x-forwarded-for") && !trusts(trusted, peer) && !network::is_public(peer)
 }
 
 /// X-Forwarded-Proto, which the nearest proxy sets; of several words the last is its own.
-fn is_encrypted(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> bool {
+fn is_encrypted(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> bool {
     let said = headers.get_all("x-forwarded-proto").iter().next_back();
     let said = said.and_then(|line| line.to_str().ok());
     let word = said.and_then(|line| line.rsplit(',').next());
     let https = word.is_some_and(|word| word.trim().eq_ignore_ascii_case("https"));
-    https && trusted.contains(&peer.to_canonical())
+    https && trusts(trusted, peer)
 }
 
 #[cfg(test)]
@@ -274,7 +276,7 @@ mod tests {
 
     use axum::http::{HeaderMap, HeaderValue};
 
-    use super::{client, is_disbelieved, is_encrypted};
+    use super::{Network, client, is_disbelieved, is_encrypted};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -293,13 +295,13 @@ mod tests {
         let proxy = ip("10.0.0.1");
         let spoofed = forwarded(&["1.2.3.4, 203.0.113.9"]);
         assert_eq!(
-            client(ip("198.51.100.7"), &spoofed, &[proxy]),
+            client(ip("198.51.100.7"), &spoofed, &[proxy.into()]),
             ip("198.51.100.7")
         );
-        assert_eq!(client(proxy, &spoofed, &[proxy]), ip("203.0.113.9"));
+        assert_eq!(client(proxy, &spoofed, &[proxy.into()]), ip("203.0.113.9"));
         assert_eq!(client(proxy, &spoofed, &[]), proxy);
         assert_eq!(
-            client(ip("::ffff:10.0.0.1"), &spoofed, &[proxy]),
+            client(ip("::ffff:10.0.0.1"), &spoofed, &[proxy.into()]),
             ip("203.0.113.9")
         );
     }
@@ -310,7 +312,7 @@ mod tests {
         let neighbours = [ip("127.0.0.1"), ip("::ffff:10.0.0.1"), ip("172.18.0.2")];
         for peer in neighbours {
             assert!(is_disbelieved(peer, &said, &[]), "{peer}");
-            assert!(!is_disbelieved(peer, &said, &[peer.to_canonical()]));
+            assert!(!is_disbelieved(peer, &said, &[peer.into()]));
             assert!(!is_disbelieved(peer, &HeaderMap::new(), &[]));
         }
         assert!(!is_disbelieved(ip("198.51.100.7"), &said, &[]));
@@ -324,20 +326,29 @@ mod tests {
             headers.append("x-forwarded-proto", HeaderValue::from_static(line));
             headers
         };
-        assert!(is_encrypted(proxy, &said("https"), &[proxy]));
-        assert!(is_encrypted(proxy, &said("http, HTTPS"), &[proxy]));
-        assert!(!is_encrypted(proxy, &said("https, http"), &[proxy]));
-        assert!(!is_encrypted(proxy, &HeaderMap::new(), &[proxy]));
-        assert!(!is_encrypted(ip("198.51.100.7"), &said("https"), &[proxy]));
+        assert!(is_encrypted(proxy, &said("https"), &[proxy.into()]));
+        assert!(is_encrypted(proxy, &said("http, HTTPS"), &[proxy.into()]));
+        assert!(!is_encrypted(proxy, &said("https, http"), &[proxy.into()]));
+        assert!(!is_encrypted(proxy, &HeaderMap::new(), &[proxy.into()]));
+        assert!(!is_encrypted(
+            ip("198.51.100.7"),
+            &said("https"),
+            &[proxy.into()]
+        ));
     }
 
     #[test]
     fn several_proxies_are_walked_back_and_nonsense_stops_the_walk() {
         let (one, two) = (ip("10.0.0.1"), ip("10.0.0.2"));
         let chain = forwarded(&["9.9.9.9", "203.0.113.9", "10.0.0.2"]);
-        assert_eq!(client(one, &chain, &[one, two]), ip("203.0.113.9"));
+        assert_eq!(
+            client(one, &chain, &[one.into(), two.into()]),
+            ip("203.0.113.9")
+        );
+        let network: [Network; 1] = ["10.0.0.0/30".parse().expect("a network")];
+        assert_eq!(client(one, &chain, &network), ip("203.0.113.9"));
         let nonsense = forwarded(&["203.0.113.9, unknown"]);
-        assert_eq!(client(one, &nonsense, &[one, two]), one);
-        assert_eq!(client(one, &HeaderMap::new(), &[one]), one);
+        assert_eq!(client(one, &nonsense, &[one.into(), two.into()]), one);
+        assert_eq!(client(one, &HeaderMap::new(), &[one.into()]), one);
     }
 }

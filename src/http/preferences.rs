@@ -142,6 +142,7 @@ async fn show(
     let reader = site.app.store.reader(key).await?.ok_or(Fault::NotFound)?;
     let now = site.app.clock.now();
     let zone = &site.app.config.publication.timezone;
+    let from = &site.app.config.from;
     let day = |at: i64| {
         schedule::on_the_wall(Timestamp(at), zone)
             .date()
@@ -160,6 +161,7 @@ async fn show(
     let values = context! {
         address => reader.address.masked(),
         suppressed => reader.suppressed.is_some(),
+        write_to => from.reply_to.as_ref().unwrap_or(&from.address).as_str(),
         may_move => reader.may_move(),
         lists,
         monthly,

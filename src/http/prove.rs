@@ -14,16 +14,18 @@ use crate::erasure;
 use crate::http::Public;
 use crate::http::fault::Fault;
 use crate::id::{SubscriberId, SubscriptionKey};
+use crate::import::export;
 use crate::store::proofs::{Act, Proven, Wish};
-use crate::track::fold;
 
-/// How long a mailed link works, and until when another is not mailed: whoever asks again has one in her mailbox.
+/// How long a mailed link works since its mail went out, and until when another is not mailed: whoever asks again has one
+/// in her mailbox, or on its way there.
 const LIFE: Duration = Duration::from_secs(86_400);
 
 /// Asked for, and told in the same words whether or not a mail goes out.
 pub(super) const ASKED: &str = "This needs your mailbox, because the link of this page stands in every mail that you pass on: a mail with \
      another link is on its way to your address, or to the one before if you have just changed it. That link works for \
-     a day, and nothing is done until you press it. If no mail comes, answer to one of ours: a person does it then.";
+     a day from when the mail is sent, and nothing is done until you press it. If no mail comes, answer to one of \
+     ours: a person does it then.";
 
 /// Asks the mailbox of the reader behind the page's link.
 pub(super) async fn ask(site: &Public, key: SubscriptionKey, act: Act) -> Result<(), Fault> {
@@ -72,7 +74,7 @@ pub(super) async fn press(
     answer: &str,
 ) -> Result<Response, Fault> {
     match (answer, wish.act) {
-        ("export", Act::Export) => export(site, wish.reader).await,
+        ("export", Act::Export) => give(site, wish.reader).await,
         ("erase", Act::Erase) => {
             erasure::erase(&site.app, wish.reader).await?;
             Ok(site.pages.render("erased.html", context! {}))
@@ -89,15 +91,16 @@ pub(super) async fn press(
     }
 }
 
-async fn export(site: &Public, reader: SubscriberId) -> Result<Response, Fault> {
-    // What she did a moment ago is found by her deliveries once it is counted.
-    fold::catch_up(&site.app.store).await?;
-    let export = site.app.store.export_reader(reader).await?;
-    let export = export.ok_or(Fault::NotFound)?;
-    let text = serde_json::to_string_pretty(&export).map_err(|_| Fault::Broken)?;
+async fn give(site: &Public, reader: SubscriberId) -> Result<Response, Fault> {
+    let text = export::reader(&site.app, reader).await?;
+    Ok(file(text.ok_or(Fault::NotFound)?))
+}
+
+/// A reader's data as a file.
+pub(super) fn file(text: String) -> Response {
     let headers = [
         (CONTENT_TYPE, "application/json"),
         (CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\""),
     ];
-    Ok((headers, text).into_response())
+    (headers, text).into_response()
 }

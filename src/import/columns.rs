@@ -12,7 +12,7 @@ use crate::import::formula::restored;
 use crate::import::rejects::IN_FRONT;
 use crate::import::services::{Service, Standing, folded};
 use crate::import::signs::{Sign, is_none};
-use crate::import::when;
+use crate::import::when::{self, Here};
 use crate::subscriber::clean_name;
 use crate::subscriber::field::{BUILT_IN, FieldTable, Fields};
 use crate::subscriber::tag::{TAGS_LIMIT, Tag};
@@ -207,8 +207,8 @@ impl Columns {
         }
     }
 
-    /// What `record` says, or why it is refused. Times after `now` are none.
-    pub fn row(&self, record: &Record, table: &FieldTable, now: Timestamp) -> Result<Row, String> {
+    /// What `record` says, or why it is refused. Times after now are none.
+    pub fn row(&self, record: &Record, table: &FieldTable, here: &Here) -> Result<Row, String> {
         if record.unclosed {
             return Err("a quote is opened and never closed".to_owned());
         }
@@ -225,8 +225,8 @@ impl Columns {
             name,
             fields,
             standing,
-            joined: time(record, &self.joined, now),
-            left: time(record, &self.left, now),
+            joined: time(record, &self.joined, here),
+            left: time(record, &self.left, here),
             tags,
         })
     }
@@ -382,9 +382,9 @@ fn check_map(names: &[String], table: &FieldTable, map: &[(String, String)]) -> 
 }
 
 /// The first time that is filled and understood.
-fn time(record: &Record, columns: &[usize], now: Timestamp) -> Option<Timestamp> {
+fn time(record: &Record, columns: &[usize], here: &Here) -> Option<Timestamp> {
     let cells = columns.iter().map(|&column| record.cell(column));
-    let mut times = cells.filter_map(|cell| when::parse(std::str::from_utf8(cell).ok()?, now));
+    let mut times = cells.filter_map(|cell| when::parse(std::str::from_utf8(cell).ok()?, here));
     times.next()
 }
 

@@ -17,11 +17,12 @@ use crate::id::{ListId, SubscriberId};
 use crate::import::formula::neutralised;
 use crate::import::services::Standing;
 use crate::store::imports::WholeImport;
-use crate::store::journal::WholeDay;
+use crate::store::journal::WholeQuarter;
 use crate::store::subscribers::Listed;
 use crate::store::whole::{WholeReader, WholeSuppression};
 use crate::subscriber::field::FieldTable;
 use crate::subscriber::{List, Status};
+use crate::track::fold;
 
 /// Readers in one page.
 const PAGE: u32 = 2_000;
@@ -45,8 +46,8 @@ pub(super) enum Line {
         created_at: Timestamp,
     },
     Import(WholeImport),
-    /// Who joined a list and who left it on one day; in whole exports only.
-    Journal(WholeDay),
+    /// Who joined a list and who left it in one quarter of an hour; in whole exports only.
+    Journal(WholeQuarter),
     Suppression(WholeSuppression),
     Reader(WholeReader),
 }
@@ -127,8 +128,8 @@ pub async fn lines(
         }
     }
     if status.is_none() {
-        for day in store.whole_journal(list.map(|list| list.id)).await? {
-            write_line(&mut out, &Line::Journal(day))?;
+        for moved in store.whole_journal(list.map(|list| list.id)).await? {
+            write_line(&mut out, &Line::Journal(moved))?;
         }
     }
     let mut after = Vec::new();
@@ -149,6 +150,18 @@ pub async fn lines(
     }
     out.flush().context("the export cannot be written")?;
     Ok(count)
+}
+
+/// All that is kept of one reader, as she gets it: JSON; none where there is no such reader.
+pub async fn reader(app: &App, reader: SubscriberId) -> anyhow::Result<Option<String>> {
+    // What she did a moment ago is found by her deliveries once it is counted.
+    fold::catch_up(&app.store).await?;
+    let Some(export) = app.store.export_reader(reader).await? else {
+        return Ok(None);
+    };
+    let mut text = serde_json::to_string_pretty(&export)?;
+    text.push('\n');
+    Ok(Some(text))
 }
 
 /// What the keyring is known by: with another one, a suppressed address would not be recognised.

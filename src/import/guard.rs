@@ -1,7 +1,7 @@
 //! What an import would take from its list, before it takes anything.
 //!
-//! Promises: an import that ends the mail of more than one reader in twenty is not begun unless whoever imports said
-//! that the file means it: a column that means something else takes a whole list off. Leaves what a row means to
+//! Promises: an import that ends the mail of more than one reader in twenty is not begun, but for five who are not half
+//! of the list, unless whoever imports said that the file means it: a column that means something else takes a whole list off. Leaves what a row means to
 //! `decide`.
 
 use anyhow::{Context, ensure};
@@ -12,11 +12,15 @@ use crate::clock::Timestamp;
 use crate::id::ListId;
 use crate::import::decide::Terms;
 use crate::import::parse::Parser;
+use crate::import::when::Here;
 use crate::import::{AHEAD, Import, field_table, look};
 use crate::store::import::Wanted;
 
 /// One reader in so many.
 const SHARE: u64 = 20;
+/// So few go unasked though they are more, as long as they are not half of the list: of a short one a single reader is
+/// more than one in twenty.
+const FEW: u64 = 5;
 
 /// Readers of a list, and those of them whom an import takes off it or bars.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +32,8 @@ pub struct Toll {
 impl Toll {
     /// Whether so many may not go unasked.
     pub fn is_heavy(self) -> bool {
-        self.ends.saturating_mul(SHARE) > self.readers
+        let few = self.ends <= 1 || (self.ends <= FEW && self.ends * 2 <= self.readers);
+        !few && self.ends.saturating_mul(SHARE) > self.readers
     }
 
     /// `12 of 100 readers of `weekly` (12 %) would get no mail any more, which is more than 5 %`.
@@ -49,7 +54,12 @@ async fn weighed(app: &App, import: &Import, list: ListId, now: Timestamp) -> an
         dry_run: true,
         ..import.clone()
     };
-    let parser = Parser::open(&import, field_table(app)?, app.keyring.clone(), now)?;
+    let parser = Parser::open(
+        &import,
+        field_table(app)?,
+        app.keyring.clone(),
+        Here::of(app, now),
+    )?;
     if !parser.may_end() || !app.store.has_readers().await? {
         return Ok(toll);
     }
@@ -102,13 +112,17 @@ mod tests {
     use super::Toll;
 
     #[test]
-    fn one_reader_in_twenty_goes_unasked_and_no_more() {
+    fn one_reader_in_twenty_or_five_of_many_go_unasked_and_no_more() {
         for (ends, readers, heavy) in [
             (0, 0, false),
             (0, 5, false),
-            (1, 20, false),
-            (1, 19, true),
-            (2, 39, true),
+            (1, 10, false),
+            (1, 1, false),
+            (5, 10, false),
+            (5, 9, true),
+            (2, 2, true),
+            (6, 119, true),
+            (6, 120, false),
             (50_000, 1_000_000, false),
             (50_001, 1_000_000, true),
         ] {

@@ -11,13 +11,13 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use crate::clock::Timestamp;
 use crate::import::columns::Row;
 use crate::import::columns::cut::Cut;
 use crate::import::rejects::Rejects;
 use crate::import::seen::Seen;
 use crate::import::services::{self, Standing};
 use crate::import::source::Source;
+use crate::import::when::Here;
 use crate::import::{BATCH, Import, Progress, Reject};
 use crate::keyring::Keyring;
 use crate::store::import::Wanted;
@@ -69,7 +69,7 @@ pub(super) struct Parser {
     rejects: Rejects,
     table: FieldTable,
     keyring: Arc<Keyring>,
-    now: Timestamp,
+    here: Here,
 }
 
 impl Parser {
@@ -78,14 +78,14 @@ impl Parser {
         import: &Import,
         table: FieldTable,
         keyring: Arc<Keyring>,
-        now: Timestamp,
+        here: Here,
     ) -> anyhow::Result<Parser> {
         Ok(Parser {
             source: Source::open(&import.file, &table, &import.map)?,
             rejects: Rejects::new(&import.file, import.dry_run),
             table,
             keyring,
-            now,
+            here,
         })
     }
 
@@ -134,7 +134,7 @@ impl Parser {
                 while records.read()?.is_some() {
                     let record = records.record();
                     parsed.rows += 1;
-                    match table.columns.row(record, &self.table, self.now) {
+                    match table.columns.row(record, &self.table, &self.here) {
                         Err(reason) => {
                             rejects.write(record, &reason)?;
                             parsed.reject(&table.name, record.line, reason);

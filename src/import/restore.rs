@@ -1,9 +1,10 @@
 //! Reading the JSON lines of an export into a database.
 //!
 //! Promises: in an empty database everything comes back as it was; in another, who is there already stays as it
-//! is there, and who was erased stays away. Broken off, it is simply done again: what is there is known.
+//! is there, and who was erased stays away; nothing is read in where a reader would go on being mailed at an address
+//! that she gave up. Broken off, it is simply done again: what is there is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -13,16 +14,19 @@ use serde::Serialize;
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::id::ListId;
+use crate::hex::hex;
+use crate::id::{ListId, SubscriberId};
 use crate::import::export::{Line, VERSION, mark};
 use crate::import::{Progress, file_name};
 use crate::store::import::Wanted;
-use crate::store::journal::WholeDay;
+use crate::store::journal::WholeQuarter;
 use crate::store::whole::{Restored, WholeMove, WholeReader, WholeSuppression};
 use crate::subscriber::tag::Tag;
 
 /// Lines of one transaction.
 const STEP: usize = 500;
+/// Readers of one look at those who are here.
+const PAGE: u32 = 2_000;
 /// Longest line in octets: a reader on a hundred lists with a hundred consents takes a fiftieth of it.
 const LINE: u64 = 4 << 20;
 
@@ -64,6 +68,9 @@ pub async fn run(
     let name = file.display().to_string();
     let input = File::open(file).with_context(|| format!("`{name}` cannot be opened"))?;
     let size = input.metadata()?.len();
+    if app.store.has_readers().await? {
+        refuse_given_up(app, file).await?;
+    }
     let mut restore = Restore {
         app,
         summary: Summary {
@@ -76,19 +83,9 @@ pub async fn run(
         imports: Vec::new(),
         journals: BTreeMap::new(),
     };
-    let mut input = BufReader::with_capacity(1 << 16, input);
-    let (mut number, mut bytes) = (0_u64, 0_u64);
-    let mut text = Vec::new();
-    loop {
-        text.clear();
-        let read = (&mut input).take(LINE).read_until(b'\n', &mut text)? as u64;
-        if read == 0 {
-            break;
-        }
-        (number, bytes) = (number + 1, bytes + read);
-        ensure!(read < LINE, "{name}: line {number} is longer than 4 MiB");
-        let line = serde_json::from_slice(&text)
-            .with_context(|| format!("{name}: line {number} is no line of an export"))?;
+    let mut lines = Lines::new(input, &name);
+    while let Some(line) = lines.next()? {
+        let (number, bytes) = (lines.number, lines.bytes);
         let taken = restore.take(line, number).await;
         if taken.with_context(|| format!("{name}: line {number}"))? {
             progress(Progress {
@@ -98,15 +95,89 @@ pub async fn run(
             });
         }
     }
-    ensure!(number > 0, "{name}: the file is empty");
+    ensure!(lines.number > 0, "{name}: the file is empty");
     restore.flush().await?;
     // As they were put in, readers wrote how they stand, not how they came to.
-    for (list, days) in &restore.journals {
-        if !days.is_empty() {
-            app.store.put_journal(list, days).await?;
+    for (list, moves) in &restore.journals {
+        if !moves.is_empty() {
+            app.store.put_journal(list, moves).await?;
         }
     }
     Ok(restore.summary)
+}
+
+/// The lines of a file, one by one.
+struct Lines<'a> {
+    input: BufReader<File>,
+    name: &'a str,
+    text: Vec<u8>,
+    /// Of the last line, counted from 1, and where it ends.
+    number: u64,
+    bytes: u64,
+}
+
+impl Lines<'_> {
+    fn new(input: File, name: &str) -> Lines<'_> {
+        Lines {
+            input: BufReader::with_capacity(1 << 16, input),
+            name,
+            text: Vec::new(),
+            number: 0,
+            bytes: 0,
+        }
+    }
+
+    /// None at the end of the file.
+    fn next(&mut self) -> anyhow::Result<Option<Line>> {
+        self.text.clear();
+        let mut rest = (&mut self.input).take(LINE);
+        let read = rest.read_until(b'\n', &mut self.text)? as u64;
+        if read == 0 {
+            return Ok(None);
+        }
+        (self.number, self.bytes) = (self.number + 1, self.bytes + read);
+        let (name, number) = (self.name, self.number);
+        ensure!(read < LINE, "{name}: line {number} is longer than 4 MiB");
+        let line = serde_json::from_slice(&self.text)
+            .with_context(|| format!("{name}: line {number} is no line of an export"))?;
+        Ok(Some(line))
+    }
+}
+
+/// Refuses a file whose readers gave up addresses at which readers here get mail: nobody but a person knows whether
+/// that is the same reader, as she stood before she moved.
+async fn refuse_given_up(app: &App, file: &Path) -> anyhow::Result<()> {
+    let name = file.display().to_string();
+    let mut lines = Lines::new(File::open(file)?, &name);
+    let mut given_up = HashSet::new();
+    while let Some(line) = lines.next()? {
+        if let Line::Reader(reader) = line {
+            given_up.extend(reader.former.into_iter().map(|former| former.hash));
+        }
+    }
+    let (mut mailed, mut after) = (Vec::new(), SubscriberId(0));
+    while !given_up.is_empty() {
+        let page = app.store.mailed_after(after, PAGE).await?;
+        let Some((last, ..)) = page.last() else {
+            break;
+        };
+        after = *last;
+        let each = page.into_iter();
+        let gone = each.filter(|(_, hash, _)| given_up.contains(&hex(hash)));
+        mailed.extend(gone.map(|(_, _, address)| address));
+    }
+    let Some(first) = mailed.first() else {
+        return Ok(());
+    };
+    let others = match mailed.len() - 1 {
+        0 => String::new(),
+        others => format!(" and {others} more"),
+    };
+    bail!(
+        "{name}: `{first}`{others} gets mail here, and was given up for another address there; nothing was read in. Take \
+         each off its lists (`pressrun subscribers remove`) or bar it (`pressrun suppressions add`), or erase its reader \
+         if she is the same (`pressrun subscribers erase`)"
+    );
 }
 
 /// Whether this is a keyed hash of an address.
@@ -122,7 +193,7 @@ struct Restore<'a> {
     /// Numbers of imports there and here.
     imports: Vec<(i64, i64)>,
     /// Of each list that was new here: its journal, as far as it was read.
-    journals: BTreeMap<String, Vec<WholeDay>>,
+    journals: BTreeMap<String, Vec<WholeQuarter>>,
 }
 
 impl Restore<'_> {
@@ -166,15 +237,15 @@ impl Restore<'_> {
                     self.imports.push((import.id, here));
                 }
             }
-            Line::Journal(day) => {
-                let known = matches!(day.what.as_str(), "joined" | "imported" | "left");
+            Line::Journal(moved) => {
+                let known = matches!(moved.what.as_str(), "joined" | "imported" | "left");
                 ensure!(
                     known,
                     "nobody knows what `{}` is in a list's journal",
-                    day.what
+                    moved.what
                 );
-                if let Some(journal) = self.journals.get_mut(&day.list) {
-                    journal.push(day);
+                if let Some(journal) = self.journals.get_mut(&moved.list) {
+                    journal.push(moved);
                 }
             }
             Line::Suppression(suppression) => {

@@ -1,22 +1,44 @@
 //! The times that other services write, as instants.
 //!
 //! Promises: what is not understood is none and never a guess; `03/04/2024` is not understood. A time without
-//! an offset is UTC.
+//! an offset is UTC, and a day without a time begins where the publication is: its weeks and months are those of there.
 
+use jiff::tz::TimeZone;
+
+use crate::app::App;
 use crate::clock::Timestamp;
+use crate::schedule;
 
 /// 1990: nobody joined a mailing list by such a service before, but a table without times has zeros.
 const EARLIEST: i64 = 631_152_000_000;
 /// Unix seconds above this are milliseconds.
 const SECONDS: i64 = 100_000_000_000;
 
-/// The instant that `text` names, if it names one between 1990 and `now`.
-pub(super) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
+/// When and where a file is read.
+#[derive(Clone, Debug)]
+pub struct Here {
+    pub(super) now: Timestamp,
+    pub(super) zone: TimeZone,
+}
+
+impl Here {
+    /// Where the publication is, at `now`.
+    pub(super) fn of(app: &App, now: Timestamp) -> Here {
+        let zone = schedule::zone(&app.config.publication.timezone);
+        Here {
+            now,
+            zone: zone.unwrap_or(TimeZone::UTC),
+        }
+    }
+}
+
+/// The instant that `text` names, if it names one between 1990 and now.
+pub(super) fn parse(text: &str, here: &Here) -> Option<Timestamp> {
     let text = text.trim();
     let found = instant(text)
-        .or_else(|| wall_clock(text))
+        .or_else(|| wall_clock(text, &here.zone))
         .or_else(|| unix(text))?;
-    (EARLIEST..=now.0)
+    (EARLIEST..=here.now.0)
         .contains(&found)
         .then_some(Timestamp(found))
 }
@@ -33,17 +55,17 @@ fn instant(text: &str) -> Option<i64> {
     Some(at.as_millisecond())
 }
 
-fn wall_clock(text: &str) -> Option<i64> {
+fn wall_clock(text: &str, zone: &TimeZone) -> Option<i64> {
     // A zone in brackets behind it, or an hour without minutes, is nothing that a service writes.
     let plain = |b: u8| b.is_ascii_digit() || b"-:. T".contains(&b);
     if !text.bytes().all(plain) || !text.contains('-') {
         return None;
     }
-    let at: jiff::civil::DateTime = match text.parse() {
-        Ok(at) => at,
-        Err(_) => text.parse::<jiff::civil::Date>().ok()?.into(),
+    let at = match text.parse::<jiff::civil::Date>() {
+        Ok(day) if !text.contains(':') => zone.to_timestamp(day.into()),
+        _ => TimeZone::UTC.to_timestamp(text.parse().ok()?),
     };
-    let at = jiff::tz::TimeZone::UTC.to_timestamp(at).ok()?;
+    let at = at.ok()?;
     Some(at.as_millisecond())
 }
 
@@ -61,12 +83,17 @@ fn unix(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Here, parse};
     use crate::clock::Timestamp;
+    use crate::schedule;
 
     #[test]
     fn the_times_of_services_are_read_and_doubtful_ones_are_not() {
         let now = Timestamp(1_785_484_800_000);
+        let parse = |text| {
+            let zone = jiff::tz::TimeZone::UTC;
+            parse(text, &Here { now, zone })
+        };
         let noon = Some(Timestamp(1_704_456_672_000));
         for text in [
             "2024-01-05T12:11:12Z",
@@ -79,9 +106,9 @@ mod tests {
             "1704456672",
             " 1704456672000 ",
         ] {
-            assert_eq!(parse(text, now), noon, "{text}");
+            assert_eq!(parse(text), noon, "{text}");
         }
-        assert_eq!(parse("2024-01-05", now), Some(Timestamp(1_704_412_800_000)));
+        assert_eq!(parse("2024-01-05"), Some(Timestamp(1_704_412_800_000)));
         for text in [
             "",
             "0",
@@ -94,7 +121,18 @@ mod tests {
             "2024-13-01",
             "12:11",
         ] {
-            assert_eq!(parse(text, now), None, "{text}");
+            assert_eq!(parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_day_begins_where_the_publication_is_and_a_time_does_not_move() {
+        let zone = schedule::zone("America/New_York").expect("a zone");
+        let now = Timestamp(1_785_484_800_000);
+        let here = Here { now, zone };
+        let day = parse("2024-01-05", &here);
+        assert_eq!(day, Some(Timestamp(1_704_430_800_000)));
+        let time = parse("2024-01-05 12:11:12", &here);
+        assert_eq!(time, Some(Timestamp(1_704_456_672_000)));
     }
 }

@@ -87,6 +87,17 @@ impl<'a> Reader<'a> {
             Event::SoftBreak if self.within_wide(out) => {}
             Event::SoftBreak => add_text(out, " "),
             Event::HardBreak => out.push(Inline::Break),
+            // A mail has no boxes to tick: they are drawn.
+            Event::TaskListMarker(done) => {
+                add_text(
+                    out,
+                    if done {
+                        "\u{2611}\u{a0}"
+                    } else {
+                        "\u{2610}\u{a0}"
+                    },
+                );
+            }
             Event::Start(Tag::Strong) => {
                 out.push(Inline::Strong(self.inlines(Until::Tag(TagEnd::Strong))));
             }
@@ -317,6 +328,7 @@ pub(super) fn is_inline(event: &Event<'_>) -> bool {
         | Event::Code(_)
         | Event::InlineHtml(_)
         | Event::FootnoteReference(_)
+        | Event::TaskListMarker(_)
         | Event::SoftBreak
         | Event::HardBreak => true,
         Event::Start(tag) => matches!(

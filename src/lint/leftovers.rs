@@ -1,8 +1,10 @@
 //! What was left to be done: marks of templates, and an author's notes to herself.
 
-use crate::lint::Desk;
+use std::collections::BTreeMap;
+
 use crate::lint::place::lines;
 use crate::lint::words::MANY;
+use crate::lint::{Desk, lines_named};
 
 /// Words by which people mark what is still to come.
 const NOTES: [&str; 8] = ["TK", "TKTK", "tk", "tktk", "TODO", "FIXME", "XXX", "TBD"];
@@ -94,8 +96,27 @@ fn is_name(name: &str) -> bool {
 }
 
 fn notes(desk: &mut Desk<'_>, text: &str) {
-    for (at, word) in notes_in(text).into_iter().take(MANY) {
-        let message = format!("`{word}` is left in the text");
+    // A fresh issue holds one note a dozen times: it is told once, with where it stands.
+    let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, word) in notes_in(text) {
+        places.entry(word).or_default().push(at);
+    }
+    let mut told: Vec<(usize, &str, String)> = Vec::new();
+    for (word, places) in places {
+        match places[..] {
+            [] | [_] | [_, _] => told.extend(places.iter().map(|at| (*at, word, String::new()))),
+            [first, ..] => {
+                let source = desk.inputs.issue.source();
+                let mut lines: Vec<usize> = places.iter().map(|at| source.place(*at).0).collect();
+                lines.dedup();
+                let more = format!(" {} times: {}", places.len(), lines_named(&lines));
+                told.push((first, word, more));
+            }
+        }
+    }
+    told.sort_unstable();
+    for (at, word, more) in told.into_iter().take(MANY) {
+        let message = format!("`{word}` is left in the text{more}");
         let help = "finish it or take it out; what is meant to be read goes between backticks, and \
                     notes to yourself between `<!--` and `-->`";
         desk.say("leftover-note", (at, word.len()), message, help);

@@ -4,6 +4,8 @@
 //! states such as `:hover`, which no element can hold. Leaves the cascade to `render::inline`.
 
 use std::borrow::Cow;
+use std::iter::Peekable;
+use std::str::Chars;
 
 /// A rule outside at-rules.
 #[derive(Debug)]
@@ -62,11 +64,7 @@ pub fn specificity(selector: &str) -> Option<[u32; 3]> {
             '.' => counts[1] += 1,
             '[' => {
                 counts[1] += 1;
-                for inner in rest.by_ref() {
-                    if inner == ']' {
-                        break;
-                    }
-                }
+                pass(&mut rest, '[', ']');
             }
             ':' if rest.peek() == Some(&':') => return None,
             ':' => {
@@ -87,7 +85,13 @@ pub fn specificity(selector: &str) -> Option<[u32; 3]> {
                 ) {
                     return None;
                 }
-                counts[1] += u32::from(name != "not");
+                // Selectors, section 17: these count as what they hold, and `:where` as nothing. In the brackets of the
+                // others stand numbers and words: `:nth-child(odd)`, `:lang(de)`.
+                let selectors = matches!(name.as_str(), "not" | "is" | "has");
+                counts[1] += u32::from(!selectors && name != "where");
+                if !selectors && rest.next_if_eq(&'(').is_some() {
+                    pass(&mut rest, '(', ')');
+                }
             }
             c if c.is_alphabetic() && matches!(before, ' ' | '>' | '+' | '~' | '(') => {
                 counts[2] += 1;
@@ -97,6 +101,25 @@ pub fn specificity(selector: &str) -> Option<[u32; 3]> {
         before = if c.is_whitespace() { ' ' } else { c };
     }
     (!selector.is_empty()).then_some(counts)
+}
+
+/// Passes over what stands in brackets of which the first is passed already; one in quotes is no bracket.
+fn pass(rest: &mut Peekable<Chars<'_>>, open: char, close: char) {
+    let mut depth = 1;
+    let mut quote = None;
+    for c in rest.by_ref() {
+        match quote {
+            Some(mark) if mark == c => quote = None,
+            Some(_) => {}
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None if c == open => depth += 1,
+            None if c == close => depth -= 1,
+            None => {}
+        }
+        if depth == 0 {
+            return;
+        }
+    }
 }
 
 /// Where the block that begins `text` is closed.
@@ -200,5 +223,8 @@ mod tests {
         assert_eq!(specificity("*"), Some([0, 0, 0]));
         assert_eq!(specificity("a:link"), Some([0, 1, 1]));
         assert_eq!(specificity("a:hover"), None);
+        assert_eq!(specificity("p:nth-child(odd)"), Some([0, 1, 1]));
+        assert_eq!(specificity("p:where(.a, #b):not(b.c)"), Some([0, 1, 2]));
+        assert_eq!(specificity("a[title=\"]b\"] i"), Some([0, 1, 2]));
     }
 }

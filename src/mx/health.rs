@@ -61,6 +61,11 @@ impl Health {
         self.since
     }
 
+    /// The same, and until when nothing was to be opened after the last failure.
+    pub fn failing(&self) -> Option<(Timestamp, Timestamp)> {
+        self.since.zip(self.until)
+    }
+
     /// One more connection is opened.
     pub fn opened(&mut self) {
         self.open += 1;

@@ -24,10 +24,14 @@ use crate::store::notices::Hooked;
 
 /// Between two looks for notices that wait.
 const LOOK: Duration = Duration::from_millis(500);
-/// Notices taken at a time, and for how long no other node takes them.
+/// Notices of one round.
 const AT_ONCE: u32 = 8;
-const TAKEN: Duration = Duration::from_secs(120);
+/// A name is looked up for so long, and then asked for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// One that is taken is asked within this time, and no other node takes it.
+const TAKEN: Duration = Duration::from_secs(60);
+/// Where no schedule says when to ask again.
+const RETRY: Duration = Duration::from_secs(120);
 /// What the hook does not take within this time it is not asked to take any more.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
@@ -37,7 +41,7 @@ pub async fn work(app: App, mut stop: watch::Receiver<bool>) {
         return;
     }
     while !*stop.borrow() {
-        if let Err(error) = round(&app).await {
+        if let Err(error) = round(&app, &stop).await {
             tracing::error!("the notices for the webhook cannot be read: {error:#}");
         }
         tokio::select! {
@@ -50,12 +54,16 @@ pub async fn work(app: App, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn round(app: &App) -> anyhow::Result<()> {
-    let now = app.clock.now();
-    if !app.store.hooks_due(now).await? {
-        return Ok(());
-    }
-    for hooked in app.store.take_hooks(now, TAKEN, AT_ONCE).await? {
+async fn round(app: &App, stop: &watch::Receiver<bool>) -> anyhow::Result<()> {
+    for _ in 0..AT_ONCE {
+        let now = app.clock.now();
+        if *stop.borrow() || !app.store.hooks_due(now).await? {
+            return Ok(());
+        }
+        // One at a time: a hook that hangs holds none of the others for longer than it is taken for.
+        let Some(hooked) = app.store.take_hooks(now, TAKEN, 1).await?.pop() else {
+            return Ok(());
+        };
         let asked = ask(&app.config.notify, &hooked, app.clock.now().seconds()).await;
         let now = app.clock.now();
         let (due, answer) = match asked {
@@ -69,7 +77,7 @@ async fn round(app: &App) -> anyhow::Result<()> {
                 let waits = &app.config.notify.webhook_retry;
                 let last = waits.len().saturating_sub(1);
                 let wait = waits.get(usize::try_from(hooked.hook_tries).unwrap_or(last).min(last));
-                let due = now.after(wait.copied().unwrap_or(TAKEN));
+                let due = now.after(wait.copied().unwrap_or(RETRY));
                 let late = due.0 - hooked.at > i64::try_from(GIVE_UP.as_millis())?;
                 ((!late).then_some(due), Some(why))
             }

@@ -4,7 +4,7 @@
 //! more; a file is kept only when its octets are those of a picture, under a name made here, and none is written over.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -96,7 +96,10 @@ async fn one(
     if !answer.status().is_success() {
         return Err(format!("is not given out ({})", answer.status().as_u16()));
     }
-    let heavy = || format!("is larger than {} MiB", limit.div_ceil(1024 * 1024));
+    let heavy = || match limit < ONE {
+        true => "was left: all pictures together are too large".to_owned(),
+        false => format!("is larger than {} MiB", ONE / 1024 / 1024),
+    };
     if answer
         .content_length()
         .is_some_and(|length| length > limit as u64)
@@ -167,6 +170,10 @@ fn keep(folder: &Path, stem: &str, end: &str, octets: &[u8]) -> anyhow::Result<S
             file => file.with_context(|| format!("`{}` cannot be written", path.display()))?,
         };
         let written = file.write_all(octets);
+        if written.is_err() {
+            // Half a picture is none.
+            fs::remove_file(&path).ok();
+        }
         written.with_context(|| format!("`{}` cannot be written", path.display()))?;
         return Ok(name);
     }

@@ -93,13 +93,13 @@ fn length(number: &str, unit: Option<&str>) -> Option<Duration> {
 /// `00:04:58`, as milter-greylist counts down.
 fn clock(text: &str) -> Option<Duration> {
     let mut seconds = 0u64;
-    let mut parts = 0;
-    for part in text.split(':') {
-        let number: u64 = part.parse().ok().filter(|number| *number < 100)?;
+    let mut parts = text.split(':');
+    // Three, and no more are read: a text of strangers may hold any number.
+    for _ in 0..3 {
+        let number: u64 = parts.next()?.parse().ok().filter(|number| *number < 100)?;
         seconds = seconds * 60 + number;
-        parts += 1;
     }
-    (parts == 3).then(|| Duration::from_secs(seconds))
+    parts.next().is_none().then(|| Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -123,6 +123,7 @@ mod tests {
     fn a_wait_is_read_as_relays_write_it() {
         let table = [
             ("please try again in 300 seconds", Some(300)),
+            ("try again in 1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1", None),
             ("Greylisted for 5 minutes (1)", Some(300)),
             ("Greylisted, try again after 120 sec", Some(120)),
             (

@@ -114,6 +114,10 @@ impl Reason {
 
 /// The class of a refusal of `stage`.
 pub fn classify(stage: Stage, reply: &Reply) -> Reason {
+    // What takes a command refuses nobody, whatever its enhanced status says: it came out of step.
+    if !matches!(reply.code, 400..=599) {
+        return Reason::Protocol;
+    }
     let text = reply.text.to_ascii_lowercase();
     let by_status = reply.status().and_then(|status| by_status(status, &text));
     by_status
@@ -346,6 +350,8 @@ mod tests {
             ),
             (Stage::Rcpt, "550 no such user", Reason::UnknownAddress),
             (Stage::Rcpt, "550 nope", Reason::UnknownAddress),
+            // A second answer to RCPT where one to DATA was due.
+            (Stage::Data, "250 2.1.5 ok", Reason::Protocol),
             (
                 Stage::Rcpt,
                 "550-Response: no such user here\r\n550 Sender verify failed",

@@ -19,6 +19,7 @@ use crate::preflight;
 use crate::publication::{self, Built};
 use crate::run::plan::Planned;
 use crate::schedule::{Start, on_the_wall, shown, span};
+use crate::status::RunStatus;
 use crate::store::history::Earlier;
 use crate::store::runs::{Audience, Run};
 use crate::trial::Trial;
@@ -136,17 +137,9 @@ pub async fn questions(
 ) -> anyhow::Result<Vec<Question>> {
     let slug = &built.compiled.slug;
     let mut found = Vec::new();
-    if let Some((readers, run)) = have_got(app, slug, list, planned).await? {
-        found.push(Question {
-            guard: Guard::SameIssue,
-            sentence: format!(
-                "{readers} of the {} readers have got `{slug}` before (run {run}) and would get it once more",
-                planned.readers
-            ),
-        });
-    }
-    found.extend(resent(slug, planned));
     let zone = &app.config.publication.timezone;
+    found.extend(planned.doubles.questions(slug, planned.readers, zone));
+    found.extend(resent(slug, planned));
     let (minute, when) = match &planned.plan.local_at {
         Some(local) => {
             let minute = minute_of(local);
@@ -280,10 +273,15 @@ async fn past(app: &App, list: ListId) -> anyhow::Result<Vec<Past>> {
 fn resent(slug: &str, planned: &Planned) -> Option<Question> {
     let of_it = |origin: &&Run| planned.plan.audience == Audience::Unopened && origin.slug == slug;
     let origin = planned.origin.as_ref().filter(of_it)?;
+    // Said again of a cancelled one, it goes to those alone whom that did not reach: it was asked about then.
+    let second = origin.audience == Audience::Unopened.name();
+    if second && origin.status == RunStatus::Cancelled {
+        return None;
+    }
     let ago = planned
         .start
         .since(Timestamp(origin.started_at.unwrap_or(0)));
-    let got = if origin.audience == Audience::Unopened.name() {
+    let got = if second {
         "a second time"
     } else if ago < OPENS {
         "for the first time"
@@ -299,32 +297,6 @@ fn resent(slug: &str, planned: &Planned) -> Option<Question> {
             origin.id
         ),
     })
-}
-
-/// How many of the readers have a copy of the issue `slug`, unless the plan says that they are to get it once more, and
-/// the newest run that brought it.
-async fn have_got(
-    app: &App,
-    slug: &str,
-    list: ListId,
-    planned: &Planned,
-) -> anyhow::Result<Option<(i64, i64)>> {
-    let store = &app.store;
-    let (readers, run) = match (planned.plan.audience, &planned.origin) {
-        (Audience::List, _) => {
-            let segment = planned.plan.segment.as_ref().map(|sieve| &sieve.filter);
-            store.have_got(list, slug, segment, app.clock.now()).await?
-        }
-        // Those who did not open another issue may have got this one since.
-        (Audience::Unopened, Some(origin)) if origin.slug != slug => {
-            let audience = planned.plan.audience;
-            store
-                .part_has_got(list, audience, origin.id(), slug, planned.plan.monthly)
-                .await?
-        }
-        _ => return Ok(None),
-    };
-    Ok(run.filter(|_| readers > 0).map(|run| (readers, run)))
 }
 
 impl Past {

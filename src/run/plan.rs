@@ -16,14 +16,14 @@ use crate::deliver;
 use crate::id::ListId;
 use crate::pace;
 use crate::publication::Publication;
-use crate::run::whom;
+use crate::run::doubles::Doubles;
 use crate::schedule::{self, shown, span};
 use crate::segment::Sieve;
-use crate::store::lists::Confirmed;
 use crate::store::runs::{Audience, Plan, Run};
 use crate::track;
 use crate::trial::By;
 
+mod readers;
 mod stages;
 
 /// Cancelled runs of one issue that are looked at.
@@ -93,6 +93,8 @@ pub struct Planned {
     pub readers: i64,
     /// The run that gives the audience.
     pub origin: Option<Run>,
+    /// Who would get the issue twice.
+    pub doubles: Doubles,
 }
 
 /// Makes the plan for a run of the issue `slug`, compiled to `revision`, to the list `list`.
@@ -112,9 +114,11 @@ pub async fn plan(
         notes: Vec::new(),
         readers: 0,
         origin: None,
+        doubles: Doubles::default(),
     };
     planned.plan.monthly = wishes.monthly;
     planned.audience(app, wishes, slug, revision, list).await?;
+    planned.find_doubles(app, slug, revision, list).await?;
     let place = planned.notes.len();
     if let Some(hour) = &wishes.at_local {
         planned.local(app, hour, wishes, list, now).await?;
@@ -126,10 +130,16 @@ pub async fn plan(
         planned.zone = start.zone;
     }
     let asked = planned.plan.start.filter(|_| wishes.at_local.is_none());
+    let first = wishes.at_local.as_ref().and(planned.plan.start);
     planned.undo(wishes, now);
     if let Some(asked) = asked {
         let note = planned.starts(asked, now);
         planned.notes.insert(place, note);
+    } else if let Some(first) = first.filter(|&first| planned.start > first) {
+        planned.notes.push(format!(
+            "and the first {}: the time to take it back is longer",
+            shown(planned.start.max(first), usual)
+        ));
     }
     planned.pace(wishes)?;
     planned.stages(app, wishes, list).await?;
@@ -170,6 +180,7 @@ impl Planned {
                         let found = store.confirmed_on(list, wishes.monthly).await?;
                         self.readers = found.readers;
                         self.suppressed(found);
+                        self.somebody(app, wishes, list).await?;
                         self.digest(app, wishes, list).await
                     }
                 };
@@ -222,66 +233,6 @@ impl Planned {
         self.plan.audience = audience;
         self.plan.origin = Some(origin.id());
         self.origin = Some(origin);
-        Ok(())
-    }
-
-    /// Whoever wants the digest alone gets nothing as long as no run is one: the author is to know of them.
-    async fn digest(&mut self, app: &App, wishes: &Wishes, list: ListId) -> anyhow::Result<()> {
-        if wishes.monthly {
-            return Ok(());
-        }
-        let left_out = app.store.confirmed_on(list, true).await?.readers - self.readers;
-        if left_out > 0 {
-            self.notes.push(format!(
-                "readers who want the digest of the month alone, and are left out: {left_out}; a run with `--monthly` \
-                 goes to them, too"
-            ));
-        }
-        Ok(())
-    }
-
-    /// The ledger will name those who get nothing.
-    fn suppressed(&mut self, found: Confirmed) {
-        if found.suppressed > 0 {
-            self.notes.push(format!(
-                "readers whose addresses are suppressed, and who get nothing: {}",
-                found.suppressed
-            ));
-        }
-    }
-
-    /// All of the list that is in a segment.
-    async fn segment(
-        &mut self,
-        app: &App,
-        sieve: &Sieve,
-        wishes: &Wishes,
-        list: ListId,
-    ) -> anyhow::Result<()> {
-        let store = &app.store;
-        let now = app.clock.now();
-        let notes = whom::check(app, sieve, Some(list), now).await?;
-        self.notes.extend(notes);
-        let all = store.confirmed_on(list, wishes.monthly).await?.readers;
-        let filter = &sieve.filter;
-        let found = store.in_segment(list, filter, wishes.monthly, now).await?;
-        self.readers = found.readers;
-        let waits = wishes.at.is_some() || wishes.at_local.is_some();
-        ensure!(
-            self.readers > 0 || waits,
-            "no reader of the list is in `{}`; `pressrun segments test` shows who would be",
-            sieve.said
-        );
-        let then = match waits {
-            true => " now; who is in it is found when it starts",
-            false => "",
-        };
-        self.notes.push(format!(
-            "it goes to `{}`: {} of {all} readers{then}",
-            sieve.said, self.readers
-        ));
-        self.suppressed(found);
-        self.plan.segment = Some(sieve.clone());
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::id::ListId;
 use crate::lists;
 use crate::message::RunHeaders;
 use crate::publication::Built;
-use crate::run::{headers, keep_revision};
+use crate::run::{self, commands, headers, keep_revision};
 use crate::status::RunStatus;
 use crate::store::begin::NewContent;
 use crate::store::runs::Run;
@@ -43,9 +43,17 @@ pub async fn waiting(app: &App, slug: &str, list: &str) -> anyhow::Result<Waitin
         let Some(run) = runs.first() else {
             bail!("no run of `{slug}` to `{list}` was ever begun; `pressrun status` lists the runs")
         };
+        let list = commands::to_list(app, run).await?;
+        let cancel = match run.is_open() {
+            true => format!(
+                "`pressrun cancel {} --yes`, then ",
+                run::name(app, run).await?
+            ),
+            false => String::new(),
+        };
         bail!(
-            "run {} of `{slug}` is {} and keeps its content; `pressrun cancel` and `send --continue` give a \
-             mended one to those it has not reached",
+            "run {} of `{slug}` is {} and keeps its content; {cancel}`pressrun send {slug}{list} --continue` gives a \
+             mended one to those whom a cancelled run has not reached",
             run.id,
             run.status
         )
@@ -53,9 +61,10 @@ pub async fn waiting(app: &App, slug: &str, list: &str) -> anyhow::Result<Waitin
     let run = runs.swap_remove(place);
     ensure!(
         run.trial.is_none(),
-        "run {} of `{slug}` tests two subjects of its content; `pressrun cancel {slug}` takes it back, then \
-         send it anew",
-        run.id
+        "run {} of `{slug}` tests two subjects of its content; `pressrun cancel {}` takes it back, then send it \
+         anew",
+        run.id,
+        run::name(app, &run).await?
     );
     let revision = run.revision.as_deref().context("the run has no content")?;
     let content = app.store.revision(revision).await?;

@@ -6,6 +6,7 @@
 use anyhow::{Context, ensure};
 
 use crate::app::App;
+use crate::run;
 use crate::schedule::Start;
 use crate::status::RunStatus;
 use crate::store::runs::Run;
@@ -25,8 +26,8 @@ pub async fn reschedule(app: &App, run: &Run, start: &Start) -> anyhow::Result<R
     );
     ensure!(
         run.local_at.is_none(),
-        "each reader gets `{slug}` by their own clock; take the run back with `pressrun cancel {slug}` and \
-         send it anew"
+        "each reader gets `{slug}` by their own clock; take the run back with `pressrun cancel {}` and send it anew",
+        run::name(app, run).await?
     );
     let now = app.clock.now();
     let moved = app

@@ -50,10 +50,11 @@ pub(crate) async fn faults(app: &App, run: &Run, marked: i64) -> anyhow::Result<
         return Ok(Vec::new());
     }
     let Some(sealed) = app.store.meta(&name(SEAL, run)).await? else {
-        let gone = marked > 0 && first(app).await?.is_some_and(|first| run.id > first);
-        return Ok(Vec::from_iter(gone.then(|| {
-            "its seal is gone: earlier runs have one, and it began after them".to_owned()
-        })));
+        let ended = app.store.meta(&name(END, run)).await?.is_some();
+        let follows = first(app).await?.is_some_and(|first| run.id > first);
+        return Ok(Vec::from_iter((marked > 0 && (ended || follows)).then(
+            || "its seal is gone: it, or a run before it, was sealed".to_owned(),
+        )));
     };
     let (holds, what) = match sealed.split_at_checked(WHOLE.len()) {
         Some((WHOLE, seal)) => (

@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::address::EmailAddress;
 use crate::app::App;
@@ -129,7 +130,7 @@ pub async fn send(
     }
     let begun = begin(app, built, to, values).await?;
     let (say, heard) = watch::channel(false);
-    let engine = match Engine::take(app.clone(), heard).await? {
+    let mut engine = match Engine::take(app.clone(), heard).await? {
         // A run that was interrupted is not to go on because of it.
         Taken::Engine(engine) => Some(tokio::spawn(engine.for_mails().run())),
         // Another process sends from this database; the copies are in its queue.
@@ -138,7 +139,16 @@ pub async fn send(
     let mut tested = Vec::with_capacity(to.len());
     let mut fault = None;
     for (key, to) in begun.keys.iter().zip(to) {
-        match settled(app, *key, &mut stop).await {
+        let settled = tokio::select! {
+            settled = settled(app, *key, &mut stop) => settled,
+            // Nobody else would settle it.
+            ended = ended(engine.as_mut()) => {
+                engine = None;
+                fault = Some(ended.err().unwrap_or_else(|| anyhow!("the engine stopped by itself")));
+                break;
+            }
+        };
+        match settled {
             Ok((state, reply)) => tested.push(Tested {
                 to: to.to_string(),
                 outcome: match state {
@@ -160,6 +170,14 @@ pub async fn send(
             built: begun.built,
         }),
         Some(error) => Err(error),
+    }
+}
+
+/// The engine's own end, which comes before a stop only by a fault.
+async fn ended(engine: Option<&mut JoinHandle<anyhow::Result<()>>>) -> anyhow::Result<()> {
+    match engine {
+        Some(task) => task.await?,
+        None => std::future::pending().await,
     }
 }
 

@@ -5,9 +5,11 @@ use anyhow::Context;
 use crate::app::App;
 use crate::id::RunId;
 use crate::stats::TestNumbers;
+use crate::status::RunStatus;
 use crate::store::StoreError;
-use crate::store::runs::Run;
+use crate::store::runs::{Audience, Run};
 use crate::track::fold;
+use crate::trial::Trial;
 
 /// The subject test of run `id`, where it has one.
 pub async fn numbers_of(app: &App, id: RunId) -> Result<Option<TestNumbers>, StoreError> {
@@ -36,6 +38,11 @@ pub async fn numbers(app: &App, run: &Run) -> Result<Option<TestNumbers>, StoreE
         b: trial.b,
         decided,
         decision,
+        rest: match run.status {
+            RunStatus::Finished => "got",
+            RunStatus::Cancelled => "was to get",
+            _ => "gets",
+        },
     }))
 }
 
@@ -43,6 +50,27 @@ pub async fn numbers(app: &App, run: &Run) -> Result<Option<TestNumbers>, StoreE
 pub async fn sentence(app: &App, run: &Run) -> Result<Option<String>, StoreError> {
     let numbers = numbers(app, run).await?;
     Ok(numbers.map(|numbers| numbers.sentence()))
+}
+
+/// The subject test that a run to the rest of `run` continues, and the run that had it.
+pub async fn continued(app: &App, run: &Run) -> anyhow::Result<Option<(RunId, Trial)>> {
+    let mut run = run.clone();
+    // One may have been continued before. An origin is older than what it gives the audience of.
+    loop {
+        if let Some(trial) = run.trial() {
+            return Ok(Some((run.id(), trial)));
+        }
+        let origin = run.origin.filter(|&origin| origin < run.id);
+        let origin = origin.filter(|_| run.audience == Audience::Continue.name());
+        let Some(origin) = origin else {
+            return Ok(None);
+        };
+        run = app
+            .store
+            .run(RunId(origin))
+            .await?
+            .context("the run is gone")?;
+    }
 }
 
 /// The revision under the second subject of run `id`.

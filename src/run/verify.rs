@@ -27,6 +27,7 @@ use crate::store::proof::Unsuppressed;
 use crate::store::repairs::Repair;
 use crate::store::runs::Run;
 use crate::store::verify::Twice;
+use crate::terminal;
 
 /// A marker this far ahead of the clock was set by a clock that was wrong.
 const AHEAD: std::time::Duration = std::time::Duration::from_secs(300);
@@ -93,7 +94,7 @@ impl Verified {
     }
 }
 
-/// What belongs to no run: rows of one that is gone, and what [`ground::whole`] finds.
+/// What belongs to no run: rows of one that is gone, leavings that do not hold, and what [`ground::whole`] finds.
 async fn whole(app: &App) -> anyhow::Result<Vec<String>> {
     let mut faults = Vec::new();
     let lost = app.store.orphans().await?;
@@ -105,6 +106,13 @@ async fn whole(app: &App) -> anyhow::Result<Vec<String>> {
         faults.push(format!(
             "{} deliveries and {} blocks are of {runs}, and that row is gone",
             lost.deliveries, lost.blocks
+        ));
+    }
+    let undone = app.store.leavings_undone_anywhere().await?;
+    if undone > 0 {
+        faults.push(format!(
+            "on a list, though they left it and neither joined nor came back since: {}",
+            terminal::counted(undone, "reader")
         ));
     }
     faults.extend(ground::whole(app).await?);
@@ -158,6 +166,7 @@ pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
     faults.extend(links(app, &fresh).await?);
     faults.extend(copies(app, &fresh).await?);
     faults.extend(traces(app, &fresh).await?);
+    faults.extend(leavings(app, &fresh).await?);
     faults.extend(end(&fresh));
     let corrections = match &fresh.revision {
         Some(revision) => store.repairs_of(revision).await?,
@@ -363,6 +372,17 @@ fn deliveries(number: i64) -> String {
         1 => "1 delivery is".to_owned(),
         many => format!("{many} deliveries are"),
     }
+}
+
+/// Whoever left by a copy of the run is off its list, or has joined or come back since.
+async fn leavings(app: &App, run: &Run) -> anyhow::Result<Option<String>> {
+    let undone = app.store.leavings_undone(run.id()).await?;
+    Ok((undone > 0).then(|| {
+        format!(
+            "on the list, though they left it by this mail and neither joined nor came back since: {}",
+            terminal::counted(undone, "reader")
+        )
+    }))
 }
 
 /// Copies: each can be read and names its own reader; what it was signed with still opens its links, or was revoked by

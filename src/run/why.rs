@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::deliver::trouble::{RelayTrouble, Trouble};
+use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::deliver::{self, charge};
 use crate::delivery::Counts;
 use crate::run::{self, trial};
@@ -24,12 +24,13 @@ mod steps;
 mod tests;
 
 /// What goes on while one run stands still.
-const OTHERS: &str = "other runs, mails to those who sign up, and all links in mails go on";
+const OTHERS: &str = "other runs and mails to those who sign up go on, and the links in mails as long as `pressrun serve` \
+     is there";
 /// What becomes of what nobody sends.
 const LOST: &str = "nothing is lost meanwhile";
 /// What goes on while nothing can be sent.
-const LINKS: &str =
-    "links in mails work, who leaves is gone at once, and no reader is charged with it";
+const LINKS: &str = "links in mails work as long as `pressrun serve` is there, who leaves is gone at once, and no reader is charged with \
+     it";
 
 /// What holds a run up, or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -95,6 +96,8 @@ struct Facts<'a> {
     sending: bool,
     /// A relay that it is to go through and that is not described here.
     unknown_relay: Option<&'a str>,
+    /// Why some senders can sign nothing, and leave it to the others.
+    unfit: Vec<String>,
     /// Why the next sender would hold it.
     doubt: Option<String>,
     /// A start that is later by more has to be said twice.
@@ -124,6 +127,10 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
         test: trial::sentence(app, run).await?,
         sender: open && deliver::is_sending(app).await?,
         sending: open && charge::has_in_charge(app, run).await?,
+        unfit: match open {
+            true => unfit(app).await?,
+            false => Vec::new(),
+        },
         doubt: match run.status {
             status if status.is_moving() => match deliver::older(app).await? {
                 Some(why) => Some(why),
@@ -138,6 +145,12 @@ pub async fn why(app: &App, run: &Run) -> anyhow::Result<Why> {
         now,
         zone: &app.config.publication.timezone,
     }))
+}
+
+/// Why senders at work can sign nothing now, each in its own words.
+async fn unfit(app: &App) -> anyhow::Result<Vec<String>> {
+    let told = app.store.told_senders().await?;
+    Ok(told.into_iter().filter_map(|sender| sender.unfit).collect())
 }
 
 /// What keeps relays of this run from taking mail.
@@ -206,10 +219,11 @@ fn tell(facts: &Facts<'_>) -> Why {
         _ => {
             why.cause = Cause::Finished;
             format!(
-                "is finished{}: {} of {} were sent{}",
+                "is finished{}: {} of {} were sent{}{}",
                 facts.since(why.since),
                 facts.counts.sent,
                 run.recipients,
+                facts.unsent(),
                 facts.unknown()
             )
         }
@@ -217,12 +231,10 @@ fn tell(facts: &Facts<'_>) -> Why {
     let to = run.said_segment();
     let to = to.map_or(String::new(), |to| format!(" to `{to}`"));
     let mut sentence = format!("`{}` (run {}){to} {said}", run.slug, run.id);
-    if let Some(doubt) = facts
-        .doubt
-        .as_ref()
-        .filter(|doubt| !sentence.contains(doubt.as_str()))
-    {
-        sentence.push_str(&format!("; and {doubt}"));
+    for doubt in facts.unfit.iter().chain(&facts.doubt) {
+        if !sentence.contains(doubt.as_str()) {
+            sentence.push_str(&format!("; and {doubt}"));
+        }
     }
     if let Some(name) = facts.unknown_relay {
         sentence.push_str(&format!(
@@ -276,7 +288,11 @@ impl Facts<'_> {
 
     /// What goes on beside this run, where anything does.
     fn others(&self) -> Option<&'static str> {
-        (self.sender && self.doubt.is_none()).then_some(OTHERS)
+        let standstill = self.trouble.as_ref().is_some_and(Trouble::is_standstill);
+        match standstill {
+            true => Some(LINKS),
+            false => (self.sender && self.doubt.is_none()).then_some(OTHERS),
+        }
     }
 
     fn cancelled(&self, why: &Why) -> String {
@@ -297,6 +313,21 @@ impl Facts<'_> {
             said.push_str(&format!(", {} wait for the relay's answer", counts.at_dot));
         }
         said + &self.unknown()
+    }
+
+    /// What became of those who got nothing, where there are any.
+    fn unsent(&self) -> String {
+        let counts = &self.counts;
+        let each = [
+            (counts.bounced, "bounced"),
+            (counts.failed, "were refused for what they are"),
+            (counts.expired, "were given up"),
+            (counts.suppressed, "are suppressed"),
+            (counts.unsubscribed, "had left"),
+        ];
+        let each = each.iter().filter(|(number, _)| *number > 0);
+        each.map(|(number, what)| format!(", {number} {what}"))
+            .collect()
     }
 
     /// The uncertain ones, where there are any, and how they are found.
@@ -337,7 +368,7 @@ impl Facts<'_> {
         if let Some(said) = self.stage(why) {
             return said;
         }
-        // One relay of several, or one of those whom it delivers to: the others carry on.
+        // One relay of several, or some of those whom it delivers to: the others carry on.
         let limps = match &self.trouble {
             Some(trouble) => format!("; {}", trouble.sentence()),
             None => String::new(),
@@ -377,6 +408,7 @@ impl Facts<'_> {
             let times = trouble.relays.iter().map(move |relay| at(relay).0);
             times.filter(|&at| at > 0).min()
         };
+        let full = trouble.relays.iter().all(|relay| relay.ail == Ail::Full);
         why.cause = Cause::Relay;
         why.since = times(|relay| relay.since);
         why.next = times(|relay| relay.next);
@@ -387,11 +419,13 @@ impl Facts<'_> {
             .map(|relay| format!("relay {}: {}", relay.relay, relay.why))
             .collect();
         let next = match why.next {
+            Some(next) if full => format!(", and it goes on {}", self.then(next)),
             Some(next) => format!(", next try {}", self.then(next)),
             None => String::new(),
         };
         format!(
-            "does not get on{}: {}{next}; {}",
+            "{}{}: {}{next}; {}",
+            if full { "rests" } else { "does not get on" },
             self.since(why.since),
             each.join("; "),
             self.progress()

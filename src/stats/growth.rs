@@ -1,7 +1,7 @@
 //! How a list grew, and what became of those who joined in one month.
 //!
-//! Promises: pure: days are put together to weeks, which begin on Monday, and to months, both in UTC. Who left and came
-//! back has left in one week and joined in another, and a week that is over stays as it was; a month's readers are
+//! Promises: pure: quarter hours are put together to weeks, which begin on Monday, and to months, both of the
+//! publication's time zone, whichever that was when they were counted. Who left and came back has left in one week and joined in another, and a week that is over stays as it was; a month's readers are
 //! those who first joined in it. Whose address is suppressed has left, and so has who was erased. Readers whom an import
 //! brought joined when its file says they did; of whom it does not, they were imported and have not joined. Whoever left
 //! has left for some reason, if only that she gave none. Who clicks is told as far as clicks of the last issues name
@@ -13,16 +13,14 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{DAY, Timestamp};
+use crate::clock::{DAY, QUARTER, Timestamp};
+use crate::schedule;
 use crate::subscriber::Status;
 
 /// Weeks that are shown.
 pub const WEEKS: usize = 26;
 /// Months of joining that are shown.
 pub const MONTHS: usize = 24;
-
-/// The zone of days, weeks and months.
-pub const ZONE: &str = "UTC";
 
 /// What stands beside the statuses for those whose addresses are suppressed.
 pub const SUPPRESSED: &str = "suppressed";
@@ -39,16 +37,12 @@ pub struct Growth {
     pub weeks: Vec<Week>,
     /// By month of joining, the newest last.
     pub cohorts: Vec<Cohort>,
-    /// The zone in which weeks begin, and months.
-    #[serde(default = "zone")]
+    /// The zone in which weeks begin, and months; its name.
+    #[serde(default)]
     pub zone: String,
     /// The last issues that are looked at for who clicks.
     #[serde(default = "all_told")]
     pub issues: Looked,
-}
-
-fn zone() -> String {
-    ZONE.to_owned()
 }
 
 /// As an older program counted a list.
@@ -137,16 +131,18 @@ pub fn words(why: &str) -> &str {
 /// Why a journal says that a reader joined who had left before.
 const RETURNED: &str = "returned";
 
-/// Counts by day since 1970.
+/// Counts by quarter hours since 1970.
 #[derive(Clone, Debug, Default)]
-pub struct Days {
+pub struct Quarters {
     /// What the list's journal says.
     pub moves: Vec<Moved>,
-    /// Readers who are subscribed, by the day they first joined.
+    /// Readers who are subscribed, by when they first joined.
     pub standing: Vec<(i64, i64)>,
-    /// Those of `standing` who get nothing, for their addresses are suppressed.
+    /// Those of `standing` who get nothing, for their addresses are suppressed: by when they were lost.
     pub lost: Vec<Lost>,
-    /// Subscribed readers who click, by the day they first joined.
+    /// The same by when they first joined.
+    pub lost_of: Vec<(i64, i64)>,
+    /// Subscribed readers who click, by when they first joined.
     pub clicking: Vec<(i64, i64)>,
     /// The issues in which they did.
     pub issues: Looked,
@@ -158,16 +154,16 @@ pub struct Days {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     Joined,
-    /// Brought by an import on that day, and nobody knows when they joined.
+    /// Brought by an import then, and nobody knows when they joined.
     Imported,
     Left,
 }
 
-/// Readers who joined or left on one day.
+/// Readers who joined or left in one quarter of an hour.
 #[derive(Clone, Debug)]
 pub struct Moved {
     pub way: Way,
-    pub day: i64,
+    pub quarter: i64,
     /// Why they left, if it is known, or that they had been here before.
     pub why: String,
     pub number: i64,
@@ -178,16 +174,15 @@ pub struct Moved {
 pub struct Lost {
     /// The status of their subscriptions.
     pub status: Status,
-    /// The day they joined, and the day they were lost.
-    pub joined: i64,
-    pub day: i64,
+    pub quarter: i64,
     pub why: String,
     pub number: i64,
 }
 
-/// Puts days together, up to the day `today`.
-pub fn growth(days: &Days, today: i64) -> Growth {
-    let this_week = week_of(today);
+/// Puts quarter hours together to weeks and months of the zone of this name, up to `now`; of UTC where it is unknown.
+pub fn growth(counted: &Quarters, now: Timestamp, zone: &str) -> Growth {
+    let wall = Wall(schedule::zone(zone).unwrap_or(TimeZone::UTC));
+    let this_week = week_of(wall.day(now.0.div_euclid(QUARTER)));
     let first = this_week - i64::try_from(WEEKS).unwrap_or(0) + 1;
     let mut weeks: Vec<Week> = (first..=this_week)
         .map(|week| Week {
@@ -195,12 +190,12 @@ pub fn growth(days: &Days, today: i64) -> Growth {
             ..Week::default()
         })
         .collect();
-    let place = |day: i64| {
-        let place = usize::try_from(week_of(day) - first).ok();
+    let place = |quarter: i64| {
+        let place = usize::try_from(week_of(wall.day(quarter)) - first).ok();
         place.filter(|&place| place < WEEKS)
     };
-    for moved in &days.moves {
-        let Some(place) = place(moved.day) else {
+    for moved in &counted.moves {
+        let Some(place) = place(moved.quarter) else {
             continue;
         };
         let week = &mut weeks[place];
@@ -218,8 +213,8 @@ pub fn growth(days: &Days, today: i64) -> Growth {
             (Way::Joined | Way::Imported, _) => {}
         }
     }
-    for lost in &days.lost {
-        if let Some(place) = place(lost.day) {
+    for lost in &counted.lost {
+        if let Some(place) = place(lost.quarter) {
             weeks[place].left += lost.number;
             *weeks[place].why.entry(lost.why.clone()).or_default() += lost.number;
         }
@@ -229,37 +224,41 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         week.why.retain(|_, number| *number != 0);
     }
     let mut cohorts: BTreeMap<String, Cohort> = BTreeMap::new();
+    let mut cohort = |quarter: i64, count: &dyn Fn(&mut Cohort)| {
+        count(cohorts.entry(month_of(wall.day(quarter))).or_default());
+    };
     let first = |moved: &&Moved| moved.way != Way::Left && moved.why != RETURNED;
-    for moved in days.moves.iter().filter(first) {
-        cohorts.entry(month_of(moved.day)).or_default().joined += moved.number;
+    for moved in counted.moves.iter().filter(first) {
+        cohort(moved.quarter, &|cohort| cohort.joined += moved.number);
     }
-    for &(day, number) in &days.standing {
-        cohorts.entry(month_of(day)).or_default().subscribed += number;
+    for &(quarter, number) in &counted.standing {
+        cohort(quarter, &|cohort| cohort.subscribed += number);
     }
-    for lost in &days.lost {
-        cohorts.entry(month_of(lost.joined)).or_default().subscribed -= lost.number;
+    for &(quarter, number) in &counted.lost_of {
+        cohort(quarter, &|cohort| cohort.subscribed -= number);
     }
-    for &(day, number) in &days.clicking {
-        let cohort = cohorts.entry(month_of(day)).or_default();
-        *cohort.clicking.get_or_insert_default() += number;
+    for &(quarter, number) in &counted.clicking {
+        cohort(quarter, &|cohort| {
+            *cohort.clicking.get_or_insert_default() += number
+        });
     }
     cohorts.retain(|_, cohort| cohort.joined != 0);
     for cohort in cohorts.values_mut() {
         let known = cohort.clicking.unwrap_or(0);
-        cohort.clicking = days.issues.tell().then_some(known);
+        cohort.clicking = counted.issues.tell().then_some(known);
     }
     let skipped = cohorts.len().saturating_sub(MONTHS);
     let cohorts = cohorts
         .into_iter()
         .skip(skipped)
         .map(|(month, cohort)| Cohort { month, ..cohort });
-    let still: i64 = days.standing.iter().map(|&(_, number)| number).sum();
-    let lost: i64 = days.lost.iter().map(|lost| lost.number).sum();
-    let statuses = days.statuses.iter();
+    let still: i64 = counted.standing.iter().map(|&(_, number)| number).sum();
+    let lost: i64 = counted.lost.iter().map(|lost| lost.number).sum();
+    let statuses = counted.statuses.iter();
     let mut statuses: BTreeMap<String, i64> = statuses
         .map(|&(status, number)| (status.name().to_owned(), number))
         .collect();
-    for lost in &days.lost {
+    for lost in &counted.lost {
         *statuses.entry(lost.status.name().to_owned()).or_default() -= lost.number;
         *statuses.entry(SUPPRESSED.into()).or_default() += lost.number;
     }
@@ -269,8 +268,20 @@ pub fn growth(days: &Days, today: i64) -> Growth {
         statuses,
         weeks,
         cohorts: cohorts.collect(),
-        zone: zone(),
-        issues: days.issues,
+        zone: zone.to_owned(),
+        issues: counted.issues,
+    }
+}
+
+/// The clock on the wall of a zone.
+struct Wall(TimeZone);
+
+impl Wall {
+    /// The day of a quarter of an hour, as days since 1970.
+    fn day(&self, quarter: i64) -> i64 {
+        let at = Timestamp(quarter.saturating_mul(QUARTER));
+        let ahead = i64::from(self.0.to_offset(at.to_jiff()).seconds()) * 1_000;
+        Timestamp(at.0.saturating_add(ahead)).day()
     }
 }
 
@@ -291,17 +302,20 @@ fn date(day: i64) -> Date {
 
 #[cfg(test)]
 mod tests {
-    use super::{Days, Looked, Lost, Moved, Way, growth};
+    use super::{Looked, Lost, Moved, Quarters, Way, growth};
+    use crate::clock::{DAY, HOUR, Timestamp};
     use crate::subscriber::Status;
 
-    /// 1 November 2026, a Sunday.
-    const SUNDAY: i64 = 20_758;
+    /// 1 November 2026, a Sunday, in quarter hours, and a day of them.
+    const SUNDAY: i64 = 20_758 * D;
+    const D: i64 = 96;
+    const NOW: Timestamp = Timestamp(20_758 * DAY + 12 * HOUR);
 
-    fn moved(way: Way, day: i64, why: &str, number: i64) -> Moved {
+    fn moved(way: Way, quarter: i64, why: &str, number: i64) -> Moved {
         let why = why.into();
         Moved {
             way,
-            day,
+            quarter,
             why,
             number,
         }
@@ -309,29 +323,29 @@ mod tests {
 
     #[test]
     fn weeks_begin_on_monday_and_cohorts_by_month() {
-        let days = Days {
+        let counted = Quarters {
             moves: vec![
                 moved(Way::Joined, SUNDAY, "", 3),
-                moved(Way::Joined, SUNDAY - 6, "", 2),
-                moved(Way::Joined, SUNDAY - 7, "", 10),
-                moved(Way::Joined, SUNDAY - 40, "", 5),
-                moved(Way::Left, SUNDAY - 1, "too-often", 1),
-                moved(Way::Left, SUNDAY - 7, "", 4),
-                moved(Way::Left, SUNDAY - 4_000, "", 9),
+                moved(Way::Joined, SUNDAY - 6 * D, "", 2),
+                moved(Way::Joined, SUNDAY - 7 * D, "", 10),
+                moved(Way::Joined, SUNDAY - 40 * D, "", 5),
+                moved(Way::Left, SUNDAY - D, "too-often", 1),
+                moved(Way::Left, SUNDAY - 7 * D, "", 4),
+                moved(Way::Left, SUNDAY - 4_000 * D, "", 9),
             ],
-            standing: vec![(SUNDAY, 3), (SUNDAY - 7, 10), (SUNDAY - 40, 5)],
+            standing: vec![(SUNDAY, 3), (SUNDAY - 7 * D, 10), (SUNDAY - 40 * D, 5)],
             lost: vec![Lost {
                 status: Status::Confirmed,
-                joined: SUNDAY - 40,
-                day: SUNDAY - 2,
+                quarter: SUNDAY - 2 * D,
                 why: "bounced".into(),
                 number: 2,
             }],
-            clicking: vec![(SUNDAY - 7, 6)],
+            lost_of: vec![(SUNDAY - 40 * D, 2)],
+            clicking: vec![(SUNDAY - 7 * D, 6)],
             issues: Looked { last: 8, untold: 2 },
             statuses: vec![(Status::Confirmed, 18), (Status::Pending, 2)],
         };
-        let found = growth(&days, SUNDAY);
+        let found = growth(&counted, NOW, "UTC");
         assert_eq!(found.subscribed, 16);
         assert_eq!(found.statuses["pending"], 2);
         assert_eq!(
@@ -366,7 +380,7 @@ mod tests {
         assert!(said.contains("2 of the last 8 issues"), "{said}");
         // Where clicks name nobody, nobody is not what is said.
         let issues = Looked { last: 8, untold: 8 };
-        let found = growth(&Days { issues, ..days }, SUNDAY);
+        let found = growth(&Quarters { issues, ..counted }, NOW, "UTC");
         assert!(found.cohorts.iter().all(|cohort| cohort.clicking.is_none()));
         let said = found.issues.said().unwrap_or_default();
         assert!(said.contains("none of the last 8 issues"), "{said}");
@@ -374,19 +388,19 @@ mod tests {
 
     #[test]
     fn who_was_imported_has_not_joined_and_who_came_back_joined_twice_and_is_of_the_first_month() {
-        let days = Days {
+        let counted = Quarters {
             moves: vec![
                 moved(Way::Imported, SUNDAY, "", 42),
-                moved(Way::Joined, SUNDAY - 40, "", 1),
+                moved(Way::Joined, SUNDAY - 40 * D, "", 1),
                 moved(Way::Left, SUNDAY, "erased", 2),
-                moved(Way::Left, SUNDAY - 7, "", 1),
-                moved(Way::Left, SUNDAY - 7, "too-often", 0),
+                moved(Way::Left, SUNDAY - 7 * D, "", 1),
+                moved(Way::Left, SUNDAY - 7 * D, "too-often", 0),
                 moved(Way::Joined, SUNDAY, "returned", 1),
             ],
-            standing: vec![(SUNDAY, 40), (SUNDAY - 40, 1)],
-            ..Days::default()
+            standing: vec![(SUNDAY, 40), (SUNDAY - 40 * D, 1)],
+            ..Quarters::default()
         };
-        let found = growth(&days, SUNDAY);
+        let found = growth(&counted, NOW, "UTC");
         assert_eq!(found.subscribed, 41);
         let week = &found.weeks[25];
         assert_eq!((week.joined, week.returned, week.imported), (1, 1, 42));
@@ -401,5 +415,50 @@ mod tests {
             .map(|cohort| (cohort.month.as_str(), cohort.joined, cohort.subscribed))
             .collect();
         assert_eq!(months, [("2026-09", 1, 1), ("2026-11", 42, 40)]);
+    }
+
+    #[test]
+    fn weeks_and_months_begin_at_midnight_of_the_zone_whichever_it_is_and_over_a_change_of_clocks()
+    {
+        // Sunday, 1 November 2026, a quarter to midnight in UTC, and the quarter of an hour behind it.
+        let last = SUNDAY + D - 1;
+        let counted = Quarters {
+            moves: vec![
+                moved(Way::Joined, SUNDAY - 1, "", 1),
+                moved(Way::Joined, last, "", 10),
+                moved(Way::Joined, last + 1, "", 100),
+            ],
+            ..Quarters::default()
+        };
+        let now = Timestamp(NOW.0 + DAY);
+        let told = |zone| {
+            let found = growth(&counted, now, zone);
+            assert_eq!(found.zone, zone);
+            let weeks = found.weeks.iter().rev().take(2);
+            let weeks: Vec<(String, i64)> = weeks
+                .map(|week| (week.monday.clone(), week.joined))
+                .collect();
+            let months = found
+                .cohorts
+                .into_iter()
+                .map(|cohort| (cohort.month, cohort.joined));
+            (weeks, months.collect::<Vec<_>>())
+        };
+        let of = |name: &str, number| (name.to_owned(), number);
+        for (zone, this, october) in [
+            ("UTC", 100, 1),
+            // An hour ahead since the change of clocks a week ago.
+            ("Europe/Berlin", 110, 0),
+            // Five and three quarters ahead, and four behind until this very day.
+            ("Asia/Kathmandu", 110, 0),
+            ("America/New_York", 0, 1),
+        ] {
+            let (weeks, months) = told(zone);
+            let monday = [of("2026-11-02", this), of("2026-10-26", 111 - this)];
+            assert_eq!(weeks, monday, "{zone}");
+            let mut expected = vec![of("2026-10", october), of("2026-11", 111 - october)];
+            expected.retain(|(_, number)| *number > 0);
+            assert_eq!(months, expected, "{zone}");
+        }
     }
 }

@@ -116,6 +116,8 @@ pub enum What {
     /// the issue has no link that is counted, or no pixel.
     NoClicks,
     NoOpens,
+    /// Sent copies whose readers want nothing counted any more since they got it.
+    Withdrawn,
     /// Readers who complained.
     Complained,
     /// Readers whose best open or click is of this class.
@@ -134,6 +136,7 @@ impl What {
             What::Bounced => "bounced".to_owned(),
             What::NoClicks => "no-clicks".to_owned(),
             What::NoOpens => "no-opens".to_owned(),
+            What::Withdrawn => "withdrawn".to_owned(),
             What::Complained => "complained".to_owned(),
             What::Opened(class) => format!("opened:{}", class.name()),
             What::Clicked(class) => format!("clicked:{}", class.name()),
@@ -150,6 +153,7 @@ impl What {
                 "bounced" => Some(What::Bounced),
                 "no-clicks" => Some(What::NoClicks),
                 "no-opens" => Some(What::NoOpens),
+                "withdrawn" => Some(What::Withdrawn),
                 "complained" => Some(What::Complained),
                 _ => None,
             };
@@ -291,6 +295,20 @@ pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> S
         opened,
         clicked,
     }
+}
+
+/// The same of a delivery whose reader wants nothing counted any more: nothing but a complaint, which she made herself.
+pub fn share_of_withdrawn(events: &[Witness<'_>], provider: &str) -> Share {
+    let complaints = events
+        .iter()
+        .filter(|event| event.kind == EventKind::Complaint);
+    let mut share = Share::default();
+    for _ in complaints {
+        share
+            .tally
+            .add(Part::Provider, provider, What::Complained, 1);
+    }
+    share
 }
 
 fn better(known: Option<Class>, class: Class) -> Option<Class> {
@@ -464,6 +482,7 @@ mod tests {
             What::Bounced,
             What::NoClicks,
             What::NoOpens,
+            What::Withdrawn,
             What::Complained,
         ] {
             assert_eq!(What::parse(&what.name()), Some(what));

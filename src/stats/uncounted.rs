@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use crate::delivery::Counts;
 use crate::stats::judged::Judged;
 use crate::stats::tally::{Part, Tally, What};
 
@@ -13,6 +14,9 @@ use crate::stats::tally::{Part, Tally, What};
 pub struct Uncounted {
     pub clicks: i64,
     pub opens: i64,
+    /// Copies whose readers want nothing counted any more since they got them, of a run as a whole: they are among the
+    /// others, unless its events name nobody.
+    pub withdrawn: i64,
 }
 
 impl Uncounted {
@@ -21,6 +25,7 @@ impl Uncounted {
         Uncounted {
             clicks: tally.get(part, bucket, What::NoClicks),
             opens: tally.get(part, bucket, What::NoOpens),
+            withdrawn: tally.get(part, bucket, What::Withdrawn),
         }
     }
 
@@ -37,8 +42,10 @@ const NO_OPENS: &str = "opens of it were not counted: it has no pixel (`tracking
 const NO_CLICKS: &str = "clicks of it were not counted: it has no link that is (`tracking.clicks`)";
 
 impl Judged {
-    /// What is not counted of a run that was sent to so many, in sentences; `grouped` writes a number.
-    pub fn said_of_uncounted(&self, sent: i64, grouped: fn(i64) -> String) -> Vec<String> {
+    /// What is not counted of a run of which so many were sent and came back, in sentences, and what is counted that
+    /// should not be and cannot be told apart; `grouped` writes a number.
+    pub fn said_of_uncounted(&self, counts: &Counts, grouped: fn(i64) -> String) -> Vec<String> {
+        let (sent, withdrawn) = (counts.sent, self.uncounted.withdrawn);
         let all = match (self.clicked.told, self.opened.told) {
             (true, true) => None,
             (false, false) => return vec![NOTHING.to_owned()],
@@ -50,23 +57,59 @@ impl Judged {
             false => self.uncounted.clicks,
         };
         let some = (some > 0).then(|| {
+            let since = match withdrawn {
+                0 => String::new(),
+                _ if self.nameless => String::new(),
+                withdrawn => format!(" ({} of them since they got it)", grouped(withdrawn)),
+            };
             format!(
-                "{} of the {} copies count nothing, as their readers do not want it or were not asked: who clicked and \
-                 who opened are shares of the other {}",
+                "{} of the {} copies count nothing, as their readers do not want it{since} or were not asked: who \
+                 clicked and who opened are shares of the other {}",
                 grouped(some),
                 grouped(sent),
                 grouped(sent - some)
             )
         });
         let all = all.map(str::to_owned).into_iter();
-        all.chain(some).collect()
+        all.chain(some)
+            .chain(self.said_of_nameless(counts, grouped))
+            .collect()
+    }
+
+    /// Who stays in the numbers of a run whose events name nobody, for nobody knows which are hers.
+    fn said_of_nameless(&self, counts: &Counts, grouped: fn(i64) -> String) -> Vec<String> {
+        let (withdrawn, bounced) = (self.uncounted.withdrawn, counts.bounced);
+        let withdrawn = (withdrawn > 0).then(|| {
+            format!(
+                "readers want nothing counted any more since they got it ({}): what they did before stays counted, for \
+                 nobody knows what it was",
+                grouped(withdrawn)
+            )
+        });
+        let bounced = (bounced > 0).then(|| {
+            format!(
+                "copies came back ({}): whoever opened or clicked one before stays counted, for nobody knows who it was",
+                grouped(bounced)
+            )
+        });
+        let said = [withdrawn, bounced].into_iter().flatten();
+        said.filter(|_| self.nameless).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::stats::judged::Judged;
+    use crate::delivery::Counts;
+    use crate::stats::judged::{Judged, Nameless};
     use crate::stats::tally::{Part, Tally, What};
+
+    fn counts() -> Counts {
+        Counts {
+            sent: 80,
+            bounced: 2,
+            ..Counts::default()
+        }
+    }
 
     #[test]
     fn what_is_not_counted_is_said_with_its_reason_and_its_number() {
@@ -75,7 +118,7 @@ mod tests {
             tally.add(Part::Run, "", What::NoClicks, clicks);
             tally.add(Part::Run, "", What::NoOpens, opens);
             let judged = Judged::read(&tally, 80, 0);
-            judged.said_of_uncounted(80, |number| number.to_string())
+            judged.said_of_uncounted(&counts(), |number| number.to_string())
         };
         assert!(said(0, 0).is_empty());
         let some = said(70, 70);
@@ -88,5 +131,32 @@ mod tests {
         let both = said(12, 80);
         assert_eq!(both[0], super::NO_OPENS);
         assert!(both[1].starts_with("12 of the 80"), "{both:?}");
+    }
+
+    #[test]
+    fn who_withdrew_since_is_named_apart_and_stays_where_nobody_is_known() {
+        let mut tally = Tally::default();
+        tally.add(Part::Run, "", What::NoClicks, 7);
+        tally.add(Part::Run, "", What::NoOpens, 7);
+        tally.add(Part::Run, "", What::Withdrawn, 3);
+        let said =
+            |judged: &Judged| judged.said_of_uncounted(&counts(), |number| number.to_string());
+        let judged = Judged::read(&tally, 80, 0);
+        let named = said(&judged);
+        assert_eq!(named.len(), 1, "{named:?}");
+        assert!(
+            named[0].contains("do not want it (3 of them since they got it) or"),
+            "{named:?}"
+        );
+        let nameless = said(&judged.nameless(&Nameless::default()));
+        assert!(!nameless[0].contains("since they got it"), "{nameless:?}");
+        assert!(
+            nameless[1].contains("since they got it (3)"),
+            "{nameless:?}"
+        );
+        assert!(
+            nameless[2].starts_with("copies came back (2)"),
+            "{nameless:?}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The archive: which issues have a page, what anyone may read there, and the addresses that lead to it.
 //!
 //! Promises: an issue has a page once a run of it sends to everybody it is for, and none while that run is
-//! cancelled; the newest such run is the one that is shown, unless it went to another list or a segment,
+//! cancelled, or where it is for nobody; the newest such run is the one that is shown, unless it went to another list or a segment,
 //! which publishes nothing by itself. What the author said since goes before what was frozen with the run.
 //! Leaves what a page looks like to `archive`.
 
@@ -102,14 +102,15 @@ macro_rules! shown {
         "select max(q.run_id) from archive_pages q left join runs s on s.id = q.run_id
         where q.slug = a.slug and (
             q.run_id = 0
-            or (s.started_at is not null
+            or (s.started_at is not null and s.recipients > 0
                 and ((s.status <> 'cancelled' and s.open_to is null) or a.visibility = 'public'))
         )
         and (q.visibility <> 'never' or not exists (
             select 1 from archive_pages n left join runs t on t.id = n.run_id
             where n.slug = q.slug and n.visibility <> 'never'
               and (n.run_id = 0
-                   or (t.started_at is not null and t.status <> 'cancelled' and t.open_to is null))
+                   or (t.recipients > 0 and t.started_at is not null and t.status <> 'cancelled'
+                       and t.open_to is null))
               and (n.run_id = 0 or s.segment is not null or t.list_id <> s.list_id)
         ))"
     };
@@ -123,7 +124,7 @@ const PAGES: &str = concat!(
         coalesce(a.embargo_until, p.embargo_until, 0) as embargo_until,
         coalesce(p.dated_at, (
             select min(o.started_at) from runs o
-            where o.slug = a.slug and o.kind = 'issue' and o.status <> 'cancelled'
+            where o.slug = a.slug and o.kind = 'issue' and o.status <> 'cancelled' and o.recipients > 0
         ), r.started_at, p.made_at) as published_at,
         coalesce(p.dated_at, r.started_at, p.made_at) as sent_at, a.changed_at,
         coalesce((
@@ -236,7 +237,7 @@ impl Store {
                  from archive_pages p
                  join archive a on a.slug = p.slug
                  join runs r on r.id = p.run_id
-                 where p.run_id > 0 and r.started_at is not null and r.open_to is null
+                 where p.run_id > 0 and r.started_at is not null and r.recipients > 0 and r.open_to is null
                    and r.status <> 'cancelled'
                    and coalesce(a.visibility, p.visibility) = 'public'
                    and coalesce(a.embargo_until, p.embargo_until, 0) <= $1

@@ -56,8 +56,8 @@ impl Store {
             let before = sqlx::query_as::<_, (i64, bool)>(
                 "select id, status in ('finished', 'cancelled') from runs
                  where slug = $1 and list_id = $2
-                   -- A cancelled run counts once it has reached anyone.
-                   and (status <> 'cancelled' or exists (
+                   -- One that is over counts where it has reached anyone.
+                   and (status not in ('finished', 'cancelled') or exists (
                      select 1 from blocks
                      where blocks.run_id = runs.id and sent + at_dot + uncertain > 0))
                  order by id desc limit 1",
@@ -75,11 +75,11 @@ impl Store {
                              policy, status, cutoff, frozen_to, recipients, created_at, since,
                              start_at, zone, local_at, zone_field, per_day, spread, audience, origin,
                              stages, stage, open_to, pivot, trial, monthly, segment, parts,
-                             expected)
+                             expected, doubles)
                          select max(taken.id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9,
                              coalesce(cast($19 as bigint), 0), 0, $9, $9,
                              $10, $11, $12, $13, $14, $15, $16, $17,
-                             $18, $20, $20, cast($19 as bigint), $21, $22, $23, $24, $25
+                             $18, $20, $20, cast($19 as bigint), $21, $22, $23, $24, $25, $26
                          -- The number of a run whose row was deleted by hand is not free: its deliveries have it.
                          from (
                              select max(id) as id from runs
@@ -116,6 +116,7 @@ impl Store {
                     .bind(segment.as_deref())
                     .bind(parts.as_deref())
                     .bind(plan.expected)
+                    .bind(plan.doubles)
                     .fetch_one(&mut *conn)
                     .await?;
                     if let Some(page) = page {

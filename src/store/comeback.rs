@@ -3,6 +3,8 @@
 //! Invariant: leaving wins. Who leaves takes along what is queued; what stood at the dot then, was uncertain or had
 //! failed, is taken when it comes back.
 
+use std::collections::BTreeSet;
+
 use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId};
@@ -36,7 +38,9 @@ pub(crate) const TAKE_LEAVERS: &str = "
     where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
       and state = 'queued'
       and (
-          (
+          -- A mail to a reader who is erased has nobody to go to.
+          (run_id = 1 and subscriber_id < 0)
+          or (
               select x.reason from subscribers u join suppressions x on x.hash = u.hash
               where u.id = deliveries.subscriber_id
           ) is not null
@@ -60,10 +64,27 @@ macro_rules! lock_readers {
 }
 pub(crate) use lock_readers;
 
-/// Takes the leavers among a batch of keys that came back into the queue, and notes the moves:
+/// Holds runs, given by their numbers, against being finished while deliveries are put back into their queues:
+/// `hold_runs!(self, conn, numbers)`. Differs by necessity: on SQLite there is one writer.
+macro_rules! hold_runs {
+    ($store:expr, $conn:expr, $runs:expr) => {
+        if !$store.is_sqlite() {
+            sqlx::query($store.sql(
+                "select id from runs where id in (select cast(value as bigint) from json_each($1))
+                 order by id /* for no key update */",
+            ))
+            .bind($runs)
+            .execute(&mut *$conn)
+            .await?;
+        }
+    };
+}
+pub(crate) use hold_runs;
+
+/// Takes the leavers among a batch of keys that came back into the queue, notes the moves and gives how many:
 /// `take_leavers!(self, conn, keys, at, moves)`.
 macro_rules! take_leavers {
-    ($store:expr, $conn:expr, $keys:expr, $at:expr, $moves:expr) => {
+    ($store:expr, $conn:expr, $keys:expr, $at:expr, $moves:expr) => {{
         let taken: Vec<(i64, i64, String)> =
             sqlx::query_as($store.sql($crate::store::comeback::TAKE_LEAVERS))
                 .bind($keys)
@@ -71,7 +92,8 @@ macro_rules! take_leavers {
                 .fetch_all(&mut *$conn)
                 .await?;
         $crate::store::comeback::note(&taken, &mut $moves);
-    };
+        taken.len()
+    }};
 }
 pub(crate) use take_leavers;
 
@@ -156,12 +178,35 @@ const TAKEN_ALONG: &str = "
           where b.state = 'bounced'
       )";
 
+/// What is put back leaves a copy behind once more, which retention may have passed by.
+pub(crate) const LOOK_AGAIN: &str = "
+    update runs set copies_gone = (
+        select min(cast(o.value->>'seq' as bigint)) from json_each($1) as o
+        where cast(o.value->>'run' as bigint) = runs.id
+    )
+    where id in (select cast(o.value->>'run' as bigint) from json_each($1) as o)
+      and copies_gone > (
+          select min(cast(o.value->>'seq' as bigint)) from json_each($1) as o
+          where cast(o.value->>'run' as bigint) = runs.id
+      )";
+
+/// Of a run that is over by now nothing is put back.
 const GIVE_BACK: &str = "
     update deliveries set state = 'queued', settled_at = null
     from json_each($1) as o
     where run_id = cast(o.value->>'run' as bigint) and seq = cast(o.value->>'seq' as bigint)
       and state = 'suppressed'
+      and run_id in (select id from runs where status not in ('finished', 'cancelled'))
     returning run_id, seq";
+
+/// Why a run is held for what a relay refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold<'a> {
+    pub why: &'a str,
+    /// The servers that it was held for so far because they refused reader after reader, as the run keeps them; none
+    /// leaves those that are known.
+    pub doubted: Option<&'a str>,
+}
 
 impl Store {
     /// Holds the run, after it has turned out that the relay refuses everyone, and puts `keys`, which failed or
@@ -171,10 +216,21 @@ impl Store {
         run: RunId,
         from: State,
         keys: &[DeliveryKey],
-        why: &str,
+        hold: Hold<'_>,
         due: Timestamp,
     ) -> Result<u64> {
-        again!(self.try_requeue(run, from, keys, Some(why), due).await)
+        again!(self.try_requeue(run, from, keys, Some(hold), due).await)
+    }
+
+    /// Notes which servers a person who let the run go on believes of its readers.
+    pub async fn set_doubted(&self, run: RunId, doubted: &str) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query("update runs set doubted = $2 where id = $1")
+                .bind(run.0)
+                .bind(doubted)
+                .execute(conn)
+                .await?;
+        })
     }
 
     /// Puts `keys`, which one relay refused for all, back into the queue for the others.
@@ -193,22 +249,23 @@ impl Store {
         run: RunId,
         from: State,
         keys: &[DeliveryKey],
-        held: Option<&str>,
+        held: Option<Hold<'_>>,
         due: Timestamp,
     ) -> Result<u64> {
         let mut rows = json(&keys.iter().map(|&key| key_row(key)).collect::<Vec<_>>());
         transact!(self, conn => {
             lock_readers!(self, conn, rows.as_str());
-            // The last of its deliveries may have finished it meanwhile.
+            // The last of its deliveries may have finished it meanwhile; whoever is about to finish it waits for this row.
             sqlx::query(
                 "update runs set status = $3, reason = $2, finished_at = null,
-                     since = case when $3 = 'held' then $4 else since end
+                     since = case when $3 = 'held' then $4 else since end, doubted = coalesce($5, doubted)
                  where id = $1 and kind = 'issue' and status in ('sending', 'finished')",
             )
             .bind(run.0)
-            .bind(held)
+            .bind(held.map(|hold| hold.why))
             .bind(if held.is_some() { RunStatus::Held.name() } else { RunStatus::Sending.name() })
             .bind(due.0)
+            .bind(held.and_then(|hold| hold.doubted))
             .execute(&mut *conn)
             .await?;
             let mut along = Vec::new();
@@ -238,6 +295,8 @@ impl Store {
                 moves.add(key_of(run, seq), from, State::Queued);
             }
             if !along.is_empty() {
+                let runs: BTreeSet<i64> = along.iter().map(|&(run, _)| run).collect();
+                hold_runs!(self, conn, json(&runs).as_str());
                 let along = along.iter().map(|&(run, seq)| key_row(key_of(run, seq)));
                 let along = along.collect::<Vec<_>>();
                 let taken = json(&along);
@@ -254,6 +313,7 @@ impl Store {
             }
             take_leavers!(self, conn, rows.as_str(), due, moves);
             apply_moves!(self, conn, moves);
+            sqlx::query(self.sql(LOOK_AGAIN)).bind(rows.as_str()).execute(&mut *conn).await?;
             sqlx::query(self.sql(
                 "update blocks set next_due = case when next_due < $2 then next_due else $2 end
                  where (run_id, block) in (

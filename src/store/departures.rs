@@ -110,8 +110,8 @@ const DEPART: &str = "
       )
     returning run_id, seq";
 
-/// What a leaving proves: the copy had arrived. Run, seq, time.
-const SETTLE: &str = "
+/// What an opening, a click or a leaving proves: the copy had arrived. Run, seq, time.
+pub(crate) const SETTLE: &str = "
     update deliveries set state = 'sent', settled_at = coalesce(settled_at, v.at)
     from (
         select cast(value->>0 as bigint) as run, cast(value->>1 as bigint) as number,

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::clock::{MINUTE, Timestamp};
 use crate::delivery::State;
-use crate::event::{Event, Evidence};
+use crate::event::{Event, EventKind, Evidence};
 use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::{Result, Store};
@@ -62,22 +62,83 @@ pub(crate) const MUTED: &str = "
         and (u.tracking = 'off' or ($3 = 0 and u.tracking = 'unset'))
     where d.run_id = $1 and d.seq in (select cast(value as bigint) from json_each($2))";
 
+/// Puts events at the end of the log; [`event_rows`] writes them.
+pub(crate) const ADD_EVENTS: &str = "
+    insert into events (id, at, kind, run_id, seq, link, evidence)
+    select cast(value->>0 as bigint), cast(value->>1 as bigint), value->>2,
+           cast(value->>3 as bigint), cast(value->>4 as bigint),
+           cast(value->>5 as bigint), value->>6
+    from json_each($1)";
+
 /// One event of the log: id, time, kind, delivery, link, evidence. An array costs the database half of an object.
 type EventRow<'a> = (i64, i64, &'static str, i64, u32, Option<u32>, &'a Evidence);
+
+/// One event of a group as it was about to be stored. A commit of which nothing was heard may have reached the disk:
+/// whoever tries the group again finds this one there, and stores none of it twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    pub(super) id: i64,
+    pub(super) at: i64,
+    pub(super) kind: &'static str,
+    /// -1 where it names nobody.
+    pub(super) seq: i64,
+}
+
+/// Whether a group is stored that was tried before, asked with the log's row at hand, which a commit under way has:
+/// `is_stored!(conn, tried)`.
+macro_rules! is_stored {
+    ($conn:expr, $tried:expr) => {
+        match $tried {
+            None => false,
+            Some($crate::store::events::Drawn { id, at, kind, seq }) => {
+                let found: Option<i64> = sqlx::query_scalar(
+                    "select id from events
+                     where id = $1 and at = $2 and kind = $3 and coalesce(seq, -1) = $4",
+                )
+                .bind(id)
+                .bind(at)
+                .bind(kind)
+                .bind(seq)
+                .fetch_optional(&mut *$conn)
+                .await?;
+                found.is_some()
+            }
+        }
+    };
+}
+pub(crate) use is_stored;
 
 impl Store {
     /// Stores `events` at the end of the log. Events of readers who want nothing counted are left out, and, unless
     /// `unasked` ones are counted, those of readers who never said anything of it.
     pub async fn record_events(&self, events: &[Event], unasked: bool) -> Result<()> {
-        again!(self.try_events(events, unasked).await)
+        self.record_events_once(events, unasked, &mut None).await
     }
 
-    async fn try_events(&self, events: &[Event], unasked: bool) -> Result<()> {
+    /// The same of a group that may have been tried before: `tried` is what that left here, and what this leaves.
+    pub async fn record_events_once(
+        &self,
+        events: &[Event],
+        unasked: bool,
+        tried: &mut Option<Drawn>,
+    ) -> Result<()> {
+        again!(self.try_events(events, unasked, tried).await)
+    }
+
+    async fn try_events(
+        &self,
+        events: &[Event],
+        unasked: bool,
+        tried: &mut Option<Drawn>,
+    ) -> Result<()> {
         let Some(at) = events.iter().map(|event| event.at).min() else {
             return Ok(());
         };
         transact!(self, conn => {
             let last = take_event_ids!(conn, at, events.len());
+            if is_stored!(conn, *tried) {
+                return Ok(());
+            }
             let guards: Vec<(i64, i64)> = sqlx::query_as(GUARDS)
                 .bind(i64::from(unasked))
                 .fetch_all(&mut *conn)
@@ -138,17 +199,17 @@ impl Store {
                 }
             }
             apply_moves!(self, conn, moves);
+            *tried = told.last().map(|event| Drawn {
+                id: last,
+                at: event.at.0,
+                kind: event.kind.name(),
+                seq: i64::from(event.delivery.seq),
+            });
             if !told.is_empty() {
-                sqlx::query(self.sql(
-                    "insert into events (id, at, kind, run_id, seq, link, evidence)
-                     select cast(value->>0 as bigint), cast(value->>1 as bigint), value->>2,
-                            cast(value->>3 as bigint), cast(value->>4 as bigint),
-                            cast(value->>5 as bigint), value->>6
-                     from json_each($1)",
-                ))
-                .bind(event_rows(last, &told))
-                .execute(&mut *conn)
-                .await?;
+                sqlx::query(self.sql(ADD_EVENTS))
+                    .bind(event_rows(last, &told))
+                    .execute(&mut *conn)
+                    .await?;
             }
         })
     }
@@ -169,6 +230,32 @@ impl Store {
             .execute(conn)
             .await?;
         })
+    }
+
+    /// How many events of each kind a delivery has in the log from one instant to before another, as far as they are
+    /// folded.
+    pub async fn events_in(
+        &self,
+        delivery: DeliveryKey,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<Vec<(EventKind, i64)>> {
+        let found: Vec<(String, i64)> = read!(self, conn => {
+            sqlx::query_as(
+                "select e.kind, count(*) from delivery_events x join events e on e.id = x.event_id
+                 where x.run_id = $1 and x.seq = $2 and x.event_id >= $3 and x.event_id < $4
+                 group by e.kind",
+            )
+            .bind(delivery.run.0)
+            .bind(i64::from(delivery.seq))
+            .bind(first_id(from))
+            .bind(first_id(to))
+            .fetch_all(conn)
+            .await?
+        });
+        let kinds = found.into_iter();
+        Ok(kinds
+            .filter_map(|(kind, number)| Some((EventKind::parse(&kind)?, number)))
+            .collect())
     }
 
     /// How many events of a run were not stored, because their copies' links were asked more often than anybody reads.
@@ -198,8 +285,8 @@ fn keys_by_run<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeMap<RunI
     keys
 }
 
-/// `last` is the id of the last of them.
-fn event_rows(last: i64, events: &[&Event]) -> String {
+/// Events as [`ADD_EVENTS`] takes them; `last` is the id of the last of them.
+pub(crate) fn event_rows(last: i64, events: &[&Event]) -> String {
     let first = last + 1 - i64::try_from(events.len()).unwrap_or(0);
     json((first..).zip(events).map(|(id, event)| -> EventRow<'_> {
         (

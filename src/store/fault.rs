@@ -19,6 +19,8 @@ enum Kind {
     Disk,
     Unopened,
     Unreached,
+    /// The user or the password is not the right one.
+    Barred,
     Busy,
     Other,
 }
@@ -41,6 +43,7 @@ fn of_code(code: &str) -> Kind {
             "XX001" | "XX002" => Kind::Damaged,
             "25006" => Kind::ReadOnly,
             "58030" => Kind::Disk,
+            "28P01" | "28000" => Kind::Barred,
             "57P03" | "57P01" | "57P02" => Kind::Unreached,
             "53300" => Kind::Busy,
             _ => Kind::Other,
@@ -74,6 +77,23 @@ impl StoreError {
             kind(&self.0),
             Kind::Locked | Kind::Full | Kind::Disk | Kind::Unreached | Kind::Busy
         )
+    }
+
+    /// It refuses what it was given, whenever it is asked: a value that it cannot hold, or a rule of the schema.
+    pub fn is_of_values(&self) -> bool {
+        let Error::Database(told) = &self.0 else {
+            return false;
+        };
+        let code = told.code().unwrap_or_default();
+        match code.len() {
+            // PostgreSQL: data exception, integrity constraint violation.
+            5 => code.starts_with("22") || code.starts_with("23"),
+            // SQLite: TOOBIG, CONSTRAINT, MISMATCH, RANGE.
+            _ => matches!(
+                code.parse::<u32>().map(|code| code & 255),
+                Ok(18 | 19 | 20 | 25)
+            ),
+        }
     }
 
     /// The disk is full, or does as a full one does: SQLite says no more of a file that cannot grow.
@@ -122,6 +142,10 @@ impl fmt::Display for StoreError {
             Kind::Unreached => write!(
                 f,
                 "the database is not reached ({cause}); start it, or correct `database.url`"
+            ),
+            Kind::Barred => write!(
+                f,
+                "the database does not let us in ({cause}); correct user and password in `database.url`"
             ),
             Kind::Busy => f.write_str(
                 "the database gave no connection in time: it does not answer, or others hold all it has",
@@ -175,6 +199,8 @@ mod tests {
             ("4874", Kind::Disk),
             ("2067", Kind::Other),
             ("53100", Kind::Full),
+            ("28P01", Kind::Barred),
+            ("57P03", Kind::Unreached),
             ("23505", Kind::Other),
             ("", Kind::Other),
         ] {

@@ -3,13 +3,17 @@
 //! Promises: each event is counted exactly once, whoever folds and whatever is killed: the position moves by
 //! compare-and-set in the transaction of the numbers. Leaves what is counted to `track::fold`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
+use crate::delivery::State;
 use crate::event::Event;
 use crate::id::RunId;
 use crate::stats::tally::{Class, Tally};
+use crate::store::blocks::{Moves, apply_moves};
+use crate::store::departures::SETTLE;
 use crate::store::events::{json, latest_of};
+use crate::store::ledger::key_of;
 use crate::store::{Result, Store};
 
 pub mod reading;
@@ -43,6 +47,8 @@ pub struct Facts {
     pub provider: Option<String>,
     /// The canonical address, where nobody has judged it yet.
     pub address: Option<String>,
+    /// Its reader wants nothing counted any more since she got it.
+    pub withdrawn: bool,
 }
 
 /// What a block's counters gain.
@@ -61,6 +67,8 @@ pub struct JudgedRow {
     pub provider: String,
     pub opened: Option<Class>,
     pub clicked: Option<Class>,
+    /// Its reader wants nothing counted any more since she got it.
+    pub withdrawn: bool,
 }
 
 /// What some deliveries of one run come to.
@@ -77,6 +85,8 @@ pub struct Folded {
     pub link_clicks: BTreeMap<u32, i64>,
     pub judged: Vec<JudgedRow>,
     pub tally: Tally,
+    /// Blocks of which a reader withdrew: what they give is counted again.
+    pub stale: BTreeSet<u32>,
 }
 
 impl Folded {
@@ -91,6 +101,7 @@ impl Folded {
             link_clicks: BTreeMap::new(),
             judged: Vec::new(),
             tally: Tally::default(),
+            stale: BTreeSet::new(),
         }
     }
 }
@@ -171,10 +182,19 @@ pub const GAINS: &str = "
     where blocks.run_id = v.run and blocks.block = v.block";
 
 const KEEP_JUDGED: &str = "
-    insert into judged (run_id, seq, provider, opened, clicked)
-    select $1, cast(value->>0 as bigint), value->>1, value->>2, value->>3
+    insert into judged (run_id, seq, provider, opened, clicked, withdrawn)
+    select $1, cast(value->>0 as bigint), value->>1, value->>2, value->>3, cast(value->>4 as bigint)
     from json_each($2) where true
-    on conflict (run_id, seq) do update set opened = excluded.opened, clicked = excluded.clicked";
+    on conflict (run_id, seq) do update
+    set opened = excluded.opened, clicked = excluded.clicked, withdrawn = excluded.withdrawn";
+
+/// Blocks whose parts are to be counted again. Below nothing the number falls with each time, so that whoever counts
+/// one meanwhile sees that it has.
+const MAKE_STALE: &str = "
+    insert into block_parts (run_id, block, sent, bounced, parts)
+    select $1, cast(value as bigint), -1, 0, '[]' from json_each($2) where true
+    on conflict (run_id, block) do update
+    set sent = case when block_parts.sent < 0 then block_parts.sent - 1 else -1 end";
 
 /// Adds a batch of signed numbers to the tallies of a run.
 pub(crate) const ADD_TALLIES: &str = "
@@ -208,7 +228,7 @@ impl Store {
             }
             sqlx::query(
                 "delete from tallies
-                 where what not in ('sent', 'bounced', 'no-clicks', 'no-opens') and part <> 'nameless'
+                 where what not in ('sent', 'bounced', 'no-clicks', 'no-opens', 'withdrawn') and part <> 'nameless'
                    and run_id not in (select id from runs where created_at <= $1)",
             )
             .bind(kept.map_or(i64::MIN, |kept| kept.0))
@@ -253,6 +273,26 @@ impl Store {
                 .bind(json(firsts))
                 .execute(&mut *conn)
                 .await?;
+                // A sender may have been declared dead since the event was stored, and before it stood with its copy.
+                let doubtful: Option<i64> = sqlx::query_scalar(
+                    "select block from blocks where run_id = $1 and uncertain > 0 limit 1",
+                )
+                .bind(run)
+                .fetch_optional(&mut *conn)
+                .await?;
+                if doubtful.is_some() {
+                    let seen = folded.firsts.iter();
+                    let seen = seen.map(|(seq, opened, clicked)| (run, seq, opened.or(*clicked)));
+                    let arrived: Vec<(i64, i64)> = sqlx::query_as(self.sql(SETTLE))
+                        .bind(json(seen))
+                        .fetch_all(&mut *conn)
+                        .await?;
+                    let mut moves = Moves::default();
+                    for (run, seq) in arrived {
+                        moves.add(key_of(run, seq), State::Uncertain, State::Sent);
+                    }
+                    apply_moves!(self, conn, moves);
+                }
             }
             if !folded.link_clicks.is_empty() {
                 let clicks = folded.reader_clicks.iter();
@@ -304,6 +344,13 @@ impl Store {
                 .execute(&mut *conn)
                 .await?;
             }
+            if !folded.stale.is_empty() {
+                sqlx::query(self.sql(MAKE_STALE))
+                    .bind(run)
+                    .bind(json(folded.stale.iter()))
+                    .execute(&mut *conn)
+                    .await?;
+            }
             add_judged!(self, conn, folded);
             true
         })
@@ -337,7 +384,8 @@ fn link_rows(clicks: &BTreeMap<u32, i64>, first: &[i64]) -> String {
 fn judged_rows(judged: &[JudgedRow]) -> String {
     json(judged.iter().map(|row| {
         let (opened, clicked) = (row.opened.map(Class::name), row.clicked.map(Class::name));
-        (row.seq, &row.provider, opened, clicked)
+        let withdrawn = i64::from(row.withdrawn);
+        (row.seq, &row.provider, opened, clicked, withdrawn)
     }))
 }
 

@@ -39,8 +39,8 @@ const BEFORE: &str = "s.subscriber_id > $3 and s.subscriber_id <= $13 and s.subs
           and s.subscriber_id not in (select cast(value as bigint) from json_each($12))";
 
 /// Whom a cancelled run left out; the run is looked up, for SQLite would else go through all of it for each reader.
-/// Invariant: never one whom any run of this issue has reached or may have
-/// reached since.
+/// Invariant: never one whom any run of this issue, to whatever list, has reached or may have reached since, or is to
+/// reach.
 const LEFT_OUT: &str = "exists (
               select 1 from deliveries d
               where d.subscriber_id = u.id and d.run_id in (select o.id from runs o where o.id = <origin>)
@@ -48,8 +48,9 @@ const LEFT_OUT: &str = "exists (
           )
           and not exists (
               select 1 from deliveries e
-              where e.subscriber_id = u.id and e.run_id >= <origin> and e.run_id in <issue>
-                and e.state in ('sent', 'at_dot', 'uncertain', 'queued')
+              where e.subscriber_id = u.id and e.run_id in <anywhere>
+                and (e.state in ('queued', 'at_dot')
+                  or e.run_id >= <origin> and e.state in ('sent', 'uncertain'))
           )";
 
 /// Whom any run of the issue reached, and who has not got the corrected revision.
@@ -66,7 +67,8 @@ const REACHED: &str = "exists (
 /// Whom any run of the issue reached, and who did nothing with any copy: what only a machine opened or clicked, nobody
 /// did. Whoever may have read it (Apple's proxy, what nobody can tell from a machine) is left in peace, and so is who
 /// wants nothing counted, has a copy that counted nothing, or got one from a run without names: of her nobody knows.
-/// Whose second copy is on its way gets no third.
+/// Whose second copy is on its way gets no third, nor does whom a second mail reached that was cancelled then: said again,
+/// it goes to the others. What came by another list counts like any copy.
 const UNOPENED: &str = "u.tracking <> 'off'
           and exists (
               select 1 from deliveries d
@@ -74,13 +76,19 @@ const UNOPENED: &str = "u.tracking <> 'off'
           )
           and not exists (
               select 1 from deliveries d
-              where d.subscriber_id = u.id and d.run_id in <issue>
+              where d.subscriber_id = u.id and d.run_id in <anywhere>
                 and (d.state in ('queued', 'at_dot', 'uncertain') or d.state = 'sent' and (
                     exists (select 1 from pseudonym_keys k where k.run_id = d.run_id)
+                    or exists (
+                        select 1 from runs m
+                        where m.id = d.run_id and m.audience = 'unopened' and m.status = 'cancelled'
+                    )
                     or case when d.opened_at is null and d.clicked_at is null
-                        then coalesce(d.copy, '') like '%\"untracked\":true%'
+                        then coalesce(d.copy, '') like '%\"untracked\":true%' or exists (
+                            select 1 from judged j where j.run_id = d.run_id and j.seq = d.seq and j.withdrawn = 1
+                        )
                         else not exists (
-                            select 1 from judged j where j.run_id = d.run_id and j.seq = d.seq
+                            select 1 from judged j where j.run_id = d.run_id and j.seq = d.seq and j.withdrawn = 0
                               and coalesce(j.opened, 'machine') = 'machine'
                               and coalesce(j.clicked, 'machine') = 'machine'
                         ) end
@@ -91,6 +99,10 @@ const UNOPENED: &str = "u.tracking <> 'off'
 const ISSUE: &str = "(
               select r.id from runs r join runs o on o.id = <origin>
               where r.kind = 'issue' and r.slug = o.slug and r.list_id = o.list_id)";
+/// The same to whatever list.
+const ANYWHERE: &str = "(
+              select r.id from runs r join runs o on o.id = <origin>
+              where r.kind = 'issue' and r.slug = o.slug)";
 
 /// What is due at once is so by any clock: one that is set back while the run goes keeps nothing waiting.
 const INSERT: &str = "
@@ -146,6 +158,7 @@ pub(crate) fn whom(audience: &str, origin: &str, revision: &str) -> String {
         _ => "false",
     };
     whom.replace("<issue>", ISSUE)
+        .replace("<anywhere>", ANYWHERE)
         .replace("<origin>", origin)
         .replace("<revision>", revision)
 }
@@ -235,6 +248,10 @@ const PART: i64 = 4;
 impl Store {
     /// Freezes up to `limit` more recipients of a run; the last step moves the run to `sending`.
     pub async fn freeze_some(&self, run: RunId, limit: u32, at: Timestamp) -> Result<Frozen> {
+        again!(self.try_freeze(run, limit, at).await)
+    }
+
+    async fn try_freeze(&self, run: RunId, limit: u32, at: Timestamp) -> Result<Frozen> {
         transact!(self, conn => {
             let lock = self.sql(
                 "select list_id, cutoff, frozen_to, recipients, zone_field, dues, audience, origin,

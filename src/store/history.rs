@@ -2,10 +2,8 @@
 
 use crate::clock::Timestamp;
 use crate::id::{ListId, RunId};
-use crate::segment::Filter;
 use crate::store::freeze::whom;
 use crate::store::runs::{Audience, COLUMNS, Run, said};
-use crate::store::segments::{Frame, NEXT_RUN, Predicates, bind_values};
 use crate::store::{Result, Store};
 
 /// An earlier run to the same list, as much of it as a later one is compared with.
@@ -46,7 +44,8 @@ impl Store {
                      r.local_at, r.segment, r.trial, v.content
                  from runs r join revisions v on v.hash = r.revision
                  where r.kind = 'issue' and r.list_id = $1 and r.started_at is not null
-                   and (r.status <> 'cancelled' or exists (
+                   -- One that is over counts where it has reached anyone.
+                   and (r.status not in ('finished', 'cancelled') or exists (
                      select 1 from blocks b
                      where b.run_id = r.id and b.sent + b.at_dot + b.uncertain > 0))
                  order by r.id desc limit $2",
@@ -59,26 +58,27 @@ impl Store {
         })
     }
 
-    /// The newest run of the issue `slug` to `list` that began to send.
+    /// The newest run of the issue `slug` to `list` that began to send, and found anyone to send to.
     pub async fn last_started(&self, slug: &str, list: ListId) -> Result<Option<Run>> {
         read!(self, conn => {
             let text = sqlx::AssertSqlSafe(format!(
                 "select {COLUMNS} from runs
                  where slug = $1 and list_id = $2 and kind = 'issue' and started_at is not null
+                   and recipients > 0
                  order by id desc limit 1"
             ));
             Ok(sqlx::query_as::<_, Run>(text).bind(slug).bind(list.0).fetch_optional(conn).await?)
         })
     }
 
-    /// The newest `limit` runs of the issue `slug` to `list` that were cancelled after they began to send, the newest
-    /// first.
+    /// The newest `limit` runs of the issue `slug` to `list`, or to the rest of it, that were cancelled after they began
+    /// to send, the newest first. Whom a second mail or a correction did not reach has the issue.
     pub async fn cancelled_runs(&self, slug: &str, list: ListId, limit: u32) -> Result<Vec<Run>> {
         read!(self, conn => {
             let text = sqlx::AssertSqlSafe(format!(
                 "select {COLUMNS} from runs
                  where slug = $1 and list_id = $2 and kind = 'issue' and started_at is not null
-                   and status = 'cancelled'
+                   and status = 'cancelled' and audience in ('list', 'continue')
                  order by id desc limit $3"
             ));
             let runs = sqlx::query_as::<_, Run>(text)
@@ -144,78 +144,6 @@ impl Store {
                 .fetch_one(conn)
                 .await?;
             Ok(number)
-        })
-    }
-
-    /// How many of those whom [`Store::part_of`] counts have a copy of the issue `slug` already, and the newest run
-    /// that brought it.
-    pub async fn part_has_got(
-        &self,
-        list: ListId,
-        audience: Audience,
-        origin: RunId,
-        slug: &str,
-        monthly: bool,
-    ) -> Result<(i64, Option<i64>)> {
-        let whom = whom(audience.name(), "$1", "''");
-        let text = format!(
-            "select count(distinct s.subscriber_id), max(g.run_id)
-             from subscriptions s
-                 join subscribers u on u.id = s.subscriber_id
-                 join deliveries g on g.subscriber_id = s.subscriber_id
-                 join runs b on b.id = g.run_id
-             where s.list_id = $2 and s.status = 'confirmed' and (s.frequency = 'every' or $4 = 1)
-               and not exists (select 1 from suppressions x where x.hash = u.hash)
-               and b.kind = 'issue' and b.slug = $3 and g.state in ('sent', 'at_dot', 'uncertain')
-               and {whom}"
-        );
-        read!(self, conn => {
-            let found = sqlx::query_as(sqlx::AssertSqlSafe(text))
-                .bind(origin.0)
-                .bind(list.0)
-                .bind(slug)
-                .bind(i64::from(monthly))
-                .fetch_one(conn)
-                .await?;
-            Ok(found)
-        })
-    }
-
-    /// How many confirmed readers of `list`, of a segment of it where one is given, have a copy of the issue
-    /// `slug` already, by whatever list, and the newest run that brought it.
-    pub async fn have_got(
-        &self,
-        list: ListId,
-        slug: &str,
-        segment: Option<&Filter>,
-        at: Timestamp,
-    ) -> Result<(i64, Option<i64>)> {
-        let frame = Frame {
-            list: "$1",
-            at: "$3",
-            begun: "$3",
-            run: "$4",
-            free: 5,
-        };
-        let mut predicates = Predicates::new(self, frame);
-        let holds = predicates.holds_all(segment);
-        let text = format!(
-            "with given as (select cast($3 as bigint) as at, cast($4 as bigint) as before)
-             select count(distinct s.subscriber_id), max(d.run_id)
-             from runs r
-                 join deliveries d on d.run_id = r.id
-                 join subscriptions s on s.list_id = $1 and s.subscriber_id = d.subscriber_id
-                 join subscribers u on u.id = s.subscriber_id
-             where r.slug = $2 and r.kind = 'issue' and s.status = 'confirmed'
-               and d.state in ('sent', 'at_dot', 'uncertain') and {holds}"
-        );
-        read!(self, conn => {
-            let query = sqlx::query_as(self.sql(&text))
-                .bind(list.0)
-                .bind(slug)
-                .bind(at.0)
-                .bind(NEXT_RUN);
-            Ok(bind_values!(query, predicates.values).fetch_one(conn).await?)
         })
     }
 

@@ -53,17 +53,17 @@ type EventColumns = (i64, String, String, Option<i64>, Option<String>, String);
 /// By an erasure she leaves each list that she is still on, at the day it is, or has left since her address was
 /// suppressed. That she joined stands in the journal already.
 const COUNT_LEFT: &str = "
-    insert into journal (list_id, what, day, why, part, number)
+    insert into journal (list_id, what, quarter, why, part, number)
     select n.list_id, 'left',
         case when x.created_at is null then $2
             when x.created_at > n.confirmed_at then x.created_at
-            else n.confirmed_at end / 86400000,
+            else n.confirmed_at end / 900000,
         coalesce(x.reason, 'erased'), own_part(), 1
     from subscriptions n
         join subscribers u on u.id = n.subscriber_id
         left join suppressions x on x.hash = u.hash
     where n.subscriber_id = $1 and n.confirmed_at is not null and n.status in ('confirmed', 'paused')
-    on conflict (list_id, what, day, why, part) do update set number = journal.number + 1";
+    on conflict (list_id, what, quarter, why, part) do update set number = journal.number + 1";
 
 /// Mails to an address that the reader wished for, her own now or not: deliveries of nobody, of which there are few.
 macro_rules! moves_of {
@@ -128,8 +128,8 @@ impl Store {
         at: Timestamp,
     ) -> Result<bool> {
         let erased = again!(self.try_erase(reader, former, at).await)?;
-        if erased {
-            self.empty_log().await?;
+        if erased && let Err(error) = self.empty_log().await {
+            tracing::warn!(%error, "the write-ahead log is emptied by the next round of keeping house");
         }
         Ok(erased)
     }

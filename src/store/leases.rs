@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp, uptime};
 use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
@@ -163,7 +163,7 @@ impl Store {
                  values ($1, $2, $3, db_now() + $4)
                  on conflict (node) do update
                  set boot = excluded.boot, started_at = excluded.started_at, until = excluded.until,
-                     trouble = null, charge = null, setup = null",
+                     trouble = null, charge = null, setup = null, unfit = null",
             ))
             .bind(node)
             .bind(boot)
@@ -201,6 +201,19 @@ impl Store {
             .execute(conn)
             .await?;
             kept == 1
+        })
+    }
+
+    /// Lets `clock` hear the database's own. Differs by necessity: SQLite has none.
+    pub async fn hear_clock(&self, clock: &Clock) -> Result<()> {
+        if self.is_sqlite() {
+            return Ok(());
+        }
+        read!(self, conn => {
+            let asked = uptime();
+            let said: i64 = sqlx::query_scalar(self.sql("select db_now()")).fetch_one(conn).await?;
+            clock.hear(Timestamp(said), asked);
+            Ok(())
         })
     }
 
@@ -245,6 +258,23 @@ impl Store {
             blocks.sort_unstable();
             blocks
         })
+    }
+
+    /// The blocks that stand as `boot`'s.
+    pub async fn leased_blocks(&self, boot: i64) -> Result<Vec<(RunId, u32)>> {
+        let rows: Vec<(i64, i64)> = read!(self, conn => {
+            sqlx::query_as(
+                "select run_id, block from blocks
+                 where boot = $1 and run_id in (
+                     select id from runs where status not in ('finished', 'cancelled')
+                 )",
+            )
+            .bind(boot)
+            .fetch_all(conn)
+            .await?
+        });
+        let block = |(run, block)| Some((RunId(run), u32::try_from(block).ok()?));
+        Ok(rows.into_iter().filter_map(block).collect())
     }
 
     /// The deliveries of one block that are due.

@@ -4,6 +4,7 @@
 //! Invariant: after `leave` or `suppress` has returned, no copy that had no marker yet reaches smtp. A freeze under
 //! way is no way around it: see [`FREEZE_LOCK`].
 
+use crate::address::EmailAddress;
 use crate::clock::Timestamp;
 use crate::delivery::State;
 use crate::id::{DeliveryKey, RunId, SubscriptionKey};
@@ -44,6 +45,25 @@ macro_rules! keep_leavers_out {
     };
 }
 pub(crate) use keep_leavers_out;
+
+/// Holds one address, by its keyed hash, for the length of a transaction: whoever suppresses it and whoever queues a
+/// mail to it come one after the other, also where no reader has it yet or any more: `hold_address!(self, conn, hash)`.
+/// Differs by necessity: on SQLite there is one writer.
+macro_rules! hold_address {
+    ($store:expr, $conn:expr, $hash:expr) => {
+        if !$store.is_sqlite() {
+            let hash: &[u8] = &$hash[..];
+            let number = hash
+                .first_chunk()
+                .map_or(0, |first| i64::from_be_bytes(*first));
+            sqlx::query("select pg_advisory_xact_lock($1)")
+                .bind(number)
+                .execute(&mut *$conn)
+                .await?;
+        }
+    };
+}
+pub(crate) use hold_address;
 
 /// Queued mail of readers for lists, as pairs of reader and list: the lists' issue runs, and system mails sent on their
 /// behalf.
@@ -102,6 +122,20 @@ const TAKE_SUPPRESSED: &str = "
     update deliveries set state = 'suppressed', settled_at = $2
     where state = 'queued'
       and subscriber_id in (select id from subscribers where canonical = $1)
+    returning run_id, seq";
+
+/// Queued mails of the open run that go to an address and to no reader: another address that was wished for, one that
+/// was given up, a link that was asked for.
+const TO_NOBODY: &str = "
+    select d.seq, m.address from blocks b cross join deliveries d cross join system_mails m
+    where b.run_id = 1 and b.queued > 0 and d.run_id = 1
+      and d.seq >= b.block * 256 and d.seq < (b.block + 1) * 256
+      and d.state = 'queued' and d.subscriber_id = 0
+      and m.run_id = 1 and m.seq = d.seq and m.kind = 'confirm' and m.address is not null";
+
+const TAKE_ONE: &str = "
+    update deliveries set state = 'suppressed', settled_at = $2
+    where run_id = 1 and seq = $1 and state = 'queued'
     returning run_id, seq";
 
 /// One subscription.
@@ -232,6 +266,7 @@ impl Store {
         at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
+            hold_address!(self, conn, hash);
             let added = sqlx::query(
                 "insert into suppressions (hash, reason, created_at) values ($1, $2, $3)
                  on conflict (hash) do nothing",
@@ -242,8 +277,8 @@ impl Store {
             .execute(&mut *conn)
             .await?
             .rows_affected();
-            // Differs by necessity: on PostgreSQL whoever queues a mail for this reader holds her row; the write
-            // waits for it and then sees that mail.
+            // Differs by necessity: on PostgreSQL whoever queues a mail for this reader holds her row or her address;
+            // the write waits for it and then sees that mail.
             sqlx::query("update subscribers set hash = hash where canonical = $1")
                 .bind(canonical)
                 .execute(&mut *conn)
@@ -254,6 +289,21 @@ impl Store {
                 .bind(at.0)
                 .fetch_all(&mut *conn)
                 .await?;
+            let mut taken = taken;
+            let waiting: Vec<(i64, String)> =
+                sqlx::query_as(TO_NOBODY).fetch_all(&mut *conn).await?;
+            for (seq, address) in waiting {
+                let address = EmailAddress::parse(&address).map(|address| address.canonical());
+                if address.is_ok_and(|address| address == canonical) {
+                    taken.extend(
+                        sqlx::query_as::<_, (i64, i64)>(TAKE_ONE)
+                            .bind(seq)
+                            .bind(at.0)
+                            .fetch_optional(&mut *conn)
+                            .await?,
+                    );
+                }
+            }
             let moves = moved(&taken, State::Suppressed);
             apply_moves!(self, conn, moves);
             added == 1

@@ -10,10 +10,11 @@ use sqlx::Row;
 
 use crate::clock::Timestamp;
 use crate::delivery::{Outcome, Settled, State};
+use crate::hex::hex;
 use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
 use crate::store::comeback::{lock_readers, take_leavers};
-use crate::store::leave::await_freeze;
+use crate::store::leave::{await_freeze, hold_address};
 use crate::store::{Result, Store, failures};
 
 /// The wish to write the terminator of one message.
@@ -107,26 +108,37 @@ const ADVANCE_DUE: &str = "
 /// Octets of a reply that are kept with its delivery.
 pub(crate) const REPLY_LIMIT: usize = 512;
 
-/// Suppresses the addresses of a batch of bounced deliveries.
+/// Suppresses the addresses of a batch of bounced deliveries: run, seq and hash. The hash is that of the address which
+/// was named to the relay, whatever the reader has now; an erased one has hers suppressed already.
 const SUPPRESS: &str = "
     insert into suppressions (hash, reason, created_at)
-    select u.hash, 'bounced', $2
+    select unhex(o.value->>2), 'bounced', $2
     from json_each($1) as o
-        join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
-            and d.seq = cast(o.value->>'seq' as bigint)
+        join deliveries d on d.run_id = cast(o.value->>0 as bigint)
+            and d.seq = cast(o.value->>1 as bigint)
         join subscribers u on u.id = d.subscriber_id
     where true
     on conflict (hash) do nothing";
 
-/// Takes what else is queued for the readers of that batch.
+/// Holds the readers of that batch, so that whoever queues a mail for one of them comes before or after.
+const HOLD: &str = "
+    select u.id
+    from json_each($1) as o
+        join deliveries d on d.run_id = cast(o.value->>0 as bigint)
+            and d.seq = cast(o.value->>1 as bigint)
+        join subscribers u on u.id = d.subscriber_id
+    order by u.id
+    /* for no key update of u */";
+
+/// Takes what else is queued for those of that batch who have the address still.
 const SUPPRESS_QUEUED: &str = "
     update deliveries set state = 'suppressed', settled_at = $2
     where state = 'queued' and subscriber_id in (
-        select d.subscriber_id
+        select u.id
         from json_each($1) as o
-            join deliveries d on d.run_id = cast(o.value->>'run' as bigint)
-                and d.seq = cast(o.value->>'seq' as bigint)
-        where d.subscriber_id <> 0
+            join deliveries d on d.run_id = cast(o.value->>0 as bigint)
+                and d.seq = cast(o.value->>1 as bigint)
+            join subscribers u on u.id = d.subscriber_id and u.hash = unhex(o.value->>2)
     )
     returning run_id, seq";
 
@@ -184,12 +196,16 @@ impl Store {
         let back: Vec<_> = back.map(|s| key_row(s.key)).collect();
         let back = (!back.is_empty()).then(|| json(&back));
         let outcomes = json(&others.iter().map(|s| outcome_row(s)).collect::<Vec<_>>());
-        let suppress: Vec<_> = others
+        let mut suppress: Vec<_> = others
             .iter()
-            .filter(|s| s.suppress)
-            .map(|s| key_row(s.key))
+            .filter_map(|s| Some((s.suppress?, s.key)))
             .collect();
-        let suppress = (json(&suppress), suppress.len());
+        // In one order, so that two do not wait for each other.
+        suppress.sort_unstable_by_key(|(hash, _)| *hash);
+        let suppressed = suppress
+            .iter()
+            .map(|(address, key)| (key.run.0, key.seq, hex(address)));
+        let suppressed = json(&suppressed.collect::<Vec<_>>());
         let sent_rows = json(&sent.iter().map(|s| sent_row(s)).collect::<Vec<_>>());
         let failed = failures::batch(settled);
         let marks = json(&markers.iter().map(marker_row).collect::<Vec<_>>());
@@ -247,15 +263,21 @@ impl Store {
             if let Some(failed) = &failed {
                 sqlx::query(self.sql(failures::KEEP)).bind(failed.as_str()).execute(&mut *conn).await?;
             }
-            if suppress.1 > 0 {
+            if !suppress.is_empty() {
+                for (hash, _) in &suppress {
+                    hold_address!(self, conn, hash);
+                }
+                if !self.is_sqlite() {
+                    sqlx::query(self.sql(HOLD)).bind(suppressed.as_str()).execute(&mut *conn).await?;
+                }
                 sqlx::query(self.sql(SUPPRESS))
-                    .bind(suppress.0.as_str())
+                    .bind(suppressed.as_str())
                     .bind(at.0)
                     .execute(&mut *conn)
                     .await?;
                 await_freeze!(self, conn);
                 let taken = sqlx::query_as::<_, (i64, i64)>(self.sql(SUPPRESS_QUEUED))
-                    .bind(suppress.0.as_str())
+                    .bind(suppressed.as_str())
                     .bind(at.0)
                     .fetch_all(&mut *conn)
                     .await?;
@@ -368,7 +390,7 @@ fn is_plainly_sent(settled: &Settled) -> bool {
         suppress,
         ..
     } = settled;
-    matches!(outcome, Outcome::Sent(_)) && *marked && *charged && !suppress
+    matches!(outcome, Outcome::Sent(_)) && *marked && *charged && suppress.is_none()
 }
 
 fn sent_row(settled: &Settled) -> (i64, u32, i64, Option<u16>, Option<&str>, Option<&str>) {

@@ -206,7 +206,8 @@ impl Store {
             "with given as (select cast($1 as bigint) as run, cast($2 as bigint) as at)
              select count(*) as recipients,
                  count(case when d.state = 'sent' then 1 end) as sent,
-                 count(case when d.state = 'sent' and d.copy like '%\"untracked\":true%' then 1 end) as uncounted,
+                 count(case when d.state = 'sent' and (d.copy like '%\"untracked\":true%' or j.withdrawn = 1) then 1 end)
+                     as uncounted,
                  count(case when d.state = 'sent' and coalesce(d.copy, '') not like '%\"untracked\":true%'
                      and (j.opened in ('human', 'gmail') or j.clicked = 'human') then 1 end) as opened,
                  count(case when d.state = 'sent' and coalesce(d.copy, '') not like '%\"untracked\":true%'

@@ -8,6 +8,7 @@ use crate::clock::{HOUR, Timestamp};
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
 use crate::store::former::{CLEAR_FORMER, RENEW_LINKS, Told, give_up};
+use crate::store::leave::hold_address;
 use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
@@ -69,6 +70,16 @@ const MAY_MOVE: &str = "
           select 1 from suppressions x where x.hash = s.hash and x.reason <> 'bounced'
       )";
 
+/// Wishes whose mails went out long ago, or never will.
+const FORGET_PROOFS: &str = "
+    delete from proofs
+    where at < $1 and not exists (
+        select 1 from deliveries d
+        where d.run_id = 1 and d.seq = proofs.seq and (
+            d.state in ('queued', 'at_dot') or (d.state in ('sent', 'uncertain') and d.settled_at >= $1)
+        )
+    )";
+
 impl Store {
     /// Takes a wish for another address: a mail to the new one waits to be sent, unless somebody has that
     /// address, it must not be mailed, or there was one lately. The same work in every case.
@@ -79,6 +90,7 @@ impl Store {
     async fn try_request_move(&self, wish: &Move<'_>) -> Result<bool> {
         let hour = wish.at.0.div_euclid(HOUR);
         transact!(self, conn => {
+            hold_address!(self, conn, wish.hash);
             let owner: Option<(i64, i64)> = sqlx::query_as(MAY_MOVE)
                 .bind(wish.subscription.0)
                 .fetch_optional(&mut *conn)
@@ -209,6 +221,7 @@ impl Store {
                     // Invariant: whoever has the mailbox that she gave up does not open her page.
                     sqlx::query(RENEW_LINKS).bind(subscriber).bind(told.key).execute(&mut *conn).await?;
                     if let Some((address, hash)) = &former {
+                        hold_address!(self, conn, hash);
                         give_up!(conn, subscriber, address, hash, told, at);
                     }
                     // What came back of her old address, a probe among it, says nothing of the new one.
@@ -247,7 +260,7 @@ impl Store {
             for clear in CLEAR_FORMER {
                 sqlx::query(clear).bind(before.0).execute(&mut *conn).await?;
             }
-            sqlx::query("delete from proofs where at < $1").bind(before.0).execute(&mut *conn).await?;
+            sqlx::query(FORGET_PROOFS).bind(before.0).execute(&mut *conn).await?;
             let gone = sqlx::query("delete from address_changes where at < $1")
                 .bind(before.0)
                 .execute(conn)

@@ -17,6 +17,8 @@ pub struct StaleBlock {
     pub block: i64,
     pub sent: i64,
     pub bounced: i64,
+    /// By which number of those sent it was counted, or that it is to be counted again; none yet.
+    pub counted: Option<i64>,
     /// What it gave so far, as JSON; none yet.
     pub parts: Option<String>,
 }
@@ -32,6 +34,8 @@ pub struct Copied {
     pub parts: i64,
     /// 1 where it counts nothing: it has no pixel, and its links lead straight to their targets.
     pub untracked: i64,
+    /// 1 where its reader wants nothing counted any more since she got it.
+    pub withdrawn: i64,
 }
 
 impl Store {
@@ -44,7 +48,7 @@ impl Store {
     ) -> Result<Vec<StaleBlock>> {
         read!(self, conn => {
             let found = sqlx::query_as(
-                "select b.run_id, b.block, b.sent, b.bounced, p.parts
+                "select b.run_id, b.block, b.sent, b.bounced, p.sent as counted, p.parts
                  from runs r
                      join blocks b on b.run_id = r.id
                      left join block_parts p on p.run_id = b.run_id and p.block = b.block
@@ -60,6 +64,21 @@ impl Store {
             .await?;
             Ok(found)
         })
+    }
+
+    /// The newest run of an issue before the run `before` that was over by `since`.
+    pub async fn run_over_by(&self, since: Timestamp, before: RunId) -> Result<Option<RunId>> {
+        let found: Option<i64> = read!(self, conn => {
+            sqlx::query_scalar(
+                "select id from runs where kind = 'issue' and id < $1 and finished_at <= $2
+                 order by id desc limit 1",
+            )
+            .bind(before.0)
+            .bind(since.0)
+            .fetch_optional(conn)
+            .await?
+        });
+        Ok(found.map(RunId))
     }
 
     /// The compiled issue of a run, as JSON; only if parts of it are for some readers, where that is asked.
@@ -83,8 +102,11 @@ impl Store {
             let found = sqlx::query_as(
                 "select d.seq, d.state, u.canonical as address, coalesce(d.parts, 0) as parts,
                      case when d.copy like '%\"untracked\":true%' then cast(1 as bigint)
-                         else cast(0 as bigint) end as untracked
-                 from deliveries d left join subscribers u on u.id = d.subscriber_id
+                         else cast(0 as bigint) end as untracked,
+                     coalesce(j.withdrawn, 0) as withdrawn
+                 from deliveries d
+                     left join subscribers u on u.id = d.subscriber_id
+                     left join judged j on j.run_id = d.run_id and j.seq = d.seq
                  where d.run_id = $1 and d.seq >= $2 * 256 and d.seq < ($2 + 1) * 256
                    and d.state in ('sent', 'bounced')",
             )
@@ -111,7 +133,7 @@ impl Store {
                 ),
                 Some(_) => sqlx::query(
                     "update block_parts set sent = $3, bounced = $4, parts = $5
-                     where run_id = $1 and block = $2 and parts = $6",
+                     where run_id = $1 and block = $2 and parts = $6 and sent = $7",
                 ),
             };
             let kept = kept
@@ -122,7 +144,7 @@ impl Store {
                 .bind(parts);
             let kept = match &block.parts {
                 None => kept,
-                Some(before) => kept.bind(before.as_str()),
+                Some(before) => kept.bind(before.as_str()).bind(block.counted),
             };
             if kept.execute(&mut *conn).await?.rows_affected() != 1 {
                 return Ok(false);

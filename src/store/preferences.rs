@@ -7,9 +7,11 @@
 use crate::address::EmailAddress;
 use crate::clock::Timestamp;
 use crate::delivery::State;
-use crate::id::{ListId, SubscriberId, SubscriptionKey};
+use crate::event::{Event, EventKind, Evidence};
+use crate::id::{DeliveryKey, ListId, RunId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::consents::note_consent;
+use crate::store::events::{ADD_EVENTS, event_rows, take_event_ids};
 use crate::store::leave::take_queued;
 use crate::store::{Result, Store};
 use crate::subscriber::Status;
@@ -92,6 +94,28 @@ const JOIN: &str = "
         left_at = null, paused_until = null
     where subscriptions.status in ('pending', 'unsubscribed')";
 
+/// Copies that the reader behind a subscription has got, as far as she has not withdrawn from them before.
+const COUNTED: &str = "
+    select d.run_id, d.seq
+    from deliveries d left join judged j on j.run_id = d.run_id and j.seq = d.seq
+    where d.subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
+      and d.run_id > 1 and d.state in ('sent', 'at_dot', 'uncertain') and coalesce(j.withdrawn, 0) = 0
+    order by d.run_id, d.seq";
+
+/// That a copy counts nothing from now on; none of one whose number no program of ours gives.
+fn withdrawal((run, seq): (i64, i64), at: Timestamp) -> Option<Event> {
+    Some(Event {
+        kind: EventKind::Withdrawal,
+        delivery: DeliveryKey {
+            run: RunId(run),
+            seq: u32::try_from(seq).ok()?,
+        },
+        link: None,
+        at,
+        evidence: Evidence::default(),
+    })
+}
+
 impl Store {
     /// The reader behind the subscription `key`, with every list there is.
     pub async fn reader(&self, key: SubscriptionKey) -> Result<Option<Reader>> {
@@ -128,6 +152,16 @@ impl Store {
     /// Puts the reader behind `key` on `list` without a further mail: her address is proven. `fresh` is the
     /// key of a subscription that has to be made. True if she joined by this call.
     pub async fn join(
+        &self,
+        key: SubscriptionKey,
+        list: ListId,
+        fresh: i64,
+        at: Timestamp,
+    ) -> Result<bool> {
+        again!(self.try_join(key, list, fresh, at).await)
+    }
+
+    async fn try_join(
         &self,
         key: SubscriptionKey,
         list: ListId,
@@ -233,6 +267,10 @@ impl Store {
 
     /// Wakes every pause that is over at `at`; gives how many there were.
     pub async fn wake_paused(&self, at: Timestamp) -> Result<u64> {
+        again!(self.try_wake(at).await)
+    }
+
+    async fn try_wake(&self, at: Timestamp) -> Result<u64> {
         transact!(self, conn => {
             let woken = sqlx::query(WAKE_PAUSED).bind(at.0).execute(conn).await?;
             woken.rows_affected()
@@ -255,13 +293,19 @@ impl Store {
     }
 
     /// Whether opens and clicks of the reader behind `key` may be counted, those of mail already sent
-    /// among them.
+    /// among them. Who wants it no more takes what she did along: the log says so of each of her copies.
     pub async fn set_tracking(&self, key: SubscriptionKey, on: bool, at: Timestamp) -> Result<()> {
         let (tracking, what) = match on {
             true => ("on", "tracking-on"),
             false => ("off", "tracking-off"),
         };
         transact!(self, conn => {
+            // Before the rest, as everyone does who writes events.
+            let sent: Vec<(i64, i64)> = match on {
+                true => Vec::new(),
+                false => sqlx::query_as(COUNTED).bind(key.0).fetch_all(&mut *conn).await?,
+            };
+            let last = take_event_ids!(conn, at, sent.len());
             let changed: Option<i64> = sqlx::query_scalar(
                 "update subscribers set tracking = $2
                  where id = (select subscriber_id from subscriptions where key = $1)
@@ -274,6 +318,12 @@ impl Store {
             .await?;
             if let Some(subscriber) = changed {
                 note_consent!(conn, subscriber, 0_i64, what, at);
+                let events: Vec<Event> = sent.into_iter().filter_map(|copy| withdrawal(copy, at)).collect();
+                let events: Vec<&Event> = events.iter().collect();
+                sqlx::query(self.sql(ADD_EVENTS))
+                    .bind(event_rows(last, &events))
+                    .execute(conn)
+                    .await?;
             }
         })
     }

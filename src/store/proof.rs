@@ -186,6 +186,34 @@ const COPIES: &str = "
     order by d.seq
     limit $3";
 
+/// Who left by a copy, by the log or by the delivery that it was counted at, and is on the list without having joined
+/// or come back since.
+const UNDONE: &str = "
+    with parted (seq, at) as materialized (
+        select d.seq, d.departed_at from deliveries d where d.run_id = $1 and d.departed_at is not null
+        union all
+        select v.seq, e.at from delivery_events v join events e on e.id = v.event_id
+        where v.run_id = $1 and e.kind = 'unsubscribe'
+    )
+    select count(distinct n.key)
+    from parted p
+        join deliveries d on d.run_id = $1 and d.seq = p.seq
+        join runs r on r.id = d.run_id and r.kind = 'issue'
+        join subscriptions n on n.list_id = r.list_id and n.subscriber_id = d.subscriber_id
+    where n.status in ('confirmed', 'paused')
+      and p.at > coalesce(n.confirmed_at, 0) and p.at > coalesce(n.returned_at, 0)";
+
+/// The same of whoever left otherwise, by what stands of it in the subscription or was said of why. Whatever lets
+/// anybody join or come back takes the time of the leaving away.
+const UNDONE_ELSEWHERE: &str = "
+    select count(*)
+    from subscriptions n left join leave_reasons l on l.subscription = n.key
+    where n.status in ('confirmed', 'paused')
+      and (
+          (n.left_at > coalesce(n.confirmed_at, 0) and n.left_at > coalesce(n.returned_at, 0))
+          or (l.at > coalesce(n.confirmed_at, 0) and l.at > coalesce(n.returned_at, 0))
+      )";
+
 /// What stands under the number of a run that has no row. The numbers are stepped through by the key, one look for
 /// each run and not for each delivery.
 const ORPHANS: &str = "
@@ -229,6 +257,20 @@ impl Store {
                 .fetch_one(conn)
                 .await?;
             Ok(found)
+        })
+    }
+
+    /// How many left by a copy of this run and are on its list again by nobody's joining.
+    pub async fn leavings_undone(&self, run: RunId) -> Result<i64> {
+        read!(self, conn => {
+            Ok(sqlx::query_scalar(UNDONE).bind(run.0).fetch_one(conn).await?)
+        })
+    }
+
+    /// How many subscriptions of any list were left, by whatever way, and stand again by nobody's joining.
+    pub async fn leavings_undone_anywhere(&self) -> Result<i64> {
+        read!(self, conn => {
+            Ok(sqlx::query_scalar(UNDONE_ELSEWHERE).fetch_one(conn).await?)
         })
     }
 

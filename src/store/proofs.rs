@@ -1,12 +1,14 @@
 //! What a reader's page alone does not do, for its link stands in every mail that she passes on: her data and her
 //! erasure, each behind a link that is mailed to her.
 //!
-//! Promises: one mail a day for each of the two, and none to an address that is not to be mailed; whoever has just moved
+//! Promises: one mail a day for each of the two, and none to an address that is not to be mailed; the day, of the link as
+//! of the next mail, begins when the mail goes out, however long it waited; whoever has just moved
 //! the reader to another address gets none there, but the address that may still take the move back does. Leaves what
 //! is handed out and erased to `identity`.
 
 use crate::clock::Timestamp;
 use crate::id::{SubscriberId, SubscriptionKey};
+use crate::store::leave::hold_address;
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
 
@@ -35,7 +37,7 @@ pub struct Wish<'a> {
     pub act: Act,
     /// Random; in the link that is mailed.
     pub key: i64,
-    /// A reader who was mailed such a link after this has it already.
+    /// A reader who was mailed such a link after this has it already, or will have it.
     pub mailed_after: Timestamp,
     /// An address that was given up after this may still take the move back.
     pub moved_after: Timestamp,
@@ -79,6 +81,7 @@ impl Store {
             let Some((reader, address, hash)) = reader else {
                 return Ok(false);
             };
+            hold_address!(self, conn, hash);
             let barred: i64 = sqlx::query_scalar("select count(*) from suppressions where hash = $1")
                 .bind(&hash)
                 .fetch_one(&mut *conn)
@@ -86,7 +89,14 @@ impl Store {
             let noted = sqlx::query(
                 "insert into proofs (subscriber_id, what, key, at) values ($1, $2, $3, $4)
                  on conflict (subscriber_id, what) do update
-                 set key = excluded.key, at = excluded.at where proofs.at <= $5",
+                 set key = excluded.key, at = excluded.at, seq = null
+                 where proofs.at <= $5 and not exists (
+                     select 1 from deliveries d
+                     where d.run_id = 1 and d.seq = proofs.seq and (
+                         d.state in ('queued', 'at_dot')
+                         or (d.state in ('sent', 'uncertain') and d.settled_at > $5)
+                     )
+                 )",
             )
             .bind(reader)
             .bind(wish.act.name())
@@ -106,18 +116,28 @@ impl Store {
                 list: None,
                 data: &format!("{{\"subscription\":{}}}", wish.key),
             };
-            enqueue_system_mail!(conn, wanted, &mail, wish.at.0);
+            let seq = enqueue_system_mail!(conn, wanted, &mail, wish.at.0);
+            sqlx::query("update proofs set seq = $2 where key = $1")
+                .bind(wish.key)
+                .bind((wanted == 1).then_some(seq))
+                .execute(conn)
+                .await?;
             wanted == 1
         })
     }
 
-    /// What was wished for under the key of a link, unless the wish is from before `since`.
+    /// What was wished for under the key of a link, unless its mail went out before `since`. Whoever holds the link of
+    /// one that nobody has answered for yet has got it.
     pub async fn proven(&self, key: i64, since: Timestamp) -> Result<Option<Proven>> {
         read!(self, conn => {
             let found: Option<(i64, String, String)> = sqlx::query_as(
                 "select s.id, p.what, s.address from proofs p
-                 join subscribers s on s.id = p.subscriber_id
-                 where p.key = $1 and p.at > $2",
+                     join subscribers s on s.id = p.subscriber_id
+                     left join deliveries d on d.run_id = 1 and d.seq = p.seq
+                 where p.key = $1 and (
+                     p.at > $2 or d.state in ('queued', 'at_dot')
+                     or (d.state in ('sent', 'uncertain') and d.settled_at > $2)
+                 )",
             )
             .bind(key)
             .bind(since.0)

@@ -16,7 +16,7 @@ use crate::event::{Event, EventKind};
 use crate::id::{ListId, RunId};
 use crate::pseudonym::{HOUR, KEY, hour_of, impersonal, pseudonym};
 use crate::stats::tally::{Class, Part, Tally, What};
-use crate::store::events::{MUTED, first_id, take_event_ids};
+use crate::store::events::{Drawn, MUTED, first_id, is_stored, take_event_ids};
 use crate::store::folds::{ADD_TALLIES, tally_rows};
 use crate::store::{Result, Store};
 
@@ -217,14 +217,15 @@ impl Batch {
 
 impl Store {
     /// Stores `events` at the end of the log without the deliveries they are of, and moves the counters: the fold
-    /// leaves these alone. Events are left out as by [`Store::record_events`].
+    /// leaves these alone. Events are left out, and a group is tried again, as by [`Store::record_events_once`].
     pub async fn record_anonymously(
         &self,
         events: &[Event],
         unasked: bool,
         chance: &Chance,
+        tried: &mut Option<Drawn>,
     ) -> Result<()> {
-        again!(self.try_anonymously(events, unasked, chance).await)
+        again!(self.try_anonymously(events, unasked, chance, tried).await)
     }
 
     async fn try_anonymously(
@@ -232,6 +233,7 @@ impl Store {
         events: &[Event],
         unasked: bool,
         chance: &Chance,
+        tried: &mut Option<Drawn>,
     ) -> Result<()> {
         let Some(latest) = events.iter().map(|event| event.at).max() else {
             return Ok(());
@@ -246,6 +248,9 @@ impl Store {
             // No id of the log is taken, but none is given after this that is lower than theirs. First, as everyone does
             // who writes events.
             take_event_ids!(conn, latest, 0_usize);
+            if is_stored!(conn, *tried) {
+                return Ok(());
+            }
             let mut counted = HashSet::new();
             let mut keys = HashMap::new();
             for (run, seqs) in &seqs {
@@ -276,6 +281,8 @@ impl Store {
                 counted.contains(&(event.delivery.run, i64::from(event.delivery.seq)))
             });
             let mut batch = Batch::of(told, &keys, chance);
+            let first = batch.rows.first();
+            *tried = first.map(|row| Drawn { id: row.id, at: row.at, kind: row.kind, seq: -1 });
             let first: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(ADD_MARKS))
                 .bind(json(&batch.marks))
                 .fetch_all(&mut *conn)

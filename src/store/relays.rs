@@ -18,6 +18,18 @@ pub struct RelayState {
     pub next_at: Option<i64>,
 }
 
+/// What a sender tells of itself.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct ToldSender {
+    pub node: String,
+    /// With what it works, once it does.
+    pub setup: Option<String>,
+    /// Which runs it looks after; none where it is all.
+    pub charge: Option<String>,
+    /// Why it can sign nothing now.
+    pub unfit: Option<String>,
+}
+
 /// [`RelayState`] with who told it, and when.
 #[derive(Clone, Debug, Serialize, sqlx::FromRow)]
 pub struct ToldState {
@@ -86,14 +98,6 @@ impl Store {
         })
     }
 
-    /// Which runs each sender whose lease holds looks after; none where it is all.
-    pub async fn told_charges(&self) -> Result<Vec<Option<String>>> {
-        read!(self, conn => {
-            let text = self.sql("select charge from senders where until > db_now() order by node");
-            Ok(sqlx::query_scalar(text).fetch_all(conn).await?)
-        })
-    }
-
     /// Notes with which setup the sender `boot` works.
     pub async fn tell_setup(&self, boot: i64, setup: &str) -> Result<()> {
         transact!(self, conn => {
@@ -105,10 +109,23 @@ impl Store {
         })
     }
 
-    /// With which setup each sender whose lease holds works, by its node.
-    pub async fn told_setups(&self) -> Result<Vec<(String, Option<String>)>> {
+    /// Notes why the sender `boot` can sign nothing now, or that it can.
+    pub async fn tell_unfit(&self, boot: i64, why: Option<&str>) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query("update senders set unfit = $2 where boot = $1")
+                .bind(boot)
+                .bind(why)
+                .execute(conn)
+                .await?;
+        })
+    }
+
+    /// What each sender whose lease holds tells of itself, by its node.
+    pub async fn told_senders(&self) -> Result<Vec<ToldSender>> {
         read!(self, conn => {
-            let text = self.sql("select node, setup from senders where until > db_now() order by node");
+            let text = self.sql(
+                "select node, setup, charge, unfit from senders where until > db_now() order by node",
+            );
             Ok(sqlx::query_as(text).fetch_all(conn).await?)
         })
     }

@@ -5,17 +5,20 @@
 //! taken meanwhile: the room is for the outcomes of those that were.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::Errno;
 
 use crate::clock::Timestamp;
 use crate::store::Store;
 
 /// The outcomes of some hundred connections, and some thousand leavings.
 const SIZE: u64 = 16 << 20;
+/// Written at a time where it has to be.
+const CHUNK: usize = 1 << 16;
 /// The part of a disk that it takes at most.
 const PART: u64 = 16;
 
@@ -92,6 +95,11 @@ impl Reserve {
     }
 
     fn keep(&self) -> io::Result<bool> {
+        self.keep_by(|file, size| fallocate(file, FallocateFlags::empty(), 0, size))
+    }
+
+    /// The same by how a file system gives room to a file; where it does not know how, the room is written.
+    fn keep_by(&self, allocate: impl Fn(&File, u64) -> Result<(), Errno>) -> io::Result<bool> {
         if self.is_kept() {
             return Ok(true);
         }
@@ -103,13 +111,17 @@ impl Reserve {
         let mut options = File::options();
         let options = options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&self.path)?;
-        if let Err(error) = fallocate(&file, FallocateFlags::empty(), 0, room.size) {
+        let taken = match allocate(&file, room.size) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => fill(&file, room.size),
+            taken => taken.map_err(io::Error::from),
+        };
+        if let Err(error) = taken {
             // It stays given up; one that never was is not.
             match spent {
                 true => file.set_len(0)?,
                 false => fs::remove_file(&self.path)?,
             }
-            return Err(error.into());
+            return Err(error);
         }
         Ok(true)
     }
@@ -146,9 +158,54 @@ impl Reserve {
     }
 }
 
+/// Writes `size` octets, which take their room when this returns: not zeros, of which some file systems keep nothing.
+fn fill(mut file: &File, size: u64) -> io::Result<()> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut left = size;
+    while left > 0 {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        while chunk.len() < CHUNK {
+            // Xorshift (G. Marsaglia, 2003): no compression finds anything in it.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            chunk.extend(state.to_le_bytes());
+        }
+        let part = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        file.write_all(&chunk[..part])?;
+        left -= part as u64;
+    }
+    file.sync_all()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use rustix::io::Errno;
+
     use super::Reserve;
+
+    #[test]
+    fn where_no_room_can_be_given_to_a_file_it_is_written() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let reserve = Reserve {
+            path: folder.path().join("news.reserve"),
+        };
+        for known in [Errno::OPNOTSUPP, Errno::NOSYS] {
+            if !reserve.keep_by(|_, _| Err(known)).expect("it is written") {
+                // This disk is nearly full.
+                return;
+            }
+            let size = reserve.room().expect("a disk").size;
+            let found = std::fs::metadata(&reserve.path).expect("a file");
+            assert_eq!(found.len(), size);
+            assert!(found.blocks() * 512 >= size, "it takes its room");
+            reserve.empty().expect("given up");
+        }
+        let refused = reserve.keep_by(|_, _| Err(Errno::NOSPC));
+        assert!(refused.is_err() && reserve.spent_since().is_some());
+    }
 
     #[test]
     fn what_was_given_up_is_taken_again_where_there_is_room() {

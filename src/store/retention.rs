@@ -195,17 +195,18 @@ impl Store {
             let (run, from, upto) = match over {
                 Some((run, from, recipients)) => (run, from, recipients.min(from + limit)),
                 None => {
-                    let next: Vec<(i64, i64, i64)> = sqlx::query_as(
-                        "select r.copies_gone, d.seq, d.due_at from runs r
+                    let next: Vec<(i64, i64, i64, bool)> = sqlx::query_as(
+                        "select r.copies_gone, d.seq, d.due_at, d.state in ('queued', 'at_dot') from runs r
                              join deliveries d on d.run_id = 1 and d.seq >= r.copies_gone
                          where r.id = 1 order by d.seq limit $1",
                     )
                     .bind(limit)
                     .fetch_all(&mut *conn)
                     .await?;
-                    let old = next.iter().take_while(|(_, _, due)| *due < before.0);
+                    // Not beyond one that is on its way still: it is looked at again when it is not.
+                    let old = next.iter().take_while(|(_, _, due, waits)| *due < before.0 && !waits);
                     match (next.first(), old.last()) {
-                        (Some((from, ..)), Some((_, last, _))) => (1, *from, last + 1),
+                        (Some((from, ..)), Some((_, last, ..))) => (1, *from, last + 1),
                         _ => return Ok(0),
                     }
                 }

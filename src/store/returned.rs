@@ -110,6 +110,8 @@ impl Store {
     async fn try_note_bounce(&self, bounce: &Bounce<'_>) -> Result<bool> {
         let (run, seq) = (bounce.key.run.0, i64::from(bounce.key.seq));
         transact!(self, conn => {
+            // First, as everyone does who writes events.
+            let id = take_event_ids!(conn, bounce.at, 1);
             let state: Option<String> = sqlx::query_scalar(self.sql(STATE))
                 .bind(run)
                 .bind(seq)
@@ -130,7 +132,6 @@ impl Store {
             let mut moves = Moves::default();
             moves.add(bounce.key, from, State::Bounced);
             apply_moves!(self, conn, moves);
-            let id = take_event_ids!(conn, bounce.at, 1);
             sqlx::query(
                 "insert into events (id, at, kind, run_id, seq, evidence)
                  values ($1, $2, 'bounce', $3, $4, '{}')",

@@ -82,6 +82,9 @@ pub struct Run {
     pub monthly: i64,
     /// How many readers it would have gone to when it was planned, where it waits for its hour.
     pub expected: Option<i64>,
+    /// Servers of relays that it was held for because they refused reader after reader, by the relay's name, as JSON.
+    #[serde(skip)]
+    pub doubted: Option<String>,
 }
 
 /// JSON that stands in a column, as JSON again.
@@ -214,6 +217,9 @@ pub struct Plan {
     pub segment: Option<Sieve>,
     /// How many readers it would go to now, where it waits for its hour and goes to all of the list.
     pub expected: Option<i64>,
+    /// How many of its readers have the issue or are to get it by another run, which was accepted; none where nobody
+    /// looked.
+    pub doubles: Option<i64>,
 }
 
 /// What came of asking for a run.
@@ -241,7 +247,7 @@ pub enum Frozen {
 pub(crate) const COLUMNS: &str = "id, kind, slug, title, list_id, revision, headers, relay, policy, status,
     recipients, reason, created_at, started_at, finished_at, since, start_at, zone, local_at, zone_field,
     per_day, spread, spread_until, paced_to, audience, origin, stages, stage, staged_at, open_to, stage_base,
-    trial, segment, monthly, expected";
+    trial, segment, monthly, expected, doubted";
 
 impl Store {
     /// The run numbered `id`.
@@ -339,6 +345,14 @@ impl Store {
     /// Finishes a run in which nothing is open and the identity holds. False if it is not so (yet).
     pub async fn finish_run(&self, run: RunId, at: Timestamp) -> Result<bool> {
         transact!(self, conn => {
+            // The lock is a statement of its own: PostgreSQL would hold the sum as it stood before the wait for the row
+            // against the row as it stands after it, and whoever puts deliveries back has the row until they are back.
+            sqlx::query(self.sql(
+                "select status from runs where id = $1 /* for no key update */",
+            ))
+            .bind(run.0)
+            .execute(&mut *conn)
+            .await?;
             let changed = sqlx::query(
                 "update runs set status = 'finished', finished_at = $2, since = $2
                  where id = $1 and status = 'sending'

@@ -274,10 +274,11 @@ impl<'a> Predicates<'a> {
         );
         // Issues and not runs. Of a copy that counts nothing, and of a run that counts no names, nobody knows what
         // became.
+        let withdrawn = judged("j.withdrawn = 1");
         let last = format!(
             "(select r.slug from deliveries e join runs r on r.id = e.run_id
               where e.subscriber_id = u.id and e.state = 'sent' and {issue}
-                and coalesce(e.copy, '') not like '%\"untracked\":true%'
+                and coalesce(e.copy, '') not like '%\"untracked\":true%' and not {withdrawn}
                 and not exists (select 1 from pseudonym_keys k where k.run_id = e.run_id)
               group by r.slug order by max(r.started_at) desc, max(r.id) desc limit {number})"
         );

@@ -12,6 +12,7 @@ use crate::clock::{HOUR, Timestamp};
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
 use crate::store::events::take_event_ids;
+use crate::store::leave::hold_address;
 use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::tags::PUT_TAGS;
@@ -162,6 +163,7 @@ impl Store {
         let hour = form.at.0.div_euclid(HOUR);
         let chosen = json(form.lists);
         transact!(self, conn => {
+            hold_address!(self, conn, form.hash);
             let fresh = sqlx::query(
                 "insert into form_nonces (nonce, used_at) values ($1, $2)
                  on conflict (nonce) do nothing",
@@ -289,7 +291,23 @@ impl Store {
 
     /// Confirms a pending subscription, or one that had ended before the link was made.
     pub async fn confirm(&self, confirm: &Confirm<'_>) -> Result<Confirmed> {
+        again!(self.try_confirm(confirm).await)
+    }
+
+    async fn try_confirm(&self, confirm: &Confirm<'_>) -> Result<Confirmed> {
         transact!(self, conn => {
+            // First, as everyone does who writes events.
+            let id = take_event_ids!(conn, confirm.at, 1);
+            let address: Option<Vec<u8>> = sqlx::query_scalar(
+                "select s.hash from subscriptions n join subscribers s on s.id = n.subscriber_id
+                 where n.key = $1",
+            )
+            .bind(confirm.subscription.0)
+            .fetch_optional(&mut *conn)
+            .await?;
+            if let Some(address) = address {
+                hold_address!(self, conn, address);
+            }
             let done: Vec<(i64, i64, i64)> = sqlx::query_as(CONFIRM)
                 .bind(confirm.subscription.0)
                 .bind(confirm.at.0)
@@ -318,7 +336,6 @@ impl Store {
             .bind(subscriber)
             .execute(&mut *conn)
             .await?;
-            let id = take_event_ids!(conn, confirm.at, 1);
             sqlx::query("insert into events (id, at, kind, evidence) values ($1, $2, 'confirm', $3)")
                 .bind(id)
                 .bind(confirm.at.0)

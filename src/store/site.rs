@@ -33,7 +33,64 @@ pub struct StoredImage {
     pub bytes: Vec<u8>,
 }
 
+/// What links may be about: of everything the newest that was sent.
+#[derive(Clone, Debug, Default)]
+pub struct Sample {
+    pub copy: Option<SentCopy>,
+    pub subscription: Option<SubscriptionKey>,
+    /// The hash of an image.
+    pub image: Option<String>,
+}
+
+/// A copy of an issue that was sent.
+#[derive(Clone, Debug)]
+pub struct SentCopy {
+    pub delivery: DeliveryKey,
+    /// What it was made of.
+    pub record: String,
+    /// Whether its issue has a link to follow.
+    pub has_link: bool,
+}
+
+const NEWEST: &str = "
+    select r.id from runs r
+    where r.kind = 'issue' and exists (select 1 from blocks b where b.run_id = r.id and b.sent > 0)
+    order by r.id desc limit 1";
+
+const FIRST_COPY: &str = "
+    select d.seq, d.copy, exists (
+        select 1 from links l where l.revision = r.revision and l.link = 0
+    )
+    from deliveries d join runs r on r.id = d.run_id
+    where d.run_id = $1 and d.state = 'sent' and d.copy is not null
+    order by d.seq limit 1";
+
 impl Store {
+    /// Something of each kind that a link may be about, as far as there is any.
+    pub async fn sample(&self) -> Result<Sample> {
+        read!(self, conn => {
+            let run: Option<i64> = sqlx::query_scalar(NEWEST).fetch_optional(&mut *conn).await?;
+            let copy: Option<(i64, String, bool)> = sqlx::query_as(FIRST_COPY)
+                .bind(run.unwrap_or(0))
+                .fetch_optional(&mut *conn)
+                .await?;
+            let copy = run.zip(copy).and_then(|(run, (seq, record, has_link))| {
+                let delivery = DeliveryKey {
+                    run: RunId(run),
+                    seq: u32::try_from(seq).ok()?,
+                };
+                Some(SentCopy { delivery, record, has_link })
+            });
+            let subscription: Option<i64> = sqlx::query_scalar("select min(key) from subscriptions")
+                .fetch_one(&mut *conn)
+                .await?;
+            let image = sqlx::query_scalar("select hash from images order by hash limit 1")
+                .fetch_optional(conn)
+                .await?;
+            Ok(Sample { copy, subscription: subscription.map(SubscriptionKey), image })
+        })
+    }
+
     /// Where the links of a run lead, by index; `None` when the run is unknown or not yet frozen.
     pub async fn run_links(&self, run: RunId) -> Result<Option<Vec<(u32, String)>>> {
         read!(self, conn => {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::id::{ListId, RunId};
-use crate::rollout::{Answers, Numbers};
+use crate::rollout::{Answers, Base, Numbers};
 use crate::store::{Result, Store};
 
 /// Something below the bound that no answer has come for yet: tried for the first time, or on its way.
@@ -118,7 +118,11 @@ impl Store {
         tried: bool,
         at: Timestamp,
     ) -> Result<bool> {
-        let base = serde_json::to_string(base).expect("names and numbers have a JSON form");
+        let base = Base {
+            at: at.0,
+            numbers: base.clone(),
+        };
+        let base = serde_json::to_string(&base).expect("names and numbers have a JSON form");
         transact!(self, conn => {
             let changed = sqlx::query(
                 "update runs set status = 'held', reason = $2, since = $4, stage_base = $3,
@@ -162,6 +166,26 @@ impl Store {
             .await?
             .remove(&run.0)
             .unwrap_or_default())
+    }
+
+    /// What has come of a run's copies that went out, or were refused, from `at` on: bounces, leavings and complaints.
+    pub async fn came_of_later(&self, run: RunId, at: Timestamp) -> Result<Numbers> {
+        read!(self, conn => {
+            let (bounced, departed, complained) = sqlx::query_as(
+                "select count(*) filter (where d.state = 'bounced'),
+                     count(*) filter (where d.departed_at is not null),
+                     count(*) filter (where d.complained_at is not null)
+                 from blocks b cross join deliveries d
+                 where b.run_id = $1 and b.bounced + b.departed + b.complained > 0
+                   and d.run_id = b.run_id and d.seq >= b.block * 256 and d.seq < (b.block + 1) * 256
+                   and coalesce(d.marked_at, d.settled_at) >= $2",
+            )
+            .bind(run.0)
+            .bind(at.0)
+            .fetch_one(conn)
+            .await?;
+            Ok(Numbers { bounced, departed, complained, ..Numbers::default() })
+        })
     }
 
     /// What came of the last `limit` runs to `list` that were sent to their end, before the run `before`.

@@ -69,7 +69,7 @@ impl Store {
                    select 1 from consents c where c.subscriber_id = u.id and c.at > d.settled_at)
                and not exists (
                    select 1 from judged j
-                   where j.run_id = d.run_id and j.seq = d.seq and j.clicked = 'human')
+                   where j.run_id = d.run_id and j.seq = d.seq and (j.clicked = 'human' or j.withdrawn = 1))
              order by d.seq
              limit $4";
         read!(self, conn => {

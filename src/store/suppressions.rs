@@ -7,18 +7,18 @@ use crate::store::{Result, Store};
 
 /// That a reader was away, for the journals of her lists: until now the suppression itself has said so.
 const COUNT_AWAY: &str = "
-    insert into journal (list_id, what, day, why, part, number)
+    insert into journal (list_id, what, quarter, why, part, number)
     select n.list_id, w.value->>'what',
         case when w.value->>'what' = 'joined' then $3
             when x.created_at > n.confirmed_at then x.created_at
-            else n.confirmed_at end / 86400000,
+            else n.confirmed_at end / 900000,
         case when w.value->>'what' = 'joined' then 'returned' else x.reason end, own_part(), 1
     from suppressions x
         join subscribers u on u.canonical = $1
         join subscriptions n on n.subscriber_id = u.id
         cross join json_each($4) w
     where x.hash = $2 and n.confirmed_at is not null and n.status in ('confirmed', 'paused')
-    on conflict (list_id, what, day, why, part) do update set number = journal.number + 1";
+    on conflict (list_id, what, quarter, why, part) do update set number = journal.number + 1";
 
 impl Store {
     /// Why and since when the address of this hash is suppressed.

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use crate::clock::{DAY, Timestamp};
+use crate::clock::{QUARTER, Timestamp};
 use crate::event::EventKind;
 use crate::id::{DeliveryKey, ListId, RunId};
-use crate::stats::growth::{Days, Looked, Lost, Moved, Way};
+use crate::stats::growth::{Looked, Lost, Moved, Quarters, Way};
 use crate::stats::tally::{Part, Tally, What};
 use crate::stats::usual::ISSUES;
 use crate::store::events::json;
@@ -153,13 +153,13 @@ impl Store {
         Ok(each.collect())
     }
 
-    /// Who joined a list and who left it, by day, from its journal, and how its readers stand: once through its
+    /// Who joined a list and who left it, by quarter hours, from its journal, and how its readers stand: once through its
     /// subscriptions.
-    pub async fn count_list(&self, list: ListId) -> Result<Days> {
+    pub async fn count_list(&self, list: ListId) -> Result<Quarters> {
         read!(self, conn => {
             let moves: Vec<(String, i64, String, i64)> = sqlx::query_as(
-                "select what, day, why, cast(sum(number) as bigint) from journal
-                 where list_id = $1 group by what, day, why order by what, day, why",
+                "select what, quarter, why, cast(sum(number) as bigint) from journal
+                 where list_id = $1 group by what, quarter, why order by what, quarter, why",
             )
             .bind(list.0)
             .fetch_all(&mut *conn)
@@ -171,7 +171,7 @@ impl Store {
                  group by 1",
             )
             .bind(list.0)
-            .bind(DAY)
+            .bind(QUARTER)
             .fetch_all(&mut *conn)
             .await?;
             let clicking = sqlx::query_as(
@@ -189,7 +189,7 @@ impl Store {
                  group by 1",
             )
             .bind(list.0)
-            .bind(DAY)
+            .bind(QUARTER)
             .bind(i64::from(ISSUES))
             .fetch_all(&mut *conn)
             .await?;
@@ -212,18 +212,30 @@ impl Store {
             .fetch_one(&mut *conn)
             .await?;
             // Whose address is suppressed gets nothing more, whatever her subscription says.
-            let lost: Vec<(Status, i64, i64, String, i64)> = sqlx::query_as(
-                "select n.status, coalesce(n.first_joined_at, n.joined_at, n.confirmed_at) / $2,
+            let lost: Vec<(Status, i64, String, i64)> = sqlx::query_as(
+                "select n.status,
                      case when x.created_at > n.confirmed_at then x.created_at else n.confirmed_at end / $2,
                      x.reason, count(*)
                  from subscriptions n
                      join subscribers u on u.id = n.subscriber_id
                      join suppressions x on x.hash = u.hash
                  where n.list_id = $1 and n.status in ('confirmed', 'paused') and n.confirmed_at is not null
-                 group by 1, 2, 3, 4",
+                 group by 1, 2, 3",
             )
             .bind(list.0)
-            .bind(DAY)
+            .bind(QUARTER)
+            .fetch_all(&mut *conn)
+            .await?;
+            let lost_of = sqlx::query_as(
+                "select coalesce(n.first_joined_at, n.joined_at, n.confirmed_at) / $2, count(*)
+                 from subscriptions n
+                     join subscribers u on u.id = n.subscriber_id
+                     join suppressions x on x.hash = u.hash
+                 where n.list_id = $1 and n.status in ('confirmed', 'paused') and n.confirmed_at is not null
+                 group by 1",
+            )
+            .bind(list.0)
+            .bind(QUARTER)
             .fetch_all(&mut *conn)
             .await?;
             let statuses = sqlx::query_as(
@@ -232,21 +244,22 @@ impl Store {
             .bind(list.0)
             .fetch_all(&mut *conn)
             .await?;
-            let moves = moves.into_iter().map(|(what, day, why, number)| {
+            let moves = moves.into_iter().map(|(what, quarter, why, number)| {
                 let way = match what.as_str() {
                     "joined" => Way::Joined,
                     "imported" => Way::Imported,
                     _ => Way::Left,
                 };
-                Moved { way, day, why, number }
+                Moved { way, quarter, why, number }
             });
-            Ok(Days {
+            Ok(Quarters {
                 moves: moves.collect(),
                 standing,
                 lost: lost
                     .into_iter()
-                    .map(|(status, joined, day, why, number)| Lost { status, joined, day, why, number })
+                    .map(|(status, quarter, why, number)| Lost { status, quarter, why, number })
                     .collect(),
+                lost_of,
                 clicking,
                 issues: Looked { last, untold },
                 statuses,

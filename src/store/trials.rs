@@ -17,7 +17,7 @@ impl Store {
             "select d.seq % 2, count(*), cast(coalesce(sum(case when {acted} then 1 else 0 end), 0) as bigint)
              from deliveries d left join judged j on j.run_id = d.run_id and j.seq = d.seq
              where d.run_id = $1 and d.seq < $2 and d.state = 'sent'
-               and coalesce(d.copy, '') not like '%\"untracked\":true%' group by 1"
+               and coalesce(d.copy, '') not like '%\"untracked\":true%' and coalesce(j.withdrawn, 0) = 0 group by 1"
         );
         let found: Vec<(i64, i64, i64)> = read!(self, conn => {
             sqlx::query_as(sqlx::AssertSqlSafe(statement))

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{Counts, State};
 use crate::id::{DeliveryKey, RunId};
 use crate::store::blocks::{Moves, apply_moves};
-use crate::store::comeback::{TAKE_LEAVERS, lock_readers, note};
+use crate::store::comeback::{LOOK_AGAIN, hold_runs, lock_readers, take_leavers};
 use crate::store::{Result, Store};
 
 /// One delivery as a person reads it.
@@ -271,6 +271,7 @@ impl Store {
             let keys = serde_json::Value::from_iter(keys).to_string();
             if to == State::Queued {
                 lock_readers!(self, conn, keys.as_str());
+                hold_runs!(self, conn, format!("[{}]", run.0));
             }
             let rows = sqlx::query_as::<_, (i64, i64)>(self.sql(
                 // A resolution is known by its time, which no clock puts before the outcome.
@@ -294,13 +295,8 @@ impl Store {
             }
             let mut number = rows.len();
             if to == State::Queued {
-                let taken: Vec<(i64, i64, String)> = sqlx::query_as(self.sql(TAKE_LEAVERS))
-                    .bind(keys.as_str())
-                    .bind(at.0)
-                    .fetch_all(&mut *conn)
-                    .await?;
-                note(&taken, &mut moves);
-                number -= taken.len();
+                number -= take_leavers!(self, conn, keys.as_str(), at, moves);
+                sqlx::query(self.sql(LOOK_AGAIN)).bind(keys.as_str()).execute(&mut *conn).await?;
             }
             apply_moves!(self, conn, moves);
             if to == State::Queued && number > 0 {

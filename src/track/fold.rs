@@ -18,11 +18,11 @@ use crate::event::EventKind;
 use crate::event::score::{JUDGED, RULES, Witness};
 use crate::id::RunId;
 use crate::rollout::provider;
-use crate::stats::tally::share;
+use crate::stats::tally::{share, share_of_withdrawn};
 use crate::store::folds::{BlockGain, Facts, Folded, JudgedRow, Logged, Position};
 use crate::store::{Result, Store};
 use crate::track::flood::{Flood, PIECE};
-use crate::track::parts;
+use crate::track::parts::{self, LookBack};
 use crate::trial::Trial;
 
 /// Events of one batch: so many are held in memory, and so many are sorted, so that neighbours are written together.
@@ -93,6 +93,7 @@ pub(super) async fn keep(
 ) {
     let mut looked = Instant::now();
     let mut flood = Flood::beside(stored);
+    let mut back = LookBack::default();
     loop {
         let woken = timeout(PARTS, wake.recv()).await;
         let mut ended = woken == Ok(None);
@@ -116,6 +117,9 @@ pub(super) async fn keep(
         if done.is_ok() && looked.elapsed() >= PARTS {
             looked = Instant::now();
             done = parts::catch_up(&store, None, clock.now()).await;
+        }
+        if done.is_ok() {
+            done = back.step(&store, clock.now()).await;
         }
         if let Err(error) = done {
             tracing::warn!(%error, "the event log waits to be counted");
@@ -278,15 +282,23 @@ impl Folder<'_> {
             let provider = provider_of(facts);
             let subject = subject(known.test, key.seq);
             let earlier = earlier.remove(&key.seq).unwrap_or_default();
-            if earlier.len() >= JUDGED {
+            let withdrawal = |event: &Logged| event.event.kind == EventKind::Withdrawal;
+            let withdrawn = facts.withdrawn || events.iter().any(withdrawal);
+            if withdrawn != facts.withdrawn {
+                folded.stale.insert(key.block());
+            } else if earlier.len() >= JUDGED {
                 continue;
             }
+            let of = |events: &[Witness<'_>], withdrawn: bool| match withdrawn {
+                true => share_of_withdrawn(events, &provider),
+                false => share(events, &provider, subject),
+            };
             let before = witnesses(&earlier);
             let new = witnesses(&events);
             let now: Vec<Witness<'_>> = before.iter().chain(&new).take(JUDGED).copied().collect();
-            let now = share(&now, &provider, subject);
+            let now = of(&now, withdrawn);
             if !before.is_empty() {
-                let before = share(&before, &provider, subject);
+                let before = of(&before, facts.withdrawn);
                 folded.tally.merge(&before.tally, -1);
             }
             folded.tally.merge(&now.tally, 1);
@@ -295,6 +307,7 @@ impl Folder<'_> {
                 provider,
                 opened: now.opened,
                 clicked: now.clicked,
+                withdrawn,
             });
         }
         Ok(folded)
@@ -340,13 +353,18 @@ impl Folder<'_> {
                 continue;
             };
             let provider = provider_of(facts);
-            let share = share(&witnesses(&events), &provider, subject(known.test, seq));
+            let events = witnesses(&events);
+            let share = match facts.withdrawn {
+                true => share_of_withdrawn(&events, &provider),
+                false => share(&events, &provider, subject(known.test, seq)),
+            };
             folded.tally.merge(&share.tally, 1);
             folded.judged.push(JudgedRow {
                 seq,
                 provider,
                 opened: share.opened,
                 clicked: share.clicked,
+                withdrawn: facts.withdrawn,
             });
         }
         let after = Position {
@@ -409,7 +427,8 @@ fn count(
             | EventKind::Confirm
             | EventKind::View
             | EventKind::Bounce
-            | EventKind::Complaint => {}
+            | EventKind::Complaint
+            | EventKind::Withdrawal => {}
         }
     }
     let (open, click) = (open.filter(|_| !opened), click.filter(|_| !clicked));

@@ -1,8 +1,8 @@
 //! The one writer of leavings: what readers ask within the same moments is one commit.
 //!
 //! Promises: [`Leavers::leave`] answers after the leaving is durable, or says that it is not. Where the database does not
-//! take it in time it is durable in the journal, and comes into force with the next write. Leaves the work to
-//! `store::departures`.
+//! take it in time it is durable in the journal, and comes into force with the next write. Whoever gets a goodbye gets it
+//! then. Leaves the work to `store::departures`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_secs(2);
 #[error("the leaving is not known to be durable")]
 pub struct NotDurable;
 
-type Job = (Leaving, oneshot::Sender<Result<Left, NotDurable>>);
+type Job = (Entry, oneshot::Sender<Result<Left, NotDurable>>);
 
 /// What became of a leaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,23 +60,33 @@ impl Leavers {
         }
     }
 
-    /// Ends a subscription, or all of this reader's, and counts it for the copy whose link was used.
-    pub async fn leave(&self, leaving: Leaving) -> Result<Parted, NotDurable> {
+    /// Resolves once the writer has ended, which it does by a fault alone while a clone is there.
+    pub async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
+    /// Ends a subscription, or all of this reader's, and counts it for the copy whose link was used. Whom this takes off
+    /// the list gets the mail of the revision `goodbye`, if one is named.
+    pub async fn leave(
+        &self,
+        leaving: Leaving,
+        goodbye: Option<String>,
+    ) -> Result<Parted, NotDurable> {
+        let entry = Entry { leaving, goodbye };
         let (done, durable) = oneshot::channel();
         // More than can wait for a database that stands still are no reason to refuse any.
-        if self.queue.try_send((leaving.clone(), done)).is_err() {
-            return self.keep(leaving).await;
+        if self.queue.try_send((entry.clone(), done)).is_err() {
+            return self.keep(entry).await;
         }
         match timeout(PATIENCE, durable).await {
             Ok(Ok(Ok(left))) => Ok(Parted::Now(left)),
             // It may still reach the database, too: under its id it is taken once.
-            _ => self.keep(leaving).await,
+            _ => self.keep(entry).await,
         }
     }
 
-    async fn keep(&self, leaving: Leaving) -> Result<Parted, NotDurable> {
+    async fn keep(&self, entry: Entry) -> Result<Parted, NotDurable> {
         let journal = self.journal.clone();
-        let entry = Entry { leaving };
         let store = self.store.clone();
         let noted = tokio::task::spawn_blocking(move || journal.note(&entry, &store));
         match noted.await {
@@ -115,8 +125,9 @@ async fn write(store: Store, journal: Journal, mut jobs: mpsc::Receiver<Job>) {
         while !batch.is_empty() {
             // A subscription stands in a group once: what is asked of it twice is asked one after the other.
             let mut seen = HashSet::new();
-            let first = |job: &mut Job| seen.insert(job.0.subscription);
-            let (group, waiting): (Vec<Leaving>, Vec<_>) = batch.extract_if(.., first).unzip();
+            let first = |job: &mut Job| seen.insert(job.0.leaving.subscription);
+            let (entries, waiting): (Vec<Entry>, Vec<_>) = batch.extract_if(.., first).unzip();
+            let group: Vec<Leaving> = entries.iter().map(|entry| entry.leaving.clone()).collect();
             let outcome = store.leave_group(&group).await;
             if let Err(error) = &outcome {
                 tracing::error!(%error, leavings = group.len(), "readers could not leave");
@@ -125,7 +136,10 @@ async fn write(store: Store, journal: Journal, mut jobs: mpsc::Receiver<Job>) {
                 Ok(left) => left.into_iter().map(Ok).collect(),
                 Err(_) => vec![Err(NotDurable); group.len()],
             };
-            for (done, outcome) in waiting.into_iter().zip(outcomes) {
+            for ((entry, done), outcome) in entries.iter().zip(waiting).zip(outcomes) {
+                if let Ok(left) = outcome {
+                    entry.say_goodbye(left, &store).await;
+                }
                 // Whoever asked may have gone; the leaving stays.
                 done.send(outcome).ok();
             }

@@ -8,6 +8,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::clock::Timestamp;
 use crate::compile::{Compiled, Segment, Slot};
 use crate::id::RunId;
@@ -24,6 +26,14 @@ const LOOKS: usize = 8;
 /// For how long a run that is over is looked at without being asked for.
 const OVER: Duration = Duration::from_secs(3 * 86_400);
 
+/// How long one step of a look back takes, how long it rests then, and how often it begins anew.
+const STEP: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_secs(3600);
+
+/// What is known of a run's issue, and whether the run's events name nobody.
+type Issue = (Option<Shown>, bool);
+
 /// One part of a block as it is kept: part, bucket, what, number.
 type Kept = (String, String, String, i64);
 
@@ -32,15 +42,60 @@ pub async fn catch_up(store: &Store, run: Option<RunId>, now: Timestamp) -> Resu
     let mut looks = 0;
     let mut issues = HashMap::new();
     loop {
-        let stale = store.stale_blocks(run, now.before(OVER), BLOCKS).await?;
-        let whole = stale.len() < usize::try_from(BLOCKS).unwrap_or(usize::MAX);
-        for block in &stale {
-            count(store, block, &mut issues).await?;
-        }
+        let whole = look(store, run, now, &mut issues).await?;
         looks += 1;
         if whole || (run.is_none() && looks >= LOOKS) {
             return Ok(());
         }
+    }
+}
+
+/// One look; true if nothing is left.
+async fn look(
+    store: &Store,
+    run: Option<RunId>,
+    now: Timestamp,
+    issues: &mut HashMap<i64, Issue>,
+) -> Result<bool> {
+    let stale = store.stale_blocks(run, now.before(OVER), BLOCKS).await?;
+    for block in &stale {
+        count(store, block, issues).await?;
+    }
+    Ok(stale.len() < usize::try_from(BLOCKS).unwrap_or(usize::MAX))
+}
+
+/// A look back at the runs that are over for longer, the newest first: what a newer program counts anew of them, or a
+/// reader who withdrew. Nobody waits for it, and little is done of it at a time.
+#[derive(Debug, Default)]
+pub(super) struct LookBack {
+    /// Those before this one are left.
+    before: Option<RunId>,
+    stepped: Option<Instant>,
+    ended: Option<Instant>,
+}
+
+impl LookBack {
+    /// Looks on for a moment, if it is time to.
+    pub(super) async fn step(&mut self, store: &Store, now: Timestamp) -> Result<()> {
+        let within = |at: Option<Instant>, wait| at.is_some_and(|at| at.elapsed() < wait);
+        if within(self.ended, AGAIN) || within(self.stepped, REST) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        self.stepped = Some(began);
+        self.ended = None;
+        let mut issues = HashMap::new();
+        while began.elapsed() < STEP {
+            let before = self.before.unwrap_or(RunId(i64::MAX));
+            let Some(run) = store.run_over_by(now.before(OVER), before).await? else {
+                (self.before, self.ended) = (None, Some(Instant::now()));
+                return Ok(());
+            };
+            if look(store, Some(run), now, &mut issues).await? {
+                self.before = Some(run);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -50,19 +105,16 @@ pub async fn issue_in_parts(store: &Store, run: RunId) -> Result<Option<Compiled
     Ok(content.and_then(|content| serde_json::from_str(&content).ok()))
 }
 
-async fn count(
-    store: &Store,
-    block: &StaleBlock,
-    issues: &mut HashMap<i64, Option<Shown>>,
-) -> Result<()> {
+async fn count(store: &Store, block: &StaleBlock, issues: &mut HashMap<i64, Issue>) -> Result<()> {
     let run = RunId(block.run_id);
     let found = store.run(run).await?;
-    let shown = match issues.entry(block.run_id) {
+    let (shown, nameless) = match issues.entry(block.run_id) {
         Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(new) => {
             let content = store.content_of(run, false).await?;
             let issue = content.and_then(|content| serde_json::from_str(&content).ok());
-            new.insert(issue.map(Shown::new))
+            let nameless = store.nameless_of(&[run]).await?.contains(&run);
+            new.insert((issue.map(Shown::new), nameless))
         }
     };
     // Of an issue that cannot be read it is not known that it counts nothing.
@@ -77,7 +129,9 @@ async fn count(
             "sent" => What::Sent,
             _ => What::Bounced,
         };
-        let untracked = copy.untracked == 1;
+        // What names nobody cannot be taken back with its reader: she stays among those of whom it is a share.
+        let withdrawn = copy.withdrawn == 1 && copy.untracked == 0;
+        let untracked = copy.untracked == 1 || (withdrawn && !*nameless);
         let not = [
             (untracked || !clicks).then_some(What::NoClicks),
             (untracked || !opens).then_some(What::NoOpens),
@@ -102,6 +156,9 @@ async fn count(
         }
         for what in what.iter().skip(1) {
             parts.add(Part::Run, "", *what, 1);
+        }
+        if withdrawn && what[0] == What::Sent {
+            parts.add(Part::Run, "", What::Withdrawn, 1);
         }
     }
     let mut change = parts.clone();

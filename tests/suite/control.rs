@@ -7,6 +7,7 @@ mod commands;
 mod database;
 mod deferred;
 mod desk;
+mod doubles;
 mod hygiene;
 mod interrupted;
 mod keyring;

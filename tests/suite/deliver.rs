@@ -6,6 +6,7 @@ mod control;
 mod direct;
 pub(crate) mod fate;
 mod kinds;
+mod lent;
 mod nodes;
 mod opening;
 mod refused;

@@ -1,6 +1,7 @@
 //! `pressrun doctor` from outside: each fault alone is told, and what is well is called so.
 
 mod dns;
+mod links;
 mod machine;
 mod returned;
 

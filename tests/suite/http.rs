@@ -38,3 +38,4 @@ mod segments;
 mod signup;
 mod site;
 pub mod wire;
+mod withdrawn;

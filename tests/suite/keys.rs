@@ -176,6 +176,14 @@ fn every_record_to_publish_is_printed_ready_to_paste() {
     let folder = folder();
     let folder = folder.path();
     assert!(done(folder, &["dns"]).contains("; DKIM: no key yet"));
+    done(folder, &["keys", "dkim", "--selector", "news"]);
+    let told = done(folder, &["dns"]);
+    assert!(
+        told.contains("nothing is signed with `dkim-news.pem` yet")
+            && told.contains("news._domainkey.example.com. 3600 IN TXT ("),
+        "{told}"
+    );
+    fs::remove_file(folder.join("dkim-news.pem")).expect("the key");
     with_key(folder);
     insta::assert_snapshot!(
         "dns",

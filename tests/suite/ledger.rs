@@ -91,7 +91,7 @@ pub(crate) fn settled(run: RunId, seq: u32, marked: bool, outcome: Outcome) -> S
         marked,
         at: NOW,
         charged: true,
-        suppress: false,
+        suppress: None,
         failure: None,
     }
 }
@@ -371,19 +371,20 @@ on_both!(
             .await
             .expect("leases");
         let mut bounce = settled(first, 4, false, Outcome::Bounced(reply(550)));
-        bounce.suppress = true;
-        store
-            .commit_ledger(BOOT, &[bounce], &[], NOW)
-            .await
-            .expect("a bounce");
-        assert_eq!(counts(&store, first).await.bounced, 1);
-        assert!(
-            !store
-                .suppress("r5@x.example", &hash(5), "manual", NOW)
-                .await
-                .expect("a read"),
-            "suppressed before"
-        );
+        bounce.suppress = Some(hash(5));
+        // This reader has moved since her copy was made.
+        let mut moved = settled(first, 5, false, Outcome::Bounced(reply(550)));
+        moved.suppress = Some(hash(77));
+        let both = store.commit_ledger(BOOT, &[bounce, moved], &[], NOW).await;
+        both.expect("two bounces");
+        assert_eq!(counts(&store, first).await.bounced, 2);
+        let found = async |number| store.suppression(&hash(number)).await.expect("a read");
+        assert!(found(77).await.is_some(), "what bounced");
+        assert!(found(6).await.is_none(), "not what she has now");
+        let again = store
+            .suppress("r5@x.example", &hash(5), "manual", NOW)
+            .await;
+        assert!(!again.expect("a read"), "suppressed before");
     }
 );
 

@@ -5,6 +5,8 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 
+mod barred;
+
 /// Runs `pressrun` in `folder`, without any setting of the environment it was started in.
 fn pressrun(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_pressrun"))

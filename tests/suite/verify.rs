@@ -19,6 +19,7 @@ use crate::harness::Engine;
 use crate::on_both;
 
 mod ground;
+mod leavings;
 
 on_both!(
     whatever_does_not_agree_is_told_in_words,

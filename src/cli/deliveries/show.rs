@@ -131,7 +131,19 @@ fn as_text(run: &Run, dossier: &Dossier, why: Option<&str>) -> String {
 
 /// The state, and for a deferred one when it is tried again.
 fn state(dossier: &Dossier) -> String {
-    match is_deferred(&dossier.state, dossier.attempts) {
+    // What stood at the dot is in the queue again only where a person, or the run's policy, put it there.
+    let unknown = dossier
+        .reason
+        .as_deref()
+        .is_none_or(|name| name == Reason::NoAnswer.name());
+    let deferred = is_deferred(&dossier.state, dossier.attempts);
+    if deferred && dossier.marked_at.is_some() && unknown {
+        return format!(
+            "queued, and sent again from {}: nobody knew whether it had been taken, so it was put back",
+            time(dossier.due_at)
+        );
+    }
+    match deferred {
         true => format!("deferred, tried again at {}", time(dossier.due_at)),
         false => dossier.state.clone(),
     }

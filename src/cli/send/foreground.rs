@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::cli::follow::store::is_passing;
 use crate::cli::signal::Stop;
 use crate::cli::{Exit, audit, control, follow};
-use crate::deliver::trouble::Trouble;
+use crate::deliver::trouble::{Ail, RelayTrouble, Trouble};
 use crate::deliver::{Engine, Taken, charge};
 use crate::id::RunId;
 use crate::notice;
@@ -17,6 +17,8 @@ use crate::store::runs::Run;
 
 /// Between two looks whether whoever sends has ended in the middle of the run.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+/// And so long for the end of a relay's cap, before mails that wait behind it are left to the next sender.
+const MOMENT: std::time::Duration = std::time::Duration::from_secs(60);
 /// The foreground waits so long for a webhook; the next sender asks it again.
 const NOTICES: std::time::Duration = std::time::Duration::from_secs(15);
 
@@ -86,8 +88,19 @@ pub(crate) async fn send_and_follow(app: &App, id: RunId, stop: Stop) -> anyhow:
     let interrupted = stop.is_stopped();
     if followed.is_ok() && !interrupted {
         let ours = engine.is_some();
-        finish_notices(app, &mut stop.subscribe(), ours).await?;
-        finish_system_mails(app, &mut stop.subscribe(), ours).await?;
+        let (mut notices, mut mails) = (stop.subscribe(), stop.subscribe());
+        let finish = async {
+            finish_notices(app, &mut notices, ours).await?;
+            finish_system_mails(app, &mut mails, ours).await
+        };
+        // Where the engine has failed, nobody does what this waits for.
+        tokio::select! {
+            finished = finish => finished?,
+            end = ended(&mut engine) => {
+                end?;
+                anyhow::ensure!(stop.is_stopped(), "the engine stopped by itself");
+            }
+        }
     }
     stop.now();
     let ours = engine.is_some();
@@ -184,7 +197,10 @@ async fn finish_system_mails(
 ) -> anyhow::Result<()> {
     while ours && !*stop.borrow() && app.store.due(RunId::SYSTEM, app.clock.now()).await? > 0 {
         let trouble = Trouble::told(app).await?;
-        if trouble.is_some_and(|trouble| trouble.is_standstill()) {
+        // A cap that is over in a moment is waited for.
+        let soon = app.clock.now().after(MOMENT);
+        let brief = |relay: &RelayTrouble| relay.ail == Ail::Full && relay.next <= soon;
+        if trouble.is_some_and(|all| all.is_standstill() && !all.relays.iter().all(brief)) {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

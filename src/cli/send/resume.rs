@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::cli::send::foreground::send_and_follow;
 use crate::cli::send::note_if_nobody_sends;
 use crate::cli::{Cli, Exit, audit, control, follow, signal};
-use crate::deliver::{setup, state};
+use crate::deliver::{charge, setup, state};
 use crate::run::{self, why};
 use crate::status::RunStatus;
 
@@ -40,7 +40,7 @@ impl Resume {
         println!(
             "mails that wait in this database leave again; a held run goes on with `pressrun resume ISSUE --yes`"
         );
-        note_if_nobody_sends(app).await?;
+        note_if_nobody_sends(app, None).await?;
         Ok(Exit::Done)
     }
 
@@ -71,11 +71,12 @@ impl Resume {
             return Ok(Exit::Done);
         }
         if self.detach {
-            println!(
-                "run {} of `{}` goes on under `pressrun serve`",
-                found.id, found.slug
-            );
-            note_if_nobody_sends(app).await?;
+            let who = match charge::has_in_charge(app, &now).await? {
+                true => "goes on, and whoever sends now sends it",
+                false => "goes on once `pressrun serve` runs",
+            };
+            println!("run {} of `{}` {who}", found.id, found.slug);
+            note_if_nobody_sends(app, Some(&now)).await?;
             return Ok(Exit::Done);
         }
         send_and_follow(app, found.id(), signal::stop()).await

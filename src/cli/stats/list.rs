@@ -40,7 +40,7 @@ pub fn text(report: &ListReport) -> String {
         );
     }
     let mut rows = vec![row([
-        "week of (UTC)",
+        "week of",
         "joined",
         "imported",
         "left",
@@ -80,7 +80,7 @@ pub fn text(report: &ListReport) -> String {
         return text;
     }
     let mut rows = vec![row([
-        "joined in (UTC)",
+        "joined in",
         "readers",
         "still there",
         "",

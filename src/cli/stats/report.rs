@@ -113,8 +113,7 @@ pub fn issue(report: &Report) -> String {
 
 /// What is not counted of it.
 fn said_of_uncounted(report: &Report) -> Vec<String> {
-    let sent = report.run.counts.sent;
-    report.judged.said_of_uncounted(sent, grouped)
+    report.judged.said_of_uncounted(&report.run.counts, grouped)
 }
 
 fn readers(report: &Report) -> String {

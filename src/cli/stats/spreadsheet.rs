@@ -7,7 +7,6 @@ use crate::delivery::State;
 use crate::import::export::csv_record;
 use crate::numbers::{Line, ListReport, Report};
 use crate::stats::classes::Classes;
-use crate::stats::growth::ZONE;
 use crate::stats::interval::Share;
 use crate::stats::judged::Group;
 
@@ -62,6 +61,7 @@ pub fn issue(report: &Report) -> String {
     let uncounted = [
         ("no-clicks", judged.uncounted.clicks),
         ("no-opens", judged.uncounted.opens),
+        ("withdrawn", judged.uncounted.withdrawn),
     ];
     for (what, number) in uncounted {
         rows.number("run", "", what, number);
@@ -109,6 +109,7 @@ pub fn segment(segment: &str, numbers: &[(&str, i64)], shares: &[(&str, Share)])
 /// A list by week and by month of joining; days, weeks and months are those of the zone in the last column.
 pub fn list(report: &ListReport) -> String {
     let mut rows = Rows(csv_record(&["part", "name", "what", "number", "zone"]));
+    let zone = report.growth.zone.as_str();
     for week in &report.growth.weeks {
         for (what, number) in [
             ("joined", week.joined),
@@ -116,18 +117,18 @@ pub fn list(report: &ListReport) -> String {
             ("imported", week.imported),
             ("left", week.left),
         ] {
-            rows.short("week", &week.monday, what, number);
+            rows.short("week", &week.monday, what, number, zone);
         }
         for (why, number) in &week.why {
-            rows.short("week", &week.monday, &format!("left:{why}"), *number);
+            rows.short("week", &week.monday, &format!("left:{why}"), *number, zone);
         }
     }
     for cohort in &report.growth.cohorts {
         for (what, number) in [("joined", cohort.joined), ("subscribed", cohort.subscribed)] {
-            rows.short("month", &cohort.month, what, number);
+            rows.short("month", &cohort.month, what, number, zone);
         }
         if let Some(clicking) = cohort.clicking {
-            rows.short("month", &cohort.month, "clicking", clicking);
+            rows.short("month", &cohort.month, "clicking", clicking, zone);
         }
     }
     rows.0
@@ -147,9 +148,9 @@ impl Rows {
         ]))
     }
 
-    fn short(&mut self, part: &str, name: &str, what: &str, number: i64) {
+    fn short(&mut self, part: &str, name: &str, what: &str, number: i64, zone: &str) {
         self.0
-            .push_str(&csv_record(&[part, name, what, &number.to_string(), ZONE]));
+            .push_str(&csv_record(&[part, name, what, &number.to_string(), zone]));
     }
 
     /// Nothing of what is not told.

@@ -47,7 +47,8 @@ pub struct Import {
     /// What a column holds, where its header does not say it: `email`, `name` or a declared field.
     #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = super::pair)]
     map: Vec<(String, String)>,
-    /// Answers what an import asks: `taken-off`, where the file takes more than 5 % of the list off it.
+    /// Answers what an import asks: `taken-off`, where the file takes more than 5 % of the list off it, and more than five
+    /// readers or half of them.
     #[arg(long, value_name = "GUARD", value_parser = ["taken-off"])]
     accept: Vec<String>,
     /// Counts what would happen and writes nothing.

@@ -184,14 +184,21 @@ fn webp(octets: &[u8]) -> Option<(Vec<u8>, usize)> {
     let length = u32::from_le_bytes(*octets.get(4..)?.first_chunk()?);
     let rest = octets.get(12..usize::try_from(length).ok()?.checked_add(8)?)?;
     let mut out = octets[..12].to_vec();
-    let frames = webp_chunks(rest, &mut out)?;
+    let frames = webp_chunks(rest, Within::File, &mut out)?;
     let length = u32::try_from(out.len() - 8).expect("no longer than it was");
     out[4..8].copy_from_slice(&length.to_le_bytes());
     Some((out, frames))
 }
 
+/// Where chunks stand. A frame holds none (RFC 9649, section 2.7.1.1), however many a file nests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    File,
+    Frame,
+}
+
 /// Keeps the chunks of pixels, colour and motion; gives how many frames there are.
-fn webp_chunks(octets: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+fn webp_chunks(octets: &[u8], within: Within, out: &mut Vec<u8>) -> Option<usize> {
     /// What `VP8X` says of chunks that are cut: EXIF and XMP (section 2.7.1).
     const TOLD: u8 = 0x08 | 0x04;
     /// Octets of a frame before its own chunks (section 2.7.1.1).
@@ -204,21 +211,21 @@ fn webp_chunks(octets: &[u8], out: &mut Vec<u8>) -> Option<usize> {
         let length = usize::try_from(length).ok()?;
         let body = after.get(..length)?;
         let start = out.len();
-        match &head[..4] {
-            b"VP8X" => {
+        match (&head[..4], within) {
+            (b"VP8X", Within::File) => {
                 out.extend_from_slice(head);
                 out.extend_from_slice(body);
                 *out.get_mut(start + 8)? &= !TOLD;
             }
-            b"ANMF" => {
+            (b"ANMF", Within::File) => {
                 frames += 1;
                 out.extend_from_slice(head);
                 out.extend_from_slice(body.get(..FRAME)?);
-                webp_chunks(&body[FRAME..], out)?;
+                webp_chunks(&body[FRAME..], Within::Frame, out)?;
                 let length = u32::try_from(out.len() - start - 8).ok()?;
                 out[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
             }
-            b"VP8 " | b"VP8L" | b"ALPH" | b"ANIM" | b"ICCP" => {
+            (b"VP8 " | b"VP8L" | b"ALPH", _) | (b"ANIM" | b"ICCP", Within::File) => {
                 out.extend_from_slice(head);
                 out.extend_from_slice(body);
             }

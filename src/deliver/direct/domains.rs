@@ -29,8 +29,14 @@ use crate::store::learned::Learned;
 /// Domains and pools that are remembered.
 const DOMAINS: usize = 50_000;
 const POOLS: usize = 10_000;
+/// Between two looks for domains that need not be remembered: each goes through all of them.
+const TIDY: Duration = Duration::from_secs(60);
 /// A job whose domain cannot be looked up soon, because half of all jobs wait for that, comes back after this time.
 const CROWDED: Duration = Duration::from_secs(10);
+/// Whom no mail gets through to, and who was not tried for so long, is not of now.
+const NEWS: Duration = Duration::from_secs(120);
+/// Domains that are named of those that no mail gets through to.
+const NAMED: usize = 3;
 /// What is known of a domain that takes no mail, or is not there, is believed so long.
 const BELIEVED: Duration = Duration::from_secs(60);
 
@@ -40,6 +46,8 @@ pub(super) struct State {
     pub domains: HashMap<String, Domain>,
     /// Jobs whose domains are being looked up.
     pub asked: usize,
+    /// When it was looked last for domains that need not be remembered.
+    pub tidied: Timestamp,
     /// What is wrong with the nameserver.
     pub nameserver: Nameserver,
     pub reach: Reach,
@@ -56,6 +64,18 @@ pub(super) struct Domain {
     /// Lookups running that came to nothing, and since when.
     failures: u32,
     since: Option<Timestamp>,
+}
+
+/// Domains that no mail gets through to.
+#[derive(Clone)]
+pub(super) struct Unreached {
+    /// Some of them, each with since when and why.
+    pub named: Vec<(String, Timestamp, String)>,
+    /// How many there are besides.
+    pub more: usize,
+    pub since: Timestamp,
+    /// When one of them is tried next.
+    pub next: Timestamp,
 }
 
 #[derive(Default)]
@@ -88,10 +108,12 @@ impl Direct {
             pools,
             domains,
             asked,
+            tidied,
             ..
         } = state;
-        if domains.len() > DOMAINS {
-            domains.retain(|_, domain| domain.holds(pools, now));
+        if domains.len() > DOMAINS && now.since(*tidied) >= TIDY {
+            *tidied = now;
+            tidy(domains, DOMAINS, |domain| domain.holds(pools, now));
         }
         let entry = domains.entry(domain.clone()).or_default();
         let asking = matches!(entry.known, Known::Asked(_)) || !entry.holds(pools, now);
@@ -267,7 +289,7 @@ impl Direct {
             marked: false,
             at: now,
             charged,
-            suppress: false,
+            suppress: None,
             failure,
         };
         Settling {
@@ -287,6 +309,7 @@ impl Direct {
             policy: job.policy(),
             fraction: self.app.chance.fraction(),
             to_blame: false,
+            address: job.refused_address(&self.app.keyring, &reply),
         };
         let mut settled = judge(&self.app.config.send, &attempt, Stage::Rcpt, reply).settled;
         // Nobody was asked: it failed before any command.
@@ -338,6 +361,30 @@ impl State {
         all
     }
 
+    /// The domains that no mail gets through to now, though they may be there.
+    pub(super) fn unreached(&self, now: Timestamp) -> Option<Unreached> {
+        let failing = self.domains.iter().filter_map(|(name, domain)| {
+            let (since, next, why) = match &domain.known {
+                Known::At(place, _) => self.pools.failing(place)?,
+                Known::Unknown(why, until) => (domain.since?, *until, why),
+                _ => return None,
+            };
+            let is_news = next > now.before(NEWS);
+            is_news.then_some((name, since, next, why))
+        });
+        let mut all: Vec<_> = failing.collect();
+        all.sort_unstable();
+        let first = all.first()?;
+        let named = all.iter().take(NAMED);
+        let named = named.map(|(name, since, _, why)| ((*name).clone(), *since, (*why).clone()));
+        Some(Unreached {
+            since: all.iter().map(|one| one.1).fold(first.1, Ord::min),
+            next: all.iter().map(|one| one.2).fold(first.2, Ord::min),
+            more: all.len().saturating_sub(NAMED),
+            named: named.collect(),
+        })
+    }
+
     /// Jobs in memory that no connection has.
     pub(super) fn jobs(&self) -> usize {
         self.asked + self.pools.waiting()
@@ -348,6 +395,11 @@ impl Domain {
     /// The number of the lookup that comes next, of those that came to nothing.
     pub(super) fn next_try(&self) -> u32 {
         self.failures.saturating_add(1)
+    }
+
+    /// Whether something is known of it that no lookup tells: since when it fails, or was said to be missing.
+    fn has_past(&self) -> bool {
+        self.since.is_some() || self.missing.is_some() || matches!(self.known, Known::Asked(_))
     }
 
     /// Since when lookups come to nothing.
@@ -380,7 +432,65 @@ fn nowhere(why: &str) -> Reply {
     Reply::ours("5.4.4", why)
 }
 
+/// Forgets domains of which a lookup tells all there is to know: those that do not hold any more, and where there are
+/// more than `most` still, those that were found longest ago.
+fn tidy(domains: &mut HashMap<String, Domain>, most: usize, holds: impl Fn(&Domain) -> bool) {
+    domains.retain(|_, domain| domain.has_past() || holds(domain));
+    let more = domains.len().saturating_sub(most);
+    if more == 0 {
+        return;
+    }
+    let plain = domains.iter().filter(|(_, domain)| !domain.has_past());
+    let mut plain: Vec<_> = plain
+        .map(|(name, domain)| (domain.there, name.clone()))
+        .collect();
+    plain.sort_unstable();
+    for (_, name) in plain.into_iter().take(more) {
+        domains.remove(&name);
+    }
+}
+
 /// RFC 7505, section 4.1: 5.1.10.
 fn refusal(domain: &str) -> Reply {
     Reply::ours("5.1.10", format!("`{domain}` takes no mail (null MX)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::{Domain, Known, tidy};
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn a_domain_that_fails_is_not_forgotten_among_many() {
+        let refused = |there| Domain {
+            known: Known::Refused(Timestamp(9)),
+            there: Some(Timestamp(there)),
+            ..Domain::default()
+        };
+        let failing = Domain {
+            since: Some(Timestamp(1)),
+            ..Domain::default()
+        };
+        let missing = Domain {
+            missing: Some(Timestamp(1)),
+            ..Domain::default()
+        };
+        let mut domains: HashMap<String, Domain> = [
+            ("failing", failing),
+            ("missing", missing),
+            ("old", refused(1)),
+            ("new", refused(2)),
+            ("over", Domain::default()),
+        ]
+        .map(|(name, domain)| (name.to_owned(), domain))
+        .into();
+        tidy(&mut domains, 3, |domain| {
+            !matches!(domain.known, Known::Nothing)
+        });
+        let mut left: Vec<&str> = domains.keys().map(String::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["failing", "missing", "new"]);
+    }
 }

@@ -436,6 +436,13 @@ impl Pools {
         worst
     }
 
+    /// Since when the hosts of a place fail, if they do, when they are tried next, and why.
+    pub(super) fn failing(&self, place: &Place) -> Option<(Timestamp, Timestamp, &String)> {
+        let site = self.all.get(&place.pool)?.sites.get(&place.site)?;
+        let (since, next) = site.health.failing()?;
+        Some((since, next, &site.why))
+    }
+
     /// Forgets pools that nobody needs now: what was learned of them is soon learned again.
     pub(super) fn tidy(&mut self, most: usize, now: Timestamp) {
         if self.all.len() > most {

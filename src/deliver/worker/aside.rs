@@ -27,6 +27,7 @@ impl Worker<'_> {
             policy: ready.job.policy(),
             fraction: self.shared.app.chance.fraction(),
             to_blame: false,
+            address: None,
         }
     }
 

@@ -84,7 +84,8 @@ pub(super) fn view(report: &ListReport, zone: &str) -> Value {
         returned => returned(report),
         imported => growth.weeks.iter().any(|week| week.imported > 0),
         cohorts => cohorts,
-        zone => growth.zone.clone(),
+        // Of a count from before the publication's zone was changed.
+        zone => (growth.zone != zone).then(|| growth.zone.clone()),
         clicks => growth.issues.tell(),
         untold => growth.issues.said(),
     }

@@ -104,7 +104,7 @@ pub(super) async fn issue(
             figure("Unsubscribed", &judged.departed, &report.usual.departed),
             complaints(&report),
         ]),
-        uncounted => judged.said_of_uncounted(report.run.counts.sent, grouped),
+        uncounted => judged.said_of_uncounted(&report.run.counts, grouped),
         counted => context! { clicks => judged.clicked.told, opens => judged.opened.told },
         before => report.usual.issues.len(),
         clicks => Serde(compared(&report, |issue| issue.clicked, &judged.clicked)),

@@ -35,8 +35,9 @@ struct Growing {
     imported: Option<String>,
     left: String,
     net: String,
-    /// When it was counted.
+    /// When it was counted, and the zone of its Monday, where it is no longer the publication's.
     at: String,
+    zone: Option<String>,
 }
 
 /// Something that stands still until somebody acts.
@@ -119,6 +120,7 @@ fn grown(list: &List, report: &ListReport, zone: &str) -> Growing {
         left: grouped(week.left),
         net: signed(week.net),
         at: minute(report.at, zone),
+        zone: (report.growth.zone != zone).then(|| report.growth.zone.clone()),
     }
 }
 

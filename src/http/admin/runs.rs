@@ -8,6 +8,7 @@ use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
 
+use crate::app::App;
 use crate::clock::Timestamp;
 use crate::http::admin::live::{self, Progress};
 use crate::http::admin::run_view::RunView;
@@ -17,7 +18,7 @@ use crate::http::fault::Fault;
 use crate::http::form::{self, Tail};
 use crate::id::RunId;
 use crate::numbers;
-use crate::run::{trial, why};
+use crate::run::{commands, trial, why};
 use crate::schedule::{self, on_the_wall};
 use crate::status::RunStatus;
 use crate::store::runs::Run;
@@ -28,12 +29,14 @@ struct Actions {
     any: bool,
     pause: bool,
     resume: bool,
+    /// Its hour has passed by more than a person says without thinking.
+    late: bool,
     cancel: bool,
     r#move: bool,
 }
 
 impl Actions {
-    fn of(run: &Run) -> Actions {
+    fn of(app: &App, run: &Run) -> Actions {
         let (status, open) = (run.status, run.is_open());
         Actions {
             any: open,
@@ -42,6 +45,7 @@ impl Actions {
                 RunStatus::Scheduled | RunStatus::Freezing | RunStatus::Sending
             ),
             resume: status.is_stopped(),
+            late: commands::is_late(app, run),
             cancel: open,
             r#move: open && run.waits() && run.local_at.is_none() && status != RunStatus::Freezing,
         }
@@ -73,7 +77,7 @@ pub(super) async fn page(
     let start = on_the_wall(Timestamp(run.start_at.unwrap_or(now.0)), zone);
     let values = context! {
         run => Serde(RunView::new(&line, admin.zone())),
-        actions => Serde(Actions::of(&run)),
+        actions => Serde(Actions::of(&admin.app, &run)),
         live => live::fragment(&admin, &line, &progress, Some(&why)).ok_or(Fault::Broken)?,
         step => progress.step(),
         over => run.status.is_over(),

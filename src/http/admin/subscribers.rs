@@ -1,7 +1,7 @@
 //! Subscribers: found by address, name, list, status, tag or segment, one reader's whole story, and what may be done for her.
 //!
-//! Promises: pages go by key and count nothing; a reader leaves, is suppressed or erased by the services that the
-//! command line calls; the audit names her by her key.
+//! Promises: pages go by key and count nothing; a reader leaves, is suppressed or erased and gets her data by the
+//! services that the command line calls; the audit names her by her key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,9 @@ use crate::http::admin::reader_view::{self, ReaderView};
 use crate::http::admin::wording::{grouped, minute, parameter};
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
+use crate::http::prove;
 use crate::id::{DeliveryKey, SubscriberId, SubscriptionKey};
+use crate::import::export;
 use crate::lists;
 use crate::run::whom;
 use crate::store::StoreError;
@@ -310,6 +312,25 @@ pub(super) async fn suppress(
         .note(&session, "suppressed a reader", &about(&kept))
         .await?;
     Ok(back(&kept))
+}
+
+/// `POST /subscribers/{id}/data`: all that is kept of her, for her who asked otherwise than by the link in her mailbox.
+pub(super) async fn data(
+    State(admin): State<Arc<Admin>>,
+    Extension(session): Extension<Session>,
+    Tail(id): Tail,
+    form: Form,
+) -> Result<Response, Fault> {
+    let kept = find(&admin, &id).await?;
+    if form.get("sure") != "yes" {
+        return Ok(unsure(&admin, &kept));
+    }
+    let text = export::reader(&admin.app, SubscriberId(kept.id)).await?;
+    let text = text.ok_or(Fault::NotFound)?;
+    admin
+        .note(&session, "gave a reader's data out", &about(&kept))
+        .await?;
+    Ok(prove::file(text))
 }
 
 /// `POST /subscribers/{id}/erase`: what is left of her is a keyed hash.

@@ -204,7 +204,13 @@ pub(super) async fn map(State(admin): State<Arc<Admin>>, form: Form) -> Result<R
     let said = said.map(|(field, column)| (column.to_owned(), field.to_owned()));
     upload.job.map = said.collect();
     upload.at = now;
-    looks::show(&admin, upload).await
+    shown(admin, upload).await
+}
+
+/// The page of a file, which is kept for the next press whether anybody waits for this page or not.
+async fn shown(admin: Arc<Admin>, upload: Upload) -> Result<Response, Fault> {
+    let show = tokio::spawn(async move { looks::show(&admin, upload).await });
+    show.await.map_err(anyhow::Error::from)?
 }
 
 /// Whoever presses twice has imported it; whoever waited for an hour has not.
@@ -227,7 +233,7 @@ pub(super) async fn take(
     };
     let accepted = form.get("accept") == "taken-off";
     if upload.asks && !accepted {
-        return looks::show(&admin, upload).await;
+        return shown(admin, upload).await;
     }
     let Upload { folder, job, .. } = upload;
     tracing::info!(

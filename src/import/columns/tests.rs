@@ -4,6 +4,7 @@ use super::{Columns, Row};
 use crate::clock::Timestamp;
 use crate::import::csv::Records;
 use crate::import::services::Standing;
+use crate::import::when::Here;
 use crate::subscriber::field::FieldTable;
 use crate::subscriber::tag::Tag;
 
@@ -25,7 +26,11 @@ fn read(text: &str, map: &[(&str, &str)]) -> anyhow::Result<(Columns, Vec<Result
     let columns = Columns::read(records.record(), "readers.csv", &fields(), &map)?;
     let mut rows = Vec::new();
     while let Some(record) = records.read()? {
-        rows.push(columns.row(record, &fields(), NOW));
+        let here = Here {
+            now: NOW,
+            zone: jiff::tz::TimeZone::UTC,
+        };
+        rows.push(columns.row(record, &fields(), &here));
     }
     Ok((columns, rows))
 }

@@ -58,6 +58,9 @@ impl Facts<'_> {
         let since = self.since(why.since);
         let start = self.start();
         if self.run.is_overdue(self.now) {
+            if self.now.since(start) > self.late_start {
+                why.command = Some(format!("pressrun resume {} --yes", self.name));
+            }
             return format!(
                 "is paused by hand{since}: its hour, {}, has passed, so it starts at once when it is resumed",
                 self.at(start.0)

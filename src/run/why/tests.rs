@@ -51,6 +51,7 @@ fn run(status: RunStatus) -> Run {
         segment: None,
         monthly: 0,
         expected: None,
+        doubted: None,
     }
 }
 
@@ -71,6 +72,7 @@ fn facts(run: &Run) -> Facts<'_> {
         test: None,
         sender: true,
         sending: true,
+        unfit: Vec::new(),
         doubt: None,
         unknown_relay: None,
         late_start: std::time::Duration::from_secs(3600),

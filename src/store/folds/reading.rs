@@ -65,12 +65,21 @@ impl Store {
 
     /// What is known of these deliveries of a run.
     pub async fn delivery_facts(&self, run: RunId, seqs: &[u32]) -> Result<HashMap<u32, Facts>> {
-        type Row = (i64, Option<i64>, bool, bool, Option<String>, Option<String>);
+        type Row = (
+            i64,
+            Option<i64>,
+            bool,
+            bool,
+            Option<String>,
+            Option<String>,
+            i64,
+        );
         let rows: Vec<Row> = read!(self, conn => {
             sqlx::query_as(self.sql(
                 "select d.seq, d.settled_at, d.opened_at is not null, d.clicked_at is not null, j.provider,
                      case when j.provider is null
-                         then (select canonical from subscribers u where u.id = d.subscriber_id) end
+                         then (select canonical from subscribers u where u.id = d.subscriber_id) end,
+                     coalesce(j.withdrawn, 0)
                  from deliveries d
                      left join judged j on j.run_id = d.run_id and j.seq = d.seq
                  where d.run_id = $1 and d.seq in (select cast(value as bigint) from json_each($2))",
@@ -81,13 +90,14 @@ impl Store {
             .await?
         });
         let facts = rows.into_iter().filter_map(|row| {
-            let (seq, settled, opened, clicked, provider, address) = row;
+            let (seq, settled, opened, clicked, provider, address, withdrawn) = row;
             let facts = Facts {
                 settled_at: settled.map(Timestamp),
                 opened,
                 clicked,
                 provider,
                 address,
+                withdrawn: withdrawn == 1,
             };
             Some((u32::try_from(seq).ok()?, facts))
         });

@@ -1,9 +1,10 @@
-//! Readers as a whole, put in: the writing half of `whole`.
+//! Readers as a whole, put in: the writing half of `whole`, and whom it would go on mailing.
 //!
 //! Promises: a reader who is here already, under this address or one that she gave up for it, and one who was erased
 //! here, is left alone, with all that hangs on her.
 
 use crate::hex::hex;
+use crate::id::SubscriberId;
 use crate::store::tags::PUT_TAGS;
 use crate::store::whole::{
     Restored, WholeConsent, WholeFormer, WholeMove, WholeReader, WholeSubscription,
@@ -67,6 +68,28 @@ const PUT_MOVES: &str = "
     on conflict do nothing";
 
 impl Store {
+    /// The next readers behind `after` who get mail, or would once they confirm: key, hash and address.
+    pub async fn mailed_after(
+        &self,
+        after: SubscriberId,
+        limit: u32,
+    ) -> Result<Vec<(SubscriberId, Vec<u8>, String)>> {
+        read!(self, conn => {
+            let found: Vec<(i64, Vec<u8>, String)> = sqlx::query_as(
+                "select s.id, s.hash, s.address from subscribers s
+                 where s.id > $1 and exists (
+                     select 1 from subscriptions n where n.subscriber_id = s.id and n.status <> 'unsubscribed'
+                 ) and not exists (select 1 from suppressions x where x.hash = s.hash)
+                 order by s.id limit $2",
+            )
+            .bind(after.0)
+            .bind(i64::from(limit))
+            .fetch_all(conn)
+            .await?;
+            Ok(found.into_iter().map(|(id, hash, address)| (SubscriberId(id), hash, address)).collect())
+        })
+    }
+
     /// Puts suppressions in; gives how many were not there. An erasure counts whatever was known before.
     pub async fn put_suppressions(&self, batch: &[WholeSuppression]) -> Result<u64> {
         let rows: Vec<_> = batch.iter().map(|s| (&s.hash, &s.reason, s.at)).collect();

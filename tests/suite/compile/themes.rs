@@ -249,7 +249,7 @@ fn a_theme_with_faults_is_told_each_at_its_line() {
     };
     change("theme.toml", "muted = \"#5d6577\"", "muted = \"#a0a6b4\"");
     change(
-        "parts.mjml",
+        "layout.mjml",
         "color=\"{{ colors.button_text }}\"",
         "color=\"#ffffff\"",
     );

@@ -47,6 +47,9 @@ on_both!(
         assert!(copy.join("keyring.toml").is_file());
         assert_eq!(open_to_others(&copy), [""; 0]);
         assert!(!desk.news().join("copy.unfinished").exists());
+        let within = desk.run(&["backup", "emails/issues/copy"]).await;
+        assert_eq!(within.code, 1);
+        assert!(within.error.contains("copied into itself"), "{within:?}");
         let again = desk.run(&["backup", name]).await;
         assert_eq!(again.code, 1);
         assert!(again.error.contains("is there already"), "{again:?}");

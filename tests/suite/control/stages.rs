@@ -270,9 +270,9 @@ on_both!(
     }
 );
 
-/// The providers of the first readers of `run` report that those called it spam.
-async fn complain(rig: &Rig, run: RunId, readers: u32) {
-    for seq in 0..readers {
+/// The providers of these readers of `run` report that they called it spam.
+async fn complain(rig: &Rig, run: RunId, readers: std::ops::Range<u32>) {
+    for seq in readers {
         let key = DeliveryKey { run, seq };
         let path = envelope_sender(&rig.app.keyring, key, "news.example.org");
         let report = format!(
@@ -302,7 +302,7 @@ on_both!(
             }
             let sending = rig.start().await;
             rig.wait_accepted(if stages { 100 } else { 8 }).await;
-            complain(&rig, run, 4).await;
+            complain(&rig, run, 0..4).await;
             let held = rig.wait_status(run, RunStatus::Held).await;
             let reason = held.reason.clone().expect("a reason");
             let said = reason.contains(" readers complained (");
@@ -326,6 +326,49 @@ on_both!(
             assert_eq!(counts.sent + counts.suppressed, 200);
             rig.assert_true(run).await;
         }
+    }
+);
+
+on_both!(
+    after_a_person_let_it_go_on_only_what_comes_of_later_copies_holds_a_run,
+    async |engine: Engine| {
+        let rig = rig(engine, readers(200)).await;
+        let run = rig.begin_as(&staged("50%,1h,rest"), "Little").await;
+        let sending = rig.start().await;
+        assert!(until(async || rig.run(run).await.staged_at.is_some()).await);
+        complain(&rig, run, 0..4).await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
+        rig.sink.hold_after(20);
+        run::resume(&rig.app, &held, true).await.expect("a resume");
+        let known = async || {
+            let rows = rig.rows(run).await;
+            let sent = |row: &&pressrun::store::verify::DeliveryRow| row.state == "sent";
+            rows.iter().filter(sent).count() >= 104
+        };
+        assert!(until(known).await);
+        // Readers of the first stage go on to complain for hours.
+        complain(&rig, run, 4..30).await;
+        let store = &rig.app.store;
+        let base = pressrun::clock::Timestamp(held.since);
+        let later = store.came_of_later(run, base).await.expect("numbers");
+        assert_eq!((later.complained, later.bounced), (0, 0));
+        let now = rig.run(run).await;
+        assert_eq!(now.status, RunStatus::Sending, "{now:?}");
+        // Of those who got theirs since, four are too many.
+        let rows = rig.rows(run).await;
+        let since: Vec<u32> = rows
+            .iter()
+            .filter(|row| row.state == "sent" && row.seq >= 100)
+            .map(|row| u32::try_from(row.seq).expect("a seq"))
+            .collect();
+        for &seq in &since[..4] {
+            complain(&rig, run, seq..seq + 1).await;
+        }
+        let held = rig.wait_status(run, RunStatus::Held).await;
+        rig.stop_held(sending).await;
+        let reason = held.reason.expect("a reason");
+        assert!(reason.starts_with("stage 2 of 2 (rest): 4 of "), "{reason}");
+        assert_eq!(store.complaints(run).await.expect("a number"), 34);
     }
 );
 

@@ -8,13 +8,14 @@ use pressrun::clock::Timestamp;
 use pressrun::id::DeliveryKey;
 use pressrun::keyfile;
 use pressrun::keyring::Keyring;
-use pressrun::run::{self, again};
+use pressrun::run::{self, again, why};
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::status::RunStatus;
+use pressrun::store::relays::ToldSender;
 use pressrun::token::{Purpose, verify};
 
-use crate::deliver::rig::{Rig, Wish, readers, start};
-use crate::harness::Engine;
+use crate::deliver::rig::{Rig, Wish, readers, start, until};
+use crate::harness::{Engine, block_on};
 use crate::on_both;
 
 /// The token of the message's List-Unsubscribe.
@@ -164,6 +165,57 @@ on_both!(
         sending.stop().await;
     }
 );
+
+#[test]
+fn a_run_is_left_to_the_machines_that_can_sign_and_held_where_none_can() {
+    block_on(async {
+        let wish = Wish {
+            readers: readers(40),
+            ..Wish::default()
+        };
+        let rig = Rig::new(Engine::Postgres, wish).await;
+        rig.app.claim().await.expect("its own database");
+        let mut newest = Keyring::clone(&rig.app.keyring);
+        newest.rotate(&Chance::seeded(9), Timestamp(1));
+        newest.revoke(1);
+        let mut two = rig.another("node = \"two\"").await;
+        two.keyring = Arc::new(newest.clone());
+        // Another machine has a folder of its own.
+        let mut config = (*two.config).clone();
+        config.paths.state = "two".into();
+        two.config = Arc::new(config);
+        two.claim().await.expect("its own database");
+        let unfit = rig.start().await;
+        let told = async |wanted: &dyn Fn(&ToldSender) -> bool| {
+            let told = rig.app.store.told_senders().await.expect("a read");
+            told.iter().any(wanted)
+        };
+        assert!(until(async || told(&|sender| sender.unfit.is_some()).await).await);
+        let fit = start(&two).await;
+        let works = |sender: &ToldSender| sender.node == "two" && sender.setup.is_some();
+        assert!(until(async || told(&works).await).await);
+        rig.sink.hold_after(8);
+        let run = rig.begin().await;
+        rig.wait_accepted(8).await;
+        let said = why::why(&rig.app, &rig.run(run).await).await;
+        let said = said.expect("a sentence").sentence;
+        assert!(
+            said.contains("no link can be signed on one: key 1"),
+            "{said}"
+        );
+        rig.sink.release();
+        rig.wait_status(run, RunStatus::Finished).await;
+        assert_eq!(rig.balanced(run).await.sent, 40);
+        assert_eq!(opened(&rig, &newest), 40);
+        fit.stop().await;
+        let run = rig.begin().await;
+        let held = rig.wait_status(run, RunStatus::Held).await;
+        let reason = held.reason.unwrap_or_default();
+        assert!(reason.contains("no link can be signed on one"), "{reason}");
+        unfit.stop().await;
+        assert_eq!(rig.sink.counts().accepted, 40);
+    });
+}
 
 on_both!(
     a_copy_is_signed_again_by_the_key_of_then_or_by_none,

@@ -130,8 +130,8 @@ fn a_run_through_a_relay_that_one_machine_alone_knows_is_sent_by_that_one() {
         rig.more_relays(&relay, "").await;
         let knows = rig.start().await;
         let told = async || {
-            let told = rig.app.store.told_setups().await.expect("a read");
-            told.iter().any(|(_, setup)| setup.is_some())
+            let told = rig.app.store.told_senders().await.expect("a read");
+            told.iter().any(|sender| sender.setup.is_some())
         };
         assert!(until(told).await);
         let knows_not = start(&other).await;

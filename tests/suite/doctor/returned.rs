@@ -13,7 +13,7 @@ use crate::harness::{Database, Engine, Port};
 use crate::http::wire::request;
 use crate::on_both;
 
-async fn serve(clinic: &Clinic, url: &str) -> Child {
+pub(super) async fn serve(clinic: &Clinic, url: &str) -> Child {
     let child = Command::new(env!("CARGO_BIN_EXE_pressrun"))
         .arg("serve")
         .current_dir(&clinic.folder)

@@ -218,7 +218,8 @@ on_both!(
         write(
             &folder,
             "deep/wasps.md",
-            "---\ntitle: Wasps\ndate: 2021-04-05\nslug: the-wasps\n---\n## One\n\nSting.\n",
+            "---\ntitle: Wasps\ndate: 2021-04-05\nslug: the-wasps\n---\n## One\n\nSting. As [bees](../2021-03-04-bees.md#hum) \
+             do, [undated](../undated.md) or [not](gone.md).\n",
         );
         write(
             &folder,
@@ -259,6 +260,22 @@ on_both!(
             "{report}"
         );
         std::fs::remove_file(folder.join("torn.md")).expect("a file");
+        // A file that has a page is linked to, and of one that has none the words are left.
+        let wasps = site.get("/archive/the-wasps").await.text();
+        assert!(
+            wasps.contains("href=\"http://127.0.0.1:8080/archive/bees-2\""),
+            "{wasps}"
+        );
+        assert!(wasps.contains("do, undated or not."), "{wasps}");
+        let shelved = report["shelved"].as_array().expect("a list");
+        let wasps = shelved
+            .iter()
+            .find(|done| done["slug"] == "the-wasps")
+            .expect("the post");
+        assert_eq!(
+            (&wasps["links"], &wasps["lost"]),
+            (&json!(1), &json!(["../undated.md", "gone.md"]))
+        );
         // Another issue has the name already.
         assert!(site.get("/archive/bees-2").await.text().contains("Hum."));
         assert_eq!(

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use pressrun::store::Store;
 use pressrun::token::Claim;
+use pressrun::track::journal::Journal;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor};
 
@@ -56,6 +58,58 @@ fn who_leaves_while_the_database_is_locked_has_left() {
         assert_eq!(site.db.number(all).await, 4, "the third left two lists");
         let emptied = until(async || std::fs::read(&journal).is_ok_and(|found| found.is_empty()));
         assert!(emptied.await);
+        // Once each, whichever of queue and journal came first; who clicked in her mail program gets none.
+        let goodbyes = "select count(*) from system_mails m join deliveries d
+                            on d.run_id = m.run_id and d.seq = m.seq
+                        where m.kind = 'goodbye' and d.subscriber_id in (1001, 1002)";
+        assert_eq!(site.db.number(goodbyes).await, 2);
+        let all = "select count(*) from system_mails where kind = 'goodbye'";
+        assert_eq!(site.db.number(all).await, 2);
+        site.stop().await;
+    });
+}
+
+async fn bring_in(journal: Journal, store: Store) {
+    while !journal.bring_in(&store).await.expect("a try") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn the_journal_is_brought_in_by_one_at_a_time() {
+    block_on(async {
+        let site = TestSite::new(Engine::Sqlite).await;
+        site.seed_run(2).await;
+        let folder = site.app.path(&site.app.config.paths.state);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let journal = Journal::of(&site.app);
+        let file = site.app.base.join("pressrun.db");
+        let mut other = SqliteConnectOptions::new()
+            .filename(file)
+            .connect()
+            .await
+            .expect("a connection");
+        other.execute("begin exclusive").await.expect("the lock");
+        let Claim::Unsubscribe(subscription, delivery) = unsubscribe(0) else {
+            unreachable!("it is one");
+        };
+        let line = serde_json::json!({ "leaving": {
+            "id": 5, "subscription": subscription, "delivery": delivery,
+            "at": site.app.clock.now(), "evidence": {},
+        }});
+        std::fs::write(folder.join("leaving.journal"), format!("{line}\n")).expect("a file");
+        let first = tokio::spawn(bring_in(journal.clone(), site.app.store.clone()));
+        // Whoever is at it waits for the database, and the next one does not wait for him.
+        let store = &site.app.store;
+        let refused = async || {
+            let asked = tokio::time::timeout(Duration::from_millis(200), journal.bring_in(store));
+            matches!(asked.await, Ok(Ok(false)))
+        };
+        assert!(until(refused).await);
+        other.execute("rollback").await.expect("the lock's end");
+        first.await.expect("no panic");
+        assert!(!journal.is_pending());
+        assert_eq!(site.status(1000).await, "unsubscribed");
         site.stop().await;
     });
 }
@@ -77,6 +131,7 @@ fn a_journal_that_a_killed_process_left_is_in_force_before_anything_is_sent() {
                     "at": site.app.clock.now(), "evidence": {},
                 },
                 "everywhere": false,
+                "goodbye": (seq == 1).then_some("goodbye"),
             })
         };
         // The last was cut by the power: nobody was told that it is kept.
@@ -92,6 +147,10 @@ fn a_journal_that_a_killed_process_left_is_in_force_before_anything_is_sent() {
         assert_eq!(site.status(1000).await, "unsubscribed");
         assert_eq!(site.status(1001).await, "unsubscribed");
         assert_eq!(site.status(1002).await, "confirmed");
+        let goodbyes = "select d.subscriber_id from system_mails m join deliveries d
+                            on d.run_id = m.run_id and d.seq = m.seq
+                        where m.kind = 'goodbye' and d.state = 'queued'";
+        assert_eq!(site.db.number(goodbyes).await, 1001);
         site.stop().await;
     });
 }

@@ -23,7 +23,7 @@ async fn untracked(site: &TestSite, seqs: &str) {
 }
 
 /// Readers of the first copies open it, and the first of these click, too.
-async fn played(site: &TestSite, opened: u32, clicked: u32) {
+pub async fn played(site: &TestSite, opened: u32, clicked: u32) {
     let me = reader();
     let mut events = Vec::new();
     for seq in 0..opened {
@@ -36,13 +36,13 @@ async fn played(site: &TestSite, opened: u32, clicked: u32) {
     stored.expect("a write");
 }
 
-fn json(site: &TestSite, command: &[&str]) -> Value {
+pub fn json(site: &TestSite, command: &[&str]) -> Value {
     let (code, text, error) = site.command(command);
     assert_eq!((code, error.as_str()), (Some(0), ""), "{command:?}");
     serde_json::from_str(&text).expect("JSON")
 }
 
-fn said(site: &TestSite, command: &[&str]) -> String {
+pub fn said(site: &TestSite, command: &[&str]) -> String {
     let (code, text, error) = site.command(command);
     assert_eq!((code, error.as_str()), (Some(0), ""), "{command:?}");
     text
@@ -50,14 +50,14 @@ fn said(site: &TestSite, command: &[&str]) -> String {
 
 /// Asserts that a text has these words, however its columns stand.
 #[track_caller]
-fn has(text: &str, wanted: &[&str]) {
+pub fn has(text: &str, wanted: &[&str]) {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in wanted {
         assert!(text.contains(words), "{words}: {text}");
     }
 }
 
-async fn page(site: &TestSite, path: &str) -> String {
+pub async fn page(site: &TestSite, path: &str) -> String {
     let page = site.ask_admin(path, "localhost").await;
     assert_eq!(page.status, 200, "{path}");
     page.text()
@@ -397,7 +397,7 @@ on_both!(
         let stored = site
             .app
             .store
-            .record_anonymously(&events, true, &site.app.chance)
+            .record_anonymously(&events, true, &site.app.chance, &mut None)
             .await;
         stored.expect("a write");
         let text = said(&site, &["stats", "week-1"]);
@@ -421,6 +421,30 @@ on_both!(
         }
         assert!(shown.contains("not told"), "{shown}");
         numbers::catch_up(&site.app, RUN).await.expect("a fold");
+        site.stop().await;
+    }
+);
+
+on_both!(
+    a_group_whose_commit_was_not_heard_of_is_stored_once,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(3).await;
+        let (store, me) = (&site.app.store, reader());
+        let events = [seen(0, None, 900, &me), seen(1, Some(0), 901, &me)];
+        let mut tried = None;
+        for _ in 0..2 {
+            let stored = store.record_events_once(&events, true, &mut tried).await;
+            stored.expect("a write");
+        }
+        let all = "select count(*) from events where run_id = 2";
+        assert_eq!(site.db.number(all).await, 2);
+        store.record_events(&events, true).await.expect("a write");
+        assert_eq!(
+            site.db.number(all).await,
+            4,
+            "another group of the same kind is another"
+        );
         site.stop().await;
     }
 );

@@ -94,6 +94,33 @@ on_both!(
 );
 
 on_both!(
+    a_copys_share_is_for_the_day_whoever_was_restarted_in_it,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let opens = async |seq, number| {
+            let clock = site.app.clock.clone();
+            let tracker = Tracker::start(site.app.store.clone(), clock);
+            for _ in 0..number {
+                let at = site.app.clock.now();
+                let open = event(EventKind::Open, seq, None);
+                assert!(tracker.record(Event { at, ..open }).await);
+            }
+            tracker.close().await;
+            site.app.clock.advance(Duration::from_secs(60));
+            tracker.dropped()
+        };
+        assert_eq!(opens(0, 35).await, 0);
+        assert_eq!(opens(0, 35).await, 20);
+        // Of what comes after a restart only the first few are taken unseen.
+        assert_eq!(opens(0, 35).await, 25);
+        assert_eq!(opens(1, 35).await, 0);
+        assert_eq!(site.counter("opens").await, 95);
+        site.stop().await;
+    }
+);
+
+on_both!(
     two_writers_at_once_count_every_click_and_no_reader_twice,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;

@@ -203,21 +203,37 @@ on_both!(
 );
 
 on_both!(
-    a_complaint_with_a_link_on_another_site_is_about_no_mail_of_ours,
+    a_link_of_the_site_that_was_ours_before_is_known_by_its_token_and_nothing_else_is,
     async |engine: Engine| {
         let site = TestSite::new(engine).await;
-        site.seed_run(1).await;
-        for site_of_theirs in [
-            "http://evil",
-            "http://127.0.0.1:8080.evil.example",
-            "https://evil.example/?http://127.0.0.1:8080",
+        site.seed_run(2).await;
+        // Before `publication.url` was changed.
+        let before = complaint(&site.unsubscribed_by("https://old.example/letters", 1));
+        assert_eq!(site.inbound(&before).await, Taken::ComplainedOf);
+        assert_eq!(site.status(1001).await, "unsubscribed");
+        let token = site.token(unsubscribe(0));
+        let (head, last) = token.split_at(token.len() - 1);
+        let other = if last == "A" { "Q" } else { "A" };
+        let view = site.token(Claim::View(delivery(0)));
+        for forged in [
+            format!("http://127.0.0.1:8080/u/{head}{other}"),
+            format!("http://127.0.0.1:8080/u/{view}"),
+            format!("http://127.0.0.1:8080/u/{token}?x"),
+            format!("http://127.0.0.1:8080/{token}"),
         ] {
-            let forged = complaint(&site.unsubscribed_by(site_of_theirs, 0));
-            assert!(matches!(site.inbound(&forged).await, Taken::Nothing(_)));
+            let forged = complaint(&format!("List-Unsubscribe: <{forged}>"));
+            assert!(
+                matches!(site.inbound(&forged).await, Taken::Nothing(_)),
+                "{forged}"
+            );
         }
+        // Who writes to the address for leaving under the former domain leaves, too.
+        let leave = sign_local_part(&site.app.keyring, &Claim::Leave(SubscriptionKey(1000)));
+        let wish = format!("From: a@b.example\nTo: leave+{leave}@old.example\n\nstop\n");
         assert_eq!(site.status(1000).await, "confirmed");
+        assert_eq!(site.inbound(&wish).await, Taken::Left(true));
         assert_eq!(site.suppressed().await, 0);
-        assert_eq!(site.counter("complained").await, 0);
+        assert_eq!(site.counter("complained").await, 1);
         site.stop().await;
     }
 );

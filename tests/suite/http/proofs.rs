@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pressrun::id::SubscriptionKey;
+use pressrun::signup::house;
 use pressrun::token::Claim;
 
 use super::preferences::{manage, manage_now};
@@ -40,6 +41,16 @@ impl TestSite {
         self.post(&page, "answer=erase-mail").await;
         let link = self.link_of_proof(seq, "erase").await;
         self.post(&link, "answer=erase").await.text()
+    }
+
+    /// Everything that waits to be sent goes out now.
+    async fn mail_all(&self) {
+        let now = self.app.clock.now().0;
+        let sent = format!(
+            "update deliveries set state = 'sent', settled_at = {now} where run_id = 1 and state = 'queued';
+             update blocks set sent = sent + queued, queued = 0 where run_id = 1"
+        );
+        self.db.exec(&sent).await;
     }
 
     /// Addresses to which mails of this revision wait.
@@ -96,6 +107,7 @@ on_both!(
         let readers = "select count(*) from subscribers";
         site.post(&manage(&site, 0), "answer=export").await;
         site.post(&manage(&site, 0), "answer=erase-mail").await;
+        site.mail_all().await;
         let data = site.link_of_proof(0, "export").await;
         let erase = site.link_of_proof(0, "erase").await;
         for (link, words) in [(&data, "Download my data"), (&erase, "Erase everything")] {
@@ -156,11 +168,97 @@ on_both!(
         let to = "select address from system_mails where revision = 'data' order by seq desc";
         let told = site.db.text(to).await;
         assert_eq!(told.as_deref(), Some("Reader0@example.org"));
+        site.mail_all().await;
         // Once the move cannot be taken back, the new address is hers.
         site.app.clock.advance(DAY * 4);
         site.post(&page, "answer=export").await;
         let told = site.db.text(to).await;
         assert_eq!(told.as_deref(), Some("thief@example.net"));
+        site.stop().await;
+    }
+);
+
+on_both!(
+    the_day_of_a_mailed_link_begins_when_its_mail_goes_out,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(1).await;
+        let page = manage(&site, 0);
+        site.post(&page, "answer=export").await;
+        // The relay is away for as long as a wish is kept, and she asks again.
+        let window = site.app.config.signup.confirm_window;
+        site.app.clock.advance(window + DAY);
+        house::round(&site.app).await.expect("a round");
+        site.post(&page, "answer=export").await;
+        assert_eq!(site.mailed("data").await, 1, "one is on its way");
+        site.mail_all().await;
+        site.app.clock.advance(DAY - Duration::from_secs(60));
+        site.post(&page, "answer=export").await;
+        assert_eq!(site.mailed("data").await, 1, "she has just got one");
+        let link = site.link_of_proof(0, "export").await;
+        assert_eq!(site.get(&link).await.status, 200);
+        site.app.clock.advance(Duration::from_secs(60));
+        assert_eq!(site.get(&link).await.status, 404);
+        site.post(&page, "answer=export").await;
+        assert_eq!(site.mailed("data").await, 2);
+        // A mail that never arrives holds nobody up for longer than a day.
+        site.db
+            .exec(
+                "update deliveries set state = 'expired' where run_id = 1 and state = 'queued';
+                 update blocks set expired = queued, queued = 0 where run_id = 1",
+            )
+            .await;
+        site.app.clock.advance(DAY);
+        site.post(&page, "answer=export").await;
+        assert_eq!(site.mailed("data").await, 3);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    whoever_gets_no_mail_is_told_whom_to_write_to_and_the_author_can_answer,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let data = site.data_of(0).await;
+        site.db
+            .exec(
+                "insert into suppressions (hash, reason, created_at)
+                 select hash, 'bounced', 0 from subscribers where id = 1000",
+            )
+            .await;
+        let address = site.app.config.from.address.as_str();
+        let page = site.get(&manage(&site, 0)).await.text();
+        assert!(page.contains(&format!("mailto:{address}")), "{page}");
+        let other = site.get(&manage(&site, 1)).await.text();
+        assert!(!other.contains("mailto:"), "{other}");
+        let page = site
+            .ask_admin("/subscribers/1000", "localhost")
+            .await
+            .text();
+        assert!(page.contains("nothing is mailed to this address"), "{page}");
+        let unsure = site.press_admin("/subscribers/1000/data", "").await;
+        assert_eq!(unsure.status, 409);
+        let given = site.press_admin("/subscribers/1000/data", "sure=yes").await;
+        let disposition = given.header("content-disposition");
+        assert_eq!(disposition, Some("attachment; filename=\"my-data.json\""));
+        let given: serde_json::Value = serde_json::from_str(&given.text()).expect("JSON");
+        assert_eq!(given, data);
+        let (code, out, _) = site.command(&["subscribers", "data", "reader0@example.org"]);
+        assert_eq!(code, Some(0));
+        let printed: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(printed, data);
+        let file = site.app.base.join("hers.json");
+        let out = file.to_str().expect("UTF-8");
+        let command = ["subscribers", "data", "1000", "--out", out];
+        assert_eq!(site.command(&command).0, Some(0));
+        let written = std::fs::read_to_string(&file).expect("a file");
+        let written: serde_json::Value = serde_json::from_str(&written).expect("JSON");
+        assert_eq!(written, data);
+        let (code, _, said) = site.command(&command);
+        assert_eq!(code, Some(1), "{said}");
+        let noted = "select count(*) from admin_audit where what = 'gave a reader''s data out'";
+        assert_eq!(site.db.number(noted).await, 3);
         site.stop().await;
     }
 );

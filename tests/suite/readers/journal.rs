@@ -249,23 +249,78 @@ on_both!(
         let (fill, _) = fill
             .split_once("drop table erasures;")
             .expect("the old table");
+        // By days, and then by quarter hours.
+        let all = include_str!("../../../migrations/postgres/0044_quarter_hours.sql");
+        let (_, then) = all.split_once("primary key").expect("a table");
+        let (_, then) = then.split_once(";\n\n").expect("its end");
+        let (then, _) = then.split_once("drop table").expect("the old table");
         for step in [
+            "alter table journal rename to journal_by_quarters",
+            "create table journal (
+                list_id bigint not null, what text not null, day bigint not null, why text not null,
+                part bigint not null, number bigint not null
+            )",
             "create table erasures (
                 list_id bigint not null, what text not null, day bigint not null, why text not null,
                 number bigint not null
             )",
             "insert into erasures values
-                (1, 'joined', (select min(day) + 1 from journal), '', 1),
-                (1, 'left', (select min(day) from journal where what = 'left'), 'erased', 1)",
-            "delete from journal",
+                (1, 'joined', (select min(quarter) / 96 + 1 from journal_by_quarters), '', 1),
+                (1, 'left', (select min(quarter) / 96 from journal_by_quarters where what = 'left'), 'erased', 1)",
+            "delete from journal_by_quarters",
             fill.trim().trim_end_matches(';'),
+            then.trim().trim_end_matches(';'),
             "drop table erasures",
+            "drop table journal",
+            "alter table journal_by_quarters rename to journal",
         ] {
             desk.database.raw(step).await;
         }
         let list = lists::find(&desk.app, "weekly").await.expect("the list");
         let after = numbers::list(&desk.app, &list).await.expect("numbers");
         assert_eq!(after.growth, before.growth);
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    weeks_and_months_are_those_of_the_publications_zone_whichever_it_becomes,
+    async |engine: Engine| {
+        let mut desk = Desk::new(engine).await;
+        // A Sunday evening in New York, a Monday in Berlin; and the end of May in both but not in Auckland.
+        desk.import(
+            "email,joined\na@x.example,2026-07-12T22:30:00Z\nb@x.example,2026-05-31T16:00:00Z\n",
+        )
+        .await;
+        let dead = EmailAddress::parse("a@x.example").expect("an address");
+        let dead = dead.canonical();
+        let hash = desk.app.keyring.address_hash(&dead);
+        // Half past ten on a Sunday evening in UTC.
+        desk.app
+            .clock
+            .advance(Duration::from_secs(62 * 3_600 + 1_800));
+        let at = desk.app.clock.now();
+        let stop = desk.app.store.suppress(&dead, &hash, "bounced", at);
+        assert!(stop.await.expect("a write"));
+        for (zone, joined, lost, month) in [
+            ("UTC", "2026-07-06", "2026-07-27", "2026-05"),
+            ("Europe/Berlin", "2026-07-13", "2026-08-03", "2026-05"),
+            ("America/New_York", "2026-07-06", "2026-07-27", "2026-05"),
+            ("Pacific/Auckland", "2026-07-13", "2026-08-03", "2026-06"),
+        ] {
+            let mut config = (*desk.app.config).clone();
+            config.publication.timezone = zone.into();
+            desk.app.config = std::sync::Arc::new(config);
+            let found = desk.balanced().await;
+            assert_eq!(found.growth.zone, zone);
+            assert_eq!(line(of(&found, joined)), [1, 0, 0, 1], "{zone}");
+            assert_eq!(line(of(&found, lost)), [0, 0, 1, -1], "{zone}");
+            assert_eq!(
+                cohorts(&found),
+                [(month, 1, 1), ("2026-07", 1, 0)],
+                "{zone}"
+            );
+        }
         desk.app.store.close().await;
     }
 );

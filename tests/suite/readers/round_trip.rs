@@ -119,7 +119,7 @@ on_both!(
             r#""first_joined_at":"2026-07-31T08:00:00Z","returned_at":"2026-08-02T08:00:00Z""#,
             r#""moves":[{"import":3,"what":"left","was":"confirmed","left_at":"2026-08-01T08:00:00Z"}]"#,
             r#""left_why":"import""#,
-            r#"{"journal":{"list":"weekly","what":"joined","day":18022,"why":"","number":1}}"#,
+            r#"{"journal":{"list":"weekly","what":"joined","quarter":1730140,"why":"","number":1}}"#,
         ] {
             assert!(exported.contains(expected), "{expected}\n{exported}");
         }
@@ -292,6 +292,34 @@ on_both!(
         desk.app.keyring = std::sync::Arc::new(Keyring::generate(&Chance::seeded(8), NOON));
         let odd = said(&desk, &exported).await;
         assert!(odd.contains("hashes of another keyring"), "{odd}");
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    lines_of_a_reader_who_gave_up_an_address_that_is_mailed_here_are_refused,
+    async |engine: Engine| {
+        let desk = furnished(engine).await;
+        let file = desk.database.path().join("all.jsonl");
+        std::fs::write(&file, desk.lines().await).expect("a file");
+        let (app, database) = elsewhere(&desk, engine).await;
+        let there = Desk { app, database };
+        there
+            .import("email\nada@old.example\nzoe@x.example\n")
+            .await;
+        for dry_run in [true, false] {
+            let refused = restore::run(&there.app, &file, dry_run, |_| {}).await;
+            let said = format!("{:#}", refused.expect_err("a refusal"));
+            assert!(said.contains("`ada@old.example` gets mail here"), "{said}");
+        }
+        assert!(there.reader("second@x.example").await.is_none());
+        // Once she gets none there, nobody is mailed at an address that she gave up.
+        there.leave("ada@old.example").await;
+        let done = restore::run(&there.app, &file, false, |_| {}).await;
+        assert_eq!(done.expect("a restore").added, 8);
+        let again = restore::run(&there.app, &file, false, |_| {}).await;
+        assert_eq!(again.expect("a restore").known, 8);
+        there.app.store.close().await;
         desk.app.store.close().await;
     }
 );

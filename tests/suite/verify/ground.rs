@@ -91,7 +91,7 @@ on_both!(
         let verified = verify::one(&rig.app, &rig.run(other).await)
             .await
             .expect("a look");
-        let gone = "its seal is gone: earlier runs have one, and it began after them";
+        let gone = "its seal is gone: it, or a run before it, was sealed";
         assert_eq!(verified.faults, [gone], "{kept}");
     }
 );

@@ -123,6 +123,28 @@ fn a_webp_tells_nothing_but_its_pixels() {
 }
 
 #[test]
+fn frames_within_frames_are_cut_however_deep_they_go() {
+    // A frame's head is 24 octets. A call for each would need more stack than a thread has.
+    let nested: Vec<u8> = (0..100_000)
+        .rev()
+        .flat_map(|deeper| frame_head(deeper * 24))
+        .collect();
+    let length = u32::try_from(nested.len() + 4)
+        .expect("short")
+        .to_le_bytes();
+    let file = [b"RIFF", &length[..], b"WEBP", &nested].concat();
+    let clean = cleaned("image/webp", &file).expect("a file of one empty frame");
+    assert_eq!(clean.len(), 12 + 24);
+    assert_eq!(frames("image/webp", &file), 1);
+}
+
+/// What stands before the chunks of a frame, which have so many octets.
+fn frame_head(body: usize) -> Vec<u8> {
+    let length = u32::try_from(body + 16).expect("short").to_le_bytes();
+    [&b"ANMF"[..], &length, &[0; 16]].concat()
+}
+
+#[test]
 fn a_gif_tells_nothing_but_its_pixels() {
     let head = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff";
     let frame = b"\x21\xf9\x04\x00\x00\x00\x00\x00\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pressrun::clock::{Clock, Timestamp};
 use pressrun::id::RunId;
 use pressrun::run::why;
 use pressrun::smtp::sink::{Sink, SinkOptions};
@@ -287,13 +288,56 @@ on_both!(
         let sending = rig.start().await;
         let trouble = rig.wait_trouble().await;
         tokio::time::sleep(Duration::from_millis(500)).await;
+        let said = said(&rig, run).await;
         sending.stop().await;
         // It is nothing that the spare would get.
+        for told in [&trouble, &said] {
+            assert!(
+                told.contains(
+                    "mail to all other domains goes out, and none gets through to one.example ("
+                ) && told.contains("; tried until "),
+                "{told}"
+            );
+        }
         assert!(
             trouble.ends_with("mail goes out through main, spare"),
             "{trouble}"
         );
         assert_eq!(spare.counts().accepted, 0);
         nobody_is_charged(&rig, run).await;
+    }
+);
+
+on_both!(
+    domains_that_no_mail_gets_through_to_are_named_and_the_others_go_on,
+    async |engine: Engine| {
+        let hosts = Hosts::plain(1).await;
+        let gone = "gone.example MX 10 mx.gone.example\nmx.gone.example A 127.0.0.9\n";
+        let dns = Nameserver::start(&(zone(&["fine.example"]) + gone)).await;
+        let readers = [at("fine.example", 5), at("gone.example", 3)].concat();
+        let mut rig = wished(engine, &hosts, &dns, readers, "", "", "retry = [\"1h\"]").await;
+        rig.app.clock = Clock::fixed(Timestamp(1_800_000_000_000));
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        assert!(until(async || hosts.accepted(0) == 5).await);
+        let waiting = async || {
+            let rows = rig.rows(run).await;
+            let waits = |row: &&DeliveryRow| row.state == "queued" && row.reply.is_some();
+            rows.iter().filter(waits).count() == 3
+        };
+        assert!(until(waiting).await);
+        rig.app.clock.advance(Duration::from_secs(120));
+        let told = "mail to all other domains goes out, and none gets through to gone.example (";
+        assert!(
+            until(async || said(&rig, run).await.contains(told)).await,
+            "{}",
+            said(&rig, run).await
+        );
+        let sentence = said(&rig, run).await;
+        sending.stop().await;
+        assert!(
+            sentence.contains("waits: 3 were deferred") && sentence.contains("; tried until "),
+            "{sentence}"
+        );
     }
 );
