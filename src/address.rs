@@ -4,6 +4,7 @@
 //! local part as the reader wrote it, and one canonical form by which two spellings are one reader.
 //! Leaves the question whether the mailbox exists to the relay.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization;
@@ -91,10 +92,29 @@ impl EmailAddress {
         format!("{}@{}", plain.to_ascii_lowercase(), self.domain())
     }
 
+    /// As its reader writes it: the domain in U-labels (RFC 5890, section 2.3.2.1), where it has any.
+    pub fn shown(&self) -> Cow<'_, str> {
+        match self.domain_shown() {
+            Cow::Borrowed(_) => Cow::Borrowed(&self.text),
+            Cow::Owned(domain) => Cow::Owned(format!("{}@{domain}", self.local())),
+        }
+    }
+
+    fn domain_shown(&self) -> Cow<'_, str> {
+        let domain = self.domain();
+        if !domain.split('.').any(|label| label.starts_with("xn--")) {
+            return Cow::Borrowed(domain);
+        }
+        match idna::domain_to_unicode(domain) {
+            (shown, Ok(())) => Cow::Owned(shown),
+            (_, Err(_)) => Cow::Borrowed(domain),
+        }
+    }
+
     /// What a page may show of an address: `m***@example.org`.
     pub fn masked(&self) -> String {
         let first = self.local().chars().next().unwrap_or('*');
-        format!("{first}***@{}", self.domain())
+        format!("{first}***@{}", self.domain_shown())
     }
 }
 
@@ -213,6 +233,19 @@ mod tests {
         assert_eq!(
             parse("\"a b\"@example.org"),
             Ok("\"a b\"@example.org".into())
+        );
+    }
+
+    #[test]
+    fn a_domain_is_shown_as_its_owner_writes_it() {
+        let shown = |text| EmailAddress::parse(text).map(|a| (a.shown().into_owned(), a.masked()));
+        let umlaut = "ada@b\u{fc}cher.example";
+        let masked = "a***@b\u{fc}cher.example";
+        assert_eq!(shown(umlaut), Ok((umlaut.into(), masked.into())));
+        let plain = "ada@books.example";
+        assert_eq!(
+            shown(plain),
+            Ok((plain.into(), "a***@books.example".into()))
         );
     }
 

@@ -14,8 +14,11 @@ use jiff::civil::Date;
 use crate::app::App;
 use crate::chance::Chance;
 use crate::clock::Timestamp;
-use crate::compile::Compiled;
 use crate::compile::archived::{Doors, Frame};
+use crate::compile::escape::escape_html;
+use crate::compile::impersonal::Ways;
+use crate::compile::theme::words;
+use crate::compile::{Compiled, Image};
 use crate::config::archive::Visibility;
 use crate::feed::{self, Entry, Feed, head, plain};
 use crate::id::RunId;
@@ -35,6 +38,8 @@ mod unpack;
 const FEED: i64 = 20;
 /// Media types of images that the public site shows.
 const SHOWN: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+/// Pixels of width from which on a picture is shown large where the page is shared; a narrower one is an icon.
+const LARGE: u32 = 400;
 /// Where a mail's own links lead in a feed: the paragraphs around them are left out.
 const NOWHERE: &str = "about:invalid";
 
@@ -85,17 +90,24 @@ impl Wish {
     }
 }
 
-/// The first image that everyone's page shows: one that is for some readers only does not stand there.
+/// The first image that everyone's page shows and that is no icon, or else the first: one that is for some readers only
+/// does not stand there.
 fn picture(compiled: &Compiled) -> Option<String> {
     let nowhere = Doors {
         view: NOWHERE,
         subscribe: NOWHERE,
     };
     let page = compiled.for_anyone(&[], nowhere);
-    let mut images = compiled.images.iter();
-    let shown = images
-        .find(|image| SHOWN.contains(&image.media_type.as_str()) && page.contains(&image.hash));
-    shown.map(|image| image.hash.clone())
+    let shown = compiled.images.iter();
+    let shown = shown.filter(|image| SHOWN.contains(&image.media_type.as_str()));
+    // They are kept by their names.
+    let mut shown: Vec<(usize, &Image)> = shown
+        .filter_map(|image| Some((page.find(&image.hash)?, image)))
+        .collect();
+    shown.sort_by_key(|(at, _)| *at);
+    let large = shown.iter().find(|(_, image)| image.width >= LARGE);
+    let first = large.or(shown.first());
+    first.map(|(_, image)| image.hash.clone())
 }
 
 /// 126 random bits.
@@ -163,31 +175,42 @@ pub async fn moved(app: &App, path: &str) -> anyhow::Result<Option<String>> {
 pub async fn html(app: &App, page: &Page) -> anyhow::Result<String> {
     let publication = &app.config.publication;
     let (url, home) = (address(app, page), app.public_url("/"));
-    let image = page.picture.as_ref();
-    let image = image.map(|hash| app.public_url(&format!("/i/{hash}")));
+    let archive = app.public_url("/archive");
+    let (subscribe, issues) = words::ways(&page.language);
+    let (compiled, corrected) = content(app, page).await?;
+    let large = |hash: &str| {
+        let mut images = compiled.images.iter();
+        images.any(|image| image.hash == hash && image.width >= LARGE)
+    };
+    let image = page.picture.as_deref();
+    let image = image.map(|hash| (app.public_url(&format!("/i/{hash}")), large(hash)));
     let head = head::Head {
         url: &url,
         title: &page.title,
         teaser: &page.teaser,
         publication: &publication.name,
-        image: image.as_deref(),
+        image: image.as_ref().map(|(url, large)| (url.as_str(), *large)),
         published: Timestamp(page.published_at),
         listed: page.visibility == Visibility::Public.name(),
         feed: &app.public_url("/feed.xml"),
         json_feed: &app.public_url("/feed.json"),
         home: &home,
-        archive: &app.public_url("/archive"),
+        archive: &archive,
+        words: (subscribe, issues),
     };
-    let doors = Doors {
-        view: &url,
-        subscribe: &home,
+    let [page_url, home_url, archive_url] = [&url, &home, &archive].map(|url| escape_html(url));
+    let ways = Ways {
+        page: &page_url,
+        home: &home_url,
+        archive: &archive_url,
+        subscribe: &escape_html(subscribe),
+        issues: &escape_html(issues),
     };
-    let (compiled, corrected) = content(app, page).await?;
     let frame = Frame {
         head: &head.tags(),
         bar: &head.bar(),
     };
-    Ok(frame.around(&compiled.for_anyone(&corrected, doors)))
+    Ok(frame.around(&compiled.page_for_anyone(&corrected, &ways)))
 }
 
 async fn content(app: &App, page: &Page) -> anyhow::Result<(Compiled, Vec<(u32, String)>)> {

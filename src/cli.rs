@@ -42,7 +42,7 @@ mod send;
 mod serve;
 mod signal;
 mod sink;
-mod stats;
+pub(crate) mod stats;
 mod subscribers;
 mod suppressions;
 mod theme;

@@ -19,6 +19,7 @@ mod closing;
 pub mod diff;
 pub mod escape;
 pub mod image;
+pub mod impersonal;
 mod items;
 pub(crate) mod layout;
 mod markup;

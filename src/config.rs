@@ -410,6 +410,8 @@ pub struct Signup {
     pub fields: Vec<String>,
     /// Tags that a reader may choose on the form.
     pub tags: Vec<String>,
+    /// Slugs of the lists of which a digest of the month is promised.
+    pub monthly: Vec<String>,
     /// Whether the domain of an address is asked if it takes mail.
     pub check_mx: bool,
     /// Whether a reader who leaves on our page gets the goodbye mail.

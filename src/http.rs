@@ -66,6 +66,8 @@ pub struct Site {
     pub address_revision: String,
     /// Revision of the compiled mail that tells a reader's former address of the other one.
     pub moved_revision: String,
+    /// Revision of the compiled mail that tells an address that one before it took the reader's mail back.
+    pub back_revision: String,
     /// Revision of the compiled mail with the link to a reader's data.
     pub data_revision: String,
     /// Revision of the compiled mail with the link to her erasure.

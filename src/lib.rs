@@ -56,6 +56,7 @@ pub mod store;
 
 // Services.
 pub mod access;
+pub mod amend;
 pub mod app;
 pub mod archive;
 pub mod backup;

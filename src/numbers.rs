@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::clock::Timestamp;
+use crate::clock::{HOUR, Timestamp};
 use crate::event::score::{Rule, Verdict, Witness, judge};
 use crate::event::{EventKind, Evidence};
 use crate::id::RunId;
@@ -17,18 +17,23 @@ use crate::stats::RunNumbers;
 use crate::stats::growth::{Growth, growth};
 use crate::stats::interval::Share;
 use crate::stats::judged::{Judged, Nameless};
-use crate::stats::tally::{Part, Tally};
-use crate::stats::usual::{SETTLED, Standing, Usual, usual};
+use crate::stats::tally::{Class, Part, Tally, What};
+use crate::stats::usual::{Aged, SETTLED, Standing, Usual, usual};
 use crate::store::StoreError;
 use crate::store::runs::{Audience, Run};
 use crate::store::tallies::RunEvent;
 use crate::subscriber::List;
 use crate::track::{fold, parts};
 
+pub mod story;
+
 /// Readers up to which a list is counted whenever it is asked for.
 pub const SMALL: i64 = 50_000;
 /// How old the count of a larger one may be.
 const OLD: Duration = Duration::from_secs(3600);
+
+/// Hours of a young issue that are compared: those that are shown one by one.
+const MOST: i64 = 48;
 
 /// One issue in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,6 +51,11 @@ pub struct Against {
     pub clicked: Usual,
     pub opened: Usual,
     pub departed: Usual,
+    /// While it is too early to compare the whole: what the first hours came to, against the first hours of those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clicked_so_far: Option<Aged>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened_so_far: Option<Aged>,
     /// Those before it, the newest first.
     pub issues: Vec<Earlier>,
 }
@@ -103,8 +113,14 @@ pub struct JudgedEvent {
 
 /// Counts what waits in the log, and the blocks of `run` that have moved, and of those it is compared with.
 pub async fn catch_up(app: &App, run: RunId) -> Result<(), StoreError> {
-    let now = app.clock.now();
     fold::catch_up(&app.store).await?;
+    count_blocks(app, run).await
+}
+
+/// The blocks alone: whoever keeps the log counted beside, as `serve` does, need not wait for it. Nothing is left to do
+/// of a run that was counted since its last delivery was settled.
+pub async fn count_blocks(app: &App, run: RunId) -> Result<(), StoreError> {
+    let now = app.clock.now();
     parts::catch_up(&app.store, Some(run), now).await?;
     for earlier in app.store.issues_before(run, now.before(SETTLED)).await? {
         parts::catch_up(&app.store, Some(RunId(earlier.id)), now).await?;
@@ -126,10 +142,13 @@ pub async fn issue(app: &App, run: RunId) -> Result<Option<Report>, StoreError> 
     let tally = app.store.tallies(run).await?;
     let nameless = app.store.nameless_of(&[run]).await?.contains(&run);
     judge_links(app, &mut numbers, &tally, nameless).await?;
-    let judged = judged(&tally, &numbers, nameless);
+    let mut judged = judged(&tally, &numbers, nameless);
     numbers.leave_out(&judged.uncounted, nameless);
     let usual = against(app, run, &judged).await?;
     numbers.test = trial::numbers_of(app, run).await?;
+    if let Some(test) = &numbers.test {
+        judged.name_subjects(test);
+    }
     Ok(Some(Report {
         run: numbers,
         judged,
@@ -175,11 +194,8 @@ fn judged(tally: &Tally, run: &RunNumbers, nameless: bool) -> Judged {
 async fn against(app: &App, run: RunId, judged: &Judged) -> Result<Against, StoreError> {
     let settled = app.clock.now().before(SETTLED);
     let before = app.store.issues_before(run, settled).await?;
-    let unsaid = app
-        .store
-        .run(run)
-        .await?
-        .and_then(|run| unsaid(&run, settled));
+    let found = app.store.run(run).await?;
+    let unsaid = found.as_ref().and_then(|run| unsaid(run, settled));
     let ids: Vec<RunId> = before.iter().map(|run| RunId(run.id)).collect();
     let mut tallies = app.store.tallies_of(&ids, Some(Part::Run)).await?;
     let nameless = app.store.nameless_of(&ids).await?;
@@ -210,12 +226,74 @@ async fn against(app: &App, run: RunId, judged: &Judged) -> Result<Against, Stor
         let found = usual(this, &issues.iter().map(of).collect::<Vec<_>>());
         unsaid.map_or(found, |why| found.unsaid(why))
     };
+    let hours = found
+        .as_ref()
+        .map_or(0, |run| hours_old(run, app.clock.now()));
+    let young = unsaid == Some(Standing::TooEarly) && hours > 0 && !judged.nameless;
+    let [clicked_so_far, opened_so_far] = match young {
+        true => so_far(app, run, hours, judged, &issues).await?,
+        false => [None, None],
+    };
     Ok(Against {
+        clicked_so_far,
+        opened_so_far,
         clicked: held(&judged.clicked, |issue| issue.clicked),
         opened: held(&judged.opened, |issue| issue.opened),
         departed: held(&judged.departed, |issue| issue.departed),
         issues,
     })
+}
+
+/// Whole hours since the last copy of a run left; 0 while it is being sent.
+fn hours_old(run: &Run, now: Timestamp) -> i64 {
+    let ended = run.finished_at.filter(|_| run.status.is_over());
+    ended.map_or(0, |at| (now.0 - at) / HOUR).min(MOST)
+}
+
+/// Clicks and opens of the first hours of a run, against those of the issues before it.
+async fn so_far(
+    app: &App,
+    run: RunId,
+    hours: i64,
+    judged: &Judged,
+    issues: &[Earlier],
+) -> Result<[Option<Aged>; 2], StoreError> {
+    let ids: Vec<RunId> = std::iter::once(run)
+        .chain(issues.iter().map(|issue| issue.run))
+        .collect();
+    let tallies = app.store.tallies_of(&ids, Some(Part::Hour)).await?;
+    let share = |id: RunId, what: What, whole: &Share| {
+        let within = |tally: &Tally| -> i64 {
+            let buckets = (0..hours).map(|hour| format!("{hour:03}"));
+            buckets.map(|hour| tally.get(Part::Hour, &hour, what)).sum()
+        };
+        match whole.told {
+            true => Share::of(tallies.get(&id).map_or(0, within), whole.whole),
+            false => Share::default(),
+        }
+    };
+    let aged = |what, this: &Share, of: fn(&Earlier) -> Share| {
+        let earlier = issues.iter();
+        let earlier: Vec<Share> = earlier
+            .map(|issue| share(issue.run, what, &of(issue)))
+            .collect();
+        let share = share(run, what, this);
+        Aged {
+            hours,
+            share,
+            usual: usual(&share, &earlier),
+        }
+    };
+    Ok([
+        Some(aged(
+            What::Clicked(Class::Human),
+            &judged.clicked,
+            |issue| issue.clicked,
+        )),
+        Some(aged(What::Opened(Class::Human), &judged.opened, |issue| {
+            issue.opened
+        })),
+    ])
 }
 
 /// Why a run is not compared with those before it.
@@ -331,6 +409,23 @@ pub async fn events(
     Ok(all)
 }
 
+/// An event for the judge; its own word of when it came goes behind what the fold found out.
+fn witness(
+    kind: EventKind,
+    link: Option<u32>,
+    at: Timestamp,
+    after: Option<i64>,
+    evidence: &Evidence,
+) -> Witness<'_> {
+    Witness {
+        kind,
+        link,
+        at,
+        after: after.or(evidence.after),
+        evidence,
+    }
+}
+
 fn judge_delivery(events: &[RunEvent]) -> Vec<JudgedEvent> {
     let evidence: Vec<Evidence> = events
         .iter()
@@ -339,13 +434,7 @@ fn judge_delivery(events: &[RunEvent]) -> Vec<JudgedEvent> {
     let witnesses: Vec<Witness<'_>> = events
         .iter()
         .zip(&evidence)
-        .map(|(event, evidence)| Witness {
-            kind: event.kind,
-            link: event.link,
-            at: event.at,
-            after: event.after.or(evidence.after),
-            evidence,
-        })
+        .map(|(event, evidence)| witness(event.kind, event.link, event.at, event.after, evidence))
         .collect();
     let rules = judge(&witnesses);
     let afters: Vec<Option<i64>> = witnesses.iter().map(|witness| witness.after).collect();

@@ -26,6 +26,7 @@ use crate::store::revisions::NewRevision;
 use crate::store::runs::{Begun, NewRun, Plan, Run};
 use crate::terminal::plain;
 
+pub mod absent;
 pub mod again;
 pub mod commands;
 pub mod doubles;

@@ -35,10 +35,12 @@ use crate::store::moves::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
 use crate::token::{Claim, Purpose, sign, verify};
 
+mod about;
 mod again;
 pub mod guard;
 pub mod house;
 pub mod offer;
+pub mod pending;
 
 /// A neighbourhood (/24 or /48) gets this many times what one client gets in an hour.
 const WIDE: u32 = 5;

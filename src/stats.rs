@@ -109,13 +109,24 @@ impl TestNumbers {
     }
 }
 
+/// A link that leads elsewhere than it was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Corrected {
+    pub at: Timestamp,
+    pub sent: String,
+}
+
 /// One link of a run's issue in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LinkNumbers {
     /// Index into the frozen link table.
     pub link: i64,
     pub name: String,
+    /// Where it leads today.
     pub url: String,
+    /// Since when, and where it led before it was first corrected; none where it leads as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<Corrected>,
     /// Readers who clicked it at least once, machines among them.
     #[serde(rename = "raw_readers")]
     pub readers: i64,

@@ -140,8 +140,10 @@ macro_rules! transact {
     };
 }
 
+pub mod about;
 pub mod access;
 pub mod archive;
+pub mod asking;
 pub mod audience;
 pub mod audit;
 pub mod begin;
@@ -181,6 +183,7 @@ pub mod probes;
 pub mod proof;
 pub mod proofs;
 pub mod pseudonyms;
+pub mod reached;
 pub mod readers;
 pub mod relays;
 pub mod repairs;

@@ -1,9 +1,9 @@
 //! Back issues: what came out elsewhere, for the archive alone.
 //!
 //! Promises: nobody is mailed; an issue keeps its day; its old address leads to its page, and so do the links to it in
-//! the others, by that address or by the name of its file; the images that the export holds are our own from now on, and the others are named; a second import of
-//! the same changes nothing. Whatever HTML an export holds becomes typed blocks first, and a page is made of
-//! those: nothing of it is taken as it stands.
+//! the others, by that address or by the name of its file; the images that the export holds are our own from now on, and
+//! the others are named; a second import of the same changes nothing. Whatever HTML an export holds becomes typed blocks
+//! first, and a page is made of those: nothing of it is taken as it stands.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -46,7 +46,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
         Command::Totp(Totp { off: true }) => {
             totp::turn_off(&app).await?;
             audit::note(&app, "turned the second factor off", "").await?;
-            print("the second factor is off\n")?;
+            print("the second factor is off, and every browser signs in anew\n")?;
         }
         Command::Totp(Totp { off: false }) => turn_on(&app).await?,
     }

@@ -46,7 +46,7 @@ pub(super) async fn run(cli: &Cli, arguments: &Links) -> anyhow::Result<Exit> {
     if let Some(Change::Fix { number, url }) = &arguments.change {
         let old = links::fix(&app, &run, *number, url, &audit::whoever()).await?;
         let about = format!("link {number} of {}", control::about(&run));
-        audit::note(&app, "corrected a link", &about).await?;
+        audit::note(&app, &links::corrected(&old, url), &about).await?;
         print(&format!("link {number} led to {old}\n"))?;
     }
     let (links, repairs) = links::table(&app, &run).await?;

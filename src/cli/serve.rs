@@ -172,6 +172,7 @@ async fn site(app: &App) -> anyhow::Result<Site> {
         confirm_revision: system_mail(app, "confirm").await?,
         address_revision: system_mail(app, "address").await?,
         moved_revision: system_mail(app, "moved").await?,
+        back_revision: system_mail(app, "back").await?,
         data_revision: system_mail(app, "data").await?,
         erase_revision: system_mail(app, "erase").await?,
         welcome_revision: Some(system_mail(app, "welcome").await?),

@@ -7,7 +7,7 @@ mod columns;
 mod list;
 mod report;
 mod segment;
-mod spreadsheet;
+pub(crate) mod spreadsheet;
 mod watch;
 
 use anyhow::Context;

@@ -1,4 +1,5 @@
-//! `pressrun subscribers`: readers in, out, and one by one. None of it mails anyone.
+//! `pressrun subscribers`: readers in, out, and one by one. None of it but `ask` and `probe` mails anyone, and those only
+//! when they are told so.
 
 use std::io::{BufWriter, ErrorKind, Write, stdout};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::cli::subscribers::tag::Change;
 use crate::cli::{Cli, Exit, audit};
 use crate::clock::Timestamp;
 use crate::erasure;
+use crate::id::{SubscriberId, SubscriptionKey};
 use crate::import::columns::Row;
 use crate::import::{export, field_table};
 use crate::lists;
@@ -25,6 +27,8 @@ use crate::subscriber::field::Fields;
 use crate::subscriber::tag::Tag;
 use crate::subscriber::{List, Status, clean_name};
 
+mod ask;
+mod change;
 mod data;
 mod import;
 mod imports;
@@ -59,6 +63,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Mails readers who were brought as pending, once, whether they want the list.
+    Ask(ask::Arguments),
     /// Puts one reader on a list.
     Add(Add),
     /// Shows one reader: fields, subscriptions, suppression.
@@ -70,10 +76,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Changes what a reader asked the author to change: address, name, fields, tags.
+    Change(change::Arguments),
     /// Writes all that is kept of one reader as JSON, for her who asks for it. The link in her mailbox does the same; a
     /// suppressed address gets none, so make sure that it is she who asks.
     Data(data::Data),
-    /// Takes one reader off a list; only the reader can come back.
+    /// Takes one reader off a list; she can come back, and `subscribers add --consent` takes it back.
     Remove {
         /// The reader's address.
         address: EmailAddress,
@@ -186,8 +194,10 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
         Command::UndoImport { id, dry_run, json } => {
             imports::undo(&app, *id, *dry_run, *json).await?
         }
+        Command::Ask(arguments) => ask::run(&app, arguments).await?,
         Command::Add(add) => put(&app, add).await?,
         Command::Show { who, json } => show::run(&app, who, *json).await?,
+        Command::Change(arguments) => change::run(&app, arguments).await?,
         Command::Data(data) => data::run(&app, data).await?,
         Command::Remove { address, list } => remove(&app, address, list).await?,
         Command::Erase { address, yes } => erase(&app, address, *yes).await?,
@@ -233,13 +243,14 @@ async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
             "the address is suppressed and was not added; `pressrun suppressions check` tells why"
         );
     }
-    if tally.unsubscribed > 0 {
+    let reader = app.store.subscriber(&canonical).await?;
+    let reader = reader.map(|reader| reader.id);
+    let back = tally.unsubscribed > 0 && put_back(app, reader, add).await?;
+    if tally.unsubscribed > 0 && !back {
         bail!(
             "the reader left `{slug}` and was not added; only the reader can come back, by the subscribe page"
         );
     }
-    let reader = app.store.subscriber(&canonical).await?;
-    let reader = reader.map(|reader| reader.id);
     for tag in &add.tags {
         app.store.tag(reader.as_slice(), tag.as_str()).await?;
     }
@@ -250,7 +261,7 @@ async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
             .state_consent(reader, list.id, &consent, at)
             .await?;
     }
-    if tally.added + tally.confirmed + tally.updated > 0 {
+    if tally.added + tally.confirmed + tally.updated > 0 || back {
         let key = reader.map_or(0, |reader| reader.0);
         audit::note(
             app,
@@ -260,6 +271,7 @@ async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
         .await?;
     }
     print(&match (tally.added, tally.confirmed, tally.updated) {
+        _ if back => format!("put back on `{slug}`: {}\n", terms(status, &consent)),
         (1, _, _) => format!(
             "added to `{slug}` as {}: {}\n",
             status.name(),
@@ -270,6 +282,19 @@ async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
         _ => format!("was on `{slug}` before; nothing was changed\n"),
     })?;
     Ok(Exit::Done)
+}
+
+/// Puts a reader back whom the author took off, where it is said that she wants it. False where she left herself.
+async fn put_back(app: &App, reader: Option<SubscriberId>, add: &Add) -> anyhow::Result<bool> {
+    let Some(reader) = reader.filter(|_| !clean_name(&add.consent).is_empty()) else {
+        return Ok(false);
+    };
+    let joined = app.store.joined(reader).await?;
+    let Some(held) = joined.iter().find(|held| held.list == add.list) else {
+        return Ok(false);
+    };
+    let (key, now) = (SubscriptionKey(held.key), app.clock.now());
+    Ok(app.store.put_back(key, Timestamp(0), now).await?)
 }
 
 /// What it means to stand on a list like this.
@@ -304,7 +329,9 @@ async fn remove(app: &App, address: &EmailAddress, slug: &str) -> anyhow::Result
         audit::note(app, &format!("took a reader off `{slug}`"), &about).await?;
     }
     print(&match left {
-        true => format!("removed from `{slug}`\n"),
+        true => format!(
+            "removed from `{slug}`; `pressrun subscribers add {address} --list {slug} --consent \"she asked\"` takes it back\n"
+        ),
         false => format!("had left `{slug}` before; nothing was changed\n"),
     })?;
     Ok(Exit::Done)

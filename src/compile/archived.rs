@@ -5,6 +5,7 @@
 //! page stands in a feed.
 
 use crate::compile::escape::escape_html;
+use crate::compile::impersonal::{HERS, VIEW, Ways, without_reader};
 use crate::compile::{Compiled, Slot, Template};
 
 /// Where the links lead that are a reader's own in a mail.
@@ -41,6 +42,15 @@ impl Compiled {
         })
     }
 
+    /// The same as a page of its own: without the links that are a reader's and the words around them.
+    pub fn page_for_anyone(&self, corrected: &[(u32, String)], ways: &Ways<'_>) -> String {
+        let doors = Doors {
+            view: VIEW,
+            subscribe: HERS,
+        };
+        without_reader(&self.for_anyone(corrected, doors), ways)
+    }
+
     /// What an inbox shows beside the subject, for anyone.
     pub fn impersonal_preheader(&self) -> String {
         impersonal(&self.preheader)
@@ -52,7 +62,7 @@ fn impersonal(template: &Template) -> String {
 }
 
 impl Frame<'_> {
-    /// Puts the frame around a page.
+    /// Puts the frame around a page, and makes the mail its main part for those who have it read to them.
     pub fn around(&self, page: &str) -> String {
         let head = page.find("</head>").unwrap_or(0);
         let body = page[head..].find("<body").map(|at| head + at);
@@ -63,7 +73,12 @@ impl Frame<'_> {
         out.push_str(self.head);
         out.push_str(&page[head..body]);
         out.push_str(self.bar);
-        out.push_str(&page[body..]);
+        let end = page.rfind("</body>").filter(|end| *end >= body);
+        let end = end.unwrap_or(page.len());
+        out.push_str("<main>");
+        out.push_str(&page[body..end]);
+        out.push_str("</main>");
+        out.push_str(&page[end..]);
         out
     }
 }
@@ -133,9 +148,9 @@ mod tests {
         };
         assert_eq!(
             frame.around("<html><head><title>a</title></head><body class=\"x\"><p>b"),
-            "<html><head><title>a</title><meta></head><body class=\"x\"><nav></nav><p>b"
+            "<html><head><title>a</title><meta></head><body class=\"x\"><nav></nav><main><p>b</main>"
         );
         // A layout of an author's own may be no whole page.
-        assert_eq!(frame.around("<p>b"), "<meta><nav></nav><p>b");
+        assert_eq!(frame.around("<p>b"), "<meta><nav></nav><main><p>b</main>");
     }
 }

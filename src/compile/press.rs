@@ -135,6 +135,7 @@ pub fn press(
         pixel: String::new(),
         found,
     };
+    press.speak();
     press.address_links();
     press.find_segments();
     press.check_components(&inputs);
@@ -316,7 +317,7 @@ impl Press<'_> {
     }
 
     /// The issue's own language, or the publication's.
-    fn language(&self) -> &str {
+    pub(super) fn language(&self) -> &str {
         let own = self.issue.front.lang.as_deref();
         own.unwrap_or(&self.site.language)
     }

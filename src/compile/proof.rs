@@ -10,7 +10,7 @@ use crate::compile::placeholder::{Filling, Placeholders, Wanted};
 use crate::compile::press::{Mail, Press};
 use crate::compile::{Compiled, Segment, Slot};
 use crate::compile::{items, notes};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::issue::block::Block;
 use crate::issue::merge::misplaced;
 use crate::issue::target;
@@ -157,6 +157,21 @@ impl Press<'_> {
             let message = format!("the {part} part has no `{name}`");
             self.lacks("unsubscribe", message, Some(help));
         }
+    }
+
+    /// Tells a language in which the theme has no words: its mail would be half in another.
+    pub(super) fn speak(&mut self) {
+        let language = self.language().to_owned();
+        if self.issue.layout.is_some() || self.theme.speaks(&language) {
+            return;
+        }
+        let message = format!(
+            "the theme `{}` says its own words (\u{201c}{}\u{201d} and others) in another language than `{language}`",
+            self.theme.name, self.theme.look.words.unsubscribe
+        );
+        let warning = Diagnostic::about(Severity::Warning, "theme", &self.issue.file, message);
+        let help = format!("write them into `theme.toml`, under `[words.{language}]`");
+        self.found.push(warning.help(help));
     }
 
     /// What the parts hold is what this kind of mail must and may hold.

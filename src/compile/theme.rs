@@ -10,7 +10,7 @@ use minijinja::ErrorKind;
 use minijinja::value::{Value, merge_maps};
 
 use crate::compile::theme::engine::{Engine, Templates, templates};
-use crate::compile::theme::look::Look;
+use crate::compile::theme::look::{Look, Words};
 use crate::compile::theme::trace::Marks;
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 
@@ -20,6 +20,7 @@ mod literal;
 pub mod look;
 pub mod tokens;
 pub(crate) mod trace;
+pub mod words;
 
 /// A theme with its files.
 #[derive(Clone, Debug)]
@@ -69,11 +70,47 @@ impl Theme {
         }
     }
 
-    /// The theme for a language (BCP 47): its styles face the right way.
+    /// The theme for a language (BCP 47): its styles face the right way, and it says its words in it, if it knows them.
     #[must_use]
     pub fn for_language(mut self, language: &str) -> Theme {
         self.rtl = direction(language) == "rtl";
+        if let Some(words) = self.spoken(language)
+            && words != self.look.words
+        {
+            self.look = Arc::new(Look {
+                words,
+                ..Look::clone(&self.look)
+            });
+        }
         self
+    }
+
+    /// Whether it has its own words in this language.
+    pub(super) fn speaks(&self, language: &str) -> bool {
+        self.spoken(language).is_some()
+    }
+
+    /// Its words in a language: `[words]` in their own one, else those that every theme has, with what `[words.xx]`
+    /// says otherwise.
+    fn spoken(&self, language: &str) -> Option<Words> {
+        let look = &self.look;
+        let primary = words::primary(language);
+        let own = match look.language.as_str() {
+            "" => words::ENGLISH.to_owned(),
+            own => words::primary(own),
+        };
+        let changed = look.translated.get(&language.to_ascii_lowercase());
+        let changed = changed.or_else(|| look.translated.get(&primary));
+        let base = match own == primary {
+            true => Some(&look.words),
+            false => words::of(&primary),
+        };
+        match (base, changed) {
+            (Some(base), Some(changed)) => Some(base.with(changed)),
+            (Some(base), None) => Some(base.clone()),
+            (None, Some(changed)) => Words::are_all_in(changed).then(|| look.words.with(changed)),
+            (None, None) => None,
+        }
     }
 
     /// The side on which lines begin.

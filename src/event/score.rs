@@ -12,16 +12,22 @@ use crate::event::{EventKind, Evidence};
 
 /// Counts up whenever a rule or its numbers change, or what is made of its verdicts: all is then judged again from the
 /// log.
-pub const RULES: i64 = 4;
+pub const RULES: i64 = 5;
 /// Events of one delivery that are judged, the first ones; what comes after is one reader's loop, or malice.
 pub const JUDGED: usize = 500;
 /// A reader needs longer to see a mail, open it and press on a link; scanners on the way do not.
 const EARLY: i64 = 5;
 /// Seconds within which a click alone proves little.
 const QUICK: i64 = 20;
-/// So many links within so many milliseconds are nobody's reading.
+/// So many links within so many milliseconds are many.
 const BURST_LINKS: usize = 3;
 const BURST: i64 = 5_000;
+/// So many within the same time are pressed by no hand: a scanner asks for all links of a mail.
+const BURST_MANY: usize = 6;
+/// Seconds after the 250 within which scanners on the way look at a mail; many links later are rather a reader's.
+const SOON: i64 = 600;
+/// A reader looks at a mail for so many milliseconds before she opens the first of many links.
+const LOOK: i64 = 5_000;
 /// What the same network and agent does within so many milliseconds of a burst or a HEAD belongs to it.
 const COMPANY: i64 = 30_000;
 
@@ -65,7 +71,7 @@ pub enum Rule {
     ApplePrivacy,
     /// Before a reader can have read, or before the relay had taken the mail.
     Early,
-    /// Many links within seconds.
+    /// Many links within seconds, as scanners ask for them.
     Burst,
     /// The same that asked for heads, or for many links.
     Company,
@@ -73,6 +79,8 @@ pub enum Rule {
     NoLanguage,
     /// One click within the first seconds.
     Quick,
+    /// Some links within seconds, as a reader opens them in tabs, and a scanner that comes late may, too.
+    Tabs,
     /// Gmail's proxy loads images when a reader looks.
     GmailProxy,
     /// So does another provider's.
@@ -97,6 +105,7 @@ impl Rule {
             Rule::Company => "company",
             Rule::NoLanguage => "no-language",
             Rule::Quick => "quick",
+            Rule::Tabs => "tabs",
             Rule::GmailProxy => "gmail-proxy",
             Rule::Proxy => "proxy",
             Rule::Reader => "reader",
@@ -106,7 +115,7 @@ impl Rule {
     /// What the rule says.
     pub fn verdict(self) -> Verdict {
         match self {
-            Rule::ApplePrivacy | Rule::Quick => Verdict::Unsure,
+            Rule::ApplePrivacy | Rule::Quick | Rule::Tabs => Verdict::Unsure,
             Rule::GmailProxy | Rule::Proxy | Rule::Reader => Verdict::Human,
             _ => Verdict::Machine,
         }
@@ -128,10 +137,11 @@ pub struct Witness<'a> {
 pub fn judge(events: &[Witness<'_>]) -> Vec<Rule> {
     let bursts = bursts(events);
     let each = events.iter().enumerate().map(|(place, event)| {
-        alone(event).unwrap_or_else(|| match company(events, &bursts, place) {
-            Some(rule) => rule,
-            None => kindly(event),
-        })
+        let outright = alone(event).or_else(|| company(events, &bursts, place));
+        match (outright.unwrap_or_else(|| kindly(event)), bursts[place]) {
+            (Rule::Reader, Some(Pressed::Perhaps)) => Rule::Tabs,
+            (rule, _) => rule,
+        }
     });
     each.collect()
 }
@@ -181,13 +191,32 @@ fn alone(event: &Witness<'_>) -> Option<Rule> {
         .then_some(Rule::Early)
 }
 
-/// Clicks that belong to a burst.
-fn bursts(events: &[Witness<'_>]) -> Vec<bool> {
+/// Who may have asked for many links within seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pressed {
+    Machine,
+    /// A reader, or a machine that comes late or looks first.
+    Perhaps,
+}
+
+/// Many links within seconds, one after the other.
+struct Burst {
+    /// When its first click came, and how many seconds after the 250.
+    from: Timestamp,
+    after: Option<i64>,
+    /// The most links within the time of a burst.
+    links: usize,
+}
+
+/// Which clicks belong to a burst, and who may have pressed them; none where a reader has looked at the mail before
+/// and opens some of its links in tabs.
+fn bursts(events: &[Witness<'_>]) -> Vec<Option<Pressed>> {
     let mut clicks: Vec<usize> = (0..events.len())
         .filter(|&place| events[place].link.is_some())
         .collect();
     clicks.sort_by_key(|&place| events[place].at);
-    let mut within = vec![false; events.len()];
+    let mut found: Vec<Burst> = Vec::new();
+    let mut within: Vec<Option<usize>> = vec![None; events.len()];
     let mut first = 0;
     for last in 0..clicks.len() {
         while events[clicks[last]].at.0 - events[clicks[first]].at.0 > BURST {
@@ -197,16 +226,67 @@ fn bursts(events: &[Witness<'_>]) -> Vec<bool> {
         let mut links: Vec<_> = window.iter().map(|&place| events[place].link).collect();
         links.sort_unstable();
         links.dedup();
-        if links.len() >= BURST_LINKS {
-            window.iter().for_each(|&place| within[place] = true);
+        if links.len() < BURST_LINKS {
+            continue;
         }
+        // Windows that overlap are one burst.
+        let known = window.iter().find_map(|&place| within[place]);
+        let burst = known.unwrap_or_else(|| {
+            let begin = &events[window[0]];
+            found.push(Burst {
+                from: begin.at,
+                after: begin.after,
+                links: 0,
+            });
+            found.len() - 1
+        });
+        found[burst].links = found[burst].links.max(links.len());
+        window.iter().for_each(|&place| within[place] = Some(burst));
     }
-    within
+    let looks = looks(events);
+    let pressed = |(place, burst): (usize, Option<usize>)| {
+        let burst = &found[burst?];
+        if burst.links >= BURST_MANY {
+            return Some(Pressed::Machine);
+        }
+        let event = &events[place];
+        let before = |look: &&Witness<'_>| look.at.0 + LOOK <= burst.from.0;
+        let hers = |look: &&Witness<'_>| is_proxy(look) || same(look, event);
+        let looked = looks.iter().copied().filter(before).any(|look| hers(&look));
+        let soon = burst.after.is_none_or(|after| after < SOON);
+        match (looked, soon) {
+            (true, false) => None,
+            (false, true) => Some(Pressed::Machine),
+            _ => Some(Pressed::Perhaps),
+        }
+    };
+    within.into_iter().enumerate().map(pressed).collect()
+}
+
+/// Opens of the mail, and looks at its page, which nothing of their own speaks against.
+fn looks<'a, 'b>(events: &'b [Witness<'a>]) -> Vec<&'b Witness<'a>> {
+    let looks = events
+        .iter()
+        .filter(|event| matches!(event.kind, EventKind::Open | EventKind::View));
+    looks
+        .filter(|event| alone(event).is_none() && kindly(event).verdict() == Verdict::Human)
+        .collect()
+}
+
+/// Whether it is of a proxy that loads images when its reader looks.
+fn is_proxy(event: &Witness<'_>) -> bool {
+    let known = known::agent(&event.evidence.agent);
+    matches!(known, Some(Kind::Gmail | Kind::Proxy))
+}
+
+fn same(one: &Witness<'_>, other: &Witness<'_>) -> bool {
+    one.evidence.network == other.evidence.network && one.evidence.agent == other.evidence.agent
 }
 
 /// What its neighbours prove of an event.
-fn company(events: &[Witness<'_>], bursts: &[bool], place: usize) -> Option<Rule> {
-    if bursts[place] {
+fn company(events: &[Witness<'_>], bursts: &[Option<Pressed>], place: usize) -> Option<Rule> {
+    let machine = |burst: Option<Pressed>| burst == Some(Pressed::Machine);
+    if machine(bursts[place]) {
         return Some(Rule::Burst);
     }
     let event = &events[place];
@@ -214,15 +294,18 @@ fn company(events: &[Witness<'_>], bursts: &[bool], place: usize) -> Option<Rule
     if known::agent(&event.evidence.agent).is_some() {
         return None;
     }
-    let same = |other: &Witness<'_>| {
-        other.evidence.network == event.evidence.network
-            && other.evidence.agent == event.evidence.agent
-            && (other.at.0 - event.at.0).abs() <= COMPANY
+    // Who has looked at the mail for a while before is not the machine that then comes from the same house.
+    let before = match event.kind {
+        EventKind::Open | EventKind::View => LOOK,
+        _ => COMPANY,
     };
-    let caught = events
-        .iter()
-        .zip(bursts)
-        .any(|(other, burst)| (*burst || other.evidence.head) && same(other));
+    let near = |other: &Witness<'_>| {
+        let apart = other.at.0 - event.at.0;
+        -COMPANY <= apart && apart < before
+    };
+    let caught = events.iter().zip(bursts).any(|(other, burst)| {
+        (machine(*burst) || other.evidence.head) && near(other) && same(other, event)
+    });
     caught.then_some(Rule::Company)
 }
 

@@ -14,7 +14,8 @@ pub struct Head<'a> {
     pub title: &'a str,
     pub teaser: &'a str,
     pub publication: &'a str,
-    pub image: Option<&'a str>,
+    /// Its address, and whether it is large enough to be shown so.
+    pub image: Option<(&'a str, bool)>,
     pub published: Timestamp,
     /// Whether search engines may know of it.
     pub listed: bool,
@@ -23,6 +24,8 @@ pub struct Head<'a> {
     /// Where readers subscribe.
     pub home: &'a str,
     pub archive: &'a str,
+    /// What the ways to both are called: to subscribe, all issues.
+    pub words: (&'a str, &'a str),
 }
 
 /// The bar has its own colours: it stands above any theme.
@@ -55,9 +58,14 @@ impl Head<'_> {
             put("name", "description", self.teaser);
         }
         match self.image {
-            Some(image) => {
+            Some((image, large)) => {
                 put("property", "og:image", image);
-                put("name", "twitter:card", "summary_large_image");
+                let card = if large {
+                    "summary_large_image"
+                } else {
+                    "summary"
+                };
+                put("name", "twitter:card", card);
             }
             None => put("name", "twitter:card", "summary"),
         }
@@ -83,11 +91,13 @@ impl Head<'_> {
     /// HTML for the beginning of the body.
     pub fn bar(&self) -> String {
         format!(
-            "<nav class=\"pr-bar\" aria-label=\"{name}\"><a href=\"{archive}\">All issues</a> \
-             <a href=\"{home}\">Subscribe</a></nav>",
+            "<nav class=\"pr-bar\" aria-label=\"{name}\"><a href=\"{archive}\">{issues}</a> \
+             <a href=\"{home}\">{subscribe}</a></nav>",
             name = escape_html(self.publication),
             archive = escape_html(self.archive),
             home = escape_html(self.home),
+            subscribe = escape_html(self.words.0),
+            issues = escape_html(self.words.1),
         )
     }
 }

@@ -28,6 +28,7 @@ use tokio::sync::{Mutex, watch};
 use crate::access;
 use crate::app::App;
 use crate::http::fault::{self, Fault};
+use crate::http::form::Form;
 use crate::http::listener::Limits;
 use crate::http::pages::{self, Pages};
 use crate::http::ready::{self, Readiness};
@@ -35,6 +36,7 @@ use crate::http::shield;
 use crate::store::access::Session;
 
 mod audit;
+mod change;
 mod control;
 mod deliveries;
 mod door;
@@ -47,6 +49,7 @@ mod login;
 mod looks;
 mod numbers;
 mod overview;
+mod reached;
 mod reader_view;
 mod rejected;
 mod run_view;
@@ -104,7 +107,7 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         counts: segments::Counts::default(),
     });
     tokio::spawn(uploads::tidy(Arc::downgrade(&admin)));
-    let finish = shield::Finish::new(admin.pages.clone(), &admin.app.config);
+    let finish = shield::Finish::new(admin.pages.clone(), &admin.app.config).of_the_author();
     let hosts = shield::Hosts::new(&admin.app.config.http);
     let signed_in = Router::new()
         .route("/", get(overview::page))
@@ -114,9 +117,12 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
         .route("/runs/{id}", get(runs::page))
         .route("/runs/{id}/live", get(live::stream))
         .route("/runs/{id}/numbers", get(numbers::issue))
+        .route("/runs/{id}/deliveries", get(reached::page))
         .route("/runs/{id}/clicks", get(numbers::clicks))
         .route("/runs/{id}/clicks/issue", get(numbers::clicked_issue))
         .route("/numbers", get(numbers::lists))
+        .route("/runs/{id}/links", post(control::correct))
+        .route("/runs/{id}/numbers.csv", get(numbers::download))
         .route("/runs/{id}/pause", post(control::pause))
         .route("/runs/{id}/resume", post(control::resume))
         .route("/runs/{id}/cancel", post(control::cancel))
@@ -127,6 +133,8 @@ pub fn router(app: App, file: PathBuf, closing: watch::Receiver<()>, limits: &Li
             "/subscribers/{id}/unsubscribe",
             post(subscribers::unsubscribe),
         )
+        .route("/subscribers/{id}/change", post(change::change))
+        .route("/subscribers/{id}/return", post(subscribers::put_back))
         .route("/subscribers/{id}/suppress", post(subscribers::suppress))
         .route("/subscribers/{id}/data", post(subscribers::data))
         .route("/subscribers/{id}/erase", post(subscribers::erase))
@@ -195,7 +203,22 @@ impl Admin {
 
     /// Why something was not done, in the words of the service that refused, and the way `back`.
     fn refused(&self, at: &str, back: &str, why: &anyhow::Error) -> Response {
-        let values = context! { why => format!("{why:#}"), back };
+        let values = context! { why => format!("{why:#}"), back, typed => Vec::<String>::new() };
+        let mut page = self.page(at, "refused.html", values);
+        *page.status_mut() = StatusCode::CONFLICT;
+        page
+    }
+
+    /// The same of a form, with what was typed into it: the way back leads to an empty one.
+    fn refused_form(&self, at: &str, back: &str, why: &anyhow::Error, form: &Form) -> Response {
+        let typed: Vec<(String, String)> = form
+            .named("")
+            .filter(|(name, value)| {
+                !value.trim().is_empty() && *name != "sure" && *name != "subscription"
+            })
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let values = context! { why => format!("{why:#}"), back, typed };
         let mut page = self.page(at, "refused.html", values);
         *page.status_mut() = StatusCode::CONFLICT;
         page

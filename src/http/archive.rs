@@ -258,8 +258,26 @@ pub async fn elsewhere(
     if !matches!(method, Method::GET | Method::HEAD) || path.is_empty() || path.len() > PATH_LIMIT {
         return Err(Fault::NotFound);
     }
-    let target = archive::moved(&site.app, path).await?;
+    let target = match archive::moved(&site.app, path).await? {
+        Some(target) => Some(target),
+        None => meant(&site.app, path).await?,
+    };
     moved_to(&target.ok_or(Fault::NotFound)?)
+}
+
+/// What somebody means who knows other sites, or writes a slash too many.
+async fn meant(app: &App, path: &str) -> Result<Option<String>, Fault> {
+    Ok(match path {
+        "/archive" => Some(app.public_url(path)),
+        "/feed" | "/rss" | "/rss.xml" | "/atom.xml" => Some(app.public_url("/feed.xml")),
+        _ => match path.strip_prefix("/archive/") {
+            Some(name) => {
+                let found = archive::find(app, name).await?;
+                found.map(|(page, _)| archive::address(app, &page))
+            }
+            None => None,
+        },
+    })
 }
 
 fn moved_to(address: &str) -> Result<Response, Fault> {

@@ -5,19 +5,20 @@
 
 use serde::Serialize;
 
+use crate::stats::grouped;
 use crate::stats::interval::{Share, percent};
 
 /// Units across a chart, and the height of one of bars.
 pub const WIDTH: i64 = 1_000;
 pub const HEIGHT: i64 = 160;
-/// Height of a line with a dot.
-const ROW: i64 = 28;
 
 /// Bars side by side, of one or two kinds.
 #[derive(Debug, Serialize)]
 pub struct Bars {
     pub width: i64,
     pub height: i64,
+    /// The number that the highest bar stands for.
+    pub most: String,
     pub bars: Vec<Bar>,
 }
 
@@ -64,6 +65,7 @@ pub fn bars<const N: usize>(
     Bars {
         width: slot * count,
         height: HEIGHT,
+        most: grouped(most, '\u{202f}'),
         bars,
     }
 }
@@ -71,7 +73,6 @@ pub fn bars<const N: usize>(
 /// Shares on one scale, each a dot on the line of its interval.
 #[derive(Debug, Serialize)]
 pub struct Dots {
-    pub height: i64,
     pub rows: Vec<Dot>,
     /// Where the scale ends, as `12 %`.
     pub most: String,
@@ -80,7 +81,8 @@ pub struct Dots {
 /// One share.
 #[derive(Debug, Serialize)]
 pub struct Dot {
-    pub y: i64,
+    /// Of what it is a share.
+    pub name: String,
     pub x: i64,
     pub from: i64,
     pub width: i64,
@@ -100,10 +102,10 @@ pub fn dots(shares: &[(String, &'static str, Share)]) -> Dots {
         .fold(0.01, f64::max);
     // Up to the next five in a hundred.
     let most = ((most * 20.0).ceil() / 20.0).min(1.0);
-    let rows = (0..).zip(&known).map(|(place, (name, class, found))| {
+    let rows = known.iter().map(|(name, class, found)| {
         let (from, to) = (across(found.low / most), across(found.high / most));
         Dot {
-            y: place * ROW + ROW / 2,
+            name: (*name).clone(),
             x: across(found.share / most),
             from,
             width: (to - from).max(1),
@@ -111,10 +113,8 @@ pub fn dots(shares: &[(String, &'static str, Share)]) -> Dots {
             title: format!("{name}: {} ({})", percent(found.share), found.range()),
         }
     });
-    let rows: Vec<Dot> = rows.collect();
     Dots {
-        height: i64::try_from(rows.len()).unwrap_or(0) * ROW,
-        rows,
+        rows: rows.collect(),
         most: percent(most),
     }
 }

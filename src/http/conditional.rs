@@ -49,6 +49,26 @@ pub fn answer(
     (headers, body.into()).into_response()
 }
 
+/// What belongs to the program itself: kept, and asked about again each time, so that a page never runs with the script
+/// or the styles of an older program.
+pub fn asset(request: &HeaderMap, kind: &'static str, body: &'static str) -> Response {
+    let hash = Sha256::digest(body.as_bytes());
+    let tag = format!("\"{}\"", hex(&hash[..12]));
+    let fresh = request
+        .get(IF_NONE_MATCH)
+        .is_some_and(|known| names(known, &tag));
+    let mut headers = HeaderMap::new();
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        headers.insert(ETAG, tag);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if fresh {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    (headers, body).into_response()
+}
+
 /// Weak comparison (RFC 9110, section 13.1.2).
 fn names(known: &HeaderValue, tag: &str) -> bool {
     let known = known.to_str().unwrap_or_default();

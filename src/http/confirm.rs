@@ -30,13 +30,16 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
     let view = site.app.store.subscription_view(subscription).await?;
     let Some(view) = view else {
         if let Some((address, done)) = given_up(&site, subscription).await? {
-            return Ok(moved_back(&site, &address, &token, done));
+            return moved_back(&site, subscription, &address, &token, done).await;
         }
         if let Some(wish) = prove::wished(&site, subscription).await? {
             return prove::page(&site, &wish, &token);
         }
         let (address, done) = waiting(&site, subscription).await?;
-        return Ok(moved(&site, &address, &token, done, false));
+        return match done {
+            true => moved(&site, subscription, &address).await,
+            false => Ok(asked_to_move(&site, &address, &token, false)),
+        };
     };
     let lists = site.app.store.asked_titles(subscription).await?;
     // Whatever the link was for stands: its second button would take a reader off her list.
@@ -109,12 +112,13 @@ async fn press_move(
         if answer != "back" {
             return Err(Fault::Form);
         }
-        let fresh = site.app.chance.key();
-        return match store
-            .take_back(key.0, &address.canonical(), fresh, now)
-            .await?
-        {
-            true => Ok(moved_back(site, &address, token, true)),
+        let told = Told {
+            key: site.app.chance.key(),
+            revision: &site.site.back_revision,
+        };
+        let canonical = address.canonical();
+        return match store.take_back(key.0, &canonical, &told, now).await? {
+            true => moved_back(site, key, &address, token, true).await,
             false => Err(Fault::NotFound),
         };
     }
@@ -128,14 +132,14 @@ async fn press_move(
     };
     match answer {
         // It is theirs already, by this very link.
-        "not-me" if done => Ok(moved(site, &address, token, true, false)),
+        "not-me" if done => moved(site, key, &address).await,
         "confirm" => match store.finish_move(key.0, &told, now).await? {
-            true => Ok(moved(site, &address, token, true, false)),
+            true => moved(site, key, &address).await,
             false => Err(Fault::NotFound),
         },
         "not-me" => {
             store.drop_move(key.0).await?;
-            Ok(moved(site, &address, token, false, true))
+            Ok(asked_to_move(site, &address, token, true))
         }
         _ => Err(Fault::Form),
     }
@@ -159,12 +163,38 @@ async fn given_up(
     Ok(found.and_then(read))
 }
 
-fn moved_back(site: &Public, address: &EmailAddress, token: &str, done: bool) -> Response {
-    let values = context! { address => address.masked(), token, done };
-    site.pages.render("moved_back.html", values)
+/// The way to a reader's page as mails of now have it: the links before open it no more, and whoever reads the digest of
+/// the month waits weeks for the next mail. It is shown to whoever came by a link to the very mailbox.
+async fn way(site: &Public, key: SubscriptionKey) -> Result<Option<String>, Fault> {
+    let manage = site.app.store.manage_key_by(key.0).await?;
+    Ok(manage.map(|key| sign(&site.app.keyring, &Claim::Manage(key))))
 }
 
-fn moved(site: &Public, address: &str, token: &str, done: bool, dropped: bool) -> Response {
-    let values = context! { address, token, done, dropped };
+async fn moved_back(
+    site: &Public,
+    key: SubscriptionKey,
+    address: &EmailAddress,
+    token: &str,
+    done: bool,
+) -> Result<Response, Fault> {
+    let manage = match done {
+        true => way(site, key).await?,
+        false => None,
+    };
+    let values = context! { address => address.masked(), token, done, manage };
+    Ok(site.pages.render("moved_back.html", values))
+}
+
+/// The address that was wished for is the reader's.
+async fn moved(site: &Public, key: SubscriptionKey, address: &str) -> Result<Response, Fault> {
+    let manage = way(site, key).await?;
+    let values = context! { address, manage, token => "", done => true, dropped => false };
+    Ok(site.pages.render("moved.html", values))
+}
+
+/// It waits for its owner's word, or that was no.
+fn asked_to_move(site: &Public, address: &str, token: &str, dropped: bool) -> Response {
+    let manage: Option<String> = None;
+    let values = context! { address, manage, token, done => false, dropped };
     site.pages.render("moved.html", values)
 }

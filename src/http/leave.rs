@@ -63,12 +63,12 @@ fn claim(site: &Public, token: &str) -> Result<Leaver, Fault> {
 
 async fn ask(site: &Public, subscription: SubscriptionKey, path: &str) -> Result<Response, Fault> {
     if subscription == TEST {
-        return Ok(left(site, None, path));
+        return Ok(test(site));
     }
     let view = site.app.store.subscription_view(subscription).await?;
     let view = view.ok_or(Fault::NotFound)?;
     if view.status == Status::Unsubscribed {
-        return Ok(left(site, Some(&view), path));
+        return left(site, subscription, &view, path).await;
     }
     let reasons =
         Reason::ALL.map(|reason| context! { name => reason.name(), words => reason.words() });
@@ -105,7 +105,7 @@ pub(super) async fn decide(
         return Ok((StatusCode::BAD_REQUEST, page).into_response());
     }
     if subscription == TEST {
-        return Ok(left(site, None, path));
+        return Ok(test(site));
     }
     let store = &site.app.store;
     let at = site.app.clock.now();
@@ -114,13 +114,13 @@ pub(super) async fn decide(
         let back = store.come_back(subscription, at.before(UNDO), at).await?;
         let view = store.subscription_view(subscription).await?;
         let view = view.ok_or(Fault::NotFound)?;
-        return Ok(match back || view.status.is_on() {
+        return match back || view.status.is_on() {
             true => {
                 let values = context! { list => view.list_title, address => view.address };
-                site.pages.render("returned.html", values)
+                Ok(site.pages.render("returned.html", values))
             }
-            false => left(site, Some(&view), path),
-        });
+            false => left(site, subscription, &view, path).await,
+        };
     }
     let evidence = Evidence {
         one_click,
@@ -150,28 +150,49 @@ pub(super) async fn decide(
         true => None,
         false => store.subscription_view(subscription).await?,
     };
-    Ok(match view {
-        Some(view) => left(site, Some(&view), path),
-        None => gone(site),
-    })
+    match view {
+        Some(view) => left(site, subscription, &view, path).await,
+        None => Ok(gone(site)),
+    }
 }
 
-/// "You have left", with the way back while it is open; without a view, "this was a test".
-pub(super) fn left(site: &Public, view: Option<&SubscriptionView>, path: &str) -> Response {
+/// "You have left", with the way back while it is open, and what she gets still.
+async fn left(
+    site: &Public,
+    subscription: SubscriptionKey,
+    view: &SubscriptionView,
+    path: &str,
+) -> Result<Response, Fault> {
     let since = site.app.clock.now().before(UNDO);
-    let undo = view.is_some_and(|view| view.confirmed && view.left_at >= Some(since));
+    // What a reader gets who has moved is nothing for whoever has the mailbox that she gave up.
+    let still = match view.reads && !view.address.is_empty() {
+        true => site.app.store.other_titles(subscription).await?,
+        false => Vec::new(),
+    };
     let values = context! {
-        test => view.is_none(),
-        list => view.map(|view| &view.list_title),
-        address => view.map(|view| &view.address),
-        undo,
+        test => false,
+        list => &view.list_title,
+        address => &view.address,
+        undo => view.confirmed && view.left_at >= Some(since),
+        reads => view.reads,
+        still,
+        sure => true,
         path,
     };
-    site.pages.render("left.html", values)
+    Ok(site.pages.render("left.html", values))
+}
+
+/// A link of a test mail: there is nothing to leave.
+pub(super) fn test(site: &Public) -> Response {
+    site.pages.render("left.html", context! { test => true })
 }
 
 /// The same for a reader of whom nothing is known any more, and for machines.
 fn gone(site: &Public) -> Response {
-    let values = context! { test => false, list => (), address => (), undo => false, path => "" };
+    let nothing: [&str; 0] = [];
+    let values = context! {
+        test => false, list => (), address => (), undo => false, reads => false, still => nothing, sure => false,
+        path => "",
+    };
     site.pages.render("left.html", values)
 }

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Response};
 use minijinja::{Environment, UndefinedBehavior, Value, context, escape_formatter};
 use url::Url;
 
 use crate::compile::escape::escape_html;
 use crate::config::Config;
+use crate::http::conditional;
 
 /// Name and source of every template.
 const TEMPLATES: &[(&str, &str)] = &[
@@ -21,6 +22,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("embed.html", include_str!("pages/embed.html")),
     ("snippet.html", include_str!("pages/snippet.html")),
     ("received.html", include_str!("pages/received.html")),
+    ("asked.html", include_str!("pages/asked.html")),
     ("confirm.html", include_str!("pages/confirm.html")),
     ("confirmed.html", include_str!("pages/confirmed.html")),
     ("not_me.html", include_str!("pages/not_me.html")),
@@ -35,6 +37,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("prove.html", include_str!("pages/prove.html")),
     ("given_up.html", include_str!("pages/given_up.html")),
     ("fault.html", include_str!("pages/fault.html")),
+    ("fault_author.html", include_str!("pages/fault_author.html")),
     ("admin.html", include_str!("pages/admin.html")),
     ("archive.html", include_str!("pages/archive.html")),
     ("bar.html", include_str!("pages/bar.html")),
@@ -73,6 +76,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("rejects.html", include_str!("pages/rejects.html")),
     ("import_undo.html", include_str!("pages/import_undo.html")),
     ("clicks.html", include_str!("pages/clicks.html")),
+    ("reached.html", include_str!("pages/reached.html")),
 ];
 const PROOF: &str = include_str!("pages/proof.js");
 const STYLE: &str = include_str!("pages/style.css");
@@ -164,19 +168,11 @@ impl Pages {
 }
 
 /// `GET /proof.js`: the proof of work, asked for under attack only.
-pub async fn proof() -> impl IntoResponse {
-    let headers = [
-        (CONTENT_TYPE, "text/javascript; charset=utf-8"),
-        (CACHE_CONTROL, "public, max-age=3600"),
-    ];
-    (headers, PROOF)
+pub async fn proof(headers: HeaderMap) -> Response {
+    conditional::asset(&headers, "text/javascript; charset=utf-8", PROOF)
 }
 
 /// `GET /style.css`.
-pub async fn stylesheet() -> impl IntoResponse {
-    let headers = [
-        (CONTENT_TYPE, "text/css; charset=utf-8"),
-        (CACHE_CONTROL, "public, max-age=3600"),
-    ];
-    (headers, STYLE)
+pub async fn stylesheet(headers: HeaderMap) -> Response {
+    conditional::asset(&headers, "text/css; charset=utf-8", STYLE)
 }

@@ -1,5 +1,5 @@
-//! The preferences page behind the manage link: lists, pause, frequency, address, tracking, one's own data,
-//! and the way out for good.
+//! The preferences page behind the manage link: lists, pause, frequency, what a reader says of herself, address,
+//! tracking, one's own data, and the way out for good.
 //!
 //! Promises: GET changes nothing; every wish is one POST with the link alone, but for the way back to a list that was
 //! left more than a day ago, which leads through a mail, and for her data and her erasure, which do, too; a link from the
@@ -24,7 +24,9 @@ use crate::http::form::{Form, Tail};
 use crate::http::leave;
 use crate::http::listener::Client;
 use crate::http::prove;
+use crate::http::subscribe::{form_fields, form_tags};
 use crate::id::{ListId, SubscriptionKey};
+use crate::issue::dates;
 use crate::schedule;
 use crate::store::former::Opens;
 use crate::store::preferences::{Reader, StandingOn};
@@ -34,6 +36,8 @@ use crate::token::{Claim, Purpose, verify};
 
 /// A pause ends within a year: whoever wants longer wants to leave.
 const LONGEST_PAUSE: i64 = 366;
+/// Characters of a field as the page shows it: as long as one may be, so that saving it shortens nothing.
+const FIELD_LIMIT: usize = 1_000;
 
 /// `GET /preferences/{token}`: everything that can be chosen.
 pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
@@ -76,10 +80,15 @@ pub async fn press(
         "pause" => match until(&site, form.get("until"), at) {
             None => "Please choose a day within the coming year.",
             Some(until) if store.pause(key, until, at).await? => {
-                "Paused. Nothing comes until then."
+                told = format!("Paused. Nothing comes before {}.", shown_day(&site, until));
+                told.as_str()
             }
             Some(_) => "There is nothing to pause: you are on no list.",
         },
+        "about" => {
+            told = say(&site, key, &form).await?;
+            told.as_str()
+        }
         "unpause" => {
             store.unpause(key).await?;
             "Welcome back: mail comes to you again, as often as you chose."
@@ -137,7 +146,7 @@ async fn show(
     notice: &str,
 ) -> Result<Response, Fault> {
     if key == leave::TEST {
-        return Ok(leave::left(site, None, ""));
+        return Ok(leave::test(site));
     }
     let reader = site.app.store.reader(key).await?.ok_or(Fault::NotFound)?;
     let now = site.app.clock.now();
@@ -148,8 +157,22 @@ async fn show(
             .date()
             .to_string()
     };
-    let shown = reader.standings.iter().filter(|on| is_shown(site, on));
+    let shown: Vec<&StandingOn> = reader
+        .standings
+        .iter()
+        .filter(|on| is_shown(site, on))
+        .collect();
+    let titles = |lists: Vec<&&StandingOn>| -> Vec<String> {
+        lists.iter().map(|on| on.title.clone()).collect()
+    };
+    let digests = titles(shown.iter().filter(|on| has_digest(site, on)).collect());
+    // Whoever waits for a digest that nobody promises gets nothing, and is told so.
+    let stranded = shown.iter().filter(|on| on.is_on() && on.is_monthly());
+    let stranded = titles(stranded.filter(|on| !has_digest(site, on)).collect());
+    let all_digests = digests.len() == shown.len();
+    let about = site.signups.about(key).await?;
     let lists: Vec<_> = shown
+        .iter()
         .map(|on| context! { slug => &on.slug, title => &on.title, on => on.is_on() })
         .collect();
     let paused = reader.standings.iter();
@@ -157,17 +180,22 @@ async fn show(
     // Some pauses have no end but the reader's word.
     let until = paused.clone().filter_map(|on| on.paused_until).max();
     let active = reader.standings.iter().any(StandingOn::is_on);
-    let monthly = reader.standings.iter().any(|on| on.frequency == "monthly");
+    let monthly = reader.standings.iter().any(StandingOn::is_monthly);
     let values = context! {
         address => reader.address.masked(),
         suppressed => reader.suppressed.is_some(),
         write_to => from.reply_to.as_ref().unwrap_or(&from.address).as_str(),
         may_move => reader.may_move(),
         lists,
+        digests,
+        all_digests,
+        stranded,
         monthly,
+        fields => form_fields(&about.offer.fields, &about.values, FIELD_LIMIT),
+        tags => form_tags(&about.offer.tags, &about.tags),
         active,
         paused => paused.count() > 0,
-        until => until.map(day),
+        until => until.map(|until| shown_day(site, Timestamp(until))),
         first_day => day(now.0 + DAY),
         last_day => day(now.0 + LONGEST_PAUSE * DAY),
         counted => Serde(counted(site)),
@@ -177,6 +205,12 @@ async fn show(
         token,
     };
     Ok(site.pages.render("preferences.html", values))
+}
+
+/// A day where the publication is, as people write it on the page, whose own words are English.
+fn shown_day(site: &Public, at: Timestamp) -> String {
+    let zone = &site.app.config.publication.timezone;
+    dates::shown(schedule::on_the_wall(at, zone).date(), "en")
 }
 
 /// What is counted of readers who have nothing against it.
@@ -196,6 +230,24 @@ fn is_tracked(site: &Public, reader: &Reader) -> bool {
 /// Lists that are offered, and those the reader is or was on.
 fn is_shown(site: &Public, on: &StandingOn) -> bool {
     on.status.is_some() || site.app.config.offered_lists().any(|slug| slug == on.slug)
+}
+
+/// Whether the author promises a digest of the month.
+fn has_digest(site: &Public, on: &StandingOn) -> bool {
+    site.app.config.signup.monthly.contains(&on.slug)
+}
+
+/// Takes what she says of herself; gives what to tell her.
+async fn say(site: &Public, key: SubscriptionKey, form: &Form) -> Result<String, Fault> {
+    let values = form.named("field_");
+    let values: Vec<(String, String)> = values
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let tags: Vec<String> = form.all("tag").map(str::to_owned).collect();
+    Ok(match site.signups.say(key, &values, &tags).await? {
+        Ok(()) => "Saved.".to_owned(),
+        Err(wrong) => format!("{wrong} Nothing was changed."),
+    })
 }
 
 /// Takes the boxes of the lists, and how often.
@@ -238,7 +290,10 @@ async fn choose(
         }
     }
     if let frequency @ ("every" | "monthly") = form.get("frequency") {
-        store.set_frequency(key, frequency).await?;
+        let each = reader.standings.iter();
+        let may = each.filter(|on| frequency == "every" || has_digest(site, on));
+        let may: Vec<ListId> = may.map(|on| ListId(on.list_id)).collect();
+        store.set_frequency(key, frequency, &may).await?;
     }
     if !asked.is_empty() {
         let revision = &site.site.confirm_revision;

@@ -17,8 +17,8 @@ use crate::id::{SubscriberId, SubscriptionKey};
 use crate::import::export;
 use crate::store::proofs::{Act, Proven, Wish};
 
-/// How long a mailed link works since its mail went out, and until when another is not mailed: whoever asks again has one
-/// in her mailbox, or on its way there.
+/// How long a mailed link works since its mail went out, and until when another is not mailed: whoever asks again has
+/// one in her mailbox, or on its way there.
 const LIFE: Duration = Duration::from_secs(86_400);
 
 /// Asked for, and told in the same words whether or not a mail goes out.

@@ -72,11 +72,19 @@ pub fn deadline(
     }
 }
 
+/// What the author asks for and is not there.
+const NOT_HERE: (&str, &str) = (
+    "Not here",
+    "There is nothing of this name or number: it may have been erased or taken away since the page that led here was made.",
+);
+
 /// What [`finish`] needs to know.
 #[derive(Clone)]
 pub struct Finish {
     pages: Pages,
     https: bool,
+    /// The template of a fault, and whether it is the author's.
+    author: bool,
 }
 
 impl Finish {
@@ -85,6 +93,15 @@ impl Finish {
         Finish {
             pages,
             https: config.publication.url.starts_with("https:"),
+            author: false,
+        }
+    }
+
+    /// The same for the author's site.
+    pub fn of_the_author(self) -> Finish {
+        Finish {
+            author: true,
+            ..self
         }
     }
 }
@@ -94,8 +111,17 @@ pub async fn finish(State(finish): State<Finish>, request: Request, next: Next) 
     let head = request.method() == Method::HEAD;
     let mut response = next.run(request).await;
     if let Some(&fault) = response.extensions().get::<Fault>() {
-        let (title, text) = fault.words();
-        let page = finish.pages.render("fault.html", context! { title, text });
+        let (title, text) = match (finish.author, fault) {
+            (true, Fault::NotFound) => NOT_HERE,
+            _ => fault.words(),
+        };
+        let template = match finish.author {
+            true => "fault_author.html",
+            false => "fault.html",
+        };
+        let page = finish
+            .pages
+            .render(template, context! { title, text, navigation => false });
         let mut shown = page.into_response();
         if head {
             *shown.body_mut() = axum::body::Body::empty();

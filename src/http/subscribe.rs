@@ -37,7 +37,7 @@ pub async fn page(
     State(site): State<Arc<Public>>,
     Extension(client): Extension<Client>,
 ) -> Result<Response, Fault> {
-    form_page(&site, client, &Submission::default(), "").await
+    form_page(&site, client, &Submission::default(), ("", "")).await
 }
 
 /// `POST /`: a form on another site; the address stands in ours, and nothing has happened yet.
@@ -46,7 +46,7 @@ pub async fn begin(
     Extension(client): Extension<Client>,
     form: Form,
 ) -> Result<Response, Fault> {
-    form_page(&site, client, &submission(&form), "").await
+    form_page(&site, client, &submission(&form), ("", "")).await
 }
 
 /// `GET /subscribe/form`: a form for programs.
@@ -68,8 +68,8 @@ pub async fn embed(
     let values = context! {
         action,
         lists => lists(&offer, &[]),
-        fields => fields(&offer, &[]),
-        tags => tags(&offer, &[]),
+        fields => form_fields(&offer.fields, &[], SHOWN),
+        tags => form_tags(&offer.tags, &[]),
     };
     let snippet = site.pages.text("snippet.html", values);
     let snippet = snippet.ok_or(Fault::Broken)?;
@@ -101,8 +101,8 @@ async fn taken(
         Answer::Received => ("received", String::new()),
         Answer::Unproven => (
             "again",
-            "Many sign up at this moment, so your browser is asked for a little work. \
-             Please press the button once more."
+            "Many sign up at this moment, so your browser is asked for a little work first. Please press the \
+             button once more; without JavaScript, come back in some hours."
                 .to_owned(),
         ),
         Answer::Stale => (
@@ -139,8 +139,8 @@ async fn taken(
             site.pages
                 .render("received.html", context! { remind, window })
         }
-        Answer::Closed => form_page(site, client, &Submission::default(), "").await?,
-        _ => form_page(site, client, &submission, &notice).await?,
+        Answer::Closed => form_page(site, client, &Submission::default(), ("", "")).await?,
+        _ => form_page(site, client, &submission, (&notice, name)).await?,
     };
     Ok((status, page).into_response())
 }
@@ -200,20 +200,24 @@ fn lists(offer: &Offer, chosen: &[String]) -> Vec<Value> {
 }
 
 /// The tags for a template, with what was chosen.
-fn tags(offer: &Offer, chosen: &[String]) -> Vec<Value> {
+pub(super) fn form_tags(asked: &[AskedTag], chosen: &[String]) -> Vec<Value> {
     let tag = |tag: &AskedTag| {
         let on = chosen.contains(&tag.name);
         context! { name => tag.name.as_str(), label => tag.label.as_str(), on }
     };
-    offer.tags.iter().map(tag).collect()
+    asked.iter().map(tag).collect()
 }
 
-/// The fields for a template, with what was typed.
-fn fields(offer: &Offer, typed: &[(String, String)]) -> Vec<Value> {
+/// The fields for a template, with what was typed, cut to so many characters.
+pub(super) fn form_fields(
+    asked: &[AskedField],
+    typed: &[(String, String)],
+    limit: usize,
+) -> Vec<Value> {
     let field = |field: &AskedField| {
         let typed = typed.iter().find(|(name, _)| *name == field.name);
         let value = typed.map_or("", |(_, value)| value);
-        let value: String = value.chars().take(SHOWN).collect();
+        let value: String = value.chars().take(limit).collect();
         let kind = match field.kind {
             FieldKind::Text => "text",
             FieldKind::Number => "number",
@@ -222,14 +226,14 @@ fn fields(offer: &Offer, typed: &[(String, String)]) -> Vec<Value> {
         };
         context! { name => format!("field_{}", field.name), label => field.label.as_str(), kind, value }
     };
-    offer.fields.iter().map(field).collect()
+    asked.iter().map(field).collect()
 }
 
 async fn form_page(
     site: &Public,
     client: Client,
     typed: &Submission,
-    notice: &str,
+    (notice, about): (&str, &str),
 ) -> Result<Response, Fault> {
     let address: String = typed.address.chars().take(SHOWN).collect();
     let form = site.signups.form(client.0).await?;
@@ -243,9 +247,10 @@ async fn form_page(
             bits => form.bits,
             address,
             notice,
+            wrong => about == "address",
             lists => lists(&form.offer, &typed.lists),
-            fields => fields(&form.offer, &typed.values),
-            tags => tags(&form.offer, &typed.tags),
+            fields => form_fields(&form.offer.fields, &typed.values, SHOWN),
+            tags => form_tags(&form.offer.tags, &typed.tags),
             sample => sample.map(|issue| context! { slug => issue.slug, title => issue.title }),
         },
     );

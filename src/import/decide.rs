@@ -25,6 +25,8 @@ pub struct Tally {
     pub confirmed: u64,
     pub updated: u64,
     pub known: u64,
+    /// Of the known and updated: pending before and after, though the file says that they joined.
+    pub waiting: u64,
     /// Left, as the file says, and so here: nobody whom this list mailed.
     pub left: u64,
     /// Readers of this list whom the file takes off it.
@@ -45,6 +47,7 @@ impl Tally {
         self.confirmed += other.confirmed;
         self.updated += other.updated;
         self.known += other.known;
+        self.waiting += other.waiting;
         self.left += other.left;
         self.taken_off += other.taken_off;
         self.barred += other.barred;
@@ -172,6 +175,8 @@ pub fn decide(
                 if vouches(terms, held) {
                     changes.vouched.push(held.key);
                 }
+                let waits = held.status == Status::Pending && row.standing == Standing::Joined;
+                tally.waiting += u64::from(waits);
                 match updated {
                     true => tally.updated += 1,
                     false => tally.known += 1,

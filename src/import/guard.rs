@@ -1,8 +1,8 @@
 //! What an import would take from its list, before it takes anything.
 //!
 //! Promises: an import that ends the mail of more than one reader in twenty is not begun, but for five who are not half
-//! of the list, unless whoever imports said that the file means it: a column that means something else takes a whole list off. Leaves what a row means to
-//! `decide`.
+//! of the list, unless whoever imports said that the file means it: a column that means something else takes a whole
+//! list off. Leaves what a row means to `decide`.
 
 use anyhow::{Context, ensure};
 use tokio::sync::mpsc;

@@ -138,13 +138,13 @@ impl CopyRecord {
         notation: Option<&Notation>,
     ) -> Cow<'a, str> {
         let value = match name {
-            "email" => self.to.as_str(),
-            "name" => &self.name,
-            _ => self.fields.get(name).map_or("", String::as_str),
+            "email" => self.to.shown(),
+            "name" => Cow::Borrowed(self.name.as_str()),
+            _ => Cow::Borrowed(self.fields.get(name).map_or("", String::as_str)),
         };
-        match (one_line(value), notation) {
+        match (one_line(&value), notation) {
             (line, _) if line.is_empty() => Cow::Borrowed(default),
-            (_, None) => Cow::Borrowed(value),
+            (_, None) => value,
             (line, Some(notation)) => Cow::Owned(notation.write(&line).into_owned()),
         }
     }

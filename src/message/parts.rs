@@ -182,7 +182,11 @@ impl Filler {
                 context,
                 notation,
             } => {
-                let given = links.copy.value(name, default, notation.as_ref());
+                let given = match (name.as_str(), context) {
+                    // To programs, an address is what stands in the envelope.
+                    ("email", Context::Url) => links.copy.to.as_str().into(),
+                    _ => links.copy.value(name, default, notation.as_ref()),
+                };
                 context.escape(&given).into_owned()
             }
             Filler::Link { base, kind } => {

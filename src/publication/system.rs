@@ -12,12 +12,14 @@ use crate::publication::order::Order;
 use crate::publication::{Asked, Previewed, Publication, made};
 
 /// Each with what kind of mail it is.
-const MAILS: [(&str, Mail); 9] = [
+const MAILS: [(&str, Mail); 10] = [
     ("confirm", Mail::Confirm),
     // A second address is confirmed as the first one was.
     ("address", Mail::Confirm),
     // To the address that a reader gave up; its link takes that back.
     ("moved", Mail::Confirm),
+    // To the address from which one that was given up before takes the mail back: nothing is to be done there.
+    ("back", Mail::Goodbye),
     // Of what her page alone does not do: its link is passed on with her mails.
     ("data", Mail::Confirm),
     ("erase", Mail::Confirm),

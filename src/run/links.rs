@@ -62,6 +62,11 @@ pub async fn fix(
     Ok(old.clone())
 }
 
+/// The audit's words for a correction.
+pub fn corrected(old: &str, new: &str) -> String {
+    format!("corrected a link from {old} to {}", new.trim())
+}
+
 /// The address as it is kept, if it is one to send readers to.
 fn target(text: &str) -> anyhow::Result<String> {
     let wrong = || {

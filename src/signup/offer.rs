@@ -130,13 +130,66 @@ impl Asked {
             if offer.lists.len() > 1 && form.asked_lists {
                 return Err("Please choose at least one of the lists.".to_owned());
             }
+            // One that names what is not offered any more must not come to another list in silence.
+            if !form.lists.is_empty() {
+                return Err(
+                    "The list that this form is for is not offered any more. Press the button once more for what is."
+                        .to_owned(),
+                );
+            }
             // A form that did not ask means the publication's own list, which is offered first.
             lists.extend(offer.lists.first().map(|list| list.id));
         }
+        let mut typed = self.answers(&form.values, &form.tags)?;
+        typed.lists = lists;
+        Ok(typed)
+    }
+
+    /// The questions that a reader's page asks, too.
+    pub(super) fn offer_of_herself(&self) -> Offer {
+        Offer {
+            lists: Vec::new(),
+            fields: self.fields.clone(),
+            tags: self.tags.clone(),
+        }
+    }
+
+    /// Whether it asks for the name.
+    pub(super) fn asks_name(&self) -> bool {
+        self.fields.iter().any(|asked| asked.name == NAME)
+    }
+
+    /// The declared fields that it asks for.
+    pub(super) fn declared(&self) -> Vec<String> {
+        let names = self.fields.iter().map(|asked| asked.name.clone());
+        names.filter(|name| name != NAME).collect()
+    }
+
+    /// A reader's values as they would be typed.
+    pub(super) fn typed(&self, name: &str, fields: &Fields) -> Vec<(String, String)> {
+        let value = |asked: &AskedField| {
+            let text = match asked.name.as_str() {
+                NAME => name.to_owned(),
+                declared => fields.text(declared).unwrap_or_default(),
+            };
+            // A box that is not ticked is not sent.
+            let unticked = asked.kind == FieldKind::Bool && text != "true";
+            let text = if unticked { String::new() } else { text };
+            (asked.name.clone(), text)
+        };
+        self.fields.iter().map(value).collect()
+    }
+
+    /// Reads values and tags, without any list; the error says what to do.
+    pub(super) fn answers(
+        &self,
+        values: &[(String, String)],
+        tags: &[String],
+    ) -> Result<Typed, String> {
         let mut name = String::new();
         let mut fields = Fields::default();
         for asked in &self.fields {
-            let typed = form.values.iter().find(|(field, _)| *field == asked.name);
+            let typed = values.iter().find(|(field, _)| *field == asked.name);
             let Some((_, text)) = typed else {
                 continue;
             };
@@ -156,13 +209,12 @@ impl Asked {
                 }
             }
         }
-        let tags = self.tags.iter();
-        let tags = tags.filter(|tag| form.tags.contains(&tag.name));
+        let chosen = self.tags.iter().filter(|tag| tags.contains(&tag.name));
         Ok(Typed {
             name,
             fields: fields.to_json(),
-            lists,
-            tags: tags.map(|tag| tag.name.clone()).collect(),
+            lists: Vec::new(),
+            tags: chosen.map(|tag| tag.name.clone()).collect(),
         })
     }
 }

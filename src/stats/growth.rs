@@ -1,8 +1,9 @@
 //! How a list grew, and what became of those who joined in one month.
 //!
 //! Promises: pure: quarter hours are put together to weeks, which begin on Monday, and to months, both of the
-//! publication's time zone, whichever that was when they were counted. Who left and came back has left in one week and joined in another, and a week that is over stays as it was; a month's readers are
-//! those who first joined in it. Whose address is suppressed has left, and so has who was erased. Readers whom an import
+//! publication's time zone, whichever that was when they were counted. Who left and came back has left in one week and
+//! joined in another, and a week that is over stays as it was; a month's readers are those who first joined in it. Whose
+//! address is suppressed has left, and so has who was erased. Readers whom an import
 //! brought joined when its file says they did; of whom it does not, they were imported and have not joined. Whoever left
 //! has left for some reason, if only that she gave none. Who clicks is told as far as clicks of the last issues name
 //! anybody.

@@ -5,10 +5,12 @@
 
 use serde::Serialize;
 
-use crate::stats::classes::Classes;
+use crate::stats::TestNumbers;
+use crate::stats::classes::{Classes, Known};
 use crate::stats::interval::Share;
 use crate::stats::tally::{Class, HOURS, Part, Tally, What};
 use crate::stats::uncounted::Uncounted;
+use crate::trial::Variant;
 
 /// Hours that are shown one by one: after two days hardly anything happens.
 pub const SHOWN: usize = 48;
@@ -30,6 +32,8 @@ pub struct Judged {
     /// Every click and every open.
     pub clicks: Classes,
     pub opens: Classes,
+    /// Every look at a copy's own page in a browser.
+    pub views: Classes,
     /// How much of all clicks and opens machines made.
     pub machine_clicks: Share,
     pub machine_opens: Share,
@@ -64,6 +68,11 @@ pub struct Hour {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Group {
     pub name: String,
+    /// The words of a subject of a test, and whether they won.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub won: bool,
     pub sent: i64,
     pub bounced: i64,
     /// Known where the provider tells of complaints.
@@ -91,9 +100,15 @@ pub struct LinkJudged {
 }
 
 impl LinkJudged {
-    /// Clicks of it, those of machines left out; none where they are not counted.
+    /// Clicks of readers; none where they are not counted.
     pub fn clicked(&self) -> Option<i64> {
-        Some(self.clicks.all()? - self.clicks.machine)
+        let clicks = &self.clicks;
+        match clicks.known {
+            Known::All => Some(clicks.readers()),
+            // Nobody knows which are theirs.
+            Known::NotMachines => clicks.all(),
+            Known::Nothing => None,
+        }
     }
 }
 
@@ -103,6 +118,7 @@ impl Judged {
         let classes = |what| Classes::read(tally, Part::Run, "", what);
         let (clickers, openers) = (classes(What::Clicked), classes(What::Opened));
         let (clicks, opens) = (classes(What::Clicks), classes(What::Opens));
+        let views = classes(What::Views);
         let nameless = |what| Classes::read(tally, Part::Nameless, "", what);
         let (openers, opens) = (
             openers.and(nameless(What::Opened)),
@@ -130,6 +146,7 @@ impl Judged {
             openers: openers.if_counted(told.opened),
             clicks: clicks.if_counted(told.clicked),
             opens: opens.if_counted(told.opened),
+            views: views.if_counted(told.opened),
             hours: hours(tally, told),
             providers: groups(tally, Part::Provider),
             devices: devices(tally, told),
@@ -153,9 +170,29 @@ impl Judged {
             self.opens.fill_up(counted.opens);
             self.opened = Share::of(counted.opened, self.opened.whole);
         }
+        self.views = Classes::default().if_counted(false);
         (self.machine_clicks, self.machine_opens) = (Share::default(), Share::default());
         self.nameless = true;
         self
+    }
+
+    /// Gives the subjects of a test their words, A before B before the rest.
+    pub fn name_subjects(&mut self, test: &TestNumbers) {
+        let winner = test.decided.then_some(test.decision.winner);
+        for group in &mut self.subjects {
+            let variant = [Variant::A, Variant::B]
+                .into_iter()
+                .find(|variant| variant.name() == group.name);
+            group.won = variant.is_some() && variant == winner;
+            group.subject = match variant.or(winner) {
+                Some(Variant::A) => Some(test.a.clone()),
+                Some(Variant::B) => Some(test.b.clone()),
+                None => None,
+            };
+        }
+        // `rest` comes behind the capitals.
+        self.subjects
+            .sort_by(|one, other| one.name.cmp(&other.name));
     }
 
     /// Judged numbers of one link of a run that was sent to so many. A link that stands in parts for `some` readers
@@ -235,6 +272,8 @@ fn groups(tally: &Tally, part: Part) -> Vec<Group> {
         let uncounted = Uncounted::read(tally, part, name);
         Group {
             name: name.to_owned(),
+            subject: None,
+            won: false,
             sent,
             bounced: tally.get(part, name, What::Bounced),
             complained: tally.get(part, name, What::Complained),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::stats::interval::{Interval, Share, WIDTH};
+use crate::stats::interval::{Interval, Share, WIDTH, percent};
 
 /// Earlier issues that are compared with.
 pub const ISSUES: u32 = 8;
@@ -72,6 +72,31 @@ impl Usual {
             band,
             ..self
         }
+    }
+}
+
+/// A share of the first hours since each reader got her copy, and how it stands to those of the issues before it in theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Aged {
+    pub hours: i64,
+    pub share: Share,
+    pub usual: Usual,
+}
+
+impl Aged {
+    /// In words; none where there is not enough to compare.
+    pub fn words(&self) -> Option<String> {
+        let (share, band) = (self.share.interval?, self.usual.band?);
+        let hours = match self.hours {
+            1 => "hour".to_owned(),
+            hours => format!("{hours} hours"),
+        };
+        Some(format!(
+            "in the first {hours} {}, and {} on average: {}",
+            percent(share.share),
+            percent(band.mean),
+            self.usual.standing.words()
+        ))
     }
 }
 

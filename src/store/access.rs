@@ -63,14 +63,16 @@ impl Store {
         })
     }
 
-    /// Turns the second factor on with this salt, the codes up to `step` being used up, or off.
+    /// Turns the second factor on with this salt, the codes up to `step` being used up, or off, and ends every session:
+    /// whoever came in before by less than is asked from now on, or by a code that was lost, comes in anew.
     pub async fn set_admin_totp(&self, salt: Option<&str>, step: i64) -> Result<()> {
         transact!(self, conn => {
             sqlx::query("update admin_account set totp_salt = $1, totp_step = $2 where id = 1")
                 .bind(salt)
                 .bind(step)
-                .execute(conn)
+                .execute(&mut *conn)
                 .await?;
+            sqlx::query(END_ALL).bind(0_i64).execute(conn).await?;
         })
     }
 

@@ -79,6 +79,9 @@ pub struct Dossier {
     pub clicked_at: Option<i64>,
     pub departed_at: Option<i64>,
     pub complained_at: Option<i64>,
+    /// Who opened it and who clicked, as was judged: the name of a class.
+    pub opened: Option<String>,
+    pub clicked: Option<String>,
     pub failed_at: Option<i64>,
     pub stage: Option<String>,
     pub reason: Option<String>,
@@ -88,10 +91,12 @@ pub struct Dossier {
 const DOSSIER: &str = "
     select d.seq, d.subscriber_id, coalesce(m.address, u.address) as address, d.state, d.attempts,
         d.due_at, d.marked_at, d.settled_at, d.code, d.enhanced, d.reply, d.opened_at, d.clicked_at,
-        d.departed_at, d.complained_at, f.at as failed_at, f.stage, f.reason, f.dialogue
+        d.departed_at, d.complained_at, j.opened, j.clicked, f.at as failed_at, f.stage, f.reason,
+        f.dialogue
     from deliveries d
         left join subscribers u on u.id = d.subscriber_id
         left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
+        left join judged j on j.run_id = d.run_id and j.seq = d.seq
         left join failures f on f.run_id = d.run_id and f.seq = d.seq";
 
 impl Store {

@@ -1,11 +1,14 @@
 //! The address that a reader gave up for another one: told of it, with a link that takes the move back.
 //!
 //! Promises: whoever holds a forwarded mail does not take a reader's mail away unseen; the links in the mailbox that she
-//! gave up open her page no more, and end her mail as before; a file with her old address means her; of the address itself nothing is kept longer than the link works. Leaves the move to `moves`.
+//! gave up open her page no more, and end her mail as before; a file with her old address means her; of the address
+//! itself nothing is kept longer than the link works; who takes a move back takes back those after it, too. Leaves the
+//! move to `moves`.
 
 use crate::clock::Timestamp;
-use crate::id::SubscriptionKey;
+use crate::id::{SubscriberId, SubscriptionKey};
 use crate::store::consents::note_consent;
+use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
 use crate::store::{Result, Store};
 
 /// The mail to the address that is given up.
@@ -105,6 +108,26 @@ impl Store {
         })
     }
 
+    /// What the link to a reader's page holds in mails of now: of her who moved by the link under `key`, or took a move
+    /// back by it.
+    pub async fn manage_key_by(&self, key: i64) -> Result<Option<SubscriptionKey>> {
+        read!(self, conn => {
+            let found: Option<i64> = sqlx::query_scalar(
+                "select coalesce(n.manage_key, n.key) from subscriptions n
+                 where n.subscriber_id in (
+                     select subscriber_id from address_changes where key = $1
+                     union select subscriber_id from former_addresses where key = $1
+                 )
+                 order by case when n.status in ('confirmed', 'paused') then 0 else 1 end, n.list_id
+                 limit 1",
+            )
+            .bind(key)
+            .fetch_optional(conn)
+            .await?;
+            Ok(found.map(SubscriptionKey))
+        })
+    }
+
     /// What the link to a reader's page opens that holds `key`.
     pub async fn opened_by(&self, key: SubscriptionKey) -> Result<Option<Opens>> {
         let found: Option<(i64, i64)> = read!(self, conn => {
@@ -124,16 +147,17 @@ impl Store {
     }
 
     /// Gives the reader the address back that was given up, whose canonical form is given, and the links to her page
-    /// other keys by `fresh`; doing it again is fine. False when the link is too old, or the address has been suppressed or taken by someone meanwhile. A wish for yet
-    /// another address goes with it.
+    /// other keys by `told.key`; doing it again is fine. False when the link is too old, or the address has been
+    /// suppressed or taken by someone meanwhile. A wish for yet another address goes with it, and so do the links that
+    /// went to addresses given up after this one. The address that it is taken from is told, by a mail without a link.
     pub async fn take_back(
         &self,
         key: i64,
         canonical: &str,
-        fresh: i64,
+        told: &Told<'_>,
         at: Timestamp,
     ) -> Result<bool> {
-        let done = again!(self.try_take_back(key, canonical, fresh, at).await);
+        let done = again!(self.try_take_back(key, canonical, told, at).await);
         match done {
             // Somebody else came under this address since.
             Err(error) if error.is_duplicate() => Ok(false),
@@ -145,10 +169,21 @@ impl Store {
         &self,
         key: i64,
         canonical: &str,
-        fresh: i64,
+        told: &Told<'_>,
         at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
+            // The write takes the reader's row, so that it is the address she has now that is told.
+            let from: Option<(String, Vec<u8>)> = sqlx::query_as(
+                "update subscribers set hash = hash
+                 where id = (
+                     select subscriber_id from former_addresses where key = $1 and address is not null
+                 )
+                 returning address, hash",
+            )
+            .bind(key)
+            .fetch_optional(&mut *conn)
+            .await?;
             let back: Option<i64> = sqlx::query_scalar(
                 "update subscribers
                  set address = f.address, canonical = $2, hash = f.hash
@@ -161,13 +196,39 @@ impl Store {
             .bind(canonical)
             .fetch_optional(&mut *conn)
             .await?;
-            if let Some(subscriber) = back {
-                sqlx::query(RENEW_LINKS).bind(subscriber).bind(fresh).execute(&mut *conn).await?;
+            // Invariant: what came after the move that she disowns was none of hers, so that no link of it takes her
+            // mail away again, however late it is pressed.
+            let after = sqlx::query(
+                "delete from former_addresses
+                 where subscriber_id = $1 and key <> $2
+                   and at >= (select f.at from former_addresses f where f.key = $2)",
+            );
+            if let (Some(subscriber), Some((address, hash))) = (back, from) {
+                after.bind(subscriber).bind(key).execute(&mut *conn).await?;
+                sqlx::query(RENEW_LINKS).bind(subscriber).bind(told.key).execute(&mut *conn).await?;
                 note_consent!(conn, subscriber, 0_i64, "address", at);
                 sqlx::query("delete from address_changes where subscriber_id = $1")
                     .bind(subscriber)
                     .execute(&mut *conn)
                     .await?;
+                // None to an address that is hers again already, and none where mail is not wanted.
+                let silent: i64 = sqlx::query_scalar(
+                    "select (select count(*) from suppressions where hash = $1)
+                          + (select count(*) from subscribers where id = $2 and hash = $1)",
+                )
+                .bind(hash)
+                .bind(subscriber)
+                .fetch_one(&mut *conn)
+                .await?;
+                let mail = NewSystemMail {
+                    kind: "confirm",
+                    revision: told.revision,
+                    subscriber: SubscriberId(0),
+                    address: Some(&address),
+                    list: None,
+                    data: "{}",
+                };
+                enqueue_system_mail!(conn, i64::from(silent == 0), &mail, at.0);
             }
             back.is_some()
         })

@@ -160,6 +160,19 @@ const RETURN: &str = "
       )
     returning list_id, subscriber_id";
 
+/// Takes back what the author did by hand, not before `$2`; nobody who never confirmed is made a reader by it, and nobody
+/// comes back who left herself or is suppressed.
+const PUT_BACK: &str = "
+    update subscriptions
+    set status = case when paused_until > $3 then 'paused' else 'confirmed' end, left_at = null,
+        left_why = null, returned_at = $3, paused_until = case when paused_until > $3 then paused_until end
+    where key = $1 and status = 'unsubscribed' and left_why = 'author' and left_at >= $2
+      and confirmed_at is not null
+      and not exists (
+          select 1 from suppressions x join subscribers s on s.hash = x.hash
+          where s.id = subscriptions.subscriber_id
+      )";
+
 impl Store {
     /// Ends the subscription `key` and takes its queued deliveries. True if the status changed; an
     /// unknown key and one that had left before give false.
@@ -170,6 +183,34 @@ impl Store {
     /// As [`Store::leave`], by the author's hand: the list's journal says so.
     pub async fn take_off(&self, key: SubscriptionKey, at: Timestamp) -> Result<bool> {
         again!(self.try_leave(key, Some("author"), at).await)
+    }
+
+    /// Takes [`Store::take_off`] back, unless it was before `since`. Mail that was taken stays taken. True if the reader is
+    /// back by this call.
+    pub async fn put_back(
+        &self,
+        key: SubscriptionKey,
+        since: Timestamp,
+        at: Timestamp,
+    ) -> Result<bool> {
+        again!(self.try_put_back(key, since, at).await)
+    }
+
+    async fn try_put_back(
+        &self,
+        key: SubscriptionKey,
+        since: Timestamp,
+        at: Timestamp,
+    ) -> Result<bool> {
+        transact!(self, conn => {
+            let back = sqlx::query(PUT_BACK)
+                .bind(key.0)
+                .bind(since.0)
+                .bind(at.0)
+                .execute(conn)
+                .await?;
+            back.rows_affected() == 1
+        })
     }
 
     async fn try_leave(

@@ -1,6 +1,7 @@
-//! Another address for a reader: wished for behind her link, and hers once the new one says so.
+//! Another address for a reader: wished for behind her link, and hers once the new one says so, or given her by the author
+//! whom she asked.
 //!
-//! Promises: an address is changed only by a link that went to the new one; asking for one says nothing about who has
+//! Promises: by a reader's page an address is changed only by a link that went to the new one; asking for one says nothing about who has
 //! it, nor whether it was mailed lately; what came of no wish is forgotten with its link; the address that was given up
 //! is told, and its links open her page no more. Leaves what is kept of that one to `former`.
 
@@ -30,6 +31,18 @@ pub struct Move<'a> {
     pub per_hour: u32,
     /// Revision of the compiled mail.
     pub revision: &'a str,
+    pub at: Timestamp,
+}
+
+/// Another address that the author gives a reader.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed<'a> {
+    pub reader: SubscriberId,
+    /// Random.
+    pub key: i64,
+    pub address: &'a str,
+    pub canonical: &'a str,
+    pub hash: [u8; 32],
     pub at: Timestamp,
 }
 
@@ -158,6 +171,28 @@ impl Store {
             };
             enqueue_system_mail!(conn, wanted, &mail, wish.at.0);
             wanted == 1
+        })
+    }
+
+    /// Notes an address that the author gives a reader, as if she had wished for it, and mails nobody;
+    /// [`Store::finish_move`] makes it hers. What she wished for herself is forgotten.
+    pub async fn place_move(&self, placed: &Placed<'_>) -> Result<()> {
+        transact!(self, conn => {
+            sqlx::query(
+                "insert into address_changes (key, subscriber_id, address, canonical, hash, at)
+                 values ($1, $2, $3, $4, $5, $6)
+                 on conflict (subscriber_id) do update
+                 set key = excluded.key, address = excluded.address, canonical = excluded.canonical,
+                     hash = excluded.hash, at = excluded.at",
+            )
+            .bind(placed.key)
+            .bind(placed.reader.0)
+            .bind(placed.address)
+            .bind(placed.canonical)
+            .bind(&placed.hash[..])
+            .bind(placed.at.0)
+            .execute(conn)
+            .await?;
         })
     }
 

@@ -11,7 +11,7 @@ use crate::event::{Event, EventKind, Evidence};
 use crate::id::{DeliveryKey, ListId, RunId, SubscriberId, SubscriptionKey};
 use crate::store::blocks::apply_moves;
 use crate::store::consents::note_consent;
-use crate::store::events::{ADD_EVENTS, event_rows, take_event_ids};
+use crate::store::events::{ADD_EVENTS, event_rows, json, take_event_ids};
 use crate::store::leave::take_queued;
 use crate::store::{Result, Store};
 use crate::subscriber::Status;
@@ -51,6 +51,11 @@ impl StandingOn {
     /// Whether the reader is on the list, resting or not.
     pub fn is_on(&self) -> bool {
         self.status.is_some_and(Status::is_on)
+    }
+
+    /// Whether she wants the digest of the month alone.
+    pub fn is_monthly(&self) -> bool {
+        self.frequency == "monthly"
     }
 }
 
@@ -277,16 +282,23 @@ impl Store {
         })
     }
 
-    /// How often the reader behind `key` wants mail: `every` issue, or the `monthly` ones.
-    pub async fn set_frequency(&self, key: SubscriptionKey, frequency: &str) -> Result<()> {
+    /// How often the reader behind `key` wants mail of these lists: `every` issue, or the `monthly` ones.
+    pub async fn set_frequency(
+        &self,
+        key: SubscriptionKey,
+        frequency: &str,
+        lists: &[ListId],
+    ) -> Result<()> {
         transact!(self, conn => {
-            sqlx::query(
+            sqlx::query(self.sql(
                 "update subscriptions set frequency = $2
                  where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
+                   and list_id in (select cast(value as bigint) from json_each($3))
                    and frequency <> $2",
-            )
+            ))
             .bind(key.0)
             .bind(frequency)
+            .bind(json(lists.iter()))
             .execute(conn)
             .await?;
         })

@@ -52,10 +52,22 @@ pub struct Joined {
     pub created_at: i64,
     pub confirmed_at: Option<i64>,
     pub left_at: Option<i64>,
+    /// `author` where the author took her off.
+    pub left_why: Option<String>,
     pub paused_until: Option<i64>,
     pub frequency: String,
     pub reason: Option<String>,
     pub words: Option<String>,
+}
+
+/// Why somebody left.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Leaver {
+    pub at: i64,
+    pub reason: String,
+    pub words: String,
+    pub id: i64,
+    pub address: String,
 }
 
 /// What she agreed to or took back.
@@ -84,6 +96,9 @@ pub struct Got {
     pub clicked_at: Option<i64>,
     pub departed_at: Option<i64>,
     pub complained_at: Option<i64>,
+    /// Who opened it and who clicked, as was judged: the name of a class.
+    pub opened: Option<String>,
+    pub clicked: Option<String>,
 }
 
 /// Something that happened with one of her deliveries.
@@ -91,8 +106,8 @@ pub struct Got {
 pub struct Happened {
     pub at: i64,
     pub kind: String,
-    pub run_id: i64,
-    pub seq: i64,
+    /// Of a click.
+    pub link: Option<i64>,
     /// Where the link led, for a click.
     pub url: Option<String>,
     pub evidence: String,
@@ -197,6 +212,21 @@ impl Store {
         })
     }
 
+    /// Gives a reader another name and other fields; false where she is not as she was `kept`.
+    pub async fn amend_reader(&self, kept: &Kept, name: &str, fields: &str) -> Result<bool> {
+        transact!(self, conn => {
+            let done = sqlx::query(AMEND)
+                .bind(kept.id)
+                .bind(&kept.name)
+                .bind(&kept.fields)
+                .bind(name)
+                .bind(fields)
+                .execute(conn)
+                .await?;
+            done.rows_affected() == 1
+        })
+    }
+
     /// Her subscriptions, in the order of the lists, with why she left.
     pub async fn joined(&self, reader: SubscriberId) -> Result<Vec<Joined>> {
         read!(self, conn => {
@@ -236,7 +266,19 @@ impl Store {
         })
     }
 
-    /// The newest `limit` events of one delivery.
+    /// The last `limit` readers who said why they left a list.
+    pub async fn leavers(&self, list: ListId, limit: u32) -> Result<Vec<Leaver>> {
+        read!(self, conn => {
+            let found = sqlx::query_as(LEAVERS)
+                .bind(list.0)
+                .bind(i64::from(limit))
+                .fetch_all(conn)
+                .await?;
+            Ok(found)
+        })
+    }
+
+    /// The first `limit` events of one delivery, as they came.
     pub async fn events_of(&self, delivery: DeliveryKey, limit: u32) -> Result<Vec<Happened>> {
         read!(self, conn => {
             let found = sqlx::query_as(EVENTS)
@@ -249,6 +291,13 @@ impl Store {
         })
     }
 }
+
+/// By time: of a list, those who said why they left it.
+pub const LEAVERS: &str = "
+    select w.at, w.reason, w.words, u.id, u.address from leave_reasons w
+        cross join subscriptions n
+        cross join subscribers u
+    where n.key = w.subscription and u.id = n.subscriber_id and n.list_id = $1 and n.status = 'unsubscribed' order by w.at desc limit $2";
 
 /// The words with a capital in front of each.
 fn capital(words: &str) -> String {
@@ -301,6 +350,10 @@ const STANDINGS: &str = "
     where n.subscriber_id in (select cast(value as bigint) from json_each($1))
     order by n.subscriber_id, n.list_id";
 
+/// As long as she is as she was.
+pub const AMEND: &str = "
+    update subscribers set name = $4, fields = $5 where id = $1 and name = $2 and fields = $3";
+
 /// By key.
 pub const READER: &str = "
     select id, address, canonical, name, fields, created_at, tracking
@@ -309,7 +362,7 @@ pub const READER: &str = "
 /// By reader.
 pub const JOINED: &str = "
     select n.key, l.slug as list, l.title, n.status, n.source, n.created_at, n.confirmed_at, n.left_at,
-        n.paused_until, n.frequency, r.reason, r.words
+        n.left_why, n.paused_until, n.frequency, r.reason, r.words
     from subscriptions n
         join lists l on l.id = n.list_id
         left join leave_reasons r on r.subscription = n.key
@@ -330,19 +383,20 @@ pub const CONSENTS: &str = "
 /// By reader, in the order of runs.
 pub const DELIVERIES: &str = "
     select d.run_id, d.seq, r.title, m.kind, d.state, d.attempts, d.due_at, d.settled_at, d.opened_at,
-        d.clicked_at, d.departed_at, d.complained_at
+        d.clicked_at, d.departed_at, d.complained_at, j.opened, j.clicked
     from deliveries d
         join runs r on r.id = d.run_id
+        left join judged j on j.run_id = d.run_id and j.seq = d.seq
         left join system_mails m on m.run_id = d.run_id and m.seq = d.seq
     where d.subscriber_id = $1 and (d.run_id, d.seq) < ($2, $3)
     order by d.run_id desc, d.seq desc limit $4";
 
 /// By delivery.
 pub const EVENTS: &str = "
-    select e.at, e.kind, x.run_id, x.seq, k.url, e.evidence, x.after
+    select e.at, e.kind, e.link, k.url, e.evidence, x.after
     from delivery_events x
         join events e on e.id = x.event_id
         join runs r on r.id = x.run_id
         left join system_mails m on m.run_id = x.run_id and m.seq = x.seq
         left join links k on k.revision = coalesce(m.revision, r.revision) and k.link = e.link
-    where x.run_id = $1 and x.seq = $2 order by x.event_id desc limit $3";
+    where x.run_id = $1 and x.seq = $2 order by x.event_id limit $3";

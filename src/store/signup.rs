@@ -406,7 +406,7 @@ fn json<T: Serialize>(rows: &[T]) -> String {
 }
 
 /// The first hour from `now` on that has room for one more confirm mail.
-fn free_hour(taken: &[(i64, i64)], now: i64, per_hour: u32) -> Option<i64> {
+pub(crate) fn free_hour(taken: &[(i64, i64)], now: i64, per_hour: u32) -> Option<i64> {
     (now..now + HOURS_AHEAD).find(|hour| {
         let mails = taken.iter().find(|(taken, _)| taken == hour);
         mails.map_or(0, |&(_, mails)| mails) < i64::from(per_hour)

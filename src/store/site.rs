@@ -175,6 +175,22 @@ impl Store {
         })
     }
 
+    /// Titles of the other lists that the reader of this subscription gets, or rests on.
+    pub async fn other_titles(&self, key: SubscriptionKey) -> Result<Vec<String>> {
+        read!(self, conn => {
+            let titles = sqlx::query_scalar(
+                "select l.title from subscriptions o join lists l on l.id = o.list_id
+                 where o.subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
+                   and o.key <> $1 and o.status in ('confirmed', 'paused')
+                 order by l.id",
+            )
+            .bind(key.0)
+            .fetch_all(conn)
+            .await?;
+            Ok(titles)
+        })
+    }
+
     /// Commits something small: the database takes writes.
     pub async fn prove_writable(&self, at: Timestamp) -> Result<()> {
         self.set_meta("ready", &at.0.to_string()).await

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::delivery::Counts;
 use crate::id::RunId;
 use crate::stats::judged::LinkJudged;
-use crate::stats::{LinkNumbers, Rates, RunNumbers};
+use crate::stats::{Corrected, LinkNumbers, Rates, RunNumbers};
 use crate::status::RunStatus;
 use crate::store::{Result, Store};
 
@@ -115,6 +115,7 @@ impl Store {
 
     /// One run of an issue with its links.
     pub async fn run_in_numbers(&self, run: RunId) -> Result<Option<RunNumbers>> {
+        type Row = (i64, String, String, Option<String>, Option<i64>, i64, i64);
         read!(self, conn => {
             let row: Option<RunRow> =
                 sqlx::query_as(run_sums!("r.id = $1 group by r.id, l.title"))
@@ -124,8 +125,13 @@ impl Store {
             let Some(row) = row else {
                 return Ok(None);
             };
-            let links: Vec<(i64, String, String, i64, i64)> = sqlx::query_as(
-                "select k.link, k.name, k.url, coalesce(c.readers, 0), coalesce(c.clicks, 0)
+            let links: Vec<Row> = sqlx::query_as(
+                "select k.link, k.name, k.url,
+                     (select x.new_url from link_repairs x
+                      where x.revision = k.revision and x.link = k.link order by x.id desc limit 1),
+                     (select x.at from link_repairs x
+                      where x.revision = k.revision and x.link = k.link order by x.id desc limit 1),
+                     coalesce(c.readers, 0), coalesce(c.clicks, 0)
                  from runs r
                  join links k on k.revision = r.revision
                  left join link_counts c on c.run_id = r.id and c.link = k.link
@@ -135,13 +141,21 @@ impl Store {
             .fetch_all(&mut *conn)
             .await?;
             let mut numbers = numbers(row);
-            let each = links.into_iter().map(|(link, name, url, readers, clicks)| LinkNumbers {
-                link,
-                name,
-                url,
-                readers,
-                clicks,
-                judged: LinkJudged::default(),
+            let each = links.into_iter().map(|(link, name, sent, new, at, readers, clicks)| {
+                let new = new.filter(|new| *new != sent);
+                let corrected = new.is_some().then(|| Corrected {
+                    at: Timestamp(at.unwrap_or(0)),
+                    sent: sent.clone(),
+                });
+                LinkNumbers {
+                    link,
+                    name,
+                    url: new.unwrap_or(sent),
+                    corrected,
+                    readers,
+                    clicks,
+                    judged: LinkJudged::default(),
+                }
             });
             numbers.links = each.collect();
             Ok(Some(numbers))

@@ -123,7 +123,7 @@ impl Store {
     }
 
     /// Puts a goodbye to the reader who has left by the subscription `key` into the queue. False where
-    /// nobody may be mailed: the reader is gone, suppressed, or back again.
+    /// nobody may be mailed: the reader is gone, suppressed, back again, or on another list, whose mails come after it.
     ///
     /// It belongs to no list, because the list is what the reader has left.
     pub async fn enqueue_goodbye(
@@ -147,8 +147,11 @@ impl Store {
             let reader: Option<(i64, Vec<u8>)> = sqlx::query_as(
                 "update subscribers set hash = hash
                  where id in (
-                     select subscriber_id from subscriptions
-                     where key = $1 and status = 'unsubscribed'
+                     select n.subscriber_id from subscriptions n
+                     where n.key = $1 and n.status = 'unsubscribed' and not exists (
+                         select 1 from subscriptions o
+                         where o.subscriber_id = n.subscriber_id and o.status in ('confirmed', 'paused')
+                     )
                  )
                  returning id, hash",
             )

@@ -254,7 +254,8 @@ TESTS = [
 def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     # All of a life in some minutes: nobody waits a day between two mails.
-    with world(SIGNUP__ADDRESS_WINDOW="1s") as it, browser() as chromium:
+    settings = {"SIGNUP__ADDRESS_WINDOW": "1s", "SIGNUP__MONTHLY": LIST}
+    with world(**settings) as it, browser() as chromium:
         chromium.scripts(False)
         for test in TESTS:
             test(it, chromium)

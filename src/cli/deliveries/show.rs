@@ -13,8 +13,10 @@ use crate::cli::deliveries::is_deferred;
 use crate::cli::output::{pairs, print, print_json};
 use crate::clock::Timestamp;
 use crate::delivery::State;
+use crate::id::DeliveryKey;
+use crate::numbers::story::{Marks, Story, story};
 use crate::reply::reason::Reason;
-use crate::run::{self, why};
+use crate::run::{self, absent, why};
 use crate::store::failures::Dossier;
 use crate::store::runs::Run;
 use crate::terminal::plain;
@@ -49,16 +51,29 @@ impl Show {
             }
         };
         let run = run::find(app, issue).await?;
+        let mut absent = None;
         let found = match which.parse::<u32>() {
             Ok(seq) => app.store.delivery(run.id(), seq).await?,
             Err(_) => {
                 let address = EmailAddress::parse(which)
                     .with_context(|| format!("`{which}` is neither a number nor an address"))?;
                 let canonical = address.canonical();
-                app.store.delivery_to(run.id(), &canonical).await?
+                let found = app.store.delivery_to(run.id(), &canonical).await?;
+                if found.is_none() {
+                    absent = Some(absent::why(app, &run, &address).await?);
+                }
+                found
             }
         };
         let Some(dossier) = found else {
+            if let Some(why) = absent {
+                bail!(
+                    "`{}` got nothing by the run of `{}`: {}",
+                    plain(which),
+                    run.slug,
+                    plain(&why)
+                );
+            }
             bail!(
                 "the run of `{}` has no delivery `{}`; `pressrun deliveries {}` lists them",
                 run.slug,
@@ -71,15 +86,20 @@ impl Show {
             true => Some(why::why(app, &run).await?.sentence),
             false => None,
         };
+        let key = DeliveryKey {
+            run: run.id(),
+            seq: u32::try_from(dossier.seq).unwrap_or(u32::MAX),
+        };
+        let story = story(app, key, &Marks::from(&dossier)).await?;
         match self.json {
-            true => print_json(&as_json(&run, &dossier, why))?,
-            false => print(&as_text(&run, &dossier, why.as_deref()))?,
+            true => print_json(&as_json(&run, &dossier, &story, why))?,
+            false => print(&as_text(&run, &dossier, &story, why.as_deref()))?,
         }
         Ok(Exit::Done)
     }
 }
 
-fn as_text(run: &Run, dossier: &Dossier, why: Option<&str>) -> String {
+fn as_text(run: &Run, dossier: &Dossier, story: &Story, why: Option<&str>) -> String {
     let address = dossier.address.as_deref().unwrap_or("(erased)");
     let mut rows: Vec<(&str, String)> = vec![
         ("state", state(dossier)),
@@ -89,13 +109,15 @@ fn as_text(run: &Run, dossier: &Dossier, why: Option<&str>) -> String {
     let times = [
         ("marker taken", dossier.marked_at),
         ("settled", dossier.settled_at),
-        ("opened", dossier.opened_at),
-        ("clicked", dossier.clicked_at),
         ("left by it", dossier.departed_at),
         ("complained", dossier.complained_at),
     ];
     let known = times.into_iter().filter_map(|(name, at)| Some((name, at?)));
     rows.extend(known.map(|(name, at)| (name, time(at))));
+    for (name, reading) in [("opened", story.opened), ("clicked", story.clicked)] {
+        let words = reading.words(Timestamp::to_rfc3339);
+        rows.extend(words.map(|words| (name, words)));
+    }
     if let Some(reply) = answer(dossier) {
         rows.push(("last answer", reply));
     }
@@ -165,7 +187,7 @@ fn answer(dossier: &Dossier) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
-fn as_json(run: &Run, dossier: &Dossier, why: Option<String>) -> Value {
+fn as_json(run: &Run, dossier: &Dossier, story: &Story, why: Option<String>) -> Value {
     let at = |at: Option<i64>| at.map(time);
     let failure = dossier.reason.as_ref().map(|reason| {
         let dialogue = dossier.dialogue.as_deref().unwrap_or_default();
@@ -192,8 +214,11 @@ fn as_json(run: &Run, dossier: &Dossier, why: Option<String>) -> Value {
         "code": dossier.code,
         "enhanced": dossier.enhanced,
         "reply": dossier.reply,
-        "opened_at": at(dossier.opened_at),
-        "clicked_at": at(dossier.clicked_at),
+        // By a reader; who else did is named by its class.
+        "opened_at": at(story.opened.first().map(|at| at.0)),
+        "opened_by": story.opened.name(),
+        "clicked_at": at(story.clicked.first().map(|at| at.0)),
+        "clicked_by": story.clicked.name(),
         "departed_at": at(dossier.departed_at),
         "complained_at": at(dossier.complained_at),
         "failure": failure,

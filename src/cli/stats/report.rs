@@ -127,17 +127,31 @@ fn readers(report: &Report) -> String {
         "19 times of 20",
         if before > 0 { usually.as_str() } else { "" },
     ])];
-    for (name, share, usual) in [
-        ("clicked", &judged.clicked, &report.usual.clicked),
-        ("opened", &judged.opened, &report.usual.opened),
-        ("unsubscribed", &judged.departed, &report.usual.departed),
+    let against = &report.usual;
+    for (name, share, usual, so_far) in [
+        (
+            "clicked",
+            &judged.clicked,
+            &against.clicked,
+            against.clicked_so_far,
+        ),
+        (
+            "opened",
+            &judged.opened,
+            &against.opened,
+            against.opened_so_far,
+        ),
+        ("unsubscribed", &judged.departed, &against.departed, None),
     ] {
         let (said, range) = match share.interval {
             Some(interval) => (percent(interval.share), interval.range()),
             None if !share.told => ("not counted".to_owned(), String::new()),
             None => ("not enough data".to_owned(), String::new()),
         };
-        let usual = if before > 0 {
+        let so_far = so_far.and_then(|aged| aged.words());
+        let usual = if let Some(words) = so_far {
+            words
+        } else if before > 0 {
             usually_is(usual)
         } else {
             String::new()
@@ -206,6 +220,16 @@ fn machines(judged: &Judged) -> String {
             &format!(
                 "{} {name} in all, {machines} of them by machines{parts}",
                 grouped(classes.total())
+            ),
+        );
+    }
+    let views = judged.views.readers();
+    if views > 0 {
+        line(
+            &mut text,
+            &format!(
+                "{} looks at it in a browser, by its own link; who looked has opened it",
+                grouped(views)
             ),
         );
     }
@@ -280,11 +304,14 @@ fn links(report: &Report) -> String {
         vec![
             told(judged.readers.number()),
             judged.readers.percent().unwrap_or_else(|| "-".to_owned()),
-            told(judged.clicks.all()),
+            told(judged.clicked()),
             told(judged.clicks.machines()),
             format!("{} of {all}", link.link + 1),
             cut(&plain(&link.name), NAME),
-            cut(&plain(&link.url), URL),
+            match &link.corrected {
+                Some(_) => format!("{} (corrected)", cut(&plain(&link.url), URL)),
+                None => cut(&plain(&link.url), URL),
+            },
         ]
     }));
     format!("\n{}", columns(&rows, |place| place < 5))
@@ -307,7 +334,7 @@ fn groups(name: &str, groups: &[Group], nameless: bool) -> String {
     let kept = |text: String| if nameless { "-".to_owned() } else { text };
     rows.extend(groups.iter().map(|group| {
         vec![
-            plain(&group.name),
+            cut(&plain(&named(group)), URL),
             grouped(group.sent),
             grouped(group.bounced),
             grouped(group.complained),
@@ -317,6 +344,15 @@ fn groups(name: &str, groups: &[Group], nameless: bool) -> String {
         ]
     }));
     format!("\n{}", columns(&rows, |place| place > 0))
+}
+
+/// A group, with the words of a subject.
+fn named(group: &Group) -> String {
+    let won = if group.won { ", won" } else { "" };
+    match &group.subject {
+        Some(subject) => format!("{}{won}: {subject}", group.name),
+        None => group.name.clone(),
+    }
 }
 
 fn devices(judged: &Judged) -> String {

@@ -68,12 +68,13 @@ pub fn issue(report: &Report) -> String {
     }
     rows.classes("clicks", &judged.clicks);
     rows.classes("opens", &judged.opens);
+    rows.classes("views", &judged.views);
     for link in &run.links {
         let name = format!("{} {}", link.name, link.url);
         rows.share("link", &name, "clicked", &link.judged.readers);
         rows.number("link", &name, "place", link.link + 1);
         let clicks = &link.judged.clicks;
-        rows.told("link", &name, "clicks", clicks.all());
+        rows.told("link", &name, "clicks", link.judged.clicked());
         rows.told("link", &name, "clicks:machine", clicks.machines());
     }
     for hour in &judged.hours {

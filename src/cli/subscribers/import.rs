@@ -150,6 +150,7 @@ fn as_text(summary: &Summary) -> String {
     };
     let mut text = match summary.dry_run {
         true => format!("a dry run: nothing of `{file}`{whose} was written to `{list}`\n"),
+        false if summary.tally.added == 0 => format!("imported `{file}`{whose} into `{list}`\n"),
         false => format!(
             "imported `{file}`{whose} into `{list}` as {}\n",
             summary.status
@@ -180,6 +181,17 @@ fn as_text(summary: &Summary) -> String {
             true => "; `--status confirmed --consent \"how they agreed\"` confirms them\n",
             false => "\n",
         });
+    }
+    let waiting = summary.tally.waiting;
+    if waiting > 0 {
+        text.push_str(&format!(
+            "pending before this, and left so: {waiting}; `--status confirmed` beside `--consent` confirms them\n"
+        ));
+    }
+    if waiting + summary.tally.pending > 0 {
+        text.push_str(&format!(
+            "`pressrun subscribers ask --list {list}` mails those who are pending, once, whether they want it\n"
+        ));
     }
     if !summary.tables.is_empty() {
         let names = plain(&summary.tables.join("`, `"));

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::id::{ListId, SubscriberId, SubscriptionKey};
 use crate::store::preferences::StandingOn;
 use crate::store::readers::Consent;
-use crate::subscriber::{Subscriber, Subscription};
+use crate::subscriber::{Status, Subscriber, Subscription};
 use crate::terminal::plain;
 
 /// Consents shown: the newest.
@@ -98,7 +98,7 @@ pub(super) async fn run(app: &App, who: &Who, json: bool) -> anyhow::Result<Exit
     }
     match json {
         true => print_json(&dossier.as_json(address))?,
-        false => print(&dossier.as_text(address))?,
+        false => print(&dossier.as_text(address, app.clock.now()))?,
     }
     Ok(Exit::Done)
 }
@@ -108,13 +108,10 @@ impl Dossier {
         self.lists.get(&id).map_or("", String::as_str)
     }
 
-    /// Until when it rests, how often it is written to, and which import ended it.
+    /// How often it is written to, and which import ended it.
     fn particulars(&self, held: &Subscription) -> String {
         let mut said = String::new();
         let on = self.standings.iter().find(|on| on.list_id == held.list.0);
-        if let Some(until) = on.and_then(|on| on.paused_until) {
-            said.push_str(&format!(", rests until {}", Timestamp(until).to_rfc3339()));
-        }
         if on.is_some_and(|on| on.frequency == "monthly") {
             said.push_str(", once a month");
         }
@@ -124,7 +121,21 @@ impl Dossier {
         said
     }
 
-    fn as_text(&self, address: &EmailAddress) -> String {
+    /// The status, and how long a pause goes on: since when it does is not kept. One that is over is none, though
+    /// nobody has looked since.
+    fn status(&self, held: &Subscription, now: Timestamp) -> String {
+        let on = self.standings.iter().find(|on| on.list_id == held.list.0);
+        match (held.status, on.and_then(|on| on.paused_until)) {
+            (Status::Paused, Some(until)) if until <= now.0 => Status::Confirmed.name().to_owned(),
+            (Status::Paused, Some(until)) => {
+                format!("paused until {}, confirmed", Timestamp(until).to_rfc3339())
+            }
+            (Status::Paused, None) => "paused until she ends it, confirmed".to_owned(),
+            (status, _) => status.name().to_owned(),
+        }
+    }
+
+    fn as_text(&self, address: &EmailAddress, now: Timestamp) -> String {
         let mut rows: Vec<(&str, String)> = Vec::new();
         if let Some(reader) = &self.reader {
             rows.push(("name", reader.name.clone()));
@@ -142,7 +153,7 @@ impl Dossier {
         for subscription in &self.subscriptions {
             let since = subscription.left_at.or(subscription.confirmed_at);
             let since = since.unwrap_or(subscription.created_at).to_rfc3339();
-            let status = subscription.status.name();
+            let status = self.status(subscription, now);
             let mut line = format!("{status} since {since}, came by {}", subscription.source);
             line.push_str(&self.particulars(subscription));
             rows.push((self.list(subscription.list), line));

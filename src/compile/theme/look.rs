@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
+use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use crate::compile::theme::tokens::{
@@ -16,6 +17,7 @@ use crate::compile::theme::tokens::{
 use crate::diagnostic::{Diagnostic, Severity, Source, nearest};
 use crate::lint::contrast::Colour;
 
+mod said;
 #[cfg(test)]
 mod tests;
 
@@ -71,6 +73,9 @@ const STYLES: [&str; 41] = [
 /// One word of `[words]`: its key, and where it goes.
 type Word = (&'static str, fn(&mut Words) -> &mut String);
 
+/// The key that says in which language the theme's own words are.
+const LANGUAGE: &str = "language";
+
 const WORDS: [Word; 11] = [
     ("view", |words| &mut words.view),
     ("unsubscribe", |words| &mut words.unsubscribe),
@@ -94,10 +99,14 @@ pub struct Look {
     /// The same for languages written from right to left.
     pub(super) turned: BTreeMap<String, String>,
     pub words: Words,
+    /// The language of these words; English where the theme does not say.
+    pub(super) language: String,
+    /// What the theme says in other languages, by these: each word with its key.
+    pub(super) translated: BTreeMap<String, BTreeMap<&'static str, String>>,
 }
 
-/// What the theme says itself, in the publication's language; both parts of the mail use it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What the theme says itself; both parts of the mail use it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Words {
     /// "View in browser".
     pub view: String,
@@ -151,7 +160,7 @@ impl Look {
             reader.spaces(spaces, &mut look.tokens);
         }
         if let Some(words) = reader.section(root, "words") {
-            reader.words(words, &mut look.words);
+            reader.words(words, &mut look);
         } else if reader.found.is_empty() {
             let message = "the theme has no `[words]`";
             reader.tell(0..0, message.into(), None);
@@ -312,23 +321,6 @@ impl Reader<'_> {
                     let message = format!("`{name}` must be from \"{least}px\" to \"{most}px\"");
                     self.tell(value.span(), message, None);
                 }
-            }
-        }
-    }
-
-    fn words(&mut self, table: &DeTable<'_>, words: &mut Words) {
-        self.known(table, "a word of a theme", &WORDS.map(|(name, _)| name));
-        // Whoever misspelt one lacks another; telling both helps nobody.
-        let complete = self.found.is_empty();
-        for (name, place) in WORDS {
-            match table.get(name).map(|value| (value.span(), value.get_ref())) {
-                Some((_, DeValue::String(text))) => *place(words) = text.clone().into_owned(),
-                Some((span, _)) => self.tell(span, format!("`{name}` must be a text"), None),
-                None if complete => {
-                    let at = self.source.text.find("[words]").unwrap_or(0);
-                    self.tell(at..at + 7, format!("`[words]` lacks `{name}`"), None);
-                }
-                None => {}
             }
         }
     }

@@ -61,6 +61,24 @@ fn a_burst_is_judged_with_its_neighbours_and_its_company() {
             Rule::Reader,
         ]
     );
+    // An open that came well before is not the machine's, and hers are the clicks that come long after.
+    let scanned = [
+        seen(EventKind::Open, None, 54_000, &one),
+        click(0, 60_000, &other),
+        click(1, 60_400, &other),
+        click(2, 60_800, &other),
+        click(3, 61_200, &one),
+    ];
+    assert_eq!(
+        judge(&scanned),
+        [
+            Rule::Reader,
+            Rule::Burst,
+            Rule::Burst,
+            Rule::Burst,
+            Rule::Tabs
+        ]
+    );
     // Two links, however often, are a reader's tabs.
     let tabs = [
         click(0, 60_000, &one),
@@ -69,6 +87,48 @@ fn a_burst_is_judged_with_its_neighbours_and_its_company() {
         click(1, 60_300, &one),
     ];
     assert!(judge(&tabs).iter().all(|rule| *rule == Rule::Reader));
+}
+
+#[test]
+fn who_has_looked_at_the_mail_and_opens_some_links_in_tabs_is_a_reader() {
+    let one = reader();
+    let gmail = Evidence {
+        agent: "Firefox/11.0 (via ggpht.com GoogleImageProxy)".into(),
+        ..Evidence::default()
+    };
+    let apple = Evidence {
+        agent: "Mozilla/5.0".into(),
+        ..Evidence::default()
+    };
+    let tabs = |opened: Option<(i64, &Evidence)>, from: i64, links: u32| {
+        let opened = opened.map(|(at, by)| (at * 1000, by.clone()));
+        let mut events: Vec<Witness<'_>> = Vec::new();
+        if let Some((at, by)) = &opened {
+            events.push(seen(EventKind::Open, None, *at, by));
+        }
+        let open = events.len();
+        let at = |link: u32| from * 1000 + i64::from(link) * 700;
+        events.extend((0..links).map(|link| click(link, at(link), &one)));
+        // One more link, later.
+        events.push(click(9, from * 1000 + 20_000, &one));
+        let rules = judge(&events);
+        let burst = &rules[open..rules.len() - 1];
+        assert!(burst.iter().all(|rule| *rule == burst[0]), "{rules:?}");
+        (burst[0], rules[rules.len() - 1])
+    };
+    let hour = 3_600;
+    let (human, unsure) = ((Rule::Reader, Rule::Reader), (Rule::Tabs, Rule::Reader));
+    let machine = (Rule::Burst, Rule::Company);
+    assert_eq!(tabs(Some((hour - 15, &one)), hour, 3), human);
+    assert_eq!(tabs(Some((hour - 15, &gmail)), hour, 5), human);
+    // Apple's proxy has told of nobody who looked, and what comes with the pixel is no reader's.
+    assert_eq!(tabs(Some((hour - 15, &apple)), hour, 3), unsure);
+    assert_eq!(tabs(Some((hour - 2, &one)), hour, 3), unsure);
+    assert_eq!(tabs(None, hour, 3), unsure);
+    // In the first minutes it may be either, and without a look before it is a scanner; so are many links at any time.
+    assert_eq!(tabs(Some((45, &one)), 60, 3), unsure);
+    assert_eq!(tabs(None, 60, 3), machine);
+    assert_eq!(tabs(Some((hour - 15, &one)), hour, 8), machine);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::http::form::{Form, Tail, addresses};
 use crate::lists;
 use crate::message::copy::Values;
 use crate::publication;
-use crate::run::{self, guards, reschedule, test_copy};
+use crate::run::{self, guards, links, reschedule, test_copy};
 use crate::schedule;
 use crate::status::RunStatus;
 use crate::store::access::Session;
@@ -102,7 +102,7 @@ pub(super) async fn move_start(
     let zone = &app.config.publication.timezone;
     let start = match schedule::start(&text, zone, app.clock.now()) {
         Ok(start) => start,
-        Err(why) => return Ok(admin.refused("/issues", &path(&id), &anyhow!(why))),
+        Err(why) => return Ok(admin.refused_form("/issues", &path(&id), &anyhow!(why), &form)),
     };
     let what = format!("moved a run to {}", schedule::shown(start.at, &start.zone));
     // What hour was taken where the clocks skip it or strike it twice.
@@ -129,6 +129,27 @@ pub(super) async fn move_start(
     finish_at(&admin, &id, &to, work).await
 }
 
+/// `POST /runs/{id}/links`: leads the link `number` of the run to `url` from now on.
+pub(super) async fn correct(
+    State(admin): State<Arc<Admin>>,
+    Extension(session): Extension<Session>,
+    Tail(id): Tail,
+    form: Form,
+) -> Result<Response, Fault> {
+    let run = runs::find(&admin, &id).await?;
+    let number: usize = form.get("number").parse().map_err(|_| Fault::Form)?;
+    let url = form.get("url").trim();
+    let back = format!("/runs/{id}/clicks");
+    let old = match links::fix(&admin.app, &run, number, url, "the author's pages").await {
+        Ok(old) => old,
+        Err(why) => return Ok(admin.refused_form("/issues", &back, &why, &form)),
+    };
+    let about = format!("link {number} of {}", about(&run));
+    let what = links::corrected(&old, url);
+    admin.note(&session, &what, &about).await?;
+    Ok(Redirect::to(&back).into_response())
+}
+
 /// `POST /issues/{slug}/test`: test copies of the issue as it stands in the folder.
 pub(super) async fn test(
     State(admin): State<Arc<Admin>>,
@@ -140,7 +161,7 @@ pub(super) async fn test(
     let back = format!("/issues/{slug}");
     let to = match addresses(form.get("to")) {
         Ok(to) => to,
-        Err(why) => return Ok(admin.refused("/issues", &back, &why)),
+        Err(why) => return Ok(admin.refused_form("/issues", &back, &why, &form)),
     };
     let desk = Arc::clone(&admin);
     let work = async move {
@@ -152,7 +173,7 @@ pub(super) async fn test(
     let sent = tokio::spawn(work).await;
     match sent.context("the test copy broke").and_then(|sent| sent) {
         Ok(keys) => Ok(Redirect::to(&format!("{back}?tested={keys}")).into_response()),
-        Err(why) => Ok(admin.refused("/issues", &back, &why)),
+        Err(why) => Ok(admin.refused_form("/issues", &back, &why, &form)),
     }
 }
 

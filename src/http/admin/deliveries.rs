@@ -15,11 +15,12 @@ use minijinja::value::Serde;
 use crate::clock::Timestamp;
 use crate::delivery::State as DeliveryState;
 use crate::http::admin::Admin;
-use crate::http::admin::reader_view::{self, events};
+use crate::http::admin::reader_view::{self, events, readings};
 use crate::http::admin::wording::{label, minute};
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::DeliveryKey;
+use crate::numbers::story::{Marks, Story, story};
 use crate::reply::reason::Reason;
 use crate::run::again::{self, Again};
 use crate::store::failures::Dossier;
@@ -49,6 +50,7 @@ pub(super) async fn page(
     };
     let state = DeliveryState::parse(&dossier.state);
     let issue = run.kind == "issue";
+    let story = story(&admin.app, key, &Marks::from(&dossier)).await?;
     let values = context! {
         key => key.to_string(),
         run => issue.then_some(run.id),
@@ -57,9 +59,9 @@ pub(super) async fn page(
         address => dossier.address.clone(),
         state => dossier.state.clone(),
         label => state.map_or("", label),
-        rows => Serde(rows(&dossier, admin.zone())),
+        rows => Serde(rows(&dossier, &story, admin.zone())),
         dialogue => dossier.dialogue.clone().unwrap_or_default(),
-        events => Serde(events(&admin.app, key).await?),
+        events => Serde(events(&story, admin.zone())),
         sender,
         doubt,
         source,
@@ -68,7 +70,7 @@ pub(super) async fn page(
 }
 
 /// What is known, by name.
-fn rows(dossier: &Dossier, zone: &str) -> Vec<(&'static str, String)> {
+fn rows(dossier: &Dossier, story: &Story, zone: &str) -> Vec<(&'static str, String)> {
     let mut rows = vec![("Attempts", dossier.attempts.to_string())];
     if DeliveryState::parse(&dossier.state) == Some(DeliveryState::Queued) && dossier.due_at > 0 {
         rows.push(("Due", minute(Timestamp(dossier.due_at), zone)));
@@ -76,14 +78,13 @@ fn rows(dossier: &Dossier, zone: &str) -> Vec<(&'static str, String)> {
     let times = [
         ("Marker taken", dossier.marked_at),
         ("Settled", dossier.settled_at),
-        ("First opened", dossier.opened_at),
-        ("First clicked", dossier.clicked_at),
         ("Left by it", dossier.departed_at),
         ("Complained", dossier.complained_at),
         ("Last failure", dossier.failed_at),
     ];
     let known = times.into_iter().filter_map(|(name, at)| Some((name, at?)));
     rows.extend(known.map(|(name, at)| (name, minute(Timestamp(at), zone))));
+    rows.extend(readings(story, zone));
     if let Some(reason) = &dossier.reason {
         let words = Reason::parse(reason).map_or("", Reason::words);
         rows.push(("Why it failed", format!("{reason}: {words}")));

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CONTENT_SECURITY_POLICY, COOKIE, HOST, HeaderValue, ORIGIN, REFERRER_POLICY, SET_COOKIE,
+    ACCEPT, CONTENT_SECURITY_POLICY, COOKIE, HOST, HeaderValue, ORIGIN, REFERRER_POLICY, SET_COOKIE,
 };
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use url::form_urlencoded::byte_serialize;
@@ -89,6 +89,10 @@ pub(super) async fn signed_in(
             request.extensions_mut().insert(session);
             next.run(request).await
         }
+        // A stream and a script cannot follow a way to the login, and would read its page as an answer.
+        Ok(None) if asks_for_a_stream(request.headers()) => {
+            StatusCode::UNAUTHORIZED.into_response()
+        }
         Ok(None) => {
             let uri = request.uri();
             let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -103,6 +107,11 @@ pub(super) async fn signed_in(
         }
         Err(error) => Fault::from(error).into_response(),
     }
+}
+
+fn asks_for_a_stream(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/event-stream"))
 }
 
 /// A path of this site, for the way back after a login; anything else is the overview.

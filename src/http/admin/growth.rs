@@ -80,6 +80,8 @@ pub(super) fn view(report: &ListReport, zone: &str) -> Value {
         statuses => (!growth.statuses.is_empty()).then_some(Serde(statuses)),
         week => growth.weeks.last().map(week_row),
         chart => Serde(bars(["joined", "left"], &weeks)),
+        from => growth.weeks.first().map(|week| week.monday.clone()),
+        to => growth.weeks.last().map(|week| week.monday.clone()),
         weeks => newest,
         returned => returned(report),
         imported => growth.weeks.iter().any(|week| week.imported > 0),

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use minijinja::context;
 use minijinja::value::Serde;
+use minijinja::{Value, context};
 use serde::Serialize;
 
+use crate::clock::Timestamp;
 use crate::http::admin::imports::{self, Line};
 use crate::http::admin::wording::minute;
 use crate::http::admin::{Admin, growth};
@@ -26,6 +27,8 @@ use crate::subscriber::List;
 const HOME: &str = "/lists";
 /// Imports named on a list's page; the others are found from there.
 const IMPORTS: u32 = 3;
+/// Leavers whose reasons are shown: the newest.
+const LEAVERS: u32 = 20;
 
 /// A declared field.
 #[derive(Serialize)]
@@ -73,6 +76,19 @@ pub(super) async fn one(
         .iter()
         .map(|import| imports::line(import, admin.zone()))
         .collect();
+    let leavers = admin.app.store.leavers(list.id, LEAVERS).await?;
+    let leavers: Vec<Value> = leavers
+        .into_iter()
+        .map(|one| {
+            context! {
+                id => one.id.to_string(),
+                address => one.address,
+                at => minute(Timestamp(one.at), admin.zone()),
+                reason => one.reason,
+                words => one.words,
+            }
+        })
+        .collect();
     let values = context! {
         list => context! {
             id => list.id.0,
@@ -83,6 +99,7 @@ pub(super) async fn one(
             offered => is_offered(&admin, &list),
             own => list.slug == admin.app.config.publication.list,
         },
+        leavers,
         grown => report.as_ref().map(|report| growth::view(report, admin.zone())),
         fields => Serde(fields),
         fault,

@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::IntoResponse;
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures::Stream;
+use axum::response::{IntoResponse, Response};
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
@@ -27,6 +26,7 @@ use crate::clock::{HOUR, Timestamp};
 use crate::http::admin::run_view::RunView;
 use crate::http::admin::wording::grouped;
 use crate::http::admin::{Admin, runs};
+use crate::http::conditional;
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
 use crate::id::RunId;
@@ -38,8 +38,9 @@ use crate::status::RunStatus;
 use crate::store::access::Session;
 
 const SCRIPT: &str = include_str!("../pages/live.js");
-/// Between two looks.
+/// Between two looks at a run that moves, and at one that waits for an hour or a person.
 const LOOK: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(10);
 /// Looks between two answers to why.
 const WHY: u32 = 5;
 /// The rate is that of so many looks.
@@ -150,12 +151,8 @@ fn said(why: &Why, run: &RunNumbers) -> String {
 }
 
 /// `GET /live.js`.
-pub(super) async fn script() -> impl IntoResponse {
-    let headers = [
-        (CONTENT_TYPE, "text/javascript; charset=utf-8"),
-        (CACHE_CONTROL, "public, max-age=3600"),
-    ];
-    (headers, SCRIPT)
+pub(super) async fn script(headers: HeaderMap) -> Response {
+    conditional::asset(&headers, "text/javascript; charset=utf-8", SCRIPT)
 }
 
 /// `GET /runs/{id}/live`: the fragment now, and each second until the run is over.
@@ -163,7 +160,7 @@ pub(super) async fn stream(
     State(admin): State<Arc<Admin>>,
     Extension(session): Extension<Session>,
     Tail(id): Tail,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Fault> {
+) -> Result<impl IntoResponse, Fault> {
     let run = runs::find(&admin, &id).await?.id();
     let watching = Watching {
         closing: admin.closing.clone(),
@@ -173,10 +170,13 @@ pub(super) async fn stream(
         seen: VecDeque::new(),
         why: None,
         looks: 0,
+        moves: true,
         over: false,
     };
     let stream = futures::stream::unfold(watching, Watching::next);
-    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE)))
+    let stream = Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE));
+    // nginx would hold it back until there is a page of it.
+    Ok(([("x-accel-buffering", "no")], stream))
 }
 
 struct Watching {
@@ -188,6 +188,7 @@ struct Watching {
     seen: VecDeque<(Instant, i64)>,
     why: Option<Why>,
     looks: u32,
+    moves: bool,
     over: bool,
 }
 
@@ -197,8 +198,9 @@ impl Watching {
             return None;
         }
         if self.looks > 0 {
+            let pause = if self.moves { LOOK } else { IDLE };
             tokio::select! {
-                () = sleep(LOOK) => {}
+                () = sleep(pause) => {}
                 _ = self.closing.changed() => return None,
             }
         }
@@ -226,7 +228,8 @@ impl Watching {
         };
         let numbers = &line.run;
         self.over = numbers.status.is_over();
-        if self.over || self.looks.is_multiple_of(WHY) {
+        self.moves = matches!(numbers.status, RunStatus::Sending | RunStatus::Freezing);
+        if self.over || !self.moves || self.looks.is_multiple_of(WHY) {
             let run = app.store.run(self.run).await?;
             if let Some(run) = run {
                 self.why = Some(why::why(app, &run).await?);

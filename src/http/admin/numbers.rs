@@ -4,26 +4,32 @@
 //! script, and stands beside its numbers in a table.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::header::CONTENT_SECURITY_POLICY;
+use anyhow::Context;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use axum::response::{Html, IntoResponse, Response};
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
+use tokio::time::timeout;
 
+use crate::cli::stats::spreadsheet;
 use crate::compile::Compiled;
 use crate::compile::clickmap::annotated;
-use crate::http::admin::wording::{NOT_COUNTED, grouped, share_of, told};
+use crate::http::admin::run_view::corrected;
+use crate::http::admin::wording::{NOT_COUNTED, grouped, parameter, share_of, told};
 use crate::http::admin::{Admin, growth, runs};
 use crate::http::chart::{Bars, Dots, bars, dots};
 use crate::http::fault::Fault;
 use crate::http::form::Tail;
+use crate::id::RunId;
 use crate::numbers::{self, Report};
 use crate::stats::LinkNumbers;
 use crate::stats::interval::Share;
 use crate::stats::judged::{Group, SHOWN};
-use crate::stats::usual::{Standing, Usual};
+use crate::stats::usual::{Aged, Standing, Usual};
 
 /// Units across a thin bar.
 const WIDTH: i64 = 1_000;
@@ -31,22 +37,43 @@ const WIDTH: i64 = 1_000;
 /// Runs in the table of all.
 const RUNS: u32 = 26;
 
+/// How long a page waits for a run's blocks to be counted: an old run that nobody has asked for, or one of which
+/// something came back since.
+const COUNTING: Duration = Duration::from_millis(200);
+
 /// A share in words.
 #[derive(Debug, Serialize)]
 struct Figure {
     label: &'static str,
+    /// Under which name who stands behind it is asked for; none where nobody does.
+    what: Option<&'static str>,
     number: String,
     share: String,
     range: String,
     usual: String,
 }
 
+impl Figure {
+    /// Says how the first hours were, where the whole cannot be compared yet.
+    fn so_far(mut self, aged: Option<Aged>) -> Figure {
+        if let Some(words) = aged.and_then(|aged| aged.words()) {
+            self.usual = words;
+        }
+        self
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct LinkView {
+    /// Its index in the link table, and its place from 1.
+    link: i64,
     place: i64,
+    /// Whether it is known who clicked it.
+    known: bool,
     told: bool,
     name: String,
     url: String,
+    corrected: Option<String>,
     readers: String,
     share: String,
     clicks: String,
@@ -57,11 +84,15 @@ struct LinkView {
 #[derive(Debug, Serialize)]
 struct GroupView {
     name: String,
+    /// The subject that the rest got.
+    won: bool,
     sent: String,
     bounced: String,
     /// Empty where none is known.
     complained: String,
     clicked: String,
+    /// Where the share of clicks lies, of the subjects of a test.
+    range: String,
     opened: String,
     apple: String,
     width: i64,
@@ -85,6 +116,7 @@ pub(super) async fn issue(
     Tail(id): Tail,
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
+    let counting = !counted(&admin, run.id()).await?;
     let report = numbers::issue(&admin.app, run.id()).await?;
     let report = report.ok_or(Fault::NotFound)?;
     let judged = &report.judged;
@@ -98,10 +130,12 @@ pub(super) async fn issue(
             list => report.run.list.clone(),
             test => report.run.test.as_ref().map(|test| test.sentence()),
         },
+        counting,
         figures => Serde(vec![
-            figure("Clicked", &judged.clicked, clicked),
-            figure("Opened", &judged.opened, opened),
-            figure("Unsubscribed", &judged.departed, &report.usual.departed),
+            figure("Clicked", "clicked", &judged.clicked, clicked)
+                .so_far(report.usual.clicked_so_far),
+            figure("Opened", "opened", &judged.opened, opened).so_far(report.usual.opened_so_far),
+            figure("Unsubscribed", "departed", &judged.departed, &report.usual.departed),
             complaints(&report),
         ]),
         uncounted => judged.said_of_uncounted(&report.run.counts, grouped),
@@ -113,7 +147,7 @@ pub(super) async fn issue(
         machines => Serde(machines(&report)),
         hours => Serde(hours(&report)),
         by_hour => Serde(by_hour(&report)),
-        links => Serde(links(&report)),
+        links => Serde(links(&report, admin.zone())),
         providers => Serde(groups(&judged.providers)),
         subjects => Serde(groups(&judged.subjects)),
         devices => Serde(devices(&report)),
@@ -123,17 +157,35 @@ pub(super) async fn issue(
     Ok(admin.page("/numbers", "numbers.html", values))
 }
 
+/// `GET /runs/{id}/numbers.csv`: the same for a spreadsheet.
+pub(super) async fn download(
+    State(admin): State<Arc<Admin>>,
+    Tail(id): Tail,
+) -> Result<Response, Fault> {
+    let run = runs::find(&admin, &id).await?;
+    counted(&admin, run.id()).await?;
+    let report = numbers::issue(&admin.app, run.id()).await?;
+    let report = report.ok_or(Fault::NotFound)?;
+    let file = format!("attachment; filename=\"{}-run-{}.csv\"", run.slug, run.id);
+    let file = HeaderValue::try_from(file).map_err(|_| Fault::Broken)?;
+    let kind = HeaderValue::from_static("text/csv; charset=utf-8");
+    let headers = [(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, file)];
+    Ok((headers, spreadsheet::issue(&report)).into_response())
+}
+
 /// `GET /runs/{id}/clicks`: the page around the issue with its badges.
 pub(super) async fn clicks(
     State(admin): State<Arc<Admin>>,
     Tail(id): Tail,
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
+    let counting = !counted(&admin, run.id()).await?;
     let report = numbers::issue(&admin.app, run.id()).await?;
     let report = report.ok_or(Fault::NotFound)?;
     let values = context! {
         run => context! { id => run.id, title => report.run.title.clone() },
-        links => Serde(links(&report)),
+        counting,
+        links => Serde(links(&report, admin.zone())),
         nameless => report.judged.nameless,
     };
     Ok(admin.page("/numbers", "clicks.html", values))
@@ -164,9 +216,23 @@ pub(super) async fn clicked_issue(
 }
 
 /// `GET /numbers`: every list, how it grew, and what became of each month's readers.
-pub(super) async fn lists(State(admin): State<Arc<Admin>>) -> Result<Response, Fault> {
+pub(super) async fn lists(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Fault> {
+    let before = parameter(query.as_deref(), "before");
+    let newest = before.is_empty();
+    let before = match newest {
+        true => i64::MAX,
+        false => before.parse().map_err(|_| Fault::NotFound)?,
+    };
     let mut shown = Vec::new();
-    for list in admin.app.store.lists().await? {
+    // Further back there are the issues alone.
+    let counted = match newest {
+        true => admin.app.store.lists().await?,
+        false => Vec::new(),
+    };
+    for list in counted {
         let report = growth::counted(&admin, &list).await?;
         shown.extend(
             report
@@ -174,7 +240,10 @@ pub(super) async fn lists(State(admin): State<Arc<Admin>>) -> Result<Response, F
                 .map(|report| growth::view(report, admin.zone())),
         );
     }
-    let lines = numbers::runs(&admin.app, RUNS).await?;
+    let runs = admin.app.store.runs_before(RunId(before), RUNS).await?;
+    let more = runs.last().filter(|_| runs.len() == RUNS as usize);
+    let more = more.map(|last| last.run.0);
+    let lines = numbers::lines(&admin.app, runs).await?;
     let runs: Vec<_> = lines
         .iter()
         .map(|line| {
@@ -189,10 +258,30 @@ pub(super) async fn lists(State(admin): State<Arc<Admin>>) -> Result<Response, F
             }
         })
         .collect();
-    Ok(admin.page("/numbers", "growth.html", context! { lists => shown, runs }))
+    Ok(admin.page(
+        "/numbers",
+        "growth.html",
+        context! { lists => shown, runs, more, newest },
+    ))
 }
 
-fn figure(label: &'static str, share: &Share, usual: &Usual) -> Figure {
+/// Counts what is not counted yet of a run; false where that goes on when the page has waited long enough.
+async fn counted(admin: &Arc<Admin>, run: RunId) -> Result<bool, Fault> {
+    let behind = admin.clone();
+    let count = tokio::spawn(async move {
+        let _one = behind.counting.lock().await;
+        numbers::count_blocks(&behind.app, run).await
+    });
+    match timeout(COUNTING, count).await {
+        Err(_) => Ok(false),
+        Ok(ended) => {
+            ended.context("counting a run broke")??;
+            Ok(true)
+        }
+    }
+}
+
+fn figure(label: &'static str, what: &'static str, share: &Share, usual: &Usual) -> Figure {
     let range = share.interval.map(|found| found.range());
     let usual = match (usual.band, usual.standing) {
         (_, Standing::NotEnoughData | Standing::NotCounted) | (None, Standing::TooEarly) => {
@@ -202,6 +291,7 @@ fn figure(label: &'static str, share: &Share, usual: &Usual) -> Figure {
     };
     Figure {
         label,
+        what: Some(what).filter(|_| share.number() > Some(0)),
         number: match share.number() {
             Some(number) => grouped(number),
             None => "-".to_owned(),
@@ -220,6 +310,7 @@ fn complaints(report: &Report) -> Figure {
     let share = Share::of(report.run.complained, report.run.counts.sent);
     Figure {
         label: "Complained",
+        what: Some("complained").filter(|_| share.part > 0),
         number: grouped(share.part),
         share: share.percent().unwrap_or_default(),
         range: "as far as providers tell".to_owned(),
@@ -271,12 +362,17 @@ fn by_hour(report: &Report) -> Vec<(i64, String, String)> {
 /// Opens and clicks by who made them, in words.
 fn machines(report: &Report) -> Vec<(&'static str, [String; 6])> {
     let judged = &report.judged;
-    [
+    let views = Share::of(judged.views.machine, judged.views.total());
+    let rows = [
         ("Clicks", &judged.clicks, &judged.machine_clicks),
         ("Opens", &judged.opens, &judged.machine_opens),
-    ]
-    .into_iter()
-    .filter_map(|(name, classes, machines)| {
+        ("Views in a browser", &judged.views, &views),
+    ];
+    // Few look at a copy's own page.
+    let rows = rows
+        .into_iter()
+        .filter(|(name, classes, _)| classes.total() > 0 || !name.starts_with("Views"));
+    rows.filter_map(|(name, classes, machines)| {
         let numbers = [
             grouped(classes.human),
             grouped(classes.gmail),
@@ -306,18 +402,21 @@ fn hours(report: &Report) -> Bars {
     bars(["opened", "clicked"], &values)
 }
 
-fn links(report: &Report) -> Vec<LinkView> {
+fn links(report: &Report, zone: &str) -> Vec<LinkView> {
     let links = &report.run.links;
     let busiest = links.iter().map(|link| link.judged.readers.part).max();
     let busiest = busiest.unwrap_or(0).max(1);
     let view = |link: &LinkNumbers| LinkView {
+        link: link.link,
+        known: link.judged.readers.number() > Some(0),
         place: link.link + 1,
         told: link.judged.readers.told,
         name: link.name.clone(),
         url: link.url.clone(),
+        corrected: corrected(link, zone),
         readers: told(link.judged.readers.number()),
         share: link.judged.readers.percent().unwrap_or_default(),
-        clicks: told(link.judged.clicks.all()),
+        clicks: told(link.judged.clicked()),
         machines: match link.judged.clicks.machines() {
             Some(number) => grouped(number),
             None => "not told".to_owned(),
@@ -335,7 +434,11 @@ fn groups(groups: &[Group]) -> Vec<GroupView> {
         .unwrap_or(0)
         .max(1);
     let view = |group: &Group| GroupView {
-        name: group.name.clone(),
+        name: match &group.subject {
+            Some(subject) => format!("{}: {subject}", capital(&group.name)),
+            None => group.name.clone(),
+        },
+        won: group.won,
         sent: grouped(group.sent),
         bounced: grouped(group.bounced),
         complained: match group.complained {
@@ -343,11 +446,21 @@ fn groups(groups: &[Group]) -> Vec<GroupView> {
             number => share_of(&Share::of(number, group.sent)),
         },
         clicked: share_of(&group.clicked),
+        range: match (&group.subject, group.clicked.interval) {
+            (Some(_), Some(found)) => found.range(),
+            _ => String::new(),
+        },
         opened: share_of(&group.opened),
         apple: told(group.opened.told.then_some(group.apple)),
         width: group.sent.saturating_mul(WIDTH) / largest,
     };
     groups.iter().map(view).collect()
+}
+
+fn capital(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|first| first.to_uppercase());
+    first.into_iter().flatten().chain(letters).collect()
 }
 
 fn devices(report: &Report) -> Vec<(String, String, String)> {

@@ -1,14 +1,18 @@
 //! One reader's story as her page shows it: subscriptions, consents, mails, and what happened with them.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::delivery::State as DeliveryState;
-use crate::event::Evidence;
-use crate::http::admin::wording::{label, minute};
+use crate::event::EventKind;
+use crate::http::admin::wording::{ago, label, minute};
 use crate::id::{DeliveryKey, RunId, SubscriberId};
-use crate::store::readers::{Consent, Got, Happened, Joined, Kept};
+use crate::import::field_table;
+use crate::numbers::story::{Marks, Reading, Story, Told, story};
+use crate::store::readers::{Consent, Got, Joined, Kept};
 use crate::subscriber::Status;
 use crate::subscriber::field::Fields;
 
@@ -17,7 +21,7 @@ const MAILS: u32 = 26;
 /// Consents shown: the newest.
 const CONSENTS: u32 = 100;
 /// Events of one mail: the newest.
-pub(super) const EVENTS: u32 = 20;
+const EVENTS: usize = 20;
 
 /// All of it. Every text is the reader's own, a relay's or a browser's: the template escapes it.
 #[derive(Serialize)]
@@ -28,6 +32,8 @@ pub(super) struct ReaderView {
     since: String,
     tracking: String,
     fields: Vec<(String, String)>,
+    /// Every declared field with her value, for the form.
+    declared: Vec<(String, String)>,
     tags: Vec<String>,
     suppressed: Option<String>,
     subscriptions: Vec<SubscriptionView>,
@@ -44,7 +50,13 @@ struct SubscriptionView {
     list: String,
     status: Status,
     lines: Vec<String>,
+    /// The author took her off a moment ago, and may put her back.
+    back: bool,
 }
+
+/// For how long the author may take it back that a reader was taken off a list: a slip is seen the same day, and later
+/// she would be asked whether she still wants it.
+pub(super) const SLIP: Duration = Duration::from_secs(86_400);
 
 #[derive(Serialize)]
 struct MailView {
@@ -63,7 +75,10 @@ pub(super) struct EventView {
     kind: String,
     url: Option<String>,
     agent: String,
-    after: Option<i64>,
+    /// How long after the relay took the copy.
+    after: Option<String>,
+    /// Man or machine, and the rule that said so; empty for what is not judged.
+    verdict: String,
 }
 
 impl ReaderView {
@@ -88,11 +103,17 @@ impl ReaderView {
         };
         let mut mails = Vec::with_capacity(got.len());
         for one in got {
-            let events = events(app, delivery(&one)).await?;
-            mails.push(mail(one, events, zone));
+            let story = story(app, delivery(&one), &Marks::from(&one)).await?;
+            mails.push(mail(one, &story, zone));
         }
         let fields = Fields::from_json(&kept.fields);
         let text = |name: &String| (name.clone(), fields.text(name).unwrap_or_default());
+        // A faulty table is told where it is edited; here it declares nothing.
+        let table = field_table(app);
+        let declared = table.as_ref().map_or(Vec::new(), |table| {
+            let names = table.names().map(str::to_owned);
+            names.map(|name| text(&name)).collect()
+        });
         Ok(ReaderView {
             id: kept.id.to_string(),
             address: kept.address,
@@ -100,12 +121,13 @@ impl ReaderView {
             since: minute(Timestamp(kept.created_at), zone),
             tracking: kept.tracking,
             fields: fields.0.keys().map(text).collect(),
+            declared,
             tags: tags.into_iter().map(|(_, tag)| tag).collect(),
             suppressed: suppressed
                 .map(|(reason, at)| format!("{reason}, since {}", minute(at, zone))),
             subscriptions: joined
                 .into_iter()
-                .map(|joined| subscription(joined, zone))
+                .map(|joined| subscription(joined, app.clock.now(), zone))
                 .collect(),
             consents: consents.into_iter().map(|one| consent(one, zone)).collect(),
             mails,
@@ -114,11 +136,17 @@ impl ReaderView {
     }
 }
 
-/// The newest events of one delivery.
-pub(super) async fn events(app: &App, key: DeliveryKey) -> anyhow::Result<Vec<EventView>> {
-    let zone = app.config.publication.timezone.as_str();
-    let events = app.store.events_of(key, EVENTS).await?;
-    Ok(events.into_iter().map(|one| event(one, zone)).collect())
+/// The newest events of one delivery, the newest first.
+pub(super) fn events(story: &Story, zone: &str) -> Vec<EventView> {
+    let newest = story.events.iter().rev().take(EVENTS);
+    newest.map(|one| event(one, zone)).collect()
+}
+
+/// Whether a reader opened it and clicked in it, by name and in words.
+pub(super) fn readings(story: &Story, zone: &str) -> Vec<(&'static str, String)> {
+    let told = |name, reading: Reading| Some((name, reading.words(|at| minute(at, zone))?));
+    let both = [told("Opened", story.opened), told("Clicked", story.clicked)];
+    both.into_iter().flatten().collect()
 }
 
 /// The delivery that `2-17` names.
@@ -141,7 +169,7 @@ fn name(got: &Got) -> String {
     delivery(got).to_string()
 }
 
-fn subscription(joined: Joined, zone: &str) -> SubscriptionView {
+fn subscription(joined: Joined, now: Timestamp, zone: &str) -> SubscriptionView {
     let mut lines = vec![format!(
         "asked for on {}, by {}",
         minute(Timestamp(joined.created_at), zone),
@@ -165,7 +193,13 @@ fn subscription(joined: Joined, zone: &str) -> SubscriptionView {
         let words = words.map_or(String::new(), |words| format!(": {words}"));
         lines.push(format!("left because: {reason}{words}"));
     }
+    let by_author = joined.left_why.as_deref() == Some("author");
+    if left && by_author {
+        lines.push("taken off by the author".to_owned());
+    }
+    let lately = joined.left_at.is_some_and(|at| at >= now.before(SLIP).0);
     SubscriptionView {
+        back: left && by_author && lately && joined.confirmed_at.is_some(),
         key: joined.key.to_string(),
         title: joined.title,
         list: joined.list,
@@ -179,7 +213,7 @@ fn consent(consent: Consent, zone: &str) -> (String, String, String) {
     (minute(Timestamp(consent.at), zone), consent.what, list)
 }
 
-fn mail(got: Got, events: Vec<EventView>, zone: &str) -> MailView {
+fn mail(got: Got, story: &Story, zone: &str) -> MailView {
     let state = DeliveryState::parse(&got.state);
     let mut lines = Vec::new();
     let settled = got.settled_at.map(|at| minute(Timestamp(at), zone));
@@ -193,9 +227,13 @@ fn mail(got: Got, events: Vec<EventView>, zone: &str) -> MailView {
     if got.attempts > 1 {
         lines.push(format!("{} attempts", got.attempts));
     }
+    let readings = readings(story, zone);
+    lines.extend(
+        readings
+            .iter()
+            .map(|(what, words)| format!("{}: {words}", what.to_lowercase())),
+    );
     let marks = [
-        ("first opened", got.opened_at),
-        ("first clicked", got.clicked_at),
         ("left by it", got.departed_at),
         ("complained", got.complained_at),
     ];
@@ -214,17 +252,23 @@ fn mail(got: Got, events: Vec<EventView>, zone: &str) -> MailView {
         label: state.map_or(got.state.clone(), |state| label(state).to_owned()),
         state: got.state,
         lines,
-        events,
+        events: events(story, zone),
     }
 }
 
-fn event(happened: Happened, zone: &str) -> EventView {
-    let evidence: Evidence = serde_json::from_str(&happened.evidence).unwrap_or_default();
+fn event(told: &Told, zone: &str) -> EventView {
+    let verdict = told.verdict();
     EventView {
-        at: minute(Timestamp(happened.at), zone),
-        kind: happened.kind,
-        url: happened.url,
-        agent: evidence.agent,
-        after: evidence.after.or(happened.after),
+        at: minute(told.at, zone),
+        kind: match told.kind {
+            EventKind::View => "view in a browser".to_owned(),
+            kind => kind.name().to_owned(),
+        },
+        url: told.url.clone(),
+        agent: told.evidence.agent.clone(),
+        after: told.after.map(ago),
+        verdict: verdict.map_or(String::new(), |verdict| {
+            format!("{}: {}", verdict.name(), told.rule.name())
+        }),
     }
 }

@@ -53,6 +53,8 @@ struct Segment {
 #[derive(Debug, Serialize)]
 struct Figure {
     label: &'static str,
+    /// Under which name who stands behind it is asked for; none where nobody does.
+    what: Option<&'static str>,
     value: String,
     rate: Option<String>,
 }
@@ -66,9 +68,15 @@ struct StateView {
 
 #[derive(Debug, Serialize)]
 struct LinkView {
+    /// Its index in the link table.
+    link: i64,
+    /// Whether it is known who clicked it.
+    known: bool,
     name: String,
     url: String,
+    corrected: Option<String>,
     readers: String,
+    share: Option<String>,
     clicks: String,
     width: i64,
 }
@@ -110,7 +118,7 @@ impl RunView {
             links: run
                 .links
                 .iter()
-                .map(|link| link_view(link, busiest))
+                .map(|link| link_view(link, busiest, zone))
                 .collect(),
         }
     }
@@ -118,24 +126,37 @@ impl RunView {
 
 fn figures(line: &Line) -> Vec<Figure> {
     let run = &line.run;
-    let figure = |label, value: i64, rate: Option<f64>| Figure {
+    let figure = |label, what, value: i64, rate: Option<f64>| Figure {
         label,
+        what: Some(what).filter(|_| value > 0),
         value: grouped(value),
         rate: rate.map(percent),
     };
-    let readers = |label, share: &Share| Figure {
+    let readers = |label, what, share: &Share| Figure {
         label,
+        what: Some(what).filter(|_| share.number() > Some(0)),
         value: told(share.number()),
         rate: share.percent(),
     };
+    let counts = &run.counts;
     vec![
-        figure("Recipients", run.recipients, None),
-        figure("Sent", run.counts.sent, None),
-        readers("Clicked", &line.clicked_by_readers),
-        readers("Opened", &line.opened_by_readers),
-        figure("Unsubscribes", run.departed, run.rates.departed),
-        figure("Complaints", run.complained, run.rates.complained),
-        figure("Bounced", run.counts.bounced, run.rates.bounced),
+        Figure {
+            label: "Recipients",
+            what: None,
+            value: grouped(run.recipients),
+            rate: None,
+        },
+        figure("Sent", "sent", counts.sent, None),
+        readers("Clicked", "clicked", &line.clicked_by_readers),
+        readers("Opened", "opened", &line.opened_by_readers),
+        figure("Unsubscribes", "departed", run.departed, run.rates.departed),
+        figure(
+            "Complaints",
+            "complained",
+            run.complained,
+            run.rates.complained,
+        ),
+        figure("Bounced", "bounced", counts.bounced, run.rates.bounced),
     ]
 }
 
@@ -192,11 +213,22 @@ fn summary(run: &RunNumbers) -> String {
     format!("{} recipients: {words}", grouped(run.recipients))
 }
 
-fn link_view(link: &LinkNumbers, busiest: i64) -> LinkView {
+/// That a link leads elsewhere than it was sent.
+pub(super) fn corrected(link: &LinkNumbers, zone: &str) -> Option<String> {
+    let corrected = link.corrected.as_ref()?;
+    let at = minute(corrected.at, zone);
+    Some(format!("corrected on {at}; was sent as {}", corrected.sent))
+}
+
+fn link_view(link: &LinkNumbers, busiest: i64, zone: &str) -> LinkView {
     LinkView {
+        link: link.link,
+        known: link.judged.readers.number() > Some(0),
         name: link.name.clone(),
         url: link.url.clone(),
+        corrected: corrected(link, zone),
         readers: told(link.judged.readers.number()),
+        share: link.judged.readers.percent(),
         clicks: told(link.judged.clicked()),
         width: link.judged.readers.part.saturating_mul(WIDTH) / busiest.max(1),
     }

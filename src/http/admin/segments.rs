@@ -1,8 +1,8 @@
 //! Segments: the named ones, and a form that tries an expression on a list.
 //!
 //! Promises: nothing is counted before it is asked for, and no page waits for a large list to be counted: that goes on
-//! behind it, one count at a time; addresses are masked, and a faulty expression is told by column as on the command
-//! line.
+//! behind it, one count at a time; a faulty expression is told by column as on the command line. Addresses stand in
+//! full, as they do on the other pages of the author, each leading to its reader.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,7 +16,6 @@ use minijinja::value::Serde;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::address::masked;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::http::admin::Admin;
@@ -121,7 +120,8 @@ struct Found {
     of: i64,
     /// In it, too, and nothing is sent to them.
     suppressed: i64,
-    shown: Vec<String>,
+    /// The first of them: key and address.
+    shown: Vec<(String, String)>,
     notes: Vec<String>,
 }
 
@@ -217,7 +217,10 @@ async fn count(app: &App, list: ListId, sieve: &Sieve, now: Timestamp) -> anyhow
         readers: found.readers,
         of: of.readers,
         suppressed: found.suppressed,
-        shown: members.iter().map(|one| masked(&one.address)).collect(),
+        shown: members
+            .into_iter()
+            .map(|one| (one.id.to_string(), one.address))
+            .collect(),
         notes,
     })
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::erasure;
 use crate::http::admin::Admin;
-use crate::http::admin::reader_view::{self, ReaderView};
+use crate::http::admin::reader_view::{self, ReaderView, SLIP};
 use crate::http::admin::wording::{grouped, minute, parameter};
 use crate::http::fault::Fault;
 use crate::http::form::{Form, Tail};
@@ -140,6 +140,7 @@ pub(super) async fn page(
         by_name => page.looked_at > 0,
         rows => Serde(rows.collect::<Vec<Row>>()),
         more => page.more,
+        more_asked => !asked.after.is_empty(),
         looked_at => grouped(i64::from(page.looked_at)),
         done => parameter(query, "done") == "erased",
     };
@@ -184,6 +185,9 @@ impl Looking {
 async fn look(admin: &Admin, asked: &Asked) -> anyhow::Result<Page> {
     let store = &admin.app.store;
     let behind = SubscriberId(asked.after.parse().unwrap_or(0));
+    if !asked.status.is_empty() && Status::parse(&asked.status).is_none() {
+        bail!("no status is called `{}`", asked.status);
+    }
     if !asked.segment.is_empty() {
         let slug = match asked.list.as_str() {
             "" => &admin.app.config.publication.list,
@@ -257,12 +261,14 @@ pub(super) async fn reader(
 ) -> Result<Response, Fault> {
     let kept = find(&admin, &id).await?;
     let before = parameter(query.as_deref(), "before");
+    let older = !before.is_empty();
     let before = reader_view::key(&before).unwrap_or(DeliveryKey {
         run: crate::id::RunId(i64::MAX),
         seq: u32::MAX,
     });
     let view = ReaderView::read(&admin.app, kept, before).await?;
-    let values = context! { reader => Serde(view) };
+    let changed = parameter(query.as_deref(), "done") == "changed";
+    let values = context! { reader => Serde(view), older, changed };
     Ok(admin.page("/subscribers", "subscriber.html", values))
 }
 
@@ -274,16 +280,46 @@ pub(super) async fn unsubscribe(
     form: Form,
 ) -> Result<Response, Fault> {
     let kept = find(&admin, &id).await?;
+    if form.get("sure") != "yes" {
+        return Ok(unsure(&admin, &kept, &form));
+    }
+    let (key, list) = held(&admin, &kept, &form).await?;
+    admin.app.store.take_off(key, admin.app.clock.now()).await?;
+    let what = format!("took a reader off `{list}`");
+    admin.note(&session, &what, &about(&kept)).await?;
+    Ok(back(&kept))
+}
+
+/// `POST /subscribers/{id}/return`: the author's own slip is taken back.
+pub(super) async fn put_back(
+    State(admin): State<Arc<Admin>>,
+    Extension(session): Extension<Session>,
+    Tail(id): Tail,
+    form: Form,
+) -> Result<Response, Fault> {
+    let kept = find(&admin, &id).await?;
+    let (key, list) = held(&admin, &kept, &form).await?;
+    let now = admin.app.clock.now();
+    let done = admin.app.store.put_back(key, now.before(SLIP), now).await?;
+    if !done {
+        let why = anyhow!(
+            "she was not put back: she left herself meanwhile, is suppressed, or was taken off more than a day ago"
+        );
+        return Ok(admin.refused("/subscribers", &path(&kept), &why));
+    }
+    let what = format!("put a reader back on `{list}`, whom the author had taken off");
+    admin.note(&session, &what, &about(&kept)).await?;
+    Ok(back(&kept))
+}
+
+/// The subscription of hers that a form names, with its list.
+async fn held(admin: &Admin, kept: &Kept, form: &Form) -> Result<(SubscriptionKey, String), Fault> {
     let joined = admin.app.store.joined(SubscriberId(kept.id)).await?;
     let wanted: Result<i64, _> = form.get("subscription").parse();
     let wanted = wanted.map_err(|_| Fault::Form)?;
-    let held = joined.iter().find(|held| held.key == wanted);
+    let held = joined.into_iter().find(|held| held.key == wanted);
     let held = held.ok_or(Fault::Form)?;
-    let key = SubscriptionKey(held.key);
-    admin.app.store.take_off(key, admin.app.clock.now()).await?;
-    let what = format!("took a reader off `{}`", held.list);
-    admin.note(&session, &what, &about(&kept)).await?;
-    Ok(back(&kept))
+    Ok((SubscriptionKey(held.key), held.list))
 }
 
 /// `POST /subscribers/{id}/suppress`: no list mails her any more.
@@ -295,7 +331,7 @@ pub(super) async fn suppress(
 ) -> Result<Response, Fault> {
     let kept = find(&admin, &id).await?;
     if form.get("sure") != "yes" {
-        return Ok(unsure(&admin, &kept));
+        return Ok(unsure(&admin, &kept, &form));
     }
     let reason = match clean_name(form.get("reason")) {
         empty if empty.is_empty() => "by hand".to_owned(),
@@ -323,7 +359,7 @@ pub(super) async fn data(
 ) -> Result<Response, Fault> {
     let kept = find(&admin, &id).await?;
     if form.get("sure") != "yes" {
-        return Ok(unsure(&admin, &kept));
+        return Ok(unsure(&admin, &kept, &form));
     }
     let text = export::reader(&admin.app, SubscriberId(kept.id)).await?;
     let text = text.ok_or(Fault::NotFound)?;
@@ -342,7 +378,7 @@ pub(super) async fn erase(
 ) -> Result<Response, Fault> {
     let kept = find(&admin, &id).await?;
     if form.get("sure") != "yes" {
-        return Ok(unsure(&admin, &kept));
+        return Ok(unsure(&admin, &kept, &form));
     }
     admin
         .note(&session, "erased a reader", &about(&kept))
@@ -351,13 +387,13 @@ pub(super) async fn erase(
     Ok(Redirect::to("/subscribers?done=erased").into_response())
 }
 
-async fn find(admin: &Admin, id: &str) -> Result<Kept, Fault> {
+pub(super) async fn find(admin: &Admin, id: &str) -> Result<Kept, Fault> {
     let id = id.parse().map_err(|_| Fault::NotFound)?;
     let found = admin.app.store.kept_reader(SubscriberId(id)).await?;
     found.ok_or(Fault::NotFound)
 }
 
-fn path(kept: &Kept) -> String {
+pub(super) fn path(kept: &Kept) -> String {
     format!("/subscribers/{}", kept.id)
 }
 
@@ -365,11 +401,11 @@ fn back(kept: &Kept) -> Response {
     Redirect::to(&path(kept)).into_response()
 }
 
-fn unsure(admin: &Admin, kept: &Kept) -> Response {
+fn unsure(admin: &Admin, kept: &Kept, form: &Form) -> Response {
     let why = anyhow!("nothing was changed: tick the box that says you are sure");
-    admin.refused("/subscribers", &path(kept), &why)
+    admin.refused_form("/subscribers", &path(kept), &why, form)
 }
 
-fn about(kept: &Kept) -> String {
+pub(super) fn about(kept: &Kept) -> String {
     format!("reader {}", kept.id)
 }

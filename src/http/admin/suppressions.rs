@@ -44,7 +44,7 @@ pub(super) async fn page(
 pub(super) async fn check(State(admin): State<Arc<Admin>>, form: Form) -> Result<Response, Fault> {
     let address = match address(&form) {
         Ok(address) => address,
-        Err(why) => return Ok(admin.refused(HOME, HOME, &why)),
+        Err(why) => return Ok(admin.refused_form(HOME, HOME, &why, &form)),
     };
     let found = admin.app.store.suppression(&hash(&admin, &address)).await?;
     let says = match found {
@@ -65,7 +65,7 @@ pub(super) async fn add(
 ) -> Result<Response, Fault> {
     let address = match address(&form) {
         Ok(address) => address,
-        Err(why) => return Ok(admin.refused(HOME, HOME, &why)),
+        Err(why) => return Ok(admin.refused_form(HOME, HOME, &why, &form)),
     };
     let reason = match clean_name(form.get("reason")) {
         empty if empty.is_empty() => "by hand".to_owned(),
@@ -96,9 +96,9 @@ pub(super) async fn remove(
                 "nothing was changed: mailing a suppressed address harms every reader's mail; tick the box \
                  if its owner asked for it"
             );
-            return Ok(admin.refused(HOME, HOME, &why));
+            return Ok(admin.refused_form(HOME, HOME, &why, &form));
         }
-        Err(why) => return Ok(admin.refused(HOME, HOME, &why)),
+        Err(why) => return Ok(admin.refused_form(HOME, HOME, &why, &form)),
     };
     if !admin
         .app
@@ -111,7 +111,7 @@ pub(super) async fn remove(
         .await?
     {
         let why = anyhow!("the address is not suppressed; nothing was changed");
-        return Ok(admin.refused(HOME, HOME, &why));
+        return Ok(admin.refused_form(HOME, HOME, &why, &form));
     }
     admin
         .note(&session, "allowed a suppressed address", "")

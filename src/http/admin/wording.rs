@@ -1,9 +1,11 @@
 //! How the author's pages say what they say: numbers, times, the names of states; and what a query says.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::delivery::State as DeliveryState;
 use crate::http::form::asked;
-use crate::schedule::on_the_wall;
+use crate::schedule::{on_the_wall, span};
 use crate::stats;
 use crate::stats::interval::Share;
 
@@ -32,6 +34,15 @@ pub(super) fn minute(at: Timestamp, zone: &str) -> String {
 /// `12 345`: thousands apart, by a space that does not break.
 pub(super) fn grouped(number: i64) -> String {
     stats::grouped(number, '\u{202f}')
+}
+
+/// `12 days after`, or `4 s before` what is named next.
+pub(super) fn ago(seconds: i64) -> String {
+    let length = span(Duration::from_secs(seconds.unsigned_abs()));
+    match seconds {
+        ..0 => format!("{length} before"),
+        _ => format!("{length} after"),
+    }
 }
 
 /// A change: `+12`, `-3`, `0`.

@@ -15,6 +15,7 @@ fn a_system_mail_is_checked_by_its_name_and_by_its_path() {
         "system/confirm",
         "system/address",
         "system/moved",
+        "system/back",
         "system/data",
         "system/erase",
         "system/welcome",

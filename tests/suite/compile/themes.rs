@@ -348,3 +348,71 @@ fn a_theme_that_prints_no_footnotes_is_told() {
     let expected = "footnote 1 does not come out in the HTML part";
     assert!(refused.contains(expected), "{refused}");
 }
+
+#[test]
+fn a_theme_speaks_the_language_of_its_issue() {
+    let desk = Desk::new();
+    let speaks = |front: &str| {
+        let front = format!(
+            "---\ntitle: T\nshare: https://share.example\n{front}---\na [link](https://example.org/)\n"
+        );
+        desk.write("issues/one/issue.md", front);
+        let (code, out, _) = desk.run(&["check", "one"]);
+        let built = desk.compile("one").expect("an issue");
+        let parts = html(&built.compiled) + &built.compiled.text.fill(|_| String::new());
+        (code, out.contains("says its own words"), parts)
+    };
+    for theme in ["digest", "letter", "magazine"] {
+        let (code, told, parts) = speaks(&format!("lang: de-AT\ntheme: {theme}\n"));
+        assert_eq!((code, told), (0, false));
+        for word in [
+            "Abmelden",
+            "Einstellungen",
+            "Im Browser ansehen",
+            "weil Sie sie",
+        ] {
+            assert!(parts.contains(word), "{theme}: {word} in {parts}");
+        }
+        for word in ["Unsubscribe", "Preferences", "browser", "because"] {
+            assert!(!parts.contains(word), "{theme}: {word} in {parts}");
+        }
+    }
+    // In a language that no theme knows, the author is told and may say the words herself.
+    assert!(speaks("lang: sw\n").1);
+    assert_eq!(desk.run(&["theme", "new", "mine"]).0, 0);
+    let file = desk.emails().join("themes/mine/theme.toml");
+    let toml = std::fs::read_to_string(&file).expect("a theme");
+    desk.write(
+        "themes/mine/theme.toml",
+        format!(
+            "{toml}\n[words.de]\nunsubscribe = \"Abbestellen\"\n[words.sw]\nview = \"Angalia\"\n"
+        ),
+    );
+    let (_, told, parts) = speaks("lang: de\ntheme: mine\n");
+    assert!(
+        !told && parts.contains("Abbestellen") && parts.contains("Einstellungen"),
+        "{parts}"
+    );
+    assert!(speaks("lang: sw\ntheme: mine\n").1, "one word is not all");
+    // Words that are said to be German are those of German issues, and of no others.
+    let german = toml.replace(
+        "view = \"View in browser\"",
+        "language = \"de\"\nview = \"Ansicht\"",
+    );
+    desk.write("themes/mine/theme.toml", german);
+    assert!(speaks("lang: de\ntheme: mine\n").2.contains("Ansicht"));
+    let (_, told, parts) = speaks("theme: mine\n");
+    assert!(
+        !told && parts.contains("View in browser") && !parts.contains("Ansicht"),
+        "{parts}"
+    );
+    desk.write(
+        "themes/mine/theme.toml",
+        format!("{toml}\n[words.de]\nunsubscrbe = \"\"\n"),
+    );
+    let (code, out, _) = desk.run(&["theme", "check", "mine"]);
+    assert!(
+        code != 0 && out.contains("did you mean `unsubscribe`?"),
+        "{out}"
+    );
+}

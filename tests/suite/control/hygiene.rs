@@ -77,6 +77,7 @@ fn site(tracker: Tracker) -> Site {
         confirm_revision: String::new(),
         address_revision: String::new(),
         moved_revision: String::new(),
+        back_revision: String::new(),
         data_revision: String::new(),
         erase_revision: String::new(),
         welcome_revision: None,

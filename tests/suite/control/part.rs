@@ -219,9 +219,9 @@ on_both!(
         let first = rig.begin().await;
         assert_eq!(rig.finish(first).await.sent, 30);
         let store = &rig.app.store;
-        let wish = store.set_frequency(SubscriptionKey(3), "monthly");
-        wish.await.expect("a change");
         let list = pressrun::id::ListId(1);
+        let wish = store.set_frequency(SubscriptionKey(3), "monthly", &[list]);
+        wish.await.expect("a change");
         for (monthly, readers) in [(false, 29), (true, 30)] {
             let asked = store.part_of(list, Audience::Unopened, first, "", monthly);
             assert_eq!(asked.await.expect("a count"), readers);

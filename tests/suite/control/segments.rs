@@ -413,7 +413,10 @@ on_both!(
             .run(&["subscribers", "show", "reader2@example.org"])
             .await;
         assert!(
-            shown.out.contains("paused since") && shown.out.contains("new"),
+            shown
+                .out
+                .contains("paused until she ends it, confirmed since")
+                && shown.out.contains("new"),
             "{shown:?}"
         );
         let none = desk

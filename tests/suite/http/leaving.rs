@@ -115,17 +115,29 @@ on_both!(
                  select hash, 'complaint', 0 from subscribers where id = 1001",
             )
             .await;
-        assert_eq!(site.post(&path(1), "answer=leave").await.status, 200);
+        assert_eq!(site.post(&path(1), "answer=leave-all").await.status, 200);
         assert_eq!(site.status(1001).await, "unsubscribed");
         assert_eq!(
             site.db.number(goodbyes).await,
             0,
             "suppressed is suppressed"
         );
+        // What she reads still comes after it, so that it would be no last mail; and the page says what that is.
+        let page = site.post(&path(2), "answer=leave").await.text();
+        assert!(
+            page.contains("You still get <strong>The Daily</strong>"),
+            "{page}"
+        );
+        assert!(!page.contains("No further issue"), "{page}");
+        assert_eq!(site.db.number(goodbyes).await, 0);
+        assert!(site.get(&path(2)).await.text().contains("You still get"));
         for _ in 0..2 {
-            assert_eq!(site.post(&path(2), "answer=leave").await.status, 200);
+            let page = site.post(&path(2), "answer=leave-all").await.text();
+            assert!(page.contains("No further issue comes to you"), "{page}");
+            assert!(!page.contains("You still get"), "{page}");
             assert_eq!(site.db.number(goodbyes).await, 1);
         }
+        assert_eq!(site.status(101_002).await, "unsubscribed");
         // No list: its headers would offer to leave once more, and a later leave would take the mail.
         let bare = "select count(*) from system_mails m join deliveries d
                         on d.run_id = m.run_id and d.seq = m.seq

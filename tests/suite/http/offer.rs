@@ -321,3 +321,26 @@ on_both!(
         site.stop().await;
     }
 );
+
+on_both!(
+    an_old_form_for_a_list_that_is_gone_signs_up_for_no_other_one,
+    async |engine: Engine| {
+        let site = asking(engine).await;
+        let old = "email=ada%40example.org&list=nowhere";
+        let answer = send(&site, "203.0.113.9", old).await;
+        assert_eq!(answer.status, 400);
+        let text = answer.text();
+        assert!(text.contains("is not offered any more"), "{text}");
+        assert!(text.contains("value=\"ada@example.org\""), "{text}");
+        assert_eq!(
+            site.db.number("select count(*) from subscriptions").await,
+            0
+        );
+        // One that names none means the publication's own.
+        let plain = send(&site, "203.0.113.9", "email=ada%40example.org").await;
+        assert_eq!(plain.status, 200);
+        let weekly = "select count(*) from subscriptions where list_id = 1";
+        assert_eq!(site.db.number(weekly).await, 1);
+        site.stop().await;
+    }
+);

@@ -55,11 +55,11 @@ pub async fn freeze(site: &TestSite, slug: &str, monthly: bool) -> (RunId, i64) 
     (run, recipients)
 }
 
-/// A site whose form offers two lists.
+/// A site whose form offers two lists, of both of which there is a digest of the month.
 async fn two_lists(engine: Engine) -> TestSite {
     let config = TestSite::config(&[(
         "open = true",
-        "open = true\nlists = [\"weekly\", \"daily\"]",
+        "open = true\nlists = [\"weekly\", \"daily\"]\nmonthly = [\"weekly\", \"daily\"]",
     )]);
     TestSite::with(engine, &config, |_| {}).await
 }
@@ -247,7 +247,7 @@ on_both!(
 on_both!(
     a_monthly_reader_is_taken_by_monthly_runs_alone,
     async |engine: Engine| {
-        let site = TestSite::new(engine).await;
+        let site = two_lists(engine).await;
         site.seed_run(2).await;
         site.post(
             &manage(&site, 0),

@@ -195,7 +195,10 @@ on_both!(
             "left because: often: far too often",
             "Week 1",
             "2 attempts",
-            "first opened",
+            "opened: first on",
+            "human: reader",
+            "clicked: by machines only",
+            "machine: no-agent",
             "2 events",
             "open, 7 s after it was sent",
             "Firefox",
@@ -227,8 +230,16 @@ on_both!(
         let queued = "update deliveries set state = 'queued', settled_at = null where run_id = 2;
             update blocks set sent = 0, queued = 4 where run_id = 2";
         site.db.exec(queued).await;
-        let off = site
+        let slip = site
             .press_admin("/subscribers/1000/unsubscribe", "subscription=1000")
+            .await;
+        assert_eq!(slip.status, 409, "nobody goes by one press");
+        assert_eq!(site.status(1000).await, "confirmed");
+        let off = site
+            .press_admin(
+                "/subscribers/1000/unsubscribe",
+                "subscription=1000&sure=yes",
+            )
             .await;
         assert_eq!(
             (off.status, off.header("location")),
@@ -247,7 +258,10 @@ on_both!(
         );
         // Somebody else's subscription is not hers to end.
         let foreign = site
-            .press_admin("/subscribers/1000/unsubscribe", "subscription=1001")
+            .press_admin(
+                "/subscribers/1000/unsubscribe",
+                "subscription=1001&sure=yes",
+            )
             .await;
         assert_eq!(foreign.status, 400);
         assert_eq!(site.status(1001).await, "confirmed");

@@ -154,6 +154,7 @@ impl TestSite {
             confirm_revision: "confirm".into(),
             address_revision: "address".into(),
             moved_revision: "moved".into(),
+            back_revision: "back".into(),
             data_revision: "data".into(),
             erase_revision: "erase".into(),
             welcome_revision: Some("welcome".into()),
@@ -189,6 +190,7 @@ impl TestSite {
             "insert into revisions (hash, slug, content, created_at)
              values ('rev', 'week-1', '{}', 0), ('confirm', 'confirm', '{}', 0),
                     ('welcome', 'welcome', '{}', 0), ('address', 'address', '{}', 0), ('moved', 'moved', '{}', 0),
+                    ('back', 'back', '{}', 0),
                     ('data', 'data', '{}', 0), ('erase', 'erase', '{}', 0), ('goodbye', 'goodbye', '{}', 0)",
         )
         .await;
@@ -214,6 +216,7 @@ impl TestSite {
             confirm_revision: "confirm".into(),
             address_revision: "address".into(),
             moved_revision: "moved".into(),
+            back_revision: "back".into(),
             data_revision: "data".into(),
             erase_revision: "erase".into(),
             welcome_revision: None,

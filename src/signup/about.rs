@@ -1,0 +1,57 @@
+//! What a reader says of herself on her page: the form's fields and tags, seen, changed and taken back.
+//!
+//! Promises: what the form asks is all that is shown and changed, and of the same kinds; what is emptied is forgotten.
+
+use crate::id::SubscriptionKey;
+use crate::signup::Signups;
+use crate::signup::offer::Offer;
+use crate::store::about::Saying;
+
+/// The form's questions, and her answers as they are typed.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// Without lists: those are chosen elsewhere.
+    pub offer: Offer,
+    pub values: Vec<(String, String)>,
+    pub tags: Vec<String>,
+}
+
+impl Signups {
+    /// What the reader behind `key` has said so far.
+    pub async fn about(&self, key: SubscriptionKey) -> anyhow::Result<About> {
+        let offer = self.asked.offer_of_herself();
+        if offer.fields.is_empty() && offer.tags.is_empty() {
+            return Ok(About::default());
+        }
+        let Some(said) = self.app.store.said(key).await? else {
+            return Ok(About::default());
+        };
+        Ok(About {
+            values: self.asked.typed(&said.name, &said.fields),
+            tags: said.tags,
+            offer,
+        })
+    }
+
+    /// Takes new answers, all of them at once: what is missing is taken back. The inner error says what to look at.
+    pub async fn say(
+        &self,
+        key: SubscriptionKey,
+        values: &[(String, String)],
+        tags: &[String],
+    ) -> anyhow::Result<Result<(), String>> {
+        let typed = match self.asked.answers(values, tags) {
+            Ok(typed) => typed,
+            Err(what) => return Ok(Err(what)),
+        };
+        let saying = Saying {
+            name: self.asked.asks_name().then_some(typed.name.as_str()),
+            fields: &typed.fields,
+            asked: &self.asked.declared(),
+            tags: &typed.tags,
+            offered: &self.app.config.signup.tags,
+        };
+        self.app.store.say(key, &saying).await?;
+        Ok(Ok(()))
+    }
+}
