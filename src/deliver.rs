@@ -11,7 +11,7 @@ pub(crate) mod copies;
 mod culprits;
 pub mod direct;
 mod dispatch;
-mod guard;
+pub(crate) mod guard;
 mod judge;
 mod keys;
 mod ledger;
@@ -343,17 +343,6 @@ pub async fn older(app: &App) -> anyhow::Result<Option<String>> {
 /// The same of a database that was only opened for a look, beside the state folder `state`.
 pub async fn is_older(store: &Store, state: &Path) -> anyhow::Result<Option<String>> {
     Generation::within(state).older(store).await
-}
-
-/// Why the database is older than what this machine has seen of it, by the state folder `state`; one that was never
-/// sent from here is not.
-pub async fn is_behind(store: &Store, state: &Path) -> anyhow::Result<Option<String>> {
-    Generation::within(state).behind(store).await
-}
-
-/// The newest generation of the database that this machine has seen, by the state folder `state`.
-pub fn generation_seen(state: &Path) -> anyhow::Result<Option<i64>> {
-    Generation::within(state).seen()
 }
 
 /// Notes that a person wants to go on with this database as it is: the guard starts anew from here.

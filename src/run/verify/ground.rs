@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::app::{App, keys};
-use crate::deliver;
+use crate::deliver::guard::Generation;
 use crate::run::seal;
 use crate::store::soundness::Stray;
 
@@ -39,13 +39,13 @@ pub async fn look(app: &App) -> anyhow::Result<Ground> {
     let state = app.path(&app.config.paths.state);
     ground
         .faults
-        .extend(deliver::is_behind(&app.store, &state).await?);
+        .extend(Generation::within(&state).behind(&app.store).await?);
     Ok(ground)
 }
 
 /// What is wrong with a database that holds no tables, beside the state folder `state`: none is, unless runs were sent.
 pub fn of_nothing(state: &Path) -> anyhow::Result<Option<String>> {
-    let seen = deliver::generation_seen(state)?;
+    let seen = Generation::within(state).seen()?;
     Ok(seen.filter(|seen| *seen > 0).map(|seen| {
         format!(
             "the database is empty, and this machine has seen generation {seen} of it: go back to the last backup"
