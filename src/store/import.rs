@@ -93,9 +93,8 @@ pub struct Changes {
     pub leaves: Vec<SubscriptionKey>,
     /// Ended subscriptions of which this import says so, too.
     pub left_again: Vec<SubscriptionKey>,
-    /// Addresses never to be mailed again, with the reason and the hash of the mailbox where it is refused under every
-    /// spelling and that is another one; and those of them who are readers.
-    pub suppressions: Vec<([u8; 32], &'static str, Option<[u8; 32]>)>,
+    /// Addresses never to be mailed again; and those of them who are readers.
+    pub suppressions: Vec<Refused>,
     pub barred: Vec<SubscriberId>,
     /// Tags to be put on readers.
     pub tags: Vec<(SubscriberId, String)>,
@@ -443,7 +442,11 @@ fn new_subscriptions(subscriptions: &[NewSubscription]) -> String {
     json(&subscriptions.iter().map(row).collect::<Vec<_>>())
 }
 
-fn suppressions(suppressions: &[([u8; 32], &'static str, Option<[u8; 32]>)]) -> String {
+/// The hash of an address that is never to be mailed again, the reason, and the hash of its mailbox where that is refused
+/// under every spelling and is another one.
+pub type Refused = ([u8; 32], &'static str, Option<[u8; 32]>);
+
+fn suppressions(suppressions: &[Refused]) -> String {
     let rows = suppressions.iter();
     let rows =
         rows.map(|(hash, reason, mailbox)| (hex(hash), reason, mailbox.map(|hash| hex(&hash))));

@@ -337,7 +337,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<(Vec<u8>, WholeSuppression)>> {
         read!(self, conn => {
-            let found: Vec<(Vec<u8>, String, i64, Option<Vec<u8>>)> = sqlx::query_as(
+            let found: Vec<SuppressionColumns> = sqlx::query_as(
                 "select hash, reason, created_at, mailbox from suppressions where hash > $1
                  order by hash limit $2",
             )
@@ -345,7 +345,7 @@ impl Store {
             .bind(i64::from(limit))
             .fetch_all(conn)
             .await?;
-            let whole = |(hash, reason, at, mailbox): (Vec<u8>, String, i64, Option<Vec<u8>>)| {
+            let whole = |(hash, reason, at, mailbox): SuppressionColumns| {
                 let suppression = WholeSuppression {
                     hash: hex(&hash),
                     reason,
@@ -358,6 +358,9 @@ impl Store {
         })
     }
 }
+
+/// Hash, reason, since when, and the hash of the mailbox.
+type SuppressionColumns = (Vec<u8>, String, i64, Option<Vec<u8>>);
 
 fn subscription(row: Row, moves: Vec<WholeMove>) -> Option<WholeSubscription> {
     let parting = row.at.zip(row.reason).zip(row.words);

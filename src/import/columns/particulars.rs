@@ -141,7 +141,7 @@ fn day(cell: &str) -> &str {
 
 /// The names in a list with commas between them; a comma within quotes is part of a name.
 fn listed(cell: &str) -> Vec<&str> {
-    let whole = cell.matches('"').count() % 2 == 0;
+    let whole = cell.matches('"').count().is_multiple_of(2);
     let mut quoted = false;
     let names = cell.split(|c: char| {
         quoted ^= c == '"' && whole;
