@@ -153,7 +153,6 @@ impl<R: BufRead> Records<R> {
                     if state == CellState::Quoted {
                         continue;
                     }
-                    record.trim_end();
                     End::Line
                 }
                 Read::Nothing if quoted => {
@@ -168,6 +167,9 @@ impl<R: BufRead> Records<R> {
             };
             self.record.lines = (self.lines + 1).saturating_sub(line).max(1);
             self.judge(end)?;
+            if end == End::Line {
+                self.record.trim_end();
+            }
             return Ok(true);
         }
     }
