@@ -9,11 +9,10 @@ use std::io::{BufRead, Read as _};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::import::csv::stray::Again;
-pub use crate::import::csv::stray::{Flaw, Shape};
+use crate::import::csv::stray::{Again, Flaw, Shape};
 use crate::import::formula::is_formula;
 
-mod stray;
+pub mod stray;
 
 /// Longest record in octets. A reader's row is a few hundred; a file without line ends, or with a quote
 /// left open, is noticed here instead of filling the memory.
