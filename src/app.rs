@@ -19,6 +19,14 @@ use crate::store::{self, Store};
 const FOREIGN: &str = "the keyring (`paths.keyring`) does not belong to this database: nobody suppressed would be \
      recognised, and no link already sent opens; restore the keyring that was there from a backup";
 
+/// What opening a database does to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Touch {
+    /// It is brought up to date, and becomes the keyring's.
+    Migrates,
+    Reads,
+}
+
 /// One opened Pressrun; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -46,19 +54,24 @@ impl App {
     ) -> anyhow::Result<App> {
         let url = config.database.url.expose_secret();
         let store = Store::open_within(url, base, config.database.connections, busy).await?;
+        let app = App::of(config, base, store, keyring);
+        app.store.hear_clock(&app.clock).await?;
+        Ok(app)
+    }
+
+    fn of(config: Config, base: &Path, store: Store, keyring: Keyring) -> App {
         let clock = match store.is_sqlite() {
             true => Clock::System,
             false => Clock::shared(),
         };
-        store.hear_clock(&clock).await?;
-        Ok(App {
+        App {
             config: Arc::new(config),
             base: base.to_owned(),
             store,
             keyring: Arc::new(keyring),
             clock,
             chance: Chance::System,
-        })
+        }
     }
 
     /// Fails where the database belongs to another keyring; a fresh database becomes this keyring's.
@@ -108,6 +121,15 @@ impl App {
     /// and paths are enough; where the keyring cannot be read, keys that belong to nothing stand in for it. Gives what is
     /// wrong with either too, or that the keyring is another database's.
     pub async fn to_control(path: &Path) -> anyhow::Result<(App, Vec<anyhow::Error>)> {
+        App::in_need(path, Touch::Migrates).await
+    }
+
+    /// The same for who proves what is there: nothing is migrated or written, so that no evidence is.
+    pub async fn to_prove(path: &Path) -> anyhow::Result<(App, Vec<anyhow::Error>)> {
+        App::in_need(path, Touch::Reads).await
+    }
+
+    async fn in_need(path: &Path, touch: Touch) -> anyhow::Result<(App, Vec<anyhow::Error>)> {
         let mut faults = Vec::new();
         let (config, folder) = match App::described(path, false) {
             Ok(found) => found,
@@ -128,17 +150,28 @@ impl App {
         };
         let keyring = Keyring::load(&folder.join(&config.paths.keyring));
         let stand_in = || Keyring::generate(&Chance::System, Clock::System.now());
-        let app = match keyring {
-            Ok(keyring) => {
-                let app = App::with_keys(config, folder, keyring, store::PATIENCE).await?;
-                faults.extend(app.claim().await.err());
+        let there = keyring.is_ok();
+        let keyring = keyring.unwrap_or_else(|fault| {
+            faults.push(fault);
+            stand_in()
+        });
+        let app = match touch {
+            Touch::Migrates => App::with_keys(config, folder, keyring, store::PATIENCE).await?,
+            Touch::Reads => {
+                let url = config.database.url.expose_secret();
+                let store = Store::open_to_read(url, folder).await?;
+                let store = store.context("the database is gone")?;
+                let app = App::of(config, folder, store, keyring);
+                // One that holds nothing has no clock to hear.
+                if app.store.migration().await?.is_some() {
+                    app.store.hear_clock(&app.clock).await?;
+                }
                 app
             }
-            Err(fault) => {
-                faults.push(fault);
-                App::with_keys(config, folder, stand_in(), store::PATIENCE).await?
-            }
         };
+        if there && touch == Touch::Migrates {
+            faults.extend(app.claim().await.err());
+        }
         Ok((app, faults))
     }
 

@@ -247,7 +247,10 @@ impl Cli {
         let file = std::path::absolute(&self.config)?;
         let app = match self.command.signs_nothing() {
             true => {
-                let (app, faults) = App::to_control(&file).await?;
+                let (app, faults) = match self.command {
+                    Command::Verify(_) => App::to_prove(&file).await?,
+                    _ => App::to_control(&file).await?,
+                };
                 for fault in faults {
                     eprintln!("warning: {fault:#}");
                 }

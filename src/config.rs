@@ -28,6 +28,7 @@ pub mod notify;
 pub mod privacy;
 mod rescue;
 mod schema;
+pub mod sender;
 pub mod show;
 pub mod spelling;
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub(crate) mod copies;
 mod culprits;
 pub mod direct;
 mod dispatch;
-mod guard;
+pub(crate) mod guard;
 mod judge;
 mod keys;
 mod ledger;

@@ -7,6 +7,7 @@
 //! Leaves key files to `keyfile`, and a second algorithm to a second [`Signer`] beside the first.
 
 pub mod publish;
+pub mod record;
 pub mod relaxed;
 pub mod tags;
 pub mod verify;
@@ -47,6 +48,11 @@ const OVERSIGNED: [&str; 13] = [
 /// Fields that are signed where they stand.
 const SIGNED: [&str; 2] = ["List-Id", "Feedback-ID"];
 
+/// Fields that some relays write anew: a signature over them would be void behind such a one.
+const REWRITTEN: [&str; 2] = ["Date", "Message-ID"];
+/// Behind the name and the key of a signer that leaves them out.
+const SPARING: &str = " sparing";
+
 /// Octets of a line of the signature field.
 const LINE: usize = 76;
 
@@ -56,6 +62,8 @@ pub struct Signer {
     domain: String,
     selector: String,
     key: Key,
+    /// Whether what a relay writes anew stays out of the signature.
+    spares: bool,
 }
 
 #[derive(Clone)]
@@ -117,11 +125,19 @@ impl Signer {
         self
     }
 
+    /// The same key for a relay that writes a Date and a Message-ID of its own: neither is signed.
+    #[must_use]
+    pub fn sparing(mut self) -> Signer {
+        self.spares = true;
+        self
+    }
+
     fn new(domain: &str, selector: &str, key: Key) -> Signer {
         Signer {
             domain: domain.to_ascii_lowercase(),
             selector: selector.to_ascii_lowercase(),
             key,
+            spares: false,
         }
     }
 
@@ -148,10 +164,24 @@ impl Signer {
         format!("v=DKIM1; k={kind}; p={public}")
     }
 
-    /// By what its signatures are known: name and key, so that another key under the name is told from it.
+    /// By what its signatures are known: name and key, so that another key under the name is told from it, and whether
+    /// it is [`Signer::sparing`].
     pub fn known_by(&self) -> String {
         let key = STANDARD.encode(digest(&SHA256, self.record().as_bytes()));
-        format!("{} {}", self.record_name(), &key[..16])
+        let sparing = if self.spares { SPARING } else { "" };
+        format!("{} {}{sparing}", self.record_name(), &key[..16])
+    }
+
+    /// Whether [`Signer::known_by`] said this of a signer that is sparing.
+    pub fn is_sparing(known_by: &str) -> bool {
+        known_by.ends_with(SPARING)
+    }
+
+    /// Whether a header field of this name, in any case, goes into its `h=` (RFC 6376, section 5.4; RFC 8058, section 4).
+    pub fn signs(&self, name: &str) -> bool {
+        let is = |known: &&str| known.eq_ignore_ascii_case(name);
+        let spared = self.spares && REWRITTEN.iter().any(is);
+        !spared && OVERSIGNED.iter().chain(&SIGNED).any(is)
     }
 
     /// Octets of a signature.
@@ -184,10 +214,10 @@ impl Signer {
     }
 
     /// Prepares the signature field of messages whose header fields are `present`, in the order in
-    /// which [`Seal::seal`] will be given those of them that [`is_signed`].
+    /// which [`Seal::seal`] will be given those of them that it [`Signer::signs`].
     pub fn prepare(&self, present: &[&str]) -> Seal {
-        let signed = present.iter().filter(|name| is_signed(name));
-        let names: Vec<&str> = signed.chain(&OVERSIGNED).copied().collect();
+        let names = present.iter().chain(OVERSIGNED.iter());
+        let names: Vec<&str> = names.copied().filter(|name| self.signs(name)).collect();
         // The longer name leaves no room for a domain on its line.
         let (algorithm, fold) = match &self.key {
             Key::Rsa(_) => ("rsa-sha256", ""),
@@ -216,12 +246,6 @@ impl Signer {
         text.push_str(";\r\n b=");
         Seal::new(self.clone(), text.into_bytes())
     }
-}
-
-/// Whether a header field of this name, in any case, goes into `h=` (RFC 6376, section 5.4; RFC 8058, section 4).
-pub fn is_signed(name: &str) -> bool {
-    let mut names = OVERSIGNED.iter().chain(&SIGNED);
-    names.any(|signed| signed.eq_ignore_ascii_case(name))
 }
 
 /// What `bh=` says of a body in relaxed form (RFC 6376, sections 3.4.4 and 3.7), given in pieces: SHA-256 in base64.

@@ -229,6 +229,18 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// What the DNS says of the sender for which receivers refuse or distrust mail (SPF, DKIM, DMARC), in sentences.
+pub async fn of_sender(config: &Config, base: &Path) -> Vec<String> {
+    let desk = Desk::new(config, base, false);
+    let mut out = Findings::of(Area::Dns);
+    if let Some(dns) = &desk.dns {
+        domain::of_sender(&desk, dns, &mut out).await;
+    }
+    let errors = out.checks.into_iter();
+    let errors = errors.filter(|check| check.level == Level::Error);
+    errors.map(|check| check.says).collect()
+}
+
 /// Looks at every area that is wished for. `path` is the configuration file.
 pub async fn examine(
     desk: &Desk<'_>,

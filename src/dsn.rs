@@ -4,6 +4,7 @@
 //! fields of their headers are read. Leaves the question whose mail it was about to whoever holds the keys.
 
 use crate::reply::Reply;
+use crate::reply::parser::is_status;
 
 /// Parts of a message that are looked at; a report has three.
 const PARTS: usize = 16;
@@ -260,12 +261,10 @@ fn reply(status: &str, said: &str) -> Reply {
         Some(b'4') => 450,
         _ => 0,
     };
-    let numbers = status.split('.').filter(|part| part.parse::<u16>().is_ok());
-    let fits = class.is_some() && numbers.count() == 3;
     let text: String = said.chars().filter(|c| !c.is_control()).collect();
     Reply {
         code: code.unwrap_or(by_class),
-        enhanced: fits.then(|| status.to_owned()),
+        enhanced: is_status(status).then(|| status.to_owned()),
         text: text.chars().take(500).collect(),
     }
 }
@@ -330,6 +329,28 @@ mod tests {
         let bare = REPORT.replace("Diagnostic-Code: smtp; 550 5.1.1", "X-Note: 1");
         let reply = &groups(&bare)[0].reply;
         assert_eq!((reply.code, reply.text.as_str()), (550, ""));
+    }
+
+    #[test]
+    fn what_is_no_status_is_not_kept_as_one() {
+        for status in [
+            "5.1.1\0",
+            "+5.1.1",
+            "5.+1.1",
+            &format!("5.1.1.{}", "x".repeat(9_000)),
+            "5.1.0001",
+        ] {
+            assert_eq!(
+                super::reply(status, "no such user").enhanced,
+                None,
+                "{status}"
+            );
+        }
+        let reply = super::reply("5.1.1", "no such user");
+        assert_eq!(
+            (reply.code, reply.enhanced.as_deref()),
+            (550, Some("5.1.1"))
+        );
     }
 
     #[test]

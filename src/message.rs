@@ -122,6 +122,8 @@ impl SignedBy {
 
 #[derive(Clone, Debug)]
 struct Sealing {
+    /// The first of those who sign: all sign the same fields, for they sign for one relay.
+    signer: Signer,
     /// One for each key; their fields stand in this order before all others.
     seals: Vec<Seal>,
     /// The signed fields that all copies share, in relaxed form.
@@ -275,24 +277,28 @@ const OWN: [&str; 5] = ["Date", "To", "Subject", "Message-ID", "List-Unsubscribe
 impl Sealing {
     /// Nothing where nobody signs.
     fn new(
-        signers: impl IntoIterator<Item = Signer>,
+        signers: Vec<Signer>,
         opening: &[u8],
         closing: &[u8],
         one_click: bool,
     ) -> Option<Sealing> {
+        let signer = signers.first()?.clone();
         let mut names = Vec::new();
         let mut shared = Vec::new();
         for field in lines::fields(opening).chain(lines::fields(closing)) {
             let name = lines::name(field);
-            if dkim::is_signed(name) {
+            if signer.signs(name) {
                 names.push(name);
                 dkim::relaxed::field(field, &mut shared);
             }
         }
         names.extend(&OWN[..if one_click { 5 } else { 4 }]);
-        let signers = signers.into_iter();
-        let seals: Vec<Seal> = signers.map(|signer| signer.prepare(&names)).collect();
-        (!seals.is_empty()).then_some(Sealing { seals, shared })
+        let seals = signers.iter().map(|signer| signer.prepare(&names));
+        Some(Sealing {
+            seals: seals.collect(),
+            signer,
+            shared,
+        })
     }
 
     /// Signs what stands in `head`, which begins with the reserved fields, and a body of the hash `hash`. `own` is where
@@ -308,7 +314,9 @@ impl Sealing {
         let mut fields = Vec::with_capacity(self.shared.len() + own.len() + longest);
         fields.extend_from_slice(&self.shared);
         for field in lines::fields(&head[own]) {
-            dkim::relaxed::field(field, &mut fields);
+            if self.signer.signs(lines::name(field)) {
+                dkim::relaxed::field(field, &mut fields);
+            }
         }
         let mut at = 0;
         for seal in &self.seals {

@@ -57,21 +57,6 @@ pub struct StoreError(sqlx::Error);
 /// What every statement gives.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-impl StoreError {
-    /// A uniqueness rule of the schema said no: the row is already there.
-    pub fn is_duplicate(&self) -> bool {
-        let database = self.0.as_database_error();
-        database.is_some_and(|error| error.is_unique_violation())
-    }
-
-    /// Two transactions stood in each other's way, and this one was undone whole: it may be asked again.
-    pub fn is_conflict(&self) -> bool {
-        let code = self.0.as_database_error().and_then(|error| error.code());
-        // PostgreSQL's deadlock_detected and serialization_failure.
-        code.is_some_and(|code| matches!(code.as_ref(), "40P01" | "40001"))
-    }
-}
-
 /// How often a transaction that was undone by another is asked again.
 const CONFLICTS: u32 = 3;
 
@@ -195,6 +180,7 @@ pub mod runs;
 pub mod segments;
 pub mod signup;
 pub mod site;
+pub mod soundness;
 pub mod spellings;
 pub mod stages;
 pub mod stats;

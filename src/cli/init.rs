@@ -17,7 +17,7 @@ use crate::chance::Chance;
 use crate::cli::Exit;
 use crate::cli::output::{pairs, print};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, sender};
 use crate::keyring::Keyring;
 use crate::publication::Publication;
 use crate::store::Store;
@@ -40,7 +40,7 @@ pub struct Init {
     /// The folder; it is made if it is not there.
     dir: PathBuf,
     /// Name of the publication.
-    #[arg(long, default_value = "My Newsletter")]
+    #[arg(long, default_value = sender::NAME)]
     name: String,
     /// Public address of the site: base of every link in a mail.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
@@ -49,7 +49,7 @@ pub struct Init {
     #[arg(long, default_value = "author@example.org")]
     from: String,
     /// Postal address for the footer of every mail.
-    #[arg(long, default_value = "Street and number, Town")]
+    #[arg(long, default_value = sender::POSTAL_ADDRESS)]
     postal_address: String,
     /// Short name of the list that readers join.
     #[arg(long, default_value = "weekly")]

@@ -81,7 +81,7 @@ pub(super) fn print_file(text: &str) -> anyhow::Result<()> {
 }
 
 /// Prints `value` as indented JSON on stdout.
-pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+pub(super) fn print_json(value: &(impl Serialize + ?Sized)) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     print_file(&json(&text))

@@ -96,13 +96,19 @@ async fn show(app: &App, name: &str, json: bool) -> anyhow::Result<Exit> {
     }
     let yes = |yes| if yes { "yes" } else { "no" }.to_owned();
     let signs = match (report.signed, report.rewrites) {
-        (true, _) => "by Pressrun",
+        (true, false) => "by Pressrun",
+        (true, true) => "by Pressrun, but for Date and Message-ID, which the relay writes anew",
         (false, true) => "by the relay, which writes its own Date and Message-ID too",
         (false, false) => "not by Pressrun",
     };
     let weight = match report.weight {
         0 => "0 (what it can carry)".to_owned(),
         weight => weight.to_string(),
+    };
+    let partly = report.nodes.iter().any(|told| told.state.why.is_some());
+    let state = match report.state() {
+        "works" if partly => "works, but not for all",
+        state => state,
     };
     let mut rows = vec![
         ("kind", report.kind.to_owned()),
@@ -112,7 +118,7 @@ async fn show(app: &App, name: &str, json: bool) -> anyhow::Result<Exit> {
         ("weight", weight),
         ("connections", report.connections.to_string()),
         ("signed", signs.to_owned()),
-        ("state", report.state().to_owned()),
+        ("state", state.to_owned()),
     ];
     rows.extend(report.caps.iter().map(cap));
     print(&format!("{}\n{}", report.name, pairs(&rows)))?;

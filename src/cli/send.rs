@@ -28,7 +28,7 @@ use crate::issue::given::Titles;
 use crate::lists;
 use crate::preflight;
 use crate::publication::{self, Built};
-use crate::run::guards::{self, Guard, PROMO_LINT};
+use crate::run::guards::{self, Guard, PROMO_LINT, sender};
 use crate::run::plan::{self, Part, Planned, SubjectTest, Wishes};
 use crate::run::{self, commands, whom, why};
 use crate::schedule::on_the_wall;
@@ -67,7 +67,7 @@ pub struct Send {
     /// all (an address that is none, a value that would break a header) still stops the run.
     #[arg(long)]
     skip_rehearsal: bool,
-    /// Answers a guard: `same-issue`, `same-subject`, `audience`, `hour` or `promo-date`. May be said
+    /// Answers a guard: `sender`, `same-issue`, `same-subject`, `audience`, `hour` or `promo-date`. May be said
     /// several times.
     #[arg(long, value_name = "GUARD", value_parser = Guard::parse)]
     accept: Vec<Guard>,
@@ -205,6 +205,9 @@ impl Send {
         if let Some(why) = setup::is_outdated(&app.store, config, &self.relay).await? {
             bail!("`{}` was not sent: {why}", built.compiled.slug);
         }
+        if let Some(why) = sender::refusal(config, &self.relay)? {
+            bail!("`{}` was not sent: {why}", built.compiled.slug);
+        }
         let found = lists::find(app, list).await?;
         let (slug, revision) = (built.compiled.slug.clone(), built.compiled.hash());
         let mut planned = plan::plan(app, &wishes, &slug, &revision, found.id).await?;
@@ -221,7 +224,8 @@ impl Send {
             promos.extend(self.preflight(app, other, list, &planned).await?);
             promos.dedup();
         }
-        let questions = guards::questions(app, &built, found.id, &planned, &promos).await?;
+        let mut questions = Vec::from_iter(sender::question(app, &self.relay).await?);
+        questions.extend(guards::questions(app, &built, found.id, &planned, &promos).await?);
         if let Some(exit) = self.answer(Deed::SEND, &slug, &questions)? {
             return Ok(exit);
         }

@@ -1,5 +1,6 @@
 //! `pressrun verify`: the proof of one run or of all.
 
+use anyhow::ensure;
 use clap::Args;
 
 use crate::app::App;
@@ -7,7 +8,8 @@ use crate::cli::output::{print, print_json};
 use crate::cli::{Cli, Exit, links};
 use crate::delivery::State;
 use crate::run;
-use crate::run::verify::{self, Verified};
+use crate::run::verify::{self, Verified, ground};
+use crate::store::Store;
 use crate::terminal::plain;
 
 /// Proves runs: rows against counters, markers against outcomes, links and keys. Fails where they differ.
@@ -24,6 +26,9 @@ pub struct Verify {
 /// Runs `pressrun verify`.
 pub(super) async fn run(cli: &Cli, verify: &Verify) -> anyhow::Result<Exit> {
     let app = cli.open().await?;
+    if let Some(exit) = none_or_another(&app, verify.json).await? {
+        return Ok(exit);
+    }
     let balanced = match &verify.issue {
         Some(issue) => one(&app, issue, verify.json).await?,
         None => all(&app, verify.json).await?,
@@ -34,7 +39,44 @@ pub(super) async fn run(cli: &Cli, verify: &Verify) -> anyhow::Result<Exit> {
     })
 }
 
+/// What is said of a database that holds no tables, or those of another pressrun; none where it can be looked at.
+async fn none_or_another(app: &App, json: bool) -> anyhow::Result<Option<Exit>> {
+    let newest = Store::newest_migration();
+    match app.store.migration().await? {
+        Some(here) => {
+            ensure!(
+                here >= newest,
+                "the database is of an older pressrun (migration {here} of {newest}), and `verify` changes nothing: \
+                 any other command brings it up to date, `pressrun status` for example"
+            );
+            ensure!(
+                here == newest,
+                "a newer pressrun has used this database (its migration {here}); use that version, for this one does \
+                 not know what it reads"
+            );
+            Ok(None)
+        }
+        None => {
+            let state = app.path(&app.config.paths.state);
+            let Some(fault) = ground::of_nothing(&state)? else {
+                match json {
+                    true => print_json(&Vec::<Verified>::new())?,
+                    false => print("the database is empty: nothing was ever sent from it\n")?,
+                }
+                return Ok(Some(Exit::Done));
+            };
+            tell(&[Verified::of_all(vec![fault])], json)?;
+            Ok(Some(Exit::Attention))
+        }
+    }
+}
+
 async fn one(app: &App, issue: &str, json: bool) -> anyhow::Result<bool> {
+    let ground = ground::look(app).await?;
+    if !ground.faults.is_empty() {
+        tell(&[Verified::of_all(ground.faults)], json)?;
+        return Ok(false);
+    }
     let found = run::find(app, issue).await?;
     let verified = verify::one(app, &found).await?;
     if json {
@@ -56,13 +98,16 @@ async fn one(app: &App, issue: &str, json: bool) -> anyhow::Result<bool> {
 
 async fn all(app: &App, json: bool) -> anyhow::Result<bool> {
     let found = verify::all(app).await?;
-    let balanced = found.iter().all(|run| run.balanced);
+    tell(&found, json)?;
+    Ok(found.iter().all(|run| run.balanced))
+}
+
+fn tell(found: &[Verified], json: bool) -> anyhow::Result<()> {
     if json {
-        print_json(&found)?;
-        return Ok(balanced);
+        return print_json(found);
     }
     let mut text = String::new();
-    for run in &found {
+    for run in found {
         // Not of a run.
         if run.run == 0 {
             text += &format!("{}: does not agree:\n{}", run.issue, remarks(run));
@@ -90,8 +135,7 @@ async fn all(app: &App, json: bool) -> anyhow::Result<bool> {
             remarks(run)
         );
     }
-    print(&text)?;
-    Ok(balanced)
+    print(&text)
 }
 
 fn head(run: &Verified) -> String {

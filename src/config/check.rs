@@ -342,6 +342,10 @@ impl Complaints {
                 self.say(&key("stream"), what);
             }
         }
+        if let Some(ehlo) = relay.ehlo.as_deref().filter(|ehlo| !is_ehlo(ehlo)) {
+            let what = format!("`{}` is no name of a host", ehlo.escape_debug());
+            self.say(&key("ehlo"), what);
+        }
         if relay.messages_per_connection == 0 {
             self.say(&key("messages_per_connection"), "must be 1 at least");
         }
@@ -405,6 +409,24 @@ impl Complaints {
             let what = "no host of a domain asks for a password; take it out";
             self.say(&key("password"), what);
         }
+    }
+}
+
+/// Whether EHLO may say it (RFC 5321, section 4.1.2): a host's name, or its address in brackets.
+fn is_ehlo(name: &str) -> bool {
+    let label = |label: &str| {
+        let fine = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        (1..=63).contains(&label.len()) && label.bytes().all(fine)
+    };
+    let literal = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    match literal {
+        Some(address) => address
+            .trim_start_matches("IPv6:")
+            .parse::<std::net::IpAddr>()
+            .is_ok(),
+        None => name.len() <= 253 && name.split('.').all(label),
     }
 }
 

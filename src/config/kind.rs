@@ -27,9 +27,9 @@ pub enum WhenFull {
 pub struct Traits {
     /// DKIM signatures of ours that it passes on as they are; 0 where it signs by itself.
     pub signatures: u8,
-    /// Whether it writes a Date and a Message-ID of its own.
+    /// Whether it writes a Date and a Message-ID of its own, so that no signature of ours may cover them.
     pub rewrites: bool,
-    /// Fields that keep it from changing our links and adding an image of its own.
+    /// Fields that keep it from changing our links and our Message-ID and from adding an image of its own.
     fields: &'static [Field],
     /// The field that files a message under `stream`; it takes the place of one of the same name.
     stream: Option<Field>,
@@ -72,7 +72,12 @@ const MAILGUN: Traits = Traits {
 const POSTMARK: Traits = Traits {
     signatures: 1,
     rewrites: false,
-    fields: &[("X-PM-TrackOpens", "false"), ("X-PM-TrackLinks", "None")],
+    fields: &[
+        // Without it Postmark writes a Message-ID of its own over the one that is signed.
+        ("X-PM-KeepID", "true"),
+        ("X-PM-TrackOpens", "false"),
+        ("X-PM-TrackLinks", "None"),
+    ],
     stream: Some(("X-PM-Message-Stream", "{}")),
     ids: QUEUED,
 };
@@ -181,6 +186,13 @@ pub(super) fn day<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Date>, D:
 #[cfg(test)]
 mod tests {
     use super::RelayKind;
+
+    #[test]
+    fn postmark_is_told_to_keep_what_is_signed() {
+        let traits = RelayKind::Postmark.traits();
+        assert!(traits.signatures > 0 && !traits.rewrites);
+        assert!(traits.fields.contains(&("X-PM-KeepID", "true")));
+    }
 
     #[test]
     fn the_id_of_each_kind_is_read_from_its_own_words() {

@@ -365,6 +365,7 @@ impl Engine {
         if !counts.finished() || self.shared.is_refused_at_the_end(run).await {
             return Ok(());
         }
+        seal::end(app, run, counts.sent + counts.uncertain).await?;
         if app.store.finish_run(run.id(), app.clock.now()).await? {
             tracing::info!(run.id = run.id, "the run is finished");
             return Ok(());

@@ -154,14 +154,21 @@ impl Generation {
                 )));
             }
         };
-        if inside < outside {
-            return Ok(Some(format!(
-                "the database is older than this machine remembers (generation {inside}, seen {outside}): it \
-                 looks restored from a backup, and sending on could mail readers twice, and those who left \
-                 since"
-            )));
-        }
-        Ok(None)
+        Ok(behind(inside, outside))
+    }
+
+    /// Why this database is not the newest that this machine has seen; it need not have seen any.
+    pub(crate) async fn behind(&self, store: &Store) -> anyhow::Result<Option<String>> {
+        let inside = number(store.meta(GENERATION).await?);
+        Ok(self.seen()?.and_then(|seen| behind(inside, seen)))
+    }
+
+    /// The newest generation that this machine has seen; none where it has seen none, or that cannot be read.
+    pub(crate) fn seen(&self) -> anyhow::Result<Option<i64>> {
+        Ok(match self.read()? {
+            Outside::Counted(seen) => Some(seen),
+            Outside::Missing | Outside::Unreadable => None,
+        })
     }
 
     /// Counts up: first in the database, then, fsynced, outside it. A crash in between leaves the
@@ -227,6 +234,15 @@ impl Generation {
         }
         failpoint::pass(module_path!(), When::After)
     }
+}
+
+fn behind(inside: i64, outside: i64) -> Option<String> {
+    (inside < outside).then(|| {
+        format!(
+            "the database is older than this machine remembers (generation {inside}, seen {outside}): it looks \
+             restored from a backup, and sending on could mail readers twice, and those who left since"
+        )
+    })
 }
 
 /// Why a run must be held whose last sign of life was at `beat`, if that is too long ago.

@@ -354,7 +354,7 @@ impl Shared {
         let ailing = |relay: &Arc<LiveRelay>| {
             let trouble = relay.trouble(now);
             // One that carries all it may works.
-            trouble.filter(|trouble| trouble.ail.rests())
+            trouble.filter(|trouble| trouble.ail != Ail::Spread)
         };
         let state = |relay: &Arc<LiveRelay>| match ailing(relay) {
             None => RelayState {
@@ -366,7 +366,11 @@ impl Shared {
             },
             Some(trouble) => RelayState {
                 relay: relay.name.clone(),
-                state: trouble.ail.name().to_owned(),
+                state: match trouble.ail.rests() {
+                    true => trouble.ail.name().to_owned(),
+                    // It goes on for all the others.
+                    false => "works".to_owned(),
+                },
                 since: trouble.since.0,
                 why: Some(trouble.why),
                 next_at: Some(trouble.next.0),

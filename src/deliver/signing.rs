@@ -8,7 +8,7 @@ use crate::dkim::Signer;
 use crate::keyfile;
 
 /// Who signs for `relay`: nobody where the relay signs itself or no key is configured, and the Ed25519 key
-/// as the second where the relay takes two signatures. The keys' paths start at `base`, the folder of the
+/// as the second where the relay takes two signatures. Where the relay rewrites fields, they are not signed. The keys' paths start at `base`, the folder of the
 /// configuration file.
 pub fn signers(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Vec<Signer>> {
     let dkim = &config.dkim;
@@ -32,7 +32,11 @@ pub fn signers(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Ve
             "DKIM key",
             "`pressrun keys dkim` makes one",
         )?;
-        signers.push(Signer::from_pem(domain, selector, &pem)?);
+        let signer = Signer::from_pem(domain, selector, &pem)?;
+        signers.push(match relay.kind.traits().rewrites {
+            true => signer.sparing(),
+            false => signer,
+        });
     }
     Ok(signers)
 }

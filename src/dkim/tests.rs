@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Signer, is_signed};
+use super::Signer;
 use crate::clock::Timestamp;
 
 const PEM: &str = include_str!("../../tests/keys/dkim-test.pem");
@@ -86,10 +86,27 @@ fn present_fields_are_named_once_more_than_they_stand_and_absent_ones_once() {
         "ARC-Seal",
         "Comments",
     ] {
-        assert!(!is_signed(name), "{name}");
+        assert!(!signer().signs(name), "{name}");
     }
     assert!(text.lines().all(|line| line.len() <= 76), "{text}");
     assert!(!text.contains(" l=") && !text.contains(" i="), "{text}");
+}
+
+#[test]
+fn what_a_relay_writes_anew_is_left_out_and_told_apart() {
+    let sparing = signer().sparing();
+    let mut field = Vec::new();
+    sparing
+        .prepare(&["From", "Date", "Message-ID", "Subject"])
+        .reserve(&mut field);
+    let field = String::from_utf8(field).expect("ASCII");
+    assert!(
+        !field.contains("Date") && !field.contains("Message-ID"),
+        "{field}"
+    );
+    assert!(field.contains("h=From:Subject:From:"), "{field}");
+    assert_ne!(sparing.known_by(), signer().known_by());
+    assert!(Signer::is_sparing(&sparing.known_by()) && !Signer::is_sparing(&signer().known_by()));
 }
 
 #[test]

@@ -1,36 +1,13 @@
 //! The configuration: values that are well formed and still cannot be meant.
 
+use std::time::Duration;
+
 use url::Url;
 
 use super::{Desk, Findings};
 use crate::config::RelayKind;
+use crate::config::sender::{is_example, is_free_mail, is_mixed, unset};
 use crate::publication::Publication;
-
-/// Texts that stand in examples and nowhere else.
-const EXAMPLES: [&str; 5] = [
-    "example.org",
-    "example.com",
-    "example.net",
-    ".example",
-    ".invalid",
-];
-/// Domains whose owners let nobody else send from them (their DMARC policy says so).
-const FREE_MAIL: [&str; 14] = [
-    "gmail.com",
-    "googlemail.com",
-    "yahoo.com",
-    "ymail.com",
-    "outlook.com",
-    "hotmail.com",
-    "live.com",
-    "msn.com",
-    "aol.com",
-    "icloud.com",
-    "me.com",
-    "gmx.de",
-    "gmx.net",
-    "web.de",
-];
 
 pub(super) fn look(desk: &Desk<'_>, out: &mut Findings) {
     placeholders(desk, out);
@@ -38,7 +15,39 @@ pub(super) fn look(desk: &Desk<'_>, out: &mut Findings) {
     url(desk, out);
     listeners(desk, out);
     signing(desk, out);
+    relays(desk, out);
     zones(desk, out);
+}
+
+/// RFC 5321, section 4.5.3.2.6.
+const DOT: Duration = Duration::from_secs(600);
+
+/// What a relay's section says that costs mail or makes doubles.
+fn relays(desk: &Desk<'_>, out: &mut Findings) {
+    for (name, relay) in &desk.config.relay {
+        if relay
+            .ehlo
+            .as_deref()
+            .is_some_and(|ehlo| ehlo == "localhost" || !ehlo.contains(['.', ':']))
+        {
+            out.error(
+                "ehlo",
+                format!("relay `{name}` is greeted with a name that is no full one (`relay.{name}.ehlo`)"),
+                "take it out, or name this machine as others look it up",
+            );
+        }
+        if relay.dot_timeout < DOT {
+            out.warn(
+                "dot-timeout",
+                format!(
+                    "relay `{name}` gets {} s to answer the final dot (`relay.{name}.dot_timeout`), and one that needs \
+                     longer has taken mail of which nobody here knows",
+                    relay.dot_timeout.as_secs()
+                ),
+                "leave it at the ten minutes that RFC 5321 asks for",
+            );
+        }
+    }
 }
 
 /// The field in which a reader's time zone stands.
@@ -67,23 +76,22 @@ fn placeholders(desk: &Desk<'_>, out: &mut Findings) {
     let config = desk.config;
     let host = desk.public_host();
     let hosts = [
-        ("from.address", config.from.address.domain()),
-        ("publication.url", host.as_str()),
-        ("send.bounce_domain", desk.bounce_domain()),
+        ("from.address", Some(config.from.address.domain())),
+        ("publication.url", Some(host.as_str())),
+        ("send.bounce_domain", config.send.bounce_domain.as_deref()),
     ];
-    let example = |host: &str| {
-        EXAMPLES.iter().any(|end| {
-            let bare = end.trim_start_matches('.');
-            host == bare || host.ends_with(&format!(".{bare}"))
-        })
-    };
+    let example = |host: &Option<&str>| host.is_some_and(is_example);
     let mut left: Vec<&str> = hosts
         .iter()
         .filter(|(_, host)| example(host))
         .map(|(key, _)| *key)
         .collect();
+    left.extend(unset(config));
     let postal = config.publication.postal_address.to_lowercase();
-    if postal.contains("example") || postal.contains("your ") || postal.contains("set ") {
+    let mut words = postal.split(|letter: char| !letter.is_alphanumeric());
+    if words.any(|word| word == "example" || word == "your")
+        && !left.contains(&"publication.postal_address")
+    {
         left.push("publication.postal_address");
     }
     if left.is_empty() {
@@ -107,7 +115,14 @@ fn list(keys: &[&str]) -> String {
 
 fn address(desk: &Desk<'_>, out: &mut Findings) {
     let domain = desk.config.from.address.domain();
-    if FREE_MAIL.contains(&domain) {
+    if is_mixed(domain) {
+        return out.error(
+            "from-domain",
+            format!("`{domain}` mixes letters of two alphabets, which receivers take for fraud"),
+            "send from a domain in letters of one alphabet",
+        );
+    }
+    if is_free_mail(domain) {
         return out.error(
             "from-domain",
             format!("`{domain}` is a free-mail domain, whose owner has receivers refuse mail from others"),

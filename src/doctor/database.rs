@@ -55,6 +55,7 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
             "look at its own log",
         ),
     }
+    tables(&store, out).await;
     if let Ok(missing) = lists::not_there(desk.config, &store).await {
         for slug in missing {
             out.warn(
@@ -111,6 +112,40 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
         Err(_) => {}
     }
     store.close().await;
+}
+
+/// Whether a database that is up to date holds all that its migrations made; of another one nobody asks.
+async fn tables(store: &Store, out: &mut Findings) {
+    if !matches!(store.migration().await, Ok(Some(here)) if here == Store::newest_migration()) {
+        return;
+    }
+    match store.strays().await {
+        Ok(strays) if strays.is_empty() => {
+            out.ok("tables", "every table, index and trigger is there")
+        }
+        Ok(strays) => {
+            for stray in strays {
+                out.error(
+                    "tables",
+                    stray.words(),
+                    "send nothing and go back to the last backup: somebody changed the schema by hand",
+                );
+            }
+        }
+        Err(error) => out.unknown("tables", error.to_string()),
+    }
+    match store.dangling().await {
+        Ok(rows) => {
+            for (table, number) in rows {
+                out.error(
+                    "references",
+                    format!("{number} rows of `{table}` name something that is gone"),
+                    "go back to the last backup, or ask `pressrun verify` what else does not hold",
+                );
+            }
+        }
+        Err(error) => out.unknown("references", error.to_string()),
+    }
 }
 
 /// Whether each key that the database knows is in the keyring, and the same.

@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::spf::{self, Trouble};
+use super::spf::{self, Survey, Trouble, VOID};
 use super::{Desk, Findings, dmarc, ptr};
 use crate::config::{Relay, RelayKind};
+use crate::dkim::record::KeyRecord;
+use crate::dkim::verify::Failure;
 use crate::dkim::{Signer, tags};
 use crate::dns::Dns;
 use crate::spf::{Client, LOOKUPS, Verdict};
@@ -17,13 +19,18 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
             "set `dns.nameserver`, or write one into /etc/resolv.conf",
         );
     };
+    of_sender(desk, dns, out).await;
+    answers(desk, dns, out).await;
+    ptr::look(desk, dns, out).await;
+}
+
+/// By what receivers tell whether mail is the sender's own.
+pub(super) async fn of_sender(desk: &Desk<'_>, dns: &Dns, out: &mut Findings) {
     spf_of(desk, dns, out).await;
     for signer in [&desk.signer, &desk.second].into_iter().flatten() {
         dkim(signer, dns, out).await;
     }
     dmarc::look(desk, dns, out).await;
-    answers(desk, dns, out).await;
-    ptr::look(desk, dns, out).await;
 }
 
 /// Where each kind of relay sends from, by its own documentation.
@@ -72,6 +79,7 @@ async fn spf_of(desk: &Desk<'_>, dns: &Dns, out: &mut Findings) {
             ),
         );
     }
+    shape(domain, &survey, out);
     for (name, relay) in &desk.config.relay {
         match include_of(relay.kind) {
             Some(include) => {
@@ -92,6 +100,41 @@ async fn spf_of(desk: &Desk<'_>, dns: &Dns, out: &mut Findings) {
             }
             None => by_address(desk, dns, (name, relay), out).await,
         }
+    }
+}
+
+/// What receivers hold against a record that they can read.
+fn shape(domain: &str, survey: &Survey, out: &mut Findings) {
+    match survey.rest {
+        Verdict::Pass => out.warn(
+            "spf-all",
+            format!("the SPF record of `{domain}` lets anybody send in its name (`+all`)"),
+            "end it in `-all` or `~all`: Gmail and Microsoft distrust such a domain",
+        ),
+        Verdict::Neutral => out.warn(
+            "spf-all",
+            format!("the SPF record of `{domain}` says nothing of those it does not name"),
+            "end it in `-all` or `~all`",
+        ),
+        Verdict::Fail | Verdict::SoftFail => {}
+    }
+    if survey.ptr {
+        out.warn(
+            "spf-ptr",
+            format!("the SPF record of `{domain}` goes by the sender's own name (`ptr`)"),
+            "name its hosts with a:, ip4: or ip6: instead (RFC 7208, section 5.5)",
+        );
+    }
+    if survey.void.len() > VOID {
+        out.warn(
+            "spf-void",
+            format!(
+                "the SPF record of `{domain}` names {} hosts that are not there (`{}`); after {VOID} it counts as wrong",
+                survey.void.len(),
+                survey.void.join("`, `")
+            ),
+            "take them out",
+        );
     }
 }
 
@@ -169,42 +212,45 @@ async fn dkim(signer: &Signer, dns: &Dns, out: &mut Findings) {
         Ok(found) => found.records,
         Err(error) => return out.unknown("dkim", error.to_string()),
     };
-    let key = |text: &str| {
-        let tags = tags::parse(text)?;
-        let key = tags::value(&tags, "p")?;
-        Some(key.split_ascii_whitespace().collect::<String>())
-    };
-    let keys: Vec<String> = found.iter().filter_map(|text| key(text)).collect();
+    // Whatever holds a key in any form; another text may stand beside it.
+    let holds =
+        |text: &&String| tags::parse(text).is_some_and(|tags| tags::value(&tags, "p").is_some());
+    let keys: Vec<&String> = found.iter().filter(holds).collect();
     let advice = "publish the record that `pressrun dns` prints, and wait until the DNS shows it";
-    match keys.as_slice() {
-        [] => out.error(
-            "dkim",
-            format!("no DKIM key stands at `{name}`: every signature is void"),
-            advice,
-        ),
-        [one] if Some(one) == key(&signer.record()).as_ref() => {
-            out.ok("dkim", format!("the key at `{name}` is the one that signs"));
-        }
-        [one] if one.is_empty() => {
-            out.error(
+    let [one] = keys.as_slice() else {
+        return match keys.is_empty() {
+            true => out.error(
                 "dkim",
-                format!("the key at `{name}` is revoked: every signature is void"),
+                format!("no DKIM key stands at `{name}`: every signature is void"),
                 advice,
+            ),
+            false => out.error(
+                "dkim",
+                format!("several keys stand at `{name}`, and receivers choose any"),
+                "leave only the one that `pressrun dns` prints",
+            ),
+        };
+    };
+    let own = KeyRecord::read(&signer.record()).expect("our own record is in order");
+    let void = match KeyRecord::read(one) {
+        Err(Failure::Key(why)) => why,
+        Err(_) => "it cannot be read",
+        Ok(found) if found.key != own.key => "its key is another than the one that signs",
+        Ok(found) if found.kind != own.kind => "its key is for another algorithm (`k=`)",
+        Ok(found) if found.testing => {
+            return out.warn(
+                "dkim",
+                format!("the key at `{name}` is the one that signs, and says that it is only tried out (`t=y`)"),
+                "take `t=y` out of the record: receivers may treat signed mail as unsigned",
             );
         }
-        [_] => out.error(
-            "dkim",
-            format!(
-                "the key at `{name}` is another than the one that signs: every signature is void"
-            ),
-            advice,
-        ),
-        _ => out.error(
-            "dkim",
-            format!("several keys stand at `{name}`, and receivers choose any"),
-            "leave only the one that `pressrun dns` prints",
-        ),
-    }
+        Ok(_) => return out.ok("dkim", format!("the key at `{name}` is the one that signs")),
+    };
+    out.error(
+        "dkim",
+        format!("receivers do not use the DKIM record at `{name}`, so that every signature is void: {void}"),
+        advice,
+    );
 }
 
 /// Can replies and bounces come back?

@@ -10,6 +10,8 @@ use crate::spf::{Client, LOOKUPS, Lengths, Mechanism, Record, Verdict, expand, i
 
 /// Hosts asked for one `mx` (section 4.6.4).
 const HOSTS: usize = 10;
+/// Names that may be asked for and not be there (section 4.6.4).
+pub(super) const VOID: usize = 2;
 /// Records read before a circle is called one; more than the lookups allow.
 const RECORDS: usize = 40;
 
@@ -25,12 +27,18 @@ pub(super) enum Trouble {
 }
 
 /// Every record that one check may come to read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Survey {
     /// Terms that ask the DNS when none of them matches.
     pub lookups: u32,
     /// The domains of all records read, the first one's own too.
     pub domains: Vec<String>,
+    /// Names that are asked for and are not there.
+    pub void: Vec<String>,
+    /// What becomes of those whom no term names.
+    pub rest: Verdict,
+    /// Whether any of them goes by `ptr`.
+    pub ptr: bool,
 }
 
 /// The one record of `domain`.
@@ -49,7 +57,15 @@ pub(super) async fn record(dns: &Dns, domain: &str) -> Result<Record, Trouble> {
 
 /// Reads the record of `domain` and all that it leads to.
 pub(super) async fn survey(dns: &Dns, domain: &str) -> Result<Survey, Trouble> {
-    let mut survey = Survey::default();
+    let mut survey = Survey {
+        lookups: 0,
+        domains: Vec::new(),
+        void: Vec::new(),
+        rest: Verdict::Neutral,
+        ptr: false,
+    };
+    // Of the first record and what it is redirected to.
+    let mut own = domain.to_ascii_lowercase();
     let mut open = vec![domain.to_ascii_lowercase()];
     while let Some(domain) = open.pop() {
         // Each time anew: a receiver counts a record that is included twice twice.
@@ -65,13 +81,22 @@ pub(super) async fn survey(dns: &Dns, domain: &str) -> Result<Survey, Trouble> {
             }
             found => found?,
         };
-        survey.domains.push(domain);
-        let has_all = found
-            .terms
-            .iter()
-            .any(|term| term.mechanism == Mechanism::All);
+        let all = found.terms.iter();
+        let all = all.filter(|term| term.mechanism == Mechanism::All);
+        let all = all.map(|term| term.verdict).next();
+        let has_all = all.is_some();
+        match all {
+            // An `include` of everybody is everybody, too.
+            Some(Verdict::Pass) => survey.rest = Verdict::Pass,
+            Some(verdict) if domain == own && survey.rest != Verdict::Pass => survey.rest = verdict,
+            Some(_) | None => {}
+        }
         for term in &found.terms {
             survey.lookups += u32::from(term.mechanism.asks());
+            survey.ptr |= matches!(term.mechanism, Mechanism::Ptr(_));
+            survey
+                .void
+                .extend(void(dns, &term.mechanism, &domain).await);
             // A macro makes another domain for each message: nothing to read beforehand.
             if let Mechanism::Include(name) = &term.mechanism
                 && !name.contains('%')
@@ -84,10 +109,36 @@ pub(super) async fn survey(dns: &Dns, domain: &str) -> Result<Survey, Trouble> {
             .filter(|name| !has_all && !name.contains('%'))
         {
             survey.lookups += 1;
+            if domain == own {
+                own = name.to_ascii_lowercase();
+            }
             open.push(name.to_ascii_lowercase());
         }
+        survey.domains.push(domain);
     }
     Ok(survey)
+}
+
+/// The name that a term asks for, if it is known beforehand and the DNS says that nothing is there.
+async fn void(dns: &Dns, mechanism: &Mechanism, domain: &str) -> Option<String> {
+    let known = |name: &Option<String>| {
+        let name = name.clone().unwrap_or_else(|| domain.to_owned());
+        (!name.contains('%')).then_some(name)
+    };
+    let (name, void) = match mechanism {
+        Mechanism::A(name, _) => {
+            let name = known(name)?;
+            let found = dns.addresses(&name).await;
+            (name, found.is_ok_and(|found| found.records.is_empty()))
+        }
+        Mechanism::Mx(name, _) => {
+            let name = known(name)?;
+            let found = dns.mx(&name).await;
+            (name, found.is_ok_and(|found| found.records.is_empty()))
+        }
+        _ => return None,
+    };
+    void.then_some(name)
 }
 
 /// What the record of `domain` says of a client (section 4.6).
@@ -96,11 +147,12 @@ pub(super) async fn check(
     domain: &str,
     client: &Client<'_>,
 ) -> Result<Verdict, Trouble> {
-    let mut left = LOOKUPS;
+    let (mut left, mut void) = (LOOKUPS, VOID);
     Check {
         dns,
         client,
         left: &mut left,
+        void: &mut void,
     }
     .domain(domain.to_owned())
     .await
@@ -110,6 +162,8 @@ struct Check<'a, 'b> {
     dns: &'a Dns,
     client: &'a Client<'a>,
     left: &'b mut u32,
+    /// Names that may still be asked for and not be there.
+    void: &'b mut usize,
 }
 
 type Checked<'a> = Pin<Box<dyn Future<Output = Result<Verdict, Trouble>> + Send + 'a>>;
@@ -164,11 +218,14 @@ impl Check<'_, '_> {
             }
             Mechanism::A(name, lengths) => {
                 let name = self.named(name.as_deref(), domain)?;
-                self.has_address(&name, *lengths).await?
+                let found = self.addresses(&name).await?;
+                self.found(!found.is_empty())?;
+                self.is_among(&found, *lengths)
             }
             Mechanism::Mx(name, lengths) => {
                 let name = self.named(name.as_deref(), domain)?;
                 let hosts = self.dns.mx(&name).await.map_err(temporary)?.records;
+                self.found(!hosts.is_empty())?;
                 for mx in hosts.iter().take(HOSTS) {
                     if self.has_address(&mx.host, *lengths).await? {
                         return Ok(true);
@@ -179,6 +236,7 @@ impl Check<'_, '_> {
             Mechanism::Exists(name) => {
                 let name = self.fill(name, domain)?;
                 let found = self.dns.ipv4(&name).await.map_err(temporary)?;
+                self.found(!found.records.is_empty())?;
                 !found.records.is_empty()
             }
             Mechanism::Ptr(name) => {
@@ -199,14 +257,38 @@ impl Check<'_, '_> {
     }
 
     async fn has_address(&self, host: &str, lengths: Lengths) -> Result<bool, Trouble> {
-        let (found, bits) = match self.client.address {
-            IpAddr::V4(_) => (self.dns.ipv4(host).await, lengths.four),
-            IpAddr::V6(_) => (self.dns.ipv6(host).await, lengths.six),
+        Ok(self.is_among(&self.addresses(host).await?, lengths))
+    }
+
+    /// Those of the client's own kind.
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Trouble> {
+        let found = match self.client.address {
+            IpAddr::V4(_) => self.dns.ipv4(host).await,
+            IpAddr::V6(_) => self.dns.ipv6(host).await,
         };
-        let found = found.map_err(temporary)?.records;
-        Ok(found
-            .into_iter()
-            .any(|one| is_in(self.client.address, one, bits)))
+        Ok(found.map_err(temporary)?.records)
+    }
+
+    fn is_among(&self, addresses: &[IpAddr], lengths: Lengths) -> bool {
+        let bits = match self.client.address {
+            IpAddr::V4(_) => lengths.four,
+            IpAddr::V6(_) => lengths.six,
+        };
+        let mut addresses = addresses.iter();
+        addresses.any(|one| is_in(self.client.address, *one, bits))
+    }
+
+    /// Counts a name that was asked for and is not there.
+    fn found(&mut self, found: bool) -> Result<(), Trouble> {
+        if found {
+            return Ok(());
+        }
+        *self.void = self.void.checked_sub(1).ok_or_else(|| {
+            Trouble::Permanent(format!(
+                "the record asks for more than {VOID} names that are not there"
+            ))
+        })?;
+        Ok(())
     }
 
     fn named(&self, name: Option<&str>, domain: &str) -> Result<String, Trouble> {

@@ -161,11 +161,13 @@ fn enhanced_status(line: &[u8]) -> (Option<&str>, &[u8]) {
     }
 }
 
-fn is_status(word: &str) -> bool {
+/// Whether a word is an enhanced status (RFC 3463, section 2): three numbers of at most three digits.
+pub fn is_status(word: &str) -> bool {
+    let number = |part: &&str| {
+        (1..=3).contains(&part.len()) && part.bytes().all(|digit| digit.is_ascii_digit())
+    };
     let parts: Vec<&str> = word.split('.').collect();
-    parts.len() == 3
-        && matches!(parts[0], "2" | "4" | "5")
-        && parts[1..].iter().all(|part| (1..=3).contains(&part.len()))
+    parts.len() == 3 && matches!(parts[0], "2" | "4" | "5") && parts[1..].iter().all(number)
 }
 
 /// Appends `bytes` as printable ASCII; anything else becomes `\xNN`.

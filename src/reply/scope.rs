@@ -84,6 +84,8 @@ fn permanent(stage: Stage, reply: &Reply) -> Verdict {
         return bounced(true);
     }
     match reply.status() {
+        // Our own look at the DNS: a domain that is not there may be back tomorrow, and its readers with it.
+        Some((_, 4, 4)) if reply.code == 0 => bounced(false),
         Some((_, 1, 1 | 2 | 3 | 6 | 10) | (_, 4, 4)) => bounced(true),
         // Gmail uses 5.2.1 both for a closed account and for one that gets too much mail.
         Some((_, 2, 1)) => bounced(mentions(reply, CLOSED) || mentions(reply, UNKNOWN)),

@@ -24,6 +24,7 @@ use crate::store::history::Earlier;
 use crate::store::runs::{Audience, Run};
 use crate::trial::Trial;
 
+pub mod sender;
 #[cfg(test)]
 mod tests;
 
@@ -53,11 +54,14 @@ pub enum Guard {
     Hour,
     /// An offer will be over when the mail comes.
     PromoDate,
+    /// Receivers will not take mail from this sender.
+    Sender,
 }
 
 impl Guard {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [Guard; 5] = [
+    pub const ALL: [Guard; 6] = [
+        Guard::Sender,
         Guard::SameIssue,
         Guard::SameSubject,
         Guard::Audience,
@@ -73,6 +77,7 @@ impl Guard {
             Guard::Audience => "audience",
             Guard::Hour => "hour",
             Guard::PromoDate => "promo-date",
+            Guard::Sender => "sender",
         }
     }
 

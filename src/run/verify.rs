@@ -3,13 +3,15 @@
 //! Promises: reads only, counts row by row past the counters, and says in words what does not hold. Rows and counters
 //! are of one moment, so that a run under way is held to them too.
 
+pub mod ground;
+
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::app::{App, keys};
+use crate::app::App;
 use crate::clock::Timestamp;
 use crate::compile::Compiled;
 use crate::delivery::{Counts, State};
@@ -55,18 +57,15 @@ pub struct Verified {
 /// Every run there is, the system run too, the oldest first; before them what does not hold of the database as a whole.
 pub async fn all(app: &App) -> anyhow::Result<Vec<Verified>> {
     let mut found = Vec::new();
-    let faults = whole(app).await?;
-    if !faults.is_empty() {
-        found.push(Verified {
-            issue: "the database as a whole".to_owned(),
-            run: 0,
-            status: RunStatus::Open,
-            recipients: 0,
-            counts: Counts::default(),
-            balanced: false,
-            faults,
-            corrections: Vec::new(),
-        });
+    let mut ground = ground::look(app).await?;
+    if ground.holds {
+        ground.faults.extend(whole(app).await?);
+    }
+    if !ground.faults.is_empty() {
+        found.push(Verified::of_all(ground.faults));
+    }
+    if !ground.holds {
+        return Ok(found);
     }
     if let Some(system) = app.store.run(RunId::SYSTEM).await? {
         found.push(one(app, &system).await?);
@@ -79,8 +78,23 @@ pub async fn all(app: &App) -> anyhow::Result<Vec<Verified>> {
     Ok(found)
 }
 
-/// What belongs to no run: rows of one that is gone, leavings that do not hold, and a keyring that is not the
-/// database's.
+impl Verified {
+    /// What does not hold of the database as a whole.
+    pub fn of_all(faults: Vec<String>) -> Verified {
+        Verified {
+            issue: "the database as a whole".to_owned(),
+            run: 0,
+            status: RunStatus::Open,
+            recipients: 0,
+            counts: Counts::default(),
+            balanced: false,
+            faults,
+            corrections: Vec::new(),
+        }
+    }
+}
+
+/// What belongs to no run: rows of one that is gone, leavings that do not hold, and what [`ground::whole`] finds.
 async fn whole(app: &App) -> anyhow::Result<Vec<String>> {
     let mut faults = Vec::new();
     let lost = app.store.orphans().await?;
@@ -101,17 +115,7 @@ async fn whole(app: &App) -> anyhow::Result<Vec<String>> {
             terminal::counted(undone, "reader")
         ));
     }
-    match app.store.belongs_to(&app.keyring).await? {
-        true => {
-            let found = keys::compare(&app.store, &app.keyring).await?;
-            faults.extend(found.faults());
-        }
-        false => faults.push(
-            "the keyring does not belong to this database: nobody suppressed is recognised, and no link already sent \
-             opens"
-                .to_owned(),
-        ),
-    }
+    faults.extend(ground::whole(app).await?);
     Ok(faults)
 }
 
@@ -161,8 +165,8 @@ pub async fn one(app: &App, run: &Run) -> anyhow::Result<Verified> {
     faults.extend(counted(app, &fresh).await?);
     faults.extend(links(app, &fresh).await?);
     faults.extend(copies(app, &fresh).await?);
+    faults.extend(traces(app, &fresh).await?);
     faults.extend(leavings(app, &fresh).await?);
-    faults.extend(seal::fault(app, &fresh).await?);
     faults.extend(end(&fresh));
     let corrections = match &fresh.revision {
         Some(revision) => store.repairs_of(revision).await?,
@@ -238,10 +242,7 @@ async fn markers(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
     )]);
     let faults = told.filter(|(number, _)| *number > 0);
     Ok(faults
-        .map(|(number, what)| match number {
-            1 => format!("1 delivery is {what}"),
-            _ => format!("{number} deliveries are {what}"),
-        })
+        .map(|(number, what)| format!("{} {what}", deliveries(number)))
         .collect())
 }
 
@@ -336,6 +337,41 @@ async fn counted(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
         ));
     }
     Ok(faults)
+}
+
+/// Nothing came back of what never left, nothing failed without a word, and no more clicked than were mailed; and the
+/// seals hold.
+async fn traces(app: &App, run: &Run) -> anyhow::Result<Vec<String>> {
+    let found = app.store.traces(run.id()).await?;
+    let mut faults = Vec::new();
+    if found.foretold > 0 {
+        faults.push(format!(
+            "{} opened, clicked, left by or complained of, and never sent by what this database knows: sent on, their \
+             readers get them twice",
+            deliveries(found.foretold)
+        ));
+    }
+    if found.wordless > 0 {
+        faults.push(format!(
+            "{} failed or expired, and by the word of no relay and not by ours",
+            deliveries(found.wordless)
+        ));
+    }
+    if found.clicked > found.marked {
+        faults.push(format!(
+            "{} readers clicked a link by the counters, and {} were mailed",
+            found.clicked, found.marked
+        ));
+    }
+    faults.extend(seal::faults(app, run, found.marked).await?);
+    Ok(faults)
+}
+
+fn deliveries(number: i64) -> String {
+    match number {
+        1 => "1 delivery is".to_owned(),
+        many => format!("{many} deliveries are"),
+    }
 }
 
 /// Whoever left by a copy of the run is off its list, or has joined or come back since.

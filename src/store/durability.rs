@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 use crate::store::{Result, Store, StoreError};
 
 /// A SQLite file on which a look through all pages takes longer than a person waits.
-const LARGE: i64 = 2 << 30;
+pub(crate) const LARGE: i64 = 2 << 30;
 
 /// Settings and state on which durability rests.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -71,6 +71,19 @@ fn cause(error: &Error) -> String {
 }
 
 impl StoreError {
+    /// A uniqueness rule of the schema said no: the row is already there.
+    pub fn is_duplicate(&self) -> bool {
+        let database = self.0.as_database_error();
+        database.is_some_and(|error| error.is_unique_violation())
+    }
+
+    /// Two transactions stood in each other's way, and this one was undone whole: it may be asked again.
+    pub fn is_conflict(&self) -> bool {
+        let code = self.0.as_database_error().and_then(|error| error.code());
+        // PostgreSQL's deadlock_detected and serialization_failure.
+        code.is_some_and(|code| matches!(code.as_ref(), "40P01" | "40001"))
+    }
+
     /// The database may be whole and take this later: it is locked, full or away.
     pub fn is_passing(&self) -> bool {
         matches!(

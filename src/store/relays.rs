@@ -12,6 +12,7 @@ pub struct RelayState {
     /// `works`, `broken` or `full`.
     pub state: String,
     pub since: i64,
+    /// Of one that works, for whom it does not.
     pub why: Option<String>,
     /// When it is tried, or goes on.
     pub next_at: Option<i64>,

@@ -5,6 +5,7 @@ mod caps;
 mod control;
 mod direct;
 pub(crate) mod fate;
+mod kinds;
 mod lent;
 mod nodes;
 mod opening;

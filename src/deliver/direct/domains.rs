@@ -1,8 +1,9 @@
 //! Domains on their way to pools: what is known of each, and what becomes of a job by it.
 //!
 //! Promises: a domain is looked up once for all jobs that wait for it. Only a null MX and a name that is
-//! not there bounce a recipient; whatever else is wrong with a domain makes its deliveries wait. Leaves to
-//! `nameserver` whether a name is not there.
+//! not there bounce a recipient, and the second suppresses nobody: a domain that lapsed, or whose zone was spoiled for
+//! an hour, comes back, and `hygiene` finds those that do not. Whatever else is wrong with a domain makes its
+//! deliveries wait. Leaves to `nameserver` whether a name is not there.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -143,7 +144,7 @@ impl Direct {
             }
             Known::Nothing => None,
             Known::Refused(_) => Some(self.judged(job, refusal(&domain))),
-            Known::Nowhere(why, _) => Some(self.judged(job, Reply::ours("5.1.2", why.clone()))),
+            Known::Nowhere(why, _) => Some(self.judged(job, nowhere(why))),
             Known::Unknown(why, until) => {
                 let put_off = PutOff {
                     job,
@@ -214,7 +215,7 @@ impl Direct {
                     jobs.map(|job| self.judged(job, refusal(domain))).collect()
                 }
                 Resolved::Nowhere(why) => {
-                    let gone = |job| self.judged(job, Reply::ours("5.1.2", why.clone()));
+                    let gone = |job| self.judged(job, nowhere(&why));
                     let settling = jobs.map(gone).collect();
                     entry.known = Known::Nowhere(why, now.after(BELIEVED));
                     settling
@@ -310,9 +311,13 @@ impl Direct {
             to_blame: false,
             address: job.refused_address(&self.app.keyring, &reply),
         };
-        let judged = judge(&self.app.config.send, &attempt, Stage::Rcpt, reply);
+        let mut settled = judge(&self.app.config.send, &attempt, Stage::Rcpt, reply).settled;
+        // Nobody was asked: it failed before any command.
+        if let Some(failure) = &mut settled.failure {
+            failure.stage = None;
+        }
         Settling {
-            settled: judged.settled,
+            settled,
             guard: Some(job.guard),
         }
     }
@@ -420,6 +425,11 @@ impl Domain {
             }
         }
     }
+}
+
+/// RFC 3463, section 3.5: X.4.4, no way to the domain is known.
+fn nowhere(why: &str) -> Reply {
+    Reply::ours("5.4.4", why)
 }
 
 /// Forgets domains of which a lookup tells all there is to know: those that do not hold any more, and where there are

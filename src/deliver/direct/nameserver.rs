@@ -177,21 +177,25 @@ impl State {
 
 impl Census {
     pub(super) fn of(state: &State) -> Census {
-        let missing = state.domains.values();
-        let missing = missing.filter(|domain| domain.missing.is_some()).count();
-        let found = state.domains.iter();
-        let found = found.filter(|(_, domain)| domain.missing.is_none());
-        let found = found.filter_map(|(name, domain)| Some((domain.there?, name)));
-        let mut found: Vec<(Timestamp, &String)> = found.collect();
-        found.sort_unstable_by(|one, other| other.cmp(one));
+        let (mut missing, mut there) = (0, 0);
+        // Once through all of them, of which there may be many: the newest few are kept in their order.
+        let mut newest: Vec<(Timestamp, &String)> = Vec::with_capacity(WITNESSES + 1);
+        for (name, domain) in &state.domains {
+            let Some(found) = domain.there.filter(|_| domain.missing.is_none()) else {
+                missing += usize::from(domain.missing.is_some());
+                continue;
+            };
+            there += 1;
+            let place = newest.partition_point(|known| *known > (found, name));
+            if place < WITNESSES {
+                newest.insert(place, (found, name));
+                newest.truncate(WITNESSES);
+            }
+        }
         Census {
             missing,
-            there: found.len(),
-            witnesses: found
-                .iter()
-                .take(WITNESSES)
-                .map(|(_, name)| (*name).clone())
-                .collect(),
+            there,
+            witnesses: newest.iter().map(|(_, name)| (*name).clone()).collect(),
         }
     }
 }

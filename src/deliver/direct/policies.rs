@@ -2,7 +2,8 @@
 //!
 //! Promises: https with a valid certificate, no redirect followed, one minute and 64 KB at most. A policy
 //! that is known holds until its `max_age`, whatever the network says meanwhile, and whoever is started anew: it is
-//! kept in the database, for all nodes.
+//! kept in the database, for all nodes. It is fetched anew long before, and one that could not be fetched not again at
+//! once: a host that says nothing keeps its domain waiting once, and not at each look.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,6 +26,10 @@ use crate::store::learned::KeptPolicy;
 
 /// RFC 8461, section 3.3, suggests one minute.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// One that is older, or of which half is over, is fetched anew (RFC 8461, section 3.3, suggests daily).
+const FRESH: Duration = Duration::from_hours(24);
+/// What could not be fetched is not tried again for so long; RFC 8461, section 3.3, asks for five minutes.
+const LEFT: Duration = Duration::from_secs(600);
 /// Domains whose policies are kept.
 const KEPT: usize = 10_000;
 
@@ -35,13 +40,41 @@ pub(super) struct Policies {
     clock: Clock,
     store: Store,
     kept: Mutex<HashMap<String, Kept>>,
+    left: Left,
 }
+
+/// Domains whose policies could not be fetched, and until when that is not tried again.
+#[derive(Default)]
+struct Left(Mutex<HashMap<String, Timestamp>>);
 
 #[derive(Clone)]
 struct Kept {
     id: String,
     policy: Policy,
     until: Timestamp,
+}
+
+impl Left {
+    fn holds(&self, domain: &str, now: Timestamp) -> bool {
+        lock(&self.0).get(domain).is_some_and(|until| *until > now)
+    }
+
+    fn note(&self, domain: &str, now: Timestamp) {
+        let mut left = lock(&self.0);
+        if left.len() >= KEPT {
+            left.retain(|_, until| *until > now);
+        }
+        if left.len() < KEPT {
+            left.insert(domain.to_owned(), now.after(LEFT));
+        }
+    }
+}
+
+impl Kept {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let age = self.policy.max_age;
+        self.until.since(now) > age - FRESH.min(age / 2)
+    }
 }
 
 impl Policies {
@@ -76,6 +109,7 @@ impl Policies {
             clock,
             store,
             kept: Mutex::default(),
+            left: Left::default(),
         })
     }
 
@@ -98,8 +132,12 @@ impl Policies {
                 return known.map(|kept| kept.policy);
             }
         };
-        if let Some(kept) = known.as_ref().filter(|kept| kept.id == id) {
+        let holds = |kept: &&Kept| kept.id == id && kept.is_fresh(now);
+        if let Some(kept) = known.as_ref().filter(holds) {
             return Some(kept.policy.clone());
+        }
+        if self.left.holds(domain, now) {
+            return known.map(|kept| kept.policy);
         }
         match self.fetch(domain).await {
             Ok((policy, text)) => {
@@ -119,6 +157,7 @@ impl Policies {
             // RFC 8461, section 5.1: a policy that cannot be fetched is none, unless an older one holds.
             Err(error) => {
                 tracing::warn!(domain, "the MTA-STS policy cannot be fetched: {error:#}");
+                self.left.note(domain, self.clock.now());
                 known.map(|kept| kept.policy)
             }
         }
@@ -201,5 +240,36 @@ impl Resolve for Names {
             let all = found.records.into_iter().filter(public);
             Ok(Box::new(all.map(|ip| SocketAddr::new(ip, 0))) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Kept, Left, Policy};
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn what_was_not_fetched_is_left_for_a_while_and_what_was_is_fetched_anew_in_time() {
+        let (left, now) = (Left::default(), Timestamp(1_000_000));
+        left.note("a.example", now);
+        assert!(left.holds("a.example", now.after(Duration::from_secs(599))));
+        assert!(!left.holds("a.example", now.after(Duration::from_secs(600))));
+        assert!(!left.holds("b.example", now));
+        let day = Duration::from_hours(24);
+        for (age, fresh) in [(day * 14, day), (day, day / 2)] {
+            let text = format!(
+                "version: STSv1\r\nmode: enforce\r\nmx: mx.a.example\r\nmax_age: {}\r\n",
+                age.as_secs()
+            );
+            let kept = Kept {
+                id: "1".to_owned(),
+                policy: Policy::parse(&text).expect("a policy"),
+                until: now.after(age),
+            };
+            assert!(kept.is_fresh(now.after(fresh - Duration::from_secs(1))));
+            assert!(!kept.is_fresh(now.after(fresh)));
+        }
     }
 }

@@ -70,7 +70,9 @@ pub(super) struct Pool {
     pub strangers: Strangers,
     /// Who were refused and put back, since a copy was taken: others are tried before them.
     pub tried: HashSet<DeliveryKey>,
+    /// Why it is left alone, and since when.
     pub quiet: String,
+    pub quiet_since: Option<Timestamp>,
 }
 
 impl Site {
@@ -124,6 +126,7 @@ impl Pool {
             strangers: Strangers::default(),
             tried: HashSet::new(),
             quiet: String::new(),
+            quiet_since: None,
         }
     }
 
@@ -136,6 +139,7 @@ impl Pool {
         let cap = self.provider.connections;
         self.pace = Pace::resumed(cap, connections.unwrap_or(1), quiet);
         self.quiet = learned.quiet.unwrap_or_default();
+        self.quiet_since = quiet.and(learned.since).map(Timestamp);
     }
 
     /// The place among the turns of a site for which a connection may be opened now.
@@ -178,6 +182,9 @@ impl Pool {
     }
 
     pub(super) fn be_quiet(&mut self, wait: Duration, reply: &Reply, now: Timestamp) {
+        if self.pace.quiet_until(now).is_none() {
+            self.quiet_since = Some(now);
+        }
         self.pace.asked_for_quiet(wait, now);
         self.quiet = reply.masked();
         tracing::warn!(

@@ -101,7 +101,10 @@ impl Pools {
             if !pool.pace.is_new() {
                 let quiet = pool.pace.quiet_until(now);
                 let quiet = quiet.map(|until| (until, pool.quiet.as_str()));
-                all.push(memory::provider(name, pool.pace.allowed(), quiet));
+                let mut learned = memory::provider(name, pool.pace.allowed(), quiet);
+                let since = pool.quiet_since.filter(|_| quiet.is_some());
+                learned.since = since.map(|since| since.0);
+                all.push(learned);
             }
             for (name, site) in &pool.sites {
                 if let Some(since) = site.health.failing_since() {

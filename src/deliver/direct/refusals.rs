@@ -16,6 +16,9 @@ use crate::mx::health::Waits;
 use crate::reply::Reply;
 use crate::retry;
 
+/// Providers that are named of those that are left alone.
+const TOLD: usize = 5;
+
 /// Whether hosts, or all of a provider, know anybody.
 #[derive(Debug, Default)]
 pub(super) struct Strangers {
@@ -98,19 +101,37 @@ impl Strangers {
 }
 
 impl Pools {
-    /// Who is left alone for what it refused, the first of them: why, since when, and until when.
+    /// Who is left alone for what it refused, or because it asked for that: why, since when, and until when the first of
+    /// them is. Of several each has its own time in the text.
     pub(super) fn left_alone(&self, now: Timestamp) -> Option<(String, Timestamp, Timestamp)> {
         let each = self.all.iter().filter_map(|(name, pool)| {
-            let quiet = pool.refusing.zip(pool.pace.quiet_until(now));
-            let quiet = quiet.map(|(since, until)| (since, until, pool.quiet.as_str()));
+            let quiet = pool.pace.quiet_until(now).map(|until| {
+                let since = pool.refusing.or(pool.quiet_since);
+                (since.unwrap_or(until), until, pool.quiet.as_str())
+            });
             let sites = pool.sites.values().map(|site| &site.strangers);
             let strange = sites.chain([&pool.strangers]);
             let strange = strange.filter_map(|strangers| strangers.told(now));
             let all = quiet.into_iter().chain(strange);
             let (since, until, why) = all.min_by_key(|(since, ..)| *since)?;
-            Some((format!("{name} is left alone: {why}"), since, until))
+            Some((since, until, name, why))
         });
-        each.min_by_key(|(_, since, _)| *since)
+        let mut each: Vec<_> = each.collect();
+        each.sort_unstable();
+        let (since, until) = (each.first()?.0, each.iter().map(|one| one.1).min()?);
+        if let [(.., name, why)] = each.as_slice() {
+            return Some((format!("{name} is left alone: {why}"), since, until));
+        }
+        let told = each.iter().take(TOLD).map(|(_, until, name, why)| {
+            let until = until.to_jiff().strftime("%H:%M UTC");
+            format!("{name} is left alone until {until}: {why}")
+        });
+        let mut told: Vec<String> = told.collect();
+        let more = each.len().saturating_sub(TOLD);
+        if more > 0 {
+            told.push(format!("and {more} more are left alone"));
+        }
+        Some((told.join("; "), since, until))
     }
 
     /// The provider refused a copy of `run` for good. Once it is the run that it refuses, the provider is

@@ -65,7 +65,11 @@ fn found(app: &App, known_by: &str) -> Option<Signer> {
     let files = configured.chain(std::iter::once(&beside));
     let mut signers = files.filter_map(|file| {
         let pem = keyfile::read(&app.base.join(file), "DKIM key", "").ok()?;
-        Signer::from_pem(domain, selector, &pem).ok()
+        let signer = Signer::from_pem(domain, selector, &pem).ok()?;
+        Some(match Signer::is_sparing(known_by) {
+            true => signer.sparing(),
+            false => signer,
+        })
     });
     signers.find(|signer| signer.known_by() == known_by)
 }

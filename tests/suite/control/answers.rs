@@ -188,3 +188,48 @@ on_both!(
         assert!(asked.error.contains(words), "{asked:?}");
     }
 );
+
+on_both!(
+    who_sends_from_a_domain_that_is_not_the_sender_s_is_asked_and_straight_to_the_hosts_refused,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 3, SinkOptions::default()).await;
+        desk.write("bees", ISSUE);
+        desk.configure("from.address", "\"ada@gmail.com\"");
+        let asked = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(asked.code, 5, "{asked:?}");
+        assert!(
+            asked.error.contains("guard[sender]: receivers will refuse"),
+            "{asked:?}"
+        );
+        assert_eq!(desk.sink.counts().accepted, 0);
+        let file = desk.news().join("pressrun.toml");
+        let through_relay = std::fs::read_to_string(&file).expect("a file");
+        let straight = |line: &str| match line.starts_with("url = \"smtp") {
+            true => "kind = \"mx\"\nurl = \"mx:\"\n".to_owned(),
+            false => format!("{line}\n"),
+        };
+        let direct: String = through_relay.lines().map(straight).collect();
+        std::fs::write(&file, direct).expect("a file");
+        desk.configure("publication.postal_address", "\"Street and number, Town\"");
+        let accepted = ["send", "bees", "--yes", "--accept", "sender"];
+        let refused = desk.run(&accepted).await;
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(
+            refused
+                .error
+                .contains("`publication.postal_address` in the configuration still says"),
+            "{refused:?}"
+        );
+        desk.configure("publication.postal_address", "\"6 Roof Row, Hive\"");
+        let refused = desk.run(&accepted).await;
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(
+            refused.error.contains("it would come from `gmail.com`"),
+            "{refused:?}"
+        );
+        std::fs::write(&file, through_relay).expect("a file");
+        let sent = desk.run(&accepted).await;
+        assert_eq!(sent.code, 0, "{sent:?}");
+        assert_eq!(desk.sink.counts().accepted, 3);
+    }
+);

@@ -220,8 +220,10 @@ on_both!(
         assert_eq!(rig.finish(first).await.sent, 30);
         let store = &rig.app.store;
         let list = pressrun::id::ListId(1);
-        let wish = store.set_frequency(SubscriptionKey(3), "monthly", &[list]);
-        wish.await.expect("a change");
+        store
+            .set_frequency(SubscriptionKey(3), "monthly", &[list])
+            .await
+            .expect("a change");
         for (monthly, readers) in [(false, 29), (true, 30)] {
             let asked = store.part_of(list, Audience::Unopened, first, "", monthly);
             assert_eq!(asked.await.expect("a count"), readers);

@@ -97,6 +97,25 @@ fn each_fault_of_configuration_and_files_is_told() {
     block_on(async {
         for (from, to, check, expected) in [
             ("ada@bees.house", "ada@gmail.com", "from-domain", "error"),
+            ("ada@bees.house", "ada@hotmail.fr", "from-domain", "error"),
+            (
+                "ada@bees.house",
+                "ada@b\u{435}es.house",
+                "from-domain",
+                "error",
+            ),
+            (
+                "6 Roof Row, Hive",
+                "Street and number, Town",
+                "placeholders",
+                "error",
+            ),
+            (
+                "name = \"Bees\"",
+                "name = \"My Newsletter\"",
+                "placeholders",
+                "error",
+            ),
             (
                 "ada@bees.house",
                 "ada@news.example.org",

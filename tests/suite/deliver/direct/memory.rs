@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use pressrun::deliver::report::report;
+use pressrun::run::why;
 use pressrun::smtp::sink::script::Script;
 
-use super::{Hosts, at, rig};
+use super::{Hosts, at, rig, zone};
 use crate::deliver::rig::{script, until};
 use crate::dns::Nameserver;
 use crate::harness::Engine;
@@ -62,5 +64,35 @@ on_both!(
         assert_eq!(then.len(), 1, "{then:?}");
         assert_eq!(then[0].0, first[0].0, "as old as it is");
         assert!(then[0].1 >= first[0].1, "{first:?} {then:?}");
+    }
+);
+
+on_both!(
+    each_provider_that_asked_for_quiet_is_named_with_its_own_time,
+    async |engine: Engine| {
+        let hosts = Hosts::plain(3).await;
+        let domains = ["one.example", "two.example", "fine.example"];
+        let dns = Nameserver::start(&zone(&domains)).await;
+        for sink in &hosts.sinks[..2] {
+            sink.set_script(script("data-421-4.7.28"));
+        }
+        let readers = domains.map(|domain| at(domain, 5)).concat();
+        let rig = rig(engine, &hosts, &dns, readers, "").await;
+        let run = rig.begin().await;
+        let sending = rig.start().await;
+        let said = async || {
+            let said = why::why(&rig.app, &rig.run(run).await).await;
+            said.expect("an answer").sentence
+        };
+        let named = async || {
+            let said = said().await;
+            said.matches(" is left alone until ").count() == 2 && said.contains("10 were deferred")
+        };
+        assert!(until(named).await, "{}", said().await);
+        let reports = report(&rig.app).await.expect("a report");
+        assert_eq!(reports[0].state(), "works");
+        let why = reports[0].nodes[0].state.why.clone().unwrap_or_default();
+        assert!(why.contains("4.7.28"), "{why}");
+        sending.stop().await;
     }
 );
