@@ -83,7 +83,10 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
                 .store
                 .allow(&address.canonical(), &hash, app.clock.now())
                 .await?;
-            let others = app.store.allow_mailbox(&mailbox(&app, address)).await?;
+            let others = app
+                .store
+                .allow_mailbox(&address.mailbox(), &mailbox(&app, address))
+                .await?;
             if !own && !others {
                 bail!("the address is not suppressed; nothing was changed");
             }

@@ -9,11 +9,10 @@ use std::io::{BufRead, Read as _};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::import::csv::stray::Again;
-pub use crate::import::csv::stray::{Flaw, Shape};
+use crate::import::csv::stray::{Again, Flaw, Shape};
 use crate::import::formula::is_formula;
 
-mod stray;
+pub mod stray;
 
 /// Longest record in octets. A reader's row is a few hundred; a file without line ends, or with a quote
 /// left open, is noticed here instead of filling the memory.
@@ -153,7 +152,6 @@ impl<R: BufRead> Records<R> {
                     if state == CellState::Quoted {
                         continue;
                     }
-                    record.trim_end();
                     End::Line
                 }
                 Read::Nothing if quoted => {
@@ -168,6 +166,9 @@ impl<R: BufRead> Records<R> {
             };
             self.record.lines = (self.lines + 1).saturating_sub(line).max(1);
             self.judge(end)?;
+            if end == End::Line {
+                self.record.trim_end();
+            }
             return Ok(true);
         }
     }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::import::columns::Row;
 use crate::import::columns::cut::Cut;
 use crate::import::columns::unread::{Doubt, Look};
-use crate::import::csv::Flaw;
+use crate::import::csv::stray::Flaw;
 use crate::import::rejects::Rejects;
 use crate::import::seen::Seen;
 use crate::import::services::{self, Standing};

@@ -65,6 +65,21 @@ pub(super) const SUPPRESSIONS: &str = "
     where true
     on conflict do nothing";
 
+/// Allows a mailbox (its hash, and itself) again, but for the addresses of readers who are here: each of them is allowed
+/// by itself, for the days of her lists.
+const ALLOW: &str = concat!(
+    "delete from suppressions
+     where (hash = $1 or mailbox = $1) and reason <> 'bounced' and hash not in (
+         select o.hash from subscribers o where o.canonical = $2
+         union all
+         select o.hash from subscribers o where ",
+    mailbox!(),
+    " <> o.canonical and ",
+    mailbox!(),
+    " = $2
+     )"
+);
+
 /// Adds to what is known of a batch what is known of its mailboxes under other spellings.
 macro_rules! add_spelled {
     ($store:expr, $conn:expr, $list:expr, $batch:expr, $known:expr) => {{
@@ -137,14 +152,11 @@ impl Store {
     }
 
     /// Allows mail to a mailbox again whose spellings are nobody's here; false when none of them was refused.
-    pub async fn allow_mailbox(&self, mailbox: &[u8; 32]) -> Result<bool> {
+    pub async fn allow_mailbox(&self, mailbox: &str, hash: &[u8; 32]) -> Result<bool> {
         transact!(self, conn => {
-            let gone = sqlx::query(
-                "delete from suppressions
-                 where (hash = $1 or mailbox = $1) and reason <> 'bounced'
-                   and not exists (select 1 from subscribers s where s.hash = suppressions.hash)",
-            )
-            .bind(&mailbox[..])
+            let gone = sqlx::query(self.sql(ALLOW))
+            .bind(&hash[..])
+            .bind(mailbox)
             .execute(conn)
             .await?;
             gone.rows_affected() > 0

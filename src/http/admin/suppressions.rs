@@ -124,7 +124,9 @@ pub(super) async fn remove(
     let own = store
         .allow(&address.canonical(), &hash(&admin, &address), now)
         .await?;
-    let others = store.allow_mailbox(&mailbox(&admin, &address)).await?;
+    let others = store
+        .allow_mailbox(&address.mailbox(), &mailbox(&admin, &address))
+        .await?;
     if !own && !others {
         let why = anyhow!("the address is not suppressed; nothing was changed");
         return Ok(admin.refused_form(HOME, HOME, &why, &form));

@@ -81,7 +81,9 @@ impl Unread {
             return false;
         }
         match self.name {
-            Name::Gone(_) if !is_none(cell) && !cell.contains("://") => return true,
+            Name::Gone(_) if !is_none(cell) && !cell.contains("://") => {
+                return Service::any().standing(cell) != Some(Standing::Joined);
+            }
             Name::Wanted if says_no(cell) => return true,
             _ => {}
         }

@@ -50,7 +50,7 @@ on_both!(
         );
         assert!(
             store
-                .allow_mailbox(&hash("j.ohndoe@gmail.com"))
+                .allow_mailbox("johndoe@gmail.com", &hash("j.ohndoe@gmail.com"))
                 .await
                 .expect("a write")
         );
