@@ -403,13 +403,14 @@ on_both!(
     async |engine: Engine| {
         let desk = Desk::new(engine, 1, SinkOptions::default()).await;
         friends(&desk, 0).await;
-        let pending = [
+        let friend = [
             "subscribers",
             "add",
             "friend@example.org",
             "--list",
             "friends",
         ];
+        let pending = [&friend[..], &["--status", "pending"]].concat();
         assert_eq!(desk.run(&pending).await.code, 0);
         let send = ["send", "bees", "--yes", "--list", "friends"];
         let refused = desk.run(&send).await;
