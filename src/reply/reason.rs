@@ -114,8 +114,9 @@ impl Reason {
 
 /// The class of a refusal of `stage`.
 pub fn classify(stage: Stage, reply: &Reply) -> Reason {
-    // What takes a command refuses nobody, whatever its enhanced status says: it came out of step.
-    if !matches!(reply.code, 400..=599) {
+    // What takes a command refuses nobody, whatever its enhanced status says: it came out of step. Words of our own have
+    // no code.
+    if matches!(reply.code, 1..=399) {
         return Reason::Protocol;
     }
     let text = reply.text.to_ascii_lowercase();

@@ -157,7 +157,7 @@ fn state(dossier: &Dossier) -> String {
     let unknown = dossier
         .reason
         .as_deref()
-        .is_none_or(|name| name == Reason::NoAnswer.name());
+        .is_some_and(|name| name == Reason::NoAnswer.name());
     let deferred = is_deferred(&dossier.state, dossier.attempts);
     if deferred && dossier.marked_at.is_some() && unknown {
         return format!(

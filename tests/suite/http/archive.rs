@@ -47,7 +47,7 @@ impl TestSite {
         run
     }
 
-    /// The run is frozen and sends.
+    /// The run is frozen and sends, to one reader where nobody is on its list: what is for nobody has no page.
     pub async fn freeze(&self, run: RunId) {
         let now = self.app.clock.now();
         let frozen = self
@@ -57,6 +57,12 @@ impl TestSite {
             .await
             .expect("frozen");
         assert!(matches!(frozen, Frozen::All(_)), "{frozen:?}");
+        self.db
+            .exec(&format!(
+                "update runs set recipients = 1 where id = {} and recipients = 0",
+                run.0
+            ))
+            .await;
     }
 
     /// The issue is written and sent.
@@ -347,7 +353,7 @@ on_both!(
         let run = "insert into runs (id, kind, slug, title, list_id, revision, headers, relay, policy, status,
                 cutoff, frozen_to, recipients, created_at, started_at)
             select 100 + n, 'issue', 'old-' || n, 'Old ' || n, 1, r.revision, '{}', 'main', 'hold',
-                'finished', 0, 0, 0, 0, n
+                'finished', 0, 0, 1, 0, n
             from runs r, (select 1 as n union select 2 union select 3) a where r.slug = 'bees'";
         site.db.exec(run).await;
         for number in 0..41 {
@@ -357,7 +363,7 @@ on_both!(
                     "insert into runs (id, kind, slug, title, list_id, revision, headers, relay, policy,
                          status, cutoff, frozen_to, recipients, created_at, started_at)
                      select {id}, 'issue', '{slug}', 'Issue {number}', 1, revision, '{{}}', 'main', 'hold',
-                         'finished', 0, 0, 0, 0, {at} from runs where slug = 'bees'",
+                         'finished', 0, 0, 1, 0, {at} from runs where slug = 'bees'",
                     id = 200 + number,
                     at = NOON.0 - (50 - number) * 86_400_000,
                 ))
