@@ -16,7 +16,7 @@ use axum::routing::get;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::app::App;
 use crate::http::images::ImageShelf;
@@ -115,13 +115,24 @@ pub async fn serve_public(
     // What is promised beside the pages is done, or the process ends and is started anew: half a one helps nobody.
     let served = tokio::select! {
         () = serving => Ok(()),
-        ended = keeping.join_next() => Err(anyhow!("what keeps house ended early: {ended:?}")),
+        fault = broken(&mut keeping) => Err(anyhow!("what keeps house ended early: {fault}")),
         () = tracker.ended() => Err(anyhow!("what counts opens and clicks ended early")),
         () = leavers.ended() => Err(anyhow!("what takes leavings ended early")),
     };
     keeping.shutdown().await;
     tracker.close().await;
     served
+}
+
+/// The fault that ends a task. One that has nothing to do by the configuration ends at once and is no fault.
+async fn broken(tasks: &mut JoinSet<()>) -> JoinError {
+    loop {
+        match tasks.join_next().await {
+            Some(Ok(())) => {}
+            Some(Err(fault)) => return fault,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Serves the author's site on `listener` until `shutdown` is done; `file` is the configuration's.

@@ -112,7 +112,8 @@ fn is_file(there: &str) -> bool {
         return false;
     }
     if path.starts_with("./") || path.starts_with("../") {
-        return true;
+        // With a slash at its end it is a page of the site that it stood in.
+        return !path.ends_with('/');
     }
     let (_, end) = path.rsplit_once('.').unwrap_or_default();
     let host = path

@@ -260,7 +260,7 @@ impl Direct {
         let state = self.state();
         state.nameserver(now).or_else(|| {
             let all = state.pools.trouble(now)?;
-            Some(self.unreached(&state, now).unwrap_or(all))
+            Some(self.unreached(&state, now, true).unwrap_or(all))
         })
     }
 
@@ -271,22 +271,24 @@ impl Direct {
         let state = self.state();
         let alone = state.pools.left_alone(now);
         alone.or_else(|| {
-            let unreached = self.unreached(&state, now)?;
+            let unreached = self.unreached(&state, now, false)?;
             (now.since(unreached.1) >= LASTING).then_some(unreached)
         })
     }
 
     /// For whom mail waits while direct delivery has failed as a whole.
     pub(crate) fn waited_for(&self) -> Option<String> {
-        let unreached = self.domains(&self.state(), self.app.clock.now())?;
+        let unreached = self.domains(&self.state(), self.app.clock.now(), true)?;
         Some(format!("mail waits for {}", self.each(&unreached)))
     }
 
-    /// The domains that no mail gets through to, as of a moment ago: there may be tens of thousands of others.
-    fn domains(&self, state: &State, now: Timestamp) -> Option<Domains> {
+    /// The domains that no mail gets through to, as of a moment ago: there may be tens of thousands of others. That there
+    /// were none is not believed where something is known to be `amiss`.
+    fn domains(&self, state: &State, now: Timestamp, amiss: bool) -> Option<Domains> {
         let mut seen = lock(&self.seen);
         if let Some((at, found)) = &*seen
             && at.elapsed() < NAMES
+            && (found.is_some() || !amiss)
         {
             return found.clone();
         }
@@ -295,8 +297,13 @@ impl Direct {
         found
     }
 
-    fn unreached(&self, state: &State, now: Timestamp) -> Option<(String, Timestamp, Timestamp)> {
-        let unreached = self.domains(state, now)?;
+    fn unreached(
+        &self,
+        state: &State,
+        now: Timestamp,
+        amiss: bool,
+    ) -> Option<(String, Timestamp, Timestamp)> {
+        let unreached = self.domains(state, now, amiss)?;
         let why = format!(
             "mail to all other domains goes out, and none gets through to {}",
             self.each(&unreached)

@@ -115,7 +115,8 @@ pub async fn finish(State(finish): State<Finish>, request: Request, next: Next) 
             (true, Fault::NotFound) => NOT_HERE,
             _ => fault.words(),
         };
-        let template = match finish.author {
+        // Under a name that is not ours nothing is said of what there is.
+        let template = match finish.author && fault != Fault::Misdirected {
             true => "fault_author.html",
             false => "fault.html",
         };

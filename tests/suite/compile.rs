@@ -136,7 +136,11 @@ fn the_confirm_mail_holds_nothing_a_stranger_typed_in() {
     let compiled = compile_system(&desk.config, &desk.emails(), "confirm").expect("the mail");
     for part in [&compiled.html, &compiled.text] {
         let slots: Vec<&Slot> = part.slots().collect();
-        assert_eq!(slots, [&Slot::Confirm]);
+        assert_eq!(
+            slots,
+            [&Slot::Confirm; 2],
+            "the button and the link below it"
+        );
     }
     insta::assert_snapshot!("confirm_text", filled(&compiled.text));
     for (body, expected) in [

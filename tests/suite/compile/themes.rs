@@ -3,7 +3,7 @@
 use pressrun::compile::theme::look::Look;
 use pressrun::compile::theme::tokens::Measure;
 use pressrun::compile::{Compiled, Slot};
-use pressrun::diagnostic::Source;
+use pressrun::diagnostic::{Diagnostic, Source};
 use pressrun::publication::compile_system;
 use pressrun::publication::themes::{check_theme, specimen};
 
@@ -15,7 +15,10 @@ const URL: &str = "https://news.example.org";
 
 fn shown(desk: &Desk, theme: &str) -> Compiled {
     let built = specimen(&desk.config, &desk.emails(), theme).expect(theme);
-    assert!(built.diagnostics.is_empty(), "{:?}", built.diagnostics);
+    // A language of which the themes have no words is told, and is set all the same.
+    let other = |found: &&Diagnostic| !found.message.contains("says its own words");
+    let other: Vec<&Diagnostic> = built.diagnostics.iter().filter(other).collect();
+    assert!(other.is_empty(), "{other:?}");
     built.compiled
 }
 

@@ -80,7 +80,7 @@ on_both!(
         let ahead = pressrun::clock::Clock::System.now().0 + day;
         database
             .raw(&format!(
-                "insert into suppressions values ('{}', 'x', {ahead})",
+                "insert into suppressions (hash, reason, created_at) values ('{}', 'x', {ahead})",
                 match engine {
                     Engine::Sqlite => "00",
                     Engine::Postgres => "\\x00",

@@ -76,7 +76,7 @@ on_both!(
         // It is no form, so that the public form asks nobody for work because of it.
         assert_eq!(
             site.db
-                .number("select coalesce(sum(forms), 0) from confirm_hours")
+                .number("select cast(coalesce(sum(forms), 0) as bigint) from confirm_hours")
                 .await,
             0
         );

@@ -182,7 +182,7 @@ on_both!(
             assert!(back.text().contains("Welcome back"), "{}", back.text());
             assert_eq!(site.status(1000).await, "paused");
         }
-        assert!(site.get(&path).await.text().contains("2026-11-20"));
+        assert!(site.get(&path).await.text().contains("20 November 2026"));
         // A pause that ended meanwhile is none.
         site.app.clock.advance(Duration::from_secs(18 * DAY));
         site.post(&path, "answer=leave").await;
@@ -210,7 +210,7 @@ on_both!(
         }
         let answer = site.post(&path, "answer=pause&until=2026-11-11").await;
         assert!(
-            answer.text().contains("before 2026-11-11"),
+            answer.text().contains("before 11 November 2026"),
             "{}",
             answer.text()
         );
@@ -446,7 +446,7 @@ on_both!(
             .post(&manage(&site, 0), "answer=pause&until=2026-11-11")
             .await
             .text();
-        assert!(page.contains("before 2026-11-11"), "{page}");
+        assert!(page.contains("before 11 November 2026"), "{page}");
         // From noon of the first in UTC to five in the morning of the eleventh.
         site.app
             .clock

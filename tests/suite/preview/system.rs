@@ -16,7 +16,7 @@ fn a_system_mail_is_shown_anew_at_each_save_and_never_sent_from_there() {
         let mut events = Events::of(&shown).await;
         assert_eq!(events.next().await["broken"], false);
         let page = shown.get("/").await.body;
-        assert!(page.contains("Please confirm your subscription"), "{page}");
+        assert!(page.contains("Please confirm: The Paper Trail"), "{page}");
         let frame = shown.get("/frame").await.body;
         assert!(frame.contains("/confirm/sample"), "{frame}");
 

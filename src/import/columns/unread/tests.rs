@@ -62,7 +62,7 @@ fn a_column_that_nobody_reads_and_that_says_who_left_is_asked_about() {
     for (header, cell, asked) in [
         // The name speaks of leaving, and the cell is filled.
         ("unsubscribed_on", "2024-01-02", true),
-        ("Email Opted Out?", "1", false),
+        ("Email Opted Out?", "1", true),
         ("Opted Out of Email", "1", true),
         ("hard_bounce", "true", true),
         ("hard_bounce", "0", false),
