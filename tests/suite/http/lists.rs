@@ -50,6 +50,17 @@ fn without_blanks(page: &str) -> String {
     page.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A page without the heads that stand beside its cells on a phone.
+fn without_heads(page: &str) -> String {
+    let mut parts = page.split(" data-head=\"");
+    let mut bare = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (_, rest) = part.split_once('"').expect("the head's end");
+        bare.push_str(rest);
+    }
+    bare
+}
+
 on_both!(
     a_list_is_shown_with_its_readers_its_growth_and_its_fields,
     async |engine: Engine| {
@@ -83,7 +94,7 @@ on_both!(
             page.contains("<a href=\"/lists/2\">The Daily</a>"),
             "{page}"
         );
-        let one = site.ask_admin("/lists/1", "localhost").await.text();
+        let one = without_heads(&site.ask_admin("/lists/1", "localhost").await.text());
         for (status, label) in [
             ("pending", "Pending"),
             ("confirmed", "Confirmed"),
@@ -143,7 +154,7 @@ on_both!(
             assert_eq!(answer.status, 409, "{form}");
             assert!(answer.text().contains(why), "{form}: {}", answer.text());
         }
-        let audit = site.ask_admin("/audit", "localhost").await.text();
+        let audit = without_heads(&site.ask_admin("/audit", "localhost").await.text());
         assert!(
             audit.contains("<td>added a list</td><td>list monthly</td>"),
             "{audit}"
@@ -266,10 +277,9 @@ on_both!(
                 "{missing}"
             );
         }
-        let audit = site.ask_admin("/audit", "localhost").await.text();
+        let audit = without_heads(&site.ask_admin("/audit", "localhost").await.text());
         assert!(
-            audit.contains(">imported readers</td>")
-                && audit.contains(">import 1 into weekly</td>"),
+            audit.contains("<td>imported readers</td><td>import 1 into weekly</td>"),
             "{audit}"
         );
         assert!(
