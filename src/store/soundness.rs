@@ -55,7 +55,7 @@ struct Schema {
 pub struct Traces {
     /// Deliveries that stand behind their markers.
     pub marked: i64,
-    /// Opened, clicked, left by or complained of, and never before the dot.
+    /// Opened, clicked, left by or complained of, and never before the dot; but for whom that took off the run.
     pub foretold: i64,
     /// Failed or expired without anybody's word.
     pub wordless: i64,
@@ -67,7 +67,7 @@ pub struct Traces {
 const TRACES: &str = "
     select
         cast(coalesce(sum(case when d.marked_at is null then 0 else 1 end), 0) as bigint) as marked,
-        cast(coalesce(sum(case when d.marked_at is null and (
+        cast(coalesce(sum(case when d.marked_at is null and d.state not in ('unsubscribed', 'suppressed') and (
                 coalesce(d.opened_at, d.clicked_at, d.departed_at, d.complained_at) is not null
                 or exists (
                     select 1 from delivery_events v join events e on e.id = v.event_id

@@ -227,14 +227,16 @@ fn r8_serve_waits_for_a_server_that_is_not_there_yet() {
     let mut sender = serve(&world, &public, &admin);
     // It answers that it is there, and not ready.
     wait_probe(site, false);
-    assert!(sender.is_running(), "{}", world.said());
-    assert!(
-        world
-            .said()
-            .contains("waiting for the database, 10 more minutes at most"),
-        "{}",
-        world.said()
-    );
+    let waits = "waiting for the database, 10 more minutes at most";
+    let until = Instant::now() + PATIENCE;
+    while !world.said().contains(waits) {
+        assert!(
+            sender.is_running() && Instant::now() < until,
+            "{}",
+            world.said()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
     server.run();
     let up = wait_probe(site, true);
     assert!(sender.is_running(), "{}", world.said());

@@ -27,6 +27,9 @@ pub struct Counts {
     pub sent: usize,
     pub uncertain: usize,
     pub balanced: bool,
+    /// Why it is not, in words: an assertion prints them.
+    #[expect(dead_code, reason = "only printed")]
+    faults: Vec<String>,
 }
 
 pub struct World {
