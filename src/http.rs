@@ -108,7 +108,7 @@ pub async fn serve_public(
     keeping.spawn(hygiene::keep(app.clone()));
     let serving = listener::run(
         listener,
-        routes(app, site, leavers.clone(), &limits),
+        public_router(app, site, leavers.clone(), &limits),
         limits,
         shutdown,
     );
@@ -155,12 +155,7 @@ pub async fn serve_admin(
 }
 
 /// Every route of the readers' site.
-pub fn public_router(app: App, site: Site, limits: &listener::Limits) -> Router {
-    let leavers = Leavers::start(app.store.clone(), Journal::of(&app));
-    routes(app, site, leavers, limits)
-}
-
-fn routes(app: App, site: Site, leavers: Leavers, limits: &listener::Limits) -> Router {
+pub fn public_router(app: App, site: Site, leavers: Leavers, limits: &listener::Limits) -> Router {
     let state = Arc::new(Public {
         targets: Targets::new(app.store.clone()),
         leavers,

@@ -189,7 +189,8 @@ pub(crate) fn uncertain(config: &Send, attempt: &Attempt, why: String) -> Outcom
 /// was held, is no fault of its reader's, and a greylist that forgot her takes her at the next.
 const TRIES: u32 = 3;
 
-/// A delivery expires by its age, but not before it was tried often enough. System mails and reopened runs have no age to go by, so the waits so far count as well.
+/// A delivery expires by its age, but not before it was tried often enough. System mails and reopened runs have no age to
+/// go by, so the waits so far count as well.
 fn deferred(config: &Send, attempt: &Attempt, reply: Reply) -> Outcome {
     let before = u32::try_from(attempt.attempts).unwrap_or(u32::MAX);
     let aged = attempt.age >= config.give_up;

@@ -8,8 +8,8 @@ use crate::dkim::Signer;
 use crate::keyfile;
 
 /// Who signs for `relay`: nobody where the relay signs itself or no key is configured, and the Ed25519 key
-/// as the second where the relay takes two signatures. Where the relay rewrites fields, they are not signed. The keys' paths start at `base`, the folder of the
-/// configuration file.
+/// as the second where the relay takes two signatures. Where the relay rewrites fields, they are not signed. The keys'
+/// paths start at `base`, the folder of the configuration file.
 pub fn signers(config: &Config, base: &Path, relay: &Relay) -> anyhow::Result<Vec<Signer>> {
     let dkim = &config.dkim;
     let wanted = relay.is_signed();

@@ -10,6 +10,8 @@ use pressrun::hygiene::{self, Found, Wish};
 use pressrun::smtp::sink::SinkOptions;
 use pressrun::smtp::sink::record::Accepted;
 use pressrun::track::Tracker;
+use pressrun::track::journal::Journal;
+use pressrun::track::leavers::Leavers;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -37,7 +39,8 @@ impl Readers {
         let tracker = Tracker::of(&app);
         let site = site(tracker.clone());
         let limits = Limits::new(&app.config.http);
-        let router = public_router(app, site, &limits);
+        let leavers = Leavers::start(app.store.clone(), Journal::of(&app));
+        let router = public_router(app, site, leavers, &limits);
         let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = socket.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel();

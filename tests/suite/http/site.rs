@@ -18,6 +18,8 @@ use pressrun::http::{
 use pressrun::id::{DeliveryKey, RunId, SubscriptionKey};
 use pressrun::keyring::Keyring;
 use pressrun::token::{Claim, sign};
+use pressrun::track::journal::Journal;
+use pressrun::track::leavers::Leavers;
 use pressrun::track::{Tracker, fold};
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
@@ -163,10 +165,11 @@ impl TestSite {
         let (stop, closing) = watch::channel(());
         let mut limits = Limits::new(&app.config.http);
         limit(&mut limits);
+        let leavers = Leavers::start(app.store.clone(), Journal::of(&app));
         let mut tasks = Vec::new();
         let mut bound = Vec::new();
         for router in [
-            public_router(app.clone(), site, &limits),
+            public_router(app.clone(), site, leavers, &limits),
             admin::router(app.clone(), file.clone(), closing, &limits),
         ] {
             let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
