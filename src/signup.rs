@@ -365,6 +365,7 @@ impl Signups {
             address: address.as_str(),
             canonical: &canonical,
             hash: keyring.address_hash(&canonical),
+            mailbox: keyring.address_hash(&address.mailbox()),
             limit: keyring.address_hash(&format!("limit\0{}", address.mailbox())),
             mailed_after: now.before(signup.address_window),
             per_hour: signup.confirms_per_hour,

@@ -21,6 +21,7 @@ use crate::http::listener::Client;
 use crate::http::prove;
 use crate::id::SubscriptionKey;
 use crate::store::former::Told;
+use crate::store::moves::Moved;
 use crate::store::signup::Confirmed;
 use crate::token::{Claim, sign};
 
@@ -37,8 +38,8 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
         }
         let (address, done) = waiting(&site, subscription).await?;
         return match done {
-            true => moved(&site, subscription, &address).await,
-            false => Ok(asked_to_move(&site, &address, &token, false)),
+            true => moved(&site, subscription, &address.masked()).await,
+            false => Ok(asked_to_move(&site, &address.masked(), &token, false)),
         };
     };
     let lists = site.app.store.asked_titles(subscription).await?;
@@ -137,25 +138,28 @@ async fn press_move(
     };
     match answer {
         // It is theirs already, by this very link.
-        "not-me" if done => moved(site, key, &address).await,
-        "confirm" => match store.finish_move(key.0, &told, now).await? {
-            true => moved(site, key, &address).await,
-            false => Err(Fault::NotFound),
-        },
+        "not-me" if done => moved(site, key, &address.masked()).await,
+        "confirm" => {
+            let mailbox = site.app.keyring.address_hash(&address.mailbox());
+            match store.finish_move(key.0, &mailbox, &told, now).await? {
+                Moved::Hers { .. } => moved(site, key, &address.masked()).await,
+                Moved::Refused => Err(Fault::NotFound),
+            }
+        }
         "not-me" => {
             store.drop_move(key.0).await?;
-            Ok(asked_to_move(site, &address, token, true))
+            Ok(asked_to_move(site, &address.masked(), token, true))
         }
         _ => Err(Fault::Form),
     }
 }
 
-/// The address that was wished for under the key of a link, masked, and whether it is the reader's by now.
-async fn waiting(site: &Public, key: SubscriptionKey) -> Result<(String, bool), Fault> {
+/// The address that was wished for under the key of a link, and whether it is the reader's by now.
+async fn waiting(site: &Public, key: SubscriptionKey) -> Result<(EmailAddress, bool), Fault> {
     let wish = site.app.store.waiting_address(key.0).await?;
     let (address, done) = wish.ok_or(Fault::NotFound)?;
     let address = EmailAddress::parse(&address).map_err(|_| Fault::NotFound)?;
-    Ok((address.masked(), done))
+    Ok((address, done))
 }
 
 /// The address that was given up under the key of a link, and whether it is the reader's again.
