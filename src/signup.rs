@@ -35,7 +35,7 @@ use crate::store::moves::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
 use crate::token::{Claim, Purpose, sign, verify};
 
-mod about;
+pub mod about;
 mod again;
 pub mod guard;
 pub mod house;

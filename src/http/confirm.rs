@@ -34,7 +34,7 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
             return moved_back(&site, subscription, &address, &token, done).await;
         }
         if let Some(wish) = prove::wished(&site, subscription).await? {
-            return prove::page(&site, &wish, &token);
+            return prove::page(&site, &wish, &token).await;
         }
         let (address, done) = waiting(&site, subscription).await?;
         return match done {
@@ -66,7 +66,7 @@ pub async fn press(
     let store = &site.app.store;
     let now = site.app.clock.now();
     let Some(view) = store.subscription_view(claim.0).await? else {
-        return press_move(&site, claim.0, &token, form.get("answer")).await;
+        return press_move(&site, claim.0, &token, &form).await;
     };
     match form.get("answer") {
         "confirm" => {
@@ -111,8 +111,9 @@ async fn press_move(
     site: &Public,
     key: SubscriptionKey,
     token: &str,
-    answer: &str,
+    form: &Form,
 ) -> Result<Response, Fault> {
+    let answer = form.get("answer");
     let (store, now) = (&site.app.store, site.app.clock.now());
     if let Some((address, _)) = given_up(site, key).await? {
         if answer != "back" {
@@ -129,7 +130,7 @@ async fn press_move(
         };
     }
     if let Some(wish) = prove::wished(site, key).await? {
-        return prove::press(site, key, &wish, answer).await;
+        return prove::press(site, key, &wish, token, form).await;
     }
     let (address, done) = waiting(site, key).await?;
     let told = Told {
