@@ -34,7 +34,8 @@ pub struct Pause {
 pub struct Reschedule {
     /// Slug or folder of the issue, and `:RUN` behind it where several of its runs are under way.
     issue: String,
-    /// When it starts instead: `2026-02-20 07:00`, in the publication's zone or one that is named.
+    /// When it starts instead: "2026-02-20 07:00", "friday 07:00" or "tomorrow 7am", in the publication's zone or
+    /// one that is named.
     #[arg(long, value_name = "TIME")]
     at: String,
     /// Answers a guard: `hour` or `promo-date`. May be said several times.

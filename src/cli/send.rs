@@ -71,8 +71,9 @@ pub struct Send {
     /// several times.
     #[arg(long, value_name = "GUARD", value_parser = Guard::parse)]
     accept: Vec<Guard>,
-    /// Starts then, such as "2026-02-20 07:00 Europe/Berlin" or "07:00"; without a zone in that of the
-    /// publication. The content is fixed now, the readers are those of that moment. Needs `pressrun serve`.
+    /// Starts then, such as "2026-02-20 07:00 Europe/Berlin", "friday 07:00", "tomorrow 7am" or "07:00"; without
+    /// a zone in that of the publication. The content is fixed now, the readers are those of that moment. Needs
+    /// `pressrun serve`.
     #[arg(long, value_name = "TIME", help_heading = "When and how fast")]
     at: Option<String>,
     /// Each reader gets it at this hour by their own clock (`send.timezone_field`), on the day of `--at` or
