@@ -3,6 +3,7 @@
 //! Promises: nothing is begun before the issue is fit to be sent, every guard is answered, and a person
 //! has said yes.
 
+mod approval;
 pub(crate) mod ask;
 pub(crate) mod foreground;
 mod replace;
@@ -215,7 +216,7 @@ impl Send {
         let built = self
             .under_the_winner(app, built, &titles, &mut planned)
             .await?;
-        self.say_what(&slug, list, &planned)?;
+        self.say_what(app, &built, other.as_ref(), &planned)?;
         let mut promos = self.preflight(app, &built, list, &planned).await?;
         if let Some(other) = &other {
             eprintln!(
@@ -230,7 +231,7 @@ impl Send {
         if let Some(exit) = self.answer(Deed::SEND, &slug, &questions)? {
             return Ok(exit);
         }
-        self.confirm(&slug, list, &planned)?;
+        self.confirm(app, &built, other.as_ref(), &planned)?;
         let mut planned = planned.from(app.clock.now(), &wishes);
         planned.plan.relay.clone_from(&self.relay);
         // From here on Ctrl-C takes the run back, where it has time for that.
