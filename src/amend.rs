@@ -4,7 +4,7 @@
 //! some days, its links open her page no more, and nobody's address is taken. Nothing is changed where any of it cannot
 //! be. Leaves the audit to the edges.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use crate::address::EmailAddress;
 use crate::app::App;
@@ -32,7 +32,24 @@ pub struct Wish {
     pub said: String,
 }
 
-/// Changes a reader. Gives what was changed, by name; nothing where all of it stood so before.
+/// Why a reader was not changed, where one part of the wish alone is it.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct Refusal {
+    /// `address`, `said`, or the name of a field of hers behind `field-`.
+    pub part: String,
+    pub why: String,
+}
+
+impl Refusal {
+    pub fn of(part: impl Into<String>, why: impl Into<String>) -> anyhow::Error {
+        let (part, why) = (part.into(), why.into());
+        anyhow::Error::new(Refusal { part, why })
+    }
+}
+
+/// Changes a reader. Gives what was changed, by name; nothing where all of it stood so before. The error is a
+/// [`Refusal`] where one part of the wish is to be another.
 pub async fn amend(
     app: &App,
     reader: SubscriberId,
@@ -83,15 +100,17 @@ fn amended(app: &App, kept: &Kept, wish: &Wish) -> anyhow::Result<(String, Field
     let table = field_table(app)?;
     let mut fields = Fields::from_json(&kept.fields);
     for (name, text) in &wish.fields {
-        match table.value(name, text)? {
+        let part = || format!("field-{name}");
+        let value = table.value(name, text);
+        match value.map_err(|error| Refusal::of(part(), error.to_string()))? {
             Some(value) => {
                 fields.0.insert(name.clone(), value);
             }
             None => {
-                ensure!(
-                    !table.required(name),
-                    "no reader may lack the field `{name}`"
-                );
+                if table.required(name) {
+                    let why = format!("no reader may lack the field `{name}`");
+                    return Err(Refusal::of(part(), why));
+                }
                 fields.0.remove(name);
             }
         }
@@ -107,10 +126,12 @@ async fn move_to(
     said: &str,
 ) -> anyhow::Result<()> {
     let said = clean_name(said);
-    ensure!(
-        !said.is_empty(),
-        "say how it is known that she wants her mail at another address; nothing was changed"
-    );
+    if said.is_empty() {
+        return Err(Refusal::of(
+            "said",
+            "say how it is known that she wants her mail at another address; nothing was changed",
+        ));
+    }
     let mail = publication::compile_system(&app.config, &app.emails(), "moved")
         .context("the system mail `moved`")?;
     let revision = run::keep_revision(app, &mail, &[]).await?;
@@ -132,14 +153,15 @@ async fn move_to(
     };
     if !app.store.finish_move(placed.key, &told, now).await? {
         app.store.drop_move(placed.key).await?;
-        match app.store.suppression(&hash).await? {
-            Some((reason, _)) => bail!(
+        let why = match app.store.suppression(&hash).await? {
+            Some((reason, _)) => format!(
                 "the new address is suppressed ({reason}), and nothing is mailed there; nothing was changed"
             ),
             None => {
-                bail!("another reader has this address, or hers is suppressed; nothing was changed")
+                "another reader has this address, or hers is suppressed; nothing was changed".into()
             }
-        }
+        };
+        return Err(Refusal::of("address", why));
     }
     app.store
         .state_consent(reader, ListId(0), &format!("another address: {said}"), now)

@@ -4,7 +4,7 @@
 
 use crate::id::SubscriptionKey;
 use crate::signup::Signups;
-use crate::signup::offer::Offer;
+use crate::signup::offer::{Offer, Wrong};
 use crate::store::about::Saying;
 
 /// The form's questions, and her answers as they are typed.
@@ -39,10 +39,10 @@ impl Signups {
         key: SubscriptionKey,
         values: &[(String, String)],
         tags: &[String],
-    ) -> anyhow::Result<Result<(), String>> {
+    ) -> anyhow::Result<Result<(), Wrong>> {
         let typed = match self.asked.answers(values, tags) {
             Ok(typed) => typed,
-            Err(what) => return Ok(Err(what)),
+            Err(wrong) => return Ok(Err(wrong)),
         };
         let saying = Saying {
             name: self.asked.asks_name().then_some(typed.name.as_str()),
