@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::deliver::setup;
 use crate::delivery::{Counts, State};
 use crate::id::RunId;
+use crate::notice::failing::failing;
 use crate::run::guards::{self, Guard, Question};
 use crate::run::why::{self, Why};
 use crate::run::{self, commands};
@@ -275,6 +276,9 @@ impl Status {
         }
         for amiss in setup::amiss(&app.store, &app.config).await? {
             println!("{}", plain(&amiss));
+        }
+        if let Some(failing) = failing(&app.store, &app.config).await? {
+            println!("{}", plain(&failing.sentence));
         }
         for row in &rows {
             let StatusRow { run, counts, .. } = row;
