@@ -267,8 +267,8 @@ pub(super) async fn reader(
         seq: u32::MAX,
     });
     let view = ReaderView::read(&admin.app, kept, before).await?;
-    let changed = parameter(query.as_deref(), "done") == "changed";
-    let values = context! { reader => Serde(view), older, changed };
+    let done = parameter(query.as_deref(), "done");
+    let values = context! { reader => Serde(view), older, done };
     Ok(admin.page("/subscribers", "subscriber.html", values))
 }
 
