@@ -233,6 +233,7 @@ impl Send {
         }
         self.confirm(app, &built, other.as_ref(), &planned)?;
         let mut planned = planned.from(app.clock.now(), &wishes);
+        planned.look_again(app, &slug, &revision, found.id).await?;
         planned.plan.relay.clone_from(&self.relay);
         // From here on Ctrl-C takes the run back, where it has time for that.
         let stop = signal::stop();

@@ -12,6 +12,7 @@ mod hygiene;
 mod interrupted;
 mod keyring;
 mod lists;
+mod meanwhile;
 mod migrate;
 mod notices;
 mod output;

@@ -227,6 +227,23 @@ on_both!(
             refused.error.contains("it would come from `gmail.com`"),
             "{refused:?}"
         );
+        // A mail server on this machine brings it to readers as well.
+        let near = |line: &str| match line.starts_with("url = \"smtp") {
+            true => "url = \"smtp://127.0.0.1:25\"\n".to_owned(),
+            false => format!("{line}\n"),
+        };
+        let near: String = through_relay.lines().map(near).collect();
+        std::fs::write(&file, near).expect("a file");
+        desk.configure("publication.postal_address", "\"Street and number, Town\"");
+        desk.configure("publication.name", "\"My Newsletter\"");
+        let refused = desk.run(&accepted).await;
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(
+            refused
+                .error
+                .contains("`publication.name` and `publication.postal_address` in the configuration still say what"),
+            "{refused:?}"
+        );
         std::fs::write(&file, through_relay).expect("a file");
         let sent = desk.run(&accepted).await;
         assert_eq!(sent.code, 0, "{sent:?}");
@@ -299,5 +316,37 @@ on_both!(
             days.iter().any(|day| begun.error.contains(day)),
             "{begun:?}"
         );
+    }
+);
+
+on_both!(
+    why_a_reader_got_nothing_is_told_by_what_was_so_when_the_readers_were_copied,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 2, SinkOptions::default()).await;
+        desk.raw("update subscriptions set status = 'paused' where subscriber_id = (select id from subscribers where address = 'reader0@example.org')")
+            .await;
+        let sent = desk.run(&["send", "bees", "--yes"]).await;
+        assert_eq!(sent.code, 0, "{sent:?}");
+        let late = ["subscribers", "add", "late@example.org", "--list", "weekly"];
+        let late = desk
+            .run(&[&late[..], &["--status", "confirmed"]].concat())
+            .await;
+        assert_eq!(late.code, 0, "{late:?}");
+        // One left while it was sent, one joined while the readers were copied.
+        desk.raw(
+            "update runs set started_at = cutoff + 60000, finished_at = cutoff + 120000 where id = 2;
+             update subscriptions set status = 'unsubscribed', left_at = (select cutoff + 90000 from runs where id = 2)
+             where subscriber_id = (select id from subscribers where address = 'reader0@example.org');
+             update subscriptions set confirmed_at = (select cutoff + 30000 from runs where id = 2)
+             where subscriber_id = (select id from subscribers where address = 'late@example.org')",
+        )
+        .await;
+        for (who, why) in [
+            ("reader0@example.org", "nothing kept of her today says why"),
+            ("late@example.org", "she joined `weekly` on"),
+        ] {
+            let told = desk.run(&["deliveries", "show", "bees", who]).await;
+            assert!(told.code == 1 && told.error.contains(why), "{told:?}");
+        }
     }
 );
