@@ -447,7 +447,7 @@ impl Publication {
                 return Err(Some(Box::new(issue)));
             }
         };
-        let theme = theme.for_language(issue.front.lang.as_deref().unwrap_or(&order.site.language));
+        let theme = theme.for_language(issue.front.lang.as_deref(), &order.site.language);
         let table: BTreeMap<String, Image> = images
             .iter()
             .map(|(image, _)| (image.source.clone(), image.clone()))

@@ -37,6 +37,7 @@ use crate::store::access::Session;
 mod audit;
 mod change;
 mod control;
+mod counting;
 mod deliveries;
 mod door;
 mod growth;

@@ -273,8 +273,7 @@ pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> S
     if events.iter().any(|event| event.kind == EventKind::Bounce) {
         return Share {
             tally,
-            opened,
-            clicked,
+            ..Share::default()
         };
     }
     for (link, class) in links {
@@ -286,14 +285,7 @@ pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> S
     }
     let earlier = |one: &&Witness<'_>| first_click.is_none_or(|click| one.at < click.at);
     let first_open = first_open.filter(earlier).or(first_click);
-    let readers = [opened.map(What::Opened), clicked.map(What::Clicked)];
-    for what in readers.into_iter().flatten() {
-        tally.add(Part::Run, "", what, 1);
-        tally.add(Part::Provider, provider, what, 1);
-        if let Some(subject) = subject {
-            tally.add(Part::Subject, subject, what, 1);
-        }
-    }
+    tally.merge(&reader_counted([opened, clicked], provider, subject), 1);
     let firsts = [
         (first_open, What::Opened(Class::Human)),
         (first_click, What::Clicked(Class::Human)),
@@ -309,6 +301,24 @@ pub fn share(events: &[Witness<'_>], provider: &str, subject: Option<&str>) -> S
         opened,
         clicked,
     }
+}
+
+/// Where a reader by whom it was opened and clicked so is counted as one, beside the hours, devices and links.
+pub fn reader_counted(
+    [opened, clicked]: [Option<Class>; 2],
+    provider: &str,
+    subject: Option<&str>,
+) -> Tally {
+    let mut tally = Tally::default();
+    let readers = [opened.map(What::Opened), clicked.map(What::Clicked)];
+    for what in readers.into_iter().flatten() {
+        tally.add(Part::Run, "", what, 1);
+        tally.add(Part::Provider, provider, what, 1);
+        if let Some(subject) = subject {
+            tally.add(Part::Subject, subject, what, 1);
+        }
+    }
+    tally
 }
 
 /// The same of a delivery whose reader wants nothing counted any more: nothing but a complaint, which she made herself.

@@ -44,5 +44,6 @@ mod signup;
 mod site;
 mod taken_back;
 mod typed;
+mod viewed;
 pub mod wire;
 mod withdrawn;

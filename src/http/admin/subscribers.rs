@@ -28,6 +28,7 @@ use crate::id::{DeliveryKey, SubscriberId, SubscriptionKey};
 use crate::import::export;
 use crate::lists;
 use crate::run::whom;
+use crate::stats::growth::SUPPRESSED;
 use crate::store::StoreError;
 use crate::store::access::Session;
 use crate::store::readers::{Found, Kept, Sought};
@@ -136,7 +137,7 @@ pub(super) async fn page(
         tag => asked.tag,
         segment => asked.segment,
         lists,
-        statuses => Status::ALL.map(Status::name),
+        statuses => Serde(Status::ALL.map(Status::name).into_iter().chain([SUPPRESSED]).collect::<Vec<_>>()),
         sifts,
         wrong,
         by_name => page.looked_at > 0,
@@ -187,7 +188,8 @@ impl Looking {
 async fn look(admin: &Admin, asked: &Asked) -> anyhow::Result<Page> {
     let store = &admin.app.store;
     let behind = SubscriberId(asked.after.parse().unwrap_or(0));
-    if !asked.status.is_empty() && Status::parse(&asked.status).is_none() {
+    let known = asked.status == SUPPRESSED || Status::parse(&asked.status).is_some();
+    if !asked.status.is_empty() && !known {
         bail!("no status is called `{}`", asked.status);
     }
     if !asked.segment.is_empty() {
