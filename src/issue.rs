@@ -18,6 +18,7 @@ use crate::issue::own::Layout;
 use crate::segment::Sieve;
 
 mod assembly;
+mod bare;
 pub mod block;
 pub mod dates;
 mod directive;

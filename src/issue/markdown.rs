@@ -9,6 +9,7 @@ use std::ops::Range;
 use pulldown_cmark::{Alignment, BrokenLink, Event, LinkType, Parser, Tag, TagEnd};
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::issue::bare::linked;
 use crate::issue::block::{Align, Block, Inline, Link, LinkId, Picture, Piece};
 use crate::issue::html::Token;
 use crate::issue::inline::{Until, is_inline};
@@ -74,6 +75,7 @@ impl<'a> Reader<'a> {
         missing(&source, base, &masked.text, &events, found);
         masked.swallowed(&source, base, &events, found);
         masked.set_in(&source, base, &events, found);
+        let events = linked(&masked.text, events);
         Reader {
             source,
             slots,
