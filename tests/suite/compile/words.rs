@@ -76,3 +76,62 @@ fn a_wrong_bare_address_is_told_at_its_place() {
     );
     assert_eq!(error.matches("error[").count(), 1, "{error}");
 }
+
+#[test]
+fn quotes_and_dashes_are_set_where_that_is_asked_for_and_nowhere_else() {
+    let desk = Desk::new();
+    let body = "She's \"here\" -- [\"so\"](https://a.example/x--y'z) ... `\"a\" -- b`\n\n\
+                Dear [[first_name|\"you\" -- all]], https://b.example/a--b...\n\n\
+                :::promo {code=\"A--B\" until=2030-01-01 url=\"https://c.example/--\"}\nIt's \"off\".\n:::\n";
+    let write = |front: &str| {
+        desk.write(
+            "issues/one/issue.md",
+            format!("---\ntitle: \"It's -- so\"\n{front}---\n{body}"),
+        );
+        desk.compile("one").expect("an issue").compiled
+    };
+    let plain = write("");
+    let as_typed = plain.text.fill(|_| "#".into());
+    assert!(as_typed.contains("She's \"here\" -- "), "{as_typed}");
+    let smart = write("typography: smart\n");
+    let text = smart.text.fill(|_| "#".into());
+    for words in [
+        "She\u{2019}s \u{201c}here\u{201d} \u{2013} \u{201c}so\u{201d}",
+        "\u{2026} `\"a\" -- b`",
+        "It\u{2019}s \u{201c}off\u{201d}.",
+        "A--B",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(smart.title, "It's -- so");
+    let urls = |compiled: &pressrun::compile::Compiled| {
+        let urls: Vec<String> = compiled.links.iter().map(|link| link.url.clone()).collect();
+        urls
+    };
+    assert_eq!(urls(&smart), urls(&plain), "no address is touched");
+    assert!(
+        urls(&smart).contains(&"https://b.example/a--b".to_owned()),
+        "{:?}",
+        urls(&smart)
+    );
+    let default = smart.html.slots().find_map(|slot| match slot {
+        Slot::Field { name, default, .. } if name == "first_name" => Some(default.as_str()),
+        _ => None,
+    });
+    assert_eq!(default, Some("\"you\" -- all"));
+    let german = write("typography: smart\nlang: de\n");
+    let text = german.text.fill(|_| "#".into());
+    assert!(
+        text.contains("She\u{2019}s \u{201e}here\u{201c} \u{2013} \u{201e}so\u{201c}"),
+        "{text}"
+    );
+    desk.write(
+        "issues/one/issue.md",
+        "---\ntitle: One\ntypography: smrat\n---\nHello.\n",
+    );
+    let error = desk.compile("one").expect_err("no such way").to_string();
+    assert!(
+        error.contains("`typography` is not `smrat`") && error.contains("did you mean `smart`?"),
+        "{error}"
+    );
+}
