@@ -175,6 +175,15 @@ impl Dns {
         }
     }
 
+    /// Whether a zone begins at `name`: it has an SOA record.
+    pub async fn is_zone(&self, name: &str) -> Result<bool, LookupError> {
+        let read = |data: &RData| matches!(data, RData::SOA(_)).then_some(());
+        let found = self
+            .ask(name, absolute(name)?, RecordType::SOA, read)
+            .await?;
+        Ok(!found.records.is_empty())
+    }
+
     /// The names of an address (PTR), in lower case.
     pub async fn ptr(&self, address: IpAddr) -> Result<Answer<String>, LookupError> {
         let read = |data: &RData| match data {

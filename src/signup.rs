@@ -35,7 +35,7 @@ use crate::store::moves::Move;
 use crate::store::signup::{Confirm, Confirmed, SignUp, SignedUp};
 use crate::token::{Claim, Purpose, sign, verify};
 
-mod about;
+pub mod about;
 mod again;
 pub mod guard;
 pub mod house;
@@ -365,6 +365,7 @@ impl Signups {
             address: address.as_str(),
             canonical: &canonical,
             hash: keyring.address_hash(&canonical),
+            mailbox: keyring.address_hash(&address.mailbox()),
             limit: keyring.address_hash(&format!("limit\0{}", address.mailbox())),
             mailed_after: now.before(signup.address_window),
             per_hour: signup.confirms_per_hour,

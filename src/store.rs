@@ -127,6 +127,7 @@ macro_rules! transact {
 
 pub mod about;
 pub mod access;
+pub mod amend;
 pub mod archive;
 pub mod asking;
 pub mod audience;

@@ -8,7 +8,7 @@ use crate::config::{Relay, RelayKind};
 use crate::dkim::record::KeyRecord;
 use crate::dkim::verify::Failure;
 use crate::dkim::{Signer, tags};
-use crate::dns::Dns;
+use crate::dns::{Dns, LookupError};
 use crate::spf::{Client, LOOKUPS, Verdict};
 
 pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
@@ -20,6 +20,7 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
         );
     };
     of_sender(desk, dns, out).await;
+    zones(desk, dns, out).await;
     answers(desk, dns, out).await;
     ptr::look(desk, dns, out).await;
 }
@@ -251,6 +252,37 @@ async fn dkim(signer: &Signer, dns: &Dns, out: &mut Findings) {
         format!("receivers do not use the DKIM record at `{name}`, so that every signature is void: {void}"),
         advice,
     );
+}
+
+/// Yahoo looks for the zones of the author's and the envelope sender's domain, and refuses mail of one that has none.
+async fn zones(desk: &Desk<'_>, dns: &Dns, out: &mut Findings) {
+    let from = desk.config.from.address.domain();
+    let bounces = desk.bounce_domain();
+    let mut domains = vec![from];
+    domains.extend((bounces != from).then_some(bounces));
+    for domain in domains {
+        match zone_of(dns, domain).await {
+            Ok(Some(zone)) => out.ok("zone", format!("`{domain}` belongs to the zone `{zone}`")),
+            Ok(None) => out.error(
+                "zone",
+                format!("there is no zone for `{domain}` (no SOA record at it or above it): Yahoo refuses its mail"),
+                "correct the name, or have the domain delegated to a nameserver that knows it",
+            ),
+            Err(error) => out.unknown("zone", error.to_string()),
+        }
+    }
+}
+
+/// The zone in which `domain` stands, a top-level one not among them.
+async fn zone_of<'a>(dns: &Dns, domain: &'a str) -> Result<Option<&'a str>, LookupError> {
+    let mut name = domain;
+    while let Some((_, above)) = name.split_once('.') {
+        if dns.is_zone(name).await? {
+            return Ok(Some(name));
+        }
+        name = above;
+    }
+    Ok(None)
 }
 
 /// Can replies and bounces come back?

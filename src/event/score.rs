@@ -12,7 +12,7 @@ use crate::event::{EventKind, Evidence};
 
 /// Counts up whenever a rule or its numbers change, or what is made of its verdicts: all is then judged again from the
 /// log.
-pub const RULES: i64 = 5;
+pub const RULES: i64 = 6;
 /// Events of one delivery that are judged, the first ones; what comes after is one reader's loop, or malice.
 pub const JUDGED: usize = 500;
 /// A reader needs longer to see a mail, open it and press on a link; scanners on the way do not.
@@ -194,6 +194,8 @@ fn alone(event: &Witness<'_>) -> Option<Rule> {
 /// Who may have asked for many links within seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pressed {
+    /// No hand presses so many.
+    Scanner,
     Machine,
     /// A reader, or a machine that comes late or looks first.
     Perhaps,
@@ -247,7 +249,7 @@ fn bursts(events: &[Witness<'_>]) -> Vec<Option<Pressed>> {
     let pressed = |(place, burst): (usize, Option<usize>)| {
         let burst = &found[burst?];
         if burst.links >= BURST_MANY {
-            return Some(Pressed::Machine);
+            return Some(Pressed::Scanner);
         }
         let event = &events[place];
         let before = |look: &&Witness<'_>| look.at.0 + LOOK <= burst.from.0;
@@ -285,7 +287,7 @@ fn same(one: &Witness<'_>, other: &Witness<'_>) -> bool {
 
 /// What its neighbours prove of an event.
 fn company(events: &[Witness<'_>], bursts: &[Option<Pressed>], place: usize) -> Option<Rule> {
-    let machine = |burst: Option<Pressed>| burst == Some(Pressed::Machine);
+    let machine = |burst| matches!(burst, Some(Pressed::Scanner | Pressed::Machine));
     if machine(bursts[place]) {
         return Some(Rule::Burst);
     }
@@ -294,17 +296,20 @@ fn company(events: &[Witness<'_>], bursts: &[Option<Pressed>], place: usize) -> 
     if known::agent(&event.evidence.agent).is_some() {
         return None;
     }
-    // Who has looked at the mail for a while before is not the machine that then comes from the same house.
-    let before = match event.kind {
-        EventKind::Open | EventKind::View => LOOK,
-        _ => COMPANY,
-    };
-    let near = |other: &Witness<'_>| {
+    // Who has looked at the mail for a while before is not the machine that then asks for a few links from the same
+    // house. One that asks for all of them may render the mail for as long first.
+    let look = matches!(event.kind, EventKind::Open | EventKind::View);
+    let near = |other: &Witness<'_>, burst: Option<Pressed>| {
+        let before = match burst {
+            Some(Pressed::Scanner) => COMPANY,
+            _ if look => LOOK,
+            _ => COMPANY,
+        };
         let apart = other.at.0 - event.at.0;
         -COMPANY <= apart && apart < before
     };
-    let caught = events.iter().zip(bursts).any(|(other, burst)| {
-        (machine(*burst) || other.evidence.head) && near(other) && same(other, event)
+    let caught = events.iter().zip(bursts).any(|(other, &burst)| {
+        (machine(burst) || other.evidence.head) && near(other, burst) && same(other, event)
     });
     caught.then_some(Rule::Company)
 }

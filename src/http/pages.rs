@@ -27,6 +27,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("confirmed.html", include_str!("pages/confirmed.html")),
     ("not_me.html", include_str!("pages/not_me.html")),
     ("leave.html", include_str!("pages/leave.html")),
+    ("names.html", include_str!("pages/names.html")),
     ("left.html", include_str!("pages/left.html")),
     ("returned.html", include_str!("pages/returned.html")),
     ("preferences.html", include_str!("pages/preferences.html")),

@@ -1,10 +1,11 @@
-//! The preferences page behind the manage link: lists, pause, frequency, what a reader says of herself, address,
-//! tracking, one's own data, and the way out for good.
+//! The preferences page behind the manage link: lists, pause, frequency, address, tracking, and the way to what a reader
+//! said of herself, to her data, and out for good.
 //!
 //! Promises: GET changes nothing; every wish is one POST with the link alone, but for the way back to a list that was
-//! left more than a day ago, which leads through a mail, and for her data and her erasure, which do, too; a link from the
-//! mailbox that a reader gave up opens nothing, and still ends what she gets; a wish for another address gets the same
-//! answer whoever has it. Leaves leaving to `leave` and what the mailbox proves to `prove`.
+//! left more than a day ago, which leads through a mail, and for her data and her erasure, which do, too; nothing that she
+//! said of herself is told to whoever has the link, nor changed by it; a link from the mailbox that a reader gave up opens
+//! nothing, and still ends what she gets; a wish for another address gets the same answer whoever has it. Leaves leaving
+//! to `leave` and what the mailbox proves to `prove`.
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::http::form::{Form, Tail};
 use crate::http::leave;
 use crate::http::listener::Client;
 use crate::http::prove;
-use crate::http::subscribe::{form_fields, form_tags, shown_wrong};
+use crate::http::subscribe::shown_wrong;
 use crate::id::{ListId, SubscriptionKey};
 use crate::issue::dates;
 use crate::schedule;
@@ -37,8 +38,6 @@ use crate::token::{Claim, Purpose, verify};
 
 /// A pause ends within a year: whoever wants longer wants to leave.
 const LONGEST_PAUSE: i64 = 366;
-/// Characters of a field as the page shows it: as long as one may be, so that saving it shortens nothing.
-const FIELD_LIMIT: usize = 1_000;
 
 /// `GET /preferences/{token}`: everything that can be chosen.
 pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<Response, Fault> {
@@ -57,7 +56,7 @@ pub async fn press(
     form: Form,
 ) -> Result<Response, Fault> {
     let opens = claim(&site, &token).await?;
-    let ends = matches!(form.get("answer"), "leave" | "leave-all" | "return");
+    let ends = leave::is_of_leaving(form.get("answer"));
     let key = match opens {
         Opens::Hers(key) => key,
         Opens::Nothing(key) if ends => key,
@@ -71,7 +70,7 @@ pub async fn press(
     let told;
     let mut wrong = None;
     let notice = match form.get("answer") {
-        "leave" | "leave-all" | "return" => {
+        answer if leave::is_of_leaving(answer) => {
             let path = format!("/preferences/{token}");
             return leave::decide(&site, client, &headers, &form, (key, None), &path).await;
         }
@@ -93,10 +92,6 @@ pub async fn press(
             }
             Some(_) => "There is nothing to pause: you are on no list.",
         },
-        "about" => {
-            wrong = say(&site, key, &form).await?;
-            if wrong.is_none() { "Saved." } else { "" }
-        }
         "unpause" => {
             store.unpause(key).await?;
             "Welcome back: mail comes to you again, as often as you chose."
@@ -211,10 +206,6 @@ async fn show(
     let stranded = shown.iter().filter(|on| on.is_on() && on.is_monthly());
     let stranded = titles(stranded.filter(|on| !has_digest(site, on)).collect());
     let all_digests = digests.len() == shown.len();
-    let mut about = site.signups.about(key).await?;
-    if let Some(form) = typed.filter(|form| form.get("answer") == "about") {
-        (about.values, about.tags) = answers(form);
-    }
     let again = |name: &str| typed.map_or("", |form| form.get(name)).to_owned();
     let lists: Vec<_> = shown
         .iter()
@@ -236,8 +227,7 @@ async fn show(
         all_digests,
         stranded,
         monthly,
-        fields => form_fields(&about.offer.fields, &about.values, FIELD_LIMIT),
-        tags => form_tags(&about.offer.tags, &about.tags),
+        about => site.signups.asks(),
         active,
         paused => paused.count() > 0,
         until => until.map(|until| shown_day(site, Timestamp(until))),
@@ -283,24 +273,6 @@ fn is_shown(site: &Public, on: &StandingOn) -> bool {
 /// Whether the author promises a digest of the month.
 fn has_digest(site: &Public, on: &StandingOn) -> bool {
     site.app.config.signup.monthly.contains(&on.slug)
-}
-
-/// Takes what she says of herself; gives what cannot be.
-async fn say(site: &Public, key: SubscriptionKey, form: &Form) -> Result<Option<Wrong>, Fault> {
-    let (values, tags) = answers(form);
-    let said = site.signups.say(key, &values, &tags).await?;
-    Ok(said.err().map(|mut wrong| {
-        wrong.what.push_str(" Nothing was changed.");
-        wrong
-    }))
-}
-
-/// Values and tags of the form about herself.
-fn answers(form: &Form) -> (Vec<(String, String)>, Vec<String>) {
-    let values = form.named("field_");
-    let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let tags = form.all("tag").map(str::to_owned);
-    (values.collect(), tags.collect())
 }
 
 /// Takes the boxes of the lists, and how often.

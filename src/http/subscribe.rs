@@ -240,7 +240,13 @@ pub(super) fn form_fields(
             FieldKind::Date => "date",
             FieldKind::Bool => "checkbox",
         };
-        context! { name => format!("field_{}", field.name), label => field.label.as_str(), kind, value }
+        context! {
+            name => format!("field_{}", field.name),
+            label => field.label.as_str(),
+            kind,
+            required => field.required,
+            value,
+        }
     };
     asked.iter().map(field).collect()
 }

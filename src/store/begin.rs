@@ -23,6 +23,77 @@ pub struct NewContent<'a> {
     pub parts: &'a [Sieve],
 }
 
+/// The newest run of an issue to a list, and whether it is over. One that is over counts where it has reached anyone.
+const BEFORE: &str = "
+    select id, status in ('finished', 'cancelled') from runs
+    where slug = $1 and list_id = $2
+      and (status not in ('finished', 'cancelled') or exists (
+        select 1 from blocks
+        where blocks.run_id = runs.id and sent + at_dot + uncertain > 0))
+    order by id desc limit 1";
+
+/// The number of a run whose row was deleted by hand is not free: its deliveries have it.
+const ADD_RUN: &str = "
+    insert into runs (id, kind, slug, title, list_id, revision, headers, relay,
+         policy, status, cutoff, frozen_to, recipients, created_at, since,
+         start_at, zone, local_at, zone_field, per_day, spread, audience, origin,
+         stages, stage, open_to, pivot, trial, monthly, segment, parts,
+         expected, doubles)
+    select max(taken.id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9,
+         coalesce(cast($19 as bigint), 0), 0, $9, $9,
+         $10, $11, $12, $13, $14, $15, $16, $17,
+         $18, $20, $20, cast($19 as bigint), $21, $22, $23, $24, $25, $26
+    from (
+        select max(id) as id from runs
+        union all select max(run_id) from deliveries
+        union all select max(run_id) from blocks
+        union all select max(cast(substr(key, 6) as bigint)) from meta
+            where key like 'seal:%'
+    ) taken
+    returning id";
+
+/// Adds a run and gives its number: `add_run!(conn, new, plan, status, at)`.
+macro_rules! add_run {
+    ($conn:expr, $new:expr, $plan:expr, $status:expr, $at:expr) => {{
+        let spread = $plan.spread;
+        let spread = spread.map(|spread| i64::try_from(spread.as_millis()).unwrap_or(i64::MAX));
+        let stages = $plan.stages.as_ref().map(Stages::to_json);
+        let segment = $plan.segment.as_ref().map(Sieve::to_json);
+        let parts = (!$new.parts.is_empty()).then(|| Sieve::list_to_json($new.parts));
+        let id: i64 = sqlx::query_scalar(ADD_RUN)
+            .bind($new.slug)
+            .bind($new.title)
+            .bind($new.list.0)
+            .bind($new.revision)
+            .bind($new.headers)
+            .bind($new.relay)
+            .bind($new.policy.name())
+            .bind($status.name())
+            .bind($at.0)
+            .bind($plan.start.map(|start| start.0))
+            .bind($plan.zone.as_deref())
+            .bind($plan.local_at.as_deref())
+            .bind($plan.zone_field.as_deref())
+            .bind($plan.per_day)
+            .bind(spread)
+            .bind($plan.audience.name())
+            .bind($plan.origin.map(|origin| origin.0))
+            .bind(stages.as_deref())
+            .bind($plan.pivot)
+            // Nothing leaves before the first stage opens.
+            .bind(stages.as_ref().map(|_| 0_i64))
+            .bind($plan.trial.as_deref())
+            .bind(i64::from($plan.monthly))
+            .bind(segment.as_deref())
+            .bind(parts.as_deref())
+            .bind($plan.expected)
+            .bind($plan.doubles)
+            .fetch_one(&mut *$conn)
+            .await?;
+        id
+    }};
+}
+
 impl Store {
     /// Makes a run in status `freezing`, or `scheduled` when its start is to come, unless the same issue is
     /// under way or went to all of the same list before; `again` allows the latter. `page` is frozen for the
@@ -42,83 +113,21 @@ impl Store {
             true => RunStatus::Scheduled,
             false => RunStatus::Freezing,
         };
-        let spread = plan
-            .spread
-            .map(|spread| i64::try_from(spread.as_millis()).unwrap_or(i64::MAX));
-        let stages = plan.stages.as_ref().map(Stages::to_json);
-        let segment = plan.segment.as_ref().map(Sieve::to_json);
-        let parts = (!new.parts.is_empty()).then(|| Sieve::list_to_json(new.parts));
         transact!(self, conn => {
             // Two callers at once: the second waits here and then finds the first one's run.
             if !self.is_sqlite() {
                 sqlx::query("lock table runs in share row exclusive mode").execute(&mut *conn).await?;
             }
-            let before = sqlx::query_as::<_, (i64, bool)>(
-                "select id, status in ('finished', 'cancelled') from runs
-                 where slug = $1 and list_id = $2
-                   -- One that is over counts where it has reached anyone.
-                   and (status not in ('finished', 'cancelled') or exists (
-                     select 1 from blocks
-                     where blocks.run_id = runs.id and sent + at_dot + uncertain > 0))
-                 order by id desc limit 1",
-            )
-            .bind(new.slug)
-            .bind(new.list.0)
-            .fetch_optional(&mut *conn)
-            .await?;
+            let before = sqlx::query_as::<_, (i64, bool)>(BEFORE)
+                .bind(new.slug)
+                .bind(new.list.0)
+                .fetch_optional(&mut *conn)
+                .await?;
             match before {
                 Some((id, over)) if !over => Begun::UnderWay(RunId(id)),
                 Some((id, _)) if !anew => Begun::Before(RunId(id)),
                 _ => {
-                    let id: i64 = sqlx::query_scalar(
-                        "insert into runs (id, kind, slug, title, list_id, revision, headers, relay,
-                             policy, status, cutoff, frozen_to, recipients, created_at, since,
-                             start_at, zone, local_at, zone_field, per_day, spread, audience, origin,
-                             stages, stage, open_to, pivot, trial, monthly, segment, parts,
-                             expected, doubles)
-                         select max(taken.id) + 1, 'issue', $1, $2, $3, $4, $5, $6, $7, $8, $9,
-                             coalesce(cast($19 as bigint), 0), 0, $9, $9,
-                             $10, $11, $12, $13, $14, $15, $16, $17,
-                             $18, $20, $20, cast($19 as bigint), $21, $22, $23, $24, $25, $26
-                         -- The number of a run whose row was deleted by hand is not free: its deliveries have it.
-                         from (
-                             select max(id) as id from runs
-                             union all select max(run_id) from deliveries
-                             union all select max(run_id) from blocks
-                             union all select max(cast(substr(key, 6) as bigint)) from meta
-                                 where key like 'seal:%'
-                         ) taken
-                         returning id",
-                    )
-                    .bind(new.slug)
-                    .bind(new.title)
-                    .bind(new.list.0)
-                    .bind(new.revision)
-                    .bind(new.headers)
-                    .bind(new.relay)
-                    .bind(new.policy.name())
-                    .bind(status.name())
-                    .bind(at.0)
-                    .bind(plan.start.map(|start| start.0))
-                    .bind(plan.zone.as_deref())
-                    .bind(plan.local_at.as_deref())
-                    .bind(plan.zone_field.as_deref())
-                    .bind(plan.per_day)
-                    .bind(spread)
-                    .bind(plan.audience.name())
-                    .bind(plan.origin.map(|origin| origin.0))
-                    .bind(stages.as_deref())
-                    .bind(plan.pivot)
-                    // Nothing leaves before the first stage opens.
-                    .bind(stages.as_ref().map(|_| 0_i64))
-                    .bind(plan.trial.as_deref())
-                    .bind(i64::from(plan.monthly))
-                    .bind(segment.as_deref())
-                    .bind(parts.as_deref())
-                    .bind(plan.expected)
-                    .bind(plan.doubles)
-                    .fetch_one(&mut *conn)
-                    .await?;
+                    let id = add_run!(conn, new, plan, status, at);
                     if let Some(page) = page {
                         put_page!(conn, new.slug, id, page, at);
                     }

@@ -14,6 +14,7 @@ use crate::store::blocks::apply_moves;
 use crate::store::events::{json, take_event_ids};
 use crate::store::import_moves::SEAL;
 use crate::store::leave::take_queued;
+use crate::store::ledger::key_of;
 use crate::store::{Result, Store};
 
 /// A leaving that was answered by a fault is counted when it is asked again within this time; one that
@@ -139,7 +140,153 @@ pub(crate) const STAYED: &str = "
 pub(crate) const STAY: &str =
     "update blocks set departed = departed - 1 where run_id = $1 and block = $2 and departed > 0";
 
+/// Adds who left to the blocks of their copies: run, block, number.
+const ADD_DEPARTED: &str = "
+    update blocks set departed = departed + v.number
+    from (
+        select cast(value->>0 as bigint) as run, cast(value->>1 as bigint) as block,
+               cast(value->>2 as bigint) as number
+        from json_each($1)
+    ) as v
+    where blocks.run_id = v.run and blocks.block = v.block";
+
+const ADD_UNSUBSCRIBES: &str = "
+    insert into events (id, at, kind, run_id, seq, evidence)
+    select cast(value->>0 as bigint), cast(value->>1 as bigint), 'unsubscribe',
+           cast(value->>2 as bigint), cast(value->>3 as bigint), value->>4
+    from json_each($1)";
+
+/// Run and seq of a copy.
 type Key = (i64, i64);
+
+/// A leaving by the link of an issue's copy.
+type ByCopy<'a> = (&'a Leaving, DeliveryKey);
+
+/// Subscriptions that a group ended.
+struct Ended {
+    keys: HashSet<i64>,
+    /// All subscriptions of those who leave every list, each beside the one that was asked.
+    siblings: Vec<(i64, i64)>,
+}
+
+impl Ended {
+    /// Whether any subscription ended by this leaving.
+    fn by(&self, leaving: &Leaving) -> bool {
+        let key = leaving.subscription.0;
+        let mut others = self.siblings.iter();
+        self.keys.contains(&key)
+            || others.any(|(asked, other)| *asked == key && self.keys.contains(other))
+    }
+}
+
+/// What became of the copies whose links were used.
+#[derive(Default)]
+struct Copies {
+    /// By these a run lost a reader.
+    counted: HashSet<Key>,
+    /// These were uncertain and have arrived.
+    settled: Vec<Key>,
+    /// These are in the database.
+    known: HashSet<Key>,
+}
+
+/// Notes leavings under their ids, and gives the ids that are new: `take_ids!(self, conn, leavings)`.
+macro_rules! take_ids {
+    ($store:expr, $conn:expr, $leavings:expr) => {{
+        let named = $leavings.iter().filter(|leaving| leaving.id != 0);
+        let taken: Vec<i64> = sqlx::query_scalar($store.sql(TAKE))
+            .bind(json(named.map(|leaving| (leaving.id, leaving.at))))
+            .fetch_all(&mut *$conn)
+            .await?;
+        taken.into_iter().collect::<HashSet<i64>>()
+    }};
+}
+
+/// All subscriptions of those who leave every list, each beside the one that was asked: `siblings!(self, conn, news)`.
+macro_rules! siblings {
+    ($store:expr, $conn:expr, $news:expr) => {{
+        let everywhere = $news.iter().filter(|leaving| leaving.everywhere);
+        let everywhere: Vec<i64> = everywhere.map(|leaving| leaving.subscription.0).collect();
+        let siblings: Vec<(i64, i64)> = match everywhere.is_empty() {
+            true => Vec::new(),
+            false => {
+                sqlx::query_as($store.sql(SIBLINGS))
+                    .bind(json(everywhere.iter()))
+                    .fetch_all(&mut *$conn)
+                    .await?
+            }
+        };
+        siblings
+    }};
+}
+
+/// Ends subscriptions, given with their times, and gives key, list and reader of those that had not ended:
+/// `end!(self, conn, wanted)`.
+macro_rules! end {
+    ($store:expr, $conn:expr, $wanted:expr) => {{
+        let wanted: BTreeMap<i64, Timestamp> = $wanted;
+        let ended: Vec<(i64, i64, i64)> = sqlx::query_as($store.sql(END))
+            .bind(json(wanted.iter()))
+            .fetch_all(&mut *$conn)
+            .await?;
+        // Also where an import had ended them: that one may be taken back.
+        sqlx::query($store.sql(SEAL))
+            .bind(json(wanted.keys()))
+            .execute(&mut *$conn)
+            .await?;
+        ended
+    }};
+}
+
+/// Keeps why they left, of those who said it: `keep_reasons!(self, conn, news)`.
+macro_rules! keep_reasons {
+    ($store:expr, $conn:expr, $news:expr) => {
+        let reasons = $news.iter().filter_map(|leaving| {
+            let (reason, words) = leaving.reason.as_ref()?;
+            Some((leaving.subscription, leaving.at, reason, words))
+        });
+        let reasons: Vec<_> = reasons.collect();
+        if !reasons.is_empty() {
+            sqlx::query($store.sql(REASON))
+                .bind(json(reasons.iter()))
+                .execute(&mut *$conn)
+                .await?;
+        }
+    };
+}
+
+/// Counts who left by which copy, and settles the copies, which prove to have come:
+/// `count_copies!(self, conn, by_copy, ended)`.
+macro_rules! count_copies {
+    ($store:expr, $conn:expr, $by_copy:expr, $ended:expr) => {{
+        let found: Vec<(i64, i64, i64, i64)> = sqlx::query_as($store.sql(ENDED))
+            .bind(json(
+                $by_copy.iter().map(|(leaving, _)| leaving.subscription),
+            ))
+            .fetch_all(&mut *$conn)
+            .await?;
+        let counted: Vec<Key> = sqlx::query_as($store.sql(DEPART))
+            .bind(departures($by_copy, found, $ended))
+            .bind(AGAIN)
+            .fetch_all(&mut *$conn)
+            .await?;
+        let copies = $by_copy.iter();
+        let copies = json(copies.map(|(leaving, key)| (key.run, key.seq, leaving.at)));
+        let settled: Vec<Key> = sqlx::query_as($store.sql(SETTLE))
+            .bind(&copies)
+            .fetch_all(&mut *$conn)
+            .await?;
+        let known: Vec<Key> = sqlx::query_as($store.sql(KNOWN))
+            .bind(&copies)
+            .fetch_all(&mut *$conn)
+            .await?;
+        Copies {
+            counted: counted.into_iter().collect(),
+            settled,
+            known: known.into_iter().collect(),
+        }
+    }};
+}
 
 impl Store {
     /// Ends the subscriptions and counts who left by which copy, in the order of `leavings`; what was taken before under
@@ -162,179 +309,112 @@ impl Store {
         let Some(latest) = leavings.iter().map(|leaving| leaving.at).max() else {
             return Ok(Vec::new());
         };
-        let by_a_copy =
-            |leaving: &&Leaving| leaving.delivery.is_some_and(|key| key.run != RunId::SYSTEM);
-        let most = leavings.iter().filter(by_a_copy).count();
+        let most = leavings.iter().filter_map(by_copy).count();
         transact!(self, conn => {
             // First, as everyone does who writes events: two that wait for each other would both be undone.
             let last = take_event_ids!(conn, latest, most);
-            let named = leavings.iter().filter(|leaving| leaving.id != 0);
-            let taken: HashSet<i64> = sqlx::query_scalar(self.sql(TAKE))
-                .bind(json(named.map(|leaving| (leaving.id, leaving.at))))
-                .fetch_all(&mut *conn)
-                .await?
-                .into_iter()
-                .collect();
-            let news = leavings.iter();
-            let news: Vec<&Leaving> = news
-                .filter(|leaving| leaving.id == 0 || taken.contains(&leaving.id))
-                .collect();
-            let by_copy: Vec<(&Leaving, DeliveryKey)> = news
-                .iter()
-                .copied()
-                .filter(by_a_copy)
-                .filter_map(|leaving| Some((leaving, leaving.delivery?)))
-                .collect();
-            let copies = json(
-                by_copy
-                    .iter()
-                    .map(|(leaving, key)| (key.run, key.seq, leaving.at)),
-            );
-            // One click leaves one list; what the page's other button ends is counted with it.
-            let everywhere = news.iter().filter(|leaving| leaving.everywhere);
-            let everywhere = everywhere.map(|leaving| leaving.subscription.0);
-            let everywhere: Vec<i64> = everywhere.collect();
-            let siblings: Vec<(i64, i64)> = match everywhere.is_empty() {
-                true => Vec::new(),
-                false => {
-                    sqlx::query_as(self.sql(SIBLINGS))
-                        .bind(json(everywhere.iter()))
-                        .fetch_all(&mut *conn)
-                        .await?
-                }
-            };
-            let mut wanted: BTreeMap<i64, Timestamp> = BTreeMap::new();
-            for leaving in &news {
-                let key = leaving.subscription.0;
-                wanted.insert(key, leaving.at);
-                let others = siblings.iter().filter(|(asked, _)| leaving.everywhere && *asked == key);
-                for (_, other) in others {
-                    wanted.entry(*other).or_insert(leaving.at);
-                }
-            }
-            let ended: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(END))
-                .bind(json(wanted.iter()))
-                .fetch_all(&mut *conn)
-                .await?;
-            // Also where an import had ended them: that one may be taken back.
-            sqlx::query(self.sql(SEAL))
-                .bind(json(wanted.keys()))
-                .execute(&mut *conn)
-                .await?;
-            let reasons = news.iter();
-            let reasons: Vec<_> = reasons
-                .filter_map(|leaving| {
-                    let (reason, words) = leaving.reason.as_ref()?;
-                    Some((leaving.subscription, leaving.at, reason, words))
-                })
-                .collect();
-            if !reasons.is_empty() {
-                sqlx::query(self.sql(REASON))
-                    .bind(json(reasons.iter()))
-                    .execute(&mut *conn)
-                    .await?;
-            }
+            let taken = take_ids!(self, conn, leavings);
+            let is_news = |leaving: &Leaving| leaving.id == 0 || taken.contains(&leaving.id);
+            let news: Vec<&Leaving> = leavings.iter().filter(|leaving| is_news(leaving)).collect();
+            let siblings = siblings!(self, conn, news);
+            let ended = end!(self, conn, wanted(&news, &siblings));
+            keep_reasons!(self, conn, news);
             let readers = ended.iter().map(|&(_, list, subscriber)| (subscriber, list));
             let mut moves = take_queued!(self, conn, readers, latest);
-            let ended: HashSet<i64> = ended.into_iter().map(|(key, ..)| key).collect();
-            let fresh = |leaving: &Leaving| {
-                let key = leaving.subscription.0;
-                let mut others = siblings.iter();
-                ended.contains(&key)
-                    || others.any(|(asked, other)| *asked == key && ended.contains(other))
+            let keys = ended.into_iter().map(|(key, ..)| key).collect();
+            let ended = Ended { keys, siblings };
+            let by_copy: Vec<ByCopy<'_>> = news.iter().copied().filter_map(by_copy).collect();
+            let copies = match by_copy.is_empty() {
+                true => Copies::default(),
+                false => count_copies!(self, conn, &by_copy, &ended),
             };
-            let mut counted: HashSet<Key> = HashSet::new();
-            let mut settled: Vec<Key> = Vec::new();
-            let mut known: HashSet<Key> = HashSet::new();
-            if !by_copy.is_empty() {
-                let keys = by_copy.iter().map(|(leaving, _)| leaving.subscription);
-                let found: Vec<(i64, i64, i64, i64)> = sqlx::query_as(self.sql(ENDED))
-                    .bind(json(keys))
-                    .fetch_all(&mut *conn)
-                    .await?;
-                let found: HashMap<i64, (i64, i64, i64)> = found
-                    .into_iter()
-                    .map(|(key, subscriber, list, left_at)| (key, (subscriber, list, left_at)))
-                    .collect();
-                let departures = by_copy.iter().filter_map(|(leaving, key)| {
-                    let (subscriber, list, left_at) = found.get(&leaving.subscription.0)?;
-                    let fresh = i64::from(fresh(leaving));
-                    Some((key.run, key.seq, leaving.at, subscriber, list, left_at, fresh))
-                });
-                counted = sqlx::query_as(self.sql(DEPART))
-                    .bind(json(departures))
-                    .bind(AGAIN)
-                    .fetch_all(&mut *conn)
-                    .await?
-                    .into_iter()
-                    .collect();
-                settled = sqlx::query_as(self.sql(SETTLE))
-                    .bind(&copies)
-                    .fetch_all(&mut *conn)
-                    .await?;
-                known = sqlx::query_as(self.sql(KNOWN))
-                    .bind(&copies)
-                    .fetch_all(&mut *conn)
-                    .await?
-                    .into_iter()
-                    .collect();
-            }
-            for (run, seq) in settled {
-                let seq = u32::try_from(seq).expect("a seq is written from a u32");
-                let key = DeliveryKey { run: RunId(run), seq };
-                moves.add(key, State::Uncertain, State::Sent);
+            for &(run, seq) in &copies.settled {
+                moves.add(key_of(run, seq), State::Uncertain, State::Sent);
             }
             apply_moves!(self, conn, moves);
-            let mut departed: BTreeMap<(i64, u32), i64> = BTreeMap::new();
-            let mut events = Vec::new();
-            for (place, (leaving, key)) in by_copy.iter().enumerate() {
-                let copy = (key.run.0, i64::from(key.seq));
-                let counts = counted.contains(&copy);
-                if counts {
-                    *departed.entry((key.run.0, key.block())).or_default() += 1;
-                }
-                // When the delivery is known, the event goes with its count: another request about the same
-                // leaving may have been first.
-                if counts || (fresh(leaving) && !known.contains(&copy)) {
-                    let id = last - i64::try_from(by_copy.len() - 1 - place).unwrap_or(0);
-                    let evidence = serde_json::to_string(&leaving.evidence);
-                    let evidence = evidence.expect("evidence is plain data");
-                    events.push((id, leaving.at, key.run, key.seq, evidence));
+            for (statement, rows) in [
+                (ADD_DEPARTED, departed(&by_copy, &copies)),
+                (ADD_UNSUBSCRIBES, unsubscribes(&by_copy, &copies, &ended, last)),
+            ] {
+                if rows != "[]" {
+                    sqlx::query(self.sql(statement)).bind(rows).execute(&mut *conn).await?;
                 }
             }
-            if !departed.is_empty() {
-                sqlx::query(self.sql(
-                    "update blocks set departed = departed + v.number
-                     from (
-                         select cast(value->>0 as bigint) as run, cast(value->>1 as bigint) as block,
-                                cast(value->>2 as bigint) as number
-                         from json_each($1)
-                     ) as v
-                     where blocks.run_id = v.run and blocks.block = v.block",
-                ))
-                .bind(json(departed.iter().map(|((run, block), number)| (run, block, number))))
-                .execute(&mut *conn)
-                .await?;
-            }
-            if !events.is_empty() {
-                sqlx::query(self.sql(
-                    "insert into events (id, at, kind, run_id, seq, evidence)
-                     select cast(value->>0 as bigint), cast(value->>1 as bigint), 'unsubscribe',
-                            cast(value->>2 as bigint), cast(value->>3 as bigint), value->>4
-                     from json_each($1)",
-                ))
-                .bind(json(events.iter()))
-                .execute(&mut *conn)
-                .await?;
-            }
-            let is_news = |leaving: &Leaving| leaving.id == 0 || taken.contains(&leaving.id);
             let left = leavings.iter().map(|leaving| Left {
-                changed: is_news(leaving) && fresh(leaving),
-                counted: leaving
-                    .delivery
-                    .is_some_and(|key| counted.contains(&(key.run.0, i64::from(key.seq)))),
+                changed: is_news(leaving) && ended.by(leaving),
+                counted: leaving.delivery.is_some_and(|key| copies.counted.contains(&pair(key))),
             });
             left.collect::<Vec<_>>()
         })
     }
+}
+
+fn by_copy(leaving: &Leaving) -> Option<ByCopy<'_>> {
+    let key = leaving.delivery.filter(|key| key.run != RunId::SYSTEM)?;
+    Some((leaving, key))
+}
+
+fn pair(key: DeliveryKey) -> Key {
+    (key.run.0, i64::from(key.seq))
+}
+
+/// The subscriptions that are to end, and when. One click leaves one list; what the page's other button ends is counted
+/// with it.
+fn wanted(news: &[&Leaving], siblings: &[(i64, i64)]) -> BTreeMap<i64, Timestamp> {
+    let mut wanted = BTreeMap::new();
+    for leaving in news {
+        let key = leaving.subscription.0;
+        wanted.insert(key, leaving.at);
+        let others = siblings
+            .iter()
+            .filter(|(asked, _)| leaving.everywhere && *asked == key);
+        for (_, other) in others {
+            wanted.entry(*other).or_insert(leaving.at);
+        }
+    }
+    wanted
+}
+
+/// Rows of [`DEPART`], from those that [`ENDED`] gave.
+fn departures(by_copy: &[ByCopy<'_>], found: Vec<(i64, i64, i64, i64)>, ended: &Ended) -> String {
+    let found = found.into_iter();
+    let found = found.map(|(key, subscriber, list, left_at)| (key, (subscriber, list, left_at)));
+    let found: HashMap<i64, (i64, i64, i64)> = found.collect();
+    json(by_copy.iter().filter_map(|(leaving, key)| {
+        let (subscriber, list, left_at) = found.get(&leaving.subscription.0)?;
+        let fresh = i64::from(ended.by(leaving));
+        Some((
+            key.run, key.seq, leaving.at, subscriber, list, left_at, fresh,
+        ))
+    }))
+}
+
+/// Rows of [`ADD_DEPARTED`].
+fn departed(by_copy: &[ByCopy<'_>], copies: &Copies) -> String {
+    let mut departed: BTreeMap<(i64, u32), i64> = BTreeMap::new();
+    for (_, key) in by_copy {
+        if copies.counted.contains(&pair(*key)) {
+            *departed.entry((key.run.0, key.block())).or_default() += 1;
+        }
+    }
+    let rows = departed.iter();
+    json(rows.map(|((run, block), number)| (run, block, number)))
+}
+
+/// Rows of [`ADD_UNSUBSCRIBES`], of which the group may take the ids up to `last`.
+fn unsubscribes(by_copy: &[ByCopy<'_>], copies: &Copies, ended: &Ended, last: i64) -> String {
+    let each = by_copy.iter().enumerate();
+    json(each.filter_map(|(place, (leaving, key))| {
+        let copy = pair(*key);
+        // When the delivery is known, the event goes with its count: another request about the same
+        // leaving may have been first.
+        let told =
+            copies.counted.contains(&copy) || (ended.by(leaving) && !copies.known.contains(&copy));
+        let id = last - i64::try_from(by_copy.len() - 1 - place).unwrap_or(0);
+        told.then(|| {
+            let evidence = serde_json::to_string(&leaving.evidence);
+            let evidence = evidence.expect("evidence is plain data");
+            (id, leaving.at, key.run, key.seq, evidence)
+        })
+    }))
 }

@@ -62,6 +62,19 @@ pub(crate) const MUTED: &str = "
         and (u.tracking = 'off' or ($3 = 0 and u.tracking = 'unset'))
     where d.run_id = $1 and d.seq in (select cast(value as bigint) from json_each($2))";
 
+/// Those of these deliveries that are uncertain, locked.
+const UNCERTAIN: &str = "
+    select seq from deliveries
+    where run_id = $1 and state = 'uncertain'
+        and seq in (select cast(value as bigint) from json_each($2))
+    order by seq /* for update of deliveries */";
+
+/// When its fate became uncertain is the nearest to when it was sent.
+const ARRIVED: &str = "
+    update deliveries set state = 'sent', settled_at = coalesce(settled_at, $3)
+    where run_id = $1 and state = 'uncertain'
+        and seq in (select cast(value as bigint) from json_each($2))";
+
 /// Puts events at the end of the log; [`event_rows`] writes them.
 pub(crate) const ADD_EVENTS: &str = "
     insert into events (id, at, kind, run_id, seq, link, evidence)
@@ -108,6 +121,56 @@ macro_rules! is_stored {
 }
 pub(crate) use is_stored;
 
+/// Deliveries whose events are left out, if anybody's are: `muted!(self, conn, events, unasked, guards)`.
+macro_rules! muted {
+    ($store:expr, $conn:expr, $events:expr, $unasked:expr, $guards:expr) => {{
+        let withdrawn = $guards.contains(&(-1, -1));
+        // Invariant: whoever withdrew is not counted, by old mail neither.
+        let mut muted = HashSet::new();
+        for (run, seqs) in keys_by_run($events).into_iter().filter(|_| withdrawn) {
+            let found: Vec<i64> = sqlx::query_scalar($store.sql(MUTED))
+                .bind(run.0)
+                .bind(json(seqs.iter()))
+                .bind(i64::from($unasked))
+                .fetch_all(&mut *$conn)
+                .await?;
+            muted.extend(found.into_iter().map(|seq| (run, seq)));
+        }
+        muted
+    }};
+}
+
+/// Settles those of the `doubtful` deliveries that are uncertain as sent, and gives the moves:
+/// `settle_doubtful!(self, conn, doubtful, at)`.
+macro_rules! settle_doubtful {
+    ($store:expr, $conn:expr, $doubtful:expr, $at:expr) => {{
+        let mut moves = Moves::default();
+        for (run, seqs) in $doubtful {
+            let settled: Vec<i64> = sqlx::query_scalar($store.sql(UNCERTAIN))
+                .bind(run.0)
+                .bind(json(seqs.iter()))
+                .fetch_all(&mut *$conn)
+                .await?;
+            if settled.is_empty() {
+                continue;
+            }
+            sqlx::query($store.sql(ARRIVED))
+                .bind(run.0)
+                .bind(json(settled.iter()))
+                .bind($at.0)
+                .execute(&mut *$conn)
+                .await?;
+            for seq in settled
+                .into_iter()
+                .filter_map(|seq| u32::try_from(seq).ok())
+            {
+                moves.add(DeliveryKey { run, seq }, State::Uncertain, State::Sent);
+            }
+        }
+        moves
+    }};
+}
+
 impl Store {
     /// Stores `events` at the end of the log. Events of readers who want nothing counted are left out, and, unless
     /// `unasked` ones are counted, those of readers who never said anything of it.
@@ -143,61 +206,13 @@ impl Store {
                 .bind(i64::from(unasked))
                 .fetch_all(&mut *conn)
                 .await?;
-            let withdrawn = guards.contains(&(-1, -1));
-            // Invariant: whoever withdrew is not counted, by old mail neither.
-            let mut muted = HashSet::new();
-            for (run, seqs) in keys_by_run(events).into_iter().filter(|_| withdrawn) {
-                let found: Vec<i64> = sqlx::query_scalar(self.sql(MUTED))
-                    .bind(run.0)
-                    .bind(json(seqs.iter()))
-                    .bind(i64::from(unasked))
-                    .fetch_all(&mut *conn)
-                    .await?;
-                muted.extend(found.into_iter().map(|seq| (run, seq)));
-            }
+            let muted = muted!(self, conn, events, unasked, guards);
             let told = |event: &&Event| {
                 let key = event.delivery;
                 !muted.contains(&(key.run, i64::from(key.seq)))
             };
             let told: Vec<&Event> = events.iter().filter(told).collect();
-            let mut doubtful = keys_by_run(told.iter().copied());
-            for (run, seqs) in &mut doubtful {
-                let uncertain = |seq: &u32| {
-                    let block = i64::from(DeliveryKey { run: *run, seq: *seq }.block());
-                    guards.contains(&(run.0, block))
-                };
-                seqs.retain(uncertain);
-            }
-            let mut moves = Moves::default();
-            for (run, seqs) in doubtful.iter().filter(|(_, seqs)| !seqs.is_empty()) {
-                let settled: Vec<i64> = sqlx::query_scalar(self.sql(
-                    "select seq from deliveries
-                     where run_id = $1 and state = 'uncertain'
-                         and seq in (select cast(value as bigint) from json_each($2))
-                     order by seq /* for update of deliveries */",
-                ))
-                .bind(run.0)
-                .bind(json(seqs.iter()))
-                .fetch_all(&mut *conn)
-                .await?;
-                if settled.is_empty() {
-                    continue;
-                }
-                // When its fate became uncertain is the nearest to when it was sent.
-                sqlx::query(self.sql(
-                    "update deliveries set state = 'sent', settled_at = coalesce(settled_at, $3)
-                     where run_id = $1 and state = 'uncertain'
-                         and seq in (select cast(value as bigint) from json_each($2))",
-                ))
-                .bind(run.0)
-                .bind(json(settled.iter()))
-                .bind(at.0)
-                .execute(&mut *conn)
-                .await?;
-                for seq in settled.into_iter().filter_map(|seq| u32::try_from(seq).ok()) {
-                    moves.add(DeliveryKey { run: *run, seq }, State::Uncertain, State::Sent);
-                }
-            }
+            let moves = settle_doubtful!(self, conn, doubtful(&told, &guards), at);
             apply_moves!(self, conn, moves);
             *tried = told.last().map(|event| Drawn {
                 id: last,
@@ -274,6 +289,26 @@ impl Store {
 pub(crate) fn json(rows: impl Iterator<Item = impl Serialize>) -> String {
     let rows: Vec<_> = rows.collect();
     serde_json::to_string(&rows).expect("rows are plain data")
+}
+
+/// The deliveries of these events that stand in a block where anything is uncertain, by run.
+fn doubtful(told: &[&Event], guards: &[(i64, i64)]) -> BTreeMap<RunId, BTreeSet<u32>> {
+    let mut doubtful = keys_by_run(told.iter().copied());
+    for (run, seqs) in &mut doubtful {
+        let uncertain = |seq: &u32| {
+            let block = i64::from(
+                DeliveryKey {
+                    run: *run,
+                    seq: *seq,
+                }
+                .block(),
+            );
+            guards.contains(&(run.0, block))
+        };
+        seqs.retain(uncertain);
+    }
+    doubtful.retain(|_, seqs| !seqs.is_empty());
+    doubtful
 }
 
 fn keys_by_run<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeMap<RunId, BTreeSet<u32>> {

@@ -156,6 +156,127 @@ macro_rules! add_judged {
     };
 }
 
+/// Notes the first opens and clicks of deliveries: `note_firsts!(self, conn, folded)`.
+macro_rules! note_firsts {
+    ($store:expr, $conn:expr, $folded:expr) => {
+        if !$folded.firsts.is_empty() {
+            let run = $folded.run.0;
+            let firsts = $folded.firsts.iter();
+            let firsts = firsts.map(|(seq, opened, clicked)| (run, seq, opened, clicked));
+            sqlx::query($store.sql(FIRSTS))
+                .bind(json(firsts))
+                .execute(&mut *$conn)
+                .await?;
+            // A sender may have been declared dead since the event was stored, and before it stood with its copy.
+            let doubtful: Option<i64> = sqlx::query_scalar(
+                "select block from blocks where run_id = $1 and uncertain > 0 limit 1",
+            )
+            .bind(run)
+            .fetch_optional(&mut *$conn)
+            .await?;
+            if doubtful.is_some() {
+                settle_seen!($store, $conn, $folded);
+            }
+        }
+    };
+}
+
+/// Settles those of them whose fate was uncertain, which have arrived: `settle_seen!(self, conn, folded)`.
+macro_rules! settle_seen {
+    ($store:expr, $conn:expr, $folded:expr) => {
+        let seen = $folded.firsts.iter();
+        let seen = seen.map(|(seq, opened, clicked)| ($folded.run.0, seq, opened.or(*clicked)));
+        let arrived: Vec<(i64, i64)> = sqlx::query_as($store.sql(SETTLE))
+            .bind(json(seen))
+            .fetch_all(&mut *$conn)
+            .await?;
+        let mut moves = Moves::default();
+        for (run, seq) in arrived {
+            moves.add(key_of(run, seq), State::Uncertain, State::Sent);
+        }
+        apply_moves!($store, $conn, moves);
+    };
+}
+
+/// Counts clicks and clickers of links: `add_clicks!(self, conn, folded)`.
+macro_rules! add_clicks {
+    ($store:expr, $conn:expr, $folded:expr) => {
+        if !$folded.link_clicks.is_empty() {
+            let clicks = $folded.reader_clicks.iter();
+            let first: Vec<i64> = sqlx::query_scalar($store.sql(ADD_CLICKERS))
+                .bind($folded.run.0)
+                .bind(json(clicks.map(|(&(seq, link), &at)| (seq, link, at))))
+                .fetch_all(&mut *$conn)
+                .await?;
+            sqlx::query($store.sql(ADD_CLICKS))
+                .bind($folded.run.0)
+                .bind(link_rows(&$folded.link_clicks, &first))
+                .execute(&mut *$conn)
+                .await?;
+        }
+    };
+}
+
+/// Adds what blocks gain: `add_gains!(self, conn, folded)`.
+macro_rules! add_gains {
+    ($store:expr, $conn:expr, $folded:expr) => {
+        if !$folded.blocks.is_empty() {
+            let run = $folded.run.0;
+            let blocks = json($folded.blocks.iter().map(|(block, gain)| {
+                (
+                    run,
+                    block,
+                    gain.opened,
+                    gain.clicked,
+                    gain.opens,
+                    gain.clicks,
+                )
+            }));
+            if !$store.is_sqlite() {
+                sqlx::query($store.sql(LOCK_BLOCKS))
+                    .bind(&blocks)
+                    .execute(&mut *$conn)
+                    .await?;
+            }
+            sqlx::query($store.sql(GAINS))
+                .bind(blocks)
+                .execute(&mut *$conn)
+                .await?;
+        }
+    };
+}
+
+/// Which events are of which delivery: seq, event, seconds since it was settled.
+const INDEX: &str = "
+    insert into delivery_events (run_id, seq, event_id, after)
+    select $1, cast(value->>0 as bigint), cast(value->>1 as bigint), cast(value->>2 as bigint)
+    from json_each($2)";
+
+/// First clicks of readers on links: seq, link, time. Gives the link of each that was the first.
+const ADD_CLICKERS: &str = "
+    insert into reader_clicks (run_id, seq, link, clicked_at)
+    select $1, cast(value->>0 as bigint), cast(value->>1 as bigint), cast(value->>2 as bigint)
+    from json_each($2) where true
+    on conflict (run_id, seq, link) do nothing
+    returning link";
+
+/// What links gain: link, readers, clicks.
+const ADD_CLICKS: &str = "
+    insert into link_counts (run_id, link, readers, clicks)
+    select $1, cast(value->>0 as bigint), cast(value->>1 as bigint), cast(value->>2 as bigint)
+    from json_each($2) where true
+    on conflict (run_id, link) do update set
+        readers = link_counts.readers + excluded.readers,
+        clicks = link_counts.clicks + excluded.clicks";
+
+/// Differs by necessity: rows are locked one by one on PostgreSQL, and a sender locks blocks too, so everyone takes
+/// them in one order.
+const LOCK_BLOCKS: &str = "
+    select 1 from json_each($1)
+    join blocks b on b.run_id = cast(value->>0 as bigint)
+        and b.block = cast(value->>1 as bigint)
+    order by b.run_id, b.block /* for update of b */";
+
 /// First opens and clicks: run, seq, times. Each row names its run: by a run that stands alone, SQLite would go
 /// through all of its deliveries and look for each among the rows.
 pub const FIRSTS: &str = "
@@ -256,94 +377,14 @@ impl Store {
             if !advance!(conn, before, after) {
                 return Ok(false);
             }
-            sqlx::query(self.sql(
-                "insert into delivery_events (run_id, seq, event_id, after)
-                 select $1, cast(value->>0 as bigint), cast(value->>1 as bigint),
-                        cast(value->>2 as bigint)
-                 from json_each($2)",
-            ))
-            .bind(run)
-            .bind(json(folded.index.iter()))
-            .execute(&mut *conn)
-            .await?;
-            if !folded.firsts.is_empty() {
-                let firsts = folded.firsts.iter();
-                let firsts = firsts.map(|(seq, opened, clicked)| (run, seq, opened, clicked));
-                sqlx::query(self.sql(FIRSTS))
-                .bind(json(firsts))
+            sqlx::query(self.sql(INDEX))
+                .bind(run)
+                .bind(json(folded.index.iter()))
                 .execute(&mut *conn)
                 .await?;
-                // A sender may have been declared dead since the event was stored, and before it stood with its copy.
-                let doubtful: Option<i64> = sqlx::query_scalar(
-                    "select block from blocks where run_id = $1 and uncertain > 0 limit 1",
-                )
-                .bind(run)
-                .fetch_optional(&mut *conn)
-                .await?;
-                if doubtful.is_some() {
-                    let seen = folded.firsts.iter();
-                    let seen = seen.map(|(seq, opened, clicked)| (run, seq, opened.or(*clicked)));
-                    let arrived: Vec<(i64, i64)> = sqlx::query_as(self.sql(SETTLE))
-                        .bind(json(seen))
-                        .fetch_all(&mut *conn)
-                        .await?;
-                    let mut moves = Moves::default();
-                    for (run, seq) in arrived {
-                        moves.add(key_of(run, seq), State::Uncertain, State::Sent);
-                    }
-                    apply_moves!(self, conn, moves);
-                }
-            }
-            if !folded.link_clicks.is_empty() {
-                let clicks = folded.reader_clicks.iter();
-                let first: Vec<i64> = sqlx::query_scalar(self.sql(
-                    "insert into reader_clicks (run_id, seq, link, clicked_at)
-                     select $1, cast(value->>0 as bigint), cast(value->>1 as bigint),
-                            cast(value->>2 as bigint)
-                     from json_each($2) where true
-                     on conflict (run_id, seq, link) do nothing
-                     returning link",
-                ))
-                .bind(run)
-                .bind(json(clicks.map(|(&(seq, link), &at)| (seq, link, at))))
-                .fetch_all(&mut *conn)
-                .await?;
-                sqlx::query(self.sql(
-                    "insert into link_counts (run_id, link, readers, clicks)
-                     select $1, cast(value->>0 as bigint), cast(value->>1 as bigint),
-                            cast(value->>2 as bigint)
-                     from json_each($2) where true
-                     on conflict (run_id, link) do update set
-                         readers = link_counts.readers + excluded.readers,
-                         clicks = link_counts.clicks + excluded.clicks",
-                ))
-                .bind(run)
-                .bind(link_rows(&folded.link_clicks, &first))
-                .execute(&mut *conn)
-                .await?;
-            }
-            if !folded.blocks.is_empty() {
-                let blocks = json(folded.blocks.iter().map(|(block, gain)| {
-                    (run, block, gain.opened, gain.clicked, gain.opens, gain.clicks)
-                }));
-                if !self.is_sqlite() {
-                    // Differs by necessity: rows are locked one by one here, and a sender locks
-                    // blocks too, so everyone takes them in one order.
-                    sqlx::query(self.sql(
-                        "select 1 from json_each($1)
-                         join blocks b on b.run_id = cast(value->>0 as bigint)
-                             and b.block = cast(value->>1 as bigint)
-                         order by b.run_id, b.block /* for update of b */",
-                    ))
-                    .bind(&blocks)
-                    .execute(&mut *conn)
-                    .await?;
-                }
-                sqlx::query(self.sql(GAINS))
-                .bind(blocks)
-                .execute(&mut *conn)
-                .await?;
-            }
+            note_firsts!(self, conn, folded);
+            add_clicks!(self, conn, folded);
+            add_gains!(self, conn, folded);
             if !folded.stale.is_empty() {
                 sqlx::query(self.sql(MAKE_STALE))
                     .bind(run)

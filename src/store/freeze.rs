@@ -147,6 +147,77 @@ const LOOKED_AT: &str = "
         order by s.subscriber_id limit $3
     ) some_";
 
+const LOCK_RUN: &str = "
+    select list_id, cutoff, frozen_to, recipients, zone_field, dues, audience, origin,
+        stages, pivot, lap, segment, parts
+    from runs where id = $1 and status = 'freezing' /* for update */";
+
+/// How far the freeze is after a step.
+const GO_ON: &str = "
+    update runs set recipients = $2,
+        frozen_to = coalesce(cast($5 as bigint), (
+            select subscriber_id from deliveries where run_id = $1 and seq = $2 - 1
+        ), frozen_to),
+        status = $3, started_at = $4, since = coalesce($4, since),
+        spread_until = $4 + spread, lap = $6,
+        open_to = coalesce(cast($7 as bigint), open_to)
+    where id = $1";
+
+/// How far the step may look of at most `limit` readers, where more is asked of them than that they are on the list:
+/// `look_ahead!(conn, row, limit)`.
+macro_rules! look_ahead {
+    ($conn:expr, $row:expr, $limit:expr) => {
+        match $row.asks() {
+            true if $row.pivot.is_none() || $row.lap > 0 => {
+                let (upto, rows) = sqlx::query_as(LOOKED_AT)
+                    .bind($row.list_id)
+                    .bind($row.frozen_to)
+                    .bind($limit)
+                    .fetch_one(&mut *$conn)
+                    .await?;
+                Some(Looked { upto, rows })
+            }
+            _ => None,
+        }
+    };
+}
+
+/// Adds the next recipients with their blocks, and gives how many:
+/// `add_recipients!(self, conn, run, row, limit, looked, at)`.
+macro_rules! add_recipients {
+    ($store:expr, $conn:expr, $run:expr, $row:expr, $limit:expr, $looked:expr, $at:expr) => {{
+        let mut predicates = Predicates::new($store, FRAME);
+        let text = $store.freeze_sql(&$row, &mut predicates);
+        let insert = sqlx::query($store.sql(&text))
+            .bind($row.list_id)
+            .bind($row.cutoff)
+            .bind($row.frozen_to)
+            .bind($limit)
+            .bind($run.0)
+            .bind($row.recipients)
+            .bind($at.0)
+            .bind($row.origin)
+            .bind($row.dues.as_deref().unwrap_or("[]"))
+            .bind($row.zone_field.as_deref().unwrap_or_default())
+            .bind($row.usual_due().unwrap_or($at.0))
+            .bind($row.seeds())
+            .bind($row.pivot)
+            .bind($looked.map_or(i64::MAX, |looked| looked.upto));
+        let added = bind_values!(insert, predicates.values)
+            .execute(&mut *$conn)
+            .await?
+            .rows_affected();
+        if added > 0 {
+            sqlx::query(BLOCKS)
+                .bind($run.0)
+                .bind($row.recipients)
+                .execute(&mut *$conn)
+                .await?;
+        }
+        i64::try_from(added).unwrap_or(i64::MAX)
+    }};
+}
+
 /// Whether the reader `u` is of such an audience of the run `origin`; it and the revision are given as SQL.
 pub(crate) fn whom(audience: &str, origin: &str, revision: &str) -> String {
     let whom = match audience {
@@ -253,12 +324,7 @@ impl Store {
 
     async fn try_freeze(&self, run: RunId, limit: u32, at: Timestamp) -> Result<Frozen> {
         transact!(self, conn => {
-            let lock = self.sql(
-                "select list_id, cutoff, frozen_to, recipients, zone_field, dues, audience, origin,
-                     stages, pivot, lap, segment, parts
-                 from runs where id = $1 and status = 'freezing' /* for update */",
-            );
-            let row = sqlx::query_as::<_, Freezing>(lock)
+            let row: Option<Freezing> = sqlx::query_as(self.sql(LOCK_RUN))
                 .bind(run.0)
                 .fetch_optional(&mut *conn)
                 .await?;
@@ -268,75 +334,24 @@ impl Store {
                     // Whoever paused until today is a reader like any other again.
                     sqlx::query(WAKE_PAUSED).bind(at.0).execute(&mut *conn).await?;
                     keep_leavers_out!(self, conn);
-                    let due = row.usual_due().unwrap_or(at.0);
                     let limit = row.step(i64::from(limit));
-                    let looked = match row.asks() {
-                        true if row.pivot.is_none() || row.lap > 0 => {
-                            let (upto, rows) = sqlx::query_as(LOOKED_AT)
-                                .bind(row.list_id)
-                                .bind(row.frozen_to)
-                                .bind(limit)
-                                .fetch_one(&mut *conn)
-                                .await?;
-                            Some(Looked { upto, rows })
-                        }
-                        _ => None,
-                    };
-                    let mut predicates = Predicates::new(self, FRAME);
-                    let text = self.freeze_sql(&row, &mut predicates);
-                    let insert = sqlx::query(self.sql(&text))
-                        .bind(row.list_id)
-                        .bind(row.cutoff)
-                        .bind(row.frozen_to)
-                        .bind(limit)
-                        .bind(run.0)
-                        .bind(row.recipients)
-                        .bind(at.0)
-                        .bind(row.origin)
-                        .bind(row.dues.as_deref().unwrap_or("[]"))
-                        .bind(row.zone_field.as_deref().unwrap_or_default())
-                        .bind(due)
-                        .bind(row.seeds())
-                        .bind(row.pivot)
-                        .bind(looked.map_or(i64::MAX, |looked| looked.upto));
-                    let added = bind_values!(insert, predicates.values)
-                        .execute(&mut *conn)
-                        .await?
-                        .rows_affected();
-                    let added = i64::try_from(added).unwrap_or(i64::MAX);
-                    if added > 0 {
-                        sqlx::query(BLOCKS)
-                            .bind(run.0)
-                            .bind(row.recipients)
-                            .execute(&mut *conn)
-                            .await?;
-                    }
+                    let looked = look_ahead!(conn, row, limit);
+                    let added = add_recipients!(self, conn, run, row, limit, looked, at);
                     let (next, lap, all) = row.next(added, limit, looked);
                     // The seeds are the first stage, where there are any.
                     let seeded = row.pivot.filter(|_| row.lap == 0).map(|_| added);
-                    sqlx::query(
-                        "update runs set recipients = $2,
-                             frozen_to = coalesce(cast($5 as bigint), (
-                                 select subscriber_id from deliveries where run_id = $1 and seq = $2 - 1
-                             ), frozen_to),
-                             status = $3, started_at = $4, since = coalesce($4, since),
-                             spread_until = $4 + spread, lap = $6,
-                             open_to = coalesce(cast($7 as bigint), open_to)
-                         where id = $1",
-                    )
-                    .bind(run.0)
-                    .bind(row.recipients + added)
-                    .bind(if all { RunStatus::Sending.name() } else { RunStatus::Freezing.name() })
-                    .bind(all.then_some(at.0))
-                    .bind(next)
-                    .bind(lap)
-                    .bind(seeded)
-                    .execute(&mut *conn)
-                    .await?;
-                    match all {
-                        true => Frozen::All(row.recipients + added),
-                        false => Frozen::Some(row.recipients + added),
-                    }
+                    let recipients = row.recipients + added;
+                    sqlx::query(GO_ON)
+                        .bind(run.0)
+                        .bind(recipients)
+                        .bind(if all { RunStatus::Sending.name() } else { RunStatus::Freezing.name() })
+                        .bind(all.then_some(at.0))
+                        .bind(next)
+                        .bind(lap)
+                        .bind(seeded)
+                        .execute(&mut *conn)
+                        .await?;
+                    if all { Frozen::All(recipients) } else { Frozen::Some(recipients) }
                 }
             }
         })

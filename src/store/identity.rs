@@ -100,6 +100,122 @@ const CLEAR_MAILS: &str = concat!(
     ")"
 );
 
+/// An address of which her copies tell, unless it is another reader's by now: hash, time and canonical form.
+const SUPPRESS_FORMER: &str = "
+    insert into suppressions (hash, reason, created_at)
+    select $1, 'erased', $2
+    where not exists (select 1 from subscribers where canonical = $3)
+    on conflict (hash) do update
+    set reason = excluded.reason, created_at = excluded.created_at";
+
+/// Those that she gave up for another.
+const SUPPRESS_ALL_FORMER: &str = "
+    insert into suppressions (hash, reason, created_at)
+    select f.hash, 'erased', $2 from former_addresses f
+    where f.subscriber_id = $1
+    on conflict (hash) do update
+    set reason = excluded.reason, created_at = excluded.created_at";
+
+const SUPPRESS_OWN: &str = "
+    insert into suppressions (hash, reason, created_at) values ($1, 'erased', $2)
+    on conflict (hash) do update
+    set reason = excluded.reason, created_at = excluded.created_at";
+
+const SUPPRESS_MAILBOX: &str =
+    "update suppressions set mailbox = $2 where hash = $1 and reason = 'erased'";
+
+const TAKE_QUEUED: &str = "
+    update deliveries set state = 'suppressed', settled_at = $2
+    where state = 'queued' and subscriber_id = $1
+    returning run_id, seq";
+
+/// What both ends said of a failed attempt names the reader; its class may stay.
+const CLEAR_DIALOGUES: &str = "
+    update failures set dialogue = ''
+    where (run_id, seq) in (select run_id, seq from deliveries where subscriber_id = $1)";
+
+/// A number of its own in the run instead of the reader's key: numbers begin at -1, keys at 1. That a copy counts
+/// nothing names nobody, and shares of the run need it.
+const DISOWN: &str = "
+    update deliveries set subscriber_id = -1 - seq, reply = null,
+        copy = case when copy like '%\"untracked\":true%'
+            then '{\"forgotten\":true,\"untracked\":true}' end
+    where subscriber_id = $1";
+
+/// Suppresses the address of a reader, by its `hash`, and all that she had before it:
+/// `suppress_all!(conn, subscriber, hash, former, at)`.
+macro_rules! suppress_all {
+    ($conn:expr, $subscriber:expr, $hash:expr, $former:expr, $at:expr) => {
+        for Address {
+            canonical, hash, ..
+        } in $former
+        {
+            sqlx::query(SUPPRESS_FORMER)
+                .bind(&hash[..])
+                .bind($at.0)
+                .bind(canonical)
+                .execute(&mut *$conn)
+                .await?;
+        }
+        sqlx::query(SUPPRESS_ALL_FORMER)
+            .bind($subscriber)
+            .bind($at.0)
+            .execute(&mut *$conn)
+            .await?;
+        sqlx::query(SUPPRESS_OWN)
+            .bind($hash)
+            .bind($at.0)
+            .execute(&mut *$conn)
+            .await?;
+        let spelled = $former.iter().filter(|one| one.mailbox != one.hash);
+        for Address { hash, mailbox, .. } in spelled {
+            sqlx::query(SUPPRESS_MAILBOX)
+                .bind(&hash[..])
+                .bind(&mailbox[..])
+                .execute(&mut *$conn)
+                .await?;
+        }
+    };
+}
+
+/// Takes what is queued for a reader, and for an address that she wished for: `take_all!(self, conn, subscriber, at)`.
+macro_rules! take_all {
+    ($store:expr, $conn:expr, $subscriber:expr, $at:expr) => {
+        await_freeze!($store, $conn);
+        for (take, state) in [
+            (TAKE_QUEUED, State::Suppressed),
+            (CANCEL_MOVES, State::Cancelled),
+        ] {
+            let taken: Vec<(i64, i64)> = sqlx::query_as(take)
+                .bind($subscriber)
+                .bind($at.0)
+                .fetch_all(&mut *$conn)
+                .await?;
+            let moves = moved(&taken, state);
+            apply_moves!($store, $conn, moves);
+        }
+    };
+}
+
+/// Clears what mails that went to a reader, or may have, say of her: `clear_words!(conn, subscriber, at)`.
+macro_rules! clear_words {
+    ($conn:expr, $subscriber:expr, $at:expr) => {
+        for clear in [CLEAR_MOVES, CLEAR_MAILS] {
+            sqlx::query(clear)
+                .bind($subscriber)
+                .execute(&mut *$conn)
+                .await?;
+        }
+        for clear in CLEAR_TESTS {
+            sqlx::query(clear).bind($at.0).execute(&mut *$conn).await?;
+        }
+        sqlx::query(CLEAR_DIALOGUES)
+            .bind($subscriber)
+            .execute(&mut *$conn)
+            .await?;
+    };
+}
+
 /// An address that a reader has or had: its canonical form, and the keyed hashes of that and of its mailbox.
 #[derive(Clone, Debug)]
 pub struct Address {
@@ -164,90 +280,10 @@ impl Store {
                 .bind(at.0)
                 .execute(&mut *conn)
                 .await?;
-            for Address { canonical, hash, .. } in former {
-                sqlx::query(
-                    "insert into suppressions (hash, reason, created_at)
-                     select $1, 'erased', $2
-                     where not exists (select 1 from subscribers where canonical = $3)
-                     on conflict (hash) do update
-                     set reason = excluded.reason, created_at = excluded.created_at",
-                )
-                .bind(&hash[..])
-                .bind(at.0)
-                .bind(canonical)
-                .execute(&mut *conn)
-                .await?;
-            }
-            sqlx::query(
-                "insert into suppressions (hash, reason, created_at)
-                 select f.hash, 'erased', $2 from former_addresses f
-                 where f.subscriber_id = $1
-                 on conflict (hash) do update
-                 set reason = excluded.reason, created_at = excluded.created_at",
-            )
-            .bind(subscriber)
-            .bind(at.0)
-            .execute(&mut *conn)
-            .await?;
-            sqlx::query(
-                "insert into suppressions (hash, reason, created_at) values ($1, 'erased', $2)
-                 on conflict (hash) do update
-                 set reason = excluded.reason, created_at = excluded.created_at",
-            )
-            .bind(hash)
-            .bind(at.0)
-            .execute(&mut *conn)
-            .await?;
-            for Address { hash, mailbox, .. } in former.iter().filter(|one| one.mailbox != one.hash) {
-                sqlx::query("update suppressions set mailbox = $2 where hash = $1 and reason = 'erased'")
-                    .bind(&hash[..])
-                    .bind(&mailbox[..])
-                    .execute(&mut *conn)
-                    .await?;
-            }
-            await_freeze!(self, conn);
-            let taken = sqlx::query_as::<_, (i64, i64)>(
-                "update deliveries set state = 'suppressed', settled_at = $2
-                 where state = 'queued' and subscriber_id = $1
-                 returning run_id, seq",
-            )
-            .bind(subscriber)
-            .bind(at.0)
-            .fetch_all(&mut *conn)
-            .await?;
-            let moves = moved(&taken, State::Suppressed);
-            apply_moves!(self, conn, moves);
-            let wished = sqlx::query_as::<_, (i64, i64)>(CANCEL_MOVES)
-                .bind(subscriber)
-                .bind(at.0)
-                .fetch_all(&mut *conn)
-                .await?;
-            let moves = moved(&wished, State::Cancelled);
-            apply_moves!(self, conn, moves);
-            sqlx::query(CLEAR_MOVES).bind(subscriber).execute(&mut *conn).await?;
-            sqlx::query(CLEAR_MAILS).bind(subscriber).execute(&mut *conn).await?;
-            for clear in CLEAR_TESTS {
-                sqlx::query(clear).bind(at.0).execute(&mut *conn).await?;
-            }
-            // What both ends said of a failed attempt names the reader; its class may stay.
-            sqlx::query(
-                "update failures set dialogue = ''
-                 where (run_id, seq) in (select run_id, seq from deliveries where subscriber_id = $1)",
-            )
-            .bind(subscriber)
-            .execute(&mut *conn)
-            .await?;
-            // A number of its own in the run instead of the reader's key: numbers begin at -1, keys at 1.
-            sqlx::query(
-                // That a copy counts nothing names nobody, and shares of the run need it.
-                "update deliveries set subscriber_id = -1 - seq, reply = null,
-                     copy = case when copy like '%\"untracked\":true%'
-                         then '{\"forgotten\":true,\"untracked\":true}' end
-                 where subscriber_id = $1",
-            )
-            .bind(subscriber)
-            .execute(&mut *conn)
-            .await?;
+            suppress_all!(conn, subscriber, hash, former, at);
+            take_all!(self, conn, subscriber, at);
+            clear_words!(conn, subscriber, at);
+            sqlx::query(DISOWN).bind(subscriber).execute(&mut *conn).await?;
             sqlx::query("delete from subscribers where id = $1")
                 .bind(subscriber)
                 .execute(&mut *conn)

@@ -114,7 +114,7 @@ const LOAD: &str = "
         join subscribers u on u.id = d.subscriber_id
         join subscriptions s on s.list_id = r.list_id and s.subscriber_id = d.subscriber_id
     where d.run_id = $1 and d.seq >= $2 and d.seq < $3 and d.state = 'queued' and d.due_at <= $4
-      and d.seq < coalesce(r.open_to, 9223372036854775807)
+      and +d.seq < coalesce(r.open_to, 9223372036854775807)
     order by d.seq";
 
 const LOAD_SYSTEM: &str = "
@@ -335,7 +335,7 @@ impl Store {
                      where d.run_id = blocks.run_id and d.state = 'queued'
                        and d.seq >= blocks.block * 256 and d.seq < (blocks.block + 1) * 256
                        -- What is not open yet is not due: the opening of the next stage sees to it.
-                       and d.seq < (
+                       and +d.seq < (
                            select coalesce(open_to, 9223372036854775807) from runs where id = $2
                        )
                  )

@@ -11,20 +11,15 @@ use serde::Serialize;
 
 use crate::chance::Chance;
 use crate::clock::Timestamp;
-use crate::event::score::judge_alone;
-use crate::event::{Event, EventKind};
+use crate::event::Event;
 use crate::id::{ListId, RunId};
-use crate::pseudonym::{HOUR, KEY, hour_of, impersonal, pseudonym};
-use crate::stats::tally::{Class, Part, Tally, What};
-use crate::store::events::{Drawn, MUTED, first_id, is_stored, take_event_ids};
+use crate::pseudonym::KEY;
+use crate::store::events::{Drawn, MUTED, is_stored, take_event_ids};
 use crate::store::folds::{ADD_TALLIES, tally_rows};
+use crate::store::pseudonyms::batch::{Batch, Mark, OPENED_BY, count_openers};
 use crate::store::{Result, Store};
 
-const OPEN: i64 = -2;
-const CLICK: i64 = -1;
-/// By whom a pseudonym opened it, from here down: a reader's own program, Gmail's proxy, Apple's.
-const OPENED_BY: i64 = -3;
-const OPENERS: [Class; 3] = [Class::Human, Class::Gmail, Class::Apple];
+mod batch;
 
 /// Class marks of the pseudonyms that have just got another.
 const OPENERS_OF: &str = "
@@ -67,152 +62,96 @@ const GAIN: &str = "
     update blocks set opened = opened + $2, clicked = clicked + $3, opens = opens + $4, clicks = clicks + $5
     where run_id = $1 and block = 0";
 
-#[derive(Serialize)]
-struct Row {
-    id: i64,
-    at: i64,
-    kind: &'static str,
-    run: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pseudonym: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    link: Option<u32>,
-    evidence: String,
-}
-
-#[derive(Clone, Copy, Serialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Mark {
-    run: i64,
-    pseudonym: i64,
-    mark: i64,
-}
-
-/// What a run's counters gain.
-#[derive(Clone, Copy, Default)]
-struct Gain {
-    opened: i64,
-    clicked: i64,
-    opens: i64,
-    clicks: i64,
-}
-
-#[derive(Serialize)]
-struct LinkRow {
-    run: i64,
-    link: i64,
-    readers: i64,
-    clicks: i64,
-}
-
-/// What a group of events comes to, by run.
-#[derive(Default)]
-struct Batch {
-    rows: Vec<Row>,
-    /// What the pseudonyms did, whether it is new of them or not.
-    marks: BTreeSet<Mark>,
-    gains: BTreeMap<i64, Gain>,
-    /// By run and link: readers who clicked it for the first time, and clicks.
-    clicks: BTreeMap<(i64, i64), (i64, i64)>,
-    tallies: BTreeMap<i64, Tally>,
-}
-
-impl Batch {
-    /// The events with the hour alone, in no order; of a run without a key nobody has a pseudonym.
-    fn of<'a>(
-        events: impl Iterator<Item = &'a Event>,
-        keys: &HashMap<RunId, [u8; KEY]>,
-        chance: &Chance,
-    ) -> Batch {
-        let mut batch = Batch::default();
-        for event in events {
-            let (run, seq) = (event.delivery.run, event.delivery.seq);
-            let name = keys.get(&run).map(|key| pseudonym(key, seq));
-            batch.count(event, name);
-            batch.rows.push(Row {
-                id: nameless_id(event.at, chance),
-                at: hour_of(event.at).0,
-                kind: event.kind.name(),
-                run: run.0,
-                pseudonym: name,
-                link: event.link,
-                evidence: json(&impersonal(&event.evidence)),
-            });
+/// Of the deliveries of events, those that are to be counted, and the keys of the runs that have one:
+/// `who_counts!(self, conn, seqs, unasked)`.
+macro_rules! who_counts {
+    ($store:expr, $conn:expr, $seqs:expr, $unasked:expr) => {{
+        let mut counted = HashSet::new();
+        let mut keys = HashMap::new();
+        for (run, seqs) in $seqs {
+            let seqs = json(seqs);
+            // Invariant: whoever withdrew is not counted, by old mail neither.
+            let muted: Vec<i64> = sqlx::query_scalar($store.sql(MUTED))
+                .bind(run.0)
+                .bind(&seqs)
+                .bind(i64::from($unasked))
+                .fetch_all(&mut *$conn)
+                .await?;
+            let known: Vec<i64> = sqlx::query_scalar($store.sql(KNOWN))
+                .bind(run.0)
+                .bind(&seqs)
+                .fetch_all(&mut *$conn)
+                .await?;
+            let told = known.into_iter().filter(|seq| !muted.contains(seq));
+            counted.extend(told.map(|seq| (*run, seq)));
+            let key: Option<Option<Vec<u8>>> =
+                sqlx::query_scalar("select key from pseudonym_keys where run_id = $1")
+                    .bind(run.0)
+                    .fetch_optional(&mut *$conn)
+                    .await?;
+            let key = key
+                .flatten()
+                .and_then(|key| <[u8; KEY]>::try_from(key).ok());
+            keys.extend(key.map(|key| (*run, key)));
         }
-        // Where they stand says nothing either.
-        batch.rows.sort_unstable_by_key(|row| row.id);
-        batch
-    }
+        (counted, keys)
+    }};
+}
 
-    fn count(&mut self, event: &Event, name: Option<i64>) {
-        let run = event.delivery.run.0;
-        let class = Class::of(judge_alone(event.kind, event.link, &event.evidence));
-        let reads = class.is_reader();
-        let gain = self.gains.entry(run).or_default();
-        let marks = match event.kind {
-            // A head is no load, as it is none by name.
-            _ if event.evidence.head => return,
-            EventKind::Open => {
-                gain.opens += 1;
-                let tally = self.tallies.entry(run).or_default();
-                tally.add(Part::Nameless, "", What::Opens(class), 1);
-                // Invariant: Apple's proxy loads every mail's images, and counts for nobody.
-                vec![reads.then_some(OPEN), opener(class)]
-            }
-            EventKind::Click => {
-                gain.clicks += 1;
-                let link = event.link.map(i64::from);
-                if let Some(link) = link {
-                    self.clicks.entry((run, link)).or_default().1 += 1;
-                }
-                // Who clicked has opened it.
-                match reads {
-                    true => vec![Some(OPEN), Some(CLICK), opener(class), link],
-                    false => Vec::new(),
-                }
-            }
-            _ => return,
-        };
-        if let Some(pseudonym) = name {
-            let own = marks.into_iter().flatten();
-            self.marks.extend(own.map(|mark| Mark {
+/// Notes what pseudonyms did, and counts in the batch what they did for the first time: `mark!(self, conn, batch)`.
+macro_rules! mark {
+    ($store:expr, $conn:expr, $batch:expr) => {
+        let first: Vec<(i64, i64, i64)> = sqlx::query_as($store.sql(ADD_MARKS))
+            .bind(json(&$batch.marks))
+            .fetch_all(&mut *$conn)
+            .await?;
+        let fresh = $batch.count_first(first);
+        if !fresh.is_empty() {
+            let marks: Vec<(i64, i64, i64)> = sqlx::query_as($store.sql(OPENERS_OF))
+                .bind(json(&fresh))
+                .bind(OPENED_BY)
+                .fetch_all(&mut *$conn)
+                .await?;
+            let marks = marks.into_iter().map(|(run, pseudonym, mark)| Mark {
                 run,
                 pseudonym,
                 mark,
-            }));
+            });
+            count_openers(&mut $batch.tallies, &marks.collect(), &fresh);
         }
-    }
+    };
+}
 
-    /// Counts readers by what their pseudonyms did for the first time, and gives the marks that say by what they
-    /// opened it.
-    fn count_first(&mut self, first: Vec<(i64, i64, i64)>) -> BTreeSet<Mark> {
-        let mut openers = BTreeSet::new();
-        for (run, pseudonym, mark) in first {
-            let gain = self.gains.entry(run).or_default();
-            match mark {
-                OPEN => gain.opened += 1,
-                CLICK => gain.clicked += 1,
-                mark if mark <= OPENED_BY => {
-                    openers.insert(Mark {
-                        run,
-                        pseudonym,
-                        mark,
-                    });
-                }
-                link => self.clicks.entry((run, link)).or_default().0 += 1,
-            }
+/// Stores the events and moves the counters: `add_batch!(self, conn, batch)`.
+macro_rules! add_batch {
+    ($store:expr, $conn:expr, $batch:expr) => {
+        for (run, tally) in &$batch.tallies {
+            sqlx::query($store.sql(ADD_TALLIES))
+                .bind(run)
+                .bind(tally_rows(tally))
+                .execute(&mut *$conn)
+                .await?;
         }
-        openers
-    }
-
-    fn links(&self) -> Vec<LinkRow> {
-        let row = |(&(run, link), &(readers, clicks)): (&(i64, i64), &(i64, i64))| LinkRow {
-            run,
-            link,
-            readers,
-            clicks,
-        };
-        self.clicks.iter().map(row).collect()
-    }
+        for (statement, rows) in [
+            (ADD_EVENTS, json(&$batch.rows)),
+            (ADD_CLICKS, json(&$batch.links())),
+        ] {
+            sqlx::query($store.sql(statement))
+                .bind(rows)
+                .execute(&mut *$conn)
+                .await?;
+        }
+        for (run, gain) in &$batch.gains {
+            sqlx::query(GAIN)
+                .bind(run)
+                .bind(gain.opened)
+                .bind(gain.clicked)
+                .bind(gain.opens)
+                .bind(gain.clicks)
+                .execute(&mut *$conn)
+                .await?;
+        }
+    };
 }
 
 impl Store {
@@ -251,72 +190,15 @@ impl Store {
             if is_stored!(conn, *tried) {
                 return Ok(());
             }
-            let mut counted = HashSet::new();
-            let mut keys = HashMap::new();
-            for (run, seqs) in &seqs {
-                let seqs = json(seqs);
-                // Invariant: whoever withdrew is not counted, by old mail neither.
-                let muted: Vec<i64> = sqlx::query_scalar(self.sql(MUTED))
-                    .bind(run.0)
-                    .bind(&seqs)
-                    .bind(i64::from(unasked))
-                    .fetch_all(&mut *conn)
-                    .await?;
-                let known: Vec<i64> = sqlx::query_scalar(self.sql(KNOWN))
-                    .bind(run.0)
-                    .bind(&seqs)
-                    .fetch_all(&mut *conn)
-                    .await?;
-                let told = known.into_iter().filter(|seq| !muted.contains(seq));
-                counted.extend(told.map(|seq| (*run, seq)));
-                let key: Option<Option<Vec<u8>>> =
-                    sqlx::query_scalar("select key from pseudonym_keys where run_id = $1")
-                        .bind(run.0)
-                        .fetch_optional(&mut *conn)
-                        .await?;
-                let key = key.flatten().and_then(|key| <[u8; KEY]>::try_from(key).ok());
-                keys.extend(key.map(|key| (*run, key)));
-            }
+            let (counted, keys) = who_counts!(self, conn, &seqs, unasked);
             let told = events.iter().filter(|event| {
                 counted.contains(&(event.delivery.run, i64::from(event.delivery.seq)))
             });
             let mut batch = Batch::of(told, &keys, chance);
             let first = batch.rows.first();
             *tried = first.map(|row| Drawn { id: row.id, at: row.at, kind: row.kind, seq: -1 });
-            let first: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(ADD_MARKS))
-                .bind(json(&batch.marks))
-                .fetch_all(&mut *conn)
-                .await?;
-            let fresh = batch.count_first(first);
-            if !fresh.is_empty() {
-                let marks: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(OPENERS_OF))
-                    .bind(json(&fresh))
-                    .bind(OPENED_BY)
-                    .fetch_all(&mut *conn)
-                    .await?;
-                let marks = marks.into_iter().map(|(run, pseudonym, mark)| Mark { run, pseudonym, mark });
-                count_openers(&mut batch.tallies, &marks.collect(), &fresh);
-            }
-            for (run, tally) in &batch.tallies {
-                sqlx::query(self.sql(ADD_TALLIES))
-                    .bind(run)
-                    .bind(tally_rows(tally))
-                    .execute(&mut *conn)
-                    .await?;
-            }
-            for (statement, rows) in [(ADD_EVENTS, json(&batch.rows)), (ADD_CLICKS, json(&batch.links()))] {
-                sqlx::query(self.sql(statement)).bind(rows).execute(&mut *conn).await?;
-            }
-            for (run, gain) in &batch.gains {
-                sqlx::query(GAIN)
-                    .bind(run)
-                    .bind(gain.opened)
-                    .bind(gain.clicked)
-                    .bind(gain.opens)
-                    .bind(gain.clicks)
-                    .execute(&mut *conn)
-                    .await?;
-            }
+            mark!(self, conn, batch);
+            add_batch!(self, conn, batch);
         })
     }
 
@@ -434,46 +316,6 @@ impl Store {
             .await?;
             Ok(number)
         })
-    }
-}
-
-/// An id for an event that names nobody, drawn from those of the hour before it: an id in the order of the log would tell
-/// who read when, and none there is behind what the fold has yet to look at. Two that are drawn alike cost their group a
-/// second try, once in months.
-fn nameless_id(at: Timestamp, chance: &Chance) -> i64 {
-    let hour = hour_of(at).0;
-    let (from, to) = (first_id(Timestamp(hour - HOUR)), first_id(Timestamp(hour)));
-    from + chance.key() % (to - from).max(1)
-}
-
-/// The mark of whoever opened it, where that may have been a reader.
-fn opener(class: Class) -> Option<i64> {
-    let place = OPENERS.iter().position(|known| *known == class)?;
-    Some(OPENED_BY - i64::try_from(place).ok()?)
-}
-
-/// Counts each pseudonym by the best of its class marks, of which `fresh` ones have just come.
-fn count_openers(
-    tallies: &mut BTreeMap<i64, Tally>,
-    marks: &BTreeSet<Mark>,
-    fresh: &BTreeSet<Mark>,
-) {
-    // The best class has the largest mark, and comes last.
-    let (mut after, mut before) = (BTreeMap::new(), BTreeMap::new());
-    for mark in marks {
-        after.insert((mark.run, mark.pseudonym), mark.mark);
-        if !fresh.contains(mark) {
-            before.insert((mark.run, mark.pseudonym), mark.mark);
-        }
-    }
-    for (marks, sign) in [(after, 1), (before, -1)] {
-        for ((run, _), mark) in marks {
-            let place = usize::try_from(OPENED_BY - mark).ok();
-            if let Some(class) = place.and_then(|place| OPENERS.get(place)) {
-                let tally = tallies.entry(run).or_default();
-                tally.add(Part::Nameless, "", What::Opened(*class), sign);
-            }
-        }
     }
 }
 

@@ -112,7 +112,7 @@ pub const BY_BLOCK: &str = "
         left join subscriptions n on n.subscriber_id = d.subscriber_id and n.list_id = r.list_id
         left join leave_reasons w on w.subscription = n.key and d.departed_at is not null
     where b.run_id = $1 and b.block >= ($2 + 1) / 256 and r.id = b.run_id and d.run_id = b.run_id
-      and d.seq >= b.block * 256 and d.seq < b.block * 256 + 256 and d.seq > $2
+      and d.seq >= b.block * 256 and d.seq < b.block * 256 + 256 and +d.seq > $2
       and case $3
           when 'departed' then b.departed when 'complained' then b.complained when 'sent' then b.sent
           when 'bounced' then b.bounced when 'failed' then b.failed when 'expired' then b.expired

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use crate::clock::DAY;
+use crate::clock::{DAY, Timestamp};
 use crate::segment::{Filter, Of, Order, Sieve, Test};
 use crate::store::Store;
 
@@ -146,49 +146,13 @@ impl<'a> Predicates<'a> {
                 let (kind, _) = self.field(name);
                 format!("coalesce({kind}, 'null') <> 'null'")
             }
-            Test::Text(name, value) => {
-                let ((kind, held), value) = (self.field(name), self.text(value));
-                let text = self.json_kind("text");
-                format!(
-                    "case when {kind} in ({text}) then cast({held} as text) = {value} else false end"
-                )
-            }
-            Test::Bool(name, value) => {
-                let (kind, held) = self.field(name);
-                let (yes, no) = (self.json_kind("bool"), if *value { "" } else { "not " });
-                format!(
-                    "case when {kind} in ({yes}) then {no}cast({held} as text) in ('1', 'true') else false end"
-                )
-            }
+            Test::Text(name, value) => self.text_field(name, "=", value),
+            Test::Date(name, order, day) => self.text_field(name, compared(*order), day),
+            Test::Bool(name, value) => self.yes_field(name, *value),
             Test::Number(name, order, value) => {
-                let (kind, held) = self.field(name);
-                let number = value.as_f64().unwrap_or(f64::MAX);
-                let number = self.bound(Bound::Real(number), "double precision");
-                let numbers = self.json_kind("number");
-                format!(
-                    "case when {kind} in ({numbers})
-                     then cast({held} as double precision) {} {number} else false end",
-                    compared(*order)
-                )
+                self.number_field(name, *order, value.as_f64().unwrap_or(f64::MAX))
             }
-            Test::Date(name, order, day) => {
-                let ((kind, held), day) = (self.field(name), self.text(day));
-                let text = self.json_kind("text");
-                format!(
-                    "case when {kind} in ({text}) then cast({held} as text) {} {day} else false end",
-                    compared(*order)
-                )
-            }
-            Test::Joined { from, before } => {
-                let mut within = "s.confirmed_at is not null".to_owned();
-                for (sign, limit) in [(">=", from), ("<", before)] {
-                    if let Some(limit) = limit {
-                        let limit = self.whole(limit.0);
-                        let _ = write!(within, " and {JOINED} {sign} {limit}");
-                    }
-                }
-                within
-            }
+            Test::Joined { from, before } => self.joined_between(*from, *before),
             Test::JoinedWithin(days) => {
                 let time = self.whole(i64::from(*days) * DAY);
                 format!("s.confirmed_at is not null and {JOINED} > {at} - {time}")
@@ -229,6 +193,46 @@ impl<'a> Predicates<'a> {
                 format!("s.key is not null and s.list_id = {list} and s.frequency = {name}")
             }
         }
+    }
+
+    /// Whether a field holds a text, or a date, that compares so.
+    fn text_field(&mut self, name: &str, compared: &str, value: &str) -> String {
+        let ((kind, held), value) = (self.field(name), self.text(value));
+        let text = self.json_kind("text");
+        format!(
+            "case when {kind} in ({text}) then cast({held} as text) {compared} {value} else false end"
+        )
+    }
+
+    fn yes_field(&mut self, name: &str, value: bool) -> String {
+        let (kind, held) = self.field(name);
+        let (yes, no) = (self.json_kind("bool"), if value { "" } else { "not " });
+        format!(
+            "case when {kind} in ({yes}) then {no}cast({held} as text) in ('1', 'true') else false end"
+        )
+    }
+
+    fn number_field(&mut self, name: &str, order: Order, number: f64) -> String {
+        let (kind, held) = self.field(name);
+        let number = self.bound(Bound::Real(number), "double precision");
+        let numbers = self.json_kind("number");
+        format!(
+            "case when {kind} in ({numbers})
+             then cast({held} as double precision) {} {number} else false end",
+            compared(order)
+        )
+    }
+
+    /// Whether the reader joined from one time on and before another.
+    fn joined_between(&mut self, from: Option<Timestamp>, before: Option<Timestamp>) -> String {
+        let mut within = "s.confirmed_at is not null".to_owned();
+        for (sign, limit) in [(">=", from), ("<", before)] {
+            if let Some(limit) = limit {
+                let limit = self.whole(limit.0);
+                let _ = write!(within, " and {JOINED} {sign} {limit}");
+            }
+        }
+        within
     }
 
     /// Whether a delivery of such an issue fits.

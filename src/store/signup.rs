@@ -14,15 +14,17 @@ use crate::store::consents::note_consent;
 use crate::store::events::take_event_ids;
 use crate::store::leave::hold_address;
 use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
+use crate::store::signup::form::{
+    READS, ask, ask_together, fill_hour, know, press_brake, use_form,
+};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
-use crate::store::tags::PUT_TAGS;
 use crate::store::{Result, Store};
 use crate::subscriber::Status;
 
+mod form;
+
 /// Confirm mails wait at most this many hours; beyond, a signup is dropped as the flood it is.
 const HOURS_AHEAD: i64 = 24;
-/// Hours that are remembered: the present one is held against the mean of a week.
-const HOURS_KEPT: i64 = 170;
 
 /// A form that came back, checked and parsed.
 #[derive(Clone, Debug)]
@@ -94,46 +96,6 @@ pub struct Confirm<'a> {
     pub evidence: &'a str,
 }
 
-/// What was typed belongs to a reader only as long as nobody but this form knows her: a stranger changes nothing of
-/// a reader's.
-const FILL_IN: &str = "
-    update subscribers
-    set name = case when $2 = '' then name else $2 end,
-        fields = case when $3 = '{}' then fields else $3 end
-    where canonical = $1 and not exists (
-        select 1 from subscriptions n
-        where n.subscriber_id = subscribers.id and (n.source <> 'form' or n.confirmed_at is not null)
-    )
-    returning id";
-
-/// The last word counts, of tags as of fields.
-const DROP_TAGS: &str = "delete from tags where subscriber_id = $1";
-
-const ASK: &str = "
-    insert into subscriptions (key, list_id, subscriber_id, status, source, created_at)
-    select cast(b.value->>1 as bigint), cast(b.value->>0 as bigint), s.id, 'pending', 'form', $2
-    from json_each($1) b join subscribers s on s.canonical = $3
-    where not exists (select 1 from suppressions x where x.hash = s.hash)
-    on conflict do nothing";
-
-/// Key, reader and list of what waits to be confirmed, in the order of the lists.
-const WAITING: &str = "
-    select n.key, n.subscriber_id, n.list_id from subscribers s
-    join subscriptions n on n.subscriber_id = s.id
-    where s.canonical = $2 and n.status in ('pending', 'unsubscribed')
-      and n.list_id in (select cast(value->>0 as bigint) from json_each($1))
-      and not exists (select 1 from suppressions x where x.hash = s.hash)
-    order by n.list_id";
-
-/// A reader of one of the lists, and of which.
-const READS: &str = "
-    select n.subscriber_id, n.list_id from subscribers s
-    join subscriptions n on n.subscriber_id = s.id
-    where s.canonical = $2 and n.status in ('confirmed', 'paused')
-      and n.list_id in (select cast(value->>0 as bigint) from json_each($1))
-      and not exists (select 1 from suppressions x where x.hash = s.hash)
-    order by n.list_id limit 1";
-
 /// The subscription of a link and those asked for with it. A link whose own subscription has ended since confirms
 /// none of them.
 const CONFIRM: &str = "
@@ -166,80 +128,12 @@ impl Store {
         let chosen = json(form.lists);
         transact!(self, conn => {
             hold_address!(self, conn, form.hash);
-            let fresh = sqlx::query(
-                "insert into form_nonces (nonce, used_at) values ($1, $2)
-                 on conflict (nonce) do nothing",
-            )
-            .bind(form.nonce)
-            .bind(form.at.0)
-            .execute(&mut *conn)
-            .await?
-            .rows_affected();
-            if fresh == 0 {
+            if !use_form!(conn, form) {
                 return Ok(SignedUp::Used);
             }
-            sqlx::query("delete from form_nonces where used_at < $1")
-                .bind(form.nonces_before.0)
-                .execute(&mut *conn)
-                .await?;
-            sqlx::query("delete from confirm_hours where hour < $1")
-                .bind(hour - HOURS_KEPT)
-                .execute(&mut *conn)
-                .await?;
-            // Invariant: every form presses the brake, whoever's address it holds. The row is locked by that, so that
-            // signups on several nodes are counted one after the other.
-            sqlx::query(
-                "insert into confirm_hours (hour, mails, forms) values ($1, 0, 1)
-                 on conflict (hour) do update set forms = confirm_hours.forms + 1",
-            )
-            .bind(hour)
-            .execute(&mut *conn)
-            .await?;
-            let hours: Vec<(i64, i64)> =
-                sqlx::query_as("select hour, mails from confirm_hours where hour >= $1")
-                    .bind(hour)
-                    .fetch_all(&mut *conn)
-                    .await?;
-            let slot = free_hour(&hours, hour, form.per_hour);
-            sqlx::query(
-                "insert into subscribers (id, address, canonical, hash, name, fields, created_at)
-                 select $1, $2, $3, $4, '', '{}', $5
-                 where not exists (select 1 from suppressions where hash = $4)
-                   and not exists (select 1 from suppressions where hash = $6 and reason <> 'bounced')
-                   and not exists (select 1 from suppressions where mailbox = $6 and reason <> 'bounced')
-                 on conflict do nothing",
-            )
-            .bind(form.subscriber)
-            .bind(form.address)
-            .bind(form.canonical)
-            .bind(&form.hash[..])
-            .bind(form.at.0)
-            .bind(&form.mailbox[..])
-            .execute(&mut *conn)
-            .await?;
-            let typed_for: Option<i64> = sqlx::query_scalar(FILL_IN)
-                .bind(form.canonical)
-                .bind(form.name)
-                .bind(form.fields)
-                .fetch_optional(&mut *conn)
-                .await?;
-            // The same work for nobody.
-            let typed_for = typed_for.unwrap_or_default();
-            sqlx::query(DROP_TAGS).bind(typed_for).execute(&mut *conn).await?;
-            let tags = form.tags.iter().filter(|_| typed_for != 0);
-            let tags: Vec<(i64, &String)> = tags.map(|tag| (typed_for, tag)).collect();
-            sqlx::query(self.sql(PUT_TAGS)).bind(json(&tags)).execute(&mut *conn).await?;
-            sqlx::query(self.sql(ASK))
-                .bind(&chosen)
-                .bind(form.at.0)
-                .bind(form.canonical)
-                .execute(&mut *conn)
-                .await?;
-            let waiting: Vec<(i64, i64, i64)> = sqlx::query_as(self.sql(WAITING))
-                .bind(&chosen)
-                .bind(form.canonical)
-                .fetch_all(&mut *conn)
-                .await?;
+            let slot = press_brake!(conn, form, hour);
+            know!(self, conn, form);
+            let waiting = ask!(self, conn, form, &chosen);
             let fresh = note_signup!(
                 self, conn, form.lists.iter().map(|(list, _)| list.0), &form.limit, form.at, form.mailed_after
             );
@@ -256,14 +150,7 @@ impl Store {
                 1 => waiting.iter().map(|(key, ..)| *key).collect(),
                 _ => Vec::new(),
             };
-            sqlx::query(self.sql(
-                "update subscriptions set asked_with = case when key = $2 then null else $2 end
-                 where key in (select cast(value as bigint) from json_each($1))",
-            ))
-            .bind(json(&together))
-            .bind(key)
-            .execute(&mut *conn)
-            .await?;
+            ask_together!(self, conn, together, key);
             log_confirm!(conn, &form.limit, form.at, wanted);
             // Who reads already is told so, seldom, with the way to her own page; the same work for nobody.
             let reads: Option<(i64, i64)> = sqlx::query_as(self.sql(READS))
@@ -276,14 +163,7 @@ impl Store {
             let remind = i64::from(known.is_some() && reads.is_some());
             log_confirm!(conn, &form.reminded, form.at, remind);
             let slot = slot.unwrap_or(hour);
-            sqlx::query(
-                "insert into confirm_hours (hour, mails) values ($1, $2)
-                 on conflict (hour) do update set mails = confirm_hours.mails + excluded.mails",
-            )
-            .bind(slot)
-            .bind(wanted + remind)
-            .execute(&mut *conn)
-            .await?;
+            fill_hour!(conn, slot, wanted + remind);
             let due = if slot == hour { form.at.0 } else { slot * HOUR };
             let mail = system_mail("confirm", form.revision, subscriber, list);
             enqueue_system_mail!(conn, wanted, &mail, due);

@@ -18,7 +18,7 @@ const UNTRIED: &str = "
         select 1 from blocks b cross join deliveries d
         where b.run_id = $1 and b.block * 256 < $2 and b.queued + b.at_dot > 0
           and d.run_id = b.run_id and d.seq >= b.block * 256 and d.seq < (b.block + 1) * 256
-          and d.seq < $2
+          and +d.seq < $2
           and (d.state = 'at_dot' or (d.state = 'queued' and d.attempts = 0))
     )";
 
@@ -59,7 +59,7 @@ impl Store {
                      select min(d.due_at) from deliveries d
                      where d.run_id = $1 and d.state = 'queued'
                        and d.seq >= blocks.block * 256 and d.seq < (blocks.block + 1) * 256
-                       and d.seq < coalesce(cast($2 as bigint), 9223372036854775807)
+                       and +d.seq < coalesce(cast($2 as bigint), 9223372036854775807)
                  )
                  where run_id = $1 and block = (select open_to / 256 from runs where id = $1)",
             )

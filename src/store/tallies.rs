@@ -41,6 +41,87 @@ pub struct RunEvent {
     pub evidence: String,
 }
 
+/// Columns of [`MOVES`].
+type MoveRow = (String, i64, String, i64);
+
+/// Columns of [`LOST`].
+type LostRow = (Status, i64, String, i64);
+
+/// Who joined and left, as the journal says it: what, when, why, and how many.
+const MOVES: &str = "
+    select what, quarter, why, cast(sum(number) as bigint) from journal
+    where list_id = $1 group by what, quarter, why order by what, quarter, why";
+
+/// Readers by the quarter hour in which they joined.
+const STANDING: &str = "
+    select coalesce(first_joined_at, joined_at, confirmed_at) / $2, count(*)
+    from subscriptions
+    where list_id = $1 and status in ('confirmed', 'paused') and confirmed_at is not null
+    group by 1";
+
+/// Those of them who clicked in one of the last issues.
+const CLICKING: &str = "
+    select coalesce(n.first_joined_at, n.joined_at, n.confirmed_at) / $2, count(distinct n.key)
+    from judged j
+        join deliveries d on d.run_id = j.run_id and d.seq = j.seq
+        join subscriptions n on n.list_id = $1 and n.subscriber_id = d.subscriber_id
+        join subscribers u on u.id = n.subscriber_id
+    where j.clicked = 'human' and n.status in ('confirmed', 'paused') and n.confirmed_at is not null
+      and not exists (select 1 from suppressions x where x.hash = u.hash)
+      and j.run_id in (
+          select id from runs where list_id = $1 and kind = 'issue' and started_at is not null
+          order by id desc limit $3
+      )
+    group by 1";
+
+/// How many issues those are, and of how many of them it is not known who clicked.
+const LOOKED: &str = "
+    select count(*), count(case when exists (select 1 from pseudonym_keys k where k.run_id = r.id)
+        or r.sent > 0 and r.sent <= coalesce((
+            select t.number from tallies t
+            where t.run_id = r.id and t.part = 'run' and t.bucket = '' and t.what = 'no-clicks'
+        ), 0) then 1 end)
+    from (
+        select id, (select sum(b.sent) from blocks b where b.run_id = runs.id) as sent
+        from runs
+        where list_id = $1 and kind = 'issue' and started_at is not null
+        order by id desc limit $2
+    ) r";
+
+/// Whose address is suppressed gets nothing more, whatever her subscription says: status, since when, why, and how many.
+const LOST: &str = "
+    select n.status,
+        case when x.created_at > n.confirmed_at then x.created_at else n.confirmed_at end / $2,
+        x.reason, count(*)
+    from subscriptions n
+        join subscribers u on u.id = n.subscriber_id
+        join suppressions x on x.hash = u.hash
+    where n.list_id = $1 and n.status in ('confirmed', 'paused') and n.confirmed_at is not null
+    group by 1, 2, 3";
+
+/// The same by the quarter hour in which they joined.
+const LOST_OF: &str = "
+    select coalesce(n.first_joined_at, n.joined_at, n.confirmed_at) / $2, count(*)
+    from subscriptions n
+        join subscribers u on u.id = n.subscriber_id
+        join suppressions x on x.hash = u.hash
+    where n.list_id = $1 and n.status in ('confirmed', 'paused') and n.confirmed_at is not null
+    group by 1";
+
+const STATUSES: &str = "
+    select status, count(*) from subscriptions where list_id = $1 group by status";
+
+/// All rows that a statement counts of a list by quarter hours: `by_quarter!(conn, statement, list)`.
+macro_rules! by_quarter {
+    ($conn:expr, $statement:expr, $list:expr) => {
+        sqlx::query_as($statement)
+            .bind($list.0)
+            .bind(QUARTER)
+            .fetch_all(&mut *$conn)
+            .await?
+    };
+}
+
 impl Store {
     /// The tallies of a run.
     pub async fn tallies(&self, run: RunId) -> Result<Tally> {
@@ -157,108 +238,26 @@ impl Store {
     /// subscriptions.
     pub async fn count_list(&self, list: ListId) -> Result<Quarters> {
         read!(self, conn => {
-            let moves: Vec<(String, i64, String, i64)> = sqlx::query_as(
-                "select what, quarter, why, cast(sum(number) as bigint) from journal
-                 where list_id = $1 group by what, quarter, why order by what, quarter, why",
-            )
-            .bind(list.0)
-            .fetch_all(&mut *conn)
-            .await?;
-            let standing = sqlx::query_as(
-                "select coalesce(first_joined_at, joined_at, confirmed_at) / $2, count(*)
-                 from subscriptions
-                 where list_id = $1 and status in ('confirmed', 'paused') and confirmed_at is not null
-                 group by 1",
-            )
-            .bind(list.0)
-            .bind(QUARTER)
-            .fetch_all(&mut *conn)
-            .await?;
-            let clicking = sqlx::query_as(
-                "select coalesce(n.first_joined_at, n.joined_at, n.confirmed_at) / $2, count(distinct n.key)
-                 from judged j
-                     join deliveries d on d.run_id = j.run_id and d.seq = j.seq
-                     join subscriptions n on n.list_id = $1 and n.subscriber_id = d.subscriber_id
-                     join subscribers u on u.id = n.subscriber_id
-                 where j.clicked = 'human' and n.status in ('confirmed', 'paused') and n.confirmed_at is not null
-                   and not exists (select 1 from suppressions x where x.hash = u.hash)
-                   and j.run_id in (
-                       select id from runs where list_id = $1 and kind = 'issue' and started_at is not null
-                       order by id desc limit $3
-                   )
-                 group by 1",
-            )
-            .bind(list.0)
-            .bind(QUARTER)
-            .bind(i64::from(ISSUES))
-            .fetch_all(&mut *conn)
-            .await?;
-            // Of which of these issues it is known at all.
-            let (last, untold): (i64, i64) = sqlx::query_as(
-                "select count(*), count(case when exists (select 1 from pseudonym_keys k where k.run_id = r.id)
-                     or r.sent > 0 and r.sent <= coalesce((
-                         select t.number from tallies t
-                         where t.run_id = r.id and t.part = 'run' and t.bucket = '' and t.what = 'no-clicks'
-                     ), 0) then 1 end)
-                 from (
-                     select id, (select sum(b.sent) from blocks b where b.run_id = runs.id) as sent
-                     from runs
-                     where list_id = $1 and kind = 'issue' and started_at is not null
-                     order by id desc limit $2
-                 ) r",
-            )
-            .bind(list.0)
-            .bind(i64::from(ISSUES))
-            .fetch_one(&mut *conn)
-            .await?;
-            // Whose address is suppressed gets nothing more, whatever her subscription says.
-            let lost: Vec<(Status, i64, String, i64)> = sqlx::query_as(
-                "select n.status,
-                     case when x.created_at > n.confirmed_at then x.created_at else n.confirmed_at end / $2,
-                     x.reason, count(*)
-                 from subscriptions n
-                     join subscribers u on u.id = n.subscriber_id
-                     join suppressions x on x.hash = u.hash
-                 where n.list_id = $1 and n.status in ('confirmed', 'paused') and n.confirmed_at is not null
-                 group by 1, 2, 3",
-            )
-            .bind(list.0)
-            .bind(QUARTER)
-            .fetch_all(&mut *conn)
-            .await?;
-            let lost_of = sqlx::query_as(
-                "select coalesce(n.first_joined_at, n.joined_at, n.confirmed_at) / $2, count(*)
-                 from subscriptions n
-                     join subscribers u on u.id = n.subscriber_id
-                     join suppressions x on x.hash = u.hash
-                 where n.list_id = $1 and n.status in ('confirmed', 'paused') and n.confirmed_at is not null
-                 group by 1",
-            )
-            .bind(list.0)
-            .bind(QUARTER)
-            .fetch_all(&mut *conn)
-            .await?;
-            let statuses = sqlx::query_as(
-                "select status, count(*) from subscriptions where list_id = $1 group by status",
-            )
-            .bind(list.0)
-            .fetch_all(&mut *conn)
-            .await?;
-            let moves = moves.into_iter().map(|(what, quarter, why, number)| {
-                let way = match what.as_str() {
-                    "joined" => Way::Joined,
-                    "imported" => Way::Imported,
-                    _ => Way::Left,
-                };
-                Moved { way, quarter, why, number }
-            });
+            let moves: Vec<MoveRow> = sqlx::query_as(MOVES).bind(list.0).fetch_all(&mut *conn).await?;
+            let standing = by_quarter!(conn, STANDING, list);
+            let clicking = sqlx::query_as(CLICKING)
+                .bind(list.0)
+                .bind(QUARTER)
+                .bind(i64::from(ISSUES))
+                .fetch_all(&mut *conn)
+                .await?;
+            let (last, untold): (i64, i64) = sqlx::query_as(LOOKED)
+                .bind(list.0)
+                .bind(i64::from(ISSUES))
+                .fetch_one(&mut *conn)
+                .await?;
+            let lost: Vec<LostRow> = by_quarter!(conn, LOST, list);
+            let lost_of = by_quarter!(conn, LOST_OF, list);
+            let statuses = sqlx::query_as(STATUSES).bind(list.0).fetch_all(&mut *conn).await?;
             Ok(Quarters {
-                moves: moves.collect(),
+                moves: moves.into_iter().map(moved).collect(),
                 standing,
-                lost: lost
-                    .into_iter()
-                    .map(|(status, quarter, why, number)| Lost { status, quarter, why, number })
-                    .collect(),
+                lost: lost.into_iter().map(lost_one).collect(),
                 lost_of,
                 clicking,
                 issues: Looked { last, untold },
@@ -297,5 +296,28 @@ impl Store {
             .execute(conn)
             .await?;
         })
+    }
+}
+
+fn moved((what, quarter, why, number): MoveRow) -> Moved {
+    let way = match what.as_str() {
+        "joined" => Way::Joined,
+        "imported" => Way::Imported,
+        _ => Way::Left,
+    };
+    Moved {
+        way,
+        quarter,
+        why,
+        number,
+    }
+}
+
+fn lost_one((status, quarter, why, number): LostRow) -> Lost {
+    Lost {
+        status,
+        quarter,
+        why,
+        number,
     }
 }

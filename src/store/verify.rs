@@ -58,7 +58,7 @@ const DEFERRED_IN_STAGES: &str = "
     select count(*), min(d.due_at) from blocks b cross join deliveries d
     where b.run_id = $1 and b.queued > 0 and b.next_due > $2 and b.block * 256 < $3
       and d.run_id = b.run_id and d.seq >= b.block * 256 and d.seq < (b.block + 1) * 256
-      and d.seq < $3 and d.state = 'queued' and d.due_at > $2";
+      and +d.seq < $3 and d.state = 'queued' and d.due_at > $2";
 
 /// One statement, so that both engines answer from one snapshot.
 const COUNT_TWICE: &str = "

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, TLSA, TXT};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, SOA, TLSA, TXT};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use pressrun::config;
 use pressrun::dns::{Dns, Mx};
@@ -21,7 +21,8 @@ const UDP: usize = 1232;
 /// A nameserver on a loopback port, over UDP and TCP, that knows a zone and nothing else.
 ///
 /// A line of the zone is `NAME TYPE VALUE`: `A`, `AAAA`, `CNAME`, `PTR` (the name may be an address), `MX`
-/// (`10 host`), `TLSA` (`3 1 1 hex`), `TXT` (the rest of the line, in strings of 255 octets). `NAME SIGNED`
+/// (`10 host`), `TLSA` (`3 1 1 hex`), `TXT` (the rest of the line, in strings of 255 octets). Each name of two labels
+/// that has anything at it or below it is a zone, but for `NAME NO-ZONE`. `NAME SIGNED`
 /// vouches for the name as DNSSEC would, `NAME SIGNED-ALIAS` for the alias alone that it is; `NAME FAIL` answers
 /// SERVFAIL; `NAME SILENT` never answers.
 pub struct Nameserver {
@@ -141,6 +142,13 @@ fn reply((zone, asked): &Known, octets: &[u8]) -> Option<Message> {
     };
     if lines.is_empty() && !zone.lines().any(below) {
         answer.metadata.response_code = ResponseCode::NXDomain;
+    }
+    let is_zone = name.matches('.').count() == 1 && !says("NO-ZONE");
+    let is_there = !lines.is_empty() || zone.lines().any(below);
+    if query.query_type == RecordType::SOA && is_zone && is_there {
+        let root = Name::root();
+        let data = RData::SOA(SOA::new(root.clone(), root, 1, 3600, 600, 86400, 300));
+        answer.add_answer(Record::from_rdata(query.name.clone(), 300, data));
     }
     for line in lines.iter().filter(|line| line.len() == 3) {
         let data = data(line[1], line[2]);

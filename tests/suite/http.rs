@@ -8,6 +8,7 @@ mod archive;
 mod asking;
 mod author;
 mod back_issues;
+mod barred;
 mod bombing;
 mod busy;
 mod changes;

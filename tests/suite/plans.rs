@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use pressrun::store::spellings::{ANY_SPELLED, SPELLED};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -236,6 +238,108 @@ fn every_statement_finds_its_rows_by_a_key() {
             "what is looked for can be found: {steps:?}"
         );
     });
+}
+
+/// A statement over one block of a run, and what it reads of a run a hundred times as long.
+///
+/// SQLite takes one upper bound of a key and may take the wrong one of two: then a block is read to the end of its run.
+#[test]
+fn a_block_is_read_and_not_the_rest_of_its_run() {
+    block_on(async {
+        let database = Database::new(Engine::Sqlite).await;
+        database.store().await.close().await;
+        let file = database.path().join("pressrun.db");
+        // Of the rows that are not looked at none is there.
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .foreign_keys(false);
+        let mut conn = options.connect().await.expect("a connection");
+        // A join with an empty table is over before it begins.
+        let somebody =
+            "insert into subscribers (id, address, canonical, hash, name, fields, created_at)
+                values (-1, '', '', '', '', '{}', 0);
+            insert into subscriptions (key, list_id, subscriber_id, status, source, created_at)
+                values (1, 1, -1, 'confirmed', '', 0);";
+        let written = sqlx::raw_sql(somebody).execute(&mut conn).await;
+        written.expect("somebody who gets nothing");
+        for (run, blocks) in [(2, 1), (3, 100)] {
+            let run_of_some = format!(
+                "insert into runs (id, kind, slug, title, list_id, headers, relay, policy, status, cutoff, frozen_to,
+                     recipients, created_at)
+                 values ({run}, 'issue', 'run-{run}', '', 1, '{{}}', 'main', 'hold', 'sending', 0, 0, 0, 0);
+                 insert into blocks (run_id, block, queued, next_due, owner, boot, until)
+                 with recursive n (i) as (select 0 union all select i + 1 from n where i + 1 < {blocks})
+                 select {run}, i, 256, 0, 'node', 7, 0 from n;
+                 insert into deliveries (run_id, seq, subscriber_id, state, due_at, attempts)
+                 with recursive n (i) as (select 0 union all select i + 1 from n where i + 1 < {blocks} * 256)
+                 select {run}, i, i, 'queued', 0, 1 from n;"
+            );
+            let written = sqlx::raw_sql(AssertSqlSafe(run_of_some))
+                .execute(&mut conn)
+                .await;
+            written.expect("a run of some blocks");
+        }
+        let one = "[{\"block\":0}]";
+        let mut counted = 0;
+        for statement in statements(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store")) {
+            let by_batch = statement
+                .starts_with("update blocks set owner = null, boot = null, until = null, next_due");
+            let by_range = statement.contains("d.seq >= $2 and d.seq < $3 and d.state = 'queued'");
+            let by_bound = statement.contains("b.block * 256 < $");
+            if !(by_batch || by_range || by_bound) {
+                continue;
+            }
+            counted += 1;
+            let mut steps = Vec::new();
+            for run in [2, 3] {
+                let values: [(&str, i64); 4] = match (by_batch, by_range) {
+                    (true, _) => [(one, 0), ("", run), ("", 7), ("", 0)],
+                    (_, true) => [("", run), ("", 0), ("", 256), ("", 1)],
+                    // Below the 200th delivery.
+                    _ if statement.contains("< $3") => [("", run), ("", -1), ("", 200), ("", 0)],
+                    _ => [("", run), ("", 200), ("", 0), ("", 0)],
+                };
+                steps.push(steps_of(&mut conn, &statement, values).await);
+            }
+            let (short, long) = (steps[0], steps[1]);
+            assert!(short > 256, "{short} steps: {statement}");
+            assert!(long < 2 * short, "{short} steps, and {long}: {statement}");
+        }
+        assert!(counted >= 4, "{counted} statements were found");
+    });
+}
+
+/// Steps of SQLite's machine. Of each value the text is taken, else the number.
+async fn steps_of(
+    conn: &mut SqliteConnection,
+    statement: &str,
+    values: [(&'static str, i64); 4],
+) -> u64 {
+    let steps = Arc::new(AtomicU64::new(0));
+    let counter = steps.clone();
+    let mut handle = conn.lock_handle().await.expect("the connection");
+    handle.set_progress_handler(1, move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        true
+    });
+    drop(handle);
+    let mut query = sqlx::query(AssertSqlSafe(statement.to_owned()));
+    let wanted = (1..=4).filter(|number| statement.contains(&format!("${number}")));
+    for (text, number) in values.into_iter().take(wanted.max().unwrap_or(0)) {
+        query = match text {
+            "" => query.bind(number),
+            _ => query.bind(text),
+        };
+    }
+    query
+        .fetch_all(&mut *conn)
+        .await
+        .unwrap_or_else(|error| panic!("{statement}: {error}"));
+    conn.lock_handle()
+        .await
+        .expect("the connection")
+        .remove_progress_handler();
+    steps.load(Ordering::Relaxed)
 }
 
 /// Whoever writes events takes their ids before any other row is locked: two who wait for each other would both be undone,

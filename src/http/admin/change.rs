@@ -39,11 +39,16 @@ pub(super) async fn change(
     };
     match changed {
         Ok(changed) => {
-            if !changed.is_empty() {
-                let what = format!("changed a reader's {}", changed.join(", "));
+            if !changed.parts.is_empty() {
+                let what = format!("changed a reader's {}", changed.parts.join(", "));
                 admin.note(&session, &what, &about(&kept)).await?;
             }
-            Ok(Redirect::to(&format!("{}?done=changed", path(&kept))).into_response())
+            let done = match (changed.parts.contains(&"address"), changed.told) {
+                (true, true) => "told",
+                (true, false) => "untold",
+                (false, _) => "changed",
+            };
+            Ok(Redirect::to(&format!("{}?done={done}", path(&kept))).into_response())
         }
         Err(why) => {
             let part = why.downcast_ref::<Refusal>();

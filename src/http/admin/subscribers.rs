@@ -279,9 +279,9 @@ pub(super) async fn show(
         seq: u32::MAX,
     });
     let view = ReaderView::read(&admin.app, kept, before).await?;
-    let changed = parameter(query, "done") == "changed";
+    let done = parameter(query, "done");
     let is_refused = refused.is_some();
-    let values = context! { reader => Serde(view), older, changed, refused => Serde(refused) };
+    let values = context! { reader => Serde(view), older, done, refused => Serde(refused) };
     let page = admin.page("/subscribers", "subscriber.html", values);
     Ok(if is_refused { answered(page) } else { page })
 }

@@ -43,6 +43,20 @@ pub(super) const KNOWN: &str = "
     left join suppressions x on x.hash = unhex(b.value->>2)
     where s.id is not null or x.hash is not null";
 
+/// What is known of a batch under its addresses as they are written: `look_up!(self, conn, list, batch)`.
+macro_rules! look_up {
+    ($store:expr, $conn:expr, $list:expr, $batch:expr) => {{
+        use $crate::store::import::known::{KNOWN, KnownColumns, known, wanted};
+        let found: Vec<KnownColumns> = sqlx::query_as($store.sql(KNOWN))
+            .bind(wanted($batch))
+            .bind($list.0)
+            .fetch_all(&mut *$conn)
+            .await?;
+        found.into_iter().map(known).collect()
+    }};
+}
+pub(super) use look_up;
+
 pub(super) fn known(columns: KnownColumns) -> Known {
     let (position, id, name, fields, foreign, key, status, own, since, import, suppressed, former) =
         columns;

@@ -188,6 +188,13 @@ fn each_record_that_is_wrong_alone_is_told() {
                 "names 3 hosts that are not there",
             ),
             (
+                "bees.house MX 10 mx.bees.house\n         bounce",
+                "bees.house NO-ZONE\n         bees.house MX 10 mx.bees.house\n         bounce",
+                "zone",
+                "error",
+                "there is no zone for `bees.house`",
+            ),
+            (
                 "_dmarc.bees.house",
                 "_dmrc.bees.house",
                 "dmarc",
