@@ -36,7 +36,7 @@ pub struct Wish {
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct Refusal {
-    /// `address`, `said`, or the name of a field of hers behind `field-`.
+    /// `address`, `said`, `tags`, or the name of a field of hers behind `field-`.
     pub part: String,
     pub why: String,
 }
@@ -59,7 +59,7 @@ pub struct Changes {
 /// Changes a reader.
 ///
 /// # Errors
-/// Nothing was changed. A [`Refusal`] where one part of the wish is to be another.
+/// Nothing was changed. It is a [`Refusal`] where one part of the wish is to be another.
 pub async fn amend(app: &App, reader: SubscriberId, wish: &Wish) -> anyhow::Result<Changes> {
     let kept = app.store.kept_reader(reader).await?;
     let kept = kept.context("the reader is gone; nothing was changed")?;
@@ -155,24 +155,22 @@ async fn told_by(app: &App, said: &str) -> anyhow::Result<String> {
 
 /// Why she cannot have this address.
 async fn refused(app: &App, placed: Option<&Placed<'_>>) -> anyhow::Result<anyhow::Error> {
+    let refusal = |why: String| Refusal::of("address", why);
     if let Some(placed) = placed {
         if let Some((reason, _)) = app.store.suppression(&placed.hash).await? {
-            let why = format!(
+            return Ok(refusal(format!(
                 "the new address is suppressed ({reason}), and nothing is mailed there; nothing was changed"
-            );
-            return Ok(Refusal::of("address", why));
+            )));
         }
         let mailbox = app.store.suppression_of_mailbox(&placed.mailbox).await?;
         if let Some((reason, _)) = mailbox {
-            let why = format!(
+            return Ok(refusal(format!(
                 "another spelling of the new address is suppressed ({reason}), and nothing is mailed to that mailbox; \
                  nothing was changed"
-            );
-            return Ok(Refusal::of("address", why));
+            )));
         }
     }
-    Ok(Refusal::of(
-        "address",
-        "another reader has this address, or hers is suppressed; nothing was changed",
+    Ok(refusal(
+        "another reader has this address, or hers is suppressed; nothing was changed".to_owned(),
     ))
 }

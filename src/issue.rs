@@ -6,6 +6,7 @@
 
 use pulldown_cmark::{Event, HeadingLevel, Tag};
 
+use crate::config::typography::Typography;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::issue::block::{Block, Inline, Link, LinkId, Picture};
 use crate::issue::front::Front;
@@ -18,6 +19,7 @@ use crate::issue::own::Layout;
 use crate::segment::Sieve;
 
 mod assembly;
+mod bare;
 pub mod block;
 pub mod dates;
 mod directive;
@@ -35,6 +37,7 @@ pub mod merge;
 mod notes;
 pub mod own;
 pub(crate) mod target;
+mod typography;
 mod yaml;
 
 /// An author's text longer than this would be cut by every mailbox; it also bounds the work.
@@ -140,13 +143,18 @@ impl Issue {
         let slots = Slots::new(source, slug, &front, given);
         let heads = slots.heads(&front, found);
         let masked = Masked::of(&slots, base, found);
-        let reader = Reader::new(&slots, &masked, base, found);
+        let language = front.lang.as_deref().unwrap_or(given.language).to_owned();
+        let quotes = match front.typography.unwrap_or(given.typography) {
+            Typography::Smart => Some(language.as_str()),
+            Typography::Plain => None,
+        };
+        let reader = Reader::new(&slots, &masked, (base, quotes), found);
         let issue = Assembly {
             reader,
             slots: &slots,
             masked: &masked,
             given,
-            language: front.lang.as_deref().unwrap_or(given.language).to_owned(),
+            language,
             sequence: 0,
             section: false,
             parts: Vec::new(),

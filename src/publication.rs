@@ -91,8 +91,7 @@ impl fmt::Display for Rejected {
 
 impl std::error::Error for Rejected {}
 
-/// Compiles the issue named by its slug, or by the path of its folder or file. `titles` are what its readers call
-/// the lists there are.
+/// Compiles the issue named by its slug, or by the path of its folder or file; readers call the lists by `titles`.
 pub fn compile_issue(
     config: &Config,
     emails: &Path,
@@ -416,6 +415,7 @@ impl Publication {
             titles: order.titles.unwrap_or(&unknown),
             subject: order.subject,
             language: &order.site.language,
+            typography: order.typography,
             segments: &segments,
             zone: order.zone,
         };

@@ -70,7 +70,7 @@ pub(super) async fn page(site: &Public, wish: &Proven, token: &str) -> Result<Re
     match wish.act {
         Act::Export => {
             let about = site.signups.about(wish.reader).await?;
-            data(site, wish, token, &about, None)
+            data(site, wish, token, &about, ("", None))
         }
         Act::Erase => {
             let address = address(wish)?.masked();
@@ -89,17 +89,15 @@ fn data(
     wish: &Proven,
     token: &str,
     about: &About,
-    said: Option<Result<(), Wrong>>,
+    (notice, wrong): (&str, Option<Wrong>),
 ) -> Result<Response, Fault> {
-    let saved = said == Some(Ok(()));
-    let wrong = said.and_then(Result::err);
     let values = context! {
         address => address(wish)?.masked(),
-        saved,
-        wrong => shown_wrong(wrong),
         fields => form_fields(&about.offer.fields, &about.values, FIELD_LIMIT),
         tags => form_tags(&about.offer.tags, &about.tags),
         erase => false,
+        notice,
+        wrong => shown_wrong(wrong),
         token,
         dropped => false,
     };
@@ -143,15 +141,15 @@ async fn say(site: &Public, wish: &Proven, token: &str, form: &Form) -> Result<R
     let said = site.signups.say(wish.reader, &values, &tags).await?;
     let about = site.signups.about(wish.reader).await?;
     match said {
-        Ok(()) => data(site, wish, token, &about, Some(Ok(()))),
+        Ok(()) => data(site, wish, token, &about, ("Saved.", None)),
         Err(mut wrong) => {
-            wrong.what.push_str(" Nothing was changed.");
             let typed = About {
                 values,
                 tags,
                 ..about
             };
-            data(site, wish, token, &typed, Some(Err(wrong)))
+            wrong.what.push_str(" Nothing was changed.");
+            data(site, wish, token, &typed, ("", Some(wrong)))
         }
     }
 }

@@ -188,31 +188,12 @@ on_both!(
 on_both!(
     a_readers_own_page_keeps_what_she_typed_where_it_is_refused,
     async |engine: Engine| {
-        let fields = "open = true\nfields = [\"name\", \"born\"]";
-        let config = TestSite::config(&[("open = true", fields)]);
-        let site = TestSite::prepared(engine, &config, |base| {
-            std::fs::create_dir_all(base.join("emails")).expect("a folder");
-            let fields = "[fields.born]\ntype = \"date\"\n";
-            std::fs::write(base.join("emails/fields.toml"), fields).expect("a file");
-        })
-        .await;
+        let site = TestSite::new(engine).await;
         site.seed_run(3).await;
         let path = format!(
             "/preferences/{}",
             site.token(Claim::Manage(SubscriptionKey(1001)))
         );
-        let body = "answer=about&field_name=%3CAda%3E&field_born=soon";
-        let page = site.post(&path, body).await.text();
-        assert!(page.contains("value=\"&lt;Ada&gt;\""), "{page}");
-        let told = beside(&page, "id=\"field_born\"");
-        for part in [
-            "value=\"soon\"",
-            "aria-invalid",
-            "takes a date",
-            "Nothing was changed",
-        ] {
-            assert!(told.contains(part), "{part}: {told}");
-        }
         let page = site
             .post(&path, "answer=address&email=nobody%22")
             .await
@@ -233,11 +214,8 @@ on_both!(
         for part in ["value=\"2020-01-01\"", "a day within the coming year"] {
             assert!(told.contains(part), "{part}: {told}");
         }
-        let page = site.post(&path, "answer=about&field_name=Ada").await.text();
-        assert!(
-            page.contains("Saved.") && !page.contains("aria-invalid"),
-            "{page}"
-        );
+        let page = site.get(&path).await.text();
+        assert!(!page.contains("aria-invalid"), "{page}");
         site.stop().await;
     }
 );

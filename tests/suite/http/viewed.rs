@@ -40,7 +40,7 @@ async fn unopened(site: &TestSite) -> i64 {
     let asked = site
         .app
         .store
-        .part_of(ListId(1), Audience::Unopened, RUN, "", false);
+        .part_of(ListId(1), Audience::Unopened, RUN, ("week-1", ""), false);
     asked.await.expect("a count")
 }
 
