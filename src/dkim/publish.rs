@@ -182,6 +182,7 @@ mod tests {
         Sender {
             from,
             dkim: vec![("s._domainkey.example.com".into(), "k".repeat(410))],
+            next: Vec::new(),
             bounce_domain: "bounce.example.com",
             relay,
             relay_host: host,
