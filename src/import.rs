@@ -20,6 +20,7 @@ use crate::id::ListId;
 use crate::import::columns::{Columns, Row};
 use crate::import::decide::{Tally, Terms, decide};
 use crate::import::parse::{Batch, Parsed, Parser, wanted};
+use crate::import::services::Standing;
 use crate::import::when::Here;
 use crate::lists;
 use crate::store::import::{Known, Origin, Step, Wanted};
@@ -33,6 +34,7 @@ pub mod decide;
 pub mod doubt;
 pub mod export;
 pub mod formula;
+mod gone;
 pub mod guard;
 pub mod headers;
 pub mod outcome;
@@ -116,6 +118,9 @@ pub struct Summary {
     pub rejects_files: Vec<String>,
     /// The first rejected rows: line and reason.
     pub rejects: Vec<Reject>,
+    /// The columns by whose unknown words rows are rejected.
+    #[serde(skip)]
+    pub doubted: Vec<String>,
     /// Headers that mean nothing here.
     pub ignored_columns: Vec<String>,
     /// What whoever imports such a file must know; mostly nothing.
@@ -162,7 +167,7 @@ pub async fn run(
     let now = app.clock.now();
     let here = Here::of(app, now);
     let parser = Parser::open(import, field_table(app)?, app.keyring.clone(), here)?;
-    let parser = doubt::ask(parser).await?;
+    let parser = gone::look(doubt::ask(parser).await?).await?;
     let mut summary = summary(import, &parser);
     let mut origin = Origin {
         list,
@@ -251,21 +256,8 @@ pub fn field_table(app: &App) -> anyhow::Result<FieldTable> {
 }
 
 /// One reader, as `subscribers add` gives it, by the rules of an import.
-pub async fn add_one(
-    app: &App,
-    origin: &Origin,
-    row: Row,
-    status: Status,
-    confirm: bool,
-) -> anyhow::Result<Tally> {
+pub async fn add_one(app: &App, origin: &Origin, row: Row, terms: Terms) -> anyhow::Result<Tally> {
     let wanted = wanted(&app.keyring, &row);
-    let terms = Terms {
-        status,
-        confirm,
-        voucher: None,
-        import: None,
-        at: origin.at,
-    };
     let mut wary = WARY;
     write(app, origin, (&[row], &[wanted]), terms, &mut wary, |_| None).await
 }
@@ -319,6 +311,7 @@ impl Summary {
         self.unfit = parsed.unfit;
         self.unfit_as = parsed.unfit_as;
         self.rejects = parsed.rejects;
+        self.doubted = parsed.doubted;
         self.rejects_files = parsed.rejects_files;
     }
 }
@@ -351,6 +344,7 @@ impl Writer<'_> {
         let terms = Terms {
             status: self.import.status,
             confirm: self.import.confirm,
+            calls_back: false,
             voucher: self.origin.import.filter(|_| stated),
             import: self.origin.import,
             at: self.origin.at,
@@ -387,8 +381,10 @@ async fn write(
     wary: &mut u32,
     step: impl Fn(Tally) -> Option<Step>,
 ) -> anyhow::Result<Tally> {
-    // Whoever is to be barred or has left there may be a reader here.
-    let plain = rows.iter().all(|row| row.standing.suppressed().is_none());
+    // Whoever is to be barred may be a reader here, and so may who is gone under another spelling.
+    let plain =
+        |row: &Row| row.standing.suppressed().is_none() && row.elsewhere == Standing::Joined;
+    let plain = rows.iter().all(plain);
     let mut blind = *wary == 0 && plain;
     for _ in 0..TRIES {
         let mut tally = Ok(Tally::default());
@@ -400,6 +396,10 @@ async fn write(
                 return None;
             }
             met = known.len();
+            // The mailbox is known under another spelling: under this one it may be a reader's.
+            if blind && met > 0 {
+                return None;
+            }
             let (mut changes, counted) = decide(rows, wanted, known, terms, || keys.next());
             changes.step = step(counted);
             tally = Ok(counted);

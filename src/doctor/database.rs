@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::deliver::{self, setup};
 use crate::keyring::Keyring;
 use crate::lists;
+use crate::notice::failing::{ADVICE, failing};
 use crate::store::durability::Durability;
 use crate::store::{Store, StoreError};
 
@@ -96,6 +97,17 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
             amiss,
             "what differs between machines is said until it does not",
         );
+    }
+    match failing(&store, desk.config).await {
+        Ok(Some(failing)) => out.warn("webhook", failing.says, ADVICE),
+        Ok(None) if desk.config.notify.webhook.is_some() => {
+            out.ok(
+                "webhook",
+                "the webhook took the last notice that it was asked about, if any",
+            );
+        }
+        // No tables yet: another check tells it.
+        Ok(None) | Err(_) => {}
     }
     let state = desk.base.join(&desk.config.paths.state);
     match deliver::is_older(&store, &state).await {

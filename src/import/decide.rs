@@ -2,8 +2,9 @@
 //!
 //! Promises: a reader who left, or whose address is suppressed, is left alone; a confirmed subscription
 //! stays, unless the file says that its reader left or must not be mailed; a second import of the same file
-//! changes nothing. A mailbox has its left and its suppressed readers under each of its spellings. Every row is counted
-//! once.
+//! changes nothing. A mailbox has its left and its suppressed readers under each of its spellings, of whichever file: nobody
+//! new gets mail there, and whoever gets mail there already is still taken at the word that she left. Every row is
+//! counted once.
 
 use std::collections::BTreeMap;
 
@@ -65,6 +66,9 @@ pub struct Terms {
     pub status: Status,
     /// Whether pending subscriptions become confirmed.
     pub confirm: bool,
+    /// Whether who left under another spelling of her mailbox may come under this one: the author took her off, and says
+    /// that she agreed.
+    pub calls_back: bool,
     /// The import that vouches for them, if a consent is stated.
     pub voucher: Option<i64>,
     /// The import itself, with a consent or without.
@@ -110,10 +114,23 @@ pub fn decide(
             tally.barred += 1;
             continue;
         }
-        // Who left under another spelling of her mailbox is not called back under this one.
-        if held.is_some_and(|known| known.left && known.subscription.is_none()) {
-            tally.unsubscribed += 1;
-            continue;
+        let refused =
+            row.elsewhere.suppressed().is_some() || held.is_some_and(|known| known.refused);
+        let left = row.elsewhere == Standing::Left || held.is_some_and(|known| known.left);
+        let left = left && !terms.calls_back;
+        match held.and_then(|known| known.subscription.as_ref()) {
+            // Whoever is refused under another spelling of her mailbox is not mailed under this one from now on.
+            None if refused => {
+                tally.suppressed += 1;
+                continue;
+            }
+            // Who left under another spelling is not called back under this one; that she left under this one, too, is
+            // noted.
+            None if left && row.standing != Standing::Left => {
+                tally.unsubscribed += 1;
+                continue;
+            }
+            _ => {}
         }
         let Some((reader, name, fields)) = held.and_then(|known| known.reader.as_ref()) else {
             let id = SubscriberId(keys());
@@ -175,6 +192,7 @@ pub fn decide(
             Some(held)
                 if held.status == Status::Pending
                     && terms.confirm
+                    && !refused
                     && row.standing == Standing::Joined =>
             {
                 changes.confirms.push(held.key);

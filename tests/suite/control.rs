@@ -26,6 +26,7 @@ mod stages;
 mod state;
 mod strangers;
 mod trial;
+mod webhook;
 
 use pressrun::smtp::sink::SinkOptions;
 

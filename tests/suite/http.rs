@@ -43,5 +43,6 @@ mod segments;
 mod signup;
 mod site;
 mod taken_back;
+mod typed;
 pub mod wire;
 mod withdrawn;

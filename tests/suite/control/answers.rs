@@ -252,6 +252,74 @@ on_both!(
 );
 
 on_both!(
+    who_sends_sees_the_mail_the_readers_the_relay_and_the_hour_before_saying_yes,
+    async |engine: Engine| {
+        let desk = Desk::new(engine, 40, SinkOptions::default()).await;
+        desk.configure("from.reply_to", "\"desk@example.com\"");
+        let issue = ISSUE.replace(
+            "---\nHello",
+            "subject: \"Bees for [[first_name|you]]\"\n---\nHello",
+        );
+        desk.write("bees", &issue);
+        let relay = desk.sink.url().replace("smtp://", "");
+        let relay = format!("  relay      main ({relay})\n");
+        let at = ["send", "bees", "--at", "2037-07-20 7am Europe/Berlin"];
+        let asked = desk.run(&at).await;
+        assert_eq!(asked.code, 1, "{asked:?}");
+        for line in [
+            "  subject    Bees for [[first_name|you]]\n",
+            "  preheader  Six hives on six roofs, and what the neighbours say.\n",
+            "  from       The Weekly <news@example.com>\n",
+            "  reply to   desk@example.com\n",
+            "  list       weekly\n",
+            "  readers    40\n",
+            &relay,
+            "  starts     Mon 20 Jul 2037 07:00 Europe/Berlin\n",
+        ] {
+            assert!(asked.error.contains(line), "{line}: {asked:?}");
+        }
+        let two = [
+            "send",
+            "bees",
+            "--subject-b",
+            "Six hives",
+            "--to",
+            "domain:example.org",
+        ];
+        let asked = desk.run(&two).await;
+        for line in [
+            "  or         Six hives\n",
+            "  list       weekly, who are in `domain:example.org`\n",
+            "  starts     at once\n",
+        ] {
+            assert!(asked.error.contains(line), "{line}: {asked:?}");
+        }
+        let local = ["send", "bees", "--at", "2037-07-20", "--at-local", "7am"];
+        let asked = desk.run(&local).await;
+        let line = "  starts     Mon 20 Jul 2037 07:00 by each reader's own clock\n";
+        assert!(asked.error.contains(line), "{asked:?}");
+        // Whoever said yes is asked nothing, and one who said a day in words reads the day.
+        let tomorrow = || {
+            let now = pressrun::clock::Clock::System.now().to_jiff();
+            let then = now + jiff::SignedDuration::from_hours(24);
+            then.strftime("%a %-d %b %Y 19:30 UTC").to_string()
+        };
+        let before = tomorrow();
+        let begun = desk
+            .run(&["send", "bees", "--yes", "--at", "tomorrow 7:30pm UTC"])
+            .await;
+        assert_eq!(begun.code, 0, "{begun:?}");
+        assert!(!begun.error.contains("  preheader  "), "{begun:?}");
+        // Midnight may have come in between.
+        let days = [before, tomorrow()];
+        assert!(
+            days.iter().any(|day| begun.error.contains(day)),
+            "{begun:?}"
+        );
+    }
+);
+
+on_both!(
     why_a_reader_got_nothing_is_told_by_what_was_so_when_the_readers_were_copied,
     async |engine: Engine| {
         let desk = Desk::new(engine, 2, SinkOptions::default()).await;
