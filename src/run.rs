@@ -275,8 +275,8 @@ pub async fn resume(app: &App, run: &Run, yes: bool) -> anyhow::Result<()> {
     let now = app.clock.now();
     let to = match run.started_at {
         Some(_) => RunStatus::Sending,
-        // Its hour is still to come.
-        None if run.waits() && run.start_at.is_some_and(|start| start > now.0) => {
+        // Its hour is still to come, by one clock at least.
+        None if run.waits() && run.start_at.is_some_and(|start| start > app.clock.sure().0) => {
             RunStatus::Scheduled
         }
         // A run held while it froze goes on freezing.
