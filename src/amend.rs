@@ -1,19 +1,19 @@
 //! What the author changes of a reader who wrote to her: address, name, fields, tags.
 //!
 //! Promises: another address is hers as if she had moved by her own page: the old one is told and may take it back for
-//! some days, its links open her page no more, and nobody's address is taken. Nothing is changed where any of it cannot
-//! be. Leaves the audit to the edges.
+//! some days, its links open her page no more, and nobody's address is taken, nor one that is refused under any spelling.
+//! Nothing is changed where any of it cannot be. Leaves the audit to the edges.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 
 use crate::address::EmailAddress;
 use crate::app::App;
-use crate::id::{ListId, SubscriberId};
+use crate::id::SubscriberId;
 use crate::import::field_table;
 use crate::publication;
 use crate::run;
+use crate::store::amend::{Amended, Amending, Placed};
 use crate::store::former::Told;
-use crate::store::moves::Placed;
 use crate::store::readers::Kept;
 use crate::subscriber::clean_name;
 use crate::subscriber::field::Fields;
@@ -32,50 +32,88 @@ pub struct Wish {
     pub said: String,
 }
 
-/// Changes a reader. Gives what was changed, by name; nothing where all of it stood so before.
-pub async fn amend(
-    app: &App,
-    reader: SubscriberId,
-    wish: &Wish,
-) -> anyhow::Result<Vec<&'static str>> {
+/// Why a reader was not changed, where one part of the wish alone is it.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct Refusal {
+    /// `address`, `said`, or the name of a field of hers behind `field-`.
+    pub part: String,
+    pub why: String,
+}
+
+impl Refusal {
+    pub fn of(part: impl Into<String>, why: impl Into<String>) -> anyhow::Error {
+        let (part, why) = (part.into(), why.into());
+        anyhow::Error::new(Refusal { part, why })
+    }
+}
+
+/// What was changed, by name; nothing where all of it stood so before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub parts: Vec<&'static str>,
+    /// A mail tells the address that she had; none goes where nothing is to be mailed.
+    pub told: bool,
+}
+
+/// Changes a reader.
+///
+/// # Errors
+/// Nothing was changed. A [`Refusal`] where one part of the wish is to be another.
+pub async fn amend(app: &App, reader: SubscriberId, wish: &Wish) -> anyhow::Result<Changes> {
     let kept = app.store.kept_reader(reader).await?;
     let kept = kept.context("the reader is gone; nothing was changed")?;
     let (name, fields) = amended(app, &kept, wish)?;
-    let mut changed = Vec::new();
     let moves = wish.address.as_ref();
     let moves = moves.filter(|address| address.canonical() != kept.canonical);
-    if let Some(address) = moves {
-        move_to(app, reader, address, &wish.said).await?;
-        changed.push("address");
+    let said = clean_name(&wish.said);
+    let revision = match moves {
+        Some(_) => told_by(app, &said).await?,
+        None => String::new(),
+    };
+    let canonical = moves.map(EmailAddress::canonical).unwrap_or_default();
+    let placed = moves.map(|address| Placed {
+        key: app.chance.key(),
+        address: address.as_str(),
+        canonical: &canonical,
+        hash: app.keyring.address_hash(&canonical),
+        mailbox: app.keyring.address_hash(&address.mailbox()),
+        said: &said,
+        told: Told {
+            key: app.chance.key(),
+            revision: &revision,
+        },
+    });
+    let names = |tags: &[Tag]| tags.iter().map(|tag| tag.as_str().to_owned()).collect();
+    let (tag, untag): (Vec<String>, Vec<String>) = (names(&wish.tag), names(&wish.untag));
+    let amending = Amending {
+        kept: &kept,
+        name: &name,
+        fields: &fields.to_json(),
+        tag: &tag,
+        untag: &untag,
+        placed,
+        at: app.clock.now(),
+    };
+    match app.store.amend(&amending).await? {
+        Amended::Done { tags, told } => {
+            let parts = [
+                ("address", placed.is_some()),
+                ("name", name != kept.name),
+                ("fields", fields.0 != Fields::from_json(&kept.fields).0),
+                ("tags", tags > 0),
+            ];
+            let parts = parts.into_iter();
+            Ok(Changes {
+                parts: parts.filter_map(|(part, is)| is.then_some(part)).collect(),
+                told,
+            })
+        }
+        Amended::Stale => {
+            bail!("she is not as she was a moment ago; nothing was changed, look at her again")
+        }
+        Amended::Refused => Err(refused(app, placed.as_ref()).await?),
     }
-    let parts = [
-        ("name", name != kept.name),
-        ("fields", fields.0 != Fields::from_json(&kept.fields).0),
-    ];
-    let parts: Vec<&str> = parts
-        .into_iter()
-        .filter_map(|(part, differs)| differs.then_some(part))
-        .collect();
-    if !parts.is_empty() {
-        let fields = fields.to_json();
-        let done = app.store.amend_reader(&kept, &name, &fields).await?;
-        ensure!(
-            done,
-            "somebody else has changed her just now; look at her again"
-        );
-        changed.extend(parts);
-    }
-    let mut tags = 0;
-    for tag in &wish.tag {
-        tags += app.store.tag(&[reader], tag.as_str()).await?;
-    }
-    for tag in &wish.untag {
-        tags += app.store.untag(&[reader], tag.as_str()).await?;
-    }
-    if tags > 0 {
-        changed.push("tags");
-    }
-    Ok(changed)
 }
 
 /// Her name and fields as they are to be.
@@ -83,15 +121,17 @@ fn amended(app: &App, kept: &Kept, wish: &Wish) -> anyhow::Result<(String, Field
     let table = field_table(app)?;
     let mut fields = Fields::from_json(&kept.fields);
     for (name, text) in &wish.fields {
-        match table.value(name, text)? {
+        let part = || format!("field-{name}");
+        let value = table.value(name, text);
+        match value.map_err(|error| Refusal::of(part(), error.to_string()))? {
             Some(value) => {
                 fields.0.insert(name.clone(), value);
             }
             None => {
-                ensure!(
-                    !table.required(name),
-                    "no reader may lack the field `{name}`"
-                );
+                if table.required(name) {
+                    let why = format!("no reader may lack the field `{name}`");
+                    return Err(Refusal::of(part(), why));
+                }
                 fields.0.remove(name);
             }
         }
@@ -100,49 +140,39 @@ fn amended(app: &App, kept: &Kept, wish: &Wish) -> anyhow::Result<(String, Field
     Ok((name.unwrap_or_else(|| kept.name.clone()), fields))
 }
 
-async fn move_to(
-    app: &App,
-    reader: SubscriberId,
-    address: &EmailAddress,
-    said: &str,
-) -> anyhow::Result<()> {
-    let said = clean_name(said);
-    ensure!(
-        !said.is_empty(),
-        "say how it is known that she wants her mail at another address; nothing was changed"
-    );
+/// The revision of the mail that tells the address before.
+async fn told_by(app: &App, said: &str) -> anyhow::Result<String> {
+    if said.is_empty() {
+        return Err(Refusal::of(
+            "said",
+            "say how it is known that she wants her mail at another address; nothing was changed",
+        ));
+    }
     let mail = publication::compile_system(&app.config, &app.emails(), "moved")
         .context("the system mail `moved`")?;
-    let revision = run::keep_revision(app, &mail, &[]).await?;
-    let now = app.clock.now();
-    let canonical = address.canonical();
-    let hash = app.keyring.address_hash(&canonical);
-    let placed = Placed {
-        reader,
-        key: app.chance.key(),
-        address: address.as_str(),
-        canonical: &canonical,
-        hash,
-        at: now,
-    };
-    app.store.place_move(&placed).await?;
-    let told = Told {
-        key: app.chance.key(),
-        revision: &revision,
-    };
-    if !app.store.finish_move(placed.key, &told, now).await? {
-        app.store.drop_move(placed.key).await?;
-        match app.store.suppression(&hash).await? {
-            Some((reason, _)) => bail!(
+    run::keep_revision(app, &mail, &[]).await
+}
+
+/// Why she cannot have this address.
+async fn refused(app: &App, placed: Option<&Placed<'_>>) -> anyhow::Result<anyhow::Error> {
+    if let Some(placed) = placed {
+        if let Some((reason, _)) = app.store.suppression(&placed.hash).await? {
+            let why = format!(
                 "the new address is suppressed ({reason}), and nothing is mailed there; nothing was changed"
-            ),
-            None => {
-                bail!("another reader has this address, or hers is suppressed; nothing was changed")
-            }
+            );
+            return Ok(Refusal::of("address", why));
+        }
+        let mailbox = app.store.suppression_of_mailbox(&placed.mailbox).await?;
+        if let Some((reason, _)) = mailbox {
+            let why = format!(
+                "another spelling of the new address is suppressed ({reason}), and nothing is mailed to that mailbox; \
+                 nothing was changed"
+            );
+            return Ok(Refusal::of("address", why));
         }
     }
-    app.store
-        .state_consent(reader, ListId(0), &format!("another address: {said}"), now)
-        .await?;
-    Ok(())
+    Ok(Refusal::of(
+        "address",
+        "another reader has this address, or hers is suppressed; nothing was changed",
+    ))
 }

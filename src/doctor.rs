@@ -8,6 +8,7 @@ mod config;
 mod database;
 mod dmarc;
 mod domain;
+mod envelope;
 pub mod files;
 mod links;
 pub mod message;

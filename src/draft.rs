@@ -310,6 +310,11 @@ fn is_blank(c: char) -> bool {
     )
 }
 
+/// Whether it is read as HTML, and not as Markdown with tags in it or as plain words.
+pub fn is_html(text: &str) -> bool {
+    !matches!(format_of(text), Format::PlainText | Format::Markdown)
+}
+
 fn format_of(text: &str) -> Format {
     let lower = text.to_ascii_lowercase();
     let tags = [

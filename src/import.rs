@@ -31,6 +31,7 @@ pub mod decide;
 pub mod doubt;
 pub mod export;
 pub mod formula;
+mod gone;
 pub mod guard;
 pub mod headers;
 pub mod outcome;
@@ -109,6 +110,9 @@ pub struct Summary {
     pub rejects_files: Vec<String>,
     /// The first rejected rows: line and reason.
     pub rejects: Vec<Reject>,
+    /// The columns by whose unknown words rows are rejected.
+    #[serde(skip)]
+    pub doubted: Vec<String>,
     /// Headers that mean nothing here.
     pub ignored_columns: Vec<String>,
     /// What whoever imports such a file must know; mostly nothing.
@@ -155,7 +159,7 @@ pub async fn run(
     let now = app.clock.now();
     let here = Here::of(app, now);
     let parser = Parser::open(import, field_table(app)?, app.keyring.clone(), here)?;
-    let parser = doubt::ask(parser).await?;
+    let parser = gone::look(doubt::ask(parser).await?).await?;
     let mut summary = summary(import, &parser);
     let mut origin = Origin {
         list,
@@ -225,21 +229,8 @@ pub fn field_table(app: &App) -> anyhow::Result<FieldTable> {
 }
 
 /// One reader, as `subscribers add` gives it, by the rules of an import.
-pub async fn add_one(
-    app: &App,
-    origin: &Origin,
-    row: Row,
-    status: Status,
-    confirm: bool,
-) -> anyhow::Result<Tally> {
+pub async fn add_one(app: &App, origin: &Origin, row: Row, terms: Terms) -> anyhow::Result<Tally> {
     let wanted = wanted(&app.keyring, &row);
-    let terms = Terms {
-        status,
-        confirm,
-        voucher: None,
-        import: None,
-        at: origin.at,
-    };
     let mut wary = WARY;
     write(app, origin, (&[row], &[wanted]), terms, &mut wary, |_| None).await
 }
@@ -293,6 +284,7 @@ impl Summary {
         self.unfit = parsed.unfit;
         self.unfit_as = parsed.unfit_as;
         self.rejects = parsed.rejects;
+        self.doubted = parsed.doubted;
         self.rejects_files = parsed.rejects_files;
     }
 }

@@ -127,6 +127,7 @@ macro_rules! transact {
 
 pub mod about;
 pub mod access;
+pub mod amend;
 pub mod archive;
 pub mod asking;
 pub mod audience;
@@ -134,7 +135,7 @@ pub mod audit;
 pub mod begin;
 pub(crate) mod blocks;
 pub mod budgets;
-pub(crate) mod comeback;
+pub mod comeback;
 pub(crate) mod consents;
 pub mod departures;
 pub mod doubles;

@@ -4,8 +4,13 @@
 //! stand without it. Images, addresses of the web and paths of a site are left alone. Pure.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use percent_encoding::percent_decode_str;
+use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
+
+use crate::archive::paged::applied;
+use crate::draft;
 
 /// How the names of texts end, as a link leaves it out.
 const TEXTS: [&str; 4] = ["md", "markdown", "html", "htm"];
@@ -28,10 +33,9 @@ pub(super) struct Relinked {
     pub(super) lost: Vec<String>,
 }
 
-/// Where a link of the text leads: from and to which octet that stands, and how it is written.
+/// Where a link of the text leads: where that stands, and how it is written.
 struct Led {
-    start: usize,
-    end: usize,
+    place: Range<usize>,
     kind: Kind,
 }
 
@@ -48,34 +52,37 @@ enum Kind {
 impl Beside {
     /// The text of the file `name` with its links to the others.
     pub(super) fn relinked(&self, name: &str, text: &str) -> Relinked {
+        let html = draft::is_html(text);
+        let links = match html {
+            true => tags(text, 0..text.len()),
+            false => links(text),
+        };
         let mut made = Relinked::default();
-        let (mut at, mut from) = (0, 0);
-        while let Some(led) = next(text, at) {
-            at = led.end;
-            let inside = &text[led.start..led.end];
+        let mut edits = Vec::new();
+        for Led { place, kind } in links {
+            let inside = &text[place.clone()];
             let there = destination(inside);
             let page = match self.found(name, there) {
                 Some(page) => page,
                 None if is_file(there) => None,
                 None => continue,
             };
-            made.text.push_str(&text[from..led.start]);
-            match (page, led.kind) {
+            match (page, kind) {
                 (Some(page), _) => {
-                    made.text.push_str(&inside.replacen(there, page, 1));
+                    edits.push((place.clone(), inside.replacen(there, page, 1)));
                     made.links += 1;
                 }
                 (None, kind) => {
                     made.lost.push(there.to_owned());
-                    made.text.push_str(match kind {
-                        Kind::Inline => NOWHERE,
-                        Kind::Definition | Kind::Html => inside,
-                    });
+                    match kind {
+                        Kind::Inline => edits.push((place, NOWHERE.to_owned())),
+                        Kind::Html if !html => edits.extend(without_tag(text, &place)),
+                        Kind::Definition | Kind::Html => {}
+                    }
                 }
             }
-            from = led.end;
         }
-        made.text.push_str(&text[from..]);
+        made.text = applied(text, edits);
         made
     }
 
@@ -140,70 +147,98 @@ fn destination(inside: &str) -> &str {
     }
 }
 
-/// The next link from `at` on.
-fn next(text: &str, mut at: usize) -> Option<Led> {
-    let octets = text.as_bytes();
-    while at < octets.len() {
-        let rest = &octets[at..];
-        let line = &octets[..at];
-        let led = if rest.starts_with(b"](") {
-            inline(text, at)
-        } else if rest.starts_with(b"]:") && begins_line(line) {
-            let end = rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
-            let (start, end, kind) = (at + 2, at + end, Kind::Definition);
-            Some(Led { start, end, kind })
-        } else if rest.len() > 5 && rest[..5].eq_ignore_ascii_case(b"href=") {
-            quoted(octets, at + 5)
-        } else {
-            None
-        };
-        match led {
-            Some(led) if text.is_char_boundary(led.start) => return Some(led),
-            _ => at += 1,
+/// The links of a text in Markdown and of the HTML in it, in their order. What stands in code is none.
+fn links(text: &str) -> Vec<Led> {
+    let dialect = Options::ENABLE_TABLES
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
+    let parser = Parser::new_ext(text, dialect);
+    let definitions = parser.reference_definitions().iter();
+    let definitions = definitions.filter_map(|(_, known)| {
+        let start = known.span.start + text[known.span.clone()].find("]:")? + 2;
+        let (place, kind) = (start..known.span.end, Kind::Definition);
+        Some(Led { place, kind })
+    });
+    let mut found: Vec<Led> = definitions.collect();
+    // The link under way, and where its words end.
+    let mut open: Option<(Range<usize>, usize)> = None;
+    let mut html: Vec<Range<usize>> = Vec::new();
+    for (event, range) in parser.into_offset_iter() {
+        match event {
+            Event::Start(Tag::Link {
+                link_type: LinkType::Inline,
+                ..
+            }) => open = Some((range.clone(), range.start + 1)),
+            Event::End(TagEnd::Link) => {
+                if let Some((whole, words)) = open.take()
+                    && let Some(gap) = text[words..whole.end].find("](")
+                {
+                    let (place, kind) = (words + gap + 2..whole.end - 1, Kind::Inline);
+                    found.push(Led { place, kind });
+                }
+            }
+            event => {
+                if let Some((_, words)) = &mut open {
+                    *words = range.end.max(*words);
+                }
+                if !matches!(event, Event::Html(_) | Event::InlineHtml(_)) {
+                    continue;
+                }
+                // A block comes line by line.
+                match html.last_mut().filter(|last| last.end == range.start) {
+                    Some(last) => last.end = range.end,
+                    None => html.push(range),
+                }
+            }
         }
     }
-    None
+    found.extend(html.into_iter().flat_map(|range| tags(text, range)));
+    found.sort_by_key(|led| led.place.start);
+    found
 }
 
-/// `](there)` at `at`, unless an image stands in front of it.
-fn inline(text: &str, at: usize) -> Option<Led> {
-    let start = at + 2;
-    let end = start + text[start..].find([')', '\n'])?;
-    let mut depth = 0_usize;
-    let open = text[..at].bytes().rposition(|b| match b {
-        b']' => {
-            depth += 1;
-            false
+/// The links of a stretch of HTML.
+fn tags(text: &str, stretch: Range<usize>) -> Vec<Led> {
+    let octets = &text.as_bytes()[..stretch.end];
+    let (mut found, mut at) = (Vec::new(), stretch.start);
+    while at + 5 < octets.len() {
+        let is = octets[at..at + 5].eq_ignore_ascii_case(b"href=");
+        match quoted(octets, at + 5).filter(|_| is) {
+            Some(place) => {
+                at = place.end;
+                let kind = Kind::Html;
+                found.push(Led { place, kind });
+            }
+            None => at += 1,
         }
-        b'[' if depth > 0 => {
-            depth -= 1;
-            false
-        }
-        b => b == b'[',
-    });
-    let image = open?
-        .checked_sub(1)
-        .is_some_and(|before| text.as_bytes()[before] == b'!');
-    let kind = Kind::Inline;
-    (text.as_bytes()[end] == b')' && !image).then_some(Led { start, end, kind })
+    }
+    found
 }
 
-/// Whether a name in brackets, and nothing else, stands on the line so far.
-fn begins_line(before: &[u8]) -> bool {
-    let start = before
-        .iter()
-        .rposition(|b| *b == b'\n')
-        .map_or(0, |place| place + 1);
-    let line = before[start..].trim_ascii_start();
-    line.len() > 1 && line[0] == b'[' && !line.contains(&b']')
-}
-
-fn quoted(octets: &[u8], at: usize) -> Option<Led> {
+/// What stands between the quotes that open at `at`.
+fn quoted(octets: &[u8], at: usize) -> Option<Range<usize>> {
     let quote = *octets.get(at).filter(|b| matches!(b, b'"' | b'\''))?;
     let start = at + 1;
-    let end = start + octets[start..].iter().position(|b| *b == quote)?;
-    let kind = Kind::Html;
-    Some(Led { start, end, kind })
+    let length = octets[start..].iter().position(|b| *b == quote)?;
+    Some(start..start + length)
+}
+
+/// What takes the tag out of the text in which the link at `place` stands, and the one that closes it. Its words stay.
+fn without_tag(text: &str, place: &Range<usize>) -> Vec<(Range<usize>, String)> {
+    let tag = |from: usize, name: &str| {
+        let found = text[from..].to_ascii_lowercase().find(name)?;
+        let start = from + found;
+        Some(start..start + text[start..].find('>')? + 1)
+    };
+    let Some(start) = text[..place.start].rfind('<') else {
+        return Vec::new();
+    };
+    let Some(opening) = tag(start, "<a").filter(|opening| opening.start == start) else {
+        return Vec::new();
+    };
+    let closing = tag(opening.end, "</a");
+    let both = std::iter::once(opening).chain(closing);
+    both.map(|tag| (tag, String::new())).collect()
 }
 
 #[cfg(test)]
@@ -234,7 +269,18 @@ mod tests {
                 "<a href=\"{first}\">x</a>",
             ),
             ("2023/paid.md", "[x](third)", "[x]({third})"),
-            ("2023/paid.md", "a\n[x]: ../first\nb", "a\n[x]: {first}\nb"),
+            (
+                "2023/paid.md",
+                "a [x]\n\n[x]: ../first 'T'\n\nb",
+                "a [x]\n\n[x]: {first} 'T'\n\nb",
+            ),
+            ("zero.md", "[x](first.md#a_(b)) y", "[x]({first}) y"),
+            ("zero.md", "[a\\] `](b`](first.md)", "[a\\] `](b`]({first})"),
+            (
+                "zero.md",
+                "---\ntitle: T\n---\n<p>\n<A\nhref='first.md'>x</A></p>\n",
+                "---\ntitle: T\n---\n<p>\n<A\nhref='{first}'>x</A></p>\n",
+            ),
             (
                 "zero.md",
                 "[![y](2023/third.png)](first.md)",
@@ -274,8 +320,19 @@ mod tests {
             assert_eq!(text, "[x](TODO) y", "{there}");
             assert_eq!(told, [there], "{there}");
         }
-        let html = "<a href='gone.html'>x</a>";
-        assert_eq!(lost(html), (html.to_owned(), vec!["gone.html".to_owned()]));
+        for (html, words) in [
+            ("<a href='gone.html'>x</a> y", "x y"),
+            (
+                "- See <A class=\"b\" href=\"gone.html\">the *x*</A >.",
+                "- See the *x*.",
+            ),
+        ] {
+            let told = vec!["gone.html".to_owned()];
+            assert_eq!(lost(html), (words.to_owned(), told));
+        }
+        // Whoever reads a page of HTML drops what leads nowhere.
+        let page = "<p>So <a href='gone.html'>x</a></p>";
+        assert_eq!(lost(page), (page.to_owned(), vec!["gone.html".to_owned()]));
         for text in [
             "[x](https://a.example/first.md)",
             "[x](/first.md)",
@@ -288,6 +345,9 @@ mod tests {
             "see first.md (first.md) [first.md]",
             "a]: first.md",
             "[é](\u{fc}",
+            "Write `[x](first.md)` or ``<a href=\"gone.md\">``.",
+            "```\n[x](gone.md)\n[x]: first.md\n```\n",
+            "So:\n\n    [x](gone.md)\n",
         ] {
             assert_eq!(lost(text), (text.to_owned(), Vec::new()), "{text}");
         }

@@ -142,7 +142,7 @@ fn lifted(text: &str) -> String {
 }
 
 /// The text with these places replaced; of two that overlap, the first.
-fn applied(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
+pub(super) fn applied(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
     edits.sort_by_key(|(range, _)| (range.start, range.end));
     let (mut out, mut at) = (String::with_capacity(text.len()), 0);
     for (range, with) in edits {

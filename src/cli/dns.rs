@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use secrecy::ExposeSecret;
 use url::{Host, Url};
 
 use crate::cli::output::print_json;
@@ -14,6 +15,8 @@ use crate::deliver::signing;
 use crate::dkim::Signer;
 use crate::dkim::publish::{Sender, records, zone};
 use crate::keyfile;
+use crate::run::again::signed;
+use crate::store::Store;
 
 /// Prints every DNS record to publish, ready to paste into a zone file.
 #[derive(Debug, Args)]
@@ -27,7 +30,7 @@ pub struct Dns {
 }
 
 /// Runs `pressrun dns`.
-pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
+pub async fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     let path = std::path::absolute(&cli.config)?;
     let config = Config::load(&path)?;
     let from = &config.from.address;
@@ -36,15 +39,15 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         .parent()
         .context("the configuration file stands in no folder")?;
     let signers = signing::signers(&config, base, relay)?;
-    let unused = match relay.is_signed() {
-        true => unused_keys(&config, base),
+    let unnamed = match relay.is_signed() {
+        true => unnamed_keys(&config, base),
         false => Vec::new(),
     };
-    let dkim: Vec<_> = signers
-        .iter()
-        .chain(unused.iter().map(|(_, signer)| signer))
-        .map(|signer| (signer.record_name(), signer.record()))
-        .collect();
+    let signed = signed_before(&config, base).await;
+    let (old, unused): (Vec<_>, Vec<_>) = unnamed
+        .into_iter()
+        .partition(|(_, signer)| signed.iter().any(|known| signer.is_known_by(known)));
+    let record = |signer: &Signer| (signer.record_name(), signer.record());
     let site = host_of("publication.url", &config.publication.url)?;
     let own = seen(&site);
     let relay_host = match (relay.kind, &relay.ehlo) {
@@ -71,13 +74,14 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         relay_host: &relay_host,
         mail_host,
         reports: config.from.reply_to.as_ref().unwrap_or(from),
-        dkim,
+        dkim: signers.iter().map(record).collect(),
+        next: unused.iter().map(|(_, signer)| record(signer)).collect(),
     });
     if dns.json {
         print_json(&records)?;
         return Ok(Exit::Done);
     }
-    say_of_keys(name, relay, signers.is_empty(), &unused);
+    say_of_keys(name, relay, signers.is_empty(), &unused, &old);
     print!("{}", zone(&records));
     if mail_host.is_none() {
         println!(
@@ -97,8 +101,14 @@ pub fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Who signs, as a comment of the zone, above the records.
-fn say_of_keys(name: &str, relay: &Relay, none_signs: bool, unused: &[(String, Signer)]) {
+/// Who signs, as a comment of the zone, above the records; and which keys are for later, and which have signed before.
+fn say_of_keys(
+    name: &str,
+    relay: &Relay,
+    none_signs: bool,
+    unused: &[(String, Signer)],
+    old: &[(String, Signer)],
+) {
     if !relay.is_signed() {
         println!("; DKIM: relay `{name}` signs; its own pages show the records to publish.\n");
     } else if none_signs && unused.is_empty() {
@@ -109,6 +119,13 @@ fn say_of_keys(name: &str, relay: &Relay, none_signs: bool, unused: &[(String, S
     for (file, signer) in unused {
         println!(
             "; DKIM: nothing is signed with `{file}` yet; once {} is published, name it in [dkim].\n",
+            signer.record_name()
+        );
+    }
+    for (file, signer) in old {
+        println!(
+            "; DKIM: `{file}` has signed mail before, and signs none now. {}, if it is\n\
+             ; published still, stays so for a week after its last mail; then it is published with nothing behind `p=`.\n",
             signer.record_name()
         );
     }
@@ -127,9 +144,9 @@ fn say_of_site(site: &Host, is_seen: bool) {
     }
 }
 
-/// Keys that `pressrun keys dkim` has left beside the configuration, which does not name them yet: their records come
-/// first, and the signatures after.
-fn unused_keys(config: &Config, base: &Path) -> Vec<(String, Signer)> {
+/// Keys beside the configuration, which does not name them: `pressrun keys dkim` has left them there for later, or they
+/// are kept for what they have signed.
+fn unnamed_keys(config: &Config, base: &Path) -> Vec<(String, Signer)> {
     let dkim = &config.dkim;
     let domain = dkim.domain.as_deref();
     let domain = domain.unwrap_or_else(|| config.from.address.domain());
@@ -150,6 +167,15 @@ fn unused_keys(config: &Config, base: &Path) -> Vec<(String, Signer)> {
         .collect();
     unused.sort_by(|one, other| one.0.cmp(&other.0));
     unused
+}
+
+/// By what each key is known that has ever signed mail from this database; none where that cannot be asked.
+async fn signed_before(config: &Config, base: &Path) -> Vec<String> {
+    let url = config.database.url.expose_secret();
+    let Ok(Some(store)) = Store::open_to_read(url, base).await else {
+        return Vec::new();
+    };
+    signed::keys(&store).await.unwrap_or_default()
 }
 
 /// The host as others see it; none when it is this machine by a name that only it knows.

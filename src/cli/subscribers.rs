@@ -16,17 +16,13 @@ use crate::cli::subscribers::tag::Change;
 use crate::cli::{Cli, Exit, audit};
 use crate::clock::Timestamp;
 use crate::erasure;
-use crate::id::{SubscriberId, SubscriptionKey};
-use crate::import::columns::Row;
-use crate::import::{export, field_table};
+use crate::import::export;
 use crate::lists;
 use crate::schedule;
 use crate::signup::house;
-use crate::store::import::Origin;
-use crate::subscriber::field::Fields;
-use crate::subscriber::tag::Tag;
-use crate::subscriber::{List, Status, clean_name};
+use crate::subscriber::{List, Status};
 
+mod add;
 mod ask;
 mod change;
 mod data;
@@ -66,7 +62,7 @@ pub enum Command {
     /// Mails readers who were brought as pending, once, whether they want the list.
     Ask(ask::Arguments),
     /// Puts one reader on a list.
-    Add(Add),
+    Add(add::Add),
     /// Shows one reader: fields, subscriptions, suppression.
     Show {
         /// The reader's address, or her key as `rehearse` and exports tell it.
@@ -114,36 +110,6 @@ pub enum Command {
     Probe(probe::Arguments),
     /// Takes back the form's signups of some hours that nobody has confirmed, and their waiting mails.
     UndoSignups(UndoSignups),
-}
-
-#[derive(Debug, Args)]
-pub struct Add {
-    /// The reader's address.
-    address: EmailAddress,
-    /// Short name of the list.
-    #[arg(long)]
-    list: String,
-    /// The reader's name.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    name: String,
-    /// A declared field, as NAME=VALUE; may be said several times.
-    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = pair)]
-    fields: Vec<(String, String)>,
-    /// A tag; may be said several times.
-    #[arg(long = "tag", value_name = "TAG")]
-    tags: Vec<Tag>,
-    /// How she agreed to get the newsletter, such as "asked me at the fair, 3 May"; it is kept with her. Without it
-    /// she is added on your word alone.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    consent: String,
-    /// How the subscription begins: confirmed when not said.
-    #[arg(long, value_parser = beginning())]
-    status: Option<Status>,
 }
 
 #[derive(Debug, Args)]
@@ -195,7 +161,7 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
             imports::undo(&app, *id, *dry_run, *json).await?
         }
         Command::Ask(arguments) => ask::run(&app, arguments).await?,
-        Command::Add(add) => put(&app, add).await?,
+        Command::Add(add) => add::run(&app, add).await?,
         Command::Show { who, json } => show::run(&app, who, *json).await?,
         Command::Change(arguments) => change::run(&app, arguments).await?,
         Command::Data(data) => data::run(&app, data).await?,
@@ -211,103 +177,6 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
     };
     app.store.close().await;
     Ok(exit)
-}
-
-async fn put(app: &App, add: &Add) -> anyhow::Result<Exit> {
-    let table = field_table(app)?;
-    let mut fields = Fields::default();
-    for (name, text) in &add.fields {
-        if let Some(value) = table.value(name, text)? {
-            fields.0.insert(name.clone(), value);
-        }
-    }
-    let list = lists::find(app, &add.list).await?;
-    let origin = Origin {
-        list: list.id,
-        source: "cli".to_owned(),
-        import: None,
-        at: app.clock.now(),
-    };
-    let row = Row {
-        name: clean_name(&add.name),
-        fields,
-        ..Row::new(add.address.clone())
-    };
-    let canonical = row.address.canonical();
-    let status = add.status.unwrap_or(Status::Confirmed);
-    let confirm = add.status == Some(Status::Confirmed);
-    let tally = crate::import::add_one(app, &origin, row, status, confirm).await?;
-    let slug = &add.list;
-    if tally.suppressed > 0 {
-        bail!(
-            "the address is suppressed and was not added; `pressrun suppressions check` tells why"
-        );
-    }
-    let reader = app.store.subscriber(&canonical).await?;
-    let reader = reader.map(|reader| reader.id);
-    let back = tally.unsubscribed > 0 && put_back(app, reader, add).await?;
-    if tally.unsubscribed > 0 && !back {
-        bail!(
-            "the reader left `{slug}` and was not added; only the reader can come back, by the subscribe page"
-        );
-    }
-    for tag in &add.tags {
-        app.store.tag(reader.as_slice(), tag.as_str()).await?;
-    }
-    let consent = clean_name(&add.consent);
-    if let Some(reader) = reader.filter(|_| !consent.is_empty()) {
-        let at = app.clock.now();
-        app.store
-            .state_consent(reader, list.id, &consent, at)
-            .await?;
-    }
-    if tally.added + tally.confirmed + tally.updated > 0 || back {
-        let key = reader.map_or(0, |reader| reader.0);
-        audit::note(
-            app,
-            &format!("added a reader to `{slug}`"),
-            &format!("reader {key}"),
-        )
-        .await?;
-    }
-    print(&match (tally.added, tally.confirmed, tally.updated) {
-        _ if back => format!("put back on `{slug}`: {}\n", terms(status, &consent)),
-        (1, _, _) => format!(
-            "added to `{slug}` as {}: {}\n",
-            status.name(),
-            terms(status, &consent)
-        ),
-        (_, 1, _) => format!("confirmed on `{slug}`: {}\n", terms(status, &consent)),
-        (_, _, 1) => format!("was on `{slug}` before; name or fields were updated\n"),
-        _ => format!("was on `{slug}` before; nothing was changed\n"),
-    })?;
-    Ok(Exit::Done)
-}
-
-/// Puts a reader back whom the author took off, where it is said that she wants it. False where she left herself.
-async fn put_back(app: &App, reader: Option<SubscriberId>, add: &Add) -> anyhow::Result<bool> {
-    let Some(reader) = reader.filter(|_| !clean_name(&add.consent).is_empty()) else {
-        return Ok(false);
-    };
-    let joined = app.store.joined(reader).await?;
-    let Some(held) = joined.iter().find(|held| held.list == add.list) else {
-        return Ok(false);
-    };
-    let (key, now) = (SubscriptionKey(held.key), app.clock.now());
-    Ok(app.store.put_back(key, Timestamp(0), now).await?)
-}
-
-/// What it means to stand on a list like this.
-fn terms(status: Status, consent: &str) -> String {
-    match (status, consent) {
-        (Status::Confirmed, "") => "she gets the next issue on your word alone, for it is kept nowhere that she agreed \
-                                    (`--consent \"how she agreed\"` keeps it, `--status pending` waits for her)"
-            .to_owned(),
-        (Status::Confirmed, consent) => {
-            format!("she gets the next issue, and it is kept how she agreed: {consent}")
-        }
-        _ => "nothing is sent to her before she confirms by the subscribe page, and no mail asks her to".to_owned(),
-    }
 }
 
 async fn remove(app: &App, address: &EmailAddress, slug: &str) -> anyhow::Result<Exit> {

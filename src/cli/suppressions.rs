@@ -87,11 +87,26 @@ pub(super) async fn run(cli: &Cli, command: &Command) -> anyhow::Result<Exit> {
                 .store
                 .allow_mailbox(&address.mailbox(), &mailbox(&app, address))
                 .await?;
+            // Each reader is allowed by her own address, for the days of her lists.
+            let refusing = app.store.refusing(&address.mailbox()).await?;
+            let others_of_it = refusing.join("`, `");
             if !own && !others {
-                bail!("the address is not suppressed; nothing was changed");
+                ensure!(
+                    !refusing.is_empty(),
+                    "the address is not suppressed; nothing was changed"
+                );
+                bail!(
+                    "not this address is suppressed, but `{others_of_it}`, a reader's spelling of the same mailbox; \
+                     nothing was changed. Name that one to allow both"
+                );
             }
             audit::note(&app, "allowed a suppressed address", "").await?;
             print("no longer suppressed; its subscriptions stay as they are\n")?;
+            if !refusing.is_empty() {
+                print(&format!(
+                    "`{others_of_it}`, a reader's spelling of the same mailbox, stays suppressed: name that one, too\n"
+                ))?;
+            }
         }
     }
     app.store.close().await;
@@ -148,10 +163,16 @@ async fn check(app: &App, address: &EmailAddress, json: bool) -> anyhow::Result<
     }
     print(&match found {
         Some((reason, at)) => {
-            let of = if other {
-                "another spelling of its mailbox is "
-            } else {
-                ""
+            let refusing = match other {
+                true => app.store.refusing(&address.mailbox()).await?,
+                false => Vec::new(),
+            };
+            let of = match (other, refusing.first()) {
+                (false, _) => String::new(),
+                (true, None) => "another spelling of its mailbox is ".to_owned(),
+                (true, Some(reader)) => {
+                    format!("another spelling of its mailbox, the reader `{reader}`, is ")
+                }
             };
             format!(
                 "{of}suppressed since {}: {}\n",

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::deliver::{self, setup};
 use crate::keyring::Keyring;
 use crate::lists;
+use crate::notice::failing::{ADVICE, failing};
 use crate::store::durability::Durability;
 use crate::store::{Store, StoreError};
 
@@ -56,6 +57,7 @@ pub(super) async fn look(desk: &Desk<'_>, out: &mut Findings) {
         owner(&store, keyring, out).await;
     }
     senders(desk, &store, out).await;
+    webhook(desk, &store, out).await;
     generation(desk, &store, out).await;
     store.close().await;
 }
@@ -111,6 +113,21 @@ async fn senders(desk: &Desk<'_>, store: &Store, out: &mut Findings) {
             amiss,
             "what differs between machines is said until it does not",
         );
+    }
+}
+
+/// Whether the webhook takes notices.
+async fn webhook(desk: &Desk<'_>, store: &Store, out: &mut Findings) {
+    match failing(store, desk.config).await {
+        Ok(Some(failing)) => out.warn("webhook", failing.says, ADVICE),
+        Ok(None) if desk.config.notify.webhook.is_some() => {
+            out.ok(
+                "webhook",
+                "the webhook took the last notice that it was asked about, if any",
+            );
+        }
+        // No tables yet: another check tells it.
+        Ok(None) | Err(_) => {}
     }
 }
 

@@ -21,6 +21,7 @@ use crate::http::listener::Client;
 use crate::http::prove;
 use crate::id::SubscriptionKey;
 use crate::store::former::Told;
+use crate::store::moves::Moved;
 use crate::store::signup::Confirmed;
 use crate::token::{Claim, sign};
 
@@ -33,12 +34,12 @@ pub async fn page(State(site): State<Arc<Public>>, Tail(token): Tail) -> Result<
             return moved_back(&site, subscription, &address, &token, done).await;
         }
         if let Some(wish) = prove::wished(&site, subscription).await? {
-            return prove::page(&site, &wish, &token);
+            return prove::page(&site, &wish, &token).await;
         }
         let (address, done) = waiting(&site, subscription).await?;
         return match done {
-            true => moved(&site, subscription, &address).await,
-            false => Ok(asked_to_move(&site, &address, &token, false)),
+            true => moved(&site, subscription, &address.masked()).await,
+            false => Ok(asked_to_move(&site, &address.masked(), &token, false)),
         };
     };
     let lists = site.app.store.asked_titles(subscription).await?;
@@ -65,7 +66,7 @@ pub async fn press(
     let store = &site.app.store;
     let now = site.app.clock.now();
     let Some(view) = store.subscription_view(claim.0).await? else {
-        return press_move(&site, claim.0, &token, form.get("answer")).await;
+        return press_move(&site, claim.0, &token, &form).await;
     };
     match form.get("answer") {
         "confirm" => {
@@ -110,8 +111,9 @@ async fn press_move(
     site: &Public,
     key: SubscriptionKey,
     token: &str,
-    answer: &str,
+    form: &Form,
 ) -> Result<Response, Fault> {
+    let answer = form.get("answer");
     let (store, now) = (&site.app.store, site.app.clock.now());
     if let Some((address, _)) = given_up(site, key).await? {
         if answer != "back" {
@@ -128,7 +130,7 @@ async fn press_move(
         };
     }
     if let Some(wish) = prove::wished(site, key).await? {
-        return prove::press(site, key, &wish, answer).await;
+        return prove::press(site, key, &wish, token, form).await;
     }
     let (address, done) = waiting(site, key).await?;
     let told = Told {
@@ -137,25 +139,28 @@ async fn press_move(
     };
     match answer {
         // It is theirs already, by this very link.
-        "not-me" if done => moved(site, key, &address).await,
-        "confirm" => match store.finish_move(key.0, &told, now).await? {
-            true => moved(site, key, &address).await,
-            false => Err(Fault::NotFound),
-        },
+        "not-me" if done => moved(site, key, &address.masked()).await,
+        "confirm" => {
+            let mailbox = site.app.keyring.address_hash(&address.mailbox());
+            match store.finish_move(key.0, &mailbox, &told, now).await? {
+                Moved::Hers { .. } => moved(site, key, &address.masked()).await,
+                Moved::Refused => Err(Fault::NotFound),
+            }
+        }
         "not-me" => {
             store.drop_move(key.0).await?;
-            Ok(asked_to_move(site, &address, token, true))
+            Ok(asked_to_move(site, &address.masked(), token, true))
         }
         _ => Err(Fault::Form),
     }
 }
 
-/// The address that was wished for under the key of a link, masked, and whether it is the reader's by now.
-async fn waiting(site: &Public, key: SubscriptionKey) -> Result<(String, bool), Fault> {
+/// The address that was wished for under the key of a link, and whether it is the reader's by now.
+async fn waiting(site: &Public, key: SubscriptionKey) -> Result<(EmailAddress, bool), Fault> {
     let wish = site.app.store.waiting_address(key.0).await?;
     let (address, done) = wish.ok_or(Fault::NotFound)?;
     let address = EmailAddress::parse(&address).map_err(|_| Fault::NotFound)?;
-    Ok((address.masked(), done))
+    Ok((address, done))
 }
 
 /// The address that was given up under the key of a link, and whether it is the reader's again.

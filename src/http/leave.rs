@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use minijinja::context;
 
+use crate::clock::Timestamp;
 use crate::event::Evidence;
 use crate::http::Public;
 use crate::http::evidence::gather_by_name;
@@ -68,7 +69,7 @@ async fn ask(site: &Public, subscription: SubscriptionKey, path: &str) -> Result
     let view = site.app.store.subscription_view(subscription).await?;
     let view = view.ok_or(Fault::NotFound)?;
     if view.status == Status::Unsubscribed {
-        return left(site, subscription, &view, path).await;
+        return left(site, subscription, &view, path, false).await;
     }
     let reasons =
         Reason::ALL.map(|reason| context! { name => reason.name(), words => reason.words() });
@@ -100,7 +101,7 @@ pub(super) async fn decide(
     } else {
         form.get("answer")
     };
-    if !matches!(answer, "leave" | "leave-all" | "return") {
+    if !is_of_leaving(answer) {
         let page = ask(site, subscription, path).await?;
         return Ok((StatusCode::BAD_REQUEST, page).into_response());
     }
@@ -109,18 +110,9 @@ pub(super) async fn decide(
     }
     let store = &site.app.store;
     let at = site.app.clock.now();
-    if answer == "return" {
-        // A copy that was forwarded holds this link too, so that it brings nobody back after a day.
-        let back = store.come_back(subscription, at.before(UNDO), at).await?;
-        let view = store.subscription_view(subscription).await?;
-        let view = view.ok_or(Fault::NotFound)?;
-        return match back || view.status.is_on() {
-            true => {
-                let values = context! { list => view.list_title, address => view.address };
-                Ok(site.pages.render("returned.html", values))
-            }
-            false => left(site, subscription, &view, path).await,
-        };
+    if matches!(answer, "return" | "return-all") {
+        let all = answer == "return-all";
+        return come_back(site, subscription, all, at, path).await;
     }
     let evidence = Evidence {
         one_click,
@@ -151,17 +143,54 @@ pub(super) async fn decide(
         false => store.subscription_view(subscription).await?,
     };
     match view {
-        Some(view) => left(site, subscription, &view, path).await,
+        Some(view) => left(site, subscription, &view, path, answer == "leave-all").await,
         None => Ok(gone(site)),
     }
 }
 
-/// "You have left", with the way back while it is open, and what she gets still.
+/// Whether a form's answer is one of this module's.
+pub(super) fn is_of_leaving(answer: &str) -> bool {
+    matches!(answer, "leave" | "leave-all" | "return" | "return-all")
+}
+
+/// The way back: of one list and what was left with it, or with `all` of what was left since.
+async fn come_back(
+    site: &Public,
+    subscription: SubscriptionKey,
+    all: bool,
+    at: Timestamp,
+    path: &str,
+) -> Result<Response, Fault> {
+    let store = &site.app.store;
+    // A copy that was forwarded holds this link too, so that it brings nobody back after a day.
+    let since = at.before(UNDO);
+    let back = store.come_back(subscription, since, all, at).await?;
+    let view = store.subscription_view(subscription).await?;
+    let view = view.ok_or(Fault::NotFound)?;
+    if !back && !view.status.is_on() {
+        return left(site, subscription, &view, path, all).await;
+    }
+    let titles = store.returned_titles(subscription).await?;
+    let values = context! { lists => named(&view, titles), address => view.address };
+    Ok(site.pages.render("returned.html", values))
+}
+
+/// Titles that a page may name: of the link's own list alone where it went to a mailbox that the reader gave up.
+fn named(view: &SubscriptionView, titles: Vec<String>) -> Vec<String> {
+    match titles.is_empty() || view.address.is_empty() {
+        true => vec![view.list_title.clone()],
+        false => titles,
+    }
+}
+
+/// "You have left", with the way back while it is open, and what she stays on. `all` of what she has left since is named
+/// to whoever has just left everything, and comes back with it.
 async fn left(
     site: &Public,
     subscription: SubscriptionKey,
     view: &SubscriptionView,
     path: &str,
+    all: bool,
 ) -> Result<Response, Fault> {
     let since = site.app.clock.now().before(UNDO);
     // What a reader gets who has moved is nothing for whoever has the mailbox that she gave up.
@@ -169,9 +198,15 @@ async fn left(
         true => site.app.store.other_titles(subscription).await?,
         false => Vec::new(),
     };
+    let ended = site
+        .app
+        .store
+        .ended_titles(subscription, since, all)
+        .await?;
     let values = context! {
         test => false,
-        list => &view.list_title,
+        lists => named(view, ended),
+        all,
         address => &view.address,
         undo => view.confirmed && view.left_at >= Some(since),
         reads => view.reads,
@@ -191,8 +226,8 @@ pub(super) fn test(site: &Public) -> Response {
 fn gone(site: &Public) -> Response {
     let nothing: [&str; 0] = [];
     let values = context! {
-        test => false, list => (), address => (), undo => false, reads => false, still => nothing, sure => false,
-        path => "",
+        test => false, lists => nothing, all => false, address => (), undo => false, reads => false,
+        still => nothing, sure => false, path => "",
     };
     site.pages.render("left.html", values)
 }

@@ -1,4 +1,5 @@
-//! The page behind the link that was mailed to a reader who asked for her data, or to be erased.
+//! The page behind the link that was mailed to a reader who asked for her data, or to be erased. With her data she sees
+//! what she said of herself, and changes it.
 //!
 //! Promises: asking gets the same answer whatever comes of it, and so tells nothing to whoever has the link of her page
 //! alone; looking at the page changes nothing; a link that is too old looks like one that never was.
@@ -13,13 +14,20 @@ use crate::address::EmailAddress;
 use crate::erasure;
 use crate::http::Public;
 use crate::http::fault::Fault;
+use crate::http::form::Form;
+use crate::http::subscribe::{form_fields, form_tags, shown_wrong};
 use crate::id::{SubscriberId, SubscriptionKey};
 use crate::import::export;
+use crate::signup::about::About;
+use crate::signup::offer::Wrong;
 use crate::store::proofs::{Act, Proven, Wish};
 
 /// How long a mailed link works since its mail went out, and until when another is not mailed: whoever asks again has
 /// one in her mailbox, or on its way there.
 const LIFE: Duration = Duration::from_secs(86_400);
+
+/// Characters of a field as the page shows it: as long as one may be, so that saving it shortens nothing.
+const FIELD_LIMIT: usize = 1_000;
 
 /// Asked for, and told in the same words whether or not a mail goes out.
 pub(super) const ASKED: &str = "This needs your mailbox, because the link of this page stands in every mail that you pass on: a mail with \
@@ -58,10 +66,42 @@ pub(super) async fn wished(site: &Public, key: SubscriptionKey) -> Result<Option
 }
 
 /// The page: what is asked, and its buttons.
-pub(super) fn page(site: &Public, wish: &Proven, token: &str) -> Result<Response, Fault> {
-    let address = EmailAddress::parse(&wish.address).map_err(|_| Fault::NotFound)?;
+pub(super) async fn page(site: &Public, wish: &Proven, token: &str) -> Result<Response, Fault> {
+    match wish.act {
+        Act::Export => {
+            let about = site.signups.about(wish.reader).await?;
+            data(site, wish, token, &about, None)
+        }
+        Act::Erase => {
+            let address = address(wish)?.masked();
+            let values = context! { address, erase => true, token, dropped => false };
+            Ok(site.pages.render("prove.html", values))
+        }
+    }
+}
+
+fn address(wish: &Proven) -> Result<EmailAddress, Fault> {
+    EmailAddress::parse(&wish.address).map_err(|_| Fault::NotFound)
+}
+
+fn data(
+    site: &Public,
+    wish: &Proven,
+    token: &str,
+    about: &About,
+    said: Option<Result<(), Wrong>>,
+) -> Result<Response, Fault> {
+    let saved = said == Some(Ok(()));
+    let wrong = said.and_then(Result::err);
     let values = context! {
-        address => address.masked(), erase => wish.act == Act::Erase, token, dropped => false,
+        address => address(wish)?.masked(),
+        saved,
+        wrong => shown_wrong(wrong),
+        fields => form_fields(&about.offer.fields, &about.values, FIELD_LIMIT),
+        tags => form_tags(&about.offer.tags, &about.tags),
+        erase => false,
+        token,
+        dropped => false,
     };
     Ok(site.pages.render("prove.html", values))
 }
@@ -71,10 +111,12 @@ pub(super) async fn press(
     site: &Public,
     key: SubscriptionKey,
     wish: &Proven,
-    answer: &str,
+    token: &str,
+    form: &Form,
 ) -> Result<Response, Fault> {
-    match (answer, wish.act) {
+    match (form.get("answer"), wish.act) {
         ("export", Act::Export) => give(site, wish.reader).await,
+        ("about", Act::Export) => say(site, wish, token, form).await,
         ("erase", Act::Erase) => {
             erasure::erase(&site.app, wish.reader).await?;
             Ok(site.pages.render("erased.html", context! {}))
@@ -88,6 +130,29 @@ pub(super) async fn press(
             ))
         }
         _ => Err(Fault::Form),
+    }
+}
+
+/// Takes what she says of herself. What is wrong changes nothing and stands there as it was typed.
+async fn say(site: &Public, wish: &Proven, token: &str, form: &Form) -> Result<Response, Fault> {
+    let values = form.named("field_");
+    let values: Vec<(String, String)> = values
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let tags: Vec<String> = form.all("tag").map(str::to_owned).collect();
+    let said = site.signups.say(wish.reader, &values, &tags).await?;
+    let about = site.signups.about(wish.reader).await?;
+    match said {
+        Ok(()) => data(site, wish, token, &about, Some(Ok(()))),
+        Err(mut wrong) => {
+            wrong.what.push_str(" Nothing was changed.");
+            let typed = About {
+                values,
+                tags,
+                ..about
+            };
+            data(site, wish, token, &typed, Some(Err(wrong)))
+        }
     }
 }
 

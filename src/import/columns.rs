@@ -76,6 +76,8 @@ pub struct Row {
     pub name: String,
     pub fields: Fields,
     pub standing: Standing,
+    /// How the file says that the mailbox stands under another spelling, where that is gone: left or blocked.
+    pub elsewhere: Standing,
     /// When the reader joined there.
     pub joined: Option<Timestamp>,
     /// When the reader left there.
@@ -93,6 +95,7 @@ impl Row {
             name: String::new(),
             fields: Fields::default(),
             standing: Standing::Joined,
+            elsewhere: Standing::Joined,
             joined: None,
             left: None,
             tags: Vec::new(),
@@ -115,17 +118,23 @@ impl Columns {
         let service = Service::of(&names);
         let mut columns = Finder::new(&names);
         let mut signs: Vec<(usize, Sign)> = Vec::new();
-        let aside = columns.said(map, NOTHING);
+        let mut aside = columns.said(map, NOTHING);
+        columns.pass_over(&aside);
         let said = columns.said(map, STANDING).into_iter();
         signs.extend(said.map(|column| (column, unread::sign(&names[column]))));
         signs.extend(columns.rejected_with().map(|column| (column, Sign::Word)));
         let email = columns.find("email", map, &service.email)?;
         let name = columns.find("name", map, &service.name_of)?;
         let (fields, inner) = columns.declared(table, service, map)?;
+        let nothing = columns.all(&service.nothing, false);
+        columns.pass_over(&nothing);
+        aside.extend(nothing);
         // A declared field of the author's may be called `status`, too; what a service says is read anyway.
         let twice = service.is_known();
         let status = columns.all(&service.status, twice).into_iter();
         signs.extend(status.map(|column| (column, Sign::Word)));
+        let hints = columns.all(&service.hints, false);
+        signs.extend(hints.iter().map(|&column| (column, Sign::Hint)));
         let joined = columns.all(&service.joined, twice);
         let mut left = columns.all(&service.left, twice);
         columns.signs(service, twice, &mut signs);
@@ -149,6 +158,7 @@ impl Columns {
         ignored.sort_unstable();
         let unsaid = |column: &&usize| !map.iter().any(|(name, _)| *name == names[**column]);
         let held = fields.iter().map(|(column, _)| column).filter(unsaid);
+        let held = held.chain(&hints);
         let says = |sign: &Sign| matches!(sign, Sign::Word | Sign::Wanted);
         let words = signs.iter().any(|(_, sign)| says(sign));
         let unread = unread::of(&names, &free, held, words);
@@ -228,7 +238,7 @@ impl Columns {
         }
         let address = EmailAddress::parse(bare(text(record, self.email)?));
         let address = address.map_err(|error| error.to_string())?;
-        let standing = self.standing_in(record)?;
+        let standing = self.standing_in(record).map_err(|(_, why)| why)?;
         let Particulars {
             name,
             fields,
@@ -244,11 +254,36 @@ impl Columns {
             name,
             fields,
             standing,
+            elsewhere: Standing::Joined,
             joined: time(record, &self.joined, here),
             left: time(record, &self.left, here),
             tags,
             unfit,
         })
+    }
+
+    /// Whose mailbox the row says to be gone, whoever has it: she left, complained or is kept out. A bounce is of the address
+    /// that bounced.
+    pub(super) fn gone(&self, record: &Record) -> Option<(EmailAddress, Standing)> {
+        if record.flaw.is_some() {
+            return None;
+        }
+        let standing = self.standing_in(record).ok()?;
+        if !standing.ends() || standing == Standing::Bounced {
+            return None;
+        }
+        let address = EmailAddress::parse(bare(text(record, self.email).ok()?)).ok()?;
+        Some((address, standing))
+    }
+
+    /// The column by whose word the row is refused: one that nobody knows.
+    pub(super) fn doubted(&self, record: &Record) -> Option<&str> {
+        let address = text(record, self.email).map(|cell| EmailAddress::parse(bare(cell)));
+        if record.flaw.is_some() || !matches!(address, Ok(Ok(_))) {
+            return None;
+        }
+        let (column, _) = self.standing_in(record).err()?;
+        Some(&self.header[column])
     }
 
     /// The first column that says when a reader joined and is filled, and what it holds.
@@ -261,8 +296,8 @@ impl Columns {
     }
 
     /// How the reader stands: the gravest that the file or a column says. A doubt is none where another column says
-    /// that she is gone.
-    fn standing_in(&self, record: &Record) -> Result<Standing, String> {
+    /// that she is gone; else its column is told, and why.
+    fn standing_in(&self, record: &Record) -> Result<Standing, (usize, String)> {
         let (mut standing, mut doubt) = (self.standing, None);
         for &(column, sign) in &self.signs {
             let read = text(record, column).and_then(|cell| {
@@ -276,11 +311,11 @@ impl Columns {
             });
             match read {
                 Ok(said) => standing = standing.max(said),
-                Err(why) => doubt = doubt.or(Some(why)),
+                Err(why) => doubt = doubt.or(Some((column, why))),
             }
         }
         match doubt {
-            Some(why) if !standing.ends() => Err(why),
+            Some(doubt) if !standing.ends() => Err(doubt),
             _ => Ok(standing),
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! Promises: a reader who left, or whose address is suppressed, is left alone; a confirmed subscription
 //! stays, unless the file says that its reader left or must not be mailed; a second import of the same file
-//! changes nothing. A mailbox has its left and its suppressed readers under each of its spellings. Every row is counted
-//! once.
+//! changes nothing. A mailbox has its left and its suppressed readers under each of its spellings, of whichever file: nobody
+//! new gets mail there, and whoever gets mail there already is still taken at the word that she left. Every row is
+//! counted once.
 
 use std::collections::BTreeMap;
 
@@ -66,6 +67,9 @@ pub struct Terms {
     pub status: Status,
     /// Whether pending subscriptions become confirmed.
     pub confirm: bool,
+    /// Whether who left under another spelling of her mailbox may come under this one: the author took her off, and says
+    /// that she agreed.
+    pub calls_back: bool,
     /// The import that vouches for them, if a consent is stated.
     pub voucher: Option<i64>,
     /// The import itself, with a consent or without.
@@ -114,10 +118,23 @@ impl<Keys: FnMut() -> i64> Decided<Keys> {
             self.bar(reason, row, wanted, known);
             return;
         }
-        // Who left under another spelling of her mailbox is not called back under this one.
-        if known.is_some_and(|known| known.left && known.subscription.is_none()) {
-            self.tally.unsubscribed += 1;
-            return;
+        let refused =
+            row.elsewhere.suppressed().is_some() || known.is_some_and(|known| known.refused);
+        let left = row.elsewhere == Standing::Left || known.is_some_and(|known| known.left);
+        let left = left && !self.terms.calls_back;
+        match known.and_then(|known| known.subscription.as_ref()) {
+            // Whoever is refused under another spelling of her mailbox is not mailed under this one from now on.
+            None if refused => {
+                self.tally.suppressed += 1;
+                return;
+            }
+            // Who left under another spelling is not called back under this one; that she left under this one, too, is
+            // noted.
+            None if left && row.standing != Standing::Left => {
+                self.tally.unsubscribed += 1;
+                return;
+            }
+            _ => {}
         }
         let Some((reader, name, fields)) = known.and_then(|known| known.reader.as_ref()) else {
             self.bring(row, wanted);
@@ -130,7 +147,7 @@ impl<Keys: FnMut() -> i64> Decided<Keys> {
                 let updated = self.describe(*reader, name, fields, row);
                 match held {
                     None => self.join(*reader, row),
-                    Some(held) => self.keep(held, row, updated),
+                    Some(held) => self.keep(held, row, refused, updated),
                 }
             }
         }
@@ -218,10 +235,10 @@ impl<Keys: FnMut() -> i64> Decided<Keys> {
         self.changes.subscriptions.push(new);
     }
 
-    /// She is on the list, here and there.
-    fn keep(&mut self, held: &Held, row: &Row, updated: bool) {
+    /// She is on the list, here and there; nobody is confirmed whose mailbox is `refused` under another spelling.
+    fn keep(&mut self, held: &Held, row: &Row, refused: bool, updated: bool) {
         let waits = held.status == Status::Pending && row.standing == Standing::Joined;
-        if waits && self.terms.confirm {
+        if waits && self.terms.confirm && !refused {
             self.changes.confirms.push(held.key);
             let joined = row.joined.filter(|joined| *joined < self.terms.at);
             let joined = joined.map(|at| (held.key, at));

@@ -27,7 +27,9 @@ impl Unsaid {
     /// `` `Email Marketing` is not read, and says `Unsubscribed` in line 3 ``, of each column.
     pub fn words(&self) -> String {
         let words = |doubt: &Doubt| {
-            let Doubt { column, cell, line } = doubt;
+            let Doubt {
+                column, cell, line, ..
+            } = doubt;
             format!("`{column}` is not read, and says `{cell}` in line {line}")
         };
         let told: Vec<String> = self.0.iter().take(TOLD).map(words).collect();
@@ -37,12 +39,16 @@ impl Unsaid {
         )
     }
 
+    /// Where another column tells how readers stand, this one mostly means something else: to take it for the same may
+    /// take all of them off.
     fn way(&self) -> String {
         let column = self.columns().next().unwrap_or_default();
-        format!(
-            "Say what it means: `--map \"{column}={STANDING}\"` if it says how readers stand there, and \
-             `--map \"{column}={NOTHING}\"` if it means something else"
-        )
+        let stands = format!("`--map \"{column}={STANDING}\"` if it says how readers stand there");
+        let nothing = format!("`--map \"{column}={NOTHING}\"` if it means something else");
+        match self.0.first().is_some_and(|doubt| doubt.told) {
+            true => format!("Say what it means: {nothing}, and {stands}, too"),
+            false => format!("Say what it means: {stands}, and {nothing}"),
+        }
     }
 }
 

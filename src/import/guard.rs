@@ -70,6 +70,7 @@ async fn weighed(app: &App, import: &Import, list: ListId, now: Timestamp) -> an
     let terms = Terms {
         status: import.status,
         confirm: false,
+        calls_back: false,
         voucher: None,
         import: None,
         at: now,

@@ -2,7 +2,7 @@
 //!
 //! Promises: rows of one address come once, whatever the file repeats, but for those that say more than that its
 //! reader joined: who left or is not to be mailed is so wherever the row stands. Memory does not grow with the file but
-//! for the fingerprints of the addresses seen; the same file, read in the same way, gives the same batches, so that an
+//! for the fingerprints of the addresses seen, and of the mailboxes that are gone; the same file, read in the same way, gives the same batches, so that an
 //! import that was broken off goes on behind those it took. Runs on a thread of its own.
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::import::columns::Row;
 use crate::import::columns::cut::Cut;
 use crate::import::columns::unread::{Doubt, Look};
 use crate::import::csv::stray::Flaw;
+use crate::import::gone::Gone;
 use crate::import::rejects::Rejects;
 use crate::import::seen::Seen;
 use crate::import::services::{self, Standing};
@@ -36,7 +37,7 @@ const SORTED: usize = 16 * BATCH;
 
 /// How files are read: moved when another row is taken, or rows are cut into other batches, so that an import that an
 /// older program began is not gone on with.
-const READING: u32 = 3;
+const READING: u32 = 4;
 
 /// Rows on their way to the store.
 #[derive(Default)]
@@ -66,14 +67,18 @@ pub(super) struct Parsed {
     pub(super) rejected: u64,
     pub(super) rejects: Vec<Reject>,
     pub(super) rejects_files: Vec<String>,
+    /// The columns by whose unknown words rows are rejected.
+    pub(super) doubted: Vec<String>,
 }
 
 /// An opened file whose headers are understood.
 pub(super) struct Parser {
     pub(super) source: Source,
+    /// Whom the file says to be gone; nobody before it was looked through.
+    pub(super) gone: Gone,
     rejects: Rejects,
     table: FieldTable,
-    keyring: Arc<Keyring>,
+    pub(super) keyring: Arc<Keyring>,
     here: Here,
 }
 
@@ -87,6 +92,7 @@ impl Parser {
     ) -> anyhow::Result<Parser> {
         Ok(Parser {
             source: Source::open(&import.file, &table, &import.map)?,
+            gone: Gone::nobody(),
             rejects: Rejects::new(&import.file, import.dry_run),
             table,
             keyring,
@@ -170,8 +176,9 @@ impl Parser {
                         Err(reason) => {
                             rejects.write(record, &reason)?;
                             parsed.reject(&table.name, record.line, rows, reason);
+                            parsed.doubted(table.columns.doubted(record));
                         }
-                        Ok(row) => {
+                        Ok(mut row) => {
                             if row.joined.is_none() && !row.standing.ends() {
                                 parsed.undated(table.columns.joined_cell(record));
                             }
@@ -181,6 +188,9 @@ impl Parser {
                             }
                             parsed.unfit(record.line, &row.unfit);
                             let wanted = wanted(keyring, &row);
+                            if !row.standing.ends() {
+                                row.elsewhere = self.gone.standing(&wanted);
+                            }
                             match seen.insert(&wanted.hash) || row.standing > Standing::Joined {
                                 true => outlet.waiting.push((row, wanted)),
                                 false => parsed.duplicates += 1,
@@ -244,6 +254,15 @@ impl Parsed {
         self.unfit += fields.len() as u64;
         if let Some(why) = fields.first().filter(|_| self.unfit_as.is_empty()) {
             self.unfit_as = format!("in line {line}, where {why}");
+        }
+    }
+
+    fn doubted(&mut self, column: Option<&str>) {
+        let Some(column) = column.map(str::to_owned) else {
+            return;
+        };
+        if !self.doubted.contains(&column) {
+            self.doubted.push(column);
         }
     }
 

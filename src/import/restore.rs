@@ -145,7 +145,8 @@ impl Lines<'_> {
 }
 
 /// Refuses a file whose readers gave up addresses at which readers here get mail: nobody but a person knows whether
-/// that is the same reader, as she stood before she moved.
+/// that is the same reader, as she stood before she moved. Whoever has such an address in the file as she has it here
+/// is none of them.
 async fn refuse_given_up(app: &App, file: &Path) -> anyhow::Result<()> {
     let name = file.display().to_string();
     let mut lines = Lines::new(File::open(file)?, &name);
@@ -155,6 +156,10 @@ async fn refuse_given_up(app: &App, file: &Path) -> anyhow::Result<()> {
             given_up.extend(reader.former.into_iter().map(|former| former.hash));
         }
     }
+    let owners = match given_up.is_empty() {
+        true => HashSet::new(),
+        false => owners(app, file, &given_up)?,
+    };
     let (mut mailed, mut after) = (Vec::new(), SubscriberId(0));
     while !given_up.is_empty() {
         let page = app.store.mailed_after(after, PAGE).await?;
@@ -163,7 +168,10 @@ async fn refuse_given_up(app: &App, file: &Path) -> anyhow::Result<()> {
         };
         after = *last;
         let each = page.into_iter();
-        let gone = each.filter(|(_, hash, _)| given_up.contains(&hex(hash)));
+        let gone = each.filter(|(id, hash, _)| {
+            let hash = hex(hash);
+            given_up.contains(&hash) && !owners.contains(&(hash, *id))
+        });
         mailed.extend(gone.map(|(_, _, address)| address));
     }
     let Some(first) = mailed.first() else {
@@ -178,6 +186,32 @@ async fn refuse_given_up(app: &App, file: &Path) -> anyhow::Result<()> {
          each off its lists (`pressrun subscribers remove`) or bar it (`pressrun suppressions add`), or erase its reader \
          if she is the same (`pressrun subscribers erase`)"
     );
+}
+
+/// Readers of the file who have one of these addresses there, by its hash: whoever took her move back, or came under an
+/// address that another one gave up.
+fn owners(
+    app: &App,
+    file: &Path,
+    given_up: &HashSet<String>,
+) -> anyhow::Result<HashSet<(String, SubscriberId)>> {
+    let name = file.display().to_string();
+    let mut lines = Lines::new(File::open(file)?, &name);
+    let mut owners = HashSet::new();
+    while let Some(line) = lines.next()? {
+        let Line::Reader(reader) = line else {
+            continue;
+        };
+        // One that is no address is told when its line is read in.
+        let Ok(address) = EmailAddress::parse(&reader.address) else {
+            continue;
+        };
+        let hash = hex(&app.keyring.address_hash(&address.canonical()));
+        if given_up.contains(&hash) {
+            owners.insert((hash, SubscriberId(reader.id)));
+        }
+    }
+    Ok(owners)
 }
 
 /// Whether this is a keyed hash of an address.

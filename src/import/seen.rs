@@ -1,4 +1,4 @@
-//! Which addresses a file has already named: a set of fingerprints that stays small for millions.
+//! Which addresses (or mailboxes) a file has already named: a set of fingerprints that stays small for millions.
 //!
 //! Promises: six octets a reader and a tenth more, so that ten million cost about 70 MB. Two addresses
 //! are taken for one only when 64 bits of a keyed hash agree: for ten million, once in 400,000 files.
@@ -22,9 +22,8 @@ impl Seen {
 
     /// Notes the address of this hash; false when it was noted before.
     pub fn insert(&mut self, hash: &[u8; 32]) -> bool {
-        let [a, b, rest @ ..] = hash;
-        let fingerprint: &[u8; 6] = rest.first_chunk().expect("30 octets are left");
-        let bucket = &mut self.buckets[usize::from(u16::from_be_bytes([*a, *b]))];
+        let (bucket, fingerprint) = place(hash);
+        let bucket = &mut self.buckets[bucket];
         match bucket.binary_search(fingerprint) {
             Ok(_) => false,
             Err(place) => {
@@ -36,6 +35,19 @@ impl Seen {
             }
         }
     }
+
+    /// Whether the address of this hash was noted.
+    pub fn holds(&self, hash: &[u8; 32]) -> bool {
+        let (bucket, fingerprint) = place(hash);
+        self.buckets[bucket].binary_search(fingerprint).is_ok()
+    }
+}
+
+/// The bucket of a hash, and what stands in it.
+fn place(hash: &[u8; 32]) -> (usize, &[u8; 6]) {
+    let [a, b, rest @ ..] = hash;
+    let fingerprint = rest.first_chunk().expect("30 octets are left");
+    (usize::from(u16::from_be_bytes([*a, *b])), fingerprint)
 }
 
 #[cfg(test)]
@@ -53,6 +65,8 @@ mod tests {
         };
         assert!((0..1000).all(|number| seen.insert(&hash(number))));
         assert!((0..1000).all(|number| !seen.insert(&hash(number))));
+        assert!((0..1000).all(|number| seen.holds(&hash(number))));
+        assert!(!seen.holds(&hash(1000)));
         let mut other = hash(1);
         other[0] = 8;
         assert!(seen.insert(&other));

@@ -76,6 +76,9 @@ pub struct Service {
     pub(super) last: Vec<String>,
     #[serde(default)]
     pub(super) status: Vec<String>,
+    /// Columns that speak of mail in some of their words only.
+    #[serde(default)]
+    pub(super) hints: Vec<String>,
     #[serde(default)]
     statuses: BTreeMap<Standing, Vec<String>>,
     #[serde(default)]
@@ -86,6 +89,9 @@ pub struct Service {
     pub(super) gone: BTreeMap<Standing, Vec<String>>,
     #[serde(default)]
     pub(super) wanted: Vec<String>,
+    /// Columns that say nothing of mail, whatever they are called.
+    #[serde(default)]
+    pub(super) nothing: Vec<String>,
     #[serde(default)]
     pub(super) tags: Vec<String>,
     #[serde(default)]
@@ -100,7 +106,7 @@ pub struct Service {
     pub(super) note: String,
 }
 
-/// What gives a column away that nobody reads: parts of folded words.
+/// What gives a column away that nobody reads: parts of folded names and cells, or whole words of a name.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Doubts {
@@ -108,8 +114,16 @@ pub(super) struct Doubts {
     pub(super) cells: Vec<String>,
     /// In a header: the column is filled for those who get none.
     pub(super) gone: BTreeMap<Standing, Vec<String>>,
+    /// Words of a header: the same, where no other column tells how readers stand.
+    pub(super) perhaps: Vec<String>,
     /// In a header: a no in it is one to mail.
     pub(super) wanted: Vec<String>,
+    /// Words of a header: a no in it is one to mail.
+    pub(super) wanted_words: Vec<String>,
+    /// Words of a header: it counts something, and a no in it is none to mail.
+    pub(super) counted: Vec<String>,
+    /// What words of a header begin with: it speaks of something else than mail, unless it names mail, too.
+    pub(super) other: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -180,6 +194,26 @@ pub(super) fn folded(text: &str) -> String {
     letters.flat_map(char::to_lowercase).collect()
 }
 
+/// The words of a header, folded: `smsOptIn` and `SMS opt-in` are three.
+pub(super) fn words(header: &str) -> Vec<String> {
+    let letters: Vec<char> = header.chars().collect();
+    let mut words = vec![String::new()];
+    for (place, &letter) in letters.iter().enumerate() {
+        let before = place.checked_sub(1).map(|before| letters[before]);
+        let is_lower = |letter: Option<char>| letter.is_some_and(char::is_lowercase);
+        let behind = letters.get(place + 1).copied();
+        let begins = letter.is_uppercase() && (is_lower(before) || is_lower(behind));
+        if begins || !letter.is_alphanumeric() {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut() {
+            word.push_str(&folded(letter.encode_utf8(&mut [0; 4])));
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
 pub(super) fn doubts() -> &'static Doubts {
     &table().doubts
 }
@@ -206,6 +240,8 @@ fn fold(mut service: Service) -> Service {
         &mut service.first,
         &mut service.last,
         &mut service.status,
+        &mut service.hints,
+        &mut service.nothing,
         &mut service.joined,
         &mut service.left,
         &mut service.wanted,
@@ -320,6 +356,23 @@ mod tests {
             assert_eq!(words.len(), all, "{}", service.name);
         }
         assert!(services().last().is_some_and(|last| !last.is_known()));
+    }
+
+    #[test]
+    fn a_header_has_the_words_that_a_reader_sees_in_it() {
+        for (header, expected) in [
+            ("SMS opt-in", &["sms", "opt", "in"][..]),
+            ("smsOptIn", &["sms", "opt", "in"]),
+            ("SMSOptIn", &["sms", "opt", "in"]),
+            ("OPTIN_TIME", &["optin", "time"]),
+            (
+                "Subscription source (paid)",
+                &["subscription", "source", "paid"],
+            ),
+            (" ", &[]),
+        ] {
+            assert_eq!(super::words(header), expected, "{header}");
+        }
     }
 
     #[test]

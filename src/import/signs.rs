@@ -10,6 +10,8 @@ use crate::import::services::{Service, Standing, folded};
 pub(super) enum Sign {
     /// By a word for how the reader stands.
     Word,
+    /// By a word for how the reader stands, or by one for something else.
+    Hint,
     /// By a time or a yes, if that is how the reader stands.
     Gone(Standing),
     /// By a no, if the reader has left.
@@ -19,8 +21,12 @@ pub(super) enum Sign {
 /// How the times begin that mean none.
 const NEVER: [&str; 3] = ["0000-00-00", "0001-01-01", "1970-01-01"];
 /// What programs and people write for yes, for no and for nothing.
-const YES: [&str; 6] = ["true", "yes", "y", "t", "on", "x"];
-const NO: [&str; 6] = ["false", "no", "n", "f", "off", "never"];
+const YES: [&str; 12] = [
+    "true", "yes", "y", "t", "on", "x", "ja", "oui", "si", "sí", "sim", "sì",
+];
+const NO: [&str; 13] = [
+    "false", "no", "n", "f", "off", "never", "nein", "non", "não", "nao", "nee", "nej", "nei",
+];
 const NONE: [&str; 6] = ["null", "none", "nil", "nan", "na", "nat"];
 
 impl Sign {
@@ -29,6 +35,7 @@ impl Sign {
         let (yes, no) = match self {
             Sign::Word if is_blank(cell) => return Some(Standing::Joined),
             Sign::Word => return service.standing(cell),
+            Sign::Hint => return Some(service.standing(cell).unwrap_or(Standing::Joined)),
             Sign::Gone(standing) => (standing, Standing::Joined),
             // A table may say its noes by saying nothing.
             Sign::Wanted if is_blank(cell) => return None,
@@ -137,6 +144,9 @@ mod tests {
             ("false", Some(Standing::Left)),
             ("0", Some(Standing::Left)),
             ("never", Some(Standing::Left)),
+            ("nein", Some(Standing::Left)),
+            ("Não", Some(Standing::Left)),
+            ("ja", Some(Standing::Joined)),
             ("pending", Some(Standing::Pending)),
             ("", None),
             ("-", None),

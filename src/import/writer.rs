@@ -13,6 +13,7 @@ use crate::id::ListId;
 use crate::import::columns::Row;
 use crate::import::decide::{Tally, Terms, decide};
 use crate::import::parse::{Batch, Parsed, Parser};
+use crate::import::services::Standing;
 use crate::import::{Import, Progress, Summary};
 use crate::store::import::{Known, Origin, Step, Wanted};
 
@@ -82,6 +83,7 @@ impl Writer<'_> {
         let terms = Terms {
             status: self.import.status,
             confirm: self.import.confirm,
+            calls_back: false,
             voucher: self.origin.import.filter(|_| stated),
             import: self.origin.import,
             at: self.origin.at,
@@ -118,8 +120,10 @@ pub(super) async fn write(
     wary: &mut u32,
     step: impl Fn(Tally) -> Option<Step>,
 ) -> anyhow::Result<Tally> {
-    // Whoever is to be barred or has left there may be a reader here.
-    let plain = rows.iter().all(|row| row.standing.suppressed().is_none());
+    // Whoever is to be barred may be a reader here, and so may who is gone under another spelling.
+    let plain =
+        |row: &Row| row.standing.suppressed().is_none() && row.elsewhere == Standing::Joined;
+    let plain = rows.iter().all(plain);
     let mut blind = *wary == 0 && plain;
     for _ in 0..TRIES {
         let mut tally = Ok(Tally::default());
@@ -131,6 +135,10 @@ pub(super) async fn write(
                 return None;
             }
             met = known.len();
+            // The mailbox is known under another spelling: under this one it may be a reader's.
+            if blind && met > 0 {
+                return None;
+            }
             let (mut changes, counted) = decide(rows, wanted, known, terms, || keys.next());
             changes.step = step(counted);
             tally = Ok(counted);

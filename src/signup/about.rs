@@ -1,10 +1,11 @@
-//! What a reader says of herself on her page: the form's fields and tags, seen, changed and taken back.
+//! What a reader says of herself: the subscribe form's fields and tags, seen, changed and taken back.
 //!
-//! Promises: what the form asks is all that is shown and changed, and of the same kinds; what is emptied is forgotten.
+//! Promises: what the form asks is all that is shown and changed, and of the same kinds; what is emptied is forgotten,
+//! but no field that every reader has. Leaves to the pages who may see it.
 
-use crate::id::SubscriptionKey;
+use crate::id::SubscriberId;
 use crate::signup::Signups;
-use crate::signup::offer::Offer;
+use crate::signup::offer::{Offer, Wrong};
 use crate::store::about::Saying;
 
 /// The form's questions, and her answers as they are typed.
@@ -17,13 +18,19 @@ pub struct About {
 }
 
 impl Signups {
-    /// What the reader behind `key` has said so far.
-    pub async fn about(&self, key: SubscriptionKey) -> anyhow::Result<About> {
+    /// Whether there is anything that she is asked.
+    pub fn asks(&self) -> bool {
         let offer = self.asked.offer_of_herself();
-        if offer.fields.is_empty() && offer.tags.is_empty() {
+        !offer.fields.is_empty() || !offer.tags.is_empty()
+    }
+
+    /// What a reader has said so far.
+    pub async fn about(&self, reader: SubscriberId) -> anyhow::Result<About> {
+        let offer = self.asked.offer_of_herself();
+        if !self.asks() {
             return Ok(About::default());
         }
-        let Some(said) = self.app.store.said(key).await? else {
+        let Some(said) = self.app.store.said(reader).await? else {
             return Ok(About::default());
         };
         Ok(About {
@@ -36,22 +43,26 @@ impl Signups {
     /// Takes new answers, all of them at once: what is missing is taken back. The inner error says what to look at.
     pub async fn say(
         &self,
-        key: SubscriptionKey,
+        reader: SubscriberId,
         values: &[(String, String)],
         tags: &[String],
-    ) -> anyhow::Result<Result<(), String>> {
-        let typed = match self.asked.answers(values, tags) {
+    ) -> anyhow::Result<Result<(), Wrong>> {
+        let typed = match self.asked.of_herself(values, tags) {
             Ok(typed) => typed,
-            Err(what) => return Ok(Err(what)),
+            Err(wrong) => return Ok(Err(wrong)),
         };
+        let unticked = self.asked.unticked(values);
+        let mut asked = self.asked.declared();
+        asked.retain(|name| !unticked.contains(name));
         let saying = Saying {
             name: self.asked.asks_name().then_some(typed.name.as_str()),
             fields: &typed.fields,
-            asked: &self.asked.declared(),
+            asked: &asked,
+            unticked: &unticked,
             tags: &typed.tags,
             offered: &self.app.config.signup.tags,
         };
-        self.app.store.say(key, &saying).await?;
+        self.app.store.say(reader, &saying).await?;
         Ok(Ok(()))
     }
 }

@@ -1,7 +1,7 @@
 //! What the subscribe form asks besides the address: which lists, and fields and tags of the author's choice.
 //!
 //! Promises: only lists that the configuration offers, only fields and tags it names, only values of their kind. All of it
-//! is optional but a list, and none of it depends on who asks.
+//! is optional but a list, and none of it depends on who asks. A reader's own page empties no field that is required.
 
 use crate::app::App;
 use crate::id::ListId;
@@ -44,6 +44,8 @@ pub struct AskedField {
     /// What people read: `first_name` is `First name`.
     pub label: String,
     pub kind: FieldKind,
+    /// It is not to be left empty.
+    pub required: bool,
 }
 
 /// A tag that may be chosen.
@@ -62,6 +64,24 @@ pub(super) struct Typed {
     pub(super) fields: String,
     pub(super) lists: Vec<ListId>,
     pub(super) tags: Vec<String>,
+}
+
+/// An answer that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// What it is called in the form.
+    pub field: String,
+    /// What to do.
+    pub what: String,
+}
+
+impl Wrong {
+    fn of_lists(what: &str) -> Wrong {
+        Wrong {
+            field: "list".to_owned(),
+            what: what.to_owned(),
+        }
+    }
 }
 
 impl Asked {
@@ -91,6 +111,7 @@ impl Asked {
                     name: name.clone(),
                     label: label(name),
                     kind,
+                    required: false,
                 }),
                 None => tracing::warn!(
                     field = name,
@@ -123,19 +144,18 @@ impl Asked {
     }
 
     /// Reads the answers; the error says what to do.
-    pub(super) fn read(&self, offer: &Offer, form: &Submission) -> Result<Typed, String> {
+    pub(super) fn read(&self, offer: &Offer, form: &Submission) -> Result<Typed, Wrong> {
         let chosen = |list: &&OfferedList| form.lists.contains(&list.slug);
         let mut lists: Vec<ListId> = offer.lists.iter().filter(chosen).map(|l| l.id).collect();
         if lists.is_empty() {
             if offer.lists.len() > 1 && form.asked_lists {
-                return Err("Please choose at least one of the lists.".to_owned());
+                return Err(Wrong::of_lists("Please choose at least one of the lists."));
             }
             // One that names what is not offered any more must not come to another list in silence.
             if !form.lists.is_empty() {
-                return Err(
-                    "The list that this form is for is not offered any more. Press the button once more for what is."
-                        .to_owned(),
-                );
+                return Err(Wrong::of_lists(
+                    "The list that this form is for is not offered any more. Press the button once more for what is.",
+                ));
             }
             // A form that did not ask means the publication's own list, which is offered first.
             lists.extend(offer.lists.first().map(|list| list.id));
@@ -147,10 +167,47 @@ impl Asked {
 
     /// The questions that a reader's page asks, too.
     pub(super) fn offer_of_herself(&self) -> Offer {
+        let field = |asked: &AskedField| AskedField {
+            required: self.table.required(&asked.name),
+            ..asked.clone()
+        };
         Offer {
             lists: Vec::new(),
-            fields: self.fields.clone(),
+            fields: self.fields.iter().map(field).collect(),
             tags: self.tags.clone(),
+        }
+    }
+
+    /// Boxes that were left without a tick: a browser sends none of them.
+    pub(super) fn unticked(&self, values: &[(String, String)]) -> Vec<String> {
+        let boxes = self.fields.iter().filter(|asked| {
+            asked.kind == FieldKind::Bool && !values.iter().any(|(name, _)| *name == asked.name)
+        });
+        boxes.map(|asked| asked.name.clone()).collect()
+    }
+
+    /// As [`Asked::answers`], of a reader: what no reader may lack is not to be left empty.
+    pub(super) fn of_herself(
+        &self,
+        values: &[(String, String)],
+        tags: &[String],
+    ) -> Result<Typed, Wrong> {
+        let mut values = values.to_vec();
+        let unticked = self.unticked(&values).into_iter();
+        let known = unticked.filter(|name| self.table.required(name));
+        values.extend(known.map(|name| (name, "false".to_owned())));
+        let typed = self.answers(&values, tags)?;
+        let fields = Fields::from_json(&typed.fields);
+        let empty = self
+            .fields
+            .iter()
+            .find(|asked| self.table.required(&asked.name) && !fields.0.contains_key(&asked.name));
+        match empty {
+            Some(AskedField { name, label, .. }) => Err(Wrong {
+                field: format!("field_{name}"),
+                what: format!("Please fill in “{label}”."),
+            }),
+            None => Ok(typed),
         }
     }
 
@@ -185,7 +242,7 @@ impl Asked {
         &self,
         values: &[(String, String)],
         tags: &[String],
-    ) -> Result<Typed, String> {
+    ) -> Result<Typed, Wrong> {
         let mut name = String::new();
         let mut fields = Fields::default();
         for asked in &self.fields {
@@ -205,7 +262,10 @@ impl Asked {
                 Err(_) => {
                     let AskedField { label, kind, .. } = asked;
                     let kind = kind.to_string().replace('`', "");
-                    return Err(format!("Please look at “{label}” again: it takes {kind}."));
+                    return Err(Wrong {
+                        field: format!("field_{}", asked.name),
+                        what: format!("Please look at “{label}” again: it takes {kind}."),
+                    });
                 }
             }
         }

@@ -37,7 +37,7 @@ pub enum Opens {
 }
 
 /// Keeps and tells the address that a reader has just given up, inside the transaction that gave her the other one:
-/// `give_up!(conn, subscriber, address, hash, told, at)`. One that is not to be mailed is told nothing.
+/// `give_up!(conn, subscriber, address, hash, told, at)`. One that is not to be mailed is told nothing; gives whether it is.
 macro_rules! give_up {
     ($conn:expr, $subscriber:expr, $address:expr, $hash:expr, $told:expr, $at:expr) => {{
         sqlx::query(
@@ -81,6 +81,7 @@ macro_rules! give_up {
             &mail,
             $at.0
         );
+        barred == 0
     }};
 }
 pub(crate) use give_up;

@@ -29,7 +29,11 @@ pub struct Known {
     pub reader: Option<(SubscriberId, String, Fields)>,
     /// The reader's subscription to the list, if there is one.
     pub subscription: Option<Held>,
+    /// Nothing is mailed to this address.
     pub suppressed: bool,
+    /// Nobody new is mailed at this mailbox: it is refused, perhaps under another spelling, and a reader who has the
+    /// address at hand may get mail all the same.
+    pub refused: bool,
     /// The reader's address stands under a hash of another keyring: nothing is known of its suppression.
     pub foreign: bool,
     /// The address is one that the reader gave up for another.
@@ -46,6 +50,7 @@ impl Known {
             reader: None,
             subscription: None,
             suppressed: false,
+            refused: false,
             foreign: false,
             former: false,
             left: false,

@@ -144,16 +144,22 @@ const LEAVE: &str = "
     where key = $1 and status <> 'unsubscribed'
     returning list_id, subscriber_id";
 
-/// What ended together with one subscription, not before `$2`; nobody who never confirmed is brought back. It goes on
-/// as if it had never ended: she joined when she joined, and what rested until a day rests until then. Only the
-/// list's journal keeps that she was away.
+/// What ended together with one subscription, not before `$2`, and with `$4` what she has left since; nobody who never
+/// confirmed is brought back. It goes on as if it had never ended: she joined when she joined, and what rested until a
+/// day rests until then. Only the list's journal keeps that she was away.
 const RETURN: &str = "
     update subscriptions
     set status = case when paused_until > $3 then 'paused' else 'confirmed' end, left_at = null,
         returned_at = $3, paused_until = case when paused_until > $3 then paused_until end
     where subscriber_id = (select n.subscriber_id from subscriptions n where n.key = $1)
       and status = 'unsubscribed' and confirmed_at is not null and left_at >= $2
-      and left_at = (select n.left_at from subscriptions n where n.key = $1)
+      and (
+          left_at = (select n.left_at from subscriptions n where n.key = $1)
+          or (
+              cast($4 as bigint) = 1 and left_why is null
+              and left_at > (select n.left_at from subscriptions n where n.key = $1)
+          )
+      )
       and not exists (
           select 1 from suppressions x join subscribers s on s.hash = x.hash
           where s.id = subscriptions.subscriber_id
@@ -235,21 +241,24 @@ impl Store {
         })
     }
 
-    /// Takes a leaving back, and that of the lists left in the same moment, unless it was before `since`
-    /// or the address is suppressed. Noted as a consent; no run has lost her by it. True if the reader is back by this call.
+    /// Takes a leaving back, and that of the lists left in the same moment, with `all` of those left after it, too, unless
+    /// it was before `since` or the address is suppressed. Noted as a consent; no run has lost her by it. True if the
+    /// reader is back by this call.
     pub async fn come_back(
         &self,
         key: SubscriptionKey,
         since: Timestamp,
+        all: bool,
         at: Timestamp,
     ) -> Result<bool> {
-        again!(self.try_come_back(key, since, at).await)
+        again!(self.try_come_back(key, since, all, at).await)
     }
 
     async fn try_come_back(
         &self,
         key: SubscriptionKey,
         since: Timestamp,
+        all: bool,
         at: Timestamp,
     ) -> Result<bool> {
         transact!(self, conn => {
@@ -262,6 +271,7 @@ impl Store {
                 .bind(key.0)
                 .bind(since.0)
                 .bind(at.0)
+                .bind(i64::from(all))
                 .fetch_all(&mut *conn)
                 .await?;
             for &(list, subscriber) in &back {

@@ -1,14 +1,13 @@
-//! Another address for a reader: wished for behind her link, and hers once the new one says so, or given her by the author
-//! whom she asked.
+//! Another address for a reader: wished for behind her link, and hers once the new one says so.
 //!
-//! Promises: by a reader's page an address is changed only by a link that went to the new one; asking for one says nothing about who has
-//! it, nor whether it was mailed lately; what came of no wish is forgotten with its link; the address that was given up
-//! is told, and its links open her page no more. Leaves what is kept of that one to `former`.
+//! Promises: by a reader's page an address is changed only by a link that went to the new one; asking for one says
+//! nothing about who has it, nor whether it was mailed lately; a mailbox that is refused is moved to under no spelling;
+//! what came of no wish is forgotten with its link; the address that was given up is told, and its links open her page no
+//! more. Leaves what is kept of that one to `former`, and what the author gives her to `amend`.
 
 use crate::clock::{HOUR, Timestamp};
 use crate::id::{SubscriberId, SubscriptionKey};
-use crate::store::consents::note_consent;
-use crate::store::former::{CLEAR_FORMER, RENEW_LINKS, Told, give_up};
+use crate::store::former::{CLEAR_FORMER, Told};
 use crate::store::leave::hold_address;
 use crate::store::pressure::{MONTHLY, confirms_lately, log_confirm, note_signup};
 use crate::store::system_mail::{NewSystemMail, enqueue_system_mail};
@@ -24,6 +23,8 @@ pub struct Move<'a> {
     pub address: &'a str,
     pub canonical: &'a str,
     pub hash: [u8; 32],
+    /// Keyed hash of its mailbox: the name under which each spelling of it may be suppressed.
+    pub mailbox: [u8; 32],
     /// Keyed hash of the folded address: what the limit counts by.
     pub limit: [u8; 32],
     /// An address or a reader mailed after this is not mailed again.
@@ -34,16 +35,16 @@ pub struct Move<'a> {
     pub at: Timestamp,
 }
 
-/// Another address that the author gives a reader.
-#[derive(Clone, Copy, Debug)]
-pub struct Placed<'a> {
-    pub reader: SubscriberId,
-    /// Random.
-    pub key: i64,
-    pub address: &'a str,
-    pub canonical: &'a str,
-    pub hash: [u8; 32],
-    pub at: Timestamp,
+/// What became of a wish for another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// It is hers.
+    Hers {
+        /// A mail tells the one before, by this call.
+        told: bool,
+    },
+    /// The wish is gone, or the address has been suppressed or taken by someone meanwhile.
+    Refused,
 }
 
 /// Mails to addresses that were wished for by links that work no more: nobody needs the addresses, and no erasure
@@ -83,6 +84,87 @@ const MAY_MOVE: &str = "
           select 1 from suppressions x where x.hash = s.hash and x.reason <> 'bounced'
       )";
 
+/// Gives a reader the address of her wish: its key, and the keyed hash of the mailbox.
+pub(crate) const MOVE: &str = "
+    update subscribers
+    set address = c.address, canonical = c.canonical, hash = c.hash
+    from address_changes c
+    where c.key = $1 and subscribers.id = c.subscriber_id
+      and subscribers.canonical <> c.canonical
+      and not exists (select 1 from suppressions x where x.hash = c.hash)
+      and not exists (select 1 from suppressions x where x.hash = $2 and x.reason <> 'bounced')
+      and not exists (select 1 from suppressions x where x.mailbox = $2 and x.reason <> 'bounced')
+      and not exists (
+          select 1 from suppressions x
+          where x.hash = subscribers.hash and x.reason <> 'bounced'
+      )
+    returning id";
+
+/// Gives a reader the address that was wished for, and gives what became of it, inside a transaction:
+/// `finish_move!(self, conn, key, mailbox, told, at)`.
+macro_rules! finish_move {
+    ($store:expr, $conn:expr, $key:expr, $mailbox:expr, $told:expr, $at:expr) => {{
+        // The write takes the reader's row, so that it is the address she gives up that is read.
+        let former: Option<(String, Vec<u8>)> = sqlx::query_as(
+            "update subscribers set hash = hash
+             where id = (select subscriber_id from address_changes where key = $1)
+             returning address, hash",
+        )
+        .bind($key)
+        .fetch_optional(&mut *$conn)
+        .await?;
+        // The wish stays until its link is too old: whoever presses twice is told the same twice.
+        let moved: Option<i64> = sqlx::query_scalar($crate::store::moves::MOVE)
+            .bind($key)
+            .bind(&$mailbox[..])
+            .fetch_optional(&mut *$conn)
+            .await?;
+        match moved {
+            Some(subscriber) => {
+                $crate::store::consents::note_consent!($conn, subscriber, 0_i64, "address", $at);
+                // Invariant: whoever has the mailbox that she gave up does not open her page.
+                sqlx::query($crate::store::former::RENEW_LINKS)
+                    .bind(subscriber)
+                    .bind($told.key)
+                    .execute(&mut *$conn)
+                    .await?;
+                let mut told = false;
+                if let Some((address, hash)) = &former {
+                    $crate::store::leave::hold_address!($store, $conn, hash);
+                    told = $crate::store::former::give_up!(
+                        $conn, subscriber, address, hash, $told, $at
+                    );
+                }
+                // What came back of her old address, a probe among it, says nothing of the new one.
+                sqlx::query(
+                    "update probes set asked_at = $2, decided_at = $2, verdict = 'kept'
+                     where subscriber_id = $1",
+                )
+                .bind(subscriber)
+                .bind($at.0)
+                .execute(&mut *$conn)
+                .await?;
+                $crate::store::moves::Moved::Hers { told }
+            }
+            None => {
+                let before: Option<i64> = sqlx::query_scalar(
+                    "select s.id from address_changes c
+                     join subscribers s on s.id = c.subscriber_id and s.canonical = c.canonical
+                     where c.key = $1",
+                )
+                .bind($key)
+                .fetch_optional(&mut *$conn)
+                .await?;
+                match before {
+                    Some(_) => $crate::store::moves::Moved::Hers { told: false },
+                    None => $crate::store::moves::Moved::Refused,
+                }
+            }
+        }
+    }};
+}
+pub(crate) use finish_move;
+
 /// Wishes whose mails went out long ago, or never will.
 const FORGET_PROOFS: &str = "
     delete from proofs
@@ -114,12 +196,15 @@ impl Store {
             let unwanted: i64 = sqlx::query_scalar(
                 "select (select count(*) from subscribers where canonical = $1)
                       + (select count(*) from suppressions where hash = $2)
+                      + (select count(*) from suppressions where hash = $5 and reason <> 'bounced')
+                      + (select count(*) from suppressions where mailbox = $5 and reason <> 'bounced')
                       + (select count(*) from confirm_hours where hour = $3 and mails >= $4)",
             )
             .bind(wish.canonical)
             .bind(&wish.hash[..])
             .bind(hour)
             .bind(i64::from(wish.per_hour))
+            .bind(&wish.mailbox[..])
             .fetch_one(&mut *conn)
             .await?;
             let noted = note_signup!(
@@ -174,28 +259,6 @@ impl Store {
         })
     }
 
-    /// Notes an address that the author gives a reader, as if she had wished for it, and mails nobody;
-    /// [`Store::finish_move`] makes it hers. What she wished for herself is forgotten.
-    pub async fn place_move(&self, placed: &Placed<'_>) -> Result<()> {
-        transact!(self, conn => {
-            sqlx::query(
-                "insert into address_changes (key, subscriber_id, address, canonical, hash, at)
-                 values ($1, $2, $3, $4, $5, $6)
-                 on conflict (subscriber_id) do update
-                 set key = excluded.key, address = excluded.address, canonical = excluded.canonical,
-                     hash = excluded.hash, at = excluded.at",
-            )
-            .bind(placed.key)
-            .bind(placed.reader.0)
-            .bind(placed.address)
-            .bind(placed.canonical)
-            .bind(&placed.hash[..])
-            .bind(placed.at.0)
-            .execute(conn)
-            .await?;
-        })
-    }
-
     /// The address that was wished for under `key`, and whether it is the reader's by now.
     pub async fn waiting_address(&self, key: i64) -> Result<Option<(String, bool)>> {
         read!(self, conn => {
@@ -211,78 +274,30 @@ impl Store {
         })
     }
 
-    /// Gives the reader her new address; doing it again is fine. False when the wish is gone, or the address has been
-    /// suppressed or taken by someone meanwhile.
-    pub async fn finish_move(&self, key: i64, told: &Told<'_>, at: Timestamp) -> Result<bool> {
-        let done = again!(self.try_finish_move(key, told, at).await);
+    /// Gives the reader her new address, whose mailbox has the keyed hash `mailbox`; doing it again is fine.
+    pub async fn finish_move(
+        &self,
+        key: i64,
+        mailbox: &[u8; 32],
+        told: &Told<'_>,
+        at: Timestamp,
+    ) -> Result<Moved> {
+        let done = again!(self.try_finish_move(key, mailbox, told, at).await);
         match done {
             // Somebody else came under this address since.
-            Err(error) if error.is_duplicate() => Ok(false),
+            Err(error) if error.is_duplicate() => Ok(Moved::Refused),
             done => done,
         }
     }
 
-    async fn try_finish_move(&self, key: i64, told: &Told<'_>, at: Timestamp) -> Result<bool> {
-        transact!(self, conn => {
-            // The write takes the reader's row, so that it is the address she gives up that is read.
-            let former: Option<(String, Vec<u8>)> = sqlx::query_as(
-                "update subscribers set hash = hash
-                 where id = (select subscriber_id from address_changes where key = $1)
-                 returning address, hash",
-            )
-            .bind(key)
-            .fetch_optional(&mut *conn)
-            .await?;
-            // The wish stays until its link is too old: whoever presses twice is told the same twice.
-            let moved: Option<i64> = sqlx::query_scalar(
-                "update subscribers
-                 set address = c.address, canonical = c.canonical, hash = c.hash
-                 from address_changes c
-                 where c.key = $1 and subscribers.id = c.subscriber_id
-                   and subscribers.canonical <> c.canonical
-                   and not exists (select 1 from suppressions x where x.hash = c.hash)
-                   and not exists (
-                       select 1 from suppressions x
-                       where x.hash = subscribers.hash and x.reason <> 'bounced'
-                   )
-                 returning id",
-            )
-            .bind(key)
-            .fetch_optional(&mut *conn)
-            .await?;
-            match moved {
-                Some(subscriber) => {
-                    note_consent!(conn, subscriber, 0_i64, "address", at);
-                    // Invariant: whoever has the mailbox that she gave up does not open her page.
-                    sqlx::query(RENEW_LINKS).bind(subscriber).bind(told.key).execute(&mut *conn).await?;
-                    if let Some((address, hash)) = &former {
-                        hold_address!(self, conn, hash);
-                        give_up!(conn, subscriber, address, hash, told, at);
-                    }
-                    // What came back of her old address, a probe among it, says nothing of the new one.
-                    sqlx::query(
-                        "update probes set asked_at = $2, decided_at = $2, verdict = 'kept'
-                         where subscriber_id = $1",
-                    )
-                    .bind(subscriber)
-                    .bind(at.0)
-                    .execute(&mut *conn)
-                    .await?;
-                    true
-                }
-                None => {
-                    let before: Option<i64> = sqlx::query_scalar(
-                        "select s.id from address_changes c
-                         join subscribers s on s.id = c.subscriber_id and s.canonical = c.canonical
-                         where c.key = $1",
-                    )
-                    .bind(key)
-                    .fetch_optional(&mut *conn)
-                    .await?;
-                    before.is_some()
-                }
-            }
-        })
+    async fn try_finish_move(
+        &self,
+        key: i64,
+        mailbox: &[u8; 32],
+        told: &Told<'_>,
+        at: Timestamp,
+    ) -> Result<Moved> {
+        transact!(self, conn => finish_move!(self, conn, key, mailbox, told, at))
     }
 
     /// Forgets the wishes from before `before`, whose links work no more, and the addresses in their mails; gives how

@@ -212,21 +212,6 @@ impl Store {
         })
     }
 
-    /// Gives a reader another name and other fields; false where she is not as she was `kept`.
-    pub async fn amend_reader(&self, kept: &Kept, name: &str, fields: &str) -> Result<bool> {
-        transact!(self, conn => {
-            let done = sqlx::query(AMEND)
-                .bind(kept.id)
-                .bind(&kept.name)
-                .bind(&kept.fields)
-                .bind(name)
-                .bind(fields)
-                .execute(conn)
-                .await?;
-            done.rows_affected() == 1
-        })
-    }
-
     /// Her subscriptions, in the order of the lists, with why she left.
     pub async fn joined(&self, reader: SubscriberId) -> Result<Vec<Joined>> {
         read!(self, conn => {

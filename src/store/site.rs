@@ -191,6 +191,52 @@ impl Store {
         })
     }
 
+    /// Titles of the lists that [`Store::come_back`] would bring back, that of the subscription itself first.
+    pub async fn ended_titles(
+        &self,
+        key: SubscriptionKey,
+        since: Timestamp,
+        all: bool,
+    ) -> Result<Vec<String>> {
+        read!(self, conn => {
+            let titles = sqlx::query_scalar(
+                "select l.title from subscriptions n
+                     join subscriptions o on o.subscriber_id = n.subscriber_id
+                     join lists l on l.id = o.list_id
+                 where n.key = $1 and o.status = 'unsubscribed' and o.confirmed_at is not null
+                   and o.left_at >= $2 and (
+                       o.left_at = n.left_at
+                       or (cast($3 as bigint) = 1 and o.left_why is null and o.left_at > n.left_at)
+                   )
+                 order by case when o.key = $1 then 0 else 1 end, l.id",
+            )
+            .bind(key.0)
+            .bind(since.0)
+            .bind(i64::from(all))
+            .fetch_all(conn)
+            .await?;
+            Ok(titles)
+        })
+    }
+
+    /// Titles of the lists that came back together with this subscription, its own first.
+    pub async fn returned_titles(&self, key: SubscriptionKey) -> Result<Vec<String>> {
+        read!(self, conn => {
+            let titles = sqlx::query_scalar(
+                "select l.title from subscriptions n
+                     join subscriptions o on o.subscriber_id = n.subscriber_id
+                         and o.returned_at = n.returned_at
+                     join lists l on l.id = o.list_id
+                 where n.key = $1 and o.status in ('confirmed', 'paused')
+                 order by case when o.key = $1 then 0 else 1 end, l.id",
+            )
+            .bind(key.0)
+            .fetch_all(conn)
+            .await?;
+            Ok(titles)
+        })
+    }
+
     /// Commits something small: the database takes writes.
     pub async fn prove_writable(&self, at: Timestamp) -> Result<()> {
         self.set_meta("ready", &at.0.to_string()).await

@@ -5,6 +5,7 @@
 
 use crate::clock::Timestamp;
 use crate::hex::hex;
+use crate::id::ListId;
 use crate::store::import::{Known, Wanted};
 use crate::store::{Result, Store};
 
@@ -57,6 +58,43 @@ pub const SPELLED: &str = concat!(
          ) then 1 else 0 end as bigint)
      from json_each($1) b"
 );
+
+/// Whose mailbox it is and left the list, under whichever spelling.
+pub const LEFT: &str = concat!(
+    "select o.address, o.canonical, t.left_why
+     from subscribers o join subscriptions t on t.subscriber_id = o.id and t.list_id = $2
+     where o.canonical = $1 and t.status = 'unsubscribed'
+     union all
+     select o.address, o.canonical, t.left_why
+     from subscribers o join subscriptions t on t.subscriber_id = o.id and t.list_id = $2
+     where ",
+    mailbox!(),
+    " <> o.canonical and ",
+    mailbox!(),
+    " = $1 and t.status = 'unsubscribed'"
+);
+
+/// The addresses of readers that refuse their mailbox under every spelling.
+pub const REFUSING: &str = concat!(
+    "select o.address from subscribers o join suppressions x on x.hash = o.hash
+     where o.canonical = $1 and x.reason <> 'bounced'
+     union all
+     select o.address from subscribers o join suppressions x on x.hash = o.hash
+     where ",
+    mailbox!(),
+    " <> o.canonical and ",
+    mailbox!(),
+    " = $1 and x.mailbox is not null and x.reason <> 'bounced'"
+);
+
+/// A reader who left a list, under one spelling of her mailbox.
+#[derive(Clone, Debug)]
+pub struct Left {
+    pub address: String,
+    pub canonical: String,
+    /// Taken off by the author's hand, and not by her own act.
+    pub by_author: bool,
+}
 
 /// Puts down addresses of an import: hash, reason, and the hash of the mailbox where it is another one.
 pub(super) const SUPPRESSIONS: &str = "
@@ -127,7 +165,7 @@ pub(crate) fn add(known: &mut Vec<Known>, found: Vec<(i64, i64, i64)>) {
             known.push(Known::nobody(position));
             known.len() - 1
         });
-        known[place].suppressed |= refused != 0;
+        known[place].refused |= refused != 0;
         known[place].left |= left != 0;
     }
 }
@@ -148,6 +186,34 @@ impl Store {
             .fetch_optional(conn)
             .await?;
             Ok(found.map(|(reason, at)| (reason, Timestamp(at))))
+        })
+    }
+
+    /// The readers who have this mailbox and left the list.
+    pub async fn left(&self, list: ListId, mailbox: &str) -> Result<Vec<Left>> {
+        read!(self, conn => {
+            let found: Vec<(String, String, Option<String>)> = sqlx::query_as(self.sql(LEFT))
+                .bind(mailbox)
+                .bind(list.0)
+                .fetch_all(conn)
+                .await?;
+            let left = |(address, canonical, why): (String, String, Option<String>)| Left {
+                address,
+                canonical,
+                by_author: why.as_deref() == Some("author"),
+            };
+            Ok(found.into_iter().map(left).collect())
+        })
+    }
+
+    /// The addresses of readers by which this mailbox is refused under every spelling.
+    pub async fn refusing(&self, mailbox: &str) -> Result<Vec<String>> {
+        read!(self, conn => {
+            let found = sqlx::query_scalar(self.sql(REFUSING))
+                .bind(mailbox)
+                .fetch_all(conn)
+                .await?;
+            Ok(found)
         })
     }
 

@@ -17,6 +17,11 @@ pub(crate) const PUT_TAGS: &str = "
     select cast(value->>0 as bigint), value->>1 from json_each($1) where true
     on conflict do nothing";
 
+/// Tags of one reader.
+pub(crate) const DROP_TAGS: &str = "
+    delete from tags where subscriber_id = $1
+      and tag in (select value->>0 from json_each($2))";
+
 impl Store {
     /// Every tag that anyone bears, with how many do, in alphabetical order.
     pub async fn tags(&self) -> Result<Vec<(String, i64)>> {

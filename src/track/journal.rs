@@ -128,11 +128,11 @@ impl Journal {
             let path = self.path.clone();
             let text = spawn_blocking(move || fs::read(path)).await?;
             let text = text.with_context(|| self.unread())?;
-            let fresh = text.get(done..).unwrap_or_default();
+            let fresh = whole(text.get(done..).unwrap_or_default());
             for group in groups(fresh) {
                 self.take(store, &group).await?;
             }
-            done = text.len();
+            done += fresh.len();
             // Who is not waited for any more holds it to the end all the same.
             let (journal, turn) = (self.clone(), turn.clone());
             let empty = move || (journal.empty(done), turn).0;
@@ -199,12 +199,21 @@ impl Journal {
         Ok(())
     }
 
-    /// Empties the journal. False where it has grown beyond `done` octets.
+    /// Empties the journal. False where it holds more than the `done` octets that have been brought in. Nobody writes
+    /// meanwhile: what stands behind the last whole line is what a power cut or a full disk left of one.
     fn empty(&self, done: usize) -> io::Result<bool> {
-        let file = open(&self.path)?;
+        let mut file = open(&self.path)?;
         file.lock()?;
-        if file.metadata()?.len() > u64::try_from(done).unwrap_or(u64::MAX) {
+        let mut behind = Vec::new();
+        file.seek(SeekFrom::Start(u64::try_from(done).unwrap_or(u64::MAX)))?;
+        file.read_to_end(&mut behind)?;
+        if !whole(&behind).is_empty() {
             return Ok(false);
+        }
+        if !behind.is_empty() {
+            tracing::warn!(
+                "the journal of leavings ended inside a line, of which nobody was told that it is kept"
+            );
         }
         file.set_len(0)?;
         file.sync_all()?;
@@ -220,6 +229,13 @@ fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
     options.open(path)
+}
+
+/// What stands of a text in whole lines. Invariant: a line is read once it is there to its end; whoever reads while another
+/// process writes sees a part of one.
+fn whole(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|&octet| octet == b'\n');
+    &text[..end.map_or(0, |place| place + 1)]
 }
 
 /// The entries of these lines in their order, as `leave_group` takes them: a subscription stands in a group once.

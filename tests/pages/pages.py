@@ -190,6 +190,10 @@ def a_reader_pauses_chooses_and_is_erased_by_keyboard(it, chromium):
     assert it.status(address) == "paused"
     press(chromium, "unpause")
     assert it.status(address) == "confirmed"
+    press(chromium, "export")
+    link = it.link(it.mail_to(address, "Your data"), "/confirm/")
+    looks_right(chromium, "prove-data", link)
+    chromium.open(url)
     press(chromium, "erase")
     look = chromium.run(LOOK, "light", 375)
     assert not look["faults"], look["faults"]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pressrun::store::spellings::{ANY_SPELLED, SPELLED};
+use pressrun::store::spellings::{ANY_SPELLED, LEFT, REFUSING, SPELLED};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
@@ -212,7 +212,7 @@ fn every_statement_finds_its_rows_by_a_key() {
         let store_files = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
         let mut each = statements(&store_files);
         // Put together of parts, and whole all the same.
-        each.extend([ANY_SPELLED, SPELLED].map(str::to_owned));
+        each.extend([ANY_SPELLED, SPELLED, LEFT, REFUSING].map(str::to_owned));
         for statement in each {
             let Some(steps) = plan(&mut conn, &statement).await else {
                 // PostgreSQL's own, or a part of one.

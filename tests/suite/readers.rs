@@ -1,6 +1,7 @@
 //! Readers come in by the rules: nobody is called back, nothing is doubled, and a file says why not.
 
 mod desk;
+mod exports;
 mod guard;
 mod joined;
 mod journal;
@@ -328,6 +329,7 @@ on_both!(
         let terms = Terms {
             status: Status::Confirmed,
             confirm: false,
+            calls_back: false,
             voucher: None,
             import: None,
             at: NOON,

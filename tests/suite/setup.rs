@@ -6,6 +6,7 @@ use std::process::Command;
 use insta::assert_snapshot;
 
 mod barred;
+mod mailboxes;
 
 /// Runs `pressrun` in `folder`, without any setting of the environment it was started in.
 fn pressrun(folder: &Path, arguments: &[&str]) -> String {

@@ -17,7 +17,7 @@ pub struct Arguments {
     /// The reader's address, or her key.
     #[arg(value_name = "ADDRESS|KEY", value_parser = show::who)]
     who: Who,
-    /// Her new address. The old one is told, and can take it back for some days.
+    /// Her new address. The old one is told, if mail may go there, and can take it back for some days.
     #[arg(long, value_name = "ADDRESS", requires = "consent")]
     address: Option<EmailAddress>,
     /// How she asked for it, such as "wrote me on 3 May"; it is kept with her.
@@ -63,16 +63,18 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> anyhow::Result<Exit
         bail!("say what to change: `--address`, `--name`, `--field`, `--tag` or `--untag`");
     }
     let changed = amend(app, reader.id, &wish).await?;
-    if changed.is_empty() {
+    if changed.parts.is_empty() {
         print("all of it stood so before; nothing was changed\n")?;
         return Ok(Exit::Done);
     }
-    let parts = changed.join(", ");
+    let parts = changed.parts.join(", ");
     let about = format!("reader {}", reader.id.0);
     audit::note(app, &format!("changed a reader's {parts}"), &about).await?;
     print(&format!("changed: {parts}\n"))?;
-    if changed.contains(&"address") {
+    if changed.told {
         print("a mail tells the old address, which can take it back for some days\n")?;
+    } else if changed.parts.contains(&"address") {
+        print("no mail tells the old address: it is suppressed\n")?;
     }
     Ok(Exit::Done)
 }

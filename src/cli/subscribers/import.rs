@@ -255,6 +255,12 @@ fn rejected(text: &mut String, summary: &Summary) {
     if more > 0 {
         text.push_str(&format!("rejected: {more} more\n"));
     }
+    for column in &summary.doubted {
+        let column = plain(column);
+        text.push_str(&format!(
+            "if `{column}` says something else than how readers stand: `--map \"{column}=-\"` reads the file without it\n"
+        ));
+    }
     for path in &summary.rejects_files {
         text.push_str(&format!(
             "rejected rows are in `{path}`; mend them and import that file\n"

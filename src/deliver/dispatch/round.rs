@@ -125,8 +125,9 @@ impl Engine {
             match run.status {
                 RunStatus::Freezing => self.freeze(run).await?,
                 RunStatus::Sending if run.local_at.is_some() => {
-                    // Nobody's own hour has come by a clock that was set forward meanwhile.
+                    // Nobody's own hour has come by a clock that was set forward meanwhile, or by one of two alone.
                     let now = now.before(memory.clocks.ahead(run.since));
+                    let now = now.min(self.shared.app.clock.sure());
                     self.feed(run, sending, now).await?;
                 }
                 RunStatus::Sending | RunStatus::Open => self.feed(run, sending, now).await?,

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use crate::cli::stats::spreadsheet;
 use crate::compile::Compiled;
 use crate::compile::clickmap::annotated;
+use crate::http::admin::refused::{Refused, answered};
 use crate::http::admin::run_view::corrected;
 use crate::http::admin::wording::{NOT_COUNTED, grouped, parameter, share_of, told};
 use crate::http::admin::{Admin, growth, runs};
@@ -30,6 +31,7 @@ use crate::stats::LinkNumbers;
 use crate::stats::interval::Share;
 use crate::stats::judged::{Group, SHOWN};
 use crate::stats::usual::{Aged, Standing, Usual};
+use crate::store::runs::Run;
 
 /// Units across a thin bar.
 const WIDTH: i64 = 1_000;
@@ -179,7 +181,16 @@ pub(super) async fn clicks(
     Tail(id): Tail,
 ) -> Result<Response, Fault> {
     let run = runs::find(&admin, &id).await?;
-    let counting = !counted(&admin, run.id()).await?;
+    show_clicks(&admin, &run, None).await
+}
+
+/// The same, with the form of a link that was `refused`, if one was.
+pub(super) async fn show_clicks(
+    admin: &Arc<Admin>,
+    run: &Run,
+    refused: Option<Refused>,
+) -> Result<Response, Fault> {
+    let counting = !counted(admin, run.id()).await?;
     let report = numbers::issue(&admin.app, run.id()).await?;
     let report = report.ok_or(Fault::NotFound)?;
     let values = context! {
@@ -187,8 +198,13 @@ pub(super) async fn clicks(
         counting,
         links => Serde(links(&report, admin.zone())),
         nameless => report.judged.nameless,
+        refused => Serde(refused.as_ref()),
     };
-    Ok(admin.page("/numbers", "clicks.html", values))
+    let page = admin.page("/numbers", "clicks.html", values);
+    Ok(match refused {
+        Some(_) => answered(page),
+        None => page,
+    })
 }
 
 /// `GET /runs/{id}/clicks/issue`: the issue with a badge on each link, for a frame.

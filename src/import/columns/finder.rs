@@ -18,6 +18,8 @@ type Declared = (Vec<(usize, String)>, Vec<String>);
 pub(super) struct Finder<'a> {
     pub(super) names: &'a [String],
     pub(super) taken: Vec<bool>,
+    /// Those that mean nothing here.
+    aside: Vec<bool>,
 }
 
 impl<'a> Finder<'a> {
@@ -25,6 +27,14 @@ impl<'a> Finder<'a> {
         Finder {
             names,
             taken: vec![false; names.len()],
+            aside: vec![false; names.len()],
+        }
+    }
+
+    /// Nothing is read from these columns, whatever they are called.
+    pub(super) fn pass_over(&mut self, columns: &[usize]) {
+        for &column in columns {
+            self.aside[column] = true;
         }
     }
 
@@ -52,7 +62,8 @@ impl<'a> Finder<'a> {
     pub(super) fn all(&mut self, spellings: &[String], twice: bool) -> Vec<usize> {
         let mut found = Vec::new();
         for spelling in spellings {
-            let fits = |&c: &usize| (twice || !self.taken[c]) && self.folded(c) == *spelling;
+            let free = |c: usize| !self.aside[c] && (twice || !self.taken[c]);
+            let fits = |&c: &usize| free(c) && self.folded(c) == *spelling;
             found.extend((0..self.names.len()).find(fits));
         }
         for &column in &found {
@@ -67,6 +78,9 @@ impl<'a> Finder<'a> {
         let in_front = |names: &[String]| names == IN_FRONT;
         let first = names.windows(IN_FRONT.len()).rposition(in_front)?;
         let column = first + IN_FRONT.len() - 1;
+        if self.aside[column] {
+            return None;
+        }
         self.taken[column] = true;
         Some(column)
     }

@@ -245,6 +245,21 @@ fn a_row_says_how_its_reader_stands_there() {
             Standing::Left,
         ),
         ("email,status\na@x.example,abgemeldet\n", Standing::Left),
+        // These speak of mail in some of their words only.
+        (
+            "email,status,member status\na@x.example,active,Gold\n",
+            Standing::Joined,
+        ),
+        (
+            "email,contact status\na@x.example,Customer\n",
+            Standing::Joined,
+        ),
+        (
+            "email,contact status\na@x.example,Unsubscribed\n",
+            Standing::Left,
+        ),
+        ("email,subscribed\na@x.example,nein\n", Standing::Left),
+        ("email,unsubscribed\na@x.example,nein\n", Standing::Joined),
         (
             "first_name,email_address,state\nA,a@x.example,Cold Subscriber\n",
             Standing::Joined,

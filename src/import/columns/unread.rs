@@ -1,17 +1,19 @@
 //! Columns that nobody reads, and whether they say all the same that somebody wants no mail.
 //!
-//! Promises: a cell that looks so is never passed over in silence; a column that an author called nothing is. Leaves
-//! the words to `services`.
+//! Promises: a cell that looks so is never passed over in silence; a column that an author called nothing is, and one of
+//! another channel than mail, or of what somebody pays. Leaves the words to `services`.
 
 use crate::address::EmailAddress;
 use crate::import::columns::{Columns, bare, text};
 use crate::import::csv::Record;
-use crate::import::services::{Service, Standing, doubts, folded};
+use crate::import::services::{Service, Standing, doubts, folded, words};
 use crate::import::signs::{Sign, is_none, says_no};
 use crate::subscriber::clean_name;
 
 /// Longer cells are sentences; they are no word for how a reader stands.
 const WORD: usize = 40;
+/// Digits of a number that counts something: more are a day or a time.
+const DIGITS: usize = 6;
 
 /// A column that is not read.
 #[derive(Debug)]
@@ -28,20 +30,34 @@ enum Name {
     Other,
     /// Of what keeps a reader from mail.
     Gone(Standing),
+    /// Of what keeps a reader from mail, or of something else that ends.
+    Perhaps,
     /// Of consent to it.
     Wanted,
 }
 
 impl Name {
     fn of(header: &str) -> Name {
-        let name = folded(header);
+        let (name, words) = (folded(header), words(header));
         let within = |parts: &Vec<String>| parts.iter().any(|part| name.contains(part.as_str()));
+        let among = |these: &Vec<String>| these.iter().any(|word| words.contains(word));
         let mut gone = doubts().gone.iter().rev();
         match gone.find(|(_, parts)| within(parts)) {
             Some((&standing, _)) => Name::Gone(standing),
-            None if within(&doubts().wanted) => Name::Wanted,
+            None if among(&doubts().perhaps) => Name::Perhaps,
+            None if among(&doubts().counted) => Name::Other,
+            None if within(&doubts().wanted) || among(&doubts().wanted_words) => Name::Wanted,
             None => Name::Other,
         }
+    }
+
+    /// Whether it may speak of mail at all, and not of another channel or of what somebody pays alone.
+    fn may_be_of_mail(header: &str) -> bool {
+        let begins = |word: &String| {
+            let mut other = doubts().other.iter();
+            other.any(|part| word.starts_with(part.as_str()))
+        };
+        folded(header).contains("mail") || !words(header).iter().any(begins)
     }
 }
 
@@ -49,6 +65,7 @@ impl Name {
 pub(super) fn sign(header: &str) -> Sign {
     match Name::of(header) {
         Name::Gone(standing) => Sign::Gone(standing),
+        Name::Perhaps => Sign::Gone(Standing::Left),
         Name::Wanted | Name::Other => Sign::Wanted,
     }
 }
@@ -71,7 +88,9 @@ pub(super) fn of<'a>(
         name: Name::Other,
         any_word: false,
     });
-    free.chain(held).collect()
+    let all = free.chain(held);
+    all.filter(|unread| Name::may_be_of_mail(&names[unread.column]))
+        .collect()
 }
 
 impl Unread {
@@ -80,8 +99,12 @@ impl Unread {
         if cell.len() > WORD {
             return false;
         }
+        let filled = || !is_none(cell) && !cell.contains("://");
         match self.name {
-            Name::Gone(_) if !is_none(cell) && !cell.contains("://") => {
+            Name::Gone(_) if filled() => {
+                return Service::any().standing(cell) != Some(Standing::Joined);
+            }
+            Name::Perhaps if self.any_word && filled() && number(cell).is_none_or(|n| n == 1.0) => {
                 return Service::any().standing(cell) != Some(Standing::Joined);
             }
             Name::Wanted if says_no(cell) => return true,
@@ -102,18 +125,29 @@ impl Unread {
     }
 }
 
+/// The number that the cell is; a day and a time are none.
+fn number(cell: &str) -> Option<f64> {
+    let digits = cell.bytes().filter(u8::is_ascii_digit).count();
+    cell.parse().ok().filter(|_| digits <= DIGITS)
+}
+
 /// A cell that is not read though it looks as if its reader wanted no mail: the first of its column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doubt {
     pub column: String,
     pub cell: String,
     pub line: u64,
+    /// Whether another column, or the file's name, tells how readers stand.
+    pub told: bool,
 }
 
 /// Looks through a table for such cells.
 pub(in crate::import) struct Look<'a> {
     columns: &'a Columns,
     found: Vec<Option<Doubt>>,
+    /// Noughts in columns that speak of consent: a no, unless the column turns out to count.
+    noughts: Vec<Option<Doubt>>,
+    counts: Vec<bool>,
     /// The last cell of each column that looked like nothing: most columns say few things.
     plain: Vec<Vec<u8>>,
 }
@@ -126,6 +160,8 @@ impl<'a> Look<'a> {
         (!nothing).then(|| Look {
             columns,
             found: vec![None; unread],
+            noughts: vec![None; unread],
+            counts: vec![false; unread],
             plain: vec![Vec::new(); unread],
         })
     }
@@ -134,6 +170,8 @@ impl<'a> Look<'a> {
         let Look {
             columns,
             found,
+            noughts,
+            counts,
             plain,
         } = self;
         if record.flaw.is_some() {
@@ -150,16 +188,25 @@ impl<'a> Look<'a> {
                 let address = text(record, columns.email).unwrap_or_default();
                 EmailAddress::parse(bare(address)).is_ok()
             };
+            let is_nought = unread.name == Name::Wanted && number(cell) == Some(0.0);
+            counts[place] |= number(cell).is_some_and(|number| number != 0.0 && number != 1.0);
+            let known = is_nought && noughts[place].is_some();
             match unread.doubts(cell) {
-                true if reader() && !gone() => {
-                    found[place] = Some(Doubt {
+                true if !known && reader() && !gone() => {
+                    let doubt = Doubt {
                         column: columns.header[unread.column].clone(),
                         cell: clean_name(cell),
                         line: record.line,
-                    });
+                        told: !columns.signs.is_empty() || columns.standing != Standing::Joined,
+                    };
+                    let first = match is_nought {
+                        true => &mut noughts[place],
+                        false => &mut found[place],
+                    };
+                    *first = Some(doubt);
                 }
-                true => {}
-                false => {
+                true if !known => {}
+                _ => {
                     plain[place].clear();
                     plain[place].extend_from_slice(octets);
                 }
@@ -168,7 +215,10 @@ impl<'a> Look<'a> {
     }
 
     pub(in crate::import) fn found(self) -> impl Iterator<Item = Doubt> {
-        self.found.into_iter().flatten()
+        let noughts = self.noughts.into_iter().zip(self.counts);
+        let noughts = noughts.map(|(nought, counts)| nought.filter(|_| !counts));
+        let found = self.found.into_iter().zip(noughts);
+        found.filter_map(|(found, nought)| found.or(nought))
     }
 }
 

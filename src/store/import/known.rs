@@ -76,6 +76,7 @@ pub(super) fn known(columns: KnownColumns) -> Known {
         reader,
         subscription: key.zip(status).map(held),
         suppressed: suppressed != 0,
+        refused: false,
         foreign: foreign != 0,
         former: former != 0,
         left: false,

@@ -219,7 +219,7 @@ on_both!(
             &folder,
             "deep/wasps.md",
             "---\ntitle: Wasps\ndate: 2021-04-05\nslug: the-wasps\n---\n## One\n\nSting. As [bees](../2021-03-04-bees.md#hum) \
-             do, [undated](../undated.md) or [not](gone.md).\n",
+             do, [undated](../undated.md) or [not](gone.md), nor <a href=\"lost.html\">here</a>. Write `[x](bees.md)`.\n",
         );
         write(
             &folder,
@@ -266,7 +266,11 @@ on_both!(
             wasps.contains("href=\"http://127.0.0.1:8080/archive/bees-2\""),
             "{wasps}"
         );
-        assert!(wasps.contains("do, undated or not."), "{wasps}");
+        assert!(wasps.contains("do, undated or not, nor here."), "{wasps}");
+        assert!(
+            wasps.contains("[x](bees.md)"),
+            "code stays as it is: {wasps}"
+        );
         let shelved = report["shelved"].as_array().expect("a list");
         let wasps = shelved
             .iter()
@@ -274,7 +278,7 @@ on_both!(
             .expect("the post");
         assert_eq!(
             (&wasps["links"], &wasps["lost"]),
-            (&json!(1), &json!(["../undated.md", "gone.md"]))
+            (&json!(1), &json!(["../undated.md", "gone.md", "lost.html"]))
         );
         // Another issue has the name already.
         assert!(site.get("/archive/bees-2").await.text().contains("Hum."));

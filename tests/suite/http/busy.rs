@@ -1,5 +1,7 @@
 //! Readers who leave while the database takes no writes: the answer is kept, and comes into force.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::time::Duration;
 
 use pressrun::store::Store;
@@ -117,6 +119,47 @@ fn the_journal_is_brought_in_by_one_at_a_time() {
         site.stop().await;
     });
 }
+
+on_both!(
+    a_leaving_that_is_being_written_down_while_the_journal_is_brought_in_is_kept,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let folder = site.app.path(&site.app.config.paths.state);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let line = |seq: u32| {
+            let Claim::Unsubscribe(subscription, delivery) = unsubscribe(seq) else {
+                unreachable!("it is one");
+            };
+            let line = serde_json::json!({ "leaving": {
+                "id": seq + 1, "subscription": subscription, "delivery": delivery,
+                "at": site.app.clock.now(), "evidence": {},
+            }});
+            format!("{line}\n")
+        };
+        let journal = Journal::of(&site.app);
+        let mut options = OpenOptions::new();
+        let file = options
+            .append(true)
+            .create(true)
+            .open(folder.join("leaving.journal"));
+        let mut file = file.expect("a file");
+        let second = line(1);
+        let (begun, rest) = second.split_at(second.len() / 2);
+        // As whoever writes a line holds the file, of which the disk shows a part before all of it is there.
+        file.lock().expect("a lock");
+        let text = format!("{}{begun}", line(0));
+        file.write_all(text.as_bytes()).expect("a disk");
+        let bringing = tokio::spawn(bring_in(journal.clone(), site.app.store.clone()));
+        assert!(until(async || site.status(1000).await == "unsubscribed").await);
+        file.write_all(rest.as_bytes()).expect("a disk");
+        file.unlock().expect("a lock");
+        bringing.await.expect("no panic");
+        assert_eq!(site.status(1001).await, "unsubscribed");
+        assert!(!journal.is_pending());
+        site.stop().await;
+    }
+);
 
 #[test]
 fn a_journal_that_a_killed_process_left_is_in_force_before_anything_is_sent() {

@@ -100,7 +100,7 @@ on_both!(
         let done = change(&format!("{all}&said=wrote+me")).await;
         assert_eq!(
             done.header("location"),
-            Some("/subscribers/1000?done=changed"),
+            Some("/subscribers/1000?done=told"),
             "{}",
             done.text()
         );

@@ -1,6 +1,7 @@
-//! What a reader's page offers only where the author does: a digest of the month, and what she says of herself.
+//! What a reader is offered only where the author does: a digest of the month, and to say something of herself.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::preferences::manage;
 use super::site::TestSite;
@@ -79,39 +80,53 @@ on_both!(
                  insert into tags (subscriber_id, tag) values (1000, 'jobs'), (1000, 'paid')",
             )
             .await;
-        let path = manage(&site, 0);
-        let page = site.get(&path).await.text();
+        // Whoever has a mail of hers opens her page, which tells nothing of it and changes nothing.
+        let page = manage(&site, 0);
+        let shown = site.get(&page).await.text();
+        for secret in ["An\"", "Bern", "jobs", "field_"] {
+            assert!(!shown.contains(secret), "{secret}: {shown}");
+        }
+        assert!(shown.contains("About you"), "{shown}");
+        let forged = site.post(&page, "answer=about&field_name=Eve").await;
+        assert_eq!(forged.status, 400);
+        let kept = "select name || ' ' || fields from subscribers where id = 1000";
+        let tags = "select count(*) * 10 + count(case when tag in ('events', 'paid') then 1 end)
+                    from tags where subscriber_id = 1000";
+        let begins = async |name: &str| {
+            let kept = site.db.text(kept).await.expect("a reader");
+            assert!(kept.starts_with(name), "{kept}");
+        };
+        begins("An {").await;
+        // The link in her mailbox does both.
+        site.post(&page, "answer=export").await;
+        let path = site.link_of_proof(0, "export").await;
+        let shown = site.get(&path).await.text();
         for part in [
             "value=\"An\"",
             "value=\"Bern &lt;3\"",
             "value=\"jobs\" checked",
             "value=\"events\">",
         ] {
-            assert!(page.contains(part), "{part}: {page}");
+            assert!(shown.contains(part), "{part}: {shown}");
         }
-        assert!(!page.contains("paid") && !page.contains("vip"), "{page}");
-        let kept = "select name || ' ' || fields from subscribers where id = 1000";
-        let tags = "select count(*) * 10 + count(case when tag in ('events', 'paid') then 1 end)
-                    from tags where subscriber_id = 1000";
-        // What is wrong changes nothing, and says which it was.
+        assert!(!shown.contains("paid") && !shown.contains("vip"), "{shown}");
+        // What is wrong changes nothing, says which it was, and is not typed twice.
         let wrong = "answer=about&field_name=Ann&field_city=Basel&field_born=soon&tag=events";
-        let page = site.post(&path, wrong).await.text();
-        assert!(
-            page.contains("Please look at “Born” again") && page.contains("Nothing was changed"),
-            "{page}"
-        );
-        assert!(
-            site.db
-                .text(kept)
-                .await
-                .expect("a reader")
-                .starts_with("An {")
-        );
+        let shown = site.post(&path, wrong).await.text();
+        for part in [
+            "Please look at “Born” again",
+            "Nothing was changed",
+            "value=\"Basel\"",
+            "value=\"events\" checked",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        begins("An {").await;
         let right = "answer=about&field_name=Ann&field_city=Basel&field_born=1990-02-03&tag=events&tag=paid";
-        let page = site.post(&path, right).await.text();
+        let shown = site.post(&path, right).await.text();
         assert!(
-            page.contains("Saved.") && page.contains("value=\"Ann\""),
-            "{page}"
+            shown.contains("Saved.") && shown.contains("value=\"Ann\""),
+            "{shown}"
         );
         assert_eq!(
             site.db.text(kept).await.as_deref(),
@@ -123,24 +138,53 @@ on_both!(
             .await;
         assert_eq!(site.db.text(kept).await.as_deref(), Some(" {\"vip\":true}"));
         assert_eq!(site.db.number(tags).await, 11);
-        // The link in the mailbox that she gave up shows nothing of it and changes nothing.
-        site.post(&path, "answer=about&field_name=Ann").await;
-        site.post(&path, "answer=address&email=new%40example.net")
+        // The link for her erasure is none for this.
+        site.post(&page, "answer=erase-mail").await;
+        let erase = site.link_of_proof(0, "erase").await;
+        let other = site.post(&erase, "answer=about&field_name=Eve").await;
+        assert_eq!(other.status, 400);
+        begins(" {").await;
+        site.mail_all().await;
+        site.app.clock.advance(Duration::from_secs(86_400));
+        let late = site.post(&path, "answer=about&field_name=Eve").await;
+        assert_eq!(late.status, 404);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    what_no_reader_may_lack_is_not_emptied_and_a_box_without_a_tick_says_no,
+    async |engine: Engine| {
+        let asked = "open = true\nfields = [\"city\", \"vip\", \"tall\"]";
+        let config = TestSite::config(&[("open = true", asked)]);
+        let fields = "[fields.city]\ntype = \"text\"\nrequired = true\n[fields.vip]\ntype = \"bool\"\n[fields.tall]\ntype = \"bool\"\n";
+        let declared = |folder: &Path| {
+            std::fs::create_dir_all(folder.join("emails")).expect("a folder");
+            std::fs::write(folder.join("emails/fields.toml"), fields).expect("a file");
+        };
+        let site = TestSite::prepared(engine, &config, declared).await;
+        site.seed_run(2).await;
+        site.db
+            .exec("update subscribers set fields = '{\"city\":\"Bern\",\"vip\":false}' where id = 1000")
             .await;
-        let wish = site.link_of_wish(0).await;
-        assert_eq!(site.post(&wish, "answer=confirm").await.status, 200);
-        assert!(!site.get(&path).await.text().contains("Ann"));
-        assert_eq!(
-            site.post(&path, "answer=about&field_name=Eve").await.status,
-            400
-        );
-        assert!(
-            site.db
-                .text(kept)
-                .await
-                .expect("a reader")
-                .starts_with("Ann {")
-        );
+        site.post(&manage(&site, 0), "answer=export").await;
+        let path = site.link_of_proof(0, "export").await;
+        let kept = "select fields from subscribers where id = 1000";
+        let shown = site.post(&path, "answer=about&field_city=+").await.text();
+        assert!(shown.contains("Please fill in “City”."), "{shown}");
+        assert!(!shown.contains("(optional)"), "{shown}");
+        let unchanged = Some("{\"city\":\"Bern\",\"vip\":false}");
+        assert_eq!(site.db.text(kept).await.as_deref(), unchanged);
+        // Saved as it stood, it stands as it stood.
+        site.post(&path, "answer=about&field_city=Bern").await;
+        assert_eq!(site.db.text(kept).await.as_deref(), unchanged);
+        site.post(&path, "answer=about&field_city=Ulm&field_vip=true")
+            .await;
+        let ticked = Some("{\"city\":\"Ulm\",\"vip\":true}");
+        assert_eq!(site.db.text(kept).await.as_deref(), ticked);
+        site.post(&path, "answer=about&field_city=Ulm").await;
+        let unticked = Some("{\"city\":\"Ulm\",\"vip\":false}");
+        assert_eq!(site.db.text(kept).await.as_deref(), unticked);
         site.stop().await;
     }
 );

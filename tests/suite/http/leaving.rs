@@ -125,16 +125,16 @@ on_both!(
         // What she reads still comes after it, so that it would be no last mail; and the page says what that is.
         let page = site.post(&path(2), "answer=leave").await.text();
         assert!(
-            page.contains("You still get <strong>The Daily</strong>"),
+            page.contains("You stay on <strong>The Daily</strong>"),
             "{page}"
         );
         assert!(!page.contains("No further issue"), "{page}");
         assert_eq!(site.db.number(goodbyes).await, 0);
-        assert!(site.get(&path(2)).await.text().contains("You still get"));
+        assert!(site.get(&path(2)).await.text().contains("You stay on"));
         for _ in 0..2 {
             let page = site.post(&path(2), "answer=leave-all").await.text();
             assert!(page.contains("No further issue comes to you"), "{page}");
-            assert!(!page.contains("You still get"), "{page}");
+            assert!(!page.contains("You stay on"), "{page}");
             assert_eq!(site.db.number(goodbyes).await, 1);
         }
         assert_eq!(site.status(101_002).await, "unsubscribed");
@@ -144,6 +144,50 @@ on_both!(
                     where m.kind = 'goodbye' and m.list_id is null and d.subscriber_id = 1002
                       and d.state = 'queued'";
         assert_eq!(site.db.number(bare).await, 1);
+        site.stop().await;
+    }
+);
+
+on_both!(
+    who_leaves_everything_is_told_what_that_is_and_has_one_press_back_to_all_of_it,
+    async |engine: Engine| {
+        let site = TestSite::new(engine).await;
+        site.seed_run(2).await;
+        let path = |seq| format!("/u/{}", site.token(unsubscribe(seq)));
+        let both = "from <strong>The Weekly</strong> and <strong>The Daily</strong>.";
+        site.post(&path(0), "answer=leave").await;
+        site.app.clock.advance(Duration::from_secs(1_200));
+        let page = site.post(&path(0), "answer=leave-all").await.text();
+        assert!(page.contains(both), "{page}");
+        assert!(page.contains("value=\"return-all\""), "{page}");
+        let page = site.post(&path(0), "answer=return-all").await;
+        assert!(
+            page.text().contains(
+                "gets <strong>The Weekly</strong> and <strong>The Daily</strong> as before"
+            ),
+            "{}",
+            page.text()
+        );
+        assert_eq!(site.status(1000).await, "confirmed");
+        assert_eq!(site.status(101_000).await, "confirmed");
+        assert_eq!(site.counter("departed").await, 0);
+        assert_eq!(site.post(&path(0), "answer=return-all").await, page);
+        // Left in one press, they come back in one.
+        let page = site.post(&path(1), "answer=leave-all").await.text();
+        assert!(page.contains(both), "{page}");
+        site.post(&path(1), "answer=return").await;
+        assert_eq!(site.status(101_001).await, "confirmed");
+        // What was left by another mail stays left where one list alone is taken back.
+        site.post(&path(1), "answer=leave").await;
+        site.app.clock.advance(Duration::from_secs(1_200));
+        let key = SubscriptionKey(101_001);
+        let daily = format!("/preferences/{}", site.token(Claim::Manage(key)));
+        site.post(&daily, "answer=leave").await;
+        let page = site.get(&path(1)).await.text();
+        assert!(!page.contains("The Daily"), "{page}");
+        site.post(&path(1), "answer=return").await;
+        assert_eq!(site.status(1001).await, "confirmed");
+        assert_eq!(site.status(101_001).await, "unsubscribed");
         site.stop().await;
     }
 );

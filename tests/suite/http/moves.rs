@@ -18,7 +18,7 @@ use crate::on_both;
 const DAY: u64 = 86_400;
 
 impl TestSite {
-    async fn suppress_reader(&self, seq: i64, reason: &str) {
+    pub async fn suppress_reader(&self, seq: i64, reason: &str) {
         let reader = 1000 + seq;
         let row = format!(
             "insert into suppressions (hash, reason, created_at)

@@ -44,7 +44,7 @@ impl TestSite {
     }
 
     /// Everything that waits to be sent goes out now.
-    async fn mail_all(&self) {
+    pub async fn mail_all(&self) {
         let now = self.app.clock.now().0;
         let sent = format!(
             "update deliveries set state = 'sent', settled_at = {now} where run_id = 1 and state = 'queued';

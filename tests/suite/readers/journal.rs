@@ -104,7 +104,7 @@ on_both!(
         assert!(joined.expect("a write"));
         let key = desk.key("undone").await;
         let since = pressrun::clock::Timestamp(0);
-        let back = store.come_back(key, since, clock.now()).await;
+        let back = store.come_back(key, since, false, clock.now()).await;
         assert!(back.expect("a write"));
         let allowed = store.allow(&stopped, &hash, clock.now()).await;
         assert!(allowed.expect("a write"));

@@ -37,7 +37,9 @@ async fn furnished(engine: Engine) -> Desk {
         .await
         .expect("a write");
     desk.app.clock.advance(Duration::from_secs(86_400));
-    let returned = store.come_back(key, NOON, desk.app.clock.now()).await;
+    let returned = store
+        .come_back(key, NOON, false, desk.app.clock.now())
+        .await;
     assert!(returned.expect("a write"));
     let hash = hex(&desk.app.keyring.address_hash("ada@old.example"));
     let hash = match engine {
@@ -319,6 +321,44 @@ on_both!(
         assert_eq!(done.expect("a restore").added, 8);
         let again = restore::run(&there.app, &file, false, |_| {}).await;
         assert_eq!(again.expect("a restore").known, 8);
+        there.app.store.close().await;
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    a_restore_is_done_again_where_a_move_was_taken_back_or_another_reader_came_to_the_address,
+    async |engine: Engine| {
+        let desk = furnished(engine).await;
+        // One has the address that she gave up again, until the link of that move is too old; another one has what Ada
+        // gave up.
+        desk.database
+            .raw(
+                "insert into former_addresses (hash, subscriber_id, at, key, address)
+                 select hash, id, 1004, 4243, address from subscribers where canonical = 'second@x.example';
+                 update subscribers set address = 'ada@old.example', canonical = 'ada@old.example',
+                     hash = (select f.hash from former_addresses f where f.key = 4242)
+                 where canonical = 'back@x.example'",
+            )
+            .await;
+        let file = desk.database.path().join("all.jsonl");
+        let lines = desk.lines().await;
+        let (app, database) = elsewhere(&desk, engine).await;
+        let there = Desk { app, database };
+        // Broken off behind the readers.
+        let half: Vec<&str> = lines.lines().collect();
+        std::fs::write(&file, half[..half.len() - 1].join("\n") + "\n").expect("a file");
+        let done = restore::run(&there.app, &file, false, |_| {}).await;
+        assert!(done.expect("a restore").added > 0);
+        std::fs::write(&file, &lines).expect("a file");
+        for _ in 0..2 {
+            let again = restore::run(&there.app, &file, false, |_| {}).await;
+            let again = again.expect("a restore");
+            assert_eq!(again.added + again.known, 8);
+        }
+        for address in ["second@x.example", "ada@old.example"] {
+            assert_eq!(there.status(address).await, Some(Status::Confirmed));
+        }
         there.app.store.close().await;
         desk.app.store.close().await;
     }

@@ -2,6 +2,7 @@
 
 use pressrun::address::EmailAddress;
 use pressrun::erasure;
+use pressrun::import::{self, Import};
 use pressrun::subscriber::Status;
 
 use super::desk::{Desk, NOON};
@@ -97,6 +98,134 @@ on_both!(
         assert_eq!(desk.status("z@x.example").await, Some(Status::Confirmed));
         assert_eq!(desk.status("z+1@x.example").await, Some(Status::Confirmed));
         assert_eq!(desk.app.clock.now(), NOON);
+        desk.app.store.close().await;
+    }
+);
+
+/// Refuses the mailbox of this address under every spelling.
+async fn refuse(desk: &Desk, text: &str) {
+    let address = EmailAddress::parse(text).expect("an address");
+    let (canonical, mailbox) = (address.canonical(), address.mailbox());
+    let hash = |text: &str| desk.app.keyring.address_hash(text);
+    let hashes = (&hash(&canonical), &hash(&mailbox));
+    let store = &desk.app.store;
+    let fresh = store.suppress_mailbox(&canonical, hashes, "complained by mail", NOON);
+    assert!(fresh.await.expect("a write"));
+}
+
+on_both!(
+    who_gets_mail_leaves_by_a_file_though_another_spelling_of_her_mailbox_is_refused,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        desk.import(
+            "email,name\nbob@gmail.com,Bob\ncid@gmail.com,\neve@gmail.com,\nlea@gmail.com,\n",
+        )
+        .await;
+        for other in [
+            "b.ob@gmail.com",
+            "c.id@gmail.com",
+            "e.ve@gmail.com",
+            "l.ea@gmail.com",
+        ] {
+            refuse(&desk, other).await;
+        }
+        // She is a reader, and no row that says no more makes her a suppressed one.
+        let plain = desk
+            .import("email,name\nbob@gmail.com,Bobby\nbo.b@gmail.com,\n")
+            .await;
+        let tally = plain.tally;
+        assert_eq!((tally.updated, tally.suppressed), (1, 1), "{plain:?}");
+        let gone = "email,status\nbob@gmail.com,unsubscribed\ncid@gmail.com,bounced\neve@gmail.com,complained\n\
+                    bo.b@gmail.com,unsubscribed\n";
+        let dry = Import {
+            dry_run: true,
+            ..desk.job(gone)
+        };
+        let dry = import::run(&desk.app, &dry, |_| {}).await.expect("a look");
+        assert_eq!((dry.tally.ends, dry.readers), (3, 4), "the guard sees them");
+        let tally = desk.import(gone).await.tally;
+        assert_eq!(tally, dry.tally);
+        assert_eq!((tally.taken_off, tally.barred, tally.suppressed), (1, 2, 1));
+        assert_eq!(
+            desk.status("bob@gmail.com").await,
+            Some(Status::Unsubscribed)
+        );
+        for address in ["cid@gmail.com", "eve@gmail.com"] {
+            let hash = desk.app.keyring.address_hash(address);
+            let found = desk.app.store.suppression(&hash).await.expect("a read");
+            assert!(found.is_some(), "{address}");
+        }
+        assert!(desk.reader("bo.b@gmail.com").await.is_none());
+        // Also behind so many new readers that nobody is looked up any more: the last batch is hers.
+        let crowd: String = (0..20_000)
+            .map(|n| format!("r{n:05}@y.example,\n"))
+            .collect();
+        let many = format!("email,status\n{crowd}lea@gmail.com,unsubscribed\n");
+        assert_eq!(desk.import(&many).await.tally.taken_off, 1);
+        assert_eq!(
+            desk.status("lea@gmail.com").await,
+            Some(Status::Unsubscribed)
+        );
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    of_two_spellings_in_one_file_the_graver_word_counts_wherever_its_row_stands,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        desk.import("email\nold@gmail.com\n").await;
+        let crowd = |of: &str| -> String {
+            (0..33_000)
+                .map(|n| format!("{of}{n:05}@y.example,subscribed\n"))
+                .collect()
+        };
+        // Beside each other in either order, and many batches apart in either order.
+        let text = format!(
+            "email,status\na.b@gmail.com,unsubscribed\nab@gmail.com,subscribed\n\
+             ann@x.example,subscribed\nann+a@x.example,complained\n\
+             early@gmail.com,subscribed\nl.ate@gmail.com,unsubscribed\nmean@gmail.com,subscribed\n\
+             bob@x.example,subscribed\nbob+b@x.example,bounced\nold@gmail.com,subscribed\no.ld@gmail.com,unsubscribed\n\
+             two@x.example,subscribed\ntwo+2@x.example,subscribed\n{}\
+             e.arly@gmail.com,unsubscribed\nlate@gmail.com,subscribed\nm.ean@gmail.com,complained\n",
+            crowd("r")
+        );
+        let dry = Import {
+            dry_run: true,
+            ..desk.job(&text)
+        };
+        let dry = import::run(&desk.app, &dry, |_| {}).await.expect("a look");
+        let summary = desk.import(&text).await;
+        let tally = summary.tally;
+        assert_eq!(tally, dry.tally);
+        assert_eq!(
+            (tally.unsubscribed, tally.suppressed),
+            (3, 2),
+            "{summary:?}"
+        );
+        assert_eq!((tally.left, tally.barred, tally.known), (4, 3, 1));
+        for address in [
+            "ab@gmail.com",
+            "ann@x.example",
+            "early@gmail.com",
+            "late@gmail.com",
+            "mean@gmail.com",
+        ] {
+            assert!(desk.reader(address).await.is_none(), "{address}");
+        }
+        // A bounce is of one address; a reader of before stays one; two spellings that both joined are two readers.
+        for address in [
+            "bob@x.example",
+            "old@gmail.com",
+            "two@x.example",
+            "two+2@x.example",
+        ] {
+            assert_eq!(
+                desk.status(address).await,
+                Some(Status::Confirmed),
+                "{address}"
+            );
+        }
         desk.app.store.close().await;
     }
 );

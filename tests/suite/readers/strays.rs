@@ -76,7 +76,7 @@ on_both!(
     who_left_under_a_column_that_nobody_knows_is_not_confirmed_before_the_author_says_what_it_means,
     async |engine: Engine| {
         let desk = Desk::new(engine).await;
-        let text = "email,Mailing state,SMS\na@x.example,subscribed,unsubscribed\nb@x.example,unsubscribed,\n";
+        let text = "email,Mailing state,Fair\na@x.example,subscribed,unsubscribed\nb@x.example,unsubscribed,\n";
         for dry_run in [true, false] {
             let job = Import {
                 dry_run,
@@ -88,10 +88,10 @@ on_both!(
             let why = format!("{why:#}");
             for said in [
                 "`Mailing state` is not read, and says `unsubscribed` in line 3",
-                "`SMS` is not read, and says `unsubscribed` in line 2",
+                "`Fair` is not read, and says `unsubscribed` in line 2",
                 "nothing was written",
-                "`--map \"Mailing state=standing\"`",
-                "`--map \"Mailing state=-\"`",
+                "Say what it means: `--map \"Mailing state=standing\"` if it says how readers stand there, and \
+                 `--map \"Mailing state=-\"`",
             ] {
                 assert!(why.contains(said), "{said}: {why}");
             }
@@ -99,14 +99,49 @@ on_both!(
         assert_eq!(desk.app.store.imports().await.expect("a read").len(), 0);
         let said = |column: &str, to: &str| (column.to_owned(), to.to_owned());
         let job = Import {
-            map: vec![said("Mailing state", "standing"), said("SMS", "-")],
+            map: vec![said("Mailing state", "standing"), said("Fair", "-")],
             ..desk.job(text)
         };
         let summary = desk.run(&job).await;
         assert_eq!((summary.tally.added, summary.tally.left), (1, 1));
-        assert_eq!(summary.ignored_columns, ["SMS"]);
+        assert_eq!(summary.ignored_columns, ["Fair"]);
         assert_eq!(desk.status("a@x.example").await, Some(Status::Confirmed));
         assert_eq!(desk.status("b@x.example").await, Some(Status::Unsubscribed));
+        // Beside a column that tells how readers stand, the answer that might take all of them off is the second.
+        let job = desk.job("email,status,Consent\na@x.example,active,no\nc@x.example,active,no\n");
+        let why = import::run(&desk.app, &job, |_| {})
+            .await
+            .expect_err("a question");
+        let why = format!("{why:#}");
+        assert!(
+            why.contains(
+                "Say what it means: `--map \"Consent=-\"` if it means something else, and"
+            ),
+            "{why}"
+        );
+        desk.app.store.close().await;
+    }
+);
+
+on_both!(
+    a_column_that_means_something_else_is_not_read_though_the_service_whose_header_it_is_has_one_so_called,
+    async |engine: Engine| {
+        let desk = Desk::new(engine).await;
+        // An address book, whose `state` is one of the United States.
+        let book = "first_name,email_address,state,created_at\nA,a@x.example,CA,2024-01-01\n";
+        let refused = desk.import(book).await;
+        assert_eq!((refused.rejected, refused.doubted), (1, vec!["state".to_owned()]));
+        let aside = |text: &str, column: &str| Import {
+            map: vec![(column.to_owned(), "-".to_owned())],
+            ..desk.job(text)
+        };
+        let summary = desk.run(&aside(book, "state")).await;
+        assert_eq!((summary.rejected, summary.tally.added), (0, 1));
+        assert_eq!(summary.ignored_columns, ["state"]);
+        let ghost = "email,name,subscribed_to_emails,created_at\nb@x.example,B,false,2024-01-01\n";
+        let summary = desk.run(&aside(ghost, "subscribed_to_emails")).await;
+        assert_eq!((summary.tally.left, summary.tally.added), (0, 1));
+        assert_eq!(summary.ignored_columns, ["subscribed_to_emails"]);
         desk.app.store.close().await;
     }
 );

@@ -58,7 +58,7 @@ on_both!(
         };
         assert_eq!(faults().await, [""; 0]);
         // Reader 2 takes it back herself.
-        let back = store.come_back(SubscriptionKey(2), Timestamp(0), Timestamp(2_000));
+        let back = store.come_back(SubscriptionKey(2), Timestamp(0), false, Timestamp(2_000));
         assert!(back.await.expect("a write"));
         assert_eq!(faults().await, [""; 0]);
         let by_hand = "update subscriptions set status = 'confirmed', left_at = null where key = ";

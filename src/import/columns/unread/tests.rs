@@ -24,7 +24,11 @@ fn doubts(text: &str, map: &[(&str, &str)]) -> Vec<String> {
         look.look(record);
     }
     look.found()
-        .map(|Doubt { column, cell, line }| format!("{column}: {cell} ({line})"))
+        .map(
+            |Doubt {
+                 column, cell, line, ..
+             }| format!("{column}: {cell} ({line})"),
+        )
         .collect()
 }
 
@@ -72,6 +76,28 @@ fn a_column_that_nobody_reads_and_that_says_who_left_is_asked_about() {
         ("Consent given", "0", true),
         ("Newsletter", "yes", false),
         ("Vegetarian", "no", false),
+        ("Newsletter", "nein", true),
+        ("Abo", "non", true),
+        ("Abo", "ja", false),
+        ("Abo", "gekündigt", true),
+        ("Einwilligung", "nej", true),
+        ("Kündigung", "2024-01-01", true),
+        // Words that mean something else elsewhere, where no other column tells how readers stand.
+        ("Removed", "2024-01-01", true),
+        ("Cancelled at", "2024-02-02", true),
+        ("Left on", "03/04/2024", true),
+        ("Reason for leaving", "too many mails", true),
+        ("Deleted", "no", false),
+        ("Issues left", "12", false),
+        // Of another channel, of what somebody pays, and of what is counted.
+        ("SMS", "unsubscribed", false),
+        ("Accepts SMS Marketing", "no", false),
+        ("smsOptIn", "false", false),
+        ("Email and SMS marketing", "no", true),
+        ("subscribed to Premium", "false", false),
+        ("Marketing emails opened", "0", false),
+        ("subscription_count", "0", false),
+        ("contact status", "unsubscribed by hand", true),
         // Words that mean it in any column, and words that may mean anything where no status is read.
         ("Last event", "[UNSUBSCRIBED]", true),
         ("Zustand", "abgemeldet", true),
@@ -99,6 +125,17 @@ fn a_column_that_nobody_reads_and_that_says_who_left_is_asked_about() {
         ("email,reason\nTotal,Unsubscribed\n", false),
         // Beside a status, words that may mean anything mean nothing.
         ("email,status,order\na@x.example,active,cancelled\n", false),
+        (
+            "email,status,Cancelled\na@x.example,active,2024-01-01\n",
+            false,
+        ),
+        // A nought is a no, unless the column counts something.
+        ("email,Marketing\na@x.example,0\nb@x.example,1\n", true),
+        (
+            "email,Marketing\na@x.example,0\nb@x.example,7\nc@x.example,0\n",
+            false,
+        ),
+        ("email,Marketing\na@x.example,7\nb@x.example,0\n", false),
         // A field of the author's takes a column by its name alone, and may not hide what it says.
         ("email,first_name\na@x.example,unsubscribed\n", true),
         ("email,first_name\na@x.example,Left\n", false),
