@@ -10,7 +10,7 @@ use url::{Host, Url};
 
 use crate::cli::output::print_json;
 use crate::cli::{Cli, Exit};
-use crate::config::{Config, RelayKind};
+use crate::config::{Config, Relay, RelayKind};
 use crate::deliver::signing;
 use crate::dkim::Signer;
 use crate::dkim::publish::{Sender, records, zone};
@@ -35,12 +35,11 @@ pub async fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
     let config = Config::load(&path)?;
     let from = &config.from.address;
     let (name, relay) = config.first_relay().context("send.relay names no relay")?;
-    let signs = relay.is_signed();
     let base = path
         .parent()
         .context("the configuration file stands in no folder")?;
     let signers = signing::signers(&config, base, relay)?;
-    let unnamed = match signs {
+    let unnamed = match relay.is_signed() {
         true => unnamed_keys(&config, base),
         false => Vec::new(),
     };
@@ -67,13 +66,10 @@ pub async fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         (None, Host::Domain(host)) => Some(host.as_str()),
         (None, _) => Some(from.domain()),
     };
+    let bounce_domain = config.send.bounce_domain.as_deref();
     let records = records(&Sender {
         from,
-        bounce_domain: config
-            .send
-            .bounce_domain
-            .as_deref()
-            .unwrap_or_else(|| from.domain()),
+        bounce_domain: bounce_domain.unwrap_or_else(|| from.domain()),
         relay: relay.kind,
         relay_host: &relay_host,
         mail_host,
@@ -85,26 +81,7 @@ pub async fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
         print_json(&records)?;
         return Ok(Exit::Done);
     }
-    if !signs {
-        println!("; DKIM: relay `{name}` signs; its own pages show the records to publish.\n");
-    } else if signers.is_empty() && unused.is_empty() {
-        println!(
-            "; DKIM: no key yet, so nothing is signed; `pressrun keys dkim --selector NAME` makes one.\n"
-        );
-    }
-    for (file, signer) in &unused {
-        println!(
-            "; DKIM: nothing is signed with `{file}` yet; once {} is published, name it in [dkim].\n",
-            signer.record_name()
-        );
-    }
-    for (file, signer) in &old {
-        println!(
-            "; DKIM: `{file}` has signed mail before, and signs none now. {}, if it is\n\
-             ; published still, stays so for a week after its last mail; then it is published with nothing behind `p=`.\n",
-            signer.record_name()
-        );
-    }
+    say_of_keys(name, relay, signers.is_empty(), &unused, &old);
     print!("{}", zone(&records));
     if mail_host.is_none() {
         println!(
@@ -120,16 +97,51 @@ pub async fn run(cli: &Cli, dns: &Dns) -> anyhow::Result<Exit> {
              ; {relay_host} is taken; say another one if it leaves by a relay behind it.\n"
         );
     }
-    match own {
-        Some(_) => println!(
+    say_of_site(&site, own.is_some());
+    Ok(Exit::Done)
+}
+
+/// Who signs, as a comment of the zone, above the records; and which keys are for later, and which have signed before.
+fn say_of_keys(
+    name: &str,
+    relay: &Relay,
+    none_signs: bool,
+    unused: &[(String, Signer)],
+    old: &[(String, Signer)],
+) {
+    if !relay.is_signed() {
+        println!("; DKIM: relay `{name}` signs; its own pages show the records to publish.\n");
+    } else if none_signs && unused.is_empty() {
+        println!(
+            "; DKIM: no key yet, so nothing is signed; `pressrun keys dkim --selector NAME` makes one.\n"
+        );
+    }
+    for (file, signer) in unused {
+        println!(
+            "; DKIM: nothing is signed with `{file}` yet; once {} is published, name it in [dkim].\n",
+            signer.record_name()
+        );
+    }
+    for (file, signer) in old {
+        println!(
+            "; DKIM: `{file}` has signed mail before, and signs none now. {}, if it is\n\
+             ; published still, stays so for a week after its last mail; then it is published with nothing behind `p=`.\n",
+            signer.record_name()
+        );
+    }
+}
+
+/// What the public site needs, which no record here is for.
+fn say_of_site(site: &Host, is_seen: bool) {
+    match is_seen {
+        true => println!(
             "; The public site, {site}, needs an A and an AAAA record with the addresses of its server."
         ),
-        None => println!(
+        false => println!(
             "; The public site, {site}, is seen by this machine alone; `publication.url` names the one that readers\n\
              ; reach, which needs an A and an AAAA record."
         ),
     }
-    Ok(Exit::Done)
 }
 
 /// Keys beside the configuration, which does not name them: `pressrun keys dkim` has left them there for later, or they
