@@ -18,12 +18,12 @@ use clap::Args;
 
 use crate::app::App;
 use crate::cli::send::ask::Deed;
-use crate::cli::send::foreground::send_and_follow;
+use crate::cli::send::foreground::{note_if_nobody_sends, send_and_follow};
 use crate::cli::signal::Stop;
 use crate::cli::{Cli, Exit, audit, control, rehearse, signal};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
-use crate::deliver::{self, charge, setup, state};
+use crate::deliver::{setup, state};
 use crate::diagnostic::Diagnostic;
 use crate::issue::given::Titles;
 use crate::lists;
@@ -449,18 +449,6 @@ impl Send {
             ),
         }
     }
-}
-
-/// Who leaves the sending, of `run` or of anything, to others is told where there are none.
-async fn note_if_nobody_sends(app: &App, run: Option<&Run>) -> anyhow::Result<()> {
-    if !deliver::is_sending(app).await? {
-        eprintln!("note: no process sends now");
-    } else if let Some(run) = run
-        && !charge::has_in_charge(app, run).await?
-    {
-        eprintln!("note: the `send` at work is another run's, and no `pressrun serve` is there");
-    }
-    Ok(())
 }
 
 /// The lints for an issue that starts then: told, errors refused, ended offers given back.
